@@ -1,0 +1,1 @@
+//! ○ What a dead letter says.

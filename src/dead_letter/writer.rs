@@ -1,0 +1,1 @@
+//! ● Batches dead letters into Postgres; receipts settle only after COMMIT.

@@ -1,0 +1,1 @@
+//! ○ Full by events, bytes or age.

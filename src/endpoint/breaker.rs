@@ -1,0 +1,1 @@
+//! ○ Closed, Open, HalfOpen.

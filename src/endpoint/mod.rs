@@ -1,0 +1,16 @@
+//! 3. Events → HTTP: one supervised actor per customer endpoint around a pure machine.
+
+pub mod settings; // ○ what a customer set
+pub mod delivery; // ○ the machine: told the time and the dice, returns effects
+pub mod batch; // ○ full by events, bytes or age
+pub mod rate_limit; // ○ GCRA, checked, never awaited
+pub mod retry; // ○ when an attempt is repeated
+pub mod breaker; // ○ Closed, Open, HalfOpen
+pub mod outcome; // ○ the world's answers in our few words
+pub mod request; // ○ events → body and headers
+pub mod signature; // ○ Standard Webhooks
+pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
+pub mod resolver; // ● names → addresses
+pub mod client; // ● one HTTP client a core
+pub mod actor; // ● the thin shell around the machine
+pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

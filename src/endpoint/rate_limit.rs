@@ -1,0 +1,1 @@
+//! ○ GCRA by governor, checked, never awaited.

@@ -1,0 +1,1 @@
+//! ○ Events → body and headers.

@@ -1,0 +1,186 @@
+//! ○ What a customer set for an endpoint. Parsed at the door: a value that exists is valid.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::signature::SigningKey;
+
+/// Everything an endpoint actor needs to know about its endpoint; immutable, replaced whole on a change.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `ep_…`
+    pub id: Arc<str>,
+    pub customer_id: Arc<str>,
+    /// Grows with every write of the row.
+    pub version: i64,
+    pub state: State,
+    pub url: EndpointUrl,
+    pub delivery: DeliverySettings,
+    pub auth: Auth,
+    /// Each signs every request: several during a rotation. Never empty.
+    pub signing_keys: Vec<SigningKey>,
+}
+
+/// How events become requests, and what happens when one fails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliverySettings {
+    pub mode: Mode,
+    pub format: Format,
+    pub batch_format: BatchFormat,
+    /// Requests under way at once.
+    pub in_flight_max: u32,
+    pub rate_limit: Option<RateLimit>,
+    pub retry: Retry,
+    pub breaker: Breaker,
+    /// One deadline over connecting, request and answer.
+    pub request_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One event, one request.
+    Stream,
+    Batch { events_max: u32, bytes_max: usize, wait: Duration },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// `{"id","type","timestamp","tenant","department","data"}`
+    Envelope,
+    /// The record's value as it is.
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchFormat {
+    JsonArray,
+    Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Events a second.
+    pub events_per_second: u32,
+    /// Events at once after a pause; at least a full batch.
+    pub burst_events: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts in all; the last failure makes a dead letter (`exhausted`).
+    pub attempts_max: u32,
+    pub schedule: Schedule,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    /// Full jitter: a random wait between 0 and min(max, base × 2^failures).
+    Exponential { base: Duration, max: Duration },
+    /// The n-th failure waits the n-th of these (the last one from then on), ± 20 %.
+    Explicit(Vec<Duration>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Breaker {
+    /// Opens after this many failures in a row.
+    pub consecutive_failures: u32,
+    /// Opens when at least this share (0–1) of the last `window` failed, with `requests_min` in it.
+    pub failure_ratio: f64,
+    pub requests_min: u32,
+    pub window: Duration,
+    /// The first open time; doubles with every failed probe up to `open_max`, with jitter.
+    pub open_base: Duration,
+    pub open_max: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Enabled,
+    /// By the customer or the operator: events wait, no attempts.
+    Paused,
+    /// After a 410, too long a failure, or by hand: new events are not taken.
+    Disabled,
+}
+
+/// How the endpoint wants us to say who we are.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    None,
+    Basic { username: String, password: SecretString },
+    Bearer { token: SecretString },
+    /// Names are proved not to be ours or the connection's.
+    Headers(Vec<(String, SecretString)>),
+}
+
+/// An `http` or `https` URL without userinfo or fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointUrl(url::Url);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointUrlError {
+    #[error("is not a URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    #[error("must begin with http:// or https://")]
+    Scheme,
+    #[error("must not carry a user name or password; use `auth`")]
+    Userinfo,
+    #[error("must not have a fragment (#…)")]
+    Fragment,
+    #[error("must be at most 2,048 characters")]
+    TooLong,
+    #[error("must not contain spaces, tabs, newlines or backslashes")]
+    ForbiddenCharacter,
+}
+
+impl EndpointUrl {
+    /// The only way to get one. The URL that is checked is the URL that is sent to.
+    pub fn parse(text: &str) -> Result<Self, EndpointUrlError> {
+        if text.len() > 2048 {
+            return Err(EndpointUrlError::TooLong);
+        }
+        // The URL standard strips or rewrites these silently; what is checked must be what was written.
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(EndpointUrlError::ForbiddenCharacter);
+        }
+        let url = url::Url::parse(text)?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(EndpointUrlError::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointUrlError::Userinfo);
+        }
+        if url.fragment().is_some() {
+            return Err(EndpointUrlError::Fragment);
+        }
+        Ok(EndpointUrl(url))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &url::Url {
+        &self.0
+    }
+}
+
+/// A request ready to be sent: what [`super::request::build`] makes of a batch.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub body: Bytes,
+    pub content_type: &'static str,
+    pub webhook_id: String,
+    /// Seconds since 1970.
+    pub webhook_timestamp: i64,
+    /// `v1,… v1,…`
+    pub webhook_signature: String,
+}

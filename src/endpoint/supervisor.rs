@@ -1,0 +1,1 @@
+//! ● Starts, rebuilds and retires endpoint actors.

@@ -1,0 +1,206 @@
+//! ○ What travels: one Kafka record, decoded once, shared by every endpoint it matched.
+//!
+//! **Invariant:** all text fields are spans of the record's own bytes where they stand there literally, so an event
+//! is two allocations (itself and its bytes) however many fields are configured.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::ingest::receipt::{Origin, Receipt};
+
+/// One endpoint within this process: dense, handed out in order, never used twice while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointKey(pub u32);
+
+/// A part of a record's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+impl Span {
+    #[must_use]
+    pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.start as usize..self.start as usize + self.len as usize]
+    }
+}
+
+/// A text found in a record: literally there (a span that was proved to be UTF-8), or unescaped into its own memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field {
+    #[default]
+    Absent,
+    Literal(Span),
+    Owned(Box<str>),
+}
+
+/// A record as Kafka gave it, copied out of the fetch buffer into one allocation
+/// (a borrowed message would pin megabytes of it).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub offset: i64,
+    /// The record's own timestamp, milliseconds since 1970; 0 when it has none.
+    pub timestamp_ms: i64,
+    /// Key, value and headers, one after the other.
+    pub bytes: Box<[u8]>,
+    pub key: Option<Span>,
+    /// `None` is a tombstone.
+    pub value: Option<Span>,
+    /// Encoded by [`HeaderBlock`](crate::ingest::record::HeaderBlock).
+    pub headers: Span,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The payload belongs to the customer: it never reaches a log by accident.
+        f.debug_struct("Record").field("offset", &self.offset).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// A decoded record, on its way to the endpoints that it matched.
+pub struct Event {
+    /// Where it came from, and who is told when all its receipts have settled.
+    pub origin: Arc<dyn Origin>,
+    pub record: Record,
+    /// When this process received it; `park_after` counts from here.
+    pub received_at: Instant,
+    pub tenant: Field,
+    pub department: Field,
+    /// The event's type; the topic's name where it has none of its own.
+    pub kind: Field,
+    /// The event's own id, when the producer gave it one.
+    pub id: Field,
+    /// When it happened (milliseconds since 1970): the configured field, or the record's timestamp.
+    pub occurred_ms: i64,
+    /// Receipts not yet settled. Set once by [`Event::open_receipts`], before the first dispatch.
+    pending: AtomicU32,
+}
+
+/// The fields that decoding finds in a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    pub tenant: Field,
+    pub department: Field,
+    pub kind: Field,
+    pub id: Field,
+    pub occurred_ms: Option<i64>,
+}
+
+impl Event {
+    #[must_use]
+    pub fn new(origin: Arc<dyn Origin>, record: Record, fields: Fields, received_at: Instant) -> Self {
+        let occurred_ms = fields.occurred_ms.unwrap_or(record.timestamp_ms);
+        Event {
+            origin,
+            record,
+            received_at,
+            tenant: fields.tenant,
+            department: fields.department,
+            kind: fields.kind,
+            id: fields.id,
+            occurred_ms,
+            pending: AtomicU32::new(0),
+        }
+    }
+
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.origin.topic()
+    }
+
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.origin.partition()
+    }
+
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.record.offset
+    }
+
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.text(&self.tenant)
+    }
+
+    #[must_use]
+    pub fn department(&self) -> Option<&str> {
+        self.text(&self.department)
+    }
+
+    /// The event's type; the topic where the producer named none.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.text(&self.kind).unwrap_or_else(|| self.topic())
+    }
+
+    /// The id that the producer gave the event, if any.
+    #[must_use]
+    pub fn own_id(&self) -> Option<&str> {
+        self.text(&self.id)
+    }
+
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.record.key.map(|span| span.of(&self.record.bytes))
+    }
+
+    /// The payload; `None` is a tombstone.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        self.record.value.map(|span| span.of(&self.record.bytes))
+    }
+
+    /// What the event weighs against the byte limits: its bytes and about what its bookkeeping takes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        weight_bytes(self.record.bytes.len())
+    }
+
+    /// Makes one receipt for each endpoint that matched, all before the first of them is dispatched, so that
+    /// the event cannot be done while a dispatch is still to come.
+    pub fn open_receipts(self: &Arc<Self>, endpoints: &[EndpointKey], mut each: impl FnMut(EndpointKey, Receipt)) {
+        debug_assert_eq!(self.pending.load(Ordering::Relaxed), 0, "receipts are opened once");
+        self.pending.store(u32::try_from(endpoints.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        for endpoint in endpoints {
+            each(*endpoint, Receipt::new(Arc::clone(self), *endpoint));
+        }
+    }
+
+    /// One receipt has settled; true for the last one.
+    pub(crate) fn settle_one(&self) -> bool {
+        self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    fn text<'a>(&'a self, field: &'a Field) -> Option<&'a str> {
+        match field {
+            Field::Absent => None,
+            // Decoding proved the span to be UTF-8; a second look costs less than an unsafe block is worth.
+            Field::Literal(span) => std::str::from_utf8(span.of(&self.record.bytes)).ok(),
+            Field::Owned(text) => Some(text),
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a record of this many bytes weighs: 240 bytes is an [`Event`] with its reference counts, rounded up.
+#[must_use]
+pub fn weight_bytes(record_bytes: usize) -> usize {
+    record_bytes + 240
+}

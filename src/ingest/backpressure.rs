@@ -1,0 +1,1 @@
+//! ○ When a partition pauses and resumes.

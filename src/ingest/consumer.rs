@@ -1,0 +1,1 @@
+//! ● The poll thread: it only polls, pauses, resumes, stores offsets and runs the rebalance callbacks.

@@ -1,0 +1,1 @@
+//! ○ Finds tenant, department, type, id and time in a record.

@@ -1,0 +1,1 @@
+//! ● Where a group's very first start begins.

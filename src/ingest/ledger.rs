@@ -1,0 +1,1 @@
+//! ○ What one assignment of a partition still owes.

@@ -1,0 +1,1 @@
+//! ○ The contiguous settled prefix of a partition.

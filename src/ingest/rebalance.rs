@@ -1,0 +1,1 @@
+//! ● What happens when partitions come and go.

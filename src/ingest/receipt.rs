@@ -1,0 +1,186 @@
+//! ○ Each (event, endpoint) travels as a [`Receipt`], which settles exactly once.
+//!
+//! **Invariant:** an event is done when all of its receipts have settled, and not before.
+//! **Invariant:** a receipt dropped without [`settle`](Receipt::settle) (a panic, a forgotten branch) reports itself as
+//! abandoned, so a bug can cost latency, but no event.
+
+use std::{fmt, sync::Arc};
+
+use smallvec::SmallVec;
+
+use crate::event::{EndpointKey, Event};
+
+/// How a receipt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Settlement {
+    /// A 2xx answer.
+    Delivered,
+    /// Stored in the backlog, still to be delivered.
+    Backlogged,
+    /// Stored as a dead letter.
+    DeadLettered,
+    /// The endpoint or the subscription is gone.
+    Cancelled,
+}
+
+impl Settlement {
+    pub const ALL: [Settlement; 4] =
+        [Settlement::Delivered, Settlement::Backlogged, Settlement::DeadLettered, Settlement::Cancelled];
+
+    /// The word in metrics and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Settlement::Delivered => "delivered",
+            Settlement::Backlogged => "backlogged",
+            Settlement::DeadLettered => "dead_lettered",
+            Settlement::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// An event whose receipts have all settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub offset: i64,
+    pub weight_bytes: usize,
+}
+
+/// Where events come from: a partition's assignment, a redrive, later the backlog and a replay.
+/// Called from any thread; implementations take a short lock and never block.
+pub trait Origin: Send + Sync + fmt::Debug {
+    fn topic(&self) -> &str;
+    fn partition(&self) -> i32;
+    /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
+    fn is_current(&self) -> bool;
+    /// `receipts` receipts settled in this way.
+    fn receipts_settled(&self, how: Settlement, receipts: usize);
+    /// All receipts of these events have settled.
+    fn events_done(&self, done: &[Done]);
+    /// A receipt was dropped unsettled; it must be tried again, or given up after the third time.
+    /// Not called once [`Origin::is_current`] is false.
+    fn abandoned(&self, receipt: Abandoned);
+}
+
+/// What is left of a receipt that was dropped unsettled. Still owed: [`Abandoned::into_receipt`] goes on with it.
+#[derive(Debug)]
+pub struct Abandoned {
+    event: Arc<Event>,
+    endpoint: EndpointKey,
+    /// How often this receipt was abandoned, this time included.
+    pub abandons: u8,
+}
+
+impl Abandoned {
+    #[must_use]
+    pub fn endpoint(&self) -> EndpointKey {
+        self.endpoint
+    }
+
+    /// The same receipt again, with its count of abandons.
+    #[must_use]
+    pub fn into_receipt(self) -> Receipt {
+        Receipt { event: Some(self.event), endpoint: self.endpoint, abandons: self.abandons }
+    }
+}
+
+/// One event on its way to one endpoint.
+#[must_use = "a receipt that is dropped unsettled counts as abandoned"]
+pub struct Receipt {
+    /// `None` only after settling.
+    event: Option<Arc<Event>>,
+    endpoint: EndpointKey,
+    abandons: u8,
+}
+
+impl Receipt {
+    pub(crate) fn new(event: Arc<Event>, endpoint: EndpointKey) -> Self {
+        Receipt { event: Some(event), endpoint, abandons: 0 }
+    }
+
+    #[must_use]
+    pub fn event(&self) -> &Arc<Event> {
+        self.event.as_ref().expect("a receipt has its event until it settles")
+    }
+
+    #[must_use]
+    pub fn endpoint(&self) -> EndpointKey {
+        self.endpoint
+    }
+
+    /// How often this (event, endpoint) was abandoned; each counts as an attempt, and the third is the last.
+    #[must_use]
+    pub fn abandons(&self) -> u8 {
+        self.abandons
+    }
+
+    pub fn settle(self, how: Settlement) {
+        Receipt::settle_all(std::iter::once(self), how);
+    }
+
+    /// Settles many in the same way, telling each origin once for a run of its events.
+    pub fn settle_all(receipts: impl IntoIterator<Item = Receipt>, how: Settlement) {
+        let mut run: Option<Run> = None;
+        for mut receipt in receipts {
+            let Some(event) = receipt.event.take() else { continue };
+            match &mut run {
+                Some(current) if Arc::ptr_eq(&current.first.origin, &event.origin) => current.add(&event),
+                _ => {
+                    if let Some(finished) = run.replace(Run::starting_with(event)) {
+                        finished.report(how);
+                    }
+                }
+            }
+        }
+        if let Some(finished) = run {
+            finished.report(how);
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        let Some(event) = self.event.take() else { return };
+        if !event.origin.is_current() {
+            return;
+        }
+        let origin = Arc::clone(&event.origin);
+        origin.abandoned(Abandoned { event, endpoint: self.endpoint, abandons: self.abandons.saturating_add(1) });
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("event", &self.event).field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// Consecutive receipts of one origin. Holding the first event lends us the origin without touching its
+/// reference count, which the other cores are counting on too.
+struct Run {
+    first: Arc<Event>,
+    receipts: usize,
+    done: SmallVec<[Done; 8]>,
+}
+
+impl Run {
+    fn starting_with(event: Arc<Event>) -> Self {
+        let mut run = Run { first: Arc::clone(&event), receipts: 0, done: SmallVec::new() };
+        run.add(&event);
+        run
+    }
+
+    fn add(&mut self, event: &Event) {
+        self.receipts += 1;
+        if event.settle_one() {
+            self.done.push(Done { offset: event.offset(), weight_bytes: event.weight_bytes() });
+        }
+    }
+
+    fn report(self, how: Settlement) {
+        self.first.origin.receipts_settled(how, self.receipts);
+        if !self.done.is_empty() {
+            self.first.origin.events_done(&self.done);
+        }
+    }
+}

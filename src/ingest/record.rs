@@ -1,0 +1,1 @@
+//! ○ A Kafka record in one allocation.

@@ -1,0 +1,21 @@
+//! Postrider delivers events from Kafka to customers' HTTP endpoints: at least once, each endpoint on its own.
+//!
+//! The rooms stand in the order an event meets them. In each room most files are pure (they are told the time and
+//! the dice, and return effects); the few that touch the world (Kafka, Postgres, HTTP, actors) say so in their first line.
+
+pub mod event; // what travels
+
+pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
+pub mod router; // 2. Event → endpoints
+pub mod endpoint; // 3. events → HTTP
+pub mod backlog; // 4. still to be delivered
+pub mod dead_letter; // 5. given up
+
+pub mod store; // Postgres: the only place with SQL
+pub mod admin; // REST
+
+pub mod app; // builds it all; the order of start and drain
+pub mod clock; // the only reader of time
+pub mod command; // what the command line offers
+pub mod config; // every setting, its default and its unit
+pub mod telemetry; // logs and metrics

@@ -1,0 +1,3 @@
+//! ● The binary: see [`postrider::command`].
+
+fn main() {}

@@ -1,0 +1,29 @@
+//! ○ A subscription: which events of a topic an endpoint gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::EndpointKey;
+
+/// How much of a topic an endpoint gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "level", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Scope {
+    /// Every event of the topic, those without a tenant included.
+    Topic,
+    /// The events of these tenants, whatever their department.
+    Tenants { tenants: BTreeSet<String> },
+    /// The events of these departments of these tenants.
+    Departments { departments: BTreeMap<String, BTreeSet<String>> },
+}
+
+/// A subscription as the index knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// `sub_…`
+    pub id: String,
+    pub endpoint: EndpointKey,
+    pub topic: String,
+    pub scope: Scope,
+}
