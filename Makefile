@@ -1,0 +1,37 @@
+# `make` lists the targets. What each of them needs is installed or named by dev/deps.
+SHELL := bash
+# where rustup puts cargo; a shell opened before does not know it yet
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$"); printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and watch events being delivered
+	cargo build --release
+	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
+
+test: lint ## everything CI checks: lint, then all tests against a real Kafka and PostgreSQL
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test
+
+bench: deps ## benchmarks of the pure parts, then events through a whole Postrider against a bare loop
+	cargo bench --bench pure
+	cargo bench --bench end_to_end --no-run
+	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end
+
+lint: deps ## formatting, and clippy with every warning an error
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+services: deps ## start a Kafka and a PostgreSQL that stay; `eval "$$(dev/services env)"` lets a shell use them
+	@dev/services up
+
+services-down: ## stop what `make services` started; its data stays
+	@dev/services down
+
+image: ## build the container image postrider:dev
+	docker build --tag postrider:dev .
+
+deps:
+	@dev/deps
+
+.PHONY: help run test bench lint services services-down image deps
