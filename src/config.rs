@@ -1,1 +1,77 @@
-//! config
+//! ○ Every setting: `config/default.toml`, then a file, then `POSTRIDER_…` variables; all errors at once.
+//!
+//! **Invariant:** a [`Config`] that exists was checked: each value is within its limits and fits the others.
+//! **Invariant:** secrets are `SecretString`s; neither `Debug`, nor an error, nor [`Config::to_toml`] shows one.
+
+mod check; // what a value may be
+mod error; // what is wrong, and where it came from
+mod layers; // default, file, environment: one tree
+mod sections; // the tree, typed
+mod show; // the effective configuration, secrets hidden
+
+pub use self::{
+    error::{ConfigError, ConfigErrors},
+    sections::{
+        Admin, DeadLetter, Delivery, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
+        Properties, Secrets, Service, TopicPlaces,
+    },
+};
+
+use serde::Deserialize;
+
+/// The manual of every setting, compiled in.
+pub const DEFAULT: &str = include_str!("../config/default.toml");
+
+/// The sections of `config/default.toml`, by the same names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub service: Service,
+    pub kafka: Kafka,
+    pub event: Event,
+    pub ingest: Ingest,
+    pub delivery: Delivery,
+    pub http: Http,
+    pub postgres: Postgres,
+    pub dead_letter: DeadLetter,
+    pub admin: Admin,
+    pub secrets: Secrets,
+    pub log: Log,
+    /// See [`Config::to_toml`].
+    #[serde(skip)]
+    effective: String,
+}
+
+impl Config {
+    /// Lays the file over the defaults and the environment over both, and checks the whole.
+    ///
+    /// `file` is a name for messages and the text. Of `environment` only `POSTRIDER_…` is looked at; `read_file` serves
+    /// the `…_FILE` variables.
+    pub fn parse(
+        default: &str,
+        file: Option<(&str, &str)>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        read_file: impl Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Config, ConfigErrors> {
+        let mut layers = layers::Layers::of_default(default);
+        if let Some((name, text)) = file {
+            layers.lay_file(name, text);
+        }
+        layers.lay_environment(environment, read_file);
+        check::check(layers)
+    }
+
+    /// What `serve` needs beyond what every command needs: topics and the two keys.
+    pub fn ready_to_serve(&self) -> Result<(), ConfigErrors> {
+        check::ready_to_serve(self)
+    }
+
+    /// Every setting with its value, as TOML in the order of the manual; secrets hidden.
+    #[must_use]
+    pub fn to_toml(&self) -> &str {
+        &self.effective
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! ○ The sections of `config/default.toml` as types. What a key means stands there, not here.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    pub cores: usize,
+    pub shutdown_ms_max: u64,
+}
+
+impl Service {
+    #[must_use]
+    pub fn shutdown_max(&self) -> Duration {
+        Duration::from_millis(self.shutdown_ms_max)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    pub brokers: String,
+    pub group_id: String,
+    pub topics: Vec<String>,
+    pub topics_pattern: String,
+    pub first_start: FirstStart,
+    pub commit_interval_ms: u64,
+    pub session_timeout_ms: u64,
+    pub heartbeat_interval_ms: u64,
+    pub metadata_refresh_ms: u64,
+    pub properties: Properties,
+}
+
+impl Kafka {
+    #[must_use]
+    pub fn commit_interval(&self) -> Duration {
+        Duration::from_millis(self.commit_interval_ms)
+    }
+
+    /// What every Kafka client needs: the brokers, and the properties as they were given.
+    pub fn client_properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        std::iter::once(("bootstrap.servers", self.brokers.as_str())).chain(self.properties.iter())
+    }
+}
+
+/// Where the group's very first start begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum FirstStart {
+    Latest,
+    Earliest,
+    /// At the first record of this time or later.
+    At(jiff::Timestamp),
+}
+
+impl TryFrom<String> for FirstStart {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "latest" => Ok(FirstStart::Latest),
+            "earliest" => Ok(FirstStart::Earliest),
+            time => time
+                .parse()
+                .map(FirstStart::At)
+                .map_err(|_| "must be \"latest\", \"earliest\" or a time such as \"2026-01-31T08:00:00Z\""),
+        }
+    }
+}
+
+impl fmt::Display for FirstStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FirstStart::Latest => f.write_str("latest"),
+            FirstStart::Earliest => f.write_str("earliest"),
+            FirstStart::At(time) => time.fmt(f),
+        }
+    }
+}
+
+/// librdkafka properties by their dotted names, the refused ones already refused.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Properties(BTreeMap<String, String>);
+
+impl Properties {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Whether a property's value must not be shown.
+    #[must_use]
+    pub fn is_secret(name: &str) -> bool {
+        ["password", "passphrase", "secret", "key.pem", "private.key", "oauthbearer.config"]
+            .iter()
+            .any(|part| name.contains(part))
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value)| (name, if Properties::is_secret(name) { super::show::HIDDEN } else { value });
+        f.debug_map().entries(self.iter().map(shown)).finish()
+    }
+}
+
+// Unknown keys were refused when the layers were laid; serde cannot both flatten and deny.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event {
+    #[serde(flatten)]
+    pub places: Places,
+    pub topics: BTreeMap<String, TopicPlaces>,
+}
+
+/// Where the fields of an event stand in a record: `header:NAME`, `json:/pointer`, `key`, or nothing for nowhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Places {
+    pub tenant: String,
+    pub department: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub id: String,
+    pub time: String,
+}
+
+/// What one topic has elsewhere; the rest is as everywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicPlaces {
+    pub tenant: Option<String>,
+    pub department: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub id: Option<String>,
+    pub time: Option<String>,
+}
+
+impl Event {
+    /// The places that hold for a topic.
+    #[must_use]
+    pub fn places_of(&self, topic: &str) -> Places {
+        let Some(own) = self.topics.get(topic) else {
+            return self.places.clone();
+        };
+        let pick = |own: &Option<String>, general: &String| own.as_ref().unwrap_or(general).clone();
+        Places {
+            tenant: pick(&own.tenant, &self.places.tenant),
+            department: pick(&own.department, &self.places.department),
+            kind: pick(&own.kind, &self.places.kind),
+            id: pick(&own.id, &self.places.id),
+            time: pick(&own.time, &self.places.time),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    pub partition_events_max: usize,
+    pub partition_bytes_max: usize,
+    pub memory_bytes_max: usize,
+    pub chunk_events_max: usize,
+    pub event_bytes_max: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    pub park_after_ms: u64,
+    pub endpoint_bytes_max: usize,
+    pub idle_after_ms: u64,
+    pub rebuild_base_ms: u64,
+    pub rebuild_max_ms: u64,
+}
+
+impl Delivery {
+    #[must_use]
+    pub fn park_after(&self) -> Duration {
+        Duration::from_millis(self.park_after_ms)
+    }
+
+    #[must_use]
+    pub fn idle_after(&self) -> Duration {
+        Duration::from_millis(self.idle_after_ms)
+    }
+
+    #[must_use]
+    pub fn rebuild_base(&self) -> Duration {
+        Duration::from_millis(self.rebuild_base_ms)
+    }
+
+    #[must_use]
+    pub fn rebuild_max(&self) -> Duration {
+        Duration::from_millis(self.rebuild_max_ms)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub connect_timeout_ms: u64,
+    pub in_flight_max: usize,
+    pub keep_alive_ms: u64,
+    pub client_rebuild_ms: u64,
+    pub answer_bytes_max: usize,
+    pub dns_timeout_ms: u64,
+    pub dns_cache_ms: u64,
+    pub dns_lookups_max: usize,
+    pub https_only: bool,
+}
+
+impl Http {
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    #[must_use]
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.keep_alive_ms)
+    }
+
+    #[must_use]
+    pub fn client_rebuild(&self) -> Duration {
+        Duration::from_millis(self.client_rebuild_ms)
+    }
+
+    #[must_use]
+    pub fn dns_timeout(&self) -> Duration {
+        Duration::from_millis(self.dns_timeout_ms)
+    }
+
+    #[must_use]
+    pub fn dns_cache(&self) -> Duration {
+        Duration::from_millis(self.dns_cache_ms)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    #[serde(deserialize_with = "secret")]
+    pub url: SecretString,
+    pub connections_max: usize,
+    pub connect_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+    pub settings_poll_ms: u64,
+    pub settings_reconcile_ms: u64,
+}
+
+impl Postgres {
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    #[must_use]
+    pub fn statement_timeout(&self) -> Duration {
+        Duration::from_millis(self.statement_timeout_ms)
+    }
+
+    #[must_use]
+    pub fn settings_poll(&self) -> Duration {
+        Duration::from_millis(self.settings_poll_ms)
+    }
+
+    #[must_use]
+    pub fn settings_reconcile(&self) -> Duration {
+        Duration::from_millis(self.settings_reconcile_ms)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetter {
+    pub batch_rows_max: usize,
+    pub batch_wait_ms: u64,
+    pub queue_bytes_max: usize,
+    pub retention_days: u32,
+    pub redrive_poll_ms: u64,
+}
+
+impl DeadLetter {
+    #[must_use]
+    pub fn batch_wait(&self) -> Duration {
+        Duration::from_millis(self.batch_wait_ms)
+    }
+
+    #[must_use]
+    pub fn redrive_poll(&self) -> Duration {
+        Duration::from_millis(self.redrive_poll_ms)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    pub bind: SocketAddr,
+    #[serde(deserialize_with = "secret")]
+    pub key: SecretString,
+    pub request_bytes_max: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    #[serde(deserialize_with = "secret")]
+    pub key: SecretString,
+}
+
+impl Secrets {
+    /// The 32 bytes that encrypt customers' secrets; `None` when no key was given (`serve` refuses that).
+    #[must_use]
+    pub fn encryption_key(&self) -> Option<[u8; 32]> {
+        BASE64_STANDARD.decode(self.key.expose_secret().trim()).ok()?.try_into().ok()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub filter: String,
+    pub delivered_sample_every: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
