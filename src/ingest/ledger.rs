@@ -1,1 +1,428 @@
 //! ○ What one assignment of a partition still owes.
+//!
+//! **Invariant (I3):** once [`PartitionLedger::revoke`] has returned, nothing moves the committable offset any more:
+//! there is none. A settle that comes later belongs to an event that the partition's new owner reads again.
+//! **Invariant:** every offset is tracked before its event is handed on, so it cannot settle unseen.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    offsets::{OffsetTracker, TrackError},
+    receipt::{Abandoned, Done, Origin, Settlement},
+};
+
+/// Shared by the poll thread (what came, what may be committed), the ingest actor (what was decoded) and every
+/// receipt (what has settled). One per partition and assignment; a new assignment gets a new ledger with a higher epoch.
+#[derive(Debug)]
+pub struct PartitionLedger {
+    topic: Arc<str>,
+    partition: i32,
+    epoch: u64,
+    /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
+    revoked: AtomicBool,
+    owed: Mutex<Owed>,
+    /// What was read, ever: events and their weight.
+    received: Amounts,
+    /// What was done with, ever. Written with `owed` locked.
+    done: Amounts,
+    settled: [AtomicU64; Settlement::ALL.len()],
+    abandoned_total: AtomicU64,
+    stale_settles: AtomicU64,
+    /// Not bounded by itself: it holds at most the receipts of what is outstanding, and that is capped.
+    abandoned: UnboundedSender<Abandoned>,
+    unheard_abandons: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Owed {
+    tracker: OffsetTracker,
+    arrivals: Arrivals,
+}
+
+/// Counters that only grow; what is outstanding is the difference of two of them.
+#[derive(Debug, Default)]
+struct Amounts {
+    events: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A chunk that could not be tracked whole. The offsets before the refused one are tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error} (after {tracked} of the chunk)")]
+pub struct ChunkRefused {
+    /// How many offsets of the chunk are tracked.
+    pub tracked: usize,
+    pub error: TrackError,
+}
+
+/// A ledger at one moment: for `/v1/actors`, metrics and backpressure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerSnapshot {
+    pub epoch: u64,
+    pub is_current: bool,
+    pub outstanding_events: u64,
+    pub outstanding_bytes: u64,
+    /// Offsets between the oldest unsettled one and the last one seen.
+    pub span: u64,
+    pub committable: Option<i64>,
+    /// Age of the oldest unsettled event; zero when nothing is owed.
+    pub uncommitted_age: Duration,
+    /// Receipts by how they settled, in the order of [`Settlement::ALL`].
+    pub settled: [u64; Settlement::ALL.len()],
+    /// Receipts that were dropped unsettled.
+    pub abandoned: u64,
+    /// Receipts that settled after the revoke, without effect.
+    pub stale_settles: u64,
+}
+
+impl PartitionLedger {
+    /// `start` is the position that the assignment begins at, where it is known. Receipts that are dropped unsettled
+    /// go to `abandoned`.
+    #[must_use]
+    pub fn new(
+        topic: Arc<str>,
+        partition: i32,
+        epoch: u64,
+        start: Option<i64>,
+        abandoned: UnboundedSender<Abandoned>,
+    ) -> Self {
+        PartitionLedger {
+            topic,
+            partition,
+            epoch,
+            revoked: AtomicBool::new(false),
+            owed: Mutex::new(Owed { tracker: OffsetTracker::new(start), arrivals: Arrivals::default() }),
+            received: Amounts::default(),
+            done: Amounts::default(),
+            settled: Default::default(),
+            abandoned_total: AtomicU64::new(0),
+            stale_settles: AtomicU64::new(0),
+            abandoned,
+            unheard_abandons: AtomicU64::new(0),
+        }
+    }
+
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// These records were read and are handed on. `bytes` are weights ([`weight_bytes`](crate::event::weight_bytes)),
+    /// as each comes back in its [`Done`].
+    pub fn received(&self, events: u64, bytes: u64) {
+        self.received.events.fetch_add(events, Ordering::Relaxed);
+        self.received.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// These offsets are owed from now on: called before the events of the chunk are handed on.
+    ///
+    /// # Errors
+    /// [`ChunkRefused`] names the first offset that was not taken and why; none after it was tried. Where the span is
+    /// full, the rest of the chunk waits until the oldest event settles.
+    pub fn track_chunk(&self, offsets: &[i64], received_at: Instant) -> Result<(), ChunkRefused> {
+        let mut owed = self.owed.lock();
+        let Owed { tracker, arrivals } = &mut *owed;
+        for (tracked, offset) in offsets.iter().enumerate() {
+            tracker.track(*offset).map_err(|error| ChunkRefused { tracked, error })?;
+            if tracked == 0 {
+                arrivals.push(*offset, received_at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The offset to commit; `None` before anything was read, and after the revoke.
+    #[must_use]
+    pub fn committable(&self) -> Option<i64> {
+        let owed = self.owed.lock();
+        self.is_current().then(|| owed.tracker.committable()).flatten()
+    }
+
+    /// Age of the oldest event that is not settled; zero when nothing is owed.
+    #[must_use]
+    pub fn uncommitted_age(&self, now: Instant) -> Duration {
+        self.owed.lock().arrivals.age(now)
+    }
+
+    /// Read and not done: events, and their weight in bytes.
+    #[must_use]
+    pub fn outstanding(&self) -> (u64, u64) {
+        // Done first: a late look at `received` can only make the difference larger, never negative.
+        let (done_events, done_bytes) = self.done.read();
+        let (events, bytes) = self.received.read();
+        (events.saturating_sub(done_events), bytes.saturating_sub(done_bytes))
+    }
+
+    /// Offsets between the oldest unsettled one and the last one seen.
+    #[must_use]
+    pub fn span(&self) -> u64 {
+        self.owed.lock().tracker.span()
+    }
+
+    /// The assignment is over. From now on settles have no effect, and drops are silent: the new owner has the events.
+    pub fn revoke(&self) {
+        let _owed = self.owed.lock();
+        self.revoked.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> LedgerSnapshot {
+        let (outstanding_events, outstanding_bytes) = self.outstanding();
+        let owed = self.owed.lock();
+        let is_current = self.is_current();
+        LedgerSnapshot {
+            epoch: self.epoch,
+            is_current,
+            outstanding_events,
+            outstanding_bytes,
+            span: owed.tracker.span(),
+            committable: is_current.then(|| owed.tracker.committable()).flatten(),
+            uncommitted_age: owed.arrivals.age(now),
+            settled: self.settled.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            abandoned: self.abandoned_total.load(Ordering::Relaxed),
+            stale_settles: self.stale_settles.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Origin for PartitionLedger {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn is_current(&self) -> bool {
+        !self.revoked.load(Ordering::Acquire)
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        let count = if self.is_current() { &self.settled[how as usize] } else { &self.stale_settles };
+        count.fetch_add(receipts as u64, Ordering::Relaxed);
+    }
+
+    fn events_done(&self, done: &[Done]) {
+        let mut owed = self.owed.lock();
+        if !self.is_current() {
+            return;
+        }
+        let Owed { tracker, arrivals } = &mut *owed;
+        let (mut events, mut bytes) = (0, 0);
+        for Done { offset, weight_bytes } in done {
+            if tracker.settle(*offset) {
+                events += 1;
+                bytes += *weight_bytes as u64;
+            }
+        }
+        arrivals.forget_before(tracker.oldest_unsettled());
+        self.done.add_locked(events, bytes);
+    }
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.abandoned_total.fetch_add(1, Ordering::Relaxed);
+        if self.abandoned.send(receipt).is_ok() {
+            return;
+        }
+        // Nobody takes it up, so its offset is never committed: the partition's next owner reads the event again.
+        // That is safe, but the commit stands still until then, and the partition fills up and pauses.
+        if self.unheard_abandons.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                topic = %self.topic, partition = self.partition, epoch = self.epoch,
+                "an abandoned event has no taker; its partition commits nothing beyond it until it is assigned anew"
+            );
+        }
+    }
+}
+
+impl Amounts {
+    fn read(&self) -> (u64, u64) {
+        (self.events.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
+    }
+
+    /// For the one who holds the lock: two plain stores instead of two locked additions.
+    fn add_locked(&self, events: u64, bytes: u64) {
+        self.events.store(self.events.load(Ordering::Relaxed) + events, Ordering::Release);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Release);
+    }
+}
+
+/// When the unsettled offsets arrived: the first offset of a chunk and its time, oldest first.
+#[derive(Debug, Default)]
+struct Arrivals(VecDeque<(i64, Instant)>);
+
+impl Arrivals {
+    /// Chunks closer together than this count as one: an age is not needed more exactly.
+    const RESOLUTION: Duration = Duration::from_millis(5);
+    /// Beyond it, chunks count as part of the last one remembered, so an age may be overstated, never understated.
+    const REMEMBERED_MAX: usize = 1024;
+
+    fn push(&mut self, first: i64, received_at: Instant) {
+        let is_news = self.0.back().is_none_or(|(_, last)| received_at.duration_since(*last) >= Self::RESOLUTION);
+        if is_news && self.0.len() < Self::REMEMBERED_MAX {
+            self.0.push_back((first, received_at));
+        }
+    }
+
+    /// The oldest unsettled offset arrived with the last chunk that begins at or below it.
+    fn forget_before(&mut self, oldest: Option<i64>) {
+        let Some(oldest) = oldest else {
+            return self.0.clear();
+        };
+        while self.0.get(1).is_some_and(|(first, _)| *first <= oldest) {
+            self.0.pop_front();
+        }
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        self.0.front().map_or(Duration::ZERO, |(_, received_at)| now.saturating_duration_since(*received_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+    use super::*;
+    use crate::{
+        event::{EndpointKey, Event, Fields, Record},
+        ingest::{receipt::Receipt, record::RecordParts},
+    };
+
+    fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let ledger = Arc::new(PartitionLedger::new("orders".into(), 3, 1, Some(0), sender));
+        ledger.track_chunk(&[0, 1, 2], start).expect("within the span");
+        (ledger, receiver)
+    }
+
+    /// One event of 4 bytes, with a receipt for each of so many endpoints.
+    fn receipts(ledger: &Arc<PartitionLedger>, offset: i64, endpoints: u32, now: Instant) -> Vec<Receipt> {
+        let parts = RecordParts { offset, timestamp_ms: 0, key: None, value: Some(b"null") };
+        let record = Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>());
+        let event = Arc::new(Event::new(Arc::clone(ledger) as Arc<dyn Origin>, record, Fields::default(), now));
+        ledger.received(1, event.weight_bytes() as u64);
+        let mut receipts = Vec::new();
+        let endpoints: Vec<_> = (0..endpoints).map(EndpointKey).collect();
+        event.open_receipts(&endpoints, |_, receipt| receipts.push(receipt));
+        receipts
+    }
+
+    #[test]
+    fn an_event_is_done_when_all_of_its_receipts_have_settled() {
+        let now = Instant::now();
+        let (ledger, _abandoned) = ledger(now);
+        let mut receipts = receipts(&ledger, 0, 2, now);
+        receipts.pop().expect("two").settle(Settlement::Delivered);
+        assert_eq!(ledger.committable(), Some(0));
+        assert_eq!(ledger.outstanding(), (1, 244));
+        receipts.pop().expect("one").settle(Settlement::DeadLettered);
+        assert_eq!(ledger.committable(), Some(1));
+        assert_eq!(ledger.outstanding(), (0, 0));
+        assert_eq!(ledger.snapshot(now).settled, [1, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_settle_after_the_revoke_has_no_effect_but_is_counted() {
+        let now = Instant::now();
+        let (ledger, _abandoned) = ledger(now);
+        let receipts = receipts(&ledger, 0, 2, now);
+        ledger.revoke();
+        Receipt::settle_all(receipts, Settlement::Delivered);
+        let snapshot = ledger.snapshot(now);
+        assert_eq!(snapshot.committable, None);
+        assert_eq!(snapshot.settled, [0; 4]);
+        assert_eq!(snapshot.stale_settles, 2);
+        assert_eq!(snapshot.outstanding_events, 1);
+    }
+
+    #[test]
+    fn a_dropped_receipt_comes_back_and_is_still_owed() {
+        let now = Instant::now();
+        let (ledger, mut abandoned) = ledger(now);
+        drop(receipts(&ledger, 0, 1, now));
+        let again = abandoned.try_recv().expect("the drop was reported");
+        assert_eq!(again.abandons, 1);
+        assert_eq!(ledger.committable(), Some(0));
+        drop(again.into_receipt());
+        let again = abandoned.try_recv().expect("the second drop was reported");
+        assert_eq!(again.abandons, 2);
+        again.into_receipt().settle(Settlement::Backlogged);
+        assert_eq!(ledger.committable(), Some(1));
+        assert_eq!(ledger.snapshot(now).abandoned, 2);
+    }
+
+    #[test]
+    fn a_receipt_dropped_after_the_revoke_is_silent() {
+        let now = Instant::now();
+        let (ledger, mut abandoned) = ledger(now);
+        let receipts = receipts(&ledger, 0, 1, now);
+        ledger.revoke();
+        drop(receipts);
+        assert!(abandoned.try_recv().is_err());
+        assert_eq!(ledger.snapshot(now).abandoned, 0);
+    }
+
+    #[test]
+    fn an_abandoned_event_without_a_taker_holds_the_commit() {
+        let now = Instant::now();
+        let (ledger, abandoned) = ledger(now);
+        drop(abandoned);
+        drop(receipts(&ledger, 0, 1, now));
+        assert_eq!(ledger.committable(), Some(0));
+        assert_eq!(ledger.unheard_abandons.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_oldest_unsettled_event() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let (ledger, _abandoned) = ledger(start);
+        ledger.track_chunk(&[10, 11], at(100)).expect("within the span");
+        ledger.track_chunk(&[20], at(200)).expect("within the span");
+        let done = |offsets: &[i64]| {
+            let done: Vec<_> = offsets.iter().map(|offset| Done { offset: *offset, weight_bytes: 0 }).collect();
+            ledger.events_done(&done);
+        };
+        assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
+        done(&[0, 1, 11]);
+        assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
+        done(&[2]);
+        assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(200));
+        done(&[10]);
+        assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(100));
+        done(&[20]);
+        assert_eq!(ledger.uncommitted_age(at(300)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_remembered_of_arrivals_is_bounded() {
+        let start = Instant::now();
+        let (ledger, _abandoned) = ledger(start);
+        for n in 1..3_000_i32 {
+            ledger.track_chunk(&[i64::from(n) * 10], start + Duration::from_millis(5) * n.unsigned_abs()).expect("ok");
+        }
+        assert_eq!(ledger.owed.lock().arrivals.0.len(), Arrivals::REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn a_refused_chunk_says_how_much_of_it_is_tracked() {
+        let now = Instant::now();
+        let (ledger, _abandoned) = ledger(now);
+        let refused = ledger.track_chunk(&[3, 4, 5_000_000, 5_000_001], now).expect_err("too far ahead of 0");
+        assert_eq!(refused.tracked, 2);
+        assert_eq!(refused.error, TrackError::SpanFull { offset: 5_000_000, oldest: 0 });
+        assert_eq!(ledger.span(), 5);
+    }
+}

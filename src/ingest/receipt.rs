@@ -78,7 +78,6 @@ impl Abandoned {
     }
 
     /// The same receipt again, with its count of abandons.
-    #[must_use]
     pub fn into_receipt(self) -> Receipt {
         Receipt { event: Some(self.event), endpoint: self.endpoint, abandons: self.abandons }
     }
