@@ -1,0 +1,277 @@
+//! ○ What the rooms count with: handles made once, an atomic addition each on the hot path.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::names;
+use crate::{
+    endpoint::{delivery::Reason, outcome::Outcome},
+    ingest::receipt::Settlement,
+};
+
+/// One assigned partition. Dropped with its assignment, so that a gauge does not go on about a partition we lost.
+pub struct PartitionMetrics {
+    consumed: Counter,
+    consumed_bytes: Counter,
+    lag: Gauge,
+    uncommitted_age: Gauge,
+}
+
+impl PartitionMetrics {
+    #[must_use]
+    pub fn new(topic: &str, partition: i32) -> Self {
+        let (topic, partition) = (topic.to_owned(), partition.to_string());
+        PartitionMetrics {
+            consumed: counter!(names::KAFKA_CONSUMED, "topic" => topic.clone()),
+            consumed_bytes: counter!(names::KAFKA_CONSUMED_BYTES, "topic" => topic.clone()),
+            lag: gauge!(names::KAFKA_LAG, "topic" => topic.clone(), "partition" => partition.clone()),
+            uncommitted_age: gauge!(names::UNCOMMITTED_AGE, "topic" => topic, "partition" => partition),
+        }
+    }
+
+    pub fn consumed(&self, records: usize, bytes: usize) {
+        self.consumed.increment(records as u64);
+        self.consumed_bytes.increment(bytes as u64);
+    }
+
+    /// Records between the partition's end and its committed offset.
+    pub fn lag(&self, records: i64) {
+        self.lag.set(records as f64);
+    }
+
+    /// Zero when everything read is committed or committable.
+    pub fn uncommitted_age(&self, age: Duration) {
+        self.uncommitted_age.set(age);
+    }
+}
+
+impl Drop for PartitionMetrics {
+    fn drop(&mut self) {
+        self.lag.set(0.0);
+        self.uncommitted_age.set(0.0);
+    }
+}
+
+/// The consumer as a whole.
+pub struct ConsumerMetrics {
+    pub assigned: Counter,
+    pub revoked: Counter,
+    pub lost: Counter,
+    pub partitions_assigned: Gauge,
+    pub partitions_paused: Gauge,
+    pub outstanding_events: Gauge,
+    pub outstanding_bytes: Gauge,
+    pub poll_age_seconds: Gauge,
+    pub commits_ok: Counter,
+    pub commits_failed: Counter,
+    /// Offsets not stored because the partition is no longer ours: the new owner has the events.
+    pub commits_stale: Counter,
+    pub commit_seconds: Histogram,
+}
+
+impl ConsumerMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // handles count nothing before the recorder is installed: be explicit
+    pub fn new() -> Self {
+        ConsumerMetrics {
+            assigned: counter!(names::REBALANCES, "kind" => "assigned"),
+            revoked: counter!(names::REBALANCES, "kind" => "revoked"),
+            lost: counter!(names::REBALANCES, "kind" => "lost"),
+            partitions_assigned: gauge!(names::PARTITIONS_ASSIGNED),
+            partitions_paused: gauge!(names::PARTITIONS_PAUSED),
+            outstanding_events: gauge!(names::OUTSTANDING_EVENTS),
+            outstanding_bytes: gauge!(names::OUTSTANDING_BYTES),
+            poll_age_seconds: gauge!(names::KAFKA_POLL_AGE),
+            commits_ok: counter!(names::COMMITS, "result" => "ok"),
+            commits_failed: counter!(names::COMMITS, "result" => "failed"),
+            commits_stale: counter!(names::COMMITS, "result" => "stale_epoch"),
+            commit_seconds: histogram!(names::COMMIT_SECONDS),
+        }
+    }
+}
+
+/// The router.
+pub struct RoutingMetrics {
+    pub routed: Counter,
+    pub unmatched: Counter,
+    pub receipts_opened: Counter,
+    pub subscriptions: Gauge,
+}
+
+impl RoutingMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        RoutingMetrics {
+            routed: counter!(names::EVENTS_ROUTED),
+            unmatched: counter!(names::EVENTS_UNMATCHED),
+            receipts_opened: counter!(names::RECEIPTS_OPENED),
+            subscriptions: gauge!(names::SUBSCRIPTIONS),
+        }
+    }
+}
+
+/// How deliveries end.
+pub struct SettlementMetrics {
+    settled: [Counter; Settlement::ALL.len()],
+    pub abandoned: Counter,
+}
+
+impl SettlementMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        SettlementMetrics {
+            settled: Settlement::ALL.map(|how| counter!(names::SETTLED, "settlement" => how.word())),
+            abandoned: counter!(names::RECEIPTS_ABANDONED),
+        }
+    }
+
+    pub fn settled(&self, how: Settlement, receipts: usize) {
+        self.settled[how as usize].increment(receipts as u64);
+    }
+}
+
+/// Attempts of the endpoints of one mode (`"stream"`, `"batch"`); one set serves all endpoints of a core.
+pub struct DeliveryMetrics {
+    events: [Counter; OUTCOMES.len()],
+    requests: [Counter; OUTCOMES.len()],
+    duration: Histogram,
+    end_to_end: Histogram,
+    batch_events: Option<Histogram>,
+    pub in_flight: Gauge,
+    pub rate_limited: Counter,
+    local_faults: Counter,
+}
+
+/// In the order of [`outcome_index`].
+const OUTCOMES: [&str; 6] = ["delivered", "rejected", "failed", "gone", "disconnected", "local_fault"];
+
+impl DeliveryMetrics {
+    #[must_use]
+    pub fn new(mode: &'static str) -> Self {
+        DeliveryMetrics {
+            events: OUTCOMES.map(|outcome| counter!(names::DELIVERIES, "outcome" => outcome, "mode" => mode)),
+            requests: OUTCOMES.map(|outcome| counter!(names::REQUESTS, "outcome" => outcome, "mode" => mode)),
+            duration: histogram!(names::DELIVERY_SECONDS, "mode" => mode),
+            end_to_end: histogram!(names::END_TO_END_SECONDS, "mode" => mode),
+            batch_events: (mode == "batch").then(|| histogram!(names::BATCH_EVENTS)),
+            in_flight: gauge!(names::IN_FLIGHT),
+            rate_limited: counter!(names::RATE_LIMITED),
+            local_faults: counter!(names::LOCAL_FAULTS),
+        }
+    }
+
+    /// An attempt of so many events ended; `class` is the [note](crate::endpoint::outcome::AttemptNote)'s word.
+    pub fn attempted(&self, outcome: &Outcome, class: &'static str, events: usize, took: Duration) {
+        let index = outcome_index(outcome);
+        self.events[index].increment(events as u64);
+        self.requests[index].increment(1);
+        self.duration.record(took);
+        if let Some(batch_events) = &self.batch_events {
+            batch_events.record(events as f64);
+        }
+        match outcome {
+            Outcome::Failed { .. } | Outcome::Disconnected => counter!(names::RETRIES, "reason" => class).increment(1),
+            Outcome::LocalFault => self.local_faults.increment(1),
+            Outcome::Delivered | Outcome::Rejected | Outcome::Gone => {}
+        }
+    }
+
+    /// Events of this age, counted from their timestamp in Kafka, were delivered.
+    pub fn delivered_at_age(&self, age: Duration, events: usize) {
+        self.end_to_end.record_many(age.as_secs_f64(), events);
+    }
+}
+
+fn outcome_index(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Delivered => 0,
+        Outcome::Rejected => 1,
+        Outcome::Failed { .. } => 2,
+        Outcome::Gone => 3,
+        Outcome::Disconnected => 4,
+        Outcome::LocalFault => 5,
+    }
+}
+
+/// The endpoint actors of this process.
+pub struct EndpointMetrics {
+    pub actors: Gauge,
+    pub restarts: Counter,
+    /// Incremented and decremented as breakers change.
+    pub breaker_open: Gauge,
+    pub breaker_half_open: Gauge,
+}
+
+impl EndpointMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        EndpointMetrics {
+            actors: gauge!(names::ENDPOINT_ACTORS),
+            restarts: counter!(names::ENDPOINT_RESTARTS),
+            breaker_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "open"),
+            breaker_half_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "half_open"),
+        }
+    }
+}
+
+/// The dead-letter writer.
+pub struct DeadLetterMetrics {
+    pub queue_bytes: Gauge,
+    pub write_seconds: Histogram,
+    pub write_failures: Counter,
+    pub redriven: Counter,
+}
+
+impl DeadLetterMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        DeadLetterMetrics {
+            queue_bytes: gauge!(names::DEAD_LETTER_QUEUE_BYTES),
+            write_seconds: histogram!(names::DEAD_LETTER_WRITE_SECONDS),
+            write_failures: counter!(names::DEAD_LETTER_WRITE_FAILURES),
+            redriven: counter!(names::REDRIVEN),
+        }
+    }
+
+    /// So many events were stored as dead letters.
+    pub fn stored(&self, reason: Reason, letters: usize) {
+        counter!(names::DEAD_LETTERS, "reason" => reason_word(reason)).increment(letters as u64);
+    }
+}
+
+fn reason_word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Rejected => "rejected",
+        Reason::Exhausted => "exhausted",
+        Reason::Undecodable => "undecodable",
+        Reason::TooLarge => "too_large",
+        Reason::Internal => "internal",
+    }
+}
+
+/// The settings that this instance works by.
+pub struct SettingsMetrics {
+    version: Gauge,
+    age_seconds: Gauge,
+}
+
+impl SettingsMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        SettingsMetrics { version: gauge!(names::SETTINGS_VERSION), age_seconds: gauge!(names::SETTINGS_AGE) }
+    }
+
+    pub fn version(&self, version: i64) {
+        self.version.set(version as f64);
+    }
+
+    pub fn age(&self, age: Duration) {
+        self.age_seconds.set(age);
+    }
+}

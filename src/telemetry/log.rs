@@ -1,0 +1,156 @@
+//! ● Log lines to stderr, through a bounded queue: a reader that stalls costs lines, never a delivery.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use metrics::{Counter, counter};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use super::names;
+use crate::config::{Log, LogFormat};
+
+/// Lines that wait for stderr at most; at 300 bytes a line, about 2 MB.
+const LINES_MAX: usize = 8_192;
+/// How long the last lines may take when the process ends.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// Writes what waits when it is dropped: keep it until the end of `main`.
+#[must_use]
+pub struct Logs {
+    lines: SyncSender<Line>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("log.filter does not parse: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    #[error("cannot start the log thread: {0}")]
+    Thread(#[from] io::Error),
+    #[error("logging is already set up: {0}")]
+    Installed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Starts logging for the whole process.
+pub fn logs(config: &Log) -> Result<Logs, LogError> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let lines = start_writer(io::stderr())?;
+    let writer = LineWriter { lines: lines.clone(), dropped: counter!(names::LOG_LINES_DROPPED) };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .log_internal_errors(false)
+        .with_ansi(config.format == LogFormat::Text && io::stderr().is_terminal());
+    match config.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+    }
+    .map_err(LogError::Installed)?;
+    Ok(Logs { lines })
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let (done, written) = channel();
+        if self.lines.try_send(Line::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(FLUSH_MAX);
+        }
+    }
+}
+
+enum Line {
+    Text(Vec<u8>),
+    Flush(Sender<()>),
+}
+
+fn start_writer(out: impl Write + Send + 'static) -> io::Result<SyncSender<Line>> {
+    let (lines, receiver) = sync_channel(LINES_MAX);
+    thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&receiver, out))?;
+    Ok(lines)
+}
+
+/// A write that fails (a full disk, a closed pipe) is nobody's trouble but the log's.
+fn write_lines(lines: &Receiver<Line>, mut out: impl Write) {
+    for line in lines {
+        match line {
+            Line::Text(text) => {
+                let _ = out.write_all(&text);
+            }
+            Line::Flush(done) => {
+                let _ = out.flush();
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+/// Takes one formatted line at a time (the subscriber writes each with one call).
+#[derive(Clone)]
+struct LineWriter {
+    lines: SyncSender<Line>,
+    dropped: Counter,
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Line::Text(line.to_vec())) {
+            self.dropped.increment(1);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LineWriter {
+    type Writer = LineWriter;
+
+    fn make_writer(&'a self) -> LineWriter {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets a line through for every permit it is given.
+    struct Stalled {
+        permits: Receiver<()>,
+        written: Sender<Vec<u8>>,
+    }
+
+    impl Write for Stalled {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let _ = self.permits.recv();
+            let _ = self.written.send(text.to_vec());
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stalled_stderr_costs_lines_and_holds_nobody_up() {
+        let (permit, permits) = channel();
+        let (written, read) = channel();
+        let lines = start_writer(Stalled { permits, written }).unwrap();
+        let mut writer = LineWriter { lines, dropped: Counter::noop() };
+        // Were the queue unbounded or a write to wait for the reader, this would not end.
+        for line in 0..LINES_MAX + 100 {
+            writer.write_all(format!("line {line}\n").as_bytes()).unwrap();
+        }
+        drop(permit);
+        assert_eq!(read.recv().unwrap(), b"line 0\n");
+        drop(writer);
+        let rest = read.iter().count();
+        assert!((LINES_MAX - 1..=LINES_MAX).contains(&rest), "{rest}");
+    }
+}

@@ -1,0 +1,121 @@
+//! ○ Every metric by name, kind and meaning. No label has as many values as there are endpoints or tenants.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// With the upper bounds of its buckets.
+    Histogram(&'static [f64]),
+}
+
+/// A metric and what it means to an operator.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+}
+
+/// Seconds that a request or a statement takes.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0];
+/// Seconds from an event's birth to its delivery, days of waiting included.
+const AGES: &[f64] = &[
+    0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0,
+    1800.0, 3600.0, 21_600.0, 86_400.0,
+];
+const EVENTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
+
+/// One line a metric: its constant, name, kind and meaning; all of them together are `ALL`.
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
+        /// Every metric there is.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: $kind, help: $help }),*];
+    };
+}
+
+metrics! {
+    KAFKA_CONSUMED = "postrider_kafka_consumed_total", Kind::Counter, "Records read from Kafka, by topic";
+    KAFKA_CONSUMED_BYTES = "postrider_kafka_consumed_bytes_total", Kind::Counter, "Bytes of the records read, by topic";
+    KAFKA_LAG = "postrider_kafka_lag", Kind::Gauge, "Records between a partition's end and its committed offset";
+    KAFKA_POLL_AGE = "postrider_kafka_poll_age_seconds", Kind::Gauge, "Time since the consumer was last polled";
+    REBALANCES = "postrider_rebalances_total", Kind::Counter, "Partitions assigned, revoked or lost, by kind";
+    PARTITIONS_ASSIGNED = "postrider_partitions_assigned", Kind::Gauge, "Partitions that this instance owns";
+    PARTITIONS_PAUSED = "postrider_partitions_paused", Kind::Gauge, "Partitions not read because a limit is reached";
+    OUTSTANDING_EVENTS = "postrider_outstanding_events", Kind::Gauge, "Events read and not yet settled";
+    OUTSTANDING_BYTES = "postrider_outstanding_bytes", Kind::Gauge, "Their bytes; at most ingest.memory_bytes_max";
+    UNCOMMITTED_AGE = "postrider_uncommitted_age_seconds", Kind::Gauge,
+        "Age of the oldest event whose offset cannot be committed yet; the main sign of health";
+    COMMITS = "postrider_commits_total", Kind::Counter, "Commits of offsets, by result";
+    COMMIT_SECONDS = "postrider_commit_seconds", Kind::Histogram(SECONDS), "From storing offsets to the broker's answer";
+    EVENTS_ROUTED = "postrider_events_routed_total", Kind::Counter, "Events that matched at least one endpoint";
+    EVENTS_UNMATCHED = "postrider_events_unmatched_total", Kind::Counter, "Events that nobody subscribes to";
+    RECEIPTS_OPENED = "postrider_receipts_opened_total", Kind::Counter,
+        "Deliveries begun, one for each event and endpoint; the sum of postrider_settled_total follows it";
+    SETTLED = "postrider_settled_total", Kind::Counter, "Deliveries ended, by settlement";
+    RECEIPTS_ABANDONED = "postrider_receipts_abandoned_total", Kind::Counter,
+        "Deliveries dropped by a fault of Postrider's own and taken up again; stays 0 without faults";
+    DELIVERIES = "postrider_deliveries_total", Kind::Counter, "Events by the outcome of each attempt";
+    REQUESTS = "postrider_requests_total", Kind::Counter, "Requests by their outcome";
+    DELIVERY_SECONDS = "postrider_delivery_duration_seconds", Kind::Histogram(SECONDS), "From sending a request to its answer";
+    END_TO_END_SECONDS = "postrider_end_to_end_seconds", Kind::Histogram(AGES),
+        "From an event's timestamp in Kafka to its 2xx answer, waiting included";
+    BATCH_EVENTS = "postrider_batch_events", Kind::Histogram(EVENTS), "Events in a batch request";
+    IN_FLIGHT = "postrider_in_flight", Kind::Gauge, "Requests under way";
+    RETRIES = "postrider_retries_total", Kind::Counter, "Failed attempts that will be tried again, by reason";
+    RATE_LIMITED = "postrider_rate_limited_total", Kind::Counter, "Times an endpoint had to wait for its rate limit";
+    BREAKER_ENDPOINTS = "postrider_breaker_endpoints", Kind::Gauge, "Endpoints whose breaker is open or half open, by state";
+    ENDPOINT_ACTORS = "postrider_endpoint_actors", Kind::Gauge, "Endpoints that have something to do";
+    ENDPOINT_RESTARTS = "postrider_endpoint_restarts_total", Kind::Counter, "Endpoint actors rebuilt after a panic";
+    LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
+    DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
+    DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";
+    DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", Kind::Histogram(SECONDS), "Storing a group of dead letters";
+    DEAD_LETTER_WRITE_FAILURES = "postrider_dead_letter_write_failures_total", Kind::Counter,
+        "Statements that failed and are tried again";
+    REDRIVEN = "postrider_redriven_total", Kind::Counter, "Dead letters sent again on request";
+    SETTINGS_VERSION = "postrider_settings_version", Kind::Gauge, "Version of the settings that this instance works by";
+    SETTINGS_AGE = "postrider_settings_age_seconds", Kind::Gauge, "Time since the settings were last known to be current";
+    SUBSCRIPTIONS = "postrider_subscriptions", Kind::Gauge, "Subscriptions in the index";
+    POSTGRES_DISCARDED = "postrider_postgres_connections_discarded_total", Kind::Counter,
+        "Connections thrown away after a timeout or an error";
+    LOG_LINES_DROPPED = "postrider_log_lines_dropped_total", Kind::Counter, "Log lines dropped because stderr did not keep up";
+    OPEN_FILES = "postrider_open_files", Kind::Gauge, "File handles in use, connections included";
+    RESIDENT_BYTES = "postrider_resident_bytes", Kind::Gauge, "Memory in use, as the operating system counts it";
+    START_TIME = "postrider_start_time_seconds", Kind::Gauge, "When this process started, in seconds since 1970";
+}
+
+/// Tells the installed recorder what each metric means.
+pub(super) fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_prometheus_rules() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("postrider_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(buckets.is_sorted(), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_is_used_twice() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

@@ -1,0 +1,25 @@
+//! ● What the operating system says of this process. On systems without `/proc` these gauges are absent.
+
+use std::fs;
+
+use metrics::gauge;
+
+use super::names;
+
+/// Linux's page on every machine this runs on.
+const PAGE_BYTES: f64 = 4096.0;
+
+pub(super) fn started() {
+    gauge!(names::START_TIME).set(crate::clock::wall_ms() as f64 / 1000.0);
+}
+
+/// Sets the gauges anew; called when somebody looks.
+pub(super) fn refresh() {
+    if let Ok(handles) = fs::read_dir("/proc/self/fd") {
+        gauge!(names::OPEN_FILES).set(handles.count() as f64);
+    }
+    let resident = fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
+    if let Some(pages) = resident.map(|pages: u32| f64::from(pages)) {
+        gauge!(names::RESIDENT_BYTES).set(pages * PAGE_BYTES);
+    }
+}
