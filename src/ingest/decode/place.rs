@@ -1,0 +1,120 @@
+//! ○ A place in a record, as the configuration names it.
+
+use std::str::FromStr;
+
+/// Where one field of an event stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Nowhere,
+    /// The record's key.
+    Key,
+    /// The last header of this name; the case of letters counts.
+    Header(Box<str>),
+    /// In the value.
+    Json(Pointer),
+}
+
+/// An RFC 6901 pointer to something within a JSON value: its tokens, unescaped; none for the value itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(Box<[Box<str>]>);
+
+/// Where all fields of an event stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    pub tenant: Place,
+    pub department: Place,
+    /// The event's type.
+    pub kind: Place,
+    pub id: Place,
+    pub time: Place,
+}
+
+/// Why a text is not a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    #[error("a place is `header:NAME`, `json:/pointer`, `key`, or empty for nowhere")]
+    Unknown,
+    #[error("a header's name is missing after `header:`")]
+    HeaderName,
+    #[error("a JSON pointer begins with `/`, or is empty for the whole value")]
+    PointerStart,
+    #[error("in a JSON pointer `~` is written `~0` and `/` within a name `~1`")]
+    PointerEscape,
+    #[error("a JSON pointer has at most {} parts", Pointer::TOKENS_MAX)]
+    PointerDepth,
+}
+
+impl Place {
+    /// Reads `header:NAME`, `json:/pointer`, `key`, or nothing for nowhere.
+    ///
+    /// # Errors
+    /// [`PlaceError`] says how it should look.
+    pub fn parse(text: &str) -> Result<Self, PlaceError> {
+        match text.split_once(':') {
+            None if text.is_empty() => Ok(Place::Nowhere),
+            None if text == "key" => Ok(Place::Key),
+            Some(("header", "")) => Err(PlaceError::HeaderName),
+            Some(("header", name)) => Ok(Place::Header(name.into())),
+            Some(("json", pointer)) => pointer.parse().map(Place::Json),
+            _ => Err(PlaceError::Unknown),
+        }
+    }
+}
+
+impl Places {
+    /// Reads the places of a topic from the configuration.
+    ///
+    /// # Errors
+    /// The name of the setting whose place cannot be read, and why.
+    pub fn parse(texts: &crate::config::Places) -> Result<Self, (&'static str, PlaceError)> {
+        let parse = |name, text: &str| Place::parse(text).map_err(|error| (name, error));
+        Ok(Places {
+            tenant: parse("tenant", &texts.tenant)?,
+            department: parse("department", &texts.department)?,
+            kind: parse("type", &texts.kind)?,
+            id: parse("id", &texts.id)?,
+            time: parse("time", &texts.time)?,
+        })
+    }
+}
+
+impl Pointer {
+    /// A deeper one is a mistake; and reading goes one level of the stack deeper for each.
+    pub const TOKENS_MAX: usize = 32;
+
+    pub(super) fn tokens(&self) -> &[Box<str>] {
+        &self.0
+    }
+}
+
+impl FromStr for Pointer {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
+        if text.is_empty() {
+            return Ok(Pointer(Box::default()));
+        }
+        let tokens = text.strip_prefix('/').ok_or(PlaceError::PointerStart)?.split('/');
+        let tokens = tokens.map(unescaped).collect::<Result<Box<[_]>, _>>()?;
+        if tokens.len() > Pointer::TOKENS_MAX {
+            return Err(PlaceError::PointerDepth);
+        }
+        Ok(Pointer(tokens))
+    }
+}
+
+fn unescaped(token: &str) -> Result<Box<str>, PlaceError> {
+    let mut parts = token.split('~');
+    let mut name = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = match part.as_bytes().first() {
+            Some(b'0') => ('~', &part[1..]),
+            Some(b'1') => ('/', &part[1..]),
+            _ => return Err(PlaceError::PointerEscape),
+        };
+        name.push(rest.0);
+        name.push_str(rest.1);
+    }
+    Ok(name.into())
+}

@@ -1,0 +1,289 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::ingest::record::RecordParts;
+
+fn places(tenant: &str) -> Places {
+    Places { tenant: Place::parse(tenant).expect("a place"), ..Places::default() }
+}
+
+fn record(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)]) -> Record {
+    Record::copy_from(RecordParts { offset: 0, timestamp_ms: 0, key, value }, headers.iter().copied())
+}
+
+fn text<'a>(field: &'a Field, record: &'a Record) -> Option<&'a str> {
+    match field {
+        Field::Absent => None,
+        Field::Literal(span) => Some(std::str::from_utf8(span.of(&record.bytes)).expect("proved by decoding")),
+        Field::Owned(text) => Some(text),
+    }
+}
+
+#[track_caller]
+fn check_json(pointer: &str, value: &str, expected: Result<Option<&str>, Undecodable>) {
+    let record = record(Some(b"some key"), Some(value.as_bytes()), &[]);
+    let fields = Decoder::new(&places(&format!("json:{pointer}"))).decode(&record);
+    assert_eq!(fields.as_ref().map(|fields| text(&fields.tenant, &record)).map_err(|error| *error), expected);
+}
+
+#[track_caller]
+fn check_header(value: Option<&[u8]>, expected: Result<Option<&str>, Undecodable>) {
+    let record = record(None, Some(b"not json"), &[("other", Some(b"x")), ("tenant", value)]);
+    let fields = Decoder::new(&places("header:tenant")).decode(&record);
+    assert_eq!(fields.as_ref().map(|fields| text(&fields.tenant, &record)).map_err(|error| *error), expected);
+}
+
+#[track_caller]
+fn check_time(text: &str, expected: Option<i64>) {
+    let places = Places { time: Place::parse("header:at").expect("a place"), ..Places::default() };
+    let fields = Decoder::new(&places).decode(&record(None, None, &[("at", Some(text.as_bytes()))]));
+    assert_eq!(fields.expect("a time is never undecodable").occurred_ms, expected);
+}
+
+#[test]
+fn a_tenant_is_found_in_a_header() {
+    check_header(Some(b"42"), Ok(Some("42")));
+    check_header(Some("M\u{fc}ller".as_bytes()), Ok(Some("M\u{fc}ller")));
+}
+
+#[test]
+fn an_empty_or_null_header_is_no_tenant() {
+    check_header(Some(b""), Ok(None));
+    check_header(None, Ok(None));
+}
+
+#[test]
+fn a_header_that_is_no_text_makes_the_record_undecodable() {
+    check_header(Some(b"\xff\xfe"), Err(Undecodable::NotUtf8 { field: "tenant" }));
+    check_header(Some(&[b'a'; FIELD_BYTES_MAX + 1]), Err(Undecodable::TooLong { field: "tenant" }));
+    check_header(Some(&vec![0xff; 1 << 20]), Err(Undecodable::TooLong { field: "tenant" }));
+}
+
+#[test]
+fn a_header_that_nobody_asked_for_may_be_anything() {
+    let record = record(None, None, &[("junk", Some(&[0xff; 2_000])), ("tenant", Some(b"1"))]);
+    let fields = Decoder::new(&places("header:tenant")).decode(&record).expect("decodes");
+    assert_eq!(text(&fields.tenant, &record), Some("1"));
+}
+
+#[test]
+fn the_key_can_be_the_tenant() {
+    let decoder = Decoder::new(&places("key"));
+    let found = record(Some(b"42"), None, &[]);
+    assert_eq!(text(&decoder.decode(&found).expect("decodes").tenant, &found), Some("42"));
+    assert_eq!(decoder.decode(&record(None, None, &[])).expect("decodes").tenant, Field::Absent);
+    let broken = decoder.decode(&record(Some(b"\xc3"), None, &[]));
+    assert_eq!(broken, Err(Undecodable::NotUtf8 { field: "tenant" }));
+}
+
+#[test]
+fn a_pointer_leads_through_objects_and_arrays() {
+    check_json("/tenant", r#"{"x":[1,{"tenant":"no"}],"tenant":"42","y":0}"#, Ok(Some("42")));
+    check_json("/tenant/id", r#" { "tenant" : { "name":"a", "id" : "42" } } "#, Ok(Some("42")));
+    check_json("/a/1/b", r#"{"a":[{"b":"0"},{"b":"1"}]}"#, Ok(Some("1")));
+    check_json("/100", r#"{"100":"an object's name may be a number"}"#, Ok(Some("an object's name may be a number")));
+    check_json("/a~1b/~0", r#"{"a/b":{"~":"escaped"}}"#, Ok(Some("escaped")));
+    check_json("/", r#"{"":"the empty name"}"#, Ok(Some("the empty name")));
+    check_json("", "42", Ok(Some("42")));
+    check_json("/a/01", r#"{"a":["0","1"]}"#, Ok(None));
+}
+
+#[test]
+fn a_number_is_a_tenant_as_it_is_written() {
+    check_json("/t", r#"{"t":2}"#, Ok(Some("2")));
+    check_json("/t", r#"{"t":-7}"#, Ok(Some("-7")));
+    check_json("/t", r#"{"t":12345678901234567890123}"#, Ok(Some("12345678901234567890123")));
+    check_json("/t", r#"{"t":2.50}"#, Ok(Some("2.50")));
+}
+
+#[test]
+fn an_escaped_text_is_unescaped() {
+    check_json("/t", r#"{"t":"a\u0062\n\"c\""}"#, Ok(Some("ab\n\"c\"")));
+    check_json("/tenant", r#"{"ten\u0061nt":"the name is escaped"}"#, Ok(Some("the name is escaped")));
+    check_json("/t", r#"{"t":"\ud800"}"#, Err(Undecodable::NotUtf8 { field: "tenant" }));
+}
+
+#[test]
+fn what_is_neither_text_nor_number_is_no_tenant() {
+    for value in ["null", "true", "false", "{}", "[]", "\"\"", r#"{"t":"deeper"}"#] {
+        check_json("/t", &format!(r#"{{"t":{value}}}"#), Ok(None));
+    }
+}
+
+#[test]
+fn a_record_without_the_field_still_is_an_event() {
+    for value in
+        ["{}", "[]", "1", "1e999", "\"text\"", "null", r#"{"other":1}"#, r#"{"t":{"t":1e999}}"#, r#"{"t":1e999}"#]
+    {
+        check_json("/t/id", value, Ok(None));
+    }
+}
+
+#[test]
+fn a_value_that_is_not_json_is_undecodable() {
+    for value in ["", "   ", "hello", "{", r#"{"a":1"#, r#"{"a":1}}"#, "[1,]", "{\"a\":\"\u{1}\"}", "{'t':1}"] {
+        check_json("/t", value, Err(Undecodable::NotJson));
+    }
+    let bytes = record(None, Some(b"{\"t\":\"\xff\"}"), &[]);
+    assert_eq!(Decoder::new(&places("json:/t")).decode(&bytes), Err(Undecodable::NotJson));
+}
+
+#[test]
+fn nothing_is_read_after_the_last_field() {
+    check_json("/t", r#"{"t":"1", and then it breaks off"#, Ok(Some("1")));
+}
+
+#[test]
+fn a_tombstone_is_an_event_without_fields() {
+    let decoder = Decoder::new(&places("json:/t"));
+    assert_eq!(decoder.decode(&record(Some(b"k"), None, &[])), Ok(Fields::default()));
+}
+
+#[test]
+fn of_a_name_that_stands_twice_the_first_counts() {
+    check_json("/t", r#"{"t":"first","t":"second"}"#, Ok(Some("first")));
+    check_json("/t", r#"{"t":null,"t":"second"}"#, Ok(None));
+    let place = |text| Place::parse(text).expect("a place");
+    let places = Places { tenant: place("json:/t"), department: place("json:/d"), ..Places::default() };
+    let record = record(None, Some(br#"{"t":null,"t":null,"d":"5"}"#), &[]);
+    let fields = Decoder::new(&places).decode(&record).expect("decodes");
+    assert_eq!(text(&fields.department, &record), Some("5"));
+}
+
+#[test]
+fn all_fields_are_found_in_one_pass() {
+    let place = |text| Place::parse(text).expect("a place");
+    let places = Places {
+        tenant: place("json:/tenant/id"),
+        department: place("json:/tenant/department"),
+        kind: place("header:type"),
+        id: place("json:/id"),
+        time: place("json:/at"),
+    };
+    let value = br#"{"at":"2026-01-02T03:04:05.678Z","tenant":{"department":100,"id":"42"},"id":"e-1"}"#;
+    let record = record(None, Some(value), &[("type", Some(b"order.created"))]);
+    let fields = Decoder::new(&places).decode(&record).expect("decodes");
+    assert_eq!(text(&fields.tenant, &record), Some("42"));
+    assert_eq!(text(&fields.department, &record), Some("100"));
+    assert_eq!(text(&fields.kind, &record), Some("order.created"));
+    assert_eq!(text(&fields.id, &record), Some("e-1"));
+    assert_eq!(fields.occurred_ms, Some(1_767_323_045_678));
+}
+
+#[test]
+fn two_fields_may_stand_at_one_place_or_one_below_the_other() {
+    let place = |text| Place::parse(text).expect("a place");
+    let places = Places {
+        tenant: place("json:/a"),
+        department: place("json:/a"),
+        kind: place("json:/a/b"),
+        ..Places::default()
+    };
+    let decoder = Decoder::new(&places);
+    let flat = record(None, Some(br#"{"a":"x"}"#), &[]);
+    let fields = decoder.decode(&flat).expect("decodes");
+    assert_eq!((text(&fields.tenant, &flat), text(&fields.department, &flat)), (Some("x"), Some("x")));
+    let deep = record(None, Some(br#"{"a":{"b":"y"}}"#), &[]);
+    let fields = decoder.decode(&deep).expect("decodes");
+    assert_eq!((text(&fields.tenant, &deep), text(&fields.kind, &deep)), (None, Some("y")));
+}
+
+#[test]
+fn a_time_is_milliseconds_or_rfc_3339() {
+    check_time("1767323045678", Some(1_767_323_045_678));
+    check_time("-1", Some(-1));
+    check_time("2026-01-02T03:04:05Z", Some(1_767_323_045_000));
+    check_time("2026-01-02T03:04:05.678+01:00", Some(1_767_319_445_678));
+    for unreadable in ["", "yesterday", "1.5", "99999999999999999999", "2026-13-01T00:00:00Z"] {
+        check_time(unreadable, None);
+    }
+}
+
+#[test]
+fn a_time_that_is_no_text_is_absent() {
+    let places = Places { time: Place::Key, ..Places::default() };
+    let fields = Decoder::new(&places).decode(&record(Some(b"\xff"), None, &[]));
+    assert_eq!(fields, Ok(Fields::default()));
+}
+
+#[test]
+fn a_hundred_thousand_levels_do_not_overflow_the_stack() {
+    let deep = "[".repeat(100_000);
+    let closed = format!("{deep}{}", "]".repeat(100_000));
+    check_json("/t", &deep, Err(Undecodable::NotJson));
+    check_json("/t", &closed, Ok(None));
+    check_json("/t", &format!(r#"{{"deep":{closed},"t":"1"}}"#), Ok(Some("1")));
+    check_json("/t", &format!(r#"{{"t":{closed}}}"#), Ok(None));
+    check_json("/0/0/0", &closed, Ok(None));
+    check_json("/t", &r#"{"t":"#.repeat(100_000), Err(Undecodable::NotJson));
+}
+
+#[test]
+fn a_place_says_how_it_should_look() {
+    assert_eq!(Place::parse(""), Ok(Place::Nowhere));
+    assert_eq!(Place::parse("key"), Ok(Place::Key));
+    assert_eq!(Place::parse("header:X-Tenant:1"), Ok(Place::Header("X-Tenant:1".into())));
+    assert_eq!(Place::parse("header:"), Err(PlaceError::HeaderName));
+    assert_eq!(Place::parse("json:tenant"), Err(PlaceError::PointerStart));
+    assert_eq!(Place::parse("json:/a~2"), Err(PlaceError::PointerEscape));
+    assert_eq!(Place::parse("json:/a~"), Err(PlaceError::PointerEscape));
+    assert_eq!(Place::parse(&format!("json:{}", "/a".repeat(33))), Err(PlaceError::PointerDepth));
+    for unknown in ["tenant", "Key", "body:/a", " key"] {
+        assert_eq!(Place::parse(unknown), Err(PlaceError::Unknown));
+    }
+}
+
+/// Any JSON, with few names so that pointers hit.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i64>().prop_map(serde_json::Value::from),
+        "[a-z\"\\\\\n\u{e4}]{0,4}".prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::btree_map("[ab01]", inner, 0..4)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_anywhere_never_panic(
+        key in any::<Option<Vec<u8>>>(),
+        value in any::<Option<Vec<u8>>>(),
+        header in any::<Option<Vec<u8>>>(),
+        tenant in "(header:h|key|json:/a|)",
+    ) {
+        let record = record(key.as_deref(), value.as_deref(), &[("h", header.as_deref())]);
+        if let Ok(fields) = Decoder::new(&places(&tenant)).decode(&record) {
+            text(&fields.tenant, &record);
+        }
+    }
+
+    #[test]
+    fn nearly_json_never_panics(value in r#"[\[\]{}:,"\\ a01-]{0,40}"#) {
+        let record = record(None, Some(value.as_bytes()), &[]);
+        let _ = Decoder::new(&places("json:/a/0")).decode(&record);
+    }
+
+    #[test]
+    fn a_pointer_finds_what_a_full_parse_finds(json in any_json(), pointers in prop::array::uniform3("(/[ab01]){1,3}")) {
+        let place = |at: usize| Place::parse(&format!("json:{}", pointers[at])).expect("a place");
+        let places = Places { tenant: place(0), department: place(1), kind: place(2), ..Places::default() };
+        let value = json.to_string();
+        let record = record(None, Some(value.as_bytes()), &[]);
+        let fields = Decoder::new(&places).decode(&record).expect("it is JSON");
+        for (field, pointer) in [&fields.tenant, &fields.department, &fields.kind].into_iter().zip(&pointers) {
+            let expected = match json.pointer(pointer) {
+                Some(serde_json::Value::String(text)) if !text.is_empty() => Some(text.clone()),
+                Some(serde_json::Value::Number(number)) => Some(number.to_string()),
+                _ => None,
+            };
+            prop_assert_eq!(text(field, &record), expected.as_deref());
+        }
+    }
+}
