@@ -27,3 +27,18 @@ pub struct Subscription {
     pub topic: String,
     pub scope: Scope,
 }
+
+impl Scope {
+    /// Whether an event with this tenant and department is within the scope. The index gives the same answer for all
+    /// subscriptions at once; this is for one of them, when what waited is matched again.
+    #[must_use]
+    pub fn covers(&self, tenant: Option<&str>, department: Option<&str>) -> bool {
+        match self {
+            Scope::Topic => true,
+            Scope::Tenants { tenants } => tenant.is_some_and(|tenant| tenants.contains(tenant)),
+            Scope::Departments { departments } => tenant
+                .and_then(|tenant| departments.get(tenant))
+                .is_some_and(|of_tenant| department.is_some_and(|department| of_tenant.contains(department))),
+        }
+    }
+}
