@@ -4,12 +4,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The monotonic time: for timeouts, ages and rates. Follows a paused tokio clock, so actor tests need no sleeps.
 #[must_use]
+#[allow(clippy::disallowed_methods)] // here it is read
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// The wall clock in milliseconds since 1970: for signatures, ids and what people read. Never for timeouts.
 #[must_use]
+#[allow(clippy::disallowed_methods)] // here it is read
 pub fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use figment::{
     Figment,
     providers::Serialized,
@@ -12,7 +13,9 @@ use secrecy::ExposeSecret;
 use super::{
     Config, ConfigError, ConfigErrors, FirstStart,
     layers::{Layers, find},
+    show::plain,
 };
+use crate::ingest::decode::Place;
 
 /// Keys whose value no message may show.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -133,9 +136,9 @@ fn check_places(layers: &mut Layers) {
         let Value::String(_, text) = value else {
             return;
         };
-        if let Err(problem) = check_place(text) {
+        if let Err(problem) = Place::parse(text) {
             let from = layers.from.get(&key).cloned();
-            layers.error(&key, Some(format!("{text:?}")), from.as_deref(), problem);
+            layers.error(&key, Some(plain(value)), from.as_deref(), problem.to_string());
         }
     };
     for (name, value) in &event {
@@ -151,15 +154,6 @@ fn check_places(layers: &mut Layers) {
             value => look(format!("event.{name}"), value),
         }
     }
-}
-
-fn check_place(text: &str) -> Result<(), &'static str> {
-    let good = match text.split_once(':') {
-        Some(("header", name)) => !name.is_empty(),
-        Some(("json", pointer)) => pointer.is_empty() || pointer.starts_with('/'),
-        _ => matches!(text, "" | "key"),
-    };
-    if good { Ok(()) } else { Err("must be \"header:NAME\", \"json:/pointer\", \"key\", or \"\" for nowhere") }
 }
 
 struct Checks {
@@ -286,13 +280,17 @@ impl Checks {
                 self.wrong("kafka.topics", Some(topic), problem);
             }
         }
-        if c.postgres.url.expose_secret().parse::<tokio_postgres::Config>().is_err() {
+        if !is_postgres_url(c.postgres.url.expose_secret()) {
             self.wrong(
                 "postgres.url",
                 None,
                 "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded",
             );
         }
+        self.keys(c);
+    }
+
+    fn keys(&mut self, c: &Config) {
         let key = c.admin.key.expose_secret();
         if !key.is_empty() && (key.len() < 16 || key.chars().any(|c| c.is_whitespace() || c.is_control())) {
             self.wrong(
@@ -301,8 +299,12 @@ impl Checks {
                 "must be at least 16 characters without spaces; `openssl rand -hex 24` makes one",
             );
         }
-        if !c.secrets.key.expose_secret().is_empty() && c.secrets.encryption_key().is_none() {
-            self.wrong("secrets.key", None, "must be 32 bytes in base64, as from `openssl rand -base64 32`");
+        let is_key = |text: &str| BASE64_STANDARD.decode(text.trim()).is_ok_and(|bytes| bytes.len() == 32);
+        let keys = c.secrets.key.expose_secret();
+        if !keys.is_empty() && !keys.split(',').all(is_key) {
+            let problem =
+                "must be 32 bytes in base64, as from `openssl rand -base64 32`; several are separated by commas";
+            self.wrong("secrets.key", None, problem);
         }
     }
 
@@ -327,6 +329,16 @@ impl Checks {
     fn wrong(&mut self, key: &str, value: Option<&dyn std::fmt::Debug>, problem: &str) {
         let from = self.layers.from.get(key).cloned();
         self.layers.error(key, value.map(|value| format!("{value:?}")), from.as_deref(), problem);
+    }
+}
+
+/// Far enough to catch what is no connection string at all; the store reads it in full when it connects.
+fn is_postgres_url(text: &str) -> bool {
+    let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+    match rest {
+        Some(rest) => !rest.is_empty() && !rest.contains(char::is_whitespace),
+        // libpq's other form: host=… user=… dbname=…
+        None => text.contains("host=") && text.split_whitespace().all(|pair| pair.contains('=')),
     }
 }
 

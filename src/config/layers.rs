@@ -88,16 +88,13 @@ impl Layers {
     /// The known key of a variable's name without its prefix.
     fn key_of(&self, name: &str) -> Option<String> {
         let wanted = name.to_lowercase();
-        let known = self.keys.iter().map(String::as_str).chain([PROPERTIES]);
+        let known = self.keys.iter().map(String::as_str).chain([PROPERTIES, TOPICS]);
         known.into_iter().find(|key| key.replacen('.', "_", 1) == wanted).map(str::to_owned)
     }
 
     fn unknown_variable(&mut self, variable: &str, name: &str) {
         if is_service_link(name) {
             return;
-        }
-        if name.to_lowercase().starts_with("event_topics") {
-            return self.error(variable, None, None, "the places of one topic are given in a file, not by a variable");
         }
         let known: Vec<String> =
             self.keys.iter().map(|key| format!("POSTRIDER_{}", key.replacen('.', "_", 1).to_uppercase())).collect();
@@ -114,6 +111,13 @@ impl Layers {
         if key == PROPERTIES {
             // librdkafka's names have dots, which variables cannot have; so all come in one variable.
             return self.lay_property_list(text.split(';'), from);
+        }
+        if key == TOPICS {
+            // TOML's inline form, the one that fits into a variable.
+            return match parse_toml(&format!("topics = {text}")).map(|mut table| table.remove("topics")) {
+                Ok(Some(Value::Dict(_, topics))) => self.lay_topics(topics, from),
+                _ => self.error(TOPICS, None, Some(from), "must be { \"TOPIC\" = { tenant = \"PLACE\", … }, … }"),
+            };
         }
         let current = find(&mut self.tree, key).expect("a known key stands in the tree");
         match parse_text(current, text) {

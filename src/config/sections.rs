@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -313,16 +312,9 @@ pub struct Admin {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
+    /// One key or several, separated by commas: the first encrypts, all decrypt.
     #[serde(deserialize_with = "secret")]
     pub key: SecretString,
-}
-
-impl Secrets {
-    /// The 32 bytes that encrypt customers' secrets; `None` when no key was given (`serve` refuses that).
-    #[must_use]
-    pub fn encryption_key(&self) -> Option<[u8; 32]> {
-        BASE64_STANDARD.decode(self.key.expose_secret().trim()).ok()?.try_into().ok()
-    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

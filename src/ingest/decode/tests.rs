@@ -1,3 +1,5 @@
+//! What operators and producers may rely on when a record is decoded.
+
 use proptest::prelude::*;
 
 use super::*;
