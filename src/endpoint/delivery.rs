@@ -70,7 +70,9 @@ pub enum Reason {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateChange {
-    BreakerOpened { failures: u32 },
+    BreakerOpened {
+        failures: u32,
+    },
     BreakerHalfOpen,
     BreakerClosed,
     /// The endpoint answered 410.

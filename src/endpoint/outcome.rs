@@ -6,7 +6,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A complete answer within the deadline.
-    Answered { status: u16, retry_after: Option<String>, excerpt: Box<str> },
+    Answered {
+        status: u16,
+        retry_after: Option<String>,
+        excerpt: Box<str>,
+    },
     /// The deadline passed; the endpoint may have got the events.
     TimedOut,
     /// No connection: refused, unreachable, reset before anything was sent.

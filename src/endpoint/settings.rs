@@ -43,7 +43,11 @@ pub struct DeliverySettings {
 pub enum Mode {
     /// One event, one request.
     Stream,
-    Batch { events_max: u32, bytes_max: usize, wait: Duration },
+    Batch {
+        events_max: u32,
+        bytes_max: usize,
+        wait: Duration,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,8 +117,13 @@ pub enum State {
 #[derive(Debug, Clone)]
 pub enum Auth {
     None,
-    Basic { username: String, password: SecretString },
-    Bearer { token: SecretString },
+    Basic {
+        username: String,
+        password: SecretString,
+    },
+    Bearer {
+        token: SecretString,
+    },
     /// Names are proved not to be ours or the connection's.
     Headers(Vec<(String, SecretString)>),
 }

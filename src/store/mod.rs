@@ -1,1 +1,21 @@
 //! ● Postgres: the only place with SQL.
+//!
+//! Every conversation goes through [`Pool::with`](pool::Pool::with), which bounds it in time and throws a connection
+//! away rather than let a half-finished statement meet its next user.
+
+pub mod error; // what went wrong, and what to do about it
+pub mod tls; // ● how the wire is protected
+pub mod pool; // ● connections
+pub mod migrations; // ● sql/, embedded
+pub mod id; // ○ prefixed ids that sort by time
+pub mod secret_box; // ○ secrets at rest
+pub mod secrets; // ○ what an endpoint keeps secret
+pub mod grants; // ○ what a customer may subscribe to
+pub mod stored; // ○ an endpoint's settings as they are stored
+pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
+pub mod first_start; // ● where the group began
+pub mod instances; // ● who lives
+
+pub use error::StoreError;
+pub use migrations::migrate;
+pub use pool::{Pool, PoolOptions};

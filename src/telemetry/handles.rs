@@ -244,7 +244,9 @@ impl DeadLetterMetrics {
     }
 }
 
-fn reason_word(reason: Reason) -> &'static str {
+/// The word for a reason, in metrics and in the API.
+#[must_use]
+pub fn reason_word(reason: Reason) -> &'static str {
     match reason {
         Reason::Rejected => "rejected",
         Reason::Exhausted => "exhausted",

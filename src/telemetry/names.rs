@@ -81,6 +81,9 @@ metrics! {
     SUBSCRIPTIONS = "postrider_subscriptions", Kind::Gauge, "Subscriptions in the index";
     POSTGRES_DISCARDED = "postrider_postgres_connections_discarded_total", Kind::Counter,
         "Connections thrown away after a timeout or an error";
+    SETTINGS_UNREADABLE = "postrider_settings_unreadable_total", Kind::Counter,
+        "Stored rows that could not be read and count as absent, by what they are";
+    SECRET_FAILURES = "postrider_secret_decrypt_failures_total", Kind::Counter, "Stored secrets that did not open";
     LOG_LINES_DROPPED = "postrider_log_lines_dropped_total", Kind::Counter, "Log lines dropped because stderr did not keep up";
     OPEN_FILES = "postrider_open_files", Kind::Gauge, "File handles in use, connections included";
     RESIDENT_BYTES = "postrider_resident_bytes", Kind::Gauge, "Memory in use, as the operating system counts it";

@@ -1,0 +1,102 @@
+//! What went wrong with Postgres, and what to do about it. Never carries a connection string or a row's data.
+
+use std::{error::Error as _, time::Duration};
+
+use tokio_postgres::error::SqlState;
+
+/// Why a conversation with Postgres failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The settings of the connection make no sense; nothing was tried.
+    #[error("postgres settings: {0}")]
+    Settings(String),
+    /// Postgres is away, overloaded, read-only or full. Try again later: nothing about the request is wrong.
+    #[error("postgres is unavailable: {0}")]
+    Unavailable(String),
+    /// No answer in time; whether the statement took effect is not known.
+    #[error("postgres did not answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// Postgres refused the statement: this data or this schema, so trying again does not help.
+    #[error("postgres refused the statement ({code}): {message}")]
+    Refused { code: String, message: String, constraint: Option<String> },
+    /// A row or a secret cannot be understood by this version.
+    #[error("stored data cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    /// True when trying the same again later can succeed.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, StoreError::Unavailable(_) | StoreError::TimedOut(_))
+    }
+
+    /// True when the data of a row is to blame: without that row the statement would have succeeded.
+    /// Classes 22 (data exception), 23 (integrity) and 54 (too large for Postgres).
+    #[must_use]
+    pub fn blames_data(&self) -> bool {
+        matches!(self, StoreError::Refused { code, .. } if ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+    }
+
+    /// The unique or foreign key that was violated.
+    #[must_use]
+    pub fn violated(&self) -> Option<&str> {
+        match self {
+            StoreError::Refused { constraint, .. } => constraint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(refusal) = error.as_db_error() else {
+            return StoreError::Unavailable(with_source(&error));
+        };
+        if passes(refusal.code()) {
+            return StoreError::Unavailable(format!("{} ({})", refusal.message(), refusal.code().code()));
+        }
+        StoreError::Refused {
+            code: refusal.code().code().to_owned(),
+            message: refusal.message().to_owned(),
+            constraint: refusal.constraint().map(ToOwned::to_owned),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for StoreError {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(cause) => cause.into(),
+            deadpool_postgres::PoolError::Timeout(stage) => {
+                StoreError::Unavailable(format!("no connection in time ({stage:?})"))
+            }
+            other => StoreError::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// Conditions of the server, not of the statement: they pass, or an operator ends them.
+fn passes(code: &SqlState) -> bool {
+    const CLASSES: [&str; 5] = [
+        "08", // connection
+        "28", // authorisation: a rotated password
+        "40", // deadlock, serialisation
+        "53", // no disk, no memory, no connection slots
+        "57", // shutting down, cancelled by a timeout
+    ];
+    let code = code.code();
+    CLASSES.iter().any(|class| code.starts_with(class))
+        || code == SqlState::READ_ONLY_SQL_TRANSACTION.code()
+        || code == SqlState::LOCK_NOT_AVAILABLE.code()
+        || code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT.code()
+        || code == SqlState::IO_ERROR.code()
+}
+
+/// The client's own errors say little without their source ("error connecting to server").
+fn with_source(error: &tokio_postgres::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

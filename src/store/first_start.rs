@@ -1,0 +1,63 @@
+//! ● Where the group began: resolved once, by whichever instance is first, and the same for all.
+
+use std::collections::HashMap;
+
+use super::{Pool, StoreError};
+
+/// The offset at which each partition was begun, by topic and partition. A partition that is not in it was born later
+/// and begins at its beginning.
+pub type FirstStart = HashMap<(String, i32), i64>;
+
+/// What was resolved at the very first start of `group`; `None` when it never started.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn first_start(pool: &Pool, group: &str) -> Result<Option<FirstStart>, StoreError> {
+    pool.with(async |client| read(client, group).await).await
+}
+
+/// Records what this instance resolved, unless another one was first; returns what is recorded then.
+///
+/// # Errors
+/// When Postgres is away; then nothing or everything was recorded, and [`first_start`] tells.
+pub async fn record_first_start(pool: &Pool, group: &str, rows: &FirstStart) -> Result<FirstStart, StoreError> {
+    let (mut topics, mut partitions, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
+    for ((topic, partition), offset) in rows {
+        topics.push(topic.as_str());
+        partitions.push(*partition);
+        offsets.push(*offset);
+    }
+    pool.with(async |client| {
+        let transaction = client.transaction().await?;
+        // Of two at once, the second waits here for the first one's COMMIT.
+        if transaction.execute(CLAIM, &[&group]).await? == 1 {
+            transaction.execute(RECORD, &[&group, &topics, &partitions, &offsets]).await?;
+        }
+        transaction.commit().await?;
+        read(client, group).await?.ok_or_else(|| StoreError::Unreadable(format!("first start of group `{group}`")))
+    })
+    .await
+}
+
+async fn read(client: &deadpool_postgres::Client, group: &str) -> Result<Option<FirstStart>, StoreError> {
+    let rows = client.query(READ, &[&group]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut first_start = FirstStart::with_capacity(rows.len());
+    for row in rows {
+        // A group that began without any topic has one row of NULLs.
+        if let Some(topic) = row.try_get::<_, Option<String>>(0)? {
+            first_start.insert((topic, row.try_get(1)?), row.try_get(2)?);
+        }
+    }
+    Ok(Some(first_start))
+}
+
+const CLAIM: &str = "INSERT INTO first_start (group_id) VALUES ($1) ON CONFLICT DO NOTHING";
+const RECORD: &str = r#"
+    INSERT INTO first_start_offset (group_id, topic, partition, "offset")
+    SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])"#;
+const READ: &str = r#"
+    SELECT o.topic, o.partition, o."offset"
+    FROM first_start f LEFT JOIN first_start_offset o USING (group_id) WHERE f.group_id = $1"#;

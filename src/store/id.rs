@@ -1,0 +1,90 @@
+//! ○ Prefixed ids that sort by time: `ep_01jc…`, a UUID v7 in lower-case base32 (Crockford's digits, as in TypeID).
+
+use std::fmt;
+
+/// What an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Customer,
+    Endpoint,
+    Subscription,
+    DeadLetter,
+}
+
+impl Kind {
+    /// With the underscore: `ep_`.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Kind::Customer => "cus_",
+            Kind::Endpoint => "ep_",
+            Kind::Subscription => "sub_",
+            Kind::DeadLetter => "dl_",
+        }
+    }
+}
+
+/// A new id. `dice` are ten random bytes; ids of one millisecond sort by the first twelve bits of them.
+#[must_use]
+pub fn new(kind: Kind, wall_ms: i64, dice: [u8; 10]) -> String {
+    let ms = u64::try_from(wall_ms).unwrap_or(0);
+    written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &dice).into_uuid().as_u128())
+}
+
+/// The lowest id of a millisecond: where a range of time begins.
+#[must_use]
+pub fn lowest(kind: Kind, wall_ms: i64) -> String {
+    let ms = u128::try_from(wall_ms).unwrap_or(0).min((1 << 48) - 1);
+    written(kind, ms << 80)
+}
+
+/// True for a text that could be an id of this kind. A caller's own key must not look like one.
+#[must_use]
+pub fn is(kind: Kind, text: &str) -> bool {
+    text.strip_prefix(kind.prefix())
+        .is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|digit| ALPHABET.contains(&digit)))
+}
+
+/// 26 digits of 5 bits hold 128 bits.
+const DIGITS: usize = 26;
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn written(kind: Kind, number: u128) -> String {
+    struct Digits(u128);
+    impl fmt::Display for Digits {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            use fmt::Write as _;
+            for place in (0..DIGITS).rev() {
+                f.write_char(char::from(ALPHABET[(self.0 >> (5 * place)) as usize & 31]))?;
+            }
+            Ok(())
+        }
+    }
+    format!("{}{}", kind.prefix(), Digits(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_their_time_whatever_the_dice_say() {
+        let early = new(Kind::DeadLetter, 1_700_000_000_000, [0xff; 10]);
+        let late = new(Kind::DeadLetter, 1_700_000_000_001, [0; 10]);
+        assert!(early < late, "{early} < {late}");
+    }
+
+    #[test]
+    fn the_lowest_id_of_a_millisecond_is_not_above_any_of_it_and_above_all_before() {
+        let lowest_of = |ms| lowest(Kind::DeadLetter, ms);
+        assert!(lowest_of(5) <= new(Kind::DeadLetter, 5, [0; 10]));
+        assert!(new(Kind::DeadLetter, 4, [0xff; 10]) < lowest_of(5));
+    }
+
+    #[test]
+    fn an_id_is_told_from_a_callers_own_key() {
+        assert!(is(Kind::Endpoint, &new(Kind::Endpoint, 1, [7; 10])));
+        assert!(!is(Kind::Endpoint, "ep_mine"));
+        assert!(!is(Kind::Endpoint, &new(Kind::Customer, 1, [7; 10])));
+    }
+}

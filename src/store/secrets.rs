@@ -1,0 +1,193 @@
+//! ○ What an endpoint keeps secret, as it is sealed: how it authenticates us, and the keys that sign.
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::{settings::Auth, signature::SigningKey};
+
+/// Everything of an endpoint that never leaves the database in the clear. Its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSecrets {
+    pub auth: StoredAuth,
+    /// The newest first. Never empty.
+    pub signing: Vec<StoredSigningSecret>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum StoredAuth {
+    None,
+    Basic { username: String, password: String },
+    Bearer { token: String },
+    Headers { headers: Vec<(String, String)> },
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSigningSecret {
+    /// `whsec_…`
+    pub secret: String,
+    /// During a rotation the old secret goes on signing until then (milliseconds since 1970).
+    pub expires_ms: Option<i64>,
+}
+
+/// Why a signing secret is refused. Says nothing of the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SigningSecretError {
+    #[error("must begin with whsec_")]
+    Prefix,
+    #[error("must be base64 after whsec_")]
+    NotBase64,
+    #[error("must be 24 to 64 bytes long, before base64")]
+    Length,
+}
+
+/// Secrets that sign at once: the newest, and those before it until they expire.
+pub const SIGNING_SECRETS_MAX: usize = 3;
+
+impl EndpointSecrets {
+    /// The keys that sign at `wall_ms`: the newest always, older ones until they expire.
+    ///
+    /// # Errors
+    /// When a stored secret is not one.
+    pub fn signing_keys(&self, wall_ms: i64) -> Result<Vec<SigningKey>, SigningSecretError> {
+        self.current(wall_ms).map(|stored| signing_bytes(&stored.secret).map(|bytes| SigningKey::new(&bytes))).collect()
+    }
+
+    /// Puts `secret` first; those before it go on signing until `expires_ms`, at most [`SIGNING_SECRETS_MAX`] in all.
+    pub fn rotate(&mut self, secret: String, wall_ms: i64, expires_ms: i64) {
+        let kept = self.current(wall_ms).filter(|old| old.secret != secret).map(|old| StoredSigningSecret {
+            secret: old.secret.clone(),
+            expires_ms: Some(old.expires_ms.unwrap_or(expires_ms).min(expires_ms)),
+        });
+        let kept: Vec<_> = kept.take(SIGNING_SECRETS_MAX - 1).collect();
+        self.signing = std::iter::once(StoredSigningSecret { secret, expires_ms: None }).chain(kept).collect();
+    }
+
+    fn current(&self, wall_ms: i64) -> impl Iterator<Item = &StoredSigningSecret> {
+        self.signing
+            .iter()
+            .enumerate()
+            .filter(move |(place, stored)| *place == 0 || stored.expires_ms.is_none_or(|expires| wall_ms < expires))
+            .map(|(_, stored)| stored)
+    }
+
+    /// What is sealed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("invariant: strings and numbers are always JSON")
+    }
+}
+
+impl fmt::Debug for EndpointSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointSecrets(…)")
+    }
+}
+
+impl From<&StoredAuth> for Auth {
+    fn from(stored: &StoredAuth) -> Self {
+        let secret = |text: &String| SecretString::from(text.clone());
+        match stored {
+            StoredAuth::None => Auth::None,
+            StoredAuth::Basic { username, password } => {
+                Auth::Basic { username: username.clone(), password: secret(password) }
+            }
+            StoredAuth::Bearer { token } => Auth::Bearer { token: secret(token) },
+            StoredAuth::Headers { headers } => {
+                Auth::Headers(headers.iter().map(|(name, value)| (name.clone(), secret(value))).collect())
+            }
+        }
+    }
+}
+
+impl From<&Auth> for StoredAuth {
+    fn from(auth: &Auth) -> Self {
+        match auth {
+            Auth::None => StoredAuth::None,
+            Auth::Basic { username, password } => {
+                StoredAuth::Basic { username: username.clone(), password: password.expose_secret().to_owned() }
+            }
+            Auth::Bearer { token } => StoredAuth::Bearer { token: token.expose_secret().to_owned() },
+            Auth::Headers(headers) => StoredAuth::Headers {
+                headers: headers.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect(),
+            },
+        }
+    }
+}
+
+/// A signing secret from 32 random bytes, in the form customers know: `whsec_…`
+#[must_use]
+pub fn signing_secret(dice: [u8; 32]) -> String {
+    format!("{SIGNING_PREFIX}{}", BASE64_STANDARD.encode(dice))
+}
+
+/// The bytes of a `whsec_…` secret.
+///
+/// # Errors
+/// When it is none.
+pub fn signing_bytes(secret: &str) -> Result<Vec<u8>, SigningSecretError> {
+    let encoded = secret.strip_prefix(SIGNING_PREFIX).ok_or(SigningSecretError::Prefix)?;
+    let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| SigningSecretError::NotBase64)?;
+    if (24..=64).contains(&bytes.len()) { Ok(bytes) } else { Err(SigningSecretError::Length) }
+}
+
+const SIGNING_PREFIX: &str = "whsec_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> String {
+        signing_secret([byte; 32])
+    }
+
+    fn secrets() -> EndpointSecrets {
+        EndpointSecrets {
+            auth: StoredAuth::Bearer { token: "hush".to_owned() },
+            signing: vec![StoredSigningSecret { secret: secret(1), expires_ms: None }],
+        }
+    }
+
+    #[test]
+    fn both_secrets_sign_during_a_rotation_and_the_old_one_ends() {
+        let mut secrets = secrets();
+        secrets.rotate(secret(2), 0, 1_000);
+        assert_eq!(secrets.signing[0].secret, secret(2));
+        assert_eq!(secrets.signing_keys(999).map(|keys| keys.len()), Ok(2));
+        assert_eq!(secrets.signing_keys(1_000).map(|keys| keys.len()), Ok(1));
+    }
+
+    #[test]
+    fn many_rotations_keep_a_bounded_number_of_secrets_and_never_extend_one() {
+        let mut secrets = secrets();
+        for round in 2..20 {
+            secrets.rotate(secret(round), 0, 1_000 * i64::from(round));
+        }
+        assert_eq!(secrets.signing.len(), SIGNING_SECRETS_MAX);
+        assert_eq!(secrets.signing[2].expires_ms, Some(18_000), "the earlier end stands");
+    }
+
+    #[test]
+    fn rotating_to_the_secret_in_use_changes_nothing() {
+        let mut secrets = secrets();
+        let before = secrets.clone();
+        secrets.rotate(secret(1), 0, 1_000);
+        assert!(secrets == before);
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", secrets()), "EndpointSecrets(…)");
+    }
+
+    #[test]
+    fn only_standard_webhooks_secrets_are_taken() {
+        assert_eq!(signing_bytes(&secret(3)), Ok(vec![3; 32]));
+        assert_eq!(signing_bytes("sk_abc"), Err(SigningSecretError::Prefix));
+        assert_eq!(signing_bytes("whsec_%%"), Err(SigningSecretError::NotBase64));
+        assert_eq!(signing_bytes("whsec_YWJj"), Err(SigningSecretError::Length));
+    }
+}

@@ -1,0 +1,259 @@
+//! ● Settings for the routers and the endpoint actors: all of them, or what changed since a version.
+//!
+//! **Invariant:** whoever loads everything above version N, and next asks above the version that load returned, misses
+//! no write: writers take the row of `config_version` first, so versions commit in their order.
+//!
+//! A row that cannot be understood or decrypted is reported and counts as absent: it costs one endpoint, not all.
+
+use std::{collections::HashMap, time::Duration};
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::{IsolationLevel, Row};
+
+use super::{
+    Pool, StoreError,
+    grants::Grants,
+    secret_box::SecretBox,
+    secrets::EndpointSecrets,
+    stored::{EndpointHead, StoredSettings},
+};
+use crate::{clock, endpoint::settings::Settings, router::subscription::Scope, telemetry::names};
+
+/// What changed above a version; for a full load, everything.
+#[derive(Debug, Clone, Default)]
+pub struct SettingsDelta {
+    /// Ask above this next time.
+    pub version: i64,
+    pub endpoints: Vec<EndpointRow>,
+    pub subscriptions: Vec<SubscriptionRow>,
+}
+
+/// An endpoint, or that there is none (any more).
+#[derive(Debug, Clone)]
+pub enum EndpointRow {
+    Present(Box<Settings>),
+    Absent { id: String },
+}
+
+/// A subscription under today's grants, or that there is none (any more).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionRow {
+    Present { id: String, endpoint_id: String, topic: String, scope: Scope },
+    Absent { id: String },
+}
+
+/// A part of a load. Endpoints come before the subscriptions that name them.
+#[derive(Debug)]
+pub enum SettingsChunk {
+    Endpoints(Vec<EndpointRow>),
+    Subscriptions(Vec<SubscriptionRow>),
+}
+
+/// Loads settings.
+#[derive(Debug, Clone)]
+pub struct SettingsReader {
+    pool: Pool,
+    secrets: SecretBox,
+}
+
+impl SettingsReader {
+    #[must_use]
+    pub fn new(pool: Pool, secrets: SecretBox) -> Self {
+        SettingsReader { pool, secrets }
+    }
+
+    /// The version of the newest write: cheap, to be asked every second.
+    ///
+    /// # Errors
+    /// When Postgres is away.
+    pub async fn version(&self) -> Result<i64, StoreError> {
+        self.pool.with(async |client| Ok(client.query_one(VERSION, &[]).await?.try_get(0)?)).await
+    }
+
+    /// What changed above `version`, tombstones included.
+    ///
+    /// # Errors
+    /// When Postgres is away.
+    pub async fn load_since(&self, version: i64) -> Result<SettingsDelta, StoreError> {
+        let mut delta = SettingsDelta::default();
+        delta.version = self
+            .stream(Some(version), |chunk| match chunk {
+                SettingsChunk::Endpoints(rows) => delta.endpoints.extend(rows),
+                SettingsChunk::Subscriptions(rows) => delta.subscriptions.extend(rows),
+            })
+            .await?;
+        Ok(delta)
+    }
+
+    /// Everything there is, in chunks, from one snapshot; returns its version. On an error, what was handed out so far
+    /// is not the whole.
+    ///
+    /// # Errors
+    /// When Postgres is away.
+    pub async fn load_all(&self, each: impl FnMut(SettingsChunk)) -> Result<i64, StoreError> {
+        self.stream(None, each).await
+    }
+
+    async fn stream(&self, above: Option<i64>, mut each: impl FnMut(SettingsChunk)) -> Result<i64, StoreError> {
+        self.pool
+            .with_deadline(LOAD_MAX, async |client| {
+                // One snapshot, so that no subscription comes without its endpoint.
+                let transaction = client
+                    .build_transaction()
+                    .isolation_level(IsolationLevel::RepeatableRead)
+                    .read_only(true)
+                    .start()
+                    .await?;
+                let version = transaction.query_one(VERSION, &[]).await?.try_get(0)?;
+                let mut after = String::new();
+                loop {
+                    let rows = page(&transaction, ENDPOINTS, above, &after).await?;
+                    let Some(last) = rows.last() else { break };
+                    after = last.try_get("id")?;
+                    each(SettingsChunk::Endpoints(rows.iter().map(|row| self.endpoint(row)).collect()));
+                }
+                after.clear();
+                let mut grants = KnownGrants::default();
+                loop {
+                    let rows = page(&transaction, SUBSCRIPTIONS, above, &after).await?;
+                    let Some(last) = rows.last() else { break };
+                    after = last.try_get("id")?;
+                    grants.learn(&transaction, &rows).await?;
+                    each(SettingsChunk::Subscriptions(rows.iter().map(|row| subscription(row, &grants)).collect()));
+                }
+                Ok(version)
+            })
+            .await
+    }
+
+    fn endpoint(&self, row: &Row) -> EndpointRow {
+        let id: String = row.get("id");
+        if row.get("deleted") {
+            return EndpointRow::Absent { id };
+        }
+        match self.parse(&id, row) {
+            Ok(settings) => EndpointRow::Present(Box::new(settings)),
+            Err(reason) => {
+                metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "endpoint").increment(1);
+                tracing::error!(endpoint.id = %id, reason, "endpoint `{id}` cannot be read and gets no events");
+                EndpointRow::Absent { id }
+            }
+        }
+    }
+
+    fn parse(&self, id: &str, row: &Row) -> Result<Settings, String> {
+        let settings: serde_json::Value = row.try_get("settings").map_err(|error| error.to_string())?;
+        let settings: StoredSettings =
+            serde_json::from_value(settings).map_err(|error| format!("its settings: {error}"))?;
+        let secrets = open_secrets(&self.secrets, id, row.get("secrets"))?;
+        let head = EndpointHead {
+            id: id.to_owned(),
+            customer_id: row.get("customer_id"),
+            version: row.get("version"),
+            state: row.get("state"),
+            url: row.get("url"),
+        };
+        settings.parse(head, &secrets, clock::wall_ms())
+    }
+}
+
+/// Opens an endpoint's secrets; the error says why not, without anything secret.
+pub(super) fn open_secrets(secret_box: &SecretBox, id: &str, sealed: &[u8]) -> Result<EndpointSecrets, String> {
+    let opened = secret_box.open(id, sealed).map_err(|error| {
+        metrics::counter!(names::SECRET_FAILURES).increment(1);
+        format!("its secrets do not open: {error}")
+    })?;
+    // The parser's message could quote a secret.
+    serde_json::from_slice(&opened).map_err(|_| "its secrets are of an unknown form".to_owned())
+}
+
+/// The grants of the customers met so far in a load.
+#[derive(Default)]
+struct KnownGrants(HashMap<String, Grants>);
+
+impl KnownGrants {
+    async fn learn(&mut self, transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
+        let mut unknown: Vec<&str> = rows.iter().map(|row| row.get("customer_id")).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown.retain(|id| !self.0.contains_key(*id));
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        for row in transaction.query(GRANTS, &[&unknown]).await? {
+            let (id, grants): (String, serde_json::Value) = (row.try_get(0)?, row.try_get(1)?);
+            // What is not understood grants nothing.
+            let grants = serde_json::from_value(grants).unwrap_or_else(|error| {
+                metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "customer").increment(1);
+                tracing::error!(customer.id = %id, %error, "grants of customer `{id}` cannot be read: nothing is granted");
+                Grants::default()
+            });
+            self.0.insert(id, grants);
+        }
+        Ok(())
+    }
+}
+
+fn subscription(row: &Row, grants: &KnownGrants) -> SubscriptionRow {
+    let id: String = row.get("id");
+    if row.get("deleted") {
+        return SubscriptionRow::Absent { id };
+    }
+    let topic: String = row.get("topic");
+    let scope = match serde_json::from_value::<Scope>(row.get("scope")) {
+        Ok(scope) => grants.0.get(row.get::<_, &str>("customer_id")).and_then(|grants| grants.narrow(&topic, scope)),
+        Err(error) => {
+            metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "subscription").increment(1);
+            tracing::error!(subscription.id = %id, %error, "subscription `{id}` cannot be read and matches nothing");
+            None
+        }
+    };
+    match scope {
+        Some(scope) => SubscriptionRow::Present { id, endpoint_id: row.get("endpoint_id"), topic, scope },
+        None => SubscriptionRow::Absent { id },
+    }
+}
+
+async fn page(
+    transaction: &Transaction<'_>,
+    statements: (&str, &str),
+    above: Option<i64>,
+    after: &str,
+) -> Result<Vec<Row>, StoreError> {
+    let (whole, since) = statements;
+    let rows = match above {
+        None => {
+            let statement = transaction.prepare_cached(whole).await?;
+            transaction.query(&statement, &[&after, &PAGE_ROWS]).await?
+        }
+        Some(version) => {
+            let statement = transaction.prepare_cached(since).await?;
+            transaction.query(&statement, &[&after, &PAGE_ROWS, &version]).await?
+        }
+    };
+    Ok(rows)
+}
+
+/// Rows in one statement: a few megabytes at most with long tenant lists.
+const PAGE_ROWS: i64 = 2_000;
+/// A million subscriptions take tens of seconds on a busy machine.
+const LOAD_MAX: Duration = Duration::from_secs(300);
+
+const VERSION: &str = "SELECT version FROM config_version";
+const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
+
+/// All that stand | those above a version, tombstones with them.
+const ENDPOINTS: (&str, &str) = (
+    "SELECT id, customer_id, version, state, url, settings, secrets, false AS deleted
+     FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
+    "SELECT id, customer_id, version, state, url, settings, secrets, deleted_at IS NOT NULL AS deleted
+     FROM endpoint WHERE id > $1 AND version > $3 ORDER BY id LIMIT $2",
+);
+const SUBSCRIPTIONS: (&str, &str) = (
+    "SELECT s.id, s.endpoint_id, s.topic, s.scope, false AS deleted, e.customer_id
+     FROM subscription s JOIN endpoint e ON e.id = s.endpoint_id
+     WHERE s.id > $1 AND s.deleted_at IS NULL ORDER BY s.id LIMIT $2",
+    "SELECT s.id, s.endpoint_id, s.topic, s.scope, s.deleted_at IS NOT NULL AS deleted, e.customer_id
+     FROM subscription s JOIN endpoint e ON e.id = s.endpoint_id
+     WHERE s.id > $1 AND s.version > $3 ORDER BY s.id LIMIT $2",
+);

@@ -1,0 +1,291 @@
+//! ○ An endpoint's settings as they are stored (and, apart from its secrets, as the API shows them).
+//!
+//! A row was validated when it was written, so a default here only stands for a key that an older version did not know.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::secrets::EndpointSecrets;
+use crate::endpoint::{
+    settings::{
+        BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry, Schedule, Settings, State,
+    },
+    signature::SigningKey,
+};
+
+/// `endpoint.settings`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredSettings {
+    pub description: Option<String>,
+    pub mode: StoredMode,
+    pub batch: StoredBatch,
+    pub format: Format,
+    pub batch_format: BatchFormat,
+    pub in_flight_max: u32,
+    pub rate_limit: Option<RateLimit>,
+    pub retry: StoredRetry,
+    pub breaker: StoredBreaker,
+    pub request_timeout_ms: u64,
+    /// What may be shown of the authentication.
+    pub auth: AuthView,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredMode {
+    Stream,
+    Batch,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredBatch {
+    pub events_max: u32,
+    pub wait_ms_max: u64,
+    pub bytes_max: usize,
+}
+
+/// With `schedule_ms`, or with `base_ms` and `max_ms`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRetry {
+    pub attempts_max: u32,
+    #[serde(flatten)]
+    pub schedule: StoredSchedule,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoredSchedule {
+    Explicit { schedule_ms: Vec<u64> },
+    Exponential { base_ms: u64, max_ms: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredBreaker {
+    pub consecutive_failures: u32,
+    pub failure_ratio: f64,
+    pub requests_min: u32,
+    pub window_ms: u64,
+    pub open_base_ms: u64,
+    pub open_max_ms: u64,
+}
+
+/// The authentication without its secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AuthView {
+    #[default]
+    None,
+    Basic {
+        username: String,
+    },
+    Bearer,
+    Headers {
+        names: Vec<String>,
+    },
+}
+
+/// The row of `endpoint` beside its settings.
+#[derive(Debug, Clone)]
+pub struct EndpointHead {
+    pub id: String,
+    pub customer_id: String,
+    pub version: i64,
+    pub state: String,
+    pub url: String,
+}
+
+impl StoredSettings {
+    /// What an endpoint actor works with. `wall_ms` decides which secrets of a rotation still sign.
+    ///
+    /// # Errors
+    /// Says which part of the row is not understood, without secrets.
+    pub fn parse(&self, head: EndpointHead, secrets: &EndpointSecrets, wall_ms: i64) -> Result<Settings, String> {
+        let signing_keys: Vec<SigningKey> =
+            secrets.signing_keys(wall_ms).map_err(|error| format!("signing secret {error}"))?;
+        if signing_keys.is_empty() {
+            return Err("it has no signing secret".to_owned());
+        }
+        Ok(Settings {
+            id: Arc::from(head.id),
+            customer_id: Arc::from(head.customer_id),
+            version: head.version,
+            state: parse_state(&head.state).ok_or_else(|| format!("state `{}` is unknown", head.state))?,
+            url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
+            delivery: self.delivery(),
+            auth: (&secrets.auth).into(),
+            signing_keys,
+        })
+    }
+
+    /// How events become requests. A zero where it would stop delivery counts as one.
+    #[must_use]
+    pub fn delivery(&self) -> DeliverySettings {
+        DeliverySettings {
+            mode: match self.mode {
+                StoredMode::Stream => Mode::Stream,
+                StoredMode::Batch => Mode::Batch {
+                    events_max: self.batch.events_max.max(1),
+                    bytes_max: self.batch.bytes_max.max(1),
+                    wait: ms(self.batch.wait_ms_max),
+                },
+            },
+            format: self.format,
+            batch_format: self.batch_format,
+            in_flight_max: self.in_flight_max.max(1),
+            rate_limit: self.rate_limit.map(|limit| RateLimit {
+                events_per_second: limit.events_per_second.max(1),
+                burst_events: limit.burst_events.max(1),
+            }),
+            retry: Retry {
+                attempts_max: self.retry.attempts_max.max(1),
+                schedule: match &self.retry.schedule {
+                    StoredSchedule::Explicit { schedule_ms } => {
+                        Schedule::Explicit(schedule_ms.iter().copied().map(ms).collect())
+                    }
+                    StoredSchedule::Exponential { base_ms, max_ms } => {
+                        Schedule::Exponential { base: ms(*base_ms), max: ms(*max_ms) }
+                    }
+                },
+            },
+            breaker: Breaker {
+                consecutive_failures: self.breaker.consecutive_failures.max(1),
+                failure_ratio: self.breaker.failure_ratio,
+                requests_min: self.breaker.requests_min.max(1),
+                window: ms(self.breaker.window_ms),
+                open_base: ms(self.breaker.open_base_ms),
+                open_max: ms(self.breaker.open_max_ms),
+            },
+            request_timeout: ms(self.request_timeout_ms),
+        }
+    }
+}
+
+/// `enabled`, `paused` or `disabled`.
+#[must_use]
+pub fn parse_state(word: &str) -> Option<State> {
+    match word {
+        "enabled" => Some(State::Enabled),
+        "paused" => Some(State::Paused),
+        "disabled" => Some(State::Disabled),
+        _ => None,
+    }
+}
+
+/// The word for a state.
+#[must_use]
+pub fn state_word(state: State) -> &'static str {
+    match state {
+        State::Enabled => "enabled",
+        State::Paused => "paused",
+        State::Disabled => "disabled",
+    }
+}
+
+impl Default for StoredSettings {
+    fn default() -> Self {
+        StoredSettings {
+            description: None,
+            mode: StoredMode::Stream,
+            batch: StoredBatch::default(),
+            format: Format::Envelope,
+            batch_format: BatchFormat::JsonArray,
+            in_flight_max: 8,
+            rate_limit: None,
+            retry: StoredRetry::default(),
+            breaker: StoredBreaker::default(),
+            request_timeout_ms: 15_000,
+            auth: AuthView::None,
+        }
+    }
+}
+
+impl Default for StoredBatch {
+    fn default() -> Self {
+        StoredBatch { events_max: 1_000, wait_ms_max: 1_000, bytes_max: 1_048_576 }
+    }
+}
+
+impl Default for StoredRetry {
+    fn default() -> Self {
+        StoredRetry { attempts_max: 12, schedule: StoredSchedule::Exponential { base_ms: 500, max_ms: 3_600_000 } }
+    }
+}
+
+impl Default for StoredBreaker {
+    fn default() -> Self {
+        StoredBreaker {
+            consecutive_failures: 10,
+            failure_ratio: 0.5,
+            requests_min: 20,
+            window_ms: 30_000,
+            open_base_ms: 1_000,
+            open_max_ms: 300_000,
+        }
+    }
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::secrets::{StoredAuth, StoredSigningSecret, signing_secret};
+
+    fn secrets() -> EndpointSecrets {
+        let secret = signing_secret([1; 32]);
+        EndpointSecrets { auth: StoredAuth::None, signing: vec![StoredSigningSecret { secret, expires_ms: None }] }
+    }
+
+    fn head() -> EndpointHead {
+        EndpointHead {
+            id: "ep_1".to_owned(),
+            customer_id: "cus_1".to_owned(),
+            version: 7,
+            state: "paused".to_owned(),
+            url: "https://example.com/hook".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_stored_comes_back_as_it_was() {
+        let explicit = StoredRetry { attempts_max: 3, schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
+        for retry in [StoredRetry::default(), explicit] {
+            let stored = StoredSettings {
+                retry,
+                rate_limit: Some(RateLimit { events_per_second: 5, burst_events: 10 }),
+                auth: AuthView::Headers { names: vec!["x-key".to_owned()] },
+                ..StoredSettings::default()
+            };
+            let json = serde_json::to_value(&stored).expect("json");
+            assert_eq!(serde_json::from_value::<StoredSettings>(json).expect("settings"), stored);
+        }
+    }
+
+    #[test]
+    fn a_row_of_an_older_or_newer_version_is_still_understood() {
+        let json = serde_json::json!({"mode": "batch", "of_a_newer_version": true});
+        let stored: StoredSettings = serde_json::from_value(json).expect("settings");
+        let settings = stored.parse(head(), &secrets(), 0).expect("settings");
+        assert_eq!(settings.state, State::Paused);
+        assert_eq!(
+            settings.delivery.mode,
+            Mode::Batch { events_max: 1_000, bytes_max: 1_048_576, wait: Duration::from_secs(1) }
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_not_understood_says_which_part() {
+        let with_url = EndpointHead { url: "ftp://example.com".to_owned(), ..head() };
+        let error = StoredSettings::default().parse(with_url, &secrets(), 0).expect_err("no http");
+        assert!(error.starts_with("url "), "{error}");
+        let with_state = EndpointHead { state: "asleep".to_owned(), ..head() };
+        let error = StoredSettings::default().parse(with_state, &secrets(), 0).expect_err("unknown state");
+        assert!(error.contains("asleep"), "{error}");
+    }
+}
