@@ -1,1 +1,269 @@
-//! ○ Closed, Open, HalfOpen.
+//! ○ Closed, Open, HalfOpen: when an endpoint is left alone, and how it gets its load back.
+//!
+//! **Invariant:** while Open nothing is sent; while HalfOpen at most one probe is under way.
+//! **Invariant:** an answer to a request from before the last change of state changes nothing.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::{retry::spread, settings::Breaker as Thresholds};
+
+/// The breaker of one endpoint.
+#[derive(Debug)]
+pub struct Breaker {
+    state: State,
+    /// Grows with every change of state, so that a late answer is known as late.
+    era: u32,
+    /// Openings since the endpoint last carried its full load; each doubles the next open time.
+    openings: u32,
+    failures_in_row: u32,
+    window: Window,
+}
+
+/// As `/v1/actors` and the metrics show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// How much may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// At most this many requests under way.
+    Requests(u32),
+    /// One probe of one event.
+    Probe,
+    /// Nothing until the probe is answered.
+    AwaitProbe,
+    /// Nothing before this time.
+    Until(Instant),
+}
+
+/// What a request brings back with its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Permit {
+    era: u32,
+    probe: bool,
+}
+
+/// A change of state, for those who watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Opened { failures: u32, until: Instant },
+    HalfOpened,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed { ramp: Option<Ramp> },
+    Open { until: Instant },
+    HalfOpen { probing: bool },
+}
+
+/// After an outage: 1, 2, 4 … requests under way, each step once the one before was answered in full.
+#[derive(Clone, Copy, Debug)]
+struct Ramp {
+    requests: u32,
+    answered: u32,
+}
+
+impl Breaker {
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Breaker {
+            state: State::Closed { ramp: None },
+            era: 0,
+            openings: 0,
+            failures_in_row: 0,
+            window: Window::starting_at(now),
+        }
+    }
+
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// What may be sent as of the last [`handle_timeout`](Breaker::handle_timeout).
+    #[must_use]
+    pub fn allowance(&self) -> Allowance {
+        match self.state {
+            State::Closed { ramp: None } => Allowance::Requests(u32::MAX),
+            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests),
+            State::Open { until } => Allowance::Until(until),
+            State::HalfOpen { probing: false } => Allowance::Probe,
+            State::HalfOpen { probing: true } => Allowance::AwaitProbe,
+        }
+    }
+
+    /// Open becomes HalfOpen when its time is over.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Change> {
+        match self.state {
+            State::Open { until } if until <= now => Some(self.half_open()),
+            _ => None,
+        }
+    }
+
+    /// Something about the endpoint was changed, which may well have been the cause: a probe is worth it now.
+    pub fn probe_now(&mut self) -> Option<Change> {
+        matches!(self.state, State::Open { .. }).then(|| self.half_open())
+    }
+
+    /// A request goes out, as the [`allowance`](Breaker::allowance) permits.
+    pub fn begin(&mut self) -> Permit {
+        let probe = match &mut self.state {
+            State::HalfOpen { probing } => {
+                debug_assert!(!*probing, "one probe at a time");
+                *probing = true;
+                true
+            }
+            State::Closed { .. } => false,
+            State::Open { .. } => {
+                debug_assert!(false, "nothing is sent while open");
+                false
+            }
+        };
+        Permit { era: self.era, probe }
+    }
+
+    /// A 2xx answer.
+    pub fn succeeded(
+        &mut self,
+        permit: Permit,
+        now: Instant,
+        limits: &Thresholds,
+        in_flight_max: u32,
+    ) -> Option<Change> {
+        if permit.era != self.era {
+            return None;
+        }
+        self.failures_in_row = 0;
+        if permit.probe {
+            self.enter(State::Closed { ramp: Some(Ramp { requests: 1, answered: 0 }) });
+            self.window = Window::starting_at(now);
+            return Some(Change::Closed);
+        }
+        self.window.at(now, limits.window).succeeded += 1;
+        if let State::Closed { ramp: ramp @ Some(_) } = &mut self.state {
+            climb(ramp, in_flight_max);
+            if ramp.is_none() {
+                self.openings = 0;
+            }
+        }
+        None
+    }
+
+    /// The endpoint failed this request.
+    pub fn failed(&mut self, permit: Permit, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Option<Change> {
+        if permit.era != self.era {
+            return None;
+        }
+        self.failures_in_row = self.failures_in_row.saturating_add(1);
+        if permit.probe {
+            return Some(self.open(now, limits, rng));
+        }
+        self.window.at(now, limits.window).failed += 1;
+        if let State::Closed { ramp: Some(ramp) } = &mut self.state {
+            *ramp = Ramp { requests: 1, answered: 0 };
+        }
+        let (succeeded, failed) = self.window.totals();
+        let seen = succeeded + failed;
+        let too_many =
+            seen >= limits.requests_min.max(1) && f64::from(failed) >= limits.failure_ratio * f64::from(seen);
+        (self.failures_in_row >= limits.consecutive_failures.max(1) || too_many).then(|| self.open(now, limits, rng))
+    }
+
+    /// An answer that says nothing about the endpoint's health: a probe's turn is free again.
+    pub fn undecided(&mut self, permit: Permit) {
+        if permit.era == self.era
+            && permit.probe
+            && let State::HalfOpen { probing } = &mut self.state
+        {
+            *probing = false;
+        }
+    }
+
+    fn open(&mut self, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Change {
+        let doubled = limits.open_base.saturating_mul(1_u32.checked_shl(self.openings).unwrap_or(u32::MAX));
+        let until = now + spread(doubled.min(limits.open_max), rng).min(limits.open_max);
+        self.openings = self.openings.saturating_add(1);
+        self.enter(State::Open { until });
+        self.window = Window::starting_at(now);
+        Change::Opened { failures: self.failures_in_row, until }
+    }
+
+    fn half_open(&mut self) -> Change {
+        self.enter(State::HalfOpen { probing: false });
+        Change::HalfOpened
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.era = self.era.wrapping_add(1);
+    }
+}
+
+fn climb(ramp: &mut Option<Ramp>, in_flight_max: u32) {
+    let Some(step) = ramp else { return };
+    step.answered += 1;
+    if step.answered >= step.requests {
+        *step = Ramp { requests: step.requests.saturating_mul(2), answered: 0 };
+        if step.requests >= in_flight_max {
+            *ramp = None;
+        }
+    }
+}
+
+/// Answers of the last `window`, in [`SLOTS`] slots: a slot is forgotten whole, so the window is exact to one slot.
+#[derive(Debug)]
+struct Window {
+    slots: [Slot; SLOTS],
+    current: usize,
+    /// When the current slot began.
+    since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    succeeded: u32,
+    failed: u32,
+}
+
+impl Window {
+    fn starting_at(now: Instant) -> Self {
+        Window { slots: [Slot::default(); SLOTS], current: 0, since: now }
+    }
+
+    /// The slot of now. On the path of every answer: one comparison, unless a slot is over.
+    fn at(&mut self, now: Instant, window: Duration) -> &mut Slot {
+        let slot = window / SLOTS as u32;
+        let over = now.saturating_duration_since(self.since);
+        if over >= slot {
+            let slots = over.as_nanos().checked_div(slot.as_nanos()).unwrap_or(SLOTS as u128);
+            self.advance(now, slots.min(SLOTS as u128) as usize);
+        }
+        &mut self.slots[self.current]
+    }
+
+    fn advance(&mut self, now: Instant, slots: usize) {
+        for _ in 0..slots {
+            self.current = (self.current + 1) % SLOTS;
+            self.slots[self.current] = Slot::default();
+        }
+        self.since = now;
+    }
+
+    fn totals(&self) -> (u32, u32) {
+        self.slots.iter().fold((0, 0), |(succeeded, failed), slot| (succeeded + slot.succeeded, failed + slot.failed))
+    }
+}
+
+const SLOTS: usize = 10;

@@ -2,119 +2,290 @@
 //!
 //! Calling order: any number of `handle_*`, then [`Delivery::poll_effect`] until it returns `None`, then one timer
 //! for [`Delivery::poll_timeout`].
+//!
+//! **Invariant:** a receipt that is given in is held, or has come out in exactly one of the effects `Settle`, `Park`
+//! and `DeadLetter`, or was dropped because another instance owns its event by now.
+//! **Invariant:** at most `in_flight_max` attempts are under way, and none begins while the breaker is open.
+//! **Invariant:** a repeated batch has the members, and so the id, that it had the first time.
+
+mod answer;
+mod dispatch;
+mod effect;
+mod flight;
+mod park;
+mod waiting;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Instant};
 
+use rand::{SeedableRng, rngs::SmallRng};
+
+pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Parked, Reason, StateChange};
+use self::{effect::Effects, flight::Flights, waiting::Waiting};
 use super::{
-    outcome::{AttemptNote, Outcome},
-    settings::Settings,
+    batch::{Batch, BatchBuffer, BatchLimits},
+    breaker::{Breaker, BreakerState, Change},
+    rate_limit::RateLimiter,
+    settings::{Settings, State},
 };
-use crate::{
-    event::Event,
-    ingest::receipt::{Receipt, Settlement},
-};
-
-/// One request's turn; unique within a [`Delivery`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AttemptId(pub u64);
-
-/// What the shell must do.
-#[derive(Debug)]
-pub enum Effect {
-    /// Build a request of [`Delivery::batch`] and send it; answer with [`Delivery::handle_outcome`].
-    Send(AttemptId),
-    /// These settled.
-    Settle { receipts: Vec<Receipt>, how: Settlement },
-    /// These have waited for `park_after`: they belong in the backlog. Settle them once they are stored.
-    Park(Vec<Parked>),
-    /// An event that was parked while its attempt was in flight was delivered after all: take it out of the backlog.
-    Unpark(Vec<Arc<Event>>),
-    /// These are given up. Settle them once they are stored.
-    DeadLetter(Vec<GivenUp>),
-    /// For metrics, logs and the other instances.
-    StateChanged(StateChange),
-}
-
-/// An event that leaves memory, still to be delivered.
-#[derive(Debug)]
-pub struct Parked {
-    pub receipt: Receipt,
-    pub attempts: u32,
-    pub last: Option<AttemptNote>,
-    /// Its attempt is still under way until this deadline; a 2xx brings an [`Effect::Unpark`].
-    pub in_flight_until: Option<Instant>,
-}
-
-/// An event that will not be delivered.
-#[derive(Debug)]
-pub struct GivenUp {
-    pub receipt: Receipt,
-    pub reason: Reason,
-    pub attempts: u32,
-    pub last: Option<AttemptNote>,
-}
-
-/// Why an event became a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The endpoint refused this event (400, 413, 422).
-    Rejected,
-    /// Attempts or age used up.
-    Exhausted,
-    /// The record could not be decoded.
-    Undecodable,
-    TooLarge,
-    /// Our own fault: abandoned three times.
-    Internal,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StateChange {
-    BreakerOpened {
-        failures: u32,
-    },
-    BreakerHalfOpen,
-    BreakerClosed,
-    /// The endpoint answered 410.
-    Gone,
-}
-
-/// What memory may hold, from the operator's configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long an event may wait in memory for an endpoint that does not answer 2xx.
-    pub park_after: std::time::Duration,
-    /// Above this many bytes waiting, an endpoint that cannot keep up sheds what is older than `park_after`.
-    pub endpoint_bytes_max: usize,
-}
-
-/// The members of an attempt.
-#[derive(Debug)]
-pub struct Batch;
+use crate::ingest::receipt::Receipt;
 
 /// See the module's page.
 pub struct Delivery {
-    _settings: Arc<Settings>,
+    settings: Arc<Settings>,
+    limits: Limits,
+    batch_limits: BatchLimits,
+    /// How many instances share the endpoint's rate limit.
+    instances: u32,
+    rng: SmallRng,
+
+    buffer: BatchBuffer,
+    waiting: Waiting,
+    flights: Flights,
+    effects: Effects,
+
+    breaker: Breaker,
+    rate_limiter: Option<RateLimiter>,
+    /// The endpoint asked (`Retry-After`) to be left alone until then.
+    silent_until: Option<Instant>,
+    last_delivered: Option<Instant>,
+    /// Single events refused since something was accepted; see [`REFUSALS_MAX`](super::bisection::REFUSALS_MAX).
+    refusals: usize,
+    /// It answered 410 to these settings.
+    gone: bool,
+    /// The trouble is ours: nothing is sent, and nothing parked for not being sent.
+    held_back: bool,
+    /// A partition waited for this endpoint too long: what is older than `park_after` leaves until the queue is empty.
+    lagging: bool,
+    stopping: bool,
+
+    /// When something more can be sent, as far as time decides it.
+    wake_at: Option<Instant>,
+    /// Not before then is anything old enough to be parked.
+    park_check_at: Option<Instant>,
+    park_checked_at: Option<Instant>,
 }
 
 impl Delivery {
     /// `seed` is the dice of this machine.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, _limits: Limits, _seed: u64, _now: Instant) -> Self {
-        Delivery { _settings: settings }
+    pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
+        let mut delivery = Delivery {
+            batch_limits: BatchLimits::new(settings.delivery.mode, None),
+            settings,
+            limits,
+            instances: 1,
+            rng: SmallRng::seed_from_u64(seed),
+            buffer: BatchBuffer::default(),
+            waiting: Waiting::default(),
+            flights: Flights::default(),
+            effects: Effects::default(),
+            breaker: Breaker::new(now),
+            rate_limiter: None,
+            silent_until: None,
+            last_delivered: None,
+            refusals: 0,
+            gone: false,
+            held_back: false,
+            lagging: false,
+            stopping: false,
+            wake_at: None,
+            park_check_at: None,
+            park_checked_at: None,
+        };
+        delivery.renew_rate_limiter(now);
+        delivery
     }
 
-    pub fn handle_events(&mut self, _receipts: Vec<Receipt>, _now: Instant) {}
-    pub fn handle_outcome(&mut self, _attempt: AttemptId, _outcome: Outcome, _note: AttemptNote, _now: Instant) {}
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-    pub fn handle_settings(&mut self, _settings: Arc<Settings>, _now: Instant) {}
+    /// More events, in the order in which they shall be sent.
+    pub fn handle_events(&mut self, receipts: Vec<Receipt>, now: Instant) {
+        let mut oldest: Option<Instant> = None;
+        let blocked_until = self.blocked_until(now);
+        for receipt in receipts {
+            let received_at = receipt.event().received_at;
+            if blocked_until.is_some_and(|until| self.park_at(received_at, None).is_some_and(|at| at < until)) {
+                self.park_one(receipt, 0, &None, None);
+                continue;
+            }
+            oldest = Some(oldest.map_or(received_at, |oldest| oldest.min(received_at)));
+            self.buffer.push(receipt);
+        }
+        let Some(oldest) = oldest else { return };
+        self.expect_park(oldest, now);
+        self.advance(now);
+    }
 
+    /// The time that [`poll_timeout`](Delivery::poll_timeout) named has come (or any other: too early does no harm).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// Other settings: they hold for every attempt from now on.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        if before.delivery.rate_limit != self.settings.delivery.rate_limit
+            || before.delivery.mode != self.settings.delivery.mode
+        {
+            self.renew_rate_limiter(now);
+        }
+        if self.settings.version > before.version {
+            // What was changed may well have been the cause of the trouble: one probe tells.
+            self.gone = false;
+            self.silent_until = None;
+            let change = self.breaker.probe_now();
+            self.report(change);
+        }
+        self.park_check_at = Some(now);
+        self.advance(now);
+    }
+
+    /// So many instances share the endpoint's rate limit.
+    pub fn handle_instances(&mut self, instances: u32, now: Instant) {
+        let instances = instances.max(1);
+        if instances != self.instances {
+            self.instances = instances;
+            self.renew_rate_limiter(now);
+            self.advance(now);
+        }
+    }
+
+    /// A partition has waited for this endpoint too long: what is older than `park_after` leaves memory until the
+    /// endpoint has caught up, although it answers.
+    pub fn handle_lagging(&mut self, now: Instant) {
+        self.lagging = true;
+        self.park_check_at = Some(now);
+        self.advance(now);
+    }
+
+    /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it.
+    pub fn handle_own_trouble(&mut self, held_back: bool, now: Instant) {
+        self.held_back = held_back;
+        self.park_check_at = Some(now);
+        self.advance(now);
+    }
+
+    /// A graceful stop has begun: batches go as they are, and nothing waits for a retry any more.
+    /// What cannot go now stays until [`take_held`](Delivery::take_held).
+    pub fn handle_stop(&mut self, now: Instant) {
+        self.stopping = true;
+        self.park_waiting(|_, _, _| true);
+        self.advance(now);
+    }
+
+    /// `None` until the next `handle_*`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.poll()
+    }
+
+    /// When [`handle_timeout`](Delivery::handle_timeout) is wanted next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.wake_at, self.park_check_at) {
+            (Some(wake), Some(park)) => Some(wake.min(park)),
+            (wake, park) => wake.or(park),
+        }
+    }
+
+    /// The vector of an [`Effect::Settle`], emptied: it saves the next one an allocation.
+    pub fn reuse(&mut self, mut emptied: Vec<Receipt>) {
+        emptied.clear();
+        if emptied.capacity() > self.effects.spare.capacity() && emptied.capacity() <= SPARE_EVENTS_MAX {
+            self.effects.spare = emptied;
+        }
+    }
+
+    /// The members of an attempt under way.
+    #[must_use]
+    pub fn batch(&self, attempt: AttemptId) -> Option<&Batch> {
+        self.flights.get(attempt).map(|flight| &flight.batch)
     }
 
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Events held and not in flight.
+    #[must_use]
+    pub fn queued_events(&self) -> usize {
+        self.buffer.len() + self.waiting.events()
+    }
+
+    /// What they weigh.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.buffer.bytes() + self.waiting.bytes()
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    /// Whether an event given in now would be sent now, as far as breaker, pauses and settings decide it.
+    #[must_use]
+    pub fn accepts(&self, now: Instant) -> bool {
+        self.may_send() && self.blocked_until(now).is_none()
+    }
+
+    /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
+    #[must_use]
+    pub fn oldest_received_at(&self) -> Option<Instant> {
+        let buffered = self.buffer.iter().map(|receipt| receipt.event().received_at);
+        let waiting = self.waiting.iter().map(|batch| batch.oldest);
+        let flying = self.flights.iter().map(|flight| flight.batch.oldest);
+        buffered.chain(waiting).chain(flying).min()
+    }
+
+    /// Nothing is held, under way or waiting to be polled.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.buffer.is_empty() && self.waiting.is_empty() && self.flights.len() == 0 && self.effects.is_empty()
+    }
+
+    /// The settings let us send.
+    fn may_send(&self) -> bool {
+        self.settings.delivery.in_flight_max > 0
+            && self.settings.state == State::Enabled
+            && !self.gone
+            && !self.held_back
+    }
+
+    /// Does all that time allows: parks what is due, then sends what can go.
+    fn advance(&mut self, now: Instant) {
+        if self.park_check_at.is_some_and(|at| at <= now) {
+            self.park_overdue(now);
+        }
+        self.dispatch(now);
+    }
+
+    fn renew_rate_limiter(&mut self, now: Instant) {
+        let delivery = &self.settings.delivery;
+        let events_max = BatchLimits::new(delivery.mode, None).events_max;
+        let events_max = u32::try_from(events_max).unwrap_or(u32::MAX);
+        self.rate_limiter = delivery.rate_limit.map(|limit| RateLimiter::new(limit, self.instances, events_max, now));
+        self.batch_limits = BatchLimits::new(delivery.mode, self.rate_limiter.as_ref().map(RateLimiter::burst_events));
+    }
+
+    fn report(&mut self, change: Option<Change>) {
+        let Some(change) = change else { return };
+        self.effects.changes.push(match change {
+            Change::Opened { failures, .. } => StateChange::BreakerOpened { failures },
+            Change::HalfOpened => StateChange::BreakerHalfOpen,
+            Change::Closed => StateChange::BreakerClosed,
+        });
     }
 }
+
+/// A larger emptied vector is not worth keeping: an idle endpoint shall hold little memory.
+const SPARE_EVENTS_MAX: usize = 1024;

@@ -3,6 +3,7 @@
 pub mod settings; // ○ what a customer set
 pub mod delivery; // ○ the machine: told the time and the dice, returns effects
 pub mod batch; // ○ full by events, bytes or age
+pub mod bisection; // ○ which event of a refused batch is guilty
 pub mod rate_limit; // ○ GCRA, checked, never awaited
 pub mod retry; // ○ when an attempt is repeated
 pub mod breaker; // ○ Closed, Open, HalfOpen

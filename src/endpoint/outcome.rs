@@ -49,18 +49,215 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptNote {
     pub status: Option<u16>,
-    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `broken`, `disconnected`, `malformed`, `local`, `http_5xx`, …
+    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `broken`, `disconnected`, `malformed`, `local`,
+    /// `http_1xx` … `http_5xx`, `http_other`.
     pub class: &'static str,
-    /// At most 1 KiB of the answer's body or of the error.
+    /// At most 1 KiB of the answer's body or of the error; empty for a 2xx.
     pub excerpt: Box<str>,
 }
 
 /// The longest `Retry-After` that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
-/// The one place where an answer becomes an outcome.
+/// The most that is kept of an answer.
+pub const EXCERPT_BYTES_MAX: usize = 1024;
+
+/// The one place where an answer becomes an outcome. `wall_ms` (since 1970) is what a `Retry-After` date is compared with.
 #[must_use]
 pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
-    let _ = (answer, wall_ms);
-    (Outcome::LocalFault, AttemptNote::default())
+    let failed = Outcome::Failed { retry_after: None };
+    match answer {
+        Answer::Answered { status, retry_after, excerpt } => {
+            let outcome = outcome_of(*status, retry_after.as_deref(), wall_ms);
+            let kept = if outcome == Outcome::Delivered { Box::default() } else { shortened(excerpt) };
+            (outcome, AttemptNote { status: Some(*status), class: status_class(*status), excerpt: kept })
+        }
+        Answer::TimedOut => (failed, note("timeout", "")),
+        Answer::ConnectFailed(error) => (failed, note("connect", error)),
+        Answer::ResolveFailed(error) => (failed, note("resolve", error)),
+        Answer::TlsFailed(error) => (failed, note("tls", error)),
+        Answer::Broken(error) => (failed, note("broken", error)),
+        Answer::Disconnected => (Outcome::Disconnected, note("disconnected", "")),
+        Answer::Malformed(error) => (failed, note("malformed", error)),
+        Answer::LocalFault(error) => (Outcome::LocalFault, note("local", error)),
+    }
+}
+
+fn outcome_of(status: u16, retry_after: Option<&str>, wall_ms: i64) -> Outcome {
+    match status {
+        200..=299 => Outcome::Delivered,
+        400 | 413 | 422 => Outcome::Rejected,
+        410 => Outcome::Gone,
+        // 3xx too: whoever redirects has not taken the event, and we follow nobody. 1xx too: it is not an answer.
+        _ => Outcome::Failed { retry_after: retry_after.and_then(|text| parse_retry_after(text, wall_ms)) },
+    }
+}
+
+/// Seconds or an HTTP date, at most [`RETRY_AFTER_MAX`]; a date that is over is zero; anything else is ignored.
+fn parse_retry_after(text: &str, wall_ms: i64) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit is just a long wait.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    }
+    let wait_ms = parse_http_date(text)?.saturating_sub(wall_ms);
+    Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(RETRY_AFTER_MAX))
+}
+
+/// Milliseconds since 1970. All three forms of RFC 9110, section 5.6.7; the two obsolete ones still occur.
+fn parse_http_date(text: &str) -> Option<i64> {
+    let formats = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let parsed = formats.iter().find_map(|format| jiff::fmt::strtime::parse(format, text).ok())?;
+    let utc = parsed.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(utc.timestamp().as_millisecond())
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "http_1xx",
+        200..=299 => "http_2xx",
+        300..=399 => "http_3xx",
+        400..=499 => "http_4xx",
+        500..=599 => "http_5xx",
+        _ => "http_other",
+    }
+}
+
+fn note(class: &'static str, excerpt: &str) -> AttemptNote {
+    AttemptNote { status: None, class, excerpt: shortened(excerpt) }
+}
+
+fn shortened(text: &str) -> Box<str> {
+    text[..text.floor_char_boundary(EXCERPT_BYTES_MAX)].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-01T00:00:00Z
+    const WALL_MS: i64 = 1_767_225_600_000;
+
+    const FAILED: Outcome = Outcome::Failed { retry_after: None };
+
+    fn answered(status: u16, retry_after: Option<&str>) -> Answer {
+        Answer::Answered { status, retry_after: retry_after.map(String::from), excerpt: "said".into() }
+    }
+
+    #[track_caller]
+    fn check(status: u16, outcome: Outcome, class: &str) {
+        let (got, note) = classify(&answered(status, None), WALL_MS);
+        assert_eq!(got, outcome, "{status}");
+        assert_eq!((note.status, note.class), (Some(status), class));
+        assert_eq!(&*note.excerpt, if got == Outcome::Delivered { "" } else { "said" }, "{status}");
+    }
+
+    #[test]
+    fn only_2xx_is_delivered() {
+        for status in [200, 201, 202, 204, 206, 299] {
+            check(status, Outcome::Delivered, "http_2xx");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_none_has_failed() {
+        check(100, FAILED, "http_1xx");
+        check(103, FAILED, "http_1xx");
+        check(0, FAILED, "http_other");
+        check(99, FAILED, "http_other");
+        check(600, FAILED, "http_other");
+        check(999, FAILED, "http_other");
+    }
+
+    #[test]
+    fn a_redirect_has_failed() {
+        for status in [300, 301, 302, 303, 304, 307, 308] {
+            check(status, FAILED, "http_3xx");
+        }
+    }
+
+    #[test]
+    fn only_400_413_and_422_blame_the_event() {
+        for status in [400, 413, 422] {
+            check(status, Outcome::Rejected, "http_4xx");
+        }
+        for status in [401, 402, 403, 404, 405, 406, 408, 409, 411, 415, 418, 421, 423, 425, 429, 431, 451, 499] {
+            check(status, FAILED, "http_4xx");
+        }
+        for status in [500, 501, 502, 503, 504, 507, 599] {
+            check(status, FAILED, "http_5xx");
+        }
+    }
+
+    #[test]
+    fn only_410_is_gone() {
+        check(410, Outcome::Gone, "http_4xx");
+    }
+
+    #[track_caller]
+    fn check_fault(answer: Answer, outcome: Outcome, class: &str) {
+        let (got, note) = classify(&answer, WALL_MS);
+        assert_eq!((got, note.status, note.class), (outcome, None, class));
+    }
+
+    #[test]
+    fn what_the_network_does_is_the_endpoints_and_what_we_lack_is_ours() {
+        check_fault(Answer::TimedOut, FAILED, "timeout");
+        check_fault(Answer::ConnectFailed("refused".into()), FAILED, "connect");
+        check_fault(Answer::ResolveFailed("no such name".into()), FAILED, "resolve");
+        check_fault(Answer::TlsFailed("expired".into()), FAILED, "tls");
+        check_fault(Answer::Broken("reset".into()), FAILED, "broken");
+        check_fault(Answer::Malformed("head too large".into()), FAILED, "malformed");
+        check_fault(Answer::Disconnected, Outcome::Disconnected, "disconnected");
+        check_fault(Answer::LocalFault("no file handles".into()), Outcome::LocalFault, "local");
+    }
+
+    #[track_caller]
+    fn check_retry_after(text: &str, wait: Option<u64>) {
+        for status in [429, 503] {
+            let (outcome, _) = classify(&answered(status, Some(text)), WALL_MS);
+            assert_eq!(outcome, Outcome::Failed { retry_after: wait.map(Duration::from_secs) }, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_at_most_an_hour() {
+        check_retry_after("0", Some(0));
+        check_retry_after("1", Some(1));
+        check_retry_after(" 120 ", Some(120));
+        check_retry_after("3600", Some(3600));
+        check_retry_after("86400", Some(3600));
+        check_retry_after("99999999999999999999999999", Some(3600));
+        check_retry_after("Thu, 01 Jan 2026 00:00:30 GMT", Some(30));
+        check_retry_after("Thursday, 01-Jan-26 00:00:30 GMT", Some(30));
+        check_retry_after("Thu Jan  1 00:00:30 2026", Some(30));
+        check_retry_after("Fri, 02 Jan 2026 00:00:00 GMT", Some(3600));
+    }
+
+    #[test]
+    fn a_date_that_is_over_asks_for_no_wait() {
+        check_retry_after("Wed, 31 Dec 2025 23:59:59 GMT", Some(0));
+        check_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", Some(0));
+    }
+
+    #[test]
+    fn garbage_in_retry_after_is_ignored() {
+        for text in
+            ["", " ", "soon", "-1", "+1", "1.5", "1e3", "0x10", "١", "Thu, 32 Jan 2026 00:00:00 GMT", "\u{0}", "12 s"]
+        {
+            check_retry_after(text, None);
+        }
+        check_retry_after(&"9".repeat(1_000_000), Some(3600));
+        check_retry_after(&"x".repeat(1_000_000), None);
+    }
+
+    #[test]
+    fn an_answer_is_remembered_up_to_a_kibibyte_and_never_cut_within_a_character() {
+        let excerpt: Box<str> = "ü".repeat(2_000).into();
+        let (_, note) = classify(&Answer::Answered { status: 500, retry_after: None, excerpt }, WALL_MS);
+        assert_eq!(note.excerpt.len(), EXCERPT_BYTES_MAX);
+        let (_, note) = classify(&Answer::Broken(format!("x{}", "ü".repeat(2_000)).into()), WALL_MS);
+        assert_eq!(note.excerpt.len(), EXCERPT_BYTES_MAX - 1);
+    }
 }

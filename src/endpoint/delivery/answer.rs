@@ -1,0 +1,245 @@
+//! ○ What an answer means for its batch, for the breaker and for what is sent next.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::{AttemptId, Delivery, GivenUp, Reason, StateChange, flight::Flight};
+use crate::{
+    endpoint::{
+        batch::{Batch, attempts_before},
+        bisection::{Blame, REFUSALS_MAX, Refused},
+        breaker::Permit,
+        outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
+        retry,
+    },
+    ingest::receipt::Receipt,
+};
+
+impl Delivery {
+    /// An attempt has ended. Of no effect for one that is not under way.
+    pub fn handle_outcome(&mut self, attempt: AttemptId, outcome: Outcome, note: AttemptNote, now: Instant) {
+        let Some(Flight { batch, permit, .. }) = self.flights.remove(attempt) else {
+            return;
+        };
+        match outcome {
+            Outcome::Delivered => self.delivered(batch, permit, now),
+            Outcome::Rejected => self.rejected(batch, permit, note, now),
+            Outcome::Failed { retry_after } => self.failed(batch, permit, note, retry_after, now),
+            Outcome::Gone => self.gone(batch, permit, note, now),
+            Outcome::Disconnected => self.disconnected(batch, permit, note, now),
+            Outcome::LocalFault => self.local_fault(batch, permit, note, now),
+        }
+        self.advance(now);
+    }
+
+    fn delivered(&mut self, mut batch: Batch, permit: Permit, now: Instant) {
+        let delivery = &self.settings.delivery;
+        let change = self.breaker.succeeded(permit, now, &delivery.breaker, delivery.in_flight_max);
+        self.report(change);
+        self.last_delivered = Some(now);
+        self.refusals = 0;
+        self.effects.settle(std::mem::take(&mut batch.members));
+        let Some(trouble) = &mut batch.trouble else {
+            return;
+        };
+        self.effects.unparked.append(&mut trouble.parked);
+        if let Some(bisection) = &mut trouble.bisection {
+            for guilty in bisection.accepted() {
+                self.give_up_refused(guilty, batch.attempts);
+            }
+            self.go_on(batch, now);
+        }
+    }
+
+    /// The events are blamed: one alone is given up, several are halved until it is alone.
+    fn rejected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        if batch.is_parked() {
+            return self.breaker.undecided(permit);
+        }
+        if batch.members.len() > 1 {
+            self.breaker.undecided(permit);
+            let members = std::mem::take(&mut batch.members);
+            let too_large = note.status == Some(413);
+            let left = batch.trouble().bisection.get_or_insert_default().split(members, too_large);
+            batch.set_members(left);
+            return self.waiting.insert(batch, now);
+        }
+        if batch.bisection().is_some() {
+            return self.rejected_in_bisection(batch, permit, note, now);
+        }
+        if self.refusals >= REFUSALS_MAX {
+            return self.failed(batch, permit, note, None, now);
+        }
+        self.breaker.undecided(permit);
+        self.refusals += 1;
+        for receipt in std::mem::take(&mut batch.members) {
+            self.give_up_refused(Refused { receipt, note: note.clone() }, batch.attempts);
+        }
+    }
+
+    fn rejected_in_bisection(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        let single = batch.members.pop();
+        let Some((receipt, bisection)) = single.zip(batch.trouble().bisection.as_mut()) else {
+            return;
+        };
+        match bisection.refused(Refused { receipt, note: note.clone() }) {
+            Blame::Endpoint(members) => {
+                // Three requests were refused: three failures of the endpoint, and one attempt of the batch.
+                for _ in 1..REFUSALS_MAX {
+                    self.breaker_failed(permit, now);
+                }
+                self.refusals = REFUSALS_MAX;
+                batch.trouble().bisection = None;
+                batch.set_members(members);
+                self.failed(batch, permit, note, None, now);
+            }
+            Blame::Unknown => {
+                self.breaker.undecided(permit);
+                self.go_on(batch, now);
+            }
+            Blame::Event(guilty) => {
+                self.breaker.undecided(permit);
+                self.give_up_refused(guilty, batch.attempts);
+                self.go_on(batch, now);
+            }
+        }
+    }
+
+    fn failed(&mut self, batch: Batch, permit: Permit, note: AttemptNote, retry_after: Option<Duration>, now: Instant) {
+        let open_before = self.blocked_until(now);
+        self.breaker_failed(permit, now);
+        if let Some(wait) = retry_after {
+            let until = now + wait.min(RETRY_AFTER_MAX);
+            self.silent_until = self.silent_until.max(Some(until));
+        }
+        if !batch.is_parked() {
+            self.repeat(batch, note, now);
+        }
+        let blocked = self.blocked_until(now);
+        if let Some(until) = blocked
+            && blocked > open_before
+        {
+            self.park_what_must_leave_before(until);
+        }
+    }
+
+    /// An attempt was used up: the batch waits for the next one, or leaves.
+    fn repeat(&mut self, mut batch: Batch, note: AttemptNote, now: Instant) {
+        batch.attempts += 1;
+        batch.trouble().last = Some(note);
+        let Some(batch) = self.give_up_exhausted(batch) else {
+            return;
+        };
+        let failures = batch.attempts + batch.members.first().map_or(0, attempts_before);
+        let wait = retry::wait(&self.settings.delivery.retry.schedule, failures, &mut self.rng);
+        self.wait_or_park(batch, wait, now);
+    }
+
+    fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
+        let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
+        match self.park_at(batch.oldest, batch.first_sent) {
+            Some(at) if self.stopping || at <= now || at < due => self.park(batch),
+            _ => self.waiting.insert(batch, due),
+        }
+    }
+
+    /// Without the members that had their last attempt.
+    fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
+        let attempts_max = self.settings.delivery.retry.attempts_max;
+        let attempts = batch.attempts;
+        let exhausted = |receipt: &Receipt| attempts + attempts_before(receipt) >= attempts_max;
+        if !batch.members.iter().any(exhausted) {
+            return Some(batch);
+        }
+        let (over, left) = std::mem::take(&mut batch.members).into_iter().partition(exhausted);
+        let last = batch.last().cloned();
+        batch.set_members(left);
+        let over: crate::endpoint::batch::Members = over;
+        for receipt in over {
+            self.give_up(receipt, Reason::Exhausted, attempts, last.clone());
+        }
+        if !batch.members.is_empty() {
+            return Some(batch);
+        }
+        // What a bisection still holds had no part in this attempt.
+        batch.attempts -= 1;
+        self.next_part(batch)
+    }
+
+    /// 410: nothing more is sent, and what waits is parked for the case that it comes back.
+    fn gone(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        self.breaker.undecided(permit);
+        if !self.gone {
+            self.gone = true;
+            self.effects.changes.push(StateChange::Gone);
+        }
+        if !batch.is_parked() {
+            batch.attempts += 1;
+            batch.trouble().last = Some(note);
+            self.park(batch);
+        }
+        self.park_check_at = Some(now);
+    }
+
+    /// Usually just idleness: once for each batch it is repeated at once and nobody is blamed.
+    fn disconnected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        if batch.trouble().disconnected {
+            return self.failed(batch, permit, note, None, now);
+        }
+        self.breaker.undecided(permit);
+        if !batch.is_parked() {
+            let trouble = batch.trouble();
+            trouble.disconnected = true;
+            trouble.last = Some(note);
+            self.wait_or_park(batch, Duration::ZERO, now);
+        }
+    }
+
+    fn local_fault(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        self.breaker.undecided(permit);
+        if !batch.is_parked() {
+            batch.trouble().last = Some(note);
+            let wait = LOCAL_FAULT_WAIT.mul_f64(self.rng.random_range(0.5..=1.5));
+            self.wait_or_park(batch, wait, now);
+        }
+    }
+
+    /// The next part of a bisection goes at once.
+    fn go_on(&mut self, batch: Batch, now: Instant) {
+        if let Some(batch) = self.next_part(batch) {
+            self.wait_or_park(batch, Duration::ZERO, now);
+        }
+    }
+
+    /// The batch with the next part of its bisection. At the end of it those are given up that were refused, too few
+    /// to blame the endpoint.
+    pub(super) fn next_part(&mut self, mut batch: Batch) -> Option<Batch> {
+        let bisection = batch.trouble.as_mut()?.bisection.as_mut()?;
+        if let Some(members) = bisection.next_part() {
+            batch.set_members(members);
+            return Some(batch);
+        }
+        for refused in batch.trouble().bisection.take()?.finish() {
+            self.give_up_refused(refused, batch.attempts);
+        }
+        None
+    }
+
+    fn breaker_failed(&mut self, permit: Permit, now: Instant) {
+        let change = self.breaker.failed(permit, now, &self.settings.delivery.breaker, &mut self.rng);
+        self.report(change);
+    }
+
+    fn give_up_refused(&mut self, refused: Refused, attempts: u32) {
+        self.give_up(refused.receipt, Reason::Rejected, attempts + 1, Some(refused.note));
+    }
+
+    fn give_up(&mut self, receipt: Receipt, reason: Reason, attempts: u32, last: Option<AttemptNote>) {
+        let attempts = attempts + attempts_before(&receipt);
+        self.effects.given_up.push(GivenUp { receipt, reason, attempts, last });
+    }
+}
+
+/// Our own trouble is rarely over at once, and asking again costs only us.
+const LOCAL_FAULT_WAIT: Duration = Duration::from_millis(500);

@@ -1,0 +1,149 @@
+//! ○ What is sent next, and when, if not now.
+
+use std::time::Instant;
+
+use super::{Delivery, flight::Flight};
+use crate::endpoint::{
+    batch::{Batch, BatchLimits},
+    breaker::Allowance,
+};
+
+/// Where the next batch comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A batch that waits for its next attempt.
+    Waiting,
+    /// One event of such a batch.
+    WaitingOne,
+    Buffer,
+    /// One event, full batch or not.
+    BufferOne,
+}
+
+impl Delivery {
+    /// Sends all that can go now; sets the time when more can.
+    pub(super) fn dispatch(&mut self, now: Instant) {
+        let change = self.breaker.handle_timeout(now);
+        self.report(change);
+        self.wake_at = loop {
+            match self.next_source(now) {
+                Ok(source) => {
+                    if let Some(batch) = self.take(source) {
+                        self.begin(batch, now);
+                    }
+                }
+                Err(wake_at) => break wake_at,
+            }
+        };
+        if self.lagging && self.buffer.is_empty() {
+            self.lagging = false;
+        }
+    }
+
+    /// What can be sent now, or when something can (`None`: when something else happens).
+    fn next_source(&mut self, now: Instant) -> Result<Source, Option<Instant>> {
+        if let Some(until) = self.blocked_until(now) {
+            return Err(Some(until));
+        }
+        if !self.may_send() || (self.buffer.is_empty() && self.waiting.is_empty()) {
+            return Err(None);
+        }
+        let in_flight_max = self.settings.delivery.in_flight_max;
+        let (requests, probe) = match self.breaker.allowance() {
+            Allowance::Requests(requests) => (requests.min(in_flight_max), false),
+            Allowance::Probe => (in_flight_max, true),
+            Allowance::AwaitProbe => return Err(None),
+            Allowance::Until(until) => return Err(Some(until)),
+        };
+        if self.flights.len() >= requests as usize {
+            return Err(None);
+        }
+        let source = if probe { self.probe_source(now) } else { self.due_source(now) };
+        self.limit_rate(source.map_err(Some)?, now)
+    }
+
+    /// The time before which the endpoint must be left alone.
+    pub(super) fn blocked_until(&self, now: Instant) -> Option<Instant> {
+        let open_until = match self.breaker.allowance() {
+            Allowance::Until(until) => Some(until),
+            _ => None,
+        };
+        open_until.max(self.silent_until).filter(|until| *until > now)
+    }
+
+    fn due_source(&self, now: Instant) -> Result<Source, Instant> {
+        let retry_at = self.waiting.first_due().map(|(due, _)| due);
+        if retry_at.is_some_and(|due| due <= now) {
+            return Ok(Source::Waiting);
+        }
+        match self.buffer.due_at(&self.batch_limits) {
+            Some(due) if due <= now || self.stopping => Ok(Source::Buffer),
+            Some(due) => Err(retry_at.map_or(due, |retry| retry.min(due))),
+            None => Err(retry_at.expect("there is something to send")),
+        }
+    }
+
+    /// A probe is a single event: a batch that waits is taken apart only when there is no other.
+    fn probe_source(&self, now: Instant) -> Result<Source, Instant> {
+        let waiting = self.waiting.first_due();
+        match waiting {
+            Some((due, batch)) if due <= now && batch.held_len() == 1 => Ok(Source::Waiting),
+            _ if !self.buffer.is_empty() => Ok(Source::BufferOne),
+            Some((due, _)) if due <= now => Ok(Source::WaitingOne),
+            Some((due, _)) => Err(due),
+            None => Err(now),
+        }
+    }
+
+    fn limit_rate(&mut self, source: Source, now: Instant) -> Result<Source, Option<Instant>> {
+        let Some(limiter) = &mut self.rate_limiter else {
+            return Ok(source);
+        };
+        let events = match source {
+            Source::Waiting => self.waiting.first_due().map_or(0, |(_, batch)| batch.len()),
+            Source::Buffer => self.buffer.next_len(&self.batch_limits),
+            Source::WaitingOne | Source::BufferOne => 1,
+        };
+        limiter.take(events, now).map(|()| source).map_err(Some)
+    }
+
+    fn take(&mut self, source: Source) -> Option<Batch> {
+        match source {
+            Source::Buffer => self.buffer.take(&self.batch_limits),
+            Source::BufferOne => self.buffer.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
+            Source::Waiting => {
+                let batch = self.waiting.pop_first()?;
+                self.still_ours(batch)
+            }
+            Source::WaitingOne => {
+                let (due, _) = self.waiting.first_due()?;
+                let batch = self.waiting.pop_first()?;
+                let mut batch = self.still_ours(batch)?;
+                let single = batch.split_first();
+                let left = if batch.members.is_empty() { self.next_part(batch) } else { Some(batch) };
+                if let Some(left) = left {
+                    self.waiting.insert(left, due);
+                }
+                single
+            }
+        }
+    }
+
+    /// Without the members that another instance owns by now: they are dropped silently, for the new owner has them.
+    fn still_ours(&mut self, mut batch: Batch) -> Option<Batch> {
+        batch.drop_lost();
+        while batch.members.is_empty() {
+            batch = self.next_part(batch)?;
+            batch.drop_lost();
+        }
+        Some(batch)
+    }
+
+    fn begin(&mut self, mut batch: Batch, now: Instant) {
+        batch.first_sent.get_or_insert(now);
+        let permit = self.breaker.begin();
+        let deadline = now + self.settings.delivery.request_timeout;
+        let attempt = self.flights.insert(Flight { batch, permit, deadline });
+        self.effects.sends.push_back(attempt);
+    }
+}

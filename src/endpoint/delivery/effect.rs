@@ -1,0 +1,144 @@
+//! ○ What the machine asks its shell to do.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    endpoint::{batch::Members, outcome::AttemptNote},
+    event::Event,
+    ingest::receipt::{Receipt, Settlement},
+};
+
+/// One request's turn; unique within a [`Delivery`](super::Delivery).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttemptId(pub u64);
+
+/// What the shell must do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Build a request of [`Delivery::batch`](super::Delivery::batch) and send it; answer with
+    /// [`Delivery::handle_outcome`](super::Delivery::handle_outcome).
+    Send(AttemptId),
+    /// These settled.
+    Settle { receipts: Vec<Receipt>, how: Settlement },
+    /// These have waited for `park_after`: they belong in the backlog. Settle them once they are stored.
+    Park(Vec<Parked>),
+    /// An event that was parked while its attempt was in flight was delivered after all: take it out of the backlog.
+    Unpark(Vec<Arc<Event>>),
+    /// These are given up. Settle them once they are stored.
+    DeadLetter(Vec<GivenUp>),
+    /// For metrics, logs and the other instances.
+    StateChanged(StateChange),
+}
+
+/// An event that leaves memory, still to be delivered.
+#[derive(Debug)]
+pub struct Parked {
+    pub receipt: Receipt,
+    pub attempts: u32,
+    pub last: Option<AttemptNote>,
+    /// Its attempt is still under way until this deadline; a 2xx brings an [`Effect::Unpark`].
+    pub in_flight_until: Option<Instant>,
+}
+
+/// An event that will not be delivered.
+#[derive(Debug)]
+pub struct GivenUp {
+    pub receipt: Receipt,
+    pub reason: Reason,
+    pub attempts: u32,
+    pub last: Option<AttemptNote>,
+}
+
+/// Why an event became a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The endpoint refused this event (400, 413, 422).
+    Rejected,
+    /// Attempts or age used up.
+    Exhausted,
+    /// The record could not be decoded.
+    Undecodable,
+    TooLarge,
+    /// Our own fault: abandoned three times.
+    Internal,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateChange {
+    BreakerOpened {
+        failures: u32,
+    },
+    BreakerHalfOpen,
+    BreakerClosed,
+    /// The endpoint answered 410.
+    Gone,
+}
+
+/// What memory may hold, from the operator's configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long an event may wait in memory for an endpoint that does not answer 2xx.
+    pub park_after: Duration,
+    /// Above this many bytes waiting, an endpoint that cannot keep up sheds what is older than `park_after`.
+    pub endpoint_bytes_max: usize,
+}
+
+/// Effects not yet polled. What settles, parks or dies is gathered, so that one answer of the shell serves many events.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub sends: VecDeque<AttemptId>,
+    pub changes: Vec<StateChange>,
+    pub delivered: Vec<Receipt>,
+    pub parked: Vec<Parked>,
+    pub unparked: Vec<Arc<Event>>,
+    pub given_up: Vec<GivenUp>,
+    /// An emptied vector that the shell gave back.
+    pub spare: Vec<Receipt>,
+}
+
+impl Effects {
+    pub fn settle(&mut self, members: Members) {
+        if self.delivered.is_empty() && members.spilled() {
+            self.delivered = members.into_vec();
+        } else {
+            self.delivered.extend(members);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sends.is_empty()
+            && self.delivered.is_empty()
+            && self.parked.is_empty()
+            && self.unparked.is_empty()
+            && self.given_up.is_empty()
+            && self.changes.is_empty()
+    }
+
+    /// Requests first: they are what someone waits for. An event's park comes before its unpark.
+    pub fn poll(&mut self) -> Option<Effect> {
+        if let Some(attempt) = self.sends.pop_front() {
+            return Some(Effect::Send(attempt));
+        }
+        if !self.delivered.is_empty() {
+            let receipts = std::mem::replace(&mut self.delivered, std::mem::take(&mut self.spare));
+            return Some(Effect::Settle { receipts, how: Settlement::Delivered });
+        }
+        if !self.parked.is_empty() {
+            return Some(Effect::Park(std::mem::take(&mut self.parked)));
+        }
+        if !self.unparked.is_empty() {
+            return Some(Effect::Unpark(std::mem::take(&mut self.unparked)));
+        }
+        if !self.given_up.is_empty() {
+            return Some(Effect::DeadLetter(std::mem::take(&mut self.given_up)));
+        }
+        if !self.changes.is_empty() {
+            return Some(Effect::StateChanged(self.changes.remove(0)));
+        }
+        None
+    }
+}

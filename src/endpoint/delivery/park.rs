@@ -1,0 +1,188 @@
+//! ○ What leaves memory for the backlog, and when.
+//!
+//! An event is parked once it has waited for `park_after`, counted from the latest of
+//! - when it was received,
+//! - the endpoint's last 2xx, for one that answers shall have its burst absorbed, but no later than
+//! - when the event was first sent: from there on a hanging or failing attempt would hold up its partition's commit.
+
+use std::time::{Duration, Instant};
+
+use super::{Delivery, Parked, flight::Flight};
+use crate::{
+    endpoint::{
+        batch::{Batch, attempts_before},
+        outcome::AttemptNote,
+        settings::State,
+    },
+    event::Event,
+    ingest::receipt::Receipt,
+};
+
+impl Delivery {
+    /// When an event leaves memory if nothing changes; `None` while the trouble is ours.
+    pub(super) fn park_at(&self, received_at: Instant, first_sent: Option<Instant>) -> Option<Instant> {
+        if self.held_back {
+            return None;
+        }
+        let from = match self.settings.state {
+            State::Disabled => return Some(received_at),
+            _ if self.gone => return Some(received_at),
+            State::Paused => received_at,
+            State::Enabled => {
+                let answered = match (self.last_delivered, first_sent) {
+                    (Some(delivered), Some(sent)) => delivered.min(sent),
+                    (Some(delivered), None) => delivered,
+                    (None, _) => received_at,
+                };
+                answered.max(received_at)
+            }
+        };
+        Some(from + self.limits.park_after)
+    }
+
+    /// An event that was received then is held from now on.
+    pub(super) fn expect_park(&mut self, received_at: Instant, now: Instant) {
+        let at =
+            if self.sheds() { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) };
+        let Some(at) = at else { return };
+        // Looking at all that is held for each chunk that comes would cost too much.
+        let at = self.park_checked_at.map_or(at, |checked| at.max(checked + PARK_CHECK_SPACING)).max(now);
+        self.park_check_at = Some(self.park_check_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Parks all that has waited long enough, and finds when to look again.
+    pub(super) fn park_overdue(&mut self, now: Instant) {
+        let sheds = self.sheds();
+        let park_after = self.limits.park_after;
+        let overdue = |delivery: &Delivery, event: &Event| {
+            let at = delivery.park_at(event.received_at, None);
+            at.is_some_and(|at| at <= now) || (sheds && at.is_some() && event.received_at + park_after <= now)
+        };
+        self.park_buffered(overdue);
+        self.park_waiting(|delivery, batch, _| {
+            delivery.park_at(batch.oldest, batch.first_sent).is_some_and(|at| at <= now)
+        });
+        self.park_in_flight(now);
+        self.park_checked_at = Some(now);
+        self.park_check_at = self.next_park_at().map(|at| at.max(now + PARK_CHECK_SPACING));
+    }
+
+    /// The endpoint is to be left alone until then: parks what would have to leave before it.
+    pub(super) fn park_what_must_leave_before(&mut self, until: Instant) {
+        self.park_buffered(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at < until));
+        self.park_waiting(|delivery, batch, due| {
+            delivery.park_at(batch.oldest, batch.first_sent).is_some_and(|at| at < until.max(due))
+        });
+    }
+
+    /// Parks the waiting batches that `leaves` picks by when they are due.
+    pub(super) fn park_waiting(&mut self, leaves: impl Fn(&Delivery, &Batch, Instant) -> bool) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for batch in waiting.take_out(|batch, due| leaves(self, batch, due)) {
+            self.park(batch);
+        }
+        self.waiting = waiting;
+    }
+
+    /// Parks what a batch holds.
+    pub(super) fn park(&mut self, mut batch: Batch) {
+        let (last, attempts) = (batch.last().cloned(), batch.attempts);
+        for receipt in batch.take_receipts() {
+            self.park_one(receipt, attempts, &last, None);
+        }
+    }
+
+    /// Takes out all that is held, the attempts under way included, to be stored in the backlog: the end of a
+    /// graceful stop. Later answers to those attempts are of no effect.
+    pub fn take_held(&mut self) -> Vec<Parked> {
+        self.park_buffered(|_, _| true);
+        self.park_waiting(|_, _, _| true);
+        for mut flight in std::mem::take(&mut self.flights).into_flights() {
+            self.park_members_in_flight(&mut flight);
+        }
+        self.wake_at = None;
+        self.park_check_at = None;
+        std::mem::take(&mut self.effects.parked)
+    }
+
+    /// Holds more than it should although the endpoint answers: it cannot keep up.
+    fn sheds(&self) -> bool {
+        self.lagging || self.queued_bytes() > self.limits.endpoint_bytes_max || self.is_far_behind_its_rate()
+    }
+
+    /// What waits would need longer than `park_after` at the endpoint's rate limit.
+    fn is_far_behind_its_rate(&self) -> bool {
+        let (Some(limit), Some(limiter)) = (self.settings.delivery.rate_limit, &self.rate_limiter) else {
+            return false;
+        };
+        let in_time =
+            f64::from(limit.events_per_second) / f64::from(self.instances) * self.limits.park_after.as_secs_f64();
+        self.queued_events() as f64 > in_time + f64::from(limiter.burst_events())
+    }
+
+    fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for receipt in buffer.take_out(|event| leaves(self, event)) {
+            self.park_one(receipt, 0, &None, None);
+        }
+        self.buffer = buffer;
+    }
+
+    fn park_in_flight(&mut self, now: Instant) {
+        let mut flights = std::mem::take(&mut self.flights);
+        for flight in flights.iter_mut() {
+            let at = self.park_at(flight.batch.oldest, flight.batch.first_sent);
+            if at.is_some_and(|at| at <= now) {
+                self.park_members_in_flight(flight);
+            }
+        }
+        self.flights = flights;
+    }
+
+    /// The attempt goes on. It counts as used up: if it fails, nobody counts it later.
+    fn park_members_in_flight(&mut self, flight: &mut Flight) {
+        let batch = &mut flight.batch;
+        if batch.is_parked() {
+            return;
+        }
+        let (last, attempts) = (batch.last().cloned(), batch.attempts);
+        let members = std::mem::take(&mut batch.members);
+        batch.trouble().parked = members.iter().map(|receipt| receipt.event().clone()).collect();
+        for receipt in members {
+            self.park_one(receipt, attempts + 1, &last, Some(flight.deadline));
+        }
+        for receipt in batch.take_receipts() {
+            self.park_one(receipt, attempts, &last, None);
+        }
+    }
+
+    pub(super) fn park_one(
+        &mut self,
+        receipt: Receipt,
+        attempts: u32,
+        last: &Option<AttemptNote>,
+        in_flight_until: Option<Instant>,
+    ) {
+        // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
+        if receipt.event().origin.is_current() {
+            let attempts = attempts + attempts_before(&receipt);
+            self.effects.parked.push(Parked { receipt, attempts, last: last.clone(), in_flight_until });
+        }
+    }
+
+    /// The earliest time at which something that is held now would have to leave.
+    fn next_park_at(&self) -> Option<Instant> {
+        let sheds = self.sheds();
+        let buffered = self.buffer.iter().filter_map(|receipt| {
+            let received_at = receipt.event().received_at;
+            if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) }
+        });
+        let waiting = self.waiting.iter();
+        let flying = self.flights.iter().map(|flight| &flight.batch).filter(|batch| !batch.is_parked());
+        let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.oldest, batch.first_sent));
+        buffered.chain(batches).min()
+    }
+}
+
+/// Between two looks at all that is held. It adds to `park_after`.
+const PARK_CHECK_SPACING: Duration = Duration::from_millis(100);

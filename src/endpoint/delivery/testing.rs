@@ -1,0 +1,258 @@
+//! ○ A world for the machine in tests: it makes events, keeps the books and states the time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{
+    endpoint::{
+        outcome::{AttemptNote, Outcome},
+        settings::{
+            Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry,
+            Schedule,
+        },
+        signature::SigningKey,
+    },
+    event::{EndpointKey, Event, Fields, Record, Span},
+    ingest::receipt::{Abandoned, Done, Origin, Settlement},
+};
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A partition's assignment that only counts.
+#[derive(Debug)]
+pub struct TestOrigin {
+    pub current: AtomicBool,
+    pub settled: Mutex<BTreeMap<&'static str, usize>>,
+    pub abandoned: Mutex<Vec<Abandoned>>,
+}
+
+impl TestOrigin {
+    pub fn new() -> Arc<Self> {
+        let origin =
+            TestOrigin { current: AtomicBool::new(true), settled: Mutex::default(), abandoned: Mutex::default() };
+        Arc::new(origin)
+    }
+}
+
+impl Origin for TestOrigin {
+    fn topic(&self) -> &str {
+        "orders"
+    }
+
+    fn partition(&self) -> i32 {
+        3
+    }
+
+    fn is_current(&self) -> bool {
+        self.current.load(Ordering::Relaxed)
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        *self.settled.lock().entry(how.word()).or_default() += receipts;
+    }
+
+    fn events_done(&self, _done: &[Done]) {}
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.abandoned.lock().push(receipt);
+    }
+}
+
+/// A receipt of an event with this offset.
+pub fn receipt(origin: &Arc<TestOrigin>, offset: i64, received_at: Instant) -> Receipt {
+    let bytes: Box<[u8]> = Box::from(&b"{\"n\":1}"[..]);
+    let record = Record {
+        offset,
+        timestamp_ms: 1_767_225_600_000,
+        value: Some(Span { start: 0, len: bytes.len() as u32 }),
+        bytes,
+        key: None,
+        headers: Span { start: 0, len: 0 },
+    };
+    let origin = Arc::clone(origin) as Arc<dyn Origin>;
+    let event = Arc::new(Event::new(origin, record, Fields::default(), received_at));
+    let mut opened = None;
+    event.open_receipts(&[EndpointKey(1)], |_, receipt| opened = Some(receipt));
+    opened.expect("one endpoint, one receipt")
+}
+
+/// A stream with quick retries, a breaker that opens after five failures, and no rate limit.
+pub fn stream() -> Settings {
+    let delivery = DeliverySettings {
+        mode: Mode::Stream,
+        format: Format::Envelope,
+        batch_format: BatchFormat::JsonArray,
+        in_flight_max: 4,
+        rate_limit: None,
+        retry: Retry { attempts_max: 4, schedule: Schedule::Explicit(vec![ms(100)]) },
+        breaker: Thresholds {
+            consecutive_failures: 5,
+            failure_ratio: 0.5,
+            requests_min: 20,
+            window: secs(10),
+            open_base: secs(1),
+            open_max: secs(60),
+        },
+        request_timeout: secs(15),
+    };
+    Settings {
+        id: "ep_test".into(),
+        customer_id: "cus_test".into(),
+        version: 1,
+        state: State::Enabled,
+        url: EndpointUrl::parse("https://example.com/hook").unwrap(),
+        delivery,
+        auth: Auth::None,
+        signing_keys: vec![SigningKey::new(&[7; 32])],
+    }
+}
+
+pub fn batch(events_max: u32) -> Settings {
+    let mut settings = stream();
+    settings.delivery.mode = Mode::Batch { events_max, bytes_max: 1 << 20, wait: secs(1) };
+    settings
+}
+
+pub fn limited(mut settings: Settings, events_per_second: u32, burst_events: u32) -> Settings {
+    settings.delivery.rate_limit = Some(RateLimit { events_per_second, burst_events });
+    settings
+}
+
+/// One endpoint's machine with all it asked for.
+pub struct World {
+    pub delivery: Delivery,
+    pub origin: Arc<TestOrigin>,
+    pub now: Instant,
+    next_offset: i64,
+    /// Attempts under way, oldest first, with the offsets of their members.
+    pub sent: Vec<(AttemptId, Vec<i64>)>,
+    pub delivered: Vec<i64>,
+    pub parked: Vec<Parked>,
+    pub unparked: Vec<i64>,
+    pub given_up: Vec<GivenUp>,
+    pub changes: Vec<StateChange>,
+}
+
+pub const PARK_AFTER: Duration = secs(5);
+
+impl World {
+    pub fn new(settings: Settings) -> Self {
+        let now = Instant::now();
+        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20 };
+        World {
+            delivery: Delivery::new(Arc::new(settings), limits, 1, now),
+            origin: TestOrigin::new(),
+            now,
+            next_offset: 0,
+            sent: Vec::new(),
+            delivered: Vec::new(),
+            parked: Vec::new(),
+            unparked: Vec::new(),
+            given_up: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Events that are received now; returns the first one's offset.
+    pub fn events(&mut self, count: usize) -> i64 {
+        let first = self.next_offset;
+        let receipts = (first..).take(count).map(|offset| receipt(&self.origin, offset, self.now)).collect();
+        self.next_offset += count as i64;
+        self.delivery.handle_events(receipts, self.now);
+        self.poll();
+        first
+    }
+
+    /// Answers the oldest attempt under way; returns the offsets of its members.
+    #[track_caller]
+    pub fn answer(&mut self, outcome: Outcome) -> Vec<i64> {
+        assert!(!self.sent.is_empty(), "an attempt is under way");
+        self.answer_nth(0, outcome)
+    }
+
+    pub fn answer_nth(&mut self, nth: usize, outcome: Outcome) -> Vec<i64> {
+        let (attempt, members) = self.sent.remove(nth);
+        self.delivery.handle_outcome(attempt, outcome, AttemptNote::default(), self.now);
+        self.poll();
+        members
+    }
+
+    /// Moves the time, calling the machine whenever it asked for it.
+    pub fn wait(&mut self, by: Duration) {
+        let end = self.now + by;
+        let mut wakes = 0;
+        while let Some(at) = self.delivery.poll_timeout().filter(|at| *at <= end) {
+            wakes += 1;
+            assert!(wakes < 100_000, "the machine does not ask for the same time again and again");
+            self.now = self.now.max(at);
+            self.delivery.handle_timeout(self.now);
+            self.poll();
+        }
+        self.now = end;
+    }
+
+    pub fn settings(&mut self, settings: Settings) {
+        self.delivery.handle_settings(Arc::new(settings), self.now);
+        self.poll();
+    }
+
+    /// The offsets of the members under way, attempt by attempt.
+    pub fn under_way(&self) -> Vec<Vec<i64>> {
+        self.sent.iter().map(|(_, members)| members.clone()).collect()
+    }
+
+    pub fn parked_offsets(&self) -> Vec<i64> {
+        self.parked.iter().map(|parked| parked.receipt.event().offset()).collect()
+    }
+
+    pub fn given_up_offsets(&self) -> Vec<(i64, Reason)> {
+        self.given_up.iter().map(|given_up| (given_up.receipt.event().offset(), given_up.reason)).collect()
+    }
+
+    pub fn poll(&mut self) {
+        while let Some(effect) = self.delivery.poll_effect() {
+            match effect {
+                Effect::Send(attempt) => {
+                    let batch = self.delivery.batch(attempt).expect("what is sent has members");
+                    self.sent.push((attempt, batch.events().map(|event| event.offset()).collect()));
+                }
+                Effect::Settle { receipts, how } => {
+                    self.delivered.extend(receipts.iter().map(|receipt| receipt.event().offset()));
+                    Receipt::settle_all(receipts, how);
+                }
+                Effect::Park(parked) => self.parked.extend(parked),
+                Effect::Unpark(events) => self.unparked.extend(events.iter().map(|event| event.offset())),
+                Effect::DeadLetter(given_up) => self.given_up.extend(given_up),
+                Effect::StateChanged(change) => self.changes.push(change),
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What a test leaves behind is no fault of the machine's.
+        self.origin.current.store(false, Ordering::Relaxed);
+    }
+}
+
+pub const FAILED: Outcome = Outcome::Failed { retry_after: None };
+
+pub const fn failed_for(wait: Duration) -> Outcome {
+    Outcome::Failed { retry_after: Some(wait) }
+}
