@@ -1,1 +1,301 @@
-//! ● Batches dead letters into Postgres; receipts settle only after COMMIT.
+//! ● Batches into Postgres, settles after COMMIT.
+//!
+//! **Invariant:** a receipt settles as dead-lettered only when its row is committed. While Postgres is away letters wait
+//! here, their receipts unsettled, so their partitions pause: nothing is lost, nothing is committed early.
+//! **Invariant:** what is submitted for one endpoint is carried out in that order.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rand::Rng as _;
+use tokio::runtime::Handle;
+
+use super::{
+    lane::{Lane, Work},
+    letter::{Letter, LetterKey, Written, strip},
+};
+use crate::{
+    clock,
+    endpoint::{delivery::Reason, settings::Settings},
+    ingest::receipt::{Receipt, Settlement},
+    store::{Pool, StoreError, dead_letters},
+    telemetry::handles::DeadLetterMetrics,
+};
+
+/// `[dead_letter]` of the configuration, as far as writing goes.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    pub batch_rows_max: usize,
+    pub batch_wait: Duration,
+    /// Above this, [`DeadLetterWriter::is_full`].
+    pub queue_bytes_max: usize,
+}
+
+impl From<&crate::config::DeadLetter> for WriterOptions {
+    fn from(config: &crate::config::DeadLetter) -> Self {
+        WriterOptions {
+            batch_rows_max: config.batch_rows_max,
+            batch_wait: config.batch_wait(),
+            queue_bytes_max: config.queue_bytes_max,
+        }
+    }
+}
+
+/// Where letters are handed in: from any thread, without waiting. Cheap to clone.
+#[derive(Clone)]
+pub struct DeadLetterWriter {
+    shared: Arc<Shared>,
+}
+
+impl DeadLetterWriter {
+    /// Starts writing on `runtime`, until that runtime ends.
+    #[must_use]
+    pub fn start(pool: Pool, options: WriterOptions, runtime: &Handle) -> Self {
+        let shared = Arc::new(Shared {
+            pool,
+            lanes: (0..LANES).map(|_| Lane::new(options.batch_rows_max)).collect(),
+            options,
+            queued_bytes: AtomicUsize::new(0),
+            metrics: DeadLetterMetrics::new(),
+        });
+        for lane in 0..LANES {
+            runtime.spawn(Arc::clone(&shared).keep_writing(lane));
+        }
+        DeadLetterWriter { shared }
+    }
+
+    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
+    pub fn submit(&self, letters: impl IntoIterator<Item = Letter>) {
+        for letter in letters {
+            let bytes = letter.weight_bytes();
+            self.shared.queued(bytes);
+            self.shared.lane(&letter.endpoint_id).push(Work::Store(letter));
+        }
+    }
+
+    /// What an endpoint gave up.
+    pub fn submit_given_up(&self, settings: &Settings, given_up: Vec<crate::endpoint::delivery::GivenUp>) {
+        self.submit(given_up.into_iter().map(|given_up| Letter::of_endpoint(settings, given_up)));
+    }
+
+    /// Takes letters out again whose events were delivered after all: after their insert, if that still waits.
+    /// `kept` is dropped when they are gone.
+    pub fn remove(&self, endpoint_id: &str, keys: Vec<LetterKey>, kept: Option<Arc<dyn Send + Sync>>) {
+        self.shared.lane(endpoint_id).push(Work::Remove { keys, kept });
+    }
+
+    /// True while more is waiting than may: read nothing more from Kafka then.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queued_bytes() > self.shared.options.queue_bytes_max
+    }
+
+    /// What waits to be stored.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
+    pub async fn flushed(&self) {
+        for lane in &self.shared.lanes {
+            lane.flushed().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for DeadLetterWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetterWriter").field("queued_bytes", &self.queued_bytes()).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    pool: Pool,
+    options: WriterOptions,
+    lanes: Vec<Lane>,
+    queued_bytes: AtomicUsize,
+    metrics: DeadLetterMetrics,
+}
+
+impl Shared {
+    /// An endpoint's lane: always the same one, so its work stays in order.
+    fn lane(&self, endpoint_id: &str) -> &Lane {
+        let hash = endpoint_id.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        &self.lanes[hash % self.lanes.len()]
+    }
+
+    fn queued(&self, bytes: usize) {
+        let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.metrics.queue_bytes.set((before + bytes) as f64);
+    }
+
+    fn carried_out(&self, bytes: usize) {
+        let before = self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.metrics.queue_bytes.set(before.saturating_sub(bytes) as f64);
+    }
+
+    /// Writes one lane for ever. A panic costs the letters in hand nothing: dropped, they are abandoned, and come back.
+    async fn keep_writing(self: Arc<Self>, lane: usize) {
+        loop {
+            let shared = Arc::clone(&self);
+            let Err(error) = tokio::spawn(async move { shared.write(lane).await }).await else { return };
+            if error.is_cancelled() {
+                return;
+            }
+            self.lanes[lane].forget_in_hand();
+            tracing::error!(%error, "writing dead letters panicked and begins anew");
+            tokio::time::sleep(BACKOFF_BASE).await;
+        }
+    }
+
+    async fn write(&self, lane: usize) {
+        loop {
+            let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
+            let done = work.len();
+            match Group::of(work) {
+                Group::Store(letters) => self.store(letters).await,
+                Group::Remove { keys, kept } => {
+                    self.retry(|| dead_letters::remove(&self.pool, &keys)).await;
+                    drop(kept);
+                }
+            }
+            self.lanes[lane].done(done);
+        }
+    }
+
+    async fn store(&self, letters: Vec<Letter>) {
+        let bytes = Bytes { shared: self, bytes: letters.iter().map(Letter::weight_bytes).sum() };
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..letters.len()).collect();
+        let mut backoff = Backoff::default();
+        while let Some(part) = parts.pop() {
+            match self.insert(&letters[part.clone()], None).await {
+                Ok(()) => backoff = Backoff::default(),
+                // Without the row to blame the others can be stored.
+                Err(error) if error.blames_data() && part.len() > 1 => {
+                    let (first, second) = halves(part);
+                    parts.extend([second, first]);
+                }
+                Err(error) if error.blames_data() => {
+                    tracing::error!(%error, "a dead letter is stored without its data");
+                    let refusal = error.to_string();
+                    self.retry(|| self.insert(&letters[part.clone()], Some(&refusal))).await;
+                }
+                Err(error) => {
+                    backoff.wait(&self.metrics, &error).await;
+                    parts.push(part);
+                }
+            }
+        }
+        self.count(&letters);
+        Receipt::settle_all(letters.into_iter().map(|letter| letter.given_up.receipt), Settlement::DeadLettered);
+        drop(bytes);
+    }
+
+    /// One statement. With a `refusal`, without the data that Postgres refused.
+    async fn insert(&self, letters: &[Letter], refusal: Option<&str>) -> Result<(), StoreError> {
+        let started = clock::now();
+        let written = Written { now: started, wall_ms: clock::wall_ms() };
+        let mut rows: Vec<_> = letters
+            .iter()
+            .enumerate()
+            .map(|(place, letter)| letter.row(written, place, rand::rng().random()))
+            .collect();
+        if let Some(refusal) = refusal {
+            rows.iter_mut().for_each(|row| strip(row, refusal));
+        }
+        let done = dead_letters::insert(&self.pool, &rows).await;
+        self.metrics.write_seconds.record(clock::now().saturating_duration_since(started));
+        done
+    }
+
+    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
+    async fn retry<F: Future<Output = Result<(), StoreError>>>(&self, mut work: impl FnMut() -> F) {
+        let mut backoff = Backoff::default();
+        while let Err(error) = work().await {
+            backoff.wait(&self.metrics, &error).await;
+        }
+    }
+
+    fn count(&self, letters: &[Letter]) {
+        for reason in [Reason::Rejected, Reason::Exhausted, Reason::Undecodable, Reason::TooLarge, Reason::Internal] {
+            let stored = letters.iter().filter(|letter| letter.given_up.reason == reason).count();
+            if stored > 0 {
+                self.metrics.stored(reason, stored);
+            }
+        }
+    }
+}
+
+/// The queued bytes of letters in hand: given back when they are stored, and after a panic as well.
+struct Bytes<'a> {
+    shared: &'a Shared,
+    bytes: usize,
+}
+
+impl Drop for Bytes<'_> {
+    fn drop(&mut self) {
+        self.shared.carried_out(self.bytes);
+    }
+}
+
+/// Work of one kind, for one statement.
+enum Group {
+    Store(Vec<Letter>),
+    Remove { keys: Vec<[u8; dead_letters::KEY_BYTES]>, kept: Vec<Arc<dyn Send + Sync>> },
+}
+
+impl Group {
+    /// A lane hands out runs of one kind.
+    fn of(work: Vec<Work>) -> Group {
+        let (mut letters, mut removed, mut all_kept) = (Vec::new(), Vec::new(), Vec::new());
+        for work in work {
+            match work {
+                Work::Store(letter) => letters.push(letter),
+                Work::Remove { keys, kept } => {
+                    removed.extend(keys.into_iter().map(|key| key.0));
+                    all_kept.extend(kept);
+                }
+            }
+        }
+        debug_assert!(letters.is_empty() || removed.is_empty(), "a run is of one kind");
+        if letters.is_empty() { Group::Remove { keys: removed, kept: all_kept } } else { Group::Store(letters) }
+    }
+}
+
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    async fn wait(&mut self, metrics: &DeadLetterMetrics, error: &StoreError) {
+        metrics.write_failures.increment(1);
+        if self.failures == 0 {
+            tracing::warn!(%error, "dead letters cannot be stored and wait; their partitions pause");
+        }
+        let longest = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
+        self.failures = self.failures.saturating_add(1);
+        // Between half and the whole: instances must not return all at once.
+        let share = rand::rng().random_range(0.5..=1.0);
+        tokio::time::sleep(longest.mul_f64(share)).await;
+    }
+}
+
+fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = part.start + part.len() / 2;
+    (part.start..middle, middle..part.end)
+}
+
+/// Statements at once: more would only queue for the same disk.
+const LANES: usize = 2;
+/// A statement carries at most this much, or one larger letter.
+const STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const BACKOFF_BASE: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);

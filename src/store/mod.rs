@@ -15,6 +15,8 @@ pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
+pub mod dead_letters; // ● what was given up: stored, taken out, tried again
+pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;
 pub use migrations::migrate;

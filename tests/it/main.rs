@@ -1,4 +1,6 @@
 //! Tests against a real PostgreSQL and a real Kafka. Where they are is told by the environment: `dev/services env`.
 
 mod postgres; // a fresh database for each test
+mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
+mod dead_letters; // written before they settle, once

@@ -1,0 +1,190 @@
+//! ● Dead letters in Postgres: stored, taken out again, tried again.
+//!
+//! **Invariant:** a second insert of the same key (topic, partition, offset, record time, endpoint) changes nothing,
+//! except that it ends a redrive: the event was given up once more.
+
+use std::collections::HashSet;
+
+use deadpool_postgres::Client;
+use jiff::Timestamp;
+
+use super::{Pool, StoreError};
+
+/// A letter to be stored, borrowed from wherever it waits.
+#[derive(Debug, Clone)]
+pub struct NewLetter<'a> {
+    /// `dl_…`
+    pub id: String,
+    pub key: [u8; KEY_BYTES],
+    pub endpoint_id: &'a str,
+    pub customer_id: &'a str,
+    pub topic: &'a str,
+    pub partition: i32,
+    pub offset: i64,
+    pub record_ms: i64,
+    pub occurred_ms: i64,
+    pub event_id: Option<String>,
+    pub tenant: Option<String>,
+    pub department: Option<String>,
+    pub kind: Option<String>,
+    pub record_key: Option<&'a [u8]>,
+    /// `None` is a tombstone.
+    pub record_value: Option<&'a [u8]>,
+    pub record_headers: &'a [u8],
+    pub reason: &'static str,
+    pub attempts: i32,
+    pub last_status: Option<i16>,
+    pub last_class: Option<&'static str>,
+    pub excerpt: Option<String>,
+    pub received_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+/// How many bytes a letter's key has.
+pub const KEY_BYTES: usize = 16;
+
+/// Stores letters in one statement. When this returns, they are committed.
+///
+/// # Errors
+/// When Postgres is away; or [`StoreError::blames_data`] when one of them cannot be stored: then none is.
+pub async fn insert(pool: &Pool, letters: &[NewLetter<'_>]) -> Result<(), StoreError> {
+    pool.with(async |client| {
+        let fresh = insert_fresh(client, letters).await?;
+        let again: Vec<&NewLetter<'_>> = letters.iter().filter(|letter| !fresh.contains(letter.id.as_str())).collect();
+        if !again.is_empty() {
+            give_up_again(client, &again).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Takes letters out: their events were delivered after all.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn remove(pool: &Pool, keys: &[[u8; KEY_BYTES]]) -> Result<(), StoreError> {
+    let keys: Vec<&[u8]> = keys.iter().map(<[u8; KEY_BYTES]>::as_slice).collect();
+    pool.with(async |client| {
+        let transaction = client.transaction().await?;
+        let gone = transaction.prepare_cached("DELETE FROM dead_letter_key WHERE key = ANY($1) RETURNING id").await?;
+        let gone = transaction.query(&gone, &[&keys]).await?;
+        let ids: Vec<&str> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        if !ids.is_empty() {
+            let statement = transaction.prepare_cached("DELETE FROM dead_letter WHERE id = ANY($1)").await?;
+            transaction.execute(&statement, &[&ids]).await?;
+        }
+        Ok(transaction.commit().await?)
+    })
+    .await
+}
+
+/// Ends redrives without an attempt: the letters stay as they were.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn end_redrive(pool: &Pool, ids: &[String]) -> Result<(), StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(END_REDRIVE).await?;
+        Ok(client.execute(&statement, &[&ids]).await.map(drop)?)
+    })
+    .await
+}
+
+/// Returns the ids that were stored; the others' keys were there before.
+async fn insert_fresh(client: &Client, letters: &[NewLetter<'_>]) -> Result<HashSet<String>, StoreError> {
+    macro_rules! column {
+        ($field:ident) => {
+            letters.iter().map(|letter| &letter.$field).collect::<Vec<_>>()
+        };
+    }
+    let keys: Vec<&[u8]> = letters.iter().map(|letter| letter.key.as_slice()).collect();
+    let statement = client.prepare_cached(INSERT).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &column!(id),
+                &keys,
+                &column!(endpoint_id),
+                &column!(customer_id),
+                &column!(topic),
+                &column!(partition),
+                &column!(offset),
+                &column!(record_ms),
+                &column!(occurred_ms),
+                &column!(event_id),
+                &column!(tenant),
+                &column!(department),
+                &column!(kind),
+                &column!(record_key),
+                &column!(record_value),
+                &column!(record_headers),
+                &column!(reason),
+                &column!(attempts),
+                &column!(last_status),
+                &column!(last_class),
+                &column!(excerpt),
+                &column!(received_at),
+                &column!(created_at),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Letters whose keys are stored already. One on a redrive is dead again, with its attempts added up; the others were
+/// read twice and stay as they are.
+async fn give_up_again(client: &Client, letters: &[&NewLetter<'_>]) -> Result<(), StoreError> {
+    let keys: Vec<&[u8]> = letters.iter().map(|letter| letter.key.as_slice()).collect();
+    let find = client.prepare_cached("SELECT key, id FROM dead_letter_key WHERE key = ANY($1)").await?;
+    let found = client.query(&find, &[&keys]).await?;
+    let mut ids: Vec<&str> = Vec::with_capacity(found.len());
+    let mut again: Vec<&NewLetter<'_>> = Vec::with_capacity(found.len());
+    for row in &found {
+        let key: &[u8] = row.try_get(0)?;
+        if let Some(letter) = letters.iter().find(|letter| letter.key == key) {
+            ids.push(row.try_get(1)?);
+            again.push(letter);
+        }
+    }
+    let statement = client.prepare_cached(GIVE_UP_AGAIN).await?;
+    let attempts: Vec<i32> = again.iter().map(|letter| letter.attempts).collect();
+    let reasons: Vec<&str> = again.iter().map(|letter| letter.reason).collect();
+    let statuses: Vec<Option<i16>> = again.iter().map(|letter| letter.last_status).collect();
+    let classes: Vec<Option<&str>> = again.iter().map(|letter| letter.last_class).collect();
+    let excerpts: Vec<Option<&str>> = again.iter().map(|letter| letter.excerpt.as_deref()).collect();
+    client.execute(&statement, &[&ids, &attempts, &reasons, &statuses, &classes, &excerpts]).await?;
+    Ok(())
+}
+
+/// Keys in their order, so that two instances that store the same letters cannot deadlock.
+const INSERT: &str = r#"
+    WITH given AS (
+        SELECT * FROM unnest(
+            $1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::bigint[],
+            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bytea[],
+            $16::bytea[], $17::text[], $18::int[], $19::smallint[], $20::text[], $21::text[], $22::timestamptz[],
+            $23::timestamptz[]
+        ) AS g (id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id,
+            tenant, department, type, record_key, record_value, record_headers, reason, attempts, last_status,
+            last_class, excerpt, received_at, created_at)
+    ), fresh AS (
+        INSERT INTO dead_letter_key (key, id) SELECT key, id FROM given ORDER BY key, id
+        ON CONFLICT DO NOTHING RETURNING id
+    )
+    INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms,
+        event_id, tenant, department, type, record_key, record_value, record_headers, reason, attempts, last_status,
+        last_class, excerpt, received_at, created_at)
+    SELECT given.* FROM given JOIN fresh USING (id) RETURNING id"#;
+
+const GIVE_UP_AGAIN: &str = "
+    UPDATE dead_letter d
+    SET state = 'dead', redrive_requested_at = NULL, attempts = d.attempts + g.attempts, reason = g.reason,
+        last_status = g.last_status, last_class = g.last_class, excerpt = g.excerpt
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[])
+        AS g (id, attempts, reason, last_status, last_class, excerpt)
+    WHERE d.id = g.id AND d.id = ANY($1) AND d.state = 'redriving'";
+
+const END_REDRIVE: &str = "
+    UPDATE dead_letter SET state = 'dead', redrive_requested_at = NULL WHERE id = ANY($1) AND state = 'redriving'";

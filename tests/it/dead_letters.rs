@@ -1,0 +1,152 @@
+//! Dead letters: written before their receipts settle, once, in the endpoint's order; dropped after their retention.
+
+use std::{sync::Arc, time::Duration};
+
+use postrider::{
+    dead_letter::{
+        letter::{Letter, LetterKey},
+        writer::{DeadLetterWriter, WriterOptions},
+    },
+    endpoint::delivery::Reason,
+    ingest::receipt::Settlement,
+    store::maintenance,
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    origin::{Partition, event, given_up},
+    postgres::Database,
+};
+
+fn options() -> WriterOptions {
+    WriterOptions { batch_rows_max: 500, batch_wait: Duration::from_millis(5), queue_bytes_max: 10_000 }
+}
+
+fn writer(database: &Database) -> DeadLetterWriter {
+    DeadLetterWriter::start(database.pool(), options(), &Handle::current())
+}
+
+fn letter(partition: &Arc<Partition>, offset: i64, endpoint: &str) -> Letter {
+    Letter {
+        endpoint_id: Arc::from(endpoint),
+        customer_id: Arc::from("cus_1"),
+        given_up: given_up(&event(partition, offset, b"{}"), Reason::Exhausted),
+    }
+}
+
+#[tokio::test]
+async fn a_letter_settles_once_it_is_stored() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    writer.submit((0..1_234).map(|offset| letter(&partition, offset, "ep_1")));
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter").await, 1_234);
+    assert_eq!(partition.settled(Settlement::DeadLettered), 1_234);
+    assert_eq!(writer.queued_bytes(), 0);
+    let order = "SELECT bool_and(o = n) FROM
+        (SELECT \"offset\" AS o, row_number() OVER (ORDER BY id) - 1 AS n FROM dead_letter) AS rows";
+    assert_eq!(database.value(order).await.as_deref(), Some("t"), "the ids sort as the events were given up");
+}
+
+#[tokio::test]
+async fn the_same_event_for_the_same_endpoint_is_stored_once_even_on_another_day() {
+    let database = Database::new().await;
+    maintenance::once(&database.pool(), postrider::clock::wall_ms(), 30).await.expect("maintenance");
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    writer.submit([letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_2")]);
+    writer.flushed().await;
+    // Long ago, as far as the tables can tell.
+    database
+        .execute(
+            "UPDATE dead_letter_key SET id = 'dl_0' WHERE id = (SELECT id FROM dead_letter WHERE endpoint_id = 'ep_1');
+             UPDATE dead_letter SET id = 'dl_0' WHERE endpoint_id = 'ep_1'",
+        )
+        .await;
+    writer.submit([letter(&partition, 7, "ep_1")]);
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter").await, 2);
+    assert_eq!(partition.settled(Settlement::DeadLettered), 4, "a second insert settles as the first");
+}
+
+#[tokio::test]
+async fn nothing_settles_while_postgres_refuses_and_all_does_when_it_is_back() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    database.execute("ALTER TABLE dead_letter_key RENAME TO away").await;
+    writer.submit((0..40).map(|offset| letter(&partition, offset, "ep_1")));
+    assert!(tokio::time::timeout(Duration::from_millis(300), writer.flushed()).await.is_err());
+    assert_eq!(partition.settled(Settlement::DeadLettered), 0);
+    assert!(writer.is_full(), "{} bytes wait", writer.queued_bytes());
+    database.execute("ALTER TABLE away RENAME TO dead_letter_key").await;
+    writer.flushed().await;
+    assert_eq!(partition.settled(Settlement::DeadLettered), 40);
+    assert_eq!(partition.abandoned(), 0);
+    assert!(!writer.is_full());
+}
+
+#[tokio::test]
+async fn one_letter_that_cannot_be_stored_costs_only_its_own_data() {
+    let database = Database::new().await;
+    database.execute("ALTER TABLE dead_letter ADD CHECK (record_value <> 'poison')").await;
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let poison = Letter {
+        given_up: given_up(&event(&partition, 13, b"poison"), Reason::Rejected),
+        ..letter(&partition, 13, "ep_1")
+    };
+    let before = partition.abandoned();
+    writer.submit((0..13).map(|offset| letter(&partition, offset, "ep_1")));
+    writer.submit([poison]);
+    writer.submit((14..40).map(|offset| letter(&partition, offset, "ep_1")));
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter").await, 40);
+    assert_eq!(database.count("dead_letter WHERE record_value IS NULL").await, 1);
+    let excerpt = database.value("SELECT excerpt FROM dead_letter WHERE \"offset\" = 13").await;
+    assert!(excerpt.is_some_and(|excerpt| excerpt.contains("could not be stored")));
+    assert_eq!(partition.settled(Settlement::DeadLettered), 40);
+    assert_eq!(partition.abandoned(), before);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_delivered_after_all_is_taken_out_after_its_insert() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
+    let delivered = LetterKey::of(&event(&partition, 4, b"{}"), "ep_1");
+    writer.remove("ep_1", vec![delivered], None);
+    writer.submit([letter(&partition, 10, "ep_1")]);
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter").await, 10);
+    assert_eq!(database.count("dead_letter_key").await, 10);
+    assert_eq!(database.count("dead_letter WHERE \"offset\" = 4").await, 0);
+}
+
+#[tokio::test]
+async fn a_day_past_its_retention_is_dropped_with_its_keys() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let today = postrider::clock::wall_ms();
+    maintenance::once(&pool, today, 30).await.expect("maintenance");
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter_default").await, 0, "each day has its partition");
+    let day = 86_400_000;
+    maintenance::once(&pool, today + 30 * day, 30).await.expect("maintenance");
+    assert_eq!(database.count("dead_letter").await, 10);
+    maintenance::once(&pool, today + 31 * day, 30).await.expect("maintenance");
+    assert_eq!((database.count("dead_letter").await, database.count("dead_letter_key").await), (0, 0));
+}
+
+#[tokio::test]
+async fn letters_without_a_partition_move_to_their_day_when_it_comes() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter_default").await, 10);
+    let pool = database.pool();
+    let now = postrider::clock::wall_ms();
+    let (first, second) = tokio::join!(maintenance::once(&pool, now, 30), maintenance::once(&pool, now, 30));
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!((database.count("dead_letter").await, database.count("dead_letter_default").await), (10, 0));
+}

@@ -1,0 +1,82 @@
+//! A partition that counts what its receipts come to.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use postrider::{
+    clock,
+    endpoint::{
+        delivery::{GivenUp, Reason},
+        outcome::AttemptNote,
+    },
+    event::{EndpointKey, Event, Fields},
+    ingest::{
+        receipt::{Abandoned, Done, Origin, Settlement},
+        record::RecordParts,
+    },
+};
+
+#[derive(Debug)]
+pub struct Partition {
+    topic: String,
+    partition: i32,
+    counts: Mutex<HashMap<Settlement, usize>>,
+    abandoned: Mutex<Vec<Abandoned>>,
+}
+
+impl Partition {
+    pub fn new(topic: &str, partition: i32) -> Arc<Partition> {
+        let (counts, abandoned) = (Mutex::default(), Mutex::default());
+        Arc::new(Partition { topic: topic.to_owned(), partition, counts, abandoned })
+    }
+
+    pub fn settled(&self, how: Settlement) -> usize {
+        self.counts.lock().expect("counts").get(&how).copied().unwrap_or(0)
+    }
+
+    pub fn abandoned(&self) -> usize {
+        self.abandoned.lock().expect("abandoned").len()
+    }
+}
+
+impl Origin for Partition {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        *self.counts.lock().expect("counts").entry(how).or_default() += receipts;
+    }
+
+    fn events_done(&self, _: &[Done]) {}
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.abandoned.lock().expect("abandoned").push(receipt);
+    }
+}
+
+/// An event of this partition.
+pub fn event(partition: &Arc<Partition>, offset: i64, value: &[u8]) -> Arc<Event> {
+    let parts = RecordParts { offset, timestamp_ms: 1_700_000_000_000 + offset, key: Some(b"k"), value: Some(value) };
+    let headers = [(&b"tenant"[..], Some(&b"2"[..]))];
+    let record = postrider::event::Record::copy_from(parts, headers.into_iter());
+    Arc::new(Event::new(Arc::clone(partition) as Arc<dyn Origin>, record, Fields::default(), clock::now()))
+}
+
+/// The event, given up by its only endpoint.
+pub fn given_up(event: &Arc<Event>, reason: Reason) -> GivenUp {
+    let mut receipt = None;
+    event.open_receipts(&[EndpointKey(1)], |_, opened| receipt = Some(opened));
+    let last = AttemptNote { status: Some(500), class: "http_5xx", excerpt: "it hurts".into() };
+    GivenUp { receipt: receipt.expect("a receipt"), reason, attempts: 12, last: Some(last) }
+}
