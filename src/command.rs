@@ -1,1 +1,96 @@
-//! command
+//! ● What the command line offers: one file a command.
+//!
+//! Exit codes: 0, 1 when a command failed, 2 for a wrong command line, 64 (`EX_USAGE`) for a wrong configuration.
+
+pub mod check; // is the configuration right, and what is in effect?
+pub mod demo; // everything at work, with sample customers
+pub mod health; // does a running instance live?
+pub mod listen; // a customer's side: receive and verify
+pub mod migrate; // the database's schema
+pub mod serve; // deliver
+
+mod receiver; // a customer's side, for listen and demo
+
+use std::{fmt::Display, fs, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, ConfigErrors, DEFAULT};
+
+/// Delivers events from Kafka to customers' HTTP endpoints: at least once, each endpoint on its own.
+#[derive(Debug, Parser)]
+#[command(name = "postrider", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct CommandLine {
+    /// Settings that override the defaults (TOML)
+    #[arg(long, global = true, env = "POSTRIDER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Every setting can be given as a variable too: POSTRIDER_SECTION_KEY, or POSTRIDER_SECTION_KEY_FILE \
+                          to read it from a file. `postrider check` prints them all.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Deliver events until SIGTERM or Ctrl-C
+    Serve,
+    /// Bring the database to this version's schema
+    Migrate,
+    /// Say whether the configuration is right, and print what is in effect, secrets hidden
+    Check,
+    /// Receive deliveries as a customer would: verify signatures and print what comes
+    Listen(listen::Arguments),
+    /// Deliver sample events to sample customers, and show it
+    Demo(demo::Arguments),
+    /// Succeed when the instance lives (for container health checks)
+    Health(health::Arguments),
+}
+
+/// `EX_USAGE`: something outside must be put right before another try makes sense.
+const USAGE: u8 = 64;
+
+/// Parses the command line and runs its command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    let config = || load(line.config.as_ref());
+    match line.command {
+        Command::Listen(arguments) => listen::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments, config),
+        Command::Serve => with(config(), serve::run),
+        Command::Migrate => with(config(), |config| migrate::run(&config)),
+        Command::Check => with(config(), |config| check::run(&config)),
+        Command::Demo(arguments) => with(config(), |config| demo::run(&arguments, line.config.as_ref(), config)),
+    }
+}
+
+fn with(config: Result<Config, ConfigErrors>, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match config {
+        Ok(config) => command(config),
+        Err(errors) => usage(&errors),
+    }
+}
+
+/// The configuration of this process: defaults, file, environment.
+fn load(path: Option<&PathBuf>) -> Result<Config, ConfigErrors> {
+    let name = path.map(|path| path.display().to_string());
+    let text = path.map(fs::read_to_string).transpose().map_err(|error| {
+        let problem = format!("cannot be read: {error}");
+        ConfigErrors(vec![ConfigError { key: name.clone().unwrap_or_default(), value: None, from: None, problem }])
+    })?;
+    // A variable that is not UTF-8 cannot be one of ours, but must not end us either.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::parse(DEFAULT, name.as_deref().zip(text.as_deref()), environment, |path| fs::read_to_string(path))
+}
+
+fn usage(errors: &ConfigErrors) -> ExitCode {
+    eprintln!("postrider: {errors}");
+    ExitCode::from(USAGE)
+}
+
+fn failure(error: &dyn Display) -> ExitCode {
+    eprintln!("postrider: {error}");
+    ExitCode::FAILURE
+}

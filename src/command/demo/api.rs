@@ -1,0 +1,74 @@
+//! ● The few REST calls that the demo makes; the same that a customer's own program would make.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::cast::{CUSTOMERS, Part};
+
+/// Postrider's REST API at an address.
+#[derive(Clone)]
+pub struct Api {
+    base: Arc<str>,
+    key: SecretString,
+    client: awc::Client,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const PAGE_BYTES_MAX: usize = 16 << 20;
+
+impl Api {
+    pub fn new(base: &str, key: SecretString) -> Self {
+        let client = awc::Client::builder().disable_redirects().timeout(TIMEOUT).finish();
+        Api { base: base.trim_end_matches('/').into(), key, client }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Everything the parts need. Each is written under its own key, so writing again changes nothing.
+    pub async fn create(&self, parts: &[Part], receivers: &str) -> Result<(), String> {
+        for customer in CUSTOMERS {
+            let body = json!({ "name": customer, "grants": { "topics": ["*"], "tenants": ["*"] } });
+            let id = id_of(&self.put(&format!("/v1/customers/demo-{customer}"), &body).await?)?;
+            for part in parts.iter().filter(|part| part.customer == customer) {
+                let endpoint = part.endpoint(&id, &format!("{receivers}/{}", part.uid));
+                let endpoint = id_of(&self.put(&format!("/v1/endpoints/{}", part.uid), &endpoint).await?)?;
+                self.put(&format!("/v1/subscriptions/{}", part.uid), &part.subscription(&endpoint)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the instance has its settings and its partitions.
+    pub async fn ready(&self) -> bool {
+        let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The page of `/metrics`, if there is one.
+    pub async fn metrics(&self) -> Option<String> {
+        let mut answer = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let page = answer.body().limit(PAGE_BYTES_MAX).await.ok()?;
+        String::from_utf8(page.to_vec()).ok()
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let request = self.client.put(format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret());
+        let mut answer = request.send_json(body).await.map_err(|error| format!("PUT {}{path}: {error}", self.base))?;
+        let text = answer.body().await.map_err(|error| format!("PUT {path}: {error}"))?;
+        if !answer.status().is_success() {
+            return Err(format!("PUT {path} was answered {}: {}", answer.status(), String::from_utf8_lossy(&text)));
+        }
+        serde_json::from_slice(&text).map_err(|error| format!("PUT {path}: the answer is not JSON: {error}"))
+    }
+}
+
+fn id_of(resource: &Value) -> Result<String, String> {
+    resource["id"].as_str().map(str::to_owned).ok_or_else(|| format!("the API's answer has no id: {resource}"))
+}

@@ -1,0 +1,225 @@
+//! ● Makes the demo's topics, and produces sample events at a steady rate on a thread of its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rand::{SeedableRng, rngs::SmallRng};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
+};
+
+use super::{
+    cast::{INVOICES, Part, TOPICS},
+    script::{Sample, sample},
+    tally::{Tally, UNCOUNTED},
+};
+use crate::{clock, config::Kafka};
+
+/// Partitions of a new topic.
+const PARTITIONS: i32 = 4;
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often the producing thread looks at the clock.
+const TICK: Duration = Duration::from_millis(5);
+
+fn client(kafka: &Kafka) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    for (name, value) in kafka.client_properties() {
+        client.set(name, value);
+    }
+    client
+}
+
+/// Creates the topics that are missing.
+pub async fn create_topics(kafka: &Kafka) -> Result<(), String> {
+    let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(|error| error.to_string())?;
+    let topics = TOPICS.map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1)));
+    let options = AdminOptions::new().operation_timeout(Some(KAFKA_TIMEOUT)).request_timeout(Some(KAFKA_TIMEOUT));
+    let results = admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(|error| format!("Kafka at {} did not take the demo's topics: {error}", kafka.brokers))?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, error)) => return Err(format!("topic {topic} could not be created: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// The producing thread.
+pub struct Producing {
+    phase: Arc<AtomicU8>,
+    failed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A few events at a time, to see whether everyone listens.
+const CALLING: u8 = 0;
+/// At the wanted rate.
+const COUNTING: u8 = 1;
+const STOPPED: u8 = 2;
+
+/// Events a second while it is only seen whether everyone listens.
+const CALLING_RATE: u32 = 100;
+
+impl Producing {
+    pub fn start(
+        kafka: &Kafka,
+        rate: u32,
+        run: String,
+        parts: Arc<Vec<Part>>,
+        tally: Arc<Mutex<Tally>>,
+    ) -> Result<Self, String> {
+        let producer: ThreadedProducer<DefaultProducerContext> = client(kafka)
+            .set("linger.ms", "1")
+            .set("compression.type", "none")
+            .set("enable.idempotence", "true")
+            .create()
+            .map_err(|error| format!("Kafka's client refused its configuration: {error}"))?;
+        let (phase, failed) = (Arc::new(AtomicU8::new(CALLING)), Arc::new(AtomicBool::new(false)));
+        let mut work = Work {
+            producer,
+            run,
+            parts,
+            tally,
+            dice: SmallRng::seed_from_u64(rand::random()),
+            failed: Arc::clone(&failed),
+        };
+        let seen = Arc::clone(&phase);
+        let thread = thread::Builder::new()
+            .name("sample-events".to_owned())
+            .spawn(move || work.produce(&seen, rate))
+            .map_err(|error| format!("cannot start the producing thread: {error}"))?;
+        Ok(Producing { phase, failed, thread: Some(thread) })
+    }
+
+    /// Everyone listens: from now on events count.
+    pub fn begin_counting(&self) {
+        self.phase.store(COUNTING, Ordering::Release);
+    }
+
+    /// Whether Kafka refused events for good.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Produces no more, and waits until Kafka has what was produced.
+    pub fn stop(mut self) {
+        self.phase.store(STOPPED, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    run: String,
+    parts: Arc<Vec<Part>>,
+    tally: Arc<Mutex<Tally>>,
+    dice: SmallRng,
+    failed: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn produce(&mut self, phase: &AtomicU8, rate: u32) {
+        let (mut calls, mut number) = (UNCOUNTED, 0);
+        let mut pace = Pace::new(CALLING_RATE, clock::now());
+        let mut counting = false;
+        loop {
+            match phase.load(Ordering::Acquire) {
+                STOPPED => break,
+                COUNTING if !counting => {
+                    counting = true;
+                    pace = Pace::new(rate, clock::now());
+                }
+                _ => {}
+            }
+            let next = if counting { &mut number } else { &mut calls };
+            for _ in 0..pace.due(clock::now()) {
+                self.produce_one(*next);
+                *next += 1;
+            }
+            thread::sleep(TICK);
+        }
+        if self.producer.flush(KAFKA_TIMEOUT).is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+    }
+
+    fn produce_one(&mut self, number: u64) {
+        let mut tally = self.tally.lock();
+        let at_us = tally.micros(clock::now());
+        let sample = sample(&self.run, number, at_us, &mut self.dice);
+        tally.expect(&self.parts, number, sample.topic, &sample.tenant, &sample.department);
+        drop(tally);
+        let body = sample.body.to_string();
+        let mut record = BaseRecord::to(sample.topic).key(&sample.tenant).payload(&body);
+        if sample.topic != INVOICES {
+            record = record.headers(headers(&sample));
+        }
+        while let Err((error, returned)) = self.producer.send(record) {
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                self.failed.store(true, Ordering::Release);
+                return;
+            }
+            record = returned;
+            thread::sleep(TICK);
+        }
+    }
+}
+
+fn headers(sample: &Sample) -> OwnedHeaders {
+    OwnedHeaders::new()
+        .insert(Header { key: "tenant", value: Some(&sample.tenant) })
+        .insert(Header { key: "department", value: Some(&sample.department) })
+        .insert(Header { key: "type", value: Some(sample.kind) })
+}
+
+/// A steady rate, whatever the ticks do.
+struct Pace {
+    rate: u32,
+    start: Instant,
+    sent: u64,
+}
+
+impl Pace {
+    fn new(rate: u32, start: Instant) -> Self {
+        Pace { rate, start, sent: 0 }
+    }
+
+    /// How many events are due now.
+    fn due(&mut self, now: Instant) -> u64 {
+        let by_now = (now.saturating_duration_since(self.start).as_secs_f64() * f64::from(self.rate)) as u64;
+        let due = by_now.saturating_sub(self.sent);
+        self.sent += due;
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_tick_makes_up_for_what_it_missed() {
+        let start = Instant::now();
+        let mut pace = Pace::new(200, start);
+        assert_eq!(pace.due(start + Duration::from_millis(5)), 1);
+        assert_eq!(pace.due(start + Duration::from_millis(7)), 0);
+        assert_eq!(pace.due(start + Duration::from_secs(1)), 199);
+    }
+}

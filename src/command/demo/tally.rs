@@ -1,0 +1,242 @@
+//! ○ What was produced and what was received: the demo's books, from which the table and the verdict come.
+
+use std::{collections::HashSet, time::Instant};
+
+use serde::Deserialize;
+
+use super::cast::{Mood, Part};
+use crate::command::receiver::Reply;
+
+/// The books of one run.
+pub struct Tally {
+    run: String,
+    began: Instant,
+    /// Produced in earnest; what was sent to see whether everyone listens does not count.
+    pub produced: u64,
+    pub rows: Vec<Row>,
+    pub latencies: Latencies,
+}
+
+/// One receiver's page.
+#[derive(Default)]
+pub struct Row {
+    /// Numbers of events that it should get and did not get so far.
+    due: HashSet<u64>,
+    /// Those that came again.
+    pub duplicates: u64,
+    /// Those of tenants or departments that it has no subscription for.
+    pub strays: u64,
+    pub events: u64,
+    pub requests: u64,
+    pub refused: u64,
+    pub failed: u64,
+    pub bad_signatures: u64,
+    pub last: String,
+    /// Something of this run came, counted or not.
+    pub listens: bool,
+}
+
+/// What an event of ours carries, in an envelope's `data`.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    department: Option<String>,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    demo: Mark,
+    reference: String,
+}
+
+#[derive(Deserialize)]
+struct Mark {
+    run: String,
+    number: u64,
+    at_us: u64,
+}
+
+/// Numbers from here on are sent before the counting begins.
+pub const UNCOUNTED: u64 = 1 << 48;
+
+impl Tally {
+    #[must_use]
+    pub fn new(run: String, parts: usize, began: Instant) -> Self {
+        let rows = (0..parts).map(|_| Row::default()).collect();
+        Tally { run, began, produced: 0, rows, latencies: Latencies::default() }
+    }
+
+    /// Microseconds since the run began.
+    #[must_use]
+    pub fn micros(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// An event is about to be produced.
+    pub fn expect(&mut self, parts: &[Part], number: u64, topic: &str, tenant: &str, department: &str) {
+        if number >= UNCOUNTED {
+            return;
+        }
+        self.produced += 1;
+        for (part, row) in parts.iter().zip(&mut self.rows) {
+            if part.wants(topic, tenant, department) {
+                row.due.insert(number);
+            }
+        }
+    }
+
+    /// A request with a good signature came; the answer is the part's to choose.
+    pub fn receive(&mut self, index: usize, part: &Part, events: &[&[u8]], now: Instant) -> Reply {
+        let now_us = self.micros(now);
+        let row = &mut self.rows[index];
+        row.requests += 1;
+        let reply = part.mood.reply(row.requests, events);
+        let Reply::Status(200 | 422) = reply else {
+            row.failed += 1;
+            return reply;
+        };
+        for event in events {
+            // Events of an earlier run, delivered late, are none of this run's business.
+            let Ok(Envelope { tenant, department, data }) = serde_json::from_slice(event) else { continue };
+            if data.demo.run != self.run {
+                continue;
+            }
+            if !part.wants(part.topic, tenant.as_deref().unwrap_or(""), department.as_deref().unwrap_or("")) {
+                row.strays += 1;
+            }
+            row.listens = true;
+            if data.demo.number >= UNCOUNTED {
+                continue;
+            }
+            row.duplicates += u64::from(!row.due.remove(&data.demo.number));
+            if reply == Reply::Status(200) {
+                row.events += 1;
+                row.last = data.reference;
+                self.latencies.record(now_us.saturating_sub(data.demo.at_us));
+            } else {
+                row.refused += 1;
+            }
+        }
+        reply
+    }
+
+    /// Deliveries that are still to come.
+    #[must_use]
+    pub fn due(&self) -> usize {
+        self.rows.iter().map(|row| row.due.len()).sum()
+    }
+}
+
+impl Mood {
+    /// The picky one is down for every 10th request, and refuses what has a reference that ends in 0.
+    fn reply(self, requests: u64, events: &[&[u8]]) -> Reply {
+        let refused = |event: &&[u8]| {
+            serde_json::from_slice::<Envelope>(event).is_ok_and(|event| event.data.reference.ends_with('0'))
+        };
+        match self {
+            Mood::Willing => Reply::Status(200),
+            Mood::Picky if requests.is_multiple_of(10) => Reply::Status(503),
+            Mood::Picky if events.iter().any(refused) => Reply::Status(422),
+            Mood::Picky => Reply::Status(200),
+        }
+    }
+}
+
+/// Latencies in 16 steps for each doubling: a few hundred counters, and quantiles within 5 %.
+pub struct Latencies {
+    counts: [u64; Latencies::STEPS * 40],
+    total: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Latencies { counts: [0; Latencies::STEPS * 40], total: 0 }
+    }
+}
+
+impl Latencies {
+    const STEPS: usize = 16;
+
+    pub fn record(&mut self, micros: u64) {
+        let step = ((micros.max(1) as f64).log2() * Latencies::STEPS as f64) as usize;
+        self.counts[step.min(self.counts.len() - 1)] += 1;
+        self.total += 1;
+    }
+
+    /// In milliseconds; `None` while nothing was recorded.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let rank = ((self.total as f64 * share).ceil() as u64).clamp(1, self.total.max(1));
+        let mut below = 0;
+        let step = self.counts.iter().position(|count| {
+            below += count;
+            below >= rank
+        })?;
+        Some(((step as f64 + 0.5) / Latencies::STEPS as f64).exp2() / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::command::demo::cast::{ORDERS, parts};
+
+    fn event(run: &str, number: u64, reference: &str) -> Vec<u8> {
+        let data = serde_json::json!({ "demo": { "run": run, "number": number, "at_us": 0 }, "reference": reference });
+        serde_json::json!({ "id": "1", "tenant": "2", "department": "100", "data": data }).to_string().into_bytes()
+    }
+
+    fn tally(produced: std::ops::Range<u64>) -> (Tally, Vec<Part>, Instant) {
+        let (parts, start) = (parts("salt"), Instant::now());
+        let mut tally = Tally::new("run".into(), parts.len(), start);
+        produced.for_each(|number| tally.expect(&parts, number, ORDERS, "2", "100"));
+        (tally, parts, start)
+    }
+
+    #[test]
+    fn an_event_that_came_twice_is_a_duplicate_and_one_that_did_not_come_is_due() {
+        let (mut tally, parts, start) = tally(0..3);
+        let (first, old) = (event("run", 0, "a"), event("another run", 1, "b"));
+        for _ in 0..2 {
+            let reply = tally.receive(0, &parts[0], &[&first, &old], start + Duration::from_millis(8));
+            assert_eq!(reply, Reply::Status(200));
+        }
+        let row = &tally.rows[0];
+        assert_eq!((row.events, row.requests, row.duplicates, row.due.len(), row.strays), (2, 2, 1, 2, 0));
+        let p50 = tally.latencies.quantile(0.5).unwrap();
+        assert!((7.5..8.5).contains(&p50), "{p50}");
+    }
+
+    #[test]
+    fn what_is_refused_for_good_is_no_longer_due_and_what_fails_is() {
+        let (mut tally, mut parts, start) = tally(7..8);
+        parts[0].mood = Mood::Picky;
+        tally.rows[0].requests = 9;
+        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), Reply::Status(503));
+        assert_eq!(tally.rows[0].due.len(), 1);
+        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), Reply::Status(422));
+        assert_eq!((tally.rows[0].due.len(), tally.rows[0].refused, tally.rows[0].failed), (0, 1, 1));
+    }
+
+    #[test]
+    fn another_tenants_event_is_a_stray() {
+        let (mut tally, parts, start) = tally(0..0);
+        let picky = parts.len() - 1; // of tenant 4
+        tally.receive(picky, &parts[picky], &[&event("run", 1, "a1")], start);
+        assert_eq!(tally.rows[picky].strays, 1);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_counting_is_not_counted() {
+        let (mut tally, parts, start) = tally(UNCOUNTED..UNCOUNTED + 1);
+        tally.receive(0, &parts[0], &[&event("run", UNCOUNTED, "a")], start);
+        assert!(tally.rows[0].listens);
+        assert_eq!((tally.produced, tally.rows[0].events, tally.due()), (0, 0, 0));
+        assert_eq!(tally.latencies.quantile(0.5), None);
+    }
+}
