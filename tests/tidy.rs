@@ -47,7 +47,9 @@ fn pure_files_touch_nothing() {
     ];
     check(rust(&["src"]), reason, |file| {
         let pure = file.text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains('○'));
-        let found = worldly.iter().filter(|word| pure && mentions(program(file), word));
+        // A status code is a number with a name.
+        let program = program(file).replace("actix_web::http::StatusCode", "StatusCode");
+        let found = worldly.iter().filter(|word| pure && mentions(&program, word));
         list(found.map(|word| format!("has `{word}`")))
     });
 }
