@@ -16,7 +16,7 @@ mod park;
 mod waiting;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
