@@ -1,1 +1,125 @@
 //! ● One ingest actor per assigned partition: decodes chunks of records and hands events to the router of its core.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, dev::SendError};
+
+use super::{decode::Decoder, ledger::PartitionLedger, receipt::Origin};
+use crate::{
+    dead_letter::{
+        letter::{Letter, NO_ENDPOINT},
+        writer::DeadLetterWriter,
+    },
+    endpoint::delivery::{GivenUp, Reason},
+    event::{Event, Fields, Record},
+    router::actor::{Route, Router},
+};
+
+/// Records of one partition, tracked already, in offset order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Chunk {
+    pub records: Vec<Record>,
+    pub received_at: Instant,
+}
+
+/// Chunks that may wait for one ingest actor; beyond it they wait with the poll thread, which pauses the partition.
+const MAILBOX_CHUNKS_MAX: usize = 64;
+/// A router without room is asked again this soon.
+const ROUTER_RETRY: Duration = Duration::from_millis(1);
+
+pub struct IngestActor {
+    ledger: Arc<PartitionLedger>,
+    decoder: Decoder,
+    event_bytes_max: usize,
+    router: Addr<Router>,
+    dead_letters: DeadLetterWriter,
+    /// Decoded, but the router had no room: they join the next hand-over, in order.
+    waiting: Vec<Arc<Event>>,
+}
+
+impl IngestActor {
+    #[must_use]
+    pub fn new(
+        ledger: Arc<PartitionLedger>,
+        decoder: Decoder,
+        event_bytes_max: usize,
+        router: Addr<Router>,
+        dead_letters: DeadLetterWriter,
+    ) -> Self {
+        IngestActor { ledger, decoder, event_bytes_max, router, dead_letters, waiting: Vec::new() }
+    }
+
+    fn decode(&mut self, record: Record, received_at: Instant) {
+        let (fields, reason) = if record.bytes.len() > self.event_bytes_max {
+            (Fields::default(), Some(Reason::TooLarge))
+        } else {
+            // A payload that makes our own code panic must not take the partition with it, again and again.
+            match catch_unwind(AssertUnwindSafe(|| self.decoder.decode(&record))) {
+                Ok(Ok(fields)) => (fields, None),
+                Ok(Err(_)) => (Fields::default(), Some(Reason::Undecodable)),
+                Err(_) => (Fields::default(), Some(Reason::Internal)),
+            }
+        };
+        let origin: Arc<dyn Origin> = Arc::clone(&self.ledger) as _;
+        let event = Arc::new(Event::new(origin, record, fields, received_at));
+        match reason {
+            None => self.waiting.push(event),
+            Some(reason) => event.open_receipts(&[NO_ENDPOINT], |_, receipt| {
+                let given_up = GivenUp { receipt, reason, attempts: 0, last: None };
+                self.dead_letters.submit([Letter::of_record(given_up)]);
+            }),
+        }
+    }
+
+    fn hand_over(&mut self, ctx: &mut Context<Self>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.waiting);
+        match self.router.try_send(Route { events }) {
+            Ok(()) => {}
+            Err(SendError::Full(Route { events })) => {
+                self.waiting = events;
+                ctx.run_later(ROUTER_RETRY, |actor, ctx| actor.hand_over(ctx));
+            }
+            // The router died: what it had is read again.
+            Err(SendError::Closed(_)) => self.ledger.fail(),
+        }
+    }
+}
+
+impl Actor for IngestActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX_CHUNKS_MAX);
+    }
+}
+
+impl Handler<Chunk> for IngestActor {
+    type Result = ();
+
+    fn handle(&mut self, chunk: Chunk, ctx: &mut Context<Self>) {
+        if !self.ledger.is_current() {
+            return; // revoked while it was on its way: the new owner reads it
+        }
+        self.waiting.reserve(chunk.records.len());
+        for record in chunk.records {
+            self.decode(record, chunk.received_at);
+        }
+        self.hand_over(ctx);
+    }
+}
+
+impl Drop for IngestActor {
+    fn drop(&mut self) {
+        if !self.waiting.is_empty() || std::thread::panicking() {
+            self.ledger.fail();
+        }
+    }
+}

@@ -47,6 +47,8 @@ pub enum PauseReason {
     Span,
     /// All partitions together hold too many bytes.
     Memory,
+    /// An endpoint it feeds is full, while the partition catches up.
+    Endpoint,
 }
 
 impl PauseReason {
@@ -58,6 +60,7 @@ impl PauseReason {
             PauseReason::Bytes => "bytes",
             PauseReason::Span => "span",
             PauseReason::Memory => "memory",
+            PauseReason::Endpoint => "endpoint",
         }
     }
 }
@@ -81,13 +84,13 @@ impl Gate {
     }
 
     /// What has to be done now, if anything. `memory_full` is the word of the process's [`MemoryBudget`].
-    pub fn decide(&mut self, load: Load, memory_full: bool) -> Option<Decision> {
+    pub fn decide(&mut self, load: Load, beyond: Option<PauseReason>) -> Option<Decision> {
         let PartitionLimits { events_max, bytes_max, span_max } = self.limits;
         if self.paused.is_some() {
             let is_low = below_half(load.events, events_max)
                 && below_half(load.bytes, bytes_max)
                 && below_half(load.span, span_max);
-            if !is_low || memory_full {
+            if !is_low || beyond.is_some() {
                 return None;
             }
             self.paused = None;
@@ -99,10 +102,8 @@ impl Gate {
             PauseReason::Bytes
         } else if load.span >= span_max {
             PauseReason::Span
-        } else if memory_full {
-            PauseReason::Memory
         } else {
-            return None;
+            beyond?
         };
         self.paused = Some(reason);
         Some(Decision::Pause(reason))
@@ -136,6 +137,15 @@ impl MemoryBudget {
 }
 
 /// A limit of 1 has nothing between 0 and its half: nothing outstanding is always low enough.
+/// Something behind the partitions that can be full: an endpoint's queue. A partition that catches up waits for it for
+/// a while; then it is told that it cannot keep up.
+pub trait Downstream: Send + Sync + std::fmt::Debug {
+    fn is_full(&self) -> bool;
+    /// Enough room again for those that waited.
+    fn has_room(&self) -> bool;
+    fn cannot_keep_up(&self);
+}
+
 fn below_half(amount: u64, max: u64) -> bool {
     amount == 0 || amount < max / 2
 }
@@ -152,9 +162,13 @@ mod tests {
         Load { events, bytes, span }
     }
 
+    fn memory(is_full: bool) -> Option<PauseReason> {
+        is_full.then_some(PauseReason::Memory)
+    }
+
     #[track_caller]
     fn check(load: Load, memory_full: bool, expected: Option<PauseReason>) {
-        assert_eq!(Gate::new(LIMITS).decide(load, memory_full), expected.map(Decision::Pause));
+        assert_eq!(Gate::new(LIMITS).decide(load, memory(memory_full)), expected.map(Decision::Pause));
     }
 
     #[test]
@@ -169,12 +183,12 @@ mod tests {
     #[test]
     fn a_partition_resumes_only_below_half_of_every_limit() {
         let mut gate = Gate::new(LIMITS);
-        assert!(gate.decide(load(100, 800, 100), false).is_some());
-        assert_eq!(gate.decide(load(49, 500, 100), false), None);
-        assert_eq!(gate.decide(load(49, 499, 5_000), false), None);
-        assert_eq!(gate.decide(load(49, 499, 100), true), None);
-        assert_eq!(gate.decide(load(49, 499, 100), false), Some(Decision::Resume));
-        assert_eq!(gate.decide(load(49, 499, 100), false), None);
+        assert!(gate.decide(load(100, 800, 100), None).is_some());
+        assert_eq!(gate.decide(load(49, 500, 100), None), None);
+        assert_eq!(gate.decide(load(49, 499, 5_000), None), None);
+        assert_eq!(gate.decide(load(49, 499, 100), Some(PauseReason::Memory)), None);
+        assert_eq!(gate.decide(load(49, 499, 100), None), Some(Decision::Resume));
+        assert_eq!(gate.decide(load(49, 499, 100), None), None);
     }
 
     #[test]
@@ -195,9 +209,9 @@ mod tests {
         ) {
             let mut gate = Gate::new(PartitionLimits { events_max: limits.0, bytes_max: limits.1, span_max: limits.2 });
             for (events, bytes, span, memory_full) in loads {
-                gate.decide(load(events, bytes, span), memory_full);
+                gate.decide(load(events, bytes, span), memory(memory_full));
             }
-            gate.decide(Load::default(), false);
+            gate.decide(Load::default(), None);
             prop_assert_eq!(gate.paused(), None);
         }
 
@@ -206,7 +220,7 @@ mod tests {
             let mut gate = Gate::new(LIMITS);
             let mut is_paused = false;
             for (events, bytes, memory_full) in loads {
-                match gate.decide(load(events, bytes, 0), memory_full) {
+                match gate.decide(load(events, bytes, 0), memory(memory_full)) {
                     Some(Decision::Pause(_)) => prop_assert!(!std::mem::replace(&mut is_paused, true)),
                     Some(Decision::Resume) => prop_assert!(std::mem::replace(&mut is_paused, false)),
                     None => {}

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
+    backpressure::Downstream,
     offsets::{OffsetTracker, TrackError},
     receipt::{Abandoned, Done, Origin, Settlement},
 };
@@ -30,6 +31,11 @@ pub struct PartitionLedger {
     epoch: u64,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
+    /// Something behind the poll thread lost events of this assignment: they must be read again.
+    failed: AtomicBool,
+    /// An endpoint that this assignment's events found full.
+    full: Mutex<Option<Arc<dyn Downstream>>>,
+    found_full: AtomicBool,
     owed: Mutex<Owed>,
     /// What was read, ever: events and their weight.
     received: Amounts,
@@ -101,6 +107,9 @@ impl PartitionLedger {
             partition,
             epoch,
             revoked: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            full: Mutex::new(None),
+            found_full: AtomicBool::new(false),
             owed: Mutex::new(Owed { tracker: OffsetTracker::new(start), arrivals: Arrivals::default() }),
             received: Amounts::default(),
             done: Amounts::default(),
@@ -110,6 +119,27 @@ impl PartitionLedger {
             abandoned,
             unheard_abandons: AtomicU64::new(0),
         }
+    }
+
+    #[must_use]
+    pub fn topic_name(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// The newest endpoint that was found full since this was last asked.
+    #[must_use]
+    pub fn take_full(&self) -> Option<Arc<dyn Downstream>> {
+        if !self.found_full.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.found_full.store(false, Ordering::Relaxed);
+        self.full.lock().take()
+    }
+
+    /// Something lost events of this assignment before they had receipts.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     #[must_use]
@@ -206,6 +236,15 @@ impl Origin for PartitionLedger {
 
     fn is_current(&self) -> bool {
         !self.revoked.load(Ordering::Acquire)
+    }
+
+    fn found_full(&self, downstream: Arc<dyn Downstream>) {
+        *self.full.lock() = Some(downstream);
+        self.found_full.store(true, Ordering::Relaxed);
+    }
+
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 
     fn receipts_settled(&self, how: Settlement, receipts: usize) {

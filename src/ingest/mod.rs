@@ -1,6 +1,7 @@
 //! 1. Kafka → Event: reading partitions, decoding records, and which offsets may be committed.
 
 pub mod consumer; // ● the poll thread
+pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
 pub mod first_start; // ● where a group's very first start begins
 pub mod record; // ○ a Kafka record in one allocation

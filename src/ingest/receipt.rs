@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
+use super::backpressure::Downstream;
 use crate::event::{EndpointKey, Event};
 
 /// How a receipt ended.
@@ -53,6 +54,12 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn partition(&self) -> i32;
     /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
     fn is_current(&self) -> bool;
+    /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must
+    /// be read again. Origins that keep their events until they settle have nothing to do.
+    fn fail(&self) {}
+    /// An event of it was put into a queue that is full: whoever reads on may want to wait. Origins with a bound of
+    /// their own have nothing to do.
+    fn found_full(&self, _: Arc<dyn Downstream>) {}
     /// `receipts` receipts settled in this way.
     fn receipts_settled(&self, how: Settlement, receipts: usize);
     /// All receipts of these events have settled.

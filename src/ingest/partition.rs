@@ -1,0 +1,256 @@
+//! ● The poll thread's side of one assigned partition: the chunk being filled, the gate, and what was stored last.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Addr, dev::SendError};
+
+use super::{
+    actor::{Chunk, IngestActor},
+    backpressure::{Decision, Downstream, Gate, Load, PartitionLimits, PauseReason},
+    ledger::PartitionLedger,
+    offsets::TrackError,
+    receipt::{Origin as _, Settlement},
+};
+use crate::{
+    clock,
+    event::{Record, weight_bytes},
+    telemetry::handles::{PartitionMetrics, SettlementMetrics},
+};
+
+/// A short wait for room costs less than a pause, which makes librdkafka throw away what it has fetched already.
+const STALL_MAX: Duration = Duration::from_millis(20);
+
+/// Behind the present by more than this, a partition is catching up.
+const CATCHING_UP_MS: i64 = 10_000;
+
+/// What the poll thread must do about a partition's load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Take nothing from Kafka for a moment: room is expected soon.
+    Stall,
+    Pause(PauseReason),
+    Resume,
+}
+
+pub struct Partition {
+    pub ledger: Arc<PartitionLedger>,
+    ingest: Addr<IngestActor>,
+    chunk: Vec<Record>,
+    /// How many of the chunk's records the ledger knows already (a hand-over that found no room is tried again).
+    tracked: usize,
+    gate: Gate,
+    limits: PartitionLimits,
+    park_after: Duration,
+    full_since: Option<Instant>,
+    /// The full endpoint that is waited for, and since when.
+    waits_for: Option<(Arc<dyn Downstream>, Instant)>,
+    newest_record_ms: i64,
+    stored: Option<i64>,
+    /// The log was cut or recreated: read on from here, with a new ledger.
+    restart_at: Option<i64>,
+    metrics: PartitionMetrics,
+    /// What was shown of the ledger's settlements already.
+    shown: [u64; Settlement::ALL.len()],
+}
+
+impl Partition {
+    #[must_use]
+    pub fn new(
+        ledger: Arc<PartitionLedger>,
+        ingest: Addr<IngestActor>,
+        limits: PartitionLimits,
+        park_after: Duration,
+    ) -> Self {
+        let metrics = PartitionMetrics::new(ledger.topic(), ledger.partition());
+        Partition {
+            ledger,
+            ingest,
+            chunk: Vec::new(),
+            tracked: 0,
+            gate: Gate::new(limits),
+            limits,
+            park_after,
+            full_since: None,
+            waits_for: None,
+            newest_record_ms: 0,
+            stored: None,
+            restart_at: None,
+            metrics,
+            shown: Default::default(),
+        }
+    }
+
+    pub fn receive(&mut self, record: Record) {
+        self.newest_record_ms = record.timestamp_ms;
+        self.chunk.push(record);
+    }
+
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.chunk.len()
+    }
+
+    /// Gives the chunk to the ingest actor; false when it has no room, and the chunk waits here.
+    pub fn hand_on(&mut self, now: Instant) -> bool {
+        if self.chunk.is_empty() {
+            return true;
+        }
+        if self.restart_at.is_some() || !self.track(now) {
+            return false;
+        }
+        let chunk = Chunk { records: std::mem::take(&mut self.chunk), received_at: now };
+        match self.ingest.try_send(chunk) {
+            Ok(()) => {
+                self.tracked = 0;
+                true
+            }
+            Err(SendError::Full(chunk)) => {
+                self.chunk = chunk.records;
+                false
+            }
+            Err(SendError::Closed(_)) => {
+                self.ledger.fail();
+                false
+            }
+        }
+    }
+
+    /// Tells the ledger of every record before anyone else sees it.
+    fn track(&mut self, now: Instant) -> bool {
+        let new = &self.chunk[self.tracked..];
+        if new.is_empty() {
+            return true;
+        }
+        let offsets: Vec<i64> = new.iter().map(|record| record.offset).collect();
+        let bytes: usize = new.iter().map(|record| weight_bytes(record.bytes.len())).sum();
+        match self.ledger.track_chunk(&offsets, now) {
+            Ok(()) => {
+                self.ledger.received(new.len() as u64, bytes as u64);
+                self.metrics.consumed(new.len(), bytes);
+                self.tracked = self.chunk.len();
+                true
+            }
+            Err(refused) => {
+                match refused.error {
+                    // Room comes as the oldest events settle; the gate holds the partition until then.
+                    TrackError::SpanFull { .. } => self.count_tracked(refused.tracked),
+                    TrackError::Backwards { offset, .. } => self.restart_at = Some(offset),
+                }
+                false
+            }
+        }
+    }
+
+    fn count_tracked(&mut self, tracked: usize) {
+        let new = &self.chunk[self.tracked..self.tracked + tracked];
+        let bytes: usize = new.iter().map(|record| weight_bytes(record.bytes.len())).sum();
+        self.ledger.received(tracked as u64, bytes as u64);
+        self.metrics.consumed(tracked, bytes);
+        self.tracked += tracked;
+    }
+
+    /// What this partition's load asks for.
+    pub fn hold_back(&mut self, memory_full: bool, now: Instant) -> Option<Move> {
+        let (events, bytes) = self.ledger.outstanding();
+        // The span costs a lock, so it is read only where it can matter: it cannot be full while nothing is owed.
+        let span = if events == 0 { 0 } else { self.ledger.span() };
+        let load = Load { events, bytes, span };
+        let endpoint_full = self.waits_for_endpoint(now);
+        let beyond = match (memory_full, endpoint_full) {
+            (true, _) => Some(PauseReason::Memory),
+            (false, true) => Some(PauseReason::Endpoint),
+            (false, false) => None,
+        };
+        if self.gate.paused().is_none() && !memory_full && (endpoint_full || self.is_full(load)) {
+            let since = *self.full_since.get_or_insert(now);
+            if now.duration_since(since) < STALL_MAX {
+                return Some(Move::Stall);
+            }
+        } else {
+            self.full_since = None;
+        }
+        match self.gate.decide(load, beyond)? {
+            Decision::Pause(reason) => Some(Move::Pause(reason)),
+            Decision::Resume => Some(Move::Resume),
+        }
+    }
+
+    /// While it catches up, a partition waits for a full endpoint, but no longer than `park_after`: then the endpoint is
+    /// told that it cannot keep up, and everybody else goes on.
+    fn waits_for_endpoint(&mut self, now: Instant) -> bool {
+        if self.waits_for.is_none()
+            && let Some(full) = self.ledger.take_full()
+            && full.is_full()
+            && clock::wall_ms() - self.newest_record_ms > CATCHING_UP_MS
+        {
+            self.waits_for = Some((full, now));
+        }
+        let Some((full, since)) = &self.waits_for else { return false };
+        if full.has_room() {
+            self.waits_for = None;
+            return false;
+        }
+        if now.duration_since(*since) >= self.park_after {
+            full.cannot_keep_up();
+            self.waits_for = None;
+            return false;
+        }
+        true
+    }
+
+    fn is_full(&self, load: Load) -> bool {
+        load.events >= self.limits.events_max
+            || load.bytes >= self.limits.bytes_max
+            || load.span >= self.limits.span_max
+    }
+
+    /// Holds or owes something.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.is_busy() || self.ledger.outstanding().0 > 0
+    }
+
+    /// Needs a look again soon: paused, or records wait for room.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.gate.paused().is_some() || self.waits_for.is_some() || !self.chunk.is_empty()
+    }
+
+    #[must_use]
+    pub fn paused(&self) -> Option<PauseReason> {
+        self.gate.paused()
+    }
+
+    /// Tells the metrics what changed, and returns the events and bytes outstanding.
+    pub fn show(&mut self, settled: &SettlementMetrics, now: Instant) -> (u64, u64) {
+        let ledger = self.ledger.snapshot(now);
+        for how in Settlement::ALL {
+            let new = ledger.settled[how as usize] - self.shown[how as usize];
+            if new > 0 {
+                settled.settled(how, new as usize);
+            }
+        }
+        self.shown = ledger.settled;
+        self.metrics.uncommitted_age(ledger.uncommitted_age);
+        (ledger.outstanding_events, ledger.outstanding_bytes)
+    }
+
+    /// The settled prefix, if it moved since it was last asked for.
+    pub fn newly_committable(&mut self) -> Option<i64> {
+        let committable = self.ledger.committable()?;
+        let moved = self.stored.is_none_or(|stored| stored < committable);
+        moved.then(|| {
+            self.stored = Some(committable);
+            committable
+        })
+    }
+
+    /// Where the partition must be read again, when something behind the poll thread lost its events or the log was cut.
+    #[must_use]
+    pub fn must_reread_from(&self) -> Option<i64> {
+        self.restart_at.or_else(|| self.ledger.has_failed().then(|| self.ledger.committable()).flatten())
+    }
+}
