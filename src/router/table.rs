@@ -1,1 +1,98 @@
-//! ● The snapshot that the routers read.
+//! ● The snapshot that the routers read, and the endpoints behind its keys. One writer (the settings loader), many readers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::index::{Change, IndexWriter, SubscriptionIndex};
+use crate::{
+    endpoint::{queue::EndpointQueue, settings::Settings},
+    event::EndpointKey,
+};
+
+/// Which endpoint gets which event, and where its queue is.
+pub struct RoutingTable {
+    index: ArcSwap<SubscriptionIndex>,
+    writer: Mutex<IndexWriter>,
+    endpoints: RwLock<Endpoints>,
+    endpoint_bytes_max: usize,
+}
+
+/// Keys are dense and never used twice, so a key that outlives its endpoint finds nothing instead of somebody else.
+#[derive(Default)]
+pub struct Endpoints {
+    by_key: Vec<Option<Arc<EndpointQueue>>>,
+    by_id: HashMap<Arc<str>, EndpointKey>,
+}
+
+impl Endpoints {
+    #[must_use]
+    pub fn get(&self, key: EndpointKey) -> Option<&Arc<EndpointQueue>> {
+        self.by_key.get(key.0 as usize)?.as_ref()
+    }
+
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Arc<EndpointQueue>> {
+        self.get(*self.by_id.get(id)?)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<EndpointQueue>> {
+        self.by_key.iter().flatten()
+    }
+}
+
+impl RoutingTable {
+    /// `endpoint_bytes_max` is what one endpoint may hold before partitions that catch up wait for it.
+    #[must_use]
+    pub fn new(endpoint_bytes_max: usize) -> Self {
+        RoutingTable {
+            index: ArcSwap::default(),
+            writer: Mutex::default(),
+            endpoints: RwLock::default(),
+            endpoint_bytes_max,
+        }
+    }
+
+    /// The newest snapshot; one event is matched against one snapshot.
+    #[must_use]
+    pub fn index(&self) -> Guard<Arc<SubscriptionIndex>> {
+        self.index.load()
+    }
+
+    pub fn endpoints(&self) -> RwLockReadGuard<'_, Endpoints> {
+        self.endpoints.read()
+    }
+
+    /// An endpoint is new or has changed: its queue, made if there is none.
+    pub fn put_endpoint(&self, settings: Arc<Settings>) -> Arc<EndpointQueue> {
+        if let Some(queue) = self.endpoints.read().find(&settings.id) {
+            queue.replace_settings(settings);
+            return Arc::clone(queue);
+        }
+        let mut endpoints = self.endpoints.write();
+        let key = EndpointKey(u32::try_from(endpoints.by_key.len()).unwrap_or(u32::MAX));
+        let queue = Arc::new(EndpointQueue::new(key, settings, self.endpoint_bytes_max));
+        endpoints.by_id.insert(Arc::clone(&queue.id), key);
+        endpoints.by_key.push(Some(Arc::clone(&queue)));
+        queue
+    }
+
+    /// An endpoint is gone: what waits for it is cancelled.
+    pub fn remove_endpoint(&self, id: &str) {
+        let removed = {
+            let mut endpoints = self.endpoints.write();
+            endpoints.by_id.remove(id).and_then(|key| endpoints.by_key[key.0 as usize].take())
+        };
+        if let Some(queue) = removed {
+            queue.close();
+        }
+    }
+
+    /// Applies a delta and publishes the new snapshot.
+    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut writer = self.writer.lock();
+        writer.apply(changes);
+        self.index.store(Arc::new(writer.snapshot()));
+    }
+}
