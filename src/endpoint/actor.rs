@@ -1,1 +1,364 @@
-//! ● The thin shell around the machine.
+//! ● The thin shell around [`Delivery`]: reads the clock once, hands the machine what happened, carries out its effects.
+//!
+//! **Invariant:** nothing that must survive a panic lives here: events wait in the [`EndpointQueue`], and those the
+//! machine holds come back through their receipts.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+
+use super::{
+    client::{CoreClient, Target},
+    delivery::{AttemptId, Delivery, Effect, GivenUp, Limits, Parked, Reason, StateChange},
+    outcome::{self, Answer, Outcome},
+    queue::{EndpointQueue, LastError, Wake},
+    report::Report,
+    request,
+    settings::Settings,
+    supervisor::Notices,
+};
+use crate::{
+    clock,
+    dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
+    event::Event,
+    ingest::receipt::{Receipt, Settlement},
+};
+
+/// What the endpoint actors of one core share.
+pub struct Core {
+    pub index: usize,
+    pub client: Rc<CoreClient>,
+    pub limits: Limits,
+    /// An actor with nothing to do for this long gives its memory back.
+    pub idle_after: Duration,
+    pub dead_letters: DeadLetterWriter,
+    pub report: Report,
+    pub notices: Notices,
+    /// Live instances, which share an endpoint's rate limit.
+    pub instances: Arc<AtomicU32>,
+}
+
+/// Look at the queue, the answers and the settings.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Turn;
+
+/// Send what is there without waiting for more; what fails from now on stays with Kafka.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// One customer endpoint that has something to do.
+pub struct EndpointActor {
+    queue: Arc<EndpointQueue>,
+    core: Rc<Core>,
+    settings: Arc<Settings>,
+    delivery: Delivery,
+    target: Target,
+    answers: Rc<Answers>,
+    /// Given to the machine at each turn.
+    taken: Vec<Receipt>,
+    timer: Option<(Instant, SpawnHandle)>,
+    idle_since: Option<Instant>,
+    draining: bool,
+    /// What a drain could not send. Held to the end, when its partitions are given back and dropping it is silent.
+    left_over: Vec<Parked>,
+    retired: bool,
+}
+
+/// Answers that came in since the last turn; one wake serves all of them.
+#[derive(Default)]
+struct Answers {
+    arrived: RefCell<Vec<Arrived>>,
+    woken: Cell<bool>,
+}
+
+struct Arrived {
+    attempt: AttemptId,
+    answer: Answer,
+    sent_at: Instant,
+}
+
+impl EndpointActor {
+    #[must_use]
+    pub fn new(queue: Arc<EndpointQueue>, core: Rc<Core>, seed: u64) -> Self {
+        let settings = queue.settings();
+        let delivery = Delivery::new(Arc::clone(&settings), core.limits, seed, clock::now());
+        let target = Target::new(Arc::clone(&settings));
+        EndpointActor {
+            queue,
+            core,
+            settings,
+            delivery,
+            target,
+            answers: Rc::default(),
+            taken: Vec::new(),
+            timer: None,
+            idle_since: None,
+            draining: false,
+            left_over: Vec::new(),
+            retired: false,
+        }
+    }
+
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        let now = clock::now();
+        self.adopt_settings(now);
+        if self.queue.take_lagging() {
+            self.delivery.handle_lagging(now);
+        }
+        if self.settings.delivery.rate_limit.is_some() {
+            self.delivery.handle_instances(self.core.instances.load(Relaxed), now);
+        }
+        self.take_answers(now);
+        self.take_events(now);
+        self.settle_turn(ctx, now);
+    }
+
+    /// What every turn ends with: effects, health, the timer, and whether there is anything left to live for.
+    fn settle_turn(&mut self, ctx: &mut Context<Self>, now: Instant) {
+        self.carry_out(ctx, now);
+        self.show_health();
+        if self.queue.is_closed() {
+            self.cancel_all();
+            return self.retire(ctx);
+        }
+        self.arm_timer(ctx, now);
+    }
+
+    fn adopt_settings(&mut self, now: Instant) {
+        let newest = self.queue.settings();
+        if !Arc::ptr_eq(&newest, &self.settings) {
+            self.settings = Arc::clone(&newest);
+            self.target = Target::new(Arc::clone(&newest));
+            self.delivery.handle_settings(newest, now);
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        self.queue.take(&mut self.taken);
+        if !self.taken.is_empty() {
+            fail::fail_point!("endpoint-turn");
+            self.delivery.handle_events(std::mem::take(&mut self.taken), now);
+        }
+    }
+
+    fn take_answers(&mut self, now: Instant) {
+        self.answers.woken.set(false);
+        let mut arrived = std::mem::take(&mut *self.answers.arrived.borrow_mut());
+        if arrived.is_empty() {
+            return;
+        }
+        let wall_ms = clock::wall_ms();
+        for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
+            if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
+                self.core.client.rebuild(); // out of handles: idle connections are the first to go
+            }
+            let (outcome, note) = outcome::classify(&answer, wall_ms);
+            if let Some(batch) = self.delivery.batch(attempt) {
+                let took = now.duration_since(sent_at);
+                self.core.report.attempt(&self.settings, batch, &outcome, &note, took, wall_ms);
+            }
+            if outcome != Outcome::Delivered {
+                self.queue.health.failed_attempts.fetch_add(1, Relaxed);
+                *self.queue.health.last_error.lock() = Some(LastError {
+                    at_ms: wall_ms,
+                    class: note.class,
+                    status: note.status,
+                    excerpt: note.excerpt.to_string(),
+                });
+            } else {
+                self.queue.health.last_success_ms.store(wall_ms.unsigned_abs(), Relaxed);
+            }
+            self.delivery.handle_outcome(attempt, outcome, note, now);
+        }
+        // The memory serves the next answers, unless some came in the meantime (they cannot: nothing awaited).
+        let mut slot = self.answers.arrived.borrow_mut();
+        if slot.is_empty() {
+            *slot = arrived;
+        }
+    }
+
+    fn carry_out(&mut self, ctx: &mut Context<Self>, now: Instant) {
+        let mut wall_ms = None;
+        while let Some(effect) = self.delivery.poll_effect() {
+            match effect {
+                Effect::Send(attempt) => {
+                    let wall_ms = *wall_ms.get_or_insert_with(clock::wall_ms);
+                    self.send(attempt, ctx.address(), now, wall_ms);
+                }
+                Effect::Settle { receipts, how } => {
+                    if how == Settlement::Delivered {
+                        self.queue.health.delivered.fetch_add(receipts.len() as u64, Relaxed);
+                    }
+                    Receipt::settle_all(receipts, how);
+                }
+                Effect::Park(parked) => self.park(parked),
+                Effect::Unpark(events) => self.unpark(&events),
+                Effect::DeadLetter(given_up) => self.core.dead_letters.submit_given_up(&self.settings, given_up),
+                Effect::StateChanged(change) => self.state_changed(&change),
+            }
+        }
+    }
+
+    fn send(&mut self, attempt: AttemptId, address: Addr<Self>, now: Instant, wall_ms: i64) {
+        let Some(batch) = self.delivery.batch(attempt) else {
+            debug_assert!(false, "a batch stays with the machine until its outcome");
+            return;
+        };
+        let request = request::build(batch.events(), &self.settings, wall_ms);
+        let sending = self.target.send(&self.core.client, request);
+        let answers = Rc::clone(&self.answers);
+        actix_rt::spawn(async move {
+            let answer = sending.await;
+            answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at: now });
+            if !answers.woken.replace(true) {
+                // A full mailbox holds a wake already.
+                let _ = address.try_send(Turn);
+            }
+        });
+    }
+
+    /// Until the backlog stands, what would wait there is given up (`exhausted`); a drain leaves it to the next owner.
+    fn park(&mut self, parked: Vec<Parked>) {
+        if self.draining {
+            return self.left_over.extend(parked);
+        }
+        let given_up = parked.into_iter().map(|Parked { receipt, attempts, last, .. }| GivenUp {
+            receipt,
+            reason: Reason::Exhausted,
+            attempts,
+            last,
+        });
+        self.core.dead_letters.submit_given_up(&self.settings, given_up.collect());
+    }
+
+    fn unpark(&self, events: &[Arc<Event>]) {
+        let id = &self.settings.id;
+        let keys = events.iter().map(|event| LetterKey::of(event, id)).collect();
+        self.core.dead_letters.remove(id, keys, None);
+    }
+
+    fn state_changed(&self, change: &StateChange) {
+        self.core.report.state_change(&self.settings, change);
+        if *change == StateChange::Gone {
+            self.core.notices.gone(&self.queue);
+        }
+    }
+
+    fn show_health(&self) {
+        let health = &self.queue.health;
+        health.queued_events.store(self.delivery.queued_events(), Relaxed);
+        health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
+        health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
+        health.breaker.store(self.delivery.breaker_state() as u32, Relaxed);
+    }
+
+    /// One timer, for whichever comes first: what the machine waits for, or retiring.
+    fn arm_timer(&mut self, ctx: &mut Context<Self>, now: Instant) {
+        let due = match self.delivery.poll_timeout() {
+            Some(due) => {
+                self.idle_since = None;
+                due
+            }
+            None if self.delivery.is_idle() => *self.idle_since.get_or_insert(now) + self.core.idle_after,
+            None => {
+                self.idle_since = None;
+                return;
+            }
+        };
+        // A timer that fires too early costs a look; moving it back at every turn would cost more.
+        match self.timer {
+            Some((armed, _)) if armed <= due => return,
+            Some((_, handle)) => {
+                ctx.cancel_future(handle);
+            }
+            None => {}
+        }
+        let handle = ctx.run_later(due.saturating_duration_since(now), |actor, ctx| {
+            actor.timer = None;
+            actor.timed_out(ctx);
+        });
+        self.timer = Some((due, handle));
+    }
+
+    fn timed_out(&mut self, ctx: &mut Context<Self>) {
+        let now = clock::now();
+        let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
+        if idle_out && self.delivery.is_idle() && self.queue.try_detach() {
+            return self.retire(ctx);
+        }
+        self.delivery.handle_timeout(now);
+        self.settle_turn(ctx, now);
+    }
+
+    fn cancel_all(&mut self) {
+        let held = self.delivery.take_held().into_iter().map(|parked| parked.receipt);
+        Receipt::settle_all(held, Settlement::Cancelled);
+    }
+
+    fn retire(&mut self, ctx: &mut Context<Self>) {
+        self.retired = true;
+        ctx.stop();
+    }
+}
+
+impl Actor for EndpointActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.queue.attach(Arc::new(Waker(ctx.address())));
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Turn> for EndpointActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Turn, ctx: &mut Context<Self>) {
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Drain> for EndpointActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) {
+        let now = clock::now();
+        self.draining = true;
+        self.take_events(now);
+        self.delivery.handle_stop(now);
+        self.settle_turn(ctx, now);
+    }
+}
+
+impl Drop for EndpointActor {
+    fn drop(&mut self) {
+        if self.retired {
+            self.core.notices.retired(self.core.index);
+        } else {
+            // A panic in a handler: the receipts that the machine held come back by themselves.
+            self.queue.detach_dead();
+            self.core.notices.died(&self.queue, self.core.index);
+        }
+    }
+}
+
+struct Waker(Addr<EndpointActor>);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        // A full mailbox holds a wake already; a closed one belongs to an actor whose death is being reported.
+        let _ = self.0.try_send(Turn);
+    }
+
+    fn drain(&self) {
+        let _ = self.0.try_send(Drain);
+    }
+}

@@ -13,5 +13,6 @@ pub mod signature; // ○ Standard Webhooks
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod resolver; // ● names → addresses
 pub mod client; // ● one HTTP client a core
+pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
 pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

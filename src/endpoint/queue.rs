@@ -1,1 +1,385 @@
-//! ○ What waits for an endpoint actor.
+//! ○ What waits for an endpoint actor, and what is known of it. It lives outside the actor, so a panic costs nothing.
+//!
+//! **Invariant:** whoever puts something into an empty queue either wakes the actor or asks for one; the lock that
+//! guards the events guards that decision too, so no wake is lost between a push and a retiring actor.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::settings::Settings;
+use crate::{
+    event::EndpointKey,
+    ingest::{
+        backpressure::Downstream,
+        receipt::{Receipt, Settlement},
+    },
+};
+
+/// Wakes the actor of a queue; an actor's mailbox carries only such wakes, never events.
+pub trait Wake: Send + Sync {
+    fn wake(&self);
+    /// The process stops: send what is there without waiting for more.
+    fn drain(&self);
+}
+
+/// What a push asks of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an endpoint without an actor needs one started"]
+pub enum Pushed {
+    /// The actor knows, or was just woken.
+    Awake,
+    /// No actor runs for this endpoint: ask the supervisor for one. Said once until an actor has taken the queue.
+    NeedsActor,
+}
+
+/// The queue of one endpoint. Its bound is upstream: every event in it is outstanding in its partition's budget.
+pub struct EndpointQueue {
+    pub key: EndpointKey,
+    pub id: Arc<str>,
+    settings: ArcSwap<Settings>,
+    inner: Mutex<Inner>,
+    pub health: Health,
+    /// What waits here, not yet with the actor.
+    waiting_bytes: AtomicUsize,
+    bytes_max: usize,
+    lagging: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: Vec<Receipt>,
+    waker: Option<Arc<dyn Wake>>,
+    /// The actor has been told (or asked for) and has not looked yet.
+    woken: bool,
+    /// The endpoint was deleted: what comes now is cancelled.
+    closed: bool,
+}
+
+/// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
+#[derive(Default)]
+pub struct Health {
+    pub queued_events: AtomicUsize,
+    pub queued_bytes: AtomicUsize,
+    pub in_flight: AtomicU32,
+    pub delivered: AtomicU64,
+    pub failed_attempts: AtomicU64,
+    pub restarts: AtomicU64,
+    /// 0 closed, 1 open, 2 half open.
+    pub breaker: AtomicU32,
+    /// Wall clock, milliseconds; 0 never.
+    pub last_success_ms: AtomicU64,
+    pub last_error: Mutex<Option<LastError>>,
+}
+
+impl Health {
+    #[must_use]
+    pub fn breaker_word(&self) -> &'static str {
+        match self.breaker.load(Ordering::Relaxed) {
+            0 => "closed",
+            1 => "open",
+            _ => "half_open",
+        }
+    }
+}
+
+/// The newest failure of an endpoint, for people.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LastError {
+    pub at_ms: i64,
+    pub class: &'static str,
+    pub status: Option<u16>,
+    pub excerpt: String,
+}
+
+impl EndpointQueue {
+    #[must_use]
+    pub fn new(key: EndpointKey, settings: Arc<Settings>, bytes_max: usize) -> Self {
+        EndpointQueue {
+            key,
+            id: Arc::clone(&settings.id),
+            settings: ArcSwap::new(settings),
+            inner: Mutex::default(),
+            health: Health::default(),
+            waiting_bytes: AtomicUsize::new(0),
+            bytes_max,
+            lagging: AtomicBool::new(false),
+        }
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Takes effect at the actor's next turn: in-flight requests end with the old settings, retries use the new.
+    pub fn replace_settings(&self, settings: Arc<Settings>) {
+        self.settings.store(settings);
+        let mut inner = self.inner.lock();
+        inner.wake_if_running();
+    }
+
+    /// Puts receipts at the end of the queue.
+    pub fn push(&self, receipts: impl IntoIterator<Item = Receipt>) -> Pushed {
+        let mut receipts = receipts.into_iter();
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner);
+            Receipt::settle_all(receipts.by_ref(), Settlement::Cancelled);
+            return Pushed::Awake;
+        }
+        let mut bytes = 0;
+        inner.waiting.extend(receipts.inspect(|receipt| bytes += receipt.event().weight_bytes()));
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        inner.wake()
+    }
+
+    /// Moves everything that waits into `taken` (which must be empty; its memory becomes the queue's), and lets the
+    /// next push wake again.
+    pub fn take(&self, taken: &mut Vec<Receipt>) {
+        debug_assert!(taken.is_empty(), "what was taken before has been handled");
+        let mut inner = self.inner.lock();
+        std::mem::swap(&mut inner.waiting, taken);
+        self.waiting_bytes.store(0, Ordering::Relaxed);
+        inner.woken = false;
+    }
+
+    /// An actor starts: from now on it is the one to be woken. It must take the queue next.
+    pub fn attach(&self, waker: Arc<dyn Wake>) {
+        let mut inner = self.inner.lock();
+        inner.waker = Some(waker);
+        inner.woken = true;
+    }
+
+    /// An idle actor wants to retire: true when nothing came in between, and then it is no longer woken.
+    pub fn try_detach(&self) -> bool {
+        let mut inner = self.inner.lock();
+        if !inner.waiting.is_empty() || inner.woken {
+            return false;
+        }
+        inner.waker = None;
+        true
+    }
+
+    /// The actor died. Nothing is woken until a new one attaches; the supervisor starts it.
+    pub fn detach_dead(&self) {
+        let mut inner = self.inner.lock();
+        inner.waker = None;
+        inner.woken = true;
+        self.health.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The endpoint is gone: what waits is cancelled, and so is whatever comes later.
+    pub fn close(&self) {
+        let waiting = {
+            let mut inner = self.inner.lock();
+            inner.closed = true;
+            inner.wake_if_running();
+            std::mem::take(&mut inner.waiting)
+        };
+        Receipt::settle_all(waiting, Settlement::Cancelled);
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// Tells the actor, if one runs, to send what it has without waiting for more.
+    pub fn drain(&self) {
+        if let Some(waker) = &self.inner.lock().waker {
+            waker.drain();
+        }
+    }
+
+    /// True once after a partition has waited for this endpoint in vain.
+    #[must_use]
+    pub fn take_lagging(&self) -> bool {
+        self.lagging.load(Ordering::Relaxed) && self.lagging.swap(false, Ordering::Relaxed)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed) + self.health.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the actor, if one runs, without giving it events: a command or new settings are there to be seen.
+    pub fn nudge(&self) {
+        self.inner.lock().wake_if_running();
+    }
+
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.inner.lock().waiting.len()
+    }
+
+    #[must_use]
+    pub fn has_actor(&self) -> bool {
+        self.inner.lock().waker.is_some()
+    }
+}
+
+/// Full at half of what it may hold: partitions that catch up stop in time, with chunks still on their way.
+impl Downstream for EndpointQueue {
+    fn is_full(&self) -> bool {
+        self.held_bytes() >= self.bytes_max / 2
+    }
+
+    fn has_room(&self) -> bool {
+        self.held_bytes() < self.bytes_max / 4
+    }
+
+    fn cannot_keep_up(&self) {
+        tracing::warn!(endpoint.id = %self.id, "endpoint {} cannot keep up; what waits too long leaves memory", self.id);
+        self.lagging.store(true, Ordering::Relaxed);
+        self.nudge();
+    }
+}
+
+impl Inner {
+    fn wake(&mut self) -> Pushed {
+        if self.woken {
+            return Pushed::Awake;
+        }
+        self.woken = true;
+        match &self.waker {
+            Some(waker) => {
+                waker.wake();
+                Pushed::Awake
+            }
+            None => Pushed::NeedsActor,
+        }
+    }
+
+    fn wake_if_running(&mut self) {
+        if self.waker.is_some() {
+            let _ = self.wake();
+        }
+    }
+}
+
+impl fmt::Debug for EndpointQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointQueue").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::{
+        clock,
+        event::{Event, Fields, Record, Span},
+        ingest::receipt::{Abandoned, Done, Origin},
+    };
+
+    #[derive(Debug, Default)]
+    struct Source {
+        cancelled: AtomicUsize,
+    }
+
+    impl Origin for Source {
+        fn topic(&self) -> &str {
+            "orders"
+        }
+        fn partition(&self) -> i32 {
+            0
+        }
+        fn is_current(&self) -> bool {
+            true
+        }
+        fn receipts_settled(&self, how: Settlement, receipts: usize) {
+            assert_eq!(how, Settlement::Cancelled);
+            self.cancelled.fetch_add(receipts, Ordering::Relaxed);
+        }
+        fn events_done(&self, _: &[Done]) {}
+        fn abandoned(&self, _: Abandoned) {}
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn drain(&self) {}
+    }
+
+    fn receipt(source: &Arc<Source>) -> Receipt {
+        let record = Record {
+            offset: 1,
+            timestamp_ms: 0,
+            bytes: Box::default(),
+            key: None,
+            value: None,
+            headers: Span { start: 0, len: 0 },
+        };
+        let event = Arc::new(Event::new(Arc::clone(source) as _, record, Fields::default(), clock::now()));
+        let mut made = None;
+        event.open_receipts(&[EndpointKey(0)], |_, receipt| made = Some(receipt));
+        made.expect("one endpoint, one receipt")
+    }
+
+    fn queue() -> EndpointQueue {
+        EndpointQueue::new(EndpointKey(0), Arc::new(crate::endpoint::delivery::testing::stream()), 1 << 20)
+    }
+
+    #[test]
+    fn the_first_push_asks_for_an_actor_and_the_next_ones_do_not() {
+        let (queue, source) = (queue(), Arc::new(Source::default()));
+        assert_eq!(queue.push([receipt(&source)]), Pushed::NeedsActor);
+        assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
+        queue.close();
+    }
+
+    #[test]
+    fn a_push_wakes_the_actor_once_until_it_has_looked() {
+        let (queue, source, wakes) = (queue(), Arc::new(Source::default()), Arc::new(Wakes::default()));
+        let mut taken = Vec::new();
+        queue.attach(Arc::clone(&wakes) as _);
+        queue.take(&mut taken);
+        for _ in 0..3 {
+            let _ = queue.push([receipt(&source)]);
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        queue.take(&mut taken);
+        assert_eq!(taken.len(), 3);
+        let _ = queue.push([receipt(&source)]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+        Receipt::settle_all(taken, Settlement::Cancelled);
+        queue.close();
+    }
+
+    #[test]
+    fn an_actor_cannot_retire_while_something_waits() {
+        let (queue, source) = (queue(), Arc::new(Source::default()));
+        let mut taken = Vec::new();
+        queue.attach(Arc::new(Wakes::default()));
+        assert!(!queue.try_detach(), "it has not looked yet");
+        queue.take(&mut taken);
+        let _ = queue.push([receipt(&source)]);
+        assert!(!queue.try_detach());
+        queue.take(&mut taken);
+        assert!(queue.try_detach());
+        assert_eq!(queue.push(taken), Pushed::NeedsActor);
+        queue.close();
+    }
+
+    #[test]
+    fn a_closed_queue_cancels_what_waits_and_what_comes() {
+        let (queue, source) = (queue(), Arc::new(Source::default()));
+        let _ = queue.push([receipt(&source)]);
+        queue.close();
+        assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
+        assert_eq!(source.cancelled.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,1 +1,216 @@
-//! ● Starts, rebuilds and retires endpoint actors.
+//! ● Starts endpoint actors on the least loaded core, rebuilds them after a panic, and notes when they retire.
+//!
+//! actix's own supervisor restarts neither after a panic nor with fresh state, so this one builds anew from the
+//! settings: no state of a dead actor is used again.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ArbiterHandle, AsyncContext, Context, StreamHandler};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{
+    actor::{Core, EndpointActor},
+    queue::EndpointQueue,
+};
+use crate::{clock, event::EndpointKey, telemetry::handles::EndpointMetrics};
+
+/// A crash this long after the one before it counts as the first again.
+const CRASHES_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+/// How the supervisor hears of things, from any thread. Unbounded, because each endpoint has at most one notice of
+/// each kind under way: their number is the bound.
+#[derive(Clone, Debug)]
+pub struct Notices(UnboundedSender<Notice>);
+
+enum Notice {
+    NeedsActor(Arc<EndpointQueue>),
+    Died { queue: Arc<EndpointQueue>, core: usize },
+    Retired { core: usize },
+    Gone(Arc<EndpointQueue>),
+}
+
+/// The other end of [`Notices`].
+pub struct NoticeReceiver(UnboundedReceiver<Notice>);
+
+impl Notices {
+    #[must_use]
+    pub fn channel() -> (Notices, NoticeReceiver) {
+        let (sender, receiver) = unbounded_channel();
+        (Notices(sender), NoticeReceiver(receiver))
+    }
+
+    pub fn needs_actor(&self, queue: &Arc<EndpointQueue>) {
+        self.send(Notice::NeedsActor(Arc::clone(queue)));
+    }
+
+    pub(super) fn died(&self, queue: &Arc<EndpointQueue>, core: usize) {
+        self.send(Notice::Died { queue: Arc::clone(queue), core });
+    }
+
+    pub(super) fn retired(&self, core: usize) {
+        self.send(Notice::Retired { core });
+    }
+
+    /// The endpoint answered 410.
+    pub(super) fn gone(&self, queue: &Arc<EndpointQueue>) {
+        self.send(Notice::Gone(Arc::clone(queue)));
+    }
+
+    fn send(&self, notice: Notice) {
+        // Fails only when the supervisor is gone, which happens when the process ends.
+        let _ = self.0.send(notice);
+    }
+}
+
+thread_local! {
+    /// What the endpoint actors of this thread share; set once, before any of them starts.
+    static CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+}
+
+/// Makes this thread a core that endpoint actors can run on.
+pub fn install_core(core: Core) {
+    CORE.with(|slot| *slot.borrow_mut() = Some(Rc::new(core)));
+}
+
+/// The settings of rebuilding, from `[delivery]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Rebuild {
+    pub base: Duration,
+    pub max: Duration,
+}
+
+/// What is done about an endpoint that answered 410.
+pub type OnGone = Box<dyn Fn(&Arc<EndpointQueue>)>;
+
+/// One a process.
+pub struct Supervisor {
+    receiver: Option<UnboundedReceiver<Notice>>,
+    arbiters: Vec<ArbiterHandle>,
+    /// Endpoint actors on each core.
+    load: Vec<usize>,
+    rebuild: Rebuild,
+    crashes: HashMap<EndpointKey, Crashes>,
+    /// Called when an endpoint answered 410: writes it down as disabled.
+    on_gone: OnGone,
+    metrics: EndpointMetrics,
+}
+
+#[derive(Clone, Copy)]
+struct Crashes {
+    in_a_row: u32,
+    last: Instant,
+}
+
+impl Supervisor {
+    #[must_use]
+    pub fn new(
+        NoticeReceiver(receiver): NoticeReceiver,
+        arbiters: Vec<ArbiterHandle>,
+        rebuild: Rebuild,
+        on_gone: OnGone,
+    ) -> Self {
+        let load = vec![0; arbiters.len()];
+        Supervisor {
+            receiver: Some(receiver),
+            arbiters,
+            load,
+            rebuild,
+            crashes: HashMap::new(),
+            on_gone,
+            metrics: EndpointMetrics::new(),
+        }
+    }
+
+    fn start_actor(&mut self, queue: Arc<EndpointQueue>) {
+        let core = (0..self.load.len()).min_by_key(|core| self.load[*core]).unwrap_or(0);
+        self.load[core] += 1;
+        self.show_actors();
+        let seed = rand::random();
+        EndpointActor::start_in_arbiter(&self.arbiters[core], move |_| {
+            let core = CORE.with(|slot| slot.borrow().clone()).expect("cores are installed before actors start");
+            EndpointActor::new(queue, core, seed)
+        });
+    }
+
+    fn show_actors(&self) {
+        self.metrics.actors.set(self.load.iter().sum::<usize>() as f64);
+    }
+
+    fn died(&mut self, queue: Arc<EndpointQueue>, core: usize, ctx: &mut Context<Self>) {
+        self.load[core] = self.load[core].saturating_sub(1);
+        let crashes = note_crash(self.crashes.get(&queue.key).copied(), clock::now());
+        self.crashes.insert(queue.key, crashes);
+        let wait = rebuild_wait(self.rebuild, crashes.in_a_row);
+        self.metrics.restarts.increment(1);
+        tracing::error!(
+            endpoint.id = %queue.id, crashes = crashes.in_a_row, wait_ms = wait.as_millis(),
+            "endpoint actor died of a panic; it is rebuilt from its settings"
+        );
+        ctx.run_later(wait, move |supervisor, _| supervisor.start_actor(queue));
+    }
+}
+
+fn note_crash(before: Option<Crashes>, now: Instant) -> Crashes {
+    let in_a_row = match before {
+        Some(before) if now.duration_since(before.last) < CRASHES_FORGOTTEN_AFTER => before.in_a_row.saturating_add(1),
+        _ => 1,
+    };
+    Crashes { in_a_row, last: now }
+}
+
+fn rebuild_wait(rebuild: Rebuild, crashes_in_a_row: u32) -> Duration {
+    rebuild.base.saturating_mul(1 << crashes_in_a_row.saturating_sub(1).min(20)).min(rebuild.max)
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut receiver) = self.receiver.take() {
+            ctx.add_stream(futures_util::stream::poll_fn(move |task| receiver.poll_recv(task)));
+        }
+    }
+}
+
+impl StreamHandler<Notice> for Supervisor {
+    fn handle(&mut self, notice: Notice, ctx: &mut Context<Self>) {
+        match notice {
+            Notice::NeedsActor(queue) => self.start_actor(queue),
+            Notice::Died { queue, core } => self.died(queue, core, ctx),
+            Notice::Retired { core } => {
+                self.load[core] = self.load[core].saturating_sub(1);
+                self.show_actors();
+            }
+            Notice::Gone(queue) => (self.on_gone)(&queue),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crashes_in_a_row_double_the_wait_up_to_the_maximum() {
+        let rebuild = Rebuild { base: Duration::from_millis(100), max: Duration::from_secs(30) };
+        assert_eq!(rebuild_wait(rebuild, 1), Duration::from_millis(100));
+        assert_eq!(rebuild_wait(rebuild, 3), Duration::from_millis(400));
+        assert_eq!(rebuild_wait(rebuild, 60), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_crash_after_a_quiet_minute_is_the_first_again() {
+        let start = clock::now();
+        let first = note_crash(None, start);
+        let second = note_crash(Some(first), start + Duration::from_secs(1));
+        assert_eq!(second.in_a_row, 2);
+        let later = note_crash(Some(second), start + Duration::from_secs(61));
+        assert_eq!(later.in_a_row, 1);
+    }
+}
