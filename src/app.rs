@@ -1,10 +1,79 @@
-//! app
-use crate::config::Config;
+//! ● The composition root: builds every part, in the order of start, and takes it down in the order of drain.
+//!
+//! Start: REST (so that `/livez` answers) → Postgres and all settings → where the group begins → cores → consumer.
+//! **Invariant:** nothing is consumed before every subscription is loaded; an event that matched nothing for want of
+//! them would be committed away.
+//!
+//! Drain: not ready → read no more → batches go as they are, in-flight requests end → store, commit, leave the group →
+//! stop. What is not settled by then is not committed, and the next owner reads it again.
 
+mod cores; // one thread per core: router, client, endpoint actors
+mod drain; // the way down
+mod loader; // settings, at start and while running
+pub mod pipeline; // the path of an event, wired
+mod report; // what /readyz and /v1/actors say
+mod start; // the way up
+
+pub use self::report::Health;
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{clock, config::Config};
+
+/// Why Postrider could not run.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing is assembled yet")]
-pub struct Error;
+pub enum Error {
+    #[error("the secrets key is unusable: {0}")]
+    SecretsKey(String),
+    #[error("cannot listen on {bind}: {error}; choose another `admin.bind`")]
+    Bind { bind: String, error: std::io::Error },
+    #[error("Kafka's client refused its configuration: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+    #[error("the store refused its configuration: {0}")]
+    Store(#[from] crate::store::StoreError),
+    #[error("a decoding place is wrong: {0}")]
+    Places(String),
+}
 
-pub fn run(_config: Config) -> Result<(), Error> {
-    Err(Error)
+/// Runs until a signal (SIGTERM or Ctrl-C) and a clean drain. Blocks.
+///
+/// # Errors
+/// When a part refuses its configuration. Kafka or Postgres being away is no error: it waits for them.
+pub fn run(config: Config) -> Result<(), Error> {
+    actix::System::new().block_on(async move {
+        let shutdown_max = config.service.shutdown_max();
+        let app = start::start(Arc::new(config)).await?;
+        wait_for_signal().await;
+        watch_over_exit(shutdown_max);
+        drain::drain(app, shutdown_max).await;
+        Ok(())
+    })
+}
+
+async fn wait_for_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be heard; only Ctrl-C stops this process in order");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("Ctrl-C: draining"),
+    }
+}
+
+/// Whatever hangs (a broker that does not answer can hang librdkafka), the process ends in time: uncommitted is not lost.
+fn watch_over_exit(shutdown_max: Duration) {
+    let deadline = clock::now() + shutdown_max;
+    std::thread::spawn(move || {
+        std::thread::park_timeout(deadline.saturating_duration_since(clock::now()));
+        while clock::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        tracing::error!("the drain took too long; leaving now, what is not committed is read again");
+        std::process::exit(1);
+    });
 }

@@ -1,0 +1,160 @@
+//! ● One thread per core: an arbiter with its router, its HTTP client and its share of the endpoint actors.
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+        mpsc,
+    },
+};
+
+use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
+
+use crate::{
+    config::Config,
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::{
+        actor::Core,
+        client::{ClientLimits, CoreClient},
+        delivery::Limits,
+        report::Report,
+        supervisor::{self, Notices},
+    },
+    ingest::{
+        actor::IngestActor,
+        decode::{Decoder, Place, Places},
+        ledger::PartitionLedger,
+        rebalance::Assigned,
+        receipt::Origin as _,
+    },
+    router::{actor::Router, table::RoutingTable},
+};
+
+pub struct Cores {
+    arbiters: Vec<Arbiter>,
+    routers: Vec<Addr<Router>>,
+}
+
+impl Cores {
+    /// Starts the threads and waits until each is ready to run endpoint actors.
+    pub fn start(
+        config: &Config,
+        table: &Arc<RoutingTable>,
+        notices: &Notices,
+        dead_letters: &DeadLetterWriter,
+        instances: &Arc<AtomicU32>,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Self {
+        let count = match config.service.cores {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let limits = client_limits(config, count);
+        let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+        let (ready, wait) = mpsc::channel();
+        for (index, arbiter) in arbiters.iter().enumerate() {
+            let parts = (limits.clone(), Arc::clone(tls), dead_letters.clone(), notices.clone(), ready.clone());
+            let instances = Arc::clone(instances);
+            let delivery = Limits {
+                park_after: config.delivery.park_after(),
+                endpoint_bytes_max: config.delivery.endpoint_bytes_max,
+            };
+            let idle_after = config.delivery.idle_after();
+            let sample = config.log.delivered_sample_every;
+            arbiter.spawn_fn(move || {
+                let (limits, tls, dead_letters, notices, ready) = parts;
+                supervisor::install_core(Core {
+                    index,
+                    client: Rc::new(CoreClient::new(limits, tls)),
+                    limits: delivery,
+                    idle_after,
+                    dead_letters,
+                    report: Report::new(sample),
+                    notices,
+                    instances,
+                });
+                let _ = ready.send(());
+            });
+        }
+        drop(ready);
+        for () in wait.iter().take(count) {}
+        let routers = arbiters
+            .iter()
+            .map(|arbiter| {
+                let (table, notices) = (Arc::clone(table), notices.clone());
+                Router::start_in_arbiter(&arbiter.handle(), move |_| Router::new(table, notices))
+            })
+            .collect();
+        Cores { arbiters, routers }
+    }
+
+    #[must_use]
+    pub fn handles(&self) -> Vec<ArbiterHandle> {
+        self.arbiters.iter().map(Arbiter::handle).collect()
+    }
+
+    /// What starts ingest actors beside the router they feed.
+    #[must_use]
+    pub fn ingest_starter(&self, config: Arc<Config>, dead_letters: DeadLetterWriter) -> Box<dyn Assigned> {
+        Box::new(IngestStarter {
+            cores: self.handles().into_iter().zip(self.routers.iter().cloned()).collect(),
+            next: AtomicUsize::new(0),
+            config,
+            dead_letters,
+        })
+    }
+
+    pub fn stop(self) {
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+fn client_limits(config: &Config, cores: usize) -> ClientLimits {
+    let http = &config.http;
+    ClientLimits {
+        connect_timeout: http.connect_timeout(),
+        keep_alive: http.keep_alive(),
+        rebuild_after: http.client_rebuild(),
+        in_flight_max: http.in_flight_max.div_ceil(cores),
+        answer_bytes_max: http.answer_bytes_max,
+        dns_cache: http.dns_cache(),
+        dns_timeout: http.dns_timeout(),
+        dns_lookups_max: http.dns_lookups_max.div_ceil(cores),
+    }
+}
+
+/// Where a topic's fields stand. Every place was parsed once already, when the configuration was checked.
+fn places_of(config: &Config, topic: &str) -> Places {
+    let texts = config.event.places_of(topic);
+    let parse = |text: &str| Place::parse(text).expect("places were checked with the configuration");
+    Places {
+        tenant: parse(&texts.tenant),
+        department: parse(&texts.department),
+        kind: parse(&texts.kind),
+        id: parse(&texts.id),
+        time: parse(&texts.time),
+    }
+}
+
+struct IngestStarter {
+    cores: Vec<(ArbiterHandle, Addr<Router>)>,
+    next: AtomicUsize,
+    config: Arc<Config>,
+    dead_letters: DeadLetterWriter,
+}
+
+impl Assigned for IngestStarter {
+    fn start_ingest(&self, ledger: Arc<PartitionLedger>) -> Addr<IngestActor> {
+        let (arbiter, router) = &self.cores[self.next.fetch_add(1, Ordering::Relaxed) % self.cores.len()];
+        let places = places_of(&self.config, ledger.topic());
+        let decoder = Decoder::new(&places);
+        let (router, dead_letters) = (router.clone(), self.dead_letters.clone());
+        let event_bytes_max = self.config.ingest.event_bytes_max;
+        IngestActor::start_in_arbiter(arbiter, move |_| {
+            IngestActor::new(ledger, decoder, event_bytes_max, router, dead_letters)
+        })
+    }
+}

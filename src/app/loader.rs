@@ -1,0 +1,215 @@
+//! ● Settings, at start and while running: Postgres is the truth, the routing table follows it.
+//!
+//! Every second the newest version is asked for, and what lies above ours is loaded; now and then everything is read
+//! again and compared, which heals whatever a delta could not (an endpoint that became readable, a missed tombstone).
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    clock,
+    router::{index::Change, subscription::Subscription, table::RoutingTable},
+    store::{
+        StoreError,
+        settings::{EndpointRow, SettingsChunk, SettingsReader, SubscriptionRow},
+    },
+    telemetry::handles::SettingsMetrics,
+};
+
+/// Postgres away at start: asked again this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Follows the settings; one a process.
+pub struct Loader {
+    reader: SettingsReader,
+    table: Arc<RoutingTable>,
+    known: Mutex<Known>,
+    progress: Arc<Progress>,
+    metrics: SettingsMetrics,
+}
+
+/// Ids in the table, to find what a reconcile must take out.
+#[derive(Default)]
+struct Known {
+    endpoints: HashSet<Arc<str>>,
+    subscriptions: HashSet<Arc<str>>,
+}
+
+/// How far the settings are, for `/readyz` and metrics.
+#[derive(Default)]
+pub struct Progress {
+    version: AtomicI64,
+    confirmed_at: Mutex<Option<Instant>>,
+}
+
+impl Progress {
+    /// The version that is in effect.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// How long ago Postgres last said that this is the newest; `None` before the first load.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.confirmed_at.lock().map(|at| now.saturating_duration_since(at))
+    }
+
+    fn confirm(&self, version: i64) {
+        self.version.store(version, Ordering::Relaxed);
+        *self.confirmed_at.lock() = Some(clock::now());
+    }
+}
+
+impl Loader {
+    #[must_use]
+    pub fn new(reader: SettingsReader, table: Arc<RoutingTable>, progress: Arc<Progress>) -> Self {
+        Loader { reader, table, known: Mutex::default(), progress, metrics: SettingsMetrics::new() }
+    }
+
+    /// Loads everything, however long Postgres takes to come up.
+    pub async fn load_at_start(&self) {
+        let mut said = String::new();
+        while let Err(error) = self.reconcile().await {
+            let problem = error.to_string();
+            if problem != said {
+                tracing::warn!(%error, "settings cannot be loaded yet; nothing is consumed before they are");
+                said = problem;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        let known = self.known.lock();
+        tracing::info!(
+            version = self.progress.version(),
+            endpoints = known.endpoints.len(),
+            subscriptions = known.subscriptions.len(),
+            "settings loaded"
+        );
+    }
+
+    /// Follows changes until the process ends.
+    pub async fn follow(&self, poll: Duration, reconcile: Duration) {
+        let mut reconcile_at = clock::now() + reconcile;
+        loop {
+            tokio::time::sleep(poll).await;
+            let followed = if clock::now() >= reconcile_at {
+                reconcile_at = clock::now() + reconcile;
+                self.reconcile().await
+            } else {
+                self.catch_up().await
+            };
+            if let Err(error) = followed {
+                // Deliveries go on with what is known; the age of the settings is a metric.
+                tracing::warn!(%error, "settings could not be looked up; asked again in a moment");
+            }
+            self.show();
+        }
+    }
+
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        let version = self.progress.version();
+        let newest = self.reader.version().await?;
+        if newest > version {
+            let delta = self.reader.load_since(version).await?;
+            self.apply_endpoints(delta.endpoints, &mut HashSet::new());
+            self.apply_subscriptions(delta.subscriptions, &mut HashSet::new());
+            self.progress.confirm(delta.version);
+            tracing::debug!(version = delta.version, "settings changed");
+        } else {
+            self.progress.confirm(version);
+        }
+        Ok(())
+    }
+
+    /// Reads everything, and takes out what is there no more.
+    async fn reconcile(&self) -> Result<(), StoreError> {
+        let (mut endpoints, mut subscriptions) = (HashSet::new(), HashSet::new());
+        let version = self
+            .reader
+            .load_all(|chunk| match chunk {
+                SettingsChunk::Endpoints(rows) => self.apply_endpoints(rows, &mut endpoints),
+                SettingsChunk::Subscriptions(rows) => self.apply_subscriptions(rows, &mut subscriptions),
+            })
+            .await?;
+        let (gone_endpoints, gone_subscriptions) = {
+            let known = self.known.lock();
+            let gone = |known: &HashSet<Arc<str>>, seen: &HashSet<Arc<str>>| {
+                known.difference(seen).cloned().collect::<Vec<_>>()
+            };
+            (gone(&known.endpoints, &endpoints), gone(&known.subscriptions, &subscriptions))
+        };
+        if !gone_subscriptions.is_empty() {
+            let rows = gone_subscriptions.iter().map(|id| SubscriptionRow::Absent { id: id.to_string() }).collect();
+            self.apply_subscriptions(rows, &mut HashSet::new());
+        }
+        if !gone_endpoints.is_empty() {
+            let rows = gone_endpoints.iter().map(|id| EndpointRow::Absent { id: id.to_string() }).collect();
+            self.apply_endpoints(rows, &mut HashSet::new());
+        }
+        self.progress.confirm(version);
+        Ok(())
+    }
+
+    fn apply_endpoints(&self, rows: Vec<EndpointRow>, seen: &mut HashSet<Arc<str>>) {
+        let mut known = self.known.lock();
+        for row in rows {
+            match row {
+                EndpointRow::Present(settings) => {
+                    let id = Arc::clone(&settings.id);
+                    known.endpoints.insert(Arc::clone(&id));
+                    seen.insert(id);
+                    self.table.put_endpoint(Arc::new(*settings));
+                }
+                EndpointRow::Absent { id } => {
+                    known.endpoints.remove(id.as_str());
+                    self.table.remove_endpoint(&id);
+                }
+            }
+        }
+    }
+
+    fn apply_subscriptions(&self, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
+        let mut known = self.known.lock();
+        let mut changes = Vec::with_capacity(rows.len());
+        {
+            let endpoints = self.table.endpoints();
+            for row in rows {
+                let (id, found) = match row {
+                    SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
+                        let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
+                        (id, found)
+                    }
+                    SubscriptionRow::Absent { id } => (id, None),
+                };
+                match found {
+                    Some((endpoint, topic, scope)) => {
+                        let name: Arc<str> = Arc::from(id.as_str());
+                        known.subscriptions.insert(Arc::clone(&name));
+                        seen.insert(name);
+                        changes.push(Change::Put(Subscription { id, endpoint, topic, scope }));
+                    }
+                    None => {
+                        known.subscriptions.remove(id.as_str());
+                        changes.push(Change::Remove { id });
+                    }
+                }
+            }
+        }
+        self.table.change_subscriptions(changes);
+    }
+
+    fn show(&self) {
+        self.metrics.version(self.progress.version());
+        if let Some(age) = self.progress.age(clock::now()) {
+            self.metrics.age(age);
+        }
+    }
+}

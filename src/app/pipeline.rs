@@ -1,0 +1,121 @@
+//! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
+
+use std::sync::{Arc, atomic::AtomicU32};
+
+use actix::Actor as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Error, cores::Cores};
+use crate::{
+    config::Config,
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::{
+        client,
+        delivery::{GivenUp, Reason},
+        supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
+    },
+    ingest::{
+        backpressure::PartitionLimits,
+        consumer::{self, Consumer, ConsumerSettings, Topics},
+        first_start::FirstStart,
+        receipt::{Abandoned, Receipt, Settlement},
+    },
+    router::{actor::push, table::RoutingTable},
+    telemetry::handles::SettlementMetrics,
+};
+
+/// An event that was abandoned this often is given up (`internal`), so a poisonous one cannot loop.
+const ABANDONS_MAX: u8 = 3;
+
+/// What carries events from Kafka to the endpoints.
+pub struct Pipeline {
+    pub consumer: Consumer,
+    pub cores: Cores,
+    pub notices: Notices,
+    /// Where receipts that were dropped unsettled report themselves.
+    pub abandoned: UnboundedSender<Abandoned>,
+}
+
+impl Pipeline {
+    /// Starts everything, the consumer last.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the configuration.
+    pub fn start(
+        config: &Arc<Config>,
+        table: &Arc<RoutingTable>,
+        first_start: FirstStart,
+        dead_letters: &DeadLetterWriter,
+        instances: &Arc<AtomicU32>,
+        on_gone: OnGone,
+    ) -> Result<Self, Error> {
+        let (notices, notice_receiver) = Notices::channel();
+        let cores = Cores::start(config, table, &notices, dead_letters, instances, &client::tls_config());
+        supervise(config, notice_receiver, &cores, on_gone);
+        let (abandoned, receiver) = unbounded_channel();
+        actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
+        let ingest = &config.ingest;
+        let settings = ConsumerSettings {
+            client: consumer_client(config),
+            topics: topics(config),
+            commit_interval: config.kafka.commit_interval(),
+            limits: PartitionLimits::new(ingest.partition_events_max as u64, ingest.partition_bytes_max as u64),
+            park_after: config.delivery.park_after(),
+            chunk_events_max: ingest.chunk_events_max,
+            memory_bytes_max: ingest.memory_bytes_max as u64,
+        };
+        let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
+        let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
+        Ok(Pipeline { consumer, cores, notices, abandoned })
+    }
+}
+
+pub fn topics(config: &Config) -> Topics {
+    if config.kafka.topics_pattern.is_empty() {
+        Topics::Names(config.kafka.topics.clone())
+    } else {
+        Topics::Pattern(config.kafka.topics_pattern.clone())
+    }
+}
+
+pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {
+    let kafka = &config.kafka;
+    let mut client = consumer::client_config(&kafka.brokers, &kafka.group_id, kafka.properties.iter());
+    client
+        .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", kafka.heartbeat_interval_ms.to_string())
+        .set("auto.commit.interval.ms", kafka.commit_interval_ms.to_string())
+        .set("topic.metadata.refresh.interval.ms", kafka.metadata_refresh_ms.to_string());
+    client
+}
+
+fn supervise(config: &Config, notices: NoticeReceiver, cores: &Cores, on_gone: OnGone) {
+    let rebuild = Rebuild { base: config.delivery.rebuild_base(), max: config.delivery.rebuild_max() };
+    Supervisor::new(notices, cores.handles(), rebuild, on_gone).start();
+}
+
+/// Events whose receipts were dropped unsettled (a panic) go back into their endpoint's queue; the third time they are
+/// given up.
+async fn take_up_abandoned(
+    mut abandoned: UnboundedReceiver<Abandoned>,
+    table: Arc<RoutingTable>,
+    notices: Notices,
+    dead_letters: DeadLetterWriter,
+) {
+    let metrics = SettlementMetrics::new();
+    while let Some(abandoned) = abandoned.recv().await {
+        metrics.abandoned.increment(1);
+        let queue = table.endpoints().get(abandoned.endpoint()).cloned();
+        let abandons = abandoned.abandons;
+        let receipt: Receipt = abandoned.into_receipt();
+        match queue {
+            None => receipt.settle(Settlement::Cancelled),
+            Some(queue) if abandons >= ABANDONS_MAX => {
+                let attempts = u32::from(abandons);
+                let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
+                dead_letters.submit_given_up(&queue.settings(), vec![given_up]);
+            }
+            Some(queue) => push(&queue, [receipt], &notices),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! ● The way up; see [`crate::app`] for the order and why.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use secrecy::ExposeSecret as _;
+
+use super::{
+    Error,
+    loader::{Loader, Progress},
+    pipeline::{Pipeline, consumer_client, topics},
+    report::Health,
+};
+use crate::{
+    config::{self, Config},
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::queue::EndpointQueue,
+    ingest::first_start::{self, FirstStart, FirstStartAt},
+    router::table::RoutingTable,
+    store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
+};
+
+const RETRY: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// A running Postrider.
+pub struct App {
+    pub(super) health: Arc<Health>,
+    pub(super) table: Arc<RoutingTable>,
+    pub(super) pipeline: Pipeline,
+    pub(super) dead_letters: DeadLetterWriter,
+    pub(super) pool: Pool,
+    pub(super) instance: String,
+}
+
+/// Builds everything, waiting for Postgres and Kafka as long as it takes.
+pub async fn start(config: Arc<Config>) -> Result<App, Error> {
+    let pool = Pool::open(&pool_options(&config))?;
+    let secrets =
+        SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
+    let table = Arc::new(RoutingTable::new(config.delivery.endpoint_bytes_max));
+    let progress = Arc::new(Progress::default());
+    let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress)));
+
+    await_schema(&pool, &config).await;
+    let loader = Loader::new(SettingsReader::new(pool.clone(), secrets), Arc::clone(&table), progress);
+    loader.load_at_start().await;
+    let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
+    actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
+
+    let first_start = fix_first_start(&pool, &config).await;
+    let instances = Arc::new(AtomicU32::new(1));
+    let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
+    actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));
+    let runtime = tokio::runtime::Handle::current();
+    let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
+    let on_gone = {
+        Box::new(move |queue: &Arc<EndpointQueue>| {
+            tracing::warn!(endpoint.id = %queue.id, "endpoint {} wants nothing more", queue.id);
+        })
+    };
+    let pipeline = Pipeline::start(&config, &table, first_start, &dead_letters, &instances, on_gone)?;
+    health.consuming(Arc::clone(&pipeline.consumer.state));
+    Ok(App { health, table, pipeline, dead_letters, pool, instance })
+}
+
+fn pool_options(config: &Config) -> store::PoolOptions {
+    store::PoolOptions {
+        url: config.postgres.url.clone(),
+        connections_max: config.postgres.connections_max,
+        connect_timeout: config.postgres.connect_timeout(),
+        statement_timeout: config.postgres.statement_timeout(),
+    }
+}
+
+/// Brings the schema up to date; several instances at once take turns.
+async fn await_schema(pool: &Pool, config: &Config) {
+    let mut said = String::new();
+    while let Err(error) = store::migrate(config.postgres.url.expose_secret()).await {
+        let problem = error.to_string();
+        if problem != said {
+            tracing::warn!(%error, "waiting for Postgres");
+            said = problem;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    let _ = pool;
+}
+
+/// Where partitions without a commit begin: fixed by whichever instance is first, the same for all.
+async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
+    let (client, topics) = (consumer_client(config), topics(config));
+    let at = match config.kafka.first_start {
+        config::FirstStart::Latest => FirstStartAt::Latest,
+        config::FirstStart::Earliest => FirstStartAt::Earliest,
+        config::FirstStart::At(time) => FirstStartAt::Time(time.as_millisecond()),
+    };
+    let group = &config.kafka.group_id;
+    loop {
+        match store::first_start::first_start(pool, group).await {
+            Ok(Some(known)) => return FirstStart::new(known),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "where the group began cannot be looked up yet");
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        }
+        let (client, topics) = (client.clone(), topics.clone());
+        let resolved = tokio::task::spawn_blocking(move || first_start::resolve(&client, &topics, at)).await;
+        let rows = match resolved {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "waiting for Kafka");
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+            Err(_) => continue,
+        };
+        match store::first_start::record_first_start(pool, group, &rows).await {
+            Ok(recorded) => return FirstStart::new(recorded),
+            Err(error) => tracing::warn!(%error, "where the group begins cannot be recorded yet"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Says every 2 s that this instance lives, and learns how many share an endpoint's rate limit.
+async fn beat(pool: Pool, instance: String, instances: Arc<AtomicU32>) {
+    loop {
+        match store::instances::heartbeat(&pool, &instance).await {
+            Ok(live) => instances.store(live, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "heartbeat missed; the number of instances stays as it was"),
+        }
+        tokio::time::sleep(HEARTBEAT).await;
+    }
+}
