@@ -4,6 +4,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::endpoint::queue::LastError;
+
 use super::{problem::Problem, server::AdminState};
 
 /// Tells how the actors are. Asked seldom; must not block.
@@ -14,7 +16,7 @@ pub trait ActorReport: Send + Sync {
 }
 
 /// How one actor is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ActorView {
     /// `endpoint`, `router`, `ingest`, …
     pub kind: &'static str,
@@ -28,7 +30,11 @@ pub struct ActorView {
     /// `closed`, `open` or `half_open`, for an endpoint.
     pub breaker: Option<&'static str>,
     pub restarts: u64,
-    pub last_error: Option<String>,
+    pub delivered: u64,
+    pub failed_attempts: u64,
+    pub last_error: Option<LastError>,
+    /// The age of the oldest event that is not settled, in milliseconds.
+    pub oldest_ms: Option<u64>,
 }
 
 pub async fn list(state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
