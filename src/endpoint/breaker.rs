@@ -15,8 +15,6 @@ pub struct Breaker {
     state: State,
     /// Grows with every change of state, so that a late answer is known as late.
     era: u32,
-    /// Requests under way that went out since then. Those from before an outage may hang on and hold up nothing.
-    under_way: u32,
     /// Openings since the endpoint last carried its full load; each doubles the next open time.
     openings: u32,
     failures_in_row: u32,
@@ -34,7 +32,7 @@ pub enum BreakerState {
 /// How much may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
-    /// So many more requests.
+    /// At most this many requests under way.
     Requests(u32),
     /// One probe of one event.
     Probe,
@@ -79,7 +77,6 @@ impl Breaker {
         Breaker {
             state: State::Closed { ramp: None },
             era: 0,
-            under_way: 0,
             openings: 0,
             failures_in_row: 0,
             window: Window::starting_at(now),
@@ -100,7 +97,7 @@ impl Breaker {
     pub fn allowance(&self) -> Allowance {
         match self.state {
             State::Closed { ramp: None } => Allowance::Requests(u32::MAX),
-            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests.saturating_sub(self.under_way)),
+            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests),
             State::Open { until } => Allowance::Until(until),
             State::HalfOpen { probing: false } => Allowance::Probe,
             State::HalfOpen { probing: true } => Allowance::AwaitProbe,
@@ -134,7 +131,6 @@ impl Breaker {
                 false
             }
         };
-        self.under_way += 1;
         Permit { era: self.era, probe }
     }
 
@@ -146,7 +142,7 @@ impl Breaker {
         limits: &Thresholds,
         in_flight_max: u32,
     ) -> Option<Change> {
-        if !self.is_of_this_era(permit) {
+        if permit.era != self.era {
             return None;
         }
         self.failures_in_row = 0;
@@ -165,23 +161,16 @@ impl Breaker {
         None
     }
 
-    /// The endpoint failed this request, and by that `requests` in all: blame can come later than an answer.
-    pub fn failed(
-        &mut self,
-        permit: Permit,
-        requests: u32,
-        now: Instant,
-        limits: &Thresholds,
-        rng: &mut impl Rng,
-    ) -> Option<Change> {
-        if !self.is_of_this_era(permit) {
+    /// The endpoint failed this request.
+    pub fn failed(&mut self, permit: Permit, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Option<Change> {
+        if permit.era != self.era {
             return None;
         }
-        self.failures_in_row = self.failures_in_row.saturating_add(requests);
+        self.failures_in_row = self.failures_in_row.saturating_add(1);
         if permit.probe {
             return Some(self.open(now, limits, rng));
         }
-        self.window.at(now, limits.window).failed += requests;
+        self.window.at(now, limits.window).failed += 1;
         if let State::Closed { ramp: Some(ramp) } = &mut self.state {
             *ramp = Ramp { requests: 1, answered: 0 };
         }
@@ -194,20 +183,12 @@ impl Breaker {
 
     /// An answer that says nothing about the endpoint's health: a probe's turn is free again.
     pub fn undecided(&mut self, permit: Permit) {
-        if self.is_of_this_era(permit)
+        if permit.era == self.era
+            && permit.probe
             && let State::HalfOpen { probing } = &mut self.state
         {
             *probing = false;
         }
-    }
-
-    /// The request is over. What came out of it counts only if it went out since the last change of state.
-    fn is_of_this_era(&mut self, permit: Permit) -> bool {
-        let counts = permit.era == self.era;
-        if counts {
-            self.under_way = self.under_way.saturating_sub(1);
-        }
-        counts
     }
 
     fn open(&mut self, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Change {
@@ -227,7 +208,6 @@ impl Breaker {
     fn enter(&mut self, state: State) {
         self.state = state;
         self.era = self.era.wrapping_add(1);
-        self.under_way = 0;
     }
 }
 

@@ -1,5 +1,3 @@
-//! What the index promises, on the real thing and against a slow model of it.
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
