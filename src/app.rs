@@ -40,10 +40,28 @@ pub enum Error {
 /// # Errors
 /// When a part refuses its configuration. Kafka or Postgres being away is no error: it waits for them.
 pub fn run(config: Config) -> Result<(), Error> {
+    run_until(config, std::future::pending())
+}
+
+/// As [`run`], and `told_to_stop` is as good as a signal.
+///
+/// # Errors
+/// See [`run`].
+pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
     actix::System::new().block_on(async move {
         let shutdown_max = config.service.shutdown_max();
-        let app = start::start(Arc::new(config)).await?;
-        wait_for_signal().await;
+        let mut stop = std::pin::pin!(async {
+            tokio::select! {
+                () = wait_for_signal() => {}
+                () = told_to_stop => tracing::info!("told to stop: draining"),
+            }
+        });
+        let app = tokio::select! {
+            app = start::start(Arc::new(config)) => app?,
+            // Nothing was consumed yet, so there is nothing to drain.
+            () = &mut stop => return Ok(()),
+        };
+        stop.await;
         watch_over_exit(shutdown_max);
         drain::drain(app, shutdown_max).await;
         Ok(())

@@ -34,7 +34,7 @@ const AFTER_HELP: &str = "Every setting can be given as a variable too: POSTRIDE
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Deliver events until SIGTERM or Ctrl-C
-    Serve,
+    Serve(serve::Arguments),
     /// Bring the database to this version's schema
     Migrate,
     /// Say whether the configuration is right, and print what is in effect, secrets hidden
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
     match line.command {
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Health(arguments) => health::run(&arguments, config),
-        Command::Serve => with(config(), serve::run),
+        Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),
         Command::Migrate => with(config(), |config| migrate::run(&config)),
         Command::Check => with(config(), |config| check::run(&config)),
         Command::Demo(arguments) => with(config(), |config| demo::run(&arguments, line.config.as_ref(), config)),

@@ -1,10 +1,19 @@
 //! ● `postrider serve`: deliver until told to stop.
 
-use std::process::ExitCode;
+use std::{future, io, process::ExitCode, thread};
+
+use clap::Args;
 
 use crate::{app, config::Config, telemetry};
 
-pub(super) fn run(config: Config) -> ExitCode {
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Also stop when standard input ends, so that it cannot outlive the program that started it
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
     if let Err(errors) = config.ready_to_serve() {
         return super::usage(&errors);
     }
@@ -14,11 +23,28 @@ pub(super) fn run(config: Config) -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return super::failure(&error),
     };
-    match app::run(config) {
+    let result = if arguments.until_stdin_ends {
+        app::run_until(config, stdin_ended())
+    } else {
+        app::run_until(config, future::pending())
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "postrider cannot run");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn stdin_ended() {
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(end);
+    });
+    match reader {
+        Ok(_) => drop(ended.await),
+        Err(_) => future::pending().await,
     }
 }

@@ -1,6 +1,10 @@
 //! ○ What each value may be, and how values must fit together.
 
-use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive};
+use std::{
+    fmt::{Debug, Display},
+    net::SocketAddr,
+    ops::RangeInclusive,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use figment::{
@@ -203,67 +207,29 @@ impl Checks {
     }
 
     fn relations(&mut self, c: &Config) {
-        let ingest = &c.ingest;
-        self.at_most(
-            "kafka.heartbeat_interval_ms",
-            c.kafka.heartbeat_interval_ms,
-            "a third of kafka.session_timeout_ms",
-            c.kafka.session_timeout_ms / 3,
-        );
-        self.at_most(
-            "ingest.event_bytes_max",
-            ingest.event_bytes_max,
-            "ingest.partition_bytes_max",
-            ingest.partition_bytes_max,
-        );
-        self.at_most(
-            "ingest.partition_bytes_max",
-            ingest.partition_bytes_max,
-            "ingest.memory_bytes_max",
-            ingest.memory_bytes_max,
-        );
-        self.at_most(
-            "delivery.endpoint_bytes_max",
-            c.delivery.endpoint_bytes_max,
-            "ingest.memory_bytes_max",
-            ingest.memory_bytes_max,
-        );
-        self.at_most(
-            "ingest.event_bytes_max",
-            ingest.event_bytes_max,
-            "delivery.endpoint_bytes_max",
-            c.delivery.endpoint_bytes_max,
-        );
-        self.at_most(
-            "ingest.event_bytes_max",
-            ingest.event_bytes_max,
-            "dead_letter.queue_bytes_max",
-            c.dead_letter.queue_bytes_max,
-        );
-        self.at_most(
-            "ingest.chunk_events_max",
-            ingest.chunk_events_max,
-            "ingest.partition_events_max",
-            ingest.partition_events_max,
-        );
-        self.at_most(
-            "delivery.rebuild_base_ms",
-            c.delivery.rebuild_base_ms,
-            "delivery.rebuild_max_ms",
-            c.delivery.rebuild_max_ms,
-        );
-        self.at_most(
-            "postgres.settings_poll_ms",
-            c.postgres.settings_poll_ms,
-            "postgres.settings_reconcile_ms",
-            c.postgres.settings_reconcile_ms,
-        );
+        let heartbeat = ("kafka.heartbeat_interval_ms", c.kafka.heartbeat_interval_ms);
+        self.at_most(heartbeat, ("a third of kafka.session_timeout_ms", c.kafka.session_timeout_ms / 3));
+
+        let event = ("ingest.event_bytes_max", c.ingest.event_bytes_max);
+        let partition = ("ingest.partition_bytes_max", c.ingest.partition_bytes_max);
+        let memory = ("ingest.memory_bytes_max", c.ingest.memory_bytes_max);
+        let endpoint = ("delivery.endpoint_bytes_max", c.delivery.endpoint_bytes_max);
+        self.at_most(event, partition);
+        self.at_most(event, endpoint);
+        self.at_most(event, ("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max));
+        self.at_most(partition, memory);
+        self.at_most(endpoint, memory);
+
+        let chunk = ("ingest.chunk_events_max", c.ingest.chunk_events_max);
+        self.at_most(chunk, ("ingest.partition_events_max", c.ingest.partition_events_max));
+        let rebuild = ("delivery.rebuild_base_ms", c.delivery.rebuild_base_ms);
+        self.at_most(rebuild, ("delivery.rebuild_max_ms", c.delivery.rebuild_max_ms));
+        let poll = ("postgres.settings_poll_ms", c.postgres.settings_poll_ms);
+        self.at_most(poll, ("postgres.settings_reconcile_ms", c.postgres.settings_reconcile_ms));
+
         if !c.kafka.topics.is_empty() && !c.kafka.topics_pattern.is_empty() {
-            self.wrong(
-                "kafka.topics_pattern",
-                Some(&c.kafka.topics_pattern),
-                "must be empty when kafka.topics is given",
-            );
+            let pattern: &dyn Debug = &c.kafka.topics_pattern;
+            self.wrong("kafka.topics_pattern", Some(pattern), "must be empty when kafka.topics is given");
         }
     }
 
@@ -315,7 +281,7 @@ impl Checks {
         }
     }
 
-    fn at_most<N: PartialOrd + Display>(&mut self, key: &str, value: N, limit_name: &str, limit: N) {
+    fn at_most<N: PartialOrd + Display>(&mut self, (key, value): (&str, N), (limit_name, limit): (&str, N)) {
         if value > limit {
             self.wrong_number(key, &value, format!("must be at most {limit_name} ({limit})"));
         }
@@ -326,7 +292,7 @@ impl Checks {
         self.layers.error(key, Some(value.to_string()), from.as_deref(), problem);
     }
 
-    fn wrong(&mut self, key: &str, value: Option<&dyn std::fmt::Debug>, problem: &str) {
+    fn wrong(&mut self, key: &str, value: Option<&dyn Debug>, problem: &str) {
         let from = self.layers.from.get(key).cloned();
         self.layers.error(key, value.map(|value| format!("{value:?}")), from.as_deref(), problem);
     }

@@ -151,8 +151,8 @@ impl BatchBuffer {
 pub struct Batch {
     pub(super) members: Members,
     pub(super) bytes: usize,
-    /// When the earliest of its events was received.
-    pub(super) oldest: Instant,
+    /// When the earliest of its events was received: `park_after` counts from here.
+    pub(super) since: Instant,
     /// When it was first sent.
     pub(super) first_sent: Option<Instant>,
     /// Attempts used up, the one under way not counted.
@@ -170,11 +170,13 @@ pub(super) struct Trouble {
     pub bisection: Option<Bisection>,
     /// The members, once they were parked with the attempt still under way.
     pub parked: Vec<Arc<Event>>,
+    /// They were handed out to be stored; not so when another instance owned all of them by then.
+    pub stored: bool,
 }
 
 impl Batch {
-    pub(super) fn new(members: Members, bytes: usize, oldest: Instant) -> Self {
-        Batch { members, bytes, oldest, first_sent: None, attempts: 0, trouble: None }
+    pub(super) fn new(members: Members, bytes: usize, since: Instant) -> Self {
+        Batch { members, bytes, since, first_sent: None, attempts: 0, trouble: None }
     }
 
     /// In the order in which they are sent.
@@ -206,6 +208,12 @@ impl Batch {
     #[must_use]
     pub fn attempt_number(&self) -> u32 {
         self.attempts + 1
+    }
+
+    /// When each event that it holds or has under way was received.
+    pub(super) fn received_at(&self) -> impl Iterator<Item = Instant> {
+        let rest = self.bisection().into_iter().flat_map(Bisection::receipts).map(Receipt::event);
+        self.events().chain(rest).map(|event| event.received_at)
     }
 
     pub(super) fn held_len(&self) -> usize {
@@ -246,15 +254,24 @@ impl Batch {
             return None;
         }
         let receipt = self.members.remove(0);
-        let weight = receipt.event().weight_bytes();
-        self.bytes -= weight;
-        let mut single = Batch::new(Members::from_iter([receipt]), weight, self.oldest);
+        self.bytes -= receipt.event().weight_bytes();
+        Some(self.single(receipt))
+    }
+
+    /// All that it holds, each alone.
+    pub(super) fn into_singles(mut self) -> impl Iterator<Item = Batch> {
+        self.take_receipts().into_iter().map(move |receipt| self.single(receipt))
+    }
+
+    fn single(&self, receipt: Receipt) -> Batch {
+        let (weight, received_at) = (receipt.event().weight_bytes(), receipt.event().received_at);
+        let mut single = Batch::new(Members::from_iter([receipt]), weight, received_at);
         single.first_sent = self.first_sent;
         single.attempts = self.attempts;
         if let Some(last) = self.last() {
             single.trouble().last = Some(last.clone());
         }
-        Some(single)
+        single
     }
 
     pub(super) fn bisection(&self) -> Option<&Bisection> {

@@ -15,6 +15,8 @@ pub struct Breaker {
     state: State,
     /// Grows with every change of state, so that a late answer is known as late.
     era: u32,
+    /// Requests under way that went out since then. Those from before an outage may hang on and hold up nothing.
+    under_way: u32,
     /// Openings since the endpoint last carried its full load; each doubles the next open time.
     openings: u32,
     failures_in_row: u32,
@@ -32,7 +34,7 @@ pub enum BreakerState {
 /// How much may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
-    /// At most this many requests under way.
+    /// So many more requests.
     Requests(u32),
     /// One probe of one event.
     Probe,
@@ -77,6 +79,7 @@ impl Breaker {
         Breaker {
             state: State::Closed { ramp: None },
             era: 0,
+            under_way: 0,
             openings: 0,
             failures_in_row: 0,
             window: Window::starting_at(now),
@@ -97,7 +100,7 @@ impl Breaker {
     pub fn allowance(&self) -> Allowance {
         match self.state {
             State::Closed { ramp: None } => Allowance::Requests(u32::MAX),
-            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests),
+            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests.saturating_sub(self.under_way)),
             State::Open { until } => Allowance::Until(until),
             State::HalfOpen { probing: false } => Allowance::Probe,
             State::HalfOpen { probing: true } => Allowance::AwaitProbe,
@@ -131,6 +134,7 @@ impl Breaker {
                 false
             }
         };
+        self.under_way += 1;
         Permit { era: self.era, probe }
     }
 
@@ -142,7 +146,7 @@ impl Breaker {
         limits: &Thresholds,
         in_flight_max: u32,
     ) -> Option<Change> {
-        if permit.era != self.era {
+        if !self.is_of_this_era(permit) {
             return None;
         }
         self.failures_in_row = 0;
@@ -161,16 +165,23 @@ impl Breaker {
         None
     }
 
-    /// The endpoint failed this request.
-    pub fn failed(&mut self, permit: Permit, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Option<Change> {
-        if permit.era != self.era {
+    /// The endpoint failed this request, and by that `requests` in all: blame can come later than an answer.
+    pub fn failed(
+        &mut self,
+        permit: Permit,
+        requests: u32,
+        now: Instant,
+        limits: &Thresholds,
+        rng: &mut impl Rng,
+    ) -> Option<Change> {
+        if !self.is_of_this_era(permit) {
             return None;
         }
-        self.failures_in_row = self.failures_in_row.saturating_add(1);
+        self.failures_in_row = self.failures_in_row.saturating_add(requests);
         if permit.probe {
             return Some(self.open(now, limits, rng));
         }
-        self.window.at(now, limits.window).failed += 1;
+        self.window.at(now, limits.window).failed += requests;
         if let State::Closed { ramp: Some(ramp) } = &mut self.state {
             *ramp = Ramp { requests: 1, answered: 0 };
         }
@@ -183,12 +194,20 @@ impl Breaker {
 
     /// An answer that says nothing about the endpoint's health: a probe's turn is free again.
     pub fn undecided(&mut self, permit: Permit) {
-        if permit.era == self.era
-            && permit.probe
+        if self.is_of_this_era(permit)
             && let State::HalfOpen { probing } = &mut self.state
         {
             *probing = false;
         }
+    }
+
+    /// The request is over. What came out of it counts only if it went out since the last change of state.
+    fn is_of_this_era(&mut self, permit: Permit) -> bool {
+        let counts = permit.era == self.era;
+        if counts {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        counts
     }
 
     fn open(&mut self, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Change {
@@ -208,6 +227,7 @@ impl Breaker {
     fn enter(&mut self, state: State) {
         self.state = state;
         self.era = self.era.wrapping_add(1);
+        self.under_way = 0;
     }
 }
 

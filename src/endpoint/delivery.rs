@@ -16,7 +16,9 @@ mod park;
 mod waiting;
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod model;
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,7 @@ use super::{
     batch::{Batch, BatchBuffer, BatchLimits},
     breaker::{Breaker, BreakerState, Change},
     rate_limit::RateLimiter,
-    settings::{Settings, State},
+    settings::{Mode, Settings, State},
 };
 use crate::ingest::receipt::Receipt;
 
@@ -59,6 +61,8 @@ pub struct Delivery {
     gone: bool,
     /// The trouble is ours: nothing is sent, and nothing parked for not being sent.
     held_back: bool,
+    /// When that was over.
+    released_at: Option<Instant>,
     /// A partition waited for this endpoint too long: what is older than `park_after` leaves until the queue is empty.
     lagging: bool,
     stopping: bool,
@@ -91,6 +95,7 @@ impl Delivery {
             refusals: 0,
             gone: false,
             held_back: false,
+            released_at: None,
             lagging: false,
             stopping: false,
             wake_at: None,
@@ -104,10 +109,10 @@ impl Delivery {
     /// More events, in the order in which they shall be sent.
     pub fn handle_events(&mut self, receipts: Vec<Receipt>, now: Instant) {
         let mut oldest: Option<Instant> = None;
-        let blocked_until = self.blocked_until(now);
+        let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
         for receipt in receipts {
             let received_at = receipt.event().received_at;
-            if blocked_until.is_some_and(|until| self.park_at(received_at, None).is_some_and(|at| at < until)) {
+            if until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until) {
                 self.park_one(receipt, 0, &None, None);
                 continue;
             }
@@ -131,10 +136,12 @@ impl Delivery {
             || before.delivery.mode != self.settings.delivery.mode
         {
             self.renew_rate_limiter(now);
+            self.take_apart_for_a_stream(now);
         }
         if self.settings.version > before.version {
             // What was changed may well have been the cause of the trouble: one probe tells.
             self.gone = false;
+            self.refusals = 0;
             self.silent_until = None;
             let change = self.breaker.probe_now();
             self.report(change);
@@ -163,6 +170,9 @@ impl Delivery {
 
     /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it.
     pub fn handle_own_trouble(&mut self, held_back: bool, now: Instant) {
+        if self.held_back && !held_back {
+            self.released_at = Some(now);
+        }
         self.held_back = held_back;
         self.park_check_at = Some(now);
         self.advance(now);
@@ -242,15 +252,21 @@ impl Delivery {
     #[must_use]
     pub fn oldest_received_at(&self) -> Option<Instant> {
         let buffered = self.buffer.iter().map(|receipt| receipt.event().received_at);
-        let waiting = self.waiting.iter().map(|batch| batch.oldest);
-        let flying = self.flights.iter().map(|flight| flight.batch.oldest);
-        buffered.chain(waiting).chain(flying).min()
+        let waiting = self.waiting.iter();
+        let flying = self.flights.iter().map(|flight| &flight.batch);
+        let batched = waiting.chain(flying).flat_map(Batch::received_at);
+        buffered.chain(batched).min()
     }
 
     /// Nothing is held, under way or waiting to be polled.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.buffer.is_empty() && self.waiting.is_empty() && self.flights.len() == 0 && self.effects.is_empty()
+    }
+
+    /// Nothing is sent until someone changes that.
+    fn is_off(&self) -> bool {
+        self.gone || self.settings.state == State::Disabled
     }
 
     /// The settings let us send.
@@ -267,6 +283,14 @@ impl Delivery {
             self.park_overdue(now);
         }
         self.dispatch(now);
+    }
+
+    fn take_apart_for_a_stream(&mut self, now: Instant) {
+        if self.settings.delivery.mode == Mode::Stream {
+            for (due, batch) in self.waiting.take_out(|batch, _| batch.held_len() > 1) {
+                self.wait_or_park(batch, due.saturating_duration_since(now), now);
+            }
+        }
     }
 
     fn renew_rate_limiter(&mut self, now: Instant) {

@@ -15,11 +15,14 @@ mod id;
 mod json;
 mod time;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::id::IdHasher;
+use self::id::{BatchId, write_event_id};
 use super::{
     settings::{BatchFormat, Format, Mode, Request, Settings},
     signature,
@@ -33,58 +36,63 @@ pub fn build<'a>(
     settings: &Settings,
     wall_ms: i64,
 ) -> Request {
+    let mut id = Vec::with_capacity(ID_LEN);
     let mut body = Vec::with_capacity(capacity(events.clone()));
-    let ids = IdHasher::new(&settings.id);
-    let (webhook_id, content_type) = match settings.delivery.mode {
-        Mode::Stream => stream(events, settings.delivery.format, &ids, &mut body),
-        Mode::Batch { .. } => batch(events, settings, &ids, &mut body),
+    let content_type = match settings.delivery.mode {
+        Mode::Stream if events.len() == 1 => stream(events, settings, &mut id, &mut body),
+        // A batch that was formed before its endpoint became a stream must not lose a member.
+        _ => batch(events, settings, &mut id, &mut body),
     };
+    let webhook_id = String::from_utf8(id).expect("an id is ASCII");
     let webhook_timestamp = wall_ms.div_euclid(1000);
     let webhook_signature = signature::sign(&settings.signing_keys, &webhook_id, webhook_timestamp, &body);
     Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature }
 }
 
+/// The request's id is the event's.
 fn stream<'a>(
-    mut events: impl ExactSizeIterator<Item = &'a Arc<Event>>,
-    format: Format,
-    ids: &IdHasher,
+    mut events: impl Iterator<Item = &'a Arc<Event>>,
+    settings: &Settings,
+    request_id: &mut Vec<u8>,
     body: &mut Vec<u8>,
-) -> (String, &'static str) {
-    debug_assert_eq!(events.len(), 1, "a stream's request has one event");
-    let Some(event) = events.next() else { return (String::new(), OCTETS) };
-    let id = ids.event_id(event);
-    match format {
+) -> &'static str {
+    let Some(event) = events.next() else { return OCTETS };
+    write_event_id(event, &settings.id, request_id);
+    match settings.delivery.format {
         Format::Envelope => {
-            write_envelope(event, &id, Lines::Free, body);
-            (id, JSON)
+            write_envelope(event, request_id, Lines::Free, body);
+            JSON
         }
         Format::Raw => {
             body.extend_from_slice(event.value().unwrap_or_default());
             // A label, not a promise: proving it would cost as much as the signature.
-            (id, if json::looks_like_json(body) { JSON } else { OCTETS })
+            if json::looks_like_json(body) { JSON } else { OCTETS }
         }
     }
 }
 
+/// The request's id is of all its events' ids.
 fn batch<'a>(
     events: impl Iterator<Item = &'a Arc<Event>>,
     settings: &Settings,
-    ids: &IdHasher,
+    request_id: &mut Vec<u8>,
     body: &mut Vec<u8>,
-) -> (String, &'static str) {
+) -> &'static str {
     let (lines, content_type) = match settings.delivery.batch_format {
         BatchFormat::JsonArray => (Lines::Free, JSON),
         BatchFormat::Ndjson => (Lines::One, NDJSON),
     };
-    let mut batch_id = ids.batch();
+    let mut batch_id = BatchId::new(&settings.id);
+    let mut event_id = Vec::with_capacity(ID_LEN);
     for (index, event) in events.enumerate() {
         if lines == Lines::Free {
             body.push(if index == 0 { b'[' } else { b',' });
         }
-        let id = ids.event_id(event);
-        batch_id.add(&id);
+        event_id.clear();
+        write_event_id(event, &settings.id, &mut event_id);
+        batch_id.add(&event_id);
         match settings.delivery.format {
-            Format::Envelope => write_envelope(event, &id, lines, body),
+            Format::Envelope => write_envelope(event, &event_id, lines, body),
             Format::Raw => write_raw(event, lines, body),
         }
         if lines == Lines::One {
@@ -94,7 +102,8 @@ fn batch<'a>(
     if lines == Lines::Free {
         body.push(b']');
     }
-    (batch_id.finish(), content_type)
+    batch_id.write(request_id);
+    content_type
 }
 
 /// Whether raw newlines may stand in the JSON.
@@ -105,10 +114,10 @@ enum Lines {
     One,
 }
 
-fn write_envelope(event: &Event, id: &str, lines: Lines, body: &mut Vec<u8>) {
-    body.extend_from_slice(b"{\"id\":");
-    json::write_string(id, body);
-    body.extend_from_slice(b",\"type\":");
+fn write_envelope(event: &Event, id: &[u8], lines: Lines, body: &mut Vec<u8>) {
+    body.extend_from_slice(b"{\"id\":\"");
+    body.extend_from_slice(id);
+    body.extend_from_slice(b"\",\"type\":");
     json::write_string(event.kind(), body);
     body.extend_from_slice(b",\"timestamp\":\"");
     time::write_rfc3339(event.occurred_ms, body);
@@ -158,6 +167,8 @@ fn capacity<'a>(events: impl ExactSizeIterator<Item = &'a Arc<Event>>) -> usize 
     events.map(|event| event.value().map_or(0, <[u8]>::len) + ENVELOPE_LEN).sum::<usize>() + 2
 }
 
+/// As long as an id of ours; an own id may be longer.
+const ID_LEN: usize = 36;
 /// About what an envelope adds to its value, with a short tenant, department and type.
 const ENVELOPE_LEN: usize = 224;
 

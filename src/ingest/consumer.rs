@@ -8,8 +8,9 @@
 //! **Invariant:** a record is tracked in its ledger before it is handed on, so whatever is lost behind this thread
 //! holds the commit back instead of slipping past it.
 
+mod poller; // its loop
+
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -21,35 +22,21 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rdkafka::{
-    Message as _, TopicPartitionList,
     config::{ClientConfig, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer as _},
-    error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers as _},
+    error::KafkaError,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::poller::Poller;
 use super::{
-    backpressure::{MemoryBudget, PartitionLimits},
+    backpressure::PartitionLimits,
     first_start::FirstStart,
     ledger::PartitionLedger,
-    partition::{Move, Partition},
     rebalance::{Assigned, PollContext},
-    receipt::{Abandoned, Origin as _},
-    record::RecordParts,
+    receipt::Abandoned,
 };
-use crate::{clock, event::Record, telemetry::handles::SettlementMetrics};
-
-/// Messages taken from librdkafka before the housekeeping gets its turn.
-const POLL_BURST: usize = 2_048;
-/// How long one poll may block. Stopping and commits wait for it at most this long.
-const POLL_WAIT: Duration = Duration::from_millis(20);
-/// The same while something is paused or waits to be handed on: it resumes this soon.
-const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
-
-/// How long the thread looks away when room is expected soon.
-const STALL: Duration = Duration::from_micros(500);
-const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::clock;
 
 /// What to consume, and how.
 #[derive(Debug, Clone)]
@@ -206,312 +193,4 @@ pub fn client_config<'a>(
         .set("enable.partition.eof", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     client
-}
-
-struct Poller {
-    consumer: BaseConsumer<PollContext>,
-    state: Arc<ConsumerState>,
-    assigned: Box<dyn Assigned>,
-    limits: PartitionLimits,
-    park_after: Duration,
-    chunk_events_max: usize,
-    memory: MemoryBudget,
-    commit_interval: Duration,
-    partitions: Vec<Partition>,
-    by_name: HashMap<(Arc<str>, i32), usize>,
-    /// The partition of the newest message: runs of one partition are the rule.
-    last: usize,
-    /// Partitions that hold or owe something; of thousands most are quiet, and cost nothing here.
-    active: Vec<usize>,
-    is_active: Vec<bool>,
-    commit_at: Instant,
-    settled: SettlementMetrics,
-}
-
-impl Poller {
-    fn new(
-        consumer: BaseConsumer<PollContext>,
-        settings: &ConsumerSettings,
-        state: Arc<ConsumerState>,
-        assigned: Box<dyn Assigned>,
-    ) -> Self {
-        Poller {
-            consumer,
-            state,
-            assigned,
-            limits: settings.limits,
-            park_after: settings.park_after,
-            chunk_events_max: settings.chunk_events_max,
-            memory: MemoryBudget::new(settings.memory_bytes_max),
-            commit_interval: settings.commit_interval,
-            partitions: Vec::new(),
-            by_name: HashMap::new(),
-            last: 0,
-            active: Vec::new(),
-            is_active: Vec::new(),
-            commit_at: clock::now() + settings.commit_interval,
-            settled: SettlementMetrics::new(),
-        }
-    }
-
-    fn run(mut self) {
-        while !self.state.stop.load(Ordering::Acquire) {
-            let stalled = self.hold_back(clock::now());
-            if stalled {
-                std::thread::park_timeout(STALL);
-            } else {
-                self.poll_burst();
-            }
-            for slot in &self.active {
-                self.partitions[*slot].hand_on(clock::now());
-            }
-            self.reread_failed();
-            let now = clock::now();
-            if now >= self.commit_at {
-                self.store_settled();
-                self.show(now);
-                self.commit_at = now + self.commit_interval;
-            }
-            self.state.polled(now);
-        }
-        self.store_settled();
-        // Dropping the consumer leaves the group at once and commits what was stored; `unsubscribe` first would make
-        // the others wait for the session timeout. No partition list may be alive here, or the drop hangs.
-        drop(self.consumer);
-    }
-
-    /// Takes what librdkafka has, until it has nothing more or the housekeeping is due.
-    fn poll_burst(&mut self) {
-        let mut wait =
-            if self.active.iter().any(|slot| self.partitions[*slot].is_busy()) { POLL_WAIT_BUSY } else { POLL_WAIT };
-        for _ in 0..POLL_BURST {
-            let polled = self.consumer.poll(wait);
-            // Rebalances happen inside of poll, so what came with one belongs to the new assignment.
-            let changed = self.consumer.context().take_changed();
-            let received = match polled {
-                None => None,
-                Some(Ok(message)) => Some((record_of(&message), self.slot_of(&message, changed))),
-                Some(Err(error)) => {
-                    note_trouble(&self.state, &error);
-                    None
-                }
-            };
-            if changed {
-                return self.adopt_assignment(received);
-            }
-            let Some((record, Slot::Known(slot))) = received else {
-                if received.is_none() {
-                    return;
-                }
-                continue; // revoked while it was on its way: the new owner has it
-            };
-            self.last = slot;
-            let chunk_events_max = self.chunk_events_max;
-            let partition = self.receive(slot, record);
-            if partition.waiting() >= chunk_events_max && !partition.hand_on(clock::now()) {
-                return;
-            }
-            wait = Duration::ZERO;
-        }
-    }
-
-    fn receive(&mut self, slot: usize, record: Record) -> &mut Partition {
-        if !std::mem::replace(&mut self.is_active[slot], true) {
-            self.active.push(slot);
-        }
-        let partition = &mut self.partitions[slot];
-        partition.receive(record);
-        partition
-    }
-
-    /// Pauses partitions that have too much outstanding and resumes those that have room again. True when nothing
-    /// more should be taken for a moment.
-    fn hold_back(&mut self, now: Instant) -> bool {
-        let bytes = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
-        let memory_full = self.memory.decide(bytes) || self.state.quiet.load(Ordering::Acquire);
-        let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
-        let mut stalled = false;
-        let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
-        self.active.retain(|slot| {
-            let partition = &mut partitions[*slot];
-            let list = match partition.hold_back(memory_full, now) {
-                None => {
-                    is_active[*slot] = partition.is_active();
-                    return is_active[*slot];
-                }
-                Some(Move::Stall) => {
-                    stalled = true;
-                    return true;
-                }
-                Some(Move::Pause(_)) => &mut pause,
-                Some(Move::Resume) => &mut resume,
-            };
-            list.add_partition(partition.ledger.topic(), partition.ledger.partition());
-            true
-        });
-        if pause.count() > 0 {
-            warn_on_error("pause", self.consumer.pause(&pause));
-        }
-        if resume.count() > 0 {
-            warn_on_error("resume", self.consumer.resume(&resume));
-        }
-        stalled
-    }
-
-    /// Events of these partitions were lost behind us (an actor's panic), or the log was cut: they are read again,
-    /// from the settled prefix, in a new epoch.
-    fn reread_failed(&mut self) {
-        for slot in self.active.clone() {
-            let Some(from) = self.partitions[slot].must_reread_from() else { continue };
-            let old = &self.partitions[slot].ledger;
-            let (topic, number) = (Arc::clone(old.topic_name()), old.partition());
-            old.revoke();
-            tracing::error!(%topic, partition = number, offset = from, "the partition is read again from here");
-            let ledger = self.consumer.context().renew(&topic, number, Some(from));
-            self.partitions[slot] = self.start_partition(ledger);
-            warn_on_error("seek", self.consumer.seek(&topic, number, rdkafka::Offset::Offset(from), SEEK_TIMEOUT));
-            self.publish_assigned();
-        }
-    }
-
-    fn start_partition(&self, ledger: Arc<PartitionLedger>) -> Partition {
-        let ingest = self.assigned.start_ingest(Arc::clone(&ledger));
-        Partition::new(ledger, ingest, self.limits, self.park_after)
-    }
-
-    fn show(&mut self, now: Instant) {
-        let (mut events, mut bytes, mut paused) = (0, 0, 0);
-        for partition in &mut self.partitions {
-            let outstanding = partition.show(&self.settled, now);
-            events += outstanding.0;
-            bytes += outstanding.1;
-            paused += usize::from(partition.paused().is_some());
-        }
-        let metrics = &self.consumer.context().metrics;
-        metrics.partitions_assigned.set(self.partitions.len() as f64);
-        metrics.partitions_paused.set(paused as f64);
-        metrics.outstanding_events.set(events as f64);
-        metrics.outstanding_bytes.set(bytes as f64);
-        metrics.poll_age_seconds.set(self.state.poll_gap(now).as_secs_f64());
-    }
-
-    /// Stores the settled prefix of every partition where it moved; librdkafka commits it in its own rhythm.
-    fn store_settled(&mut self) {
-        let mut moved = TopicPartitionList::new();
-        for partition in &mut self.partitions {
-            if let Some(offset) = partition.newly_committable() {
-                let added = moved.add_partition_offset(
-                    partition.ledger.topic_name(),
-                    partition.ledger.partition(),
-                    rdkafka::Offset::Offset(offset),
-                );
-                warn_on_error("store", added);
-            }
-        }
-        if moved.count() == 0 {
-            return;
-        }
-        self.consumer.context().stored(clock::now());
-        match self.consumer.store_offsets(&moved) {
-            Ok(()) => {}
-            // A partition was lost in between: its new owner reads on from the last commit.
-            Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {
-                self.consumer.context().metrics.commits_stale.increment(1);
-            }
-            Err(error) => tracing::warn!(%error, "storing offsets failed; they are stored again in the next round"),
-        }
-    }
-
-    /// Follows what the rebalance callbacks did, then takes the message that came with them.
-    fn adopt_assignment(&mut self, received: Option<(Record, Slot)>) {
-        let ledgers = self.consumer.context().ledgers();
-        let mut kept: HashMap<(Arc<str>, i32), Partition> =
-            self.partitions.drain(..).map(|partition| (name_of(&partition.ledger), partition)).collect();
-        for ledger in ledgers {
-            let partition = match kept.remove(&name_of(&ledger)) {
-                Some(partition) if Arc::ptr_eq(&partition.ledger, &ledger) => partition,
-                _ => self.start_partition(ledger),
-            };
-            self.partitions.push(partition);
-        }
-        self.by_name =
-            self.partitions.iter().enumerate().map(|(slot, partition)| (name_of(&partition.ledger), slot)).collect();
-        self.last = 0;
-        // Everything counts as active once; what has nothing to do drops out in the next round.
-        self.active = (0..self.partitions.len()).collect();
-        self.is_active = vec![true; self.partitions.len()];
-        self.publish_assigned();
-        if let Some((record, Slot::Named(topic, number))) = received
-            && let Some(slot) = self.by_name.get(&(topic, number))
-        {
-            let slot = *slot;
-            self.receive(slot, record);
-        }
-    }
-
-    /// Which partition a message belongs to; by name when the assignment has just changed.
-    fn slot_of(&self, message: &BorrowedMessage<'_>, changed: bool) -> Slot {
-        let (topic, number) = (message.topic(), message.partition());
-        if changed {
-            return Slot::Named(Arc::from(topic), number);
-        }
-        if let Some(partition) = self.partitions.get(self.last)
-            && partition.ledger.partition() == number
-            && partition.ledger.topic() == topic
-        {
-            return Slot::Known(self.last);
-        }
-        match self.by_name.get(&(Arc::from(topic), number)) {
-            Some(slot) => Slot::Known(*slot),
-            None => Slot::Unknown,
-        }
-    }
-
-    fn publish_assigned(&self) {
-        let ledgers = self.partitions.iter().map(|partition| Arc::clone(&partition.ledger)).collect();
-        self.state.assigned.store(Arc::new(ledgers));
-    }
-}
-
-enum Slot {
-    Known(usize),
-    Named(Arc<str>, i32),
-    /// Not ours any more.
-    Unknown,
-}
-
-fn name_of(ledger: &PartitionLedger) -> (Arc<str>, i32) {
-    (Arc::clone(ledger.topic_name()), ledger.partition())
-}
-
-/// Copies a message out of librdkafka's fetch buffer, which it would pin as a whole.
-fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let parts = RecordParts {
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        key: message.key(),
-        value: message.payload(),
-    };
-    match message.headers() {
-        Some(headers) => {
-            let headers = (0..headers.count()).map(|index| headers.get(index)).map(|header| (header.key, header.value));
-            Record::copy_from(parts, headers)
-        }
-        None => Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>()),
-    }
-}
-
-fn note_trouble(state: &ConsumerState, error: &KafkaError) {
-    let trouble = error.to_string();
-    let mut known = state.trouble.lock();
-    if *known != trouble {
-        tracing::warn!(%error, "Kafka reports trouble; the client goes on trying");
-        *known = trouble;
-    }
-}
-
-fn warn_on_error(what: &str, result: Result<(), KafkaError>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "could not {what} partitions; it is tried again");
-    }
 }

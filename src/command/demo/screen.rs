@@ -1,6 +1,9 @@
 //! ○ The demo's table, and the sums at the end.
 
-use super::{cast::Part, tally::Tally};
+use super::{
+    cast::Part,
+    tally::{Latencies, Tally},
+};
 
 /// What the last second brought, and what is known of the instance.
 #[derive(Default)]
@@ -41,9 +44,12 @@ pub fn table(parts: &[Part], tally: &Tally, moment: &Moment) -> Vec<String> {
 /// The same in one line, for a log.
 #[must_use]
 pub fn line(tally: &Tally, moment: &Moment) -> String {
-    let milliseconds = |share| tally.latencies.quantile(share).map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
+    let latency = |latencies: &Latencies| {
+        let quantile = |share| latencies.quantile(share).map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
+        format!("p50 {} p99 {}", quantile(0.5), quantile(0.99))
+    };
     format!(
-        "{:>4} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}  p50 {}  p99 {}",
+        "{:>4} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}  stream {}  batch {}",
         moment.seconds,
         tally.produced,
         moment.produced_per_second,
@@ -51,8 +57,8 @@ pub fn line(tally: &Tally, moment: &Moment) -> String {
         moment.delivered_per_second,
         tally.due(),
         moment.dead_letters.map_or("–".to_owned(), |letters| letters.to_string()),
-        milliseconds(0.5),
-        milliseconds(0.99),
+        latency(&tally.stream),
+        latency(&tally.batch),
     )
 }
 

@@ -14,7 +14,9 @@ pub struct Tally {
     /// Produced in earnest; what was sent to see whether everyone listens does not count.
     pub produced: u64,
     pub rows: Vec<Row>,
-    pub latencies: Latencies,
+    /// From produce to receipt, at the receivers that take everything: by event, and in batches.
+    pub stream: Latencies,
+    pub batch: Latencies,
 }
 
 /// One receiver's page.
@@ -66,7 +68,7 @@ impl Tally {
     #[must_use]
     pub fn new(run: String, parts: usize, began: Instant) -> Self {
         let rows = (0..parts).map(|_| Row::default()).collect();
-        Tally { run, began, produced: 0, rows, latencies: Latencies::default() }
+        Tally { run, began, produced: 0, rows, stream: Latencies::default(), batch: Latencies::default() }
     }
 
     /// Microseconds since the run began.
@@ -115,7 +117,10 @@ impl Tally {
             if reply == Reply::Status(200) {
                 row.events += 1;
                 row.last = data.reference;
-                self.latencies.record(now_us.saturating_sub(data.demo.at_us));
+                let latencies = if part.batch { &mut self.batch } else { &mut self.stream };
+                if part.mood == Mood::Willing {
+                    latencies.record(now_us.saturating_sub(data.demo.at_us));
+                }
             } else {
                 row.refused += 1;
             }
@@ -208,7 +213,7 @@ mod tests {
         }
         let row = &tally.rows[0];
         assert_eq!((row.events, row.requests, row.duplicates, row.due.len(), row.strays), (2, 2, 1, 2, 0));
-        let p50 = tally.latencies.quantile(0.5).unwrap();
+        let p50 = tally.stream.quantile(0.5).unwrap();
         assert!((7.5..8.5).contains(&p50), "{p50}");
     }
 
@@ -237,6 +242,6 @@ mod tests {
         tally.receive(0, &parts[0], &[&event("run", UNCOUNTED, "a")], start);
         assert!(tally.rows[0].listens);
         assert_eq!((tally.produced, tally.rows[0].events, tally.due()), (0, 0, 0));
-        assert_eq!(tally.latencies.quantile(0.5), None);
+        assert_eq!(tally.stream.quantile(0.5), None);
     }
 }

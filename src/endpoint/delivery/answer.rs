@@ -12,6 +12,7 @@ use crate::{
         breaker::Permit,
         outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
         retry,
+        settings::Mode,
     },
     ingest::receipt::Receipt,
 };
@@ -25,7 +26,7 @@ impl Delivery {
         match outcome {
             Outcome::Delivered => self.delivered(batch, permit, now),
             Outcome::Rejected => self.rejected(batch, permit, note, now),
-            Outcome::Failed { retry_after } => self.failed(batch, permit, note, retry_after, now),
+            Outcome::Failed { retry_after } => self.failed(1, batch, permit, note, retry_after, now),
             Outcome::Gone => self.gone(batch, permit, note, now),
             Outcome::Disconnected => self.disconnected(batch, permit, note, now),
             Outcome::LocalFault => self.local_fault(batch, permit, note, now),
@@ -43,7 +44,9 @@ impl Delivery {
         let Some(trouble) = &mut batch.trouble else {
             return;
         };
-        self.effects.unparked.append(&mut trouble.parked);
+        if trouble.stored {
+            self.effects.unparked.append(&mut trouble.parked);
+        }
         if let Some(bisection) = &mut trouble.bisection {
             for guilty in bisection.accepted() {
                 self.give_up_refused(guilty, batch.attempts);
@@ -63,13 +66,13 @@ impl Delivery {
             let too_large = note.status == Some(413);
             let left = batch.trouble().bisection.get_or_insert_default().split(members, too_large);
             batch.set_members(left);
-            return self.waiting.insert(batch, now);
+            return self.go_on_with(batch, now);
         }
         if batch.bisection().is_some() {
             return self.rejected_in_bisection(batch, permit, note, now);
         }
         if self.refusals >= REFUSALS_MAX {
-            return self.failed(batch, permit, note, None, now);
+            return self.failed(1, batch, permit, note, None, now);
         }
         self.breaker.undecided(permit);
         self.refusals += 1;
@@ -85,14 +88,11 @@ impl Delivery {
         };
         match bisection.refused(Refused { receipt, note: note.clone() }) {
             Blame::Endpoint(members) => {
-                // Three requests were refused: three failures of the endpoint, and one attempt of the batch.
-                for _ in 1..REFUSALS_MAX {
-                    self.breaker_failed(permit, now);
-                }
                 self.refusals = REFUSALS_MAX;
                 batch.trouble().bisection = None;
                 batch.set_members(members);
-                self.failed(batch, permit, note, None, now);
+                // The attempt is one, the failed requests are three.
+                self.failed(REFUSALS_MAX as u32, batch, permit, note, None, now);
             }
             Blame::Unknown => {
                 self.breaker.undecided(permit);
@@ -106,9 +106,19 @@ impl Delivery {
         }
     }
 
-    fn failed(&mut self, batch: Batch, permit: Permit, note: AttemptNote, retry_after: Option<Duration>, now: Instant) {
+    fn failed(
+        &mut self,
+        requests: u32,
+        batch: Batch,
+        permit: Permit,
+        note: AttemptNote,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) {
         let open_before = self.blocked_until(now);
-        self.breaker_failed(permit, now);
+        let limits = &self.settings.delivery.breaker;
+        let change = self.breaker.failed(permit, requests, now, limits, &mut self.rng);
+        self.report(change);
         if let Some(wait) = retry_after {
             let until = now + wait.min(RETRY_AFTER_MAX);
             self.silent_until = self.silent_until.max(Some(until));
@@ -136,9 +146,17 @@ impl Delivery {
         self.wait_or_park(batch, wait, now);
     }
 
-    fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
+    /// The batch is sent again after `wait`, unless it would have to leave memory before.
+    pub(super) fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
+        if self.settings.delivery.mode == Mode::Stream && batch.held_len() > 1 {
+            // It was formed before the endpoint became a stream.
+            for single in batch.into_singles() {
+                self.wait_or_park(single, wait, now);
+            }
+            return;
+        }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
-        match self.park_at(batch.oldest, batch.first_sent) {
+        match self.park_at(batch.since, batch.first_sent) {
             Some(at) if self.stopping || at <= now || at < due => self.park(batch),
             _ => self.waiting.insert(batch, due),
         }
@@ -185,7 +203,7 @@ impl Delivery {
     /// Usually just idleness: once for each batch it is repeated at once and nobody is blamed.
     fn disconnected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
         if batch.trouble().disconnected {
-            return self.failed(batch, permit, note, None, now);
+            return self.failed(1, batch, permit, note, None, now);
         }
         self.breaker.undecided(permit);
         if !batch.is_parked() {
@@ -208,8 +226,15 @@ impl Delivery {
     /// The next part of a bisection goes at once.
     fn go_on(&mut self, batch: Batch, now: Instant) {
         if let Some(batch) = self.next_part(batch) {
-            self.wait_or_park(batch, Duration::ZERO, now);
+            self.go_on_with(batch, now);
         }
+    }
+
+    /// The wait begins anew with every answer, or at a slow endpoint no bisection would ever come to its end.
+    fn go_on_with(&mut self, mut batch: Batch, now: Instant) {
+        batch.since = now;
+        batch.first_sent = None;
+        self.wait_or_park(batch, Duration::ZERO, now);
     }
 
     /// The batch with the next part of its bisection. At the end of it those are given up that were refused, too few
@@ -224,11 +249,6 @@ impl Delivery {
             self.give_up_refused(refused, batch.attempts);
         }
         None
-    }
-
-    fn breaker_failed(&mut self, permit: Permit, now: Instant) {
-        let change = self.breaker.failed(permit, now, &self.settings.delivery.breaker, &mut self.rng);
-        self.report(change);
     }
 
     fn give_up_refused(&mut self, refused: Refused, attempts: u32) {

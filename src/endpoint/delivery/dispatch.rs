@@ -48,16 +48,15 @@ impl Delivery {
         if !self.may_send() || (self.buffer.is_empty() && self.waiting.is_empty()) {
             return Err(None);
         }
-        let in_flight_max = self.settings.delivery.in_flight_max;
-        let (requests, probe) = match self.breaker.allowance() {
-            Allowance::Requests(requests) => (requests.min(in_flight_max), false),
-            Allowance::Probe => (in_flight_max, true),
-            Allowance::AwaitProbe => return Err(None),
-            Allowance::Until(until) => return Err(Some(until)),
-        };
-        if self.flights.len() >= requests as usize {
+        if self.flights.len() >= self.settings.delivery.in_flight_max as usize {
             return Err(None);
         }
+        let probe = match self.breaker.allowance() {
+            Allowance::Requests(0) | Allowance::AwaitProbe => return Err(None),
+            Allowance::Requests(_) => false,
+            Allowance::Probe => true,
+            Allowance::Until(until) => return Err(Some(until)),
+        };
         let source = if probe { self.probe_source(now) } else { self.due_source(now) };
         self.limit_rate(source.map_err(Some)?, now)
     }

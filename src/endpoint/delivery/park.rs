@@ -25,9 +25,8 @@ impl Delivery {
             return None;
         }
         let from = match self.settings.state {
-            State::Disabled => return Some(received_at),
-            _ if self.gone => return Some(received_at),
-            State::Paused => received_at,
+            _ if self.is_off() => return Some(received_at),
+            State::Paused | State::Disabled => received_at,
             State::Enabled => {
                 let answered = match (self.last_delivered, first_sent) {
                     (Some(delivered), Some(sent)) => delivered.min(sent),
@@ -37,6 +36,8 @@ impl Delivery {
                 answered.max(received_at)
             }
         };
+        // What waited for us meanwhile gets its time again.
+        let from = self.released_at.map_or(from, |released| from.max(released));
         Some(from + self.limits.park_after)
     }
 
@@ -60,7 +61,7 @@ impl Delivery {
         };
         self.park_buffered(overdue);
         self.park_waiting(|delivery, batch, _| {
-            delivery.park_at(batch.oldest, batch.first_sent).is_some_and(|at| at <= now)
+            delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at <= now)
         });
         self.park_in_flight(now);
         self.park_checked_at = Some(now);
@@ -71,14 +72,14 @@ impl Delivery {
     pub(super) fn park_what_must_leave_before(&mut self, until: Instant) {
         self.park_buffered(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at < until));
         self.park_waiting(|delivery, batch, due| {
-            delivery.park_at(batch.oldest, batch.first_sent).is_some_and(|at| at < until.max(due))
+            delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at < until.max(due))
         });
     }
 
     /// Parks the waiting batches that `leaves` picks by when they are due.
     pub(super) fn park_waiting(&mut self, leaves: impl Fn(&Delivery, &Batch, Instant) -> bool) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for batch in waiting.take_out(|batch, due| leaves(self, batch, due)) {
+        for (_, batch) in waiting.take_out(|batch, due| leaves(self, batch, due)) {
             self.park(batch);
         }
         self.waiting = waiting;
@@ -131,7 +132,7 @@ impl Delivery {
     fn park_in_flight(&mut self, now: Instant) {
         let mut flights = std::mem::take(&mut self.flights);
         for flight in flights.iter_mut() {
-            let at = self.park_at(flight.batch.oldest, flight.batch.first_sent);
+            let at = self.park_at(flight.batch.since, flight.batch.first_sent);
             if at.is_some_and(|at| at <= now) {
                 self.park_members_in_flight(flight);
             }
@@ -146,7 +147,12 @@ impl Delivery {
             return;
         }
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
+        let stored = batch.members.iter().any(|receipt| receipt.event().origin.is_current());
+        if stored {
+            batch.drop_lost();
+        }
         let members = std::mem::take(&mut batch.members);
+        batch.trouble().stored = stored;
         batch.trouble().parked = members.iter().map(|receipt| receipt.event().clone()).collect();
         for receipt in members {
             self.park_one(receipt, attempts + 1, &last, Some(flight.deadline));
@@ -179,7 +185,7 @@ impl Delivery {
         });
         let waiting = self.waiting.iter();
         let flying = self.flights.iter().map(|flight| &flight.batch).filter(|batch| !batch.is_parked());
-        let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.oldest, batch.first_sent));
+        let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.since, batch.first_sent));
         buffered.chain(batches).min()
     }
 }

@@ -31,11 +31,11 @@ impl Waiting {
         Some(batch)
     }
 
-    pub fn take_out(&mut self, mut leaves: impl FnMut(&Batch, Instant) -> bool) -> Vec<Batch> {
-        let keys: Vec<_> =
-            self.batches.iter().filter(|((due, _), batch)| leaves(batch, *due)).map(|(key, _)| *key).collect();
-        let out: Vec<_> = keys.iter().filter_map(|key| self.batches.remove(key)).collect();
-        out.iter().for_each(|batch| self.forget(batch));
+    /// Takes out those that `leaves` picks by when they are due.
+    pub fn take_out(&mut self, mut leaves: impl FnMut(&Batch, Instant) -> bool) -> Vec<(Instant, Batch)> {
+        let out = self.batches.extract_if(.., |(due, _), batch| leaves(batch, *due));
+        let out: Vec<_> = out.map(|((due, _), batch)| (due, batch)).collect();
+        out.iter().for_each(|(_, batch)| self.forget(batch));
         out
     }
 

@@ -1,101 +1,80 @@
 //! ○ The ids by which a receiver knows a duplicate: derived, never random.
 
-use std::fmt::Write;
-
-use ring::digest;
+use ring::digest::{self, SHA256};
+use smallvec::SmallVec;
 
 use crate::event::Event;
 
-/// Derives ids for one endpoint.
-pub struct IdHasher {
-    /// Fed with the endpoint's id.
-    endpoint: digest::Context,
+/// Writes the id of an event on its way to an endpoint: the event's own id, else one of where it stands in Kafka and
+/// for which endpoint. The record's timestamp tells apart the events of a topic that was deleted and created again.
+///
+/// An id consists of visible ASCII without `.` (which separates the parts of what is signed) and without `"` and `\`, so
+/// it can stand in a header and in a JSON string as it is.
+pub fn write_event_id(event: &Event, endpoint_id: &str, out: &mut Vec<u8>) {
+    match event.own_id() {
+        Some(own) if (1..=OWN_ID_LEN_MAX).contains(&own.len()) => write_encoded(own, out),
+        // A longer one is hashed: the header shall stay small whatever a producer writes.
+        Some(own) if !own.is_empty() => write_hex(b"own_", &digest::digest(&SHA256, own.as_bytes()), out),
+        _ => write_hex(b"evt_", &digest_of_place(event, endpoint_id), out),
+    }
 }
 
-impl IdHasher {
-    #[must_use]
-    pub fn new(endpoint_id: &str) -> Self {
-        let mut endpoint = digest::Context::new(&digest::SHA256);
-        endpoint.update(endpoint_id.as_bytes());
-        endpoint.update(&[0]);
-        IdHasher { endpoint }
-    }
-
-    /// The event's own id, else one of where it stands in Kafka and for which endpoint. The record's timestamp tells
-    /// apart the events of a topic that was deleted and created again.
-    #[must_use]
-    pub fn event_id(&self, event: &Event) -> String {
-        match event.own_id() {
-            Some(own) if !own.is_empty() && own.len() <= OWN_ID_LEN_MAX => header_safe(own),
-            Some(own) if !own.is_empty() => self.derived("evt_own_", &[own.as_bytes()]),
-            _ => self.derived(
-                "evt_",
-                &[
-                    &event.partition().to_le_bytes(),
-                    &event.offset().to_le_bytes(),
-                    &event.record.timestamp_ms.to_le_bytes(),
-                    // The only part of variable length, so it stands last.
-                    event.topic().as_bytes(),
-                ],
-            ),
-        }
-    }
-
-    #[must_use]
-    pub fn batch(&self) -> BatchId {
-        BatchId(self.endpoint.clone())
-    }
-
-    fn derived(&self, prefix: &str, parts: &[&[u8]]) -> String {
-        let mut context = self.endpoint.clone();
-        for part in parts {
-            context.update(part);
-        }
-        with_hex(prefix, context)
-    }
+fn digest_of_place(event: &Event, endpoint_id: &str) -> digest::Digest {
+    let mut place: SmallVec<[u8; 128]> = SmallVec::new();
+    place.extend_from_slice(&event.partition().to_le_bytes());
+    place.extend_from_slice(&event.offset().to_le_bytes());
+    place.extend_from_slice(&event.record.timestamp_ms.to_le_bytes());
+    // Neither name can hold a zero byte, so no other pair gives the same bytes.
+    place.extend_from_slice(endpoint_id.as_bytes());
+    place.push(0);
+    place.extend_from_slice(event.topic().as_bytes());
+    digest::digest(&SHA256, &place)
 }
 
 /// A batch's id: of its members' ids, in their order.
 pub struct BatchId(digest::Context);
 
 impl BatchId {
-    pub fn add(&mut self, event_id: &str) {
-        self.0.update(event_id.as_bytes());
-        self.0.update(&[0]);
-    }
-
     #[must_use]
-    pub fn finish(self) -> String {
-        with_hex("bat_", self.0)
+    pub fn new(endpoint_id: &str) -> Self {
+        let mut batch = BatchId(digest::Context::new(&SHA256));
+        batch.add(endpoint_id.as_bytes());
+        batch
+    }
+
+    pub fn add(&mut self, event_id: &[u8]) {
+        self.0.update(event_id);
+        self.0.update(b"\0");
+    }
+
+    pub fn write(self, out: &mut Vec<u8>) {
+        write_hex(b"bat_", &self.0.finish(), out);
     }
 }
 
-/// 128 bits are plenty: at 50,000 events/s two ids meet after some 10^7 years.
-fn with_hex(prefix: &str, context: digest::Context) -> String {
-    let mut id = String::with_capacity(prefix.len() + 32);
-    id.push_str(prefix);
-    for byte in &context.finish().as_ref()[..16] {
-        for nibble in [byte >> 4, byte & 15] {
-            id.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-        }
+/// 128 bits are plenty: at 50,000 events/s it takes some 10^6 years until two ids are likely to meet.
+fn write_hex(prefix: &[u8], digest: &digest::Digest, out: &mut Vec<u8>) {
+    out.extend_from_slice(prefix);
+    let mut hex = [0; 32];
+    for (digits, byte) in hex.chunks_exact_mut(2).zip(digest.as_ref()) {
+        digits.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
-    id
+    out.extend_from_slice(&hex);
 }
 
-/// Percent-encoded where it must be: the signature's parts are separated by `.`, and a header holds only visible ASCII.
-/// Two different ids stay different, for `%` is encoded as well.
-fn header_safe(own: &str) -> String {
-    let mut id = String::with_capacity(own.len());
+/// Percent-encoded where it must be. Two different ids stay different, for `%` is encoded as well.
+fn write_encoded(own: &str, out: &mut Vec<u8>) {
     for byte in own.bytes() {
-        if byte.is_ascii_graphic() && byte != b'.' && byte != b'%' {
-            id.push(char::from(byte));
+        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'%' | b'"' | b'\\') {
+            out.push(byte);
         } else {
-            // Writing to a string cannot fail.
-            let _ = write!(id, "%{byte:02X}");
+            let (high, low) = (UPPER_HEX[usize::from(byte >> 4)], UPPER_HEX[usize::from(byte & 15)]);
+            out.extend_from_slice(&[b'%', high, low]);
         }
     }
-    id
 }
 
-/// A longer own id is hashed: the header shall stay small whatever a producer writes.
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// As RFC 3986 writes it.
+const UPPER_HEX: &[u8; 16] = b"0123456789ABCDEF";
 const OWN_ID_LEN_MAX: usize = 128;

@@ -1,3 +1,5 @@
+//! What the index promises, on the real thing and against a slow model of it.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,0 +1,452 @@
+//! ○ Whatever happens in whatever order: no receipt is lost or comes out twice, and every limit holds.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+
+use super::{testing::*, *};
+use crate::{
+    endpoint::{
+        outcome::{AttemptNote, Outcome},
+        settings::{Mode, RateLimit},
+    },
+    event::Event,
+};
+
+#[derive(Clone, Debug)]
+enum Action {
+    Events {
+        count: usize,
+        age_ms: u64,
+    },
+    Answer {
+        nth: usize,
+        outcome: Outcome,
+        status: u16,
+    },
+    /// The shell keeps its timer.
+    Wait(u64),
+    /// The shell is late.
+    Stall(u64),
+    Configure(Box<Plan>),
+    LosePartition,
+    OwnTrouble(bool),
+    Lagging,
+    Instances(u32),
+}
+
+/// What a customer changes.
+#[derive(Clone, Debug)]
+struct Plan {
+    mode: Mode,
+    in_flight_max: u32,
+    rate_limit: Option<RateLimit>,
+    state: State,
+    newer: bool,
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let batches = (1_u32..9, 300_usize..2_000, 0_u64..1_500).prop_map(|(events_max, bytes_max, wait)| Mode::Batch {
+        events_max,
+        bytes_max,
+        wait: ms(wait),
+    });
+    let modes = prop_oneof![Just(Mode::Stream), batches];
+    let limits = (1_u32..200, 9_u32..40)
+        .prop_map(|(events_per_second, burst_events)| RateLimit { events_per_second, burst_events });
+    let states = prop_oneof![8 => Just(State::Enabled), 1 => Just(State::Paused), 1 => Just(State::Disabled)];
+    (modes, 1_u32..6, prop::option::weighted(0.3, limits), states, any::<bool>()).prop_map(
+        |(mode, in_flight_max, rate_limit, state, newer)| Plan { mode, in_flight_max, rate_limit, state, newer },
+    )
+}
+
+fn answers() -> impl Strategy<Value = Action> {
+    let outcomes = prop_oneof![
+        8 => Just(Outcome::Delivered),
+        6 => Just(FAILED),
+        1 => (0_u64..8).prop_map(|wait| failed_for(secs(wait))),
+        4 => Just(Outcome::Rejected),
+        2 => Just(Outcome::Disconnected),
+        2 => Just(Outcome::LocalFault),
+        1 => prop::bool::weighted(0.1).prop_map(|gone| if gone { Outcome::Gone } else { FAILED }),
+    ];
+    let statuses = prop_oneof![Just(400_u16), Just(413)];
+    (0_usize..6, outcomes, statuses).prop_map(|(nth, outcome, status)| Action::Answer { nth, outcome, status })
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        10 => (1_usize..20, 0_u64..50).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
+        1 => (1_usize..5, 0_u64..8_000).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
+        40 => answers(),
+        12 => (0_u64..400).prop_map(Action::Wait),
+        4 => (0_u64..7_000).prop_map(Action::Wait),
+        2 => (0_u64..7_000).prop_map(Action::Stall),
+        2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
+        1 => Just(Action::LosePartition),
+        1 => any::<bool>().prop_map(Action::OwnTrouble),
+        1 => Just(Action::Lagging),
+        1 => (1_u32..4).prop_map(Action::Instances),
+    ];
+    prop::collection::vec(action, 1..120)
+}
+
+/// Where a receipt is, as the books say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Held,
+    Out,
+}
+
+struct Model {
+    delivery: Delivery,
+    settings: Settings,
+    now: Instant,
+    instances: u32,
+    held_back: bool,
+    gone: bool,
+    partition: Arc<TestOrigin>,
+    lost: Vec<Arc<TestOrigin>>,
+    next_offset: i64,
+    books: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
+    under_way: Vec<(AttemptId, Vec<i64>)>,
+    /// For each event, the members it was sent with last, and whether they must be the same the next time.
+    sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
+    /// For each event, the members it was sent with first.
+    first_with: BTreeMap<i64, Vec<i64>>,
+    /// (time, events) of what went out under the present rate limit.
+    passed: Vec<(Instant, usize)>,
+    probe: Option<AttemptId>,
+    /// The last moment from which `park_after` may count for everything.
+    clock_base: Instant,
+}
+
+impl Model {
+    fn new(plan: &Plan) -> Self {
+        let now = Instant::now();
+        let settings = settings_of(plan, 1);
+        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000 };
+        Model {
+            delivery: Delivery::new(Arc::new(settings.clone()), limits, 7, now),
+            settings,
+            now,
+            instances: 1,
+            held_back: false,
+            gone: false,
+            partition: TestOrigin::new(),
+            lost: Vec::new(),
+            next_offset: 0,
+            books: BTreeMap::new(),
+            under_way: Vec::new(),
+            sent_with: BTreeMap::new(),
+            first_with: BTreeMap::new(),
+            passed: Vec::new(),
+            probe: None,
+            clock_base: now,
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Events { count, age_ms } => self.events(count, age_ms),
+            Action::Answer { nth, outcome, status } if !self.under_way.is_empty() => {
+                self.answer(nth % self.under_way.len(), outcome, status);
+            }
+            Action::Answer { .. } => {}
+            Action::Wait(by) => self.wait(ms(by)),
+            Action::Stall(by) => {
+                self.now += ms(by);
+                self.delivery.handle_timeout(self.now);
+                self.poll();
+            }
+            Action::Configure(plan) => self.configure(&plan),
+            Action::LosePartition => {
+                self.partition.current.store(false, Ordering::Relaxed);
+                let next = TestOrigin::new();
+                self.lost.push(std::mem::replace(&mut self.partition, next));
+                // A batch comes again without its lost members.
+                self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+            }
+            Action::OwnTrouble(held_back) => {
+                self.held_back = held_back;
+                self.clock_base = self.now;
+                self.delivery.handle_own_trouble(held_back, self.now);
+                self.poll();
+            }
+            Action::Lagging => {
+                self.delivery.handle_lagging(self.now);
+                self.poll();
+            }
+            Action::Instances(instances) => {
+                if instances != self.instances {
+                    self.passed.clear();
+                }
+                self.instances = instances;
+                self.delivery.handle_instances(instances, self.now);
+                self.poll();
+            }
+        }
+        self.check();
+    }
+
+    fn events(&mut self, count: usize, age_ms: u64) {
+        let received_at = self.now - ms(age_ms);
+        let mut receipts = Vec::new();
+        for offset in (self.next_offset..).take(count) {
+            let receipt = receipt(&self.partition, offset, received_at);
+            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            receipts.push(receipt);
+        }
+        self.next_offset += count as i64;
+        self.delivery.handle_events(receipts, self.now);
+        self.poll();
+    }
+
+    fn answer(&mut self, nth: usize, outcome: Outcome, status: u16) {
+        let (attempt, members) = self.under_way.remove(nth);
+        if self.probe == Some(attempt) {
+            self.probe = None;
+        }
+        match outcome {
+            Outcome::Delivered | Outcome::Rejected => self.clock_base = self.now,
+            Outcome::Gone => self.gone = true,
+            _ => {}
+        }
+        // Only what was refused may come again in parts.
+        let same = outcome != Outcome::Rejected;
+        for member in &members {
+            if let Some((with, must)) = self.sent_with.get_mut(member)
+                && *with == members
+            {
+                *must &= same;
+            }
+        }
+        let note = AttemptNote { status: Some(status), class: "http_4xx", excerpt: "".into() };
+        self.delivery.handle_outcome(attempt, outcome, note, self.now);
+        self.poll();
+    }
+
+    fn wait(&mut self, by: Duration) {
+        let end = self.now + by;
+        let mut wakes = 0;
+        while let Some(at) = self.delivery.poll_timeout().filter(|at| *at <= end) {
+            wakes += 1;
+            assert!(wakes < 10_000, "the machine wakes its shell in vain");
+            self.now = self.now.max(at);
+            self.delivery.handle_timeout(self.now);
+            self.poll();
+        }
+        self.now = end;
+        self.check_parked_in_time();
+    }
+
+    fn configure(&mut self, plan: &Plan) {
+        let version = self.settings.version + i64::from(plan.newer);
+        self.gone &= !plan.newer;
+        self.passed.clear();
+        self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+        self.settings = settings_of(plan, version);
+        self.delivery.handle_settings(Arc::new(self.settings.clone()), self.now);
+        self.poll();
+    }
+
+    fn poll(&mut self) {
+        let mut sends = Vec::new();
+        while let Some(effect) = self.delivery.poll_effect() {
+            match effect {
+                Effect::Send(attempt) => sends.push(attempt),
+                Effect::Settle { receipts, how } => {
+                    receipts.iter().for_each(|receipt| self.comes_out(receipt));
+                    Receipt::settle_all(receipts, how);
+                }
+                Effect::Park(parked) => parked.into_iter().for_each(|parked| self.leaves(parked.receipt)),
+                Effect::DeadLetter(given_up) => {
+                    for given_up in given_up {
+                        let enough = given_up.attempts >= self.settings.delivery.retry.attempts_max;
+                        assert!(given_up.reason != Reason::Exhausted || enough, "given up too early");
+                        self.leaves(given_up.receipt);
+                    }
+                }
+                Effect::Unpark(events) => {
+                    assert!(events.iter().all(|event| self.books[&event.offset()].0 == Place::Out));
+                }
+                Effect::StateChanged(StateChange::Gone) => assert!(self.gone),
+                Effect::StateChanged(_) => {}
+            }
+        }
+        self.check_sends(&sends);
+    }
+
+    fn comes_out(&mut self, receipt: &Receipt) {
+        let (place, ..) = self.books.get_mut(&receipt.event().offset()).expect("only what went in comes out");
+        assert_eq!(*place, Place::Held, "a receipt comes out once");
+        *place = Place::Out;
+    }
+
+    fn leaves(&mut self, receipt: Receipt) {
+        self.comes_out(&receipt);
+        receipt.settle(crate::ingest::receipt::Settlement::Backlogged);
+    }
+
+    fn check_sends(&mut self, sends: &[AttemptId]) {
+        let breaker = self.delivery.breaker_state();
+        for attempt in sends {
+            let batch = self.delivery.batch(*attempt).expect("an attempt has members");
+            let events: Vec<_> = batch.events().cloned().collect();
+            let members: Vec<i64> = events.iter().map(|event| event.offset()).collect();
+            let bytes: usize = events.iter().map(|event| event.weight_bytes()).sum();
+            assert!(!members.is_empty());
+            assert!(events.iter().all(|event| event.origin.is_current()), "another instance owns it");
+            assert!(self.settings.state == State::Enabled && !self.gone && !self.held_back);
+            assert_ne!(breaker, BreakerState::Open, "nothing is sent while open");
+            if breaker == BreakerState::HalfOpen {
+                assert_eq!((self.probe, members.len()), (None, 1), "one probe of one event");
+                self.probe = Some(*attempt);
+            }
+            self.check_members(&members, bytes, breaker);
+            self.passed.push((self.now, members.len()));
+            self.under_way.push((*attempt, members));
+        }
+        if !sends.is_empty() {
+            assert!(self.under_way.len() <= self.settings.delivery.in_flight_max as usize, "too many under way");
+            self.check_rate();
+        }
+        if breaker != BreakerState::HalfOpen {
+            self.probe = None;
+        }
+        assert_eq!(self.delivery.in_flight(), self.under_way.len());
+    }
+
+    fn check_members(&mut self, members: &[i64], bytes: usize, breaker: BreakerState) {
+        match self.sent_with.get(&members[0]) {
+            None => {
+                let (events_max, bytes_max) = match self.settings.delivery.mode {
+                    Mode::Stream => (1, usize::MAX),
+                    Mode::Batch { events_max, bytes_max, .. } => (events_max as usize, bytes_max),
+                };
+                assert!(members.len() <= events_max && (bytes <= bytes_max || members.len() == 1));
+                assert!(members.iter().all(|member| !self.sent_with.contains_key(member)));
+            }
+            Some((with, same)) => {
+                let first = &self.first_with[&members[0]];
+                assert!(members.iter().all(|member| first.contains(member)), "no strangers join a repeated batch");
+                if *same && breaker != BreakerState::HalfOpen {
+                    assert_eq!(members, with, "a repeated batch keeps its members");
+                }
+            }
+        }
+        if breaker == BreakerState::HalfOpen {
+            // A probe may be taken out of a batch, which then comes again without it.
+            let with = self.sent_with.get(&members[0]).map(|(with, _)| with.clone()).unwrap_or_default();
+            for member in with {
+                self.sent_with.entry(member).and_modify(|(_, same)| *same = false);
+            }
+        }
+        for member in members {
+            self.sent_with.insert(*member, (members.to_vec(), true));
+            self.first_with.entry(*member).or_insert_with(|| members.to_vec());
+        }
+    }
+
+    fn check_rate(&self) {
+        let Some(limit) = self.settings.delivery.rate_limit else { return };
+        let mut sum = 0;
+        for (from, events) in self.passed.iter().rev() {
+            sum += events;
+            let window = (self.now - *from).as_secs_f64();
+            let most = f64::from(limit.events_per_second) * window + f64::from(limit.burst_events);
+            assert!(sum as f64 <= most + 1e-6, "{sum} events in {window} s");
+        }
+    }
+
+    fn check(&self) {
+        let wants = self.delivery.poll_timeout();
+        assert!(wants.is_none_or(|at| at > self.now), "the machine wants to be called again at once");
+        for origin in self.lost.iter().chain([&self.partition]) {
+            assert!(origin.abandoned.lock().is_empty(), "a receipt was dropped unsettled");
+        }
+        if self.lost.is_empty() {
+            let held = self.books.values().filter(|(place, ..)| *place == Place::Held).count();
+            let flying = self.delivery.flights.iter().map(|flight| flight.batch.held_len()).sum::<usize>();
+            assert_eq!(held, self.delivery.queued_events() + flying);
+        }
+    }
+
+    /// With the timer kept, nothing current waits longer than it may.
+    fn check_parked_in_time(&self) {
+        let slack = ms(101);
+        if self.held_back || self.now < self.clock_base + PARK_AFTER + slack {
+            return;
+        }
+        for (offset, (place, event, came_in_at)) in &self.books {
+            let due = (event.received_at + PARK_AFTER).max(*came_in_at) + slack;
+            let late = *place == Place::Held && event.origin.is_current() && due < self.now;
+            assert!(!late, "event {offset} waits for {:?}", self.now - event.received_at);
+        }
+    }
+
+    /// In the end the endpoint answers well, and all that is held gets there.
+    fn drain(&mut self) {
+        self.held_back = false;
+        self.delivery.handle_own_trouble(false, self.now);
+        self.poll();
+        let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, state: State::Enabled, newer: true };
+        self.configure(&plan);
+        for _ in 0..10_000 {
+            if self.delivery.is_idle() {
+                break;
+            }
+            match self.under_way.is_empty() {
+                true => self.wait(ms(100)),
+                false => self.answer(0, Outcome::Delivered, 200),
+            }
+            self.check();
+        }
+        assert!(self.delivery.is_idle(), "all that is held gets out in the end");
+        let held: Vec<_> = self.books.iter().filter(|(_, (place, ..))| *place == Place::Held).collect();
+        assert!(held.iter().all(|(_, (_, event, _))| !event.origin.is_current()), "nothing is forgotten: {held:?}");
+    }
+
+    /// Or the process stops: what is held comes out to be stored.
+    fn stop(&mut self) {
+        self.delivery.handle_stop(self.now);
+        self.poll();
+        for parked in self.delivery.take_held() {
+            self.leaves(parked.receipt);
+        }
+        let left = self.books.values().filter(|(place, event, _)| *place == Place::Held && event.origin.is_current());
+        assert_eq!(left.count(), 0, "nothing is forgotten");
+        assert_eq!(self.delivery.poll_timeout(), None);
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.partition.current.store(false, Ordering::Relaxed);
+    }
+}
+
+fn settings_of(plan: &Plan, version: i64) -> Settings {
+    let mut settings = stream();
+    settings.version = version;
+    settings.state = plan.state;
+    settings.delivery.mode = plan.mode;
+    settings.delivery.in_flight_max = plan.in_flight_max;
+    settings.delivery.rate_limit = plan.rate_limit;
+    settings
+}
+
+proptest! {
+    #[test]
+    fn no_receipt_is_lost_and_every_limit_holds(plan in plans(), actions in actions(), stops in any::<bool>()) {
+        let mut model = Model::new(&plan);
+        for action in actions {
+            model.apply(action);
+        }
+        if stops { model.stop() } else { model.drain() }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a partition's ledger promises: who owes what, and what may be committed.
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::*;
+use crate::{
+    event::{EndpointKey, Event, Fields, Record},
+    ingest::{receipt::Receipt, record::RecordParts},
+};
+
+fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let ledger = Arc::new(PartitionLedger::new("orders".into(), 3, 1, Some(0), sender));
+    ledger.track_chunk(&[0, 1, 2], start).expect("within the span");
+    (ledger, receiver)
+}
+
+/// One event of 4 bytes, with a receipt for each of so many endpoints.
+fn receipts(ledger: &Arc<PartitionLedger>, offset: i64, endpoints: u32, now: Instant) -> Vec<Receipt> {
+    let parts = RecordParts { offset, timestamp_ms: 0, key: None, value: Some(b"null") };
+    let record = Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>());
+    let event = Arc::new(Event::new(Arc::clone(ledger) as Arc<dyn Origin>, record, Fields::default(), now));
+    ledger.received(1, event.weight_bytes() as u64);
+    let mut receipts = Vec::new();
+    let endpoints: Vec<_> = (0..endpoints).map(EndpointKey).collect();
+    event.open_receipts(&endpoints, |_, receipt| receipts.push(receipt));
+    receipts
+}
+
+#[test]
+fn an_event_is_done_when_all_of_its_receipts_have_settled() {
+    let now = Instant::now();
+    let (ledger, _abandoned) = ledger(now);
+    let mut receipts = receipts(&ledger, 0, 2, now);
+    receipts.pop().expect("two").settle(Settlement::Delivered);
+    assert_eq!(ledger.committable(), Some(0));
+    assert_eq!(ledger.outstanding(), (1, 244));
+    receipts.pop().expect("one").settle(Settlement::DeadLettered);
+    assert_eq!(ledger.committable(), Some(1));
+    assert_eq!(ledger.outstanding(), (0, 0));
+    assert_eq!(ledger.snapshot(now).settled, [1, 0, 1, 0]);
+}
+
+#[test]
+fn a_settle_after_the_revoke_has_no_effect_but_is_counted() {
+    let now = Instant::now();
+    let (ledger, _abandoned) = ledger(now);
+    let receipts = receipts(&ledger, 0, 2, now);
+    ledger.revoke();
+    Receipt::settle_all(receipts, Settlement::Delivered);
+    let snapshot = ledger.snapshot(now);
+    assert_eq!(snapshot.committable, None);
+    assert_eq!(snapshot.settled, [0; 4]);
+    assert_eq!(snapshot.stale_settles, 2);
+    assert_eq!(snapshot.outstanding_events, 1);
+}
+
+#[test]
+fn a_dropped_receipt_comes_back_and_is_still_owed() {
+    let now = Instant::now();
+    let (ledger, mut abandoned) = ledger(now);
+    drop(receipts(&ledger, 0, 1, now));
+    let again = abandoned.try_recv().expect("the drop was reported");
+    assert_eq!(again.abandons, 1);
+    assert_eq!(ledger.committable(), Some(0));
+    drop(again.into_receipt());
+    let again = abandoned.try_recv().expect("the second drop was reported");
+    assert_eq!(again.abandons, 2);
+    again.into_receipt().settle(Settlement::Backlogged);
+    assert_eq!(ledger.committable(), Some(1));
+    assert_eq!(ledger.snapshot(now).abandoned, 2);
+}
+
+#[test]
+fn a_receipt_dropped_after_the_revoke_is_silent() {
+    let now = Instant::now();
+    let (ledger, mut abandoned) = ledger(now);
+    let receipts = receipts(&ledger, 0, 1, now);
+    ledger.revoke();
+    drop(receipts);
+    assert!(abandoned.try_recv().is_err());
+    assert_eq!(ledger.snapshot(now).abandoned, 0);
+}
+
+#[test]
+fn an_abandoned_event_without_a_taker_holds_the_commit() {
+    let now = Instant::now();
+    let (ledger, abandoned) = ledger(now);
+    drop(abandoned);
+    drop(receipts(&ledger, 0, 1, now));
+    assert_eq!(ledger.committable(), Some(0));
+    assert_eq!(ledger.unheard_abandons.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn the_age_is_that_of_the_oldest_unsettled_event() {
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let (ledger, _abandoned) = ledger(start);
+    ledger.track_chunk(&[10, 11], at(100)).expect("within the span");
+    ledger.track_chunk(&[20], at(200)).expect("within the span");
+    let done = |offsets: &[i64]| {
+        let done: Vec<_> = offsets.iter().map(|offset| Done { offset: *offset, weight_bytes: 0 }).collect();
+        ledger.events_done(&done);
+    };
+    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
+    done(&[0, 1, 11]);
+    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
+    done(&[2]);
+    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(200));
+    done(&[10]);
+    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(100));
+    done(&[20]);
+    assert_eq!(ledger.uncommitted_age(at(300)), Duration::ZERO);
+}
+
+#[test]
+fn what_is_remembered_of_arrivals_is_bounded() {
+    let start = Instant::now();
+    let (ledger, _abandoned) = ledger(start);
+    for n in 1..3_000_i32 {
+        ledger.track_chunk(&[i64::from(n) * 10], start + Duration::from_millis(5) * n.unsigned_abs()).expect("ok");
+    }
+    assert_eq!(ledger.owed.lock().arrivals.0.len(), Arrivals::REMEMBERED_MAX);
+}
+
+#[test]
+fn a_refused_chunk_says_how_much_of_it_is_tracked() {
+    let now = Instant::now();
+    let (ledger, _abandoned) = ledger(now);
+    let refused = ledger.track_chunk(&[3, 4, 5_000_000, 5_000_001], now).expect_err("too far ahead of 0");
+    assert_eq!(refused.tracked, 2);
+    assert_eq!(refused.error, TrackError::SpanFull { offset: 5_000_000, oldest: 0 });
+    assert_eq!(ledger.span(), 5);
+}

@@ -1,0 +1,285 @@
+//! Rules of the tree, checked by a machine; each says why. `clippy.toml` holds the ones clippy can check.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A file of the tree, its path from the root with forward slashes.
+struct Source {
+    path: String,
+    text: String,
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    let reason = "the first line tells a reader whether this is the file to read, and whether it touches the world";
+    check(rust(&["src", "tests", "benches"]), reason, |file| {
+        (!file.text.starts_with("//! ")).then(|| "must begin with `//! `".to_owned())
+    });
+}
+
+#[test]
+fn pure_files_touch_nothing() {
+    let reason =
+        "a file marked ○ is told the time and the dice, and returns what is to be done; so its tests need no world";
+    let worldly = [
+        "async fn",
+        ".await",
+        "Instant::now",
+        "SystemTime",
+        "clock::now",
+        "clock::wall_ms",
+        "actix",
+        "rdkafka",
+        "tokio_postgres",
+        "tokio::time",
+        "tokio::spawn",
+        "tokio::net",
+        "awc",
+        "rand::rng()",
+        "rand::random",
+        "std::fs",
+        "std::net::Tcp",
+        "std::thread",
+        "std::env",
+        "println!",
+    ];
+    check(rust(&["src"]), reason, |file| {
+        let pure = file.text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains('○'));
+        // A status code is a number with a name.
+        let program = program(file).replace("actix_web::http::StatusCode", "StatusCode");
+        let found = worldly.iter().filter(|word| pure && mentions(&program, word));
+        list(found.map(|word| format!("has `{word}`")))
+    });
+}
+
+#[test]
+fn files_and_functions_stay_short() {
+    let reason = "what fits into a head fits on a few screens; a longer file has a second subject that deserves a name";
+    check(rust(&["src", "tests", "benches"]), reason, |file| {
+        let lines = file.text.lines().count();
+        // Tests are a list: longer, but read one by one.
+        let most = if is_test(file) { TEST_LINES_MAX } else { FILE_LINES_MAX };
+        (lines > most).then(|| format!("has {lines} lines; at most {most}"))
+    });
+    check(rust(&["src"]), reason, |file| {
+        let long = functions(program(file)).into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        list(long.map(|(name, lines)| format!("`{name}` has {lines} lines; at most {FUNCTION_LINES_MAX}")))
+    });
+}
+
+const FILE_LINES_MAX: usize = 400;
+const TEST_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 60;
+
+#[test]
+fn names_say_what_is_inside() {
+    let reason = "a drawer for everything is found by nobody";
+    check(rust(&["src", "tests", "benches"]), reason, |file| {
+        let drawer =
+            file.path.trim_end_matches(".rs").split('/').find(|part| {
+                ["util", "utils", "helper", "helpers", "common", "manager", "misc", "types"].contains(part)
+            });
+        drawer.map(|part| format!("is named `{part}`"))
+    });
+}
+
+#[test]
+fn sql_stands_in_the_store() {
+    let reason = "who changes a table must find every statement that reads it in one place";
+    let statements = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "UPDATE ", "CREATE TABLE ", "ALTER TABLE "];
+    check(rust(&["src"]), reason, |file| {
+        let elsewhere = !file.path.starts_with("src/store/");
+        let found = statements.iter().filter(|sql| elsewhere && mentions(program(file), sql));
+        list(found.map(|sql| format!("has `{}`", sql.trim())))
+    });
+}
+
+#[test]
+fn mailboxes_keep_their_bounds() {
+    let reason = "a message sent this way ignores the mailbox's capacity and is lost silently when the actor is gone";
+    check(rust(&["src", "tests", "benches"]), reason, |file| {
+        let banned = concat!("do_", "send(");
+        file.text.contains(banned).then(|| format!("has `{banned}`"))
+    });
+}
+
+#[test]
+fn nothing_is_left_for_later_or_skipped() {
+    let reason = "a note in the code is read by nobody who plans, and a skipped test proves nothing";
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("X", "XX"),
+        concat!("#[ig", "nore"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+    ];
+    check(rust(&["src", "tests", "benches"]), reason, |file| {
+        list(marks.iter().filter(|mark| file.text.contains(*mark)).map(|mark| format!("has `{mark}`")))
+    });
+}
+
+#[test]
+fn the_program_does_not_unwrap() {
+    let reason = "an actor's panic costs latency; what can fail is handled, and what cannot says why in `expect`";
+    check(rust(&["src"]), reason, |file| program(file).contains(".unwrap()").then(|| "has `.unwrap()`".to_owned()));
+}
+
+#[test]
+fn migrations_are_numbered_without_gaps() {
+    let reason = "a gap is a migration that somebody has and somebody has not";
+    let mut numbers: Vec<u32> = files("sql", &["sql"])
+        .iter()
+        .map(|file| {
+            let name = file.path.trim_start_matches("sql/V");
+            let number = name.split_once("__").and_then(|(number, _)| number.parse().ok());
+            number.unwrap_or_else(|| panic!("{} is not named V<number>__<what it does>.sql", file.path))
+        })
+        .collect();
+    numbers.sort_unstable();
+    assert!(!numbers.is_empty(), "there are migrations");
+    assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>(), "{reason}");
+}
+
+#[test]
+fn every_setting_is_explained() {
+    let reason = "config/default.toml is the manual";
+    let text = read("config/default.toml");
+    let mut above = "";
+    for line in text.lines() {
+        let is_key = line.contains(" = ") && !line.starts_with('#');
+        assert!(!is_key || above.starts_with('#'), "`{line}` needs a comment above it: {reason}");
+        above = line;
+    }
+}
+
+#[test]
+fn every_number_in_the_settings_has_its_unit_in_its_name() {
+    let reason = "`max_wait = 500` has cost more than one night";
+    let units = ["ms", "days", "bytes", "events", "rows", "connections", "in_flight", "lookups", "cores", "every"];
+    for line in read("config/default.toml").lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, value)) = line.split_once(" = ") else { continue };
+        if value.starts_with(|c: char| c.is_ascii_digit()) {
+            let name = name.trim_end_matches("_max");
+            assert!(units.iter().any(|unit| name.ends_with(unit)), "`{name}` does not end with a unit: {reason}");
+        }
+    }
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    let reason = "what holds on one machine only has no place in the tree";
+    let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
+    let mut all = rust(&["src", "tests", "benches"]);
+    for folder in ["config", "sql", "dev", "deploy", ".ci"] {
+        all.extend(files(folder, &[]));
+    }
+    for name in ["Cargo.toml", "Makefile", "Dockerfile", "compose.yaml", "README.md", "ARCHITECTURE.md", "clippy.toml"]
+    {
+        all.extend(root().join(name).exists().then(|| Source { path: name.to_owned(), text: read(name) }));
+    }
+    check(all, reason, |file| {
+        list(machine.iter().filter(|path| file.text.contains(*path)).map(|path| format!("names `{path}`")))
+    });
+}
+
+/// Reports every broken rule at once, with its reason.
+#[track_caller]
+fn check(files: Vec<Source>, reason: &str, rule: impl Fn(&Source) -> Option<String>) {
+    assert!(!files.is_empty(), "the rule looks at something");
+    let broken: Vec<String> =
+        files.iter().filter_map(|file| rule(file).map(|problem| format!("{} {problem}", file.path))).collect();
+    assert!(broken.is_empty(), "\n{}\nwhy: {reason}\n", broken.join("\n"));
+}
+
+fn list(problems: impl Iterator<Item = String>) -> Option<String> {
+    Some(problems.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+}
+
+/// The part of a file that runs in production: nothing of a file that serves tests, else what stands before its tests.
+fn program(file: &Source) -> &str {
+    if is_test(file) {
+        return "";
+    }
+    file.text.find("#[cfg(test)]").map_or(&file.text, |start| &file.text[..start])
+}
+
+/// Whether the module that declares a file has it for tests only; whatever is not in src serves tests.
+fn is_test(file: &Source) -> bool {
+    let path = Path::new(&file.path);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_stem().and_then(|name| name.to_str())) else {
+        return false;
+    };
+    let above = [folder.with_extension("rs"), folder.join("mod.rs"), folder.join("lib.rs")];
+    let declared = |text: String| {
+        let mut lines = text.lines();
+        while lines.by_ref().any(|line| line.trim() == "#[cfg(test)]") {
+            let module = lines.next().unwrap_or_default().split("//").next().unwrap_or_default();
+            if module.trim().ends_with(&format!("mod {name};")) {
+                return true;
+            }
+        }
+        false
+    };
+    !file.path.starts_with("src")
+        || above.iter().filter_map(|path| fs::read_to_string(root().join(path)).ok()).any(declared)
+}
+
+/// Whether a line of code has the words; comments may speak of anything.
+fn mentions(text: &str, words: &str) -> bool {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|code| code.contains(words))
+}
+
+/// Names and lengths of functions, by the indentation that rustfmt gives them.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (first, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let Some(at) = code.find("fn ").filter(|at| *at == 0 || code[..*at].ends_with(' ')) else { continue };
+        if code.starts_with("//") || line.ends_with(';') || line.ends_with('}') {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        if let Some(length) = lines[first..].iter().position(|line| *line == end) {
+            let name = code[at + 3..].split(['(', '<']).next().unwrap_or_default();
+            found.push((name.to_owned(), length + 1));
+        }
+    }
+    found
+}
+
+fn rust(folders: &[&str]) -> Vec<Source> {
+    folders.iter().flat_map(|folder| files(folder, &["rs"])).collect()
+}
+
+/// All text files below a folder, with these extensions (none: any).
+fn files(folder: &str, extensions: &[&str]) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.expect("the folder can be read").path();
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            if path.is_dir() {
+                folders.push(path);
+            } else if extensions.is_empty() || extensions.contains(&extension) {
+                let name = path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
+                found.extend(fs::read_to_string(&path).ok().map(|text| Source { path: name, text }));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
