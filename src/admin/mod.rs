@@ -1,1 +1,25 @@
 //! ● REST under `/v1`, health and metrics.
+//!
+//! A handler parses the whole request first (○, every wrong field named at once), then talks to the store, then answers.
+//! Nothing a caller sends makes a 5xx; Postgres away is 503 with `Retry-After`.
+
+pub mod problem; // ○ RFC 9457
+pub mod fields; // ○ a JSON object, field by field, every mistake collected
+pub mod paging; // ○ cursors
+mod request; // ● body, path and query of a request
+mod auth; // ● the admin key
+mod customer_body; // ○ parsed and validated
+mod customers; // ●
+mod endpoint_auth; // ○ how an endpoint wants us to say who we are
+pub mod endpoint_body; // ○ parsed and validated
+mod endpoints; // ●
+mod endpoint_commands; // ● enable, disable, pause, resume, rotate
+mod subscription_body; // ○ parsed and validated
+mod subscriptions; // ●
+mod dead_letter_view; // ○ a letter as JSON
+mod dead_letters; // ●
+pub mod actors; // ● the health of every actor
+pub mod health; // ● livez, readyz, metrics
+pub mod server; // ● routes
+
+pub use server::{AdminOptions, Server, start};

@@ -29,7 +29,7 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     if tokio::time::timeout(stored_until, app.dead_letters.flushed()).await.is_err() {
         tracing::warn!("stopping with dead letters not stored; their events are read again by the next owner");
     }
-    let App { pipeline, pool, instance, .. } = app;
+    let App { pipeline, admin, pool, instance, .. } = app;
     let Pipeline { consumer, cores, .. } = pipeline;
     // Blocks until the last commit; on a thread of its own, because the arbiters still answer.
     if tokio::task::spawn_blocking(move || consumer.stop()).await.is_err() {
@@ -38,6 +38,7 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     if let Err(error) = store::instances::leave(&pool, &instance).await {
         tracing::debug!(%error, "the others will notice by this instance's silence");
     }
+    admin.stop().await;
     cores.stop();
     tracing::info!("stopped");
 }

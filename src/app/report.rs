@@ -5,15 +5,17 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use serde_json::{Value, json};
 
 use super::loader::Progress;
 use crate::{
+    admin::{
+        actors::{ActorReport, ActorView},
+        health::Readiness,
+    },
     clock,
-    endpoint::queue::EndpointQueue,
+    endpoint::{queue::EndpointQueue, settings::State},
     ingest::{consumer::ConsumerState, ledger::PartitionLedger, receipt::Origin as _},
     router::table::RoutingTable,
 };
@@ -27,12 +29,13 @@ pub struct Health {
     settings: Arc<Progress>,
     consumer: OnceLock<Arc<ConsumerState>>,
     stopping: AtomicBool,
+    instance: String,
 }
 
 impl Health {
     #[must_use]
-    pub fn new(table: Arc<RoutingTable>, settings: Arc<Progress>) -> Self {
-        Health { table, settings, consumer: OnceLock::new(), stopping: AtomicBool::new(false) }
+    pub fn new(table: Arc<RoutingTable>, settings: Arc<Progress>, instance: String) -> Self {
+        Health { table, settings, consumer: OnceLock::new(), stopping: AtomicBool::new(false), instance }
     }
 
     /// The consumer runs from now on.
@@ -47,8 +50,7 @@ impl Health {
 
     /// Why this instance should not be counted on; empty when it is ready. Postgres being away alone is no reason, or
     /// a blip of the database would take every instance out at once.
-    #[must_use]
-    pub fn not_ready(&self) -> Vec<String> {
+    fn not_ready(&self) -> Vec<String> {
         let now = clock::now();
         let mut reasons = Vec::new();
         if self.stopping.load(Ordering::Acquire) {
@@ -72,54 +74,64 @@ impl Health {
         }
         reasons
     }
+}
 
-    /// Every actor of this instance that has something to say: one per partition, one per endpoint.
-    #[must_use]
-    pub fn actors(&self) -> Vec<Value> {
+impl Readiness for Health {
+    fn reasons(&self) -> Vec<String> {
+        self.not_ready()
+    }
+}
+
+impl ActorReport for Health {
+    fn instance(&self) -> String {
+        self.instance.clone()
+    }
+
+    /// One ingest actor per partition, and every endpoint that has an actor or had something to say.
+    fn actors(&self) -> Vec<ActorView> {
         let now = clock::now();
         let mut actors = Vec::new();
         if let Some(consumer) = self.consumer.get() {
             actors.extend(consumer.assigned().iter().map(|ledger| ingest_actor(ledger, now)));
         }
-        let endpoints = self.table.endpoints();
-        actors.extend(endpoints.iter().map(|queue| endpoint_actor(queue)));
+        actors.extend(self.table.endpoints().iter().map(|queue| endpoint_actor(queue)));
         actors
     }
 }
 
-fn ingest_actor(ledger: &PartitionLedger, now: std::time::Instant) -> Value {
+fn ingest_actor(ledger: &PartitionLedger, now: Instant) -> ActorView {
     let seen = ledger.snapshot(now);
-    json!({
-        "kind": "ingest",
-        "id": format!("{}/{}", ledger.topic(), ledger.partition()),
-        "state": if ledger.has_failed() { "rereading" } else { "running" },
-        "epoch": seen.epoch,
-        "outstanding_events": seen.outstanding_events,
-        "outstanding_bytes": seen.outstanding_bytes,
-        "committable_offset": seen.committable,
-        "uncommitted_age_ms": u64::try_from(seen.uncommitted_age.as_millis()).unwrap_or(u64::MAX),
-        "abandoned": seen.abandoned,
-        "stale_settles": seen.stale_settles,
-    })
+    ActorView {
+        kind: "ingest",
+        id: format!("{}/{}", ledger.topic(), ledger.partition()),
+        state: if ledger.has_failed() { "rereading" } else { "running" }.to_owned(),
+        queue_events: seen.outstanding_events,
+        queue_bytes: seen.outstanding_bytes,
+        oldest_ms: u64::try_from(seen.uncommitted_age.as_millis()).ok(),
+        ..ActorView::default()
+    }
 }
 
-fn endpoint_actor(queue: &EndpointQueue) -> Value {
+fn endpoint_actor(queue: &EndpointQueue) -> ActorView {
     let health = &queue.health;
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    json!({
-        "kind": "endpoint",
-        "id": &*queue.id,
-        "state": if queue.has_actor() { "running" } else { "idle" },
-        "settings_state": queue.settings().state,
-        "waiting_events": queue.waiting_events(),
-        "queued_events": health.queued_events.load(Ordering::Relaxed),
-        "queued_bytes": health.queued_bytes.load(Ordering::Relaxed),
-        "in_flight": health.in_flight.load(Ordering::Relaxed),
-        "breaker": health.breaker_word(),
-        "delivered": read(&health.delivered),
-        "failed_attempts": read(&health.failed_attempts),
-        "restarts": read(&health.restarts),
-        "last_success_ms": read(&health.last_success_ms),
-        "last_error": &*health.last_error.lock(),
-    })
+    let state = match (queue.settings().state, queue.has_actor()) {
+        (State::Paused, _) => "paused",
+        (State::Disabled, _) => "disabled",
+        (State::Enabled, true) => "running",
+        (State::Enabled, false) => "idle",
+    };
+    ActorView {
+        kind: "endpoint",
+        id: queue.id.to_string(),
+        state: state.to_owned(),
+        queue_events: (queue.waiting_events() + health.queued_events.load(Ordering::Relaxed)) as u64,
+        queue_bytes: health.queued_bytes.load(Ordering::Relaxed) as u64,
+        in_flight: u64::from(health.in_flight.load(Ordering::Relaxed)),
+        breaker: Some(health.breaker_word()),
+        restarts: health.restarts.load(Ordering::Relaxed),
+        delivered: health.delivered.load(Ordering::Relaxed),
+        failed_attempts: health.failed_attempts.load(Ordering::Relaxed),
+        last_error: health.last_error.lock().clone(),
+        oldest_ms: None,
+    }
 }

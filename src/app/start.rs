@@ -17,12 +17,14 @@ use super::{
     report::Health,
 };
 use crate::{
+    admin::{self, AdminOptions, endpoint_body::Rules, server::AdminState},
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
-    endpoint::queue::EndpointQueue,
+    endpoint::{queue::EndpointQueue, settings::State},
     ingest::first_start::{self, FirstStart, FirstStartAt},
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
+    telemetry,
 };
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,6 +36,7 @@ pub struct App {
     pub(super) table: Arc<RoutingTable>,
     pub(super) pipeline: Pipeline,
     pub(super) dead_letters: DeadLetterWriter,
+    pub(super) admin: admin::Server,
     pub(super) pool: Pool,
     pub(super) instance: String,
 }
@@ -45,7 +48,10 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(config.delivery.endpoint_bytes_max));
     let progress = Arc::new(Progress::default());
-    let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress)));
+    let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
+    let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
+    let admin = start_admin(&config, &pool, &secrets, &health)?;
+    tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
     let loader = Loader::new(SettingsReader::new(pool.clone(), secrets), Arc::clone(&table), progress);
@@ -55,18 +61,37 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
 
     let first_start = fix_first_start(&pool, &config).await;
     let instances = Arc::new(AtomicU32::new(1));
-    let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
     actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let on_gone = {
+        let pool = pool.clone();
         Box::new(move |queue: &Arc<EndpointQueue>| {
-            tracing::warn!(endpoint.id = %queue.id, "endpoint {} wants nothing more", queue.id);
+            actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
         })
     };
     let pipeline = Pipeline::start(&config, &table, first_start, &dead_letters, &instances, on_gone)?;
     health.consuming(Arc::clone(&pipeline.consumer.state));
-    Ok(App { health, table, pipeline, dead_letters, pool, instance })
+    Ok(App { health, table, pipeline, dead_letters, admin, pool, instance })
+}
+
+fn start_admin(
+    config: &Config,
+    pool: &Pool,
+    secrets: &SecretBox,
+    health: &Arc<Health>,
+) -> Result<admin::Server, Error> {
+    let metrics = telemetry::metrics();
+    let state = AdminState {
+        pool: pool.clone(),
+        secrets: secrets.clone(),
+        rules: Rules { park_after_ms: config.delivery.park_after_ms, https_only: config.http.https_only },
+        actors: Arc::clone(health) as _,
+        readiness: Arc::clone(health) as _,
+        metrics: Arc::new(move || metrics.render()),
+    };
+    admin::start(&AdminOptions::from(&config.admin), state)
+        .map_err(|error| Error::Bind { bind: config.admin.bind.to_string(), error })
 }
 
 fn pool_options(config: &Config) -> store::PoolOptions {
@@ -138,5 +163,15 @@ async fn beat(pool: Pool, instance: String, instances: Arc<AtomicU32>) {
             Err(error) => tracing::debug!(%error, "heartbeat missed; the number of instances stays as it was"),
         }
         tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+/// Writes down that an endpoint answered 410, until Postgres has taken it.
+async fn disable(pool: Pool, queue: Arc<EndpointQueue>) {
+    while let Err(error) =
+        store::endpoints::set_state(&pool, &queue.id, State::Disabled, "the endpoint answered 410 Gone").await
+    {
+        tracing::warn!(endpoint.id = %queue.id, %error, "disabling the endpoint is tried again");
+        tokio::time::sleep(RETRY).await;
     }
 }

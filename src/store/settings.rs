@@ -158,7 +158,7 @@ impl SettingsReader {
 }
 
 /// Opens an endpoint's secrets; the error says why not, without anything secret.
-pub(super) fn open_secrets(secret_box: &SecretBox, id: &str, sealed: &[u8]) -> Result<EndpointSecrets, String> {
+pub(crate) fn open_secrets(secret_box: &SecretBox, id: &str, sealed: &[u8]) -> Result<EndpointSecrets, String> {
     let opened = secret_box.open(id, sealed).map_err(|error| {
         metrics::counter!(names::SECRET_FAILURES).increment(1);
         format!("its secrets do not open: {error}")

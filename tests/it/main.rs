@@ -4,3 +4,4 @@ mod postgres; // a fresh database for each test
 mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
 mod dead_letters; // written before they settle, once
+mod admin; // the REST API

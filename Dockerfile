@@ -1,0 +1,38 @@
+# The image of Postrider: one binary, and the libraries it links to.
+#   docker build --tag postrider .
+#   docker run --env POSTRIDER_KAFKA_BROKERS=... postrider serve
+
+FROM rust:1.95-slim-bookworm AS build
+# librdkafka is compiled along: it takes a C++ compiler and make besides the C compiler that is there.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends g++ libssl-dev make pkg-config zlib1g-dev \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+
+# What Postrider depends on changes seldom, so it is compiled in a layer of its own, beside an empty program.
+COPY Cargo.toml Cargo.lock ./
+RUN sed -i '/^\[\[\(bench\|test\)\]\]/,/^$/d' Cargo.toml \
+ && mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
+ && cargo build --release --locked
+
+COPY config config
+COPY sql sql
+COPY src src
+# The checkout may be older than the empty program, and cargo goes by the time.
+RUN touch src/lib.rs src/main.rs \
+ && cargo build --release --locked \
+ && strip --strip-debug target/release/postrider
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates libssl3 \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin postrider
+COPY --from=build /src/target/release/postrider /usr/local/bin/postrider
+# By number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s CMD ["postrider", "health"]
+ENTRYPOINT ["postrider"]
+CMD ["serve"]

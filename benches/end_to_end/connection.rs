@@ -1,0 +1,107 @@
+//! ● One connection to the benchmark's customers: just enough of HTTP/1.1 to answer awc, with no more system calls
+//! than a request needs.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::receiver::Tally;
+
+pub struct Connection {
+    stream: TcpStream,
+    hangs: bool,
+    tally: Arc<Mutex<Tally>>,
+    /// `buffer[..filled]` has been read and not yet answered.
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream, hangs: bool, tally: Arc<Mutex<Tally>>) -> Self {
+        Connection { stream, hangs, tally, buffer: vec![0; 2048], filled: 0 }
+    }
+
+    pub async fn serve(mut self) {
+        poll_fn(|cx| self.poll_serve(cx)).await;
+    }
+
+    /// Ready when the peer is done, or says what we do not understand.
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match head(&self.buffer[..self.filled]) {
+                Head::Complete { body, content_length } if self.filled >= body + content_length => {
+                    let end = body + content_length;
+                    if self.hangs {
+                        self.filled = 0; // swallowed; we never answer
+                        continue;
+                    }
+                    // Counted before the answer: what a sender takes for delivered has been counted.
+                    self.tally.lock().count(&self.buffer[body..end]);
+                    // Our answers are so small that a socket buffer always has room for one.
+                    match Pin::new(&mut self.stream).poll_write(cx, ANSWER) {
+                        Poll::Ready(Ok(written)) if written == ANSWER.len() => {}
+                        _ => return Poll::Ready(()),
+                    }
+                    self.buffer.copy_within(end..self.filled, 0);
+                    self.filled -= end;
+                    continue;
+                }
+                Head::Complete { body, content_length } => self.grow(body + content_length),
+                Head::Incomplete => self.grow(self.filled + 512),
+                Head::Unintelligible => return Poll::Ready(()),
+            }
+            let mut free = ReadBuf::new(&mut self.buffer[self.filled..]);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut free)) {
+                Ok(()) if !free.filled().is_empty() => self.filled += free.filled().len(),
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
+    fn grow(&mut self, len: usize) {
+        if self.buffer.len() < len {
+            self.buffer.resize(len.min(REQUEST_BYTES_MAX), 0);
+        }
+    }
+}
+
+enum Head {
+    Incomplete,
+    Complete { body: usize, content_length: usize },
+    Unintelligible,
+}
+
+/// Just enough of HTTP/1.1 for clients that send a Content-Length.
+fn head(bytes: &[u8]) -> Head {
+    let mut content_length = 0;
+    let mut start = 0;
+    while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'\n') {
+        let line = &bytes[start..start + length];
+        start += length + 1;
+        if line == b"\r" {
+            return Head::Complete { body: start, content_length };
+        }
+        if line.len() > CONTENT_LENGTH.len() && line[..CONTENT_LENGTH.len()].eq_ignore_ascii_case(CONTENT_LENGTH) {
+            let value = std::str::from_utf8(&line[CONTENT_LENGTH.len()..]).ok().and_then(|v| v.trim().parse().ok());
+            match value {
+                Some(value) if value < REQUEST_BYTES_MAX / 2 => content_length = value,
+                _ => return Head::Unintelligible,
+            }
+        }
+    }
+    if bytes.len() > HEAD_BYTES_MAX { Head::Unintelligible } else { Head::Incomplete }
+}
+
+const CONTENT_LENGTH: &[u8] = b"content-length:";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,0 +1,73 @@
+//! ○ What one may ask of a run: `cargo bench --bench end_to_end -- --only latency --rounds 5`.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures Postrider end to end, on the Kafka and PostgreSQL named by KAFKA_BOOTSTRAP and PG_URL.
+#[derive(Debug, Parser)]
+#[command(name = "end_to_end")]
+pub struct Options {
+    /// Only these, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<Name>,
+    /// How often Postrider and the bare loop take turns; the medians are shown.
+    #[arg(long, default_value_t = 2)]
+    pub rounds: usize,
+    /// Events in a drained topic; four times as many in batches.
+    #[arg(long, default_value_t = 200_000)]
+    pub events: u64,
+    /// Endpoints where there are many; at most 60,000.
+    #[arg(long, default_value_t = 1_000)]
+    pub endpoints: usize,
+    /// For how long latencies are measured, after a warm-up.
+    #[arg(long, default_value_t = 20)]
+    pub seconds: u64,
+    /// Events a second where latencies are measured.
+    #[arg(long, default_value_t = 5_000)]
+    pub rate: u32,
+    /// Threads that deliver; one per core without.
+    #[arg(long)]
+    pub cores: Option<usize>,
+    /// Only the bare loop: what the machine gives at most.
+    #[arg(long)]
+    pub bare: bool,
+    /// cargo adds it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// A POST per event, to one endpoint.
+    Stream,
+    /// A POST per event, each tenant's to its own endpoint.
+    Many,
+    /// A POST per 1,000 events.
+    Batch,
+    /// The events as they are, to four endpoints.
+    Raw,
+    /// A topic of one partition, beside one of eight.
+    Partition,
+    /// From produce to receipt.
+    Latency,
+    /// The same while one endpoint in ten never answers.
+    Isolation,
+}
+
+impl Options {
+    pub fn wants(&self, name: Name) -> bool {
+        if self.bare && name == Name::Isolation {
+            return false; // it has none
+        }
+        self.only.is_empty() || self.only.contains(&name)
+    }
+
+    pub fn cores(&self) -> usize {
+        self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    }
+
+    pub fn measured(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}

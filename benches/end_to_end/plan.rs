@@ -1,0 +1,48 @@
+//! ○ What is delivered where, the same for Postrider and for the bare loop.
+
+use crate::addresses;
+
+/// One way to deliver a topic.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub topic: String,
+    pub partitions: i32,
+    /// One address and one customer each. They share the tenants evenly; a single one subscribes to the whole topic.
+    pub endpoints: usize,
+    /// The events go round the tenants 0 to here.
+    pub tenants: usize,
+    /// Requests under way at once to one endpoint.
+    pub in_flight_max: usize,
+    /// One POST for so many events (or what came within a second); one for each without.
+    pub batch_events: Option<usize>,
+    /// The event as it is, in place of the envelope.
+    pub raw: bool,
+    /// One endpoint in so many never answers.
+    pub hung_every: Option<usize>,
+}
+
+impl Plan {
+    pub fn stream(topic: &str, partitions: i32, tenants: usize) -> Plan {
+        Plan {
+            topic: topic.to_owned(),
+            partitions,
+            endpoints: 1,
+            tenants,
+            in_flight_max: 64,
+            batch_events: None,
+            raw: false,
+            hung_every: None,
+        }
+    }
+
+    pub fn endpoint_of(&self, tenant: usize) -> usize {
+        tenant % self.endpoints
+    }
+
+    /// How many of so many events are meant for endpoints that answer.
+    pub fn healthy(&self, events: u64) -> u64 {
+        let Some(every) = self.hung_every else { return events };
+        let endpoint = |event: u64| self.endpoint_of((event % self.tenants as u64) as usize);
+        (0..events).filter(|event| !addresses::hangs(endpoint(*event), every)).count() as u64
+    }
+}

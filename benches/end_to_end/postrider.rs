@@ -1,0 +1,131 @@
+//! ● The real binary as a process of its own, with a database of its own, set up over REST as an operator would.
+
+use std::{
+    env,
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{database::Database, kafka::Topics, plan::Plan, rest};
+
+/// A database that holds the plan's customers, endpoints and subscriptions; instances start on it again and again.
+pub struct Installation {
+    database: Database,
+    brokers: String,
+    cores: usize,
+    folder: PathBuf,
+}
+
+impl Installation {
+    /// Sets up with an instance that consumes nothing yet, so that no event passes before its subscription.
+    pub fn new(plan: &Plan, port: u16, cores: usize, topics: &mut Topics) -> io::Result<Self> {
+        let folder = env::temp_dir().join(format!("postrider-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let brokers = topics.brokers().to_owned();
+        let installation = Installation { database: Database::create(&plan.topic)?, brokers, cores, folder };
+        let nothing = topics.empty()?;
+        let instance = installation.start(&nothing, &format!("{}-setup", plan.topic))?;
+        rest::set_up(instance.admin, ADMIN_KEY, plan, port)?;
+        instance.stop()?;
+        Ok(installation)
+    }
+
+    pub fn start(&self, topic: &str, group: &str) -> io::Result<Instance> {
+        let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let log = self.folder.join(format!("{group}.log"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTRIDER_")) {
+            command.env_remove(name);
+        }
+        let child = command
+            .arg("serve")
+            .env("POSTRIDER_SERVICE_CORES", self.cores.to_string())
+            .env("POSTRIDER_KAFKA_BROKERS", &self.brokers)
+            .env("POSTRIDER_KAFKA_TOPICS", topic)
+            .env("POSTRIDER_KAFKA_GROUP_ID", group)
+            .env("POSTRIDER_KAFKA_FIRST_START", "earliest")
+            .env("POSTRIDER_POSTGRES_URL", self.database.url())
+            .env("POSTRIDER_ADMIN_BIND", admin.to_string())
+            .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
+            .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?)
+            .spawn()?;
+        let mut instance = Instance { child, admin, log };
+        instance.wait_until_ready()?;
+        Ok(instance)
+    }
+}
+
+/// A running Postrider, killed when dropped.
+pub struct Instance {
+    child: Child,
+    admin: SocketAddr,
+    log: PathBuf,
+}
+
+impl Instance {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn check_alive(&mut self) -> io::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                let log = fs::read_to_string(&self.log).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(20).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                Err(io::Error::other(format!("postrider ended unasked ({status}):\n{}", tail.join("\n"))))
+            }
+        }
+    }
+
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let started = Instant::now();
+        while !rest::is_ready(self.admin) {
+            self.check_alive()?;
+            if started.elapsed() > START_MAX {
+                return Err(io::Error::other(format!("postrider is not ready; see {}", self.log.display())));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// As an orchestrator stops it: SIGTERM, and SIGKILL when that is not heeded.
+    pub fn stop(mut self) -> io::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let asked = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if asked.elapsed() > STOP_MAX {
+                return Err(io::Error::other(format!("postrider did not stop; see {}", self.log.display())));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Of databases that live for a benchmark.
+const ADMIN_KEY: &str = "benchmark-admin-key";
+const SECRETS_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const START_MAX: Duration = Duration::from_secs(30);
+const STOP_MAX: Duration = Duration::from_secs(30);

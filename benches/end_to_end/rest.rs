@@ -1,0 +1,82 @@
+//! ● Postrider's REST API, as far as the benchmark needs it.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use awc::{Client, Connector};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::{addresses, plan::Plan};
+
+/// True once the instance says that it is ready.
+pub fn is_ready(admin: SocketAddr) -> bool {
+    actix_rt::System::new().block_on(async {
+        let client = Client::builder().timeout(Duration::from_secs(1)).finish();
+        client.get(format!("http://{admin}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success())
+    })
+}
+
+/// A customer, an endpoint and a subscription for each of the plan's endpoints.
+pub fn set_up(admin: SocketAddr, key: &str, plan: &Plan, port: u16) -> io::Result<()> {
+    actix_rt::System::new().block_on(async {
+        let client = Client::builder()
+            .connector(Connector::new().limit(AT_ONCE))
+            .timeout(Duration::from_secs(30))
+            .bearer_auth(key)
+            .finish();
+        let api = Api { client, base: format!("http://{admin}/v1") };
+        let mut ended =
+            stream::iter(0..plan.endpoints).map(|number| api.set_up(plan, port, number)).buffer_unordered(AT_ONCE);
+        while let Some(result) = ended.next().await {
+            result?;
+        }
+        Ok(())
+    })
+}
+
+struct Api {
+    client: Client,
+    base: String,
+}
+
+impl Api {
+    async fn set_up(&self, plan: &Plan, port: u16, number: usize) -> io::Result<()> {
+        let name = format!("bench-{number:05}");
+        let customer = json!({ "name": name, "grants": { "topics": ["*"], "tenants": ["*"] } });
+        let customer = self.put(&format!("/customers/{name}"), &customer).await?;
+        let mut endpoint = json!({
+            "customer_id": customer["id"],
+            "url": addresses::url(number, port),
+            "format": if plan.raw { "raw" } else { "envelope" },
+            "in_flight_max": plan.in_flight_max,
+        });
+        if let Some(events_max) = plan.batch_events {
+            endpoint["mode"] = "batch".into();
+            endpoint["batch"] = json!({ "events_max": events_max, "wait_ms_max": 1000, "bytes_max": 1 << 20 });
+        }
+        let endpoint = self.put(&format!("/endpoints/{name}"), &endpoint).await?;
+        let scope = match plan.endpoints {
+            1 => json!({ "level": "topic" }),
+            _ => {
+                let own = (0..plan.tenants).filter(|tenant| plan.endpoint_of(*tenant) == number);
+                json!({ "level": "tenants", "tenants": own.map(addresses::tenant).collect::<Vec<_>>() })
+            }
+        };
+        let subscription = json!({ "endpoint_id": endpoint["id"], "topic": plan.topic, "scope": scope });
+        self.put(&format!("/subscriptions/{name}"), &subscription).await?;
+        Ok(())
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> io::Result<Value> {
+        let sent = self.client.put(format!("{}{path}", self.base)).send_json(body).await;
+        let mut answer = sent.map_err(|error| io::Error::other(format!("PUT {path}: {error}")))?;
+        let text = answer.body().await.map_err(io::Error::other)?;
+        if !answer.status().is_success() {
+            let text = String::from_utf8_lossy(&text);
+            return Err(io::Error::other(format!("PUT {path}: {} {text}", answer.status())));
+        }
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+const AT_ONCE: usize = 8;

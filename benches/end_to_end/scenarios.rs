@@ -1,0 +1,237 @@
+//! ● The scenarios one after the other, and their table.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use crate::{
+    addresses, drain,
+    kafka::Topics,
+    options::{Name, Options},
+    paced::{self, Pace},
+    plan::Plan,
+    producer,
+    role::Role,
+    sender::{Stage, Who},
+    table::{Table, percent, thousands},
+};
+
+pub fn run(options: &Options) -> io::Result<ExitCode> {
+    let brokers = std::env::var("KAFKA_BOOTSTRAP")
+        .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
+    let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
+    let tables = [bench.drains()?, bench.latency()?, bench.isolation()?];
+    println!("\nPostrider, end to end: 512-byte events, {} core(s), {} round(s)", options.cores(), options.rounds);
+    for table in tables.iter().filter(|table| !table.is_empty()) {
+        println!("\n{}", table.text());
+    }
+    if bench.lost > 0 {
+        println!("LOST: {} events were produced and never received", bench.lost);
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("Every event produced was received.");
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    topics: Topics,
+    lost: u64,
+}
+
+/// A drain's two medians.
+struct Pair {
+    postrider: drain::Measured,
+    bare: drain::Measured,
+}
+
+impl Bench<'_> {
+    fn drains(&mut self) -> io::Result<Table> {
+        let mut table = Table::new(
+            "Draining a topic (CPU: events per CPU-second of the process)",
+            &["", "events/s", "CPU", "RSS MB", "bare: events/s", "CPU", "RSS MB", "CPU ratio", "bar"],
+        );
+        let events = self.options.events;
+        let wanted = [Name::Stream, Name::Many, Name::Raw, Name::Partition].iter().any(|n| self.options.wants(*n));
+        if wanted {
+            let topic = self.full_topic("stream", 8, events)?;
+            let stream = Plan::stream(&topic, 8, self.tenants());
+            let many = Plan { endpoints: self.options.endpoints, in_flight_max: 4, ..stream.clone() };
+            let raw = Plan { endpoints: 4, in_flight_max: 16, raw: true, ..stream.clone() };
+            let name = format!("stream to {} endpoints", thousands(many.endpoints as f64));
+            self.drain(&mut table, Name::Stream, "stream to 1 endpoint", stream, events, "70 % (goal 80 %)")?;
+            self.drain(&mut table, Name::Many, &name, many, events, "70 % (goal 80 %)")?;
+            self.drain(&mut table, Name::Raw, "raw to 4 endpoints", raw, events, "50,000/s")?;
+            if self.options.wants(Name::Partition) {
+                let topic = self.full_topic("one", 1, events)?;
+                let plan = Plan::stream(&topic, 1, self.tenants());
+                self.drain(
+                    &mut table,
+                    Name::Partition,
+                    "stream, 1 partition",
+                    plan,
+                    events,
+                    "events/s as with 8, ± 10 %",
+                )?;
+            }
+        }
+        if self.options.wants(Name::Batch) {
+            let events = events * 4;
+            let topic = self.full_topic("batch", 8, events)?;
+            let plan = Plan { in_flight_max: 8, batch_events: Some(1000), ..Plan::stream(&topic, 8, self.tenants()) };
+            self.drain(&mut table, Name::Batch, "batches of 1,000 to 1 endpoint", plan, events, "50 % (goal 70 %)")?;
+        }
+        Ok(table)
+    }
+
+    /// Both take turns, so that a machine that slows down slows both.
+    fn drain(
+        &mut self,
+        table: &mut Table,
+        name: Name,
+        label: &str,
+        plan: Plan,
+        events: u64,
+        bar: &str,
+    ) -> io::Result<()> {
+        if !self.options.wants(name) {
+            return Ok(());
+        }
+        let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
+        let (mut bare, mut postrider) = (Vec::new(), Vec::new());
+        for round in 1..=self.options.rounds {
+            for (who, rounds) in [(Who::Bare, &mut bare), (Who::Postrider, &mut postrider)] {
+                if self.options.bare && who == Who::Postrider {
+                    continue;
+                }
+                let measured = drain::run(&mut stage, who, events, &format!("{label}-{round}"), &mut self.topics)?;
+                progress(&format!(
+                    "{label}, round {round}: {who:<9} {:>8}/s, {:>8} per CPU-second, {} bytes an event, {} twice, {} lost",
+                    thousands(measured.events_per_second),
+                    thousands(measured.events_per_cpu_second),
+                    thousands(measured.bytes_per_event),
+                    measured.duplicates,
+                    measured.lost,
+                ));
+                self.lost += measured.lost;
+                rounds.push(measured);
+            }
+        }
+        let pair = Pair { postrider: drain::Measured::median(&postrider), bare: drain::Measured::median(&bare) };
+        table.row(pair.cells(label, bar));
+        Ok(())
+    }
+
+    fn latency(&mut self) -> io::Result<Table> {
+        let mut table = latency_table(&format!("Latency at {}/s to 1 endpoint", thousands(self.options.rate.into())));
+        if self.options.wants(Name::Latency) {
+            for (who, bar) in [(Who::Bare, ""), (Who::Postrider, "p50 ≤ 3 ms, p99 ≤ 15 ms")] {
+                if self.options.bare && who == Who::Postrider {
+                    continue;
+                }
+                let topic = self.topics.create(&format!("latency-{who:?}").to_lowercase(), 8)?;
+                self.pace(&mut table, &who.to_string(), Plan::stream(&topic, 8, self.tenants()), who, bar)?;
+            }
+        }
+        Ok(table)
+    }
+
+    fn isolation(&mut self) -> io::Result<Table> {
+        let endpoints = self.options.endpoints;
+        let mut table = latency_table(&format!(
+            "Isolation at {}/s to {} endpoints",
+            thousands(self.options.rate.into()),
+            thousands(endpoints as f64)
+        ));
+        if self.options.wants(Name::Isolation) {
+            let mut p99 = Vec::new();
+            for (label, topic, hung_every) in
+                [("all answer", "healthy", None), ("1 in 10 never answers", "hung", Some(10))]
+            {
+                let topic = self.topics.create(topic, 8)?;
+                let plan = Plan { endpoints, in_flight_max: 4, hung_every, ..Plan::stream(&topic, 8, self.tenants()) };
+                let bar = if hung_every.is_some() { "p99 ≤ 1.5 × all answer's, lag ≤ 6 s" } else { "" };
+                p99.push(self.pace(&mut table, label, plan, Who::Postrider, bar)?.latency.p99);
+            }
+            table.row(["the healthy ones' p99, ratio".to_owned(), String::new(), format!("{:.2} ×", p99[1] / p99[0])]);
+        }
+        Ok(table)
+    }
+
+    fn pace(&mut self, table: &mut Table, label: &str, plan: Plan, who: Who, bar: &str) -> io::Result<paced::Measured> {
+        let pace = Pace {
+            events_per_second: self.options.rate.into(),
+            warm_up: Duration::from_secs(6),
+            measured: self.options.measured(),
+        };
+        let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
+        let measured = paced::run(&mut stage, who, pace, &mut self.topics)?;
+        self.lost += measured.lost;
+        let latency = measured.latency;
+        let cells = [
+            label.to_owned(),
+            format!("{:.1}", latency.p50),
+            format!("{:.1}", latency.p99),
+            format!("{:.1}", latency.p999),
+            percent(measured.cpu_share),
+            thousands(measured.rss_peak_bytes as f64 / MB),
+            measured.commit_lag.map_or("–".to_owned(), |lag| format!("{:.1} s", lag.as_secs_f64())),
+            measured.duplicates.to_string(),
+            bar.to_owned(),
+        ];
+        progress(&cells.join("  "));
+        table.row(cells);
+        Ok(measured)
+    }
+
+    fn tenants(&self) -> usize {
+        self.options.endpoints.clamp(4, addresses::MAX)
+    }
+
+    fn full_topic(&mut self, name: &str, partitions: i32, events: u64) -> io::Result<String> {
+        let topic = self.topics.create(name, partitions)?;
+        progress(&format!("producing {} events to {partitions} partition(s)", thousands(events as f64)));
+        let arguments = producer::Arguments {
+            brokers: self.topics.brokers().to_owned(),
+            topic: topic.clone(),
+            partitions,
+            tenants: self.tenants(),
+            events,
+            rate: None,
+        };
+        Role::start("producer", &arguments)?.hear()?;
+        Ok(topic)
+    }
+}
+
+impl Pair {
+    fn cells(&self, label: &str, bar: &str) -> Vec<String> {
+        let (postrider, bare) = (&self.postrider, &self.bare);
+        vec![
+            label.to_owned(),
+            thousands(postrider.events_per_second),
+            thousands(postrider.events_per_cpu_second),
+            thousands(postrider.rss_peak_bytes / MB),
+            thousands(bare.events_per_second),
+            thousands(bare.events_per_cpu_second),
+            thousands(bare.rss_peak_bytes / MB),
+            percent(postrider.events_per_cpu_second / bare.events_per_cpu_second),
+            bar.to_owned(),
+        ]
+    }
+}
+
+fn latency_table(title: &str) -> Table {
+    let heading =
+        ["from produce to receipt", "p50 ms", "p99 ms", "p99.9 ms", "CPU", "RSS MB", "commit lag", "twice", "bar"];
+    Table::new(title, &heading)
+}
+
+fn progress(line: &str) {
+    eprintln!("{line}");
+    let _ = io::stderr().flush();
+}
+
+const MB: f64 = 1e6;

@@ -1,0 +1,160 @@
+//! ● The one that delivers: Postrider, or the bare loop in its place.
+
+use std::{
+    fmt, io,
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bare,
+    kafka::Topics,
+    plan::Plan,
+    postrider::{Installation, Instance},
+    process,
+    receiver::{self, Question, Report},
+    role::Role,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Postrider,
+    Bare,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Who::Postrider => "Postrider",
+            Who::Bare => "bare loop",
+        })
+    }
+}
+
+/// A plan with all that is needed to carry it out again and again: each time with a new sender and a new receiver.
+pub struct Stage {
+    plan: Plan,
+    brokers: String,
+    cores: usize,
+    port: u16,
+    installation: Option<Installation>,
+}
+
+/// A sender at work, and its customers.
+pub struct Run {
+    sender: Sender,
+    pub receiver: Role,
+}
+
+enum Sender {
+    Postrider(Instance),
+    Bare(Role),
+}
+
+impl Stage {
+    pub fn new(plan: Plan, topics: &mut Topics, cores: usize) -> io::Result<Stage> {
+        let port = free_port()?;
+        Ok(Stage { plan, brokers: topics.brokers().to_owned(), cores, port, installation: None })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Starts the customers, then who delivers to them; Postrider with a new consumer group of this name.
+    pub fn start(&mut self, who: Who, group: &str, topics: &mut Topics) -> io::Result<Run> {
+        let arguments = receiver::Arguments { port: self.port, hung_every: self.plan.hung_every };
+        let mut receiver = Role::start("receiver", &arguments)?;
+        receiver.hear()?;
+        let sender = match who {
+            Who::Bare => Sender::Bare(Role::start("bare", &self.bare_arguments())?),
+            Who::Postrider => {
+                if self.installation.is_none() {
+                    self.installation = Some(Installation::new(&self.plan, self.port, self.cores, topics)?);
+                }
+                let installation = self.installation.as_ref().expect("just made");
+                Sender::Postrider(installation.start(&self.plan.topic, group)?)
+            }
+        };
+        Ok(Run { sender, receiver })
+    }
+
+    fn bare_arguments(&self) -> bare::Arguments {
+        bare::Arguments {
+            brokers: self.brokers.clone(),
+            topic: self.plan.topic.clone(),
+            partitions: self.plan.partitions,
+            endpoints: self.plan.endpoints,
+            tenants: self.plan.tenants,
+            port: self.port,
+            // Of many endpoints, what keeps the cores busy: in turn to each, none has more than the plan allows.
+            in_flight_max: (self.plan.endpoints * self.plan.in_flight_max).min(256),
+            batch_events: self.plan.batch_events,
+            raw: self.plan.raw,
+            cores: self.cores,
+        }
+    }
+}
+
+impl Run {
+    pub fn pid(&self) -> u32 {
+        match &self.sender {
+            Sender::Postrider(instance) => instance.pid(),
+            Sender::Bare(role) => role.pid(),
+        }
+    }
+
+    pub fn report(&mut self) -> io::Result<Report> {
+        self.receiver.ask(&Question::Report)
+    }
+
+    /// Waits until so many different events have been received, or until nothing more comes.
+    pub fn wait_for(&mut self, events: u64) -> io::Result<Report> {
+        let mut last = (0, Instant::now());
+        loop {
+            let report = self.report()?;
+            if report.events >= events {
+                return Ok(report);
+            }
+            if report.events > last.0 {
+                last = (report.events, Instant::now());
+            }
+            if last.1.elapsed() > PATIENCE {
+                return Ok(report);
+            }
+            self.check_alive()?;
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The most memory it has held until now.
+    pub fn rss_peak_bytes(&self) -> u64 {
+        process::rss_peak_bytes(self.pid()).unwrap_or(0)
+    }
+
+    fn check_alive(&mut self) -> io::Result<()> {
+        match &mut self.sender {
+            Sender::Postrider(instance) => instance.check_alive(),
+            Sender::Bare(role) => role.check_alive(),
+        }
+    }
+
+    pub fn stop(self) -> io::Result<()> {
+        match self.sender {
+            Sender::Postrider(instance) => instance.stop(),
+            Sender::Bare(_) => Ok(()),
+        }
+    }
+}
+
+/// Below the ports that Linux gives to outgoing connections, so that it is still free for the next receiver.
+fn free_port() -> io::Result<u16> {
+    let first = 10_000 + (std::process::id() % 8_000) as u16;
+    (first..20_000)
+        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
+        .ok_or_else(|| io::Error::other("no free port below 20000"))
+}
+
+/// No event for so long means that no more will come. Retries after a failure may take a few seconds.
+const PATIENCE: Duration = Duration::from_secs(15);

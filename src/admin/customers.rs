@@ -1,0 +1,122 @@
+//! ● `/v1/customers`
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
+
+use super::{
+    customer_body::{as_body, parse, view},
+    endpoint_body::merge_objects,
+    paging::PageRequest,
+    problem::{FieldError, Problem},
+    request::{self, Body},
+    server::{AdminState, answer, new_id},
+};
+use crate::store::{
+    config_write::Change,
+    customers,
+    id::{self, Kind},
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor"])?;
+    let page = PageRequest::parse(
+        Kind::Customer,
+        query.get("limit").map(String::as_str),
+        query.get("cursor").map(String::as_str),
+    )?;
+    let rows = customers::list(&state.pool, &page.after, page.rows()).await?;
+    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+}
+
+pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let body = parse(&request::object(&request, body)?)?;
+    let written = customers::write(&state.pool, body.uid.as_deref(), |current| match current {
+        Some(_) => Err(Problem::uid_taken(WHAT)),
+        None => Ok(Change::Create { id: new_id(Kind::Customer), uid: body.uid.clone(), with: body.write.clone() }),
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn read(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let customer = customers::read(&state.pool, &name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
+    Ok(HttpResponse::Ok().json(view(&customer)))
+}
+
+pub async fn put(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let body = parse(&request::object(&request, body)?)?;
+    let written = customers::write(&state.pool, Some(&name), |current| {
+        let uid = uid_of_put(Kind::Customer, &name, body.uid.as_deref(), current.map(|row| row.uid.as_deref()), WHAT)?;
+        Ok::<_, Problem>(match current {
+            Some(_) => Change::Update(body.write.clone()),
+            None => Change::Create { id: new_id(Kind::Customer), uid, with: body.write.clone() },
+        })
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn patch(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let patch = request::object(&request, body)?;
+    let written = customers::write(&state.pool, Some(&name), |current| {
+        let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
+        let mut body = as_body(current);
+        merge_objects(&mut body, &patch);
+        let body = parse(body.as_object().expect("invariant: a customer's body is an object"))?;
+        unchanged("uid", &body.uid, &current.uid)?;
+        Ok::<_, Problem>(Change::Update(body.write))
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn delete(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let written = customers::write(&state.pool, Some(&name), |current| match current {
+        Some(_) => Ok(Change::Delete),
+        None => Err(Problem::not_found(WHAT)),
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, Value::Null))
+}
+
+/// The key under which PUT creates; refuses what cannot be created or would change a key.
+pub fn uid_of_put(
+    kind: Kind,
+    name: &str,
+    given: Option<&str>,
+    current: Option<Option<&str>>,
+    what: &str,
+) -> Result<Option<String>, Problem> {
+    match current {
+        Some(uid) if given.is_none() || given == uid => Ok(uid.map(ToOwned::to_owned)),
+        None if id::is(kind, name) || name.starts_with(kind.prefix()) => Err(Problem::not_found(what)),
+        None if given.is_none_or(|given| given == name) => match super::fields::checked_uid(name, kind.prefix()) {
+            Ok(()) => Ok(Some(name.to_owned())),
+            Err(message) => Err(Problem::invalid(vec![FieldError::new("uid", message)])),
+        },
+        _ => Err(Problem::invalid(vec![FieldError::new("uid", "must be the one in the path, or left out")])),
+    }
+}
+
+/// Refuses to change what stays as it is for life.
+pub fn unchanged<T: PartialEq>(field: &str, new: &T, old: &T) -> Result<(), Problem> {
+    if new == old { Ok(()) } else { Err(Problem::invalid(vec![FieldError::new(field, "cannot be changed")])) }
+}
+
+const WHAT: &str = "customer";

@@ -1,0 +1,187 @@
+//! ○ A dead letter as JSON. What the producer wrote is shown as JSON where it is JSON, as text where it is text, and
+//! else in base64.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    dead_letter::letter::record,
+    store::dead_letter_pull::{LetterData, LetterHead},
+};
+
+/// A letter, with the record's data where it was asked for.
+#[derive(Debug, Serialize)]
+pub struct LetterView {
+    id: String,
+    /// `null`: the record never got as far as an endpoint.
+    endpoint_id: Option<String>,
+    customer_id: Option<String>,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    /// The record's own time.
+    timestamp: Option<Timestamp>,
+    occurred_at: Option<Timestamp>,
+    event_id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    tenant: Option<String>,
+    department: Option<String>,
+    reason: String,
+    attempts: i32,
+    last_status: Option<i16>,
+    last_class: Option<String>,
+    last_excerpt: Option<String>,
+    received_at: Timestamp,
+    created_at: Timestamp,
+    state: String,
+    redrive_requested_at: Option<Timestamp>,
+    data_bytes: i64,
+    #[serde(flatten)]
+    record: Option<RecordView>,
+}
+
+/// A record's key, value and headers.
+#[derive(Debug, Serialize)]
+struct RecordView {
+    #[serde(flatten)]
+    key: KeyView,
+    #[serde(flatten)]
+    data: DataView,
+    headers: Vec<HeaderView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum KeyView {
+    Key(Option<String>),
+    KeyBase64(String),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum DataView {
+    /// JSON as it was written; `null` is a tombstone.
+    Data(Option<Box<RawValue>>),
+    DataBase64(String),
+}
+
+#[derive(Debug, Serialize)]
+struct HeaderView {
+    name: String,
+    #[serde(flatten)]
+    value: ValueView,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ValueView {
+    Value(Option<String>),
+    ValueBase64(String),
+}
+
+impl LetterView {
+    #[must_use]
+    pub fn new(head: LetterHead, data: Option<LetterData>) -> Self {
+        LetterView {
+            id: head.id,
+            endpoint_id: Some(head.endpoint_id).filter(|id| !id.is_empty()),
+            customer_id: Some(head.customer_id).filter(|id| !id.is_empty()),
+            topic: head.topic,
+            partition: head.partition,
+            offset: head.offset,
+            timestamp: Timestamp::from_millisecond(head.record_ms).ok(),
+            occurred_at: Timestamp::from_millisecond(head.occurred_ms).ok(),
+            event_id: head.event_id,
+            kind: head.kind,
+            tenant: head.tenant,
+            department: head.department,
+            reason: head.reason,
+            attempts: head.attempts,
+            last_status: head.last_status,
+            last_class: head.last_class,
+            last_excerpt: head.excerpt,
+            received_at: head.received_at,
+            created_at: head.created_at,
+            state: head.state,
+            redrive_requested_at: head.redrive_requested_at,
+            data_bytes: head.data_bytes,
+            record: data.map(RecordView::new),
+        }
+    }
+}
+
+impl RecordView {
+    fn new(data: LetterData) -> Self {
+        let whole = record(0, 0, None, None, &data.headers);
+        let headers = whole.headers().map(|header| HeaderView {
+            name: String::from_utf8_lossy(header.name).into_owned(),
+            value: match header.value.map(std::str::from_utf8).transpose() {
+                Ok(text) => ValueView::Value(text.map(ToOwned::to_owned)),
+                Err(_) => ValueView::ValueBase64(BASE64_STANDARD.encode(header.value.unwrap_or_default())),
+            },
+        });
+        RecordView {
+            headers: headers.collect(),
+            key: match data.key.map(String::from_utf8).transpose() {
+                Ok(text) => KeyView::Key(text),
+                Err(error) => KeyView::KeyBase64(BASE64_STANDARD.encode(error.as_bytes())),
+            },
+            data: match data.value {
+                None => DataView::Data(None),
+                Some(value) => match as_json(&value) {
+                    Some(json) => DataView::Data(Some(json)),
+                    None => DataView::DataBase64(BASE64_STANDARD.encode(value)),
+                },
+            },
+        }
+    }
+}
+
+fn as_json(value: &[u8]) -> Option<Box<RawValue>> {
+    RawValue::from_string(std::str::from_utf8(value).ok()?.to_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: Option<&[u8]>, key: Option<&[u8]>) -> String {
+        // One header `n` with a null value, one `b` that is not text.
+        let headers = b"\x01\0\0\0\xff\xff\xff\xffn\x01\0\0\0\x01\0\0\0b\xff".to_vec();
+        let data = LetterData { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers };
+        serde_json::to_string(&RecordView::new(data)).expect("json")
+    }
+
+    const HEADERS: &str = r#""headers":[{"name":"n","value":null},{"name":"b","value_base64":"/w=="}]"#;
+
+    #[test]
+    fn json_is_shown_as_it_was_written() {
+        let data = br#"{"a": 1.00, "a": 12345678901234567890123}"#;
+        assert_eq!(
+            shown(Some(data), Some(b"k")),
+            format!(r#"{{"key":"k","data":{{"a": 1.00, "a": 12345678901234567890123}},{HEADERS}}}"#)
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_shown_in_base64() {
+        for data in [&b"\xff"[..], b"{", b"", b"{} {}"] {
+            let encoded = BASE64_STANDARD.encode(data);
+            assert_eq!(shown(Some(data), None), format!(r#"{{"key":null,"data_base64":"{encoded}",{HEADERS}}}"#));
+        }
+    }
+
+    #[test]
+    fn a_tombstone_is_null_and_a_key_of_bytes_is_base64() {
+        assert_eq!(shown(None, Some(b"\xff")), format!(r#"{{"key_base64":"/w==","data":null,{HEADERS}}}"#));
+    }
+
+    #[test]
+    fn deeply_nested_json_is_shown_without_harm() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert!(shown(Some(deep.as_bytes()), None).contains("[[["));
+    }
+}

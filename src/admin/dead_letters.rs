@@ -1,0 +1,163 @@
+//! ● `/v1/endpoints/{id}/dead-letters` for a customer's, `/v1/dead-letters` for the operator's (records that never got
+//! as far as an endpoint).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{
+    dead_letter_view::LetterView,
+    endpoint_commands::disabled,
+    endpoints::find,
+    fields,
+    paging::{Page, PageRequest, encode},
+    problem::Problem,
+    request::{self, Body},
+    server::AdminState,
+};
+use crate::{
+    clock,
+    endpoint::settings::State as EndpointState,
+    store::{
+        dead_letter_pull::{self, LetterData, LetterHead, Of, Selection},
+        id::{self, Kind},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn list_of_endpoint(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "reason", "data", "customer_id"])?;
+    let name = request::name(path, "endpoint")?;
+    let customer = query.get("customer_id").map(String::as_str);
+    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
+    let endpoint = super::endpoints::present(&found)?;
+    list(&state, &endpoint.id, &query).await
+}
+
+pub async fn list_of_operator(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "reason", "data"])?;
+    list(&state, OPERATOR, &query).await
+}
+
+pub async fn read(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = path.into_inner();
+    let found = if id::is(Kind::DeadLetter, &id) { dead_letter_pull::read(&state.pool, &id).await? } else { None };
+    let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
+    Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data))))
+}
+
+pub async fn acknowledge(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let selection = selection(&request, body)?;
+    let endpoint = find(&state, &request, path).await?;
+    let done = dead_letter_pull::acknowledge(&state.pool, &endpoint.id, &selection).await?;
+    Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
+}
+
+pub async fn acknowledge_of_operator(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let selection = selection(&request, body)?;
+    let done = dead_letter_pull::acknowledge(&state.pool, OPERATOR, &selection).await?;
+    Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
+}
+
+pub async fn redrive(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let selection = selection(&request, body)?;
+    let endpoint = find(&state, &request, path).await?;
+    if endpoint.state == EndpointState::Disabled {
+        return Err(disabled());
+    }
+    let done = dead_letter_pull::redrive(&state.pool, &endpoint.id, &selection).await?;
+    Ok(HttpResponse::Accepted().json(json!({"redriving": done.letters, "more": done.more})))
+}
+
+type Query = std::collections::BTreeMap<String, String>;
+
+async fn list(state: &AdminState, endpoint_id: &str, query: &Query) -> Result<HttpResponse, Problem> {
+    let get = |name| query.get(name).map(String::as_str);
+    let page = PageRequest::parse(Kind::DeadLetter, get("limit"), get("cursor"))?;
+    let reason = get("reason");
+    if reason.is_some_and(|reason| !REASONS.contains(&reason)) {
+        return Err(invalid_query(format!("reason must be one of {}", REASONS.join(", "))));
+    }
+    let with_data = match get("data") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(invalid_query("data must be true or false".to_owned())),
+    };
+    let rows = dead_letter_pull::list(&state.pool, Of { endpoint_id, reason }, &page.after, page.rows()).await?;
+    if with_data {
+        return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows).await?));
+    }
+    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| LetterView::new(row, None))))
+}
+
+/// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
+async fn page_with_data(
+    state: &AdminState,
+    page: &PageRequest,
+    mut rows: Vec<LetterHead>,
+) -> Result<Page<LetterView>, Problem> {
+    let mut bytes = 0;
+    let fit = rows.iter().take(page.limit).take_while(|row| {
+        let first = bytes == 0;
+        bytes += row.data_bytes.max(1);
+        first || bytes <= DATA_BYTES_MAX
+    });
+    let fit = fit.count();
+    let more = rows.len() > fit;
+    rows.truncate(fit);
+    let next_cursor = rows.last().filter(|_| more).map(|last| encode(&last.id));
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut data: std::collections::HashMap<String, LetterData> =
+        dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();
+    // One that was acknowledged meanwhile is left out.
+    let views = rows.into_iter().filter_map(|row| {
+        let data = data.remove(&row.id)?;
+        Some(LetterView::new(row, Some(data)))
+    });
+    Ok(Page { data: views.collect(), next_cursor })
+}
+
+/// `{"ids": […]}` or `{"all": true}`
+fn selection(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
+    let object = request::object(request, body)?;
+    fields::parse(&object, |fields| {
+        let ids = fields.list("ids", 1..=IDS_MAX, |item| {
+            let id = item.as_str().filter(|id| id::is(Kind::DeadLetter, id));
+            id.map(ToOwned::to_owned).ok_or_else(|| "must be the id of a dead letter".to_owned())
+        });
+        let all = fields.flag("all");
+        match (fields.has("ids"), all) {
+            (true, None | Some(false)) => ids.map(Selection::Ids),
+            // What comes from now on was not seen, and is not meant.
+            (false, Some(true)) => Some(Selection::All { until: id::lowest(Kind::DeadLetter, clock::wall_ms() + 1) }),
+            _ => {
+                fields.wrong("ids", "is needed, or \"all\": true, and not both");
+                None
+            }
+        }
+    })
+}
+
+fn invalid_query(detail: String) -> Problem {
+    Problem::new(actix_web::http::StatusCode::BAD_REQUEST, "invalid_query", detail)
+}
+
+/// The endpoint of records that never got as far as one.
+const OPERATOR: &str = "";
+const IDS_MAX: usize = 1_000;
+const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
+const REASONS: [&str; 5] = ["rejected", "exhausted", "undecodable", "too_large", "internal"];

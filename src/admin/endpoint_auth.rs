@@ -1,0 +1,206 @@
+//! ○ How an endpoint wants us to say who we are. What gets through here can be sent as it is: no header of ours or of
+//! the connection's, nothing that could split a request.
+
+use super::fields::{Fields, Object};
+use crate::store::{secrets::StoredAuth, stored::AuthView};
+
+/// Reads `auth`. Messages never quote a secret.
+pub fn read(fields: &mut Fields<'_>) -> Option<StoredAuth> {
+    let kinds = [("none", Kind::None), ("basic", Kind::Basic), ("bearer", Kind::Bearer), ("headers", Kind::Headers)];
+    fields.require("type");
+    match fields.word("type", &kinds)? {
+        Kind::None => Some(StoredAuth::None),
+        Kind::Basic => {
+            fields.require("username");
+            fields.require("password");
+            let (username, password) = (secret(fields, "username", 256), secret(fields, "password", 1_024));
+            if username.as_ref().is_some_and(|name| name.contains(':')) {
+                fields.wrong("username", "must not contain a colon");
+                return None;
+            }
+            Some(StoredAuth::Basic { username: username?, password: password? })
+        }
+        Kind::Bearer => {
+            fields.require("token");
+            let token = secret(fields, "token", VALUE_BYTES_MAX)?;
+            if token.contains(' ') {
+                fields.wrong("token", "must not contain spaces");
+                return None;
+            }
+            Some(StoredAuth::Bearer { token })
+        }
+        Kind::Headers => {
+            fields.require("headers");
+            let object = fields.value("headers")?.clone();
+            let Some(object) = object.as_object().filter(|object| (1..=HEADERS_MAX).contains(&object.len())) else {
+                fields.wrong("headers", format_args!("must be an object of 1 to {HEADERS_MAX} names and values"));
+                return None;
+            };
+            headers(fields, object)
+        }
+    }
+}
+
+/// What may be shown of an authentication.
+#[must_use]
+pub fn view(auth: &StoredAuth) -> AuthView {
+    match auth {
+        StoredAuth::None => AuthView::None,
+        StoredAuth::Basic { username, .. } => AuthView::Basic { username: username.clone() },
+        StoredAuth::Bearer { .. } => AuthView::Bearer,
+        StoredAuth::Headers { headers } => {
+            AuthView::Headers { names: headers.iter().map(|(name, _)| name.clone()).collect() }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    None,
+    Basic,
+    Bearer,
+    Headers,
+}
+
+fn headers(fields: &mut Fields<'_>, object: &Object) -> Option<StoredAuth> {
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(object.len());
+    let mut right = true;
+    for (name, value) in object {
+        let name_lower = name.to_ascii_lowercase();
+        let checked =
+            check_name(&name_lower).and_then(|()| check_value(value.as_str().unwrap_or_default())).and_then(|()| {
+                match headers.iter().any(|(other, _)| *other == name_lower) {
+                    true => Err("is given twice".to_owned()),
+                    false => Ok(()),
+                }
+            });
+        if let Err(message) = checked {
+            let shown: String = name.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+            fields.wrong(&format!("headers.{shown}"), message);
+            right = false;
+        }
+        headers.push((name_lower, value.as_str().unwrap_or_default().to_owned()));
+    }
+    right.then_some(StoredAuth::Headers { headers })
+}
+
+/// A header's name in lower case: a token of RFC 9110, and not one that we or the connection set.
+fn check_name(name: &str) -> Result<(), String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(token) {
+        return Err(format!("must be a header's name: 1 to {NAME_BYTES_MAX} letters, digits or hyphens"));
+    }
+    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err("is a header that the connection or this service sets itself".to_owned());
+    }
+    Ok(())
+}
+
+fn check_value(value: &str) -> Result<(), String> {
+    if value.is_empty() || value.len() > VALUE_BYTES_MAX {
+        return Err(format!("must be a text of 1 to {VALUE_BYTES_MAX} characters"));
+    }
+    if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Err("must be printable ASCII".to_owned());
+    }
+    if value.starts_with(' ') || value.ends_with(' ') {
+        return Err("must not begin or end with a space".to_owned());
+    }
+    Ok(())
+}
+
+/// A secret that goes into a header.
+fn secret(fields: &mut Fields<'_>, name: &'static str, bytes_max: usize) -> Option<String> {
+    let value = fields.value(name)?.as_str().unwrap_or_default().to_owned();
+    let checked = check_value(&value).and_then(|()| match value.len() > bytes_max {
+        true => Err(format!("must have at most {bytes_max} characters")),
+        false => Ok(()),
+    });
+    match checked {
+        Ok(()) => Some(value),
+        Err(message) => {
+            fields.wrong(name, message);
+            None
+        }
+    }
+}
+
+const HEADERS_MAX: usize = 16;
+const NAME_BYTES_MAX: usize = 64;
+const VALUE_BYTES_MAX: usize = 4_096;
+
+const RESERVED: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "proxy-", "sec-", "postrider-"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::admin::fields;
+
+    fn check(auth: Value) -> Result<StoredAuth, Vec<String>> {
+        let body = json!({"auth": auth});
+        let parsed = fields::parse(body.as_object().expect("object"), |fields| fields.nested("auth", read));
+        parsed.map_err(|problem| {
+            problem.errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()
+        })
+    }
+
+    #[test]
+    fn headers_of_the_connection_or_our_own_are_refused() {
+        for name in ["Host", "CONTENT-LENGTH", "Transfer-Encoding", "connection", "webhook-id", "Webhook-Signature"] {
+            let errors = check(json!({"type": "headers", "headers": {name: "x"}})).err().expect(name);
+            assert!(errors[0].contains("sets itself"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_split_a_request_is_refused_and_not_quoted() {
+        let long = "x".repeat(65_536);
+        for value in ["a\r\nb: c", "a\nb", "a\0b", "ä", "", " hush", long.as_str()] {
+            assert!(check(json!({"type": "headers", "headers": {"x-key": value}})).is_err(), "{value:.20}");
+            assert!(check(json!({"type": "bearer", "token": value})).is_err(), "{value:.20}");
+            let basic = check(json!({"type": "basic", "username": "u", "password": value}));
+            let errors = basic.err().expect("refused");
+            assert!(value.is_empty() || !errors[0].contains(value), "{errors:?}");
+        }
+        for name in ["x key", "x\r\ny", "", "ä", long.as_str(), "x:y"] {
+            assert!(check(json!({"type": "headers", "headers": {name: "v"}})).is_err(), "{name:.20}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_only_are_one_header() {
+        assert!(check(json!({"type": "headers", "headers": {"X-Key": "1", "x-key": "2"}})).is_err());
+    }
+
+    #[test]
+    fn fields_of_another_kind_are_named() {
+        let errors = check(json!({"type": "bearer", "token": "t", "password": "p"})).err().expect("refused");
+        assert_eq!(errors, ["auth.password is not known here"]);
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        let auth = check(json!({"type": "headers", "headers": {"X-Key": "hush"}})).expect("valid");
+        let shown = serde_json::to_string(&view(&auth)).expect("json");
+        assert_eq!(shown, r#"{"type":"headers","names":["x-key"]}"#);
+    }
+}

@@ -1,0 +1,99 @@
+//! ● `/v1/endpoints/{id}/enable|disable|pause|resume` and `/secrets/rotate`
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+
+use super::{
+    endpoint_body::view,
+    endpoints::{OVERLAP_MS_DEFAULT, named, opened, present},
+    fields,
+    problem::Problem,
+    request::{self, Body},
+    server::{AdminState, answer},
+};
+use crate::{
+    clock,
+    endpoint::settings::State as EndpointState,
+    store::{
+        config_write::Change,
+        endpoints::{self, EndpointWrite},
+        secrets::{signing_bytes, signing_secret},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn enable(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    set(&state, &request, path, EndpointState::Enabled, true).await
+}
+
+pub async fn disable(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    set(&state, &request, path, EndpointState::Disabled, true).await
+}
+
+pub async fn pause(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    set(&state, &request, path, EndpointState::Paused, false).await
+}
+
+pub async fn resume(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    set(&state, &request, path, EndpointState::Enabled, false).await
+}
+
+/// A new signing secret, the caller's or one of ours; the one before goes on signing for a while.
+pub async fn rotate(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&request, path)?;
+    let object = request::optional_object(&request, body)?;
+    let (secret, overlap_ms) = fields::parse(&object, |fields| {
+        let secret = fields.value("secret").map(|value| value.as_str().unwrap_or_default().to_owned());
+        if let Some(Err(error)) = secret.as_deref().map(signing_bytes) {
+            fields.wrong("secret", error);
+        }
+        let overlap_ms = fields.number("overlap_ms", 0_u64..=OVERLAP_MS_MAX);
+        Some((secret, overlap_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(OVERLAP_MS_DEFAULT)))
+    })?;
+    let secret = secret.unwrap_or_else(|| signing_secret(rand::random()));
+    let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
+        let current = present(&context.endpoint)?;
+        let mut secrets = opened(&state, current)?;
+        let now = clock::wall_ms();
+        secrets.rotate(secret.clone(), now, now.saturating_add(overlap_ms));
+        let secrets = state.sealed(&current.id, &secrets);
+        Ok::<_, Problem>(Change::Update(EndpointWrite { secrets, ..current.as_write() }))
+    });
+    let written = written.await??;
+    let mut shown = view(&written.row);
+    shown["secret"] = secret.into();
+    Ok(answer(written.effect, shown))
+}
+
+/// `from_disabled`: whether a disabled endpoint may come to this state; pausing or resuming it would only confuse.
+async fn set(
+    state: &State,
+    request: &HttpRequest,
+    path: web::Path<String>,
+    to: EndpointState,
+    from_disabled: bool,
+) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(request, path)?;
+    let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
+        let current = present(&context.endpoint)?;
+        if current.state == EndpointState::Disabled && !from_disabled {
+            return Err(disabled());
+        }
+        Ok(if current.state == to { Change::Keep } else { Change::Update(current.with_state(to, "api")) })
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+/// 409 for what a disabled endpoint cannot do.
+pub fn disabled() -> Problem {
+    let detail = "the endpoint is disabled; enable it first";
+    Problem::new(StatusCode::CONFLICT, "endpoint_is_disabled", detail)
+}
+
+const OVERLAP_MS_MAX: u64 = 604_800_000;

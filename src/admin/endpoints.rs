@@ -1,0 +1,256 @@
+//! ● `/v1/endpoints`
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde_json::Value;
+
+use super::{
+    customers::{uid_of_put, unchanged},
+    endpoint_body::{EndpointBody, as_body, merge, parse, view},
+    paging::PageRequest,
+    problem::{FieldError, Problem},
+    request::{self, Body},
+    server::{AdminState, answer, new_id},
+};
+use crate::{
+    clock,
+    endpoint::settings::State as EndpointState,
+    store::{
+        config_write::{Change, Effect, Lookup},
+        endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
+        id::Kind,
+        secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "customer_id"])?;
+    let get = |name| query.get(name).map(String::as_str);
+    let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
+    let rows = endpoints::list(&state.pool, get("customer_id"), &page.after, page.rows()).await?;
+    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+}
+
+pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let object = request::object(&request, body)?;
+    let body = parse(&object, state.rules);
+    let body = with_customer(body, &object)?;
+    let made = Made::new(&state, &body);
+    let written = endpoints::write(&state.pool, body.uid.as_deref(), body.customer.as_deref(), |context| match context
+        .endpoint
+    {
+        Lookup::Missing => made.change(context, body.uid.clone(), &body),
+        Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, made.view(&written.row)))
+}
+
+pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(view(&find(&state, &request, path).await?)))
+}
+
+pub async fn put(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let body = parse(&request::object(&request, body)?, state.rules)?;
+    let made = Made::new(&state, &body);
+    let written = endpoints::write(&state.pool, Some(&name), body.customer.as_deref(), |context| {
+        let current = unambiguous(&context.endpoint)?;
+        let known = current.map(|row| row.uid.as_deref());
+        let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
+        match current {
+            None => made.change(context, uid, &body),
+            Some(current) => replaced(&state, current, &body),
+        }
+    });
+    let written = written.await??;
+    let shown = if written.effect == Effect::Created { made.view(&written.row) } else { view(&written.row) };
+    Ok(answer(written.effect, shown))
+}
+
+pub async fn patch(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&request, path)?;
+    let patch = request::object(&request, body)?;
+    let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
+        let current = present(&context.endpoint)?;
+        let mut body = as_body(current);
+        merge(&mut body, &patch);
+        let mut body = parse(body.as_object().expect("invariant: an endpoint's body is an object"), state.rules)?;
+        unchanged("uid", &body.uid, &current.uid)?;
+        unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
+        if body.auth.is_none() {
+            body.settings.auth = current.settings.auth.clone();
+        }
+        let secrets = match (&body.auth, &body.secret) {
+            // Not a word about secrets: they stay sealed.
+            (None, None) => current.secrets.clone(),
+            (auth, secret) => {
+                let mut secrets = opened(&state, current)?;
+                if let Some(auth) = auth {
+                    secrets.auth = auth.clone();
+                }
+                resealed(&state, current, secrets, secret.as_ref())
+            }
+        };
+        let with = EndpointWrite { url: body.url, settings: body.settings, secrets, ..current.as_write() };
+        Ok::<_, Problem>(Change::Update(with))
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn delete(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&request, path)?;
+    let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
+        present(&context.endpoint).map(|_| Change::Delete)
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, Value::Null))
+}
+
+/// The endpoint of a path, with `?customer_id=` where its key is not unique.
+pub async fn find(state: &State, request: &HttpRequest, path: web::Path<String>) -> Result<Endpoint, Problem> {
+    let (name, customer) = named(request, path)?;
+    let found = endpoints::read(&state.pool, &name, customer.as_deref()).await?;
+    present(&found).cloned()
+}
+
+/// The name in the path and the customer in the query.
+pub fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Option<String>), Problem> {
+    let mut query = request::query(request, &["customer_id"])?;
+    Ok((request::name(path, WHAT)?, query.remove("customer_id")))
+}
+
+/// The endpoint that was found.
+pub fn present(found: &Lookup<Endpoint>) -> Result<&Endpoint, Problem> {
+    unambiguous(found)?.ok_or_else(|| Problem::not_found(WHAT))
+}
+
+/// The endpoint's secrets in the clear.
+pub fn opened(state: &AdminState, endpoint: &Endpoint) -> Result<EndpointSecrets, Problem> {
+    crate::store::settings::open_secrets(&state.secrets, &endpoint.id, &endpoint.secrets).map_err(|reason| {
+        tracing::error!(endpoint.id = endpoint.id, reason, "the secrets of endpoint `{}` cannot be read", endpoint.id);
+        let detail = "the stored secrets cannot be read with this service's key; PUT the endpoint with auth and secret";
+        Problem::new(StatusCode::CONFLICT, "secrets_unreadable", detail)
+    })
+}
+
+/// Secrets sealed again for their endpoint; as they were when nothing of them changed.
+pub fn resealed(
+    state: &AdminState,
+    endpoint: &Endpoint,
+    mut secrets: EndpointSecrets,
+    secret: Option<&String>,
+) -> Vec<u8> {
+    if let Some(secret) = secret {
+        let now = clock::wall_ms();
+        secrets.rotate(secret.clone(), now, now.saturating_add(OVERLAP_MS_DEFAULT));
+    }
+    if opened(state, endpoint).is_ok_and(|before| before == secrets) {
+        return endpoint.secrets.clone();
+    }
+    state.sealed(&endpoint.id, &secrets)
+}
+
+/// For this long the secret before goes on signing.
+pub const OVERLAP_MS_DEFAULT: i64 = 86_400_000;
+
+/// An endpoint that may be created: its id and secret are made before the store is asked.
+struct Made {
+    id: String,
+    secret: String,
+    sealed: Vec<u8>,
+}
+
+impl Made {
+    fn new(state: &AdminState, body: &EndpointBody) -> Made {
+        let id = new_id(Kind::Endpoint);
+        let secret = body.secret.clone().unwrap_or_else(|| signing_secret(rand::random()));
+        let secrets = EndpointSecrets {
+            auth: body.auth.clone().unwrap_or(StoredAuth::None),
+            signing: vec![StoredSigningSecret { secret: secret.clone(), expires_ms: None }],
+        };
+        let sealed = state.sealed(&id, &secrets);
+        Made { id, secret, sealed }
+    }
+
+    fn change(
+        &self,
+        context: &EndpointContext,
+        uid: Option<String>,
+        body: &EndpointBody,
+    ) -> Result<Change<EndpointWrite>, Problem> {
+        let Some(customer) = &context.customer else {
+            let message = if body.customer.is_some() { "there is no such customer" } else { "is missing" };
+            return Err(Problem::invalid(vec![FieldError::new("customer_id", message)]));
+        };
+        let with = EndpointWrite {
+            customer_id: customer.id.clone(),
+            state: EndpointState::Enabled,
+            state_reason: "api".to_owned(),
+            url: body.url.clone(),
+            settings: body.settings.clone(),
+            secrets: self.sealed.clone(),
+        };
+        Ok(Change::Create { id: self.id.clone(), uid, with })
+    }
+
+    /// The only answer with a secret in it.
+    fn view(&self, endpoint: &Endpoint) -> Value {
+        let mut view = view(endpoint);
+        view["secret"] = self.secret.clone().into();
+        view
+    }
+}
+
+/// What PUT makes of an endpoint that is there: all of it new, but the signing secret, which only a new one replaces.
+fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Result<Change<EndpointWrite>, Problem> {
+    let auth = body.auth.clone().unwrap_or(StoredAuth::None);
+    let secrets = match (opened(state, current), &body.secret) {
+        (Ok(secrets), _) => EndpointSecrets { auth, ..secrets },
+        (Err(_), Some(secret)) => {
+            EndpointSecrets { auth, signing: vec![StoredSigningSecret { secret: secret.clone(), expires_ms: None }] }
+        }
+        (Err(problem), None) => return Err(problem),
+    };
+    Ok(Change::Update(EndpointWrite {
+        url: body.url.clone(),
+        settings: body.settings.clone(),
+        secrets: resealed(state, current, secrets, body.secret.as_ref()),
+        ..current.as_write()
+    }))
+}
+
+/// A new endpoint needs a customer: said together with whatever else is wrong.
+fn with_customer(body: Result<EndpointBody, Problem>, object: &super::fields::Object) -> Result<EndpointBody, Problem> {
+    let missing = object.get("customer_id").is_none_or(Value::is_null);
+    match (body, missing) {
+        (Ok(_), true) => Err(Problem::invalid(vec![FieldError::new("customer_id", "is missing")])),
+        (Err(problem), true) if !problem.errors.is_empty() => {
+            let missing = FieldError::new("customer_id", "is missing");
+            Err(Problem::invalid([vec![missing], problem.errors].concat()))
+        }
+        (body, _) => body,
+    }
+}
+
+fn unambiguous(found: &Lookup<Endpoint>) -> Result<Option<&Endpoint>, Problem> {
+    match found {
+        Lookup::Found(endpoint) => Ok(Some(endpoint)),
+        Lookup::Missing => Ok(None),
+        Lookup::Ambiguous => Err(Problem::ambiguous(WHAT, "customer")),
+    }
+}
+
+const WHAT: &str = "endpoint";

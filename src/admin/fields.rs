@@ -1,0 +1,262 @@
+//! ○ A JSON object read field by field: every mistake is collected, with the field's name and what to write instead.
+
+use std::{fmt::Display, ops::RangeInclusive};
+
+use serde_json::{Map, Value};
+
+use super::problem::{FieldError, Problem};
+
+/// The object of a request's body.
+pub type Object = Map<String, Value>;
+
+/// An object being read. A method returns `None` for a field that is absent (or `null`) and for one that is wrong;
+/// in the second case the mistake is noted.
+pub struct Fields<'a> {
+    object: &'a Object,
+    /// `batch.`, or nothing at the top.
+    path: String,
+    known: Vec<&'static str>,
+    errors: &'a mut Vec<FieldError>,
+}
+
+/// Reads `object` by `read`; everything that is wrong comes back at once.
+///
+/// # Errors
+/// All mistakes: those that `read` noted, and fields it did not ask for.
+pub fn parse<T>(object: &Object, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Problem> {
+    let mut errors = Vec::new();
+    let mut fields = Fields { object, path: String::new(), known: Vec::new(), errors: &mut errors };
+    let value = read(&mut fields);
+    fields.note_unknown();
+    match value {
+        Some(value) if errors.is_empty() => Ok(value),
+        _ => Err(Problem::invalid(errors)),
+    }
+}
+
+impl Fields<'_> {
+    /// Notes a mistake of a field.
+    pub fn wrong(&mut self, name: &str, message: impl Display) {
+        self.errors.push(FieldError::new(format!("{}{name}", self.path), message.to_string()));
+    }
+
+    /// True when the field is there, `null` included.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
+    /// Any value but `null`.
+    pub fn value(&mut self, name: &'static str) -> Option<&Value> {
+        self.known.push(name);
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text of at most `chars_max` characters, without control characters.
+    pub fn text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
+        let value = self.value(name)?.clone();
+        match checked_text(&value, chars_max) {
+            Ok(text) => Some(text),
+            Err(message) => {
+                self.wrong(name, message);
+                None
+            }
+        }
+    }
+
+    /// A text that must be there.
+    pub fn required_text(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
+        self.require(name);
+        self.text(name, chars_max)
+    }
+
+    /// Notes a missing field.
+    pub fn require(&mut self, name: &'static str) {
+        if self.object.get(name).is_none_or(Value::is_null) {
+            self.known.push(name);
+            self.wrong(name, "is missing");
+        }
+    }
+
+    /// A whole number within a range, which the message tells.
+    pub fn number<N: TryFrom<u64> + Into<u64> + Copy>(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<N>,
+    ) -> Option<N> {
+        let value = self.value(name)?;
+        let (from, to) = ((*range.start()).into(), (*range.end()).into());
+        let number =
+            value.as_u64().filter(|number| (from..=to).contains(number)).and_then(|number| number.try_into().ok());
+        if number.is_none() {
+            self.wrong(name, format_args!("must be a whole number from {from} to {to}"));
+        }
+        number
+    }
+
+    /// A number between 0 and 1.
+    pub fn ratio(&mut self, name: &'static str) -> Option<f64> {
+        let ratio = self.value(name)?.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio));
+        if ratio.is_none() {
+            self.wrong(name, "must be a number from 0 to 1");
+        }
+        ratio
+    }
+
+    /// One of some words.
+    pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        let value = self.value(name)?;
+        let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        if found.is_none() {
+            let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            self.wrong(name, format_args!("must be {}", words.join(" or ")));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let flag = self.value(name)?.as_bool();
+        if flag.is_none() {
+            self.wrong(name, "must be true or false");
+        }
+        flag
+    }
+
+    /// An object in this one; its mistakes carry its name.
+    pub fn nested<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
+        self.known.push(name);
+        match self.object.get(name)? {
+            Value::Null => None,
+            Value::Object(object) => {
+                let path = format!("{}{name}.", self.path);
+                let mut fields = Fields { object, path, known: Vec::new(), errors: self.errors };
+                let value = read(&mut fields);
+                fields.note_unknown();
+                value
+            }
+            _ => {
+                self.wrong(name, "must be an object");
+                None
+            }
+        }
+    }
+
+    /// A list; `each` turns an element into a value, or says what is wrong with it.
+    pub fn list<T>(
+        &mut self,
+        name: &'static str,
+        items: RangeInclusive<usize>,
+        mut each: impl FnMut(&Value) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.value(name)?.clone();
+        let Some(list) = value.as_array().filter(|list| items.contains(&list.len())) else {
+            self.wrong(name, format_args!("must be a list of {} to {} items", items.start(), items.end()));
+            return None;
+        };
+        let mut values = Vec::with_capacity(list.len());
+        for (place, item) in list.iter().enumerate() {
+            match each(item) {
+                Ok(value) => values.push(value),
+                Err(message) => self.wrong(&format!("{name}[{place}]"), message),
+            }
+        }
+        (values.len() == list.len()).then_some(values)
+    }
+
+    fn note_unknown(&mut self) {
+        for name in self.object.keys() {
+            if !self.known.contains(&name.as_str()) {
+                let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+                self.wrong(&shown, "is not known here");
+            }
+        }
+    }
+}
+
+/// A text of 1 to `chars_max` characters without control characters (Postgres refuses NUL, people refuse the others).
+pub fn checked_text(value: &Value, chars_max: usize) -> Result<String, String> {
+    let Some(text) = value.as_str() else { return Err("must be a text".to_owned()) };
+    if text.is_empty() || text.chars().count() > chars_max {
+        return Err(format!("must have 1 to {chars_max} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A caller's own key: letters, digits and `. _ : -`, not like an id of ours.
+pub fn checked_uid(text: &str, prefix: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".:_-".contains(c);
+    if text.is_empty() || text.len() > 128 || !text.chars().all(allowed) {
+        return Err("must have 1 to 128 letters, digits or any of . _ : -".to_owned());
+    }
+    if text.starts_with(prefix) {
+        return Err(format!("must not begin with {prefix}, which ids begin with"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn errors(body: Value, read: impl FnOnce(&mut Fields<'_>) -> Option<()>) -> Vec<(String, String)> {
+        let object = body.as_object().expect("an object");
+        let problem = parse(object, read).expect_err("mistakes");
+        problem.errors.into_iter().map(|error| (error.field, error.message)).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once_with_what_to_write_instead() {
+        let body = json!({"name": 5, "batch": {"events_max": 0, "extra": 1}, "mode": "streem", "typo": true});
+        let found = errors(body, |fields| {
+            fields.text("name", 10);
+            fields.nested("batch", |batch| batch.number("events_max", 1_u32..=1_000));
+            fields.word("mode", &[("stream", 1), ("batch", 2)]);
+            fields.required_text("url", 10);
+            Some(())
+        });
+        let expected = [
+            ("name", "must be a text"),
+            ("batch.events_max", "must be a whole number from 1 to 1000"),
+            ("batch.extra", "is not known here"),
+            ("mode", "must be \"stream\" or \"batch\""),
+            ("url", "is missing"),
+            ("typo", "is not known here"),
+        ];
+        assert_eq!(found, expected.map(|(field, message)| (field.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn a_wrong_item_of_a_list_is_named_by_its_place() {
+        let found = errors(json!({"ids": ["a", 5]}), |fields| {
+            fields.list("ids", 1..=3, |item| checked_text(item, 5)).map(drop)
+        });
+        assert_eq!(found, [("ids[1]".to_owned(), "must be a text".to_owned())]);
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let object = json!({"name": null});
+        assert_eq!(parse(object.as_object().expect("object"), |fields| Some(fields.text("name", 5))), Ok(None));
+    }
+
+    #[test]
+    fn numbers_are_whole_and_within_their_range() {
+        for number in [json!(-1), json!(1.5), json!(11), json!("5"), json!(1e300)] {
+            assert_eq!(errors(json!({"n": number}), |f| f.number("n", 1_u64..=10).map(drop)).len(), 1, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_postgres_would_refuse_is_refused_here() {
+        assert!(checked_text(&json!("a\u{0}b"), 5).is_err());
+        assert!(checked_uid("ep_mine", "ep_").is_err());
+        assert!(checked_uid("a/b", "ep_").is_err());
+        assert_eq!(checked_uid("my:endpoint-1.x_y", "ep_"), Ok(()));
+    }
+}

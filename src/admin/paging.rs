@@ -1,0 +1,113 @@
+//! ○ Cursor paging: `{"data":[],"next_cursor":null}`. A cursor is opaque to callers; inside it is the last id.
+
+use actix_web::http::StatusCode;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Serialize;
+
+use super::problem::Problem;
+use crate::store::id::{self, Kind};
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+/// Which page was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Empty at the beginning.
+    pub after: String,
+    pub limit: usize,
+}
+
+pub const LIMIT_DEFAULT: usize = 50;
+pub const LIMIT_MAX: usize = 250;
+
+impl PageRequest {
+    /// # Errors
+    /// 400 `invalid_query` or `invalid_cursor`.
+    pub fn parse(kind: Kind, limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
+        let limit = match limit {
+            None => LIMIT_DEFAULT,
+            Some(text) => text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_query",
+                    format!("limit must be a whole number from 1 to {LIMIT_MAX}"),
+                )
+            })?,
+        };
+        let after = match cursor {
+            None => String::new(),
+            Some(cursor) => decode(kind, cursor).ok_or_else(|| {
+                let detail = "this cursor is not one that was given out for this list; begin without a cursor";
+                Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
+            })?,
+        };
+        Ok(PageRequest { after, limit })
+    }
+
+    /// What to ask the store for: one more than the page has, to know whether there is another page.
+    #[must_use]
+    pub fn rows(&self) -> i64 {
+        self.limit as i64 + 1
+    }
+
+    /// The page of these rows.
+    #[must_use]
+    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> &str, view: impl FnMut(R) -> T) -> Page<T> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| encode(id(last)));
+        Page { data: rows.into_iter().map(view).collect(), next_cursor }
+    }
+}
+
+/// The cursor that goes on after this id.
+#[must_use]
+pub fn encode(id: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(id)
+}
+
+fn decode(kind: Kind, cursor: &str) -> Option<String> {
+    let id = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    id::is(kind, &id).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(count: u8) -> Vec<String> {
+        (0..count).map(|n| id::new(Kind::Endpoint, n.into(), [0; 10])).collect()
+    }
+
+    #[test]
+    fn pages_go_on_until_there_is_no_more() {
+        let request = PageRequest::parse(Kind::Endpoint, Some("2"), None).expect("page");
+        let all = ids(3);
+        let page = request.page(all.clone(), |id| id, |id| id);
+        assert_eq!(page.data, all[..2]);
+        let next = PageRequest::parse(Kind::Endpoint, None, page.next_cursor.as_deref()).expect("page");
+        assert_eq!(next.after, all[1]);
+        assert_eq!(next.page(all[2..].to_vec(), |id| id, |id| id).next_cursor, None);
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_or_of_nowhere_is_refused() {
+        let of_customers = encode(&id::new(Kind::Customer, 1, [0; 10]));
+        for cursor in [of_customers.as_str(), "x", "", "%%", &encode("ep_'; DROP TABLE endpoint")] {
+            let problem = PageRequest::parse(Kind::Endpoint, None, Some(cursor)).expect_err("refused");
+            assert_eq!((problem.status.as_u16(), problem.code), (400, "invalid_cursor"));
+        }
+    }
+
+    #[test]
+    fn a_limit_beyond_the_largest_page_is_refused() {
+        for limit in ["0", "251", "-1", "ten", ""] {
+            assert!(PageRequest::parse(Kind::Endpoint, Some(limit), None).is_err(), "{limit}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! ○ Errors as RFC 9457 problems: `application/problem+json` with a stable `code`, and `errors` by field.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// An error as the caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(serialize_with = "as_number")]
+    pub status: StatusCode,
+    pub title: &'static str,
+    /// Stable: programs may decide by it.
+    pub code: &'static str,
+    pub detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// `batch.events_max`
+    pub field: String,
+    /// Goes on after the field's name: "must be …".
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Problem { status, title, code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// Fields that are wrong, all of them.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).take(5).collect();
+        let detail = format!("{} field(s) are not valid: {}", errors.len(), names.join(", "));
+        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
+    }
+
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    #[must_use]
+    pub fn ambiguous(what: &str, owner: &str) -> Self {
+        let detail = format!("several {what}s have this uid; use the id, or say which {owner} with ?{owner}_id=");
+        Problem::new(StatusCode::CONFLICT, "ambiguous_uid", detail)
+    }
+
+    #[must_use]
+    pub fn uid_taken(what: &str) -> Self {
+        let detail = format!("a {what} with this uid exists; PUT changes it");
+        Problem::new(StatusCode::CONFLICT, "uid_taken", detail)
+    }
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        FieldError { field: field.into(), message: message.into() }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}): {}", self.code, self.status.as_u16(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "5"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response
+            .content_type("application/problem+json")
+            .body(serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()))
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() {
+            tracing::warn!(%error, "a request could not reach postgres");
+            let detail = "the database cannot be reached at the moment; try again";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail);
+        }
+        if error.blames_data() {
+            tracing::warn!(%error, "postgres refused a caller's data");
+            let detail = "the database refuses these values";
+            return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_by_store", detail);
+        }
+        tracing::error!(%error, "a request failed in the store");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")
+    }
+}
+
+// serde's signature.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}

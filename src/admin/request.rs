@@ -1,0 +1,81 @@
+//! ● Body, path and query of a request, with problems for whatever is wrong with them.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest,
+    error::PayloadError,
+    http::{StatusCode, header},
+    web,
+};
+use serde_json::Value;
+
+use super::{fields::Object, problem::Problem};
+
+/// A body as the extractor gives it: too large is for us to say.
+pub type Body = Result<web::Bytes, actix_web::Error>;
+
+/// The JSON object of a body.
+pub fn object(request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+    let bytes = bytes(request, body)?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "the body must be a JSON object"))
+        }
+        // The parser's message has the line and the column, and quotes nothing.
+        Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string())),
+    }
+}
+
+/// The JSON object of a body that may be left out.
+pub fn optional_object(request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+    match body {
+        Ok(bytes) if bytes.is_empty() => Ok(Object::new()),
+        body => object(request, body),
+    }
+}
+
+/// The query's parameters: only `known` ones, each once.
+pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
+    let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
+    let mut query = BTreeMap::new();
+    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+        if !known.contains(&name.as_ref()) {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(invalid(format!("a query parameter is not known here; known: {known}")));
+        }
+        if value.contains('\0') || value.len() > 1_000 {
+            return Err(invalid(format!("{name} is too long or contains NUL")));
+        }
+        if query.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            return Err(invalid(format!("{name} is given twice")));
+        }
+    }
+    Ok(query)
+}
+
+/// An id or a caller's own key from the path; what cannot be one leads to nothing.
+pub fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
+    let name = path.into_inner();
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(Problem::not_found(what));
+    }
+    Ok(name)
+}
+
+fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
+    let bytes = body.map_err(|error| match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this service takes")
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+    })?;
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let essence = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if essence.is_some_and(|essence| essence != "application/json" && !essence.ends_with("+json")) {
+        let detail = "send JSON, and say so: content-type: application/json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    Ok(bytes)
+}

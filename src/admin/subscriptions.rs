@@ -1,0 +1,178 @@
+//! ● `/v1/subscriptions`
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
+
+use super::{
+    customers::{uid_of_put, unchanged},
+    endpoint_body::merge_objects,
+    fields::Object,
+    paging::{Page, PageRequest},
+    problem::{FieldError, Problem},
+    request::{self, Body},
+    server::{AdminState, answer, new_id},
+    subscription_body::{SubscriptionBody, as_body, check_grants, parse, view},
+};
+use crate::store::{
+    config_write::{Change, Lookup},
+    endpoints,
+    id::Kind,
+    subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite},
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "endpoint_id", "topic"])?;
+    let get = |name| query.get(name).map(String::as_str);
+    let page = PageRequest::parse(Kind::Subscription, get("limit"), get("cursor"))?;
+    let endpoint_id = match get("endpoint_id") {
+        None => None,
+        Some(name) => match endpoints::read(&state.pool, name, None).await? {
+            Lookup::Found(endpoint) => Some(endpoint.id),
+            Lookup::Missing => {
+                return Ok(HttpResponse::Ok().json(Page::<Value> { data: Vec::new(), next_cursor: None }));
+            }
+            Lookup::Ambiguous => return Err(Problem::ambiguous("endpoint", "customer")),
+        },
+    };
+    let rows = subscriptions::list(&state.pool, endpoint_id.as_deref(), get("topic"), &page.after, page.rows()).await?;
+    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+}
+
+pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let object = request::object(&request, body)?;
+    let body = with_endpoint(parse(&object), &object)?;
+    let written = subscriptions::write(&state.pool, body.uid.as_deref(), body.endpoint.as_deref(), |context| {
+        match context.subscription {
+            Lookup::Missing => created(context, body.uid.clone(), &body),
+            Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
+        }
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (name, endpoint) = named(&request, path)?;
+    let found = subscriptions::read(&state.pool, &name, endpoint.as_deref()).await?;
+    Ok(HttpResponse::Ok().json(view(present(&found)?)))
+}
+
+pub async fn put(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let name = request::name(path, WHAT)?;
+    let body = parse(&request::object(&request, body)?)?;
+    let written = subscriptions::write(&state.pool, Some(&name), body.endpoint.as_deref(), |context| {
+        let current = unambiguous(&context.subscription)?;
+        let known = current.map(|row| row.uid.as_deref());
+        let uid = uid_of_put(Kind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
+        match current {
+            None => created(context, uid, &body),
+            Some(_) => updated(context, &body),
+        }
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn patch(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let (name, endpoint) = named(&request, path)?;
+    let patch = request::object(&request, body)?;
+    let written = subscriptions::write(&state.pool, Some(&name), endpoint.as_deref(), |context| {
+        let current = present(&context.subscription)?;
+        let mut body = as_body(current);
+        // A scope is one thing: another level has other fields.
+        if patch.contains_key("scope") {
+            body["scope"] = Value::Null;
+        }
+        merge_objects(&mut body, &patch);
+        let body = parse(body.as_object().expect("invariant: a subscription's body is an object"))?;
+        unchanged("uid", &body.uid, &current.uid)?;
+        unchanged("endpoint_id", &body.endpoint.as_deref(), &Some(current.endpoint_id.as_str()))?;
+        updated(context, &body)
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, view(&written.row)))
+}
+
+pub async fn delete(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (name, endpoint) = named(&request, path)?;
+    let written = subscriptions::write(&state.pool, Some(&name), endpoint.as_deref(), |context| {
+        present(&context.subscription).map(|_| Change::Delete)
+    });
+    let written = written.await??;
+    Ok(answer(written.effect, Value::Null))
+}
+
+fn created(
+    context: &SubscriptionContext,
+    uid: Option<String>,
+    body: &SubscriptionBody,
+) -> Result<Change<SubscriptionWrite>, Problem> {
+    let message = match (&context.endpoint, &body.endpoint) {
+        (Lookup::Found(_), _) => {
+            return Ok(Change::Create { id: new_id(Kind::Subscription), uid, with: granted(context, body)? });
+        }
+        (_, None) => "is missing",
+        (Lookup::Missing, _) => "there is no such endpoint",
+        (Lookup::Ambiguous, _) => "several endpoints have this uid; give the id",
+    };
+    Err(Problem::invalid(vec![FieldError::new("endpoint_id", message)]))
+}
+
+fn updated(context: &SubscriptionContext, body: &SubscriptionBody) -> Result<Change<SubscriptionWrite>, Problem> {
+    granted(context, body).map(Change::Update)
+}
+
+/// What is written, when the customer's grants give it.
+fn granted(context: &SubscriptionContext, body: &SubscriptionBody) -> Result<SubscriptionWrite, Problem> {
+    let grants = context.customer.as_ref().map(|customer| customer.grants.clone()).unwrap_or_default();
+    check_grants(&grants, &body.topic, &body.scope)?;
+    let endpoint = match &context.endpoint {
+        Lookup::Found(endpoint) => endpoint,
+        Lookup::Missing | Lookup::Ambiguous => return Err(Problem::not_found("endpoint")),
+    };
+    Ok(SubscriptionWrite { endpoint_id: endpoint.id.clone(), topic: body.topic.clone(), scope: body.scope.clone() })
+}
+
+/// A new subscription needs an endpoint: said together with whatever else is wrong.
+fn with_endpoint(body: Result<SubscriptionBody, Problem>, object: &Object) -> Result<SubscriptionBody, Problem> {
+    let missing = object.get("endpoint_id").is_none_or(Value::is_null);
+    match (body, missing) {
+        (Ok(_), true) => Err(Problem::invalid(vec![FieldError::new("endpoint_id", "is missing")])),
+        (Err(problem), true) if !problem.errors.is_empty() => {
+            let missing = FieldError::new("endpoint_id", "is missing");
+            Err(Problem::invalid([vec![missing], problem.errors].concat()))
+        }
+        (body, _) => body,
+    }
+}
+
+fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Option<String>), Problem> {
+    let mut query = request::query(request, &["endpoint_id"])?;
+    Ok((request::name(path, WHAT)?, query.remove("endpoint_id")))
+}
+
+fn present(found: &Lookup<StoredSubscription>) -> Result<&StoredSubscription, Problem> {
+    unambiguous(found)?.ok_or_else(|| Problem::not_found(WHAT))
+}
+
+fn unambiguous(found: &Lookup<StoredSubscription>) -> Result<Option<&StoredSubscription>, Problem> {
+    match found {
+        Lookup::Found(subscription) => Ok(Some(subscription)),
+        Lookup::Missing => Ok(None),
+        Lookup::Ambiguous => Err(Problem::ambiguous(WHAT, "endpoint")),
+    }
+}
+
+const WHAT: &str = "subscription";

@@ -1,0 +1,91 @@
+//! ● One write of settings at a time, each with a version of its own.
+//!
+//! **Invariant:** a write holds the row of `config_version` from its first look to its COMMIT, so it decides by what is,
+//! and versions commit in their order.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+
+use super::{Pool, StoreError};
+
+/// What a write came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written<R> {
+    pub row: R,
+    pub effect: Effect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Created,
+    Updated,
+    /// It was so already: nothing is written, no instance hears of it.
+    Unchanged,
+    Deleted,
+}
+
+/// What is to be done with a row, decided by what it is now. `W` is what may be written.
+#[derive(Debug)]
+pub enum Change<W> {
+    Create { id: String, uid: Option<String>, with: W },
+    Update(W),
+    Keep,
+    Delete,
+}
+
+/// What a name (an id, or the caller's own key) leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup<R> {
+    Missing,
+    Found(R),
+    /// Several have this key of the caller's, under different owners.
+    Ambiguous,
+}
+
+impl<R> Lookup<R> {
+    #[must_use]
+    pub fn found(self) -> Option<R> {
+        match self {
+            Lookup::Found(row) => Some(row),
+            Lookup::Missing | Lookup::Ambiguous => None,
+        }
+    }
+
+    /// From the at most two rows of a look-up.
+    pub(super) fn from_rows(mut rows: Vec<R>) -> Lookup<R> {
+        match rows.len() {
+            0 => Lookup::Missing,
+            1 => rows.pop().map_or(Lookup::Missing, Lookup::Found),
+            _ => Lookup::Ambiguous,
+        }
+    }
+}
+
+/// When a row was made and changed last, and its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    pub version: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Runs `work` with a new version; commits unless it refused or changed nothing.
+pub(super) async fn write<R, E>(
+    pool: &Pool,
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
+) -> Result<Result<Written<R>, E>, StoreError> {
+    pool.with(async |client| {
+        let transaction = client.transaction().await?;
+        let next = transaction.prepare_cached(NEXT_VERSION).await?;
+        let version = transaction.query_one(&next, &[]).await?.try_get(0)?;
+        let done = work(&transaction, version).await?;
+        match &done {
+            Ok(written) if written.effect != Effect::Unchanged => transaction.commit().await?,
+            _ => transaction.rollback().await?,
+        }
+        Ok(done)
+    })
+    .await
+}
+
+const NEXT_VERSION: &str = "UPDATE config_version SET version = version + 1 RETURNING version";

@@ -1,0 +1,149 @@
+//! ● Customers and their grants.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    Pool, StoreError,
+    config_write::{self, Change, Effect, Stamps, Written},
+    grants::Grants,
+};
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    pub id: String,
+    pub uid: Option<String>,
+    pub name: String,
+    pub grants: Grants,
+    pub stamps: Stamps,
+}
+
+/// What may be written of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerWrite {
+    pub name: String,
+    pub grants: Grants,
+}
+
+/// The customer of this id or key of the caller's.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn read(pool: &Pool, name: &str) -> Result<Option<Customer>, StoreError> {
+    pool.with(async |client| find(client, name).await).await
+}
+
+/// At most `limit` customers after the id `after`.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Customer>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(LIST).await?;
+        client.query(&statement, &[&after, &limit]).await?.iter().map(parse).collect()
+    })
+    .await
+}
+
+/// Decides by the customer of this name as it is, and writes that. A change of grants reaches its subscriptions; a
+/// deletion takes its endpoints and subscriptions with it.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn write<E>(
+    pool: &Pool,
+    name: Option<&str>,
+    decide: impl FnOnce(Option<&Customer>) -> Result<Change<CustomerWrite>, E>,
+) -> Result<Result<Written<Customer>, E>, StoreError> {
+    config_write::write(pool, async |transaction, version| {
+        let current = match name {
+            Some(name) => find(transaction, name).await?,
+            None => None,
+        };
+        match (decide(current.as_ref()), current) {
+            (Err(refusal), _) => Ok(Err(refusal)),
+            (Ok(change), current) => apply(transaction, version, change, current).await.map(Ok),
+        }
+    })
+    .await
+}
+
+async fn apply(
+    transaction: &Transaction<'_>,
+    version: i64,
+    change: Change<CustomerWrite>,
+    current: Option<Customer>,
+) -> Result<Written<Customer>, StoreError> {
+    match (change, current) {
+        (Change::Create { id, uid, with }, _) => {
+            let row = transaction.query_one(CREATE, &[&id, &uid, &with.name, &json(&with.grants), &version]).await?;
+            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+        }
+        (_, None) => Err(StoreError::Unreadable("a customer was changed that does not exist".to_owned())),
+        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
+        (Change::Update(with), Some(row)) if with.name == row.name && with.grants == row.grants => {
+            Ok(Written { row, effect: Effect::Unchanged })
+        }
+        (Change::Update(with), Some(current)) => {
+            let row = transaction.query_one(UPDATE, &[&current.id, &with.name, &json(&with.grants), &version]).await?;
+            if with.grants != current.grants {
+                transaction.execute(TOUCH_SUBSCRIPTIONS, &[&current.id, &version]).await?;
+            }
+            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+        }
+        (Change::Delete, Some(row)) => {
+            for statement in DELETE {
+                transaction.execute(statement, &[&row.id, &version]).await?;
+            }
+            Ok(Written { row, effect: Effect::Deleted })
+        }
+    }
+}
+
+pub(super) async fn find(client: &impl GenericClient, name: &str) -> Result<Option<Customer>, StoreError> {
+    let statement = client.prepare_cached(FIND).await?;
+    client.query_opt(&statement, &[&name]).await?.as_ref().map(parse).transpose()
+}
+
+fn parse(row: &Row) -> Result<Customer, StoreError> {
+    let id: String = row.try_get("id")?;
+    let grants = serde_json::from_value(row.try_get("grants")?)
+        .map_err(|error| StoreError::Unreadable(format!("grants of customer `{id}`: {error}")))?;
+    Ok(Customer { id, uid: row.try_get("uid")?, name: row.try_get("name")?, grants, stamps: stamps(row)? })
+}
+
+pub(super) fn stamps(row: &Row) -> Result<Stamps, StoreError> {
+    Ok(Stamps {
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+fn json(grants: &Grants) -> serde_json::Value {
+    serde_json::to_value(grants).expect("invariant: grants are sets of strings")
+}
+
+// A key of the caller's never looks like an id, so one of the two matches.
+const FIND: &str = "
+    SELECT id, uid, name, grants, version, created_at, updated_at
+    FROM customer WHERE (id = $1 OR uid = $1) AND deleted_at IS NULL";
+const LIST: &str = "
+    SELECT id, uid, name, grants, version, created_at, updated_at
+    FROM customer WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const CREATE: &str = "
+    INSERT INTO customer (id, uid, name, grants, version) VALUES ($1, $2, $3, $4, $5)
+    RETURNING id, uid, name, grants, version, created_at, updated_at";
+const UPDATE: &str = "
+    UPDATE customer SET name = $2, grants = $3, version = $4, updated_at = now() WHERE id = $1
+    RETURNING id, uid, name, grants, version, created_at, updated_at";
+const TOUCH_SUBSCRIPTIONS: &str = "
+    UPDATE subscription s SET version = $2 FROM endpoint e
+    WHERE e.id = s.endpoint_id AND e.customer_id = $1 AND s.deleted_at IS NULL";
+const DELETE: [&str; 3] = [
+    "UPDATE subscription s SET version = $2, deleted_at = now() FROM endpoint e
+     WHERE e.id = s.endpoint_id AND e.customer_id = $1 AND s.deleted_at IS NULL",
+    "UPDATE endpoint SET version = $2, deleted_at = now() WHERE customer_id = $1 AND deleted_at IS NULL",
+    "UPDATE customer SET version = $2, deleted_at = now() WHERE id = $1",
+];

@@ -1,0 +1,251 @@
+//! ● Dead letters as customers and operators see them: listed, read, acknowledged, marked for another try.
+//!
+//! Every statement looks at a bounded number of rows.
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::{Pool, StoreError};
+
+/// A letter without the record's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterHead {
+    pub id: String,
+    pub endpoint_id: String,
+    pub customer_id: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub record_ms: i64,
+    pub occurred_ms: i64,
+    pub event_id: Option<String>,
+    pub tenant: Option<String>,
+    pub department: Option<String>,
+    pub kind: Option<String>,
+    pub reason: String,
+    pub attempts: i32,
+    pub last_status: Option<i16>,
+    pub last_class: Option<String>,
+    pub excerpt: Option<String>,
+    pub received_at: Timestamp,
+    pub created_at: Timestamp,
+    /// `dead` or `redriving`
+    pub state: String,
+    pub redrive_requested_at: Option<Timestamp>,
+    /// Of key, value and headers together.
+    pub data_bytes: i64,
+}
+
+/// The record's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterData {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<u8>,
+}
+
+/// Which letters of an endpoint; an empty endpoint's are the operator's.
+#[derive(Debug, Clone, Copy)]
+pub struct Of<'a> {
+    pub endpoint_id: &'a str,
+    pub reason: Option<&'a str>,
+}
+
+/// Which letters a command is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    Ids(Vec<String>),
+    /// All of them, those of `until` and later apart, at most [`ROWS_MAX`] at once.
+    All {
+        until: String,
+    },
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected {
+    pub letters: u64,
+    /// There are more: ask again.
+    pub more: bool,
+}
+
+/// A command for all letters takes this many at once.
+pub const ROWS_MAX: u64 = 50_000;
+
+/// At most `limit` letters after the id `after`, the oldest first.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn list(pool: &Pool, of: Of<'_>, after: &str, limit: i64) -> Result<Vec<LetterHead>, StoreError> {
+    pool.with(async |client| {
+        let rows = match of.reason {
+            Some(reason) => {
+                let statement = client.prepare_cached(LIST_OF_REASON).await?;
+                client.query(&statement, &[&of.endpoint_id, &after, &limit, &reason]).await?
+            }
+            None => {
+                let statement = client.prepare_cached(LIST).await?;
+                client.query(&statement, &[&of.endpoint_id, &after, &limit]).await?
+            }
+        };
+        rows.iter().map(head).collect()
+    })
+    .await
+}
+
+/// One letter with its data.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn read(pool: &Pool, id: &str) -> Result<Option<(LetterHead, LetterData)>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(READ).await?;
+        let row = client.query_opt(&statement, &[&id]).await?;
+        row.map(|row| Ok((head(&row)?, data(&row)?))).transpose()
+    })
+    .await
+}
+
+/// The data of these letters, by id, in the order of the ids. Those that are gone are missing.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<Vec<(String, LetterData)>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(READ_DATA).await?;
+        let rows = client.query(&statement, &[&ids]).await?;
+        rows.iter().map(|row| Ok((row.try_get("id")?, data(row)?))).collect()
+    })
+    .await
+}
+
+/// Deletes letters of an endpoint: they were seen.
+///
+/// # Errors
+/// When Postgres is away; some may be deleted then.
+pub async fn acknowledge(pool: &Pool, endpoint_id: &str, selection: &Selection) -> Result<Selected, StoreError> {
+    each_page(pool, endpoint_id, selection, PAGE, async |ids| {
+        pool.with(async |client| {
+            let transaction = client.transaction().await?;
+            let statement = transaction.prepare_cached(DELETE).await?;
+            let gone = transaction.query(&statement, &[&endpoint_id, &ids]).await?;
+            let keys: Vec<&[u8]> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+            let statement = transaction.prepare_cached("DELETE FROM dead_letter_key WHERE key = ANY($1)").await?;
+            transaction.execute(&statement, &[&keys]).await?;
+            transaction.commit().await?;
+            Ok(gone.len() as u64)
+        })
+        .await
+    })
+    .await
+}
+
+/// Marks letters of an endpoint for another try. Repeating it changes nothing.
+///
+/// # Errors
+/// When Postgres is away; some may be marked then.
+pub async fn redrive(pool: &Pool, endpoint_id: &str, selection: &Selection) -> Result<Selected, StoreError> {
+    each_page(pool, endpoint_id, selection, PAGE_OF_DEAD, async |ids| {
+        pool.with(async |client| {
+            let statement = client.prepare_cached(REDRIVE).await?;
+            Ok(client.execute(&statement, &[&endpoint_id, &ids]).await?)
+        })
+        .await
+    })
+    .await
+}
+
+/// Runs `work` on the ids of a selection, some thousand at a time, found by the statement `page`.
+async fn each_page(
+    pool: &Pool,
+    endpoint_id: &str,
+    selection: &Selection,
+    page: &str,
+    work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,
+) -> Result<Selected, StoreError> {
+    let until = match selection {
+        Selection::Ids(ids) => return Ok(Selected { letters: work(ids.clone()).await?, more: false }),
+        Selection::All { until } => until,
+    };
+    let (mut after, mut letters) = (String::new(), 0);
+    loop {
+        let ids: Vec<String> = pool
+            .with(async |client| {
+                let statement = client.prepare_cached(page).await?;
+                let rows = client.query(&statement, &[&endpoint_id, &after, until]).await?;
+                Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+            })
+            .await?;
+        let Some(last) = ids.last() else { return Ok(Selected { letters, more: false }) };
+        after.clone_from(last);
+        letters += work(ids).await?;
+        if letters >= ROWS_MAX {
+            return Ok(Selected { letters, more: true });
+        }
+    }
+}
+
+fn head(row: &Row) -> Result<LetterHead, StoreError> {
+    Ok(LetterHead {
+        id: row.try_get("id")?,
+        endpoint_id: row.try_get("endpoint_id")?,
+        customer_id: row.try_get("customer_id")?,
+        topic: row.try_get("topic")?,
+        partition: row.try_get("partition")?,
+        offset: row.try_get("offset")?,
+        record_ms: row.try_get("record_ms")?,
+        occurred_ms: row.try_get("occurred_ms")?,
+        event_id: row.try_get("event_id")?,
+        tenant: row.try_get("tenant")?,
+        department: row.try_get("department")?,
+        kind: row.try_get("type")?,
+        reason: row.try_get("reason")?,
+        attempts: row.try_get("attempts")?,
+        last_status: row.try_get("last_status")?,
+        last_class: row.try_get("last_class")?,
+        excerpt: row.try_get("excerpt")?,
+        received_at: row.try_get("received_at")?,
+        created_at: row.try_get("created_at")?,
+        state: row.try_get("state")?,
+        redrive_requested_at: row.try_get("redrive_requested_at")?,
+        data_bytes: row.try_get("data_bytes")?,
+    })
+}
+
+fn data(row: &Row) -> Result<LetterData, StoreError> {
+    Ok(LetterData {
+        key: row.try_get("record_key")?,
+        value: row.try_get("record_value")?,
+        headers: row.try_get("record_headers")?,
+    })
+}
+
+macro_rules! head_columns {
+    () => {
+        r#"id, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id, tenant,
+        department, type, reason, attempts, last_status, last_class, excerpt, received_at, created_at, state,
+        redrive_requested_at, coalesce(octet_length(record_key), 0)::bigint
+            + coalesce(octet_length(record_value), 0) + octet_length(record_headers) AS data_bytes"#
+    };
+}
+
+const LIST: &str =
+    concat!("SELECT ", head_columns!(), " FROM dead_letter WHERE endpoint_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+const LIST_OF_REASON: &str = concat!(
+    "SELECT ",
+    head_columns!(),
+    " FROM dead_letter WHERE endpoint_id = $1 AND reason = $4 AND id > $2 ORDER BY id LIMIT $3"
+);
+const READ: &str =
+    concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter WHERE id = $1");
+const READ_DATA: &str =
+    "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
+const PAGE: &str = "
+    SELECT id FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 5000";
+const PAGE_OF_DEAD: &str = "
+    SELECT id FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND state = 'dead'
+    ORDER BY id LIMIT 5000";
+const DELETE: &str = "DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2) RETURNING key";
+const REDRIVE: &str = "
+    UPDATE dead_letter SET state = 'redriving', redrive_requested_at = now()
+    WHERE endpoint_id = $1 AND id = ANY($2) AND state = 'dead'";

@@ -1,0 +1,273 @@
+//! ● Endpoints, their secrets sealed.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    Pool, StoreError,
+    config_write::{self, Change, Effect, Lookup, Stamps, Written},
+    customers::{self, Customer, stamps},
+    stored::{StoredSettings, parse_state, state_word},
+};
+use crate::endpoint::settings::State;
+
+/// An endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    pub id: String,
+    pub uid: Option<String>,
+    pub customer_id: String,
+    pub state: State,
+    /// Who or what set the state last.
+    pub state_reason: String,
+    pub url: String,
+    pub settings: StoredSettings,
+    /// Sealed for this endpoint.
+    pub secrets: Vec<u8>,
+    pub stamps: Stamps,
+}
+
+/// What may be written of an endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointWrite {
+    /// Where a new endpoint belongs; an old one stays where it is.
+    pub customer_id: String,
+    pub state: State,
+    pub state_reason: String,
+    pub url: String,
+    pub settings: StoredSettings,
+    pub secrets: Vec<u8>,
+}
+
+/// What an endpoint's write is decided by.
+#[derive(Debug)]
+pub struct EndpointContext {
+    /// The customer that was named, if one was named and exists.
+    pub customer: Option<Customer>,
+    pub endpoint: Lookup<Endpoint>,
+}
+
+/// The endpoint of this id or key of the caller's; the key is unique within a customer.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn read(pool: &Pool, name: &str, customer: Option<&str>) -> Result<Lookup<Endpoint>, StoreError> {
+    pool.with(async |client| {
+        let customer_id = match customer {
+            Some(customer) => match customers::find(client, customer).await? {
+                Some(customer) => Some(customer.id),
+                None => return Ok(Lookup::Missing),
+            },
+            None => None,
+        };
+        find(client, name, customer_id.as_deref()).await
+    })
+    .await
+}
+
+/// At most `limit` endpoints after the id `after`, of one customer (id or key) or of all.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn list(pool: &Pool, customer: Option<&str>, after: &str, limit: i64) -> Result<Vec<Endpoint>, StoreError> {
+    pool.with(async |client| {
+        let rows = match customer {
+            Some(customer) => {
+                let Some(customer) = customers::find(client, customer).await? else { return Ok(Vec::new()) };
+                let statement = client.prepare_cached(LIST_OF_CUSTOMER).await?;
+                client.query(&statement, &[&after, &limit, &customer.id]).await?
+            }
+            None => {
+                let statement = client.prepare_cached(LIST).await?;
+                client.query(&statement, &[&after, &limit]).await?
+            }
+        };
+        rows.iter().map(parse).collect()
+    })
+    .await
+}
+
+/// Decides by the endpoint of this name (under `customer`, when one is named) as it is, and writes that. A deletion
+/// takes its subscriptions with it.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn write<E>(
+    pool: &Pool,
+    name: Option<&str>,
+    customer: Option<&str>,
+    decide: impl FnOnce(&EndpointContext) -> Result<Change<EndpointWrite>, E>,
+) -> Result<Result<Written<Endpoint>, E>, StoreError> {
+    config_write::write(pool, async |transaction, version| {
+        let context = look(transaction, name, customer).await?;
+        match decide(&context) {
+            Err(refusal) => Ok(Err(refusal)),
+            Ok(change) => apply(transaction, version, change, context.endpoint.found()).await.map(Ok),
+        }
+    })
+    .await
+}
+
+/// Sets an endpoint's state from within: `gone` after a 410. Does nothing when it has that state or is deleted.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn set_state(pool: &Pool, id: &str, state: State, reason: &str) -> Result<(), StoreError> {
+    let written = write(pool, Some(id), None, |context| match &context.endpoint {
+        Lookup::Found(endpoint) if endpoint.state != state => Ok(Change::Update(endpoint.with_state(state, reason))),
+        _ => Err(()),
+    });
+    written.await.map(drop)
+}
+
+impl Endpoint {
+    /// The same endpoint in another state.
+    #[must_use]
+    pub fn with_state(&self, state: State, reason: &str) -> EndpointWrite {
+        EndpointWrite { state, state_reason: reason.to_owned(), ..self.as_write() }
+    }
+
+    /// What would be written to leave it as it is.
+    #[must_use]
+    pub fn as_write(&self) -> EndpointWrite {
+        EndpointWrite {
+            customer_id: self.customer_id.clone(),
+            state: self.state,
+            state_reason: self.state_reason.clone(),
+            url: self.url.clone(),
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+        }
+    }
+}
+
+async fn look(
+    transaction: &Transaction<'_>,
+    name: Option<&str>,
+    customer: Option<&str>,
+) -> Result<EndpointContext, StoreError> {
+    let found = match customer {
+        Some(customer) => customers::find(transaction, customer).await?,
+        None => None,
+    };
+    let endpoint = match name {
+        // Under a customer that does not exist there is nothing.
+        Some(_) if customer.is_some() && found.is_none() => Lookup::Missing,
+        Some(name) => find(transaction, name, found.as_ref().map(|customer| customer.id.as_str())).await?,
+        None => Lookup::Missing,
+    };
+    Ok(EndpointContext { customer: found, endpoint })
+}
+
+async fn apply(
+    transaction: &Transaction<'_>,
+    version: i64,
+    change: Change<EndpointWrite>,
+    current: Option<Endpoint>,
+) -> Result<Written<Endpoint>, StoreError> {
+    match (change, current) {
+        (Change::Create { id, uid, with }, _) => {
+            let row = transaction
+                .query_one(
+                    CREATE,
+                    &[
+                        &id,
+                        &uid,
+                        &with.customer_id,
+                        &state_word(with.state),
+                        &with.state_reason,
+                        &with.url,
+                        &json(&with.settings),
+                        &with.secrets,
+                        &version,
+                    ],
+                )
+                .await?;
+            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+        }
+        (_, None) => Err(StoreError::Unreadable("an endpoint was changed that does not exist".to_owned())),
+        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
+        (Change::Update(with), Some(row)) if with == row.as_write() => Ok(Written { row, effect: Effect::Unchanged }),
+        (Change::Update(with), Some(current)) => {
+            let row = transaction
+                .query_one(
+                    UPDATE,
+                    &[
+                        &current.id,
+                        &state_word(with.state),
+                        &with.state_reason,
+                        &with.url,
+                        &json(&with.settings),
+                        &with.secrets,
+                        &version,
+                    ],
+                )
+                .await?;
+            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+        }
+        (Change::Delete, Some(row)) => {
+            for statement in DELETE {
+                transaction.execute(statement, &[&row.id, &version]).await?;
+            }
+            Ok(Written { row, effect: Effect::Deleted })
+        }
+    }
+}
+
+pub(super) async fn find(
+    client: &impl GenericClient,
+    name: &str,
+    customer_id: Option<&str>,
+) -> Result<Lookup<Endpoint>, StoreError> {
+    let statement = client.prepare_cached(FIND).await?;
+    let rows = client.query(&statement, &[&name, &customer_id]).await?;
+    Ok(Lookup::from_rows(rows.iter().map(parse).collect::<Result<_, _>>()?))
+}
+
+fn parse(row: &Row) -> Result<Endpoint, StoreError> {
+    let id: String = row.try_get("id")?;
+    let state: String = row.try_get("state")?;
+    let unreadable = |what: String| StoreError::Unreadable(format!("endpoint `{id}`: {what}"));
+    let state = parse_state(&state).ok_or_else(|| unreadable(format!("state `{state}`")))?;
+    let settings = serde_json::from_value(row.try_get("settings")?).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Endpoint {
+        uid: row.try_get("uid")?,
+        customer_id: row.try_get("customer_id")?,
+        state,
+        state_reason: row.try_get("state_reason")?,
+        url: row.try_get("url")?,
+        settings,
+        secrets: row.try_get("secrets")?,
+        stamps: stamps(row)?,
+        id,
+    })
+}
+
+fn json(settings: &StoredSettings) -> serde_json::Value {
+    serde_json::to_value(settings).expect("invariant: settings are plain values")
+}
+
+// A key of the caller's never looks like an id. Two rows are enough to know that a key is not unique.
+const FIND: &str = "
+    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    FROM endpoint
+    WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL LIMIT 2";
+const LIST: &str = "
+    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const LIST_OF_CUSTOMER: &str = "
+    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    FROM endpoint WHERE id > $1 AND customer_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const CREATE: &str = "
+    INSERT INTO endpoint (id, uid, customer_id, state, state_reason, url, settings, secrets, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at";
+const UPDATE: &str = "
+    UPDATE endpoint
+    SET state = $2, state_reason = $3, url = $4, settings = $5, secrets = $6, version = $7, updated_at = now()
+    WHERE id = $1
+    RETURNING id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at";
+const DELETE: [&str; 2] = [
+    "UPDATE subscription SET version = $2, deleted_at = now() WHERE endpoint_id = $1 AND deleted_at IS NULL",
+    "UPDATE endpoint SET version = $2, deleted_at = now() WHERE id = $1",
+];

@@ -1,0 +1,218 @@
+//! ● Subscriptions.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
+
+use super::{
+    Pool, StoreError,
+    config_write::{self, Change, Effect, Lookup, Stamps, Written},
+    customers::{self, Customer, stamps},
+    endpoints::{self, Endpoint},
+};
+use crate::router::subscription::Scope;
+
+/// A subscription as it was written; what it gives is at most what its customer's grants give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSubscription {
+    pub id: String,
+    pub uid: Option<String>,
+    pub endpoint_id: String,
+    pub topic: String,
+    pub scope: Scope,
+    pub stamps: Stamps,
+}
+
+/// What may be written of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionWrite {
+    /// Where a new one belongs; an old one stays where it is.
+    pub endpoint_id: String,
+    pub topic: String,
+    pub scope: Scope,
+}
+
+/// What a subscription's write is decided by.
+#[derive(Debug)]
+pub struct SubscriptionContext {
+    pub subscription: Lookup<StoredSubscription>,
+    /// The endpoint that was named, or the subscription's own.
+    pub endpoint: Lookup<Endpoint>,
+    /// That endpoint's customer.
+    pub customer: Option<Customer>,
+}
+
+/// The subscription of this id or key of the caller's; the key is unique within an endpoint.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn read(pool: &Pool, name: &str, endpoint: Option<&str>) -> Result<Lookup<StoredSubscription>, StoreError> {
+    pool.with(async |client| {
+        let endpoint_id = match endpoint {
+            Some(endpoint) => match endpoints::find(client, endpoint, None).await? {
+                Lookup::Found(endpoint) => Some(endpoint.id),
+                Lookup::Missing => return Ok(Lookup::Missing),
+                Lookup::Ambiguous => return Ok(Lookup::Ambiguous),
+            },
+            None => None,
+        };
+        find(client, name, endpoint_id.as_deref()).await
+    })
+    .await
+}
+
+/// At most `limit` subscriptions after the id `after`, of one endpoint (id) and one topic, where these are given.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn list(
+    pool: &Pool,
+    endpoint_id: Option<&str>,
+    topic: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<StoredSubscription>, StoreError> {
+    // Each its own statement, so that each is planned for its own index.
+    let statement = match (endpoint_id, topic) {
+        (Some(_), Some(_)) => LIST_OF_BOTH,
+        (Some(_), None) => LIST_OF_ENDPOINT,
+        (None, Some(_)) => LIST_OF_TOPIC,
+        (None, None) => LIST,
+    };
+    pool.with(async |client| {
+        let statement = client.prepare_cached(statement).await?;
+        let rows = match (&endpoint_id, &topic) {
+            (Some(endpoint_id), Some(topic)) => client.query(&statement, &[&after, &limit, endpoint_id, topic]).await?,
+            (Some(one), None) | (None, Some(one)) => client.query(&statement, &[&after, &limit, one]).await?,
+            (None, None) => client.query(&statement, &[&after, &limit]).await?,
+        };
+        rows.iter().map(parse).collect()
+    })
+    .await
+}
+
+/// Decides by the subscription of this name (under `endpoint`, when one is named) as it is, and writes that.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn write<E>(
+    pool: &Pool,
+    name: Option<&str>,
+    endpoint: Option<&str>,
+    decide: impl FnOnce(&SubscriptionContext) -> Result<Change<SubscriptionWrite>, E>,
+) -> Result<Result<Written<StoredSubscription>, E>, StoreError> {
+    config_write::write(pool, async |transaction, version| {
+        let context = look(transaction, name, endpoint).await?;
+        match decide(&context) {
+            Err(refusal) => Ok(Err(refusal)),
+            Ok(change) => apply(transaction, version, change, context.subscription.found()).await.map(Ok),
+        }
+    })
+    .await
+}
+
+async fn look(
+    transaction: &Transaction<'_>,
+    name: Option<&str>,
+    endpoint: Option<&str>,
+) -> Result<SubscriptionContext, StoreError> {
+    let named = match endpoint {
+        Some(endpoint) => endpoints::find(transaction, endpoint, None).await?,
+        None => Lookup::Missing,
+    };
+    let subscription = match (name, &named) {
+        (Some(name), Lookup::Found(endpoint)) => find(transaction, name, Some(&endpoint.id)).await?,
+        (Some(name), _) if endpoint.is_none() => find(transaction, name, None).await?,
+        _ => Lookup::Missing,
+    };
+    let endpoint = match (named, &subscription) {
+        (Lookup::Missing, Lookup::Found(subscription)) => {
+            endpoints::find(transaction, &subscription.endpoint_id, None).await?
+        }
+        (named, _) => named,
+    };
+    let customer = match &endpoint {
+        Lookup::Found(endpoint) => customers::find(transaction, &endpoint.customer_id).await?,
+        Lookup::Missing | Lookup::Ambiguous => None,
+    };
+    Ok(SubscriptionContext { subscription, endpoint, customer })
+}
+
+async fn apply(
+    transaction: &Transaction<'_>,
+    version: i64,
+    change: Change<SubscriptionWrite>,
+    current: Option<StoredSubscription>,
+) -> Result<Written<StoredSubscription>, StoreError> {
+    match (change, current) {
+        (Change::Create { id, uid, with }, _) => {
+            let row = transaction
+                .query_one(CREATE, &[&id, &uid, &with.endpoint_id, &with.topic, &json(&with.scope), &version])
+                .await?;
+            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+        }
+        (_, None) => Err(StoreError::Unreadable("a subscription was changed that does not exist".to_owned())),
+        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
+        (Change::Update(with), Some(row)) if with.topic == row.topic && with.scope == row.scope => {
+            Ok(Written { row, effect: Effect::Unchanged })
+        }
+        (Change::Update(with), Some(current)) => {
+            let row = transaction.query_one(UPDATE, &[&current.id, &with.topic, &json(&with.scope), &version]).await?;
+            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+        }
+        (Change::Delete, Some(row)) => {
+            transaction.execute(DELETE, &[&row.id, &version]).await?;
+            Ok(Written { row, effect: Effect::Deleted })
+        }
+    }
+}
+
+async fn find(
+    client: &impl GenericClient,
+    name: &str,
+    endpoint_id: Option<&str>,
+) -> Result<Lookup<StoredSubscription>, StoreError> {
+    let statement = client.prepare_cached(FIND).await?;
+    let rows = client.query(&statement, &[&name, &endpoint_id]).await?;
+    Ok(Lookup::from_rows(rows.iter().map(parse).collect::<Result<_, _>>()?))
+}
+
+fn parse(row: &Row) -> Result<StoredSubscription, StoreError> {
+    let id: String = row.try_get("id")?;
+    let scope = serde_json::from_value(row.try_get("scope")?)
+        .map_err(|error| StoreError::Unreadable(format!("subscription `{id}`: {error}")))?;
+    Ok(StoredSubscription {
+        id,
+        uid: row.try_get("uid")?,
+        endpoint_id: row.try_get("endpoint_id")?,
+        topic: row.try_get("topic")?,
+        scope,
+        stamps: stamps(row)?,
+    })
+}
+
+fn json(scope: &Scope) -> serde_json::Value {
+    serde_json::to_value(scope).expect("invariant: a scope is sets of strings")
+}
+
+const FIND: &str = "
+    SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+    WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR endpoint_id = $2) AND deleted_at IS NULL LIMIT 2";
+const LIST: &str = "
+    SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+    WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const LIST_OF_ENDPOINT: &str = "
+    SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+    WHERE id > $1 AND endpoint_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const LIST_OF_TOPIC: &str = "
+    SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+    WHERE id > $1 AND topic = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const LIST_OF_BOTH: &str = "
+    SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+    WHERE id > $1 AND endpoint_id = $3 AND topic = $4 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const CREATE: &str = "
+    INSERT INTO subscription (id, uid, endpoint_id, topic, scope, version) VALUES ($1, $2, $3, $4, $5, $6)
+    RETURNING id, uid, endpoint_id, topic, scope, version, created_at, updated_at";
+const UPDATE: &str = "
+    UPDATE subscription SET topic = $2, scope = $3, version = $4, updated_at = now() WHERE id = $1
+    RETURNING id, uid, endpoint_id, topic, scope, version, created_at, updated_at";
+const DELETE: &str = "UPDATE subscription SET version = $2, deleted_at = now() WHERE id = $1";
