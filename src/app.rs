@@ -48,6 +48,7 @@ pub fn run(config: Config) -> Result<(), Error> {
 /// # Errors
 /// See [`run`].
 pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
+    raise_open_files_limit();
     actix::System::new().block_on(async move {
         let shutdown_max = config.service.shutdown_max();
         let mut stop = std::pin::pin!(async {
@@ -66,6 +67,14 @@ pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Resu
         drain::drain(app, shutdown_max).await;
         Ok(())
     })
+}
+
+/// Each connection to an endpoint is a file handle, and the usual soft limit of 1,024 is too few for thousands of them.
+fn raise_open_files_limit() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "file handles this process may have"),
+        Err(error) => tracing::warn!(%error, "the limit of file handles stays as it was"),
+    }
 }
 
 async fn wait_for_signal() {

@@ -195,13 +195,23 @@ impl Poller {
     fn reread_failed(&mut self) {
         for slot in self.active.clone() {
             let Some(from) = self.partitions[slot].must_reread_from() else { continue };
-            let old = &self.partitions[slot].ledger;
+            let old = Arc::clone(&self.partitions[slot].ledger);
             let (topic, number) = (Arc::clone(old.topic_name()), old.partition());
-            old.revoke();
+            // The old ledger stays until Kafka has gone back: a new one that began too late would commit over the gap.
+            if let Err(error) = self.consumer.seek(&topic, number, rdkafka::Offset::Offset(from), SEEK_TIMEOUT) {
+                tracing::warn!(%topic, partition = number, %error, "could not go back; it is tried again");
+                continue;
+            }
             tracing::error!(%topic, partition = number, offset = from, "the partition is read again from here");
+            let was_paused = self.partitions[slot].paused().is_some();
+            old.revoke();
             let ledger = self.consumer.context().renew(&topic, number, Some(from));
             self.partitions[slot] = self.start_partition(ledger);
-            warn_on_error("seek", self.consumer.seek(&topic, number, rdkafka::Offset::Offset(from), SEEK_TIMEOUT));
+            if was_paused {
+                let mut resume = TopicPartitionList::new();
+                resume.add_partition(&topic, number);
+                warn_on_error("resume", self.consumer.resume(&resume));
+            }
             self.publish_assigned();
         }
     }
