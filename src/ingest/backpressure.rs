@@ -83,7 +83,8 @@ impl Gate {
         self.paused
     }
 
-    /// What has to be done now, if anything. `memory_full` is the word of the process's [`MemoryBudget`].
+    /// What has to be done now, if anything. `beyond` is a reason that is not the partition's own: the process's
+    /// [`MemoryBudget`] is full, or an endpoint.
     pub fn decide(&mut self, load: Load, beyond: Option<PauseReason>) -> Option<Decision> {
         let PartitionLimits { events_max, bytes_max, span_max } = self.limits;
         if self.paused.is_some() {
@@ -136,7 +137,6 @@ impl MemoryBudget {
     }
 }
 
-/// A limit of 1 has nothing between 0 and its half: nothing outstanding is always low enough.
 /// Something behind the partitions that can be full: an endpoint's queue. A partition that catches up waits for it for
 /// a while; then it is told that it cannot keep up.
 pub trait Downstream: Send + Sync + std::fmt::Debug {
@@ -146,6 +146,7 @@ pub trait Downstream: Send + Sync + std::fmt::Debug {
     fn cannot_keep_up(&self);
 }
 
+/// A limit of 1 has nothing between 0 and its half: nothing outstanding is always low enough.
 fn below_half(amount: u64, max: u64) -> bool {
     amount == 0 || amount < max / 2
 }
