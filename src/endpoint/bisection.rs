@@ -135,3 +135,6 @@ impl Bisection {
 
 /// So many single events refused in a row, with none accepted between: it is not them.
 pub const REFUSALS_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests;

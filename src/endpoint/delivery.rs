@@ -29,8 +29,9 @@ use rand::{SeedableRng, rngs::SmallRng};
 pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Parked, Reason, StateChange};
 use self::{effect::Effects, flight::Flights, waiting::Waiting};
 use super::{
-    batch::{Batch, BatchBuffer, BatchLimits},
+    batch::Batch,
     breaker::{Breaker, BreakerState, Change},
+    buffer::{BatchBuffer, BatchLimits},
     rate_limit::RateLimiter,
     settings::{Mode, Settings, State},
 };

@@ -2,7 +2,8 @@
 
 pub mod settings; // ○ what a customer set
 pub mod delivery; // ○ the machine: told the time and the dice, returns effects
-pub mod batch; // ○ full by events, bytes or age
+pub mod buffer; // ○ what waits to become a batch: full by events, bytes or age
+pub mod batch; // ○ the members of an attempt
 pub mod bisection; // ○ which event of a refused batch is guilty
 pub mod rate_limit; // ○ GCRA, checked, never awaited
 pub mod retry; // ○ when an attempt is repeated

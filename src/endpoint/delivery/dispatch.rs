@@ -3,10 +3,7 @@
 use std::time::Instant;
 
 use super::{Delivery, flight::Flight};
-use crate::endpoint::{
-    batch::{Batch, BatchLimits},
-    breaker::Allowance,
-};
+use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
 
 /// Where the next batch comes from.
 #[derive(Clone, Copy)]

@@ -1,7 +1,10 @@
 //! ○ What the machine does, situation by situation.
 
 use super::{testing::*, *};
-use crate::endpoint::outcome::Outcome;
+use crate::endpoint::{
+    outcome::Outcome,
+    settings::{DeliverySettings, Schedule},
+};
 
 #[test]
 fn a_stream_sends_each_event_alone_and_at_once_up_to_its_limit_under_way() {
@@ -131,4 +134,328 @@ fn a_paused_endpoint_gets_nothing_and_its_events_are_parked_in_time() {
     world.wait(ms(1));
     assert_eq!(world.parked_offsets(), [0, 1]);
     assert!(world.under_way().is_empty());
+}
+
+fn batches_of(settings: Settings, events_max: u32) -> Settings {
+    let mode = Mode::Batch { events_max, bytes_max: 1 << 20, wait: ms(100) };
+    Settings { delivery: DeliverySettings { mode, ..settings.delivery.clone() }, ..settings }
+}
+
+#[test]
+fn a_refused_event_of_a_stream_is_a_dead_letter_and_its_neighbours_are_not() {
+    let mut world = World::new(stream());
+    world.events(3);
+    world.answer(Outcome::Rejected);
+    world.answer(Outcome::Delivered);
+    world.answer(Outcome::Rejected);
+    assert_eq!(world.given_up_offsets(), [(0, Reason::Rejected), (2, Reason::Rejected)]);
+    assert_eq!(world.given_up[0].attempts, 1);
+    assert_eq!(world.delivered, [1]);
+}
+
+#[test]
+fn after_three_refused_in_a_row_it_is_the_endpoints_fault() {
+    let mut world = World::new(stream());
+    world.events(5);
+    for _ in 0..4 {
+        world.answer(Outcome::Rejected);
+    }
+    assert_eq!(world.given_up.len(), 3);
+    assert_eq!(world.delivery.queued_events(), 1, "the fourth waits for its next attempt");
+    world.answer(Outcome::Delivered);
+    world.wait(ms(121));
+    world.answer(Outcome::Rejected);
+    assert_eq!(world.given_up.len(), 4, "something was accepted, so the event is to blame again");
+}
+
+#[test]
+fn the_guilty_event_of_a_batch_is_found_and_the_others_are_delivered() {
+    let mut world = World::new(batches_of(stream(), 100));
+    world.events(100);
+    let mut requests = 0;
+    while let Some((_, members)) = world.sent.first() {
+        let guilty = members.contains(&42);
+        requests += 1;
+        world.answer(if guilty { Outcome::Rejected } else { Outcome::Delivered });
+    }
+    assert_eq!(world.given_up_offsets(), [(42, Reason::Rejected)]);
+    assert_eq!(world.delivered.len(), 99);
+    assert!(requests - 1 <= 13, "2 × log2(100) more, not {}", requests - 1);
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn an_endpoint_that_refuses_every_batch_keeps_its_events() {
+    let mut world = World::new(batches_of(stream(), 8));
+    world.events(8);
+    let mut requests = 0;
+    while !world.sent.is_empty() {
+        requests += 1;
+        world.answer(Outcome::Rejected);
+    }
+    assert!(requests < 10);
+    assert!(world.given_up.is_empty());
+    world.wait(ms(121));
+    assert_eq!(world.under_way(), [[0, 1, 2, 3, 4, 5, 6, 7]], "the same batch once more");
+    let (attempt, _) = world.sent[0];
+    assert_eq!(world.delivery.batch(attempt).unwrap().attempt_number(), 2);
+}
+
+#[test]
+fn a_410_stops_everything_and_parks_what_waits() {
+    let mut world = World::new(stream());
+    world.events(6);
+    world.answer(Outcome::Gone);
+    assert_eq!(world.changes, [StateChange::Gone]);
+    assert_eq!(world.parked_offsets(), [0, 4, 5, 1, 2, 3]);
+    world.answer(FAILED);
+    world.answer(Outcome::Gone);
+    assert_eq!(world.changes, [StateChange::Gone], "told once");
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.unparked, [3]);
+    world.events(1);
+    assert_eq!(world.parked_offsets(), [0, 4, 5, 1, 2, 3, 6]);
+    world.settings(Settings { version: 2, ..stream() });
+    world.events(1);
+    assert_eq!(world.under_way(), [[7]], "other settings are another try");
+}
+
+#[test]
+fn a_closed_connection_is_tried_again_at_once_and_counts_the_second_time() {
+    let mut world = World::new(stream());
+    world.events(1);
+    world.answer(Outcome::Disconnected);
+    assert_eq!(world.under_way(), [[0]]);
+    assert_eq!(world.delivery.batch(world.sent[0].0).unwrap().attempt_number(), 1);
+    world.answer(Outcome::Disconnected);
+    assert!(world.under_way().is_empty());
+    world.wait(ms(121));
+    assert_eq!(world.delivery.batch(world.sent[0].0).unwrap().attempt_number(), 2);
+}
+
+#[test]
+fn our_own_faults_use_up_no_attempt_and_do_not_open_the_breaker() {
+    let mut world = World::new(stream());
+    world.events(1);
+    for _ in 0..5 {
+        world.answer(Outcome::LocalFault);
+        assert!(world.under_way().is_empty());
+        world.wait(ms(750));
+    }
+    assert_eq!(world.delivery.batch(world.sent[0].0).unwrap().attempt_number(), 1);
+    assert!(world.changes.is_empty());
+}
+
+#[test]
+fn while_the_trouble_is_ours_nothing_is_sent_or_parked_and_afterwards_everything_has_its_time_again() {
+    let mut world = World::new(stream());
+    world.delivery.handle_own_trouble(true, world.now);
+    world.events(2);
+    world.wait(secs(60));
+    assert!(world.under_way().is_empty() && world.parked.is_empty());
+    world.delivery.handle_own_trouble(false, world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0], [1]]);
+    world.wait(PARK_AFTER - ms(1));
+    assert!(world.parked.is_empty());
+    world.wait(ms(1));
+    assert_eq!(world.parked_offsets(), [0, 1]);
+}
+
+#[test]
+fn an_endpoint_that_answers_has_its_burst_absorbed() {
+    let mut settings = stream();
+    settings.delivery.in_flight_max = 1;
+    let mut world = World::new(settings);
+    world.events(21);
+    for _ in 0..20 {
+        world.wait(secs(1));
+        world.answer(Outcome::Delivered);
+    }
+    assert!(world.parked.is_empty(), "the last one has waited for 20 s");
+    assert_eq!(world.under_way(), [[20]]);
+}
+
+#[test]
+fn above_its_share_of_memory_an_endpoint_sheds_what_is_old() {
+    let mut settings = stream();
+    settings.delivery.in_flight_max = 1;
+    let mut world = World::new(settings);
+    world.events(6_000);
+    assert!(world.delivery.queued_bytes() > 1 << 20);
+    while !world.sent.is_empty() {
+        world.wait(secs(1));
+        world.answer(Outcome::Delivered);
+    }
+    assert!(world.parked.len() > 5_900, "not {}", world.parked.len());
+    assert!(world.parked.iter().all(|parked| parked.attempts == 0));
+}
+
+#[test]
+fn far_behind_its_rate_limit_an_endpoint_sheds_what_is_old() {
+    let mut world = World::new(limited(stream(), 10, 1));
+    world.events(200);
+    for _ in 0..60 {
+        world.wait(ms(100));
+        while !world.sent.is_empty() {
+            world.answer(Outcome::Delivered);
+        }
+    }
+    assert!(world.delivered.len() >= 50 && world.parked.len() >= 130, "{} parked", world.parked.len());
+}
+
+#[test]
+fn an_endpoint_that_holds_up_a_partition_sheds_what_is_old() {
+    let mut settings = stream();
+    settings.delivery.in_flight_max = 1;
+    let mut world = World::new(settings);
+    world.events(10);
+    for _ in 0..6 {
+        world.wait(secs(1));
+        world.answer(Outcome::Delivered);
+    }
+    assert!(world.parked.is_empty());
+    world.delivery.handle_lagging(world.now);
+    world.poll();
+    assert_eq!(world.parked_offsets(), [7, 8, 9]);
+}
+
+#[test]
+fn a_retry_that_would_come_too_late_is_parked_at_once() {
+    let mut settings = stream();
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![ms(100), secs(300)]);
+    let mut world = World::new(settings);
+    world.events(1);
+    world.answer(FAILED);
+    world.wait(ms(121));
+    world.answer(FAILED);
+    assert_eq!(world.parked_offsets(), [0]);
+    assert_eq!((world.parked[0].attempts, world.parked[0].in_flight_until), (2, None));
+    assert!(world.parked[0].last.is_some());
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn what_cannot_be_sent_before_it_would_have_to_leave_leaves_at_once() {
+    let mut world = World::new(stream());
+    world.events(6);
+    world.answer(failed_for(secs(60)));
+    assert_eq!(world.parked_offsets(), [0, 4, 5]);
+    world.events(1);
+    assert_eq!(world.parked_offsets(), [0, 4, 5, 6]);
+    world.wait(secs(56));
+    world.events(1);
+    assert_eq!(world.delivery.queued_events(), 1, "this one has time until the pause is over");
+}
+
+#[test]
+fn a_disabled_endpoint_parks_at_once() {
+    let mut world = World::new(Settings { state: State::Disabled, ..stream() });
+    world.events(2);
+    assert_eq!(world.parked_offsets(), [0, 1]);
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn abandons_count_as_attempts() {
+    let mut world = World::new(stream());
+    let first = receipt(&world.origin, 0, world.now);
+    drop(first);
+    let abandoned = world.origin.abandoned.lock().pop().unwrap();
+    world.delivery.handle_events(vec![abandoned.into_receipt()], world.now);
+    world.poll();
+    for _ in 0..3 {
+        world.answer(FAILED);
+        world.wait(ms(121));
+    }
+    assert_eq!(world.given_up_offsets(), [(0, Reason::Exhausted)]);
+    assert_eq!(world.given_up[0].attempts, 4);
+}
+
+#[test]
+fn what_another_instance_owns_by_now_is_neither_sent_nor_parked() {
+    let mut world = World::new(stream());
+    world.events(6);
+    world.origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.answer(FAILED);
+    world.answer(Outcome::Delivered);
+    world.wait(secs(10));
+    assert_eq!(world.under_way(), [[2], [3]]);
+    assert!(world.parked.is_empty());
+    assert_eq!(world.delivery.queued_events(), 0);
+}
+
+#[test]
+fn a_graceful_stop_sends_what_is_there_and_hands_out_the_rest() {
+    let mut settings = batch(100);
+    settings.delivery.in_flight_max = 1;
+    let mut world = World::new(settings);
+    world.events(1);
+    world.delivery.handle_stop(world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0]], "it does not wait to be full");
+    world.events(2);
+    world.answer(FAILED);
+    assert_eq!(world.parked_offsets(), [0], "nothing waits for a retry any more");
+    assert_eq!(world.under_way(), [[1, 2]]);
+    world.events(1);
+    let held: Vec<_> = world.delivery.take_held();
+    let offsets: Vec<_> = held.iter().map(|parked| parked.receipt.event().offset()).collect();
+    assert_eq!(offsets, [3, 1, 2]);
+    assert_eq!(held[1].in_flight_until, Some(world.now + secs(15)));
+    world.answer(Outcome::Delivered);
+    assert!(world.delivered.is_empty() && world.delivery.is_idle());
+}
+
+#[test]
+fn a_hanging_request_from_before_an_outage_does_not_hold_up_the_load_that_comes_back() {
+    let mut world = World::new(stream());
+    world.events(9);
+    for _ in 0..5 {
+        world.answer_nth(1, FAILED);
+    }
+    assert_eq!(world.delivery.breaker_state(), BreakerState::Open);
+    let hanging = world.under_way().len();
+    assert!(hanging >= 1);
+    world.wait(ms(1_300));
+    world.events(4);
+    assert_eq!(world.under_way().len(), hanging + 1, "the probe");
+    world.answer_nth(hanging, Outcome::Delivered);
+    assert_eq!(world.under_way().len(), hanging + 1, "the first of the ramp");
+}
+
+#[test]
+fn a_stream_made_of_a_batch_endpoint_sends_what_waits_one_by_one() {
+    let mut world = World::new(batch(3));
+    world.events(3);
+    world.answer(FAILED);
+    world.settings(Settings { version: 2, ..stream() });
+    world.wait(ms(121));
+    assert_eq!(world.under_way(), [[0], [1], [2]]);
+}
+
+#[test]
+fn answers_are_settled_together() {
+    let mut world = World::new(stream());
+    world.events(4);
+    let attempts: Vec<_> = world.sent.drain(..).collect();
+    for (attempt, _) in attempts {
+        world.delivery.handle_outcome(attempt, Outcome::Delivered, Default::default(), world.now);
+    }
+    let effect = world.delivery.poll_effect();
+    let Some(Effect::Settle { receipts, .. }) = effect else { panic!("not {effect:?}") };
+    assert_eq!(receipts.len(), 4);
+    Receipt::settle_all(receipts, crate::ingest::receipt::Settlement::Delivered);
+}
+
+#[test]
+fn an_answer_nobody_waits_for_changes_nothing() {
+    let mut world = World::new(stream());
+    world.events(1);
+    let (attempt, _) = world.sent[0];
+    world.answer(Outcome::Delivered);
+    world.delivery.handle_outcome(attempt, Outcome::Delivered, Default::default(), world.now);
+    world.delivery.handle_outcome(AttemptId(u64::MAX), Outcome::Gone, Default::default(), world.now);
+    world.poll();
+    assert_eq!((world.delivered.len(), world.changes.len()), (1, 0));
 }

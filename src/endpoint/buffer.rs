@@ -1,0 +1,293 @@
+//! ○ What waits to become a batch: full by events, bytes or age.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::{
+    batch::{Batch, Members},
+    settings::Mode,
+};
+use crate::{event::Event, ingest::receipt::Receipt};
+
+/// When a batch is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub events_max: usize,
+    /// Of [`Event::weight_bytes`]; a single event may be heavier, and then goes alone.
+    pub bytes_max: usize,
+    /// How old the first event may get before the batch goes as it is.
+    pub wait: Duration,
+}
+
+impl BatchLimits {
+    /// `burst_events` is the most that a rate limit lets through at once.
+    #[must_use]
+    pub fn new(mode: Mode, burst_events: Option<u32>) -> Self {
+        let limits = match mode {
+            Mode::Stream => BatchLimits { events_max: 1, bytes_max: usize::MAX, wait: Duration::ZERO },
+            Mode::Batch { events_max, bytes_max, wait } => {
+                BatchLimits { events_max: events_max.max(1) as usize, bytes_max, wait }
+            }
+        };
+        let burst = burst_events.map_or(usize::MAX, |burst| burst.max(1) as usize);
+        BatchLimits { events_max: limits.events_max.min(burst), ..limits }
+    }
+}
+
+/// Events that are in no batch yet, in the order they came. Batches are formed when they can be sent, not before:
+/// what waits for a free request or for the rate limit keeps filling up.
+#[derive(Debug, Default)]
+pub struct BatchBuffer {
+    queue: VecDeque<Receipt>,
+    bytes: usize,
+}
+
+impl BatchBuffer {
+    pub fn push(&mut self, receipt: Receipt) {
+        self.bytes += receipt.event().weight_bytes();
+        self.queue.push_back(receipt);
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the next batch is due: at once when it is full, else when its first event is old enough.
+    #[must_use]
+    pub fn due_at(&self, limits: &BatchLimits) -> Option<Instant> {
+        let first = self.queue.front()?.event().received_at;
+        let full = self.queue.len() >= limits.events_max || self.bytes >= limits.bytes_max;
+        Some(if full { first } else { first + limits.wait })
+    }
+
+    /// How many events the next batch has, at most.
+    #[must_use]
+    pub fn next_len(&self, limits: &BatchLimits) -> usize {
+        if limits.bytes_max == usize::MAX {
+            return self.queue.len().min(limits.events_max);
+        }
+        let mut bytes = 0;
+        let fits = |receipt: &&Receipt| {
+            bytes += receipt.event().weight_bytes();
+            bytes <= limits.bytes_max
+        };
+        let fitting = self.queue.iter().take(limits.events_max).take_while(fits).count();
+        fitting.max(1).min(self.queue.len())
+    }
+
+    /// The next batch, whether it is due or not. Events that another instance owns by now are dropped on the way (silently:
+    /// the new owner has them), so `None` means that nothing is left.
+    pub fn take(&mut self, limits: &BatchLimits) -> Option<Batch> {
+        let mut members = Members::new();
+        if limits.events_max > 1 {
+            members.reserve(limits.events_max.min(self.queue.len()));
+        }
+        let mut bytes = 0;
+        let mut oldest = None;
+        while members.len() < limits.events_max
+            && let Some(next) = self.queue.front()
+        {
+            let weight = next.event().weight_bytes();
+            if !members.is_empty() && bytes + weight > limits.bytes_max {
+                break;
+            }
+            let Some(receipt) = self.queue.pop_front() else {
+                break;
+            };
+            self.bytes -= weight;
+            if receipt.event().origin.is_current() {
+                let received_at = receipt.event().received_at;
+                oldest = Some(oldest.map_or(received_at, |oldest: Instant| oldest.min(received_at)));
+                bytes += weight;
+                members.push(receipt);
+            }
+        }
+        Some(Batch::new(members, bytes, oldest?))
+    }
+
+    /// Takes out those that `leaves` picks, in order.
+    pub fn take_out(&mut self, mut leaves: impl FnMut(&Event) -> bool) -> Vec<Receipt> {
+        let mut out = Vec::new();
+        let mut stay = VecDeque::new();
+        if !self.queue.iter().any(|receipt| leaves(receipt.event())) {
+            return out;
+        }
+        for receipt in self.queue.drain(..) {
+            if leaves(receipt.event()) {
+                self.bytes -= receipt.event().weight_bytes();
+                out.push(receipt);
+            } else {
+                stay.push_back(receipt);
+            }
+        }
+        self.queue = stay;
+        out
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
+        self.queue.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, atomic::Ordering},
+    };
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::endpoint::delivery::testing::{TestOrigin, receipt};
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn limits(events_max: usize, bytes_max: usize) -> BatchLimits {
+        BatchLimits { events_max, bytes_max, wait: ms(500) }
+    }
+
+    /// Events of one weight, that of [`receipt`].
+    fn filled(origin: &Arc<TestOrigin>, count: i64, received_at: Instant) -> BatchBuffer {
+        let mut buffer = BatchBuffer::default();
+        (0..count).for_each(|offset| buffer.push(receipt(origin, offset, received_at)));
+        buffer
+    }
+
+    fn offsets(batch: &Batch) -> Vec<i64> {
+        batch.events().map(|event| event.offset()).collect()
+    }
+
+    /// What a test leaves behind is no fault of the buffer's.
+    struct Silenced(Arc<TestOrigin>);
+
+    impl Drop for Silenced {
+        fn drop(&mut self) {
+            self.0.current.store(false, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_due_at_once_when_it_is_full_and_else_when_its_first_event_is_old_enough() {
+        let origin = TestOrigin::new();
+        let _silenced = Silenced(Arc::clone(&origin));
+        let now = Instant::now();
+        let buffer = filled(&origin, 3, now);
+        assert_eq!(buffer.due_at(&limits(4, usize::MAX)), Some(now + ms(500)));
+        assert_eq!(buffer.due_at(&limits(3, usize::MAX)), Some(now));
+        assert_eq!(buffer.due_at(&limits(4, buffer.bytes())), Some(now));
+        assert_eq!(BatchBuffer::default().due_at(&limits(1, 1)), None);
+    }
+
+    #[test]
+    fn an_event_heavier_than_a_batch_goes_alone() {
+        let origin = TestOrigin::new();
+        let _silenced = Silenced(Arc::clone(&origin));
+        let mut buffer = filled(&origin, 2, Instant::now());
+        for expected in [[0], [1]] {
+            assert_eq!(buffer.next_len(&limits(10, 1)), 1);
+            assert_eq!(offsets(&buffer.take(&limits(10, 1)).unwrap()), expected);
+        }
+        assert!(buffer.take(&limits(10, 1)).is_none());
+    }
+
+    #[test]
+    fn what_another_instance_owns_is_left_out() {
+        let (lost, kept) = (TestOrigin::new(), TestOrigin::new());
+        let _silenced = Silenced(Arc::clone(&kept));
+        let now = Instant::now();
+        let mut buffer = BatchBuffer::default();
+        for offset in 0..6 {
+            buffer.push(receipt(if offset % 2 == 0 { &lost } else { &kept }, offset, now));
+        }
+        lost.current.store(false, Ordering::Relaxed);
+        let batch = buffer.take(&limits(2, usize::MAX)).unwrap();
+        assert_eq!(offsets(&batch), [1, 3]);
+        assert_eq!(offsets(&buffer.take(&limits(2, usize::MAX)).unwrap()), [5]);
+        assert_eq!((buffer.len(), buffer.bytes()), (0, 0));
+        assert!(lost.abandoned.lock().is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_never_larger_than_what_the_rate_limit_lets_through_at_once() {
+        let mode = Mode::Batch { events_max: 100, bytes_max: 1 << 20, wait: ms(10) };
+        assert_eq!(BatchLimits::new(mode, Some(30)).events_max, 30);
+        assert_eq!(BatchLimits::new(mode, None).events_max, 100);
+        assert_eq!(BatchLimits::new(Mode::Stream, Some(30)).events_max, 1);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u64),
+        Take { events_max: usize, bytes_max: usize },
+        TakeOut(i64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (0_u64..50).prop_map(Step::Push),
+            3 => (1_usize..6, 1_usize..1_500).prop_map(|(events_max, bytes_max)| Step::Take { events_max, bytes_max }),
+            1 => (2_i64..5).prop_map(Step::TakeOut),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    proptest! {
+        /// The naive model: a queue of offsets, and every event weighs the same.
+        #[test]
+        fn it_does_what_a_plain_queue_would(steps in steps()) {
+            let origin = TestOrigin::new();
+            let _silenced = Silenced(Arc::clone(&origin));
+            let start = Instant::now();
+            let weight = receipt(&TestOrigin::new(), 0, start).event().weight_bytes();
+            let (mut buffer, mut model) = (BatchBuffer::default(), VecDeque::new());
+            for (offset, step) in (0..).zip(steps) {
+                match step {
+                    Step::Push(at) => {
+                        buffer.push(receipt(&origin, offset, start + ms(at)));
+                        model.push_back((offset, start + ms(at)));
+                    }
+                    Step::Take { events_max, bytes_max } => {
+                        let limits = limits(events_max, bytes_max);
+                        let fit = (bytes_max / weight).max(1).min(events_max).min(model.len());
+                        let full = model.len() >= events_max || model.len() * weight >= bytes_max;
+                        let due = model.front().map(|(_, at)| if full { *at } else { *at + limits.wait });
+                        prop_assert_eq!(buffer.due_at(&limits), due);
+                        prop_assert_eq!(buffer.next_len(&limits), fit);
+                        let expected: Vec<(i64, Instant)> = model.drain(..fit).collect();
+                        match buffer.take(&limits) {
+                            None => prop_assert!(expected.is_empty()),
+                            Some(batch) => {
+                                prop_assert_eq!(Some(batch.since), expected.iter().map(|(_, at)| *at).min());
+                                prop_assert_eq!(batch.bytes(), weight * fit);
+                                prop_assert_eq!(offsets(&batch), expected.iter().map(|(o, _)| *o).collect::<Vec<_>>());
+                            }
+                        }
+                    }
+                    Step::TakeOut(nth) => {
+                        let out = buffer.take_out(|event| event.offset() % nth == 0);
+                        let out: Vec<i64> = out.iter().map(|receipt| receipt.event().offset()).collect();
+                        prop_assert_eq!(out, model.iter().map(|(o, _)| *o).filter(|o| o % nth == 0).collect::<Vec<_>>());
+                        model.retain(|(offset, _)| offset % nth != 0);
+                    }
+                }
+                prop_assert_eq!((buffer.len(), buffer.bytes()), (model.len(), model.len() * weight));
+            }
+        }
+    }
+}
