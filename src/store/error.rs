@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Postgres refused the statement: this data or this schema, so trying again does not help.
     #[error("postgres refused the statement ({code}): {message}")]
     Refused { code: String, message: String, constraint: Option<String> },
+    /// A value has no form that Postgres takes (larger than its protocol can carry).
+    #[error("a value cannot be sent to postgres: {0}")]
+    Unsendable(String),
     /// A row or a secret cannot be understood by this version.
     #[error("stored data cannot be read: {0}")]
     Unreadable(String),
@@ -35,7 +38,11 @@ impl StoreError {
     /// Classes 22 (data exception), 23 (integrity) and 54 (too large for Postgres).
     #[must_use]
     pub fn blames_data(&self) -> bool {
-        matches!(self, StoreError::Refused { code, .. } if ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        match self {
+            StoreError::Refused { code, .. } => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+            StoreError::Unsendable(_) => true,
+            _ => false,
+        }
     }
 
     /// The unique or foreign key that was violated.
@@ -51,7 +58,7 @@ impl StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
-            return StoreError::Unavailable(with_source(&error));
+            return of_client(&error);
         };
         if passes(refusal.code()) {
             return StoreError::Unavailable(format!("{} ({})", refusal.message(), refusal.code().code()));
@@ -78,9 +85,10 @@ impl From<deadpool_postgres::PoolError> for StoreError {
 
 /// Conditions of the server, not of the statement: they pass, or an operator ends them.
 fn passes(code: &SqlState) -> bool {
-    const CLASSES: [&str; 5] = [
+    const CLASSES: [&str; 6] = [
         "08", // connection
         "28", // authorisation: a rotated password
+        "3D", // the database is not there yet
         "40", // deadlock, serialisation
         "53", // no disk, no memory, no connection slots
         "57", // shutting down, cancelled by a timeout
@@ -91,6 +99,20 @@ fn passes(code: &SqlState) -> bool {
         || code == SqlState::LOCK_NOT_AVAILABLE.code()
         || code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT.code()
         || code == SqlState::IO_ERROR.code()
+}
+
+/// The client tells its kinds of errors apart only by their texts. Those about values are not the server's absence:
+/// tried again, they would fail for ever.
+fn of_client(error: &tokio_postgres::Error) -> StoreError {
+    let text = with_source(error);
+    if text.starts_with("error serializing") {
+        return StoreError::Unsendable(text);
+    }
+    let about_values = ["error deserializing", "invalid column", "query returned an unexpected", "expected "];
+    if about_values.iter().any(|start| text.starts_with(start)) {
+        return StoreError::Unreadable(text);
+    }
+    StoreError::Unavailable(text)
 }
 
 /// The client's own errors say little without their source ("error connecting to server").

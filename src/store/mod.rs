@@ -21,6 +21,7 @@ pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try
+pub mod redrives; // ● what is asked for once more
 pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;

@@ -4,4 +4,5 @@ mod postgres; // a fresh database for each test
 mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
 mod dead_letters; // written before they settle, once
+mod redrive; // dead letters once more
 mod admin; // the REST API

@@ -251,3 +251,15 @@ async fn loading_and_beating_may_run_as_tasks_of_their_own() {
     assert_eq!(beat.await.expect("task"), Ok(1));
     assert_eq!(first.await.expect("task"), Ok(FirstStart::new()));
 }
+
+#[tokio::test]
+async fn a_mistake_about_values_is_not_taken_for_the_servers_absence() {
+    let database = Database::empty().await;
+    let pool = database.pool();
+    let sent = pool.with(async |client| Ok(client.query("SELECT $1::int", &[&"text"]).await.map(drop)?)).await;
+    assert!(matches!(&sent, Err(error @ StoreError::Unsendable(_)) if error.blames_data()), "{sent:?}");
+    let read = pool.with(async |client| Ok(client.query_one("SELECT 1", &[]).await?.try_get::<_, String>(0)?)).await;
+    assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
+    let none = pool.with(async |client| Ok(client.query_one("SELECT 1 WHERE false", &[]).await.map(drop)?)).await;
+    assert!(matches!(none, Err(StoreError::Unreadable(_))), "{none:?}");
+}
