@@ -4,12 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::{
+    answer::answer,
     customer_body::{as_body, parse, view},
     endpoint_body::merge_objects,
     paging::PageRequest,
     problem::{FieldError, Problem},
     request::{self, Body},
-    server::{AdminState, answer, new_id},
+    server::{AdminState, new_id},
 };
 use crate::store::{
     config_write::Change,

@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{
+    answer::answer,
     endpoint_body::view,
     endpoints::{OVERLAP_MS_DEFAULT, named, opened, present},
     fields,
     problem::Problem,
     request::{self, Body},
-    server::{AdminState, answer},
+    server::AdminState,
 };
 use crate::{
     clock,

@@ -4,12 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::Value;
 
 use super::{
+    answer::answer,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
     paging::PageRequest,
     problem::{FieldError, Problem},
     request::{self, Body},
-    server::{AdminState, answer, new_id},
+    server::{AdminState, new_id},
 };
 use crate::{
     clock,

@@ -7,6 +7,7 @@ pub mod problem; // ○ RFC 9457
 pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
+mod answer; // ● problems and what a write came to, as responses
 mod auth; // ● the admin key
 mod customer_body; // ○ parsed and validated
 mod customers; // ●

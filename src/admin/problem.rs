@@ -1,9 +1,6 @@
 //! ○ Errors as RFC 9457 problems: `application/problem+json` with a stable `code`, and `errors` by field.
 
-use actix_web::{
-    HttpResponse, ResponseError,
-    http::{StatusCode, header},
-};
+use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use crate::store::StoreError;
@@ -71,25 +68,6 @@ impl FieldError {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({}): {}", self.code, self.status.as_u16(), self.detail)
-    }
-}
-
-impl ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        self.status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, "5"));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-        }
-        response
-            .content_type("application/problem+json")
-            .body(serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()))
     }
 }
 

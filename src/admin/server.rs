@@ -4,17 +4,17 @@
 use std::{io, net::SocketAddr, sync::Arc, thread};
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpServer,
     dev::ServerHandle,
-    http::{StatusCode, header},
+    http::header,
     middleware::{DefaultHeaders, from_fn},
     web,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 
 use super::{
     actors::{self, ActorReport},
+    answer::{not_allowed, nowhere},
     auth::{KeyHash, require_key},
     customers, dead_letters,
     endpoint_body::Rules,
@@ -27,7 +27,6 @@ use crate::{
     clock,
     store::{
         Pool,
-        config_write::Effect,
         id::{self, Kind},
         secret_box::SecretBox,
         secrets::EndpointSecrets,
@@ -179,30 +178,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(nowhere));
 }
 
-async fn nowhere() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found("path"))
-}
-
-async fn not_allowed(methods: &'static [&'static str]) -> HttpResponse {
-    let allowed = methods.join(", ").to_ascii_uppercase();
-    let detail = format!("this path takes {allowed}");
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    let mut response = actix_web::ResponseError::error_response(&problem);
-    if let Ok(allowed) = header::HeaderValue::from_str(&allowed) {
-        response.headers_mut().insert(header::ALLOW, allowed);
-    }
-    response
-}
-
-/// The answer to a write.
-pub(super) fn answer(effect: Effect, view: Value) -> HttpResponse {
-    match effect {
-        Effect::Created => HttpResponse::Created().json(view),
-        Effect::Updated | Effect::Unchanged => HttpResponse::Ok().json(view),
-        Effect::Deleted => HttpResponse::NoContent().finish(),
-    }
-}
-
+/// An id that nobody has.
 pub(super) fn new_id(kind: Kind) -> String {
     id::new(kind, clock::wall_ms(), rand::random())
 }

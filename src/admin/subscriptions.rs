@@ -4,13 +4,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::{
+    answer::answer,
     customers::{uid_of_put, unchanged},
     endpoint_body::merge_objects,
     fields::Object,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
-    server::{AdminState, answer, new_id},
+    server::{AdminState, new_id},
     subscription_body::{SubscriptionBody, as_body, check_grants, parse, view},
 };
 use crate::store::{

@@ -5,4 +5,5 @@ mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
 mod dead_letters; // written before they settle, once
 mod redrive; // dead letters once more
+mod api; // the REST API over a database of its own
 mod admin; // the REST API

@@ -1,0 +1,165 @@
+//! The REST API over a database of its own, and how the tests talk to it.
+
+use std::sync::{Arc, Mutex};
+
+use awc::http::StatusCode;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use postrider::{
+    admin::{
+        self, AdminOptions, Server,
+        actors::{ActorReport, ActorView},
+        endpoint_body::Rules,
+        health::Readiness,
+        server::AdminState,
+    },
+    dead_letter::{
+        letter::Letter,
+        writer::{DeadLetterWriter, WriterOptions},
+    },
+    endpoint::delivery::Reason,
+    store::{Pool, secret_box::SecretBox, settings::SettingsReader},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    origin::{Partition, event, given_up},
+    postgres::Database,
+};
+
+pub const KEY: &str = "a-key-of-the-operator";
+
+/// A whole API over a database of its own.
+pub struct Api {
+    pub database: Database,
+    pub pool: Pool,
+    server: Server,
+    pub health: Arc<Health>,
+}
+
+#[derive(Default)]
+pub struct Health {
+    pub reasons: Mutex<Vec<String>>,
+}
+
+impl Readiness for Health {
+    fn reasons(&self) -> Vec<String> {
+        self.reasons.lock().expect("reasons").clone()
+    }
+}
+
+impl ActorReport for Health {
+    fn instance(&self) -> String {
+        "one".to_owned()
+    }
+
+    fn actors(&self) -> Vec<ActorView> {
+        vec![ActorView { kind: "endpoint", id: "ep_1".to_owned(), state: "running".to_owned(), ..ActorView::default() }]
+    }
+}
+
+pub fn secret_box() -> SecretBox {
+    SecretBox::new(&BASE64_STANDARD.encode([7; 32])).expect("key")
+}
+
+impl Api {
+    pub async fn new() -> Api {
+        let database = Database::new().await;
+        let (pool, health) = (database.pool(), Arc::new(Health::default()));
+        let state = AdminState {
+            pool: pool.clone(),
+            secrets: secret_box(),
+            rules: Rules { park_after_ms: 5_000, https_only: false },
+            actors: health.clone(),
+            readiness: health.clone(),
+            metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
+        };
+        let options = AdminOptions {
+            bind: "127.0.0.1:0".parse().expect("address"),
+            key: KEY.to_owned().into(),
+            request_bytes_max: 10_000,
+        };
+        let server = admin::start(&options, state).expect("listens");
+        Api { database, pool, server, health }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address())
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(
+            method,
+            path,
+            &[("authorization", &format!("Bearer {KEY}")), ("content-type", "application/json")],
+            body,
+        )
+        .await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (StatusCode, Value) {
+        let method = awc::http::Method::from_bytes(method.as_bytes()).expect("method");
+        let mut request = awc::Client::default().request(method, self.url(path));
+        for (name, value) in headers {
+            request = request.insert_header((*name, *value));
+        }
+        let mut response = request.send_body(body).await.expect("an answer");
+        let bytes = response.body().await.expect("a body");
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if response.status().is_client_error() || response.status().is_server_error() {
+            let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+            if path.starts_with("/v1") {
+                assert_eq!(content_type, Some("application/problem+json"), "{method_path}", method_path = path);
+                assert_eq!(json["status"], response.status().as_u16(), "{json}");
+                assert!(json["code"].is_string() && json["detail"].is_string(), "{json}");
+            }
+        }
+        (response.status(), json)
+    }
+
+    /// Expects a status and a code.
+    pub async fn refused(&self, method: &str, path: &str, body: Option<Value>, status: u16, code: &str) -> Value {
+        let (answered, json) = self.call(method, path, body).await;
+        assert_eq!((answered.as_u16(), json["code"].as_str()), (status, Some(code)), "{method} {path}: {json}");
+        json
+    }
+
+    pub async fn customer(&self, uid: &str, grants: Value) -> Value {
+        let (status, customer) =
+            self.call("PUT", &format!("/v1/customers/{uid}"), Some(json!({"name": uid, "grants": grants}))).await;
+        assert_eq!(status, 201, "{customer}");
+        customer
+    }
+
+    pub async fn endpoint(&self, customer: &str, uid: &str) -> Value {
+        let body = json!({"customer_id": customer, "url": "https://example.com/hook"});
+        let (status, endpoint) = self.call("PUT", &format!("/v1/endpoints/{uid}"), Some(body)).await;
+        assert_eq!(status, 201, "{endpoint}");
+        endpoint
+    }
+
+    /// Dead letters of an endpoint with these values.
+    pub async fn letters(&self, endpoint: &str, values: &[&[u8]]) {
+        let options = WriterOptions { batch_rows_max: 500, batch_wait: std::time::Duration::ZERO, queue_bytes_max: 1 };
+        let writer = DeadLetterWriter::start(self.pool.clone(), options, &tokio::runtime::Handle::current());
+        let partition = Partition::new("orders", 0);
+        writer.submit(values.iter().enumerate().map(|(offset, value)| Letter {
+            endpoint_id: endpoint.into(),
+            customer_id: "cus_1".into(),
+            given_up: given_up(&event(&partition, offset as i64, value), Reason::Exhausted),
+        }));
+        writer.flushed().await;
+    }
+
+    pub async fn settings(&self) -> postrider::store::settings::SettingsDelta {
+        SettingsReader::new(self.pool.clone(), secret_box()).load_since(-1).await.expect("load")
+    }
+}
+
+pub fn all() -> Value {
+    json!({"topics": ["*"], "tenants": ["*"]})
+}
+
+pub fn fields(problem: &Value) -> Vec<&str> {
+    problem["errors"].as_array().expect("errors").iter().filter_map(|error| error["field"].as_str()).collect()
+}
