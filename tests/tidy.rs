@@ -70,7 +70,7 @@ fn files_and_functions_stay_short() {
 }
 
 const FILE_LINES_MAX: usize = 400;
-const TEST_LINES_MAX: usize = 500;
+const TEST_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 60;
 
 #[test]

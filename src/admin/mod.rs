@@ -3,7 +3,7 @@
 //! A handler parses the whole request first (○, every wrong field named at once), then talks to the store, then answers.
 //! Nothing a caller sends makes a 5xx; Postgres away is 503 with `Retry-After`.
 
-pub mod problem; // ○ RFC 9457
+pub mod problem; // ● RFC 9457
 pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request

@@ -1,4 +1,4 @@
-//! ○ Errors as RFC 9457 problems: `application/problem+json` with a stable `code`, and `errors` by field.
+//! ● Errors as RFC 9457 problems: `application/problem+json` with a stable `code`, and `errors` by field.
 
 use actix_web::http::StatusCode;
 use serde::Serialize;

@@ -216,15 +216,16 @@ impl Demo {
         self.receivers.stop(false).await;
         let tally = self.tally.lock();
         println!();
-        for line in screen::table(&self.parts, &tally, &Moment { dead_letters, ..Moment::default() }) {
+        for line in screen::table(&self.parts, &tally) {
             println!("{line}");
         }
+        println!("\n{}", screen::sums(&tally, dead_letters));
         let mut complaints = screen::complaints(&self.parts, &tally);
         complaints.extend(stopped.err());
         if !complaints.is_empty() {
             return Err(complaints.join("\n  "));
         }
-        println!("\neverything arrived: {} events, {} deliveries", tally.produced, screen::delivered(&tally));
+        println!("everything arrived");
         Ok(())
     }
 
@@ -287,11 +288,13 @@ impl Screen {
             text.push_str(&format!("instance: {line}\n"));
         }
         if self.is_terminal {
-            let table = screen::table(parts, tally, moment);
+            let mut table = screen::table(parts, tally);
+            table.extend(screen::status(tally, moment));
             self.height = table.len();
-            text.push_str(&(table.join("\n") + "\n"));
+            // A narrow terminal cuts the lines: were they to wrap, the height would be wrong.
+            text.push_str(&format!("\x1b[?7l{}\x1b[?7h\n", table.join("\n")));
         } else {
-            text.push_str(&(screen::line(tally, moment) + "\n"));
+            text.push_str(&(screen::status(tally, moment).join("  ") + "\n"));
         }
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

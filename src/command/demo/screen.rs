@@ -15,9 +15,9 @@ pub struct Moment {
     pub dead_letters: Option<u64>,
 }
 
-/// The whole table, one string a line.
+/// The table of the receivers, one string a line.
 #[must_use]
-pub fn table(parts: &[Part], tally: &Tally, moment: &Moment) -> Vec<String> {
+pub fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<20} {:<7} {:<12} {:<15} {:>9} {:>8} {:>7} {:>6} {:>6}  {}",
         "receiver", "mode", "level", "topic", "events", "requests", "refused", "failed", "bad", "last"
@@ -37,19 +37,14 @@ pub fn table(parts: &[Part], tally: &Tally, moment: &Moment) -> Vec<String> {
             row.last
         ));
     }
-    lines.push(line(tally, moment));
     lines
 }
 
-/// The same in one line, for a log.
+/// The run so far: what moved, and how long it took.
 #[must_use]
-pub fn line(tally: &Tally, moment: &Moment) -> String {
-    let latency = |latencies: &Latencies| {
-        let quantile = |share| latencies.quantile(share).map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
-        format!("p50 {} p99 {}", quantile(0.5), quantile(0.99))
-    };
-    format!(
-        "{:>4} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}  stream {}  batch {}",
+pub fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
+    let moved = format!(
+        "{} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}",
         moment.seconds,
         tally.produced,
         moment.produced_per_second,
@@ -57,9 +52,29 @@ pub fn line(tally: &Tally, moment: &Moment) -> String {
         moment.delivered_per_second,
         tally.due(),
         moment.dead_letters.map_or("–".to_owned(), |letters| letters.to_string()),
-        latency(&tally.stream),
-        latency(&tally.batch),
+    );
+    [moved, latencies(tally)]
+}
+
+/// The sums of a run that is over.
+#[must_use]
+pub fn sums(tally: &Tally, dead_letters: Option<u64>) -> String {
+    format!(
+        "{} events produced, {} deliveries, {} dead letters\n{}",
+        tally.produced,
+        delivered(tally),
+        dead_letters.map_or("–".to_owned(), |letters| letters.to_string()),
+        latencies(tally),
     )
+}
+
+fn latencies(tally: &Tally) -> String {
+    format!("from produce to receipt: stream {}, batch {}", latency(&tally.stream), latency(&tally.batch))
+}
+
+fn latency(latencies: &Latencies) -> String {
+    let quantile = |share| latencies.quantile(share).map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
+    format!("p50 {} p99 {}", quantile(0.5), quantile(0.99))
 }
 
 #[must_use]
@@ -133,6 +148,6 @@ mod tests {
     fn the_table_has_a_line_for_each_receiver() {
         let parts = parts("salt");
         let tally = Tally::new("run".into(), parts.len(), Instant::now());
-        assert_eq!(table(&parts, &tally, &Moment::default()).len(), parts.len() + 2);
+        assert_eq!(table(&parts, &tally).len(), parts.len() + 1);
     }
 }
