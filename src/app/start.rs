@@ -14,6 +14,7 @@ use super::{
     Error,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
+    redrives,
     report::Health,
 };
 use crate::{
@@ -71,7 +72,10 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
         })
     };
     let pipeline = Pipeline::start(&config, &table, first_start, &dead_letters, &instances, on_gone)?;
-    health.consuming(Arc::clone(&pipeline.consumer.state));
+    let consumer = Arc::clone(&pipeline.consumer.state);
+    health.consuming(Arc::clone(&consumer));
+    let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
+    redrives::start(&config, pool.clone(), dead_letters.clone(), consumer, queues);
     Ok(App { health, table, pipeline, dead_letters, admin, pool, instance })
 }
 
