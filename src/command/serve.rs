@@ -17,6 +17,8 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
     if let Err(errors) = config.ready_to_serve() {
         return super::usage(&errors);
     }
+    // Compiled in for the tests alone: what `FAILPOINTS` says goes wrong.
+    let _faults = fail::has_failpoints().then(fail::FailScenario::setup);
     // Before the logs, which count what they drop.
     let _metrics = telemetry::metrics();
     let _logs = match telemetry::logs(&config.log) {
