@@ -1,5 +1,11 @@
 //! Tests against a real PostgreSQL and a real Kafka. Where they are is told by the environment: `dev/services env`.
 
+// Stories wait for the world; only the program itself is told the time.
+#![allow(clippy::disallowed_methods)]
+
+mod harness; // what the stories are told with
+mod stories; // the whole of Postrider as a black box
+
 mod postgres; // a fresh database for each test
 mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings

@@ -1,0 +1,227 @@
+//! ● A story's topics on the real broker, and what is produced into them.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+
+use super::{block_on, produced::Produced, service};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The broker, as one story uses it.
+pub struct Kafka {
+    pub group: String,
+    producer: ThreadedProducer<Landing>,
+    produced: Arc<Produced>,
+    admin: AdminClient<DefaultClientContext>,
+    /// Of the story's group, without being a member: it only asks.
+    observer: BaseConsumer,
+    topics: Mutex<Vec<String>>,
+}
+
+/// A record to be produced. What is left open is absent from it.
+#[derive(Debug, Clone, Default)]
+pub struct Record<'a> {
+    pub tenant: Option<&'a str>,
+    pub department: Option<&'a str>,
+    pub kind: Option<&'a str>,
+    pub key: Option<&'a str>,
+    pub partition: Option<i32>,
+    pub timestamp_ms: Option<i64>,
+    /// Instead of `{"seq":…}`.
+    pub value: Option<&'a [u8]>,
+    /// Adds to `{"seq":…}` up to about this size.
+    pub size_bytes: usize,
+    /// Leaves out the header `id`.
+    pub without_id: bool,
+}
+
+/// Tells the books where each record landed.
+struct Landing(Arc<Produced>);
+
+impl ClientContext for Landing {}
+
+impl ProducerContext for Landing {
+    type DeliveryOpaque = Box<u32>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, seq: Box<u32>) {
+        let landed = match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.to_string()),
+        };
+        self.0.landed(*seq, landed);
+    }
+}
+
+impl Kafka {
+    pub fn new(group: &str, produced: Arc<Produced>) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers()).set("log_level", "3");
+        let admin = config.create().expect("an admin client");
+        let observer = config.clone().set("group.id", group).create().expect("an observer");
+        let producer = config
+            .clone()
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "2")
+            .set("sticky.partitioning.linger.ms", "0") // spread evenly
+            .set("topic.metadata.refresh.interval.ms", "500")
+            .set("message.max.bytes", "16777216")
+            .set("message.timeout.ms", "30000")
+            .create_with_context(Landing(Arc::clone(&produced)))
+            .expect("a producer");
+        Kafka { group: group.to_owned(), producer, produced, admin, observer, topics: Mutex::default() }
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let results = block_on(self.admin.create_topics(&[topic], &AdminOptions::new())).expect("the broker answers");
+        results[0].as_ref().expect("a new topic");
+        self.topics.lock().unwrap().push(name.to_owned());
+    }
+
+    /// Grows a topic.
+    pub fn create_partitions(&self, topic: &str, count: usize) {
+        let more = NewPartitions::new(topic, count);
+        let results = block_on(self.admin.create_partitions(&[more], &AdminOptions::new())).expect("an answer");
+        results[0].as_ref().expect("new partitions");
+    }
+
+    /// Hands an event to Kafka and returns its number; [`Kafka::flush`] waits until it is there.
+    pub fn send(&self, topic: &str, record: &Record<'_>) -> u32 {
+        let seq = self.produced.add(topic, record.tenant, record.department);
+        let id = (!record.without_id).then(|| event_id(topic, seq));
+        let payload = payload(seq, record.size_bytes);
+        let mut headers = OwnedHeaders::new();
+        let fields = [
+            ("id", id.as_deref()),
+            ("tenant", record.tenant),
+            ("department", record.department),
+            ("type", record.kind),
+        ];
+        for (key, value) in fields {
+            if value.is_some() {
+                headers = headers.insert(Header { key, value });
+            }
+        }
+        let mut next = BaseRecord::with_opaque_to(topic, Box::new(seq))
+            .payload(record.value.unwrap_or(payload.as_bytes()))
+            .headers(headers);
+        if let Some(key) = record.key {
+            next = next.key(key);
+        }
+        if let Some(partition) = record.partition {
+            next = next.partition(partition);
+        }
+        if let Some(timestamp) = record.timestamp_ms {
+            next = next.timestamp(timestamp);
+        }
+        // The producer's own queue is its limit: when it is full, wait for room.
+        while let Err((error, same)) = self.producer.send::<str, [u8]>(next) {
+            let full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            assert!(full, "event {seq} cannot be produced: {error}");
+            std::thread::sleep(Duration::from_millis(5));
+            next = same;
+        }
+        seq
+    }
+
+    /// Waits until Kafka has everything that was sent.
+    #[track_caller]
+    pub fn flush(&self) {
+        self.producer.flush(TIMEOUT).expect("Kafka takes what was sent");
+        self.produced.await_landed();
+    }
+
+    /// Waits until the producer has heard of a new partition.
+    #[track_caller]
+    pub fn await_partition(&self, topic: &str, partition: i32) {
+        super::eventually_holds("the producer knows the partition", || {
+            let metadata = self.producer.client().fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+            metadata.topics()[0].partitions().iter().any(|known| known.id() == partition)
+        });
+    }
+
+    /// What the group has committed: topic, partition and offset, of the partitions that have a commit.
+    pub fn committed(&self) -> Vec<(String, i32, i64)> {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in self.partitions() {
+            asked.add_partition(&topic, partition);
+        }
+        let found = self.observer.committed_offsets(asked, TIMEOUT).expect("committed offsets");
+        let offset = |offset: Offset| match offset {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        found
+            .elements()
+            .iter()
+            .filter_map(|at| Some((at.topic().to_owned(), at.partition(), offset(at.offset())?)))
+            .collect()
+    }
+
+    /// Records that the group has not committed yet.
+    pub fn lag(&self) -> i64 {
+        let committed = self.committed();
+        let behind = |(topic, partition): (String, i32)| {
+            let (low, end) = self.observer.fetch_watermarks(&topic, partition, TIMEOUT).expect("watermarks");
+            let at = committed.iter().find(|(t, p, _)| (t, *p) == (&topic, partition)).map_or(low, |found| found.2);
+            end - at
+        };
+        self.partitions().into_iter().map(behind).sum()
+    }
+
+    /// The group's members' count, as the broker sees it.
+    pub fn members(&self) -> usize {
+        let groups = self.observer.fetch_group_list(Some(&self.group), TIMEOUT).expect("the group");
+        groups.groups().first().map_or(0, |group| group.members().len())
+    }
+
+    fn partitions(&self) -> Vec<(String, i32)> {
+        let topics = self.topics.lock().unwrap().clone();
+        let partitions = |topic: String| {
+            let metadata = self.observer.fetch_metadata(Some(&topic), TIMEOUT).expect("metadata");
+            let ids: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
+            ids.into_iter().map(move |id| (topic.clone(), id)).collect::<Vec<_>>()
+        };
+        topics.into_iter().flat_map(partitions).collect()
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        let topics = self.topics.lock().unwrap().clone();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        if !topics.is_empty() {
+            let _ = block_on(self.admin.delete_topics(&topics, &AdminOptions::new()));
+        }
+    }
+}
+
+/// Where the broker is.
+pub fn brokers() -> String {
+    service("POSTRIDER_KAFKA_BROKERS")
+}
+
+/// The id that the producer gives an event: without dots, which would be escaped in a signed id.
+pub fn event_id(topic: &str, seq: u32) -> String {
+    format!("{}-{seq}", topic.replace('.', "-"))
+}
+
+fn payload(seq: u32, size_bytes: usize) -> String {
+    let bare = format!("{{\"seq\":{seq}}}");
+    match size_bytes.checked_sub(bare.len() + r#","pad":"""#.len()) {
+        Some(pad @ 1..) => format!("{{\"seq\":{seq},\"pad\":\"{}\"}}", "x".repeat(pad)),
+        _ => bare,
+    }
+}

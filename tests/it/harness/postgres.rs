@@ -1,0 +1,103 @@
+//! ● A database of the story's own, behind a wire that can be cut.
+
+use std::collections::HashSet;
+
+use tokio_postgres::{Client, NoTls};
+
+use super::{block_on, link::Link, produced::Place, service};
+
+/// One story's database.
+pub struct Postgres {
+    name: String,
+    /// The server itself.
+    server: url::Url,
+    link: Link,
+}
+
+/// A dead letter of an endpoint, by where its record lies.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct LetterPlace {
+    pub endpoint_id: String,
+    pub place: Place,
+}
+
+impl Postgres {
+    /// Makes the database.
+    pub fn create(name: &str) -> Self {
+        let server = url::Url::parse(&service("POSTRIDER_POSTGRES_URL")).expect("POSTRIDER_POSTGRES_URL is a URL");
+        let (host, port) = (server.host_str().expect("a host"), server.port().unwrap_or(5432));
+        let link = Link::to(&format!("{host}:{port}"));
+        block_on(async {
+            let client = connect(&server).await;
+            client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await.expect("a database");
+        });
+        Postgres { name: name.to_owned(), server, link }
+    }
+
+    /// As Postrider is told it: over the wire that can be cut.
+    pub fn url(&self) -> String {
+        let mut url = self.database();
+        url.set_host(Some("127.0.0.1")).expect("a host");
+        url.set_port(Some(self.link.address().port())).expect("a port");
+        url.to_string()
+    }
+
+    /// Postgres answers nothing any more, and breaks no connection.
+    pub fn freeze(&self) {
+        self.link.freeze();
+    }
+
+    /// Postgres is gone.
+    pub fn go_away(&self) {
+        self.link.go_away();
+    }
+
+    /// Ends a freeze or an absence.
+    pub fn come_back(&self) {
+        self.link.come_back();
+    }
+
+    /// The version of the newest write of settings.
+    pub fn settings_version(&self) -> i64 {
+        self.with(async |client| {
+            client.query_one("SELECT version FROM config_version", &[]).await.expect("a version").get(0)
+        })
+    }
+
+    /// Every dead letter there is.
+    pub fn dead_letters(&self) -> HashSet<LetterPlace> {
+        const LETTERS: &str = r#"SELECT endpoint_id, topic, partition, "offset" FROM dead_letter"#;
+        let rows = self.with(async |client| client.query(LETTERS, &[]).await.expect("dead letters"));
+        let letter = |row: tokio_postgres::Row| LetterPlace {
+            endpoint_id: row.get(0),
+            place: Place { topic: row.get(1), partition: row.get(2), offset: row.get(3) },
+        };
+        rows.into_iter().map(letter).collect()
+    }
+
+    /// A conversation past the wire.
+    pub fn with<T>(&self, talk: impl AsyncFnOnce(&Client) -> T) -> T {
+        block_on(async { talk(&connect(&self.database()).await).await })
+    }
+
+    fn database(&self) -> url::Url {
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
+        let _ = std::panic::catch_unwind(|| {
+            block_on(async { connect(&self.server).await.batch_execute(&drop).await.expect("the database goes") });
+        });
+    }
+}
+
+async fn connect(url: &url::Url) -> Client {
+    let (client, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.expect("Postgres answers");
+    tokio::spawn(connection);
+    client
+}

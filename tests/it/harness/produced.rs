@@ -1,0 +1,126 @@
+//! ● What was produced, and where it landed.
+
+use std::{
+    collections::HashMap,
+    sync::{Condvar, Mutex},
+};
+
+/// Where a record lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// An event that was handed to Kafka.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Its running number: what the ledgers know it by.
+    pub seq: u32,
+    pub tenant: Option<String>,
+    pub department: Option<String>,
+    pub topic: u16,
+    pub partition: i32,
+    /// `-1` until Kafka has said it.
+    pub offset: i64,
+}
+
+/// The producer's side of the books.
+#[derive(Default)]
+pub struct Produced {
+    books: Mutex<Books>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct Books {
+    topics: Vec<String>,
+    sent: Vec<Sent>,
+    /// The events of a partition by their offsets.
+    by_place: HashMap<(u16, i32), Vec<Option<u32>>>,
+    landed: usize,
+    failures: Vec<String>,
+}
+
+impl Produced {
+    /// Gives the event its number.
+    pub fn add(&self, topic: &str, tenant: Option<&str>, department: Option<&str>) -> u32 {
+        let mut books = self.books.lock().unwrap();
+        let topic = books.topic(topic);
+        let seq = u32::try_from(books.sent.len()).expect("fewer events than that");
+        let [tenant, department] = [tenant, department].map(|text| text.map(str::to_owned));
+        books.sent.push(Sent { seq, tenant, department, topic, partition: -1, offset: -1 });
+        seq
+    }
+
+    /// Kafka has it.
+    pub fn landed(&self, seq: u32, landed: Result<(i32, i64), String>) {
+        let mut books = self.books.lock().unwrap();
+        match landed {
+            Ok((partition, offset)) => books.landed(seq, partition, offset),
+            Err(error) => books.failures.push(format!("event {seq}: {error}")),
+        }
+        drop(books);
+        self.landed.notify_all();
+    }
+
+    /// Waits until Kafka has all of them. The client library has a deadline of its own.
+    #[track_caller]
+    pub fn await_landed(&self) {
+        let books = self.books.lock().unwrap();
+        let all = |books: &mut Books| books.landed + books.failures.len() < books.sent.len();
+        let books = self.landed.wait_while(books, all).unwrap();
+        assert!(books.failures.is_empty(), "Kafka did not take {:?}", books.failures);
+    }
+
+    pub fn count(&self) -> usize {
+        self.books.lock().unwrap().sent.len()
+    }
+
+    /// Calls `each` with everything that landed so far.
+    pub fn each(&self, mut each: impl FnMut(&Sent)) {
+        self.books.lock().unwrap().sent.iter().filter(|sent| sent.offset >= 0).for_each(&mut each);
+    }
+
+    /// Where an event lies.
+    #[track_caller]
+    pub fn place(&self, seq: u32) -> Place {
+        let books = self.books.lock().unwrap();
+        let sent = &books.sent[seq as usize];
+        assert!(sent.offset >= 0, "event {seq} has not landed");
+        Place { topic: books.topics[sent.topic as usize].clone(), partition: sent.partition, offset: sent.offset }
+    }
+
+    /// The events of a partition from `from` up to `to`, in order; stops at the first whose place is not known yet.
+    pub fn range(&self, topic: &str, partition: i32, from: i64, to: i64) -> Vec<Sent> {
+        let mut books = self.books.lock().unwrap();
+        let topic = books.topic(topic);
+        let Some(offsets) = books.by_place.get(&(topic, partition)) else { return Vec::new() };
+        let known = offsets.iter().skip(from as usize).take((to - from) as usize).map_while(|seq| *seq);
+        known.map(|seq| books.sent[seq as usize].clone()).collect()
+    }
+}
+
+impl Books {
+    fn topic(&mut self, name: &str) -> u16 {
+        let found = self.topics.iter().position(|known| known == name);
+        let index = found.unwrap_or_else(|| {
+            self.topics.push(name.to_owned());
+            self.topics.len() - 1
+        });
+        u16::try_from(index).expect("a story has few topics")
+    }
+
+    fn landed(&mut self, seq: u32, partition: i32, offset: i64) {
+        let sent = &mut self.sent[seq as usize];
+        (sent.partition, sent.offset) = (partition, offset);
+        let offsets = self.by_place.entry((sent.topic, partition)).or_default();
+        let index = usize::try_from(offset).expect("an offset");
+        if offsets.len() <= index {
+            offsets.resize(index + 1, None);
+        }
+        offsets[index] = Some(seq);
+        self.landed += 1;
+    }
+}

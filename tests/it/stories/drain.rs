@@ -1,0 +1,53 @@
+//! ● A process that is asked to stop finishes what it began.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds};
+
+/// What Kubernetes gives a process is 30 s.
+const DRAIN: Duration = Duration::from_secs(25);
+
+#[test]
+fn sigterm_under_load_finishes_what_is_in_flight_and_exits_with_0() {
+    let mut app = TestApp::start("drain");
+    let receiver = Receiver::start();
+    let stream = json!({"mode": "stream", "in_flight_max": 8});
+    let stream = app.subscribed_endpoint(&receiver.hook("stream"), stream);
+    let batch = json!({"mode": "batch", "batch": {"events_max": 50, "wait_ms_max": 1000}, "in_flight_max": 2});
+    let batch = app.subscribed_endpoint(&receiver.hook("batch"), batch);
+    let in_flight_max = 8 + 2 * 50;
+    let audit = app.audit().expect_all(&stream).expect_all(&batch).watch_commits();
+    let load = app.load(1_000);
+    eventually_holds("events flow", || stream.hook.accepted_count() > 1_000);
+
+    let stopped = app.sigterm();
+    assert!(stopped.status.success(), "{}", stopped.status);
+    assert!(stopped.took <= DRAIN, "{:?}", stopped.took);
+    assert_eq!(app.kafka.members(), 0, "it has left the group");
+    load.stop();
+
+    app.restart();
+    let findings = audit.close();
+    println!("drain in {:?}: {findings}", stopped.took);
+    assert!(findings.duplicates <= in_flight_max, "only what was in flight may come twice: {findings}");
+}
+
+#[test]
+fn a_hung_endpoint_does_not_hold_up_the_exit() {
+    let mut app = TestApp::start("drain-hung");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Hang);
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "request_timeout_ms": 60_000}));
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(100);
+    eventually_holds("requests hang", || hook.waiting() > 0);
+    let stopped = app.sigterm();
+    assert!(stopped.status.success(), "{}", stopped.status);
+    assert!(stopped.took <= DRAIN, "{:?}", stopped.took);
+    hook.set(Mode::Ok);
+    app.restart();
+    audit.close();
+}

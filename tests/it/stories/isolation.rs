@@ -1,0 +1,90 @@
+//! ● One customer's trouble is that customer's alone.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds, within};
+
+const PARK_AFTER: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_hung_endpoint_delays_neither_a_healthy_one_nor_the_commit() {
+    let app = TestApp::named("hung").set("DELIVERY_PARK_AFTER_MS", PARK_AFTER.as_millis()).start();
+    let receiver = Receiver::start();
+    let hung = receiver.hook("hung");
+    hung.set(Mode::Hang);
+    let hung = app.subscribed_endpoint(&hung, json!({"mode": "stream", "request_timeout_ms": 30_000}));
+    let healthy = app.subscribed_endpoint(&receiver.hook("healthy"), json!({"mode": "stream"}));
+    let audit = app.audit().expect_all(&hung).expect_all(&healthy).watch_commits();
+
+    let load = app.load(500);
+    eventually_holds("the healthy one gets its events", || healthy.hook.accepted_count() > 1_500);
+    assert!(hung.hook.waiting() > 0, "the other one still hangs");
+    load.stop();
+    let all = app.produced.count();
+    eventually_holds("the healthy one gets all of its events", || healthy.hook.accepted_count() == all);
+    let deadline = PARK_AFTER + Duration::from_secs(10);
+    within(deadline, "the commit goes on", || (app.kafka.lag() == 0).then_some(()));
+    assert!(hung.hook.waiting() > 0, "it was committed while the other one hung");
+
+    let findings = audit.close();
+    assert_eq!(findings.duplicates, 0, "the healthy one got each event once");
+    assert_eq!(findings.dead_letters, all, "what the hung one did not take is kept for it");
+    let letters = app.dead_letters(&hung);
+    assert_eq!(letters.len(), all);
+    assert!(letters.iter().all(|letter| letter["reason"] == "exhausted"), "{}", letters[0]);
+}
+
+#[test]
+fn failing_resetting_and_slow_endpoints_keep_nobody_waiting() {
+    let app = TestApp::named("failing").set("DELIVERY_PARK_AFTER_MS", PARK_AFTER.as_millis()).start();
+    let receiver = Receiver::start();
+    let sick = [
+        ("failing", Mode::Status(500)),
+        ("resetting", Mode::BreakOff),
+        ("slow", Mode::Slow(Duration::from_millis(10))),
+        ("redirecting", Mode::StatusWith(302, vec![("location", "http://127.0.0.1:1/".to_owned())])),
+        ("limiting", Mode::StatusWith(429, vec![("retry-after", "60".to_owned())])),
+    ];
+    let sick = sick.map(|(name, mode)| {
+        let hook = receiver.hook(name);
+        hook.set(mode);
+        app.subscribed_endpoint(&hook, json!({"mode": "stream", "in_flight_max": 2}))
+    });
+    let healthy = app.subscribed_endpoint(&receiver.hook("healthy"), json!({"mode": "stream"}));
+    let audit = sick.iter().fold(app.audit().expect_all(&healthy), |audit, endpoint| audit.expect_all(endpoint));
+    let audit = audit.watch_commits();
+    app.produce(1_000);
+    eventually_holds("the healthy one gets all", || healthy.hook.accepted_count() == 1_000);
+    let findings = audit.close();
+    assert!(findings.dead_letters > 0, "what the others did not take is kept for them");
+    assert_eq!(healthy.hook.duplicates(), 0);
+    for endpoint in sick.iter().filter(|endpoint| endpoint.hook.name() != "slow") {
+        assert_eq!(endpoint.hook.accepted_count(), 0, "only a 2xx is an acceptance: {:?}", endpoint.hook);
+    }
+}
+
+#[test]
+fn an_endpoint_that_recovers_gets_its_events_by_retry_under_the_same_ids() {
+    let app = TestApp::named("retry").set("DELIVERY_PARK_AFTER_MS", 60_000).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(503));
+    let settings = json!({
+        "mode": "stream", "retry": {"attempts_max": 100, "schedule_ms": [50, 100, 200]},
+        "breaker": {"open_base_ms": 100, "open_max_ms": 500},
+    });
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    app.produce(20);
+    eventually_holds("attempts are made", || hook.requests_count() >= 10);
+    assert_eq!(app.kafka.lag(), 20, "nothing is committed before it is delivered");
+    hook.set(Mode::Ok);
+    app.audit().expect_all(&endpoint).close();
+    let requests = hook.requests();
+    assert!(requests.iter().take(10).all(|request| request.answer == Some(503)), "these were refused");
+    for request in requests {
+        let id = crate::harness::kafka::event_id(&app.topic, request.seqs[0]);
+        assert_eq!(request.webhook_id, id, "every attempt of an event has the event's id");
+    }
+}

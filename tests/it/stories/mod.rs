@@ -1,0 +1,15 @@
+//! The whole of Postrider as a black box, told from its users' side: an event is delivered, survives crashes,
+//! rebalances and other customers' trouble, and ends as a dead letter when nothing else is left.
+
+mod delivered; // events reach their endpoints
+mod topics; // which records are read
+mod crash; // a process dies
+mod rebalance; // instances come and go
+mod drain; // a process is asked to stop
+mod panics; // an actor dies
+mod isolation; // one customer's trouble
+mod dead_letters; // what cannot be delivered
+mod settings; // what customers change
+mod start; // what is needed is not there, or is wrong
+mod api; // what clients send
+mod million; // the proof, in numbers

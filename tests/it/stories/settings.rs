@@ -1,0 +1,126 @@
+//! ● What customers change takes effect while events flow, with no restart and no rebalance.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds, within};
+
+/// The promise, on every instance.
+const IN_EFFECT: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_new_subscription_takes_effect_within_5_s_without_a_rebalance() {
+    let app = TestApp::start("subscribe");
+    let receiver = Receiver::start();
+    let early = app.subscribed_endpoint(&receiver.hook("early"), json!({"mode": "stream"}));
+    let load = app.load(200);
+    eventually_holds("events flow", || early.hook.accepted_count() > 100);
+    let rebalances = app.rest().metric("postrider_rebalances_total");
+    let late = app.endpoint(&receiver.hook("late"), json!({"mode": "stream"}));
+    app.subscribe(&late, json!({"level": "tenants", "tenants": ["3"]}));
+    within(IN_EFFECT, "the new subscription gets events", || (late.hook.accepted_count() > 0).then_some(()));
+    load.stop();
+    assert_eq!(app.rest().metric("postrider_rebalances_total"), rebalances);
+    app.audit().expect_all(&early).close();
+}
+
+#[test]
+fn a_change_reaches_every_instance() {
+    let app = TestApp::start("everywhere");
+    let second = app.second_instance();
+    eventually_holds("both own partitions", || second.rest.metric("postrider_partitions_assigned") == 2.0);
+    let receiver = Receiver::start();
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.await_settings();
+    app.await_settings_of(&second.rest);
+    app.produce(200);
+    let findings = app.audit().expect_all(&endpoint).close();
+    assert_eq!(findings.expected, 200);
+    let share = second.rest.metric("postrider_events_routed_total");
+    assert!(share > 0.0, "the second instance has its share");
+}
+
+#[test]
+fn a_deleted_endpoint_and_a_deleted_subscription_get_nothing_more() {
+    let app = TestApp::start("delete");
+    let receiver = Receiver::start();
+    let [control, deleted, unsubscribed] = ["control", "deleted", "unsubscribed"]
+        .map(|name| app.endpoint(&receiver.hook(name), json!({"mode": "stream"})));
+    app.subscribe(&control, json!({"level": "topic"}));
+    app.subscribe(&deleted, json!({"level": "topic"}));
+    let subscription = app.subscribe(&unsubscribed, json!({"level": "topic"}));
+    app.await_settings();
+    app.produce(50);
+    app.audit().expect_all(&control).expect_all(&deleted).expect_all(&unsubscribed).close();
+
+    app.rest().delete(&format!("/v1/endpoints/{}", deleted.id)).ok();
+    app.rest().delete(&format!("/v1/subscriptions/{subscription}")).ok();
+    app.await_settings();
+    app.produce(50);
+    app.audit().expect_all(&control).close();
+    assert_eq!(control.hook.accepted_count(), 100);
+    assert_eq!((deleted.hook.accepted_count(), unsubscribed.hook.accepted_count()), (50, 50));
+    app.rest().get(&format!("/v1/endpoints/{}", deleted.id)).problem(404);
+}
+
+#[test]
+fn a_paused_endpoint_gets_nothing_until_it_is_resumed_and_then_everything() {
+    let app = TestApp::named("pause").set("DELIVERY_PARK_AFTER_MS", 60_000).start();
+    let receiver = Receiver::start();
+    let paused = app.subscribed_endpoint(&receiver.hook("paused"), json!({"mode": "stream"}));
+    let control = app.subscribed_endpoint(&receiver.hook("control"), json!({"mode": "stream"}));
+    app.rest().post(&format!("/v1/endpoints/{}/pause", paused.id), &json!({})).ok();
+    app.await_settings();
+    app.produce(100);
+    eventually_holds("the other one gets all", || control.hook.accepted_count() == 100);
+    assert_eq!(paused.hook.requests_count(), 0);
+    app.rest().post(&format!("/v1/endpoints/{}/resume", paused.id), &json!({})).ok();
+    let findings = app.audit().expect_all(&paused).expect_all(&control).close();
+    assert_eq!((findings.dead_letters, findings.duplicates), (0, 0));
+}
+
+#[test]
+fn an_endpoint_that_answers_410_is_disabled() {
+    let app = TestApp::start("gone");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "in_flight_max": 1}));
+    app.produce(10);
+    eventually_holds("it worked before", || hook.accepted_count() == 10);
+    hook.set(Mode::Status(410));
+    app.produce(10);
+    let path = format!("/v1/endpoints/{}", endpoint.id);
+    eventually_holds("it is disabled", || app.rest().get(&path).ok().json()["state"] == "disabled");
+    app.await_settings();
+    app.await_committed();
+    let requests = hook.requests_count();
+    let control = app.subscribed_endpoint(&receiver.hook("control"), json!({"mode": "stream"}));
+    app.produce(10);
+    eventually_holds("the other one gets its events", || control.hook.accepted_count() == 10);
+    assert_eq!(hook.requests_count(), requests, "it is left alone");
+
+    hook.set(Mode::Ok);
+    app.rest().post(&format!("{path}/enable"), &json!({})).ok();
+    app.await_settings();
+    app.produce(10);
+    eventually_holds("enabled again, it gets events", || hook.accepted_count() >= 20);
+}
+
+#[test]
+fn a_rotated_secret_signs_beside_the_old_one() {
+    let app = TestApp::start("rotate");
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let path = format!("/v1/endpoints/{}/secrets/rotate", endpoint.id);
+    let rotated = app.rest().post(&path, &json!({})).ok().json();
+    let new = rotated["secret"].as_str().expect("the new secret, shown once");
+    app.await_settings();
+    assert_ne!(new, endpoint.secret);
+    for secret in [new, &endpoint.secret] {
+        endpoint.hook.verify_with(&[secret]);
+        app.produce(5);
+    }
+    app.audit().expect_all(&endpoint).close();
+}

@@ -1,0 +1,96 @@
+//! ● Which records are read: topics and partitions that come later, and where the first start begins.
+
+use serde_json::json;
+
+use crate::harness::{Endpoint, Receiver, Record, TestApp};
+
+#[test]
+fn partitions_and_topics_that_come_while_it_runs_are_read_from_their_beginning() {
+    let app = TestApp::named("growth").partitions(1);
+    let mut app = app.set("KAFKA_METADATA_REFRESH_MS", 500).set("KAFKA_FIRST_START", "latest").prepare();
+    let pattern = format!("{}(\\.new)?", app.topic.replace('.', "\\."));
+    app.set("KAFKA_TOPICS", "");
+    app.set("KAFKA_TOPICS_PATTERN", pattern);
+    app.restart();
+    let receiver = Receiver::start();
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let new_topic = format!("{}.new", app.topic);
+    app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.subscribe_to(&new_topic, &endpoint, json!({"level": "topic"}));
+    app.await_settings();
+    app.produce(50);
+
+    app.kafka.create_partitions(&app.topic, 3);
+    for partition in 1..3 {
+        send_to_new(&app, &app.topic, partition);
+    }
+    app.kafka.create_topic(&new_topic, 2);
+    for partition in 0..2 {
+        send_to_new(&app, &new_topic, partition);
+    }
+    let findings = app.audit().expect_all(&endpoint).watch_commits().close();
+    assert_eq!(findings.expected, 50 + 4 * 10);
+}
+
+#[test]
+fn the_first_start_at_latest_begins_with_what_comes_then() {
+    let receiver = Receiver::start();
+    let (app, endpoint) = started_after_history("latest", "latest", &receiver);
+    app.produce(20);
+    app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
+    assert_eq!(endpoint.hook.accepted_count(), 20);
+}
+
+#[test]
+fn the_first_start_at_earliest_begins_with_history() {
+    let receiver = Receiver::start();
+    let (app, endpoint) = started_after_history("earliest", "earliest", &receiver);
+    app.audit().expect_all(&endpoint).close();
+    assert_eq!(endpoint.hook.accepted_count(), 30);
+}
+
+#[test]
+fn the_first_start_at_a_time_begins_with_the_first_record_of_that_time() {
+    // The n-th record of the history is n seconds old at 2024-01-01.
+    let receiver = Receiver::start();
+    let (app, endpoint) = started_after_history("time", "2024-01-01T00:00:10Z", &receiver);
+    app.audit().expect(&endpoint, |sent| sent.seq >= 10).close();
+    assert_eq!(endpoint.hook.accepted_count(), 20);
+}
+
+#[test]
+fn a_second_start_goes_on_where_the_group_stopped_whatever_the_first_start_says() {
+    let receiver = Receiver::start();
+    let (mut app, endpoint) = started_after_history("resume", "latest", &receiver);
+    app.produce(20);
+    app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
+    assert!(app.sigterm().status.success());
+    app.produce(20);
+    app.restart();
+    app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
+    assert_eq!(endpoint.hook.accepted_count(), 40);
+}
+
+/// A group whose first start comes after 30 records, each a second younger than the one before, and after the
+/// subscriptions: what is read before them matches nobody.
+fn started_after_history(name: &'static str, first_start: &str, receiver: &Receiver) -> (TestApp, Endpoint) {
+    const NEW_YEAR_2024_MS: i64 = 1_704_067_200_000;
+    let mut app = TestApp::named(name).partitions(1).set("KAFKA_FIRST_START", first_start).prepare();
+    for second in 0..30 {
+        let timestamp_ms = Some(NEW_YEAR_2024_MS + second * 1000);
+        app.produce_one(&Record { timestamp_ms, ..Record::default() });
+    }
+    let hook = receiver.hook("hook");
+    let endpoint = app.before_the_first_start(|app| app.subscribed_endpoint(&hook, json!({"mode": "stream"})));
+    app.restart();
+    (app, endpoint)
+}
+
+/// Sends ten events to a partition that the producer may not have heard of yet.
+fn send_to_new(app: &TestApp, topic: &str, partition: i32) {
+    app.kafka.await_partition(topic, partition);
+    for _ in 0..10 {
+        app.kafka.send(topic, &Record { partition: Some(partition), ..Record::default() });
+    }
+    app.kafka.flush();
+}
