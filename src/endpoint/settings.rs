@@ -71,7 +71,7 @@ pub enum BatchFormat {
 pub struct RateLimit {
     /// Events a second.
     pub events_per_second: u32,
-    /// Events at once after a pause; at least a full batch.
+    /// Events at once after a pause; at least a full batch. Several instances share both numbers.
     pub burst_events: u32,
 }
 
@@ -84,7 +84,7 @@ pub struct Retry {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
-    /// Full jitter: a random wait between 0 and min(max, base × 2^failures).
+    /// Full jitter: after the n-th failure a random wait between 0 and min(max, base × 2^(n − 1)).
     Exponential { base: Duration, max: Duration },
     /// The n-th failure waits the n-th of these (the last one from then on), ± 20 %.
     Explicit(Vec<Duration>),
