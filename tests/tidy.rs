@@ -185,6 +185,30 @@ fn nothing_names_a_machine() {
     });
 }
 
+#[test]
+fn the_map_names_what_exists() {
+    let reason = "a map that lies is worse than none";
+    let sources = rust(&["src", "tests", "benches"]);
+    let is_name =
+        |text: &str| text.len() > 3 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    let exists = |token: &str| match token {
+        path if path.ends_with(".rs") => sources.iter().any(|file| file.path.ends_with(path)),
+        path if path.ends_with('/') => root().join(path).exists() || root().join("src").join(path).exists(),
+        name if is_name(name) => {
+            let last = name.rsplit("::").next().unwrap_or(name);
+            sources.iter().any(|file| file.text.contains(last))
+        }
+        _ => true,
+    };
+    let map = Source { path: "ARCHITECTURE.md".to_owned(), text: read("ARCHITECTURE.md") };
+    check(vec![map], reason, |file| {
+        let prose: String = file.text.split("```").step_by(2).collect();
+        let tokens: Vec<&str> = prose.split('`').skip(1).step_by(2).collect();
+        assert!(tokens.len() > 50, "the map names things in backticks");
+        list(tokens.into_iter().filter(|token| !exists(token)).map(|token| format!("names `{token}`")))
+    });
+}
+
 /// Reports every broken rule at once, with its reason.
 #[track_caller]
 fn check(files: Vec<Source>, reason: &str, rule: impl Fn(&Source) -> Option<String>) {
