@@ -44,6 +44,7 @@ impl Cores {
         notices: &Notices,
         dead_letters: &DeadLetterWriter,
         instances: &Arc<AtomicU32>,
+        left_over: &Arc<AtomicUsize>,
         tls: &Arc<rustls::ClientConfig>,
     ) -> Self {
         let count = match config.service.cores {
@@ -55,7 +56,7 @@ impl Cores {
         let (ready, wait) = mpsc::channel();
         for (index, arbiter) in arbiters.iter().enumerate() {
             let parts = (limits.clone(), Arc::clone(tls), dead_letters.clone(), notices.clone(), ready.clone());
-            let instances = Arc::clone(instances);
+            let (instances, left_over) = (Arc::clone(instances), Arc::clone(left_over));
             let delivery = Limits {
                 park_after: config.delivery.park_after(),
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
@@ -73,6 +74,7 @@ impl Cores {
                     report: Report::new(sample),
                     notices,
                     instances,
+                    left_over,
                 });
                 let _ = ready.send(());
             });

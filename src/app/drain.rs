@@ -1,6 +1,6 @@
 //! ● The way down. Everything that is settled gets committed; what is not, the next owner reads again.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{pipeline::Pipeline, start::App};
 use crate::{clock, ingest::receipt::Origin as _, store};
@@ -17,7 +17,7 @@ pub async fn drain(app: App, shutdown_max: Duration) {
         queue.drain();
     }
     let settle_until = clock::now() + shutdown_max.mul_f64(SETTLE_SHARE);
-    while outstanding(&app) > 0 && clock::now() < settle_until {
+    while outstanding(&app) > left_over(&app) && clock::now() < settle_until {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let left = outstanding(&app);
@@ -41,6 +41,10 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     admin.stop().await;
     cores.stop();
     tracing::info!("stopped");
+}
+
+fn left_over(app: &App) -> u64 {
+    app.pipeline.left_over.load(Ordering::Relaxed) as u64
 }
 
 fn outstanding(app: &App) -> u64 {

@@ -1,6 +1,9 @@
 //! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicUsize},
+};
 
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -8,7 +11,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{Error, cores::Cores};
 use crate::{
     config::Config,
-    dead_letter::writer::DeadLetterWriter,
+    dead_letter::{
+        letter::{Letter, NO_ENDPOINT},
+        writer::DeadLetterWriter,
+    },
     endpoint::{
         client,
         delivery::{GivenUp, Reason},
@@ -34,6 +40,8 @@ pub struct Pipeline {
     pub notices: Notices,
     /// Where receipts that were dropped unsettled report themselves.
     pub abandoned: UnboundedSender<Abandoned>,
+    /// What a drain could not send.
+    pub left_over: Arc<AtomicUsize>,
 }
 
 impl Pipeline {
@@ -50,7 +58,8 @@ impl Pipeline {
         on_gone: OnGone,
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
-        let cores = Cores::start(config, table, &notices, dead_letters, instances, &client::tls_config());
+        let left_over = Arc::new(AtomicUsize::new(0));
+        let cores = Cores::start(config, table, &notices, dead_letters, instances, &left_over, &client::tls_config());
         supervise(config, notice_receiver, &cores, on_gone);
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
@@ -66,7 +75,7 @@ impl Pipeline {
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
-        Ok(Pipeline { consumer, cores, notices, abandoned })
+        Ok(Pipeline { consumer, cores, notices, abandoned, left_over })
     }
 }
 
@@ -108,6 +117,12 @@ async fn take_up_abandoned(
         let queue = table.endpoints().get(abandoned.endpoint()).cloned();
         let abandons = abandoned.abandons;
         let receipt: Receipt = abandoned.into_receipt();
+        if receipt.endpoint() == NO_ENDPOINT {
+            // A record that was to be stored for the operator: it still is.
+            let given_up = GivenUp { receipt, reason: Reason::Internal, attempts: u32::from(abandons), last: None };
+            dead_letters.submit([Letter::of_record(given_up)]);
+            continue;
+        }
         match queue {
             None => receipt.settle(Settlement::Cancelled),
             Some(queue) if abandons >= ABANDONS_MAX => {

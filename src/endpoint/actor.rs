@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -42,6 +42,8 @@ pub struct Core {
     pub notices: Notices,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
+    /// What a drain could not send, all endpoints together: nothing more is waited for then.
+    pub left_over: Arc<AtomicUsize>,
 }
 
 /// Look at the queue, the answers and the settings.
@@ -158,7 +160,7 @@ impl EndpointActor {
         let wall_ms = clock::wall_ms();
         for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
             if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
-                self.core.client.rebuild(); // out of handles: idle connections are the first to go
+                self.core.client.free_handles();
             }
             let (outcome, note) = outcome::classify(&answer, wall_ms);
             if let Some(batch) = self.delivery.batch(attempt) {
@@ -214,20 +216,17 @@ impl EndpointActor {
         };
         let request = request::build(batch.events(), &self.settings, wall_ms);
         let sending = self.target.send(&self.core.client, request);
-        let answers = Rc::clone(&self.answers);
+        let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, answer: None };
         actix_rt::spawn(async move {
             let answer = sending.await;
-            answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at: now });
-            if !answers.woken.replace(true) {
-                // A full mailbox holds a wake already.
-                let _ = address.try_send(Turn);
-            }
+            owed.arrive(answer);
         });
     }
 
     /// Until the backlog stands, what would wait there is given up (`exhausted`); a drain leaves it to the next owner.
     fn park(&mut self, parked: Vec<Parked>) {
         if self.draining {
+            self.core.left_over.fetch_add(parked.len(), Relaxed);
             return self.left_over.extend(parked);
         }
         let given_up = parked.into_iter().map(|Parked { receipt, attempts, last, .. }| GivenUp {
@@ -253,6 +252,7 @@ impl EndpointActor {
     }
 
     fn show_health(&self) {
+        self.queue.caught_up_if_empty(self.delivery.queued_events());
         let health = &self.queue.health;
         health.queued_events.store(self.delivery.queued_events(), Relaxed);
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
@@ -291,7 +291,7 @@ impl EndpointActor {
     fn timed_out(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
-        if idle_out && self.delivery.is_idle() && self.queue.try_detach() {
+        if idle_out && !self.draining && self.delivery.is_idle() && self.queue.try_detach() {
             return self.retire(ctx);
         }
         self.delivery.handle_timeout(now);
@@ -346,6 +346,33 @@ impl Drop for EndpointActor {
             // A panic in a handler: the receipts that the machine held come back by themselves.
             self.queue.detach_dead();
             self.core.notices.died(&self.queue, self.core.index);
+        }
+    }
+}
+
+/// The machine gets its answer however the request's future ends; one that panics must not cost a slot for ever.
+struct OwedAnswer {
+    answers: Rc<Answers>,
+    address: Addr<EndpointActor>,
+    attempt: AttemptId,
+    sent_at: Instant,
+    answer: Option<Answer>,
+}
+
+impl OwedAnswer {
+    fn arrive(mut self, answer: Answer) {
+        self.answer = Some(answer);
+    }
+}
+
+impl Drop for OwedAnswer {
+    fn drop(&mut self) {
+        let answer = self.answer.take().unwrap_or_else(|| Answer::Broken("the request ended without an answer".into()));
+        let (attempt, sent_at) = (self.attempt, self.sent_at);
+        self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at });
+        if !self.answers.woken.replace(true) {
+            // A full mailbox holds a wake already.
+            let _ = self.address.try_send(Turn);
         }
     }
 }

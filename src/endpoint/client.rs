@@ -41,6 +41,9 @@ use crate::clock;
 /// An excerpt of an answer is kept for people: in dead letters and as an endpoint's last error.
 const EXCERPT_BYTES_MAX: usize = 1024;
 
+/// Running out of handles rebuilds the client at most this often.
+const FREE_HANDLES_SPACING: Duration = Duration::from_secs(1);
+
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -84,7 +87,15 @@ impl CoreClient {
         CoreClient { limits, tls, resolver, current: RefCell::new(generation), permits }
     }
 
-    /// Drops every pooled connection, so that the next requests connect anew (file handles ran out, policy changed).
+    /// File handles ran out: idle connections are the first to go, but not more often than they can come back.
+    pub fn free_handles(&self) {
+        let made_at = self.current.borrow().rebuild_at - self.limits.rebuild_after;
+        if clock::now().duration_since(made_at) >= FREE_HANDLES_SPACING {
+            self.rebuild();
+        }
+    }
+
+    /// Drops every pooled connection, so that the next requests connect anew.
     pub fn rebuild(&self) {
         let number = self.current.borrow().number + 1;
         *self.current.borrow_mut() = Generation::new(number, &self.limits, &self.tls, &self.resolver);
@@ -174,6 +185,11 @@ impl Target {
                 let sent = prepared.extra_headers(webhook_headers(&request)).send_body(request.body);
                 let mut response = sent.await.map_err(|error| answer_of(&error))?;
                 let status = response.status().as_u16();
+                if (100..200).contains(&status) {
+                    // awc has put the connection back already, and the real answer is still to come on it: the next
+                    // request would take that for its own. No connection of this client may be used again.
+                    client.rebuild();
+                }
                 let retry_after =
                     response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
                 let excerpt = read_body(&mut response, status, body_max).await?;

@@ -50,7 +50,9 @@ pub struct EndpointQueue {
     /// What waits here, not yet with the actor.
     waiting_bytes: AtomicUsize,
     bytes_max: usize,
+    /// A partition has waited for it in vain: nobody waits again until it has caught up.
     lagging: AtomicBool,
+    tell_lagging: AtomicBool,
 }
 
 #[derive(Default)]
@@ -80,6 +82,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// What a dead actor held is on its way back into the queue.
+    fn forget_actor(&self) {
+        self.queued_events.store(0, Ordering::Relaxed);
+        self.queued_bytes.store(0, Ordering::Relaxed);
+        self.in_flight.store(0, Ordering::Relaxed);
+        self.breaker.store(0, Ordering::Relaxed);
+    }
+
     #[must_use]
     pub fn breaker_word(&self) -> &'static str {
         match self.breaker.load(Ordering::Relaxed) {
@@ -111,6 +121,7 @@ impl EndpointQueue {
             waiting_bytes: AtomicUsize::new(0),
             bytes_max,
             lagging: AtomicBool::new(false),
+            tell_lagging: AtomicBool::new(false),
         }
     }
 
@@ -174,6 +185,7 @@ impl EndpointQueue {
         inner.waker = None;
         inner.woken = true;
         self.health.restarts.fetch_add(1, Ordering::Relaxed);
+        self.health.forget_actor();
     }
 
     /// The endpoint is gone: what waits is cancelled, and so is whatever comes later.
@@ -182,6 +194,7 @@ impl EndpointQueue {
             let mut inner = self.inner.lock();
             inner.closed = true;
             inner.wake_if_running();
+            self.waiting_bytes.store(0, Ordering::Relaxed);
             std::mem::take(&mut inner.waiting)
         };
         Receipt::settle_all(waiting, Settlement::Cancelled);
@@ -202,7 +215,14 @@ impl EndpointQueue {
     /// True once after a partition has waited for this endpoint in vain.
     #[must_use]
     pub fn take_lagging(&self) -> bool {
-        self.lagging.load(Ordering::Relaxed) && self.lagging.swap(false, Ordering::Relaxed)
+        self.tell_lagging.load(Ordering::Relaxed) && self.tell_lagging.swap(false, Ordering::Relaxed)
+    }
+
+    /// Its actor holds so many events: with none left, it has caught up.
+    pub fn caught_up_if_empty(&self, held_events: usize) {
+        if held_events == 0 && self.lagging.load(Ordering::Relaxed) {
+            self.lagging.store(false, Ordering::Relaxed);
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -228,7 +248,7 @@ impl EndpointQueue {
 /// Full at half of what it may hold: partitions that catch up stop in time, with chunks still on their way.
 impl Downstream for EndpointQueue {
     fn is_full(&self) -> bool {
-        self.held_bytes() >= self.bytes_max / 2
+        self.held_bytes() >= self.bytes_max / 2 && !self.lagging.load(Ordering::Relaxed)
     }
 
     fn has_room(&self) -> bool {
@@ -238,6 +258,7 @@ impl Downstream for EndpointQueue {
     fn cannot_keep_up(&self) {
         tracing::warn!(endpoint.id = %self.id, "endpoint {} cannot keep up; what waits too long leaves memory", self.id);
         self.lagging.store(true, Ordering::Relaxed);
+        self.tell_lagging.store(true, Ordering::Relaxed);
         self.nudge();
     }
 }

@@ -24,6 +24,41 @@ pub struct Settings {
     pub signing_keys: Vec<SigningKey>,
 }
 
+impl Settings {
+    /// What stands in for an endpoint whose stored form cannot be understood or decrypted: it is paused, so that its
+    /// events are owed and kept, and nothing is sent anywhere until the form can be read again.
+    #[must_use]
+    pub fn unreadable(id: &str, customer_id: &str, version: i64) -> Self {
+        Settings {
+            id: Arc::from(id),
+            customer_id: Arc::from(customer_id),
+            version,
+            state: State::Paused,
+            // RFC 6761: `.invalid` never resolves.
+            url: EndpointUrl::parse("https://unreadable.invalid/").expect("a literal URL"),
+            delivery: DeliverySettings {
+                mode: Mode::Stream,
+                format: Format::Envelope,
+                batch_format: BatchFormat::JsonArray,
+                in_flight_max: 1,
+                rate_limit: None,
+                retry: Retry { attempts_max: 1, schedule: Schedule::Explicit(vec![Duration::from_secs(60)]) },
+                breaker: Breaker {
+                    consecutive_failures: 1,
+                    failure_ratio: 1.0,
+                    requests_min: 1,
+                    window: Duration::from_secs(60),
+                    open_base: Duration::from_secs(60),
+                    open_max: Duration::from_secs(60),
+                },
+                request_timeout: Duration::from_secs(1),
+            },
+            auth: Auth::None,
+            signing_keys: Vec::new(),
+        }
+    }
+}
+
 /// How events become requests, and what happens when one fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliverySettings {

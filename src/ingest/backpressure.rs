@@ -65,7 +65,7 @@ impl PauseReason {
     }
 }
 
-/// Whether one partition is paused. A new assignment begins with a new gate: librdkafka forgets pauses as well.
+/// Whether one partition is paused. A new assignment begins with a new gate: a revoke resumes what was paused.
 #[derive(Debug)]
 pub struct Gate {
     limits: PartitionLimits,

@@ -149,7 +149,13 @@ impl Consumer {
         let poller = Poller::new(consumer, settings, Arc::clone(&state), assigned);
         let thread = std::thread::Builder::new()
             .name("kafka-poll".into())
-            .spawn(move || poller.run())
+            .spawn(move || {
+                // Without this thread nothing is delivered and nobody would notice: the group must move on without us.
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poller.run())).is_err() {
+                    tracing::error!("the poll thread panicked; leaving, so that other instances take over");
+                    std::process::exit(70);
+                }
+            })
             .map_err(|error| KafkaError::ClientCreation(format!("cannot start the poll thread: {error}")))?;
         Ok(Consumer { state, thread })
     }

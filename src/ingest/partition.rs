@@ -11,7 +11,7 @@ use super::{
     actor::{Chunk, IngestActor},
     backpressure::{Decision, Downstream, Gate, Load, PartitionLimits, PauseReason},
     ledger::PartitionLedger,
-    offsets::TrackError,
+    offsets::{SPAN_MAX, TrackError},
     receipt::{Origin as _, Settlement},
 };
 use crate::{
@@ -41,6 +41,8 @@ pub struct Partition {
     chunk: Vec<Record>,
     /// How many of the chunk's records the ledger knows already (a hand-over that found no room is tried again).
     tracked: usize,
+    /// The ledger has no room for the next record's offset yet.
+    refused: bool,
     gate: Gate,
     limits: PartitionLimits,
     park_after: Duration,
@@ -70,6 +72,7 @@ impl Partition {
             ingest,
             chunk: Vec::new(),
             tracked: 0,
+            refused: false,
             gate: Gate::new(limits),
             limits,
             park_after,
@@ -98,20 +101,27 @@ impl Partition {
         if self.chunk.is_empty() {
             return true;
         }
-        if self.restart_at.is_some() || !self.track(now) {
+        if self.restart_at.is_some() || self.ledger.has_failed() {
+            return false; // it is read again in a moment
+        }
+        if !self.track(now) && self.tracked == 0 {
             return false;
         }
-        let chunk = Chunk { records: std::mem::take(&mut self.chunk), received_at: now };
+        // What the ledger refused (its span is full) stays; the rest must go, or nothing could ever settle.
+        let rest = self.chunk.split_off(self.tracked);
+        let chunk = Chunk { records: std::mem::replace(&mut self.chunk, rest), received_at: now };
         match self.ingest.try_send(chunk) {
             Ok(()) => {
                 self.tracked = 0;
-                true
+                self.chunk.is_empty()
             }
-            Err(SendError::Full(chunk)) => {
+            Err(SendError::Full(mut chunk)) => {
+                chunk.records.append(&mut self.chunk);
                 self.chunk = chunk.records;
                 false
             }
             Err(SendError::Closed(_)) => {
+                self.tracked = 0;
                 self.ledger.fail();
                 false
             }
@@ -128,6 +138,7 @@ impl Partition {
         let bytes: usize = new.iter().map(|record| weight_bytes(record.bytes.len())).sum();
         match self.ledger.track_chunk(&offsets, now) {
             Ok(()) => {
+                self.refused = false;
                 self.ledger.received(new.len() as u64, bytes as u64);
                 self.metrics.consumed(new.len(), bytes);
                 self.tracked = self.chunk.len();
@@ -136,7 +147,10 @@ impl Partition {
             Err(refused) => {
                 match refused.error {
                     // Room comes as the oldest events settle; the gate holds the partition until then.
-                    TrackError::SpanFull { .. } => self.count_tracked(refused.tracked),
+                    TrackError::SpanFull { .. } => {
+                        self.refused = true;
+                        self.count_tracked(refused.tracked);
+                    }
                     TrackError::Backwards { offset, .. } => self.restart_at = Some(offset),
                 }
                 false
@@ -156,7 +170,11 @@ impl Partition {
     pub fn hold_back(&mut self, memory_full: bool, now: Instant) -> Option<Move> {
         let (events, bytes) = self.ledger.outstanding();
         // The span costs a lock, so it is read only where it can matter: it cannot be full while nothing is owed.
-        let span = if events == 0 { 0 } else { self.ledger.span() };
+        let span = match (self.refused, events) {
+            (true, _) => SPAN_MAX,
+            (false, 0) => 0,
+            (false, _) => self.ledger.span(),
+        };
         let load = Load { events, bytes, span };
         let endpoint_full = self.waits_for_endpoint(now);
         let beyond = match (memory_full, endpoint_full) {
@@ -248,9 +266,20 @@ impl Partition {
         })
     }
 
+    /// What was to be stored was not: it is offered again.
+    pub fn not_stored(&mut self) {
+        self.stored = None;
+    }
+
     /// Where the partition must be read again, when something behind the poll thread lost its events or the log was cut.
     #[must_use]
     pub fn must_reread_from(&self) -> Option<i64> {
-        self.restart_at.or_else(|| self.ledger.has_failed().then(|| self.ledger.committable()).flatten())
+        let settled = self.ledger.committable();
+        match (self.restart_at, self.ledger.has_failed()) {
+            (None, false) => None,
+            // A log that was cut may still hold what is not settled: never begin above it.
+            (Some(cut), _) => Some(settled.map_or(cut, |settled| settled.min(cut))),
+            (None, true) => settled,
+        }
     }
 }

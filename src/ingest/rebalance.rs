@@ -163,6 +163,10 @@ impl PollContext {
             tracing::warn!(%error, "storing the last settled offsets failed; the new owner sends some events again");
         }
         drop(settled);
+        // librdkafka remembers a pause beyond the assignment: a partition that comes back would stay silent for ever.
+        if let Err(error) = consumer.resume(partitions) {
+            tracing::warn!(%error, "resuming partitions before giving them back failed");
+        }
         if let Err(error) = consumer.incremental_unassign(partitions) {
             tracing::error!(%error, "giving partitions back failed");
         }

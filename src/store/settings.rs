@@ -135,8 +135,10 @@ impl SettingsReader {
             Ok(settings) => EndpointRow::Present(Box::new(settings)),
             Err(reason) => {
                 metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "endpoint").increment(1);
-                tracing::error!(endpoint.id = %id, reason, "endpoint `{id}` cannot be read and gets no events");
-                EndpointRow::Absent { id }
+                tracing::error!(endpoint.id = %id, reason, "endpoint `{id}` cannot be read; its events are kept, not sent");
+                // Not absent: its subscriptions still match, so its events are owed.
+                let (customer_id, version) = (row.get::<_, String>("customer_id"), row.get("version"));
+                EndpointRow::Present(Box::new(Settings::unreadable(&id, &customer_id, version)))
             }
         }
     }

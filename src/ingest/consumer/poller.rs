@@ -38,6 +38,8 @@ const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
 /// How long the thread looks away when room is expected soon.
 const STALL: Duration = Duration::from_micros(500);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two rounds of reading again: a chunk that fails each time must not become a hot loop.
+const REREAD_SPACING: Duration = Duration::from_secs(1);
 
 pub(super) struct Poller {
     consumer: BaseConsumer<PollContext>,
@@ -56,6 +58,7 @@ pub(super) struct Poller {
     active: Vec<usize>,
     is_active: Vec<bool>,
     commit_at: Instant,
+    reread_at: Instant,
     settled: SettlementMetrics,
 }
 
@@ -81,6 +84,7 @@ impl Poller {
             active: Vec::new(),
             is_active: Vec::new(),
             commit_at: clock::now() + settings.commit_interval,
+            reread_at: clock::now(),
             settled: SettlementMetrics::new(),
         }
     }
@@ -193,8 +197,13 @@ impl Poller {
     /// Events of these partitions were lost behind us (an actor's panic), or the log was cut: they are read again,
     /// from the settled prefix, in a new epoch.
     fn reread_failed(&mut self) {
+        let now = clock::now();
+        if now < self.reread_at {
+            return;
+        }
         for slot in self.active.clone() {
             let Some(from) = self.partitions[slot].must_reread_from() else { continue };
+            self.reread_at = now + REREAD_SPACING;
             let old = Arc::clone(&self.partitions[slot].ledger);
             let (topic, number) = (Arc::clone(old.topic_name()), old.partition());
             // The old ledger stays until Kafka has gone back: a new one that began too late would commit over the gap.
@@ -260,7 +269,10 @@ impl Poller {
             Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {
                 self.consumer.context().metrics.commits_stale.increment(1);
             }
-            Err(error) => tracing::warn!(%error, "storing offsets failed; they are stored again in the next round"),
+            Err(error) => {
+                tracing::warn!(%error, "storing offsets failed; they are stored again in the next round");
+                self.partitions.iter_mut().for_each(Partition::not_stored);
+            }
         }
     }
 
