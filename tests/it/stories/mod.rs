@@ -13,4 +13,5 @@ mod redrive; // what was given up is asked for again
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod api; // what clients send
+mod demo; // what a newcomer sees first
 mod million; // the proof, in numbers
