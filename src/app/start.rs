@@ -60,6 +60,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
     actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
 
+    actix_rt::spawn(store::maintenance::keep(pool.clone(), config.dead_letter.retention_days));
     let first_start = fix_first_start(&pool, &config).await;
     let instances = Arc::new(AtomicU32::new(1));
     actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));

@@ -3,7 +3,8 @@
 //! **Invariant:** whoever loads everything above version N, and next asks above the version that load returned, misses
 //! no write: writers take the row of `config_version` first, so versions commit in their order.
 //!
-//! A row that cannot be understood or decrypted is reported and counts as absent: it costs one endpoint, not all.
+//! A row that cannot be understood or decrypted is reported and costs itself, not all: such an endpoint keeps its events
+//! and sends none, such a subscription matches nothing.
 
 use std::{collections::HashMap, time::Duration};
 
