@@ -62,6 +62,17 @@ fn a_configuration_file_that_is_not_there_is_a_mistake() {
 }
 
 #[test]
+fn the_variables_of_a_commands_options_are_no_mistakes_for_the_others() {
+    let environment = [
+        ("POSTRIDER_DEMO_ADMIN_KEY", "x"),
+        ("POSTRIDER_LISTEN_SECRET", "x"),
+        ("POSTRIDER_CONFIG", "config/default.toml"),
+    ];
+    let (code, _, stderr) = run(&["check"], &environment);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
 fn health_fails_when_nobody_answers() {
     // Nothing listens on port 1.
     let (code, _, stderr) = run(&["health", "--url", "http://127.0.0.1:1/livez"], &[]);

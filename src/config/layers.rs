@@ -20,6 +20,8 @@ use super::{
 /// The sections whose keys are the operator's own.
 const PROPERTIES: &str = "kafka.properties";
 const TOPICS: &str = "event.topics";
+/// Variables of the command line's own options, which are no settings.
+const OF_COMMANDS: [&str; 3] = ["CONFIG", "DEMO_ADMIN_KEY", "LISTEN_SECRET"];
 const TOPIC_KEYS: [&str; 5] = ["tenant", "department", "type", "id", "time"];
 
 pub(super) struct Layers {
@@ -57,7 +59,7 @@ impl Layers {
             let Some(name) = variable.strip_prefix("POSTRIDER_") else {
                 continue;
             };
-            if name == "CONFIG" {
+            if OF_COMMANDS.contains(&name) {
                 continue;
             }
             let (name, is_file) = match name.strip_suffix("_FILE") {
