@@ -1,0 +1,112 @@
+//! What the queue promises its router and its actor.
+
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::{
+    clock,
+    event::{Event, Fields, Record, Span},
+    ingest::receipt::{Abandoned, Done, Origin},
+};
+
+#[derive(Debug, Default)]
+struct Source {
+    cancelled: AtomicUsize,
+}
+
+impl Origin for Source {
+    fn topic(&self) -> &str {
+        "orders"
+    }
+    fn partition(&self) -> i32 {
+        0
+    }
+    fn is_current(&self) -> bool {
+        true
+    }
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        assert_eq!(how, Settlement::Cancelled);
+        self.cancelled.fetch_add(receipts, Ordering::Relaxed);
+    }
+    fn events_done(&self, _: &[Done]) {}
+    fn abandoned(&self, _: Abandoned) {}
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn drain(&self) {}
+}
+
+fn receipt(source: &Arc<Source>) -> Receipt {
+    let record = Record {
+        offset: 1,
+        timestamp_ms: 0,
+        bytes: Box::default(),
+        key: None,
+        value: None,
+        headers: Span { start: 0, len: 0 },
+    };
+    let event = Arc::new(Event::new(Arc::clone(source) as _, record, Fields::default(), clock::now()));
+    let mut made = None;
+    event.open_receipts(&[EndpointKey(0)], |_, receipt| made = Some(receipt));
+    made.expect("one endpoint, one receipt")
+}
+
+fn queue() -> EndpointQueue {
+    EndpointQueue::new(EndpointKey(0), Arc::new(crate::endpoint::delivery::testing::stream()), 1 << 20)
+}
+
+#[test]
+fn the_first_push_asks_for_an_actor_and_the_next_ones_do_not() {
+    let (queue, source) = (queue(), Arc::new(Source::default()));
+    assert_eq!(queue.push([receipt(&source)]), Pushed::NeedsActor);
+    assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
+    queue.close();
+}
+
+#[test]
+fn a_push_wakes_the_actor_once_until_it_has_looked() {
+    let (queue, source, wakes) = (queue(), Arc::new(Source::default()), Arc::new(Wakes::default()));
+    let mut taken = Vec::new();
+    queue.attach(Arc::clone(&wakes) as _);
+    queue.take(&mut taken);
+    for _ in 0..3 {
+        let _ = queue.push([receipt(&source)]);
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    queue.take(&mut taken);
+    assert_eq!(taken.len(), 3);
+    let _ = queue.push([receipt(&source)]);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    Receipt::settle_all(taken, Settlement::Cancelled);
+    queue.close();
+}
+
+#[test]
+fn an_actor_cannot_retire_while_something_waits() {
+    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let mut taken = Vec::new();
+    queue.attach(Arc::new(Wakes::default()));
+    assert!(!queue.try_detach(), "it has not looked yet");
+    queue.take(&mut taken);
+    let _ = queue.push([receipt(&source)]);
+    assert!(!queue.try_detach());
+    queue.take(&mut taken);
+    assert!(queue.try_detach());
+    assert_eq!(queue.push(taken), Pushed::NeedsActor);
+    queue.close();
+}
+
+#[test]
+fn a_closed_queue_cancels_what_waits_and_what_comes() {
+    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let _ = queue.push([receipt(&source)]);
+    queue.close();
+    assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
+    assert_eq!(source.cancelled.load(Ordering::Relaxed), 2);
+}
