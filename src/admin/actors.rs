@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::endpoint::queue::LastError;
+use crate::endpoint::health::LastError;
 
 use super::{problem::Problem, server::AdminState};
 

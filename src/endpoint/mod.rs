@@ -11,6 +11,7 @@ pub mod breaker; // ○ Closed, Open, HalfOpen
 pub mod outcome; // ○ the world's answers in our few words
 pub mod request; // ○ events → body and headers
 pub mod signature; // ○ Standard Webhooks
+pub mod health; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod resolver; // ● names → addresses
 pub mod client; // ● one HTTP client a core

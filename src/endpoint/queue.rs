@@ -7,14 +7,14 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::settings::Settings;
+use super::{health::Health, settings::Settings};
 use crate::{
     event::EndpointKey,
     ingest::{
@@ -63,50 +63,6 @@ struct Inner {
     woken: bool,
     /// The endpoint was deleted: what comes now is cancelled.
     closed: bool,
-}
-
-/// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
-#[derive(Default)]
-pub struct Health {
-    pub queued_events: AtomicUsize,
-    pub queued_bytes: AtomicUsize,
-    pub in_flight: AtomicU32,
-    pub delivered: AtomicU64,
-    pub failed_attempts: AtomicU64,
-    pub restarts: AtomicU64,
-    /// 0 closed, 1 open, 2 half open.
-    pub breaker: AtomicU32,
-    /// Wall clock, milliseconds; 0 never.
-    pub last_success_ms: AtomicU64,
-    pub last_error: Mutex<Option<LastError>>,
-}
-
-impl Health {
-    /// What a dead actor held is on its way back into the queue.
-    fn forget_actor(&self) {
-        self.queued_events.store(0, Ordering::Relaxed);
-        self.queued_bytes.store(0, Ordering::Relaxed);
-        self.in_flight.store(0, Ordering::Relaxed);
-        self.breaker.store(0, Ordering::Relaxed);
-    }
-
-    #[must_use]
-    pub fn breaker_word(&self) -> &'static str {
-        match self.breaker.load(Ordering::Relaxed) {
-            0 => "closed",
-            1 => "open",
-            _ => "half_open",
-        }
-    }
-}
-
-/// The newest failure of an endpoint, for people.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct LastError {
-    pub at_ms: i64,
-    pub class: &'static str,
-    pub status: Option<u16>,
-    pub excerpt: String,
 }
 
 impl EndpointQueue {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -12,6 +13,8 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
+
+use smallvec::SmallVec;
 
 use super::{ConsumerSettings, ConsumerState};
 use crate::{
@@ -338,6 +341,9 @@ fn name_of(ledger: &PartitionLedger) -> (Arc<str>, i32) {
     (Arc::clone(ledger.topic_name()), ledger.partition())
 }
 
+/// A header's name and value.
+type HeaderPair<'a> = (&'a str, Option<&'a [u8]>);
+
 /// Copies a message out of librdkafka's fetch buffer, which it would pin as a whole.
 fn record_of(message: &BorrowedMessage<'_>) -> Record {
     let parts = RecordParts {
@@ -346,13 +352,13 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
         key: message.key(),
         value: message.payload(),
     };
-    match message.headers() {
-        Some(headers) => {
-            let headers = (0..headers.count()).map(|index| headers.get(index)).map(|header| (header.key, header.value));
-            Record::copy_from(parts, headers)
-        }
-        None => Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>()),
+    let mut headers: SmallVec<[HeaderPair<'_>; 8]> = SmallVec::new();
+    if let Some(all) = message.headers() {
+        // rdkafka panics on a header whose name is not UTF-8. No configured place can have such a name, so it is left out.
+        let read = |index| catch_unwind(AssertUnwindSafe(|| all.get(index))).ok();
+        headers.extend((0..all.count()).filter_map(read).map(|header| (header.key, header.value)));
     }
+    Record::copy_from(parts, headers.iter().copied())
 }
 
 fn note_trouble(state: &ConsumerState, error: &KafkaError) {
