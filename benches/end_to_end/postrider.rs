@@ -43,7 +43,7 @@ impl Installation {
             command.env_remove(name);
         }
         let child = command
-            .arg("serve")
+            .args(["serve", "--until-stdin-ends"]) // so that nobody stays behind when the driver is killed
             .env("POSTRIDER_SERVICE_CORES", self.cores.to_string())
             .env("POSTRIDER_KAFKA_BROKERS", &self.brokers)
             .env("POSTRIDER_KAFKA_TOPICS", topic)
@@ -53,7 +53,7 @@ impl Installation {
             .env("POSTRIDER_ADMIN_BIND", admin.to_string())
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
             .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)
             .spawn()?;
