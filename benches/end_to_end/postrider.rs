@@ -24,7 +24,7 @@ pub struct Installation {
 impl Installation {
     /// Sets up with an instance that consumes nothing yet, so that no event passes before its subscription.
     pub fn new(plan: &Plan, port: u16, cores: usize, topics: &mut Topics) -> io::Result<Self> {
-        let folder = env::temp_dir().join(format!("postrider-bench-{}", std::process::id()));
+        let folder = logs();
         fs::create_dir_all(&folder)?;
         let brokers = topics.brokers().to_owned();
         let installation = Installation { database: Database::create(&plan.topic)?, brokers, cores, folder };
@@ -118,6 +118,15 @@ impl Drop for Instance {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where the instances' logs are. They stay when a run fails.
+fn logs() -> PathBuf {
+    env::temp_dir().join(format!("postrider-bench-{}", std::process::id()))
+}
+
+pub fn remove_logs() {
+    let _ = fs::remove_dir_all(logs());
 }
 
 fn free_port() -> io::Result<u16> {

@@ -12,7 +12,7 @@ use crate::{
     options::{Name, Options},
     paced::{self, Pace},
     plan::Plan,
-    producer,
+    postrider, producer,
     role::Role,
     sender::{Stage, Who},
     table::{Table, percent, thousands},
@@ -31,6 +31,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         println!("LOST: {} events were produced and never received", bench.lost);
         return Ok(ExitCode::FAILURE);
     }
+    postrider::remove_logs();
     println!("Every event produced was received.");
     Ok(ExitCode::SUCCESS)
 }
