@@ -225,6 +225,13 @@ impl Partition {
             || load.span >= self.limits.span_max
     }
 
+    /// Owes as many events or bytes as it may.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let (events, bytes) = self.ledger.outstanding();
+        events >= self.limits.events_max || bytes >= self.limits.bytes_max
+    }
+
     /// Holds or owes something.
     #[must_use]
     pub fn is_active(&self) -> bool {

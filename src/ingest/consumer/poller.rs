@@ -147,7 +147,9 @@ impl Poller {
             self.last = slot;
             let chunk_events_max = self.chunk_events_max;
             let partition = self.receive(slot, record);
-            if partition.waiting() >= chunk_events_max && !partition.hand_on(clock::now()) {
+            // A full partition is left alone at once: a whole burst beyond its limit would take longer to settle than
+            // the stall before a pause.
+            if partition.waiting() >= chunk_events_max && (!partition.hand_on(clock::now()) || partition.is_over()) {
                 return;
             }
             wait = Duration::ZERO;
