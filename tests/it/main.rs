@@ -3,6 +3,8 @@
 // Stories wait for the world; only the program itself is told the time.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, unused_imports)] // shared with the table of faults: each uses its part
 mod harness; // what the stories are told with
 mod stories; // the whole of Postrider as a black box
 
