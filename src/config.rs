@@ -12,7 +12,7 @@ mod show; // the effective configuration, secrets hidden
 pub use self::{
     error::{ConfigError, ConfigErrors},
     sections::{
-        Admin, DeadLetter, Delivery, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
+        Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
         Properties, Secrets, Service, TopicPlaces,
     },
 };
@@ -32,6 +32,7 @@ pub struct Config {
     pub ingest: Ingest,
     pub delivery: Delivery,
     pub http: Http,
+    pub egress: Egress,
     pub postgres: Postgres,
     pub dead_letter: DeadLetter,
     pub admin: Admin,

@@ -53,6 +53,7 @@ impl Installation {
             .env("POSTRIDER_ADMIN_BIND", admin.to_string())
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
             .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
+            .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8") // where its receiver is
             .stdin(Stdio::piped())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)

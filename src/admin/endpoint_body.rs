@@ -1,5 +1,7 @@
 //! ○ An endpoint's body, parsed and validated, and an endpoint as JSON.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +11,10 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    endpoint::settings::{BatchFormat, EndpointUrl, Format, RateLimit},
+    endpoint::{
+        egress::Egress,
+        settings::{BatchFormat, EndpointUrl, Format, RateLimit},
+    },
     store::{
         endpoints::Endpoint,
         id::Kind,
@@ -19,11 +24,11 @@ use crate::{
 };
 
 /// What the operator's configuration allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// A batch may wait no longer than an event may wait in memory.
     pub park_after_ms: u64,
-    pub https_only: bool,
+    pub egress: Arc<Egress>,
 }
 
 /// What was asked for. `None` is what was not said.
@@ -39,7 +44,7 @@ pub struct EndpointBody {
 
 /// # Errors
 /// Every wrong field.
-pub fn parse(object: &Object, rules: Rules) -> Result<EndpointBody, Problem> {
+pub fn parse(object: &Object, rules: &Rules) -> Result<EndpointBody, Problem> {
     fields::parse(object, |fields| {
         let customer = fields.text("customer_id", 128);
         let uid = uid(fields, Kind::Endpoint);
@@ -113,24 +118,18 @@ pub fn merge_objects(body: &mut Value, patch: &Object) {
     }
 }
 
-fn url(fields: &mut Fields<'_>, rules: Rules) -> Option<String> {
+fn url(fields: &mut Fields<'_>, rules: &Rules) -> Option<String> {
     // Not `text`: the URL's own rules say more about what is wrong.
     fields.require("url");
     let Some(text) = fields.value("url")?.as_str().map(ToOwned::to_owned) else {
         fields.wrong("url", "must be a text");
         return None;
     };
-    match EndpointUrl::parse(&text) {
-        Ok(url) if rules.https_only && url.url().scheme() != "https" => {
-            fields.wrong("url", "must begin with https://");
-            None
-        }
-        Ok(url) => Some(url.as_str().to_owned()),
-        Err(error) => {
-            fields.wrong("url", error);
-            None
-        }
-    }
+    let checked = EndpointUrl::parse(&text).map_err(|error| error.to_string()).and_then(|url| {
+        let allowed = rules.egress.check_url(&url).map_err(|refusal| refusal.to_string());
+        allowed.map(|()| url.as_str().to_owned())
+    });
+    checked.map_err(|message| fields.wrong("url", message)).ok()
 }
 
 fn secret(fields: &mut Fields<'_>) -> Option<String> {
@@ -145,7 +144,7 @@ fn secret(fields: &mut Fields<'_>) -> Option<String> {
 }
 
 /// A wrong field leaves its default here; its mistake is noted.
-fn settings(fields: &mut Fields<'_>, rules: Rules) -> StoredSettings {
+fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
     let default = StoredSettings::default();
     let description = fields.text("description", 1_000);
     let mode = fields.word("mode", &[("stream", StoredMode::Stream), ("batch", StoredMode::Batch)]);
@@ -179,7 +178,7 @@ fn settings(fields: &mut Fields<'_>, rules: Rules) -> StoredSettings {
     }
 }
 
-fn read_batch(fields: &mut Fields<'_>, rules: Rules) -> StoredBatch {
+fn read_batch(fields: &mut Fields<'_>, rules: &Rules) -> StoredBatch {
     let default = StoredBatch::default();
     let events_max = fields.number("events_max", 1_u32..=10_000);
     let wait_ms_max = fields.number("wait_ms_max", 1_u64..=rules.park_after_ms);
@@ -259,10 +258,9 @@ const WAIT_MS_MAX: u64 = 259_200_000;
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { park_after_ms: 5_000, https_only: false };
-
     fn check(body: Value) -> Result<EndpointBody, Vec<String>> {
-        let parsed = parse(body.as_object().expect("an object"), RULES);
+        let rules = Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) };
+        let parsed = parse(body.as_object().expect("an object"), &rules);
         parsed.map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
     }
 
@@ -304,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_not_plain_http_are_refused() {
+    fn urls_that_are_not_plain_http_to_a_public_address_are_refused() {
         for url in [
             "file:///etc/passwd",
             "gopher://x",
@@ -316,11 +314,11 @@ mod tests {
             "https://a/\tb",
             "https://a/\nb",
             "",
+            "http://127.0.0.1/",
+            "http://example.com:22/",
         ] {
             assert_eq!(check(json!({"url": url})).err().expect(url), ["url"]);
         }
-        let https_only = Rules { https_only: true, ..RULES };
-        assert!(parse(json!({"url": "http://a/"}).as_object().expect("object"), https_only).is_err());
     }
 
     #[test]

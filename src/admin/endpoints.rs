@@ -35,7 +35,7 @@ pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Pr
 
 pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let object = request::object(&request, body)?;
-    let body = parse(&object, state.rules);
+    let body = parse(&object, &state.rules);
     let body = with_customer(body, &object)?;
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, body.uid.as_deref(), body.customer.as_deref(), |context| match context
@@ -59,7 +59,7 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&request, body)?, state.rules)?;
+    let body = parse(&request::object(&request, body)?, &state.rules)?;
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, Some(&name), body.customer.as_deref(), |context| {
         let current = unambiguous(&context.endpoint)?;
@@ -87,7 +87,7 @@ pub async fn patch(
         let current = present(&context.endpoint)?;
         let mut body = as_body(current);
         merge(&mut body, &patch);
-        let mut body = parse(body.as_object().expect("invariant: an endpoint's body is an object"), state.rules)?;
+        let mut body = parse(body.as_object().expect("invariant: an endpoint's body is an object"), &state.rules)?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
         if body.auth.is_none() {

@@ -18,6 +18,7 @@ use crate::{
         actor::Core,
         client::{ClientLimits, CoreClient},
         delivery::Limits,
+        egress::Egress,
         report::Report,
         supervisor::{self, Notices},
     },
@@ -125,6 +126,7 @@ fn client_limits(config: &Config, cores: usize) -> ClientLimits {
         dns_cache: http.dns_cache(),
         dns_timeout: http.dns_timeout(),
         dns_lookups_max: http.dns_lookups_max.div_ceil(cores),
+        egress: Arc::new(Egress::from(config)),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, server::AdminState},
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{queue::EndpointQueue, settings::State},
+    endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
     ingest::first_start::{self, FirstStart, FirstStartAt},
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
@@ -90,7 +90,7 @@ fn start_admin(
     let state = AdminState {
         pool: pool.clone(),
         secrets: secrets.clone(),
-        rules: Rules { park_after_ms: config.delivery.park_after_ms, https_only: config.http.https_only },
+        rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
         actors: Arc::clone(health) as _,
         readiness: Arc::clone(health) as _,
         metrics: Arc::new(move || metrics.render()),

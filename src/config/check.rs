@@ -19,7 +19,10 @@ use super::{
     layers::{Layers, find},
     show::plain,
 };
-use crate::ingest::decode::Place;
+use crate::{
+    endpoint::egress::{Ports, Rule},
+    ingest::decode::Place,
+};
 
 /// Keys whose value no message may show.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -254,6 +257,22 @@ impl Checks {
             );
         }
         self.keys(c);
+        self.egress(c);
+    }
+
+    fn egress(&mut self, c: &Config) {
+        for (key, rules) in [("egress.allow", &c.egress.allow), ("egress.deny", &c.egress.deny)] {
+            for rule in rules {
+                if let Err(problem) = Rule::parse(rule) {
+                    self.wrong(key, Some(rule), problem);
+                }
+            }
+        }
+        for ports in &c.egress.ports_denied {
+            if let Err(problem) = Ports::parse(ports) {
+                self.wrong("egress.ports_denied", Some(ports), problem);
+            }
+        }
     }
 
     fn keys(&mut self, c: &Config) {

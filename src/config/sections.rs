@@ -244,6 +244,15 @@ impl Http {
     }
 }
 
+// Texts; `endpoint::egress` gives them their meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub ports_denied: Vec<String>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Postgres {

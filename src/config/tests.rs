@@ -167,6 +167,20 @@ fn a_new_key_stands_before_the_old_one() {
 }
 
 #[test]
+fn rules_of_egress_that_do_not_parse_are_named() {
+    let good = [("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8, ::1, *.corp.example"), ("POSTRIDER_EGRESS_PORTS_DENIED", "")];
+    let config = parse("", &good).unwrap();
+    assert_eq!(config.egress.allow, ["127.0.0.0/8", "::1", "*.corp.example"]);
+    assert!(config.egress.ports_denied.is_empty());
+    let found = errors("[egress]\nallow = [\"10.0.0.0/33\"]\ndeny = [\"a b\"]\nports_denied = [\"70000\"]\n", &[]);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(
+        found[0].starts_with("egress.allow = \"10.0.0.0/33\" (from postrider.toml): must hold networks"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_place_that_does_not_parse_is_named() {
     let file = "[event]\ntenant = \"heder:x\"\n[event.topics.\"a.b\"]\nid = \"json:no-slash\"\nowner = \"key\"\n";
     let found = errors(file, &[]);

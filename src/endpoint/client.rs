@@ -5,19 +5,8 @@
 //! left unread costs the connection; idle sockets are only looked at when their host is used again, so the whole
 //! client is made anew now and then.
 
-use std::{
-    cell::RefCell,
-    fmt, io,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{cell::RefCell, fmt, io, rc::Rc, sync::Arc, time::Duration};
 
-use actix_service::Service;
-use actix_tls::connect::{
-    ConnectError as TcpConnectError, ConnectInfo, Connection, Connector as TcpConnector, Resolver,
-};
 use awc::{
     Client, Connector, FrozenClientRequest,
     error::{ConnectError, SendRequestError},
@@ -27,16 +16,18 @@ use awc::{
     },
 };
 use base64::Engine as _;
-use futures_util::{StreamExt as _, future::LocalBoxFuture};
+use futures_util::StreamExt as _;
 use secrecy::ExposeSecret as _;
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{
+    connector::GuardedConnector,
+    egress::{Egress, Refusal},
     outcome::Answer,
-    resolver::CachedResolver,
+    resolver::{NameServer, Resolver, System},
     settings::{Auth, Request, Settings},
 };
-use crate::clock;
+use crate::{clock, telemetry::names};
 
 /// An excerpt of an answer is kept for people: in dead letters and as an endpoint's last error.
 const EXCERPT_BYTES_MAX: usize = 1024;
@@ -61,13 +52,14 @@ pub struct ClientLimits {
     pub dns_cache: Duration,
     pub dns_timeout: Duration,
     pub dns_lookups_max: usize,
+    pub egress: Arc<Egress>,
 }
 
 /// The client of one core.
 pub struct CoreClient {
     limits: ClientLimits,
     tls: Arc<rustls::ClientConfig>,
-    resolver: CachedResolver,
+    connector: GuardedConnector,
     current: RefCell<Generation>,
     permits: Semaphore,
 }
@@ -81,10 +73,16 @@ struct Generation {
 impl CoreClient {
     #[must_use]
     pub fn new(limits: ClientLimits, tls: Arc<rustls::ClientConfig>) -> Self {
-        let resolver = CachedResolver::new(limits.dns_cache, limits.dns_timeout, limits.dns_lookups_max);
-        let generation = Generation::new(1, &limits, &tls, &resolver);
+        Self::asking(Box::new(System), limits, tls)
+    }
+
+    /// With a name server of one's own.
+    fn asking(names: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<rustls::ClientConfig>) -> Self {
+        let resolver = Resolver::new(names, limits.dns_cache, limits.dns_timeout, limits.dns_lookups_max);
+        let connector = GuardedConnector::new(resolver, Arc::clone(&limits.egress));
+        let generation = Generation::new(1, &limits, &tls, &connector);
         let permits = Semaphore::new(limits.in_flight_max.max(1));
-        CoreClient { limits, tls, resolver, current: RefCell::new(generation), permits }
+        CoreClient { limits, tls, connector, current: RefCell::new(generation), permits }
     }
 
     /// File handles ran out: idle connections are the first to go, but not more often than they can come back.
@@ -98,7 +96,7 @@ impl CoreClient {
     /// Drops every pooled connection, so that the next requests connect anew.
     pub fn rebuild(&self) {
         let number = self.current.borrow().number + 1;
-        *self.current.borrow_mut() = Generation::new(number, &self.limits, &self.tls, &self.resolver);
+        *self.current.borrow_mut() = Generation::new(number, &self.limits, &self.tls, &self.connector);
     }
 
     fn generation(&self) -> (u64, Client) {
@@ -111,12 +109,11 @@ impl CoreClient {
 }
 
 impl Generation {
-    fn new(number: u64, limits: &ClientLimits, tls: &Arc<rustls::ClientConfig>, resolver: &CachedResolver) -> Self {
-        let tcp = TcpConnector::new(Resolver::custom(resolver.clone())).service();
+    fn new(number: u64, limits: &ClientLimits, tls: &Arc<rustls::ClientConfig>, connector: &GuardedConnector) -> Self {
         let connector = Connector::new()
-            .connector(Nodelay { tcp })
+            .connector(connector.clone())
+            // Not `max_http_version` beside it: that would put a TLS configuration of its own in the place of ours.
             .rustls_0_23(Arc::clone(tls))
-            .max_http_version(awc::http::Version::HTTP_11)
             .timeout(limits.connect_timeout)
             .handshake_timeout(limits.connect_timeout)
             .conn_keep_alive(limits.keep_alive)
@@ -173,7 +170,7 @@ impl Target {
     pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Answer> + use<> {
         let prepared = self.prepare(client, request.content_type);
         let timeout = self.settings.delivery.request_timeout;
-        let client = Rc::clone(client);
+        let (client, settings) = (Rc::clone(client), Arc::clone(&self.settings));
         async move {
             // The deadline starts with the permit: waiting for our own cap is not the endpoint's fault.
             let Ok(_permit) = client.permits.acquire().await else {
@@ -181,9 +178,9 @@ impl Target {
             };
             let body_max = client.limits.answer_bytes_max;
             let sending = async {
-                let prepared = prepared.map_err(Answer::LocalFault)?;
+                let prepared = prepared?;
                 let sent = prepared.extra_headers(webhook_headers(&request)).send_body(request.body);
-                let mut response = sent.await.map_err(|error| answer_of(&error))?;
+                let mut response = sent.await.map_err(|error| failure_of(&error))?;
                 let status = response.status().as_u16();
                 if (100..200).contains(&status) {
                     // awc has put the connection back already, and the real answer is still to come on it: the next
@@ -196,13 +193,18 @@ impl Target {
                 Ok(Answer::Answered { status, retry_after, excerpt })
             };
             match tokio::time::timeout(timeout, sending).await {
-                Ok(Ok(answer) | Err(answer)) => answer,
+                Ok(Ok(answer) | Err(Failure::Answer(answer))) => answer,
+                Ok(Err(Failure::Refused(refusal))) => {
+                    metrics::counter!(names::EGRESS_BLOCKED).increment(1);
+                    tracing::warn!(endpoint.id = %settings.id, "nothing is sent to endpoint {}: its URL {refusal}", settings.id);
+                    Answer::Blocked
+                }
                 Err(_) => Answer::TimedOut,
             }
         }
     }
 
-    fn prepare(&mut self, client: &CoreClient, content_type: &'static str) -> Result<FrozenClientRequest, Box<str>> {
+    fn prepare(&mut self, client: &CoreClient, content_type: &'static str) -> Result<FrozenClientRequest, Failure> {
         let (generation, http) = client.generation();
         if let Some(prepared) = &self.prepared
             && prepared.generation == generation
@@ -210,16 +212,32 @@ impl Target {
         {
             return Ok(prepared.request.clone());
         }
-        let request = freeze(&http, &self.settings, content_type)?;
+        client.limits.egress.check_url(&self.settings.url).map_err(Failure::Refused)?;
+        let request = freeze(&http, &self.settings, content_type).map_err(Answer::LocalFault)?;
         self.prepared = Some(Prepared { generation, content_type, request: request.clone() });
         Ok(request)
     }
 }
 
+/// Why there is no complete answer.
+enum Failure {
+    Answer(Answer),
+    Refused(Refusal),
+}
+
+impl From<Answer> for Failure {
+    fn from(answer: Answer) -> Self {
+        Failure::Answer(answer)
+    }
+}
+
 fn freeze(http: &Client, settings: &Settings, content_type: &'static str) -> Result<FrozenClientRequest, Box<str>> {
-    let uri: Uri =
-        settings.url.as_str().parse().map_err(|_| Box::<str>::from("the endpoint's URL cannot be requested"))?;
-    let host = host_header(settings.url.url());
+    let url = settings.url.url();
+    let uri = url.as_str().parse::<Uri>().ok();
+    // The client library reads the URL by itself: it must not see another host in it than was checked.
+    let uri = uri.filter(|uri| uri.host() == url.host_str() && uri.port_u16() == url.port());
+    let uri = uri.ok_or_else(|| Box::<str>::from("the endpoint's URL cannot be requested"))?;
+    let host = host_header(url);
     let mut request = http
         .request(Method::POST, uri)
         .insert_header((header::HOST, host))
@@ -290,6 +308,15 @@ async fn read_body(response: &mut awc::ClientResponse, status: u16, bytes_max: u
     Ok(String::from_utf8_lossy(&excerpt).into())
 }
 
+fn failure_of(error: &SendRequestError) -> Failure {
+    if let SendRequestError::Connect(ConnectError::Resolver(error)) = error
+        && let Some(refusal) = error.downcast_ref::<Refusal>()
+    {
+        return Failure::Refused(refusal.clone());
+    }
+    Failure::Answer(answer_of(error))
+}
+
 fn answer_of(error: &SendRequestError) -> Answer {
     match error {
         SendRequestError::Connect(ConnectError::Disconnected) => Answer::Disconnected,
@@ -334,35 +361,11 @@ fn connect_answer(error: &io::Error) -> Answer {
     }
 }
 
-/// Connects with `TCP_NODELAY`: a request larger than a segment must not wait for the receiver's delayed ACK.
-#[derive(Clone)]
-struct Nodelay {
-    tcp: actix_tls::connect::ConnectorService,
-}
-
-impl Service<ConnectInfo<Uri>> for Nodelay {
-    type Response = Connection<Uri, TcpStream>;
-    type Error = TcpConnectError;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&self, task: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<ConnectInfo<Uri>>::poll_ready(&self.tcp, task)
-    }
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let connecting = self.tcp.call(info);
-        Box::pin(async move {
-            let connection = connecting.await?;
-            if let Err(error) = connection.io_ref().set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY refused");
-            }
-            Ok(connection)
-        })
-    }
-}
-
 impl fmt::Debug for CoreClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoreClient").field("generation", &self.current.borrow().number).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,9 @@ pub mod request; // ○ events → body and headers
 pub mod signature; // ○ Standard Webhooks
 pub mod health; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
+pub mod egress; // ○ where requests may go
 pub mod resolver; // ● names → addresses
+pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod client; // ● one HTTP client a core
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine

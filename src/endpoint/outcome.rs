@@ -18,6 +18,8 @@ pub enum Answer {
     /// The name has no address.
     ResolveFailed(Box<str>),
     TlsFailed(Box<str>),
+    /// The operator does not let us connect there; nothing was sent.
+    Blocked,
     /// The connection broke after something was sent: ambiguous.
     Broken(Box<str>),
     /// A kept-alive connection was closed under the request before an answer: ambiguous, but usually just idleness.
@@ -49,8 +51,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptNote {
     pub status: Option<u16>,
-    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `broken`, `disconnected`, `malformed`, `local`,
-    /// `http_1xx` … `http_5xx`, `http_other`.
+    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `blocked`, `broken`, `disconnected`, `malformed`,
+    /// `local`, `http_1xx` … `http_5xx`, `http_other`.
     pub class: &'static str,
     /// At most 1 KiB of the answer's body or of the error; empty for a 2xx.
     pub excerpt: Box<str>,
@@ -76,6 +78,8 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
         Answer::ConnectFailed(error) => (failed, note("connect", error)),
         Answer::ResolveFailed(error) => (failed, note("resolve", error)),
         Answer::TlsFailed(error) => (failed, note("tls", error)),
+        // What stands at the address is nobody's business.
+        Answer::Blocked => (failed, note("blocked", "the endpoint's address is not allowed")),
         Answer::Broken(error) => (failed, note("broken", error)),
         Answer::Disconnected => (Outcome::Disconnected, note("disconnected", "")),
         Answer::Malformed(error) => (failed, note("malformed", error)),
@@ -207,6 +211,7 @@ mod tests {
         check_fault(Answer::ConnectFailed("refused".into()), FAILED, "connect");
         check_fault(Answer::ResolveFailed("no such name".into()), FAILED, "resolve");
         check_fault(Answer::TlsFailed("expired".into()), FAILED, "tls");
+        check_fault(Answer::Blocked, FAILED, "blocked");
         check_fault(Answer::Broken("reset".into()), FAILED, "broken");
         check_fault(Answer::Malformed("head too large".into()), FAILED, "malformed");
         check_fault(Answer::Disconnected, Outcome::Disconnected, "disconnected");

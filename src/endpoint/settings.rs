@@ -181,6 +181,8 @@ pub enum EndpointUrlError {
     TooLong,
     #[error("must not contain spaces, tabs, newlines or backslashes")]
     ForbiddenCharacter,
+    #[error("must have a host of at most 253 characters, its labels 1 to 63 long")]
+    Host,
 }
 
 impl EndpointUrl {
@@ -203,6 +205,9 @@ impl EndpointUrl {
         if url.fragment().is_some() {
             return Err(EndpointUrlError::Fragment);
         }
+        if url.domain().is_some_and(|name| !is_resolvable(name)) {
+            return Err(EndpointUrlError::Host);
+        }
         Ok(EndpointUrl(url))
     }
 
@@ -215,6 +220,12 @@ impl EndpointUrl {
     pub fn url(&self) -> &url::Url {
         &self.0
     }
+}
+
+/// DNS has no longer names; the dot of the root may stand at the end.
+fn is_resolvable(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
 /// A request ready to be sent: what [`super::request::build`] makes of a batch.

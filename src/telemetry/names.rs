@@ -69,6 +69,8 @@ metrics! {
     BREAKER_ENDPOINTS = "postrider_breaker_endpoints", Kind::Gauge, "Endpoints whose breaker is open or half open, by state";
     ENDPOINT_ACTORS = "postrider_endpoint_actors", Kind::Gauge, "Endpoints that have something to do";
     ENDPOINT_RESTARTS = "postrider_endpoint_restarts_total", Kind::Counter, "Endpoint actors rebuilt after a panic";
+    EGRESS_BLOCKED = "postrider_egress_blocked_total", Kind::Counter,
+        "Requests not sent because their endpoint's address is not allowed";
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
     DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";

@@ -293,6 +293,7 @@ impl Preparation {
             ("KAFKA_FIRST_START", "earliest".to_owned()),
             ("POSTGRES_URL", postgres.url()),
             ("ADMIN_KEY", "the-key-of-the-stories".to_owned()),
+            ("EGRESS_ALLOW", "127.0.0.0/8,::1".to_owned()), // where the stories' receivers are
             ("SECRETS_KEY", "c3Rvcmllcywgc3RvcmllcywgYW5kIHN0b3JpZXMuLi4=".to_owned()),
         ];
         for (setting, value) in defaults {

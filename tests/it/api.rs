@@ -16,7 +16,7 @@ use postrider::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::delivery::Reason,
+    endpoint::{delivery::Reason, egress::Egress},
     store::{Pool, secret_box::SecretBox, settings::SettingsReader},
 };
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ impl Api {
         let state = AdminState {
             pool: pool.clone(),
             secrets: secret_box(),
-            rules: Rules { park_after_ms: 5_000, https_only: false },
+            rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             actors: health.clone(),
             readiness: health.clone(),
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),

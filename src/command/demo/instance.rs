@@ -43,6 +43,8 @@ impl Instance {
             .env("POSTRIDER_EVENT_TYPE", "header:type")
             .env("POSTRIDER_EVENT_TOPICS", INVOICE_PLACES)
             .env("POSTRIDER_ADMIN_BIND", bind.to_string())
+            // The receivers are this process's own.
+            .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8")
             .env("POSTRIDER_LOG_FORMAT", "text")
             // The picky receiver's failures are meant to happen; the table counts them.
             .env("POSTRIDER_LOG_FILTER", "warn,postrider::endpoint::report=off")

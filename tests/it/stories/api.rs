@@ -9,7 +9,7 @@ fn bad_input_is_told_by_field() {
     let app = TestApp::start("bad-input");
     let rest = app.rest();
     let customer = app.customer();
-    let hook_url = "http://127.0.0.1:9/hook";
+    let hook_url = "http://127.0.0.1:9009/hook";
     let endpoint = |settings: Value| {
         let mut body = json!({"customer_id": customer, "url": hook_url});
         body.as_object_mut().expect("an object").extend(settings.as_object().expect("an object").clone());
