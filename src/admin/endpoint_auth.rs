@@ -2,11 +2,23 @@
 //! the connection's, nothing that could split a request.
 
 use super::fields::{Fields, Object};
-use crate::store::{secrets::StoredAuth, stored::AuthView};
+use crate::{
+    endpoint::{egress::Egress, oauth::ClientStyle, settings::EndpointUrl},
+    store::{
+        secrets::{StoredAuth, StoredOAuth2},
+        stored::AuthView,
+    },
+};
 
 /// Reads `auth`. Messages never quote a secret.
-pub fn read(fields: &mut Fields<'_>) -> Option<StoredAuth> {
-    let kinds = [("none", Kind::None), ("basic", Kind::Basic), ("bearer", Kind::Bearer), ("headers", Kind::Headers)];
+pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
+    let kinds = [
+        ("none", Kind::None),
+        ("basic", Kind::Basic),
+        ("bearer", Kind::Bearer),
+        ("headers", Kind::Headers),
+        ("oauth2", Kind::OAuth2),
+    ];
     fields.require("type");
     match fields.word("type", &kinds)? {
         Kind::None => Some(StoredAuth::None),
@@ -38,6 +50,7 @@ pub fn read(fields: &mut Fields<'_>) -> Option<StoredAuth> {
             };
             headers(fields, object)
         }
+        Kind::OAuth2 => oauth2(fields, egress).map(StoredAuth::OAuth2),
     }
 }
 
@@ -51,6 +64,13 @@ pub fn view(auth: &StoredAuth) -> AuthView {
         StoredAuth::Headers { headers } => {
             AuthView::Headers { names: headers.iter().map(|(name, _)| name.clone()).collect() }
         }
+        StoredAuth::OAuth2(oauth) => AuthView::OAuth2 {
+            token_url: oauth.token_url.clone(),
+            client_id: oauth.client_id.clone(),
+            scope: oauth.scope.clone(),
+            audience: oauth.audience.clone(),
+            style: oauth.style,
+        },
     }
 }
 
@@ -60,6 +80,41 @@ enum Kind {
     Basic,
     Bearer,
     Headers,
+    OAuth2,
+}
+
+fn oauth2(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredOAuth2> {
+    fields.require("client_id");
+    fields.require("client_secret");
+    let token_url = url(fields, "token_url", egress);
+    let client_id = fields.text("client_id", 256);
+    let client_secret = fields.text("client_secret", 1_024);
+    let scope = fields.text("scope", 1_024);
+    let audience = fields.text("audience", 1_024);
+    let style = fields.word("style", &[("basic", ClientStyle::Basic), ("body", ClientStyle::Body)]);
+    Some(StoredOAuth2 {
+        token_url: token_url?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        scope,
+        audience,
+        style: style.unwrap_or(ClientStyle::Basic),
+    })
+}
+
+/// A URL that we may send to.
+pub(super) fn url(fields: &mut Fields<'_>, name: &'static str, egress: &Egress) -> Option<String> {
+    // Not `text`: the URL's own rules say more about what is wrong.
+    fields.require(name);
+    let Some(text) = fields.value(name)?.as_str().map(ToOwned::to_owned) else {
+        fields.wrong(name, "must be a text");
+        return None;
+    };
+    let checked = EndpointUrl::parse(&text).map_err(|error| error.to_string()).and_then(|url| {
+        let allowed = egress.check_url(&url).map_err(|refusal| refusal.to_string());
+        allowed.map(|()| url.as_str().to_owned())
+    });
+    checked.map_err(|message| fields.wrong(name, message)).ok()
 }
 
 fn headers(fields: &mut Fields<'_>, object: &Object) -> Option<StoredAuth> {
@@ -157,7 +212,9 @@ mod tests {
 
     fn check(auth: Value) -> Result<StoredAuth, Vec<String>> {
         let body = json!({"auth": auth});
-        let parsed = fields::parse(body.as_object().expect("object"), |fields| fields.nested("auth", read));
+        let parsed = fields::parse(body.as_object().expect("object"), |fields| {
+            fields.nested("auth", |fields| read(fields, &Egress::by_default()))
+        });
         parsed.map_err(|problem| {
             problem.errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()
         })

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     endpoint::{
         egress::Egress,
-        settings::{BatchFormat, EndpointUrl, Format, RateLimit},
+        settings::{BatchFormat, Format, RateLimit},
     },
     store::{
         endpoints::Endpoint,
@@ -48,8 +48,8 @@ pub fn parse(object: &Object, rules: &Rules) -> Result<EndpointBody, Problem> {
     fields::parse(object, |fields| {
         let customer = fields.text("customer_id", 128);
         let uid = uid(fields, Kind::Endpoint);
-        let url = url(fields, rules);
-        let auth = fields.nested("auth", endpoint_auth::read);
+        let url = endpoint_auth::url(fields, "url", &rules.egress);
+        let auth = fields.nested("auth", |auth| endpoint_auth::read(auth, &rules.egress));
         let secret = secret(fields);
         let mut settings = settings(fields, rules);
         if let Some(auth) = &auth {
@@ -116,20 +116,6 @@ pub fn merge_objects(body: &mut Value, patch: &Object) {
             _ => drop(object.insert(name.clone(), value.clone())),
         }
     }
-}
-
-fn url(fields: &mut Fields<'_>, rules: &Rules) -> Option<String> {
-    // Not `text`: the URL's own rules say more about what is wrong.
-    fields.require("url");
-    let Some(text) = fields.value("url")?.as_str().map(ToOwned::to_owned) else {
-        fields.wrong("url", "must be a text");
-        return None;
-    };
-    let checked = EndpointUrl::parse(&text).map_err(|error| error.to_string()).and_then(|url| {
-        let allowed = rules.egress.check_url(&url).map_err(|refusal| refusal.to_string());
-        allowed.map(|()| url.as_str().to_owned())
-    });
-    checked.map_err(|message| fields.wrong("url", message)).ok()
 }
 
 fn secret(fields: &mut Fields<'_>) -> Option<String> {

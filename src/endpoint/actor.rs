@@ -14,7 +14,7 @@ use std::{
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 
 use super::{
-    client::{CoreClient, Target},
+    client::CoreClient,
     delivery::{AttemptId, Delivery, Effect, GivenUp, Limits, Parked, Reason, StateChange},
     health::LastError,
     outcome::{self, Answer, Outcome},
@@ -23,6 +23,7 @@ use super::{
     request,
     settings::Settings,
     supervisor::Notices,
+    target::Target,
 };
 use crate::{
     clock,

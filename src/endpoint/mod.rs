@@ -17,6 +17,10 @@ pub mod egress; // ○ where requests may go
 pub mod resolver; // ● names → addresses
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod client; // ● one HTTP client a core
+pub mod exchange; // ● one request and its whole answer
+pub mod oauth; // ○ what a token server is asked and what it says
+pub mod token; // ● an endpoint's access token
+pub mod target; // ● one endpoint's requests
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
 pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

@@ -18,6 +18,8 @@ pub enum Answer {
     /// The name has no address.
     ResolveFailed(Box<str>),
     TlsFailed(Box<str>),
+    /// No access token for the endpoint; the endpoint got nothing.
+    TokenFailed(Box<str>),
     /// The operator does not let us connect there; nothing was sent.
     Blocked,
     /// The connection broke after something was sent: ambiguous.
@@ -51,7 +53,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptNote {
     pub status: Option<u16>,
-    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `blocked`, `broken`, `disconnected`, `malformed`,
+    /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `oauth`, `blocked`, `broken`, `disconnected`, `malformed`,
     /// `local`, `http_1xx` … `http_5xx`, `http_other`.
     pub class: &'static str,
     /// At most 1 KiB of the answer's body or of the error; empty for a 2xx.
@@ -78,6 +80,7 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
         Answer::ConnectFailed(error) => (failed, note("connect", error)),
         Answer::ResolveFailed(error) => (failed, note("resolve", error)),
         Answer::TlsFailed(error) => (failed, note("tls", error)),
+        Answer::TokenFailed(error) => (failed, note("oauth", error)),
         // What stands at the address is nobody's business.
         Answer::Blocked => (failed, note("blocked", "the endpoint's address is not allowed")),
         Answer::Broken(error) => (failed, note("broken", error)),
@@ -85,6 +88,12 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
         Answer::Malformed(error) => (failed, note("malformed", error)),
         Answer::LocalFault(error) => (Outcome::LocalFault, note("local", error)),
     }
+}
+
+/// The endpoint does not take our access token.
+#[must_use]
+pub fn refuses_token(status: u16) -> bool {
+    status == 401
 }
 
 fn outcome_of(status: u16, retry_after: Option<&str>, wall_ms: i64) -> Outcome {
@@ -211,6 +220,7 @@ mod tests {
         check_fault(Answer::ConnectFailed("refused".into()), FAILED, "connect");
         check_fault(Answer::ResolveFailed("no such name".into()), FAILED, "resolve");
         check_fault(Answer::TlsFailed("expired".into()), FAILED, "tls");
+        check_fault(Answer::TokenFailed("invalid_client".into()), FAILED, "oauth");
         check_fault(Answer::Blocked, FAILED, "blocked");
         check_fault(Answer::Broken("reset".into()), FAILED, "broken");
         check_fault(Answer::Malformed("head too large".into()), FAILED, "malformed");

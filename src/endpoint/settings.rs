@@ -6,7 +6,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::signature::SigningKey;
+use super::{oauth::OAuth2, signature::SigningKey};
 
 /// Everything an endpoint actor needs to know about its endpoint; immutable, replaced whole on a change.
 #[derive(Debug, Clone)]
@@ -161,6 +161,8 @@ pub enum Auth {
     },
     /// Names are proved not to be ours or the connection's.
     Headers(Vec<(String, SecretString)>),
+    /// Client credentials: a token that another server gives us.
+    OAuth2(Arc<OAuth2>),
 }
 
 /// An `http` or `https` URL without userinfo or fragment.

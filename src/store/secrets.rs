@@ -1,12 +1,16 @@
 //! ○ What an endpoint keeps secret, as it is sealed: how it authenticates us, and the keys that sign.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::{settings::Auth, signature::SigningKey};
+use crate::endpoint::{
+    oauth::{ClientStyle, OAuth2},
+    settings::{Auth, EndpointUrl},
+    signature::SigningKey,
+};
 
 /// Everything of an endpoint that never leaves the database in the clear. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +24,28 @@ pub struct EndpointSecrets {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StoredAuth {
     None,
-    Basic { username: String, password: String },
-    Bearer { token: String },
-    Headers { headers: Vec<(String, String)> },
+    Basic {
+        username: String,
+        password: String,
+    },
+    Bearer {
+        token: String,
+    },
+    Headers {
+        headers: Vec<(String, String)>,
+    },
+    #[serde(rename = "oauth2")]
+    OAuth2(StoredOAuth2),
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredOAuth2 {
+    pub token_url: String,
+    pub client_id: String,
+    pub client_secret: String,
+    pub scope: Option<String>,
+    pub audience: Option<String>,
+    pub style: ClientStyle,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +110,14 @@ impl fmt::Debug for EndpointSecrets {
     }
 }
 
-impl From<&StoredAuth> for Auth {
-    fn from(stored: &StoredAuth) -> Self {
+impl StoredAuth {
+    /// As an endpoint actor needs it.
+    ///
+    /// # Errors
+    /// Says what is not understood, without secrets.
+    pub fn parse(&self) -> Result<Auth, String> {
         let secret = |text: &String| SecretString::from(text.clone());
-        match stored {
+        Ok(match self {
             StoredAuth::None => Auth::None,
             StoredAuth::Basic { username, password } => {
                 Auth::Basic { username: username.clone(), password: secret(password) }
@@ -99,22 +126,15 @@ impl From<&StoredAuth> for Auth {
             StoredAuth::Headers { headers } => {
                 Auth::Headers(headers.iter().map(|(name, value)| (name.clone(), secret(value))).collect())
             }
-        }
-    }
-}
-
-impl From<&Auth> for StoredAuth {
-    fn from(auth: &Auth) -> Self {
-        match auth {
-            Auth::None => StoredAuth::None,
-            Auth::Basic { username, password } => {
-                StoredAuth::Basic { username: username.clone(), password: password.expose_secret().to_owned() }
-            }
-            Auth::Bearer { token } => StoredAuth::Bearer { token: token.expose_secret().to_owned() },
-            Auth::Headers(headers) => StoredAuth::Headers {
-                headers: headers.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect(),
-            },
-        }
+            StoredAuth::OAuth2(stored) => Auth::OAuth2(Arc::new(OAuth2 {
+                token_url: EndpointUrl::parse(&stored.token_url).map_err(|error| format!("token_url {error}"))?,
+                client_id: stored.client_id.clone(),
+                client_secret: secret(&stored.client_secret),
+                scope: stored.scope.clone(),
+                audience: stored.audience.clone(),
+                style: stored.style,
+            })),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secrets::EndpointSecrets;
 use crate::endpoint::{
+    oauth::ClientStyle,
     settings::{
         BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry, Schedule, Settings, State,
     },
@@ -86,6 +87,14 @@ pub enum AuthView {
     Headers {
         names: Vec<String>,
     },
+    #[serde(rename = "oauth2")]
+    OAuth2 {
+        token_url: String,
+        client_id: String,
+        scope: Option<String>,
+        audience: Option<String>,
+        style: ClientStyle,
+    },
 }
 
 /// The row of `endpoint` beside its settings.
@@ -116,7 +125,7 @@ impl StoredSettings {
             state: parse_state(&head.state).ok_or_else(|| format!("state `{}` is unknown", head.state))?,
             url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
             delivery: self.delivery(),
-            auth: (&secrets.auth).into(),
+            auth: secrets.auth.parse().map_err(|error| format!("auth {error}"))?,
             signing_keys,
         })
     }

@@ -71,6 +71,7 @@ metrics! {
     ENDPOINT_RESTARTS = "postrider_endpoint_restarts_total", Kind::Counter, "Endpoint actors rebuilt after a panic";
     EGRESS_BLOCKED = "postrider_egress_blocked_total", Kind::Counter,
         "Requests not sent because their endpoint's address is not allowed";
+    OAUTH_TOKENS = "postrider_oauth_tokens_total", Kind::Counter, "Access tokens asked for, by result";
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
     DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";

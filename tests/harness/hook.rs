@@ -22,6 +22,10 @@ pub enum Mode {
     Hang,
     Status(u16),
     StatusWith(u16, Vec<(&'static str, String)>),
+    /// This status with this body.
+    Say(u16, String),
+    /// 200 for a request whose `authorization` is this, and 401 for the others.
+    Authorized(String),
     /// Breaks the connection off after the request was read.
     BreakOff,
     /// 400 for a request that has one of these, and 200 for the others.
@@ -187,7 +191,7 @@ impl Hook {
             Ok(seqs) => (seqs, None),
             Err(complaint) => (Vec::new(), Some(complaint)),
         };
-        let answer = self.decide(&seqs);
+        let answer = self.decide(&request, &seqs);
         let status = match &answer {
             Answer::Say { status, .. } => Some(*status),
             Answer::BreakOff => None,
@@ -212,7 +216,7 @@ impl Hook {
         answer
     }
 
-    fn decide(&self, seqs: &[u32]) -> Answer {
+    fn decide(&self, request: &HttpRequest, seqs: &[u32]) -> Answer {
         let mut state = self.0.state.lock().unwrap();
         state.waiting += 1;
         let was_hanging = matches!(state.mode, Mode::Hang);
@@ -230,6 +234,10 @@ impl Hook {
         match mode {
             Mode::Status(status) => Answer::of(status, "as the story has it"),
             Mode::StatusWith(status, headers) => Answer::Say { status, headers, body: String::new() },
+            Mode::Say(status, body) => Answer::of(status, &body),
+            Mode::Authorized(wanted) if request.header("authorization") != Some(&wanted) => {
+                Answer::of(401, "who are you?")
+            }
             Mode::BreakOff => Answer::BreakOff,
             Mode::Refuse(refused) if seqs.iter().any(|seq| refused.contains(seq)) => {
                 Answer::of(400, "this event is refused")

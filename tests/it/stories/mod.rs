@@ -9,6 +9,7 @@ mod drain; // a process is asked to stop
 mod panics; // an actor dies
 mod isolation; // one customer's trouble
 mod egress; // where an endpoint may lead
+mod oauth; // endpoints that want a token
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
 mod settings; // what customers change

@@ -1,9 +1,13 @@
 //! What is connected to, and what is not.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use super::*;
-use crate::endpoint::resolver::testing::Scripted;
+use crate::endpoint::{
+    client::{ClientLimits, tls_config},
+    egress::Egress,
+    resolver::testing::Scripted,
+};
 
 /// Listens on loopback, where an attacker wants to get.
 struct Inside(TcpListener);
