@@ -13,6 +13,10 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 test: lint ## everything CI checks: lint, then all tests against a real Kafka and PostgreSQL
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test
 
+faults: deps ## break everything around Postrider and print what it cost; ROWS=1,12,52 for some of it
+	cargo test --test faults --no-run
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test --quiet --test faults -- $(or $(ROWS),all)
+
 bench: deps ## benchmarks of the pure parts, then events through a whole Postrider against a bare loop
 	cargo bench --bench pure
 	cargo bench --bench end_to_end --no-run
@@ -34,4 +38,4 @@ image: ## build the container image postrider:dev
 deps:
 	@dev/deps
 
-.PHONY: help run test bench lint services services-down image deps
+.PHONY: help run test faults bench lint services services-down image deps

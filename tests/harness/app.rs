@@ -31,6 +31,7 @@ pub struct TestApp {
     pub postgres: Arc<Postgres>,
     pub kafka: Arc<Kafka>,
     settings: BTreeMap<String, String>,
+    lanes: u32,
     customer: std::cell::OnceCell<String>,
 }
 
@@ -38,6 +39,7 @@ pub struct TestApp {
 pub struct Preparation {
     name: &'static str,
     partitions: i32,
+    lanes: u32,
     settings: BTreeMap<String, String>,
 }
 
@@ -56,7 +58,7 @@ impl TestApp {
     }
 
     pub fn named(name: &'static str) -> Preparation {
-        Preparation { name, partitions: 4, settings: BTreeMap::new() }
+        Preparation { name, partitions: 4, lanes: 0, settings: BTreeMap::new() }
     }
 
     /// The first instance.
@@ -112,6 +114,14 @@ impl TestApp {
     /// Changes a setting for processes that start from now on.
     pub fn set(&mut self, setting: &str, value: impl ToString) {
         self.settings.insert(format!("POSTRIDER_{setting}"), value.to_string());
+    }
+
+    /// Sets or clears a variable of the environment for processes that start from now on.
+    pub fn env(&mut self, variable: &str, value: Option<&str>) {
+        match value {
+            Some(value) => drop(self.settings.insert(variable.to_owned(), value.to_owned())),
+            None => drop(self.settings.remove(variable)),
+        }
     }
 
     /// What a process is told, such as `POSTRIDER_KAFKA_TOPICS`.
@@ -201,6 +211,7 @@ impl TestApp {
     /// Produces steadily until it is told to stop.
     pub fn load(&self, events_per_second: u32) -> Load {
         let (kafka, produced, topic) = (Arc::clone(&self.kafka), Arc::clone(&self.produced), self.topic.clone());
+        let lanes = self.lanes;
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let thread = thread::spawn(move || {
@@ -209,7 +220,7 @@ impl TestApp {
             while !stopping.load(Ordering::Acquire) {
                 let due = (started.elapsed().as_secs_f64() * f64::from(events_per_second)) as u32;
                 for _ in sent..due {
-                    send_next(&kafka, &produced, &topic);
+                    send_next(&kafka, &produced, &topic, lanes);
                 }
                 sent = due;
                 thread::sleep(Duration::from_millis(10)); // its pace
@@ -245,13 +256,19 @@ impl TestApp {
     }
 
     fn send_next(&self) {
-        send_next(&self.kafka, &self.produced, &self.topic);
+        send_next(&self.kafka, &self.produced, &self.topic, self.lanes);
     }
 }
 
 impl Preparation {
     pub fn partitions(mut self, partitions: i32) -> Self {
         self.partitions = partitions;
+        self
+    }
+
+    /// Events get keys: so many different ones.
+    pub fn lanes(mut self, lanes: u32) -> Self {
+        self.lanes = lanes;
         self
     }
 
@@ -308,6 +325,7 @@ impl Preparation {
             postgres: Arc::new(postgres),
             kafka: Arc::new(kafka),
             settings,
+            lanes: self.lanes,
             customer: std::cell::OnceCell::new(),
         }
     }
@@ -334,11 +352,12 @@ impl Drop for Load {
 }
 
 /// Tenants 1 to 10, departments 1 to 3 of each.
-fn send_next(kafka: &Kafka, produced: &Produced, topic: &str) {
+fn send_next(kafka: &Kafka, produced: &Produced, topic: &str, lanes: u32) {
     let next = produced.count();
+    let lane = (lanes > 0).then(|| next as u32 % lanes);
     let (tenant, department) = ((next % 10 + 1).to_string(), (next / 10 % 3 + 1).to_string());
-    let fields =
-        Record { tenant: Some(&tenant), department: Some(&department), kind: Some("test"), ..Record::default() };
+    let (tenant, department) = (Some(tenant.as_str()), Some(department.as_str()));
+    let fields = Record { tenant, department, kind: Some("test"), lane, ..Record::default() };
     kafka.send(topic, &fields);
 }
 

@@ -1,26 +1,20 @@
-//! ● The books: every event that an endpoint should get was answered with 2xx or is a dead letter; and no offset was
-//! committed before that held for it and for all below it.
+//! ● The books: every event that an endpoint should get was answered with 2xx, or is kept in the backlog or as a dead
+//! letter; and no offset was committed before that held for it and for all below it.
 
 use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    Endpoint, Hook, SOON,
+    Endpoint, Findings, Hook, SOON,
     kafka::Kafka,
     postgres::{LetterPlace, Postgres},
     produced::{Produced, Sent},
+    watch::Watch,
 };
-
-/// How often the group's commits are compared with the ledgers.
-const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// Who should have got what.
 pub struct Audit {
@@ -28,9 +22,10 @@ pub struct Audit {
     watch: Option<Watch>,
 }
 
-struct Books {
-    produced: Arc<Produced>,
-    kafka: Arc<Kafka>,
+/// All ledgers of one story.
+pub struct Books {
+    pub produced: Arc<Produced>,
+    pub kafka: Arc<Kafka>,
     postgres: Arc<Postgres>,
     expectations: Vec<Expectation>,
 }
@@ -39,22 +34,15 @@ struct Expectation {
     endpoint_id: String,
     hook: Hook,
     wants: Box<dyn Fn(&Sent) -> bool + Send + Sync>,
+    /// The endpoint may be deleted with events in its queue.
+    cancellable: bool,
 }
 
-/// What the books say once nothing is missing.
-pub struct Findings {
-    pub expected: usize,
-    pub dead_letters: usize,
-    /// 2xx answers beyond the first of an event.
-    pub duplicates: u64,
-}
+/// An endpoint, by its index, and an event that it has not accepted.
+type Missing = (usize, u32);
 
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Findings { expected, dead_letters, duplicates } = self;
-        write!(f, "{expected} expected, 0 lost, {dead_letters} dead letters, {duplicates} duplicates")
-    }
-}
+/// Dead letters of records that never got as far as an endpoint.
+const THE_OPERATORS: &str = "";
 
 impl Audit {
     pub(super) fn new(produced: Arc<Produced>, kafka: Arc<Kafka>, postgres: Arc<Postgres>) -> Self {
@@ -63,16 +51,30 @@ impl Audit {
     }
 
     /// This endpoint should get every event that `wants` says.
-    pub fn expect(mut self, endpoint: &Endpoint, wants: impl Fn(&Sent) -> bool + Send + Sync + 'static) -> Self {
-        let books = Arc::get_mut(&mut self.books).expect("expectations come before the watch");
-        let (endpoint_id, hook) = (endpoint.id.clone(), endpoint.hook.clone());
-        books.expectations.push(Expectation { endpoint_id, hook, wants: Box::new(wants) });
-        self
+    pub fn expect(self, endpoint: &Endpoint, wants: impl Fn(&Sent) -> bool + Send + Sync + 'static) -> Self {
+        self.enter(endpoint, Box::new(wants), false)
     }
 
     /// This endpoint should get everything.
     pub fn expect_all(self, endpoint: &Endpoint) -> Self {
         self.expect(endpoint, |_| true)
+    }
+
+    /// This endpoint should get everything, until the story deletes it.
+    pub fn expect_until_deleted(self, endpoint: &Endpoint) -> Self {
+        self.enter(endpoint, Box::new(|_| true), true)
+    }
+
+    fn enter(
+        mut self,
+        endpoint: &Endpoint,
+        wants: Box<dyn Fn(&Sent) -> bool + Send + Sync>,
+        cancellable: bool,
+    ) -> Self {
+        let books = Arc::get_mut(&mut self.books).expect("expectations come before the watch");
+        let (endpoint_id, hook) = (endpoint.id.clone(), endpoint.hook.clone());
+        books.expectations.push(Expectation { endpoint_id, hook, wants, cancellable });
+        self
     }
 
     /// From now on, every commit of the group is checked against the ledgers.
@@ -81,140 +83,165 @@ impl Audit {
         self
     }
 
+    /// How many deliveries the group's commits do not know of: what a crash now repeats at most.
+    pub fn delivered_beyond_commit(&self) -> u64 {
+        let committed = self.books.kafka.committed();
+        let committed: HashMap<(&str, i32), i64> =
+            committed.iter().map(|(topic, partition, offset)| ((topic.as_str(), *partition), *offset)).collect();
+        let mut beyond = 0;
+        for expectation in &self.books.expectations {
+            let accepted = expectation.hook.all_accepted();
+            self.books.produced.each_at(|sent, topic| {
+                let from = committed.get(&(topic, sent.partition)).copied().unwrap_or(0);
+                let had = accepted.get(sent.seq as usize).is_some_and(|times| *times > 0);
+                beyond += u64::from(had && sent.offset >= from);
+            });
+        }
+        beyond
+    }
+
     /// Waits until nothing of what was produced is missing: as long as it becomes less.
     #[track_caller]
     pub fn await_nothing_missing(&self) -> Findings {
-        let mut least = usize::MAX;
-        let mut progress_at = Instant::now();
-        loop {
-            let (missing, findings) = self.books.compare();
-            if missing.is_empty() {
-                return findings;
-            }
-            if missing.len() < least {
-                (least, progress_at) = (missing.len(), Instant::now());
-            }
-            let some = &missing[..missing.len().min(5)];
-            assert!(progress_at.elapsed() < SOON, "{} events lost, such as {some:?}", missing.len());
-            thread::sleep(Duration::from_millis(50));
-        }
+        let findings = self.books.until_nothing_is_missing();
+        findings.assert_sound();
+        findings
     }
 
     /// Nothing is missing, everything is committed, and no commit was early.
     #[track_caller]
-    pub fn close(mut self) -> Findings {
-        let findings = self.await_nothing_missing();
-        super::eventually_holds("the group has committed everything", || self.books.kafka.lag() == 0);
-        if let Some(watch) = self.watch.take() {
-            watch.assert_no_commit_was_early();
+    pub fn close(self) -> Findings {
+        let findings = self.settle();
+        findings.assert_sound();
+        findings
+    }
+
+    /// Waits until nothing is missing and everything is committed, or until that does not come nearer any more, and
+    /// says what there is.
+    pub fn settle(mut self) -> Findings {
+        let mut findings = self.books.until_nothing_is_missing();
+        if findings.lost.is_empty() {
+            let uncommitted = self.books.await_commits();
+            findings = self.books.compare();
+            findings.complaints.extend(uncommitted);
         }
-        for expectation in &self.books.expectations {
-            expectation.hook.assert_no_complaints();
-        }
+        findings.early = self.watch.take().map(Watch::end).unwrap_or_default();
+        findings.complaints.extend(self.books.expectations.iter().flat_map(|expected| expected.hook.complaints()));
         findings
     }
 }
 
 impl Books {
-    /// What is missing, as hook and event; and the findings if that is nothing.
-    fn compare(&self) -> (Vec<(String, u32)>, Findings) {
-        let mut findings = Findings { expected: 0, dead_letters: 0, duplicates: 0 };
+    fn until_nothing_is_missing(&self) -> Findings {
+        let mut least = usize::MAX;
+        let mut progress_at = Instant::now();
+        loop {
+            let looked_at = Instant::now();
+            let findings = self.compare();
+            let missing = findings.lost.len();
+            if missing == 0 || progress_at.elapsed() > SOON {
+                return findings;
+            }
+            if missing < least {
+                (least, progress_at) = (missing, Instant::now());
+            }
+            // Counting must not cost more than what is counted.
+            thread::sleep(looked_at.elapsed().max(Duration::from_millis(50)));
+        }
+    }
+
+    /// The lag that does not become less, in words.
+    fn await_commits(&self) -> Option<String> {
+        let (mut least, mut progress_at) = (i64::MAX, Instant::now());
+        loop {
+            let lag = self.kafka.lag();
+            if lag == 0 {
+                return None;
+            }
+            if lag < least {
+                (least, progress_at) = (lag, Instant::now());
+            }
+            if progress_at.elapsed() > SOON {
+                return Some(format!("{lag} records stay uncommitted though all of them have ended"));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn compare(&self) -> Findings {
+        let mut findings = Findings::default();
         let mut missing = Vec::new();
-        for expectation in &self.expectations {
+        for (index, expectation) in self.expectations.iter().enumerate() {
             let accepted = expectation.hook.all_accepted();
             findings.duplicates += accepted.iter().map(|times| u64::from(times.saturating_sub(1))).sum::<u64>();
+            findings.reordered += self.reordered(&expectation.hook);
             self.produced.each(|sent| {
                 if (expectation.wants)(sent) {
                     findings.expected += 1;
                     if accepted.get(sent.seq as usize).is_none_or(|times| *times == 0) {
-                        missing.push((expectation, sent.seq));
+                        missing.push((index, sent.seq));
                     }
                 }
             });
         }
-        let before = missing.len();
-        self.strike_dead_letters(&mut missing);
-        findings.dead_letters = before - missing.len();
-        (missing.into_iter().map(|(expectation, seq)| (expectation.hook.name().to_owned(), seq)).collect(), findings)
+        findings.delivered = findings.expected - missing.len();
+        self.strike(&mut missing, &mut findings);
+        findings.lost = missing.into_iter().map(|missing| self.named(missing)).collect();
+        findings
     }
 
-    fn strike_dead_letters(&self, missing: &mut Vec<(&Expectation, u32)>) {
+    /// Takes out what has ended without a delivery, and counts it.
+    fn strike(&self, missing: &mut Vec<Missing>, findings: &mut Findings) {
         if missing.is_empty() {
             return;
         }
-        let letters = self.postgres.dead_letters();
-        missing.retain(|(expectation, seq)| {
-            let (endpoint_id, place) = (expectation.endpoint_id.clone(), self.produced.place(*seq));
-            !letters.contains(&LetterPlace { endpoint_id, place })
+        let mut strike = |what: &dyn Fn(usize, u32) -> bool| {
+            let before = missing.len();
+            missing.retain(|(index, seq)| !what(*index, *seq));
+            before - missing.len()
+        };
+        let kept_in = |kept: HashSet<LetterPlace>| {
+            move |index: usize, seq: u32| {
+                let of = |endpoint_id: &str| {
+                    let (endpoint_id, place) = (endpoint_id.to_owned(), self.produced.place(seq));
+                    kept.contains(&LetterPlace { endpoint_id, place })
+                };
+                of(&self.expectations[index].endpoint_id) || of(THE_OPERATORS)
+            }
+        };
+        findings.backlog = strike(&kept_in(self.postgres.backlog()));
+        findings.dead_letters = strike(&kept_in(self.postgres.dead_letters()));
+        // What left the backlog between the two looks was delivered.
+        findings.delivered += strike(&|index, seq| self.expectations[index].hook.accepted(seq) > 0);
+        findings.cancelled = strike(&|index, _| self.expectations[index].cancellable);
+    }
+
+    fn named(&self, (index, seq): Missing) -> (String, u32) {
+        (self.expectations[index].hook.name().to_owned(), seq)
+    }
+
+    /// Events that came to this hook after a later one of their lane.
+    fn reordered(&self, hook: &Hook) -> u64 {
+        let mut latest = HashMap::new();
+        let mut reordered = 0;
+        self.produced.each_of(&hook.order(), |sent| {
+            let Some(lane) = sent.lane else { return };
+            let latest = latest.entry((sent.topic, sent.partition, lane)).or_insert(sent.offset);
+            reordered += u64::from(sent.offset < *latest);
+            *latest = sent.offset.max(*latest);
         });
+        reordered
     }
 
     /// What of a partition's range nobody has, though somebody should.
-    fn unsettled(&self, sent: &[Sent]) -> Vec<(String, u32)> {
+    pub fn unsettled(&self, sent: &[Sent]) -> Vec<(String, u32)> {
         let mut missing = Vec::new();
-        for expectation in &self.expectations {
+        for (index, expectation) in self.expectations.iter().enumerate() {
             let wanted = sent.iter().filter(|sent| (expectation.wants)(sent));
             let without = wanted.filter(|sent| expectation.hook.accepted(sent.seq) == 0);
-            missing.extend(without.map(|sent| (expectation, sent.seq)));
+            missing.extend(without.map(|sent| (index, sent.seq)));
         }
-        self.strike_dead_letters(&mut missing);
-        missing.into_iter().map(|(expectation, seq)| (expectation.hook.name().to_owned(), seq)).collect()
-    }
-}
-
-/// Compares every commit with the ledgers.
-struct Watch {
-    stop: Arc<AtomicBool>,
-    found: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(books: Arc<Books>) -> Self {
-        let (stop, found) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<String>>>::default());
-        let (stopping, finding) = (Arc::clone(&stop), Arc::clone(&found));
-        let thread = thread::spawn(move || {
-            let mut checked = HashMap::new();
-            loop {
-                let last_look = stopping.load(Ordering::Acquire);
-                for (topic, partition, offset) in books.kafka.committed() {
-                    let from: &mut i64 = checked.entry((topic.clone(), partition)).or_insert(0);
-                    if offset < *from {
-                        let fell = format!("the commit of {topic}/{partition} fell from {from} to {offset}");
-                        finding.lock().unwrap().push(fell);
-                        continue;
-                    }
-                    // The ledgers are read after the commit: what is in them now may have been there then.
-                    let sent = books.produced.range(&topic, partition, *from, offset);
-                    for (hook, seq) in books.unsettled(&sent) {
-                        let early =
-                            format!("{topic}/{partition} was committed to {offset} before {hook} had event {seq}");
-                        finding.lock().unwrap().push(early);
-                    }
-                    *from += sent.len() as i64;
-                }
-                if last_look {
-                    return;
-                }
-                thread::park_timeout(WATCH_EVERY);
-            }
-        });
-        Watch { stop, found, thread: Some(thread) }
-    }
-
-    #[track_caller]
-    fn assert_no_commit_was_early(mut self) {
-        self.stop.store(true, Ordering::Release);
-        let thread = self.thread.take().expect("a watch is closed once");
-        thread.thread().unpark();
-        thread.join().expect("the watch saw everything");
-        let found = self.found.lock().unwrap();
-        assert!(found.is_empty(), "{} commits came early, such as {:?}", found.len(), &found[..found.len().min(5)]);
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.strike(&mut missing, &mut Findings::default());
+        missing.into_iter().map(|missing| self.named(missing)).collect()
     }
 }

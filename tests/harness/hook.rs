@@ -5,13 +5,13 @@ use std::{
     collections::HashSet,
     fmt,
     sync::{Arc, Condvar, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
-use super::http::HttpRequest;
+use super::{http::HttpRequest, rude::Rude};
 
 /// How a hook behaves.
 #[derive(Clone, Debug)]
@@ -32,12 +32,15 @@ pub enum Mode {
     Refuse(HashSet<u32>),
     /// 200 after a while.
     Slow(Duration),
+    /// An answer that is none, or one that comes in a bad way.
+    Rude(Rude),
 }
 
 /// What a hook says to one request.
 pub enum Answer {
     Say { status: u16, headers: Vec<(&'static str, String)>, body: String },
     BreakOff,
+    Rude(Rude),
 }
 
 impl Answer {
@@ -56,6 +59,7 @@ pub struct Received {
     pub seqs: Vec<u32>,
     /// `None`: no answer was given.
     pub answer: Option<u16>,
+    pub at: Instant,
 }
 
 impl Received {
@@ -87,6 +91,9 @@ struct State {
     secrets: Vec<ring::hmac::Key>,
     /// 2xx answers by event.
     accepted: Vec<u16>,
+    /// Events in the order in which they first came, whatever was answered.
+    order: Vec<u32>,
+    seen: Vec<bool>,
     requests: Vec<Received>,
     requests_count: u64,
     /// Requests now waiting for an answer.
@@ -103,6 +110,8 @@ impl Hook {
             keeps_requests: true,
             secrets: Vec::new(),
             accepted: Vec::new(),
+            order: Vec::new(),
+            seen: Vec::new(),
             requests: Vec::new(),
             requests_count: 0,
             waiting: 0,
@@ -149,6 +158,11 @@ impl Hook {
         self.state(|state| state.accepted.clone())
     }
 
+    /// The numbers of the events in the order in which they first came.
+    pub fn order(&self) -> Vec<u32> {
+        self.state(|state| state.order.clone())
+    }
+
     /// Different events answered with 2xx.
     pub fn accepted_count(&self) -> usize {
         self.state(|state| state.accepted.iter().filter(|times| **times > 0).count())
@@ -173,11 +187,15 @@ impl Hook {
         self.state(|state| state.waiting)
     }
 
-    /// Bad signatures and unreadable bodies.
     #[track_caller]
     pub fn assert_no_complaints(&self) {
-        let complaints = self.state(|state| state.complaints.clone());
-        assert!(complaints.is_empty(), "hook {}: {complaints:?}", self.0.name);
+        let complaints = self.complaints();
+        assert!(complaints.is_empty(), "{complaints:?}");
+    }
+
+    /// Bad signatures and unreadable bodies, in words.
+    pub fn complaints(&self) -> Vec<String> {
+        self.state(|state| state.complaints.iter().map(|what| format!("hook {}: {what}", self.0.name)).collect())
     }
 
     pub(super) fn end(&self) {
@@ -194,12 +212,14 @@ impl Hook {
         let answer = self.decide(&request, &seqs);
         let status = match &answer {
             Answer::Say { status, .. } => Some(*status),
+            Answer::Rude(rude) => rude.status(),
             Answer::BreakOff => None,
         };
         let mut state = self.0.state.lock().unwrap();
         let forged = check_signature(&request, &state.secrets);
         state.complaints.extend(complaint.into_iter().chain(forged));
         state.requests_count += 1;
+        seqs.iter().for_each(|seq| state.first_seen(*seq));
         if status.is_some_and(|status| (200..300).contains(&status)) {
             for seq in seqs.iter().map(|seq| *seq as usize) {
                 if state.accepted.len() <= seq {
@@ -211,7 +231,7 @@ impl Hook {
         if state.keeps_requests {
             let webhook_id = request.header("webhook-id").unwrap_or_default().to_owned();
             let HttpRequest { headers, body, .. } = request;
-            state.requests.push(Received { webhook_id, headers, body, seqs, answer: status });
+            state.requests.push(Received { webhook_id, headers, body, seqs, answer: status, at: Instant::now() });
         }
         answer
     }
@@ -239,6 +259,7 @@ impl Hook {
                 Answer::of(401, "who are you?")
             }
             Mode::BreakOff => Answer::BreakOff,
+            Mode::Rude(rude) => Answer::Rude(rude),
             Mode::Refuse(refused) if seqs.iter().any(|seq| refused.contains(seq)) => {
                 Answer::of(400, "this event is refused")
             }
@@ -248,6 +269,18 @@ impl Hook {
 
     fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
         with(&mut self.0.state.lock().unwrap())
+    }
+}
+
+impl State {
+    fn first_seen(&mut self, seq: u32) {
+        let index = seq as usize;
+        if self.seen.len() <= index {
+            self.seen.resize(index + 1, false);
+        }
+        if !std::mem::replace(&mut self.seen[index], true) {
+            self.order.push(seq);
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Record<'a> {
     pub department: Option<&'a str>,
     pub kind: Option<&'a str>,
     pub key: Option<&'a str>,
+    /// Stands for the key `lane-N`.
+    pub lane: Option<u32>,
     pub partition: Option<i32>,
     pub timestamp_ms: Option<i64>,
     /// Instead of `{"seq":…}`.
@@ -84,7 +86,13 @@ impl Kafka {
     }
 
     pub fn create_topic(&self, name: &str, partitions: i32) {
+        self.create_topic_with(name, partitions, &[]);
+    }
+
+    /// `config` such as `("cleanup.policy", "compact")`.
+    pub fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = config.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let results = block_on(self.admin.create_topics(&[topic], &AdminOptions::new())).expect("the broker answers");
         results[0].as_ref().expect("a new topic");
         self.topics.lock().unwrap().push(name.to_owned());
@@ -99,7 +107,7 @@ impl Kafka {
 
     /// Hands an event to Kafka and returns its number; [`Kafka::flush`] waits until it is there.
     pub fn send(&self, topic: &str, record: &Record<'_>) -> u32 {
-        let seq = self.produced.add(topic, record.tenant, record.department);
+        let seq = self.produced.add(topic, record.tenant, record.department, record.lane);
         let id = (!record.without_id).then(|| event_id(topic, seq));
         let payload = payload(seq, record.size_bytes);
         let mut headers = OwnedHeaders::new();
@@ -117,7 +125,8 @@ impl Kafka {
         let mut next = BaseRecord::with_opaque_to(topic, Box::new(seq))
             .payload(record.value.unwrap_or(payload.as_bytes()))
             .headers(headers);
-        if let Some(key) = record.key {
+        let lane = record.lane.map(|lane| format!("lane-{lane}"));
+        if let Some(key) = record.key.or(lane.as_deref()) {
             next = next.key(key);
         }
         if let Some(partition) = record.partition {

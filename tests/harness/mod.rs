@@ -13,7 +13,11 @@ pub mod link; // a wire that can be cut
 pub mod receiver; // customers' HTTP servers
 pub mod http; // as little of HTTP as a receiver needs
 pub mod hook; // one endpoint's side of a receiver, and what it got
-pub mod audit; // nothing lost, nothing committed early
+pub mod rude; // answers that no receiver should give
+pub mod reset; // connections that end the hard way
+pub mod audit; // nothing lost
+pub mod findings; // what the books say in the end
+pub mod watch; // nothing committed early
 
 use std::{
     thread,
@@ -22,10 +26,12 @@ use std::{
 
 pub use app::{Endpoint, TestApp};
 pub use audit::Audit;
+pub use findings::Findings;
 pub use hook::{Hook, Mode};
 pub use kafka::Record;
 pub use process::Instance;
-pub use receiver::Receiver;
+pub use receiver::{Front, Receiver};
+pub use rude::Rude;
 
 /// How long a condition may take that a working Postrider fulfils in a moment: generous, for busy machines.
 pub const SOON: Duration = Duration::from_secs(60);

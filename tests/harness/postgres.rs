@@ -52,6 +52,11 @@ impl Postgres {
         self.link.go_away();
     }
 
+    /// The connections that exist now answer nothing any more; new ones do.
+    pub fn freeze_present(&self) {
+        self.link.freeze_present();
+    }
+
     /// Ends a freeze or an absence.
     pub fn come_back(&self) {
         self.link.come_back();
@@ -66,13 +71,34 @@ impl Postgres {
 
     /// Every dead letter there is.
     pub fn dead_letters(&self) -> HashSet<LetterPlace> {
-        const LETTERS: &str = r#"SELECT endpoint_id, topic, partition, "offset" FROM dead_letter"#;
-        let rows = self.with(async |client| client.query(LETTERS, &[]).await.expect("dead letters"));
+        self.places("dead_letter")
+    }
+
+    /// What still waits to be delivered.
+    pub fn backlog(&self) -> HashSet<LetterPlace> {
+        let there = self.with(async |client| {
+            client.query_one("SELECT to_regclass('backlog') IS NOT NULL", &[]).await.expect("an answer").get(0)
+        });
+        if there { self.places("backlog") } else { HashSet::new() }
+    }
+
+    fn places(&self, table: &str) -> HashSet<LetterPlace> {
+        let query = format!(r#"SELECT endpoint_id, topic, partition, "offset" FROM {table}"#);
+        let rows = self.with(async |client| client.query(&query, &[]).await.expect("rows"));
         let letter = |row: tokio_postgres::Row| LetterPlace {
             endpoint_id: row.get(0),
             place: Place { topic: row.get(1), partition: row.get(2), offset: row.get(3) },
         };
         rows.into_iter().map(letter).collect()
+    }
+
+    /// Every connection to the database is ended by the server.
+    pub fn terminate_connections(&self) {
+        self.with(async |client| {
+            let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            client.query(all, &[]).await.expect("they end");
+        });
     }
 
     /// A conversation past the wire.

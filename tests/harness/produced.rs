@@ -20,6 +20,8 @@ pub struct Sent {
     pub seq: u32,
     pub tenant: Option<String>,
     pub department: Option<String>,
+    /// Events of one lane share a key, and so a partition.
+    pub lane: Option<u32>,
     pub topic: u16,
     pub partition: i32,
     /// `-1` until Kafka has said it.
@@ -39,18 +41,20 @@ struct Books {
     sent: Vec<Sent>,
     /// The events of a partition by their offsets.
     by_place: HashMap<(u16, i32), Vec<Option<u32>>>,
+    /// Below these offsets, what has no event is a gap for ever.
+    complete: HashMap<(u16, i32), i64>,
     landed: usize,
     failures: Vec<String>,
 }
 
 impl Produced {
     /// Gives the event its number.
-    pub fn add(&self, topic: &str, tenant: Option<&str>, department: Option<&str>) -> u32 {
+    pub fn add(&self, topic: &str, tenant: Option<&str>, department: Option<&str>, lane: Option<u32>) -> u32 {
         let mut books = self.books.lock().unwrap();
         let topic = books.topic(topic);
         let seq = u32::try_from(books.sent.len()).expect("fewer events than that");
         let [tenant, department] = [tenant, department].map(|text| text.map(str::to_owned));
-        books.sent.push(Sent { seq, tenant, department, topic, partition: -1, offset: -1 });
+        books.sent.push(Sent { seq, tenant, department, lane, topic, partition: -1, offset: -1 });
         seq
     }
 
@@ -83,6 +87,20 @@ impl Produced {
         self.books.lock().unwrap().sent.iter().filter(|sent| sent.offset >= 0).for_each(&mut each);
     }
 
+    /// As [`Produced::each`], with the topic's name.
+    pub fn each_at(&self, mut each: impl FnMut(&Sent, &str)) {
+        let books = self.books.lock().unwrap();
+        for sent in books.sent.iter().filter(|sent| sent.offset >= 0) {
+            each(sent, &books.topics[sent.topic as usize]);
+        }
+    }
+
+    /// Calls `each` with these events, in this order.
+    pub fn each_of(&self, seqs: &[u32], mut each: impl FnMut(&Sent)) {
+        let books = self.books.lock().unwrap();
+        seqs.iter().filter_map(|seq| books.sent.get(*seq as usize)).for_each(&mut each);
+    }
+
     /// Where an event lies.
     #[track_caller]
     pub fn place(&self, seq: u32) -> Place {
@@ -92,13 +110,37 @@ impl Produced {
         Place { topic: books.topics[sent.topic as usize].clone(), partition: sent.partition, offset: sent.offset }
     }
 
-    /// The events of a partition from `from` up to `to`, in order; stops at the first whose place is not known yet.
-    pub fn range(&self, topic: &str, partition: i32, from: i64, to: i64) -> Vec<Sent> {
+    /// Nothing will land in this partition below `end` any more: what has no event there is a gap.
+    pub fn complete(&self, topic: &str, partition: i32, end: i64) {
         let mut books = self.books.lock().unwrap();
         let topic = books.topic(topic);
-        let Some(offsets) = books.by_place.get(&(topic, partition)) else { return Vec::new() };
-        let known = offsets.iter().skip(from as usize).take((to - from) as usize).map_while(|seq| *seq);
-        known.map(|seq| books.sent[seq as usize].clone()).collect()
+        books.complete.insert((topic, partition), end);
+    }
+
+    /// The number of the event at a place, if there is one.
+    pub fn at(&self, place: &Place) -> Option<u32> {
+        let mut books = self.books.lock().unwrap();
+        let topic = books.topic(&place.topic);
+        *books.by_place.get(&(topic, place.partition))?.get(usize::try_from(place.offset).ok()?)?
+    }
+
+    /// The events of a partition from `from` up to `to`, in order, and how far they are known: up to the first offset
+    /// whose event has not been heard of yet.
+    pub fn range(&self, topic: &str, partition: i32, from: i64, to: i64) -> (Vec<Sent>, i64) {
+        let mut books = self.books.lock().unwrap();
+        let topic = books.topic(topic);
+        let complete = books.complete.get(&(topic, partition)).copied().unwrap_or(0);
+        let offsets = books.by_place.get(&(topic, partition)).map_or(&[][..], Vec::as_slice);
+        let (mut events, mut at) = (Vec::new(), from);
+        while at < to {
+            match offsets.get(at as usize).copied().flatten() {
+                Some(seq) => events.push(books.sent[seq as usize].clone()),
+                None if at < complete => {}
+                None => break,
+            }
+            at += 1;
+        }
+        (events, at)
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     hook::{Answer, Hook},
-    http,
+    http, reset,
 };
 
 /// A server on a port of its own.
@@ -22,9 +22,22 @@ pub struct Receiver {
     server: Arc<Server>,
 }
 
+/// What happens to a connection before anything is read from it.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Front {
+    #[default]
+    Serve,
+    /// It is accepted, and never read.
+    NeverRead,
+    /// It is reset.
+    Reset,
+}
+
 #[derive(Default)]
 struct Server {
     hooks: Mutex<HashMap<String, Hook>>,
+    front: Mutex<Front>,
+    held: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
 }
 
@@ -47,6 +60,12 @@ impl Receiver {
         Receiver { address, server }
     }
 
+    /// How connections are met from now on.
+    pub fn meet(&self, front: Front) {
+        *self.server.front.lock().unwrap() = front;
+        self.server.held.lock().unwrap().clear();
+    }
+
     /// A new path that answers 200 until told otherwise.
     pub fn hook(&self, name: &str) -> Hook {
         let hook = Hook::new(name, format!("http://{}/{name}", self.address));
@@ -67,20 +86,28 @@ impl Drop for Receiver {
 }
 
 impl Server {
-    fn serve(&self, mut stream: TcpStream) {
+    fn serve(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let mut reader = BufReader::with_capacity(64 * 1024, stream.try_clone().expect("a second handle of a socket"));
+        match *self.front.lock().unwrap() {
+            Front::Serve => {}
+            // Kept, so that it stays open; nobody reads from it.
+            Front::NeverRead => return self.held.lock().unwrap().push(stream),
+            Front::Reset => return reset::at_close(&stream),
+        }
+        let mut writer = stream.try_clone().expect("a second handle of a socket");
+        let mut reader = BufReader::with_capacity(64 * 1024, stream);
         while let Ok(Some(request)) = http::read(&mut reader) {
             let hook = self.hooks.lock().unwrap().get(&request.path).cloned();
             let answer = match hook {
                 Some(hook) => hook.take(request),
                 None => Answer::of(404, "no such hook"),
             };
-            let answered = match answer {
-                Answer::Say { status, headers, body } => http::answer(&mut stream, status, &headers, &body),
-                Answer::BreakOff => return,
+            let kept = match answer {
+                Answer::Say { status, headers, body } => http::answer(&mut writer, status, &headers, &body).is_ok(),
+                Answer::Rude(rude) => rude.answer(&mut writer, &|| self.stopped.load(Ordering::Acquire)),
+                Answer::BreakOff => false,
             };
-            if answered.is_err() {
+            if !kept {
                 return;
             }
         }
