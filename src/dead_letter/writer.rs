@@ -193,6 +193,7 @@ impl Shared {
                 }
             }
         }
+        fail::fail_point!("letters-committed", |_| std::process::abort());
         self.count(&letters);
         Receipt::settle_all(letters.into_iter().map(|letter| letter.given_up.receipt), Settlement::DeadLettered);
         drop(bytes);

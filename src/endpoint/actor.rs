@@ -159,6 +159,7 @@ impl EndpointActor {
         if arrived.is_empty() {
             return;
         }
+        fail::fail_point!("answers-arrived", |_| std::process::abort());
         let wall_ms = clock::wall_ms();
         for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
             if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
