@@ -1,16 +1,17 @@
 //! ● PostgreSQL that is away, full or read-only. What does not need it goes on; what does is not committed before it is
 //! stored.
 
-use std::{thread, time::Duration};
-
-use rand::rngs::SmallRng;
-use serde_json::json;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     harness::{Audit, Endpoint, Mode, TestApp, app::Preparation, eventually_holds},
     row::Outcome,
-    stage::Stage,
+    stage::{Stage, giving_up_at_once},
 };
+use rand::rngs::SmallRng;
 
 /// A stage with one endpoint more, whose events all have to be stored.
 struct Storing {
@@ -24,12 +25,7 @@ impl Storing {
         let hook = stage.receiver.hook("refusing");
         hook.set(Mode::Status(500));
         hook.keep_no_requests();
-        // Given up at once, and never left alone.
-        let settings = json!({
-            "mode": "stream", "retry": {"attempts_max": 1, "schedule_ms": [50]},
-            "breaker": {"consecutive_failures": 10_000, "requests_min": 100_000},
-        });
-        let refusing = stage.app.subscribed_endpoint(&hook, settings);
+        let refusing = stage.app.subscribed_endpoint(&hook, giving_up_at_once());
         Storing { stage, refusing }
     }
 
@@ -63,5 +59,100 @@ pub fn restarted(_: &mut SmallRng) -> Outcome {
     }
     storing.flow();
     load.stop();
+    Outcome::of(audit.settle()).at_most(0)
+}
+
+/// Row 27: some connections answer nothing any more, and break no promise of TCP's.
+pub fn frozen_connections(_: &mut SmallRng) -> Outcome {
+    let storing = Storing::set(TestApp::named("fault-27"));
+    let audit = storing.audit();
+    let app = &storing.stage.app;
+    let load = app.load(300);
+    for _ in 0..3 {
+        storing.flow();
+        app.postgres.freeze_present();
+        storing.flow();
+    }
+    load.stop();
+    let findings = audit.settle();
+    let discarded = app.rest().metric("postrider_postgres_connections_discarded_total");
+    assert!(discarded > 0.0, "a connection that answers nothing is not used again");
+    Outcome::of(findings).at_most(0).note(format!("{discarded} connections thrown away"))
+}
+
+/// Row 28: PostgreSQL answers nothing, so memory fills up to its limit and partitions pause; then all of it is stored.
+pub fn silent_for_long(_: &mut SmallRng) -> Outcome {
+    const QUEUE_BYTES_MAX: u32 = 1 << 20;
+    let storing = Storing::set(TestApp::named("fault-28").set("DEAD_LETTER_QUEUE_BYTES_MAX", QUEUE_BYTES_MAX));
+    let audit = storing.audit();
+    let app = &storing.stage.app;
+    let load = app.load(1_000);
+    storing.flow();
+    let before = app.rest().metric("postrider_resident_bytes");
+    app.postgres.freeze();
+    eventually_holds("partitions pause", || app.rest().metric("postrider_partitions_paused") == 4.0);
+    let sent = app.produced.count();
+    eventually_holds("more comes meanwhile", || app.produced.count() > sent + 5_000);
+    load.stop();
+    let during = app.rest().metric("postrider_resident_bytes");
+    let grown = (during - before) / 1_048_576.0;
+    assert!(grown < 64.0, "it grew by {grown:.0} MiB while 1 MiB of letters may wait");
+    app.postgres.come_back();
+    Outcome::of(audit.settle()).at_most(0).note(format!("memory grew by {grown:.0} MiB"))
+}
+
+/// Row 29
+pub fn disk_full(_: &mut SmallRng) -> Outcome {
+    let storing = Storing::set(TestApp::named("fault-29"));
+    let audit = storing.audit();
+    let app = &storing.stage.app;
+    let load = app.load(300);
+    storing.flow();
+    app.postgres.fill_disk(true);
+    let stored = app.postgres.dead_letters().len();
+    storing.stage.flow(1_000);
+    assert_eq!(app.postgres.dead_letters().len(), stored, "nothing can be stored");
+    assert!(app.kafka.lag() > 0, "so it is not committed");
+    app.postgres.fill_disk(false);
+    storing.flow();
+    load.stop();
+    Outcome::of(audit.settle()).at_most(0)
+}
+
+/// Row 30: the server reads only, for connections that exist as for new ones; later it writes again.
+pub fn read_only(_: &mut SmallRng) -> Outcome {
+    let storing = Storing::set(TestApp::named("fault-30"));
+    let audit = storing.audit();
+    let app = &storing.stage.app;
+    let load = app.load(300);
+    storing.flow();
+    app.postgres.read_only(true);
+    app.postgres.terminate_connections();
+    storing.stage.flow(1_000);
+    // From here on whoever keeps a connection keeps a server that only reads.
+    app.postgres.read_only(false);
+    let back_at = Instant::now();
+    storing.flow();
+    let took = back_at.elapsed();
+    load.stop();
+    Outcome::of(audit.settle()).at_most(0).note(format!("stored again after {:.1} s", took.as_secs_f64()))
+}
+
+/// Row 51
+pub fn away_at_the_start(_: &mut SmallRng) -> Outcome {
+    let mut stage = Stage::set("fault-51");
+    let audit = stage.audit();
+    stage.app.produce(200);
+    stage.flow(0);
+    assert!(stage.app.sigterm().status.success());
+    stage.app.postgres.go_away();
+    stage.app.produce(500);
+    stage.app.spawn();
+    let instance = stage.app.instance();
+    eventually_holds("it lives", || instance.rest.try_get("/livez").is_some_and(|reply| reply.status == 200));
+    thread::sleep(Duration::from_secs(3)); // time enough to do the wrong thing
+    assert_eq!(stage.app.kafka.members(), 0, "without subscriptions it would commit events away");
+    stage.app.postgres.come_back();
+    stage.app.instance().await_ready();
     Outcome::of(audit.settle()).at_most(0)
 }

@@ -18,6 +18,7 @@ mod run; // some at a time
 mod table; // the result
 
 mod process; // processes that die, freeze and stop
+mod group; // Kafka, its topics and the group
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod event; // events that cannot be delivered

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Audit, Endpoint, Hook, Mode, Receiver, Rude, TestApp, eventually_holds},
+    harness::{Audit, Endpoint, Front, Hook, Mode, Receiver, Record, Rude, TestApp, eventually_holds},
     row::Outcome,
     stage::LANES,
 };
@@ -77,6 +77,143 @@ pub fn closes_kept_alive_connections(_: &mut SmallRng) -> Outcome {
     assert_eq!(findings.dead_letters + findings.backlog, 0, "closing an idle connection is nobody's failure");
     // One for each connection that is closed in the moment in which it is used again.
     Outcome::of(findings).at_most(u64::from(1_000_u32 / 100))
+}
+
+/// Row 35
+pub fn drips(_: &mut SmallRng) -> Outcome {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let ward = Ward::open("fault-35");
+    let settings = json!({"mode": "stream", "request_timeout_ms": TIMEOUT.as_millis(), "in_flight_max": 2});
+    let sick = [("head", Rude::DripHead), ("body", Rude::DripBody)]
+        .map(|(name, rude)| ward.sick(name, Mode::Rude(rude), settings.clone()));
+    let audit = ward.audit(&[&sick[0], &sick[1]]);
+    ward.pass_by(1_000);
+    let findings = audit.settle();
+    for endpoint in &sick {
+        assert!(endpoint.hook.requests_count() >= 4, "a dripping answer is cut off, so there is a next attempt");
+        assert_eq!(endpoint.hook.accepted_count(), 0);
+    }
+    Outcome::of(findings).at_most(0)
+}
+
+/// Row 36
+pub fn pours(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-36");
+    let before = ward.app.rest().metric("postrider_resident_bytes");
+    let body = ward.sick("body", Mode::Rude(Rude::EndlessBody), json!({"mode": "stream"}));
+    let head = ward.sick("head", Mode::Rude(Rude::HugeHead), json!({"mode": "stream"}));
+    let audit = ward.audit(&[&body, &head]);
+    ward.pass_by(1_000);
+    let grown = (ward.app.rest().metric("postrider_resident_bytes") - before) / 1_048_576.0;
+    let findings = audit.settle();
+    assert!(grown < 96.0, "it grew by {grown:.0} MiB");
+    assert_eq!(head.hook.accepted_count(), 0, "a head that is too large is no answer");
+    Outcome::of(findings).at_most(0).note(format!("memory grew by {grown:.0} MiB"))
+}
+
+/// Row 37: before the request is read, within an answer, and after a whole one.
+pub fn resets(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-37");
+    let deaf = Receiver::start();
+    let before = ward.app.subscribed_endpoint(&deaf.hook("before"), json!({"mode": "stream"}));
+    deaf.meet(Front::Reset);
+    let [in_head, in_body, after] =
+        [("in-head", Rude::ResetInHead), ("in-body", Rude::ResetInBody), ("after", Rude::ResetAfter)]
+            .map(|(name, rude)| ward.sick(name, Mode::Rude(rude), json!({"mode": "stream"})));
+    let audit = ward.audit(&[&before, &in_head, &in_body, &after]);
+    ward.pass_by(600);
+    let findings = audit.settle();
+    for sick in [&before, &in_head, &in_body] {
+        assert_eq!(sick.hook.accepted_count(), 0, "half an answer is none: {:?}", sick.hook);
+    }
+    let sick = [&in_head, &in_body, &after];
+    sick.iter().for_each(|endpoint| assert_ids_are_kept(&ward.app, &endpoint.hook));
+    // A reset may overtake the answer that came before it.
+    let most = after.hook.requests_count();
+    Outcome::of(findings).at_most(most)
+}
+
+/// Row 39
+pub fn never_reads(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-39");
+    let deaf = Receiver::start();
+    let settings = json!({
+        "mode": "batch", "batch": {"events_max": 1_000, "wait_ms_max": 500}, "request_timeout_ms": 1_000,
+    });
+    let sick = ward.app.subscribed_endpoint(&deaf.hook("deaf"), settings);
+    deaf.meet(Front::NeverRead);
+    let audit = ward.audit(&[&sick]);
+    // More than the sockets hold: the request is never written whole.
+    for _ in 0..100 {
+        ward.app.produce_one(&Record { size_bytes: 100_000, ..Record::default() });
+    }
+    ward.pass_by(600);
+    Outcome::of(audit.settle()).at_most(0)
+}
+
+/// Row 40: only a 2xx that answers this request is an acceptance.
+pub fn odd_answers(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-40");
+    let settings = json!({"mode": "stream", "request_timeout_ms": 1_000});
+    let [no_content, partial] =
+        [204, 206].map(|status| ward.sick(&status.to_string(), Mode::Status(status), settings.clone()));
+    let [only_continue, malformed] = [("only-100", Rude::OnlyContinue), ("malformed", Rude::Malformed)]
+        .map(|(name, rude)| ward.sick(name, Mode::Rude(rude), settings.clone()));
+    let none = ward.sick("199", Mode::Status(199), settings.clone());
+    let audit = ward.audit(&[&no_content, &partial, &only_continue, &malformed, &none]);
+    ward.pass_by(600);
+    let findings = audit.settle();
+    let all = ward.app.produced.count();
+    assert_eq!((no_content.hook.accepted_count(), partial.hook.accepted_count()), (all, all), "these are 2xx");
+    assert_eq!(findings.delivered, 3 * all, "and only these");
+    Outcome::of(findings).at_most(0)
+}
+
+/// Row 41
+pub fn redirects(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-41");
+    let elsewhere = Receiver::start();
+    let target = elsewhere.hook("target");
+    let mut sick: Vec<Endpoint> = [301, 302, 303, 307, 308]
+        .map(|status| {
+            let mode = Mode::StatusWith(status, vec![("location", target.url().to_owned())]);
+            ward.sick(&status.to_string(), mode, json!({"mode": "stream"}))
+        })
+        .into();
+    let circle = ward.sick("loop", Mode::Hang, json!({"mode": "stream"}));
+    circle.hook.set(Mode::StatusWith(302, vec![("location", circle.hook.url().to_owned())]));
+    sick.push(circle);
+    let audit = ward.audit(&sick.iter().collect::<Vec<_>>());
+    ward.pass_by(600);
+    let findings = audit.settle();
+    assert_eq!(target.requests_count(), 0, "nobody is followed");
+    assert!(sick.iter().all(|endpoint| endpoint.hook.requests_count() > 0 && endpoint.hook.accepted_count() == 0));
+    Outcome::of(findings).at_most(0)
+}
+
+/// Row 43
+pub fn asks_to_wait(_: &mut SmallRng) -> Outcome {
+    let ward = Ward::open("fault-43");
+    let waits = ["0", "1", "86400", "99999999999999999999", "soon", "-1", "Mon, 01 Jan 2024 00:00:00 GMT"];
+    let retry = json!({"attempts_max": 50, "schedule_ms": [100]});
+    let sick: Vec<Endpoint> = waits
+        .iter()
+        .enumerate()
+        .map(|(index, wait)| {
+            let mode = Mode::StatusWith(429, vec![("retry-after", (*wait).to_owned())]);
+            let settings = json!({"mode": "stream", "retry": retry, "in_flight_max": 2});
+            ward.sick(&format!("wait-{index}"), mode, settings)
+        })
+        .collect();
+    let audit = ward.audit(&sick.iter().collect::<Vec<_>>());
+    ward.pass_by(600);
+    let findings = audit.settle();
+    let requests: Vec<u64> = sick.iter().map(|endpoint| endpoint.hook.requests_count()).collect();
+    for (wait, requests) in [(waits[2], requests[2]), (waits[3], requests[3])] {
+        assert!(requests <= 2, "{requests} requests to one that wants none for {wait} s");
+    }
+    let note = waits.iter().zip(&requests).map(|(wait, requests)| format!("{wait}: {requests}"));
+    Outcome::of(findings).at_most(0).note(format!("requests by Retry-After: {}", note.collect::<Vec<_>>().join(", ")))
 }
 
 /// Every request for an event carries the event's own id, however often it comes.

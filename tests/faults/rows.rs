@@ -3,17 +3,42 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    database, event, process, receiver,
+    database, event, group, process, receiver,
     row::{Chosen, Company, Outcome, Row},
 };
 
 pub const ALL: &[Row] = &[
     alone("1", "kill -9 at random, 20 times, 5,000 events/s", process::killed_at_random),
+    quick("2", "death between a 2xx and its settling", process::killed_before_the_answer_is_taken),
+    quick("3", "death between a COMMIT and its receipts", process::killed_before_the_store_is_heard),
+    asked("5", "a process frozen beyond its session", process::frozen_beyond_its_session),
+    asked("6", "a process frozen for 3 s, twice", process::frozen_for_a_moment),
+    asked("10", "actors panic", process::actors_panic),
     quick("12", "SIGTERM under load", process::stopped_under_load),
+    asked("13", "SIGTERM while the broker is silent, and gone", process::stopped_without_a_broker),
+    asked("15", "the broker is gone for 8 s", group::broker_restarts),
+    asked("16", "the broker is silent for 15 s", group::broker_is_silent),
+    asked("17", "the broker's connections reset, every second", group::broker_resets_connections),
+    asked("20", "members join, leave, crash and freeze", group::rebalance_storm),
+    asked("22", "partitions and a topic appear", group::partitions_and_topics_appear),
+    asked("24", "compaction and aborted transactions", group::compaction_and_aborted_transactions),
     quick("26", "Postgres restarts", database::restarted),
+    asked("27", "connections to Postgres freeze", database::frozen_connections),
+    asked("28", "Postgres is silent until memory is full", database::silent_for_long),
+    asked("29", "the disk of Postgres is full", database::disk_full),
+    asked("30", "Postgres reads only, as after a failover", database::read_only),
     quick("34", "a receiver hangs after accept", receiver::hangs_after_accept),
+    asked("35", "a receiver drips its head, or its body", receiver::drips),
+    asked("36", "a body of 1 GiB, a header of 64 MiB", receiver::pours),
+    quick("37", "resets before, in and after an answer", receiver::resets),
     quick("38", "a receiver closes kept-alive connections", receiver::closes_kept_alive_connections),
+    asked("39", "a receiver never reads", receiver::never_reads),
+    asked("40", "100, 204, 206, no HTTP at all", receiver::odd_answers),
+    asked("41", "redirects, and a loop of them", receiver::redirects),
+    asked("43", "429 with every kind of Retry-After", receiver::asks_to_wait),
+    asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
+    asked("53", "an event of 10 MB", event::oversize),
 ];
 
 type Play = fn(&mut SmallRng) -> Outcome;
@@ -21,6 +46,10 @@ type Play = fn(&mut SmallRng) -> Outcome;
 /// In every `cargo test`.
 const fn quick(number: &'static str, fault: &'static str, play: Play) -> Row {
     Row { number, fault, chosen: Chosen::Always, company: Company::Shared, play: Some(play) }
+}
+
+const fn asked(number: &'static str, fault: &'static str, play: Play) -> Row {
+    Row { number, fault, chosen: Chosen::Asked, company: Company::Shared, play: Some(play) }
 }
 
 /// Needs the whole machine.

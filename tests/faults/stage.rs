@@ -28,6 +28,14 @@ pub fn batch_settings() -> Value {
     json!({"mode": "batch", "batch": {"events_max": 100, "wait_ms_max": 100}, "in_flight_max": 2})
 }
 
+/// One attempt, and never left alone.
+pub fn giving_up_at_once() -> Value {
+    json!({
+        "mode": "stream", "retry": {"attempts_max": 1, "schedule_ms": [50]},
+        "breaker": {"consecutive_failures": 10_000, "requests_min": 100_000},
+    })
+}
+
 impl Stage {
     pub fn set(name: &'static str) -> Self {
         Self::from(TestApp::named(name))

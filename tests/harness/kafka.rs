@@ -1,6 +1,7 @@
 //! ● A story's topics on the real broker, and what is produced into them.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
 use super::{block_on, produced::Produced, service};
@@ -188,6 +189,48 @@ impl Kafka {
             end - at
         };
         self.partitions().into_iter().map(behind).sum()
+    }
+
+    /// Produces records that are no events of the story: a transaction, committed or aborted.
+    pub fn transaction(&self, topic: &str, records: u32, committed: bool) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers()).set("transactional.id", format!("{}-{topic}", self.group));
+        let producer: BaseProducer = config.create().expect("a producer");
+        producer.init_transactions(TIMEOUT).expect("it may begin");
+        producer.begin_transaction().expect("it begins");
+        for record in 0..records {
+            let (key, payload) = (format!("transaction-{record}"), "{}");
+            producer.send(BaseRecord::to(topic).key(&key).payload(payload)).expect("it is taken");
+        }
+        producer.flush(TIMEOUT).expect("Kafka takes what was sent");
+        match committed {
+            true => producer.commit_transaction(TIMEOUT).expect("it commits"),
+            false => producer.abort_transaction(TIMEOUT).expect("it aborts"),
+        }
+    }
+
+    /// Where a partition ends.
+    pub fn end(&self, topic: &str, partition: i32) -> i64 {
+        self.observer.fetch_watermarks(topic, partition, TIMEOUT).expect("watermarks").1
+    }
+
+    /// The offsets of a partition that a reader of committed records meets.
+    pub fn readable(&self, topic: &str, partition: i32) -> HashSet<i64> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers()).set("group.id", format!("{}-reader", self.group));
+        config.set("enable.partition.eof", "true").set("enable.auto.commit", "false");
+        let reader: BaseConsumer = config.create().expect("a reader");
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(topic, partition, Offset::Beginning).expect("a place");
+        reader.assign(&from).expect("it is assigned");
+        let mut met = HashSet::new();
+        loop {
+            match reader.poll(TIMEOUT).expect("a record or the end") {
+                Ok(record) => drop(met.insert(record.offset())),
+                Err(KafkaError::PartitionEOF(_)) => return met,
+                Err(error) => panic!("{topic} cannot be read: {error}"),
+            }
+        }
     }
 
     /// The group's members' count, as the broker sees it.

@@ -92,6 +92,48 @@ impl Postgres {
         rows.into_iter().map(letter).collect()
     }
 
+    /// What a query counts.
+    pub fn count(&self, query: &str) -> i64 {
+        self.with(async |client| client.query_one(query, &[]).await.expect("a count").get(0))
+    }
+
+    /// Statements of the story's own.
+    pub fn execute(&self, statements: &str) {
+        self.with(async |client| client.batch_execute(statements).await.expect("they are carried out"));
+    }
+
+    /// From now on, whatever would store an event is told that the disk is full; or no longer.
+    pub fn fill_disk(&self, full: bool) {
+        let tables = self.with(async |client| {
+            let query = "SELECT table_name FROM information_schema.tables
+                         WHERE table_schema = 'public' AND table_name IN ('dead_letter', 'dead_letter_key', 'backlog')";
+            let rows = client.query(query, &[]).await.expect("tables");
+            rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+        });
+        let refuse = "CREATE OR REPLACE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS
+                      $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+                      END $$";
+        self.execute(refuse);
+        for table in tables {
+            self.execute(&match full {
+                // Before any row: a statement without rows needs no space.
+                true => format!("CREATE TRIGGER disk_full BEFORE INSERT ON {table} EXECUTE FUNCTION disk_full()"),
+                false => format!("DROP TRIGGER disk_full ON {table}"),
+            });
+        }
+    }
+
+    /// As after a failover to a server that only reads; or no longer. For connections from now on.
+    pub fn read_only(&self, read_only: bool) {
+        let setting = if read_only { "on" } else { "off" };
+        let alter = format!(r#"ALTER DATABASE "{}" SET default_transaction_read_only = {setting}"#, self.name);
+        self.with(async |client| {
+            // Ours is one of those connections.
+            client.batch_execute("SET default_transaction_read_only = off").await.expect("it is set");
+            client.batch_execute(&alter).await.expect("it is set");
+        });
+    }
+
     /// Every connection to the database is ended by the server.
     pub fn terminate_connections(&self) {
         self.with(async |client| {

@@ -63,6 +63,12 @@ impl Instance {
         self.child.wait().expect("a killed child ends");
     }
 
+    /// Waits until it has died by itself.
+    #[track_caller]
+    pub fn await_death(&mut self) -> ExitStatus {
+        eventually("the process died", || self.child.try_wait().expect("a child can be asked"))
+    }
+
     /// Asks it to stop, and waits until it has.
     #[track_caller]
     pub fn sigterm(&mut self) -> Stopped {
