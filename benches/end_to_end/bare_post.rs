@@ -130,6 +130,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
             request_timeout: TIMEOUT,
         },
         auth: Auth::None,
+        tls: None,
         signing_keys: vec![SigningKey::new(&[7; 32])],
     }
 }

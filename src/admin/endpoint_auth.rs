@@ -1,7 +1,10 @@
 //! ○ How an endpoint wants us to say who we are. What gets through here can be sent as it is: no header of ours or of
 //! the connection's, nothing that could split a request.
 
-use super::fields::{Fields, Object};
+use super::{
+    endpoint_tls,
+    fields::{Fields, Object},
+};
 use crate::{
     endpoint::{egress::Egress, oauth::ClientStyle, settings::EndpointUrl},
     store::{
@@ -18,6 +21,7 @@ pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
         ("bearer", Kind::Bearer),
         ("headers", Kind::Headers),
         ("oauth2", Kind::OAuth2),
+        ("mutual_tls", Kind::MutualTls),
     ];
     fields.require("type");
     match fields.word("type", &kinds)? {
@@ -51,6 +55,7 @@ pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
             headers(fields, object)
         }
         Kind::OAuth2 => oauth2(fields, egress).map(StoredAuth::OAuth2),
+        Kind::MutualTls => endpoint_tls::mutual_tls(fields),
     }
 }
 
@@ -71,6 +76,7 @@ pub fn view(auth: &StoredAuth) -> AuthView {
             audience: oauth.audience.clone(),
             style: oauth.style,
         },
+        StoredAuth::MutualTls { certificate, .. } => endpoint_tls::view(certificate),
     }
 }
 
@@ -81,6 +87,7 @@ enum Kind {
     Bearer,
     Headers,
     OAuth2,
+    MutualTls,
 }
 
 fn oauth2(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredOAuth2> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     customer_body::uid,
     endpoint_auth,
+    endpoint_tls::{self, NEEDS_TLS, lacks_tls},
     fields::{self, Fields, Object},
     problem::Problem,
 };
@@ -54,6 +55,9 @@ pub fn parse(object: &Object, rules: &Rules) -> Result<EndpointBody, Problem> {
         let mut settings = settings(fields, rules);
         if let Some(auth) = &auth {
             settings.auth = endpoint_auth::view(auth);
+        }
+        if url.as_ref().is_some_and(|url| lacks_tls(url, &settings.auth)) {
+            fields.wrong("url", NEEDS_TLS);
         }
         Some(EndpointBody { customer, uid, url: url?, settings, auth, secret })
     })
@@ -161,6 +165,7 @@ fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
         breaker,
         request_timeout_ms: request_timeout_ms.unwrap_or(default.request_timeout_ms),
         auth: default.auth,
+        tls: fields.nested("tls", |tls| Some(endpoint_tls::read(tls))).unwrap_or_default(),
     }
 }
 

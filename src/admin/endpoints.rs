@@ -7,6 +7,7 @@ use super::{
     answer::answer,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
+    endpoint_tls::{NEEDS_TLS, lacks_tls},
     paging::PageRequest,
     problem::{FieldError, Problem},
     request::{self, Body},
@@ -92,6 +93,9 @@ pub async fn patch(
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
         if body.auth.is_none() {
             body.settings.auth = current.settings.auth.clone();
+        }
+        if lacks_tls(&body.url, &body.settings.auth) {
+            return Err(Problem::invalid(vec![FieldError::new("url", NEEDS_TLS)]));
         }
         let secrets = match (&body.auth, &body.secret) {
             // Not a word about secrets: they stay sealed.

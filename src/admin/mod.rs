@@ -12,6 +12,7 @@ mod auth; // ● the admin key
 mod customer_body; // ○ parsed and validated
 mod customers; // ●
 mod endpoint_auth; // ○ how an endpoint wants us to say who we are
+mod endpoint_tls; // ○ its certificates and keys
 pub mod endpoint_body; // ○ parsed and validated
 mod endpoints; // ●
 mod endpoint_commands; // ● enable, disable, pause, resume, rotate

@@ -21,6 +21,7 @@ use crate::{
         egress::Egress,
         report::Report,
         supervisor::{self, Notices},
+        tls::Tls,
     },
     ingest::{
         actor::IngestActor,
@@ -46,7 +47,7 @@ impl Cores {
         dead_letters: &DeadLetterWriter,
         instances: &Arc<AtomicU32>,
         left_over: &Arc<AtomicUsize>,
-        tls: &Arc<rustls::ClientConfig>,
+        tls: &Arc<Tls>,
     ) -> Self {
         let count = match config.service.cores {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -126,6 +127,7 @@ fn client_limits(config: &Config, cores: usize) -> ClientLimits {
         dns_cache: http.dns_cache(),
         dns_timeout: http.dns_timeout(),
         dns_lookups_max: http.dns_lookups_max.div_ceil(cores),
+        tls_clients_max: http.tls_clients_max.div_ceil(cores),
         egress: Arc::new(Egress::from(config)),
     }
 }

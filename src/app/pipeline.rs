@@ -16,9 +16,9 @@ use crate::{
         writer::DeadLetterWriter,
     },
     endpoint::{
-        client,
         delivery::{GivenUp, Reason},
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
+        tls::Tls,
     },
     ingest::{
         backpressure::PartitionLimits,
@@ -59,7 +59,7 @@ impl Pipeline {
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let left_over = Arc::new(AtomicUsize::new(0));
-        let cores = Cores::start(config, table, &notices, dead_letters, instances, &left_over, &client::tls_config());
+        let cores = Cores::start(config, table, &notices, dead_letters, instances, &left_over, &Tls::of_this_machine());
         supervise(config, notice_receiver, &cores, on_gone);
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));

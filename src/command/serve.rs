@@ -17,6 +17,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
     if let Err(errors) = config.ready_to_serve() {
         return super::usage(&errors);
     }
+    forbid_core_dumps();
     // Compiled in for the tests alone: what `FAILPOINTS` says goes wrong.
     let _faults = fail::has_failpoints().then(fail::FailScenario::setup);
     // Before the logs, which count what they drop.
@@ -36,6 +37,13 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
             tracing::error!(%error, "postrider cannot run");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A core dump would hold customers' secrets in the clear.
+fn forbid_core_dumps() {
+    if let Err(error) = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0) {
+        eprintln!("postrider: core dumps cannot be turned off: {error}");
     }
 }
 

@@ -196,6 +196,7 @@ impl Checks {
         self.range("http.dns_timeout_ms", c.http.dns_timeout_ms, 10..=60_000);
         self.range("http.dns_cache_ms", c.http.dns_cache_ms, 0..=3_600_000);
         self.range("http.dns_lookups_max", c.http.dns_lookups_max, 1..=4_096);
+        self.range("http.tls_clients_max", c.http.tls_clients_max, 1..=100_000);
         self.range("postgres.connections_max", c.postgres.connections_max, 2..=1_000);
         self.range("postgres.connect_timeout_ms", c.postgres.connect_timeout_ms, 100..=60_000);
         self.range("postgres.statement_timeout_ms", c.postgres.statement_timeout_ms, 100..=600_000);

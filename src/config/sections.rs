@@ -214,6 +214,7 @@ pub struct Http {
     pub dns_timeout_ms: u64,
     pub dns_cache_ms: u64,
     pub dns_lookups_max: usize,
+    pub tls_clients_max: usize,
     pub https_only: bool,
 }
 

@@ -1,19 +1,28 @@
-//! ● One HTTP client a core: keep-alive connections, no redirects, no decompression, one deadline over everything.
+//! ● The HTTP clients of a core: keep-alive connections, no redirects, no decompression, one deadline over everything.
 //!
 //! Every choice here answers a measured trap: redirects would turn into false acknowledgements and carry our headers
 //! to other hosts; the pool's own limit is one queue for all hosts, so it is off and we cap requests ourselves; a body
 //! left unread costs the connection; idle sockets are only looked at when their host is used again, so the whole
 //! client is made anew now and then.
 
-use std::{cell::RefCell, fmt, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use awc::{Client, Connector};
+use rustls::ClientConfig;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     connector::GuardedConnector,
     egress::Egress,
+    identity::{Fingerprint, TlsIdentity},
+    recent::Recent,
     resolver::{NameServer, Resolver, System},
+    tls::Tls,
 };
 use crate::clock;
 
@@ -33,51 +42,77 @@ pub struct ClientLimits {
     pub dns_cache: Duration,
     pub dns_timeout: Duration,
     pub dns_lookups_max: usize,
+    /// TLS identities with connections of their own, on this core.
+    pub tls_clients_max: usize,
     pub egress: Arc<Egress>,
 }
 
-/// The client of one core.
+/// The clients of one core: one for everybody, and one for each TLS identity. The pool tells connections apart by their
+/// host alone, so a shared client would show the certificate of one endpoint in the name of another.
 pub struct CoreClient {
     limits: ClientLimits,
-    tls: Arc<rustls::ClientConfig>,
+    tls: Arc<Tls>,
     connector: GuardedConnector,
-    current: RefCell<Generation>,
+    shared: RefCell<Generation>,
+    identified: RefCell<Recent<Fingerprint, Generation>>,
+    generations: Cell<u64>,
     permits: Semaphore,
 }
 
 struct Generation {
+    /// No other has it.
     number: u64,
     client: Client,
+    tls: Arc<ClientConfig>,
     rebuild_at: std::time::Instant,
 }
 
 impl CoreClient {
     #[must_use]
-    pub fn new(limits: ClientLimits, tls: Arc<rustls::ClientConfig>) -> Self {
+    pub fn new(limits: ClientLimits, tls: Arc<Tls>) -> Self {
         Self::asking(Box::new(System), limits, tls)
     }
 
     /// With a name server of one's own.
-    pub(super) fn asking(names: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<rustls::ClientConfig>) -> Self {
+    pub(super) fn asking(names: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<Tls>) -> Self {
         let resolver = Resolver::new(names, limits.dns_cache, limits.dns_timeout, limits.dns_lookups_max);
         let connector = GuardedConnector::new(resolver, Arc::clone(&limits.egress));
-        let generation = Generation::new(1, &limits, &tls, &connector);
-        let permits = Semaphore::new(limits.in_flight_max.max(1));
-        CoreClient { limits, tls, connector, current: RefCell::new(generation), permits }
+        let shared = Generation::new(1, &limits, tls.without_identity(), &connector);
+        // A client that is idle for that long has only connections that would be dropped anyway.
+        let identified = Recent::new(limits.tls_clients_max, limits.rebuild_after);
+        CoreClient {
+            permits: Semaphore::new(limits.in_flight_max.max(1)),
+            limits,
+            tls,
+            connector,
+            shared: RefCell::new(shared),
+            identified: RefCell::new(identified),
+            generations: Cell::new(1),
+        }
     }
 
     /// File handles ran out: idle connections are the first to go, but not more often than they can come back.
     pub fn free_handles(&self) {
-        let made_at = self.current.borrow().rebuild_at - self.limits.rebuild_after;
+        let made_at = self.shared.borrow().rebuild_at - self.limits.rebuild_after;
         if clock::now().duration_since(made_at) >= FREE_HANDLES_SPACING {
-            self.rebuild();
+            self.identified.borrow_mut().clear();
+            self.rebuild(None);
         }
     }
 
-    /// Drops every pooled connection, so that the next requests connect anew.
-    pub fn rebuild(&self) {
-        let number = self.current.borrow().number + 1;
-        *self.current.borrow_mut() = Generation::new(number, &self.limits, &self.tls, &self.connector);
+    /// Drops an identity's pooled connections, so that the next requests connect anew.
+    pub fn rebuild(&self, identity: Option<&TlsIdentity>) {
+        match identity {
+            None => {
+                let mut shared = self.shared.borrow_mut();
+                *shared = self.next_generation(&shared.tls);
+            }
+            Some(identity) => {
+                if let Some(own) = self.identified.borrow_mut().get(identity.fingerprint(), clock::now()) {
+                    *own = self.next_generation(&own.tls);
+                }
+            }
+        }
     }
 
     /// One of the requests that may be under way at once; `None` when the client is shutting down.
@@ -95,23 +130,45 @@ impl CoreClient {
         self.limits.answer_bytes_max
     }
 
-    /// Today's client.
-    pub fn http(&self) -> Client {
-        self.generation().1
+    /// Today's client of an identity, and a number that changes with it.
+    ///
+    /// # Errors
+    /// When TLS cannot be configured for it.
+    pub fn generation(&self, identity: Option<&TlsIdentity>) -> Result<(u64, Client), Box<str>> {
+        let now = clock::now();
+        let Some(identity) = identity else {
+            let mut shared = self.shared.borrow_mut();
+            if now >= shared.rebuild_at {
+                *shared = self.next_generation(&shared.tls);
+                self.identified.borrow_mut().drop_idle(now);
+            }
+            return Ok(shared.current());
+        };
+        let mut identified = self.identified.borrow_mut();
+        if let Some(own) = identified.get(identity.fingerprint(), now) {
+            if now >= own.rebuild_at {
+                *own = self.next_generation(&own.tls);
+            }
+            return Ok(own.current());
+        }
+        let config = self
+            .tls
+            .config(identity)
+            .map_err(|error| Box::<str>::from(format!("no TLS for this endpoint: {error}")))?;
+        let own = self.next_generation(&config);
+        let current = own.current();
+        identified.insert(*identity.fingerprint(), own, now);
+        Ok(current)
     }
 
-    /// Today's client, and a number that changes with it.
-    pub fn generation(&self) -> (u64, Client) {
-        if clock::now() >= self.current.borrow().rebuild_at {
-            self.rebuild();
-        }
-        let current = self.current.borrow();
-        (current.number, current.client.clone())
+    fn next_generation(&self, tls: &Arc<ClientConfig>) -> Generation {
+        self.generations.set(self.generations.get() + 1);
+        Generation::new(self.generations.get(), &self.limits, tls, &self.connector)
     }
 }
 
 impl Generation {
-    fn new(number: u64, limits: &ClientLimits, tls: &Arc<rustls::ClientConfig>, connector: &GuardedConnector) -> Self {
+    fn new(number: u64, limits: &ClientLimits, tls: &Arc<ClientConfig>, connector: &GuardedConnector) -> Self {
         let connector = Connector::new()
             .connector(connector.clone())
             // Not `max_http_version` beside it: that would put a TLS configuration of its own in the place of ours.
@@ -127,31 +184,16 @@ impl Generation {
             .disable_timeout() // one deadline of our own covers connecting, request and body
             .no_default_headers()
             .finish();
-        Generation { number, client, rebuild_at: clock::now() + limits.rebuild_after }
+        Generation { number, client, tls: Arc::clone(tls), rebuild_at: clock::now() + limits.rebuild_after }
     }
-}
 
-/// The rustls configuration all cores share: the machine's roots, or Mozilla's where the machine has none. HTTP/1.1 only.
-pub fn tls_config() -> Arc<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(native.certs);
-    if added == 0 {
-        tracing::warn!("no root certificates on this machine; using the built-in Mozilla roots");
-        roots = actix_tls::connect::rustls_0_23::webpki_roots_cert_store();
+    fn current(&self) -> (u64, Client) {
+        (self.number, self.client.clone())
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
 }
 
 impl fmt::Debug for CoreClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoreClient").field("generation", &self.current.borrow().number).finish_non_exhaustive()
+        f.debug_struct("CoreClient").field("generations", &self.generations.get()).finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use awc::{
 };
 use futures_util::StreamExt as _;
 
-use super::{client::CoreClient, egress::Refusal, outcome::Answer, settings::EndpointUrl};
+use super::{client::CoreClient, egress::Refusal, identity::TlsIdentity, outcome::Answer, settings::EndpointUrl};
 
 /// A complete answer; of its body what was to be kept.
 pub struct Reply {
@@ -39,6 +39,7 @@ impl From<Answer> for Failure {
 /// When there is no complete answer. The caller sets the deadline.
 pub async fn exchange(
     client: &CoreClient,
+    identity: Option<&TlsIdentity>,
     sent: SendClientRequest,
     keep_bytes: impl FnOnce(u16) -> usize,
 ) -> Result<Reply, Failure> {
@@ -47,7 +48,7 @@ pub async fn exchange(
     if (100..200).contains(&status) {
         // awc has put the connection back already, and the real answer is still to come on it: the next
         // request would take that for its own. No connection of this client may be used again.
-        client.rebuild();
+        client.rebuild(identity);
     }
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let body = read_body(&mut response, status, client.answer_bytes_max(), keep_bytes(status)).await?;
@@ -115,6 +116,10 @@ fn answer_of(error: &SendRequestError) -> Answer {
         }
         SendRequestError::Connect(ConnectError::Io(error)) if is_local(error) => {
             Answer::LocalFault(error.to_string().into())
+        }
+        // Opening a connection knows no end; the handshake after it does.
+        SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Answer::TlsFailed(error.to_string().into())
         }
         SendRequestError::Connect(error) => Answer::ConnectFailed(error.to_string().into()),
         SendRequestError::Send(error) => Answer::Broken(error.to_string().into()),

@@ -16,7 +16,10 @@ pub mod queue; // ○ what waits for the actor; lives outside it, so a panic cos
 pub mod egress; // ○ where requests may go
 pub mod resolver; // ● names → addresses
 pub mod connector; // ● opens connections, to addresses that egress allows
-pub mod client; // ● one HTTP client a core
+pub mod identity; // ○ a client certificate, authorities of the customer's own
+pub mod tls; // ● TLS with an identity and without
+pub mod recent; // ○ values by key, bounded
+pub mod client; // ● the HTTP clients of a core
 pub mod exchange; // ● one request and its whole answer
 pub mod oauth; // ○ what a token server is asked and what it says
 pub mod token; // ● an endpoint's access token

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{oauth::OAuth2, signature::SigningKey};
+use super::{identity::TlsIdentity, oauth::OAuth2, signature::SigningKey};
 
 /// Everything an endpoint actor needs to know about its endpoint; immutable, replaced whole on a change.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub url: EndpointUrl,
     pub delivery: DeliverySettings,
     pub auth: Auth,
+    /// `None`: TLS as it is for everyone.
+    pub tls: Option<Arc<TlsIdentity>>,
     /// Each signs every request: several during a rotation. Never empty.
     pub signing_keys: Vec<SigningKey>,
 }
@@ -54,6 +56,7 @@ impl Settings {
                 request_timeout: Duration::from_secs(1),
             },
             auth: Auth::None,
+            tls: None,
             signing_keys: Vec::new(),
         }
     }
@@ -163,6 +166,8 @@ pub enum Auth {
     Headers(Vec<(String, SecretString)>),
     /// Client credentials: a token that another server gives us.
     OAuth2(Arc<OAuth2>),
+    /// By the certificate in [`Settings::tls`].
+    MutualTls,
 }
 
 /// An `http` or `https` URL without userinfo or fragment.

@@ -16,6 +16,7 @@ use super::{
     client::CoreClient,
     egress::Refusal,
     exchange::{Failure, Reply, exchange, host_header, uri_of},
+    identity::TlsIdentity,
     outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
     settings::{Auth, Request, Settings},
     token::{HeldToken, TokenSource},
@@ -43,7 +44,7 @@ impl Target {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
         let tokens = match &settings.auth {
-            Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth)))),
+            Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth), settings.tls.clone()))),
             _ => None,
         };
         Target { settings, prepared: None, tokens }
@@ -58,8 +59,13 @@ impl Target {
             let Some(_permit) = client.permit().await else {
                 return Answer::LocalFault("the client is shutting down".into());
             };
-            let posting =
-                Posting { client: &client, request: &request, tokens: tokens.as_deref(), for_token: Cell::new(false) };
+            let posting = Posting {
+                client: &client,
+                identity: settings.tls.as_deref(),
+                request: &request,
+                tokens: tokens.as_deref(),
+                for_token: Cell::new(false),
+            };
             match tokio::time::timeout(settings.delivery.request_timeout, posting.run(prepared)).await {
                 Ok(Ok(reply)) => Answer::Answered {
                     status: reply.status,
@@ -77,7 +83,7 @@ impl Target {
     }
 
     fn prepare(&mut self, client: &CoreClient, content_type: &'static str) -> Result<FrozenClientRequest, Failure> {
-        let (generation, http) = client.generation();
+        let (generation, http) = client.generation(self.settings.tls.as_deref()).map_err(Answer::LocalFault)?;
         if let Some(prepared) = &self.prepared
             && prepared.generation == generation
             && prepared.content_type == content_type
@@ -94,6 +100,7 @@ impl Target {
 /// One attempt under way.
 struct Posting<'a> {
     client: &'a CoreClient,
+    identity: Option<&'a TlsIdentity>,
     request: &'a Request,
     tokens: Option<&'a TokenSource>,
     /// Whether it waits for the token server.
@@ -128,7 +135,13 @@ impl Posting<'_> {
         }
         let sent: SendClientRequest = prepared.extra_headers(headers).send_body(self.request.body.clone());
         // Of a 2xx answer nothing is kept.
-        exchange(self.client, sent, |status| if (200..300).contains(&status) { 0 } else { EXCERPT_BYTES_MAX }).await
+        exchange(
+            self.client,
+            self.identity,
+            sent,
+            |status| if (200..300).contains(&status) { 0 } else { EXCERPT_BYTES_MAX },
+        )
+        .await
     }
 }
 
@@ -146,8 +159,8 @@ fn freeze(http: &Client, settings: &Settings, content_type: &'static str) -> Res
         .insert_header((header::USER_AGENT, concat!("postrider/", env!("CARGO_PKG_VERSION"))))
         .insert_header((header::CONTENT_TYPE, content_type));
     match &settings.auth {
-        // A token comes with each request.
-        Auth::None | Auth::OAuth2(_) => {}
+        // A token comes with each request, a certificate with each connection.
+        Auth::None | Auth::OAuth2(_) | Auth::MutualTls => {}
         Auth::Basic { username, password } => {
             let pair = format!("{username}:{}", password.expose_secret());
             let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));

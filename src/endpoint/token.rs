@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{
     client::CoreClient,
     exchange::{Failure, exchange, host_header, uri_of},
+    identity::TlsIdentity,
     oauth::{self, OAuth2, Token},
     outcome::{self, Answer},
 };
@@ -18,6 +19,7 @@ use crate::{clock, telemetry::names};
 /// Where an endpoint's tokens come from.
 pub struct TokenSource {
     oauth: Arc<OAuth2>,
+    tls: Option<Arc<TlsIdentity>>,
     state: RefCell<State>,
     /// Held by the one that fetches.
     turn: Mutex<()>,
@@ -44,8 +46,8 @@ pub struct HeldToken {
 
 impl TokenSource {
     #[must_use]
-    pub fn new(oauth: Arc<OAuth2>) -> Self {
-        TokenSource { oauth, state: RefCell::default(), turn: Mutex::new(()) }
+    pub fn new(oauth: Arc<OAuth2>, tls: Option<Arc<TlsIdentity>>) -> Self {
+        TokenSource { oauth, tls, state: RefCell::default(), turn: Mutex::new(()) }
     }
 
     /// A token that can be used now. `refused` is the number of one that the endpoint did not take: it is not used again.
@@ -99,8 +101,9 @@ impl TokenSource {
         client.egress().check_url(url).map_err(Failure::Refused)?;
         let uri = uri_of(url).ok_or_else(|| failed("the token URL cannot be requested"))?;
         let asked = oauth::token_request(&self.oauth);
-        let mut request = client
-            .http()
+        let identity = self.tls.as_deref();
+        let (_, http) = client.generation(identity).map_err(Answer::LocalFault)?;
+        let mut request = http
             .post(uri)
             .insert_header((header::HOST, host_header(url)))
             .insert_header((header::USER_AGENT, concat!("postrider/", env!("CARGO_PKG_VERSION"))))
@@ -111,12 +114,14 @@ impl TokenSource {
         }
         let bytes_max = client.answer_bytes_max();
         let reply =
-            exchange(client, request.send_body(asked.form), |_| bytes_max).await.map_err(|failure| match failure {
-                // Ours, not the token server's.
-                Failure::Answer(Answer::LocalFault(_)) | Failure::Refused(_) => failure,
-                Failure::Answer(answer) => {
-                    let (_, note) = outcome::classify(&answer, 0);
-                    failed(&format!("the token server: {} {}", note.class, note.excerpt))
+            exchange(client, identity, request.send_body(asked.form), |_| bytes_max).await.map_err(|failure| {
+                match failure {
+                    // Ours, not the token server's.
+                    Failure::Answer(Answer::LocalFault(_)) | Failure::Refused(_) => failure,
+                    Failure::Answer(answer) => {
+                        let (_, note) = outcome::classify(&answer, 0);
+                        failed(&format!("the token server: {} {}", note.class, note.excerpt))
+                    }
                 }
             })?;
         oauth::token_of(reply.status, &reply.body).map_err(|reason| failed(&reason))

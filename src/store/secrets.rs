@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::{
+    identity::TlsIdentity,
     oauth::{ClientStyle, OAuth2},
     settings::{Auth, EndpointUrl},
     signature::SigningKey,
@@ -36,6 +37,11 @@ pub enum StoredAuth {
     },
     #[serde(rename = "oauth2")]
     OAuth2(StoredOAuth2),
+    /// Both PEM.
+    MutualTls {
+        certificate: String,
+        key: String,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +117,19 @@ impl fmt::Debug for EndpointSecrets {
 }
 
 impl StoredAuth {
+    /// The TLS that an endpoint needs: by its authentication, and with these authorities (PEM).
+    ///
+    /// # Errors
+    /// Says what is not understood, without secrets.
+    pub fn tls(&self, authorities: Option<&str>) -> Result<Option<Arc<TlsIdentity>>, String> {
+        let certificate = match self {
+            StoredAuth::MutualTls { certificate, key } => Some((certificate.as_str(), key.as_str())),
+            _ => None,
+        };
+        let identity = TlsIdentity::parse(certificate, authorities).map_err(|error| error.to_string())?;
+        Ok(identity.map(Arc::new))
+    }
+
     /// As an endpoint actor needs it.
     ///
     /// # Errors
@@ -134,6 +153,7 @@ impl StoredAuth {
                 audience: stored.audience.clone(),
                 style: stored.style,
             })),
+            StoredAuth::MutualTls { .. } => Auth::MutualTls,
         })
     }
 }

@@ -31,6 +31,7 @@ pub struct StoredSettings {
     pub request_timeout_ms: u64,
     /// What may be shown of the authentication.
     pub auth: AuthView,
+    pub tls: StoredTls,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,18 @@ pub enum AuthView {
         audience: Option<String>,
         style: ClientStyle,
     },
+    MutualTls {
+        /// Of the client's own certificate, in hexadecimal.
+        certificate_sha256: String,
+    },
+}
+
+/// Nothing in it is secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredTls {
+    /// Authorities that are trusted beside the machine's, PEM.
+    pub ca: Option<String>,
 }
 
 /// The row of `endpoint` beside its settings.
@@ -126,6 +139,7 @@ impl StoredSettings {
             url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
             delivery: self.delivery(),
             auth: secrets.auth.parse().map_err(|error| format!("auth {error}"))?,
+            tls: secrets.auth.tls(self.tls.ca.as_deref()).map_err(|error| format!("its TLS {error}"))?,
             signing_keys,
         })
     }
@@ -208,6 +222,7 @@ impl Default for StoredSettings {
             breaker: StoredBreaker::default(),
             request_timeout_ms: 15_000,
             auth: AuthView::None,
+            tls: StoredTls::default(),
         }
     }
 }
@@ -244,7 +259,7 @@ fn ms(milliseconds: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::secrets::{StoredAuth, StoredSigningSecret, signing_secret};
+    use crate::store::secrets::{StoredAuth, StoredOAuth2, StoredSigningSecret, signing_secret};
 
     fn secrets() -> EndpointSecrets {
         let secret = signing_secret([1; 32]);
@@ -286,6 +301,30 @@ mod tests {
             settings.delivery.mode,
             Mode::Batch { events_max: 1_000, bytes_max: 1_048_576, wait: Duration::from_secs(1) }
         );
+    }
+
+    #[test]
+    fn debug_of_an_endpoint_shows_none_of_its_secrets() {
+        let hush = || "hush-hush".to_owned();
+        let auths = [
+            StoredAuth::Basic { username: "ann".to_owned(), password: hush() },
+            StoredAuth::Bearer { token: hush() },
+            StoredAuth::Headers { headers: vec![("x-key".to_owned(), hush())] },
+            StoredAuth::OAuth2(StoredOAuth2 {
+                token_url: "https://id.example/".to_owned(),
+                client_id: "ann".to_owned(),
+                client_secret: hush(),
+                scope: None,
+                audience: None,
+                style: ClientStyle::Basic,
+            }),
+        ];
+        for auth in auths {
+            let secrets = EndpointSecrets { auth, ..secrets() };
+            let settings = StoredSettings::default().parse(head(), &secrets, 0).expect("settings");
+            let shown = format!("{settings:?} {secrets:?}");
+            assert!(!shown.contains("hush") && !shown.contains(&secrets.signing[0].secret[6..]), "{shown}");
+        }
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! ● As little of HTTP/1.1 as a receiver needs, in its own hands: so that it can hang, break off and lie.
 
-use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
-};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// A request as it came over the wire.
 pub struct HttpRequest {
@@ -21,7 +18,7 @@ impl HttpRequest {
 }
 
 /// Reads the next request of a kept-alive connection; `None` at its end.
-pub fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<HttpRequest>> {
+pub fn read(stream: &mut BufReader<impl Read>) -> io::Result<Option<HttpRequest>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -47,7 +44,7 @@ pub fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<HttpRequest>
 }
 
 /// Answers, leaving the connection open.
-pub fn answer(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &str) -> io::Result<()> {
+pub fn answer(stream: &mut impl Write, status: u16, headers: &[(&str, String)], body: &str) -> io::Result<()> {
     use std::fmt::Write as _;
     let mut text = format!("HTTP/1.1 {status} Said\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {

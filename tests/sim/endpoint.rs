@@ -102,6 +102,7 @@ fn settings(endpoint: u32) -> Settings {
         url: EndpointUrl::parse("https://example.com/hook").expect("a URL"),
         delivery,
         auth: Auth::None,
+        tls: None,
         signing_keys: vec![SigningKey::new(&[7; 32])],
     }
 }

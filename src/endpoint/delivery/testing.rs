@@ -118,6 +118,7 @@ pub fn stream() -> Settings {
         url: EndpointUrl::parse("https://example.com/hook").unwrap(),
         delivery,
         auth: Auth::None,
+        tls: None,
         signing_keys: vec![SigningKey::new(&[7; 32])],
     }
 }

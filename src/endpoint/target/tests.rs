@@ -3,11 +3,7 @@
 use std::{net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use super::*;
-use crate::endpoint::{
-    client::{ClientLimits, tls_config},
-    egress::Egress,
-    resolver::testing::Scripted,
-};
+use crate::endpoint::{client::ClientLimits, egress::Egress, resolver::testing::Scripted, tls::Tls};
 
 /// Listens on loopback, where an attacker wants to get.
 struct Inside(TcpListener);
@@ -39,9 +35,10 @@ fn client(names: Scripted, egress: Egress) -> Rc<CoreClient> {
         dns_cache: Duration::ZERO,
         dns_timeout: second,
         dns_lookups_max: 8,
+        tls_clients_max: 2,
         egress: Arc::new(egress),
     };
-    Rc::new(CoreClient::asking(Box::new(names), limits, tls_config()))
+    Rc::new(CoreClient::asking(Box::new(names), limits, Tls::of_this_machine()))
 }
 
 fn target(url: &str) -> Target {

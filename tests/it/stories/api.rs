@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Receiver, TestApp, rest::Reply};
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds, rest::Reply};
 
 #[test]
 fn bad_input_is_told_by_field() {
@@ -105,16 +105,21 @@ fn a_broken_cursor_or_limit_is_refused() {
 
 #[test]
 fn secrets_are_shown_once_and_never_again() {
-    let app = TestApp::start("secrets");
+    let mut app = TestApp::start("secrets");
     let receiver = Receiver::start();
     let auth = json!({"auth": {"type": "bearer", "token": "a-very-secret-token"}});
-    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), auth);
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(500));
+    let endpoint = app.subscribed_endpoint(&hook, auth);
+    app.produce(1);
+    eventually_holds("an attempt fails, and is logged", || hook.requests_count() > 0);
     let path = format!("/v1/endpoints/{}", endpoint.id);
     let mut seen = String::new();
     for path in [path.as_str(), "/v1/endpoints", "/v1/actors", "/metrics"] {
         seen.push_str(&app.rest().get(path).ok().text);
     }
     seen.push_str(&app.rest().patch(&path, &json!({"description": "changed"})).ok().text);
+    seen.push_str(&app.instance().log());
     for secret in ["a-very-secret-token", &endpoint.secret, endpoint.secret.trim_start_matches("whsec_")] {
         assert!(!seen.contains(secret), "{seen}");
     }
@@ -122,7 +127,9 @@ fn secrets_are_shown_once_and_never_again() {
         let row = client.query_one("SELECT endpoint::text FROM endpoint", &[]).await.expect("the row");
         row.get::<_, String>(0)
     });
-    assert!(!in_clear.contains("a-very-secret-token"), "encrypted at rest");
+    // Bytes are shown in hexadecimal.
+    let hex: String = "a-very-secret-token".bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!in_clear.contains("a-very-secret-token") && !in_clear.contains(&hex), "encrypted at rest");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod panics; // an actor dies
 mod isolation; // one customer's trouble
 mod egress; // where an endpoint may lead
 mod oauth; // endpoints that want a token
+mod tls; // endpoints that want a certificate, and those whose own is wrong
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
 mod settings; // what customers change

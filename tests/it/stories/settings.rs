@@ -109,15 +109,24 @@ fn an_endpoint_that_answers_410_is_disabled() {
 }
 
 #[test]
-fn a_rotated_secret_signs_beside_the_old_one() {
+fn a_rotated_secret_signs_beside_the_old_one_while_events_flow() {
     let app = TestApp::start("rotate");
     let receiver = Receiver::start();
     let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let load = app.load(200);
+    eventually_holds("events flow", || endpoint.hook.requests_count() > 50);
     let path = format!("/v1/endpoints/{}/secrets/rotate", endpoint.id);
     let rotated = app.rest().post(&path, &json!({})).ok().json();
     let new = rotated["secret"].as_str().expect("the new secret, shown once");
     app.await_settings();
     assert_ne!(new, endpoint.secret);
+    let signatures = || {
+        let last = endpoint.hook.requests().pop().expect("a request");
+        last.header("webhook-signature").split(' ').count()
+    };
+    eventually_holds("both sign", || signatures() == 2);
+    load.stop();
+    app.audit().expect_all(&endpoint).close(); // with the old secret: there was never a request without it
     for secret in [new, &endpoint.secret] {
         endpoint.hook.verify_with(&[secret]);
         app.produce(5);
