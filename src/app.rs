@@ -10,6 +10,7 @@
 mod cores; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
 mod loader; // settings, at start and while running
+mod own_trouble; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
 mod redrives; // dead letters once more
 mod report; // what /readyz and /v1/actors say

@@ -158,12 +158,24 @@ fn every_setting_is_explained() {
 #[test]
 fn every_number_in_the_settings_has_its_unit_in_its_name() {
     let reason = "`max_wait = 500` has cost more than one night";
-    let units =
-        ["ms", "days", "bytes", "events", "rows", "connections", "in_flight", "lookups", "clients", "cores", "every"];
+    let units = [
+        "ms",
+        "days",
+        "bytes",
+        "events",
+        "rows",
+        "customers",
+        "connections",
+        "in_flight",
+        "lookups",
+        "clients",
+        "cores",
+        "every",
+    ];
     for line in read("config/default.toml").lines().filter(|line| !line.starts_with('#')) {
         let Some((name, value)) = line.split_once(" = ") else { continue };
         if value.starts_with(|c: char| c.is_ascii_digit()) {
-            let name = name.trim_end_matches("_max");
+            let name = name.trim_end_matches("_max").trim_end_matches("_min");
             assert!(units.iter().any(|unit| name.ends_with(unit)), "`{name}` does not end with a unit: {reason}");
         }
     }

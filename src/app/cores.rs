@@ -19,6 +19,7 @@ use crate::{
         client::{ClientLimits, CoreClient},
         delivery::Limits,
         egress::Egress,
+        own_trouble::OwnTrouble,
         report::Report,
         supervisor::{self, Notices},
         tls::Tls,
@@ -33,6 +34,19 @@ use crate::{
     router::{actor::Router, table::RoutingTable},
 };
 
+/// What all cores work with.
+pub struct Shared {
+    pub table: Arc<RoutingTable>,
+    pub notices: Notices,
+    pub dead_letters: DeadLetterWriter,
+    pub own_trouble: Arc<OwnTrouble>,
+    /// Live instances.
+    pub instances: Arc<AtomicU32>,
+    /// What a drain could not send.
+    pub left_over: Arc<AtomicUsize>,
+    pub tls: Arc<Tls>,
+}
+
 pub struct Cores {
     arbiters: Vec<Arbiter>,
     routers: Vec<Addr<Router>>,
@@ -40,15 +54,7 @@ pub struct Cores {
 
 impl Cores {
     /// Starts the threads and waits until each is ready to run endpoint actors.
-    pub fn start(
-        config: &Config,
-        table: &Arc<RoutingTable>,
-        notices: &Notices,
-        dead_letters: &DeadLetterWriter,
-        instances: &Arc<AtomicU32>,
-        left_over: &Arc<AtomicUsize>,
-        tls: &Arc<Tls>,
-    ) -> Self {
+    pub fn start(config: &Config, shared: &Arc<Shared>) -> Self {
         let count = match config.service.cores {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -57,8 +63,7 @@ impl Cores {
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let (ready, wait) = mpsc::channel();
         for (index, arbiter) in arbiters.iter().enumerate() {
-            let parts = (limits.clone(), Arc::clone(tls), dead_letters.clone(), notices.clone(), ready.clone());
-            let (instances, left_over) = (Arc::clone(instances), Arc::clone(left_over));
+            let (limits, shared, ready) = (limits.clone(), Arc::clone(shared), ready.clone());
             let delivery = Limits {
                 park_after: config.delivery.park_after(),
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
@@ -66,17 +71,17 @@ impl Cores {
             let idle_after = config.delivery.idle_after();
             let sample = config.log.delivered_sample_every;
             arbiter.spawn_fn(move || {
-                let (limits, tls, dead_letters, notices, ready) = parts;
                 supervisor::install_core(Core {
                     index,
-                    client: Rc::new(CoreClient::new(limits, tls)),
+                    client: Rc::new(CoreClient::new(limits, Arc::clone(&shared.tls))),
                     limits: delivery,
                     idle_after,
-                    dead_letters,
+                    dead_letters: shared.dead_letters.clone(),
                     report: Report::new(sample),
-                    notices,
-                    instances,
-                    left_over,
+                    notices: shared.notices.clone(),
+                    own_trouble: Arc::clone(&shared.own_trouble),
+                    instances: Arc::clone(&shared.instances),
+                    left_over: Arc::clone(&shared.left_over),
                 });
                 let _ = ready.send(());
             });
@@ -86,7 +91,7 @@ impl Cores {
         let routers = arbiters
             .iter()
             .map(|arbiter| {
-                let (table, notices) = (Arc::clone(table), notices.clone());
+                let (table, notices) = (Arc::clone(&shared.table), shared.notices.clone());
                 Router::start_in_arbiter(&arbiter.handle(), move |_| Router::new(table, notices))
             })
             .collect();

@@ -8,8 +8,13 @@ use std::sync::{
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Error, cores::Cores};
+use super::{
+    Error,
+    cores::{Cores, Shared},
+    own_trouble,
+};
 use crate::{
+    clock,
     config::Config,
     dead_letter::{
         letter::{Letter, NO_ENDPOINT},
@@ -17,11 +22,12 @@ use crate::{
     },
     endpoint::{
         delivery::{GivenUp, Reason},
+        own_trouble::OwnTrouble,
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
     },
     ingest::{
-        backpressure::PartitionLimits,
+        backpressure::{Brake, PartitionLimits},
         consumer::{self, Consumer, ConsumerSettings, Topics},
         first_start::FirstStart,
         receipt::{Abandoned, Receipt, Settlement},
@@ -42,6 +48,7 @@ pub struct Pipeline {
     pub abandoned: UnboundedSender<Abandoned>,
     /// What a drain could not send.
     pub left_over: Arc<AtomicUsize>,
+    pub own_trouble: Arc<OwnTrouble>,
 }
 
 impl Pipeline {
@@ -59,10 +66,22 @@ impl Pipeline {
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let left_over = Arc::new(AtomicUsize::new(0));
-        let cores = Cores::start(config, table, &notices, dead_letters, instances, &left_over, &Tls::of_this_machine());
+        let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
+        let shared = Shared {
+            table: Arc::clone(table),
+            notices: notices.clone(),
+            dead_letters: dead_letters.clone(),
+            own_trouble: Arc::clone(&own_trouble),
+            instances: Arc::clone(instances),
+            left_over: Arc::clone(&left_over),
+            tls: Tls::of_this_machine(),
+        };
+        let cores = Cores::start(config, &Arc::new(shared));
         supervise(config, notice_receiver, &cores, on_gone);
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
+        let brake = Arc::new(Brake::default());
+        actix_rt::spawn(own_trouble::watch(Arc::clone(&own_trouble), Arc::clone(&brake), Arc::clone(table)));
         let ingest = &config.ingest;
         let settings = ConsumerSettings {
             client: consumer_client(config),
@@ -72,10 +91,11 @@ impl Pipeline {
             park_after: config.delivery.park_after(),
             chunk_events_max: ingest.chunk_events_max,
             memory_bytes_max: ingest.memory_bytes_max as u64,
+            brake,
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
-        Ok(Pipeline { consumer, cores, notices, abandoned, left_over })
+        Ok(Pipeline { consumer, cores, notices, abandoned, left_over, own_trouble })
     }
 }
 

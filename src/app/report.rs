@@ -15,7 +15,7 @@ use crate::{
         health::Readiness,
     },
     clock,
-    endpoint::{queue::EndpointQueue, settings::State},
+    endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue, settings::State},
     ingest::{consumer::ConsumerState, ledger::PartitionLedger, receipt::Origin as _},
     router::table::RoutingTable,
 };
@@ -28,6 +28,7 @@ pub struct Health {
     table: Arc<RoutingTable>,
     settings: Arc<Progress>,
     consumer: OnceLock<Arc<ConsumerState>>,
+    own_trouble: OnceLock<Arc<OwnTrouble>>,
     stopping: AtomicBool,
     instance: String,
 }
@@ -35,12 +36,14 @@ pub struct Health {
 impl Health {
     #[must_use]
     pub fn new(table: Arc<RoutingTable>, settings: Arc<Progress>, instance: String) -> Self {
-        Health { table, settings, consumer: OnceLock::new(), stopping: AtomicBool::new(false), instance }
+        let (consumer, own_trouble) = (OnceLock::new(), OnceLock::new());
+        Health { table, settings, consumer, own_trouble, stopping: AtomicBool::new(false), instance }
     }
 
     /// The consumer runs from now on.
-    pub fn consuming(&self, consumer: Arc<ConsumerState>) {
+    pub fn consuming(&self, consumer: Arc<ConsumerState>, own_trouble: Arc<OwnTrouble>) {
         let _ = self.consumer.set(consumer);
+        let _ = self.own_trouble.set(own_trouble);
     }
 
     /// The drain has begun.
@@ -94,7 +97,8 @@ impl ActorReport for Health {
         if let Some(consumer) = self.consumer.get() {
             actors.extend(consumer.assigned().iter().map(|ledger| ingest_actor(ledger, now)));
         }
-        actors.extend(self.table.endpoints().iter().map(|queue| endpoint_actor(queue)));
+        let held_back = self.own_trouble.get().is_some_and(|own_trouble| own_trouble.is_on());
+        actors.extend(self.table.endpoints().iter().map(|queue| endpoint_actor(queue, held_back)));
         actors
     }
 }
@@ -112,11 +116,13 @@ fn ingest_actor(ledger: &PartitionLedger, now: Instant) -> ActorView {
     }
 }
 
-fn endpoint_actor(queue: &EndpointQueue) -> ActorView {
+/// `held_back`: nobody can be reached, so whoever has something to send waits.
+fn endpoint_actor(queue: &EndpointQueue, held_back: bool) -> ActorView {
     let health = &queue.health;
     let state = match (queue.settings().state, queue.has_actor()) {
         (State::Paused, _) => "paused",
         (State::Disabled, _) => "disabled",
+        (State::Enabled, true) if held_back => "held_back",
         (State::Enabled, true) => "running",
         (State::Enabled, false) => "idle",
     };

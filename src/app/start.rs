@@ -74,7 +74,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     };
     let pipeline = Pipeline::start(&config, &table, first_start, &dead_letters, &instances, on_gone)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
-    health.consuming(Arc::clone(&consumer));
+    health.consuming(Arc::clone(&consumer), Arc::clone(&pipeline.own_trouble));
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), consumer, queues);
     Ok(App { health, table, pipeline, dead_letters, admin, pool, instance })

@@ -186,6 +186,7 @@ impl Checks {
         self.range("delivery.park_after_ms", c.delivery.park_after_ms, 100..=60_000);
         self.range("delivery.endpoint_bytes_max", c.delivery.endpoint_bytes_max, MIB / 16..=64 * GIB);
         self.range("delivery.idle_after_ms", c.delivery.idle_after_ms, 100..=86_400_000);
+        self.range("delivery.own_trouble_customers_min", c.delivery.own_trouble_customers_min, 0..=1_000);
         self.range("delivery.rebuild_base_ms", c.delivery.rebuild_base_ms, 10..=60_000);
         self.range("delivery.rebuild_max_ms", c.delivery.rebuild_max_ms, 10..=3_600_000);
         self.range("http.connect_timeout_ms", c.http.connect_timeout_ms, 10..=60_000);

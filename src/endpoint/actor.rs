@@ -3,8 +3,9 @@
 //! **Invariant:** nothing that must survive a panic lives here: events wait in the [`EndpointQueue`], and those the
 //! machine holds come back through their receipts.
 
+mod answers; // what came in since the last turn
+
 use std::{
-    cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
     sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
@@ -13,11 +14,13 @@ use std::{
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 
+use self::answers::{Answers, Arrived, OwedAnswer};
 use super::{
     client::CoreClient,
     delivery::{AttemptId, Delivery, Effect, GivenUp, Limits, Parked, Reason, StateChange},
     health::LastError,
-    outcome::{self, Answer, Outcome},
+    outcome::{self, Answer, AttemptNote, Contact, Outcome},
+    own_trouble::OwnTrouble,
     queue::{EndpointQueue, Wake},
     report::Report,
     request,
@@ -42,6 +45,8 @@ pub struct Core {
     pub dead_letters: DeadLetterWriter,
     pub report: Report,
     pub notices: Notices,
+    /// Whether endpoints are to blame, or ourselves.
+    pub own_trouble: Arc<OwnTrouble>,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
     /// What a drain could not send, all endpoints together: nothing more is waited for then.
@@ -70,23 +75,12 @@ pub struct EndpointActor {
     taken: Vec<Receipt>,
     timer: Option<(Instant, SpawnHandle)>,
     idle_since: Option<Instant>,
+    /// The trouble is ours, and the machine knows.
+    held_back: bool,
     draining: bool,
     /// What a drain could not send. Held to the end, when its partitions are given back and dropping it is silent.
     left_over: Vec<Parked>,
     retired: bool,
-}
-
-/// Answers that came in since the last turn; one wake serves all of them.
-#[derive(Default)]
-struct Answers {
-    arrived: RefCell<Vec<Arrived>>,
-    woken: Cell<bool>,
-}
-
-struct Arrived {
-    attempt: AttemptId,
-    answer: Answer,
-    sent_at: Instant,
 }
 
 impl EndpointActor {
@@ -105,6 +99,7 @@ impl EndpointActor {
             taken: Vec::new(),
             timer: None,
             idle_since: None,
+            held_back: false,
             draining: false,
             left_over: Vec::new(),
             retired: false,
@@ -114,6 +109,7 @@ impl EndpointActor {
     fn turn(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.adopt_settings(now);
+        self.adopt_own_trouble(now);
         if self.queue.take_lagging() {
             self.delivery.handle_lagging(now);
         }
@@ -122,6 +118,9 @@ impl EndpointActor {
         }
         self.take_answers(now);
         self.take_events(now);
+        if self.held_back && self.core.own_trouble.takes_trial(self.queue.key) {
+            self.delivery.handle_trial(now);
+        }
         self.settle_turn(ctx, now);
     }
 
@@ -133,7 +132,19 @@ impl EndpointActor {
             self.cancel_all();
             return self.retire(ctx);
         }
+        if self.held_back && self.delivery.queued_events() > 0 {
+            self.core.own_trouble.wants_trial(self.queue.key);
+        }
         self.arm_timer(ctx, now);
+    }
+
+    /// While the trouble is ours the machine holds everything back, before it hears of another answer.
+    fn adopt_own_trouble(&mut self, now: Instant) {
+        let held_back = self.core.own_trouble.is_on();
+        if held_back != self.held_back {
+            self.held_back = held_back;
+            self.delivery.handle_own_trouble(held_back, now);
+        }
     }
 
     fn adopt_settings(&mut self, now: Instant) {
@@ -165,7 +176,7 @@ impl EndpointActor {
             if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
                 self.core.client.free_handles();
             }
-            let (outcome, note) = outcome::classify(&answer, wall_ms);
+            let (outcome, note) = self.judge(&answer, wall_ms, now);
             if let Some(batch) = self.delivery.batch(attempt) {
                 let took = now.duration_since(sent_at);
                 self.core.report.attempt(&self.settings, batch, &outcome, &note, took, wall_ms);
@@ -188,6 +199,22 @@ impl EndpointActor {
         if slot.is_empty() {
             *slot = arrived;
         }
+    }
+
+    /// What an answer means, and what it says of our own way to the world. While that is in trouble or in doubt,
+    /// whoever was not reached is not to blame.
+    fn judge(&self, answer: &Answer, wall_ms: i64, now: Instant) -> (Outcome, AttemptNote) {
+        let (outcome, note) = outcome::classify(answer, wall_ms);
+        let own_trouble = &self.core.own_trouble;
+        let excused = match answer.contact() {
+            Contact::Made => {
+                own_trouble.reached(now);
+                false
+            }
+            Contact::Failed => own_trouble.failed(self.queue.key, &self.settings, now),
+            Contact::Unclear => self.held_back,
+        };
+        (if excused { Outcome::LocalFault } else { outcome }, note)
     }
 
     fn carry_out(&mut self, ctx: &mut Context<Self>, now: Instant) {
@@ -293,6 +320,7 @@ impl EndpointActor {
 
     fn timed_out(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
+        self.adopt_own_trouble(now);
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
         if idle_out && !self.draining && self.delivery.is_idle() && self.queue.try_detach() {
             return self.retire(ctx);
@@ -335,6 +363,7 @@ impl Handler<Drain> for EndpointActor {
     fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.draining = true;
+        self.adopt_own_trouble(now);
         self.take_events(now);
         self.delivery.handle_stop(now);
         self.settle_turn(ctx, now);
@@ -349,33 +378,6 @@ impl Drop for EndpointActor {
             // A panic in a handler: the receipts that the machine held come back by themselves.
             self.queue.detach_dead();
             self.core.notices.died(&self.queue, self.core.index);
-        }
-    }
-}
-
-/// The machine gets its answer however the request's future ends; one that panics must not cost a slot for ever.
-struct OwedAnswer {
-    answers: Rc<Answers>,
-    address: Addr<EndpointActor>,
-    attempt: AttemptId,
-    sent_at: Instant,
-    answer: Option<Answer>,
-}
-
-impl OwedAnswer {
-    fn arrive(mut self, answer: Answer) {
-        self.answer = Some(answer);
-    }
-}
-
-impl Drop for OwedAnswer {
-    fn drop(&mut self) {
-        let answer = self.answer.take().unwrap_or_else(|| Answer::Broken("the request ended without an answer".into()));
-        let (attempt, sent_at) = (self.attempt, self.sent_at);
-        self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at });
-        if !self.answers.woken.replace(true) {
-            // A full mailbox holds a wake already.
-            let _ = self.address.try_send(Turn);
         }
     }
 }

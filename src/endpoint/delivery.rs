@@ -62,6 +62,8 @@ pub struct Delivery {
     gone: bool,
     /// The trouble is ours: nothing is sent, and nothing parked for not being sent.
     held_back: bool,
+    /// All the same one event may be tried now.
+    trying: bool,
     /// When that was over.
     released_at: Option<Instant>,
     /// A partition waited for this endpoint too long: what is older than `park_after` leaves until the queue is empty.
@@ -96,6 +98,7 @@ impl Delivery {
             refusals: 0,
             gone: false,
             held_back: false,
+            trying: false,
             released_at: None,
             lagging: false,
             stopping: false,
@@ -169,14 +172,26 @@ impl Delivery {
         self.advance(now);
     }
 
-    /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it.
+    /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it. An open breaker may
+    /// have opened for the same trouble, so the endpoint is probed as soon as anybody can be reached.
     pub fn handle_own_trouble(&mut self, held_back: bool, now: Instant) {
         if self.held_back && !held_back {
             self.released_at = Some(now);
         }
+        if held_back {
+            let change = self.breaker.probe_now();
+            self.report(change);
+        }
         self.held_back = held_back;
         self.park_check_at = Some(now);
         self.advance(now);
+    }
+
+    /// Whether our own trouble is over is to be found out here: one event is sent, if any can be.
+    pub fn handle_trial(&mut self, now: Instant) {
+        self.trying = self.held_back;
+        self.advance(now);
+        self.trying = false;
     }
 
     /// A graceful stop has begun: batches go as they are, and nothing waits for a retry any more.
@@ -275,7 +290,7 @@ impl Delivery {
         self.settings.delivery.in_flight_max > 0
             && self.settings.state == State::Enabled
             && !self.gone
-            && !self.held_back
+            && (!self.held_back || self.trying)
     }
 
     /// Does all that time allows: parks what is due, then sends what can go.

@@ -110,12 +110,19 @@ fn answer_of(error: &SendRequestError) -> Answer {
     match error {
         SendRequestError::Connect(ConnectError::Disconnected) => Answer::Disconnected,
         SendRequestError::Connect(ConnectError::Timeout) => Answer::ConnectFailed("connecting timed out".into()),
-        SendRequestError::Connect(ConnectError::Resolver(error)) => Answer::ResolveFailed(error.to_string().into()),
+        SendRequestError::Connect(ConnectError::Resolver(error)) => match error.downcast_ref::<io::Error>() {
+            // The system's resolver needs a handle too.
+            Some(error) if is_local(error) => Answer::LocalFault(error.to_string().into()),
+            _ => Answer::ResolveFailed(error.to_string().into()),
+        },
         SendRequestError::Connect(ConnectError::NoRecords | ConnectError::Unresolved) => {
             Answer::ResolveFailed("the name has no address".into())
         }
         SendRequestError::Connect(ConnectError::Io(error)) if is_local(error) => {
             Answer::LocalFault(error.to_string().into())
+        }
+        SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Answer::Refused(error.to_string().into())
         }
         // Opening a connection knows no end; the handshake after it does.
         SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {

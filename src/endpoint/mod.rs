@@ -9,6 +9,7 @@ pub mod rate_limit; // ○ GCRA, checked, never awaited
 pub mod retry; // ○ when an attempt is repeated
 pub mod breaker; // ○ Closed, Open, HalfOpen
 pub mod outcome; // ○ the world's answers in our few words
+pub mod own_trouble; // ○ when nobody can be reached, no endpoint is to blame
 pub mod request; // ○ events → body and headers
 pub mod signature; // ○ Standard Webhooks
 pub mod health; // ○ what is known of an endpoint from outside its actor

@@ -13,8 +13,10 @@ pub enum Answer {
     },
     /// The deadline passed; the endpoint may have got the events.
     TimedOut,
-    /// No connection: refused, unreachable, reset before anything was sent.
+    /// No connection: unreachable, timed out, reset before anything was sent.
     ConnectFailed(Box<str>),
+    /// No connection: the host, or something on the way to it, said no.
+    Refused(Box<str>),
     /// The name has no address.
     ResolveFailed(Box<str>),
     TlsFailed(Box<str>),
@@ -49,6 +51,33 @@ pub enum Outcome {
     LocalFault,
 }
 
+/// What an answer says of our own way to the world; see [`OwnTrouble`](super::own_trouble::OwnTrouble).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// Somebody was there, whatever they said.
+    Made,
+    /// Not even a connection: the endpoint's fault or ours, which this answer alone does not tell.
+    Failed,
+    /// Neither: a server may hang, break off or refuse by itself, and so may a network.
+    Unclear,
+}
+
+impl Answer {
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        match self {
+            Answer::Answered { .. } | Answer::TlsFailed(_) | Answer::Malformed(_) => Contact::Made,
+            Answer::ConnectFailed(_) | Answer::ResolveFailed(_) | Answer::LocalFault(_) => Contact::Failed,
+            Answer::TimedOut
+            | Answer::Refused(_)
+            | Answer::Broken(_)
+            | Answer::Disconnected
+            | Answer::TokenFailed(_)
+            | Answer::Blocked => Contact::Unclear,
+        }
+    }
+}
+
 /// The answer as it is remembered: in a dead letter, as an endpoint's last error, in a log line. Without secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptNote {
@@ -77,7 +106,7 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
             (outcome, AttemptNote { status: Some(*status), class: status_class(*status), excerpt: kept })
         }
         Answer::TimedOut => (failed, note("timeout", "")),
-        Answer::ConnectFailed(error) => (failed, note("connect", error)),
+        Answer::ConnectFailed(error) | Answer::Refused(error) => (failed, note("connect", error)),
         Answer::ResolveFailed(error) => (failed, note("resolve", error)),
         Answer::TlsFailed(error) => (failed, note("tls", error)),
         Answer::TokenFailed(error) => (failed, note("oauth", error)),
@@ -217,7 +246,8 @@ mod tests {
     #[test]
     fn what_the_network_does_is_the_endpoints_and_what_we_lack_is_ours() {
         check_fault(Answer::TimedOut, FAILED, "timeout");
-        check_fault(Answer::ConnectFailed("refused".into()), FAILED, "connect");
+        check_fault(Answer::ConnectFailed("unreachable".into()), FAILED, "connect");
+        check_fault(Answer::Refused("refused".into()), FAILED, "connect");
         check_fault(Answer::ResolveFailed("no such name".into()), FAILED, "resolve");
         check_fault(Answer::TlsFailed("expired".into()), FAILED, "tls");
         check_fault(Answer::TokenFailed("invalid_client".into()), FAILED, "oauth");
@@ -226,6 +256,22 @@ mod tests {
         check_fault(Answer::Malformed("head too large".into()), FAILED, "malformed");
         check_fault(Answer::Disconnected, Outcome::Disconnected, "disconnected");
         check_fault(Answer::LocalFault("no file handles".into()), Outcome::LocalFault, "local");
+    }
+
+    #[test]
+    fn only_a_connection_that_did_not_come_about_may_be_our_own_trouble() {
+        for failed in [Answer::ConnectFailed, Answer::ResolveFailed, Answer::LocalFault] {
+            assert_eq!(failed("no route".into()).contact(), Contact::Failed);
+        }
+        for unclear in [Answer::TimedOut, Answer::Refused("no".into()), Answer::Broken("".into()), Answer::Disconnected]
+        {
+            assert_eq!(unclear.contact(), Contact::Unclear, "{unclear:?}");
+        }
+        for made in
+            [answered(200, None), answered(503, None), Answer::TlsFailed("".into()), Answer::Malformed("".into())]
+        {
+            assert_eq!(made.contact(), Contact::Made, "{made:?}");
+        }
     }
 
     #[track_caller]

@@ -227,6 +227,28 @@ impl EndpointUrl {
     pub fn url(&self) -> &url::Url {
         &self.0
     }
+
+    /// Roughly whose network the host is in: the last two labels of its name, or the address without its last part.
+    /// Two hosts of different sites hardly ever fail together by themselves.
+    #[must_use]
+    pub fn site(&self) -> Box<str> {
+        match self.0.host() {
+            Some(url::Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                let from = name.rmatch_indices('.').nth(1).map_or(0, |(dot, _)| dot + 1);
+                name[from..].into()
+            }
+            Some(url::Host::Ipv4(address)) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}").into()
+            }
+            Some(url::Host::Ipv6(address)) => {
+                let [a, b, c, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}").into()
+            }
+            None => Box::default(),
+        }
+    }
 }
 
 /// DNS has no longer names; the dot of the root may stand at the end.

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** what is outstanding stays below the high watermarks plus what was fetched before the pause took hold.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use super::offsets::SPAN_MAX;
 
 /// What one partition may have outstanding before it pauses; it resumes below half of each.
@@ -49,6 +51,8 @@ pub enum PauseReason {
     Memory,
     /// An endpoint it feeds is full, while the partition catches up.
     Endpoint,
+    /// Nobody can be reached: see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
+    OwnTrouble,
 }
 
 impl PauseReason {
@@ -61,6 +65,7 @@ impl PauseReason {
             PauseReason::Span => "span",
             PauseReason::Memory => "memory",
             PauseReason::Endpoint => "endpoint",
+            PauseReason::OwnTrouble => "own_trouble",
         }
     }
 }
@@ -136,6 +141,30 @@ impl MemoryBudget {
         self.is_full
     }
 }
+
+/// Held from outside while reading on would not help: then each partition may read only so many events more.
+#[derive(Debug)]
+pub struct Brake(AtomicU64);
+
+impl Default for Brake {
+    fn default() -> Self {
+        Brake(AtomicU64::new(RELEASED))
+    }
+}
+
+impl Brake {
+    /// So many events for each partition, counted from when the brake was put on; `None` releases it.
+    pub fn set(&self, events_max: Option<u64>) {
+        self.0.store(events_max.unwrap_or(RELEASED), Relaxed);
+    }
+
+    #[must_use]
+    pub fn events_max(&self) -> Option<u64> {
+        Some(self.0.load(Relaxed)).filter(|events_max| *events_max != RELEASED)
+    }
+}
+
+const RELEASED: u64 = u64::MAX;
 
 /// Something behind the partitions that can be full: an endpoint's queue. A partition that catches up waits for it for
 /// a while; then it is told that it cannot keep up.

@@ -30,7 +30,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::poller::Poller;
 use super::{
-    backpressure::PartitionLimits,
+    backpressure::{Brake, PartitionLimits},
     first_start::FirstStart,
     ledger::PartitionLedger,
     rebalance::{Assigned, PollContext},
@@ -51,6 +51,8 @@ pub struct ConsumerSettings {
     pub chunk_events_max: usize,
     /// What all partitions together may have outstanding.
     pub memory_bytes_max: u64,
+    /// Held while nobody can be reached.
+    pub brake: Arc<Brake>,
 }
 
 /// The operator's choice of topics, subscribed to by someone or not: a subscription's change is never a rebalance.

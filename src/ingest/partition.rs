@@ -50,6 +50,8 @@ pub struct Partition {
     /// The full endpoint that is waited for, and since when.
     waits_for: Option<(Arc<dyn Downstream>, Instant)>,
     newest_record_ms: i64,
+    /// Events read since the brake was last put on.
+    read_on_brake: u64,
     stored: Option<i64>,
     /// The log was cut or recreated: read on from here, with a new ledger.
     restart_at: Option<i64>,
@@ -79,6 +81,7 @@ impl Partition {
             full_since: None,
             waits_for: None,
             newest_record_ms: 0,
+            read_on_brake: 0,
             stored: None,
             restart_at: None,
             metrics,
@@ -88,6 +91,7 @@ impl Partition {
 
     pub fn receive(&mut self, record: Record) {
         self.newest_record_ms = record.timestamp_ms;
+        self.read_on_brake += 1;
         self.chunk.push(record);
     }
 
@@ -166,8 +170,13 @@ impl Partition {
         self.tracked += tracked;
     }
 
-    /// What this partition's load asks for.
-    pub fn hold_back(&mut self, memory_full: bool, now: Instant) -> Option<Move> {
+    /// The brake was put on.
+    pub fn count_from_here(&mut self) {
+        self.read_on_brake = 0;
+    }
+
+    /// What this partition's load asks for. `brake` is how many events it may read since the brake was put on.
+    pub fn hold_back(&mut self, memory_full: bool, brake: Option<u64>, now: Instant) -> Option<Move> {
         let (events, bytes) = self.ledger.outstanding();
         // The span costs a lock, so it is read only where it can matter: it cannot be full while nothing is owed.
         let span = match (self.refused, events) {
@@ -177,10 +186,12 @@ impl Partition {
         };
         let load = Load { events, bytes, span };
         let endpoint_full = self.waits_for_endpoint(now);
-        let beyond = match (memory_full, endpoint_full) {
-            (true, _) => Some(PauseReason::Memory),
-            (false, true) => Some(PauseReason::Endpoint),
-            (false, false) => None,
+        let braked = brake.is_some_and(|events_max| self.read_on_brake >= events_max);
+        let beyond = match (memory_full, braked, endpoint_full) {
+            (true, ..) => Some(PauseReason::Memory),
+            (_, true, _) => Some(PauseReason::OwnTrouble),
+            (.., true) => Some(PauseReason::Endpoint),
+            _ => None,
         };
         if self.gate.paused().is_none() && !memory_full && (endpoint_full || self.is_full(load)) {
             let since = *self.full_since.get_or_insert(now);

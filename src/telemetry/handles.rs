@@ -203,6 +203,7 @@ pub struct EndpointMetrics {
     /// Incremented and decremented as breakers change.
     pub breaker_open: Gauge,
     pub breaker_half_open: Gauge,
+    pub own_trouble: Gauge,
 }
 
 impl EndpointMetrics {
@@ -214,6 +215,7 @@ impl EndpointMetrics {
             restarts: counter!(names::ENDPOINT_RESTARTS),
             breaker_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "open"),
             breaker_half_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "half_open"),
+            own_trouble: gauge!(names::OWN_TROUBLE),
         }
     }
 }

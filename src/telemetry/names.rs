@@ -73,6 +73,8 @@ metrics! {
         "Requests not sent because their endpoint's address is not allowed";
     OAUTH_TOKENS = "postrider_oauth_tokens_total", Kind::Counter, "Access tokens asked for, by result";
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
+    OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge,
+        "1 while nobody can be reached: partitions pause, and no endpoint is blamed";
     DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";
     DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", Kind::Histogram(SECONDS), "Storing a group of dead letters";

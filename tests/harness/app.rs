@@ -174,11 +174,15 @@ impl TestApp {
     /// The customer that endpoints belong to unless told otherwise.
     #[track_caller]
     pub fn customer(&self) -> &str {
-        self.customer.get_or_init(|| {
-            let body = json!({"name": "a customer", "grants": {"topics": ["*"], "tenants": ["*"]}});
-            let created = self.rest().post("/v1/customers", &body).ok().json();
-            created["id"].as_str().unwrap_or_else(|| panic!("no id: {created}")).to_owned()
-        })
+        self.customer.get_or_init(|| self.new_customer())
+    }
+
+    /// One more customer that may see everything; its id.
+    #[track_caller]
+    pub fn new_customer(&self) -> String {
+        let body = json!({"name": "a customer", "grants": {"topics": ["*"], "tenants": ["*"]}});
+        let created = self.rest().post("/v1/customers", &body).ok().json();
+        created["id"].as_str().unwrap_or_else(|| panic!("no id: {created}")).to_owned()
     }
 
     /// Waits until the first instance works by everything that was written so far.

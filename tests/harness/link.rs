@@ -2,13 +2,17 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::Duration,
 };
 
 use super::{kafka, reset};
+
+/// So long nobody answers before a listener counts as full.
+const CROWD_WAIT: Duration = Duration::from_millis(300);
+const CROWD_MAX: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -17,6 +21,8 @@ enum State {
     Frozen,
     /// Connections are cut, and new ones are cut at once.
     Away,
+    /// Connections are cut, and new ones do not come about: nobody answers.
+    Unreachable,
     /// The story is over.
     Gone,
 }
@@ -24,6 +30,9 @@ enum State {
 /// Forwards connections to one server.
 pub struct Link {
     address: SocketAddr,
+    listener: TcpListener,
+    /// What keeps others from connecting.
+    crowd: Mutex<Vec<TcpStream>>,
     wire: Arc<Wire>,
 }
 
@@ -48,7 +57,12 @@ struct Rewrite {
 impl Link {
     /// A wire to `target` (`host:port`), open.
     pub fn to(target: &str) -> Self {
-        Self::new(target, |_| None)
+        Self::at(Ipv4Addr::LOCALHOST, target)
+    }
+
+    /// As [`Link::to`], with an end at this address of the machine.
+    pub fn at(ip: Ipv4Addr, target: &str) -> Self {
+        Self::new(ip, target, |_| None)
     }
 
     /// A wire to the broker, open. Who begins with it stays on it.
@@ -60,11 +74,11 @@ impl Link {
             bytes.extend(u32::from(address.port()).to_be_bytes());
             bytes
         };
-        Self::new(&target, |own| Some(Rewrite { from: place(broker), to: place(own) }))
+        Self::new(Ipv4Addr::LOCALHOST, &target, |own| Some(Rewrite { from: place(broker), to: place(own) }))
     }
 
-    fn new(target: &str, rewrite: impl FnOnce(SocketAddr) -> Option<Rewrite>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    fn new(ip: Ipv4Addr, target: &str, rewrite: impl FnOnce(SocketAddr) -> Option<Rewrite>) -> Self {
+        let listener = TcpListener::bind((ip, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let wire = Arc::new(Wire {
             target: target.to_owned(),
@@ -76,8 +90,9 @@ impl Link {
             streams: Mutex::default(),
         });
         let accepting = Arc::clone(&wire);
-        thread::spawn(move || accepting.accept(&listener));
-        Link { address, wire }
+        let accepts = listener.try_clone().expect("a second handle of a socket");
+        thread::spawn(move || accepting.accept(&accepts));
+        Link { address, listener, crowd: Mutex::default(), wire }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,14 +122,32 @@ impl Link {
         }
     }
 
-    /// Ends a freeze or an absence.
+    /// Nobody answers at its address: those who connect time out.
+    pub fn vanish(&self) {
+        self.wire.set(State::Unreachable);
+        // The kernel drops what comes to a full listener.
+        self.listen(0);
+        let crowd = std::iter::from_fn(|| TcpStream::connect_timeout(&self.address, CROWD_WAIT).ok());
+        let crowd: Vec<_> = crowd.take(CROWD_MAX).collect();
+        assert!(crowd.len() < CROWD_MAX, "the listener never fills up");
+        self.crowd.lock().unwrap().extend(crowd);
+    }
+
+    /// Ends whatever kept it from being a wire.
     pub fn come_back(&self) {
+        self.crowd.lock().unwrap().clear();
+        self.listen(128);
         self.wire.set(State::Open);
+    }
+
+    fn listen(&self, backlog: i32) {
+        socket2::SockRef::from(&self.listener).listen(backlog).expect("a listener listens");
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.come_back();
         self.wire.set(State::Gone);
         let _ = TcpStream::connect(self.address); // wakes the accepting thread
     }
@@ -124,7 +157,7 @@ impl Wire {
     fn set(&self, state: State) {
         *self.state.lock().unwrap() = state;
         self.changed.notify_all();
-        if matches!(state, State::Away | State::Gone) {
+        if matches!(state, State::Away | State::Unreachable | State::Gone) {
             for stream in self.streams.lock().unwrap().drain(..) {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -133,11 +166,12 @@ impl Wire {
 
     fn accept(self: Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming() {
-            let state = *self.state.lock().unwrap();
+            let state = self.state.lock().unwrap();
+            let state = *self.changed.wait_while(state, |state| *state == State::Unreachable).unwrap();
             let Ok(client) = client else { continue };
             match state {
                 State::Gone => return,
-                State::Away => {}
+                State::Away | State::Unreachable => {}
                 State::Open | State::Frozen => self.connect(client),
             }
         }

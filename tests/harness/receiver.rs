@@ -66,6 +66,11 @@ impl Receiver {
         self.server.held.lock().unwrap().clear();
     }
 
+    /// HOST:PORT
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// A new path that answers 200 until told otherwise.
     pub fn hook(&self, name: &str) -> Hook {
         let hook = Hook::new(name, format!("http://{}/{name}", self.address));

@@ -54,7 +54,7 @@ impl Delivery {
             Allowance::Probe => true,
             Allowance::Until(until) => return Err(Some(until)),
         };
-        let source = if probe { self.probe_source(now) } else { self.due_source(now) };
+        let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) };
         self.limit_rate(source.map_err(Some)?, now)
     }
 
@@ -136,6 +136,7 @@ impl Delivery {
     }
 
     fn begin(&mut self, mut batch: Batch, now: Instant) {
+        self.trying = false;
         batch.first_sent.get_or_insert(now);
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;

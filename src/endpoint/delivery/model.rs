@@ -33,6 +33,8 @@ struct Model {
     now: Instant,
     instances: u32,
     held_back: bool,
+    /// One event may go although it is held back.
+    trying: bool,
     gone: bool,
     partition: Arc<TestOrigin>,
     lost: Vec<Arc<TestOrigin>>,
@@ -61,6 +63,7 @@ impl Model {
             now,
             instances: 1,
             held_back: false,
+            trying: false,
             gone: false,
             partition: TestOrigin::new(),
             lost: Vec::new(),
@@ -101,6 +104,12 @@ impl Model {
                 self.clock_base = self.now;
                 self.delivery.handle_own_trouble(held_back, self.now);
                 self.poll();
+            }
+            Action::Trial => {
+                self.trying = true;
+                self.delivery.handle_trial(self.now);
+                self.poll();
+                self.trying = false;
             }
             Action::Lagging => {
                 self.delivery.handle_lagging(self.now);
@@ -226,7 +235,8 @@ impl Model {
             let bytes: usize = events.iter().map(|event| event.weight_bytes()).sum();
             assert!(!members.is_empty());
             assert!(events.iter().all(|event| event.origin.is_current()), "another instance owns it");
-            assert!(self.settings.state == State::Enabled && !self.gone && !self.held_back);
+            assert!(self.settings.state == State::Enabled && !self.gone);
+            assert!(!self.held_back || self.trying && (sends.len(), members.len()) == (1, 1), "the trouble is ours");
             assert_ne!(breaker, BreakerState::Open, "nothing is sent while open");
             if breaker == BreakerState::HalfOpen {
                 assert_eq!((self.probe, members.len()), (None, 1), "one probe of one event");

@@ -263,6 +263,42 @@ fn while_the_trouble_is_ours_nothing_is_sent_or_parked_and_afterwards_everything
 }
 
 #[test]
+fn while_the_trouble_is_ours_a_trial_lets_one_event_through() {
+    let mut world = World::new(batch(4));
+    world.delivery.handle_own_trouble(true, world.now);
+    world.events(3);
+    world.delivery.handle_trial(world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0]], "full batch or not, one event is enough to see");
+    world.wait(secs(60));
+    assert_eq!(world.under_way(), [[0]]);
+    world.answer(Outcome::LocalFault);
+    world.wait(secs(60));
+    assert!(world.under_way().is_empty(), "once each time it is told to");
+    world.delivery.handle_own_trouble(false, world.now);
+    world.poll();
+    assert!(world.under_way().contains(&vec![0]));
+}
+
+#[test]
+fn a_breaker_that_our_own_trouble_opened_lets_a_probe_through_when_it_is_over() {
+    let mut world = World::new(stream());
+    world.events(20);
+    while world.delivery.breaker_state() != BreakerState::Open {
+        world.answer(FAILED);
+    }
+    world.delivery.handle_own_trouble(true, world.now);
+    world.poll();
+    assert_eq!(world.delivery.breaker_state(), BreakerState::HalfOpen);
+    while !world.under_way().is_empty() {
+        world.answer(Outcome::LocalFault);
+    }
+    world.delivery.handle_own_trouble(false, world.now);
+    world.poll();
+    assert_eq!(world.under_way().len(), 1, "at once, and one event only");
+}
+
+#[test]
 fn an_endpoint_that_answers_has_its_burst_absorbed() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;

@@ -21,7 +21,7 @@ use crate::{
     clock,
     event::Record,
     ingest::{
-        backpressure::{MemoryBudget, PartitionLimits},
+        backpressure::{Brake, MemoryBudget, PartitionLimits},
         ledger::PartitionLedger,
         partition::{Move, Partition},
         rebalance::{Assigned, PollContext},
@@ -33,6 +33,8 @@ use crate::{
 
 /// Messages taken from librdkafka before the housekeeping gets its turn.
 const POLL_BURST: usize = 2_048;
+/// The same while each message brings a partition nearer to a pause.
+const POLL_BURST_BRAKED: usize = 64;
 /// How long one poll may block. Stopping and commits wait for it at most this long.
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// The same while something is paused or waits to be handed on: it resumes this soon.
@@ -52,6 +54,9 @@ pub(super) struct Poller {
     park_after: Duration,
     chunk_events_max: usize,
     memory: MemoryBudget,
+    brake: Arc<Brake>,
+    /// The brake was on in the last round.
+    is_braked: bool,
     commit_interval: Duration,
     partitions: Vec<Partition>,
     by_name: HashMap<(Arc<str>, i32), usize>,
@@ -80,6 +85,8 @@ impl Poller {
             park_after: settings.park_after,
             chunk_events_max: settings.chunk_events_max,
             memory: MemoryBudget::new(settings.memory_bytes_max),
+            brake: Arc::clone(&settings.brake),
+            is_braked: false,
             commit_interval: settings.commit_interval,
             partitions: Vec::new(),
             by_name: HashMap::new(),
@@ -123,7 +130,7 @@ impl Poller {
     fn poll_burst(&mut self) {
         let mut wait =
             if self.active.iter().any(|slot| self.partitions[*slot].is_busy()) { POLL_WAIT_BUSY } else { POLL_WAIT };
-        for _ in 0..POLL_BURST {
+        for _ in 0..if self.is_braked { POLL_BURST_BRAKED } else { POLL_BURST } {
             let polled = self.consumer.poll(wait);
             // Rebalances happen inside of poll, so what came with one belongs to the new assignment.
             let changed = self.consumer.context().take_changed();
@@ -169,13 +176,14 @@ impl Poller {
     /// more should be taken for a moment.
     fn hold_back(&mut self, now: Instant) -> bool {
         let bytes = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
+        let brake = self.brake_now();
         let memory_full = self.memory.decide(bytes) || self.state.quiet.load(Ordering::Acquire);
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut stalled = false;
         let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
         self.active.retain(|slot| {
             let partition = &mut partitions[*slot];
-            let list = match partition.hold_back(memory_full, now) {
+            let list = match partition.hold_back(memory_full, brake, now) {
                 None => {
                     is_active[*slot] = partition.is_active();
                     return is_active[*slot];
@@ -197,6 +205,15 @@ impl Poller {
             warn_on_error("resume", self.consumer.resume(&resume));
         }
         stalled
+    }
+
+    fn brake_now(&mut self) -> Option<u64> {
+        let brake = self.brake.events_max();
+        if brake.is_some() && !self.is_braked {
+            self.partitions.iter_mut().for_each(Partition::count_from_here);
+        }
+        self.is_braked = brake.is_some();
+        brake
     }
 
     /// Events of these partitions were lost behind us (an actor's panic), or the log was cut: they are read again,

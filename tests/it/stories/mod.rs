@@ -11,6 +11,7 @@ mod isolation; // one customer's trouble
 mod egress; // where an endpoint may lead
 mod oauth; // endpoints that want a token
 mod tls; // endpoints that want a certificate, and those whose own is wrong
+mod own_trouble; // nobody can be reached
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
 mod settings; // what customers change

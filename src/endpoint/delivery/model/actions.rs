@@ -26,6 +26,7 @@ pub enum Action {
     Configure(Box<Plan>),
     LosePartition,
     OwnTrouble(bool),
+    Trial,
     Lagging,
     Instances(u32),
 }
@@ -80,6 +81,7 @@ pub fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
         1 => Just(Action::LosePartition),
         1 => any::<bool>().prop_map(Action::OwnTrouble),
+        1 => Just(Action::Trial),
         1 => Just(Action::Lagging),
         1 => (1_u32..4).prop_map(Action::Instances),
     ];

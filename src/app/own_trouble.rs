@@ -1,0 +1,42 @@
+//! ● Trouble of our own, wired: judged several times a second, told to the poll thread and to every endpoint actor.
+
+use std::sync::Arc;
+
+use crate::{
+    clock,
+    endpoint::own_trouble::{Change, OwnTrouble, TICK},
+    ingest::backpressure::Brake,
+    router::table::RoutingTable,
+    telemetry::handles::EndpointMetrics,
+};
+
+/// Until the process ends.
+pub async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<RoutingTable>) {
+    let metrics = EndpointMetrics::new();
+    loop {
+        tokio::time::sleep(TICK).await;
+        let tick = own_trouble.handle_tick(clock::now());
+        brake.set(tick.events_max);
+        if let Some(change) = tick.change {
+            metrics.own_trouble.set(if own_trouble.is_on() { 1.0 } else { 0.0 });
+            log(&change);
+            // Those with nothing to do just now shall know as well.
+            table.endpoints().iter().for_each(|queue| queue.nudge());
+        }
+        if let Some(queue) = tick.trial.and_then(|endpoint| table.endpoints().get(endpoint).cloned()) {
+            queue.nudge();
+        }
+    }
+}
+
+fn log(change: &Change) {
+    match change {
+        Change::Began => tracing::error!(
+            "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
+             partitions pause and no endpoint is blamed until somebody answers"
+        ),
+        Change::Ended { lasted } => {
+            tracing::warn!(lasted_ms = lasted.as_millis(), "somebody can be reached again: partitions go on");
+        }
+    }
+}
