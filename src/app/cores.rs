@@ -91,8 +91,10 @@ impl Cores {
         let routers = arbiters
             .iter()
             .map(|arbiter| {
-                let (table, notices) = (Arc::clone(&shared.table), shared.notices.clone());
-                Router::start_in_arbiter(&arbiter.handle(), move |_| Router::new(table, notices))
+                let shared = Arc::clone(shared);
+                Router::start_in_arbiter(&arbiter.handle(), move |_| {
+                    Router::new(Arc::clone(&shared.table), shared.notices.clone(), shared.dead_letters.clone())
+                })
             })
             .collect();
         Cores { arbiters, routers }

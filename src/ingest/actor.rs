@@ -59,7 +59,11 @@ impl IngestActor {
             (Fields::default(), Some(Reason::TooLarge))
         } else {
             // A payload that makes our own code panic must not take the partition with it, again and again.
-            match catch_unwind(AssertUnwindSafe(|| self.decoder.decode(&record))) {
+            let decoding = || {
+                panic_if_told(&record);
+                self.decoder.decode(&record)
+            };
+            match catch_unwind(AssertUnwindSafe(decoding)) {
                 Ok(Ok(fields)) => (fields, None),
                 Ok(Err(_)) => (Fields::default(), Some(Reason::Undecodable)),
                 Err(_) => (Fields::default(), Some(Reason::Internal)),
@@ -91,6 +95,15 @@ impl IngestActor {
             Err(SendError::Closed(_)) => self.ledger.fail(),
         }
     }
+}
+
+/// Compiled in for the tests alone: records with this word in them are poisonous.
+fn panic_if_told(_record: &Record) {
+    fail::fail_point!("decode-record", |word| {
+        let word = word.unwrap_or_default();
+        let found = _record.bytes.windows(word.len().max(1)).any(|bytes| bytes == word.as_bytes());
+        assert!(!found, "a poisonous record");
+    });
 }
 
 impl Actor for IngestActor {

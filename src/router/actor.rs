@@ -8,9 +8,17 @@ use std::{
 use actix::{Actor, Context, Handler, Message};
 use smallvec::SmallVec;
 
-use super::table::RoutingTable;
+use super::{
+    index::{Matches, TopicIndex},
+    table::RoutingTable,
+};
 use crate::{
+    dead_letter::{
+        letter::{Letter, NO_ENDPOINT},
+        writer::DeadLetterWriter,
+    },
     endpoint::{
+        delivery::{GivenUp, Reason},
         queue::{EndpointQueue, Pushed},
         supervisor::Notices,
     },
@@ -34,31 +42,74 @@ pub struct Router {
     table: Arc<RoutingTable>,
     notices: Notices,
     metrics: RoutingMetrics,
+    dead_letters: DeadLetterWriter,
+    /// Who gets the events of the chunk at hand: all of them, one after the other, …
+    matched: Vec<EndpointKey>,
+    /// … and where each event's end.
+    ends: Vec<usize>,
     /// Receipts of the chunk at hand, in the order of its events.
     routed: Vec<Receipt>,
 }
 
 impl Router {
     #[must_use]
-    pub fn new(table: Arc<RoutingTable>, notices: Notices) -> Self {
-        Router { table, notices, metrics: RoutingMetrics::new(), routed: Vec::new() }
+    pub fn new(table: Arc<RoutingTable>, notices: Notices, dead_letters: DeadLetterWriter) -> Self {
+        Router {
+            table,
+            notices,
+            metrics: RoutingMetrics::new(),
+            dead_letters,
+            matched: Vec::new(),
+            ends: Vec::new(),
+            routed: Vec::new(),
+        }
     }
 
-    fn route(&mut self, events: &[Arc<Event>]) {
+    /// Looks every event up before any receipt is opened: one that makes our own code panic costs the others nothing,
+    /// and becomes a dead letter itself.
+    fn match_all(&mut self, events: &[Arc<Event>]) {
         let Some(first) = events.first() else { return };
-        let index = self.table.index();
+        let table = Arc::clone(&self.table);
+        let index = table.index();
         let topic = index.topic(first.topic());
-        let mut matches: SmallVec<[EndpointKey; 8]> = SmallVec::new();
-        let mut unmatched: SmallVec<[Done; 16]> = SmallVec::new();
+        let mut matches = Matches::new();
+        let all = || events.iter().for_each(|event| self.match_one(event, topic, &mut matches));
+        if catch_unwind(AssertUnwindSafe(all)).is_ok() {
+            return;
+        }
+        self.matched.clear();
+        self.ends.clear();
         for event in events {
-            matches.clear();
-            if let Some(topic) = topic {
-                topic.matches(event.tenant(), event.department(), &mut matches);
+            let one = || self.match_one(event, topic, &mut matches);
+            if catch_unwind(AssertUnwindSafe(one)).is_err() {
+                tracing::error!(?event, "an event makes the router panic; it becomes a dead letter");
+                self.matched.truncate(self.ends.last().copied().unwrap_or(0));
+                self.matched.push(NO_ENDPOINT);
+                self.ends.push(self.matched.len());
             }
-            if matches.is_empty() {
+        }
+    }
+
+    fn match_one(&mut self, event: &Event, topic: Option<TopicIndex<'_>>, matches: &mut Matches) {
+        panic_if_told(event);
+        if let Some(topic) = topic {
+            topic.matches(event.tenant(), event.department(), matches);
+            self.matched.extend_from_slice(matches);
+        }
+        self.ends.push(self.matched.len());
+    }
+
+    /// Opens the receipts of the events that were matched.
+    fn open(&mut self, events: &[Arc<Event>]) {
+        let Some(first) = events.first() else { return };
+        let mut unmatched: SmallVec<[Done; 16]> = SmallVec::new();
+        let mut from = 0;
+        for (event, to) in events.iter().zip(&self.ends) {
+            if from == *to {
                 unmatched.push(Done { offset: event.offset(), weight_bytes: event.weight_bytes() });
             }
-            event.open_receipts(&matches, |_, receipt| self.routed.push(receipt));
+            event.open_receipts(&self.matched[from..*to], |_, receipt| self.routed.push(receipt));
+            from = *to;
         }
         if !unmatched.is_empty() {
             first.origin.events_done(&unmatched);
@@ -71,18 +122,29 @@ impl Router {
     /// Runs of one endpoint go into its queue at once.
     fn dispatch(&mut self, chunk_of: &Arc<Event>) {
         let endpoints = self.table.endpoints();
+        let dead_letters = &self.dead_letters;
         let mut receipts = self.routed.drain(..).peekable();
         while let Some(first) = receipts.next() {
             let key = first.endpoint();
             let run =
                 std::iter::once(first).chain(std::iter::from_fn(|| receipts.next_if(|next| next.endpoint() == key)));
             match endpoints.get(key) {
+                None if key == NO_ENDPOINT => dead_letters.submit(run.map(letter_of)),
                 Some(queue) => dispatch_run(queue, chunk_of, run, &self.notices),
                 // Deleted since the snapshot was taken.
                 None => Receipt::settle_all(run, Settlement::Cancelled),
             }
         }
     }
+}
+
+fn letter_of(receipt: Receipt) -> Letter {
+    Letter::of_record(GivenUp { receipt, reason: Reason::Internal, attempts: 0, last: None })
+}
+
+/// Compiled in for the tests alone: events of this type are poisonous.
+fn panic_if_told(_event: &Event) {
+    fail::fail_point!("route-event", |kind| assert_ne!(kind.as_deref(), Some(_event.kind()), "a poisonous event"));
 }
 
 /// Puts receipts into a queue, and asks for an actor when none runs.
@@ -112,14 +174,17 @@ impl Handler<Route> for Router {
     type Result = ();
 
     fn handle(&mut self, Route { events }: Route, _: &mut Context<Self>) {
+        self.match_all(&events);
         // A panic here must cost this chunk a second reading, not the core its router.
         let routed = catch_unwind(AssertUnwindSafe(|| {
             fail::fail_point!("route-chunk");
-            self.route(&events);
+            self.open(&events);
             if let Some(first) = events.first() {
                 self.dispatch(first);
             }
         }));
+        self.matched.clear();
+        self.ends.clear();
         if routed.is_err() {
             self.routed.clear();
             if let Some(event) = events.first() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Receiver, TestApp};
+use crate::harness::{Receiver, Record, TestApp};
 
 #[test]
 fn a_panicking_endpoint_actor_loses_nothing() {
@@ -35,4 +35,30 @@ fn a_panicking_router_loses_nothing() {
     }
     println!("panicking router: {}", audit.close());
     assert!(app.instance().log().contains("failpoint route-chunk panic"), "the router did panic");
+}
+
+#[test]
+fn an_event_that_makes_us_panic_becomes_a_dead_letter_and_keeps_nobody_waiting() {
+    let faults = "route-event=return(poison);decode-record=return(venom)";
+    let app = TestApp::named("panic-event").partitions(1).env("FAILPOINTS", faults).start();
+    let receiver = Receiver::start();
+    let stream = app.subscribed_endpoint(&receiver.hook("stream"), json!({"mode": "stream"}));
+    app.produce(100);
+    let poisonous = ["poison", "venom"].map(|kind| {
+        let seq = app.produce_one(&Record { tenant: Some("1"), kind: Some(kind), ..Record::default() });
+        app.produce(100);
+        seq
+    });
+    let audit = app.audit().expect(&stream, move |sent| !poisonous.contains(&sent.seq)).watch_commits();
+    println!("poisonous events: {}", audit.close());
+    assert_eq!(stream.hook.duplicates(), 0, "nothing was read again");
+    let letters = app.rest().get("/v1/dead-letters").ok().json();
+    let letters = letters["data"].as_array().expect("a list");
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    for (letter, seq) in letters.iter().zip(poisonous.iter().rev()) {
+        assert_eq!(letter["reason"], "internal", "{letter}");
+        assert_eq!(letter["offset"], app.produced.place(*seq).offset, "{letter}");
+    }
+    let kept = app.postgres.count("SELECT count(*) FROM dead_letter WHERE record_value IS NOT NULL");
+    assert_eq!(kept, 2, "with their bytes");
 }
