@@ -190,6 +190,8 @@ pub enum EndpointUrlError {
     ForbiddenCharacter,
     #[error("must have a host of at most 253 characters, its labels 1 to 63 long")]
     Host,
+    #[error("must name its host: TLS to an IPv6 address is not supported")]
+    TlsToIpv6,
 }
 
 impl EndpointUrl {
@@ -211,6 +213,10 @@ impl EndpointUrl {
         }
         if url.fragment().is_some() {
             return Err(EndpointUrlError::Fragment);
+        }
+        // The client library hands the brackets on to TLS, which takes them for a name.
+        if url.scheme() == "https" && matches!(url.host(), Some(url::Host::Ipv6(_))) {
+            return Err(EndpointUrlError::TlsToIpv6);
         }
         if url.domain().is_some_and(|name| !is_resolvable(name)) {
             return Err(EndpointUrlError::Host);

@@ -55,10 +55,11 @@ fn an_endpoint_without_a_token_fails_alone_and_says_why() {
         hook
     };
     let refusal = json!({"error": "invalid_client", "error_description": SECRET}).to_string();
-    let elsewhere = vec![("location", receiver.hook("elsewhere").url().to_owned())];
+    let elsewhere = receiver.hook("elsewhere");
+    let location = vec![("location", elsewhere.url().to_owned())];
     let cases = [
         (token_server("refusing", Mode::Say(401, refusal)), "the token server answered 401 (invalid_client)"),
-        (token_server("redirecting", Mode::StatusWith(307, elsewhere)), "the token server answered 307"),
+        (token_server("redirecting", Mode::StatusWith(307, location)), "the token server answered 307"),
         (
             token_server("endless", Mode::Say(200, " ".repeat(1 << 20))),
             "the token server's answer holds no access_token",
@@ -86,6 +87,7 @@ fn an_endpoint_without_a_token_fails_alone_and_says_why() {
             assert_eq!((&letter["last_class"], &letter["last_excerpt"]), (&json!("oauth"), &json!(said)), "{letter}");
         }
     }
+    assert_eq!(elsewhere.requests_count(), 0, "a redirect would carry the secret to another host");
     let form = String::from_utf8(cases[0].0.requests()[0].body.clone()).expect("a form");
     assert!(form.ends_with(&format!("&client_id=ann&client_secret={SECRET}")), "{form}");
 }
