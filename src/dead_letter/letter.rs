@@ -191,7 +191,7 @@ mod tests {
             false
         }
         fn receipts_settled(&self, _: Settlement, _: usize) {}
-        fn events_done(&self, _: &[Done]) {}
+        fn events_done(&self, _: &[Done], _: Settlement) {}
         fn abandoned(&self, _: Abandoned) {}
     }
 

@@ -1,6 +1,5 @@
 //! 5. Given up: written before the offset may be committed, pulled over REST, acknowledged, redriven.
 
 pub mod letter; // ○ what a dead letter says
-mod lane; // ● what waits to be written, in order
 pub mod writer; // ● batches into Postgres, settles after COMMIT
 pub mod redrive; // ● dead letters on their way to the endpoint once more

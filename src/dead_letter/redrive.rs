@@ -327,7 +327,7 @@ impl Origin for RedriveOrigin {
         }
     }
 
-    fn events_done(&self, _done: &[Done]) {}
+    fn events_done(&self, _done: &[Done], _how: Settlement) {}
 
     fn abandoned(&self, receipt: Abandoned) {
         let (endpoint_id, customer_id) = (Arc::clone(&self.endpoint_id), Arc::clone(&self.customer_id));

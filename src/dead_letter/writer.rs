@@ -16,15 +16,15 @@ use std::{
 use rand::Rng as _;
 use tokio::runtime::Handle;
 
-use super::{
-    lane::{Lane, Work},
-    letter::{Letter, LetterKey, Written, strip},
-};
+use super::letter::{Letter, LetterKey, Written, strip};
 use crate::{
     clock,
     endpoint::{delivery::Reason, settings::Settings},
     ingest::receipt::{Receipt, Settlement},
-    store::{Pool, StoreError, dead_letters},
+    store::{
+        Pool, StoreError, dead_letters,
+        lane::{self, BACKOFF_BASE, Backoff, Lane, halves, lane_of},
+    },
     telemetry::handles::DeadLetterMetrics,
 };
 
@@ -119,16 +119,15 @@ impl std::fmt::Debug for DeadLetterWriter {
 struct Shared {
     pool: Pool,
     options: WriterOptions,
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<Work>>,
     queued_bytes: AtomicUsize,
     metrics: DeadLetterMetrics,
 }
 
 impl Shared {
     /// An endpoint's lane: always the same one, so its work stays in order.
-    fn lane(&self, endpoint_id: &str) -> &Lane {
-        let hash = endpoint_id.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        &self.lanes[hash % self.lanes.len()]
+    fn lane(&self, endpoint_id: &str) -> &Lane<Work> {
+        &self.lanes[lane_of(endpoint_id, self.lanes.len())]
     }
 
     fn queued(&self, bytes: usize) {
@@ -188,7 +187,7 @@ impl Shared {
                     self.retry(|| self.insert(&letters[part.clone()], Some(&refusal))).await;
                 }
                 Err(error) => {
-                    backoff.wait(&self.metrics, &error).await;
+                    self.wait(&mut backoff, &error).await;
                     parts.push(part);
                 }
             }
@@ -220,7 +219,14 @@ impl Shared {
     async fn retry<F: Future<Output = Result<(), StoreError>>>(&self, mut work: impl FnMut() -> F) {
         let mut backoff = Backoff::default();
         while let Err(error) = work().await {
-            backoff.wait(&self.metrics, &error).await;
+            self.wait(&mut backoff, &error).await;
+        }
+    }
+
+    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
+        self.metrics.write_failures.increment(1);
+        if backoff.wait().await {
+            tracing::warn!(%error, "dead letters cannot be stored and wait; their partitions pause");
         }
     }
 
@@ -231,6 +237,29 @@ impl Shared {
                 self.metrics.stored(reason, stored);
             }
         }
+    }
+}
+
+/// What is to be done.
+enum Work {
+    Store(Letter),
+    /// `kept` is held until they are gone.
+    Remove {
+        keys: Vec<LetterKey>,
+        kept: Option<Arc<dyn Send + Sync>>,
+    },
+}
+
+impl lane::Work for Work {
+    fn weight_bytes(&self) -> usize {
+        match self {
+            Work::Store(letter) => letter.weight_bytes(),
+            Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
+        }
+    }
+
+    fn is_like(&self, other: &Work) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
@@ -270,33 +299,7 @@ impl Group {
     }
 }
 
-#[derive(Default)]
-struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    async fn wait(&mut self, metrics: &DeadLetterMetrics, error: &StoreError) {
-        metrics.write_failures.increment(1);
-        if self.failures == 0 {
-            tracing::warn!(%error, "dead letters cannot be stored and wait; their partitions pause");
-        }
-        let longest = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
-        self.failures = self.failures.saturating_add(1);
-        // Between half and the whole: instances must not return all at once.
-        let share = rand::rng().random_range(0.5..=1.0);
-        tokio::time::sleep(longest.mul_f64(share)).await;
-    }
-}
-
-fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
-    let middle = part.start + part.len() / 2;
-    (part.start..middle, middle..part.end)
-}
-
 /// Statements at once: more would only queue for the same disk.
 const LANES: usize = 2;
 /// A statement carries at most this much, or one larger letter.
 const STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
-const BACKOFF_BASE: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ mod embedded {
 /// # Errors
 /// When Postgres is away, or a migration fails: then the schema is as before that migration.
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
-    let (config, tls) = connection_config(url, CONNECT_TIMEOUT, STATEMENT_TIMEOUT)?;
+    let (config, tls) = connection_config(url, CONNECT_TIMEOUT, STATEMENT_TIMEOUT, "")?;
     let (mut client, connection) = config.connect(tls).await?;
     let connection = tokio::spawn(connection);
     // One at a time: the others wait here, and find everything done.

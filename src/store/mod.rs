@@ -13,12 +13,15 @@ pub mod secrets; // ○ what an endpoint keeps secret
 pub mod grants; // ○ what a customer may subscribe to
 pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
+pub mod lane; // ● what waits to be written, in order
 pub mod config_write; // ● one write at a time, each with its version
 pub mod customers; // ●
 pub mod endpoints; // ●
 pub mod subscriptions; // ●
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
+pub mod backlog; // ● what is still to be delivered: stored, written again, taken out
+pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try
 pub mod redrives; // ● what is asked for once more

@@ -25,6 +25,8 @@ pub struct PoolOptions {
     pub connections_max: usize,
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
+    /// Further settings of each session: `-c name=value`.
+    pub session: &'static str,
 }
 
 impl From<&crate::config::Postgres> for PoolOptions {
@@ -34,6 +36,7 @@ impl From<&crate::config::Postgres> for PoolOptions {
             connections_max: config.connections_max,
             connect_timeout: config.connect_timeout(),
             statement_timeout: config.statement_timeout(),
+            session: "",
         }
     }
 }
@@ -52,8 +55,12 @@ impl Pool {
     /// # Errors
     /// When the URL or its TLS options make no sense.
     pub fn open(options: &PoolOptions) -> Result<Pool, StoreError> {
-        let (config, tls) =
-            connection_config(options.url.expose_secret(), options.connect_timeout, options.statement_timeout)?;
+        let (config, tls) = connection_config(
+            options.url.expose_secret(),
+            options.connect_timeout,
+            options.statement_timeout,
+            options.session,
+        )?;
         let connect = ConnectOn { runtime: Handle::current(), tls };
         let manager =
             Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Verified });
@@ -124,6 +131,7 @@ pub(super) fn connection_config(
     url: &str,
     connect_timeout: Duration,
     statement_timeout: Duration,
+    session: &str,
 ) -> Result<(Config, MakeRustlsConnect), StoreError> {
     let (url, tls) = TlsOptions::split_from(url)?;
     // The parser's message names the option, not its value.
@@ -132,7 +140,7 @@ pub(super) fn connection_config(
         config.ssl_mode(tls.mode);
     }
     let options = format!(
-        "{} -c statement_timeout={ms} -c idle_in_transaction_session_timeout={ms}",
+        "{} {session} -c statement_timeout={ms} -c idle_in_transaction_session_timeout={ms}",
         config.get_options().unwrap_or_default(),
         ms = statement_timeout.as_millis(),
     );

@@ -35,6 +35,7 @@ impl Database {
             connections_max: 4,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
+            session: "",
         }
     }
 

@@ -2,44 +2,25 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use parking_lot::Mutex;
+use rand::Rng as _;
 use tokio::sync::Notify;
 
-use super::letter::{Letter, LetterKey};
-
-/// What is to be done.
-pub enum Work {
-    Store(Letter),
-    /// `kept` is held until they are gone.
-    Remove {
-        keys: Vec<LetterKey>,
-        kept: Option<Arc<dyn Send + Sync>>,
-    },
-}
-
-impl Work {
-    fn weight_bytes(&self) -> usize {
-        match self {
-            Work::Store(letter) => letter.weight_bytes(),
-            Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
-        }
-    }
-
-    fn is_like(&self, other: &Work) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
+/// Something to be written.
+pub trait Work {
+    fn weight_bytes(&self) -> usize;
+    /// Whether one statement can do both.
+    fn is_like(&self, other: &Self) -> bool;
 }
 
 /// A queue with one writer at its end.
-pub struct Lane {
-    queue: Mutex<VecDeque<Work>>,
+pub struct Lane<W> {
+    queue: Mutex<VecDeque<W>>,
     rows_max: usize,
     /// Handed in and not yet carried out, in the queue or in hand.
     owed: AtomicUsize,
@@ -52,11 +33,11 @@ pub struct Lane {
     progress: Notify,
 }
 
-impl Lane {
+impl<W: Work> Lane<W> {
     #[must_use]
     pub fn new(rows_max: usize) -> Self {
         Lane {
-            queue: Mutex::default(),
+            queue: Mutex::new(VecDeque::new()),
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
@@ -66,7 +47,7 @@ impl Lane {
         }
     }
 
-    pub fn push(&self, work: Work) {
+    pub fn push(&self, work: W) {
         self.owed.fetch_add(1, Ordering::AcqRel);
         let waiting = {
             let mut queue = self.queue.lock();
@@ -82,7 +63,7 @@ impl Lane {
     }
 
     /// The next run of one kind: what is there after `wait`, or a whole statement as soon as there is one.
-    pub async fn next(&self, wait: Duration, bytes_max: usize) -> Vec<Work> {
+    pub async fn next(&self, wait: Duration, bytes_max: usize) -> Vec<W> {
         loop {
             let waiting = self.queue.lock().len();
             if waiting == 0 {
@@ -125,9 +106,9 @@ impl Lane {
         }
     }
 
-    fn take(&self, bytes_max: usize) -> Vec<Work> {
+    fn take(&self, bytes_max: usize) -> Vec<W> {
         let mut queue = self.queue.lock();
-        let mut run: Vec<Work> = Vec::with_capacity(queue.len().min(self.rows_max));
+        let mut run: Vec<W> = Vec::with_capacity(queue.len().min(self.rows_max));
         let mut bytes = 0;
         while let Some(work) = queue.front() {
             bytes += work.weight_bytes();
@@ -140,3 +121,39 @@ impl Lane {
         run
     }
 }
+
+/// An endpoint's lane among `lanes`: always the same one, so its work stays in order.
+#[must_use]
+pub fn lane_of(endpoint_id: &str, lanes: usize) -> usize {
+    endpoint_id.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % lanes.max(1)
+}
+
+/// How long a writer waits after a failed statement: doubling, up to five seconds.
+#[derive(Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// True for the first failure in a row: the one worth a log line.
+    pub async fn wait(&mut self) -> bool {
+        let longest = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
+        let is_first = self.failures == 0;
+        self.failures = self.failures.saturating_add(1);
+        // Between half and the whole: instances must not return all at once.
+        let share = rand::rng().random_range(0.5..=1.0);
+        tokio::time::sleep(longest.mul_f64(share)).await;
+        is_first
+    }
+}
+
+/// A run in two parts, to find the row that Postgres refuses.
+#[must_use]
+pub fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = part.start + part.len() / 2;
+    (part.start..middle, middle..part.end)
+}
+
+/// A server that is away is asked again after this long at first.
+pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);

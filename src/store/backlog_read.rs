@@ -1,0 +1,174 @@
+//! ● What waits in the backlog, as its owners and those who watch read it.
+
+use tokio_postgres::Row;
+
+use super::{
+    Pool, StoreError,
+    backlog::{HeadRow, head},
+};
+
+/// Everything that is needed to deliver a stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BacklogRow {
+    pub offset: i64,
+    pub record_ms: i64,
+    pub received_ms: i64,
+    pub attempts: i32,
+    pub occurred_ms: i64,
+    pub event_id: Option<Vec<u8>>,
+    pub tenant: Option<Vec<u8>>,
+    pub department: Option<Vec<u8>>,
+    pub kind: Option<Vec<u8>>,
+    pub record: Vec<u8>,
+    pub key_bytes: Option<i32>,
+    pub value_bytes: Option<i32>,
+    pub bytes: i32,
+}
+
+/// Which rows of a head to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Behind this offset and record time.
+    pub after: (i64, i64),
+    /// Only those whose next attempt is due then (milliseconds since 1970).
+    pub due_ms: i64,
+    /// Only those first received before then.
+    pub received_before_ms: i64,
+    pub rows_max: i64,
+    /// Of data; at least one row comes, however large.
+    pub bytes_max: i64,
+}
+
+/// The heads of these partitions.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn heads(pool: &Pool, topics: &[&str], partitions: &[i32]) -> Result<Vec<HeadRow>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(HEADS).await?;
+        client.query(&statement, &[&topics, &partitions]).await?.iter().map(head).collect()
+    })
+    .await
+}
+
+/// What waits for these endpoints, all partitions and instances together: (endpoint, events, bytes).
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn totals(pool: &Pool, endpoint_ids: &[&str]) -> Result<Vec<(String, i64, i64)>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(TOTALS).await?;
+        let rows = client.query(&statement, &[&endpoint_ids]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    })
+    .await
+}
+
+/// The heads of one endpoint, the oldest first.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn heads_of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<HeadRow>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(HEADS_OF_ENDPOINT).await?;
+        client.query(&statement, &[&endpoint_id]).await?.iter().map(head).collect()
+    })
+    .await
+}
+
+/// Rows of one head, in the order of their offsets.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn page(
+    pool: &Pool,
+    (topic, partition, endpoint_id): (&str, i32, &str),
+    page: Page,
+) -> Result<Vec<BacklogRow>, StoreError> {
+    let (offset, record_ms) = page.after;
+    pool.with(async |client| {
+        let statement = client.prepare_cached(PAGE).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    &topic,
+                    &partition,
+                    &endpoint_id,
+                    &offset,
+                    &record_ms,
+                    &page.due_ms,
+                    &page.received_before_ms,
+                    &page.rows_max,
+                    &page.bytes_max,
+                ],
+            )
+            .await?;
+        rows.iter().map(row).collect()
+    })
+    .await
+}
+
+/// Sets a head's oldest time right: deliveries only ever make it younger, and nobody looks at each of them.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn renew_oldest(pool: &Pool, (topic, partition, endpoint_id): (&str, i32, &str)) -> Result<(), StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(RENEW_OLDEST).await?;
+        Ok(client.execute(&statement, &[&topic, &partition, &endpoint_id]).await.map(drop)?)
+    })
+    .await
+}
+
+fn row(row: &Row) -> Result<BacklogRow, StoreError> {
+    Ok(BacklogRow {
+        offset: row.try_get("offset")?,
+        record_ms: row.try_get("record_ms")?,
+        received_ms: row.try_get("received_ms")?,
+        attempts: row.try_get("attempts")?,
+        occurred_ms: row.try_get("occurred_ms")?,
+        event_id: row.try_get("event_id")?,
+        tenant: row.try_get("tenant")?,
+        department: row.try_get("department")?,
+        kind: row.try_get("type")?,
+        record: row.try_get("record")?,
+        key_bytes: row.try_get("key_bytes")?,
+        value_bytes: row.try_get("value_bytes")?,
+        bytes: row.try_get("bytes")?,
+    })
+}
+
+const HEADS: &str = "
+    SELECT h.topic, h.partition, h.endpoint_id, h.events, h.bytes, h.oldest_ms
+    FROM unnest($1::text[], $2::int[]) AS g (topic, partition)
+    JOIN backlog_head h ON h.topic = g.topic AND h.partition = g.partition";
+
+const TOTALS: &str = "
+    SELECT endpoint_id, sum(events)::bigint, sum(bytes)::bigint FROM backlog_head WHERE endpoint_id = ANY($1::text[])
+    GROUP BY endpoint_id";
+
+const HEADS_OF_ENDPOINT: &str = "
+    SELECT topic, partition, endpoint_id, events, bytes, oldest_ms FROM backlog_head
+    WHERE endpoint_id = $1 AND events > 0 ORDER BY oldest_ms, topic, partition";
+
+const PAGE: &str = r#"
+    SELECT "offset", record_ms, received_ms, attempts, occurred_ms, event_id, tenant, department, type, record, key_bytes,
+        value_bytes, bytes
+    FROM (
+        SELECT p.*, sum(bytes::bigint) OVER (
+            ORDER BY "offset", record_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+        FROM (
+            SELECT * FROM backlog
+            WHERE topic = $1 AND partition = $2 AND endpoint_id = $3 AND ("offset", record_ms) > ($4::bigint, $5::bigint)
+                AND not_before_ms <= $6 AND received_ms < $7
+            ORDER BY "offset", record_ms LIMIT $8
+        ) AS p
+    ) AS rows
+    WHERE coalesce(before, 0) < $9::bigint ORDER BY "offset", record_ms"#;
+
+const RENEW_OLDEST: &str = "
+    UPDATE backlog_head h SET oldest_ms = coalesce(
+        (SELECT min(received_ms) FROM backlog b
+         WHERE b.topic = h.topic AND b.partition = h.partition AND b.endpoint_id = h.endpoint_id), h.oldest_ms)
+    WHERE h.topic = $1 AND h.partition = $2 AND h.endpoint_id = $3";
