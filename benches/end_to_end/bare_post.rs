@@ -156,7 +156,7 @@ impl Origin for Plain {
     }
 
     fn receipts_settled(&self, _how: Settlement, _receipts: usize) {}
-    fn events_done(&self, _done: &[Done]) {}
+    fn events_done(&self, _done: &[Done], _how: Settlement) {}
     fn abandoned(&self, _receipt: Abandoned) {}
 }
 

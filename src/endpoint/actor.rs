@@ -8,7 +8,7 @@ mod answers; // what came in since the last turn
 use std::{
     rc::Rc,
     sync::Arc,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -17,11 +17,11 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use self::answers::{Answers, Arrived, OwedAnswer};
 use super::{
     client::CoreClient,
-    delivery::{AttemptId, Delivery, Effect, GivenUp, Limits, Parked, Reason, StateChange},
+    delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
     health::LastError,
     outcome::{self, Answer, AttemptNote, Contact, Outcome},
     own_trouble::OwnTrouble,
-    queue::{EndpointQueue, Wake},
+    queue::{Drain, EndpointQueue, Wake},
     report::Report,
     request,
     settings::Settings,
@@ -29,9 +29,9 @@ use super::{
     target::Target,
 };
 use crate::{
+    backlog::writer::BacklogWriter,
     clock,
-    dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
-    event::Event,
+    dead_letter::writer::DeadLetterWriter,
     ingest::receipt::{Receipt, Settlement},
 };
 
@@ -42,6 +42,7 @@ pub struct Core {
     pub limits: Limits,
     /// An actor with nothing to do for this long gives its memory back.
     pub idle_after: Duration,
+    pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
     pub report: Report,
     pub notices: Notices,
@@ -49,8 +50,6 @@ pub struct Core {
     pub own_trouble: Arc<OwnTrouble>,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
-    /// What a drain could not send, all endpoints together: nothing more is waited for then.
-    pub left_over: Arc<AtomicUsize>,
 }
 
 /// Look at the queue, the answers and the settings.
@@ -58,10 +57,9 @@ pub struct Core {
 #[rtype(result = "()")]
 pub struct Turn;
 
-/// Send what is there without waiting for more; what fails from now on stays with Kafka.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Drain;
+impl Message for Drain {
+    type Result = ();
+}
 
 /// One customer endpoint that has something to do.
 pub struct EndpointActor {
@@ -77,9 +75,8 @@ pub struct EndpointActor {
     idle_since: Option<Instant>,
     /// The trouble is ours, and the machine knows.
     held_back: bool,
+    shown_silent_until: Option<Instant>,
     draining: bool,
-    /// What a drain could not send. Held to the end, when its partitions are given back and dropping it is silent.
-    left_over: Vec<Parked>,
     retired: bool,
 }
 
@@ -100,8 +97,8 @@ impl EndpointActor {
             timer: None,
             idle_since: None,
             held_back: false,
+            shown_silent_until: None,
             draining: false,
-            left_over: Vec::new(),
             retired: false,
         }
     }
@@ -127,7 +124,7 @@ impl EndpointActor {
     /// What every turn ends with: effects, health, the timer, and whether there is anything left to live for.
     fn settle_turn(&mut self, ctx: &mut Context<Self>, now: Instant) {
         self.carry_out(ctx, now);
-        self.show_health();
+        self.show_health(now);
         if self.queue.is_closed() {
             self.cancel_all();
             return self.retire(ctx);
@@ -157,10 +154,13 @@ impl EndpointActor {
     }
 
     fn take_events(&mut self, now: Instant) {
-        self.queue.take(&mut self.taken);
+        let stored = self.queue.take(&mut self.taken);
         if !self.taken.is_empty() {
             fail::fail_point!("endpoint-turn");
             self.delivery.handle_events(std::mem::take(&mut self.taken), now);
+        }
+        if !stored.is_empty() {
+            self.delivery.handle_stored(stored, now);
         }
     }
 
@@ -231,8 +231,8 @@ impl EndpointActor {
                     }
                     Receipt::settle_all(receipts, how);
                 }
-                Effect::Park(parked) => self.park(parked),
-                Effect::Unpark(events) => self.unpark(&events),
+                Effect::Park(parked) => self.core.backlog.submit(&self.settings, parked),
+                Effect::Unpark(events) => self.core.backlog.remove(&self.settings, &events),
                 Effect::DeadLetter(given_up) => self.core.dead_letters.submit_given_up(&self.settings, given_up),
                 Effect::StateChanged(change) => self.state_changed(&change),
             }
@@ -253,27 +253,6 @@ impl EndpointActor {
         });
     }
 
-    /// Until the backlog stands, what would wait there is given up (`exhausted`); a drain leaves it to the next owner.
-    fn park(&mut self, parked: Vec<Parked>) {
-        if self.draining {
-            self.core.left_over.fetch_add(parked.len(), Relaxed);
-            return self.left_over.extend(parked);
-        }
-        let given_up = parked.into_iter().map(|Parked { receipt, attempts, last, .. }| GivenUp {
-            receipt,
-            reason: Reason::Exhausted,
-            attempts,
-            last,
-        });
-        self.core.dead_letters.submit_given_up(&self.settings, given_up.collect());
-    }
-
-    fn unpark(&self, events: &[Arc<Event>]) {
-        let id = &self.settings.id;
-        let keys = events.iter().map(|event| LetterKey::of(event, id)).collect();
-        self.core.dead_letters.remove(id, keys, None);
-    }
-
     fn state_changed(&self, change: &StateChange) {
         self.core.report.state_change(&self.settings, change);
         if *change == StateChange::Gone {
@@ -281,13 +260,19 @@ impl EndpointActor {
         }
     }
 
-    fn show_health(&self) {
+    fn show_health(&mut self, now: Instant) {
         self.queue.caught_up_if_empty(self.delivery.queued_events());
         let health = &self.queue.health;
         health.queued_events.store(self.delivery.queued_events(), Relaxed);
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
         health.breaker.store(self.delivery.breaker_state() as u32, Relaxed);
+        health.off.store(self.delivery.sends_nothing(), Relaxed);
+        let silent_until = self.delivery.silent_until(now);
+        if silent_until != self.shown_silent_until {
+            self.shown_silent_until = silent_until;
+            *health.silent_until.lock() = silent_until;
+        }
     }
 
     /// One timer, for whichever comes first: what the machine waits for, or retiring.
@@ -297,7 +282,10 @@ impl EndpointActor {
                 self.idle_since = None;
                 due
             }
-            None if self.delivery.is_idle() => *self.idle_since.get_or_insert(now) + self.core.idle_after,
+            None if self.delivery.is_idle() => {
+                let idle_out_at = *self.idle_since.get_or_insert(now) + self.core.idle_after;
+                self.delivery.silent_until(now).map_or(idle_out_at, |until| until.max(idle_out_at))
+            }
             None => {
                 self.idle_since = None;
                 return;
@@ -322,6 +310,8 @@ impl EndpointActor {
         let now = clock::now();
         self.adopt_own_trouble(now);
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
+        // An open breaker is remembered: a new actor would begin with a closed one.
+        let idle_out = idle_out && self.delivery.silent_until(now).is_none();
         if idle_out && !self.draining && self.delivery.is_idle() && self.queue.try_detach() {
             return self.retire(ctx);
         }
@@ -336,6 +326,7 @@ impl EndpointActor {
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
         self.retired = true;
+        self.queue.health.forget_actor();
         ctx.stop();
     }
 }
@@ -360,12 +351,18 @@ impl Handler<Turn> for EndpointActor {
 impl Handler<Drain> for EndpointActor {
     type Result = ();
 
-    fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) {
+    fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.draining = true;
         self.adopt_own_trouble(now);
         self.take_events(now);
-        self.delivery.handle_stop(now);
+        match drain {
+            Drain::Send => self.delivery.handle_stop(now),
+            Drain::Park => {
+                let held = self.delivery.take_held();
+                self.core.backlog.submit(&self.settings, held);
+            }
+        }
         self.settle_turn(ctx, now);
     }
 }
@@ -390,7 +387,8 @@ impl Wake for Waker {
         let _ = self.0.try_send(Turn);
     }
 
-    fn drain(&self) {
-        let _ = self.0.try_send(Drain);
+    fn drain(&self, drain: Drain) {
+        // A full mailbox: the one who drains asks again.
+        let _ = self.0.try_send(drain);
     }
 }

@@ -150,14 +150,20 @@ impl Batch {
         self.trouble.as_ref()?.last.as_ref()
     }
 
+    /// Its members have rows in the backlog. A batch has either such members or others, never both.
+    pub(super) fn is_stored(&self) -> bool {
+        self.members.first().is_some_and(|first| first.event().origin.is_stored())
+    }
+
     pub(super) fn is_parked(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| !trouble.parked.is_empty())
     }
 }
 
-/// Attempts that a receipt has used up before this machine got it: each abandon counts as one.
+/// Attempts that a receipt has used up before this machine got it: those its row in the backlog tells of, and each
+/// abandon counts as one.
 pub(super) fn attempts_before(receipt: &Receipt) -> u32 {
-    u32::from(receipt.abandons())
+    receipt.attempts() + u32::from(receipt.abandons())
 }
 
 /// The events of a batch.

@@ -51,6 +51,13 @@ pub struct Permit {
     probe: bool,
 }
 
+impl Permit {
+    #[must_use]
+    pub fn is_probe(self) -> bool {
+        self.probe
+    }
+}
+
 /// A change of state, for those who watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

@@ -18,7 +18,9 @@ mod waiting;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-pub(super) mod testing;
+mod stored_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,7 @@ use std::{sync::Arc, time::Instant};
 use rand::{SeedableRng, rngs::SmallRng};
 
 pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Parked, Reason, StateChange};
-use self::{effect::Effects, flight::Flights, waiting::Waiting};
+use self::{effect::Effects, flight::Flights, park::Leave, waiting::Waiting};
 use super::{
     batch::Batch,
     breaker::{Breaker, BreakerState, Change},
@@ -47,6 +49,10 @@ pub struct Delivery {
     rng: SmallRng,
 
     buffer: BatchBuffer,
+    /// Read from the backlog. They share rate and requests with what comes from Kafka.
+    stored: BatchBuffer,
+    /// Batches from Kafka since the last one from the backlog, while both had some.
+    live_in_row: u32,
     waiting: Waiting,
     flights: Flights,
     effects: Effects,
@@ -88,6 +94,8 @@ impl Delivery {
             instances: 1,
             rng: SmallRng::seed_from_u64(seed),
             buffer: BatchBuffer::default(),
+            stored: BatchBuffer::default(),
+            live_in_row: 0,
             waiting: Waiting::default(),
             flights: Flights::default(),
             effects: Effects::default(),
@@ -110,21 +118,31 @@ impl Delivery {
         delivery
     }
 
-    /// More events, in the order in which they shall be sent.
+    /// More events from Kafka, in the order in which they shall be sent.
     pub fn handle_events(&mut self, receipts: Vec<Receipt>, now: Instant) {
+        self.take_in(receipts, false, now);
+    }
+
+    /// Events that were read from the backlog. Those that cannot go in time come out in an [`Effect::Park`] again.
+    pub fn handle_stored(&mut self, receipts: Vec<Receipt>, now: Instant) {
+        self.take_in(receipts, true, now);
+    }
+
+    fn take_in(&mut self, receipts: Vec<Receipt>, stored: bool, now: Instant) {
         let mut oldest: Option<Instant> = None;
         let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
         for receipt in receipts {
             let received_at = receipt.event().received_at;
             if until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until) {
-                self.park_one(receipt, 0, &None, None);
+                self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
             oldest = Some(oldest.map_or(received_at, |oldest| oldest.min(received_at)));
-            self.buffer.push(receipt);
+            let buffer = if stored { &mut self.stored } else { &mut self.buffer };
+            buffer.push(receipt);
         }
         let Some(oldest) = oldest else { return };
-        self.expect_park(oldest, now);
+        self.expect_park(oldest, stored, now);
         self.advance(now);
     }
 
@@ -198,6 +216,7 @@ impl Delivery {
     /// What cannot go now stays until [`take_held`](Delivery::take_held).
     pub fn handle_stop(&mut self, now: Instant) {
         self.stopping = true;
+        self.park_stored(|_, _| true);
         self.park_waiting(|_, _, _| true);
         self.advance(now);
     }
@@ -235,7 +254,13 @@ impl Delivery {
         &self.settings
     }
 
-    /// Events held and not in flight.
+    /// Events of the backlog that are held and were not yet sent.
+    #[must_use]
+    pub fn stored_events(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Events held and not in flight, those of the backlog that were not yet sent left out.
     #[must_use]
     pub fn queued_events(&self) -> usize {
         self.buffer.len() + self.waiting.events()
@@ -258,16 +283,22 @@ impl Delivery {
         self.breaker.state()
     }
 
-    /// Whether an event given in now would be sent now, as far as breaker, pauses and settings decide it.
+    /// Nothing is sent, whatever the time: until someone changes the settings, or our own trouble is over.
     #[must_use]
-    pub fn accepts(&self, now: Instant) -> bool {
-        self.may_send() && self.blocked_until(now).is_none()
+    pub fn sends_nothing(&self) -> bool {
+        !self.may_send()
+    }
+
+    /// The time before which the endpoint is left alone: its breaker is open, or it asked for it.
+    #[must_use]
+    pub fn silent_until(&self, now: Instant) -> Option<Instant> {
+        self.blocked_until(now)
     }
 
     /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
     #[must_use]
     pub fn oldest_received_at(&self) -> Option<Instant> {
-        let buffered = self.buffer.iter().map(|receipt| receipt.event().received_at);
+        let buffered = self.buffer.iter().chain(self.stored.iter()).map(|receipt| receipt.event().received_at);
         let waiting = self.waiting.iter();
         let flying = self.flights.iter().map(|flight| &flight.batch);
         let batched = waiting.chain(flying).flat_map(Batch::received_at);
@@ -277,12 +308,16 @@ impl Delivery {
     /// Nothing is held, under way or waiting to be polled.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.buffer.is_empty() && self.waiting.is_empty() && self.flights.len() == 0 && self.effects.is_empty()
+        self.has_nothing_to_send() && self.flights.len() == 0 && self.effects.is_empty()
+    }
+
+    fn has_nothing_to_send(&self) -> bool {
+        self.buffer.is_empty() && self.stored.is_empty() && self.waiting.is_empty()
     }
 
     /// Nothing is sent until someone changes that.
     fn is_off(&self) -> bool {
-        self.gone || self.settings.state == State::Disabled
+        self.gone || self.settings.state != State::Enabled
     }
 
     /// The settings let us send.

@@ -1,6 +1,9 @@
 //! ○ What is known of an endpoint from outside its actor: written by the actor, read by anyone.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 
@@ -15,6 +18,10 @@ pub struct Health {
     pub restarts: AtomicU64,
     /// 0 closed, 1 open, 2 half open.
     pub breaker: AtomicU32,
+    /// The actor sends nothing, whatever the time: it answered 410, or the trouble is ours.
+    pub off: AtomicBool,
+    /// The endpoint is left alone until then: its breaker is open, or it asked for it.
+    pub silent_until: Mutex<Option<Instant>>,
     /// Wall clock, milliseconds; 0 never.
     pub last_success_ms: AtomicU64,
     pub last_error: Mutex<Option<LastError>>,
@@ -27,6 +34,8 @@ impl Health {
         self.queued_bytes.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         self.breaker.store(0, Ordering::Relaxed);
+        self.off.store(false, Ordering::Relaxed);
+        *self.silent_until.lock() = None;
     }
 
     #[must_use]

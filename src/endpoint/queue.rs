@@ -9,12 +9,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{health::Health, settings::Settings};
+use super::{
+    health::Health,
+    settings::{Settings, State},
+};
 use crate::{
     event::EndpointKey,
     ingest::{
@@ -26,8 +30,17 @@ use crate::{
 /// Wakes the actor of a queue; an actor's mailbox carries only such wakes, never events.
 pub trait Wake: Send + Sync {
     fn wake(&self);
-    /// The process stops: send what is there without waiting for more.
-    fn drain(&self);
+    /// The process stops.
+    fn drain(&self, drain: Drain);
+}
+
+/// How an actor is told that the process stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// Send what is there without waiting for more.
+    Send,
+    /// What was not sent by now is parked, attempts under way included.
+    Park,
 }
 
 /// What a push asks of the caller.
@@ -38,6 +51,15 @@ pub enum Pushed {
     Awake,
     /// No actor runs for this endpoint: ask the supervisor for one. Said once until an actor has taken the queue.
     NeedsActor,
+}
+
+/// How much of its backlog an endpoint takes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    Nothing,
+    /// Enough for a probe.
+    Few,
+    Many,
 }
 
 /// The queue of one endpoint. Its bound is upstream: every event in it is outstanding in its partition's budget.
@@ -58,6 +80,8 @@ pub struct EndpointQueue {
 #[derive(Default)]
 struct Inner {
     waiting: Vec<Receipt>,
+    /// Read from the backlog, which bounds how much.
+    stored: Vec<Receipt>,
     waker: Option<Arc<dyn Wake>>,
     /// The actor has been told (or asked for) and has not looked yet.
     woken: bool,
@@ -108,14 +132,27 @@ impl EndpointQueue {
         inner.wake()
     }
 
+    /// Events that were read from the backlog.
+    pub fn push_stored(&self, receipts: Vec<Receipt>) -> Pushed {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner);
+            Receipt::settle_all(receipts, Settlement::Cancelled);
+            return Pushed::Awake;
+        }
+        inner.stored.extend(receipts);
+        inner.wake()
+    }
+
     /// Moves everything that waits into `taken` (which must be empty; its memory becomes the queue's), and lets the
-    /// next push wake again.
-    pub fn take(&self, taken: &mut Vec<Receipt>) {
+    /// next push wake again. Returns what came from the backlog.
+    pub fn take(&self, taken: &mut Vec<Receipt>) -> Vec<Receipt> {
         debug_assert!(taken.is_empty(), "what was taken before has been handled");
         let mut inner = self.inner.lock();
         std::mem::swap(&mut inner.waiting, taken);
         self.waiting_bytes.store(0, Ordering::Relaxed);
         inner.woken = false;
+        std::mem::take(&mut inner.stored)
     }
 
     /// An actor starts: from now on it is the one to be woken. It must take the queue next.
@@ -128,7 +165,7 @@ impl EndpointQueue {
     /// An idle actor wants to retire: true when nothing came in between, and then it is no longer woken.
     pub fn try_detach(&self) -> bool {
         let mut inner = self.inner.lock();
-        if !inner.waiting.is_empty() || inner.woken {
+        if !inner.waiting.is_empty() || !inner.stored.is_empty() || inner.woken {
             return false;
         }
         inner.waker = None;
@@ -146,14 +183,15 @@ impl EndpointQueue {
 
     /// The endpoint is gone: what waits is cancelled, and so is whatever comes later.
     pub fn close(&self) {
-        let waiting = {
+        let (waiting, stored) = {
             let mut inner = self.inner.lock();
             inner.closed = true;
             inner.wake_if_running();
             self.waiting_bytes.store(0, Ordering::Relaxed);
-            std::mem::take(&mut inner.waiting)
+            (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.stored))
         };
         Receipt::settle_all(waiting, Settlement::Cancelled);
+        Receipt::settle_all(stored, Settlement::Cancelled);
     }
 
     #[must_use]
@@ -161,10 +199,10 @@ impl EndpointQueue {
         self.inner.lock().closed
     }
 
-    /// Tells the actor, if one runs, to send what it has without waiting for more.
-    pub fn drain(&self) {
+    /// Tells the actor, if one runs, that the process stops.
+    pub fn drain(&self, drain: Drain) {
         if let Some(waker) = &self.inner.lock().waker {
-            waker.drain();
+            waker.drain(drain);
         }
     }
 
@@ -179,6 +217,19 @@ impl EndpointQueue {
         if held_events == 0 && self.lagging.load(Ordering::Relaxed) {
             self.lagging.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// How the endpoint stands with what is stored for it.
+    #[must_use]
+    pub fn takes_stored(&self, now: Instant) -> Takes {
+        let health = &self.health;
+        if self.settings().state != State::Enabled
+            || health.off.load(Ordering::Relaxed)
+            || health.silent_until.lock().is_some_and(|until| until > now)
+        {
+            return Takes::Nothing;
+        }
+        if health.breaker_word() == "closed" { Takes::Many } else { Takes::Few }
     }
 
     fn held_bytes(&self) -> usize {

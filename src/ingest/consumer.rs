@@ -111,6 +111,12 @@ impl ConsumerState {
         self.polled_at_ns.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// A drain has begun.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
+    }
+
     /// Hands on nothing more; polling and committing go on.
     pub fn be_quiet(&self) {
         self.quiet.store(true, Ordering::Release);

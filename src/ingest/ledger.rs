@@ -121,11 +121,6 @@ impl PartitionLedger {
         }
     }
 
-    #[must_use]
-    pub fn topic_name(&self) -> &Arc<str> {
-        &self.topic
-    }
-
     /// The newest endpoint that was found full since this was last asked.
     #[must_use]
     pub fn take_full(&self) -> Option<Arc<dyn Downstream>> {
@@ -230,6 +225,10 @@ impl Origin for PartitionLedger {
         &self.topic
     }
 
+    fn topic_name(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
     fn partition(&self) -> i32 {
         self.partition
     }
@@ -252,7 +251,7 @@ impl Origin for PartitionLedger {
         count.fetch_add(receipts as u64, Ordering::Relaxed);
     }
 
-    fn events_done(&self, done: &[Done]) {
+    fn events_done(&self, done: &[Done], _how: Settlement) {
         let mut owed = self.owed.lock();
         if !self.is_current() {
             return;

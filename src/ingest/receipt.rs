@@ -51,6 +51,10 @@ pub struct Done {
 /// Called from any thread; implementations take a short lock and never block.
 pub trait Origin: Send + Sync + fmt::Debug {
     fn topic(&self) -> &str;
+    /// The topic, for those who keep it.
+    fn topic_name(&self) -> Arc<str> {
+        Arc::from(self.topic())
+    }
     fn partition(&self) -> i32;
     /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
     fn is_current(&self) -> bool;
@@ -60,10 +64,14 @@ pub trait Origin: Send + Sync + fmt::Debug {
     /// An event of it was put into a queue that is full: whoever reads on may want to wait. Origins with a bound of
     /// their own have nothing to do.
     fn found_full(&self, _: Arc<dyn Downstream>) {}
+    /// True where the events have rows in the backlog: leaving memory costs them nothing but an attempt's note.
+    fn is_stored(&self) -> bool {
+        false
+    }
     /// `receipts` receipts settled in this way.
     fn receipts_settled(&self, how: Settlement, receipts: usize);
-    /// All receipts of these events have settled.
-    fn events_done(&self, done: &[Done]);
+    /// All receipts of these events have settled, the last of each in this way (of no meaning where nothing matched).
+    fn events_done(&self, done: &[Done], how: Settlement);
     /// A receipt was dropped unsettled; it must be tried again, or given up after the third time.
     /// Not called once [`Origin::is_current`] is false.
     fn abandoned(&self, receipt: Abandoned);
@@ -74,6 +82,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
 pub struct Abandoned {
     event: Arc<Event>,
     endpoint: EndpointKey,
+    attempts: u32,
     /// How often this receipt was abandoned, this time included.
     pub abandons: u8,
 }
@@ -86,7 +95,7 @@ impl Abandoned {
 
     /// The same receipt again, with its count of abandons.
     pub fn into_receipt(self) -> Receipt {
-        Receipt { event: Some(self.event), endpoint: self.endpoint, abandons: self.abandons }
+        Receipt { event: Some(self.event), endpoint: self.endpoint, attempts: self.attempts, abandons: self.abandons }
     }
 }
 
@@ -96,12 +105,20 @@ pub struct Receipt {
     /// `None` only after settling.
     event: Option<Arc<Event>>,
     endpoint: EndpointKey,
+    /// Used up before it was read from the backlog.
+    attempts: u32,
     abandons: u8,
 }
 
 impl Receipt {
     pub(crate) fn new(event: Arc<Event>, endpoint: EndpointKey) -> Self {
-        Receipt { event: Some(event), endpoint, abandons: 0 }
+        Receipt { event: Some(event), endpoint, attempts: 0, abandons: 0 }
+    }
+
+    /// The same receipt, for an event that has had so many attempts already.
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
     }
 
     #[must_use]
@@ -118,6 +135,12 @@ impl Receipt {
     #[must_use]
     pub fn abandons(&self) -> u8 {
         self.abandons
+    }
+
+    /// Attempts used up when the event was read from the backlog; 0 for one that comes from Kafka.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     pub fn settle(self, how: Settlement) {
@@ -151,7 +174,8 @@ impl Drop for Receipt {
             return;
         }
         let origin = Arc::clone(&event.origin);
-        origin.abandoned(Abandoned { event, endpoint: self.endpoint, abandons: self.abandons.saturating_add(1) });
+        let (endpoint, attempts, abandons) = (self.endpoint, self.attempts, self.abandons.saturating_add(1));
+        origin.abandoned(Abandoned { event, endpoint, attempts, abandons });
     }
 }
 
@@ -186,7 +210,7 @@ impl Run {
     fn report(self, how: Settlement) {
         self.first.origin.receipts_settled(how, self.receipts);
         if !self.done.is_empty() {
-            self.first.origin.events_done(&self.done);
+            self.first.origin.events_done(&self.done, how);
         }
     }
 }

@@ -112,7 +112,7 @@ impl Router {
             from = *to;
         }
         if !unmatched.is_empty() {
-            first.origin.events_done(&unmatched);
+            first.origin.events_done(&unmatched, Settlement::Cancelled);
         }
         self.metrics.routed.increment((events.len() - unmatched.len()) as u64);
         self.metrics.unmatched.increment(unmatched.len() as u64);

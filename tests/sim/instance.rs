@@ -10,7 +10,7 @@ use postrider::{
         backpressure::{Decision, Gate, Load, MemoryBudget, PartitionLimits, PauseReason},
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
-        receipt::{Abandoned, Done, Origin, Receipt},
+        receipt::{Abandoned, Done, Origin, Receipt, Settlement},
         record::RecordParts,
     },
     router::{
@@ -186,7 +186,10 @@ impl Instance {
             }
             assigned.routed.insert(event.offset(), matches.iter().map(|key| key.0).collect());
             if matches.is_empty() {
-                event.origin.events_done(&[Done { offset: event.offset(), weight_bytes: event.weight_bytes() }]);
+                event.origin.events_done(
+                    &[Done { offset: event.offset(), weight_bytes: event.weight_bytes() }],
+                    Settlement::Cancelled,
+                );
             }
             event.open_receipts(&matches, |key, receipt| of_endpoints.entry(key.0).or_default().push(receipt));
         }

@@ -124,7 +124,11 @@ impl Delivery {
             self.silent_until = self.silent_until.max(Some(until));
         }
         if !batch.is_parked() {
-            self.repeat(batch, note, now);
+            if permit.is_probe() {
+                self.repeat_probe(batch, note, now);
+            } else {
+                self.repeat(batch, note, now);
+            }
         }
         let blocked = self.blocked_until(now);
         if let Some(until) = blocked
@@ -132,6 +136,12 @@ impl Delivery {
         {
             self.park_what_must_leave_before(until);
         }
+    }
+
+    /// A probe asks about the endpoint, not about its event: while the breaker is not closed, no attempts are used up.
+    fn repeat_probe(&mut self, mut batch: Batch, note: AttemptNote, now: Instant) {
+        batch.trouble().last = Some(note);
+        self.wait_or_park(batch, Duration::ZERO, now);
     }
 
     /// An attempt was used up: the batch waits for the next one, or leaves.
@@ -157,7 +167,9 @@ impl Delivery {
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
         match self.park_at(batch.since, batch.first_sent) {
-            Some(at) if self.stopping || at <= now || at < due => self.park(batch),
+            Some(at) if self.stopping || at <= now || at < due => {
+                self.park(batch, (wait > Duration::ZERO).then_some(now + wait));
+            }
             _ => self.waiting.insert(batch, due),
         }
     }
@@ -195,7 +207,7 @@ impl Delivery {
         if !batch.is_parked() {
             batch.attempts += 1;
             batch.trouble().last = Some(note);
-            self.park(batch);
+            self.park(batch, None);
         }
         self.park_check_at = Some(now);
     }

@@ -15,6 +15,9 @@ enum Source {
     Buffer,
     /// One event, full batch or not.
     BufferOne,
+    /// What was read from the backlog.
+    Stored,
+    StoredOne,
 }
 
 impl Delivery {
@@ -42,7 +45,7 @@ impl Delivery {
         if let Some(until) = self.blocked_until(now) {
             return Err(Some(until));
         }
-        if !self.may_send() || (self.buffer.is_empty() && self.waiting.is_empty()) {
+        if !self.may_send() || self.has_nothing_to_send() {
             return Err(None);
         }
         if self.flights.len() >= self.settings.delivery.in_flight_max as usize {
@@ -72,10 +75,16 @@ impl Delivery {
         if retry_at.is_some_and(|due| due <= now) {
             return Ok(Source::Waiting);
         }
-        match self.buffer.due_at(&self.batch_limits) {
-            Some(due) if due <= now || self.stopping => Ok(Source::Buffer),
-            Some(due) => Err(retry_at.map_or(due, |retry| retry.min(due))),
-            None => Err(retry_at.expect("there is something to send")),
+        let live_at = self.buffer.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
+        let stored_at = self.stored.due_at(&self.batch_limits);
+        match (live_at.filter(|due| *due <= now), stored_at.filter(|due| *due <= now)) {
+            (Some(_), Some(_)) if self.live_in_row >= LIVE_IN_ROW_MAX => Ok(Source::Stored),
+            (Some(_), _) => Ok(Source::Buffer),
+            (None, Some(_)) => Ok(Source::Stored),
+            (None, None) => {
+                let next = [retry_at, live_at, stored_at].into_iter().flatten().min();
+                Err(next.expect("there is something to send"))
+            }
         }
     }
 
@@ -85,6 +94,7 @@ impl Delivery {
         match waiting {
             Some((due, batch)) if due <= now && batch.held_len() == 1 => Ok(Source::Waiting),
             _ if !self.buffer.is_empty() => Ok(Source::BufferOne),
+            _ if !self.stored.is_empty() => Ok(Source::StoredOne),
             Some((due, _)) if due <= now => Ok(Source::WaitingOne),
             Some((due, _)) => Err(due),
             None => Err(now),
@@ -98,15 +108,24 @@ impl Delivery {
         let events = match source {
             Source::Waiting => self.waiting.first_due().map_or(0, |(_, batch)| batch.len()),
             Source::Buffer => self.buffer.next_len(&self.batch_limits),
-            Source::WaitingOne | Source::BufferOne => 1,
+            Source::Stored => self.stored.next_len(&self.batch_limits),
+            Source::WaitingOne | Source::BufferOne | Source::StoredOne => 1,
         };
         limiter.take(events, now).map(|()| source).map_err(Some)
     }
 
     fn take(&mut self, source: Source) -> Option<Batch> {
         match source {
-            Source::Buffer => self.buffer.take(&self.batch_limits),
+            Source::Buffer => {
+                self.live_in_row += 1;
+                self.buffer.take(&self.batch_limits)
+            }
+            Source::Stored => {
+                self.live_in_row = 0;
+                self.stored.take(&self.batch_limits)
+            }
             Source::BufferOne => self.buffer.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
+            Source::StoredOne => self.stored.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
             Source::Waiting => {
                 let batch = self.waiting.pop_first()?;
                 self.still_ours(batch)
@@ -144,3 +163,6 @@ impl Delivery {
         self.effects.sends.push_back(attempt);
     }
 }
+
+/// While both have something to send, the backlog gets at least every fifth batch.
+const LIVE_IN_ROW_MAX: u32 = 4;

@@ -42,6 +42,8 @@ pub struct Parked {
     pub last: Option<AttemptNote>,
     /// Its attempt is still under way until this deadline; a 2xx brings an [`Effect::Unpark`].
     pub in_flight_until: Option<Instant>,
+    /// Its next attempt is due then; at once, as far as the event is concerned, where there is none.
+    pub not_before: Option<Instant>,
 }
 
 /// An event that will not be delivered.

@@ -37,6 +37,7 @@ struct Model {
     trying: bool,
     gone: bool,
     partition: Arc<TestOrigin>,
+    backlog: Arc<TestOrigin>,
     lost: Vec<Arc<TestOrigin>>,
     next_offset: i64,
     books: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
@@ -66,6 +67,7 @@ impl Model {
             trying: false,
             gone: false,
             partition: TestOrigin::new(),
+            backlog: TestOrigin::stored(),
             lost: Vec::new(),
             next_offset: 0,
             books: BTreeMap::new(),
@@ -81,6 +83,7 @@ impl Model {
     fn apply(&mut self, action: Action) {
         match action {
             Action::Events { count, age_ms } => self.events(count, age_ms),
+            Action::Stored(count) => self.stored(count),
             Action::Answer { nth, outcome, status } if !self.under_way.is_empty() => {
                 self.answer(nth % self.under_way.len(), outcome, status);
             }
@@ -96,6 +99,8 @@ impl Model {
                 self.partition.current.store(false, Ordering::Relaxed);
                 let next = TestOrigin::new();
                 self.lost.push(std::mem::replace(&mut self.partition, next));
+                self.backlog.current.store(false, Ordering::Relaxed);
+                self.lost.push(std::mem::replace(&mut self.backlog, TestOrigin::stored()));
                 // A batch comes again without its lost members.
                 self.sent_with.values_mut().for_each(|(_, same)| *same = false);
             }
@@ -137,6 +142,18 @@ impl Model {
         }
         self.next_offset += count as i64;
         self.delivery.handle_events(receipts, self.now);
+        self.poll();
+    }
+
+    fn stored(&mut self, count: usize) {
+        let mut receipts = Vec::new();
+        for offset in (self.next_offset..).take(count) {
+            let receipt = receipt(&self.backlog, offset, self.now);
+            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            receipts.push(receipt);
+        }
+        self.next_offset += count as i64;
+        self.delivery.handle_stored(receipts, self.now);
         self.poll();
     }
 
@@ -234,6 +251,8 @@ impl Model {
             let members: Vec<i64> = events.iter().map(|event| event.offset()).collect();
             let bytes: usize = events.iter().map(|event| event.weight_bytes()).sum();
             assert!(!members.is_empty());
+            let stored = events.iter().filter(|event| event.origin.is_stored()).count();
+            assert!(stored == 0 || stored == members.len(), "what is stored and what is not share no batch");
             assert!(events.iter().all(|event| event.origin.is_current()), "another instance owns it");
             assert!(self.settings.state == State::Enabled && !self.gone);
             assert!(!self.held_back || self.trying && (sends.len(), members.len()) == (1, 1), "the trouble is ours");
@@ -301,13 +320,13 @@ impl Model {
     fn check(&self) {
         let wants = self.delivery.poll_timeout();
         assert!(wants.is_none_or(|at| at > self.now), "the machine wants to be called again at once");
-        for origin in self.lost.iter().chain([&self.partition]) {
+        for origin in self.lost.iter().chain([&self.partition, &self.backlog]) {
             assert!(origin.abandoned.lock().is_empty(), "a receipt was dropped unsettled");
         }
         if self.lost.is_empty() {
             let held = self.books.values().filter(|(place, ..)| *place == Place::Held).count();
             let flying = self.delivery.flights.iter().map(|flight| flight.batch.held_len()).sum::<usize>();
-            assert_eq!(held, self.delivery.queued_events() + flying);
+            assert_eq!(held, self.delivery.queued_events() + self.delivery.stored_events() + flying);
         }
     }
 
@@ -319,7 +338,9 @@ impl Model {
         }
         for (offset, (place, event, came_in_at)) in &self.books {
             let due = (event.received_at + PARK_AFTER).max(*came_in_at) + slack;
-            let late = *place == Place::Held && event.origin.is_current() && due < self.now;
+            // What is stored costs no commit any time.
+            let counts = event.origin.is_current() && !event.origin.is_stored();
+            let late = *place == Place::Held && counts && due < self.now;
             assert!(!late, "event {offset} waits for {:?}", self.now - event.received_at);
         }
     }
@@ -361,6 +382,7 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
+        self.backlog.current.store(false, Ordering::Relaxed);
         self.partition.current.store(false, Ordering::Relaxed);
     }
 }

@@ -26,7 +26,7 @@ impl Delivery {
         }
         let from = match self.settings.state {
             _ if self.is_off() => return Some(received_at),
-            State::Paused | State::Disabled => received_at,
+            State::Paused | State::Disabled => return Some(received_at),
             State::Enabled => {
                 let answered = match (self.last_delivered, first_sent) {
                     (Some(delivered), Some(sent)) => delivered.min(sent),
@@ -42,9 +42,9 @@ impl Delivery {
     }
 
     /// An event that was received then is held from now on.
-    pub(super) fn expect_park(&mut self, received_at: Instant, now: Instant) {
-        let at =
-            if self.sheds() { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) };
+    pub(super) fn expect_park(&mut self, received_at: Instant, stored: bool, now: Instant) {
+        let sheds = !stored && self.sheds();
+        let at = if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) };
         let Some(at) = at else { return };
         // Looking at all that is held for each chunk that comes would cost too much.
         let at = self.park_checked_at.map_or(at, |checked| at.max(checked + PARK_CHECK_SPACING)).max(now);
@@ -60,6 +60,8 @@ impl Delivery {
             at.is_some_and(|at| at <= now) || (sheds && at.is_some() && event.received_at + park_after <= now)
         };
         self.park_buffered(overdue);
+        // What is stored costs no commit any time: it may wait for its turn as long as the endpoint answers.
+        self.park_stored(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
         self.park_waiting(|delivery, batch, _| {
             delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at <= now)
         });
@@ -70,7 +72,10 @@ impl Delivery {
 
     /// The endpoint is to be left alone until then: parks what would have to leave before it.
     pub(super) fn park_what_must_leave_before(&mut self, until: Instant) {
-        self.park_buffered(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at < until));
+        let leaves =
+            |delivery: &Delivery, event: &Event| delivery.park_at(event.received_at, None).is_some_and(|at| at < until);
+        self.park_buffered(leaves);
+        self.park_stored(leaves);
         self.park_waiting(|delivery, batch, due| {
             delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at < until.max(due))
         });
@@ -79,17 +84,17 @@ impl Delivery {
     /// Parks the waiting batches that `leaves` picks by when they are due.
     pub(super) fn park_waiting(&mut self, leaves: impl Fn(&Delivery, &Batch, Instant) -> bool) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for (_, batch) in waiting.take_out(|batch, due| leaves(self, batch, due)) {
-            self.park(batch);
+        for (due, batch) in waiting.take_out(|batch, due| leaves(self, batch, due)) {
+            self.park(batch, Some(due));
         }
         self.waiting = waiting;
     }
 
-    /// Parks what a batch holds.
-    pub(super) fn park(&mut self, mut batch: Batch) {
+    /// Parks what a batch holds; its next attempt is due at `not_before`.
+    pub(super) fn park(&mut self, mut batch: Batch, not_before: Option<Instant>) {
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
         for receipt in batch.take_receipts() {
-            self.park_one(receipt, attempts, &last, None);
+            self.park_one(receipt, attempts, &last, Leave { not_before, in_flight_until: None });
         }
     }
 
@@ -97,6 +102,7 @@ impl Delivery {
     /// graceful stop. Later answers to those attempts are of no effect.
     pub fn take_held(&mut self) -> Vec<Parked> {
         self.park_buffered(|_, _| true);
+        self.park_stored(|_, _| true);
         self.park_waiting(|_, _, _| true);
         for mut flight in std::mem::take(&mut self.flights).into_flights() {
             self.park_members_in_flight(&mut flight);
@@ -124,16 +130,24 @@ impl Delivery {
     fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         let mut buffer = std::mem::take(&mut self.buffer);
         for receipt in buffer.take_out(|event| leaves(self, event)) {
-            self.park_one(receipt, 0, &None, None);
+            self.park_one(receipt, 0, &None, Leave::default());
         }
         self.buffer = buffer;
+    }
+
+    pub(super) fn park_stored(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        let mut stored = std::mem::take(&mut self.stored);
+        for receipt in stored.take_out(|event| leaves(self, event)) {
+            self.park_one(receipt, 0, &None, Leave::default());
+        }
+        self.stored = stored;
     }
 
     fn park_in_flight(&mut self, now: Instant) {
         let mut flights = std::mem::take(&mut self.flights);
         for flight in flights.iter_mut() {
             let at = self.park_at(flight.batch.since, flight.batch.first_sent);
-            if at.is_some_and(|at| at <= now) {
+            if at.is_some_and(|at| at <= now) && !flight.batch.is_stored() {
                 self.park_members_in_flight(flight);
             }
         }
@@ -155,10 +169,11 @@ impl Delivery {
         batch.trouble().stored = stored;
         batch.trouble().parked = members.iter().map(|receipt| receipt.event().clone()).collect();
         for receipt in members {
-            self.park_one(receipt, attempts + 1, &last, Some(flight.deadline));
+            let leave = Leave { in_flight_until: Some(flight.deadline), not_before: None };
+            self.park_one(receipt, attempts + 1, &last, leave);
         }
         for receipt in batch.take_receipts() {
-            self.park_one(receipt, attempts, &last, None);
+            self.park_one(receipt, attempts, &last, Leave::default());
         }
     }
 
@@ -167,12 +182,12 @@ impl Delivery {
         receipt: Receipt,
         attempts: u32,
         last: &Option<AttemptNote>,
-        in_flight_until: Option<Instant>,
+        Leave { in_flight_until, not_before }: Leave,
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
         if receipt.event().origin.is_current() {
             let attempts = attempts + attempts_before(&receipt);
-            self.effects.parked.push(Parked { receipt, attempts, last: last.clone(), in_flight_until });
+            self.effects.parked.push(Parked { receipt, attempts, last: last.clone(), in_flight_until, not_before });
         }
     }
 
@@ -183,11 +198,20 @@ impl Delivery {
             let received_at = receipt.event().received_at;
             if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) }
         });
+        let stored = self.stored.iter().filter_map(|receipt| self.park_at(receipt.event().received_at, None));
         let waiting = self.waiting.iter();
-        let flying = self.flights.iter().map(|flight| &flight.batch).filter(|batch| !batch.is_parked());
+        let flying = self.flights.iter().map(|flight| &flight.batch);
+        let flying = flying.filter(|batch| !batch.is_parked() && !batch.is_stored());
         let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.since, batch.first_sent));
-        buffered.chain(batches).min()
+        buffered.chain(stored).chain(batches).min()
     }
+}
+
+/// What is known, when an event leaves memory, about its next attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Leave {
+    pub in_flight_until: Option<Instant>,
+    pub not_before: Option<Instant>,
 }
 
 /// Between two looks at all that is held. It adds to `park_after`.

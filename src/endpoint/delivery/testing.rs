@@ -37,15 +37,24 @@ pub const fn secs(n: u64) -> Duration {
 #[derive(Debug)]
 pub struct TestOrigin {
     pub current: AtomicBool,
+    /// Its events have rows in the backlog.
+    pub stored: bool,
     pub settled: Mutex<BTreeMap<&'static str, usize>>,
     pub abandoned: Mutex<Vec<Abandoned>>,
 }
 
 impl TestOrigin {
     pub fn new() -> Arc<Self> {
-        let origin =
-            TestOrigin { current: AtomicBool::new(true), settled: Mutex::default(), abandoned: Mutex::default() };
-        Arc::new(origin)
+        Self::of(false)
+    }
+
+    pub fn stored() -> Arc<Self> {
+        Self::of(true)
+    }
+
+    fn of(stored: bool) -> Arc<Self> {
+        let current = AtomicBool::new(true);
+        Arc::new(TestOrigin { current, stored, settled: Mutex::default(), abandoned: Mutex::default() })
     }
 }
 
@@ -62,11 +71,15 @@ impl Origin for TestOrigin {
         self.current.load(Ordering::Relaxed)
     }
 
+    fn is_stored(&self) -> bool {
+        self.stored
+    }
+
     fn receipts_settled(&self, how: Settlement, receipts: usize) {
         *self.settled.lock().entry(how.word()).or_default() += receipts;
     }
 
-    fn events_done(&self, _done: &[Done]) {}
+    fn events_done(&self, _done: &[Done], _how: Settlement) {}
 
     fn abandoned(&self, receipt: Abandoned) {
         self.abandoned.lock().push(receipt);
@@ -138,6 +151,7 @@ pub fn limited(mut settings: Settings, events_per_second: u32, burst_events: u32
 pub struct World {
     pub delivery: Delivery,
     pub origin: Arc<TestOrigin>,
+    pub backlog: Option<Arc<TestOrigin>>,
     pub now: Instant,
     next_offset: i64,
     /// Attempts under way, oldest first, with the offsets of their members.
@@ -158,6 +172,7 @@ impl World {
         World {
             delivery: Delivery::new(Arc::new(settings), limits, 1, now),
             origin: TestOrigin::new(),
+            backlog: None,
             now,
             next_offset: 0,
             sent: Vec::new(),
@@ -175,6 +190,18 @@ impl World {
         let receipts = (first..).take(count).map(|offset| receipt(&self.origin, offset, self.now)).collect();
         self.next_offset += count as i64;
         self.delivery.handle_events(receipts, self.now);
+        self.poll();
+        first
+    }
+
+    /// Events that come from the backlog, with so many attempts behind them; returns the first one's offset.
+    pub fn stored(&mut self, count: usize, attempts: u32) -> i64 {
+        let first = self.next_offset;
+        let origin = self.backlog.get_or_insert_with(TestOrigin::stored);
+        let receipts = (first..).take(count).map(|offset| receipt(origin, offset, self.now).with_attempts(attempts));
+        let receipts = receipts.collect();
+        self.next_offset += count as i64;
+        self.delivery.handle_stored(receipts, self.now);
         self.poll();
         first
     }
@@ -249,6 +276,7 @@ impl Drop for World {
     fn drop(&mut self) {
         // What a test leaves behind is no fault of the machine's.
         self.origin.current.store(false, Ordering::Relaxed);
+        self.backlog.iter().for_each(|backlog| backlog.current.store(false, Ordering::Relaxed));
     }
 }
 

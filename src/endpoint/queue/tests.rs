@@ -28,7 +28,7 @@ impl Origin for Source {
         assert_eq!(how, Settlement::Cancelled);
         self.cancelled.fetch_add(receipts, Ordering::Relaxed);
     }
-    fn events_done(&self, _: &[Done]) {}
+    fn events_done(&self, _: &[Done], _: Settlement) {}
     fn abandoned(&self, _: Abandoned) {}
 }
 
@@ -39,7 +39,7 @@ impl Wake for Wakes {
     fn wake(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-    fn drain(&self) {}
+    fn drain(&self, _: Drain) {}
 }
 
 fn receipt(source: &Arc<Source>) -> Receipt {

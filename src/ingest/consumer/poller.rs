@@ -227,7 +227,7 @@ impl Poller {
             let Some(from) = self.partitions[slot].must_reread_from() else { continue };
             self.reread_at = now + REREAD_SPACING;
             let old = Arc::clone(&self.partitions[slot].ledger);
-            let (topic, number) = (Arc::clone(old.topic_name()), old.partition());
+            let (topic, number) = (old.topic_name(), old.partition());
             // The old ledger stays until Kafka has gone back: a new one that began too late would commit over the gap.
             if let Err(error) = self.consumer.seek(&topic, number, rdkafka::Offset::Offset(from), SEEK_TIMEOUT) {
                 tracing::warn!(%topic, partition = number, %error, "could not go back; it is tried again");
@@ -274,7 +274,7 @@ impl Poller {
         for partition in &mut self.partitions {
             if let Some(offset) = partition.newly_committable() {
                 let added = moved.add_partition_offset(
-                    partition.ledger.topic_name(),
+                    partition.ledger.topic(),
                     partition.ledger.partition(),
                     rdkafka::Offset::Offset(offset),
                 );
@@ -357,7 +357,7 @@ enum Slot {
 }
 
 fn name_of(ledger: &PartitionLedger) -> (Arc<str>, i32) {
-    (Arc::clone(ledger.topic_name()), ledger.partition())
+    (ledger.topic_name(), ledger.partition())
 }
 
 /// A header's name and value.

@@ -101,7 +101,7 @@ fn the_age_is_that_of_the_oldest_unsettled_event() {
     ledger.track_chunk(&[20], at(200)).expect("within the span");
     let done = |offsets: &[i64]| {
         let done: Vec<_> = offsets.iter().map(|offset| Done { offset: *offset, weight_bytes: 0 }).collect();
-        ledger.events_done(&done);
+        ledger.events_done(&done, Settlement::Delivered);
     };
     assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
     done(&[0, 1, 11]);

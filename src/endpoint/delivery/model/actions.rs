@@ -14,6 +14,8 @@ pub enum Action {
         count: usize,
         age_ms: u64,
     },
+    /// From the backlog.
+    Stored(usize),
     Answer {
         nth: usize,
         outcome: Outcome,
@@ -74,6 +76,7 @@ pub fn actions() -> impl Strategy<Value = Vec<Action>> {
     let action = prop_oneof![
         10 => (1_usize..20, 0_u64..50).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
         1 => (1_usize..5, 0_u64..8_000).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
+        3 => (1_usize..20).prop_map(Action::Stored),
         40 => answers(),
         12 => (0_u64..400).prop_map(Action::Wait),
         4 => (0_u64..7_000).prop_map(Action::Wait),
