@@ -7,6 +7,7 @@
 //! Drain: not ready → read no more → batches go as they are, in-flight requests end → store, commit, leave the group →
 //! stop. What is not settled by then is not committed, and the next owner reads it again.
 
+mod backlog; // what waits in Postgres, parked and drained
 mod cores; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
 mod loader; // settings, at start and while running

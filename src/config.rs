@@ -12,8 +12,8 @@ mod show; // the effective configuration, secrets hidden
 pub use self::{
     error::{ConfigError, ConfigErrors},
     sections::{
-        Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
-        Properties, Secrets, Service, TopicPlaces,
+        Admin, Backlog, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places,
+        Postgres, Properties, Secrets, Service, TopicPlaces,
     },
 };
 
@@ -34,6 +34,7 @@ pub struct Config {
     pub http: Http,
     pub egress: Egress,
     pub postgres: Postgres,
+    pub backlog: Backlog,
     pub dead_letter: DeadLetter,
     pub admin: Admin,
     pub secrets: Secrets,

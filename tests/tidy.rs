@@ -160,6 +160,9 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
     let reason = "`max_wait = 500` has cost more than one night";
     let units = [
         "ms",
+        "hours",
+        "queries",
+        "per_second",
         "days",
         "bytes",
         "events",

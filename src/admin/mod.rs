@@ -20,6 +20,7 @@ mod subscription_body; // ○ parsed and validated
 mod subscriptions; // ●
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
+mod backlog; // ● what waits
 pub mod actors; // ● the health of every actor
 pub mod health; // ● livez, readyz, metrics
 pub mod server; // ● routes

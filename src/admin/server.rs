@@ -16,7 +16,7 @@ use super::{
     actors::{self, ActorReport},
     answer::{not_allowed, nowhere},
     auth::{KeyHash, require_key},
-    customers, dead_letters,
+    backlog, customers, dead_letters,
     endpoint_body::Rules,
     endpoint_commands, endpoints,
     health::{self, Readiness},
@@ -158,6 +158,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/endpoints/{name}/pause", post: endpoint_commands::pause))
         .service(resource!("/endpoints/{name}/resume", post: endpoint_commands::resume))
         .service(resource!("/endpoints/{name}/secrets/rotate", post: endpoint_commands::rotate))
+        .service(resource!("/endpoints/{name}/backlog", get: backlog::read))
         .service(resource!("/endpoints/{name}/dead-letters", get: dead_letters::list_of_endpoint))
         .service(resource!("/endpoints/{name}/dead-letters/ack", post: dead_letters::acknowledge))
         .service(resource!("/endpoints/{name}/dead-letters/redrive", post: dead_letters::redrive))

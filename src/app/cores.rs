@@ -12,6 +12,7 @@ use std::{
 use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
 
 use crate::{
+    backlog::writer::BacklogWriter,
     config::Config,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
@@ -38,12 +39,11 @@ use crate::{
 pub struct Shared {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
+    pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
     pub own_trouble: Arc<OwnTrouble>,
     /// Live instances.
     pub instances: Arc<AtomicU32>,
-    /// What a drain could not send.
-    pub left_over: Arc<AtomicUsize>,
     pub tls: Arc<Tls>,
 }
 
@@ -76,12 +76,12 @@ impl Cores {
                     client: Rc::new(CoreClient::new(limits, Arc::clone(&shared.tls))),
                     limits: delivery,
                     idle_after,
+                    backlog: shared.backlog.clone(),
                     dead_letters: shared.dead_letters.clone(),
                     report: Report::new(sample),
                     notices: shared.notices.clone(),
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),
-                    left_over: Arc::clone(&shared.left_over),
                 });
                 let _ = ready.send(());
             });

@@ -1,23 +1,30 @@
 //! ● The way down. Everything that is settled gets committed; what is not, the next owner reads again.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use super::{pipeline::Pipeline, start::App};
-use crate::{clock, ingest::receipt::Origin as _, store};
+use crate::{clock, endpoint::queue::Drain, ingest::receipt::Origin as _, store};
 
-/// In-flight requests and last batches get this share of the time; storing and leaving the group the rest.
-const SETTLE_SHARE: f64 = 0.6;
+/// Of the time there is: requests under way and last batches end, …
+const SEND_SHARE: f64 = 0.45;
+/// … what is left is parked and stored; committing and leaving the group gets the rest.
+const STORE_SHARE: f64 = 0.7;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Takes the parts down in order; returns when all is committed that could be, or `shutdown_max` is near.
 pub async fn drain(app: App, shutdown_max: Duration) {
+    let started = clock::now();
     app.health.stopping();
     app.pipeline.consumer.state.be_quiet();
-    for queue in app.table.endpoints().iter() {
-        queue.drain();
+    let tell = |drain: Drain| app.table.endpoints().iter().for_each(|queue| queue.drain(drain));
+    tell(Drain::Send);
+    let send_until = started + shutdown_max.mul_f64(SEND_SHARE);
+    while outstanding(&app) > 0 && clock::now() < send_until {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    let settle_until = clock::now() + shutdown_max.mul_f64(SETTLE_SHARE);
-    while outstanding(&app) > left_over(&app) && clock::now() < settle_until {
+    let store_until = started + shutdown_max.mul_f64(STORE_SHARE);
+    while outstanding(&app) > 0 && clock::now() < store_until {
+        tell(Drain::Park);
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let left = outstanding(&app);
@@ -25,9 +32,10 @@ pub async fn drain(app: App, shutdown_max: Duration) {
         tracing::warn!(events = left, "stopping with unsettled events; they are read again by the next owner");
     }
     // What was given up on the way is stored first: its offsets wait for it.
-    let stored_until = settle_until.saturating_duration_since(clock::now()).max(LOOK_EVERY);
-    if tokio::time::timeout(stored_until, app.dead_letters.flushed()).await.is_err() {
-        tracing::warn!("stopping with dead letters not stored; their events are read again by the next owner");
+    let stored_until = store_until.saturating_duration_since(clock::now()).max(LOOK_EVERY);
+    let stored = async { tokio::join!(app.dead_letters.flushed(), app.backlog.flushed()) };
+    if tokio::time::timeout(stored_until, stored).await.is_err() {
+        tracing::warn!("stopping with events not stored; they are read again by the next owner");
     }
     let App { pipeline, admin, pool, instance, .. } = app;
     let Pipeline { consumer, cores, .. } = pipeline;
@@ -41,10 +49,6 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     admin.stop().await;
     cores.stop();
     tracing::info!("stopped");
-}
-
-fn left_over(app: &App) -> u64 {
-    app.pipeline.left_over.load(Ordering::Relaxed) as u64
 }
 
 fn outstanding(app: &App) -> u64 {

@@ -1,9 +1,6 @@
 //! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicUsize},
-};
+use std::sync::{Arc, atomic::AtomicU32};
 
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,6 +11,7 @@ use super::{
     own_trouble,
 };
 use crate::{
+    backlog::writer::BacklogWriter,
     clock,
     config::Config,
     dead_letter::{
@@ -46,8 +44,6 @@ pub struct Pipeline {
     pub notices: Notices,
     /// Where receipts that were dropped unsettled report themselves.
     pub abandoned: UnboundedSender<Abandoned>,
-    /// What a drain could not send.
-    pub left_over: Arc<AtomicUsize>,
     pub own_trouble: Arc<OwnTrouble>,
 }
 
@@ -60,20 +56,19 @@ impl Pipeline {
         config: &Arc<Config>,
         table: &Arc<RoutingTable>,
         first_start: FirstStart,
-        dead_letters: &DeadLetterWriter,
+        (backlog, dead_letters): (&BacklogWriter, &DeadLetterWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
-        let left_over = Arc::new(AtomicUsize::new(0));
         let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
         let shared = Shared {
             table: Arc::clone(table),
             notices: notices.clone(),
+            backlog: backlog.clone(),
             dead_letters: dead_letters.clone(),
             own_trouble: Arc::clone(&own_trouble),
             instances: Arc::clone(instances),
-            left_over: Arc::clone(&left_over),
             tls: Tls::of_this_machine(),
         };
         let cores = Cores::start(config, &Arc::new(shared));
@@ -95,7 +90,7 @@ impl Pipeline {
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
-        Ok(Pipeline { consumer, cores, notices, abandoned, left_over, own_trouble })
+        Ok(Pipeline { consumer, cores, notices, abandoned, own_trouble })
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Error,
+    Error, backlog,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
     redrives,
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, server::AdminState},
+    backlog::writer::BacklogWriter,
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
@@ -36,6 +37,7 @@ pub struct App {
     pub(super) health: Arc<Health>,
     pub(super) table: Arc<RoutingTable>,
     pub(super) pipeline: Pipeline,
+    pub(super) backlog: BacklogWriter,
     pub(super) dead_letters: DeadLetterWriter,
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
@@ -44,7 +46,7 @@ pub struct App {
 
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
 pub async fn start(config: Arc<Config>) -> Result<App, Error> {
-    let pool = Pool::open(&pool_options(&config))?;
+    let pool = Pool::open(&(&config.postgres).into())?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(config.delivery.endpoint_bytes_max));
@@ -66,18 +68,21 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
+    let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = {
         let pool = pool.clone();
         Box::new(move |queue: &Arc<EndpointQueue>| {
             actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
         })
     };
-    let pipeline = Pipeline::start(&config, &table, first_start, &dead_letters, &instances, on_gone)?;
+    let pipeline = Pipeline::start(&config, &table, first_start, (&backlog, &dead_letters), &instances, on_gone)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
     health.consuming(Arc::clone(&consumer), Arc::clone(&pipeline.own_trouble));
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
-    redrives::start(&config, pool.clone(), dead_letters.clone(), consumer, queues);
-    Ok(App { health, table, pipeline, dead_letters, admin, pool, instance })
+    redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
+    let around = backlog::Around { table: Arc::clone(&table), notices: pipeline.notices.clone(), consumer };
+    backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
+    Ok(App { health, table, pipeline, backlog, dead_letters, admin, pool, instance })
 }
 
 fn start_admin(
@@ -97,15 +102,6 @@ fn start_admin(
     };
     admin::start(&AdminOptions::from(&config.admin), state)
         .map_err(|error| Error::Bind { bind: config.admin.bind.to_string(), error })
-}
-
-fn pool_options(config: &Config) -> store::PoolOptions {
-    store::PoolOptions {
-        url: config.postgres.url.clone(),
-        connections_max: config.postgres.connections_max,
-        connect_timeout: config.postgres.connect_timeout(),
-        statement_timeout: config.postgres.statement_timeout(),
-    }
 }
 
 /// Brings the schema up to date; several instances at once take turns.

@@ -1,4 +1,7 @@
-//! 4. Still to be delivered. Not built yet.
-//!
-//! [`Effect::Park`](crate::endpoint::delivery::Effect::Park) already says
-//! which events belong here, and until this room stands the endpoint's shell makes them dead letters (`exhausted`).
+//! 4. Still to be delivered: parked in Postgres, read again when its endpoint takes events.
+
+pub mod row; // ○ an event on its way into the backlog, and back
+pub mod head; // ○ what waits of one partition for one endpoint
+pub mod book; // ○ all heads, and whose turn it is
+pub mod writer; // ● batches into Postgres, settles after COMMIT
+pub mod drainer; // ● back on its way

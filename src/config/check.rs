@@ -203,6 +203,17 @@ impl Checks {
         self.range("postgres.statement_timeout_ms", c.postgres.statement_timeout_ms, 100..=600_000);
         self.range("postgres.settings_poll_ms", c.postgres.settings_poll_ms, 50..=5_000);
         self.range("postgres.settings_reconcile_ms", c.postgres.settings_reconcile_ms, 1_000..=86_400_000);
+        self.range("backlog.batch_rows_max", c.backlog.batch_rows_max, 1..=10_000);
+        self.range("backlog.batch_wait_ms", c.backlog.batch_wait_ms, 0..=1_000);
+        self.range("backlog.connections_max", c.backlog.connections_max, 1..=64);
+        self.range("backlog.inserts_per_second_max", c.backlog.inserts_per_second_max, 100..=1_000_000);
+        self.range("backlog.age_hours_max", c.backlog.age_hours_max, 1..=8_760);
+        self.range("backlog.page_rows_max", c.backlog.page_rows_max, 1..=10_000);
+        self.range("backlog.queries_max", c.backlog.queries_max, 1..=64);
+        self.range("backlog.memory_bytes_max", c.backlog.memory_bytes_max, MIB..=64 * GIB);
+        self.range("backlog.endpoint_memory_bytes_max", c.backlog.endpoint_memory_bytes_max, MIB..=64 * GIB);
+        self.range("backlog.poll_ms", c.backlog.poll_ms, 50..=600_000);
+        self.range("backlog.refresh_ms", c.backlog.refresh_ms, 1_000..=3_600_000);
         self.range("dead_letter.batch_rows_max", c.dead_letter.batch_rows_max, 1..=10_000);
         self.range("dead_letter.batch_wait_ms", c.dead_letter.batch_wait_ms, 0..=1_000);
         self.range("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max, MIB..=64 * GIB);

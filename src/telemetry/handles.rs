@@ -220,6 +220,47 @@ impl EndpointMetrics {
     }
 }
 
+/// The backlog.
+pub struct BacklogMetrics {
+    events: Gauge,
+    bytes: Gauge,
+    oldest_age: Gauge,
+    pub parked: Counter,
+    left: [Counter; Settlement::ALL.len()],
+    pub queued_events: Gauge,
+    pub write_seconds: Histogram,
+    pub write_failures: Counter,
+}
+
+impl BacklogMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        BacklogMetrics {
+            events: gauge!(names::BACKLOG_EVENTS),
+            bytes: gauge!(names::BACKLOG_BYTES),
+            oldest_age: gauge!(names::BACKLOG_AGE),
+            parked: counter!(names::BACKLOG_PARKED),
+            left: Settlement::ALL.map(|how| counter!(names::BACKLOG_LEFT, "settlement" => how.word())),
+            queued_events: gauge!(names::BACKLOG_QUEUE),
+            write_seconds: histogram!(names::BACKLOG_WRITE_SECONDS),
+            write_failures: counter!(names::BACKLOG_WRITE_FAILURES),
+        }
+    }
+
+    /// So many events left the backlog in this way.
+    pub fn left(&self, how: Settlement, events: usize) {
+        self.left[how as usize].increment(events as u64);
+    }
+
+    /// What waits, and since when.
+    pub fn waiting(&self, events: i64, bytes: i64, oldest_age: Duration) {
+        self.events.set(events as f64);
+        self.bytes.set(bytes as f64);
+        self.oldest_age.set(oldest_age);
+    }
+}
+
 /// The dead-letter writer.
 pub struct DeadLetterMetrics {
     pub queue_bytes: Gauge,

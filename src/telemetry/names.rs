@@ -75,6 +75,15 @@ metrics! {
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
     OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge,
         "1 while nobody can be reached: partitions pause, and no endpoint is blamed";
+    BACKLOG_EVENTS = "postrider_backlog_events", Kind::Gauge, "Events stored, still to be delivered, of this instance's partitions";
+    BACKLOG_BYTES = "postrider_backlog_bytes", Kind::Gauge, "Their bytes";
+    BACKLOG_AGE = "postrider_backlog_oldest_age_seconds", Kind::Gauge, "Since the oldest of them was first received";
+    BACKLOG_PARKED = "postrider_backlog_parked_total", Kind::Counter, "Events stored in the backlog";
+    BACKLOG_LEFT = "postrider_backlog_left_total", Kind::Counter, "Events that left the backlog, by settlement";
+    BACKLOG_QUEUE = "postrider_backlog_queue_events", Kind::Gauge, "Events not yet stored in the backlog";
+    BACKLOG_WRITE_SECONDS = "postrider_backlog_write_seconds", Kind::Histogram(SECONDS), "Storing a group of events in the backlog";
+    BACKLOG_WRITE_FAILURES = "postrider_backlog_write_failures_total", Kind::Counter,
+        "Statements of the backlog that failed and are tried again";
     DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";
     DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", Kind::Histogram(SECONDS), "Storing a group of dead letters";

@@ -108,6 +108,23 @@ impl Audit {
         findings
     }
 
+    /// Waits until nothing waits any more: everything was delivered or given up.
+    #[track_caller]
+    pub fn await_nothing_waiting(&self) -> Findings {
+        let (mut least, mut progress_at) = (usize::MAX, Instant::now());
+        loop {
+            let findings = self.await_nothing_missing();
+            if findings.backlog == 0 {
+                return findings;
+            }
+            if findings.backlog < least {
+                (least, progress_at) = (findings.backlog, Instant::now());
+            }
+            assert!(progress_at.elapsed() < SOON, "{} events wait and do not become less", findings.backlog);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Nothing is missing, everything is committed, and no commit was early.
     #[track_caller]
     pub fn close(self) -> Findings {

@@ -40,7 +40,11 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Findings { expected, dead_letters, duplicates, lost, .. } = self;
-        write!(f, "{expected} expected, {} lost, {dead_letters} dead letters, {duplicates} duplicates", lost.len())
+        let Findings { expected, backlog, dead_letters, duplicates, lost, .. } = self;
+        let lost = lost.len();
+        write!(
+            f,
+            "{expected} expected, {lost} lost, {backlog} waiting, {dead_letters} dead letters, {duplicates} duplicates"
+        )
     }
 }

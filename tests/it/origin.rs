@@ -58,7 +58,7 @@ impl Origin for Partition {
         *self.counts.lock().expect("counts").entry(how).or_default() += receipts;
     }
 
-    fn events_done(&self, _: &[Done]) {}
+    fn events_done(&self, _: &[Done], _: Settlement) {}
 
     fn abandoned(&self, receipt: Abandoned) {
         self.abandoned.lock().expect("abandoned").push(receipt);

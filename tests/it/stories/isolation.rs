@@ -30,10 +30,8 @@ fn a_hung_endpoint_delays_neither_a_healthy_one_nor_the_commit() {
 
     let findings = audit.close();
     assert_eq!(findings.duplicates, 0, "the healthy one got each event once");
-    assert_eq!(findings.dead_letters, all, "what the hung one did not take is kept for it");
-    let letters = app.dead_letters(&hung);
-    assert_eq!(letters.len(), all);
-    assert!(letters.iter().all(|letter| letter["reason"] == "exhausted"), "{}", letters[0]);
+    assert_eq!(findings.backlog, all, "what the hung one did not take waits for it");
+    assert!(app.dead_letters(&hung).is_empty());
 }
 
 #[test]
@@ -58,7 +56,7 @@ fn failing_resetting_and_slow_endpoints_keep_nobody_waiting() {
     app.produce(1_000);
     eventually_holds("the healthy one gets all", || healthy.hook.accepted_count() == 1_000);
     let findings = audit.close();
-    assert!(findings.dead_letters > 0, "what the others did not take is kept for them");
+    assert!(findings.backlog > 0, "what the others did not take waits for them");
     assert_eq!(healthy.hook.duplicates(), 0);
     for endpoint in sick.iter().filter(|endpoint| endpoint.hook.name() != "slow") {
         assert_eq!(endpoint.hook.accepted_count(), 0, "only a 2xx is an acceptance: {:?}", endpoint.hook);

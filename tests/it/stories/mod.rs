@@ -12,6 +12,7 @@ mod egress; // where an endpoint may lead
 mod oauth; // endpoints that want a token
 mod tls; // endpoints that want a certificate, and those whose own is wrong
 mod own_trouble; // nobody can be reached
+mod backlog; // what waits for its endpoint
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
 mod settings; // what customers change

@@ -72,7 +72,8 @@ fn what_should_become_a_dead_letter_is_not_committed_while_postgres_answers_noth
     assert!(app.kafka.lag() > 0, "nothing is committed before it is stored");
     app.postgres.come_back();
     let findings = audit.close();
-    assert_eq!(findings.dead_letters, 25);
+    assert!(findings.dead_letters >= 5, "{findings}");
+    assert_eq!(findings.dead_letters + findings.backlog, 25, "what the open breaker held back waits");
 }
 
 #[test]

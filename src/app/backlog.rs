@@ -1,0 +1,142 @@
+//! ● The backlog, wired: what endpoints park goes to Postgres, and what waits there back into their queues.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::runtime::Handle;
+
+use super::Error;
+use crate::{
+    backlog::{
+        book::{Room, Standing},
+        drainer::{self, DrainerOptions, Heads, Surroundings},
+        writer::BacklogWriter,
+    },
+    config::{self, Config},
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::{
+        queue::{Pushed, Takes},
+        settings::Mode,
+        supervisor::Notices,
+    },
+    event::{EndpointKey, Event},
+    ingest::{
+        consumer::ConsumerState,
+        ledger::PartitionLedger,
+        receipt::{Receipt, Settlement},
+    },
+    router::{index::Matches, table::RoutingTable},
+    store::{Pool, PoolOptions},
+};
+
+/// Starts the writer, on connections of its own: what is parked must not queue behind anything else.
+///
+/// # Errors
+/// When the URL of Postgres makes no sense.
+pub fn start_writer(
+    config: &Config,
+    dead_letters: &DeadLetterWriter,
+    runtime: &Handle,
+) -> Result<(BacklogWriter, Arc<Heads>), Error> {
+    let options =
+        PoolOptions { connections_max: config.backlog.connections_max, session: PLANS, ..(&config.postgres).into() };
+    let pool = Pool::open(&options)?;
+    let heads = Heads::new(room(&config.backlog));
+    let watch = Arc::clone(&heads) as _;
+    let writer = BacklogWriter::start(pool, (&config.backlog).into(), dead_letters.clone(), watch, runtime);
+    Ok((writer, heads))
+}
+
+/// Starts draining, until the process ends.
+pub fn start_drainer(
+    config: &Config,
+    pool: Pool,
+    heads: Arc<Heads>,
+    (writer, dead_letters): (&BacklogWriter, &DeadLetterWriter),
+    around: Around,
+) {
+    let backlog = &config.backlog;
+    let options = DrainerOptions {
+        room: room(backlog),
+        poll: backlog.poll(),
+        refresh: backlog.refresh(),
+        age_max: backlog.age_max(),
+        queries_max: backlog.queries_max,
+    };
+    let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
+    actix_rt::spawn(async move {
+        let never = drainer::run(pool, options, heads, writer, dead_letters, Arc::new(around)).await;
+        match never {}
+    });
+}
+
+fn room(backlog: &config::Backlog) -> Room {
+    Room {
+        endpoint_bytes_max: backlog.endpoint_memory_bytes_max,
+        bytes_max: backlog.memory_bytes_max,
+        page_rows_max: backlog.page_rows_max,
+        rest: backlog.poll(),
+    }
+}
+
+/// What the drainer sees of the rest.
+pub struct Around {
+    pub table: Arc<RoutingTable>,
+    pub notices: Notices,
+    pub consumer: Arc<ConsumerState>,
+}
+
+impl Surroundings for Around {
+    fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
+        self.consumer.assigned()
+    }
+
+    fn standing(&self, endpoint_id: &str, now: Instant) -> Standing {
+        if self.consumer.is_quiet() {
+            return Standing::Waits;
+        }
+        let endpoints = self.table.endpoints();
+        let Some(queue) = endpoints.find(endpoint_id) else { return Standing::Gone };
+        match queue.takes_stored(now) {
+            Takes::Nothing => Standing::Waits,
+            Takes::Few => Standing::Takes(PROBE_EVENTS),
+            Takes::Many => Standing::Takes(match queue.settings().delivery.mode {
+                Mode::Stream => STREAM_EVENTS_MAX,
+                Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
+            }),
+        }
+    }
+
+    fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {
+        let endpoints = self.table.endpoints();
+        endpoints.find(endpoint_id).map(|queue| (queue.key, Arc::clone(&queue.settings().customer_id)))
+    }
+
+    fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool {
+        let index = self.table.index();
+        let Some(topic) = index.topic(event.topic()) else { return false };
+        let mut matches = Matches::new();
+        topic.matches(event.tenant(), event.department(), &mut matches);
+        matches.binary_search(&endpoint).is_ok()
+    }
+
+    fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>) {
+        let queue = self.table.endpoints().find(endpoint_id).cloned();
+        match queue {
+            Some(queue) => {
+                if queue.push_stored(receipts) == Pushed::NeedsActor {
+                    self.notices.needs_actor(&queue);
+                }
+            }
+            None => Receipt::settle_all(receipts, Settlement::Cancelled),
+        }
+    }
+}
+
+/// Rows are found by their keys, a few hundred at a time, in tables that grow from nothing to millions within a plan's
+/// life: a plan that reads the whole table, good when it was made, would be ruin later.
+const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
+    -c plan_cache_mode=force_generic_plan";
+/// In memory of a stream's backlog: several pages ahead of what it sends.
+const STREAM_EVENTS_MAX: usize = 1_000;
+/// In memory while the breaker is not closed: one event is the probe, and the ramp begins with a few more.
+const PROBE_EVENTS: usize = 8;

@@ -1,0 +1,252 @@
+//! ○ All heads of the partitions this instance owns, and whose turn it is to be read.
+//!
+//! **Invariant:** a head is read by one at a time, and belongs to the present assignment of its partition.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::head::{Amount, Head, HeadEvents};
+use crate::{
+    ingest::{ledger::PartitionLedger, receipt::Origin as _},
+    store::backlog::HeadRow,
+};
+
+/// How an endpoint stands, as far as its backlog is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes events: so many may be in memory.
+    Takes(usize),
+    /// Not now: paused, disabled, its breaker open, told to be left alone.
+    Waits,
+    /// There is no such endpoint any more: what waits for it is cancelled.
+    Gone,
+}
+
+/// What may be in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub endpoint_bytes_max: usize,
+    pub bytes_max: usize,
+    /// Rows of one read.
+    pub page_rows_max: usize,
+    /// A head that was read to its end rests this long before it is read from its beginning again: what was passed over
+    /// is due later, or was written meanwhile.
+    pub rest: Duration,
+}
+
+/// A head to be read.
+#[derive(Debug, Clone)]
+pub struct Read {
+    pub head: Arc<Head>,
+    pub after: (i64, i64),
+    pub rows_max: usize,
+    pub bytes_max: usize,
+    pub is_gone: bool,
+}
+
+type Key = (Arc<str>, i32);
+
+/// See the module's page.
+pub struct Book {
+    room: Room,
+    of_all: Arc<Amount>,
+    ledgers: HashMap<Key, Arc<PartitionLedger>>,
+    endpoints: HashMap<Arc<str>, OfEndpoint>,
+    /// Whose turn it is.
+    turns: VecDeque<Arc<str>>,
+}
+
+struct OfEndpoint {
+    held: Arc<Amount>,
+    heads: VecDeque<Entry>,
+}
+
+struct Entry {
+    head: Arc<Head>,
+    events: i64,
+    bytes: i64,
+    oldest_ms: i64,
+    after: (i64, i64),
+    rests_until: Option<Instant>,
+    is_being_read: bool,
+}
+
+/// Before every offset.
+const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
+
+impl Book {
+    #[must_use]
+    pub fn new(room: Room) -> Self {
+        Book {
+            room,
+            of_all: Arc::default(),
+            ledgers: HashMap::new(),
+            endpoints: HashMap::new(),
+            turns: VecDeque::new(),
+        }
+    }
+
+    /// These partitions are ours now. Returns those that are new: their heads are to be read.
+    pub fn assign(&mut self, ledgers: &[Arc<PartitionLedger>]) -> Vec<Arc<PartitionLedger>> {
+        let current = |ledger: &&Arc<PartitionLedger>| ledger.is_current();
+        let now: HashMap<Key, Arc<PartitionLedger>> =
+            ledgers.iter().filter(current).map(|ledger| (key(ledger), Arc::clone(ledger))).collect();
+        let is_same = |ledger: &Arc<PartitionLedger>, known: &HashMap<Key, Arc<PartitionLedger>>| {
+            known.get(&key(ledger)).is_some_and(|known| Arc::ptr_eq(known, ledger))
+        };
+        let new = now.values().filter(|ledger| !is_same(ledger, &self.ledgers)).cloned().collect();
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.heads.retain(|entry| {
+                now.get(&(Arc::clone(&entry.head.topic), entry.head.partition))
+                    .is_some_and(|ledger| entry.head.is_of(ledger))
+            });
+        }
+        self.ledgers = now;
+        new
+    }
+
+    /// How a head is by now. One of a partition that is not ours is not kept.
+    pub fn note(&mut self, row: &HeadRow, events: &Arc<dyn HeadEvents>) {
+        let topic: Arc<str> = Arc::from(row.topic.as_str());
+        let Some(ledger) = self.ledgers.get(&(topic, row.partition)) else { return };
+        let endpoint_id: Arc<str> = match self.endpoints.get_key_value(row.endpoint_id.as_str()) {
+            Some((id, _)) => Arc::clone(id),
+            None if row.events <= 0 => return,
+            None => Arc::from(row.endpoint_id.as_str()),
+        };
+        let of_endpoint = self.endpoints.entry(Arc::clone(&endpoint_id)).or_insert_with(|| {
+            self.turns.push_back(Arc::clone(&endpoint_id));
+            OfEndpoint { held: Arc::default(), heads: VecDeque::new() }
+        });
+        if let Some(entry) = of_endpoint.heads.iter_mut().find(|entry| entry.head.is_of(ledger)) {
+            (entry.events, entry.bytes, entry.oldest_ms) = (row.events, row.bytes, row.oldest_ms);
+            return;
+        }
+        if row.events > 0 {
+            let (held, all) = (Arc::clone(&of_endpoint.held), Arc::clone(&self.of_all));
+            of_endpoint.heads.push_back(Entry {
+                head: Head::new(ledger, endpoint_id, held, all, Arc::clone(events)),
+                events: row.events,
+                bytes: row.bytes,
+                oldest_ms: row.oldest_ms,
+                after: BEGINNING,
+                rests_until: None,
+                is_being_read: false,
+            });
+        }
+    }
+
+    /// The next head to be read, endpoints and their heads in turn; `None` when all are read, full, resting or waiting.
+    pub fn next(&mut self, now: Instant, standing: impl Fn(&str) -> Standing) -> Option<Read> {
+        let bytes_left = self.room.bytes_max.saturating_sub(self.of_all.bytes());
+        if bytes_left == 0 {
+            return None;
+        }
+        for _ in 0..self.turns.len() {
+            let id = self.turns.pop_front()?;
+            let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
+            if endpoint.heads.is_empty() && endpoint.held.events() == 0 {
+                self.endpoints.remove(&id);
+                continue;
+            }
+            self.turns.push_back(Arc::clone(&id));
+            let (rows, is_gone) = match standing(&id) {
+                Standing::Waits => continue,
+                Standing::Takes(events_max) => {
+                    let rows = events_max.saturating_sub(endpoint.held.events());
+                    // Many small reads would cost more than a little patience.
+                    (if rows * 4 < events_max { 0 } else { rows }, false)
+                }
+                Standing::Gone => (self.room.page_rows_max, true),
+            };
+            let bytes = self.room.endpoint_bytes_max.saturating_sub(endpoint.held.bytes()).min(bytes_left);
+            if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, is_gone) {
+                return Some(read);
+            }
+        }
+        None
+    }
+
+    /// A head was read: `last` is where, `at_end` when nothing more was there; `None` when reading failed.
+    pub fn was_read(&mut self, head: &Arc<Head>, last: Option<(i64, i64)>, at_end: bool, now: Instant) {
+        let rest = self.room.rest;
+        let Some(entry) = self.entry(head) else { return };
+        entry.is_being_read = false;
+        if let Some(last) = last {
+            entry.after = last;
+        }
+        if at_end {
+            entry.after = BEGINNING;
+            entry.rests_until = Some(now + rest);
+        }
+    }
+
+    /// The heads with something older than that.
+    #[must_use]
+    pub fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
+        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads);
+        entries
+            .filter(|entry| entry.events > 0 && entry.oldest_ms < wall_ms)
+            .map(|entry| Arc::clone(&entry.head))
+            .collect()
+    }
+
+    /// Events, bytes and the oldest one's time (milliseconds since 1970) of all heads.
+    #[must_use]
+    pub fn totals(&self) -> (i64, i64, Option<i64>) {
+        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads).filter(|entry| entry.events > 0);
+        entries.fold((0, 0, None), |(events, bytes, oldest), entry| {
+            let oldest = oldest.map_or(entry.oldest_ms, |oldest: i64| oldest.min(entry.oldest_ms));
+            (events + entry.events, bytes + entry.bytes, Some(oldest))
+        })
+    }
+
+    /// Events and bytes that wait for one endpoint, as far as its partitions are ours.
+    #[must_use]
+    pub fn of_endpoint(&self, id: &str) -> (i64, i64) {
+        let entries = self.endpoints.get(id).into_iter().flat_map(|endpoint| &endpoint.heads);
+        entries.fold((0, 0), |(events, bytes), entry| (events + entry.events, bytes + entry.bytes))
+    }
+
+    fn entry(&mut self, head: &Arc<Head>) -> Option<&mut Entry> {
+        let heads = &mut self.endpoints.get_mut(&head.endpoint_id)?.heads;
+        heads.iter_mut().find(|entry| Arc::ptr_eq(&entry.head, head))
+    }
+}
+
+impl OfEndpoint {
+    fn next(&mut self, now: Instant, rows_max: usize, bytes_max: usize, is_gone: bool) -> Option<Read> {
+        if rows_max == 0 || bytes_max == 0 {
+            return None;
+        }
+        for _ in 0..self.heads.len() {
+            let mut entry = self.heads.pop_front()?;
+            let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
+            if entry.events <= 0 && held == 0 {
+                continue;
+            }
+            let rests = entry.rests_until.is_some_and(|until| until > now);
+            let reads = !entry.is_being_read && !rests && entry.events > held;
+            let read = reads.then(|| {
+                entry.is_being_read = true;
+                entry.rests_until = None;
+                Read { head: Arc::clone(&entry.head), after: entry.after, rows_max, bytes_max, is_gone }
+            });
+            self.heads.push_back(entry);
+            if read.is_some() {
+                return read;
+            }
+        }
+        None
+    }
+}
+
+fn key(ledger: &PartitionLedger) -> Key {
+    (ledger.topic_name(), ledger.partition())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! ○ Whose turn it is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::*;
+use crate::{
+    endpoint::delivery::testing::{ms, secs},
+    ingest::receipt::{Abandoned, Done, Settlement},
+    store::backlog::RowKey,
+};
+
+#[derive(Default)]
+struct Seen {
+    released: AtomicUsize,
+    taken_out: Mutex<Vec<RowKey>>,
+}
+
+impl HeadEvents for Seen {
+    fn take_out(&self, _: Arc<Head>, keys: Vec<RowKey>) {
+        self.taken_out.lock().extend(keys);
+    }
+    fn released(&self) {
+        self.released.fetch_add(1, Ordering::Relaxed);
+    }
+    fn left(&self, _: Settlement, _: usize) {}
+    fn abandoned(&self, _: &Arc<str>, _: Abandoned) {}
+}
+
+struct World {
+    book: Book,
+    seen: Arc<Seen>,
+    events: Arc<dyn HeadEvents>,
+    now: Instant,
+}
+
+fn ledger(partition: i32) -> Arc<PartitionLedger> {
+    let (abandoned, _) = unbounded_channel();
+    Arc::new(PartitionLedger::new("orders".into(), partition, 1, None, abandoned))
+}
+
+fn row(partition: i32, endpoint_id: &str, events: i64) -> HeadRow {
+    HeadRow {
+        topic: "orders".into(),
+        partition,
+        endpoint_id: endpoint_id.into(),
+        events,
+        bytes: events * 700,
+        oldest_ms: 1_000,
+    }
+}
+
+fn takes(events_max: usize) -> impl Fn(&str) -> Standing {
+    move |_| Standing::Takes(events_max)
+}
+
+impl World {
+    /// Owns these partitions.
+    fn new(ledgers: &[Arc<PartitionLedger>]) -> Self {
+        let room = Room { endpoint_bytes_max: 10_000, bytes_max: 20_000, page_rows_max: 10, rest: secs(1) };
+        let seen = Arc::new(Seen::default());
+        let events: Arc<dyn HeadEvents> = Arc::clone(&seen) as _;
+        let mut world = World { book: Book::new(room), seen, events, now: Instant::now() };
+        assert_eq!(world.book.assign(ledgers).len(), ledgers.len());
+        world
+    }
+
+    fn note(&mut self, row: &HeadRow) {
+        self.book.note(row, &self.events);
+    }
+
+    fn next(&mut self, events_max: usize) -> Option<Read> {
+        self.book.next(self.now, takes(events_max))
+    }
+
+    /// Reads a head to its end, holding so many rows of 100 bytes.
+    fn read(&mut self, read: &Read, rows: std::ops::Range<i64>) {
+        rows.clone().for_each(|offset| assert!(read.head.hold(offset, 0, 100)));
+        self.book.was_read(&read.head, Some((rows.end - 1, 0)), true, self.now);
+    }
+}
+
+fn done(offsets: std::ops::Range<i64>) -> Vec<Done> {
+    offsets.map(|offset| Done { offset, weight_bytes: 100 }).collect()
+}
+
+#[test]
+fn endpoints_take_turns_and_so_do_their_heads() {
+    let mut world = World::new(&[ledger(0), ledger(1)]);
+    [row(0, "a", 50), row(1, "a", 50), row(0, "b", 50)].iter().for_each(|row| world.note(row));
+    let reads: Vec<_> = std::iter::from_fn(|| world.next(100))
+        .map(|read| (read.head.endpoint_id.to_string(), read.head.partition))
+        .collect();
+    assert_eq!(reads, [("a".into(), 0), ("b".into(), 0), ("a".into(), 1)]);
+}
+
+#[test]
+fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 50));
+    let read = world.next(100).expect("something waits");
+    assert!(world.next(100).is_none(), "it is being read");
+    world.read(&read, 0..5);
+    assert!(world.next(100).is_none(), "what it has left was not due");
+    world.now += ms(1_001);
+    assert_eq!(world.next(100).map(|read| read.after), Some(BEGINNING), "from its beginning again");
+}
+
+#[test]
+fn the_next_page_begins_behind_the_last_one() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 50));
+    let read = world.next(100).expect("something waits");
+    world.book.was_read(&read.head, Some((9, 7)), false, world.now);
+    assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
+}
+
+#[test]
+fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
+    let mut world = World::new(&[ledger(0), ledger(1)]);
+    world.note(&row(0, "a", 8));
+    world.note(&row(1, "a", 50));
+    let first = world.next(8).expect("something waits");
+    assert_eq!(first.rows_max, 8);
+    world.read(&first, 0..8);
+    assert!(world.next(8).is_none(), "the endpoint has what it may");
+    first.head.events_done(&done(0..8), Settlement::Backlogged);
+    assert_eq!(world.seen.released.load(Ordering::Relaxed), 1);
+    assert_eq!(world.next(8).map(|read| read.head.partition), Some(1));
+}
+
+#[test]
+fn bytes_bound_an_endpoint_and_all_of_them_together() {
+    let mut world = World::new(&[ledger(0)]);
+    ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
+    let read = world.next(1_000).expect("something waits");
+    assert!(read.head.hold(1, 0, 9_000));
+    world.book.was_read(&read.head, Some((1, 0)), false, world.now);
+    let other = world.next(1_000).expect("another endpoint has room");
+    assert!(other.head.hold(1, 0, 11_000));
+    world.book.was_read(&other.head, Some((1, 0)), false, world.now);
+    assert!(world.next(1_000).is_none(), "all together hold what they may");
+}
+
+#[test]
+fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    let read = world.next(100).expect("something waits");
+    world.read(&read, 0..5);
+    read.head.events_done(&done(0..5), Settlement::Delivered);
+    assert_eq!(world.seen.taken_out.lock().len(), 5);
+    assert!(!read.head.hold(3, 0, 100), "its row may still be there");
+    read.head.release(0..5);
+    assert!(read.head.hold(3, 0, 100));
+}
+
+#[test]
+fn an_endpoint_that_takes_nothing_is_passed_over_and_one_that_is_gone_is_read_to_be_cancelled() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    assert!(world.book.next(world.now, |_| Standing::Waits).is_none());
+    assert!(world.book.next(world.now, |_| Standing::Gone).is_some_and(|read| read.is_gone));
+}
+
+#[test]
+fn a_partition_that_is_given_back_takes_its_heads_along_and_comes_back_with_new_ones() {
+    let (kept, lost) = (ledger(0), ledger(1));
+    let mut world = World::new(&[Arc::clone(&kept), Arc::clone(&lost)]);
+    world.note(&row(0, "a", 5));
+    world.note(&row(1, "a", 5));
+    lost.revoke();
+    assert!(world.book.assign(&[Arc::clone(&kept), Arc::clone(&lost)]).is_empty());
+    assert_eq!(world.book.totals().0, 5);
+    world.note(&row(1, "a", 7));
+    assert_eq!(world.book.totals().0, 5, "another instance's is not kept");
+    let again = ledger(1);
+    assert_eq!(world.book.assign(&[kept, Arc::clone(&again)]).len(), 1);
+    world.note(&row(1, "a", 7));
+    assert_eq!(world.book.totals().0, 12);
+}
+
+#[test]
+fn an_empty_head_is_forgotten() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    world.note(&row(0, "a", 0));
+    assert!(world.next(100).is_none());
+    assert_eq!(world.book.of_endpoint("a"), (0, 0));
+}

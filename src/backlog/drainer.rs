@@ -1,0 +1,367 @@
+//! ● What waits in the backlog, back on its way: rows of the partitions this instance owns go into their endpoints' queues.
+//!
+//! **Invariant:** what leaves the backlog is matched again, against today's subscriptions.
+//! **Invariant:** a row stays until what became of its event is committed; whatever ends this process, it is read again.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{
+    book::{Book, Read, Room, Standing},
+    head::{Head, HeadEvents},
+    row,
+    writer::{BacklogWriter, HeadWatch},
+};
+use crate::{
+    clock,
+    dead_letter::{letter::Letter, writer::DeadLetterWriter},
+    endpoint::delivery::{GivenUp, Reason},
+    event::{EndpointKey, Event},
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{Abandoned, Origin as _, Receipt, Settlement},
+    },
+    store::{
+        Pool, StoreError,
+        backlog::{HeadRow, RowKey},
+        backlog_read::{self, BacklogRow, Page},
+    },
+    telemetry::handles::BacklogMetrics,
+};
+
+/// The endpoints, and who owns what, as the drainer needs to know it.
+pub trait Surroundings: Send + Sync {
+    /// The partitions this instance owns now.
+    fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>>;
+    /// How an endpoint stands with its backlog.
+    fn standing(&self, endpoint_id: &str, now: Instant) -> Standing;
+    fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
+    /// Whether the endpoint still subscribes to this event.
+    fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
+    /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
+    fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
+}
+
+#[derive(Debug, Clone)]
+pub struct DrainerOptions {
+    pub room: Room,
+    pub poll: Duration,
+    /// Heads are read anew this often, for what another instance wrote.
+    pub refresh: Duration,
+    /// What has waited longer is given up.
+    pub age_max: Duration,
+    pub queries_max: usize,
+}
+
+/// What writer and drainer both know: how the heads are.
+pub struct Heads {
+    book: Mutex<Book>,
+    /// Something may be read that could not before.
+    news: Notify,
+    /// Not handled where they are dropped: that may be under the lock of a queue.
+    abandoned: Mutex<Vec<(Arc<str>, Abandoned)>>,
+    /// Who is told of what became of rows in memory; set when the writer stands.
+    events: Mutex<Option<Arc<dyn HeadEvents>>>,
+    metrics: BacklogMetrics,
+}
+
+impl Heads {
+    #[must_use]
+    pub fn new(room: Room) -> Arc<Self> {
+        Arc::new(Heads {
+            book: Mutex::new(Book::new(room)),
+            news: Notify::new(),
+            abandoned: Mutex::default(),
+            events: Mutex::default(),
+            metrics: BacklogMetrics::new(),
+        })
+    }
+}
+
+impl HeadWatch for Heads {
+    fn changed(&self, heads: Vec<HeadRow>) {
+        let Some(events) = self.events.lock().clone() else { return };
+        {
+            let mut book = self.book.lock();
+            heads.iter().for_each(|head| book.note(head, &events));
+        }
+        self.news.notify_one();
+    }
+}
+
+/// The way from a head's receipts to the writer.
+struct Ties {
+    heads: Arc<Heads>,
+    writer: BacklogWriter,
+}
+
+impl HeadEvents for Ties {
+    fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
+        self.writer.take_out(head, keys);
+    }
+
+    fn released(&self) {
+        self.heads.news.notify_one();
+    }
+
+    fn left(&self, how: Settlement, rows: usize) {
+        self.heads.metrics.left(how, rows);
+    }
+
+    fn abandoned(&self, endpoint_id: &Arc<str>, receipt: Abandoned) {
+        self.heads.abandoned.lock().push((Arc::clone(endpoint_id), receipt));
+        self.heads.news.notify_one();
+    }
+}
+
+/// Drains for ever. To be run on the runtime of the store.
+pub async fn run(
+    pool: Pool,
+    options: DrainerOptions,
+    heads: Arc<Heads>,
+    writer: BacklogWriter,
+    dead_letters: DeadLetterWriter,
+    surroundings: Arc<dyn Surroundings>,
+) -> Infallible {
+    let events: Arc<dyn HeadEvents> = Arc::new(Ties { heads: Arc::clone(&heads), writer });
+    *heads.events.lock() = Some(Arc::clone(&events));
+    let now = clock::now();
+    let mut drainer = Drainer {
+        refresh_at: now + options.refresh,
+        age_at: now,
+        unread: Vec::new(),
+        seen: Arc::default(),
+        pool,
+        options,
+        heads,
+        events,
+        dead_letters,
+        surroundings,
+    };
+    loop {
+        match drainer.turn().await {
+            Ok(true) => tokio::time::sleep(BREATH).await,
+            Ok(false) => {
+                let _ = tokio::time::timeout(drainer.options.poll, drainer.heads.news.notified()).await;
+                tokio::time::sleep(BREATH).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the backlog cannot be read at the moment");
+                tokio::time::sleep(drainer.options.poll).await;
+            }
+        }
+    }
+}
+
+struct Drainer {
+    pool: Pool,
+    options: DrainerOptions,
+    heads: Arc<Heads>,
+    events: Arc<dyn HeadEvents>,
+    dead_letters: DeadLetterWriter,
+    surroundings: Arc<dyn Surroundings>,
+    seen: Arc<Vec<Arc<PartitionLedger>>>,
+    /// Partitions whose heads are still to be read.
+    unread: Vec<Arc<PartitionLedger>>,
+    refresh_at: Instant,
+    age_at: Instant,
+}
+
+impl Drainer {
+    /// Follows assignments, then reads what may be read; true when something was.
+    async fn turn(&mut self) -> Result<bool, StoreError> {
+        self.follow_assignment().await?;
+        self.take_up_abandoned();
+        let now = clock::now();
+        if now >= self.age_at {
+            self.age_at = now + AGE_EVERY;
+            self.give_up_old().await?;
+        }
+        self.show();
+        let reads = self.choose(now);
+        let results = join_all(reads.iter().map(|read| self.read(read))).await;
+        let any = !results.is_empty();
+        results.into_iter().collect::<Result<Vec<()>, _>>()?;
+        Ok(any)
+    }
+
+    async fn follow_assignment(&mut self) -> Result<(), StoreError> {
+        let ledgers = self.surroundings.ledgers();
+        if !Arc::ptr_eq(&ledgers, &self.seen) {
+            let new = self.heads.book.lock().assign(&ledgers);
+            self.unread.retain(|ledger| ledger.is_current());
+            self.unread.extend(new);
+            self.seen = ledgers;
+        }
+        let now = clock::now();
+        if now >= self.refresh_at {
+            self.refresh_at = now + self.options.refresh;
+            self.unread = self.seen.iter().cloned().collect();
+        }
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
+        let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
+        let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
+        let mut book = self.heads.book.lock();
+        rows.iter().for_each(|row| book.note(row, &self.events));
+        self.unread.clear();
+        Ok(())
+    }
+
+    fn choose(&self, now: Instant) -> Vec<Read> {
+        let mut book = self.heads.book.lock();
+        let standing = |id: &str| self.surroundings.standing(id, now);
+        std::iter::from_fn(|| book.next(now, standing)).take(self.options.queries_max).collect()
+    }
+
+    async fn read(&self, read: &Read) -> Result<(), StoreError> {
+        let page = Page {
+            after: read.after,
+            due_ms: if read.is_gone { i64::MAX } else { clock::wall_ms() },
+            received_before_ms: i64::MAX,
+            rows_max: i64::try_from(read.rows_max).unwrap_or(i64::MAX),
+            bytes_max: i64::try_from(read.bytes_max).unwrap_or(i64::MAX),
+        };
+        let head = &read.head;
+        let rows = backlog_read::page(&self.pool, (&head.topic, head.partition, &head.endpoint_id), page).await;
+        let now = clock::now();
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.heads.book.lock().was_read(head, None, false, now);
+                return Err(error);
+            }
+        };
+        let last = rows.last().map(|row| (row.offset, row.record_ms));
+        let bytes: usize = rows.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
+        let at_end = rows.len() < read.rows_max && bytes < read.bytes_max;
+        self.send(head, rows, now);
+        self.heads.book.lock().was_read(head, last, at_end, now);
+        Ok(())
+    }
+
+    /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
+    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
+        let endpoint = self.surroundings.endpoint(&head.endpoint_id);
+        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        for row in rows {
+            if !head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0)) {
+                continue;
+            }
+            let key = endpoint.as_ref().map_or(EndpointKey(u32::MAX), |(key, _)| *key);
+            let receipt = row::receipt(row, Arc::clone(head) as _, key, now);
+            if endpoint.is_some() && self.surroundings.matches(receipt.event(), key) {
+                wanted.push(receipt);
+            } else {
+                unwanted.push(receipt);
+            }
+        }
+        if !unwanted.is_empty() {
+            tracing::info!(
+                endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),
+                "what waited for an endpoint that no longer subscribes to it is cancelled"
+            );
+            Receipt::settle_all(unwanted, Settlement::Cancelled);
+        }
+        if !wanted.is_empty() {
+            self.surroundings.push(&head.endpoint_id, wanted);
+        }
+    }
+
+    /// What has waited for longer than it may becomes a dead letter, whether its endpoint takes events or not.
+    async fn give_up_old(&mut self) -> Result<(), StoreError> {
+        let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = clock::wall_ms().saturating_sub(age_max_ms);
+        let old = self.heads.book.lock().older_than(before_ms);
+        let mut more = false;
+        for head in old {
+            let page = Page {
+                after: (i64::MIN, i64::MIN),
+                due_ms: i64::MAX,
+                received_before_ms: before_ms,
+                rows_max: OLD_ROWS_MAX,
+                bytes_max: OLD_BYTES_MAX,
+            };
+            let name = (&*head.topic, head.partition, &*head.endpoint_id);
+            let rows = backlog_read::page(&self.pool, name, page).await?;
+            if rows.is_empty() {
+                backlog_read::renew_oldest(&self.pool, name).await?;
+                self.unread.extend(self.seen.iter().filter(|ledger| head.is_of(ledger)).cloned());
+                continue;
+            }
+            more = true;
+            self.give_up(&head, rows);
+        }
+        if more {
+            self.age_at = clock::now() + self.options.poll;
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, head: &Arc<Head>, rows: Vec<BacklogRow>) {
+        let endpoint = self.surroundings.endpoint(&head.endpoint_id);
+        let now = clock::now();
+        for row in rows {
+            if !head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0)) {
+                continue;
+            }
+            let key = endpoint.as_ref().map_or(EndpointKey(u32::MAX), |(key, _)| *key);
+            let receipt = row::receipt(row, Arc::clone(head) as _, key, now);
+            let Some((_, customer_id)) = &endpoint else {
+                receipt.settle(Settlement::Cancelled);
+                continue;
+            };
+            let attempts = receipt.attempts();
+            let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts, last: None };
+            let (endpoint_id, customer_id) = (Arc::clone(&head.endpoint_id), Arc::clone(customer_id));
+            self.dead_letters.submit([Letter { endpoint_id, customer_id, given_up }]);
+        }
+    }
+
+    /// Receipts that were dropped unsettled: once more, or given up after the third time.
+    fn take_up_abandoned(&self) {
+        let abandoned = std::mem::take(&mut *self.heads.abandoned.lock());
+        let mut again: HashMap<Arc<str>, Vec<Receipt>> = HashMap::new();
+        for (endpoint_id, receipt) in abandoned {
+            let abandons = receipt.abandons;
+            let receipt = receipt.into_receipt();
+            match self.surroundings.endpoint(&endpoint_id) {
+                None => receipt.settle(Settlement::Cancelled),
+                Some(_) if abandons < ABANDONS_MAX => again.entry(endpoint_id).or_default().push(receipt),
+                Some((_, customer_id)) => {
+                    let attempts = receipt.attempts() + u32::from(abandons);
+                    let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
+                    self.dead_letters.submit([Letter { endpoint_id, customer_id, given_up }]);
+                }
+            }
+        }
+        for (endpoint_id, receipts) in again {
+            self.surroundings.push(&endpoint_id, receipts);
+        }
+    }
+
+    fn show(&self) {
+        let (events, bytes, oldest_ms) = self.heads.book.lock().totals();
+        let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
+        self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
+    }
+}
+
+/// The third time is the last: an event that we cannot handle must not loop.
+const ABANDONS_MAX: u8 = 3;
+/// Between two turns: what came meanwhile shares the next one.
+const BREATH: Duration = Duration::from_millis(5);
+const AGE_EVERY: Duration = Duration::from_secs(60);
+const OLD_ROWS_MAX: i64 = 500;
+const OLD_BYTES_MAX: i64 = 4 * 1024 * 1024;

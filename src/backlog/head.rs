@@ -1,0 +1,225 @@
+//! ○ What waits of one partition for one endpoint, as far as this instance has it in memory.
+//!
+//! **Invariant:** a row is in memory at most once, and until what became of it is committed.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{Abandoned, Done, Origin, Settlement},
+    },
+    store::backlog::RowKey,
+};
+
+/// Who hears of what became of rows in memory.
+pub trait HeadEvents: Send + Sync {
+    /// These are to be taken out; then [`Head::release`].
+    fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>);
+    /// Rows have left memory: there is room for others.
+    fn released(&self);
+    /// So many left the backlog in this way.
+    fn left(&self, how: Settlement, rows: usize);
+    fn abandoned(&self, endpoint_id: &Arc<str>, receipt: Abandoned);
+}
+
+/// What an amount of rows in memory is counted by.
+#[derive(Debug, Default)]
+pub struct Amount {
+    pub events: AtomicUsize,
+    pub bytes: AtomicUsize,
+}
+
+impl Amount {
+    fn add(&self, events: usize, bytes: usize) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sub(&self, events: usize, bytes: usize) {
+        self.events.fetch_sub(events, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// The origin of the events that are read from a head: one for each assignment of its partition.
+pub struct Head {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub endpoint_id: Arc<str>,
+    ledger: Arc<PartitionLedger>,
+    /// By offset. Of two rows with one offset (a recreated topic) the second waits for the first.
+    held: Mutex<HashMap<i64, Held>>,
+    /// In memory of the endpoint, and of all endpoints.
+    of_endpoint: Arc<Amount>,
+    of_all: Arc<Amount>,
+    events: Arc<dyn HeadEvents>,
+    /// Itself, for those who must hold it longer than the caller.
+    this: std::sync::Weak<Head>,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    record_ms: i64,
+    bytes: usize,
+}
+
+impl Head {
+    #[must_use]
+    pub fn new(
+        ledger: &Arc<PartitionLedger>,
+        endpoint_id: Arc<str>,
+        of_endpoint: Arc<Amount>,
+        of_all: Arc<Amount>,
+        events: Arc<dyn HeadEvents>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Head {
+            topic: ledger.topic_name(),
+            partition: ledger.partition(),
+            endpoint_id,
+            ledger: Arc::clone(ledger),
+            held: Mutex::default(),
+            of_endpoint,
+            of_all,
+            events,
+            this: this.clone(),
+        })
+    }
+
+    /// Whether it belongs to this very assignment.
+    #[must_use]
+    pub fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger)
+    }
+
+    /// Takes a row into memory; false when its offset is there already.
+    #[must_use]
+    pub fn hold(&self, offset: i64, record_ms: i64, bytes: usize) -> bool {
+        let mut held = self.held.lock();
+        if held.contains_key(&offset) {
+            return false;
+        }
+        held.insert(offset, Held { record_ms, bytes });
+        self.of_endpoint.add(1, bytes);
+        self.of_all.add(1, bytes);
+        true
+    }
+
+    /// These rows are in memory no more.
+    pub fn release(&self, offsets: impl IntoIterator<Item = i64>) {
+        let (mut rows, mut bytes) = (0, 0);
+        {
+            let mut held = self.held.lock();
+            for offset in offsets {
+                if let Some(row) = held.remove(&offset) {
+                    rows += 1;
+                    bytes += row.bytes;
+                }
+            }
+        }
+        self.of_endpoint.sub(rows, bytes);
+        self.of_all.sub(rows, bytes);
+        self.events.released();
+    }
+
+    #[must_use]
+    pub fn held_events(&self) -> usize {
+        self.held.lock().len()
+    }
+
+    /// The keys of rows that are in memory.
+    fn keys(&self, offsets: impl Iterator<Item = i64>) -> Vec<RowKey> {
+        let held = self.held.lock();
+        let key = |offset: i64| {
+            Some(RowKey {
+                topic: Arc::clone(&self.topic),
+                partition: self.partition,
+                endpoint_id: Arc::clone(&self.endpoint_id),
+                offset,
+                record_ms: held.get(&offset)?.record_ms,
+            })
+        };
+        offsets.filter_map(key).collect()
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        // The partition is someone else's: what was in memory of it is not waited for.
+        let held = self.held.get_mut();
+        let bytes = held.values().map(|row| row.bytes).sum();
+        self.of_endpoint.sub(held.len(), bytes);
+        self.of_all.sub(held.len(), bytes);
+    }
+}
+
+impl Origin for Head {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn topic_name(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn is_current(&self) -> bool {
+        self.ledger.is_current()
+    }
+
+    fn is_stored(&self) -> bool {
+        true
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        if how != Settlement::Backlogged {
+            self.events.left(how, receipts);
+        }
+    }
+
+    /// A row that was delivered is taken out even when the partition is someone else's by now: that saves its new owner
+    /// a duplicate, and can harm nobody.
+    fn events_done(&self, done: &[Done], how: Settlement) {
+        let offsets = done.iter().map(|done| done.offset);
+        match (how, self.this.upgrade()) {
+            (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
+            (_, Some(this)) => self.events.take_out(this, self.keys(offsets)),
+        }
+    }
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.events.abandoned(&self.endpoint_id, receipt);
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("endpoint_id", &self.endpoint_id)
+            .finish_non_exhaustive()
+    }
+}

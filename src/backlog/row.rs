@@ -1,0 +1,185 @@
+//! ○ An event on its way into the backlog, and back out of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    endpoint::{delivery::Parked, outcome::AttemptNote},
+    event::{EndpointKey, Event, Field, Fields, Record, Span},
+    ingest::receipt::{Origin, Receipt},
+    store::{
+        backlog::{NewRow, RowKey, Standing},
+        backlog_read::BacklogRow,
+    },
+};
+
+/// Now, by both clocks: rows outlive the process, so they carry wall time.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    pub now: Instant,
+    /// Milliseconds since 1970.
+    pub wall_ms: i64,
+}
+
+impl Clocks {
+    fn wall_ms_of(self, at: Instant) -> i64 {
+        match at.checked_duration_since(self.now) {
+            Some(ahead) => self.wall_ms.saturating_add(ms(ahead)),
+            None => self.wall_ms.saturating_sub(ms(self.now.saturating_duration_since(at))),
+        }
+    }
+}
+
+/// The key of an event's row.
+#[must_use]
+pub fn key(event: &Event, topic: &Arc<str>, endpoint_id: &Arc<str>) -> RowKey {
+    RowKey {
+        topic: Arc::clone(topic),
+        partition: event.partition(),
+        endpoint_id: Arc::clone(endpoint_id),
+        offset: event.offset(),
+        record_ms: event.record.timestamp_ms,
+    }
+}
+
+/// How a parked event stands with its endpoint.
+#[must_use]
+pub fn standing(parked: &Parked, clocks: Clocks) -> Standing {
+    let not_before = parked.in_flight_until.or(parked.not_before);
+    let last = parked.last.as_ref();
+    Standing {
+        attempts: i32::try_from(parked.attempts).unwrap_or(i32::MAX),
+        not_before_ms: not_before.map_or(0, |at| clocks.wall_ms_of(at)),
+        last_status: last.and_then(|note| note.status).and_then(|status| i16::try_from(status).ok()),
+        last_class: last.map(|note| note.class),
+        excerpt: last.and_then(excerpt),
+    }
+}
+
+/// The row of a parked event that comes from Kafka.
+#[must_use]
+pub fn new_row(key: RowKey, parked: &Parked, clocks: Clocks) -> NewRow<'_> {
+    let event = parked.receipt.event();
+    let length = |span: Option<Span>| span.map(|span| i32::try_from(span.len).unwrap_or(i32::MAX));
+    NewRow {
+        key,
+        standing: standing(parked, clocks),
+        received_ms: clocks.wall_ms_of(event.received_at),
+        occurred_ms: event.occurred_ms,
+        event_id: event.own_id().map(str::as_bytes),
+        tenant: event.tenant().map(str::as_bytes),
+        department: event.department().map(str::as_bytes),
+        kind: Some(event.kind().as_bytes()),
+        record: &event.record.bytes,
+        key_bytes: length(event.record.key),
+        value_bytes: length(event.record.value),
+        bytes: i32::try_from(event.weight_bytes()).unwrap_or(i32::MAX),
+    }
+}
+
+/// The event of a row, as it was when it was parked, and its receipt. `now` is when it came back into memory.
+pub fn receipt(row: BacklogRow, origin: Arc<dyn Origin>, endpoint: EndpointKey, now: Instant) -> Receipt {
+    let field = |bytes: Option<Vec<u8>>| match bytes.map(String::from_utf8) {
+        Some(Ok(text)) => Field::Owned(text.into()),
+        _ => Field::Absent,
+    };
+    let fields = Fields {
+        tenant: field(row.tenant),
+        department: field(row.department),
+        kind: field(row.kind),
+        id: field(row.event_id),
+        occurred_ms: Some(row.occurred_ms),
+    };
+    let record = record(row.offset, row.record_ms, row.record, row.key_bytes, row.value_bytes);
+    let event = Arc::new(Event::new(origin, record, fields, now));
+    let mut receipt = None;
+    event.open_receipts(&[endpoint], |_, opened| receipt = Some(opened));
+    let receipt = receipt.expect("one endpoint, one receipt");
+    receipt.with_attempts(u32::try_from(row.attempts).unwrap_or(0))
+}
+
+/// Key, value and headers stand one after the other, as in every [`Record`].
+fn record(offset: i64, timestamp_ms: i64, bytes: Vec<u8>, key: Option<i32>, value: Option<i32>) -> Record {
+    let mut start = 0;
+    let mut span = |len: usize| {
+        let len = len.min(bytes.len() - start);
+        let span = Span { start: start as u32, len: len as u32 };
+        start += len;
+        span
+    };
+    let key = key.map(|len| span(usize::try_from(len).unwrap_or(0)));
+    let value = value.map(|len| span(usize::try_from(len).unwrap_or(0)));
+    let headers = span(usize::MAX);
+    Record { offset, timestamp_ms, bytes: bytes.into_boxed_slice(), key, value, headers }
+}
+
+fn excerpt(note: &AttemptNote) -> Option<Vec<u8>> {
+    let cut = &note.excerpt[..note.excerpt.floor_char_boundary(EXCERPT_BYTES_MAX)];
+    (!cut.is_empty()).then(|| cut.as_bytes().to_vec())
+}
+
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Of an answer, as much is kept as in a dead letter.
+const EXCERPT_BYTES_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::delivery::testing::{TestOrigin, receipt as new_receipt, secs};
+
+    fn clocks() -> Clocks {
+        Clocks { now: Instant::now(), wall_ms: 1_700_000_000_000 }
+    }
+
+    fn parked(received_at: Instant) -> Parked {
+        let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: "é".repeat(1_000).into() };
+        let receipt = new_receipt(&TestOrigin::new(), 7, received_at);
+        Parked { receipt, attempts: 3, last: Some(last), in_flight_until: None, not_before: None }
+    }
+
+    fn settled(parked: Parked) {
+        parked.receipt.settle(crate::ingest::receipt::Settlement::Backlogged);
+    }
+
+    #[test]
+    fn a_row_carries_wall_time_counted_from_both_clocks() {
+        let clocks = clocks();
+        let mut parked = parked(clocks.now - secs(5));
+        parked.not_before = Some(clocks.now + secs(60));
+        let row = new_row(key(parked.receipt.event(), &"orders".into(), &"ep_1".into()), &parked, clocks);
+        assert_eq!((row.received_ms, row.standing.not_before_ms), (1_699_999_995_000, 1_700_000_060_000));
+        assert_eq!((row.standing.attempts, row.standing.last_status), (3, Some(503)));
+        assert_eq!(row.standing.excerpt.as_ref().map(Vec::len), Some(1_024));
+        settled(parked);
+    }
+
+    #[test]
+    fn an_attempt_under_way_keeps_others_from_the_row_until_its_deadline() {
+        let clocks = clocks();
+        let mut parked = parked(clocks.now);
+        (parked.in_flight_until, parked.not_before) = (Some(clocks.now + secs(15)), Some(clocks.now));
+        assert_eq!(standing(&parked, clocks).not_before_ms, 1_700_000_015_000);
+        settled(parked);
+    }
+
+    #[test]
+    fn a_record_comes_back_from_its_row_with_key_value_and_headers_apart() {
+        let record = record(7, 1_000, b"keyvalueheaders".to_vec(), Some(3), Some(5));
+        assert_eq!(record.key.map(|span| span.of(&record.bytes)), Some(&b"key"[..]));
+        assert_eq!(record.value.map(|span| span.of(&record.bytes)), Some(&b"value"[..]));
+        assert_eq!(record.headers.of(&record.bytes), b"headers");
+    }
+
+    #[test]
+    fn a_tombstone_comes_back_as_a_tombstone_and_wrong_lengths_do_not_panic() {
+        let tombstone = record(7, 1_000, b"key".to_vec(), Some(3), None);
+        assert_eq!((tombstone.value, tombstone.headers.len), (None, 0));
+        let wrong = record(7, 1_000, b"abc".to_vec(), Some(-1), Some(99));
+        assert_eq!(wrong.value.map(|span| span.of(&wrong.bytes).len()), Some(3));
+    }
+}

@@ -1,0 +1,384 @@
+//! ● Batches into Postgres, settles after COMMIT.
+//!
+//! **Invariant (I6):** a receipt settles as backlogged only when its row is committed. While Postgres is away events wait
+//! here, unsettled, so their partitions pause: nothing is lost, nothing is committed early.
+//! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
+
+use std::{
+    num::NonZeroU32,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::runtime::Handle;
+
+use super::{
+    head::Head,
+    row::{self, Clocks},
+};
+use crate::{
+    clock,
+    dead_letter::{letter::Letter, writer::DeadLetterWriter},
+    endpoint::{
+        delivery::{GivenUp, Parked, Reason},
+        outcome::AttemptNote,
+        settings::Settings,
+    },
+    event::Event,
+    ingest::receipt::{Receipt, Settlement},
+    store::{
+        Pool, StoreError,
+        backlog::{self, HeadRow, NewRow, RowKey},
+        lane::{self, BACKOFF_BASE, Backoff, Lane, halves, lane_of},
+    },
+    telemetry::handles::BacklogMetrics,
+};
+
+/// `[backlog]` of the configuration, as far as writing goes.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    pub batch_rows_max: usize,
+    pub batch_wait: Duration,
+    /// Statements at once.
+    pub lanes: usize,
+    /// Rows stored a second, all lanes together: beyond it events wait, and their partitions pause.
+    pub inserts_per_second_max: u32,
+}
+
+impl From<&crate::config::Backlog> for WriterOptions {
+    fn from(config: &crate::config::Backlog) -> Self {
+        WriterOptions {
+            batch_rows_max: config.batch_rows_max,
+            batch_wait: config.batch_wait(),
+            lanes: config.connections_max,
+            inserts_per_second_max: config.inserts_per_second_max,
+        }
+    }
+}
+
+/// Who keeps count of what waits.
+pub trait HeadWatch: Send + Sync {
+    /// These heads are so by now.
+    fn changed(&self, heads: Vec<HeadRow>);
+}
+
+/// Where events are handed in: from any thread, without waiting. Cheap to clone.
+#[derive(Clone)]
+pub struct BacklogWriter {
+    shared: Arc<Shared>,
+}
+
+impl BacklogWriter {
+    /// Starts writing on `runtime`, until that runtime ends.
+    #[must_use]
+    pub fn start(
+        pool: Pool,
+        options: WriterOptions,
+        dead_letters: DeadLetterWriter,
+        watch: Arc<dyn HeadWatch>,
+        runtime: &Handle,
+    ) -> Self {
+        let lanes = options.lanes.max(1);
+        let rate = NonZeroU32::new(options.inserts_per_second_max).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(u32::try_from(options.batch_rows_max).unwrap_or(u32::MAX)).unwrap_or(rate);
+        let shared = Arc::new(Shared {
+            pool,
+            lanes: (0..lanes).map(|_| Lane::new(options.batch_rows_max)).collect(),
+            rate: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
+            options,
+            dead_letters,
+            watch,
+            queued_events: AtomicUsize::new(0),
+            metrics: BacklogMetrics::new(),
+        });
+        for lane in 0..lanes {
+            runtime.spawn(Arc::clone(&shared).keep_writing(lane));
+        }
+        BacklogWriter { shared }
+    }
+
+    /// What an endpoint's machine parked. Events that have a row already and used up no attempt just leave memory.
+    pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
+        let lane = self.shared.lane(&settings.id);
+        let mut untouched = Vec::new();
+        let mut queued = 0;
+        for parked in parked {
+            let receipt = &parked.receipt;
+            if !receipt.event().origin.is_stored() {
+                let topic = topic_of(receipt.event());
+                queued += 1;
+                lane.push(Work::Insert(Waiting {
+                    key: row::key(receipt.event(), &topic, &settings.id),
+                    customer_id: Arc::clone(&settings.customer_id),
+                    parked,
+                }));
+            } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
+                let topic = topic_of(receipt.event());
+                lane.push(Work::Update { key: row::key(receipt.event(), &topic, &settings.id), parked });
+            } else {
+                untouched.push(parked.receipt);
+            }
+        }
+        self.shared.queued(queued);
+        Receipt::settle_all(untouched, Settlement::Backlogged);
+    }
+
+    /// Takes out what was delivered although it was parked: after its insert, if that still waits.
+    pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
+        let keys = events.iter().map(|event| row::key(event, &topic_of(event), &settings.id)).collect();
+        self.shared.lane(&settings.id).push(Work::Remove { keys, head: None });
+    }
+
+    /// Takes out rows that are in memory, and then lets the head forget them.
+    pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
+        let endpoint_id = Arc::clone(&head.endpoint_id);
+        self.shared.lane(&endpoint_id).push(Work::Remove { keys, head: Some(head) });
+    }
+
+    /// Events that wait to be stored.
+    #[must_use]
+    pub fn queued_events(&self) -> usize {
+        self.shared.queued_events.load(Ordering::Relaxed)
+    }
+
+    /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
+    pub async fn flushed(&self) {
+        for lane in &self.shared.lanes {
+            lane.flushed().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for BacklogWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BacklogWriter").field("queued_events", &self.queued_events()).finish_non_exhaustive()
+    }
+}
+
+/// What is to be done.
+enum Work {
+    Insert(Waiting),
+    Update { key: RowKey, parked: Parked },
+    Remove { keys: Vec<RowKey>, head: Option<Arc<Head>> },
+}
+
+struct Waiting {
+    key: RowKey,
+    customer_id: Arc<str>,
+    parked: Parked,
+}
+
+impl lane::Work for Work {
+    fn weight_bytes(&self) -> usize {
+        match self {
+            Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
+            Work::Update { .. } => size_of::<RowKey>(),
+            Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
+        }
+    }
+
+    fn is_like(&self, other: &Work) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+struct Shared {
+    pool: Pool,
+    options: WriterOptions,
+    lanes: Vec<Lane<Work>>,
+    rate: DefaultDirectRateLimiter,
+    dead_letters: DeadLetterWriter,
+    watch: Arc<dyn HeadWatch>,
+    queued_events: AtomicUsize,
+    metrics: BacklogMetrics,
+}
+
+impl Shared {
+    fn lane(&self, endpoint_id: &str) -> &Lane<Work> {
+        &self.lanes[lane_of(endpoint_id, self.lanes.len())]
+    }
+
+    fn queued(&self, events: usize) {
+        let before = self.queued_events.fetch_add(events, Ordering::Relaxed);
+        self.metrics.queued_events.set((before + events) as f64);
+    }
+
+    fn carried_out(&self, events: usize) {
+        let before = self.queued_events.fetch_sub(events, Ordering::Relaxed);
+        self.metrics.queued_events.set(before.saturating_sub(events) as f64);
+    }
+
+    /// Writes one lane for ever. A panic costs the events in hand nothing: dropped, they are abandoned, and come back.
+    async fn keep_writing(self: Arc<Self>, lane: usize) {
+        loop {
+            let shared = Arc::clone(&self);
+            let Err(error) = tokio::spawn(async move { shared.write(lane).await }).await else { return };
+            if error.is_cancelled() {
+                return;
+            }
+            self.lanes[lane].forget_in_hand();
+            tracing::error!(%error, "writing the backlog panicked and begins anew");
+            tokio::time::sleep(BACKOFF_BASE).await;
+        }
+    }
+
+    async fn write(&self, lane: usize) {
+        loop {
+            let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
+            let pieces = work.len();
+            let (mut inserts, mut updates, mut removes) = (Vec::new(), Vec::new(), Vec::new());
+            for piece in work {
+                match piece {
+                    Work::Insert(waiting) => inserts.push(waiting),
+                    Work::Update { key, parked } => updates.push((key, parked)),
+                    Work::Remove { keys, head } => removes.push((keys, head)),
+                }
+            }
+            // A run is of one kind: the others are empty.
+            if !inserts.is_empty() {
+                let _queued = Queued { shared: self, events: pieces };
+                while !inserts.is_empty() {
+                    inserts = self.insert(inserts).await;
+                }
+            } else if !updates.is_empty() {
+                self.update(updates).await;
+            } else {
+                self.remove(removes).await;
+            }
+            self.lanes[lane].done(pieces);
+        }
+    }
+
+    /// Returns what comes second.
+    async fn insert(&self, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        // What another instance owns by now is its own to store, once it has come as far.
+        let waiting = waiting.into_iter().filter(|waiting| waiting.parked.receipt.event().origin.is_current());
+        let (waiting, again) = in_order(waiting.collect());
+        if let Some(rows) = NonZeroU32::new(u32::try_from(waiting.len()).unwrap_or(u32::MAX)) {
+            // More than the burst at once is never asked for: a run has at most so many rows.
+            let _ = self.rate.until_n_ready(rows).await;
+        }
+        let mut refused: Vec<(usize, String)> = Vec::new();
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..waiting.len()).filter(|all| !all.is_empty()).collect();
+        let mut backoff = Backoff::default();
+        while let Some(part) = parts.pop() {
+            match self.insert_part(&waiting[part.clone()]).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) if error.blames_data() && part.len() > 1 => {
+                    let (first, second) = halves(part);
+                    parts.extend([second, first]);
+                }
+                Err(error) if error.blames_data() => refused.push((part.start, error.to_string())),
+                Err(error) => {
+                    self.wait(&mut backoff, &error).await;
+                    parts.push(part);
+                }
+            }
+        }
+        self.settle(waiting, &refused);
+        again
+    }
+
+    async fn insert_part(&self, waiting: &[Waiting]) -> Result<(), StoreError> {
+        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let rows: Vec<NewRow<'_>> =
+            waiting.iter().map(|waiting| row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
+        let heads = backlog::insert(&self.pool, &rows).await?;
+        self.metrics.write_seconds.record(clock::now().saturating_duration_since(clocks.now));
+        self.watch.changed(heads);
+        Ok(())
+    }
+
+    /// What is stored settles. What Postgres refuses for its data can never be stored here: it becomes a dead letter.
+    fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, String)]) {
+        let mut receipts = Vec::with_capacity(waiting.len());
+        for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
+            let Some((_, refusal)) = refused.iter().find(|(refused, _)| *refused == place) else {
+                receipts.push(parked.receipt);
+                continue;
+            };
+            tracing::error!(endpoint.id = %key.endpoint_id, refusal, "an event cannot be stored in the backlog");
+            let last = AttemptNote { status: None, class: "internal", excerpt: refusal.as_str().into() };
+            let (receipt, attempts) = (parked.receipt, parked.attempts);
+            let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: Some(last) };
+            self.dead_letters.submit([Letter { endpoint_id: key.endpoint_id, customer_id, given_up }]);
+        }
+        self.metrics.parked.increment(receipts.len() as u64);
+        Receipt::settle_all(receipts, Settlement::Backlogged);
+    }
+
+    async fn update(&self, updates: Vec<(RowKey, Parked)>) {
+        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let rows: Vec<_> = updates.iter().map(|(key, parked)| (key.clone(), row::standing(parked, clocks))).collect();
+        self.retry(|| backlog::update(&self.pool, &rows)).await;
+        Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
+    }
+
+    async fn remove(&self, removes: Vec<(Vec<RowKey>, Option<Arc<Head>>)>) {
+        let mut keys: Vec<RowKey> = removes.iter().flat_map(|(keys, _)| keys.iter().cloned()).collect();
+        keys.sort_unstable();
+        let heads = self.retry(|| backlog::remove(&self.pool, &keys)).await;
+        self.watch.changed(heads);
+        for (keys, head) in removes {
+            if let Some(head) = head {
+                head.release(keys.iter().map(|key| key.offset));
+            }
+        }
+    }
+
+    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
+    async fn retry<T, F: Future<Output = Result<T, StoreError>>>(&self, mut work: impl FnMut() -> F) -> T {
+        let mut backoff = Backoff::default();
+        loop {
+            match work().await {
+                Ok(done) => return done,
+                Err(error) => self.wait(&mut backoff, &error).await,
+            }
+        }
+    }
+
+    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
+        self.metrics.write_failures.increment(1);
+        if backoff.wait().await {
+            tracing::warn!(%error, "the backlog cannot be written; events wait in memory, then their partitions pause");
+        }
+    }
+}
+
+/// The count of what waits in hand: given back when it is stored, and after a panic as well.
+struct Queued<'a> {
+    shared: &'a Shared,
+    events: usize,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.shared.carried_out(self.events);
+    }
+}
+
+/// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked
+/// twice in one run comes second, for another statement.
+fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
+    waiting.sort_by(|a, b| a.key.cmp(&b.key));
+    let (mut once, mut again): (Vec<Waiting>, Vec<Waiting>) = (Vec::with_capacity(waiting.len()), Vec::new());
+    for next in waiting {
+        match once.last() {
+            Some(last) if last.key == next.key => again.push(next),
+            _ => once.push(next),
+        }
+    }
+    (once, again)
+}
+
+fn topic_of(event: &Event) -> Arc<str> {
+    event.origin.topic_name()
+}
+
+/// A statement carries at most this much, or one larger event.
+const STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -1,0 +1,167 @@
+//! ● What an endpoint does not take waits for it, through everything, and reaches it once it does.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Endpoint, Mode, Receiver, TestApp, eventually_holds, kafka::event_id};
+
+/// Parks soon, and looks often.
+fn app(name: &'static str) -> TestApp {
+    TestApp::named(name).set("DELIVERY_PARK_AFTER_MS", 500).set("BACKLOG_POLL_MS", 100).start()
+}
+
+/// An endpoint's settings with a breaker that asks again soon.
+fn eager() -> Value {
+    let breaker = json!({"consecutive_failures": 3, "open_base_ms": 100, "open_max_ms": 400});
+    json!({"mode": "stream", "breaker": breaker, "retry": {"attempts_max": 20, "schedule_ms": [50, 100, 200]}})
+}
+
+fn waiting(app: &TestApp, endpoint: &Endpoint) -> u64 {
+    let backlog = app.rest().get(&format!("/v1/endpoints/{}/backlog", endpoint.id)).ok().json();
+    backlog["events"].as_u64().unwrap_or_else(|| panic!("no events: {backlog}"))
+}
+
+#[test]
+fn an_endpoint_that_was_down_gets_every_event_once_it_is_back() {
+    let app = app("down");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(503));
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let healthy = app.subscribed_endpoint(&receiver.hook("healthy"), json!({"mode": "stream"}));
+    let audit = app.audit().expect_all(&endpoint).expect_all(&healthy).watch_commits();
+    app.produce(2_000);
+    app.await_committed();
+    assert!(waiting(&app, &endpoint) > 1_900, "they wait: {}", waiting(&app, &endpoint));
+    assert!(app.dead_letters(&endpoint).is_empty());
+
+    hook.set(Mode::Ok);
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.dead_letters, findings.backlog), (0, 0));
+    eventually_holds("nothing is left of it", || waiting(&app, &endpoint) == 0);
+    audit.close();
+    let some = hook.requests().into_iter().find(|request| request.answer == Some(200)).expect("one was taken");
+    assert_eq!(some.webhook_id, event_id(&app.topic, some.seqs[0]), "an event keeps its id");
+}
+
+#[test]
+fn what_waits_goes_out_in_batches_again() {
+    let app = app("parkedbatch");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(500));
+    let mut settings = eager();
+    (settings["mode"], settings["batch"]) = (json!("batch"), json!({"events_max": 100, "wait_ms_max": 200}));
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(1_000);
+    app.await_committed();
+    hook.set(Mode::Ok);
+    audit.await_nothing_waiting();
+    audit.close();
+    let largest =
+        hook.requests().iter().filter(|request| request.answer == Some(200)).map(|request| request.seqs.len()).max();
+    assert!(largest >= Some(50), "batches are formed anew: {largest:?}");
+}
+
+#[test]
+fn a_crash_and_another_owner_lose_nothing_of_what_waits() {
+    let mut app = app("parkedcrash");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Hang);
+    let mut settings = eager();
+    settings["request_timeout_ms"] = json!(1_000);
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(500);
+    app.await_committed();
+    app.kill9();
+    hook.set(Mode::Ok);
+    app.restart();
+    app.produce(100);
+    let second = app.second_instance();
+    audit.await_nothing_waiting();
+    drop(second);
+    audit.close();
+}
+
+#[test]
+fn a_paused_endpoints_events_wait_until_it_is_resumed_and_no_attempt_is_made() {
+    let app = app("paused");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let command = |word: &str| app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok();
+    command("pause");
+    app.await_settings();
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(300);
+    app.await_committed();
+    assert_eq!((waiting(&app, &endpoint), hook.requests_count()), (300, 0));
+    command("resume");
+    let findings = audit.await_nothing_waiting();
+    assert_eq!(findings.duplicates, 0);
+    audit.close();
+}
+
+#[test]
+fn what_waits_for_a_subscription_that_is_gone_is_cancelled() {
+    let app = app("unsubscribed");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.endpoint(&hook, eager());
+    let whole = app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.subscribe(&endpoint, json!({"level": "tenants", "tenants": ["3"]}));
+    let command = |word: &str| app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok();
+    command("pause");
+    app.await_settings();
+    app.produce(100);
+    app.await_committed();
+    assert_eq!(waiting(&app, &endpoint), 100);
+    app.rest().delete(&format!("/v1/subscriptions/{whole}")).ok();
+    command("resume");
+    eventually_holds("nothing waits any more", || waiting(&app, &endpoint) == 0);
+    let seqs: BTreeSet<u32> = hook.requests().iter().flat_map(|request| request.seqs.clone()).collect();
+    let of_tenant: BTreeSet<u32> = (0..100).filter(|seq| seq % 10 + 1 == 3).collect();
+    assert_eq!(seqs, of_tenant, "only what it still may see was sent");
+}
+
+#[test]
+fn what_waits_for_an_endpoint_that_is_deleted_is_cancelled() {
+    let app = app("deleted");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(500));
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    app.produce(200);
+    app.await_committed();
+    app.rest().delete(&format!("/v1/endpoints/{}", endpoint.id)).ok();
+    eventually_holds("nothing waits any more", || app.postgres.backlog().is_empty());
+    assert_eq!(hook.accepted_count(), 0);
+}
+
+#[test]
+fn an_attempt_that_outlasts_its_parking_and_succeeds_takes_the_row_out() {
+    let app = app("outlasts");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Slow(Duration::from_secs(2)));
+    let mut settings = eager();
+    (settings["request_timeout_ms"], settings["in_flight_max"]) = (json!(10_000), json!(8));
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(8);
+    app.await_committed();
+    assert_eq!(
+        (waiting(&app, &endpoint), hook.accepted_count()),
+        (8, 0),
+        "committed while the attempts were under way"
+    );
+    let findings = audit.await_nothing_waiting();
+    assert_eq!(findings.duplicates, 0, "nothing was sent twice");
+    eventually_holds("the rows are gone", || waiting(&app, &endpoint) == 0);
+    assert_eq!(hook.requests_count(), 8);
+    audit.close();
+}
