@@ -15,7 +15,7 @@ fn mutual_tls(client: &Certified) -> Value {
 #[track_caller]
 fn subscribed(app: &TestApp, url: &str, settings: Value) -> String {
     let mut body = json!({
-        "customer_id": app.customer(), "url": url, "mode": "stream", "retry": {"attempts_max": 2, "schedule_ms": [50]},
+        "customer_id": app.customer(), "url": url, "mode": "stream", "retry": {"attempts_max": 1, "schedule_ms": [50]},
     });
     body.as_object_mut().expect("an object").extend(settings.as_object().expect("an object").clone());
     let id = app.rest().post("/v1/endpoints", &body).ok().json()["id"].as_str().expect("an id").to_owned();
