@@ -21,7 +21,10 @@ mod process; // processes that die, freeze and stop
 mod group; // Kafka, its topics and the group
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
+mod tls; // customers' servers that are not to be trusted
+mod crowd; // many endpoints, many changes
 mod event; // events that cannot be delivered
+mod mix; // several faults at once
 
 use std::{
     hash::{BuildHasher, RandomState},

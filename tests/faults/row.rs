@@ -13,8 +13,7 @@ pub struct Row {
     pub fault: &'static str,
     pub chosen: Chosen,
     pub company: Company,
-    /// `None`: what it needs is not built yet.
-    pub play: Option<fn(&mut SmallRng) -> Outcome>,
+    pub play: fn(&mut SmallRng) -> Outcome,
 }
 
 /// When a row runs.
@@ -48,7 +47,7 @@ pub struct Outcome {
 pub struct Played {
     pub row: &'static Row,
     /// Or why it broke off.
-    pub outcome: Option<Result<Outcome, String>>,
+    pub outcome: Result<Outcome, String>,
     pub took: Duration,
 }
 
@@ -78,9 +77,8 @@ impl Played {
     /// What must not be, in words; nothing for a row that is as it should be.
     pub fn problems(&self) -> Vec<String> {
         let outcome = match &self.outcome {
-            None => return Vec::new(),
-            Some(Err(message)) => return vec![message.clone()],
-            Some(Ok(outcome)) => outcome,
+            Err(message) => return vec![message.clone()],
+            Ok(outcome) => outcome,
         };
         let Findings { lost, early, duplicates, complaints, .. } = &outcome.findings;
         let mut problems = Vec::new();

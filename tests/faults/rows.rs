@@ -3,8 +3,9 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    database, event, group, process, receiver,
+    crowd, database, event, group, mix, process, receiver,
     row::{Chosen, Company, Outcome, Row},
+    tls,
 };
 
 pub const ALL: &[Row] = &[
@@ -35,24 +36,31 @@ pub const ALL: &[Row] = &[
     asked("39", "a receiver never reads", receiver::never_reads),
     asked("40", "100, 204, 206, no HTTP at all", receiver::odd_answers),
     asked("41", "redirects, and a loop of them", receiver::redirects),
+    asked("42", "TLS: expired, other name, other roots, 1.0", tls::tls_not_to_be_trusted),
     asked("43", "429 with every kind of Retry-After", receiver::asks_to_wait),
+    alone("44", "of 1,000 endpoints a tenth dead, a tenth slow", crowd::tenth_dead_tenth_slow),
+    asked("45", "no receiver can be reached, twice", crowd::way_out_is_cut),
+    asked("46", "50 endpoints come back in one moment", crowd::mass_recovery),
+    asked("48", "file handles run out", crowd::handles_run_out),
+    asked("50", "settings change all the time", crowd::settings_change_all_the_time),
     asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
     asked("53", "an event of 10 MB", event::oversize),
+    asked("mix", "3 to 5 of these at once, 3 times", mix::of_faults),
 ];
 
 type Play = fn(&mut SmallRng) -> Outcome;
 
 /// In every `cargo test`.
 const fn quick(number: &'static str, fault: &'static str, play: Play) -> Row {
-    Row { number, fault, chosen: Chosen::Always, company: Company::Shared, play: Some(play) }
+    Row { number, fault, chosen: Chosen::Always, company: Company::Shared, play }
 }
 
 const fn asked(number: &'static str, fault: &'static str, play: Play) -> Row {
-    Row { number, fault, chosen: Chosen::Asked, company: Company::Shared, play: Some(play) }
+    Row { number, fault, chosen: Chosen::Asked, company: Company::Shared, play }
 }
 
 /// Needs the whole machine.
 const fn alone(number: &'static str, fault: &'static str, play: Play) -> Row {
-    Row { number, fault, chosen: Chosen::Asked, company: Company::Alone, play: Some(play) }
+    Row { number, fault, chosen: Chosen::Asked, company: Company::Alone, play }
 }

@@ -30,16 +30,15 @@ pub fn run(rows: &[&'static Row], seed: u64) -> Vec<Played> {
 }
 
 fn play(row: &'static Row, seed: u64) -> Played {
-    let Some(story) = row.play else { return Played { row, outcome: None, took: std::time::Duration::ZERO } };
     let started = Instant::now();
     let mut dice = row.dice(seed);
     // On a thread of its own, so that what it says when it breaks off carries its name.
     let thread = thread::Builder::new().name(format!("row {}", row.number));
-    let outcome = thread.spawn(move || story(&mut dice)).expect("a thread").join().map_err(|payload| {
+    let outcome = thread.spawn(move || (row.play)(&mut dice)).expect("a thread").join().map_err(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
         text.unwrap_or("it broke off").to_owned()
     });
-    let played = Played { row, outcome: Some(outcome), took: started.elapsed() };
+    let played = Played { row, outcome, took: started.elapsed() };
     let end = if played.problems().is_empty() { "ok" } else { "FAILED" };
     eprintln!("row {:>3} {end} in {:.0} s: {}", row.number, played.took.as_secs_f64(), row.fault);
     played

@@ -1,8 +1,23 @@
 //! ● What most rows begin with: one instance, an endpoint that gets events one by one, and one that gets batches.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Audit, Endpoint, Receiver, TestApp, app::Preparation, eventually_holds};
+
+/// How long these deliveries took, from being handed to Kafka to being received: the share `part` of them at most so
+/// long.
+pub fn latency(app: &TestApp, endpoints: &[&Endpoint], part: f64) -> Duration {
+    let mut all = Vec::new();
+    for endpoint in endpoints {
+        let order = endpoint.hook.order();
+        app.produced.each_of(&order, |sent, at| all.push(at.saturating_duration_since(sent.at)));
+    }
+    all.sort_unstable();
+    let index = (all.len() as f64 * part) as usize;
+    all.get(index.min(all.len().saturating_sub(1))).copied().unwrap_or_default()
+}
 
 /// An app and its two endpoints. Both get everything.
 pub struct Stage {

@@ -29,15 +29,14 @@ pub fn print(results: &[Played]) {
         }
     }
     let failed = results.iter().filter(|played| !played.problems().is_empty()).count();
-    let missing = results.iter().filter(|played| played.outcome.is_none()).count();
-    println!("{} faults: {failed} failed, {missing} not yet", results.len());
+    println!("{} faults, {failed} failed", results.len());
 }
 
 const FAULT_WIDTH: usize = 44;
 
 fn notes(played: &Played) -> Vec<String> {
     match &played.outcome {
-        Some(Ok(outcome)) if !outcome.note.is_empty() => vec![outcome.note.clone()],
+        Ok(outcome) if !outcome.note.is_empty() => vec![outcome.note.clone()],
         _ => Vec::new(),
     }
 }
@@ -45,9 +44,8 @@ fn notes(played: &Played) -> Vec<String> {
 fn line(played: &Played) -> String {
     let head = format!("{:>4}  {:<FAULT_WIDTH$}", played.row.number, played.row.fault);
     match &played.outcome {
-        None => format!("{head} not yet"),
-        Some(Err(_)) => format!("{head} {:<82} {:>7.1}", "BROKE OFF", played.took.as_secs_f64()),
-        Some(Ok(outcome)) => format!("{head} {} {:>7.1}", numbers(outcome), played.took.as_secs_f64()),
+        Err(_) => format!("{head} {:<82} {:>7.1}", "BROKE OFF", played.took.as_secs_f64()),
+        Ok(outcome) => format!("{head} {} {:>7.1}", numbers(outcome), played.took.as_secs_f64()),
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     Audit, Hook, Instance, Record, eventually_holds,
     kafka::{self, Kafka},
     postgres::Postgres,
-    process::Stopped,
+    process::{HANDLES_MAX, Stopped},
     produced::Produced,
     rest::Rest,
 };
@@ -32,6 +32,7 @@ pub struct TestApp {
     pub kafka: Arc<Kafka>,
     settings: BTreeMap<String, String>,
     lanes: u32,
+    tenants: u32,
     customer: std::cell::OnceCell<String>,
 }
 
@@ -40,6 +41,7 @@ pub struct Preparation {
     name: &'static str,
     partitions: i32,
     lanes: u32,
+    tenants: u32,
     settings: BTreeMap<String, String>,
 }
 
@@ -58,7 +60,7 @@ impl TestApp {
     }
 
     pub fn named(name: &'static str) -> Preparation {
-        Preparation { name, partitions: 4, lanes: 0, settings: BTreeMap::new() }
+        Preparation { name, partitions: 4, lanes: 0, tenants: 10, settings: BTreeMap::new() }
     }
 
     /// The first instance.
@@ -129,10 +131,15 @@ impl TestApp {
         &self.settings
     }
 
+    /// One more instance of the same group, without waiting for anything.
+    pub fn another_instance(&self) -> Instance {
+        Instance::spawn(&self.name, &self.settings)
+    }
+
     /// One more instance of the same group; ready.
     #[track_caller]
     pub fn second_instance(&self) -> Instance {
-        let mut instance = Instance::spawn(&self.name, &self.settings);
+        let mut instance = self.another_instance();
         instance.await_ready();
         instance
     }
@@ -215,7 +222,7 @@ impl TestApp {
     /// Produces steadily until it is told to stop.
     pub fn load(&self, events_per_second: u32) -> Load {
         let (kafka, produced, topic) = (Arc::clone(&self.kafka), Arc::clone(&self.produced), self.topic.clone());
-        let lanes = self.lanes;
+        let (lanes, tenants) = (self.lanes, self.tenants);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let thread = thread::spawn(move || {
@@ -224,7 +231,7 @@ impl TestApp {
             while !stopping.load(Ordering::Acquire) {
                 let due = (started.elapsed().as_secs_f64() * f64::from(events_per_second)) as u32;
                 for _ in sent..due {
-                    send_next(&kafka, &produced, &topic, lanes);
+                    send_next(&kafka, &produced, &topic, lanes, tenants);
                 }
                 sent = due;
                 thread::sleep(Duration::from_millis(10)); // its pace
@@ -260,7 +267,7 @@ impl TestApp {
     }
 
     fn send_next(&self) {
-        send_next(&self.kafka, &self.produced, &self.topic, self.lanes);
+        send_next(&self.kafka, &self.produced, &self.topic, self.lanes, self.tenants);
     }
 }
 
@@ -274,6 +281,17 @@ impl Preparation {
     pub fn lanes(mut self, lanes: u32) -> Self {
         self.lanes = lanes;
         self
+    }
+
+    /// Events are of so many tenants.
+    pub fn tenants(mut self, tenants: u32) -> Self {
+        self.tenants = tenants;
+        self
+    }
+
+    /// At most so many file handles for an instance, connections included.
+    pub fn handles_max(self, handles: u32) -> Self {
+        self.env(HANDLES_MAX, &handles.to_string())
     }
 
     /// A setting such as `DELIVERY_PARK_AFTER_MS`.
@@ -330,6 +348,7 @@ impl Preparation {
             kafka: Arc::new(kafka),
             settings,
             lanes: self.lanes,
+            tenants: self.tenants,
             customer: std::cell::OnceCell::new(),
         }
     }
@@ -355,11 +374,11 @@ impl Drop for Load {
     }
 }
 
-/// Tenants 1 to 10, departments 1 to 3 of each.
-fn send_next(kafka: &Kafka, produced: &Produced, topic: &str, lanes: u32) {
-    let next = produced.count();
-    let lane = (lanes > 0).then(|| next as u32 % lanes);
-    let (tenant, department) = ((next % 10 + 1).to_string(), (next / 10 % 3 + 1).to_string());
+/// Tenants from 1 on, departments 1 to 3 of each.
+fn send_next(kafka: &Kafka, produced: &Produced, topic: &str, lanes: u32, tenants: u32) {
+    let next = u32::try_from(produced.count()).expect("fewer events than that");
+    let lane = (lanes > 0).then(|| next % lanes);
+    let (tenant, department) = ((next % tenants + 1).to_string(), (next / tenants % 3 + 1).to_string());
     let (tenant, department) = (Some(tenant.as_str()), Some(department.as_str()));
     let fields = Record { tenant, department, kind: Some("test"), lane, ..Record::default() };
     kafka.send(topic, &fields);

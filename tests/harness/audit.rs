@@ -241,7 +241,7 @@ impl Books {
     fn reordered(&self, hook: &Hook) -> u64 {
         let mut latest = HashMap::new();
         let mut reordered = 0;
-        self.produced.each_of(&hook.order(), |sent| {
+        self.produced.each_of(&hook.order(), |sent, _| {
             let Some(lane) = sent.lane else { return };
             let latest = latest.entry((sent.topic, sent.partition, lane)).or_insert(sent.offset);
             reordered += u64::from(sent.offset < *latest);

@@ -92,7 +92,7 @@ struct State {
     /// 2xx answers by event.
     accepted: Vec<u16>,
     /// Events in the order in which they first came, whatever was answered.
-    order: Vec<u32>,
+    order: Vec<(u32, Instant)>,
     seen: Vec<bool>,
     requests: Vec<Received>,
     requests_count: u64,
@@ -158,8 +158,8 @@ impl Hook {
         self.state(|state| state.accepted.clone())
     }
 
-    /// The numbers of the events in the order in which they first came.
-    pub fn order(&self) -> Vec<u32> {
+    /// The numbers of the events in the order in which they first came, and when.
+    pub fn order(&self) -> Vec<(u32, Instant)> {
         self.state(|state| state.order.clone())
     }
 
@@ -279,7 +279,7 @@ impl State {
             self.seen.resize(index + 1, false);
         }
         if !std::mem::replace(&mut self.seen[index], true) {
-            self.order.push(seq);
+            self.order.push((seq, Instant::now()));
         }
     }
 }

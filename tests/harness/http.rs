@@ -1,6 +1,6 @@
 //! ● As little of HTTP/1.1 as a receiver needs, in its own hands: so that it can hang, break off and lie.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, Write};
 
 /// A request as it came over the wire.
 pub struct HttpRequest {
@@ -18,7 +18,7 @@ impl HttpRequest {
 }
 
 /// Reads the next request of a kept-alive connection; `None` at its end.
-pub fn read(stream: &mut BufReader<impl Read>) -> io::Result<Option<HttpRequest>> {
+pub fn read(stream: &mut impl BufRead) -> io::Result<Option<HttpRequest>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);

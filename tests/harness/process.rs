@@ -120,11 +120,21 @@ impl Drop for Instance {
     }
 }
 
+/// Not a setting: the process begins with such a limit of file handles.
+pub const HANDLES_MAX: &str = "HANDLES_MAX";
+
 const LOG_LINES_SHOWN: usize = 80;
 
 /// The binary with these settings and no others.
 pub fn command(settings: &BTreeMap<String, String>) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = match settings.get(HANDLES_MAX) {
+        None => Command::new(BINARY),
+        Some(most) => {
+            let mut limited = Command::new("sh");
+            limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", most, BINARY]);
+            limited
+        }
+    };
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
         command.env_remove(name);
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Condvar, Mutex},
+    time::Instant,
 };
 
 /// Where a record lies.
@@ -22,6 +23,7 @@ pub struct Sent {
     pub department: Option<String>,
     /// Events of one lane share a key, and so a partition.
     pub lane: Option<u32>,
+    pub at: Instant,
     pub topic: u16,
     pub partition: i32,
     /// `-1` until Kafka has said it.
@@ -54,7 +56,7 @@ impl Produced {
         let topic = books.topic(topic);
         let seq = u32::try_from(books.sent.len()).expect("fewer events than that");
         let [tenant, department] = [tenant, department].map(|text| text.map(str::to_owned));
-        books.sent.push(Sent { seq, tenant, department, lane, topic, partition: -1, offset: -1 });
+        books.sent.push(Sent { seq, tenant, department, lane, at: Instant::now(), topic, partition: -1, offset: -1 });
         seq
     }
 
@@ -96,9 +98,11 @@ impl Produced {
     }
 
     /// Calls `each` with these events, in this order.
-    pub fn each_of(&self, seqs: &[u32], mut each: impl FnMut(&Sent)) {
+    pub fn each_of(&self, seqs: &[(u32, Instant)], mut each: impl FnMut(&Sent, Instant)) {
         let books = self.books.lock().unwrap();
-        seqs.iter().filter_map(|seq| books.sent.get(*seq as usize)).for_each(&mut each);
+        for (seq, at) in seqs {
+            books.sent.get(*seq as usize).into_iter().for_each(|sent| each(sent, *at));
+        }
     }
 
     /// Where an event lies.

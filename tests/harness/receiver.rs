@@ -2,18 +2,19 @@
 
 use std::{
     collections::HashMap,
-    io::BufReader,
+    io::{BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
 };
 
 use super::{
     hook::{Answer, Hook},
-    http, reset,
+    http::{self, HttpRequest},
+    reset,
 };
 
 /// A server on a port of its own.
@@ -23,7 +24,7 @@ pub struct Receiver {
 }
 
 /// What happens to a connection before anything is read from it.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub enum Front {
     #[default]
     Serve,
@@ -31,6 +32,10 @@ pub enum Front {
     NeverRead,
     /// It is reset.
     Reset,
+    /// It is spoken to in TLS.
+    Tls(Arc<rustls::ServerConfig>),
+    /// It hears that its version of TLS is not spoken here, as from a server that knows nothing newer than 1.0.
+    OldTls,
 }
 
 #[derive(Default)]
@@ -38,6 +43,7 @@ struct Server {
     hooks: Mutex<HashMap<String, Hook>>,
     front: Mutex<Front>,
     held: Mutex<Vec<TcpStream>>,
+    plain: AtomicU32,
     stopped: AtomicBool,
 }
 
@@ -73,7 +79,21 @@ impl Receiver {
 
     /// A new path that answers 200 until told otherwise.
     pub fn hook(&self, name: &str) -> Hook {
-        let hook = Hook::new(name, format!("http://{}/{name}", self.address));
+        self.hook_at(name, "http")
+    }
+
+    /// As [`Receiver::hook`], behind TLS.
+    pub fn https_hook(&self, name: &str) -> Hook {
+        self.hook_at(name, "https")
+    }
+
+    /// Connections that should have begun with TLS, and did not.
+    pub fn plain_connections(&self) -> u32 {
+        self.server.plain.load(Ordering::Relaxed)
+    }
+
+    fn hook_at(&self, name: &str, scheme: &str) -> Hook {
+        let hook = Hook::new(name, format!("{scheme}://{}/{name}", self.address));
         let earlier = self.server.hooks.lock().unwrap().insert(format!("/{name}"), hook.clone());
         assert!(earlier.is_none(), "hook {name} exists already");
         hook
@@ -93,21 +113,23 @@ impl Drop for Receiver {
 impl Server {
     fn serve(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        match *self.front.lock().unwrap() {
+        let front = self.front.lock().unwrap().clone();
+        if matches!(front, Front::Tls(_) | Front::OldTls) && !begins_with_tls(&stream) {
+            self.plain.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        match front {
             Front::Serve => {}
             // Kept, so that it stays open; nobody reads from it.
             Front::NeverRead => return self.held.lock().unwrap().push(stream),
             Front::Reset => return reset::at_close(&stream),
+            Front::Tls(config) => return self.serve_tls(stream, config),
+            Front::OldTls => return refuse_tls(stream),
         }
         let mut writer = stream.try_clone().expect("a second handle of a socket");
         let mut reader = BufReader::with_capacity(64 * 1024, stream);
         while let Ok(Some(request)) = http::read(&mut reader) {
-            let hook = self.hooks.lock().unwrap().get(&request.path).cloned();
-            let answer = match hook {
-                Some(hook) => hook.take(request),
-                None => Answer::of(404, "no such hook"),
-            };
-            let kept = match answer {
+            let kept = match self.take(request) {
                 Answer::Say { status, headers, body } => http::answer(&mut writer, status, &headers, &body).is_ok(),
                 Answer::Rude(rude) => rude.answer(&mut writer, &|| self.stopped.load(Ordering::Acquire)),
                 Answer::BreakOff => false,
@@ -117,4 +139,45 @@ impl Server {
             }
         }
     }
+    fn take(&self, request: HttpRequest) -> Answer {
+        let hook = self.hooks.lock().unwrap().get(&request.path).cloned();
+        match hook {
+            Some(hook) => hook.take(request),
+            None => Answer::of(404, "no such hook"),
+        }
+    }
+
+    /// Any rudeness ends the connection in the middle of the answer, without a word of TLS.
+    fn serve_tls(&self, stream: TcpStream, config: Arc<rustls::ServerConfig>) {
+        let session = rustls::ServerConnection::new(config).expect("a sound configuration");
+        let mut reader = BufReader::new(rustls::StreamOwned::new(session, stream));
+        while let Ok(Some(request)) = http::read(&mut reader) {
+            let kept = match self.take(request) {
+                Answer::Say { status, headers, body } => {
+                    http::answer(reader.get_mut(), status, &headers, &body).is_ok()
+                }
+                Answer::Rude(_) => {
+                    let _ = reader.get_mut().write_all(b"HTTP/1.1 200 Said\r\ncontent-length: 100\r\n\r\nhalf");
+                    false
+                }
+                Answer::BreakOff => false,
+            };
+            if !kept {
+                return;
+            }
+        }
+    }
+}
+
+fn begins_with_tls(stream: &TcpStream) -> bool {
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0];
+    // Nothing at all is a connection that nobody needed.
+    stream.peek(&mut first).is_ok_and(|read| read == 0 || first[0] == HANDSHAKE)
+}
+
+fn refuse_tls(mut stream: TcpStream) {
+    const FATAL_PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+    let _ = stream.read(&mut [0; 4096]);
+    let _ = stream.write_all(&FATAL_PROTOCOL_VERSION);
 }

@@ -157,7 +157,8 @@ impl Shared {
     }
 }
 
-fn server_config(own: &Certified, clients_of: Option<&Authority>) -> ServerConfig {
+/// A server that shows `own`.
+pub fn server_config(own: &Certified, clients_of: Option<&Authority>) -> ServerConfig {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
