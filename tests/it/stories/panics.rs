@@ -1,5 +1,7 @@
 //! ● A bug in one actor costs latency, and no event.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::harness::{Receiver, Record, TestApp};
@@ -55,10 +57,9 @@ fn an_event_that_makes_us_panic_becomes_a_dead_letter_and_keeps_nobody_waiting()
     let letters = app.rest().get("/v1/dead-letters").ok().json();
     let letters = letters["data"].as_array().expect("a list");
     assert_eq!(letters.len(), 2, "{letters:?}");
-    for (letter, seq) in letters.iter().zip(poisonous.iter().rev()) {
-        assert_eq!(letter["reason"], "internal", "{letter}");
-        assert_eq!(letter["offset"], app.produced.place(*seq).offset, "{letter}");
-    }
+    assert!(letters.iter().all(|letter| letter["reason"] == "internal"), "{letters:?}");
+    let offsets: BTreeSet<_> = letters.iter().filter_map(|letter| letter["offset"].as_i64()).collect();
+    assert_eq!(offsets, BTreeSet::from(poisonous.map(|seq| app.produced.place(seq).offset)));
     let kept = app.postgres.count("SELECT count(*) FROM dead_letter WHERE record_value IS NOT NULL");
     assert_eq!(kept, 2, "with their bytes");
 }
