@@ -16,6 +16,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 
 use self::answers::{Answers, Arrived, OwedAnswer};
 use super::{
+    breaker::BreakerState,
     client::CoreClient,
     delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
     health::LastError,
@@ -266,7 +267,7 @@ impl EndpointActor {
         health.queued_events.store(self.delivery.queued_events(), Relaxed);
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
-        health.breaker.store(self.delivery.breaker_state() as u32, Relaxed);
+        self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);
         let silent_until = self.delivery.silent_until(now);
         if silent_until != self.shown_silent_until {
@@ -369,6 +370,7 @@ impl Handler<Drain> for EndpointActor {
 
 impl Drop for EndpointActor {
     fn drop(&mut self) {
+        self.core.report.breaker(&self.queue.health, BreakerState::Closed);
         if self.retired {
             self.core.notices.retired(self.core.index);
         } else {

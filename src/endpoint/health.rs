@@ -33,7 +33,6 @@ impl Health {
         self.queued_events.store(0, Ordering::Relaxed);
         self.queued_bytes.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
-        self.breaker.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         *self.silent_until.lock() = None;
     }

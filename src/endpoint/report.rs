@@ -1,11 +1,13 @@
 //! ● What operators see of an attempt: a few counters, and one line when it failed (successes are sampled, because a
 //! line costs as much as a delivery).
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
 
 use super::{
     batch::Batch,
+    breaker::BreakerState,
     delivery::StateChange,
+    health::Health,
     outcome::{AttemptNote, Outcome},
     settings::{Mode, Settings},
 };
@@ -84,13 +86,25 @@ impl Report {
     pub fn state_change(&self, settings: &Settings, change: &StateChange) {
         let id = &*settings.id;
         match change {
-            StateChange::BreakerOpened { .. } => self.endpoints.breaker_open.increment(1.0),
-            StateChange::BreakerHalfOpen => self.endpoints.breaker_open.decrement(1.0),
-            StateChange::BreakerClosed | StateChange::Gone => {}
-        }
-        match change {
             StateChange::Gone => tracing::warn!(endpoint.id = id, "endpoint {id} answered 410 Gone; it is disabled"),
             change => tracing::info!(endpoint.id = id, ?change, "breaker of endpoint {id} moved"),
+        }
+    }
+
+    /// The breaker's state is this now: shown for the endpoint, and counted. An actor that ends shows it as closed.
+    pub fn breaker(&self, health: &Health, state: BreakerState) {
+        let before = health.breaker.swap(state as u32, Ordering::Relaxed);
+        if before != state as u32 {
+            self.count_breaker(before, -1.0);
+            self.count_breaker(state as u32, 1.0);
+        }
+    }
+
+    fn count_breaker(&self, state: u32, by: f64) {
+        if state == BreakerState::Open as u32 {
+            self.endpoints.breaker_open.increment(by);
+        } else if state == BreakerState::HalfOpen as u32 {
+            self.endpoints.breaker_half_open.increment(by);
         }
     }
 

@@ -200,7 +200,7 @@ fn outcome_index(outcome: &Outcome) -> usize {
 pub struct EndpointMetrics {
     pub actors: Gauge,
     pub restarts: Counter,
-    /// Incremented and decremented as breakers change.
+    /// Kept by [`Report::breaker`](crate::endpoint::report::Report::breaker).
     pub breaker_open: Gauge,
     pub breaker_half_open: Gauge,
     pub own_trouble: Gauge,

@@ -86,3 +86,18 @@ fn an_endpoint_that_recovers_gets_its_events_by_retry_under_the_same_ids() {
         assert_eq!(request.webhook_id, id, "every attempt of an event has the event's id");
     }
 }
+
+#[test]
+fn a_deleted_endpoint_is_no_longer_counted_among_the_broken() {
+    let app = TestApp::start("gauge");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(500));
+    let breaker = json!({"consecutive_failures": 1, "open_base_ms": 600_000, "open_max_ms": 600_000});
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "breaker": breaker}));
+    let open = || app.rest().metric_with("postrider_breaker_endpoints", r#""open""#);
+    app.produce(1);
+    eventually_holds("its breaker opens", || open() == 1.0);
+    assert_eq!(app.rest().delete(&format!("/v1/endpoints/{}", endpoint.id)).status, 204);
+    eventually_holds("nobody counts it any more", || open() == 0.0);
+}
