@@ -37,6 +37,9 @@ use crate::{
 /// An event that was abandoned this often is given up (`internal`), so a poisonous one cannot loop.
 const ABANDONS_MAX: u8 = 3;
 
+/// Looks for stored offsets in each commit interval.
+const COMMIT_LOOKS: u64 = 10;
+
 /// What carries events from Kafka to the endpoints.
 pub struct Pipeline {
     pub consumer: Consumer,
@@ -108,7 +111,9 @@ pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {
     client
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", kafka.heartbeat_interval_ms.to_string())
-        .set("auto.commit.interval.ms", kafka.commit_interval_ms.to_string())
+        // How often librdkafka looks for newly stored offsets, which costs nothing when there are none. With the interval
+        // itself, two rhythms that know nothing of each other would add up to what a crash repeats.
+        .set("auto.commit.interval.ms", (kafka.commit_interval_ms / COMMIT_LOOKS).to_string())
         .set("topic.metadata.refresh.interval.ms", kafka.metadata_refresh_ms.to_string());
     client
 }

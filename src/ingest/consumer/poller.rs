@@ -268,7 +268,7 @@ impl Poller {
         metrics.poll_age_seconds.set(self.state.poll_gap(now).as_secs_f64());
     }
 
-    /// Stores the settled prefix of every partition where it moved; librdkafka commits it in its own rhythm.
+    /// Stores the settled prefix of every partition where it moved; librdkafka commits it a moment later.
     fn store_settled(&mut self) {
         let mut moved = TopicPartitionList::new();
         for partition in &mut self.partitions {
