@@ -72,6 +72,8 @@ impl Health {
                 let trouble = consumer.trouble.lock().clone();
                 if !trouble.is_empty() && consumer.assigned().is_empty() {
                     reasons.push(format!("Kafka: {trouble}"));
+                } else if !consumer.has_joined() {
+                    reasons.push("waiting for Kafka: the group has not assigned partitions yet".to_owned());
                 }
             }
         }

@@ -84,6 +84,8 @@ pub struct ConsumerState {
     /// Read no more, but keep polling and committing.
     quiet: AtomicBool,
     stop: AtomicBool,
+    /// The group has told this instance what it has to do, be it nothing.
+    joined: AtomicBool,
     assigned: ArcSwap<Vec<Arc<PartitionLedger>>>,
     /// Nanoseconds since `started`, at the newest poll.
     polled_at_ns: AtomicU64,
@@ -97,6 +99,16 @@ impl ConsumerState {
     #[must_use]
     pub fn assigned(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
         self.assigned.load_full()
+    }
+
+    /// The group has assigned partitions to this instance, or said that there are none for it.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn join(&self) {
+        self.joined.store(true, Ordering::Relaxed);
     }
 
     /// How long ago the poll thread last polled.
@@ -143,6 +155,7 @@ impl Consumer {
         let state = Arc::new(ConsumerState {
             quiet: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            joined: AtomicBool::new(false),
             assigned: ArcSwap::default(),
             polled_at_ns: AtomicU64::new(0),
             started: clock::now(),
@@ -193,7 +206,7 @@ pub fn client_config<'a>(
         .set("fetch.wait.max.ms", "500")
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "32768")
-        .set("statistics.interval.ms", "10000")
+        .set("statistics.interval.ms", "5000") // where partitions end
         .set("socket.nagle.disable", "true");
     for (key, value) in properties {
         client.set(key, value);

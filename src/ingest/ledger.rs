@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,6 +29,10 @@ pub struct PartitionLedger {
     topic: Arc<str>,
     partition: i32,
     epoch: u64,
+    start: Option<i64>,
+    /// Where the partition's log begins and ends, as far as Kafka said; -1 unknown.
+    log_begin: AtomicI64,
+    log_end: AtomicI64,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
     /// Something behind the poll thread lost events of this assignment: they must be read again.
@@ -106,6 +110,9 @@ impl PartitionLedger {
             topic,
             partition,
             epoch,
+            start,
+            log_begin: AtomicI64::new(-1),
+            log_end: AtomicI64::new(-1),
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             full: Mutex::new(None),
@@ -171,6 +178,22 @@ impl PartitionLedger {
     pub fn committable(&self) -> Option<i64> {
         let owed = self.owed.lock();
         self.is_current().then(|| owed.tracker.committable()).flatten()
+    }
+
+    /// Kafka said where the partition's log begins and ends (the first offset, and the one after the last).
+    pub fn saw_log(&self, begin: i64, end: i64) {
+        self.log_begin.store(begin, Ordering::Relaxed);
+        self.log_end.store(end, Ordering::Relaxed);
+    }
+
+    /// Records from what may be committed to the end of the log, as it was when Kafka was last asked for records;
+    /// `None` while that is not known.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        let known = |offset: i64| (offset >= 0).then_some(offset);
+        let end = known(self.log_end.load(Ordering::Relaxed))?;
+        let from = self.committable().or(self.start).or(known(self.log_begin.load(Ordering::Relaxed)))?;
+        Some((end - from).max(0))
     }
 
     /// Age of the oldest event that is not settled; zero when nothing is owed.

@@ -271,6 +271,9 @@ impl Partition {
         }
         self.shown = ledger.settled;
         self.metrics.uncommitted_age(ledger.uncommitted_age);
+        if let Some(lag) = self.ledger.lag() {
+            self.metrics.lag(lag);
+        }
         (ledger.outstanding_events, ledger.outstanding_bytes)
     }
 

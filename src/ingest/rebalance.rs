@@ -28,10 +28,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     actor::IngestActor, consumer::ConsumerState, first_start::FirstStart, ledger::PartitionLedger, receipt::Abandoned,
 };
-use crate::{
-    clock,
-    telemetry::{handles::ConsumerMetrics, names},
-};
+use crate::{clock, telemetry::handles::ConsumerMetrics};
 
 /// The committed offsets of new partitions are asked for this long; librdkafka asks again by itself when that fails.
 const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
@@ -193,12 +190,13 @@ impl ClientContext for PollContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        for (topic, statistics) in &statistics.topics {
-            for (partition, statistics) in &statistics.partitions {
-                if *partition >= 0 && statistics.consumer_lag >= 0 {
-                    let labels = [("topic", topic.clone()), ("partition", partition.to_string())];
-                    metrics::gauge!(names::KAFKA_LAG, &labels).set(statistics.consumer_lag as f64);
-                }
+        // Its own `consumer_lag` is unknown before the first commit, when it may matter most.
+        for ((topic, partition), ledger) in &*self.ledgers.lock() {
+            let of_topic = statistics.topics.get(&**topic);
+            if let Some(seen) = of_topic.and_then(|topic| topic.partitions.get(partition)) {
+                // What belongs to an open transaction cannot be read yet.
+                let end = if seen.ls_offset >= 0 { seen.ls_offset } else { seen.hi_offset };
+                ledger.saw_log(seen.lo_offset, end);
             }
         }
     }
@@ -214,6 +212,7 @@ impl ConsumerContext for PollContext {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             _ => self.revoke(consumer, partitions),
         }
+        self.state.join();
         self.changed.store(true, Ordering::Release);
     }
 

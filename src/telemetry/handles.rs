@@ -35,7 +35,7 @@ impl PartitionMetrics {
         self.consumed_bytes.increment(bytes as u64);
     }
 
-    /// Records between the partition's end and its committed offset.
+    /// Records between what may be committed and the partition's end.
     pub fn lag(&self, records: i64) {
         self.lag.set(records as f64);
     }

@@ -39,7 +39,8 @@ macro_rules! metrics {
 metrics! {
     KAFKA_CONSUMED = "postrider_kafka_consumed_total", Kind::Counter, "Records read from Kafka, by topic";
     KAFKA_CONSUMED_BYTES = "postrider_kafka_consumed_bytes_total", Kind::Counter, "Bytes of the records read, by topic";
-    KAFKA_LAG = "postrider_kafka_lag", Kind::Gauge, "Records between a partition's end and its committed offset";
+    KAFKA_LAG = "postrider_kafka_lag", Kind::Gauge,
+        "Records between what is settled of a partition and its end, as of the last records that came";
     KAFKA_POLL_AGE = "postrider_kafka_poll_age_seconds", Kind::Gauge, "Time since the consumer was last polled";
     REBALANCES = "postrider_rebalances_total", Kind::Counter, "Partitions assigned, revoked or lost, by kind";
     PARTITIONS_ASSIGNED = "postrider_partitions_assigned", Kind::Gauge, "Partitions that this instance owns";

@@ -133,3 +133,22 @@ fn a_refused_chunk_says_how_much_of_it_is_tracked() {
     assert_eq!(refused.error, TrackError::SpanFull { offset: 5_000_000, oldest: 0 });
     assert_eq!(ledger.span(), 5);
 }
+
+#[test]
+fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
+    let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(10), sender.clone());
+    assert_eq!(ledger.lag(), None, "nobody has said where the log ends");
+    ledger.saw_log(5, 30);
+    assert_eq!(ledger.lag(), Some(20), "before the first event too");
+    ledger.track_chunk(&[10, 11], Instant::now()).expect("tracked");
+    assert_eq!(ledger.lag(), Some(20));
+    ledger.events_done(&[Done { offset: 10, weight_bytes: 0 }], Settlement::Delivered);
+    assert_eq!(ledger.lag(), Some(19));
+
+    let unknown = PartitionLedger::new("orders".into(), 3, 1, None, sender);
+    unknown.saw_log(5, 30);
+    assert_eq!(unknown.lag(), Some(25), "without a start it begins at the beginning");
+    unknown.saw_log(-1001, -1001);
+    assert_eq!(unknown.lag(), None);
+}

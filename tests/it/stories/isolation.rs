@@ -101,3 +101,16 @@ fn a_deleted_endpoint_is_no_longer_counted_among_the_broken() {
     assert_eq!(app.rest().delete(&format!("/v1/endpoints/{}", endpoint.id)).status, 204);
     eventually_holds("nobody counts it any more", || open() == 0.0);
 }
+
+#[test]
+fn the_lag_counts_what_is_not_settled_from_the_first_record_on() {
+    let app = TestApp::named("lag").set("DELIVERY_PARK_AFTER_MS", 60_000).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Hang);
+    app.subscribed_endpoint(&hook, json!({"mode": "stream", "retry": {"schedule_ms": [50]}}));
+    app.produce(100);
+    eventually_holds("nothing was ever committed, and it shows", || app.rest().metric("postrider_kafka_lag") == 100.0);
+    hook.set(Mode::Ok);
+    eventually_holds("everything is settled, and it shows", || app.rest().metric("postrider_kafka_lag") == 0.0);
+}

@@ -94,3 +94,13 @@ fn send_to_new(app: &TestApp, topic: &str, partition: i32) {
     }
     app.kafka.flush();
 }
+
+#[test]
+fn an_instance_beyond_the_partitions_is_ready_all_the_same() {
+    let app = TestApp::named("idle").partitions(1).start();
+    let beyond = app.second_instance();
+    assert_eq!(
+        beyond.rest.metric("postrider_partitions_assigned") + app.rest().metric("postrider_partitions_assigned"),
+        1.0
+    );
+}
