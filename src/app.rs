@@ -62,8 +62,11 @@ pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Resu
         });
         let app = tokio::select! {
             app = start::start(Arc::new(config)) => app?,
-            // Nothing was consumed yet, so there is nothing to drain.
-            () = &mut stop => return Ok(()),
+            // Nothing was consumed yet, so there is nothing to drain; but what was being asked may not let go.
+            () = &mut stop => {
+                watch_over_exit(shutdown_max);
+                return Ok(());
+            }
         };
         stop.await;
         watch_over_exit(shutdown_max);
@@ -95,7 +98,8 @@ async fn wait_for_signal() {
     }
 }
 
-/// Whatever hangs (a broker that does not answer can hang librdkafka), the process ends in time: uncommitted is not lost.
+/// Whatever hangs (a broker that does not answer can hang librdkafka, also in what it does at exit), the process ends in
+/// time: what is not committed is not lost.
 fn watch_over_exit(shutdown_max: Duration) {
     let deadline = clock::now() + shutdown_max;
     std::thread::spawn(move || {
@@ -104,6 +108,17 @@ fn watch_over_exit(shutdown_max: Duration) {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         tracing::error!("the drain took too long; leaving now, what is not committed is read again");
-        std::process::exit(1);
+        // The line is written by a thread of its own.
+        std::thread::park_timeout(LAST_LINE_WAIT);
+        exit_now(1);
     });
+}
+
+/// How long the last line may take to be written.
+const LAST_LINE_WAIT: Duration = Duration::from_millis(100);
+
+/// Ends the process without running anything more of it: neither destructors nor what libraries do at exit.
+fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` takes any number and touches no memory.
+    unsafe { libc::_exit(code) }
 }

@@ -1,5 +1,7 @@
 //! ● What a process does when what it needs is not there, or is wrong.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{Endpoint, Instance, Mode, Receiver, TestApp, eventually_holds, kafka, link::Link, process};
@@ -35,6 +37,23 @@ fn without_kafka_it_lives_and_recovers_by_itself() {
     link.come_back();
     app.instance().await_ready();
     app.audit().expect_all(&endpoint).close();
+}
+
+#[test]
+fn sigterm_ends_a_start_that_waits_for_a_broker_that_says_nothing() {
+    let receiver = Receiver::start();
+    let (mut app, endpoint) = stopped_app_with_an_endpoint("start-term", &receiver);
+    let link = Link::to(&kafka::brokers());
+    link.freeze();
+    app.set("KAFKA_BROKERS", link.address());
+    app.set("KAFKA_FIRST_START", "latest");
+    app.set("SERVICE_SHUTDOWN_MS_MAX", 1_000);
+    app.spawn();
+    await_not_ready(app.instance(), "Kafka");
+    let stopped = app.sigterm();
+    // Asking the broker where the group begins takes 10 s when nobody answers.
+    assert!(stopped.took < Duration::from_secs(6), "{:?}", stopped.took);
+    drop(endpoint);
 }
 
 #[test]
