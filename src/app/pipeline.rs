@@ -89,6 +89,7 @@ impl Pipeline {
             park_after: config.delivery.park_after(),
             chunk_events_max: ingest.chunk_events_max,
             memory_bytes_max: ingest.memory_bytes_max as u64,
+            storing: Arc::new(dead_letters.clone()),
             brake,
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());

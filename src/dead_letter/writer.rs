@@ -8,7 +8,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,7 +20,10 @@ use super::letter::{Letter, LetterKey, Written, strip};
 use crate::{
     clock,
     endpoint::{delivery::Reason, settings::Settings},
-    ingest::receipt::{Receipt, Settlement},
+    ingest::{
+        backpressure::Storing,
+        receipt::{Receipt, Settlement},
+    },
     store::{
         Pool, StoreError, dead_letters,
         lane::{self, BACKOFF_BASE, Backoff, Lane, halves, lane_of},
@@ -33,7 +36,7 @@ use crate::{
 pub struct WriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
-    /// Above this, [`DeadLetterWriter::is_full`].
+    /// Above this, [`Storing::is_full`].
     pub queue_bytes_max: usize,
 }
 
@@ -62,6 +65,7 @@ impl DeadLetterWriter {
             lanes: (0..LANES).map(|_| Lane::new(options.batch_rows_max)).collect(),
             options,
             queued_bytes: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
             metrics: DeadLetterMetrics::new(),
         });
         for lane in 0..LANES {
@@ -70,7 +74,7 @@ impl DeadLetterWriter {
         DeadLetterWriter { shared }
     }
 
-    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
+    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`Storing::is_full`] first.
     pub fn submit(&self, letters: impl IntoIterator<Item = Letter>) {
         for letter in letters {
             let bytes = letter.weight_bytes();
@@ -90,12 +94,6 @@ impl DeadLetterWriter {
         self.shared.lane(endpoint_id).push(Work::Remove { keys, kept });
     }
 
-    /// True while more is waiting than may: read nothing more from Kafka then.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.queued_bytes() > self.shared.options.queue_bytes_max
-    }
-
     /// What waits to be stored.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
@@ -110,6 +108,19 @@ impl DeadLetterWriter {
     }
 }
 
+/// Full beyond its limit, and until an eighth of it is free, so that partitions do not flutter.
+impl Storing for DeadLetterWriter {
+    fn is_full(&self) -> bool {
+        let bytes_max = self.shared.options.queue_bytes_max;
+        let was_full = self.shared.is_full.load(Ordering::Relaxed);
+        let is_full = self.queued_bytes() > if was_full { bytes_max - bytes_max / 8 } else { bytes_max };
+        if is_full != was_full {
+            self.shared.is_full.store(is_full, Ordering::Relaxed);
+        }
+        is_full
+    }
+}
+
 impl std::fmt::Debug for DeadLetterWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeadLetterWriter").field("queued_bytes", &self.queued_bytes()).finish_non_exhaustive()
@@ -121,6 +132,7 @@ struct Shared {
     options: WriterOptions,
     lanes: Vec<Lane<Work>>,
     queued_bytes: AtomicUsize,
+    is_full: AtomicBool,
     metrics: DeadLetterMetrics,
 }
 

@@ -166,6 +166,11 @@ impl Brake {
 
 const RELEASED: u64 = u64::MAX;
 
+/// Who stores what the partitions gave up. While too much of it is not stored yet, nothing more is read.
+pub trait Storing: Send + Sync + std::fmt::Debug {
+    fn is_full(&self) -> bool;
+}
+
 /// Something behind the partitions that can be full: an endpoint's queue. A partition that catches up waits for it for
 /// a while; then it is told that it cannot keep up.
 pub trait Downstream: Send + Sync + std::fmt::Debug {

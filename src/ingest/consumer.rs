@@ -30,7 +30,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::poller::Poller;
 use super::{
-    backpressure::{Brake, PartitionLimits},
+    backpressure::{Brake, PartitionLimits, Storing},
     first_start::FirstStart,
     ledger::PartitionLedger,
     rebalance::{Assigned, PollContext},
@@ -51,6 +51,8 @@ pub struct ConsumerSettings {
     pub chunk_events_max: usize,
     /// What all partitions together may have outstanding.
     pub memory_bytes_max: u64,
+    /// Where dead letters wait for PostgreSQL.
+    pub storing: Arc<dyn Storing>,
     /// Held while nobody can be reached.
     pub brake: Arc<Brake>,
 }

@@ -8,7 +8,7 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::delivery::Reason,
-    ingest::receipt::Settlement,
+    ingest::{backpressure::Storing as _, receipt::Settlement},
     store::maintenance,
 };
 use tokio::runtime::Handle;

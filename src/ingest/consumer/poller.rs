@@ -21,7 +21,7 @@ use crate::{
     clock,
     event::Record,
     ingest::{
-        backpressure::{Brake, MemoryBudget, PartitionLimits},
+        backpressure::{Brake, MemoryBudget, PartitionLimits, Storing},
         ledger::PartitionLedger,
         partition::{Move, Partition},
         rebalance::{Assigned, PollContext},
@@ -54,6 +54,7 @@ pub(super) struct Poller {
     park_after: Duration,
     chunk_events_max: usize,
     memory: MemoryBudget,
+    storing: Arc<dyn Storing>,
     brake: Arc<Brake>,
     /// The brake was on in the last round.
     is_braked: bool,
@@ -85,6 +86,7 @@ impl Poller {
             park_after: settings.park_after,
             chunk_events_max: settings.chunk_events_max,
             memory: MemoryBudget::new(settings.memory_bytes_max),
+            storing: Arc::clone(&settings.storing),
             brake: Arc::clone(&settings.brake),
             is_braked: false,
             commit_interval: settings.commit_interval,
@@ -177,7 +179,8 @@ impl Poller {
     fn hold_back(&mut self, now: Instant) -> bool {
         let bytes = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
         let brake = self.brake_now();
-        let memory_full = self.memory.decide(bytes) || self.state.quiet.load(Ordering::Acquire);
+        let is_quiet = self.state.quiet.load(Ordering::Acquire);
+        let memory_full = self.memory.decide(bytes) || self.storing.is_full() || is_quiet;
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut stalled = false;
         let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
