@@ -205,6 +205,7 @@ pub fn client_config<'a>(
         .set("group.id", group_id)
         .set("client.id", "postrider")
         .set("fetch.queue.backoff.ms", "5") // the default of 1000 starves a fast drain
+        .set("reconnect.backoff.max.ms", "1000") // the default of 10000 outlasts a session
         .set("fetch.wait.max.ms", "500")
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "32768")
