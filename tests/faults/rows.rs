@@ -41,7 +41,7 @@ pub const ALL: &[Row] = &[
     alone("44", "of 1,000 endpoints a tenth dead, a tenth slow", crowd::tenth_dead_tenth_slow),
     asked("45", "no receiver can be reached, twice", crowd::way_out_is_cut),
     asked("46", "50 endpoints come back in one moment", crowd::mass_recovery),
-    asked("48", "file handles run out", crowd::handles_run_out),
+    asked("48", "fewer file handles than requests", crowd::few_handles),
     asked("50", "settings change all the time", crowd::settings_change_all_the_time),
     asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
