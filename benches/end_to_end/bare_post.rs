@@ -116,6 +116,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
             mode,
             format: if arguments.raw { Format::Raw } else { Format::Envelope },
             batch_format: BatchFormat::JsonArray,
+            ordering: None,
             in_flight_max: 1,
             rate_limit: None,
             retry: Retry { attempts_max: 1, schedule: Schedule::Explicit(Vec::new()) },

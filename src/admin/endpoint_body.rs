@@ -14,7 +14,7 @@ use super::{
 use crate::{
     endpoint::{
         egress::Egress,
-        settings::{BatchFormat, Format, RateLimit},
+        settings::{BatchFormat, Format, OnFailure, OrderBy, Ordering, RateLimit},
     },
     store::{
         endpoints::Endpoint,
@@ -145,6 +145,7 @@ fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
     let format = fields.word("format", &[("envelope", Format::Envelope), ("raw", Format::Raw)]);
     let formats = [("json_array", BatchFormat::JsonArray), ("ndjson", BatchFormat::Ndjson)];
     let batch_format = fields.word("batch_format", &formats);
+    let ordering = fields.nested("ordering", ordering);
     let in_flight_max = fields.number("in_flight_max", 1_u32..=256);
     let mode = mode.unwrap_or(default.mode);
     // A batch is sent whole, so all of it must fit into a burst.
@@ -159,6 +160,7 @@ fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
         batch,
         format: format.unwrap_or(default.format),
         batch_format: batch_format.unwrap_or(default.batch_format),
+        ordering,
         in_flight_max: in_flight_max.unwrap_or(default.in_flight_max),
         rate_limit,
         retry,
@@ -167,6 +169,14 @@ fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
         auth: default.auth,
         tls: fields.nested("tls", |tls| Some(endpoint_tls::read(tls))).unwrap_or_default(),
     }
+}
+
+fn ordering(fields: &mut Fields<'_>) -> Option<Ordering> {
+    fields.require("by");
+    let by = fields.word("by", &[("key", OrderBy::Key), ("partition", OrderBy::Partition)]);
+    let choices = [("block", OnFailure::Block), ("dead_letter", OnFailure::DeadLetter)];
+    let on_failure = fields.word("on_failure", &choices).unwrap_or(OnFailure::Block);
+    Some(Ordering { by: by?, on_failure })
 }
 
 fn read_batch(fields: &mut Fields<'_>, rules: &Rules) -> StoredBatch {

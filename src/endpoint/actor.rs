@@ -119,6 +119,9 @@ impl EndpointActor {
         if self.held_back && self.core.own_trouble.takes_trial(self.queue.key) {
             self.delivery.handle_trial(now);
         }
+        if self.settings.delivery.ordering.is_some() {
+            self.delivery.handle_timeout(now); // what it waited for may be over
+        }
         self.settle_turn(ctx, now);
     }
 

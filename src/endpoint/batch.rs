@@ -76,8 +76,13 @@ impl Batch {
 
     /// When each event that it holds or has under way was received.
     pub(super) fn received_at(&self) -> impl Iterator<Item = Instant> {
+        self.all_events().map(|event| event.received_at)
+    }
+
+    /// Its members, and what a bisection of it still holds.
+    pub(super) fn all_events(&self) -> impl Iterator<Item = &Arc<Event>> {
         let rest = self.bisection().into_iter().flat_map(Bisection::receipts).map(Receipt::event);
-        self.events().chain(rest).map(|event| event.received_at)
+        self.events().chain(rest)
     }
 
     pub(super) fn held_len(&self) -> usize {

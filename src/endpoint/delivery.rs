@@ -12,11 +12,14 @@ mod answer;
 mod dispatch;
 mod effect;
 mod flight;
+mod ordered;
 mod park;
 mod waiting;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod ordered_tests;
 #[cfg(test)]
 mod stored_tests;
 #[cfg(test)]
@@ -34,10 +37,11 @@ use super::{
     batch::Batch,
     breaker::{Breaker, BreakerState, Change},
     buffer::{BatchBuffer, BatchLimits},
+    lanes::Lanes,
     rate_limit::RateLimiter,
     settings::{Mode, Settings, State},
 };
-use crate::ingest::receipt::Receipt;
+use crate::ingest::receipt::{Origin, Receipt};
 
 /// See the module's page.
 pub struct Delivery {
@@ -51,6 +55,12 @@ pub struct Delivery {
     buffer: BatchBuffer,
     /// Read from the backlog. They share rate and requests with what comes from Kafka.
     stored: BatchBuffer,
+    /// In the place of both, for an ordered endpoint.
+    lanes: Option<Lanes>,
+    /// Events of Kafka that wait for the last rows before them.
+    behind: Vec<Receipt>,
+    /// Of whose events something was parked: the rest follows.
+    parks: Vec<Arc<dyn Origin>>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
     live_in_row: u32,
     waiting: Waiting,
@@ -89,12 +99,14 @@ impl Delivery {
     pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
         let mut delivery = Delivery {
             batch_limits: BatchLimits::new(settings.delivery.mode, None),
-            settings,
             limits,
             instances: 1,
             rng: SmallRng::seed_from_u64(seed),
             buffer: BatchBuffer::default(),
             stored: BatchBuffer::default(),
+            lanes: settings.delivery.ordering.map(|ordering| Lanes::new(ordering.by)),
+            behind: Vec::new(),
+            parks: Vec::new(),
             live_in_row: 0,
             waiting: Waiting::default(),
             flights: Flights::default(),
@@ -110,6 +122,7 @@ impl Delivery {
             released_at: None,
             lagging: false,
             stopping: false,
+            settings,
             wake_at: None,
             park_check_at: None,
             park_checked_at: None,
@@ -129,6 +142,9 @@ impl Delivery {
     }
 
     fn take_in(&mut self, receipts: Vec<Receipt>, stored: bool, now: Instant) {
+        if self.lanes.is_some() {
+            return self.take_into_lanes(receipts, now);
+        }
         let mut oldest: Option<Instant> = None;
         let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
         for receipt in receipts {
@@ -160,6 +176,7 @@ impl Delivery {
             self.renew_rate_limiter(now);
             self.take_apart_for_a_stream(now);
         }
+        self.change_order(before.delivery.ordering, now);
         if self.settings.version > before.version {
             // What was changed may well have been the cause of the trouble: one probe tells.
             self.gone = false;
@@ -263,13 +280,13 @@ impl Delivery {
     /// Events held and not in flight, those of the backlog that were not yet sent left out.
     #[must_use]
     pub fn queued_events(&self) -> usize {
-        self.buffer.len() + self.waiting.events()
+        self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len() + self.waiting.events()
     }
 
     /// What they weigh.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.buffer.bytes() + self.waiting.bytes()
+        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.waiting.bytes()
     }
 
     /// Attempts under way.
@@ -298,7 +315,9 @@ impl Delivery {
     /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
     #[must_use]
     pub fn oldest_received_at(&self) -> Option<Instant> {
-        let buffered = self.buffer.iter().chain(self.stored.iter()).map(|receipt| receipt.event().received_at);
+        let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(&self.behind);
+        let buffered = self.buffer.iter().chain(self.stored.iter()).chain(lanes);
+        let buffered = buffered.map(|receipt| receipt.event().received_at);
         let waiting = self.waiting.iter();
         let flying = self.flights.iter().map(|flight| &flight.batch);
         let batched = waiting.chain(flying).flat_map(Batch::received_at);
@@ -308,11 +327,12 @@ impl Delivery {
     /// Nothing is held, under way or waiting to be polled.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.has_nothing_to_send() && self.flights.len() == 0 && self.effects.is_empty()
+        self.has_nothing_to_send() && self.behind.is_empty() && self.flights.len() == 0 && self.effects.is_empty()
     }
 
     fn has_nothing_to_send(&self) -> bool {
-        self.buffer.is_empty() && self.stored.is_empty() && self.waiting.is_empty()
+        let no_lanes = self.lanes.as_ref().is_none_or(Lanes::is_empty);
+        self.buffer.is_empty() && self.stored.is_empty() && no_lanes && self.waiting.is_empty()
     }
 
     /// Nothing is sent until someone changes that.
@@ -333,6 +353,8 @@ impl Delivery {
         if self.park_check_at.is_some_and(|at| at <= now) {
             self.park_overdue(now);
         }
+        self.let_in(now);
+        self.park_the_rest();
         self.dispatch(now);
     }
 

@@ -2,6 +2,7 @@
 
 pub mod settings; // ○ what a customer set
 pub mod delivery; // ○ the machine: told the time and the dice, returns effects
+pub mod lanes; // ○ what waits in the order of its lanes
 pub mod buffer; // ○ what waits to become a batch: full by events, bytes or age
 pub mod batch; // ○ the members of an attempt
 pub mod bisection; // ○ which event of a refused batch is guilty

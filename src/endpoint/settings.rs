@@ -42,6 +42,7 @@ impl Settings {
                 mode: Mode::Stream,
                 format: Format::Envelope,
                 batch_format: BatchFormat::JsonArray,
+                ordering: None,
                 in_flight_max: 1,
                 rate_limit: None,
                 retry: Retry { attempts_max: 1, schedule: Schedule::Explicit(vec![Duration::from_secs(60)]) },
@@ -68,6 +69,8 @@ pub struct DeliverySettings {
     pub mode: Mode,
     pub format: Format,
     pub batch_format: BatchFormat,
+    /// `None`: in any order, as fast as it goes.
+    pub ordering: Option<Ordering>,
     /// Requests under way at once.
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
@@ -75,6 +78,33 @@ pub struct DeliverySettings {
     pub breaker: Breaker,
     /// One deadline over connecting, request and answer.
     pub request_timeout: Duration,
+}
+
+/// Events of one lane reach the endpoint in the order in which Kafka has them, never two of them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ordering {
+    pub by: OrderBy,
+    pub on_failure: OnFailure,
+}
+
+/// What makes a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderBy {
+    /// The record's key, within its partition. Records without a key are one lane of each partition.
+    Key,
+    Partition,
+}
+
+/// What becomes of a lane whose next event cannot be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It waits, however often the event fails or is refused, until the event is too old for the backlog.
+    Block,
+    /// The event becomes a dead letter when it is refused or its attempts are used up, and the lane goes on.
+    DeadLetter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     backpressure::Downstream,
     offsets::{OffsetTracker, TrackError},
+    parked::ParkedCounts,
     receipt::{Abandoned, Done, Origin, Settlement},
 };
 
@@ -51,6 +52,8 @@ pub struct PartitionLedger {
     /// Not bounded by itself: it holds at most the receipts of what is outstanding, and that is capped.
     abandoned: UnboundedSender<Abandoned>,
     unheard_abandons: AtomicU64,
+    /// What waits in the backlog.
+    pub backlog: ParkedCounts,
 }
 
 #[derive(Debug)]
@@ -125,6 +128,7 @@ impl PartitionLedger {
             stale_settles: AtomicU64::new(0),
             abandoned,
             unheard_abandons: AtomicU64::new(0),
+            backlog: ParkedCounts::default(),
         }
     }
 
@@ -267,6 +271,18 @@ impl Origin for PartitionLedger {
 
     fn fail(&self) {
         self.failed.store(true, Ordering::Release);
+    }
+
+    fn parked_ahead(&self, endpoint_id: &str) -> u64 {
+        self.backlog.ahead(endpoint_id)
+    }
+
+    fn parking(&self, endpoint_id: &Arc<str>) {
+        self.backlog.parking(endpoint_id, 1);
+    }
+
+    fn parked(&self, endpoint_id: &str, events: u64) {
+        self.backlog.parked(endpoint_id, events);
     }
 
     fn receipts_settled(&self, how: Settlement, receipts: usize) {

@@ -7,6 +7,7 @@ pub mod first_start; // ● where a group's very first start begins
 pub mod record; // ○ a Kafka record in one allocation
 pub mod actor; // ● one per assigned partition
 pub mod decode; // ○ where tenant, department, type, id and time stand
+pub mod parked; // ○ how much of a partition waits in the backlog
 pub mod receipt; // ○ each (event, endpoint) settles exactly once
 pub mod ledger; // ○ what one assignment of a partition still owes
 pub mod offsets; // ○ the contiguous settled prefix

@@ -68,6 +68,14 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn is_stored(&self) -> bool {
         false
     }
+    /// How much of the partition waits in the backlog for this endpoint: an ordered one gets nothing past it.
+    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
+        0
+    }
+    /// An event of it leaves memory for the backlog.
+    fn parking(&self, _endpoint_id: &Arc<str>) {}
+    /// So many of these have their rows.
+    fn parked(&self, _endpoint_id: &str, _events: u64) {}
     /// `receipts` receipts settled in this way.
     fn receipts_settled(&self, how: Settlement, receipts: usize);
     /// All receipts of these events have settled, the last of each in this way (of no meaning where nothing matched).

@@ -13,6 +13,7 @@ pub struct BacklogRow {
     pub offset: i64,
     pub record_ms: i64,
     pub received_ms: i64,
+    pub not_before_ms: i64,
     pub attempts: i32,
     pub occurred_ms: i64,
     pub event_id: Option<Vec<u8>>,
@@ -126,6 +127,7 @@ fn row(row: &Row) -> Result<BacklogRow, StoreError> {
         offset: row.try_get("offset")?,
         record_ms: row.try_get("record_ms")?,
         received_ms: row.try_get("received_ms")?,
+        not_before_ms: row.try_get("not_before_ms")?,
         attempts: row.try_get("attempts")?,
         occurred_ms: row.try_get("occurred_ms")?,
         event_id: row.try_get("event_id")?,
@@ -153,7 +155,7 @@ const HEADS_OF_ENDPOINT: &str = "
     WHERE endpoint_id = $1 AND events > 0 ORDER BY oldest_ms, topic, partition";
 
 const PAGE: &str = r#"
-    SELECT "offset", record_ms, received_ms, attempts, occurred_ms, event_id, tenant, department, type, record, key_bytes,
+    SELECT "offset", record_ms, received_ms, not_before_ms, attempts, occurred_ms, event_id, tenant, department, type, record, key_bytes,
         value_bytes, bytes
     FROM (
         SELECT p.*, sum(bytes::bigint) OVER (

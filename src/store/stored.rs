@@ -10,7 +10,8 @@ use super::secrets::EndpointSecrets;
 use crate::endpoint::{
     oauth::ClientStyle,
     settings::{
-        BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry, Schedule, Settings, State,
+        BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, Ordering, RateLimit, Retry, Schedule,
+        Settings, State,
     },
     signature::SigningKey,
 };
@@ -24,6 +25,7 @@ pub struct StoredSettings {
     pub batch: StoredBatch,
     pub format: Format,
     pub batch_format: BatchFormat,
+    pub ordering: Option<Ordering>,
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
     pub retry: StoredRetry,
@@ -158,6 +160,7 @@ impl StoredSettings {
             },
             format: self.format,
             batch_format: self.batch_format,
+            ordering: self.ordering,
             in_flight_max: self.in_flight_max.max(1),
             rate_limit: self.rate_limit.map(|limit| RateLimit {
                 events_per_second: limit.events_per_second.max(1),
@@ -216,6 +219,7 @@ impl Default for StoredSettings {
             batch: StoredBatch::default(),
             format: Format::Envelope,
             batch_format: BatchFormat::JsonArray,
+            ordering: None,
             in_flight_max: 8,
             rate_limit: None,
             retry: StoredRetry::default(),

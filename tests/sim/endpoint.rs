@@ -81,6 +81,7 @@ fn settings(endpoint: u32) -> Settings {
         mode,
         format: Format::Envelope,
         batch_format: BatchFormat::JsonArray,
+        ordering: None,
         in_flight_max: 1 + endpoint % 4,
         rate_limit: (endpoint == 4).then_some(RateLimit { events_per_second: 20, burst_events: 50 }),
         retry: Retry { attempts_max: 4, schedule: Schedule::Explicit(vec![ms(200), ms(1_000), ms(2_000)]) },

@@ -40,6 +40,7 @@ impl Delivery {
         self.report(change);
         self.last_delivered = Some(now);
         self.refusals = 0;
+        self.all_ended(&batch);
         self.effects.settle(std::mem::take(&mut batch.members));
         let Some(trouble) = &mut batch.trouble else {
             return;
@@ -59,6 +60,9 @@ impl Delivery {
     fn rejected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
         if batch.is_parked() {
             return self.breaker.undecided(permit);
+        }
+        if self.blocks() {
+            return self.failed(1, batch, permit, note, None, now);
         }
         if batch.members.len() > 1 {
             self.breaker.undecided(permit);
@@ -179,7 +183,7 @@ impl Delivery {
         let attempts_max = self.settings.delivery.retry.attempts_max;
         let attempts = batch.attempts;
         let exhausted = |receipt: &Receipt| attempts + attempts_before(receipt) >= attempts_max;
-        if !batch.members.iter().any(exhausted) {
+        if self.blocks() || !batch.members.iter().any(exhausted) {
             return Some(batch);
         }
         let (over, left) = std::mem::take(&mut batch.members).into_iter().partition(exhausted);
@@ -268,6 +272,7 @@ impl Delivery {
     }
 
     fn give_up(&mut self, receipt: Receipt, reason: Reason, attempts: u32, last: Option<AttemptNote>) {
+        self.ended(receipt.event());
         let attempts = attempts + attempts_before(&receipt);
         self.effects.given_up.push(GivenUp { receipt, reason, attempts, last });
     }

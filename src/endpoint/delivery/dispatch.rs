@@ -18,6 +18,9 @@ enum Source {
     /// What was read from the backlog.
     Stored,
     StoredOne,
+    /// What an ordered endpoint's lanes have ready.
+    Lanes,
+    LaneOne,
 }
 
 impl Delivery {
@@ -58,7 +61,7 @@ impl Delivery {
             Allowance::Until(until) => return Err(Some(until)),
         };
         let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) };
-        self.limit_rate(source.map_err(Some)?, now)
+        self.limit_rate(source?, now)
     }
 
     /// The time before which the endpoint must be left alone.
@@ -70,10 +73,18 @@ impl Delivery {
         open_until.max(self.silent_until).filter(|until| *until > now)
     }
 
-    fn due_source(&self, now: Instant) -> Result<Source, Instant> {
+    /// `Err(None)`: an answer comes first, for every lane has something under way.
+    fn due_source(&self, now: Instant) -> Result<Source, Option<Instant>> {
         let retry_at = self.waiting.first_due().map(|(due, _)| due);
         if retry_at.is_some_and(|due| due <= now) {
             return Ok(Source::Waiting);
+        }
+        if let Some(lanes) = &self.lanes {
+            let lanes_at = lanes.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
+            return match lanes_at {
+                Some(due) if due <= now => Ok(Source::Lanes),
+                _ => Err(retry_at.into_iter().chain(lanes_at).min()),
+            };
         }
         let live_at = self.buffer.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
         let stored_at = self.stored.due_at(&self.batch_limits);
@@ -81,23 +92,24 @@ impl Delivery {
             (Some(_), Some(_)) if self.live_in_row >= LIVE_IN_ROW_MAX => Ok(Source::Stored),
             (Some(_), _) => Ok(Source::Buffer),
             (None, Some(_)) => Ok(Source::Stored),
-            (None, None) => {
-                let next = [retry_at, live_at, stored_at].into_iter().flatten().min();
-                Err(next.expect("there is something to send"))
-            }
+            (None, None) => Err([retry_at, live_at, stored_at].into_iter().flatten().min()),
         }
     }
 
     /// A probe is a single event: a batch that waits is taken apart only when there is no other.
-    fn probe_source(&self, now: Instant) -> Result<Source, Instant> {
+    fn probe_source(&self, now: Instant) -> Result<Source, Option<Instant>> {
         let waiting = self.waiting.first_due();
+        let lane = self.lanes.as_ref().and_then(|lanes| lanes.due_at(&self.batch_limits));
         match waiting {
+            // Taken apart, its lane would have two under way.
+            Some((due, _)) if due <= now && self.lanes.is_some() => Ok(Source::Waiting),
+            _ if lane.is_some() => Ok(Source::LaneOne),
             Some((due, batch)) if due <= now && batch.held_len() == 1 => Ok(Source::Waiting),
             _ if !self.buffer.is_empty() => Ok(Source::BufferOne),
             _ if !self.stored.is_empty() => Ok(Source::StoredOne),
             Some((due, _)) if due <= now => Ok(Source::WaitingOne),
-            Some((due, _)) => Err(due),
-            None => Err(now),
+            Some((due, _)) => Err(Some(due)),
+            None => Err(None),
         }
     }
 
@@ -109,7 +121,8 @@ impl Delivery {
             Source::Waiting => self.waiting.first_due().map_or(0, |(_, batch)| batch.len()),
             Source::Buffer => self.buffer.next_len(&self.batch_limits),
             Source::Stored => self.stored.next_len(&self.batch_limits),
-            Source::WaitingOne | Source::BufferOne | Source::StoredOne => 1,
+            Source::Lanes => self.lanes.as_ref().map_or(0, |lanes| lanes.next_len(&self.batch_limits)),
+            Source::WaitingOne | Source::BufferOne | Source::StoredOne | Source::LaneOne => 1,
         };
         limiter.take(events, now).map(|()| source).map_err(Some)
     }
@@ -124,6 +137,8 @@ impl Delivery {
                 self.live_in_row = 0;
                 self.stored.take(&self.batch_limits)
             }
+            Source::Lanes => self.lanes.as_mut()?.take(&self.batch_limits),
+            Source::LaneOne => self.lanes.as_mut()?.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
             Source::BufferOne => self.buffer.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
             Source::StoredOne => self.stored.take(&BatchLimits { events_max: 1, ..self.batch_limits }),
             Source::Waiting => {
@@ -146,10 +161,10 @@ impl Delivery {
 
     /// Without the members that another instance owns by now: they are dropped silently, for the new owner has them.
     fn still_ours(&mut self, mut batch: Batch) -> Option<Batch> {
-        batch.drop_lost();
+        self.drop_lost(&mut batch);
         while batch.members.is_empty() {
             batch = self.next_part(batch)?;
-            batch.drop_lost();
+            self.drop_lost(&mut batch);
         }
         Some(batch)
     }

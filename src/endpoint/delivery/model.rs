@@ -15,7 +15,7 @@ use super::{testing::*, *};
 use crate::{
     endpoint::{
         outcome::{AttemptNote, Outcome},
-        settings::Mode,
+        settings::{Mode, OrderBy},
     },
     event::Event,
 };
@@ -46,6 +46,8 @@ struct Model {
     sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
     /// For each event, the members it was sent with first.
     first_with: BTreeMap<i64, Vec<i64>>,
+    /// The newest event that each lane sent for the first time, since the order was chosen.
+    lanes: BTreeMap<(usize, i64), i64>,
     /// (time, events) of what went out under the present rate limit.
     passed: Vec<(Instant, usize)>,
     probe: Option<AttemptId>,
@@ -74,6 +76,7 @@ impl Model {
             under_way: Vec::new(),
             sent_with: BTreeMap::new(),
             first_with: BTreeMap::new(),
+            lanes: BTreeMap::new(),
             passed: Vec::new(),
             probe: None,
             clock_base: now,
@@ -104,6 +107,8 @@ impl Model {
                 // A batch comes again without its lost members.
                 self.sent_with.values_mut().for_each(|(_, same)| *same = false);
             }
+            Action::Drained if self.under_way.is_empty() => self.drained(),
+            Action::Drained => {}
             Action::OwnTrouble(held_back) => {
                 self.held_back = held_back;
                 self.clock_base = self.now;
@@ -136,7 +141,7 @@ impl Model {
         let received_at = self.now - ms(age_ms);
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
-            let receipt = receipt(&self.partition, offset, received_at);
+            let receipt = keyed(&self.partition, offset, &(offset % 3).to_string(), received_at);
             self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
@@ -145,10 +150,16 @@ impl Model {
         self.poll();
     }
 
+    fn drained(&mut self) {
+        self.partition.ahead.store(0, Ordering::Relaxed);
+        self.delivery.handle_timeout(self.now);
+        self.poll();
+    }
+
     fn stored(&mut self, count: usize) {
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
-            let receipt = receipt(&self.backlog, offset, self.now);
+            let receipt = keyed(&self.backlog, offset, &(offset % 3).to_string(), self.now);
             self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
@@ -200,6 +211,9 @@ impl Model {
         self.gone &= !plan.newer;
         self.passed.clear();
         self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+        if plan.ordering != self.settings.delivery.ordering {
+            self.lanes.clear();
+        }
         self.settings = settings_of(plan, version);
         self.delivery.handle_settings(Arc::new(self.settings.clone()), self.now);
         self.poll();
@@ -255,12 +269,15 @@ impl Model {
             assert!(stored == 0 || stored == members.len(), "what is stored and what is not share no batch");
             assert!(events.iter().all(|event| event.origin.is_current()), "another instance owns it");
             assert!(self.settings.state == State::Enabled && !self.gone);
-            assert!(!self.held_back || self.trying && (sends.len(), members.len()) == (1, 1), "the trouble is ours");
+            // The batch that holds a lane goes whole, or its lane would have two under way.
+            let one = members.len() == 1 || self.settings.delivery.ordering.is_some();
+            assert!(!self.held_back || self.trying && sends.len() == 1 && one, "the trouble is ours");
             assert_ne!(breaker, BreakerState::Open, "nothing is sent while open");
             if breaker == BreakerState::HalfOpen {
-                assert_eq!((self.probe, members.len()), (None, 1), "one probe of one event");
+                assert!(self.probe.is_none() && one, "one probe of one event");
                 self.probe = Some(*attempt);
             }
+            self.check_order(&events);
             self.check_members(&members, bytes, breaker);
             self.passed.push((self.now, members.len()));
             self.under_way.push((*attempt, members));
@@ -273,6 +290,17 @@ impl Model {
             self.probe = None;
         }
         assert_eq!(self.delivery.in_flight(), self.under_way.len());
+    }
+
+    /// What goes out for the first time goes out behind all of its lane that went before.
+    fn check_order(&mut self, events: &[Arc<Event>]) {
+        let Some(ordering) = self.settings.delivery.ordering else { return };
+        for event in events.iter().filter(|event| !self.sent_with.contains_key(&event.offset())) {
+            let origin = Arc::as_ptr(&event.origin).cast::<()>() as usize;
+            let key = if ordering.by == OrderBy::Key { event.offset() % 3 } else { 0 };
+            let last = self.lanes.insert((origin, key), event.offset());
+            assert!(last < Some(event.offset()), "{last:?} of the lane went before {}", event.offset());
+        }
     }
 
     fn check_members(&mut self, members: &[i64], bytes: usize, breaker: BreakerState) {
@@ -350,14 +378,20 @@ impl Model {
         self.held_back = false;
         self.delivery.handle_own_trouble(false, self.now);
         self.poll();
-        let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, state: State::Enabled, newer: true };
+        self.drained();
+        let ordering = self.settings.delivery.ordering;
+        let state = State::Enabled;
+        let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, ordering, state, newer: true };
         self.configure(&plan);
         for _ in 0..10_000 {
             if self.delivery.is_idle() {
                 break;
             }
             match self.under_way.is_empty() {
-                true => self.wait(ms(100)),
+                true => {
+                    self.drained();
+                    self.wait(ms(100));
+                }
                 false => self.answer(0, Outcome::Delivered, 200),
             }
             self.check();
@@ -394,6 +428,7 @@ fn settings_of(plan: &Plan, version: i64) -> Settings {
     settings.delivery.mode = plan.mode;
     settings.delivery.in_flight_max = plan.in_flight_max;
     settings.delivery.rate_limit = plan.rate_limit;
+    settings.delivery.ordering = plan.ordering;
     settings
 }
 

@@ -11,6 +11,7 @@ use super::{Delivery, Parked, flight::Flight};
 use crate::{
     endpoint::{
         batch::{Batch, attempts_before},
+        lanes::Lanes,
         outcome::AttemptNote,
         settings::State,
     },
@@ -94,6 +95,7 @@ impl Delivery {
     pub(super) fn park(&mut self, mut batch: Batch, not_before: Option<Instant>) {
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
         for receipt in batch.take_receipts() {
+            self.ended(receipt.event());
             self.park_one(receipt, attempts, &last, Leave { not_before, in_flight_until: None });
         }
     }
@@ -128,6 +130,7 @@ impl Delivery {
     }
 
     fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        self.park_in_lanes(|delivery, event| !event.origin.is_stored() && leaves(delivery, event));
         let mut buffer = std::mem::take(&mut self.buffer);
         for receipt in buffer.take_out(|event| leaves(self, event)) {
             self.park_one(receipt, 0, &None, Leave::default());
@@ -136,6 +139,7 @@ impl Delivery {
     }
 
     pub(super) fn park_stored(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        self.park_in_lanes(|delivery, event| event.origin.is_stored() && leaves(delivery, event));
         let mut stored = std::mem::take(&mut self.stored);
         for receipt in stored.take_out(|event| leaves(self, event)) {
             self.park_one(receipt, 0, &None, Leave::default());
@@ -155,7 +159,7 @@ impl Delivery {
     }
 
     /// The attempt goes on. It counts as used up: if it fails, nobody counts it later.
-    fn park_members_in_flight(&mut self, flight: &mut Flight) {
+    pub(super) fn park_members_in_flight(&mut self, flight: &mut Flight) {
         let batch = &mut flight.batch;
         if batch.is_parked() {
             return;
@@ -163,16 +167,18 @@ impl Delivery {
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
         let stored = batch.members.iter().any(|receipt| receipt.event().origin.is_current());
         if stored {
-            batch.drop_lost();
+            self.drop_lost(batch);
         }
         let members = std::mem::take(&mut batch.members);
         batch.trouble().stored = stored;
         batch.trouble().parked = members.iter().map(|receipt| receipt.event().clone()).collect();
         for receipt in members {
+            self.ended(receipt.event());
             let leave = Leave { in_flight_until: Some(flight.deadline), not_before: None };
             self.park_one(receipt, attempts + 1, &last, leave);
         }
         for receipt in batch.take_receipts() {
+            self.ended(receipt.event());
             self.park_one(receipt, attempts, &last, Leave::default());
         }
     }
@@ -186,6 +192,7 @@ impl Delivery {
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
         if receipt.event().origin.is_current() {
+            self.follow(&receipt.event().origin);
             let attempts = attempts + attempts_before(&receipt);
             self.effects.parked.push(Parked { receipt, attempts, last: last.clone(), in_flight_until, not_before });
         }
@@ -194,11 +201,16 @@ impl Delivery {
     /// The earliest time at which something that is held now would have to leave.
     fn next_park_at(&self) -> Option<Instant> {
         let sheds = self.sheds();
-        let buffered = self.buffer.iter().filter_map(|receipt| {
+        let of_lanes = |stored: bool| {
+            let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(&self.behind);
+            lanes.filter(move |receipt| receipt.event().origin.is_stored() == stored)
+        };
+        let buffered = self.buffer.iter().chain(of_lanes(false)).filter_map(|receipt| {
             let received_at = receipt.event().received_at;
             if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) }
         });
-        let stored = self.stored.iter().filter_map(|receipt| self.park_at(receipt.event().received_at, None));
+        let stored = self.stored.iter().chain(of_lanes(true));
+        let stored = stored.filter_map(|receipt| self.park_at(receipt.event().received_at, None));
         let waiting = self.waiting.iter();
         let flying = self.flights.iter().map(|flight| &flight.batch);
         let flying = flying.filter(|batch| !batch.is_parked() && !batch.is_stored());

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,6 +37,8 @@ pub const fn secs(n: u64) -> Duration {
 #[derive(Debug)]
 pub struct TestOrigin {
     pub current: AtomicBool,
+    /// What waits of it in the backlog.
+    pub ahead: AtomicU64,
     /// Its events have rows in the backlog.
     pub stored: bool,
     pub settled: Mutex<BTreeMap<&'static str, usize>>,
@@ -54,7 +56,13 @@ impl TestOrigin {
 
     fn of(stored: bool) -> Arc<Self> {
         let current = AtomicBool::new(true);
-        Arc::new(TestOrigin { current, stored, settled: Mutex::default(), abandoned: Mutex::default() })
+        Arc::new(TestOrigin {
+            current,
+            ahead: AtomicU64::new(0),
+            stored,
+            settled: Mutex::default(),
+            abandoned: Mutex::default(),
+        })
     }
 }
 
@@ -75,6 +83,14 @@ impl Origin for TestOrigin {
         self.stored
     }
 
+    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    fn parking(&self, _endpoint_id: &Arc<str>) {
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn receipts_settled(&self, how: Settlement, receipts: usize) {
         *self.settled.lock().entry(how.word()).or_default() += receipts;
     }
@@ -88,14 +104,25 @@ impl Origin for TestOrigin {
 
 /// A receipt of an event with this offset.
 pub fn receipt(origin: &Arc<TestOrigin>, offset: i64, received_at: Instant) -> Receipt {
-    let bytes: Box<[u8]> = Box::from(&b"{\"n\":1}"[..]);
+    receipt_of(origin, offset, None, received_at)
+}
+
+/// The same, of a record with a key.
+pub fn keyed(origin: &Arc<TestOrigin>, offset: i64, key: &str, received_at: Instant) -> Receipt {
+    receipt_of(origin, offset, Some(key), received_at)
+}
+
+fn receipt_of(origin: &Arc<TestOrigin>, offset: i64, key: Option<&str>, received_at: Instant) -> Receipt {
+    let value = b"{\"n\":1}";
+    let bytes: Vec<u8> = key.unwrap_or_default().bytes().chain(*value).collect();
+    let (key_len, value_len) = (key.map_or(0, str::len) as u32, value.len() as u32);
     let record = Record {
         offset,
         timestamp_ms: 1_767_225_600_000,
-        value: Some(Span { start: 0, len: bytes.len() as u32 }),
-        bytes,
-        key: None,
-        headers: Span { start: 0, len: 0 },
+        key: key.map(|_| Span { start: 0, len: key_len }),
+        value: Some(Span { start: key_len, len: value_len }),
+        headers: Span { start: key_len + value_len, len: 0 },
+        bytes: bytes.into(),
     };
     let origin = Arc::clone(origin) as Arc<dyn Origin>;
     let event = Arc::new(Event::new(origin, record, Fields::default(), received_at));
@@ -110,6 +137,7 @@ pub fn stream() -> Settings {
         mode: Mode::Stream,
         format: Format::Envelope,
         batch_format: BatchFormat::JsonArray,
+        ordering: None,
         in_flight_max: 4,
         rate_limit: None,
         retry: Retry { attempts_max: 4, schedule: Schedule::Explicit(vec![ms(100)]) },

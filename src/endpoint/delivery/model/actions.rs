@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::endpoint::{
     delivery::testing::*,
     outcome::Outcome,
-    settings::{Mode, RateLimit, State},
+    settings::{Mode, OnFailure, OrderBy, Ordering, RateLimit, State},
 };
 
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub enum Action {
     Stall(u64),
     Configure(Box<Plan>),
     LosePartition,
+    /// What was parked is delivered by now.
+    Drained,
     OwnTrouble(bool),
     Trial,
     Lagging,
@@ -39,6 +41,7 @@ pub struct Plan {
     pub mode: Mode,
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
+    pub ordering: Option<Ordering>,
     pub state: State,
     pub newer: bool,
 }
@@ -53,8 +56,19 @@ pub fn plans() -> impl Strategy<Value = Plan> {
     let limits = (1_u32..200, 9_u32..40)
         .prop_map(|(events_per_second, burst_events)| RateLimit { events_per_second, burst_events });
     let states = prop_oneof![8 => Just(State::Enabled), 1 => Just(State::Paused), 1 => Just(State::Disabled)];
-    (modes, 1_u32..6, prop::option::weighted(0.3, limits), states, any::<bool>()).prop_map(
-        |(mode, in_flight_max, rate_limit, state, newer)| Plan { mode, in_flight_max, rate_limit, state, newer },
+    let by = prop_oneof![Just(OrderBy::Key), Just(OrderBy::Partition)];
+    let on_failure = prop_oneof![Just(OnFailure::Block), Just(OnFailure::DeadLetter)];
+    let orderings = (by, on_failure).prop_map(|(by, on_failure)| Ordering { by, on_failure });
+    let limits = prop::option::weighted(0.3, limits);
+    (modes, 1_u32..6, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
+        |(mode, in_flight_max, rate_limit, ordering, state, newer)| Plan {
+            mode,
+            in_flight_max,
+            rate_limit,
+            ordering,
+            state,
+            newer,
+        },
     )
 }
 
@@ -85,6 +99,7 @@ pub fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => Just(Action::LosePartition),
         1 => any::<bool>().prop_map(Action::OwnTrouble),
         1 => Just(Action::Trial),
+        2 => Just(Action::Drained),
         1 => Just(Action::Lagging),
         1 => (1_u32..4).prop_map(Action::Instances),
     ];

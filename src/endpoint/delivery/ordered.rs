@@ -1,0 +1,174 @@
+//! ○ What is different for an ordered endpoint.
+//!
+//! Its events wait in [`Lanes`]. When one of a partition is parked, everything of that partition that is in memory is
+//! parked as well, and what comes later goes the same way until the rows are gone: so a lane is either in memory or in the
+//! backlog, and in both it is sent in the order of its offsets.
+//!
+//! **Invariant (I7):** of a lane, no event is sent before all earlier ones were delivered, given up or cancelled.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Delivery, park::Leave};
+use crate::{
+    endpoint::{
+        batch::Batch,
+        lanes::Lanes,
+        settings::{OnFailure, Ordering},
+    },
+    event::Event,
+    ingest::receipt::{Origin, Receipt},
+};
+
+impl Delivery {
+    pub(super) fn take_into_lanes(&mut self, receipts: Vec<Receipt>, now: Instant) {
+        self.let_in(now);
+        let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
+        let mut oldest: Option<(Instant, bool)> = None;
+        for receipt in receipts {
+            let origin = &receipt.event().origin;
+            if !origin.is_current() {
+                continue; // its new owner has it, or it is read again
+            }
+            let (received_at, stored) = (receipt.event().received_at, origin.is_stored());
+            let ahead = if stored { 0 } else { origin.parked_ahead(&self.settings.id) };
+            let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
+            if too_long || ahead > AHEAD_MAX || (ahead > 0 && until.is_some()) {
+                self.park_one(receipt, 0, &None, Leave::default());
+                continue;
+            }
+            oldest = Some(oldest.filter(|(oldest, _)| *oldest <= received_at).unwrap_or((received_at, stored)));
+            let waits = ahead > 0 || (!stored && self.behind.iter().any(|other| is_of(other, origin)));
+            match &mut self.lanes {
+                Some(lanes) if !waits => lanes.push(receipt),
+                _ => self.behind.push(receipt),
+            }
+        }
+        if let Some((oldest, stored)) = oldest {
+            self.expect_park(oldest, stored, now);
+        }
+        self.advance(now);
+    }
+
+    /// What waited for the last rows of its partition goes into its lane once they are gone.
+    pub(super) fn let_in(&mut self, now: Instant) {
+        if self.behind.is_empty() {
+            return;
+        }
+        let mut still = Vec::new();
+        for receipt in std::mem::take(&mut self.behind) {
+            let origin = &receipt.event().origin;
+            if !origin.is_current() {
+                continue;
+            }
+            let waits = origin.parked_ahead(&self.settings.id) > 0 || still.iter().any(|other| is_of(other, origin));
+            match &mut self.lanes {
+                Some(lanes) if !waits => lanes.push(receipt),
+                _ => still.push(receipt),
+            }
+        }
+        self.behind = still;
+        self.park_in_behind(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
+    }
+
+    fn park_in_behind(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        for receipt in std::mem::take(&mut self.behind) {
+            if leaves(self, receipt.event()) {
+                self.park_one(receipt, 0, &None, Leave::default());
+            } else {
+                self.behind.push(receipt);
+            }
+        }
+    }
+
+    /// The endpoint becomes ordered, or orders by something else, or no more. What is under way goes on as it is.
+    pub(super) fn change_order(&mut self, before: Option<Ordering>, now: Instant) {
+        let after = self.settings.delivery.ordering;
+        if before.map(|ordering| ordering.by) == after.map(|ordering| ordering.by) {
+            return;
+        }
+        let mut queued: Vec<Receipt> = self.buffer.take_out(|_| true);
+        queued.extend(self.stored.take_out(|_| true));
+        queued.extend(self.lanes.iter_mut().flat_map(|lanes| lanes.take_out(|_| true)));
+        queued.append(&mut self.behind);
+        queued.sort_by_key(|receipt| receipt.event().offset());
+        self.lanes = after.map(|ordering| Lanes::new(ordering.by));
+        let (stored, live): (Vec<_>, Vec<_>) =
+            queued.into_iter().partition(|receipt| receipt.event().origin.is_stored());
+        self.take_in(live, false, now);
+        self.take_in(stored, true, now);
+    }
+
+    /// An event that cannot be delivered holds its lane.
+    pub(super) fn blocks(&self) -> bool {
+        self.settings.delivery.ordering.is_some_and(|ordering| ordering.on_failure == OnFailure::Block)
+    }
+
+    /// Something was parked: what else there is of the same assignment follows.
+    pub(super) fn follow(&mut self, origin: &Arc<dyn Origin>) {
+        if !origin.is_stored() {
+            origin.parking(&self.settings.id);
+        }
+        if self.settings.delivery.ordering.is_some() && self.parks.last().is_none_or(|last| !Arc::ptr_eq(last, origin))
+        {
+            self.parks.push(Arc::clone(origin));
+        }
+    }
+
+    /// Before anything is sent: of whatever something was parked, nothing stays.
+    pub(super) fn park_the_rest(&mut self) {
+        while let Some(origin) = self.parks.pop() {
+            let of_it = |event: &Event| Arc::ptr_eq(&event.origin, &origin);
+            self.park_in_lanes(|_, event| of_it(event));
+            self.park_waiting(|_, batch, _| batch.all_events().any(|event| of_it(event)));
+            if origin.is_stored() {
+                continue; // what is under way of it has its rows
+            }
+            let mut flights = std::mem::take(&mut self.flights);
+            for flight in flights.iter_mut() {
+                if flight.batch.all_events().any(|event| of_it(event)) {
+                    self.park_members_in_flight(flight);
+                }
+            }
+            self.flights = flights;
+        }
+    }
+
+    pub(super) fn park_in_lanes(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+        self.park_in_behind(&leaves);
+        let Some(mut lanes) = self.lanes.take() else { return };
+        for receipt in lanes.take_out(|event| leaves(self, event)) {
+            self.park_one(receipt, 0, &None, Leave::default());
+        }
+        self.lanes = Some(lanes);
+    }
+
+    /// An event that was taken out of the lanes has ended, or left.
+    pub(super) fn ended(&mut self, event: &Event) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.ended(event);
+        }
+    }
+
+    pub(super) fn all_ended(&mut self, batch: &Batch) {
+        if self.lanes.is_some() {
+            batch.members.iter().for_each(|receipt| self.ended(receipt.event()));
+        }
+    }
+
+    /// Drops the members that another instance owns by now.
+    pub(super) fn drop_lost(&mut self, batch: &mut Batch) {
+        if let Some(lanes) = &mut self.lanes {
+            let lost = batch.members.iter().filter(|receipt| !receipt.event().origin.is_current());
+            lost.for_each(|receipt| lanes.ended(receipt.event()));
+        }
+        batch.drop_lost();
+    }
+}
+
+fn is_of(receipt: &Receipt, origin: &Arc<dyn Origin>) -> bool {
+    Arc::ptr_eq(&receipt.event().origin, origin)
+}
+
+/// While so few rows are left of a partition, new events wait for them in memory: otherwise, with events coming all the
+/// time, the last row would never be the last.
+const AHEAD_MAX: u64 = 1_000;

@@ -1,0 +1,133 @@
+//! ○ An ordered endpoint: one lane after the other, in memory and through the backlog.
+
+use super::{testing::*, *};
+use crate::endpoint::{
+    outcome::Outcome,
+    settings::{OnFailure, OrderBy, Ordering},
+};
+
+fn ordered(on_failure: OnFailure) -> Settings {
+    let mut settings = stream();
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Partition, on_failure });
+    settings
+}
+
+#[test]
+fn a_lane_sends_one_after_the_other() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.events(3);
+    assert_eq!(world.under_way(), [[0]]);
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.under_way(), [[1]]);
+}
+
+#[test]
+fn a_failing_event_holds_its_lane_and_is_tried_again_first() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.events(3);
+    world.answer(FAILED);
+    assert!(world.sent.is_empty());
+    world.wait(ms(150));
+    assert_eq!(world.under_way(), [[0]]);
+}
+
+#[test]
+fn a_lane_that_blocks_gives_nothing_up_however_often_it_is_refused() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.events(1);
+    for _ in 0..10 {
+        if world.sent.is_empty() {
+            world.wait(ms(200));
+        }
+        if world.sent.is_empty() {
+            break;
+        }
+        world.answer(Outcome::Rejected);
+    }
+    world.wait(secs(10));
+    assert!(world.given_up.is_empty());
+    assert_eq!(world.parked_offsets(), [0]);
+}
+
+#[test]
+fn a_lane_may_go_on_without_an_event_that_is_refused() {
+    let mut world = World::new(ordered(OnFailure::DeadLetter));
+    world.events(2);
+    world.answer(Outcome::Rejected);
+    assert_eq!(world.given_up_offsets(), [(0, Reason::Rejected)]);
+    assert_eq!(world.under_way(), [[1]]);
+}
+
+#[test]
+fn when_one_is_parked_the_rest_of_its_partition_follows_with_what_is_under_way() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.events(3);
+    world.wait(PARK_AFTER + ms(200));
+    assert_eq!(world.parked_offsets().iter().copied().collect::<std::collections::BTreeSet<_>>(), [0, 1, 2].into());
+    assert!(world.parked.iter().any(|parked| parked.in_flight_until.is_some()), "the first is under way");
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.unparked, [0]);
+    assert!(world.sent.is_empty(), "the others wait for their rows' turn");
+}
+
+#[test]
+fn what_comes_while_much_waits_goes_to_the_backlog_behind_it() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.origin.ahead.store(5_000, std::sync::atomic::Ordering::Relaxed);
+    world.events(2);
+    assert_eq!(world.parked_offsets(), [0, 1]);
+    assert!(world.sent.is_empty());
+}
+
+#[test]
+fn what_comes_while_little_waits_is_held_until_that_is_gone() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.origin.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
+    world.events(2);
+    assert!(world.sent.is_empty() && world.parked.is_empty());
+    world.origin.ahead.store(0, std::sync::atomic::Ordering::Relaxed);
+    world.delivery.handle_timeout(world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0]]);
+    world.events(1);
+    world.answer(Outcome::Delivered);
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.under_way(), [[2]]);
+}
+
+#[test]
+fn what_is_held_too_long_behind_others_is_parked() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.origin.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
+    world.events(2);
+    world.wait(PARK_AFTER + ms(200));
+    assert_eq!(world.parked_offsets(), [0, 1]);
+}
+
+#[test]
+fn a_stored_event_that_fails_for_long_sends_back_all_that_were_read_with_it() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    let first = world.stored(3, 0);
+    assert_eq!(world.under_way(), [[first]]);
+    world.answer(failed_for(secs(60)));
+    assert_eq!(world.parked_offsets().iter().copied().collect::<std::collections::BTreeSet<_>>(), [0, 1, 2].into());
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
+    let mut settings = stream();
+    settings.delivery.in_flight_max = 1;
+    let mut world = World::new(settings);
+    world.events(4);
+    let mut settings = ordered(OnFailure::Block);
+    settings.version = 2;
+    world.settings(settings);
+    let mut order = Vec::new();
+    while !world.sent.is_empty() {
+        order.extend(world.answer(Outcome::Delivered));
+    }
+    order.sort_unstable();
+    assert_eq!(order, [0, 1, 2, 3]);
+    assert!(world.delivery.is_idle());
+}

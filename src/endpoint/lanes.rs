@@ -1,0 +1,243 @@
+//! ○ What waits in lanes: the events of one lane go one after the other, those of several side by side.
+//!
+//! **Invariant:** of a lane, what was taken out has ended before more of it is taken.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    batch::{Batch, Members},
+    buffer::BatchLimits,
+    settings::OrderBy,
+};
+use crate::{event::Event, ingest::receipt::Receipt};
+
+/// The buffer of an ordered endpoint, in the place of a [`BatchBuffer`](super::buffer::BatchBuffer).
+#[derive(Debug)]
+pub struct Lanes {
+    by: OrderBy,
+    lanes: HashMap<LaneId, Lane>,
+    /// Lanes that have something and nothing under way, the one that waits longest first.
+    ready: VecDeque<LaneId>,
+    ready_events: usize,
+    ready_bytes: usize,
+    events: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Receipt>,
+    bytes: usize,
+    /// Taken out and not ended.
+    out: usize,
+}
+
+/// A lane: an assignment of a partition, and the key where that matters. Two that share a number just wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct LaneId(u64);
+
+impl Lanes {
+    #[must_use]
+    pub fn new(by: OrderBy) -> Self {
+        Lanes {
+            by,
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            ready_events: 0,
+            ready_bytes: 0,
+            events: 0,
+            bytes: 0,
+        }
+    }
+
+    #[must_use]
+    pub fn by(&self) -> OrderBy {
+        self.by
+    }
+
+    /// Puts an event at the end of its lane.
+    pub fn push(&mut self, receipt: Receipt) {
+        let id = self.lane_of(receipt.event());
+        let weight = receipt.event().weight_bytes();
+        let lane = self.lanes.entry(id).or_default();
+        let was_ready = lane.is_ready();
+        lane.bytes += weight;
+        lane.waiting.push_back(receipt);
+        self.events += 1;
+        self.bytes += weight;
+        if was_ready {
+            self.ready_events += 1;
+            self.ready_bytes += weight;
+        } else if lane.out == 0 {
+            self.becomes_ready(id);
+        }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the next batch is due; `None` while every lane has something under way.
+    #[must_use]
+    pub fn due_at(&self, limits: &BatchLimits) -> Option<Instant> {
+        let first = self.lanes.get(self.ready.front()?)?.waiting.front()?.event().received_at;
+        let full = self.ready_events >= limits.events_max || self.ready_bytes >= limits.bytes_max;
+        Some(if full { first } else { first + limits.wait })
+    }
+
+    /// How many events the next batch has, at most.
+    #[must_use]
+    pub fn next_len(&self, limits: &BatchLimits) -> usize {
+        self.ready_events.min(limits.events_max)
+    }
+
+    /// The next batch, of as many lanes as it takes; they are busy until [`Lanes::ended`] was told of all its members. Events
+    /// that another instance owns by now are dropped on the way. `None`: nothing is left in the lanes that are ready.
+    pub fn take(&mut self, limits: &BatchLimits) -> Option<Batch> {
+        let mut members = Members::new();
+        let (mut bytes, mut oldest) = (0, None::<Instant>);
+        let mut passed_over = Vec::new();
+        while members.len() < limits.events_max && (members.is_empty() || bytes < limits.bytes_max) {
+            let Some(id) = self.ready.pop_front() else { break };
+            let taken_before = members.len();
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            self.ready_events -= lane.waiting.len();
+            self.ready_bytes -= lane.bytes;
+            while members.len() < limits.events_max
+                && let Some(next) = lane.waiting.front()
+            {
+                let event = next.event();
+                let weight = event.weight_bytes();
+                let fits = members.is_empty() || bytes + weight <= limits.bytes_max;
+                // What is stored and what is not share no batch.
+                let is_like = members
+                    .first()
+                    .is_none_or(|first: &Receipt| first.event().origin.is_stored() == event.origin.is_stored());
+                if event.origin.is_current() && !(fits && is_like) {
+                    break;
+                }
+                let Some(receipt) = lane.waiting.pop_front() else { break };
+                lane.bytes -= weight;
+                self.events -= 1;
+                self.bytes -= weight;
+                if receipt.event().origin.is_current() {
+                    let received_at = receipt.event().received_at;
+                    oldest = Some(oldest.map_or(received_at, |oldest| oldest.min(received_at)));
+                    bytes += weight;
+                    lane.out += 1;
+                    members.push(receipt);
+                }
+            }
+            match (members.len() > taken_before, lane.waiting.is_empty()) {
+                (false, false) => passed_over.push(id),
+                (false, true) => drop(self.lanes.remove(&id)),
+                (true, _) => {}
+            }
+        }
+        passed_over.into_iter().rev().for_each(|id| self.becomes_ready_first(id));
+        Some(Batch::new(members, bytes, oldest?))
+    }
+
+    /// Something that was taken out has ended, or left.
+    pub fn ended(&mut self, event: &Event) {
+        let id = self.lane_of(event);
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        if lane.out == 0 {
+            return; // it went out before these lanes were made
+        }
+        lane.out -= 1;
+        if lane.out == 0 && lane.waiting.is_empty() {
+            self.lanes.remove(&id);
+        } else if lane.out == 0 {
+            self.becomes_ready(id);
+        }
+    }
+
+    /// Takes out those that `leaves` picks, of each lane in order. They count as ended.
+    pub fn take_out(&mut self, mut leaves: impl FnMut(&Event) -> bool) -> Vec<Receipt> {
+        let mut out = Vec::new();
+        for lane in self.lanes.values_mut() {
+            if !lane.waiting.iter().any(|receipt| leaves(receipt.event())) {
+                continue;
+            }
+            for receipt in std::mem::take(&mut lane.waiting) {
+                if leaves(receipt.event()) {
+                    lane.bytes -= receipt.event().weight_bytes();
+                    out.push(receipt);
+                } else {
+                    lane.waiting.push_back(receipt);
+                }
+            }
+        }
+        if !out.is_empty() {
+            self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.out > 0);
+            self.count_anew();
+        }
+        out
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
+        self.lanes.values().flat_map(|lane| &lane.waiting)
+    }
+
+    fn count_anew(&mut self) {
+        let lanes = &self.lanes;
+        self.ready.retain(|id| lanes.get(id).is_some_and(Lane::is_ready));
+        let ready = self.ready.iter().filter_map(|id| lanes.get(id));
+        (self.ready_events, self.ready_bytes) =
+            ready.fold((0, 0), |(events, bytes), lane| (events + lane.waiting.len(), bytes + lane.bytes));
+        (self.events, self.bytes) =
+            lanes.values().fold((0, 0), |(events, bytes), lane| (events + lane.waiting.len(), bytes + lane.bytes));
+    }
+
+    fn becomes_ready(&mut self, id: LaneId) {
+        self.counts_as_ready(id);
+        self.ready.push_back(id);
+    }
+
+    fn becomes_ready_first(&mut self, id: LaneId) {
+        self.counts_as_ready(id);
+        self.ready.push_front(id);
+    }
+
+    fn counts_as_ready(&mut self, id: LaneId) {
+        if let Some(lane) = self.lanes.get(&id) {
+            self.ready_events += lane.waiting.len();
+            self.ready_bytes += lane.bytes;
+        }
+    }
+
+    fn lane_of(&self, event: &Event) -> LaneId {
+        let mut hasher = DefaultHasher::new();
+        Arc::as_ptr(&event.origin).cast::<()>().hash(&mut hasher);
+        if self.by == OrderBy::Key {
+            event.key().hash(&mut hasher);
+        }
+        LaneId(hasher.finish())
+    }
+}
+
+impl Lane {
+    fn is_ready(&self) -> bool {
+        self.out == 0 && !self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! ○ How much of a partition waits in the backlog, by endpoint: an ordered endpoint gets nothing past what waits.
+//!
+//! **Invariant:** an event counts from the moment its machine parks it until its row is gone, with no gap in between. So
+//! where nothing counts, everything before has ended.
+//! **Invariant:** before the rows of earlier assignments are known, everybody counts as having some.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+/// See the module's page. One for each assignment.
+#[derive(Debug, Default)]
+pub struct ParkedCounts {
+    is_known: AtomicBool,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    of: HashMap<Arc<str>, Count>,
+    /// Grows with every change, so that a slow look at the table does not overwrite what came meanwhile.
+    version: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    /// Parked, and their rows not committed yet.
+    pending: u64,
+    /// Rows, as the newest statement said.
+    rows: u64,
+}
+
+impl ParkedCounts {
+    /// How much of the partition waits for this endpoint; no end of it before that is known.
+    #[must_use]
+    pub fn ahead(&self, endpoint_id: &str) -> u64 {
+        if !self.is_known.load(Ordering::Acquire) {
+            return u64::MAX;
+        }
+        self.counts.lock().of.get(endpoint_id).map_or(0, |count| count.pending + count.rows)
+    }
+
+    /// So many events leave memory, their rows still to be written.
+    pub fn parking(&self, endpoint_id: &Arc<str>, events: u64) {
+        let mut counts = self.counts.lock();
+        counts.version += 1;
+        counts.of.entry(Arc::clone(endpoint_id)).or_default().pending += events;
+    }
+
+    /// So many of them have their rows, which [`ParkedCounts::rows`] has told of already.
+    pub fn parked(&self, endpoint_id: &str, events: u64) {
+        let mut counts = self.counts.lock();
+        counts.version += 1;
+        if let Some(count) = counts.of.get_mut(endpoint_id) {
+            count.pending = count.pending.saturating_sub(events);
+        }
+        counts.forget_empty(endpoint_id);
+    }
+
+    /// A statement left so many rows of this endpoint.
+    pub fn rows(&self, endpoint_id: &str, rows: u64) {
+        let mut counts = self.counts.lock();
+        counts.version += 1;
+        match counts.of.get_mut(endpoint_id) {
+            Some(count) => count.rows = rows,
+            None if rows > 0 => drop(counts.of.insert(Arc::from(endpoint_id), Count { pending: 0, rows })),
+            None => {}
+        }
+        counts.forget_empty(endpoint_id);
+    }
+
+    /// What to give to [`ParkedCounts::all_rows`] after a look at the table that begins now.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.counts.lock().version
+    }
+
+    /// The table as it was at some moment since `version`. Where something changed meanwhile, the larger count holds until
+    /// the next look.
+    pub fn all_rows<'a>(&self, version: u64, all: impl Iterator<Item = (&'a str, u64)>) {
+        let mut counts = self.counts.lock();
+        if counts.version == version {
+            counts.of.values_mut().for_each(|count| count.rows = 0);
+        }
+        for (endpoint_id, rows) in all {
+            match counts.of.get_mut(endpoint_id) {
+                Some(count) => count.rows = count.rows.max(rows),
+                None => drop(counts.of.insert(Arc::from(endpoint_id), Count { pending: 0, rows })),
+            }
+        }
+        counts.of.retain(|_, count| count.pending + count.rows > 0);
+        self.is_known.store(true, Ordering::Release);
+    }
+}
+
+impl Counts {
+    fn forget_empty(&mut self, endpoint_id: &str) {
+        if self.of.get(endpoint_id).is_some_and(|count| count.pending + count.rows == 0) {
+            self.of.remove(endpoint_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> (ParkedCounts, Arc<str>) {
+        let counts = ParkedCounts::default();
+        counts.all_rows(counts.version(), std::iter::empty());
+        (counts, "ep_1".into())
+    }
+
+    #[test]
+    fn before_the_table_was_read_everybody_may_have_something_waiting() {
+        let counts = ParkedCounts::default();
+        assert_eq!(counts.ahead("ep_1"), u64::MAX);
+        counts.all_rows(counts.version(), [("ep_2", 3)].into_iter());
+        assert_eq!((counts.ahead("ep_1"), counts.ahead("ep_2")), (0, 3));
+    }
+
+    #[test]
+    fn an_event_counts_from_its_parking_to_the_end_of_its_row() {
+        let (counts, id) = known();
+        counts.parking(&id, 2);
+        assert!(counts.ahead(&id) > 0);
+        counts.rows(&id, 2);
+        counts.parked(&id, 2);
+        assert_eq!(counts.ahead(&id), 2, "its rows are there");
+        counts.rows(&id, 1);
+        assert!(counts.ahead(&id) > 0);
+        counts.rows(&id, 0);
+        assert_eq!(counts.ahead(&id), 0);
+    }
+
+    #[test]
+    fn a_slow_look_at_the_table_does_not_hide_what_came_meanwhile() {
+        let (counts, id) = known();
+        let version = counts.version();
+        counts.parking(&id, 1);
+        counts.rows(&id, 1);
+        counts.parked(&id, 1);
+        counts.all_rows(version, std::iter::empty());
+        assert!(counts.ahead(&id) > 0);
+        counts.all_rows(counts.version(), std::iter::empty());
+        assert_eq!(counts.ahead(&id), 0, "the next look is exact");
+    }
+
+    #[test]
+    fn a_row_that_was_there_before_ends_with_its_pending_event() {
+        let (counts, id) = known();
+        counts.rows(&id, 1);
+        counts.parking(&id, 1);
+        counts.parked(&id, 1);
+        counts.rows(&id, 0);
+        assert_eq!(counts.ahead(&id), 0, "an insert of the same key adds no row");
+    }
+}
