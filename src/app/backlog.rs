@@ -15,7 +15,7 @@ use crate::{
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
         queue::{Pushed, Takes},
-        settings::Mode,
+        settings::{DeliverySettings, Mode},
         supervisor::Notices,
     },
     event::{EndpointKey, Event},
@@ -98,11 +98,15 @@ impl Surroundings for Around {
         let Some(queue) = endpoints.find(endpoint_id) else { return Standing::Gone };
         match queue.takes_stored(now) {
             Takes::Nothing => Standing::Waits,
-            Takes::Few => Standing::Takes(PROBE_EVENTS),
-            Takes::Many => Standing::Takes(match queue.settings().delivery.mode {
-                Mode::Stream => STREAM_EVENTS_MAX,
-                Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
-            }),
+            Takes::Few => takes(&queue.settings().delivery, PROBE_EVENTS),
+            Takes::Many => {
+                let settings = queue.settings();
+                let events = match settings.delivery.mode {
+                    Mode::Stream => STREAM_EVENTS_MAX,
+                    Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
+                };
+                takes(&settings.delivery, events)
+            }
         }
     }
 
@@ -129,6 +133,24 @@ impl Surroundings for Around {
             }
             None => Receipt::settle_all(receipts, Settlement::Cancelled),
         }
+    }
+
+    fn wake(&self, endpoint_id: &str) {
+        if let Some(queue) = self.table.endpoints().find(endpoint_id) {
+            queue.nudge();
+        }
+    }
+
+    fn wake_ordered(&self) {
+        let endpoints = self.table.endpoints();
+        endpoints.iter().filter(|queue| queue.settings().delivery.ordering.is_some()).for_each(|queue| queue.nudge());
+    }
+}
+
+fn takes(settings: &DeliverySettings, events_max: usize) -> Standing {
+    match settings.ordering {
+        None => Standing::Takes(events_max),
+        Some(_) => Standing::TakesInOrder(events_max),
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 pub enum Standing {
     /// It takes events: so many may be in memory.
     Takes(usize),
+    /// The same, in the order of their offsets.
+    TakesInOrder(usize),
     /// Not now: paused, disabled, its breaker open, told to be left alone.
     Waits,
     /// There is no such endpoint any more: what waits for it is cancelled.
@@ -45,6 +47,7 @@ pub struct Read {
     pub rows_max: usize,
     pub bytes_max: usize,
     pub is_gone: bool,
+    pub is_ordered: bool,
 }
 
 type Key = (Arc<str>, i32);
@@ -74,6 +77,8 @@ struct Entry {
     is_being_read: bool,
 }
 
+/// In order, everybody behind waits for the last rows.
+const ORDERED_REST: Duration = Duration::from_millis(20);
 /// Before every offset.
 const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
 
@@ -106,6 +111,14 @@ impl Book {
         }
         self.ledgers = now;
         new
+    }
+
+    /// A statement left so many rows of a head: for those who must not pass them.
+    pub fn count(&self, row: &HeadRow) {
+        let topic: Arc<str> = Arc::from(row.topic.as_str());
+        if let Some(ledger) = self.ledgers.get(&(topic, row.partition)) {
+            ledger.backlog.rows(&row.endpoint_id, u64::try_from(row.events).unwrap_or(0));
+        }
     }
 
     /// How a head is by now. One of a partition that is not ours is not kept.
@@ -153,33 +166,37 @@ impl Book {
                 continue;
             }
             self.turns.push_back(Arc::clone(&id));
-            let (rows, is_gone) = match standing(&id) {
+            let standing = standing(&id);
+            let rows = match standing {
                 Standing::Waits => continue,
-                Standing::Takes(events_max) => {
+                Standing::Takes(events_max) | Standing::TakesInOrder(events_max) => {
                     let rows = events_max.saturating_sub(endpoint.held.events());
                     // Many small reads would cost more than a little patience.
-                    (if rows * 4 < events_max { 0 } else { rows }, false)
+                    if rows * 4 < events_max { 0 } else { rows }
                 }
-                Standing::Gone => (self.room.page_rows_max, true),
+                Standing::Gone => self.room.page_rows_max,
             };
             let bytes = self.room.endpoint_bytes_max.saturating_sub(endpoint.held.bytes()).min(bytes_left);
-            if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, is_gone) {
+            if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
                 return Some(read);
             }
         }
         None
     }
 
-    /// A head was read: `last` is where, `at_end` when nothing more was there; `None` when reading failed.
-    pub fn was_read(&mut self, head: &Arc<Head>, last: Option<(i64, i64)>, at_end: bool, now: Instant) {
-        let rest = self.room.rest;
-        let Some(entry) = self.entry(head) else { return };
+    /// A head was read up to `last`; `at_end` when nothing more was there that may be sent now.
+    pub fn was_read(&mut self, read: &Read, last: Option<(i64, i64)>, at_end: bool, now: Instant) {
+        let rest = if read.is_ordered { self.room.rest.min(ORDERED_REST) } else { self.room.rest };
+        let Some(entry) = self.entry(&read.head) else { return };
         entry.is_being_read = false;
         if let Some(last) = last {
             entry.after = last;
         }
         if at_end {
-            entry.after = BEGINNING;
+            // In order nothing that was passed over comes behind what was sent; only a redrive does.
+            if !read.is_ordered || last.is_none() {
+                entry.after = BEGINNING;
+            }
             entry.rests_until = Some(now + rest);
         }
     }
@@ -218,22 +235,29 @@ impl Book {
 }
 
 impl OfEndpoint {
-    fn next(&mut self, now: Instant, rows_max: usize, bytes_max: usize, is_gone: bool) -> Option<Read> {
+    fn next(&mut self, now: Instant, rows_max: usize, bytes_max: usize, standing: Standing) -> Option<Read> {
         if rows_max == 0 || bytes_max == 0 {
             return None;
         }
         for _ in 0..self.heads.len() {
             let mut entry = self.heads.pop_front()?;
+            if entry.head.is_closed() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
+                entry.head = entry.head.renewed();
+                entry.after = BEGINNING;
+            }
             let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
             if entry.events <= 0 && held == 0 {
                 continue;
             }
             let rests = entry.rests_until.is_some_and(|until| until > now);
-            let reads = !entry.is_being_read && !rests && entry.events > held;
+            let reads = !entry.is_being_read && !rests && !entry.head.is_closed() && entry.events > held;
             let read = reads.then(|| {
                 entry.is_being_read = true;
                 entry.rests_until = None;
-                Read { head: Arc::clone(&entry.head), after: entry.after, rows_max, bytes_max, is_gone }
+                let is_ordered = matches!(standing, Standing::TakesInOrder(_));
+                entry.head.keep_order(is_ordered);
+                let (head, after, is_gone) = (Arc::clone(&entry.head), entry.after, standing == Standing::Gone);
+                Read { head, after, rows_max, bytes_max, is_gone, is_ordered }
             });
             self.heads.push_back(entry);
             if read.is_some() {

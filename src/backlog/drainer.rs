@@ -48,6 +48,10 @@ pub trait Surroundings: Send + Sync {
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
+    /// Nothing of a partition waits any more: what waited for that in memory may go.
+    fn wake(&self, endpoint_id: &str);
+    /// The same, for all that may.
+    fn wake_ordered(&self);
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ pub struct Heads {
     news: Notify,
     /// Not handled where they are dropped: that may be under the lock of a queue.
     abandoned: Mutex<Vec<(Arc<str>, Abandoned)>>,
+    /// Endpoints of which a head is empty by now.
+    emptied: Mutex<Vec<String>>,
     /// Who is told of what became of rows in memory; set when the writer stands.
     events: Mutex<Option<Arc<dyn HeadEvents>>>,
     metrics: BacklogMetrics,
@@ -80,6 +86,7 @@ impl Heads {
             book: Mutex::new(Book::new(room)),
             news: Notify::new(),
             abandoned: Mutex::default(),
+            emptied: Mutex::default(),
             events: Mutex::default(),
             metrics: BacklogMetrics::new(),
         })
@@ -91,7 +98,13 @@ impl HeadWatch for Heads {
         let Some(events) = self.events.lock().clone() else { return };
         {
             let mut book = self.book.lock();
-            heads.iter().for_each(|head| book.note(head, &events));
+            for head in &heads {
+                book.count(head);
+                book.note(head, &events);
+                if head.events <= 0 {
+                    self.emptied.lock().push(head.endpoint_id.clone());
+                }
+            }
         }
         self.news.notify_one();
     }
@@ -180,6 +193,8 @@ impl Drainer {
     async fn turn(&mut self) -> Result<bool, StoreError> {
         self.follow_assignment().await?;
         self.take_up_abandoned();
+        let emptied = std::mem::take(&mut *self.heads.emptied.lock());
+        emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
         let now = clock::now();
         if now >= self.age_at {
             self.age_at = now + AGE_EVERY;
@@ -209,13 +224,21 @@ impl Drainer {
         if self.unread.is_empty() {
             return Ok(());
         }
+        let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.version()).collect();
         let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
         let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
-        let mut book = self.heads.book.lock();
-        rows.iter().for_each(|row| book.note(row, &self.events));
-        self.unread.clear();
+        {
+            let mut book = self.heads.book.lock();
+            rows.iter().for_each(|row| book.note(row, &self.events));
+        }
+        for (ledger, version) in self.unread.drain(..).zip(versions) {
+            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
+            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
+            ledger.backlog.all_rows(version, counts);
+        }
+        self.surroundings.wake_ordered();
         Ok(())
     }
 
@@ -228,7 +251,7 @@ impl Drainer {
     async fn read(&self, read: &Read) -> Result<(), StoreError> {
         let page = Page {
             after: read.after,
-            due_ms: if read.is_gone { i64::MAX } else { clock::wall_ms() },
+            due_ms: if read.is_gone || read.is_ordered { i64::MAX } else { clock::wall_ms() },
             received_before_ms: i64::MAX,
             rows_max: i64::try_from(read.rows_max).unwrap_or(i64::MAX),
             bytes_max: i64::try_from(read.bytes_max).unwrap_or(i64::MAX),
@@ -239,15 +262,16 @@ impl Drainer {
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {
-                self.heads.book.lock().was_read(head, None, false, now);
+                self.heads.book.lock().was_read(read, None, false, now);
                 return Err(error);
             }
         };
+        let (rows, cut) = if read.is_ordered { in_order(head, rows) } else { (rows, false) };
         let last = rows.last().map(|row| (row.offset, row.record_ms));
         let bytes: usize = rows.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
-        let at_end = rows.len() < read.rows_max && bytes < read.bytes_max;
+        let at_end = cut || (rows.len() < read.rows_max && bytes < read.bytes_max);
         self.send(head, rows, now);
-        self.heads.book.lock().was_read(head, last, at_end, now);
+        self.heads.book.lock().was_read(read, last, at_end, now);
         Ok(())
     }
 
@@ -356,6 +380,15 @@ impl Drainer {
         let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
         self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
     }
+}
+
+/// The rows that may be sent in their order, and whether there are others behind them.
+fn in_order(head: &Head, mut rows: Vec<BacklogRow>) -> (Vec<BacklogRow>, bool) {
+    let (wall_ms, up_to) = (clock::wall_ms(), head.ordered_up_to().unwrap_or(i64::MIN));
+    let sendable = rows.iter().take_while(|row| row.not_before_ms <= wall_ms && row.offset <= up_to).count();
+    let cut = sendable < rows.len();
+    rows.truncate(sendable);
+    (rows, cut)
 }
 
 /// The third time is the last: an event that we cannot handle must not loop.

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -67,6 +67,10 @@ pub struct Head {
     pub partition: i32,
     pub endpoint_id: Arc<str>,
     ledger: Arc<PartitionLedger>,
+    /// Its endpoint wants order: what leaves memory unsent takes all that follows along.
+    is_ordered: AtomicBool,
+    /// Something did: nothing more of this one is sent, and another one begins anew.
+    is_closed: AtomicBool,
     /// By offset. Of two rows with one offset (a recreated topic) the second waits for the first.
     held: Mutex<HashMap<i64, Held>>,
     /// In memory of the endpoint, and of all endpoints.
@@ -97,12 +101,37 @@ impl Head {
             partition: ledger.partition(),
             endpoint_id,
             ledger: Arc::clone(ledger),
+            is_ordered: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             held: Mutex::default(),
             of_endpoint,
             of_all,
             events,
             this: this.clone(),
         })
+    }
+
+    /// The same head, read anew: nothing of the old one is in memory any more.
+    #[must_use]
+    pub fn renewed(&self) -> Arc<Self> {
+        let (endpoint_id, events) = (Arc::clone(&self.endpoint_id), Arc::clone(&self.events));
+        Head::new(&self.ledger, endpoint_id, Arc::clone(&self.of_endpoint), Arc::clone(&self.of_all), events)
+    }
+
+    pub fn keep_order(&self, is_ordered: bool) {
+        self.is_ordered.store(is_ordered, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Rows of an ordered endpoint are sent up to here: below it everything of the partition has ended or has its row, so
+    /// nothing that is still to be read from Kafka belongs before them.
+    #[must_use]
+    pub fn ordered_up_to(&self) -> Option<i64> {
+        self.ledger.committable()
     }
 
     /// Whether it belongs to this very assignment.
@@ -186,7 +215,7 @@ impl Origin for Head {
     }
 
     fn is_current(&self) -> bool {
-        self.ledger.is_current()
+        self.ledger.is_current() && !self.is_closed()
     }
 
     fn is_stored(&self) -> bool {
@@ -203,6 +232,9 @@ impl Origin for Head {
     /// a duplicate, and can harm nobody.
     fn events_done(&self, done: &[Done], how: Settlement) {
         let offsets = done.iter().map(|done| done.offset);
+        if how == Settlement::Backlogged && self.is_ordered.load(Ordering::Relaxed) {
+            self.is_closed.store(true, Ordering::Release);
+        }
         match (how, self.this.upgrade()) {
             (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
             (_, Some(this)) => self.events.take_out(this, self.keys(offsets)),

@@ -298,6 +298,8 @@ impl Shared {
     fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, String)]) {
         let mut receipts = Vec::with_capacity(waiting.len());
         for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
+            // Its row is counted by now, so nothing of an ordered endpoint slips in between.
+            parked.receipt.event().origin.parked(&key.endpoint_id, 1);
             let Some((_, refusal)) = refused.iter().find(|(refused, _)| *refused == place) else {
                 receipts.push(parked.receipt);
                 continue;

@@ -78,7 +78,7 @@ impl World {
     /// Reads a head to its end, holding so many rows of 100 bytes.
     fn read(&mut self, read: &Read, rows: std::ops::Range<i64>) {
         rows.clone().for_each(|offset| assert!(read.head.hold(offset, 0, 100)));
-        self.book.was_read(&read.head, Some((rows.end - 1, 0)), true, self.now);
+        self.book.was_read(read, Some((rows.end - 1, 0)), true, self.now);
     }
 }
 
@@ -113,7 +113,7 @@ fn the_next_page_begins_behind_the_last_one() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
-    world.book.was_read(&read.head, Some((9, 7)), false, world.now);
+    world.book.was_read(&read, Some((9, 7)), false, world.now);
     assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
 }
 
@@ -137,10 +137,10 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
     ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
     assert!(read.head.hold(1, 0, 9_000));
-    world.book.was_read(&read.head, Some((1, 0)), false, world.now);
+    world.book.was_read(&read, Some((1, 0)), false, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
     assert!(other.head.hold(1, 0, 11_000));
-    world.book.was_read(&other.head, Some((1, 0)), false, world.now);
+    world.book.was_read(&other, Some((1, 0)), false, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
 }
 

@@ -1,0 +1,102 @@
+//! ● Who asks for order gets it: through failures, the backlog, crashes and other owners.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds};
+
+fn app(name: &'static str) -> TestApp {
+    TestApp::named(name).lanes(20).set("DELIVERY_PARK_AFTER_MS", 500).set("BACKLOG_POLL_MS", 100).start()
+}
+
+fn ordered(by: &str, on_failure: &str) -> Value {
+    json!({
+        "mode": "stream", "ordering": {"by": by, "on_failure": on_failure},
+        "breaker": {"consecutive_failures": 3, "open_base_ms": 100, "open_max_ms": 400},
+        "retry": {"attempts_max": 3, "schedule_ms": [50, 100, 200]},
+    })
+}
+
+#[test]
+fn each_key_keeps_its_order_through_an_outage() {
+    let app = app("keyorder");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, ordered("key", "block"));
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    let load = app.load(300);
+    eventually_holds("events arrive", || hook.accepted_count() > 300);
+    hook.set(Mode::Status(503));
+    eventually_holds("some wait", || app.postgres.backlog().len() > 300);
+    hook.set(Mode::Ok);
+    eventually_holds("the backlog is sent while more comes", || app.postgres.backlog().is_empty());
+    load.stop();
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
+    audit.close();
+}
+
+#[test]
+fn a_partition_keeps_its_order_through_a_crash_with_events_waiting() {
+    let mut app = app("partorder");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let mut settings = ordered("partition", "block");
+    (settings["mode"], settings["batch"]) = (json!("batch"), json!({"events_max": 50, "wait_ms_max": 100}));
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    let load = app.load(300);
+    eventually_holds("events arrive", || hook.accepted_count() > 200);
+    hook.set(Mode::BreakOff);
+    eventually_holds("some wait", || app.postgres.backlog().len() > 200);
+    app.kill9();
+    app.spawn();
+    eventually_holds("more wait", || app.postgres.backlog().len() > 400);
+    hook.set(Mode::Ok);
+    let mut second = app.second_instance();
+    eventually_holds("what waited is sent", || app.postgres.backlog().is_empty());
+    second.kill9();
+    load.stop();
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
+    audit.close();
+}
+
+#[test]
+fn an_event_that_is_refused_for_good_leaves_its_lane_where_that_was_chosen() {
+    let app = app("lanegoeson");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Refuse(HashSet::from([40])));
+    let endpoint = app.subscribed_endpoint(&hook, ordered("key", "dead_letter"));
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(200);
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters, findings.delivered), (0, 1, 199), "{findings}");
+    audit.close();
+}
+
+#[test]
+fn an_event_that_is_refused_holds_its_lane_where_that_was_chosen() {
+    let app = app("laneblocks");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Refuse(HashSet::from([0])));
+    let mut settings = ordered("key", "block");
+    settings["breaker"] = json!({"consecutive_failures": 1000, "failure_ratio": 1.0, "requests_min": 1000});
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(40);
+    app.await_committed();
+    eventually_holds("other lanes go on", || hook.accepted_count() >= 10);
+    assert!(app.dead_letters(&endpoint).is_empty(), "nothing is given up");
+    assert!(
+        hook.requests().iter().all(|request| request.seqs != [20] || request.answer != Some(200)),
+        "20 waits for 0"
+    );
+    hook.set(Mode::Ok);
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
+    audit.close();
+}
