@@ -1,6 +1,9 @@
 //! ● Kafka that is away, silent or rude, topics that change, and a group whose members come and go.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rand::{Rng as _, rngs::SmallRng};
 use serde_json::json;
@@ -193,10 +196,17 @@ pub fn compaction_and_aborted_transactions(_: &mut SmallRng) -> Outcome {
     Outcome::of(findings).at_most(0).note(note)
 }
 
-/// The offsets that a reader of committed records sees, once fewer are left than `below`.
+/// The offsets that a reader of committed records sees, once fewer are left than `below` and it stays at that: the
+/// cleaner takes several rounds.
 fn eventually_compacted(app: &TestApp, below: usize) -> std::collections::HashSet<i64> {
+    const QUIET: Duration = Duration::from_secs(4);
+    let mut last = (app.kafka.readable(&app.topic, 0), Instant::now());
     crate::harness::eventually("the topic is compacted", || {
+        thread::sleep(Duration::from_millis(500)); // the cleaner's pace
         let left = app.kafka.readable(&app.topic, 0);
-        (left.len() < below).then_some(left)
+        if left != last.0 {
+            last = (left, Instant::now());
+        }
+        (last.0.len() < below && last.1.elapsed() > QUIET).then(|| last.0.clone())
     })
 }
