@@ -6,6 +6,9 @@ use tokio_postgres::{Client, NoTls};
 
 use super::{block_on, link::Link, produced::Place, service};
 
+/// Connections of this name are the story's own.
+const OURS: &str = "the story";
+
 /// One story's database.
 pub struct Postgres {
     name: String,
@@ -134,12 +137,12 @@ impl Postgres {
         });
     }
 
-    /// Every connection to the database is ended by the server.
+    /// Every connection of Postrider's is ended by the server.
     pub fn terminate_connections(&self) {
         self.with(async |client| {
             let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
-            client.query(all, &[]).await.expect("they end");
+                       WHERE datname = current_database() AND application_name <> $1";
+            client.query(all, &[&OURS]).await.expect("they end");
         });
     }
 
@@ -165,7 +168,8 @@ impl Drop for Postgres {
 }
 
 async fn connect(url: &url::Url) -> Client {
-    let (client, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.expect("Postgres answers");
+    let mut config: tokio_postgres::Config = url.as_str().parse().expect("a URL");
+    let (client, connection) = config.application_name(OURS).connect(NoTls).await.expect("Postgres answers");
     tokio::spawn(connection);
     client
 }
