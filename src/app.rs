@@ -14,6 +14,7 @@ mod loader; // settings, at start and while running
 mod own_trouble; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
 mod redrives; // dead letters once more
+mod replays; // Kafka once more
 mod report; // what /readyz and /v1/actors say
 mod start; // the way up
 
@@ -34,6 +35,8 @@ pub enum Error {
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error("the store refused its configuration: {0}")]
     Store(#[from] crate::store::StoreError),
+    #[error("a thread cannot be started: {0}")]
+    Thread(std::io::Error),
     #[error("a decoding place is wrong: {0}")]
     Places(String),
 }

@@ -7,10 +7,12 @@ mod check; // what a value may be
 mod error; // what is wrong, and where it came from
 mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed
+mod replay; // one section more
 mod show; // the effective configuration, secrets hidden
 
 pub use self::{
     error::{ConfigError, ConfigErrors},
+    replay::Replay,
     sections::{
         Admin, Backlog, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places,
         Postgres, Properties, Secrets, Service, TopicPlaces,
@@ -36,6 +38,7 @@ pub struct Config {
     pub postgres: Postgres,
     pub backlog: Backlog,
     pub dead_letter: DeadLetter,
+    pub replay: Replay,
     pub admin: Admin,
     pub secrets: Secrets,
     pub log: Log,

@@ -168,6 +168,7 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
         "events",
         "rows",
         "customers",
+        "partitions",
         "connections",
         "in_flight",
         "lookups",

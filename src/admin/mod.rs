@@ -21,6 +21,8 @@ mod subscriptions; // ●
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
 mod backlog; // ● what waits
+mod replay_body; // ○ parsed and validated
+mod replays; // ● Kafka once more
 pub mod actors; // ● the health of every actor
 pub mod health; // ● livez, readyz, metrics
 pub mod server; // ● routes

@@ -21,10 +21,11 @@ use super::{
     endpoint_commands, endpoints,
     health::{self, Readiness},
     problem::Problem,
-    subscriptions,
+    replays, subscriptions,
 };
 use crate::{
     clock,
+    replay::positions::Positions,
     store::{
         Pool,
         id::{self, Kind},
@@ -56,6 +57,8 @@ pub struct AdminState {
     pub rules: Rules,
     pub actors: Arc<dyn ActorReport>,
     pub readiness: Arc<dyn Readiness>,
+    /// Where ranges of Kafka are looked up.
+    pub positions: Positions,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -168,6 +171,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/dead-letters", get: dead_letters::list_of_operator))
         .service(resource!("/dead-letters/ack", post: dead_letters::acknowledge_of_operator))
         .service(resource!("/dead-letters/{id}", get: dead_letters::read))
+        .service(resource!("/replays", get: replays::list, post: replays::create))
+        .service(resource!("/replays/{id}", get: replays::read))
+        .service(resource!("/replays/{id}/cancel", post: replays::cancel))
         .service(resource!("/actors", get: actors::list))
         .default_service(web::to(nowhere));
     config

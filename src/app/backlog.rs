@@ -79,6 +79,7 @@ fn room(backlog: &config::Backlog) -> Room {
 }
 
 /// What the drainer sees of the rest.
+#[derive(Clone)]
 pub struct Around {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,

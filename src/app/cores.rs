@@ -140,7 +140,7 @@ fn client_limits(config: &Config, cores: usize) -> ClientLimits {
 }
 
 /// Where a topic's fields stand. Every place was parsed once already, when the configuration was checked.
-fn places_of(config: &Config, topic: &str) -> Places {
+pub(super) fn places_of(config: &Config, topic: &str) -> Places {
     let texts = config.event.places_of(topic);
     let parse = |text: &str| Place::parse(text).expect("places were checked with the configuration");
     Places {

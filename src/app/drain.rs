@@ -16,6 +16,7 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     let started = clock::now();
     app.health.stopping();
     app.pipeline.consumer.state.be_quiet();
+    app.replays.be_quiet();
     let tell = |drain: Drain| app.table.endpoints().iter().for_each(|queue| queue.drain(drain));
     tell(Drain::Send);
     let send_until = started + shutdown_max.mul_f64(SEND_SHARE);
@@ -37,7 +38,8 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     if tokio::time::timeout(stored_until, stored).await.is_err() {
         tracing::warn!("stopping with events not stored; they are read again by the next owner");
     }
-    let App { pipeline, admin, pool, instance, .. } = app;
+    let App { pipeline, replays, admin, pool, instance, .. } = app;
+    replays.stop().await;
     let Pipeline { consumer, cores, .. } = pipeline;
     // Blocks until the last commit; on a thread of its own, because the arbiters still answer.
     if tokio::task::spawn_blocking(move || consumer.stop()).await.is_err() {

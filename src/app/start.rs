@@ -15,6 +15,7 @@ use super::{
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
     redrives,
+    replays::Replays,
     report::Health,
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
     ingest::first_start::{self, FirstStart, FirstStartAt},
+    replay::positions::Positions,
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
     telemetry,
@@ -39,6 +41,7 @@ pub struct App {
     pub(super) pipeline: Pipeline,
     pub(super) backlog: BacklogWriter,
     pub(super) dead_letters: DeadLetterWriter,
+    pub(super) replays: Replays,
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
     pub(super) instance: String,
@@ -81,8 +84,9 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let around = backlog::Around { table: Arc::clone(&table), notices: pipeline.notices.clone(), consumer };
+    let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
-    Ok(App { health, table, pipeline, backlog, dead_letters, admin, pool, instance })
+    Ok(App { health, table, pipeline, backlog, dead_letters, replays, admin, pool, instance })
 }
 
 fn start_admin(
@@ -98,6 +102,7 @@ fn start_admin(
         rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
         actors: Arc::clone(health) as _,
         readiness: Arc::clone(health) as _,
+        positions: Positions::new(consumer_client(config), topics(config)),
         metrics: Arc::new(move || metrics.render()),
     };
     admin::start(&AdminOptions::from(&config.admin), state)

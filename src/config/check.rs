@@ -219,6 +219,12 @@ impl Checks {
         self.range("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max, MIB..=64 * GIB);
         self.range("dead_letter.retention_days", c.dead_letter.retention_days, 1..=3_650);
         self.range("dead_letter.redrive_poll_ms", c.dead_letter.redrive_poll_ms, 50..=600_000);
+        self.range("replay.events_per_second_max", c.replay.events_per_second_max, 1..=1_000_000);
+        self.range("replay.records_per_second_max", c.replay.records_per_second_max, 1..=10_000_000);
+        self.range("replay.endpoint_events_max", c.replay.endpoint_events_max, 1..=100_000);
+        self.range("replay.memory_bytes_max", c.replay.memory_bytes_max, MIB..=64 * GIB);
+        self.range("replay.partitions_max", c.replay.partitions_max, 1..=10_000);
+        self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
         self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
     }
 

@@ -29,6 +29,7 @@ use rdkafka::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::poller::Poller;
+pub(crate) use self::poller::record_of;
 use super::{
     backpressure::{Brake, PartitionLimits, Storing},
     first_start::FirstStart,

@@ -9,6 +9,7 @@ pub enum Kind {
     Endpoint,
     Subscription,
     DeadLetter,
+    Replay,
 }
 
 impl Kind {
@@ -20,6 +21,7 @@ impl Kind {
             Kind::Endpoint => "ep_",
             Kind::Subscription => "sub_",
             Kind::DeadLetter => "dl_",
+            Kind::Replay => "rep_",
         }
     }
 }

@@ -169,11 +169,13 @@ const EXPIRE_DEFAULT: &str = "
     SELECT count(*) FROM page";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
-const STALE: [&str; 4] = [
+const STALE: [&str; 5] = [
     "DELETE FROM instance WHERE seen_at < now() - interval '1 day'",
     "DELETE FROM subscription WHERE deleted_at < now() - interval '1 day'",
     "DELETE FROM endpoint e WHERE deleted_at < now() - interval '1 day'
      AND NOT EXISTS (SELECT FROM subscription s WHERE s.endpoint_id = e.id)",
+    "DELETE FROM replay r WHERE created_at < now() - interval '30 days'
+     AND NOT EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id AND p.open)",
     "DELETE FROM customer c WHERE deleted_at < now() - interval '1 day'
      AND NOT EXISTS (SELECT FROM endpoint e WHERE e.customer_id = c.id)",
 ];

@@ -25,6 +25,7 @@ pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try
 pub mod redrives; // ● what is asked for once more
+pub mod replays; // ● closed ranges of Kafka, and how far each has come
 pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;

@@ -287,6 +287,25 @@ impl DeadLetterMetrics {
     }
 }
 
+/// The replays.
+pub struct ReplayMetrics {
+    pub running: Gauge,
+    pub events: Counter,
+    pub gap_offsets: Counter,
+}
+
+impl ReplayMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        ReplayMetrics {
+            running: gauge!(names::REPLAYS_RUNNING),
+            events: counter!(names::REPLAYED),
+            gap_offsets: counter!(names::REPLAY_GAP),
+        }
+    }
+}
+
 /// The word for a reason, in metrics and in the API.
 #[must_use]
 pub fn reason_word(reason: Reason) -> &'static str {

@@ -91,6 +91,10 @@ metrics! {
     DEAD_LETTER_WRITE_FAILURES = "postrider_dead_letter_write_failures_total", Kind::Counter,
         "Statements that failed and are tried again";
     REDRIVEN = "postrider_redriven_total", Kind::Counter, "Dead letters sent again on request";
+    REPLAYS_RUNNING = "postrider_replays_running", Kind::Gauge, "Replays that have a part at work on this instance";
+    REPLAYED = "postrider_replayed_total", Kind::Counter, "Events sent on their way once more by a replay";
+    REPLAY_GAP = "postrider_replay_gap_offsets_total", Kind::Counter,
+        "Offsets that were to be replayed and that Kafka no longer has";
     SETTINGS_VERSION = "postrider_settings_version", Kind::Gauge, "Version of the settings that this instance works by";
     SETTINGS_AGE = "postrider_settings_age_seconds", Kind::Gauge, "Time since the settings were last known to be current";
     SUBSCRIPTIONS = "postrider_subscriptions", Kind::Gauge, "Subscriptions in the index";

@@ -99,6 +99,14 @@ impl Kafka {
         self.topics.lock().unwrap().push(name.to_owned());
     }
 
+    /// A partition begins here from now on.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(topic, partition, Offset::Offset(before)).expect("a place");
+        let deleted = block_on(self.admin.delete_records(&place, &AdminOptions::new())).expect("an answer");
+        deleted.elements().iter().for_each(|element| element.error().expect("they are deleted"));
+    }
+
     /// Grows a topic.
     pub fn create_partitions(&self, topic: &str, count: usize) {
         let more = NewPartitions::new(topic, count);

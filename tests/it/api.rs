@@ -17,8 +17,11 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::{delivery::Reason, egress::Egress},
+    ingest::consumer::Topics,
+    replay::positions::Positions,
     store::{Pool, secret_box::SecretBox, settings::SettingsReader},
 };
+use rdkafka::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::{
@@ -71,6 +74,7 @@ impl Api {
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             actors: health.clone(),
             readiness: health.clone(),
+            positions: Positions::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()])),
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
         };
         let options = AdminOptions {

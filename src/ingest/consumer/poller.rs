@@ -367,7 +367,7 @@ fn name_of(ledger: &PartitionLedger) -> (Arc<str>, i32) {
 type HeaderPair<'a> = (&'a str, Option<&'a [u8]>);
 
 /// Copies a message out of librdkafka's fetch buffer, which it would pin as a whole.
-fn record_of(message: &BorrowedMessage<'_>) -> Record {
+pub(crate) fn record_of(message: &BorrowedMessage<'_>) -> Record {
     let parts = RecordParts {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),

@@ -16,6 +16,7 @@ mod backlog; // what waits for its endpoint
 mod ordering; // who asks for order gets it
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
+mod replays; // Kafka once more
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod api; // what clients send

@@ -1,0 +1,80 @@
+//! ● Replays, wired: what is asked for through the API is read from Kafka once more by the owners of the partitions.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use super::{Error, cores::places_of, pipeline::consumer_client};
+use crate::{
+    backlog::drainer::Surroundings,
+    config::Config,
+    dead_letter::writer::DeadLetterWriter,
+    ingest::decode::Decoder,
+    replay::{
+        reader::{self, ReaderOptions},
+        runner::{self, RunnerOptions, Shared},
+    },
+    store::Pool,
+};
+
+/// What runs, for whoever stops it.
+pub struct Replays {
+    shared: Arc<Shared>,
+    pool: Pool,
+    thread: JoinHandle<()>,
+}
+
+impl Replays {
+    /// Starts following what is asked for, until the process ends.
+    ///
+    /// # Errors
+    /// When the reader's thread cannot be started.
+    pub fn start(
+        config: &Arc<Config>,
+        pool: Pool,
+        dead_letters: DeadLetterWriter,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Result<Self, Error> {
+        let shared = Shared::new();
+        let replay = &config.replay;
+        let places = Arc::clone(config);
+        let options = ReaderOptions {
+            client: consumer_client(config),
+            events_per_second_max: replay.events_per_second_max,
+            records_per_second_max: replay.records_per_second_max,
+            endpoint_events_max: replay.endpoint_events_max,
+            memory_bytes_max: replay.memory_bytes_max,
+            event_bytes_max: config.ingest.event_bytes_max,
+            decoder: Arc::new(move |topic| Decoder::new(&places_of(&places, topic))),
+        };
+        let thread = reader::start(options, Arc::clone(&shared), Arc::clone(&surroundings)).map_err(Error::Thread)?;
+        let options = RunnerOptions { poll: replay.poll(), partitions_max: replay.partitions_max };
+        let (its_pool, its_shared) = (pool.clone(), Arc::clone(&shared));
+        actix_rt::spawn(async move {
+            let never = runner::run(its_pool, options, its_shared, dead_letters, surroundings).await;
+            match never {}
+        });
+        Ok(Replays { shared, pool, thread })
+    }
+
+    /// Reads nothing more.
+    pub fn be_quiet(&self) {
+        self.shared.be_quiet();
+    }
+
+    /// Writes down how far they have come, so that whoever goes on with them repeats less, and waits for the reader.
+    pub async fn stop(self) {
+        match tokio::time::timeout(STOP_MAX, self.shared.save(&self.pool)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "how far replays have come is not written down; some is sent again")
+            }
+            Err(_) => tracing::warn!("how far replays have come is not written down in time; some is sent again"),
+        }
+        let thread = self.thread;
+        let ended = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        if !matches!(tokio::time::timeout(STOP_MAX, ended).await, Ok(Ok(true))) {
+            tracing::debug!("the reader of replays ends with the process");
+        }
+    }
+}
+
+const STOP_MAX: Duration = Duration::from_millis(500);

@@ -1,0 +1,23 @@
+//! ○ `[replay]` of `config/default.toml` as a type.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    pub events_per_second_max: u32,
+    pub records_per_second_max: u32,
+    pub endpoint_events_max: usize,
+    pub memory_bytes_max: usize,
+    pub partitions_max: usize,
+    pub poll_ms: u64,
+}
+
+impl Replay {
+    #[must_use]
+    pub fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+}

@@ -1,0 +1,13 @@
+//! Kafka once more: a closed range of a topic, for one endpoint, with the same ids as the first time.
+//!
+//! The instance that owns a partition runs its part of a replay. What the endpoint takes goes out beside its backlog; what
+//! it does not take in time waits in the backlog, and counts as done here.
+
+pub mod range; // ○ what may be asked for
+pub mod progress; // ○ how far a part has come
+pub mod pass; // ○ where a partition's one reader reads next
+pub mod pace; // ○ how fast
+pub mod part; // ○ a replay's share of one partition: the origin of its events
+pub mod positions; // ● where partitions begin and end, and where a time is
+pub mod reader; // ● the second consumer, on a thread of its own
+pub mod runner; // ● follows ownership, writes progress down

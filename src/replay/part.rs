@@ -1,0 +1,215 @@
+//! ○ A replay's share of one partition, in this instance's hands: where its events come from, and who hears how they end.
+//!
+//! **Invariant:** once it is cancelled, or its partition is someone else's, nothing more of it is sent.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    pass::View,
+    progress::{Counts, Progress},
+};
+use crate::ingest::{
+    ledger::PartitionLedger,
+    receipt::{Abandoned, Done, Origin, Settlement},
+};
+
+/// What is on its way.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl UnderWay {
+    fn add(&self, events: usize, bytes: usize) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sub(&self, events: usize, bytes: usize) {
+        self.events.fetch_sub(events, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Which part, and whose.
+#[derive(Debug, Clone)]
+pub struct Name {
+    pub replay_id: Arc<str>,
+    pub endpoint_id: Arc<str>,
+}
+
+/// The origin of the events of one replay from one partition, for one assignment of it.
+pub struct Part {
+    pub name: Name,
+    ledger: Arc<PartitionLedger>,
+    topic: Arc<str>,
+    cancelled: AtomicBool,
+    /// Has enough on its way; until half of that has ended.
+    full: AtomicBool,
+    progress: Mutex<Progress>,
+    own: UnderWay,
+    of_endpoint: Arc<UnderWay>,
+    of_all: Arc<UnderWay>,
+    /// Not handled where they are dropped: that may be under the lock of a queue.
+    abandoned: Mutex<Vec<Abandoned>>,
+}
+
+impl Part {
+    #[must_use]
+    pub fn new(
+        name: Name,
+        ledger: Arc<PartitionLedger>,
+        progress: Progress,
+        (of_endpoint, of_all): (Arc<UnderWay>, Arc<UnderWay>),
+    ) -> Arc<Self> {
+        Arc::new(Part {
+            name,
+            topic: ledger.topic_name(),
+            ledger,
+            cancelled: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+            own: UnderWay::default(),
+            of_endpoint,
+            of_all,
+            abandoned: Mutex::default(),
+        })
+    }
+
+    /// Whether it belongs to this very assignment.
+    #[must_use]
+    pub fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger)
+    }
+
+    /// Takes effect at once: what is on its way and not yet sent will not be.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock()
+    }
+
+    /// What is to be written down: the next offset, and the counts of everything below.
+    #[must_use]
+    pub fn standing(&self) -> (i64, Counts) {
+        let progress = self.progress.lock();
+        (progress.next(), progress.counts())
+    }
+
+    /// How it looks to the partition's reader, when its endpoint may have `events_max` on their way and all of them
+    /// `bytes_max`.
+    #[must_use]
+    pub fn view(&self, events_max: usize, bytes_max: usize) -> View {
+        let progress = self.progress.lock();
+        let under_way = self.of_endpoint.events();
+        if under_way >= events_max {
+            self.full.store(true, Ordering::Relaxed);
+        } else if under_way <= events_max / 2 {
+            self.full.store(false, Ordering::Relaxed);
+        }
+        let has_room = self.is_current()
+            && under_way < events_max
+            && !self.full.load(Ordering::Relaxed)
+            // Settled behind one that is not: bounded as well.
+            && progress.held() < HELD_TO_UNDER_WAY * events_max
+            && self.of_all.bytes() < bytes_max;
+        View { read_next: progress.read_next(), end: progress.end(), has_room }
+    }
+
+    /// The event at this offset is going on its way; false when it is not to.
+    #[must_use]
+    pub fn track(&self, offset: i64, weight_bytes: usize) -> bool {
+        let tracked = self.progress.lock().track(offset);
+        if tracked {
+            [&self.own, &*self.of_endpoint, &*self.of_all].iter().for_each(|count| count.add(1, weight_bytes));
+        }
+        tracked
+    }
+
+    #[must_use]
+    pub fn take_abandoned(&self) -> Vec<Abandoned> {
+        std::mem::take(&mut *self.abandoned.lock())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // What never ended here is not waited for.
+        let (events, bytes) = (self.own.events(), self.own.bytes());
+        self.of_endpoint.sub(events, bytes);
+        self.of_all.sub(events, bytes);
+    }
+}
+
+impl Origin for Part {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn topic_name(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    fn partition(&self) -> i32 {
+        self.ledger.partition()
+    }
+
+    fn is_current(&self) -> bool {
+        !self.cancelled.load(Ordering::Acquire) && self.ledger.is_current()
+    }
+
+    fn parked_ahead(&self, endpoint_id: &str) -> u64 {
+        self.ledger.parked_ahead(endpoint_id)
+    }
+
+    fn parking(&self, endpoint_id: &Arc<str>) {
+        self.ledger.parking(endpoint_id);
+    }
+
+    fn parked(&self, endpoint_id: &str, events: u64) {
+        self.ledger.parked(endpoint_id, events);
+    }
+
+    fn receipts_settled(&self, _how: Settlement, _receipts: usize) {}
+
+    fn events_done(&self, done: &[Done], how: Settlement) {
+        let bytes = done.iter().map(|done| done.weight_bytes).sum();
+        [&self.own, &*self.of_endpoint, &*self.of_all].iter().for_each(|count| count.sub(done.len(), bytes));
+        let mut progress = self.progress.lock();
+        done.iter().for_each(|done| progress.settle(done.offset, how));
+    }
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.abandoned.lock().push(receipt);
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("name", &self.name).field("partition", &self.partition()).finish_non_exhaustive()
+    }
+}
+
+/// An event that takes its time (until it is parked) does not stop those behind it at once.
+const HELD_TO_UNDER_WAY: usize = 4;

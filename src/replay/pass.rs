@@ -1,0 +1,91 @@
+//! ○ Where the one reader of a partition reads next, for all replays of that partition together.
+//!
+//! It reads on for those that are where it is. One that has no room is left behind, and fetched later: a slow endpoint's
+//! replay holds up no other's.
+
+/// One replay's part of the partition.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    pub read_next: i64,
+    pub end: i64,
+    /// Its endpoint takes more now.
+    pub has_room: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Read,
+    /// Go to this offset, and read there.
+    Seek(i64),
+    /// Nobody can take anything.
+    Rest,
+}
+
+/// `at` is the offset that comes next out of the reader, `None` when that is not known.
+#[must_use]
+pub fn step(at: Option<i64>, read_since_seek: u64, parts: &[View]) -> Step {
+    let wanted = || parts.iter().filter(|part| part.has_room && part.read_next < part.end).map(|part| part.read_next);
+    let Some(lowest) = wanted().min() else { return Step::Rest };
+    match at {
+        Some(at) if at == lowest => Step::Read,
+        // Someone was left behind: not for longer than this.
+        Some(at) if read_since_seek < RECORDS_BEFORE_TURNING && wanted().any(|read_next| read_next == at) => Step::Read,
+        _ => Step::Seek(lowest),
+    }
+}
+
+/// Whether a part takes what was read between `at` and `offset`: one that was left behind does not.
+#[must_use]
+pub fn is_here(at: i64, offset: i64, read_next: i64) -> bool {
+    (at..=offset).contains(&read_next)
+}
+
+/// A seek throws away what was fetched ahead.
+const RECORDS_BEFORE_TURNING: u64 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(read_next: i64, has_room: bool) -> View {
+        View { read_next, end: 100_000, has_room }
+    }
+
+    #[test]
+    fn parts_that_meet_share_the_reader() {
+        assert_eq!(step(Some(5), 0, &[part(5, true), part(5, true)]), Step::Read);
+    }
+
+    #[test]
+    fn a_part_without_room_is_left_behind_and_fetched_when_it_has_room() {
+        assert_eq!(step(Some(5), 9, &[part(5, true), part(2, false)]), Step::Read);
+        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, false)]), Step::Rest);
+        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, true)]), Step::Seek(2));
+    }
+
+    #[test]
+    fn one_that_was_left_behind_waits_for_a_bounded_number_of_records() {
+        let parts = [part(50_000, true), part(2, true)];
+        assert_eq!(step(Some(50_000), 9, &parts), Step::Read);
+        assert_eq!(step(Some(50_000), RECORDS_BEFORE_TURNING, &parts), Step::Seek(2));
+        assert_eq!(
+            step(Some(2), RECORDS_BEFORE_TURNING, &parts),
+            Step::Read,
+            "the lowest goes on for as long as it can"
+        );
+    }
+
+    #[test]
+    fn what_nobody_wants_is_not_read() {
+        assert_eq!(step(Some(0), 0, &[part(500, true)]), Step::Seek(500));
+        assert_eq!(step(None, 0, &[part(500, true)]), Step::Seek(500));
+        assert_eq!(step(Some(7), 0, &[View { read_next: 7, end: 7, has_room: true }]), Step::Rest);
+    }
+
+    #[test]
+    fn a_hole_in_the_log_leaves_nobody_behind() {
+        // Offsets 5 to 8 are compacted away: the record at 9 comes next.
+        assert!(is_here(5, 9, 5) && is_here(5, 9, 7) && is_here(5, 9, 9));
+        assert!(!is_here(5, 9, 4) && !is_here(5, 9, 10));
+    }
+}

@@ -1,0 +1,141 @@
+//! ● Where partitions begin and end, and which offset a time is: asked of Kafka once, when a replay is asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+use tokio::sync::Semaphore;
+
+use super::range::{self, Extent, Share};
+use crate::ingest::consumer::Topics;
+
+/// Who can be asked. Cheap to clone.
+#[derive(Clone)]
+pub struct Positions {
+    client: ClientConfig,
+    topics: Topics,
+    /// Each asks with a client of its own: a few at once.
+    turns: Arc<Semaphore>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PositionError {
+    /// Events of this topic are not read, so nobody would replay them.
+    #[error("is not a topic that this service reads")]
+    NotRead,
+    #[error("there is no such topic in Kafka")]
+    NoTopic,
+    #[error("Kafka cannot be asked at the moment: {0}")]
+    Unavailable(String),
+}
+
+impl From<KafkaError> for PositionError {
+    fn from(error: KafkaError) -> Self {
+        PositionError::Unavailable(error.to_string())
+    }
+}
+
+impl Positions {
+    /// `client` is the configuration of the service's own consumer: it asks as that group, without ever joining it.
+    #[must_use]
+    pub fn new(client: ClientConfig, topics: Topics) -> Self {
+        Positions { client, topics, turns: Arc::new(Semaphore::new(CLIENTS_MAX)) }
+    }
+
+    /// Where the partitions of a topic begin and end.
+    ///
+    /// # Errors
+    /// When the topic is not there to be replayed, or Kafka does not answer.
+    pub async fn extents(&self, topic: &str) -> Result<Vec<Extent>, PositionError> {
+        self.ask(topic, extents).await
+    }
+
+    /// The shares of a closed range of time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Positions::extents`].
+    pub async fn of_times(&self, topic: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Share>, PositionError> {
+        self.ask(topic, move |consumer, topic| {
+            let extents = extents(consumer, topic)?;
+            let from = at_time(consumer, topic, &extents, from_ms)?;
+            let end = at_time(consumer, topic, &extents, to_ms.saturating_add(1))?;
+            let share = |(extent, (from, end)): (&Extent, _)| range::of_times(*extent, from, end);
+            Ok(extents.iter().zip(from.into_iter().zip(end)).map(share).collect())
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        topic: &str,
+        ask: impl FnOnce(&BaseConsumer, &str) -> Result<T, PositionError> + Send + 'static,
+    ) -> Result<T, PositionError> {
+        if !self.topics.may_contain(topic) {
+            return Err(PositionError::NotRead);
+        }
+        let unavailable = |error: &dyn std::fmt::Display| PositionError::Unavailable(error.to_string());
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| unavailable(&error))?;
+        let (client, topic) = (self.client.clone(), topic.to_owned());
+        let asking = move || {
+            let _turn = turn;
+            let consumer: BaseConsumer = client.create()?;
+            ask(&consumer, &topic)
+        };
+        tokio::task::spawn_blocking(asking).await.map_err(|error| unavailable(&error))?
+    }
+}
+
+impl std::fmt::Debug for Positions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Positions").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}
+
+/// Asks for all topics: asking for one by name may create it.
+fn extents(consumer: &BaseConsumer, topic: &str) -> Result<Vec<Extent>, PositionError> {
+    let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic && !found.partitions().is_empty());
+    let mut partitions: Vec<i32> =
+        found.ok_or(PositionError::NoTopic)?.partitions().iter().map(|partition| partition.id()).collect();
+    partitions.sort_unstable();
+    partitions.into_iter().map(|partition| extent(consumer, topic, partition).map_err(PositionError::from)).collect()
+}
+
+/// Where one partition begins and ends now. Blocks.
+pub(super) fn extent(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<Extent, KafkaError> {
+    let (low, high) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+    Ok(Extent { partition, low, high })
+}
+
+/// The first offset at or after a time, in the order of `extents`.
+fn at_time(
+    consumer: &BaseConsumer,
+    topic: &str,
+    extents: &[Extent],
+    ms: i64,
+) -> Result<Vec<Option<i64>>, PositionError> {
+    let mut asked = TopicPartitionList::new();
+    for extent in extents {
+        // Negative numbers are words of the protocol.
+        asked.add_partition_offset(topic, extent.partition, Offset::from_raw(ms.max(0)))?;
+    }
+    let found = consumer.offsets_for_times(asked, TIMEOUT)?;
+    let mut offsets = Vec::with_capacity(extents.len());
+    for extent in extents {
+        let element = found.find_partition(topic, extent.partition);
+        let element = element.ok_or_else(|| PositionError::Unavailable("a partition is missing".to_owned()))?;
+        element.error()?;
+        offsets.push(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        });
+    }
+    Ok(offsets)
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const CLIENTS_MAX: usize = 4;

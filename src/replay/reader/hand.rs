@@ -1,0 +1,87 @@
+//! ● What one turn of a reading works with: how the endpoints stand, and what goes to them in the end.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Bounds, reading::Reading};
+use crate::{
+    backlog::{book::Standing, drainer::Surroundings},
+    event::{EndpointKey, Event, Fields, Record},
+    ingest::receipt::{Origin, Receipt},
+    replay::{part::Part, pass::View},
+};
+
+/// For the parts of a reading, in their order.
+pub(super) struct Hand<'a> {
+    surroundings: &'a dyn Surroundings,
+    now: Instant,
+    bytes_max: usize,
+    /// For each part: how many events its endpoint may have on their way, and its key.
+    endpoints: Vec<(usize, Option<EndpointKey>)>,
+    receipts: Vec<Vec<Receipt>>,
+    pub has_read: bool,
+}
+
+impl<'a> Hand<'a> {
+    pub(super) fn new(reading: &Reading, bounds: &Bounds, surroundings: &'a dyn Surroundings, now: Instant) -> Self {
+        let endpoint = |part: &Arc<Part>| {
+            let id = &part.name.endpoint_id;
+            let events_max = match surroundings.standing(id, now) {
+                // Nothing is sent past what waits of the partition: it would only join it.
+                Standing::TakesInOrder(_) if part.parked_ahead(id) > 0 => 0,
+                Standing::Takes(events) | Standing::TakesInOrder(events) => {
+                    events.min(bounds.options.endpoint_events_max)
+                }
+                Standing::Waits | Standing::Gone => 0,
+            };
+            (events_max, surroundings.endpoint(id).map(|(key, _)| key))
+        };
+        Hand {
+            surroundings,
+            now,
+            bytes_max: bounds.options.memory_bytes_max,
+            endpoints: reading.parts.iter().map(endpoint).collect(),
+            receipts: reading.parts.iter().map(|_| Vec::new()).collect(),
+            has_read: false,
+        }
+    }
+
+    pub(super) fn views(&self, reading: &Reading) -> Vec<View> {
+        reading.parts.iter().enumerate().map(|(place, part)| self.view(place, part)).collect()
+    }
+
+    pub(super) fn view(&self, place: usize, part: &Part) -> View {
+        part.view(self.endpoints[place].0, self.bytes_max)
+    }
+
+    pub(super) fn endpoint(&self, place: usize) -> Option<EndpointKey> {
+        self.endpoints[place].1
+    }
+
+    /// True when the endpoint wants the event, by today's subscriptions, and it is on its way.
+    pub(super) fn take(
+        &mut self,
+        place: usize,
+        part: &Arc<Part>,
+        key: EndpointKey,
+        record: &Record,
+        fields: &Fields,
+    ) -> bool {
+        let origin: Arc<dyn Origin> = Arc::clone(part) as _;
+        let event = Arc::new(Event::new(origin, record.clone(), fields.clone(), self.now));
+        if !self.surroundings.matches(&event, key) || !part.track(record.offset, event.weight_bytes()) {
+            return false;
+        }
+        event.open_receipts(&[key], |_, receipt| self.receipts[place].push(receipt));
+        true
+    }
+
+    /// Into the endpoints' queues; true when anything was read.
+    pub(super) fn give_out(self, reading: &Reading) -> bool {
+        for (part, receipts) in reading.parts.iter().zip(self.receipts) {
+            if !receipts.is_empty() {
+                self.surroundings.push(&part.name.endpoint_id, receipts);
+            }
+        }
+        self.has_read
+    }
+}

@@ -1,0 +1,240 @@
+//! ● One partition, read for all its replays.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext, base_consumer::PartitionQueue},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::{Bounds, hand::Hand};
+use crate::{
+    backlog::drainer::Surroundings,
+    clock,
+    event::{Fields, Record},
+    ingest::{consumer::record_of, decode::Decoder},
+    replay::{
+        part::Part,
+        pass::{self, Step, View},
+        positions,
+        range::Extent,
+    },
+    telemetry::handles::ReplayMetrics,
+};
+
+/// A partition that somebody replays.
+pub(super) struct Reading {
+    topic: Arc<str>,
+    partition: i32,
+    decoder: Decoder,
+    pub(super) parts: Vec<Arc<Part>>,
+    /// Made when it is first read.
+    queue: Option<PartitionQueue<DefaultConsumerContext>>,
+    /// The offset that comes next.
+    at: Option<i64>,
+    read_since_seek: u64,
+    /// After a failure it is left alone for a while.
+    not_before: Option<Instant>,
+}
+
+impl Reading {
+    pub(super) fn new(topic: Arc<str>, partition: i32, decoder: Decoder) -> Self {
+        let (parts, queue) = (Vec::new(), None);
+        Reading { topic, partition, decoder, parts, queue, at: None, read_since_seek: 0, not_before: None }
+    }
+
+    pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
+        self.partition == partition && *self.topic == *topic
+    }
+
+    /// Nobody replays it any more.
+    pub(super) fn end(self, consumer: &BaseConsumer) {
+        if self.queue.is_some() {
+            let mut over = TopicPartitionList::new();
+            over.add_partition(&self.topic, self.partition);
+            if let Err(error) = consumer.incremental_unassign(&over) {
+                tracing::debug!(%error, "a partition that is no longer replayed cannot be let go");
+            }
+        }
+    }
+
+    pub(super) fn forget_consumer(&mut self) {
+        self.queue = None;
+        self.at = None;
+    }
+
+    /// Reads some records; true when there may be more at once.
+    pub(super) fn turn(
+        &mut self,
+        consumer: &Arc<BaseConsumer>,
+        bounds: &mut Bounds,
+        surroundings: &dyn Surroundings,
+        metrics: &ReplayMetrics,
+    ) -> bool {
+        let now = clock::now();
+        if self.not_before.is_some_and(|at| now < at) {
+            return false;
+        }
+        let mut hand = Hand::new(self, bounds, surroundings, now);
+        for _ in 0..RECORDS_A_TURN {
+            if !bounds.events.has_any(now) || !bounds.records.has_any(now) {
+                break;
+            }
+            let step = pass::step(self.at, self.read_since_seek, &hand.views(self));
+            let done = match step {
+                Step::Rest => break,
+                Step::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
+                Step::Read => self.read(consumer, bounds, &mut hand, metrics),
+            };
+            match done {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(topic = %self.topic, partition = self.partition, %error, "a replay cannot be read");
+                    self.at = None;
+                    self.not_before = Some(now + AFTER_FAILURE);
+                    break;
+                }
+            }
+        }
+        hand.give_out(self)
+    }
+
+    /// Goes to an offset, or counts what is missing there.
+    fn go_to(&mut self, to: i64, consumer: &Arc<BaseConsumer>, metrics: &ReplayMetrics) -> Result<(), KafkaError> {
+        let extent = positions::extent(consumer, &self.topic, self.partition)?;
+        self.count_gaps(extent, metrics);
+        if to < extent.low || to >= extent.high {
+            return Ok(()); // who wanted to read there is further now
+        }
+        let offset = Offset::Offset(to);
+        if self.queue.is_some() {
+            consumer.seek(&self.topic, self.partition, offset, KAFKA_TIMEOUT)?;
+        } else {
+            // Split first: no record of it may come out of the common queue.
+            let queue = consumer.split_partition_queue(&self.topic, self.partition);
+            let mut assignment = TopicPartitionList::new();
+            assignment.add_partition_offset(&self.topic, self.partition, offset)?;
+            consumer.incremental_assign(&assignment)?;
+            self.queue = queue;
+        }
+        self.at = Some(to);
+        self.read_since_seek = 0;
+        Ok(())
+    }
+
+    /// What Kafka no longer has, of any part: deleted at the beginning, or beyond the end of a log that is shorter now.
+    fn count_gaps(&self, Extent { low, high, .. }: Extent, metrics: &ReplayMetrics) {
+        for part in &self.parts {
+            let (from, offsets) = {
+                let mut progress = part.progress();
+                let (from, end) = (progress.read_next(), progress.end());
+                (from, progress.gap(low) + if progress.read_next() >= high { progress.gap(end) } else { 0 })
+            };
+            if offsets > 0 {
+                metrics.gap_offsets.increment(offsets.unsigned_abs());
+                tracing::warn!(
+                    replay.id = %part.name.replay_id, endpoint.id = %part.name.endpoint_id, topic = %self.topic,
+                    partition = self.partition, from, offsets, "Kafka no longer has what is to be replayed: a gap"
+                );
+            }
+        }
+    }
+
+    /// Takes one record or the end; false when nothing has come yet.
+    fn read(
+        &mut self,
+        consumer: &Arc<BaseConsumer>,
+        bounds: &mut Bounds,
+        hand: &mut Hand,
+        metrics: &ReplayMetrics,
+    ) -> Result<bool, KafkaError> {
+        let polled = match &self.queue {
+            Some(queue) => queue.poll(Duration::ZERO).map(|result| result.map(|message| record_of(&message))),
+            None => return Ok(false),
+        };
+        match polled {
+            None => Ok(false),
+            Some(Ok(record)) => {
+                bounds.records.take(1);
+                self.read_since_seek += 1;
+                hand.has_read = true;
+                let events = self.hand_out(record, bounds.options.event_bytes_max, hand);
+                bounds.events.take(events);
+                metrics.events.increment(events as u64);
+                Ok(true)
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                let extent = positions::extent(consumer, &self.topic, self.partition)?;
+                self.at_the_end(extent, metrics);
+                Ok(true)
+            }
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            ))) => {
+                self.at = None; // going there again counts what is missing
+                Ok(true)
+            }
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// The log has no record from here on: whoever is here has read all there is, the last records being gone by
+    /// compaction or an aborted transaction.
+    fn at_the_end(&mut self, extent: Extent, metrics: &ReplayMetrics) {
+        let Some(at) = self.at.take() else { return };
+        for part in &self.parts {
+            let mut progress = part.progress();
+            if progress.read_next() >= at {
+                progress.pass(extent.high);
+            }
+        }
+        self.count_gaps(extent, metrics);
+    }
+
+    /// Gives a record to the parts that are here and want it; returns how many did.
+    fn hand_out(&mut self, record: Record, event_bytes_max: usize, hand: &mut Hand) -> usize {
+        let offset = record.offset;
+        let Some(at) = self.at.filter(|at| offset >= *at) else { return 0 };
+        self.at = Some(offset + 1);
+        let mut fields: Option<Option<Fields>> = None;
+        let mut events = 0;
+        for (place, part) in self.parts.iter().enumerate() {
+            let View { read_next, end, has_room } = hand.view(place, part);
+            if !has_room || !pass::is_here(at, offset, read_next) {
+                continue;
+            }
+            if offset < end {
+                let fields = fields.get_or_insert_with(|| self.decode(&record, event_bytes_max));
+                if let (Some(fields), Some(key)) = (fields, hand.endpoint(place)) {
+                    events += usize::from(hand.take(place, part, key, &record, fields));
+                }
+            }
+            part.progress().pass(offset + 1);
+        }
+        events
+    }
+
+    /// What is no event is no event today either: the operator has it as a dead letter.
+    fn decode(&self, record: &Record, event_bytes_max: usize) -> Option<Fields> {
+        if record.bytes.len() > event_bytes_max {
+            return None;
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.decoder.decode(record))) {
+            Ok(decoded) => decoded.ok(),
+            Err(_) => {
+                tracing::error!(topic = %self.topic, offset = record.offset, "a record makes decoding panic; it is no event");
+                None
+            }
+        }
+    }
+}
+
+const RECORDS_A_TURN: usize = 256;
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
+const AFTER_FAILURE: Duration = Duration::from_secs(1);

@@ -1,0 +1,249 @@
+//! ● Replays follow the partitions: whoever owns one runs its parts, and writes down how far they have come.
+//!
+//! **Invariant:** what is written down as done is settled; whatever ends this process, a part goes on from there.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::{
+    part::{Name, Part, UnderWay},
+    progress::{Counts, Progress},
+};
+use crate::{
+    backlog::drainer::Surroundings,
+    dead_letter::{letter::Letter, writer::DeadLetterWriter},
+    endpoint::delivery::{GivenUp, Reason},
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{Origin as _, Receipt, Settlement},
+    },
+    store::{
+        Pool, StoreError,
+        replays::{self, OpenShare, Standing},
+    },
+    telemetry::handles::ReplayMetrics,
+};
+
+/// What runner and reader both know.
+pub struct Shared {
+    /// What this instance replays.
+    parts: ArcSwap<Vec<Arc<Part>>>,
+    /// Read no more: the process stops.
+    quiet: AtomicBool,
+    pub metrics: ReplayMetrics,
+    written: Mutex<HashMap<Key, (i64, Counts)>>,
+}
+
+type Key = (Arc<str>, i32);
+
+impl Shared {
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Shared {
+            parts: ArcSwap::default(),
+            quiet: AtomicBool::new(false),
+            metrics: ReplayMetrics::new(),
+            written: Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+        self.parts.load_full()
+    }
+
+    pub fn be_quiet(&self) {
+        self.quiet.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
+    }
+
+    /// Writes down what has changed since it was last written.
+    ///
+    /// # Errors
+    /// When Postgres is away; then it is written the next time.
+    pub async fn save(&self, pool: &Pool) -> Result<(), StoreError> {
+        let parts = self.parts();
+        let now: Vec<(Key, (i64, Counts))> = parts.iter().map(|part| (key(part), part.standing())).collect();
+        let changed: Vec<_> = {
+            let written = self.written.lock();
+            now.into_iter().filter(|(key, standing)| written.get(key) != Some(standing)).collect()
+        };
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Standing> = changed.iter().map(|(key, standing)| row(key, standing)).collect();
+        replays::save(pool, &rows).await?;
+        self.written.lock().extend(changed);
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    pub poll: Duration,
+    /// Parts at work at once; the others wait until one is done.
+    pub partitions_max: usize,
+}
+
+/// Follows assignments and requests for ever. To be run on the runtime of the store.
+pub async fn run(
+    pool: Pool,
+    options: RunnerOptions,
+    shared: Arc<Shared>,
+    dead_letters: DeadLetterWriter,
+    surroundings: Arc<dyn Surroundings>,
+) -> Infallible {
+    let mut runner = Runner {
+        pool,
+        options,
+        shared,
+        dead_letters,
+        surroundings,
+        of_endpoints: HashMap::new(),
+        of_all: Arc::default(),
+    };
+    loop {
+        if let Err(error) = runner.turn().await {
+            tracing::warn!(%error, "replays cannot be looked for or written down at the moment");
+        }
+        tokio::time::sleep(runner.options.poll).await;
+    }
+}
+
+struct Runner {
+    pool: Pool,
+    options: RunnerOptions,
+    shared: Arc<Shared>,
+    dead_letters: DeadLetterWriter,
+    surroundings: Arc<dyn Surroundings>,
+    of_endpoints: HashMap<String, Weak<UnderWay>>,
+    of_all: Arc<UnderWay>,
+}
+
+impl Runner {
+    async fn turn(&mut self) -> Result<(), StoreError> {
+        self.take_up_abandoned();
+        self.shared.save(&self.pool).await?;
+        let ledgers = self.surroundings.ledgers();
+        let names: Vec<_> = ledgers.iter().map(|ledger| ledger.topic_name()).collect();
+        let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();
+        let limit = i64::try_from(self.options.partitions_max).unwrap_or(i64::MAX);
+        let open = replays::open(&self.pool, &topics, &partitions, limit).await?;
+        let (open, gone): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|open| self.surroundings.endpoint(&open.endpoint_id).is_some());
+        self.adopt(&ledgers, open);
+        for open in gone {
+            let id = &open.share.replay_id;
+            tracing::info!(replay.id = %id, endpoint.id = %open.endpoint_id, "a replay ends with its endpoint");
+            replays::cancel(&self.pool, id, "the endpoint is gone").await?;
+        }
+        Ok(())
+    }
+
+    /// From now on, these are the parts at work.
+    fn adopt(&mut self, ledgers: &[Arc<PartitionLedger>], open: Vec<OpenShare>) {
+        let before = self.shared.parts();
+        let mut parts: Vec<Arc<Part>> = Vec::with_capacity(open.len());
+        for open in open {
+            let share = &open.share;
+            let is_of = |ledger: &&Arc<PartitionLedger>| {
+                ledger.partition() == share.partition && ledger.topic() == share.topic && ledger.is_current()
+            };
+            let Some(ledger) = ledgers.iter().find(is_of) else { continue };
+            let known = before.iter().find(|part| {
+                part.is_of(ledger) && part.partition() == share.partition && *part.name.replay_id == *share.replay_id
+            });
+            parts.push(known.cloned().unwrap_or_else(|| self.part(ledger, &open)));
+        }
+        for part in before.iter().filter(|part| !parts.iter().any(|kept| Arc::ptr_eq(kept, part))) {
+            // At its end, cancelled, or somebody else's.
+            part.cancel();
+        }
+        let unchanged = parts.len() == before.len() && parts.iter().zip(&*before).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !unchanged {
+            self.shared.written.lock().retain(|key, _| parts.iter().any(|part| key_is_of(key, part)));
+            let running: std::collections::HashSet<&str> = parts.iter().map(|part| &*part.name.replay_id).collect();
+            self.shared.metrics.running.set(running.len() as f64);
+            self.shared.parts.store(Arc::new(parts));
+        }
+        self.of_endpoints.retain(|_, under_way| under_way.strong_count() > 0);
+    }
+
+    fn part(&mut self, ledger: &Arc<PartitionLedger>, open: &OpenShare) -> Arc<Part> {
+        let share = &open.share;
+        let counts = Counts {
+            delivered: share.delivered,
+            backlogged: share.backlogged,
+            dead_lettered: share.dead_lettered,
+            gap_offsets: share.gap_offsets,
+        };
+        let name = Name { replay_id: share.replay_id.as_str().into(), endpoint_id: open.endpoint_id.as_str().into() };
+        tracing::info!(
+            replay.id = %name.replay_id, endpoint.id = %name.endpoint_id, topic = %share.topic,
+            partition = share.partition, next = share.next, end = share.end, "a replay goes on here"
+        );
+        let of_endpoint = self.of_endpoints.get(&open.endpoint_id).and_then(Weak::upgrade).unwrap_or_default();
+        self.of_endpoints.insert(open.endpoint_id.clone(), Arc::downgrade(&of_endpoint));
+        let progress = Progress::new(share.next, share.end, counts);
+        Part::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.of_all)))
+    }
+
+    /// Receipts that were dropped unsettled: once more, or given up after the third time.
+    fn take_up_abandoned(&self) {
+        for part in self.shared.parts().iter() {
+            for abandoned in part.take_abandoned() {
+                let abandons = abandoned.abandons;
+                let receipt = abandoned.into_receipt();
+                let endpoint_id = &part.name.endpoint_id;
+                match self.surroundings.endpoint(endpoint_id) {
+                    None => receipt.settle(Settlement::Cancelled),
+                    Some(_) if abandons < ABANDONS_MAX => self.surroundings.push(endpoint_id, vec![receipt]),
+                    Some((_, customer_id)) => self.give_up(endpoint_id, customer_id, receipt, abandons),
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, endpoint_id: &Arc<str>, customer_id: Arc<str>, receipt: Receipt, abandons: u8) {
+        let given_up = GivenUp { receipt, reason: Reason::Internal, attempts: abandons.into(), last: None };
+        self.dead_letters.submit([Letter { endpoint_id: Arc::clone(endpoint_id), customer_id, given_up }]);
+    }
+}
+
+fn key(part: &Part) -> Key {
+    (Arc::clone(&part.name.replay_id), part.partition())
+}
+
+fn key_is_of((replay_id, partition): &Key, part: &Part) -> bool {
+    *replay_id == part.name.replay_id && *partition == part.partition()
+}
+
+fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> Standing {
+    Standing {
+        replay_id: replay_id.to_string(),
+        partition: *partition,
+        next: *next,
+        delivered: counts.delivered,
+        backlogged: counts.backlogged,
+        dead_lettered: counts.dead_lettered,
+        gap_offsets: counts.gap_offsets,
+    }
+}
+
+/// The third time is the last: an event that we cannot handle must not loop.
+const ABANDONS_MAX: u8 = 3;

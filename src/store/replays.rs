@@ -1,0 +1,276 @@
+//! ● Replays: what was asked for, and how far each has come.
+
+use jiff::Timestamp;
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{Pool, StoreError};
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReplay {
+    pub id: String,
+    pub endpoint_id: String,
+    pub topic: String,
+    /// Milliseconds since 1970, where times were given.
+    pub times: Option<(i64, i64)>,
+    pub shares: Vec<NewShare>,
+}
+
+/// A partition's part, from `from` to before `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewShare {
+    pub partition: i32,
+    pub from: i64,
+    pub end: i64,
+    pub at_log_start: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayRow {
+    pub id: String,
+    pub endpoint_id: String,
+    pub topic: String,
+    pub from_ms: Option<i64>,
+    pub to_ms: Option<i64>,
+    pub created_at: Timestamp,
+    pub cancelled_at: Option<Timestamp>,
+    pub cancel_reason: Option<String>,
+    /// In the order of partitions.
+    pub shares: Vec<ShareRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareRow {
+    pub replay_id: String,
+    pub topic: String,
+    pub partition: i32,
+    pub from: i64,
+    pub end: i64,
+    pub next: i64,
+    pub at_log_start: bool,
+    pub started: bool,
+    pub open: bool,
+    pub delivered: i64,
+    pub backlogged: i64,
+    pub dead_lettered: i64,
+    pub gap_offsets: i64,
+}
+
+/// A part that waits for the owner of its partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenShare {
+    pub endpoint_id: String,
+    pub share: ShareRow,
+}
+
+/// How far a part has come, to be written down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub replay_id: String,
+    pub partition: i32,
+    pub next: i64,
+    pub delivered: i64,
+    pub backlogged: i64,
+    pub dead_lettered: i64,
+    pub gap_offsets: i64,
+}
+
+/// Stores a replay, unless its endpoint has `open_max` already: then false.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn create(pool: &Pool, replay: &NewReplay, open_max: i64) -> Result<bool, StoreError> {
+    macro_rules! column {
+        ($field:ident) => {
+            replay.shares.iter().map(|share| share.$field).collect::<Vec<_>>()
+        };
+    }
+    let (from_ms, to_ms) = replay.times.unzip();
+    pool.with(async |client| {
+        let transaction = client.transaction().await?;
+        let open: i64 = transaction.query_one(COUNT_OPEN, &[&replay.endpoint_id]).await?.try_get(0)?;
+        if open >= open_max {
+            return Ok(false);
+        }
+        transaction.execute(INSERT, &[&replay.id, &replay.endpoint_id, &replay.topic, &from_ms, &to_ms]).await?;
+        let shares: [&(dyn ToSql + Sync); 6] =
+            [&replay.id, &replay.topic, &column!(partition), &column!(from), &column!(end), &column!(at_log_start)];
+        transaction.execute(INSERT_SHARES, &shares).await?;
+        transaction.commit().await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// At most `limit` replays after the id `after`, of one endpoint or of all, the oldest first.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn list(
+    pool: &Pool,
+    endpoint_id: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ReplayRow>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(LIST).await?;
+        let rows = client.query(&statement, &[&endpoint_id, &after, &limit]).await?;
+        with_shares(client, rows.iter().map(replay).collect::<Result<_, _>>()?).await
+    })
+    .await
+}
+
+/// # Errors
+/// When Postgres is away.
+pub async fn read(pool: &Pool, id: &str) -> Result<Option<ReplayRow>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(READ).await?;
+        let rows = client.query(&statement, &[&id]).await?;
+        Ok(with_shares(client, rows.iter().map(replay).collect::<Result<_, _>>()?).await?.pop())
+    })
+    .await
+}
+
+/// Ends a replay that is not at its end yet. What is on its way may still arrive.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn cancel(pool: &Pool, id: &str, reason: &str) -> Result<(), StoreError> {
+    pool.with(async |client| Ok(client.execute(CANCEL, &[&id, &reason]).await.map(drop)?)).await
+}
+
+/// The oldest `limit` parts of these partitions that are still to be done.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) -> Result<Vec<OpenShare>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(OPEN).await?;
+        let rows = client.query(&statement, &[&topics, &partitions, &limit]).await?;
+        let open = |row: &Row| Ok(OpenShare { endpoint_id: row.try_get("endpoint_id")?, share: share(row)? });
+        rows.iter().map(open).collect()
+    })
+    .await
+}
+
+/// Writes down how far parts have come. What another instance wrote of a later offset stays.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn save(pool: &Pool, standings: &[Standing]) -> Result<(), StoreError> {
+    macro_rules! column {
+        ($field:ident) => {
+            standings.iter().map(|standing| &standing.$field).collect::<Vec<_>>()
+        };
+    }
+    pool.with(async |client| {
+        let statement = client.prepare_cached(SAVE).await?;
+        let columns: [&(dyn ToSql + Sync); 7] = [
+            &column!(replay_id),
+            &column!(partition),
+            &column!(next),
+            &column!(delivered),
+            &column!(backlogged),
+            &column!(dead_lettered),
+            &column!(gap_offsets),
+        ];
+        Ok(client.execute(&statement, &columns).await.map(drop)?)
+    })
+    .await
+}
+
+async fn with_shares(
+    client: &deadpool_postgres::Client,
+    mut replays: Vec<ReplayRow>,
+) -> Result<Vec<ReplayRow>, StoreError> {
+    let ids: Vec<&str> = replays.iter().map(|replay| replay.id.as_str()).collect();
+    let statement = client.prepare_cached(SHARES).await?;
+    for row in client.query(&statement, &[&ids]).await? {
+        let share = share(&row)?;
+        let of = replays.iter_mut().find(|replay| replay.id == share.replay_id);
+        if let Some(replay) = of {
+            replay.shares.push(share);
+        }
+    }
+    Ok(replays)
+}
+
+fn replay(row: &Row) -> Result<ReplayRow, StoreError> {
+    Ok(ReplayRow {
+        id: row.try_get("id")?,
+        endpoint_id: row.try_get("endpoint_id")?,
+        topic: row.try_get("topic")?,
+        from_ms: row.try_get("from_ms")?,
+        to_ms: row.try_get("to_ms")?,
+        created_at: row.try_get("created_at")?,
+        cancelled_at: row.try_get("cancelled_at")?,
+        cancel_reason: row.try_get("cancel_reason")?,
+        shares: Vec::new(),
+    })
+}
+
+fn share(row: &Row) -> Result<ShareRow, StoreError> {
+    Ok(ShareRow {
+        replay_id: row.try_get("replay_id")?,
+        topic: row.try_get("topic")?,
+        partition: row.try_get("partition")?,
+        from: row.try_get("from_offset")?,
+        end: row.try_get("end_offset")?,
+        next: row.try_get("next_offset")?,
+        at_log_start: row.try_get("at_log_start")?,
+        started: row.try_get("started")?,
+        open: row.try_get("open")?,
+        delivered: row.try_get("delivered")?,
+        backlogged: row.try_get("backlogged")?,
+        dead_lettered: row.try_get("dead_lettered")?,
+        gap_offsets: row.try_get("gap_offsets")?,
+    })
+}
+
+const COUNT_OPEN: &str = "
+    SELECT count(*) FROM replay r WHERE r.endpoint_id = $1
+    AND EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id AND p.open)";
+
+const INSERT: &str = "INSERT INTO replay (id, endpoint_id, topic, from_ms, to_ms) VALUES ($1, $2, $3, $4, $5)";
+
+const INSERT_SHARES: &str = "
+    INSERT INTO replay_partition (replay_id, topic, partition, from_offset, end_offset, next_offset, at_log_start, open)
+    SELECT $1, $2, g.partition, g.from_offset, g.end_offset, g.from_offset, g.at_log_start, g.from_offset < g.end_offset
+    FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bool[])
+        AS g (partition, from_offset, end_offset, at_log_start)";
+
+const LIST: &str = "
+    SELECT * FROM replay WHERE ($1::text IS NULL OR endpoint_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+
+const READ: &str = "SELECT * FROM replay WHERE id = $1";
+
+const SHARES: &str = "SELECT * FROM replay_partition WHERE replay_id = ANY($1) ORDER BY replay_id, partition";
+
+const CANCEL: &str = "
+    WITH cancelled AS (
+        UPDATE replay SET cancelled_at = now(), cancel_reason = $2
+        WHERE id = $1 AND cancelled_at IS NULL
+            AND EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = $1 AND p.open)
+        RETURNING id
+    )
+    UPDATE replay_partition p SET open = false FROM cancelled WHERE p.replay_id = cancelled.id AND p.open";
+
+const OPEN: &str = "
+    SELECT p.*, r.endpoint_id FROM replay_partition p JOIN replay r ON r.id = p.replay_id
+    JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
+    WHERE p.open ORDER BY p.replay_id, p.partition LIMIT $3";
+
+/// In the order of keys, so that two instances that save the same parts wait for each other in one direction.
+const SAVE: &str = "
+    WITH given AS (
+        SELECT p.replay_id, p.partition, g.next, g.delivered, g.backlogged, g.dead_lettered, g.gap_offsets
+        FROM replay_partition p
+        JOIN unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+            AS g (replay_id, partition, next, delivered, backlogged, dead_lettered, gap_offsets)
+            ON p.replay_id = g.replay_id AND p.partition = g.partition
+        ORDER BY p.replay_id, p.partition FOR UPDATE OF p
+    )
+    UPDATE replay_partition p SET next_offset = g.next, delivered = g.delivered, backlogged = g.backlogged,
+        dead_lettered = g.dead_lettered, gap_offsets = g.gap_offsets, started = true,
+        open = p.open AND g.next < p.end_offset
+    FROM given g WHERE p.replay_id = g.replay_id AND p.partition = g.partition AND p.next_offset <= g.next";
