@@ -29,19 +29,33 @@ pub enum FirstStartAt {
 #[derive(Debug, Clone, Default)]
 pub struct FirstStart {
     positions: HashMap<(String, i32), i64>,
+    at_ms: i64,
 }
 
 impl FirstStart {
     #[must_use]
-    pub fn new(positions: HashMap<(String, i32), i64>) -> Self {
-        FirstStart { positions }
+    pub fn new(positions: HashMap<(String, i32), i64>, at_ms: i64) -> Self {
+        FirstStart { positions, at_ms }
     }
 
-    /// A partition that did not exist at the group's first start begins at its beginning.
+    /// When the first start was, in milliseconds since 1970.
     #[must_use]
-    pub fn position(&self, topic: &str, partition: i32) -> Offset {
+    pub fn at_ms(&self) -> i64 {
+        self.at_ms
+    }
+
+    /// The partition existed at the group's first start.
+    #[must_use]
+    pub fn knows(&self, topic: &str, partition: i32) -> bool {
+        self.positions.contains_key(&(topic.to_owned(), partition))
+    }
+
+    /// A partition that did not exist at the group's first start begins at its beginning. `since` is its first record
+    /// since then, as it is now: in a topic that was deleted and made again all records are, at whatever offsets.
+    #[must_use]
+    pub fn position(&self, topic: &str, partition: i32, since: Option<i64>) -> Offset {
         match self.positions.get(&(topic.to_owned(), partition)) {
-            Some(offset) => Offset::Offset(*offset),
+            Some(offset) => Offset::Offset(since.map_or(*offset, |since| since.min(*offset))),
             None => Offset::Beginning,
         }
     }
@@ -94,9 +108,19 @@ mod tests {
 
     #[test]
     fn a_partition_born_after_the_first_start_begins_at_its_beginning() {
-        let first_start = FirstStart::new(HashMap::from([(("orders".to_owned(), 0), 42)]));
-        assert_eq!(first_start.position("orders", 0), Offset::Offset(42));
-        assert_eq!(first_start.position("orders", 1), Offset::Beginning);
-        assert_eq!(first_start.position("refunds", 0), Offset::Beginning);
+        let first_start = first_start();
+        assert_eq!(first_start.position("orders", 0, None), Offset::Offset(42));
+        assert_eq!(first_start.position("orders", 1, None), Offset::Beginning);
+        assert_eq!(first_start.position("refunds", 0, None), Offset::Beginning);
+    }
+
+    #[test]
+    fn a_topic_made_again_begins_with_its_first_record_and_not_at_an_offset_of_the_one_before() {
+        assert_eq!(first_start().position("orders", 0, Some(0)), Offset::Offset(0));
+        assert_eq!(first_start().position("orders", 0, Some(50)), Offset::Offset(42), "clocks may be apart");
+    }
+
+    fn first_start() -> FirstStart {
+        FirstStart::new(HashMap::from([(("orders".to_owned(), 0), 42)]), 0)
     }
 }

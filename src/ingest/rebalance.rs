@@ -33,6 +33,13 @@ use crate::{clock, telemetry::handles::ConsumerMetrics};
 /// The committed offsets of new partitions are asked for this long; librdkafka asks again by itself when that fails.
 const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
 
+fn known(offset: Offset) -> Option<i64> {
+    match offset {
+        Offset::Offset(offset) if offset >= 0 => Some(offset),
+        _ => None,
+    }
+}
+
 /// Starts what reads an assigned partition.
 pub trait Assigned: Send {
     fn start_ingest(&self, ledger: Arc<PartitionLedger>) -> actix::Addr<IngestActor>;
@@ -120,11 +127,16 @@ impl PollContext {
         }
         match consumer.committed_offsets(asked.clone(), COMMITTED_TIMEOUT) {
             Ok(committed) => {
+                let since = self.since_first_start(consumer, &committed);
                 let mut starts = TopicPartitionList::new();
                 for element in committed.elements() {
                     let offset = match element.offset() {
                         Offset::Offset(offset) if offset >= 0 => Offset::Offset(offset),
-                        _ => self.first_start.position(element.topic(), element.partition()),
+                        _ => {
+                            let (topic, partition) = (element.topic(), element.partition());
+                            let since = since.find_partition(topic, partition).and_then(|since| known(since.offset()));
+                            self.first_start.position(topic, partition, since)
+                        }
                     };
                     let _ = starts.add_partition_offset(element.topic(), element.partition(), offset);
                 }
@@ -137,6 +149,25 @@ impl PollContext {
                 asked
             }
         }
+    }
+
+    /// The first records since the group's first start, of the partitions that have no commit although they were there
+    /// then: for most of them it is just that, but a topic may have been deleted and made again.
+    fn since_first_start(&self, consumer: &BaseConsumer<Self>, committed: &TopicPartitionList) -> TopicPartitionList {
+        let mut asked = TopicPartitionList::new();
+        for element in committed.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if known(element.offset()).is_none() && self.first_start.knows(topic, partition) {
+                let _ = asked.add_partition_offset(topic, partition, Offset::Offset(self.first_start.at_ms()));
+            }
+        }
+        if asked.count() == 0 {
+            return asked;
+        }
+        consumer.offsets_for_times(asked, COMMITTED_TIMEOUT).unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether topics were made again is not known; they begin where the group began");
+            TopicPartitionList::new()
+        })
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {

@@ -6,7 +6,15 @@ use super::{Pool, StoreError};
 
 /// The offset at which each partition was begun, by topic and partition. A partition that is not in it was born later
 /// and begins at its beginning.
-pub type FirstStart = HashMap<(String, i32), i64>;
+pub type Positions = HashMap<(String, i32), i64>;
+
+/// What was recorded at a group's very first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstStart {
+    pub positions: Positions,
+    /// When that was, in milliseconds since 1970.
+    pub at_ms: i64,
+}
 
 /// What was resolved at the very first start of `group`; `None` when it never started.
 ///
@@ -20,7 +28,7 @@ pub async fn first_start(pool: &Pool, group: &str) -> Result<Option<FirstStart>,
 ///
 /// # Errors
 /// When Postgres is away; then nothing or everything was recorded, and [`first_start`] tells.
-pub async fn record_first_start(pool: &Pool, group: &str, rows: &FirstStart) -> Result<FirstStart, StoreError> {
+pub async fn record_first_start(pool: &Pool, group: &str, rows: &Positions) -> Result<FirstStart, StoreError> {
     let (mut topics, mut partitions, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
     for ((topic, partition), offset) in rows {
         topics.push(topic.as_str());
@@ -41,17 +49,16 @@ pub async fn record_first_start(pool: &Pool, group: &str, rows: &FirstStart) -> 
 
 async fn read(client: &deadpool_postgres::Client, group: &str) -> Result<Option<FirstStart>, StoreError> {
     let rows = client.query(READ, &[&group]).await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let mut first_start = FirstStart::with_capacity(rows.len());
-    for row in rows {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let at_ms = first.try_get(3)?;
+    let mut positions = Positions::with_capacity(rows.len());
+    for row in &rows {
         // A group that began without any topic has one row of NULLs.
         if let Some(topic) = row.try_get::<_, Option<String>>(0)? {
-            first_start.insert((topic, row.try_get(1)?), row.try_get(2)?);
+            positions.insert((topic, row.try_get(1)?), row.try_get(2)?);
         }
     }
-    Ok(Some(first_start))
+    Ok(Some(FirstStart { positions, at_ms }))
 }
 
 const CLAIM: &str = "INSERT INTO first_start (group_id) VALUES ($1) ON CONFLICT DO NOTHING";
@@ -59,5 +66,5 @@ const RECORD: &str = r#"
     INSERT INTO first_start_offset (group_id, topic, partition, "offset")
     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])"#;
 const READ: &str = r#"
-    SELECT o.topic, o.partition, o."offset"
+    SELECT o.topic, o.partition, o."offset", (extract(epoch FROM f.resolved_at) * 1000)::bigint
     FROM first_start f LEFT JOIN first_start_offset o USING (group_id) WHERE f.group_id = $1"#;

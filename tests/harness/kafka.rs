@@ -107,6 +107,18 @@ impl Kafka {
         deleted.elements().iter().for_each(|element| element.error().expect("they are deleted"));
     }
 
+    /// Deletes a topic, with all that the group has committed of it.
+    pub fn delete_topic(&self, name: &str) {
+        let deleted = block_on(self.admin.delete_topics(&[name], &AdminOptions::new())).expect("a broker");
+        deleted[0].as_ref().expect("the topic was there");
+    }
+
+    /// Makes a topic of this name again; false while the one before is not yet gone.
+    pub fn make_again(&self, name: &str, partitions: i32) -> bool {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        block_on(self.admin.create_topics(&[topic], &AdminOptions::new())).expect("the broker answers")[0].is_ok()
+    }
+
     /// Grows a topic.
     pub fn create_partitions(&self, topic: &str, count: usize) {
         let more = NewPartitions::new(topic, count);

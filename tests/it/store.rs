@@ -8,7 +8,7 @@ use postrider::{
     router::subscription::Scope,
     store::{
         self, StoreError,
-        first_start::{FirstStart, first_start, record_first_start},
+        first_start::{Positions, first_start, record_first_start},
         instances,
         secret_box::SecretBox,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
@@ -135,15 +135,16 @@ async fn the_first_to_record_where_a_group_began_decides_for_all() {
     let database = Database::new().await;
     let pool = database.pool();
     assert_eq!(first_start(&pool, "g").await, Ok(None));
-    let rows = |offset| -> FirstStart { HashMap::from([(("orders".to_owned(), 0), offset)]) };
+    let rows = |offset| -> Positions { HashMap::from([(("orders".to_owned(), 0), offset)]) };
     let (ten, twenty) = (rows(10), rows(20));
     let (a, b) = tokio::join!(record_first_start(&pool, "g", &ten), record_first_start(&pool, "g", &twenty));
     let (a, b) = (a.expect("recorded"), b.expect("recorded"));
     assert_eq!(a, b);
-    assert!(a == ten || a == twenty);
+    assert!(a.positions == ten || a.positions == twenty);
+    assert!(a.at_ms > 0, "and when that was");
     assert_eq!(first_start(&pool, "g").await, Ok(Some(a)));
-    let none = FirstStart::new();
-    assert_eq!(record_first_start(&pool, "without_topics", &none).await, Ok(none.clone()));
+    let none = record_first_start(&pool, "without_topics", &Positions::new()).await.expect("recorded");
+    assert_eq!(none.positions, Positions::new());
     assert_eq!(first_start(&pool, "without_topics").await, Ok(Some(none)));
 }
 
@@ -250,11 +251,11 @@ async fn loading_and_beating_may_run_as_tasks_of_their_own() {
     let beat = tokio::spawn(async move { instances::heartbeat(&pool, "i").await });
     let first = tokio::spawn({
         let pool = database.pool();
-        async move { record_first_start(&pool, "g", &FirstStart::new()).await }
+        async move { record_first_start(&pool, "g", &Positions::new()).await }
     });
     assert_eq!(load.await.expect("task").expect("load").version, 0);
     assert_eq!(beat.await.expect("task"), Ok(1));
-    assert_eq!(first.await.expect("task"), Ok(FirstStart::new()));
+    assert_eq!(first.await.expect("task").expect("recorded").positions, Positions::new());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Endpoint, Receiver, Record, TestApp};
+use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds};
 
 #[test]
 fn partitions_and_topics_that_come_while_it_runs_are_read_from_their_beginning() {
@@ -69,6 +69,19 @@ fn a_second_start_goes_on_where_the_group_stopped_whatever_the_first_start_says(
     app.restart();
     app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
     assert_eq!(endpoint.hook.accepted_count(), 40);
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_read_from_its_beginning() {
+    let receiver = Receiver::start();
+    let (mut app, endpoint) = started_after_history("remade", "latest", &receiver);
+    assert!(app.sigterm().status.success());
+    app.kafka.delete_topic(&app.topic);
+    eventually_holds("the topic is gone and is made again", || app.kafka.make_again(&app.topic, 1));
+    // More than there were at the first start.
+    app.produce(100);
+    app.restart();
+    app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
 }
 
 /// A group whose first start comes after 30 records, each a second younger than the one before, and after the
