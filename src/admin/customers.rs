@@ -28,7 +28,7 @@ pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Pr
         query.get("cursor").map(String::as_str),
     )?;
     let rows = customers::list(&state.pool, &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+    Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
 pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

@@ -31,7 +31,7 @@ pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Pr
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
     let rows = endpoints::list(&state.pool, get("customer_id"), &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+    Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
 pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

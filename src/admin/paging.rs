@@ -3,9 +3,13 @@
 use actix_web::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::store::id::{self, Kind};
+use crate::store::{
+    id::{self, Kind},
+    listed::Listed,
+};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +66,18 @@ impl PageRequest {
         rows.truncate(self.limit);
         let next_cursor = rows.last().filter(|_| more).map(|last| encode(id(last)));
         Page { data: rows.into_iter().map(view).collect(), next_cursor }
+    }
+}
+
+impl PageRequest {
+    /// As [`PageRequest::page`], of rows of which some may be unreadable: those are `{"id":…,"unreadable":true}`.
+    #[must_use]
+    pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> Page<Value> {
+        self.page(
+            rows,
+            |row| &row.id,
+            |row| row.row.as_ref().map_or_else(|| json!({"id": row.id, "unreadable": true}), &view),
+        )
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Pr
         },
     };
     let rows = subscriptions::list(&state.pool, endpoint_id.as_deref(), get("topic"), &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+    Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
 pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

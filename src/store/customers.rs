@@ -7,6 +7,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Stamps, Written},
     grants::Grants,
+    listed::{Listed, listed},
 };
 
 /// A customer.
@@ -38,10 +39,10 @@ pub async fn read(pool: &Pool, name: &str) -> Result<Option<Customer>, StoreErro
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Customer>, StoreError> {
+pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Listed<Customer>>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(LIST).await?;
-        client.query(&statement, &[&after, &limit]).await?.iter().map(parse).collect()
+        listed(&client.query(&statement, &[&after, &limit]).await?, parse)
     })
     .await
 }

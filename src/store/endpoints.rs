@@ -7,6 +7,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
+    listed::{Listed, listed},
     stored::{StoredSettings, parse_state, state_word},
 };
 use crate::endpoint::settings::State;
@@ -69,7 +70,12 @@ pub async fn read(pool: &Pool, name: &str, customer: Option<&str>) -> Result<Loo
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, customer: Option<&str>, after: &str, limit: i64) -> Result<Vec<Endpoint>, StoreError> {
+pub async fn list(
+    pool: &Pool,
+    customer: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Listed<Endpoint>>, StoreError> {
     pool.with(async |client| {
         let rows = match customer {
             Some(customer) => {
@@ -82,7 +88,7 @@ pub async fn list(pool: &Pool, customer: Option<&str>, after: &str, limit: i64) 
                 client.query(&statement, &[&after, &limit]).await?
             }
         };
-        rows.iter().map(parse).collect()
+        listed(&rows, parse)
     })
     .await
 }

@@ -15,6 +15,7 @@ pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
 pub mod lane; // ● what waits to be written, in order
 pub mod config_write; // ● one write at a time, each with its version
+pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●
 pub mod endpoints; // ●
 pub mod subscriptions; // ●

@@ -8,6 +8,7 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
+    listed::{Listed, listed},
 };
 use crate::router::subscription::Scope;
 
@@ -70,7 +71,7 @@ pub async fn list(
     topic: Option<&str>,
     after: &str,
     limit: i64,
-) -> Result<Vec<StoredSubscription>, StoreError> {
+) -> Result<Vec<Listed<StoredSubscription>>, StoreError> {
     // Each its own statement, so that each is planned for its own index.
     let statement = match (endpoint_id, topic) {
         (Some(_), Some(_)) => LIST_OF_BOTH,
@@ -85,7 +86,7 @@ pub async fn list(
             (Some(one), None) | (None, Some(one)) => client.query(&statement, &[&after, &limit, one]).await?,
             (None, None) => client.query(&statement, &[&after, &limit]).await?,
         };
-        rows.iter().map(parse).collect()
+        listed(&rows, parse)
     })
     .await
 }

@@ -173,3 +173,26 @@ fn a_subscription_stays_within_its_customers_grants() {
     let findings = app.audit().expect(&endpoint, |sent| sent.tenant.as_deref() == Some("2")).close();
     assert_eq!((findings.expected, hook.accepted_count()), (4, 4), "access taken away is gone");
 }
+
+#[test]
+fn a_stored_row_that_cannot_be_read_hides_no_other() {
+    let app = TestApp::start("unreadable");
+    let receiver = Receiver::start();
+    let [first, broken, last] = ["first", "broken", "last"].map(|name| app.endpoint(&receiver.hook(name), json!({})));
+    for endpoint in [&first, &broken] {
+        app.subscribe(endpoint, json!({"level": "topic"}));
+    }
+    app.postgres.execute(&format!(
+        "UPDATE endpoint SET settings = '7' WHERE id = '{0}'; UPDATE subscription SET scope = '7' WHERE endpoint_id = '{0}'",
+        broken.id
+    ));
+    let list = |path: &str| app.rest().get(path).ok().json()["data"].as_array().expect("a list").clone();
+    let endpoints = list("/v1/endpoints");
+    let ids: Vec<_> = endpoints.iter().map(|endpoint| endpoint["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids, [&first.id, &broken.id, &last.id]);
+    assert_eq!(endpoints[1], json!({"id": broken.id, "unreadable": true}));
+    assert_eq!(endpoints[2]["url"], last.hook.url(), "{}", endpoints[2]);
+    let subscriptions = list("/v1/subscriptions");
+    let unreadable: Vec<_> = subscriptions.iter().map(|subscription| subscription["unreadable"] == true).collect();
+    assert_eq!(unreadable, [false, true], "{subscriptions:?}");
+}
