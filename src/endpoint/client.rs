@@ -6,13 +6,14 @@
 //! client is made anew now and then.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fmt,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
 
-use awc::{Client, Connector};
+use awc::{Client, Connector, FrozenClientRequest};
 use rustls::ClientConfig;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -55,14 +56,34 @@ pub struct CoreClient {
     connector: GuardedConnector,
     shared: RefCell<Generation>,
     identified: RefCell<Recent<Fingerprint, Generation>>,
-    generations: Cell<u64>,
     permits: Semaphore,
 }
 
+/// A request that is prepared once and sent often. It holds on to its client and that to its connections, so it stands
+/// where the client's end can reach it.
+pub type Prepared = RefCell<Option<FrozenClientRequest>>;
+
+/// An identity's client as it is now; not to be kept.
+pub struct Current {
+    pub client: Client,
+    prepared: Rc<RefCell<Vec<Weak<Prepared>>>>,
+}
+
+impl Current {
+    /// Fills `prepared`, until this client is dropped.
+    pub fn prepare(&self, prepared: &Rc<Prepared>, request: FrozenClientRequest) {
+        *prepared.borrow_mut() = Some(request);
+        let mut all = self.prepared.borrow_mut();
+        if all.len() == all.capacity() {
+            all.retain(|prepared| prepared.strong_count() > 0);
+        }
+        all.push(Rc::downgrade(prepared));
+    }
+}
+
 struct Generation {
-    /// No other has it.
-    number: u64,
     client: Client,
+    prepared: Rc<RefCell<Vec<Weak<Prepared>>>>,
     tls: Arc<ClientConfig>,
     rebuild_at: std::time::Instant,
 }
@@ -77,7 +98,7 @@ impl CoreClient {
     pub(super) fn asking(names: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<Tls>) -> Self {
         let resolver = Resolver::new(names, limits.dns_cache, limits.dns_timeout, limits.dns_lookups_max);
         let connector = GuardedConnector::new(resolver, Arc::clone(&limits.egress));
-        let shared = Generation::new(1, &limits, tls.without_identity(), &connector);
+        let shared = Generation::new(&limits, tls.without_identity(), &connector);
         // A client that is idle for that long has only connections that would be dropped anyway.
         let identified = Recent::new(limits.tls_clients_max, limits.rebuild_after);
         CoreClient {
@@ -87,7 +108,6 @@ impl CoreClient {
             connector,
             shared: RefCell::new(shared),
             identified: RefCell::new(identified),
-            generations: Cell::new(1),
         }
     }
 
@@ -130,11 +150,11 @@ impl CoreClient {
         self.limits.answer_bytes_max
     }
 
-    /// Today's client of an identity, and a number that changes with it.
+    /// Today's client of an identity.
     ///
     /// # Errors
     /// When TLS cannot be configured for it.
-    pub fn generation(&self, identity: Option<&TlsIdentity>) -> Result<(u64, Client), Box<str>> {
+    pub fn generation(&self, identity: Option<&TlsIdentity>) -> Result<Current, Box<str>> {
         let now = clock::now();
         let Some(identity) = identity else {
             let mut shared = self.shared.borrow_mut();
@@ -162,13 +182,12 @@ impl CoreClient {
     }
 
     fn next_generation(&self, tls: &Arc<ClientConfig>) -> Generation {
-        self.generations.set(self.generations.get() + 1);
-        Generation::new(self.generations.get(), &self.limits, tls, &self.connector)
+        Generation::new(&self.limits, tls, &self.connector)
     }
 }
 
 impl Generation {
-    fn new(number: u64, limits: &ClientLimits, tls: &Arc<ClientConfig>, connector: &GuardedConnector) -> Self {
+    fn new(limits: &ClientLimits, tls: &Arc<ClientConfig>, connector: &GuardedConnector) -> Self {
         let connector = Connector::new()
             .connector(connector.clone())
             // Not `max_http_version` beside it: that would put a TLS configuration of its own in the place of ours.
@@ -184,16 +203,26 @@ impl Generation {
             .disable_timeout() // one deadline of our own covers connecting, request and body
             .no_default_headers()
             .finish();
-        Generation { number, client, tls: Arc::clone(tls), rebuild_at: clock::now() + limits.rebuild_after }
+        let rebuild_at = clock::now() + limits.rebuild_after;
+        Generation { client, prepared: Rc::default(), tls: Arc::clone(tls), rebuild_at }
     }
 
-    fn current(&self) -> (u64, Client) {
-        (self.number, self.client.clone())
+    fn current(&self) -> Current {
+        Current { client: self.client.clone(), prepared: Rc::clone(&self.prepared) }
+    }
+}
+
+/// Its connections end with it, but for those of requests under way.
+impl Drop for Generation {
+    fn drop(&mut self) {
+        for prepared in self.prepared.borrow_mut().drain(..).filter_map(|prepared| prepared.upgrade()) {
+            prepared.borrow_mut().take();
+        }
     }
 }
 
 impl fmt::Debug for CoreClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoreClient").field("generations", &self.generations.get()).finish_non_exhaustive()
+        f.debug_struct("CoreClient").finish_non_exhaustive()
     }
 }

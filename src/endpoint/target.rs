@@ -13,7 +13,7 @@ use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    client::CoreClient,
+    client::{CoreClient, Prepared},
     egress::Refusal,
     exchange::{Failure, Reply, exchange, host_header, uri_of},
     identity::TlsIdentity,
@@ -30,14 +30,10 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// Where one endpoint's requests go.
 pub struct Target {
     settings: Arc<Settings>,
-    prepared: Option<Prepared>,
-    tokens: Option<Rc<TokenSource>>,
-}
-
-struct Prepared {
-    generation: u64,
+    prepared: Rc<Prepared>,
+    /// What `prepared` says its bodies are.
     content_type: &'static str,
-    request: FrozenClientRequest,
+    tokens: Option<Rc<TokenSource>>,
 }
 
 impl Target {
@@ -47,7 +43,7 @@ impl Target {
             Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth), settings.tls.clone()))),
             _ => None,
         };
-        Target { settings, prepared: None, tokens }
+        Target { settings, prepared: Rc::default(), content_type: "", tokens }
     }
 
     /// Starts a request; the future owns all it needs.
@@ -83,16 +79,16 @@ impl Target {
     }
 
     fn prepare(&mut self, client: &CoreClient, content_type: &'static str) -> Result<FrozenClientRequest, Failure> {
-        let (generation, http) = client.generation(self.settings.tls.as_deref()).map_err(Answer::LocalFault)?;
-        if let Some(prepared) = &self.prepared
-            && prepared.generation == generation
-            && prepared.content_type == content_type
+        let current = client.generation(self.settings.tls.as_deref()).map_err(Answer::LocalFault)?;
+        if let Some(prepared) = &*self.prepared.borrow()
+            && self.content_type == content_type
         {
-            return Ok(prepared.request.clone());
+            return Ok(prepared.clone());
         }
         client.egress().check_url(&self.settings.url).map_err(Failure::Refused)?;
-        let request = freeze(&http, &self.settings, content_type).map_err(Answer::LocalFault)?;
-        self.prepared = Some(Prepared { generation, content_type, request: request.clone() });
+        let request = freeze(&current.client, &self.settings, content_type).map_err(Answer::LocalFault)?;
+        current.prepare(&self.prepared, request.clone());
+        self.content_type = content_type;
         Ok(request)
     }
 }

@@ -102,7 +102,7 @@ impl TokenSource {
         let uri = uri_of(url).ok_or_else(|| failed("the token URL cannot be requested"))?;
         let asked = oauth::token_request(&self.oauth);
         let identity = self.tls.as_deref();
-        let (_, http) = client.generation(identity).map_err(Answer::LocalFault)?;
+        let http = client.generation(identity).map_err(Answer::LocalFault)?.client;
         let mut request = http
             .post(uri)
             .insert_header((header::HOST, host_header(url)))

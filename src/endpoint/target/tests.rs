@@ -1,6 +1,12 @@
 //! What is connected to, and what is not.
 
-use std::{net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::*;
 use crate::endpoint::{client::ClientLimits, egress::Egress, resolver::testing::Scripted, tls::Tls};
@@ -96,4 +102,33 @@ async fn what_is_allowed_is_connected_to_at_the_address_that_was_checked() {
     assert_ne!(target.send(&client, request()).await, Answer::Blocked);
     assert!(inside.was_connected_to());
     assert_eq!(asked.get(), 1);
+}
+
+/// Takes one connection, answers one request on it, and waits for its end.
+fn answers_one(listener: TcpListener) -> std::thread::JoinHandle<usize> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut buffer = [0; 4096];
+        let mut read = 0;
+        while !buffer[..read].ends_with(b"{}") {
+            read += stream.read(&mut buffer[read..]).expect("a request");
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("an answer");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.read(&mut buffer).expect("the connection's end")
+    })
+}
+
+#[actix_rt::test]
+async fn a_rebuilt_client_lets_go_of_its_connections_whoever_has_sent_on_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let server = answers_one(listener);
+    let client = client(Scripted::new(&[&["127.0.0.1"]]), Egress::allowing("inside.example"));
+    let mut target = target(&format!("http://inside.example:{port}/"));
+    assert!(matches!(target.send(&client, request()).await, Answer::Answered { status: 200, .. }));
+    client.rebuild(None);
+    let ended = tokio::task::spawn_blocking(move || server.join().expect("the server")).await.expect("a thread");
+    assert_eq!(ended, 0, "the connection was closed");
+    drop(target);
 }
