@@ -4,7 +4,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
 };
@@ -50,6 +50,8 @@ pub struct Shared {
 pub struct Cores {
     arbiters: Vec<Arbiter>,
     routers: Vec<Addr<Router>>,
+    /// Events that each core has routed.
+    routed: Arc<Vec<AtomicU64>>,
 }
 
 impl Cores {
@@ -88,16 +90,25 @@ impl Cores {
         }
         drop(ready);
         for () in wait.iter().take(count) {}
+        let routed = Arc::new((0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
         let routers = arbiters
             .iter()
-            .map(|arbiter| {
-                let shared = Arc::clone(shared);
+            .enumerate()
+            .map(|(core, arbiter)| {
+                let (shared, routed) = (Arc::clone(shared), Arc::clone(&routed));
                 Router::start_in_arbiter(&arbiter.handle(), move |_| {
-                    Router::new(Arc::clone(&shared.table), shared.notices.clone(), shared.dead_letters.clone())
+                    let (table, notices) = (Arc::clone(&shared.table), shared.notices.clone());
+                    Router::new(table, notices, shared.dead_letters.clone(), routed, core)
                 })
             })
             .collect();
-        Cores { arbiters, routers }
+        Cores { arbiters, routers, routed }
+    }
+
+    /// Events that each core has routed, ever.
+    #[must_use]
+    pub fn routed(&self) -> Arc<Vec<AtomicU64>> {
+        Arc::clone(&self.routed)
     }
 
     #[must_use]

@@ -121,7 +121,7 @@ pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {
 
 fn supervise(config: &Config, notices: NoticeReceiver, cores: &Cores, on_gone: OnGone) {
     let rebuild = Rebuild { base: config.delivery.rebuild_base(), max: config.delivery.rebuild_max() };
-    Supervisor::new(notices, cores.handles(), rebuild, on_gone).start();
+    Supervisor::new(notices, cores.handles(), cores.routed(), rebuild, on_gone).start();
 }
 
 /// Events whose receipts were dropped unsettled (a panic) go back into their endpoint's queue; the third time they are

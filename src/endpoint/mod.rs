@@ -28,4 +28,5 @@ pub mod token; // ● an endpoint's access token
 pub mod target; // ● one endpoint's requests
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
+pub mod placement; // ○ which core an actor starts on
 pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

@@ -7,7 +7,10 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     actor::{Core, EndpointActor},
+    placement::Placement,
     queue::EndpointQueue,
 };
 use crate::{clock, event::EndpointKey, telemetry::handles::EndpointMetrics};
@@ -92,8 +96,9 @@ pub type OnGone = Box<dyn Fn(&Arc<EndpointQueue>)>;
 pub struct Supervisor {
     receiver: Option<UnboundedReceiver<Notice>>,
     arbiters: Vec<ArbiterHandle>,
-    /// Endpoint actors on each core.
-    load: Vec<usize>,
+    placement: Placement,
+    /// Events that each core has routed.
+    routed: Arc<Vec<AtomicU64>>,
     rebuild: Rebuild,
     crashes: HashMap<EndpointKey, Crashes>,
     /// Called when an endpoint answered 410: writes it down as disabled.
@@ -112,14 +117,16 @@ impl Supervisor {
     pub fn new(
         NoticeReceiver(receiver): NoticeReceiver,
         arbiters: Vec<ArbiterHandle>,
+        routed: Arc<Vec<AtomicU64>>,
         rebuild: Rebuild,
         on_gone: OnGone,
     ) -> Self {
-        let load = vec![0; arbiters.len()];
+        let placement = Placement::new(arbiters.len(), clock::now());
         Supervisor {
             receiver: Some(receiver),
             arbiters,
-            load,
+            placement,
+            routed,
             rebuild,
             crashes: HashMap::new(),
             on_gone,
@@ -128,8 +135,7 @@ impl Supervisor {
     }
 
     fn start_actor(&mut self, queue: Arc<EndpointQueue>) {
-        let core = (0..self.load.len()).min_by_key(|core| self.load[*core]).unwrap_or(0);
-        self.load[core] += 1;
+        let core = self.placement.place(self.routed.iter().map(|routed| routed.load(Relaxed)), clock::now());
         self.show_actors();
         let seed = rand::random();
         EndpointActor::start_in_arbiter(&self.arbiters[core], move |_| {
@@ -139,11 +145,11 @@ impl Supervisor {
     }
 
     fn show_actors(&self) {
-        self.metrics.actors.set(self.load.iter().sum::<usize>() as f64);
+        self.metrics.actors.set(self.placement.actors() as f64);
     }
 
     fn died(&mut self, queue: Arc<EndpointQueue>, core: usize, ctx: &mut Context<Self>) {
-        self.load[core] = self.load[core].saturating_sub(1);
+        self.placement.ended(core);
         let crashes = note_crash(self.crashes.get(&queue.key).copied(), clock::now());
         self.crashes.insert(queue.key, crashes);
         let wait = rebuild_wait(self.rebuild, crashes.in_a_row);
@@ -184,7 +190,7 @@ impl StreamHandler<Notice> for Supervisor {
             Notice::NeedsActor(queue) => self.start_actor(queue),
             Notice::Died { queue, core } => self.died(queue, core, ctx),
             Notice::Retired { core } => {
-                self.load[core] = self.load[core].saturating_sub(1);
+                self.placement.ended(core);
                 self.show_actors();
             }
             Notice::Gone(queue) => (self.on_gone)(&queue),

@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use actix::{Actor, Context, Handler, Message};
@@ -42,6 +45,9 @@ pub struct Router {
     table: Arc<RoutingTable>,
     notices: Notices,
     metrics: RoutingMetrics,
+    /// Events that each core has routed, and which of them is this one.
+    load: Arc<Vec<AtomicU64>>,
+    core: usize,
     dead_letters: DeadLetterWriter,
     /// Who gets the events of the chunk at hand: all of them, one after the other, …
     matched: Vec<EndpointKey>,
@@ -53,11 +59,19 @@ pub struct Router {
 
 impl Router {
     #[must_use]
-    pub fn new(table: Arc<RoutingTable>, notices: Notices, dead_letters: DeadLetterWriter) -> Self {
+    pub fn new(
+        table: Arc<RoutingTable>,
+        notices: Notices,
+        dead_letters: DeadLetterWriter,
+        load: Arc<Vec<AtomicU64>>,
+        core: usize,
+    ) -> Self {
         Router {
             table,
             notices,
             metrics: RoutingMetrics::new(),
+            load,
+            core,
             dead_letters,
             matched: Vec::new(),
             ends: Vec::new(),
@@ -174,6 +188,7 @@ impl Handler<Route> for Router {
     type Result = ();
 
     fn handle(&mut self, Route { events }: Route, _: &mut Context<Self>) {
+        self.load[self.core].fetch_add(events.len() as u64, Relaxed);
         self.match_all(&events);
         // A panic here must cost this chunk a second reading, not the core its router.
         let routed = catch_unwind(AssertUnwindSafe(|| {
