@@ -87,7 +87,8 @@ impl Kafka {
     }
 
     pub fn create_topic(&self, name: &str, partitions: i32) {
-        self.create_topic_with(name, partitions, &[]);
+        // Some records are years old: the broker must not delete them in the middle of a story.
+        self.create_topic_with(name, partitions, &[("retention.ms", "-1")]);
     }
 
     /// `config` such as `("cleanup.policy", "compact")`.
