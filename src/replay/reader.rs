@@ -130,6 +130,8 @@ impl Reader {
             }
         };
         let mut any = false;
+        // Whoever is first may use up what is left of the rate: everyone is first in turn.
+        self.readings.rotate_left(1);
         for reading in &mut self.readings {
             any |= reading.turn(&consumer, &mut self.bounds, &*self.surroundings, &self.shared.metrics);
         }

@@ -16,11 +16,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::{
+    choice::{self, Candidate},
     part::{Name, Part, UnderWay},
     progress::{Counts, Progress},
 };
 use crate::{
-    backlog::drainer::Surroundings,
+    backlog::{book, drainer::Surroundings},
+    clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     endpoint::delivery::{GivenUp, Reason},
     ingest::{
@@ -142,10 +144,10 @@ impl Runner {
         let names: Vec<_> = ledgers.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();
-        let limit = i64::try_from(self.options.partitions_max).unwrap_or(i64::MAX);
-        let open = replays::open(&self.pool, &topics, &partitions, limit).await?;
+        let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
         let (open, gone): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|open| self.surroundings.endpoint(&open.endpoint_id).is_some());
+        let open = self.choose(open);
         self.adopt(&ledgers, open);
         for open in gone {
             let id = &open.share.replay_id;
@@ -153,6 +155,24 @@ impl Runner {
             replays::cancel(&self.pool, id, "the endpoint is gone").await?;
         }
         Ok(())
+    }
+
+    fn choose(&self, open: Vec<OpenShare>) -> Vec<OpenShare> {
+        let (now, parts) = (clock::now(), self.shared.parts());
+        let is_busy = |open: &OpenShare| {
+            let share = &open.share;
+            let is_it =
+                |part: &&Arc<Part>| part.partition() == share.partition && *part.name.replay_id == *share.replay_id;
+            parts.iter().find(is_it).is_some_and(|part| part.progress().unsettled() > 0)
+        };
+        let is_idle = |open: &OpenShare| {
+            matches!(self.surroundings.standing(&open.endpoint_id, now), book::Standing::Waits) && !is_busy(open)
+        };
+        let candidates: Vec<_> =
+            open.iter().map(|open| Candidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) }).collect();
+        let chosen = choice::choose(&candidates, self.options.partitions_max);
+        let is_chosen = |place: &usize| chosen.binary_search(place).is_ok();
+        open.into_iter().enumerate().filter(|(place, _)| is_chosen(place)).map(|(_, open)| open).collect()
     }
 
     /// From now on, these are the parts at work.
@@ -247,3 +267,5 @@ fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> Standing
 
 /// The third time is the last: an event that we cannot handle must not loop.
 const ABANDONS_MAX: u8 = 3;
+/// The oldest of what is still to be done; the others are seen once these are done.
+const ROWS_MAX: i64 = 10_000;

@@ -114,6 +114,25 @@ fn replays_of_several_endpoints_share_a_partition_and_a_slow_one_holds_up_no_oth
 }
 
 #[test]
+fn an_ordered_endpoint_gets_a_replay_in_order() {
+    let app = app("replayorder");
+    let receiver = Receiver::start();
+    let ordering = json!({"mode": "stream", "ordering": {"by": "partition", "on_failure": "block"}});
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), ordering);
+    app.produce(300);
+    app.await_committed();
+    let before = endpoint.hook.requests().len();
+    let done = await_done(&app, &replay(&app, &endpoint, everything(&app)));
+    assert_eq!(done["events_sent"], 300, "{done}");
+    let again: Vec<u32> = endpoint.hook.requests().into_iter().skip(before).flat_map(|request| request.seqs).collect();
+    assert_eq!(again.len(), 300);
+    for partition in 0..2 {
+        let places = again.iter().map(|seq| app.produced.place(*seq)).filter(|place| place.partition == partition);
+        assert!(places.map(|place| place.offset).is_sorted(), "the events of partition {partition} come in order");
+    }
+}
+
+#[test]
 fn a_crash_in_the_middle_resumes_and_loses_nothing() {
     let mut app = TestApp::named("replaycrash")
         .partitions(2)
