@@ -53,11 +53,13 @@ pub enum Name {
     Latency,
     /// The same while one endpoint in ten never answers.
     Isolation,
+    /// Into the backlog, and out of it.
+    Parking,
 }
 
 impl Options {
     pub fn wants(&self, name: Name) -> bool {
-        if self.bare && name == Name::Isolation {
+        if self.bare && matches!(name, Name::Isolation | Name::Parking) {
             return false; // it has none
         }
         self.only.is_empty() || self.only.contains(&name)

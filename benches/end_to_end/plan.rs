@@ -19,6 +19,8 @@ pub struct Plan {
     pub raw: bool,
     /// One endpoint in so many never answers.
     pub hung_every: Option<usize>,
+    /// The endpoints are paused until someone resumes them.
+    pub paused: bool,
 }
 
 impl Plan {
@@ -32,6 +34,7 @@ impl Plan {
             batch_events: None,
             raw: false,
             hung_every: None,
+            paused: false,
         }
     }
 

@@ -76,6 +76,15 @@ impl Instance {
         self.child.id()
     }
 
+    pub fn metric(&self, name: &str) -> io::Result<f64> {
+        rest::metric(self.admin, name)
+    }
+
+    /// Its endpoints were paused, and shall not be any more.
+    pub fn resume(&self, plan: &Plan) -> io::Result<()> {
+        rest::resume(self.admin, ADMIN_KEY, plan)
+    }
+
     pub fn check_alive(&mut self) -> io::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use awc::{Client, Connector};
+use awc::{Client, Connector, http::Method};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -31,6 +31,31 @@ pub fn set_up(admin: SocketAddr, key: &str, plan: &Plan, port: u16) -> io::Resul
             result?;
         }
         Ok(())
+    })
+}
+
+/// Lets the plan's endpoints have what waits for them.
+pub fn resume(admin: SocketAddr, key: &str, plan: &Plan) -> io::Result<()> {
+    actix_rt::System::new().block_on(async {
+        let client = Client::builder().timeout(Duration::from_secs(30)).bearer_auth(key).finish();
+        let api = Api { client, base: format!("http://{admin}/v1") };
+        for number in 0..plan.endpoints {
+            api.send(Method::POST, &format!("/endpoints/bench-{number:05}/resume"), &json!({})).await?;
+        }
+        Ok(())
+    })
+}
+
+/// A metric without labels.
+pub fn metric(admin: SocketAddr, name: &str) -> io::Result<f64> {
+    actix_rt::System::new().block_on(async {
+        let client = Client::builder().timeout(Duration::from_secs(5)).finish();
+        let sent = client.get(format!("http://{admin}/metrics")).send().await;
+        let mut answer = sent.map_err(|error| io::Error::other(format!("GET /metrics: {error}")))?;
+        let text = answer.body().limit(METRICS_BYTES_MAX).await.map_err(io::Error::other)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        Ok(value.unwrap_or(0.0))
     })
 }
 
@@ -64,19 +89,27 @@ impl Api {
         };
         let subscription = json!({ "endpoint_id": endpoint["id"], "topic": plan.topic, "scope": scope });
         self.put(&format!("/subscriptions/{name}"), &subscription).await?;
+        if plan.paused {
+            self.send(Method::POST, &format!("/endpoints/{name}/pause"), &json!({})).await?;
+        }
         Ok(())
     }
 
     async fn put(&self, path: &str, body: &Value) -> io::Result<Value> {
-        let sent = self.client.put(format!("{}{path}", self.base)).send_json(body).await;
-        let mut answer = sent.map_err(|error| io::Error::other(format!("PUT {path}: {error}")))?;
+        self.send(Method::PUT, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> io::Result<Value> {
+        let sent = self.client.request(method.clone(), format!("{}{path}", self.base)).send_json(body).await;
+        let mut answer = sent.map_err(|error| io::Error::other(format!("{method} {path}: {error}")))?;
         let text = answer.body().await.map_err(io::Error::other)?;
         if !answer.status().is_success() {
             let text = String::from_utf8_lossy(&text);
-            return Err(io::Error::other(format!("PUT {path}: {} {text}", answer.status())));
+            return Err(io::Error::other(format!("{method} {path}: {} {text}", answer.status())));
         }
         Ok(serde_json::from_slice(&text)?)
     }
 }
 
 const AT_ONCE: usize = 8;
+const METRICS_BYTES_MAX: usize = 16 << 20;

@@ -11,6 +11,7 @@ use crate::{
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
+    parking,
     plan::Plan,
     postrider, producer,
     role::Role,
@@ -22,7 +23,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     let brokers = std::env::var("KAFKA_BOOTSTRAP")
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
-    let tables = [bench.drains()?, bench.latency()?, bench.isolation()?];
+    let tables = [bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?];
     println!("\nPostrider, end to end: 512-byte events, {} core(s), {} round(s)", options.cores(), options.rounds);
     for table in tables.iter().filter(|table| !table.is_empty()) {
         println!("\n{}", table.text());
@@ -123,6 +124,33 @@ impl Bench<'_> {
         let pair = Pair { postrider: drain::Measured::median(&postrider), bare: drain::Measured::median(&bare) };
         table.row(pair.cells(label, bar));
         Ok(())
+    }
+
+    fn parking(&mut self) -> io::Result<Table> {
+        let heading = ["", "parked/s", "then sent/s", "RSS MB", "twice", "bar"];
+        let mut table = Table::new("Into the backlog, and out of it", &heading);
+        if !self.options.wants(Name::Parking) {
+            return Ok(table);
+        }
+        let events = self.options.events;
+        let topic = self.full_topic("parking", 8, events)?;
+        for (label, endpoints) in [("16 endpoints", 16), ("1,000 endpoints", 1_000)] {
+            let plan = Plan { endpoints, paused: true, in_flight_max: 16, ..Plan::stream(&topic, 8, self.tenants()) };
+            let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
+            let measured = parking::run(&mut stage, events, &format!("parking-{endpoints}"), &mut self.topics)?;
+            self.lost += measured.lost;
+            let cells = [
+                label.to_owned(),
+                thousands(measured.parked_per_second),
+                thousands(measured.sent_per_second),
+                thousands(measured.rss_peak_bytes as f64 / MB),
+                measured.duplicates.to_string(),
+                "20,000 parked/s".to_owned(),
+            ];
+            progress(&cells.join("  "));
+            table.row(cells);
+        }
+        Ok(table)
     }
 
     fn latency(&mut self) -> io::Result<Table> {

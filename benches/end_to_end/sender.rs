@@ -105,6 +105,21 @@ impl Run {
         }
     }
 
+    /// Of Postrider; the bare loop has none.
+    pub fn metric(&self, name: &str) -> io::Result<f64> {
+        match &self.sender {
+            Sender::Postrider(instance) => instance.metric(name),
+            Sender::Bare(_) => Ok(0.0),
+        }
+    }
+
+    pub fn resume(&self, plan: &Plan) -> io::Result<()> {
+        match &self.sender {
+            Sender::Postrider(instance) => instance.resume(plan),
+            Sender::Bare(_) => Ok(()),
+        }
+    }
+
     pub fn report(&mut self) -> io::Result<Report> {
         self.receiver.ask(&Question::Report)
     }
