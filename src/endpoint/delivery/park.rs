@@ -2,7 +2,7 @@
 //!
 //! An event is parked once it has waited for `park_after`, counted from the latest of
 //! - when it was received,
-//! - the endpoint's last 2xx, for one that answers shall have its burst absorbed, but no later than
+//! - the endpoint's last 2xx, for one that answers shall have its burst absorbed for a while, but no later than
 //! - when the event was first sent: from there on a hanging or failing attempt would hold up its partition's commit.
 
 use std::time::{Duration, Instant};
@@ -42,10 +42,23 @@ impl Delivery {
         Some(from + self.limits.park_after)
     }
 
+    /// When an event that comes from Kafka and was never sent leaves memory. However well the endpoint answers, it holds up
+    /// its partition's commit no longer than [`BURST_PARKS`] times `park_after`.
+    pub(super) fn unsent_park_at(&self, received_at: Instant, sheds: bool) -> Option<Instant> {
+        let at = self.park_at(received_at, None)?;
+        if sheds {
+            return Some(at.min(received_at + self.limits.park_after));
+        }
+        let from = self.released_at.map_or(received_at, |released| received_at.max(released));
+        Some(at.min(from + self.limits.park_after * BURST_PARKS))
+    }
+
     /// An event that was received then is held from now on.
     pub(super) fn expect_park(&mut self, received_at: Instant, stored: bool, now: Instant) {
-        let sheds = !stored && self.sheds();
-        let at = if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) };
+        let at = match stored {
+            true => self.park_at(received_at, None),
+            false => self.unsent_park_at(received_at, self.sheds()),
+        };
         let Some(at) = at else { return };
         // Looking at all that is held for each chunk that comes would cost too much.
         let at = self.park_checked_at.map_or(at, |checked| at.max(checked + PARK_CHECK_SPACING)).max(now);
@@ -55,12 +68,9 @@ impl Delivery {
     /// Parks all that has waited long enough, and finds when to look again.
     pub(super) fn park_overdue(&mut self, now: Instant) {
         let sheds = self.sheds();
-        let park_after = self.limits.park_after;
-        let overdue = |delivery: &Delivery, event: &Event| {
-            let at = delivery.park_at(event.received_at, None);
-            at.is_some_and(|at| at <= now) || (sheds && at.is_some() && event.received_at + park_after <= now)
-        };
-        self.park_buffered(overdue);
+        self.park_buffered(|delivery, event| {
+            delivery.unsent_park_at(event.received_at, sheds).is_some_and(|at| at <= now)
+        });
         // What is stored costs no commit any time: it may wait for its turn as long as the endpoint answers.
         self.park_stored(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
         self.park_waiting(|delivery, batch, _| {
@@ -207,7 +217,7 @@ impl Delivery {
         };
         let buffered = self.buffer.iter().chain(of_lanes(false)).filter_map(|receipt| {
             let received_at = receipt.event().received_at;
-            if sheds { Some(received_at + self.limits.park_after) } else { self.park_at(received_at, None) }
+            self.unsent_park_at(received_at, sheds)
         });
         let stored = self.stored.iter().chain(of_lanes(true));
         let stored = stored.filter_map(|receipt| self.park_at(receipt.event().received_at, None));
@@ -226,5 +236,7 @@ pub(super) struct Leave {
     pub not_before: Option<Instant>,
 }
 
+/// A burst is absorbed for so many times `park_after`; an endpoint that needs longer cannot keep up.
+const BURST_PARKS: u32 = 2;
 /// Between two looks at all that is held. It adds to `park_after`.
 const PARK_CHECK_SPACING: Duration = Duration::from_millis(100);
