@@ -21,7 +21,7 @@ COPY src src
 # The checkout may be older than the empty program, and cargo goes by the time.
 RUN touch src/lib.rs src/main.rs \
  && cargo build --release --locked \
- && strip --strip-debug target/release/postrider
+ && strip target/release/postrider
 
 FROM debian:bookworm-slim
 RUN apt-get update \
