@@ -79,6 +79,8 @@ struct Entry {
 
 /// In order, everybody behind waits for the last rows.
 const ORDERED_REST: Duration = Duration::from_millis(20);
+/// … unless they may not go yet.
+const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 /// Before every offset.
 const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
 
@@ -186,9 +188,15 @@ impl Book {
 
     /// A head was read up to `last`; `at_end` when nothing more was there that may be sent now.
     pub fn was_read(&mut self, read: &Read, last: Option<(i64, i64)>, at_end: bool, now: Instant) {
-        let rest = if read.is_ordered { self.room.rest.min(ORDERED_REST) } else { self.room.rest };
+        // What is sent now makes room for the next; where nothing could be sent, time must pass.
+        let rest = match (read.is_ordered, last) {
+            (true, Some(_)) => self.room.rest.min(ORDERED_REST),
+            (true, None) => self.room.rest.min(ORDERED_IDLE_REST),
+            (false, _) => self.room.rest,
+        };
         let Some(entry) = self.entry(&read.head) else { return };
         entry.is_being_read = false;
+        entry.head.is_read(false);
         if let Some(last) = last {
             entry.after = last;
         }
@@ -199,6 +207,21 @@ impl Book {
             }
             entry.rests_until = Some(now + rest);
         }
+    }
+
+    /// Whoever read is no more.
+    pub fn begin_anew(&mut self) {
+        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
+            entry.is_being_read = false;
+            entry.head.is_read(false);
+            entry.after = BEGINNING;
+        }
+    }
+
+    /// Memory holds what it may.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.of_all.bytes() >= self.room.bytes_max
     }
 
     /// The heads with something older than that.
@@ -250,9 +273,10 @@ impl OfEndpoint {
                 continue;
             }
             let rests = entry.rests_until.is_some_and(|until| until > now);
-            let reads = !entry.is_being_read && !rests && !entry.head.is_closed() && entry.events > held;
+            let reads = !entry.is_being_read && !rests && !entry.head.is_closing() && entry.events > held;
             let read = reads.then(|| {
                 entry.is_being_read = true;
+                entry.head.is_read(true);
                 entry.rests_until = None;
                 let is_ordered = matches!(standing, Standing::TakesInOrder(_));
                 entry.head.keep_order(is_ordered);

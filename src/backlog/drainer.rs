@@ -3,14 +3,17 @@
 //! **Invariant:** what leaves the backlog is matched again, against today's subscriptions.
 //! **Invariant:** a row stays until what became of its event is committed; whatever ends this process, it is read again.
 
+mod ageing; // what has waited for too long
+
 use std::{
     collections::HashMap,
     convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -33,6 +36,7 @@ use crate::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
         backlog_read::{self, BacklogRow, Page},
+        lane::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -135,8 +139,26 @@ impl HeadEvents for Ties {
     }
 }
 
-/// Drains for ever. To be run on the runtime of the store.
+/// Drains for ever, also after a panic. To be run on the runtime of the store.
 pub async fn run(
+    pool: Pool,
+    options: DrainerOptions,
+    heads: Arc<Heads>,
+    writer: BacklogWriter,
+    dead_letters: DeadLetterWriter,
+    surroundings: Arc<dyn Surroundings>,
+) -> Infallible {
+    loop {
+        let (pool, options, writer) = (pool.clone(), options.clone(), writer.clone());
+        let drains = drain(pool, options, Arc::clone(&heads), writer, dead_letters.clone(), Arc::clone(&surroundings));
+        let Err(_panic) = AssertUnwindSafe(drains).catch_unwind().await;
+        tracing::error!("draining the backlog panicked and begins anew");
+        heads.book.lock().begin_anew();
+        tokio::time::sleep(BACKOFF_BASE).await;
+    }
+}
+
+async fn drain(
     pool: Pool,
     options: DrainerOptions,
     heads: Arc<Heads>,
@@ -266,6 +288,7 @@ impl Drainer {
                 return Err(error);
             }
         };
+        let rows = if read.is_ordered && head.is_closing() { Vec::new() } else { rows };
         let (rows, cut) = if read.is_ordered { in_order(head, rows) } else { (rows, false) };
         let last = rows.last().map(|row| (row.offset, row.record_ms));
         let bytes: usize = rows.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
@@ -300,56 +323,6 @@ impl Drainer {
         }
         if !wanted.is_empty() {
             self.surroundings.push(&head.endpoint_id, wanted);
-        }
-    }
-
-    /// What has waited for longer than it may becomes a dead letter, whether its endpoint takes events or not.
-    async fn give_up_old(&mut self) -> Result<(), StoreError> {
-        let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
-        let before_ms = clock::wall_ms().saturating_sub(age_max_ms);
-        let old = self.heads.book.lock().older_than(before_ms);
-        let mut more = false;
-        for head in old {
-            let page = Page {
-                after: (i64::MIN, i64::MIN),
-                due_ms: i64::MAX,
-                received_before_ms: before_ms,
-                rows_max: OLD_ROWS_MAX,
-                bytes_max: OLD_BYTES_MAX,
-            };
-            let name = (&*head.topic, head.partition, &*head.endpoint_id);
-            let rows = backlog_read::page(&self.pool, name, page).await?;
-            if rows.is_empty() {
-                backlog_read::renew_oldest(&self.pool, name).await?;
-                self.unread.extend(self.seen.iter().filter(|ledger| head.is_of(ledger)).cloned());
-                continue;
-            }
-            more = true;
-            self.give_up(&head, rows);
-        }
-        if more {
-            self.age_at = clock::now() + self.options.poll;
-        }
-        Ok(())
-    }
-
-    fn give_up(&self, head: &Arc<Head>, rows: Vec<BacklogRow>) {
-        let endpoint = self.surroundings.endpoint(&head.endpoint_id);
-        let now = clock::now();
-        for row in rows {
-            if !head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0)) {
-                continue;
-            }
-            let key = endpoint.as_ref().map_or(EndpointKey(u32::MAX), |(key, _)| *key);
-            let receipt = row::receipt(row, Arc::clone(head) as _, key, now);
-            let Some((_, customer_id)) = &endpoint else {
-                receipt.settle(Settlement::Cancelled);
-                continue;
-            };
-            let attempts = receipt.attempts();
-            let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts, last: None };
-            let (endpoint_id, customer_id) = (Arc::clone(&head.endpoint_id), Arc::clone(customer_id));
-            self.dead_letters.submit([Letter { endpoint_id, customer_id, given_up }]);
         }
     }
 
@@ -396,5 +369,3 @@ const ABANDONS_MAX: u8 = 3;
 /// Between two turns: what came meanwhile shares the next one.
 const BREATH: Duration = Duration::from_millis(5);
 const AGE_EVERY: Duration = Duration::from_secs(60);
-const OLD_ROWS_MAX: i64 = 500;
-const OLD_BYTES_MAX: i64 = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@
 //! **Invariant:** a row is in memory at most once, and until what became of it is committed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{
         Arc,
@@ -69,16 +69,25 @@ pub struct Head {
     ledger: Arc<PartitionLedger>,
     /// Its endpoint wants order: what leaves memory unsent takes all that follows along.
     is_ordered: AtomicBool,
-    /// Something did: nothing more of this one is sent, and another one begins anew.
+    /// Something is on its way out of memory: nothing behind it is sent, and nothing more is read.
+    is_parking: AtomicBool,
+    /// It is out: nothing more of this one is sent, and another one begins anew.
     is_closed: AtomicBool,
     /// By offset. Of two rows with one offset (a recreated topic) the second waits for the first.
-    held: Mutex<HashMap<i64, Held>>,
+    held: Mutex<InMemory>,
     /// In memory of the endpoint, and of all endpoints.
     of_endpoint: Arc<Amount>,
     of_all: Arc<Amount>,
     events: Arc<dyn HeadEvents>,
     /// Itself, for those who must hold it longer than the caller.
     this: std::sync::Weak<Head>,
+}
+
+#[derive(Default)]
+struct InMemory {
+    rows: HashMap<i64, Held>,
+    /// Released while the head was being read: what is read may be older than that, so these are not taken in again.
+    released: Option<HashSet<i64>>,
 }
 
 #[derive(Clone, Copy)]
@@ -102,6 +111,7 @@ impl Head {
             endpoint_id,
             ledger: Arc::clone(ledger),
             is_ordered: AtomicBool::new(false),
+            is_parking: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             held: Mutex::default(),
             of_endpoint,
@@ -122,6 +132,12 @@ impl Head {
         self.is_ordered.store(is_ordered, Ordering::Relaxed);
     }
 
+    /// Nothing more may be read of it: something of it leaves memory, or has left.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.is_parking.load(Ordering::Acquire) || self.is_closed()
+    }
+
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
@@ -131,7 +147,7 @@ impl Head {
     /// nothing that is still to be read from Kafka belongs before them.
     #[must_use]
     pub fn ordered_up_to(&self) -> Option<i64> {
-        self.ledger.committable()
+        self.ledger.committable().or(self.ledger.start())
     }
 
     /// Whether it belongs to this very assignment.
@@ -140,14 +156,20 @@ impl Head {
         Arc::ptr_eq(&self.ledger, ledger)
     }
 
-    /// Takes a row into memory; false when its offset is there already.
+    /// Reading begins, or is over.
+    pub fn is_read(&self, now: bool) {
+        self.held.lock().released = now.then(HashSet::new);
+    }
+
+    /// Takes a row into memory; false when its offset is there already, or was until a moment ago.
     #[must_use]
     pub fn hold(&self, offset: i64, record_ms: i64, bytes: usize) -> bool {
         let mut held = self.held.lock();
-        if held.contains_key(&offset) {
+        let was_released = held.released.as_ref().is_some_and(|released| released.contains(&offset));
+        if was_released || held.rows.contains_key(&offset) {
             return false;
         }
-        held.insert(offset, Held { record_ms, bytes });
+        held.rows.insert(offset, Held { record_ms, bytes });
         self.of_endpoint.add(1, bytes);
         self.of_all.add(1, bytes);
         true
@@ -159,7 +181,10 @@ impl Head {
         {
             let mut held = self.held.lock();
             for offset in offsets {
-                if let Some(row) = held.remove(&offset) {
+                if let Some(released) = &mut held.released {
+                    released.insert(offset);
+                }
+                if let Some(row) = held.rows.remove(&offset) {
                     rows += 1;
                     bytes += row.bytes;
                 }
@@ -172,7 +197,7 @@ impl Head {
 
     #[must_use]
     pub fn held_events(&self) -> usize {
-        self.held.lock().len()
+        self.held.lock().rows.len()
     }
 
     /// The keys of rows that are in memory.
@@ -184,7 +209,7 @@ impl Head {
                 partition: self.partition,
                 endpoint_id: Arc::clone(&self.endpoint_id),
                 offset,
-                record_ms: held.get(&offset)?.record_ms,
+                record_ms: held.rows.get(&offset)?.record_ms,
             })
         };
         offsets.filter_map(key).collect()
@@ -195,9 +220,9 @@ impl Drop for Head {
     fn drop(&mut self) {
         // The partition is someone else's: what was in memory of it is not waited for.
         let held = self.held.get_mut();
-        let bytes = held.values().map(|row| row.bytes).sum();
-        self.of_endpoint.sub(held.len(), bytes);
-        self.of_all.sub(held.len(), bytes);
+        let bytes = held.rows.values().map(|row| row.bytes).sum();
+        self.of_endpoint.sub(held.rows.len(), bytes);
+        self.of_all.sub(held.rows.len(), bytes);
     }
 }
 
@@ -220,6 +245,16 @@ impl Origin for Head {
 
     fn is_stored(&self) -> bool {
         true
+    }
+
+    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
+        if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 }
+    }
+
+    fn parking(&self, _endpoint_id: &Arc<str>) {
+        if self.is_ordered.load(Ordering::Relaxed) {
+            self.is_parking.store(true, Ordering::Release);
+        }
     }
 
     fn receipts_settled(&self, how: Settlement, receipts: usize) {

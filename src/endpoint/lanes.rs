@@ -60,14 +60,21 @@ impl Lanes {
         self.by
     }
 
-    /// Puts an event at the end of its lane.
+    /// Puts an event into its lane, by its offset: what was abandoned by a dead actor comes back behind later ones.
     pub fn push(&mut self, receipt: Receipt) {
         let id = self.lane_of(receipt.event());
         let weight = receipt.event().weight_bytes();
         let lane = self.lanes.entry(id).or_default();
         let was_ready = lane.is_ready();
         lane.bytes += weight;
-        lane.waiting.push_back(receipt);
+        let offset = receipt.event().offset();
+        match lane.waiting.back() {
+            Some(last) if last.event().offset() > offset => {
+                let place = lane.waiting.partition_point(|other| other.event().offset() <= offset);
+                lane.waiting.insert(place, receipt);
+            }
+            _ => lane.waiting.push_back(receipt),
+        }
         self.events += 1;
         self.bytes += weight;
         if was_ready {

@@ -193,6 +193,11 @@ impl PartitionLedger {
     /// Records from what may be committed to the end of the log, as it was when Kafka was last asked for records;
     /// `None` while that is not known.
     #[must_use]
+    pub fn start(&self) -> Option<i64> {
+        self.start
+    }
+
+    #[must_use]
     pub fn lag(&self) -> Option<i64> {
         let known = |offset: i64| (offset >= 0).then_some(offset);
         let end = known(self.log_end.load(Ordering::Relaxed))?;

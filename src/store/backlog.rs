@@ -223,6 +223,8 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// Every head that was touched comes back, also where its rows were there already: a COMMIT whose answer was lost is tried
+/// again, and its rows count all the same.
 /// Rows and heads in their keys' order, so that two instances that store the same rows cannot deadlock.
 const INSERT: &str = r#"
     WITH stored AS (
@@ -242,7 +244,8 @@ const INSERT: &str = r#"
         RETURNING topic, partition, endpoint_id, received_ms, bytes, writes
     )
     INSERT INTO backlog_head AS h (topic, partition, endpoint_id, events, bytes, oldest_ms)
-    SELECT topic, partition, endpoint_id, count(*), sum(bytes), min(received_ms) FROM stored WHERE writes = 1
+    SELECT topic, partition, endpoint_id, count(*) FILTER (WHERE writes = 1),
+        coalesce(sum(bytes) FILTER (WHERE writes = 1), 0), min(received_ms) FROM stored
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (topic, partition, endpoint_id) DO UPDATE SET
         events = h.events + excluded.events, bytes = h.bytes + excluded.bytes,

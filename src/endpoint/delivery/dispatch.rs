@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Delivery, flight::Flight};
-use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
+use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits, lanes::Lanes};
 
 /// Where the next batch comes from.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl Delivery {
                 Err(wake_at) => break wake_at,
             }
         };
-        if self.lagging && self.buffer.is_empty() {
+        if self.lagging && self.buffer.is_empty() && self.lanes.as_ref().is_none_or(Lanes::is_empty) {
             self.lagging = false;
         }
     }

@@ -30,7 +30,7 @@ impl Delivery {
                 continue; // its new owner has it, or it is read again
             }
             let (received_at, stored) = (receipt.event().received_at, origin.is_stored());
-            let ahead = if stored { 0 } else { origin.parked_ahead(&self.settings.id) };
+            let ahead = origin.parked_ahead(&self.settings.id);
             let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
             if too_long || ahead > AHEAD_MAX || (ahead > 0 && until.is_some()) {
                 self.park_one(receipt, 0, &None, Leave::default());
@@ -105,9 +105,7 @@ impl Delivery {
 
     /// Something was parked: what else there is of the same assignment follows.
     pub(super) fn follow(&mut self, origin: &Arc<dyn Origin>) {
-        if !origin.is_stored() {
-            origin.parking(&self.settings.id);
-        }
+        origin.parking(&self.settings.id);
         if self.settings.delivery.ordering.is_some() && self.parks.last().is_none_or(|last| !Arc::ptr_eq(last, origin))
         {
             self.parks.push(Arc::clone(origin));

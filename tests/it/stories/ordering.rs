@@ -100,3 +100,21 @@ fn an_event_that_is_refused_holds_its_lane_where_that_was_chosen() {
     assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
     audit.close();
 }
+
+#[test]
+fn what_waits_in_order_goes_out_after_a_restart_although_nothing_new_comes() {
+    let mut app = app("idleorder");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(503));
+    let endpoint = app.subscribed_endpoint(&hook, ordered("key", "block"));
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    app.produce(100);
+    app.await_committed();
+    app.kill9();
+    hook.set(Mode::Ok);
+    app.restart();
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
+    audit.close();
+}
