@@ -56,7 +56,6 @@ pub fn start_drainer(
 ) {
     let backlog = &config.backlog;
     let options = DrainerOptions {
-        room: room(backlog),
         poll: backlog.poll(),
         refresh: backlog.refresh(),
         age_max: backlog.age_max(),

@@ -28,14 +28,11 @@ use crate::{
         backpressure::{Brake, PartitionLimits},
         consumer::{self, Consumer, ConsumerSettings, Topics},
         first_start::FirstStart,
-        receipt::{Abandoned, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     router::{actor::push, table::RoutingTable},
     telemetry::handles::SettlementMetrics,
 };
-
-/// An event that was abandoned this often is given up (`internal`), so a poisonous one cannot loop.
-const ABANDONS_MAX: u8 = 3;
 
 /// Looks for stored offsets in each commit interval.
 const COMMIT_LOOKS: u64 = 10;

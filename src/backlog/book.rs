@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::head::{Amount, Head, HeadEvents};
+use super::{
+    amount::Amount,
+    head::{Head, HeadEvents},
+};
 use crate::{
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
     store::backlog::HeadRow,

@@ -30,7 +30,7 @@ use crate::{
     event::{EndpointKey, Event},
     ingest::{
         ledger::PartitionLedger,
-        receipt::{Abandoned, Origin as _, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Origin as _, Receipt, Settlement},
     },
     store::{
         Pool, StoreError,
@@ -60,7 +60,6 @@ pub trait Surroundings: Send + Sync {
 
 #[derive(Debug, Clone)]
 pub struct DrainerOptions {
-    pub room: Room,
     pub poll: Duration,
     /// Heads are read anew this often, for what another instance wrote.
     pub refresh: Duration,
@@ -148,24 +147,6 @@ pub async fn run(
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
 ) -> Infallible {
-    loop {
-        let (pool, options, writer) = (pool.clone(), options.clone(), writer.clone());
-        let drains = drain(pool, options, Arc::clone(&heads), writer, dead_letters.clone(), Arc::clone(&surroundings));
-        let Err(_panic) = AssertUnwindSafe(drains).catch_unwind().await;
-        tracing::error!("draining the backlog panicked and begins anew");
-        heads.book.lock().begin_anew();
-        tokio::time::sleep(BACKOFF_BASE).await;
-    }
-}
-
-async fn drain(
-    pool: Pool,
-    options: DrainerOptions,
-    heads: Arc<Heads>,
-    writer: BacklogWriter,
-    dead_letters: DeadLetterWriter,
-    surroundings: Arc<dyn Surroundings>,
-) -> Infallible {
     let events: Arc<dyn HeadEvents> = Arc::new(Ties { heads: Arc::clone(&heads), writer });
     *heads.events.lock() = Some(Arc::clone(&events));
     let now = clock::now();
@@ -182,17 +163,10 @@ async fn drain(
         surroundings,
     };
     loop {
-        match drainer.turn().await {
-            Ok(true) => tokio::time::sleep(BREATH).await,
-            Ok(false) => {
-                let _ = tokio::time::timeout(drainer.options.poll, drainer.heads.news.notified()).await;
-                tokio::time::sleep(BREATH).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the backlog cannot be read at the moment");
-                tokio::time::sleep(drainer.options.poll).await;
-            }
-        }
+        let Err(_panic) = AssertUnwindSafe(drainer.drain()).catch_unwind().await;
+        tracing::error!("draining the backlog panicked and begins anew");
+        drainer.begin_anew();
+        tokio::time::sleep(BACKOFF_BASE).await;
     }
 }
 
@@ -211,6 +185,28 @@ struct Drainer {
 }
 
 impl Drainer {
+    async fn drain(&mut self) -> Infallible {
+        loop {
+            match self.turn().await {
+                Ok(true) => tokio::time::sleep(BREATH).await,
+                Ok(false) => {
+                    let _ = tokio::time::timeout(self.options.poll, self.heads.news.notified()).await;
+                    tokio::time::sleep(BREATH).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the backlog cannot be read at the moment");
+                    tokio::time::sleep(self.options.poll).await;
+                }
+            }
+        }
+    }
+
+    /// Whatever was half done is done again, from all heads.
+    fn begin_anew(&mut self) {
+        self.heads.book.lock().begin_anew();
+        self.refresh_at = clock::now();
+    }
+
     /// Follows assignments, then reads what may be read; true when something was.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         self.follow_assignment().await?;
@@ -300,20 +296,9 @@ impl Drainer {
 
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
     fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
-        let endpoint = self.surroundings.endpoint(&head.endpoint_id);
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
-        for row in rows {
-            if !head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0)) {
-                continue;
-            }
-            let key = endpoint.as_ref().map_or(EndpointKey(u32::MAX), |(key, _)| *key);
-            let receipt = row::receipt(row, Arc::clone(head) as _, key, now);
-            if endpoint.is_some() && self.surroundings.matches(receipt.event(), key) {
-                wanted.push(receipt);
-            } else {
-                unwanted.push(receipt);
-            }
-        }
+        let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
+            .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
         if !unwanted.is_empty() {
             tracing::info!(
                 endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),
@@ -355,6 +340,18 @@ impl Drainer {
     }
 }
 
+/// The receipts of rows that are not in memory yet. Without an endpoint they can only be settled.
+fn take_in(
+    head: &Arc<Head>,
+    rows: Vec<BacklogRow>,
+    endpoint: Option<EndpointKey>,
+    now: Instant,
+) -> impl Iterator<Item = Receipt> {
+    let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
+    let new = |row: &BacklogRow| head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0));
+    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now))
+}
+
 /// The rows that may be sent in their order, and whether there are others behind them.
 fn in_order(head: &Head, mut rows: Vec<BacklogRow>) -> (Vec<BacklogRow>, bool) {
     let (wall_ms, up_to) = (clock::wall_ms(), head.ordered_up_to().unwrap_or(i64::MIN));
@@ -364,8 +361,6 @@ fn in_order(head: &Head, mut rows: Vec<BacklogRow>) -> (Vec<BacklogRow>, bool) {
     (rows, cut)
 }
 
-/// The third time is the last: an event that we cannot handle must not loop.
-const ABANDONS_MAX: u8 = 3;
 /// Between two turns: what came meanwhile shares the next one.
 const BREATH: Duration = Duration::from_millis(5);
 const AGE_EVERY: Duration = Duration::from_secs(60);

@@ -7,12 +7,13 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use parking_lot::Mutex;
 
+use super::amount::Amount;
 use crate::{
     ingest::{
         ledger::PartitionLedger,
@@ -30,35 +31,6 @@ pub trait HeadEvents: Send + Sync {
     /// So many left the backlog in this way.
     fn left(&self, how: Settlement, rows: usize);
     fn abandoned(&self, endpoint_id: &Arc<str>, receipt: Abandoned);
-}
-
-/// What an amount of rows in memory is counted by.
-#[derive(Debug, Default)]
-pub struct Amount {
-    pub events: AtomicUsize,
-    pub bytes: AtomicUsize,
-}
-
-impl Amount {
-    fn add(&self, events: usize, bytes: usize) {
-        self.events.fetch_add(events, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn sub(&self, events: usize, bytes: usize) {
-        self.events.fetch_sub(events, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    #[must_use]
-    pub fn events(&self) -> usize {
-        self.events.load(Ordering::Relaxed)
-    }
-
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
 }
 
 /// The origin of the events that are read from a head: one for each assignment of its partition.

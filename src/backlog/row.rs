@@ -34,9 +34,9 @@ impl Clocks {
 
 /// The key of an event's row.
 #[must_use]
-pub fn key(event: &Event, topic: &Arc<str>, endpoint_id: &Arc<str>) -> RowKey {
+pub fn key(event: &Event, endpoint_id: &Arc<str>) -> RowKey {
     RowKey {
-        topic: Arc::clone(topic),
+        topic: event.origin.topic_name(),
         partition: event.partition(),
         endpoint_id: Arc::clone(endpoint_id),
         offset: event.offset(),
@@ -151,7 +151,7 @@ mod tests {
         let clocks = clocks();
         let mut parked = parked(clocks.now - secs(5));
         parked.not_before = Some(clocks.now + secs(60));
-        let row = new_row(key(parked.receipt.event(), &"orders".into(), &"ep_1".into()), &parked, clocks);
+        let row = new_row(key(parked.receipt.event(), &"ep_1".into()), &parked, clocks);
         assert_eq!((row.received_ms, row.standing.not_before_ms), (1_699_999_995_000, 1_700_000_060_000));
         assert_eq!((row.standing.attempts, row.standing.last_status), (3, Some(503)));
         assert_eq!(row.standing.excerpt.as_ref().map(Vec::len), Some(1_024));

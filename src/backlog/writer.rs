@@ -5,8 +5,8 @@
 //! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
 
 use std::{
+    convert::Infallible,
     num::NonZeroU32,
-    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -34,7 +34,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        lane::{self, BACKOFF_BASE, Backoff, Lane, halves, lane_of},
+        lane::{self, Lane, Patience, lane_of},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -110,16 +110,14 @@ impl BacklogWriter {
         for parked in parked {
             let receipt = &parked.receipt;
             if !receipt.event().origin.is_stored() {
-                let topic = topic_of(receipt.event());
                 queued += 1;
                 lane.push(Work::Insert(Waiting {
-                    key: row::key(receipt.event(), &topic, &settings.id),
+                    key: row::key(receipt.event(), &settings.id),
                     customer_id: Arc::clone(&settings.customer_id),
                     parked,
                 }));
             } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
-                let topic = topic_of(receipt.event());
-                lane.push(Work::Update { key: row::key(receipt.event(), &topic, &settings.id), parked });
+                lane.push(Work::Update { key: row::key(receipt.event(), &settings.id), parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -130,7 +128,7 @@ impl BacklogWriter {
 
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
     pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
-        let keys = events.iter().map(|event| row::key(event, &topic_of(event), &settings.id)).collect();
+        let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
         self.shared.lane(&settings.id).push(Work::Remove { keys, head: None });
     }
 
@@ -213,21 +211,15 @@ impl Shared {
         self.metrics.queued_events.set(before.saturating_sub(events) as f64);
     }
 
-    /// Writes one lane for ever. A panic costs the events in hand nothing: dropped, they are abandoned, and come back.
     async fn keep_writing(self: Arc<Self>, lane: usize) {
-        loop {
+        let writes = || {
             let shared = Arc::clone(&self);
-            let Err(error) = tokio::spawn(async move { shared.write(lane).await }).await else { return };
-            if error.is_cancelled() {
-                return;
-            }
-            self.lanes[lane].forget_in_hand();
-            tracing::error!(%error, "writing the backlog panicked and begins anew");
-            tokio::time::sleep(BACKOFF_BASE).await;
-        }
+            async move { shared.write(lane).await }
+        };
+        lane::keep_writing(&self.lanes[lane], "the backlog", writes).await;
     }
 
-    async fn write(&self, lane: usize) {
+    async fn write(&self, lane: usize) -> Infallible {
         loop {
             let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
             let pieces = work.len();
@@ -263,23 +255,7 @@ impl Shared {
             // More than the burst at once is never asked for: a run has at most so many rows.
             let _ = self.rate.until_n_ready(rows).await;
         }
-        let mut refused: Vec<(usize, String)> = Vec::new();
-        let mut parts: Vec<Range<usize>> = std::iter::once(0..waiting.len()).filter(|all| !all.is_empty()).collect();
-        let mut backoff = Backoff::default();
-        while let Some(part) = parts.pop() {
-            match self.insert_part(&waiting[part.clone()]).await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) if error.blames_data() && part.len() > 1 => {
-                    let (first, second) = halves(part);
-                    parts.extend([second, first]);
-                }
-                Err(error) if error.blames_data() => refused.push((part.start, error.to_string())),
-                Err(error) => {
-                    self.wait(&mut backoff, &error).await;
-                    parts.push(part);
-                }
-            }
-        }
+        let refused = self.patience().store(waiting.len(), |part| self.insert_part(&waiting[part])).await;
         self.settle(waiting, &refused);
         again
     }
@@ -295,17 +271,17 @@ impl Shared {
     }
 
     /// What is stored settles. What Postgres refuses for its data can never be stored here: it becomes a dead letter.
-    fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, String)]) {
+    fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, StoreError)]) {
         let mut receipts = Vec::with_capacity(waiting.len());
         for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
             // Its row is counted by now, so nothing of an ordered endpoint slips in between.
             parked.receipt.event().origin.parked(&key.endpoint_id, 1);
-            let Some((_, refusal)) = refused.iter().find(|(refused, _)| *refused == place) else {
+            let Some((_, error)) = refused.iter().find(|(refused, _)| *refused == place) else {
                 receipts.push(parked.receipt);
                 continue;
             };
-            tracing::error!(endpoint.id = %key.endpoint_id, refusal, "an event cannot be stored in the backlog");
-            let last = AttemptNote { status: None, class: "internal", excerpt: refusal.as_str().into() };
+            tracing::error!(endpoint.id = %key.endpoint_id, %error, "an event cannot be stored in the backlog");
+            let last = AttemptNote { status: None, class: "internal", excerpt: error.to_string().into() };
             let (receipt, attempts) = (parked.receipt, parked.attempts);
             let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: Some(last) };
             self.dead_letters.submit([Letter { endpoint_id: key.endpoint_id, customer_id, given_up }]);
@@ -317,14 +293,14 @@ impl Shared {
     async fn update(&self, updates: Vec<(RowKey, Parked)>) {
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<_> = updates.iter().map(|(key, parked)| (key.clone(), row::standing(parked, clocks))).collect();
-        self.retry(|| backlog::update(&self.pool, &rows)).await;
+        self.patience().retry(|| backlog::update(&self.pool, &rows)).await;
         Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
     }
 
     async fn remove(&self, removes: Vec<(Vec<RowKey>, Option<Arc<Head>>)>) {
         let mut keys: Vec<RowKey> = removes.iter().flat_map(|(keys, _)| keys.iter().cloned()).collect();
         keys.sort_unstable();
-        let heads = self.retry(|| backlog::remove(&self.pool, &keys)).await;
+        let heads = self.patience().retry(|| backlog::remove(&self.pool, &keys)).await;
         self.watch.changed(heads);
         for (keys, head) in removes {
             if let Some(head) = head {
@@ -333,22 +309,9 @@ impl Shared {
         }
     }
 
-    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
-    async fn retry<T, F: Future<Output = Result<T, StoreError>>>(&self, mut work: impl FnMut() -> F) -> T {
-        let mut backoff = Backoff::default();
-        loop {
-            match work().await {
-                Ok(done) => return done,
-                Err(error) => self.wait(&mut backoff, &error).await,
-            }
-        }
-    }
-
-    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
-        self.metrics.write_failures.increment(1);
-        if backoff.wait().await {
-            tracing::warn!(%error, "the backlog cannot be written; events wait in memory, then their partitions pause");
-        }
+    fn patience(&self) -> Patience<'_> {
+        let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
+        Patience { failures: &self.metrics.write_failures, consequence }
     }
 }
 
@@ -376,10 +339,6 @@ fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
         }
     }
     (once, again)
-}
-
-fn topic_of(event: &Event) -> Arc<str> {
-    event.origin.topic_name()
 }
 
 /// A statement carries at most this much, or one larger event.

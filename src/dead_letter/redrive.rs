@@ -22,7 +22,7 @@ use crate::{
     clock,
     endpoint::delivery::{GivenUp, Reason},
     event::{EndpointKey, Event, Field, Fields},
-    ingest::receipt::{Abandoned, Done, Origin, Receipt, Settlement},
+    ingest::receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
         redrives::{self, Candidate, RedriveRow},
@@ -367,8 +367,6 @@ fn receipt(shared: &Arc<Shared>, row: RedriveRow, key: EndpointKey) -> Option<Re
     receipt
 }
 
-/// The third time is the last: an event that we cannot handle must not loop.
-const ABANDONS_MAX: u8 = 3;
 /// Data of letters in flight.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 const PAGE_ROWS: i64 = 5_000;

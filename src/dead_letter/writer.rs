@@ -5,7 +5,7 @@
 //! **Invariant:** what is submitted for one endpoint is carried out in that order.
 
 use std::{
-    ops::Range,
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -26,7 +26,7 @@ use crate::{
     },
     store::{
         Pool, StoreError, dead_letters,
-        lane::{self, BACKOFF_BASE, Backoff, Lane, halves, lane_of},
+        lane::{self, Lane, Patience, lane_of},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -152,28 +152,22 @@ impl Shared {
         self.metrics.queue_bytes.set(before.saturating_sub(bytes) as f64);
     }
 
-    /// Writes one lane for ever. A panic costs the letters in hand nothing: dropped, they are abandoned, and come back.
     async fn keep_writing(self: Arc<Self>, lane: usize) {
-        loop {
+        let writes = || {
             let shared = Arc::clone(&self);
-            let Err(error) = tokio::spawn(async move { shared.write(lane).await }).await else { return };
-            if error.is_cancelled() {
-                return;
-            }
-            self.lanes[lane].forget_in_hand();
-            tracing::error!(%error, "writing dead letters panicked and begins anew");
-            tokio::time::sleep(BACKOFF_BASE).await;
-        }
+            async move { shared.write(lane).await }
+        };
+        lane::keep_writing(&self.lanes[lane], "dead letters", writes).await;
     }
 
-    async fn write(&self, lane: usize) {
+    async fn write(&self, lane: usize) -> Infallible {
         loop {
             let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
             let done = work.len();
             match Group::of(work) {
                 Group::Store(letters) => self.store(letters).await,
                 Group::Remove { keys, kept } => {
-                    self.retry(|| dead_letters::remove(&self.pool, &keys)).await;
+                    self.patience().retry(|| dead_letters::remove(&self.pool, &keys)).await;
                     drop(kept);
                 }
             }
@@ -183,26 +177,11 @@ impl Shared {
 
     async fn store(&self, letters: Vec<Letter>) {
         let bytes = Bytes { shared: self, bytes: letters.iter().map(Letter::weight_bytes).sum() };
-        let mut parts: Vec<Range<usize>> = std::iter::once(0..letters.len()).collect();
-        let mut backoff = Backoff::default();
-        while let Some(part) = parts.pop() {
-            match self.insert(&letters[part.clone()], None).await {
-                Ok(()) => backoff = Backoff::default(),
-                // Without the row to blame the others can be stored.
-                Err(error) if error.blames_data() && part.len() > 1 => {
-                    let (first, second) = halves(part);
-                    parts.extend([second, first]);
-                }
-                Err(error) if error.blames_data() => {
-                    tracing::error!(%error, "a dead letter is stored without its data");
-                    let refusal = error.to_string();
-                    self.retry(|| self.insert(&letters[part.clone()], Some(&refusal))).await;
-                }
-                Err(error) => {
-                    self.wait(&mut backoff, &error).await;
-                    parts.push(part);
-                }
-            }
+        let patience = self.patience();
+        for (place, error) in patience.store(letters.len(), |part| self.insert(&letters[part], None)).await {
+            tracing::error!(%error, "a dead letter is stored without its data");
+            let refusal = error.to_string();
+            patience.retry(|| self.insert(&letters[place..=place], Some(&refusal))).await;
         }
         fail::fail_point!("letters-committed", |_| std::process::abort());
         self.count(&letters);
@@ -227,19 +206,9 @@ impl Shared {
         done
     }
 
-    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
-    async fn retry<F: Future<Output = Result<(), StoreError>>>(&self, mut work: impl FnMut() -> F) {
-        let mut backoff = Backoff::default();
-        while let Err(error) = work().await {
-            self.wait(&mut backoff, &error).await;
-        }
-    }
-
-    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
-        self.metrics.write_failures.increment(1);
-        if backoff.wait().await {
-            tracing::warn!(%error, "dead letters cannot be stored and wait; their partitions pause");
-        }
+    fn patience(&self) -> Patience<'_> {
+        let consequence = "dead letters cannot be stored and wait; their partitions pause";
+        Patience { failures: &self.metrics.write_failures, consequence }
     }
 
     fn count(&self, letters: &[Letter]) {

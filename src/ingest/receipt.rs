@@ -85,6 +85,10 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn abandoned(&self, receipt: Abandoned);
 }
 
+/// An abandon counts as an attempt, and the third is the last: an event that we cannot handle must not loop. What is
+/// abandoned this often is given up (`internal`).
+pub const ABANDONS_MAX: u8 = 3;
+
 /// What is left of a receipt that was dropped unsettled. Still owed: [`Abandoned::into_receipt`] goes on with it.
 #[derive(Debug)]
 pub struct Abandoned {

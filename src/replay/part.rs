@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -16,39 +16,13 @@ use super::{
     pass::View,
     progress::{Counts, Progress},
 };
-use crate::ingest::{
-    ledger::PartitionLedger,
-    receipt::{Abandoned, Done, Origin, Settlement},
+use crate::{
+    backlog::amount::Amount,
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{Abandoned, Done, Origin, Settlement},
+    },
 };
-
-/// What is on its way.
-#[derive(Debug, Default)]
-pub struct UnderWay {
-    events: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl UnderWay {
-    fn add(&self, events: usize, bytes: usize) {
-        self.events.fetch_add(events, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn sub(&self, events: usize, bytes: usize) {
-        self.events.fetch_sub(events, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    #[must_use]
-    pub fn events(&self) -> usize {
-        self.events.load(Ordering::Relaxed)
-    }
-
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-}
 
 /// Which part, and whose.
 #[derive(Debug, Clone)]
@@ -66,9 +40,9 @@ pub struct Part {
     /// Has enough on its way; until half of that has ended.
     full: AtomicBool,
     progress: Mutex<Progress>,
-    own: UnderWay,
-    of_endpoint: Arc<UnderWay>,
-    of_all: Arc<UnderWay>,
+    own: Amount,
+    of_endpoint: Arc<Amount>,
+    of_all: Arc<Amount>,
     /// Not handled where they are dropped: that may be under the lock of a queue.
     abandoned: Mutex<Vec<Abandoned>>,
 }
@@ -79,7 +53,7 @@ impl Part {
         name: Name,
         ledger: Arc<PartitionLedger>,
         progress: Progress,
-        (of_endpoint, of_all): (Arc<UnderWay>, Arc<UnderWay>),
+        (of_endpoint, of_all): (Arc<Amount>, Arc<Amount>),
     ) -> Arc<Self> {
         Arc::new(Part {
             name,
@@ -88,7 +62,7 @@ impl Part {
             cancelled: AtomicBool::new(false),
             full: AtomicBool::new(false),
             progress: Mutex::new(progress),
-            own: UnderWay::default(),
+            own: Amount::default(),
             of_endpoint,
             of_all,
             abandoned: Mutex::default(),

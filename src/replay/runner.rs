@@ -17,17 +17,17 @@ use parking_lot::Mutex;
 
 use super::{
     choice::{self, Candidate},
-    part::{Name, Part, UnderWay},
+    part::{Name, Part},
     progress::{Counts, Progress},
 };
 use crate::{
-    backlog::{book, drainer::Surroundings},
+    backlog::{amount::Amount, book, drainer::Surroundings},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     endpoint::delivery::{GivenUp, Reason},
     ingest::{
         ledger::PartitionLedger,
-        receipt::{Origin as _, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Origin as _, Receipt, Settlement},
     },
     store::{
         Pool, StoreError,
@@ -132,8 +132,8 @@ struct Runner {
     shared: Arc<Shared>,
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
-    of_endpoints: HashMap<String, Weak<UnderWay>>,
-    of_all: Arc<UnderWay>,
+    of_endpoints: HashMap<String, Weak<Amount>>,
+    of_all: Arc<Amount>,
 }
 
 impl Runner {
@@ -265,7 +265,5 @@ fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> Standing
     }
 }
 
-/// The third time is the last: an event that we cannot handle must not loop.
-const ABANDONS_MAX: u8 = 3;
 /// The oldest of what is still to be done; the others are seen once these are done.
 const ROWS_MAX: i64 = 10_000;

@@ -157,23 +157,6 @@ pub async fn remove(pool: &Pool, rows: &[RowKey]) -> Result<Vec<HeadRow>, StoreE
     .await
 }
 
-/// Takes out up to `limit` rows of one head, whatever they are: its endpoint is gone, or someone purges it.
-/// Returns how many there were.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn remove_some(pool: &Pool, head: &HeadRow, limit: i64) -> Result<u64, StoreError> {
-    pool.with(async |client| {
-        let statement = client.prepare_cached(REMOVE_SOME).await?;
-        let key: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&head.topic, &head.partition, &head.endpoint_id, &limit];
-        let row = client.query_one(&statement, &key).await?;
-        forget_empty(client, std::slice::from_ref(&HeadRow { events: 0, ..head.clone() })).await?;
-        Ok(u64::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0))
-    })
-    .await
-}
-
 /// A head whose rows are all gone goes as well, unless new ones came meanwhile.
 async fn forget_empty(client: &deadpool_postgres::Client, heads: &[HeadRow]) -> Result<(), StoreError> {
     let empty: Vec<&HeadRow> = heads.iter().filter(|head| head.events <= 0).collect();
@@ -277,23 +260,6 @@ const REMOVE: &str = r#"
     UPDATE backlog_head h SET events = h.events - s.events, bytes = h.bytes - s.bytes FROM sums s
     WHERE h.topic = s.topic AND h.partition = s.partition AND h.endpoint_id = s.endpoint_id
     RETURNING h.topic, h.partition, h.endpoint_id, h.events, h.bytes, h.oldest_ms"#;
-
-const REMOVE_SOME: &str = r#"
-    WITH page AS (
-        SELECT "offset", record_ms FROM backlog WHERE topic = $1 AND partition = $2 AND endpoint_id = $3
-        ORDER BY "offset", record_ms LIMIT $4
-    ), gone AS (
-        DELETE FROM backlog b USING page
-        WHERE b.topic = $1 AND b.partition = $2 AND b.endpoint_id = $3 AND b."offset" = page."offset"
-            AND b.record_ms = page.record_ms
-        RETURNING b.bytes
-    ), sums AS (
-        SELECT count(*) AS events, coalesce(sum(bytes), 0) AS bytes FROM gone
-    ), head AS (
-        UPDATE backlog_head h SET events = h.events - s.events, bytes = h.bytes - s.bytes FROM sums s
-        WHERE h.topic = $1 AND h.partition = $2 AND h.endpoint_id = $3
-    )
-    SELECT events FROM sums"#;
 
 const FORGET_EMPTY: &str = "
     DELETE FROM backlog_head h USING unnest($1::text[], $2::int[], $3::text[]) AS g (topic, partition, endpoint_id)

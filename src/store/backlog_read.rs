@@ -52,19 +52,6 @@ pub async fn heads(pool: &Pool, topics: &[&str], partitions: &[i32]) -> Result<V
     .await
 }
 
-/// What waits for these endpoints, all partitions and instances together: (endpoint, events, bytes).
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn totals(pool: &Pool, endpoint_ids: &[&str]) -> Result<Vec<(String, i64, i64)>, StoreError> {
-    pool.with(async |client| {
-        let statement = client.prepare_cached(TOTALS).await?;
-        let rows = client.query(&statement, &[&endpoint_ids]).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
-    })
-    .await
-}
-
 /// The heads of one endpoint, the oldest first.
 ///
 /// # Errors
@@ -145,10 +132,6 @@ const HEADS: &str = "
     SELECT h.topic, h.partition, h.endpoint_id, h.events, h.bytes, h.oldest_ms
     FROM unnest($1::text[], $2::int[]) AS g (topic, partition)
     JOIN backlog_head h ON h.topic = g.topic AND h.partition = g.partition";
-
-const TOTALS: &str = "
-    SELECT endpoint_id, sum(events)::bigint, sum(bytes)::bigint FROM backlog_head WHERE endpoint_id = ANY($1::text[])
-    GROUP BY endpoint_id";
 
 const HEADS_OF_ENDPOINT: &str = "
     SELECT topic, partition, endpoint_id, events, bytes, oldest_ms FROM backlog_head

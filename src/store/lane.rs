@@ -2,14 +2,18 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use metrics::Counter;
 use parking_lot::Mutex;
 use rand::Rng as _;
 use tokio::sync::Notify;
+
+use super::StoreError;
 
 /// Something to be written.
 pub trait Work {
@@ -128,15 +132,86 @@ pub fn lane_of(endpoint_id: &str, lanes: usize) -> usize {
     endpoint_id.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % lanes.max(1)
 }
 
+/// Runs a writer for ever, each time with a new one from `writes`. A panic costs what it had in hand nothing: dropped, the
+/// receipts are abandoned, and come back.
+pub async fn keep_writing<W: Work, F>(lane: &Lane<W>, what: &str, writes: impl Fn() -> F)
+where
+    F: Future<Output = Infallible> + Send + 'static,
+{
+    loop {
+        let Err(error) = tokio::spawn(writes()).await;
+        if error.is_cancelled() {
+            return;
+        }
+        lane.forget_in_hand();
+        tracing::error!(%error, "writing {what} panicked and begins anew");
+        tokio::time::sleep(BACKOFF_BASE).await;
+    }
+}
+
+/// What a writer does about statements that fail.
+pub struct Patience<'a> {
+    pub failures: &'a Counter,
+    /// What follows from it, for the log.
+    pub consequence: &'static str,
+}
+
+impl Patience<'_> {
+    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
+    pub async fn retry<T, F: Future<Output = Result<T, StoreError>>>(&self, mut work: impl FnMut() -> F) -> T {
+        let mut backoff = Backoff::default();
+        loop {
+            match work().await {
+                Ok(done) => return done,
+                Err(error) => self.wait(&mut backoff, &error).await,
+            }
+        }
+    }
+
+    /// Stores so many rows, in one statement if Postgres takes them. Without the row to blame the others can be stored:
+    /// returns those that are refused for their data, and why.
+    pub async fn store<F: Future<Output = Result<(), StoreError>>>(
+        &self,
+        rows: usize,
+        mut insert: impl FnMut(Range<usize>) -> F,
+    ) -> Vec<(usize, StoreError)> {
+        let mut refused = Vec::new();
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..rows).filter(|all| !all.is_empty()).collect();
+        let mut backoff = Backoff::default();
+        while let Some(part) = parts.pop() {
+            match insert(part.clone()).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) if error.blames_data() && part.len() > 1 => {
+                    let (first, second) = halves(part);
+                    parts.extend([second, first]);
+                }
+                Err(error) if error.blames_data() => refused.push((part.start, error)),
+                Err(error) => {
+                    self.wait(&mut backoff, &error).await;
+                    parts.push(part);
+                }
+            }
+        }
+        refused
+    }
+
+    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
+        self.failures.increment(1);
+        if backoff.wait().await {
+            tracing::warn!(%error, "{}", self.consequence);
+        }
+    }
+}
+
 /// How long a writer waits after a failed statement: doubling, up to five seconds.
 #[derive(Default)]
-pub struct Backoff {
+struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// True for the first failure in a row: the one worth a log line.
-    pub async fn wait(&mut self) -> bool {
+    async fn wait(&mut self) -> bool {
         let longest = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
         let is_first = self.failures == 0;
         self.failures = self.failures.saturating_add(1);
@@ -148,8 +223,7 @@ impl Backoff {
 }
 
 /// A run in two parts, to find the row that Postgres refuses.
-#[must_use]
-pub fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
+fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
     let middle = part.start + part.len() / 2;
     (part.start..middle, middle..part.end)
 }

@@ -10,7 +10,7 @@ use postrider::{
         backpressure::{Decision, Gate, Load, MemoryBudget, PartitionLimits, PauseReason},
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
-        receipt::{Abandoned, Done, Origin, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
         record::RecordParts,
     },
     router::{
@@ -32,8 +32,6 @@ pub const EVENTS_MAX: u64 = 200;
 const MEMORY_MAX: u64 = 120_000;
 /// A record of the simulation weighs less.
 const WEIGHT_MAX: u64 = 400;
-const ABANDONS_MAX: u8 = 3;
-
 pub struct Instance {
     /// Grows with every start; what was meant for the process before does not reach this one.
     pub incarnation: u64,

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Drainer;
+use super::{Drainer, take_in};
 use crate::{
-    backlog::{head::Head, row},
+    backlog::head::Head,
     clock,
     dead_letter::letter::Letter,
     endpoint::delivery::{GivenUp, Reason},
-    event::EndpointKey,
     ingest::receipt::Settlement,
     store::{
         StoreError,
@@ -54,13 +53,8 @@ impl Drainer {
 
     fn give_up(&self, head: &Arc<Head>, rows: Vec<BacklogRow>) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id);
-        let now = clock::now();
-        for row in rows {
-            if !head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0)) {
-                continue;
-            }
-            let key = endpoint.as_ref().map_or(EndpointKey(u32::MAX), |(key, _)| *key);
-            let receipt = row::receipt(row, Arc::clone(head) as _, key, now);
+        let key = endpoint.as_ref().map(|(key, _)| *key);
+        for receipt in take_in(head, rows, key, clock::now()) {
             let Some((_, customer_id)) = &endpoint else {
                 receipt.settle(Settlement::Cancelled);
                 continue;
