@@ -21,5 +21,6 @@ pub mod admin; // REST
 pub mod app; // builds it all; the order of start and drain
 pub mod clock; // the only reader of time
 pub mod command; // what the command line offers
+pub mod operator_event; // what operators are told by name
 pub mod config; // every setting, its default and its unit
 pub mod telemetry; // logs and metrics

@@ -103,6 +103,9 @@ metrics! {
     SETTINGS_UNREADABLE = "postrider_settings_unreadable_total", Kind::Counter,
         "Stored rows that could not be read and count as absent, by what they are";
     SECRET_FAILURES = "postrider_secret_decrypt_failures_total", Kind::Counter, "Stored secrets that did not open";
+    OPERATOR_EVENTS = "postrider_operator_events_total", Kind::Counter, "Events that operators are told of, by type";
+    OPERATOR_EVENTS_DROPPED = "postrider_operator_events_dropped_total", Kind::Counter,
+        "Events that operators should have been told of and that found no room";
     LOG_LINES_DROPPED = "postrider_log_lines_dropped_total", Kind::Counter, "Log lines dropped because stderr did not keep up";
     OPEN_FILES = "postrider_open_files", Kind::Gauge, "File handles in use, connections included";
     RESIDENT_BYTES = "postrider_resident_bytes", Kind::Gauge, "Memory in use, as the operating system counts it";

@@ -1,0 +1,237 @@
+//! ○ What there is to tell, and how it looks on the wire: `{"type","timestamp","instance","data"}`.
+
+use std::{fmt, sync::Arc};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Something an operator wants to know without looking for it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", content = "data")]
+pub enum OperatorEvent {
+    /// An endpoint's breaker has not been closed for `operator_events.failing_after_ms`.
+    #[serde(rename = "endpoint.failing")]
+    EndpointFailing {
+        endpoint_id: Arc<str>,
+        customer_id: Arc<str>,
+        failing_since: Timestamp,
+        /// The newest failure: see [`AttemptNote`](crate::endpoint::outcome::AttemptNote).
+        last_class: Option<&'static str>,
+        last_status: Option<u16>,
+    },
+    /// It goes on failing, and will be disabled then.
+    #[serde(rename = "endpoint.disable_near")]
+    EndpointDisableNear {
+        endpoint_id: Arc<str>,
+        customer_id: Arc<str>,
+        failing_since: Timestamp,
+        disabled_at: Timestamp,
+        /// Of the time it may fail, such as 50 or 90.
+        percent: u8,
+    },
+    /// Nothing is sent to it any more, until somebody enables it.
+    #[serde(rename = "endpoint.disabled")]
+    EndpointDisabled { endpoint_id: Arc<str>, customer_id: Arc<str>, reason: String },
+    /// One that was said to be failing takes events again.
+    #[serde(rename = "endpoint.recovered")]
+    EndpointRecovered { endpoint_id: Arc<str>, customer_id: Arc<str>, failed_for_ms: u64 },
+    /// Its backlog is over its quota: what comes now is skipped, and comes back as a replay.
+    #[serde(rename = "endpoint.suspended")]
+    EndpointSuspended { endpoint_id: Arc<str>, customer_id: Arc<str>, backlog_events: i64, backlog_bytes: i64 },
+    /// It was suspended, and is no longer.
+    #[serde(rename = "endpoint.unsuspended")]
+    EndpointUnsuspended { endpoint_id: Arc<str>, customer_id: Arc<str> },
+    /// More dead letters within a minute than `operator_events.dead_letters_per_minute_max`.
+    #[serde(rename = "dead_letters.growing")]
+    DeadLettersGrowing { per_minute: u64, total: u64 },
+    /// The synthetic event did not arrive in time: events may not be delivered, whatever else looks well.
+    #[serde(rename = "canary.late")]
+    CanaryLate { age_ms: u64 },
+    #[serde(rename = "canary.back")]
+    CanaryBack { late_for_ms: u64 },
+    /// Nobody can be reached: partitions pause, and no endpoint is blamed.
+    #[serde(rename = "own_trouble.began")]
+    OwnTroubleBegan {},
+    #[serde(rename = "own_trouble.ended")]
+    OwnTroubleEnded { lasted_ms: u64 },
+}
+
+/// What an event is about. Of one subject the same is not told twice in a row within a while.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An endpoint, and which side of it: its health and its quota change one beside the other.
+    Endpoint {
+        id: Arc<str>,
+        side: &'static str,
+    },
+    DeadLetters,
+    /// Of one instance.
+    Canary,
+    /// Of one instance.
+    OwnTrouble,
+}
+
+impl OperatorEvent {
+    /// As it stands in `type`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            OperatorEvent::EndpointFailing { .. } => "endpoint.failing",
+            OperatorEvent::EndpointDisableNear { .. } => "endpoint.disable_near",
+            OperatorEvent::EndpointDisabled { .. } => "endpoint.disabled",
+            OperatorEvent::EndpointRecovered { .. } => "endpoint.recovered",
+            OperatorEvent::EndpointSuspended { .. } => "endpoint.suspended",
+            OperatorEvent::EndpointUnsuspended { .. } => "endpoint.unsuspended",
+            OperatorEvent::DeadLettersGrowing { .. } => "dead_letters.growing",
+            OperatorEvent::CanaryLate { .. } => "canary.late",
+            OperatorEvent::CanaryBack { .. } => "canary.back",
+            OperatorEvent::OwnTroubleBegan {} => "own_trouble.began",
+            OperatorEvent::OwnTroubleEnded { .. } => "own_trouble.ended",
+        }
+    }
+
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let endpoint = |id: &Arc<str>, side| Subject::Endpoint { id: Arc::clone(id), side };
+        match self {
+            OperatorEvent::EndpointFailing { endpoint_id, .. }
+            | OperatorEvent::EndpointDisabled { endpoint_id, .. }
+            | OperatorEvent::EndpointRecovered { endpoint_id, .. } => endpoint(endpoint_id, "health"),
+            // Each share of the time is told on its own.
+            OperatorEvent::EndpointDisableNear { endpoint_id, percent, .. } => {
+                endpoint(endpoint_id, if *percent < 90 { "disable_soon" } else { "disable_very_soon" })
+            }
+            OperatorEvent::EndpointSuspended { endpoint_id, .. }
+            | OperatorEvent::EndpointUnsuspended { endpoint_id, .. } => endpoint(endpoint_id, "quota"),
+            OperatorEvent::DeadLettersGrowing { .. } => Subject::DeadLetters,
+            OperatorEvent::CanaryLate { .. } | OperatorEvent::CanaryBack { .. } => Subject::Canary,
+            OperatorEvent::OwnTroubleBegan {} | OperatorEvent::OwnTroubleEnded { .. } => Subject::OwnTrouble,
+        }
+    }
+
+    /// Good news: worth telling only after the bad one.
+    #[must_use]
+    pub fn is_relief(&self) -> bool {
+        matches!(
+            self,
+            OperatorEvent::EndpointRecovered { .. }
+                | OperatorEvent::EndpointUnsuspended { .. }
+                | OperatorEvent::CanaryBack { .. }
+                | OperatorEvent::OwnTroubleEnded { .. }
+        )
+    }
+
+    /// What is sent, as the Standard Webhooks specification wants a payload.
+    #[must_use]
+    pub fn to_json(&self, wall_ms: i64, instance: &str) -> Value {
+        let mut payload = json!(self);
+        payload["timestamp"] = json!(Timestamp::from_millisecond(wall_ms).ok());
+        payload["instance"] = json!(instance);
+        payload
+    }
+}
+
+impl Subject {
+    /// The same for all instances, or for this one alone: what they tell each other apart by.
+    #[must_use]
+    pub fn key(&self, instance: &str) -> String {
+        match self {
+            Subject::Endpoint { .. } | Subject::DeadLetters => self.to_string(),
+            Subject::Canary | Subject::OwnTrouble => format!("{self}/{instance}"),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Endpoint { id, side } => write!(f, "endpoint/{id}/{side}"),
+            Subject::DeadLetters => f.write_str("dead_letters"),
+            Subject::Canary => f.write_str("canary"),
+            Subject::OwnTrouble => f.write_str("own_trouble"),
+        }
+    }
+}
+
+impl fmt::Display for OperatorEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OperatorEvent::EndpointFailing { endpoint_id, failing_since, .. } => {
+                write!(f, "endpoint {endpoint_id} has been failing since {failing_since}")
+            }
+            OperatorEvent::EndpointDisableNear { endpoint_id, disabled_at, .. } => {
+                write!(f, "endpoint {endpoint_id} goes on failing and will be disabled at {disabled_at}")
+            }
+            OperatorEvent::EndpointDisabled { endpoint_id, reason, .. } => {
+                write!(f, "endpoint {endpoint_id} is disabled: {reason}")
+            }
+            OperatorEvent::EndpointRecovered { endpoint_id, .. } => {
+                write!(f, "endpoint {endpoint_id} takes events again")
+            }
+            OperatorEvent::EndpointSuspended { endpoint_id, backlog_events, .. } => {
+                write!(f, "endpoint {endpoint_id} is suspended: {backlog_events} events wait for it")
+            }
+            OperatorEvent::EndpointUnsuspended { endpoint_id, .. } => {
+                write!(f, "endpoint {endpoint_id} is no longer suspended")
+            }
+            OperatorEvent::DeadLettersGrowing { per_minute, .. } => {
+                write!(f, "{per_minute} dead letters within a minute")
+            }
+            OperatorEvent::CanaryLate { age_ms } => {
+                write!(f, "the canary has not arrived for {age_ms} ms: events may not be delivered")
+            }
+            OperatorEvent::CanaryBack { .. } => f.write_str("the canary arrives again"),
+            OperatorEvent::OwnTroubleBegan {} => f.write_str("nobody can be reached: the trouble is our own"),
+            OperatorEvent::OwnTroubleEnded { lasted_ms } => {
+                write!(f, "somebody can be reached again after {lasted_ms} ms")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disabled() -> OperatorEvent {
+        OperatorEvent::EndpointDisabled {
+            endpoint_id: "ep_1".into(),
+            customer_id: "cus_1".into(),
+            reason: "410".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_sent_has_its_type_its_time_and_its_data() {
+        let sent = disabled().to_json(1_767_225_600_000, "in_1");
+        let wanted = json!({
+            "type": "endpoint.disabled", "timestamp": "2026-01-01T00:00:00Z", "instance": "in_1",
+            "data": {"endpoint_id": "ep_1", "customer_id": "cus_1", "reason": "410"},
+        });
+        assert_eq!(sent, wanted);
+        assert_eq!(disabled().word(), sent["type"]);
+        let began = OperatorEvent::OwnTroubleBegan {};
+        assert_eq!(began.to_json(0, "")["type"], began.word());
+    }
+
+    #[test]
+    fn instances_share_what_they_say_of_an_endpoint_and_speak_for_themselves_of_themselves() {
+        assert_eq!(disabled().subject().key("in_1"), disabled().subject().key("in_2"));
+        let own = OperatorEvent::OwnTroubleBegan {}.subject();
+        assert_ne!(own.key("in_1"), own.key("in_2"));
+    }
+
+    #[test]
+    fn each_warning_before_an_endpoint_is_disabled_is_a_subject_of_its_own() {
+        let near = |percent| OperatorEvent::EndpointDisableNear {
+            endpoint_id: "ep_1".into(),
+            customer_id: "cus_1".into(),
+            failing_since: Timestamp::UNIX_EPOCH,
+            disabled_at: Timestamp::UNIX_EPOCH,
+            percent,
+        };
+        assert_ne!(near(50).subject(), near(90).subject());
+        assert_ne!(near(90).subject(), disabled().subject());
+    }
+}
