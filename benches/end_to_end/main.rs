@@ -30,6 +30,7 @@ mod sender; // either of them
 mod drain; // a full topic, as fast as it goes
 mod paced; // events at a rate
 mod parking; // into the backlog and out of it
+mod settings; // written, in effect, listed, loaded
 mod scenarios;
 mod table;
 

@@ -55,11 +55,13 @@ pub enum Name {
     Isolation,
     /// Into the backlog, and out of it.
     Parking,
+    /// Ten thousand endpoints and a million subscription entries, over REST.
+    Settings,
 }
 
 impl Options {
     pub fn wants(&self, name: Name) -> bool {
-        if self.bare && matches!(name, Name::Isolation | Name::Parking) {
+        if self.bare && matches!(name, Name::Isolation | Name::Parking | Name::Settings) {
             return false; // it has none
         }
         self.only.is_empty() || self.only.contains(&name)

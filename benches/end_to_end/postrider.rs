@@ -24,15 +24,19 @@ pub struct Installation {
 impl Installation {
     /// Sets up with an instance that consumes nothing yet, so that no event passes before its subscription.
     pub fn new(plan: &Plan, port: u16, cores: usize, topics: &mut Topics) -> io::Result<Self> {
-        let folder = logs();
-        fs::create_dir_all(&folder)?;
-        let brokers = topics.brokers().to_owned();
-        let installation = Installation { database: Database::create(&plan.topic)?, brokers, cores, folder };
+        let installation = Installation::empty(&plan.topic, topics.brokers(), cores)?;
         let nothing = topics.empty()?;
         let instance = installation.start(&nothing, &format!("{}-setup", plan.topic))?;
         rest::set_up(instance.admin, ADMIN_KEY, plan, port)?;
         instance.stop()?;
         Ok(installation)
+    }
+
+    /// A database of this name with nothing in it.
+    pub fn empty(name: &str, brokers: &str, cores: usize) -> io::Result<Self> {
+        let folder = logs();
+        fs::create_dir_all(&folder)?;
+        Ok(Installation { database: Database::create(name)?, brokers: brokers.to_owned(), cores, folder })
     }
 
     pub fn start(&self, topic: &str, group: &str) -> io::Result<Instance> {
@@ -78,6 +82,11 @@ impl Instance {
 
     pub fn metric(&self, name: &str) -> io::Result<f64> {
         rest::metric(self.admin, name)
+    }
+
+    /// For calls one after the other.
+    pub fn caller(&self) -> rest::Caller {
+        rest::Caller::new(self.admin, ADMIN_KEY)
     }
 
     /// Its endpoints were paused, and shall not be any more.

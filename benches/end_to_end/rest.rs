@@ -59,6 +59,47 @@ pub fn metric(admin: SocketAddr, name: &str) -> io::Result<f64> {
     })
 }
 
+/// Calls one after the other.
+pub struct Caller {
+    base: String,
+    key: String,
+}
+
+impl Caller {
+    pub fn new(admin: SocketAddr, key: &str) -> Self {
+        Caller { base: format!("http://{admin}/v1"), key: key.to_owned() }
+    }
+
+    pub fn get(&self, path: &str) -> io::Result<Value> {
+        self.run(async |api| api.send(Method::GET, path, &Value::Null).await)
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> io::Result<Value> {
+        self.run(async |api| api.put(path, body).await)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> io::Result<Value> {
+        self.run(async |api| api.send(Method::POST, path, body).await)
+    }
+
+    /// All of them over one connection.
+    pub fn put_all(&self, all: &[(String, Value)]) -> io::Result<()> {
+        self.run(async |api| {
+            for (path, body) in all {
+                api.put(path, body).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn run<T>(&self, work: impl AsyncFnOnce(Api) -> io::Result<T>) -> io::Result<T> {
+        actix_rt::System::new().block_on(async {
+            let client = Client::builder().timeout(Duration::from_secs(120)).bearer_auth(&self.key).finish();
+            work(Api { client, base: self.base.clone() }).await
+        })
+    }
+}
+
 struct Api {
     client: Client,
     base: String,
@@ -102,7 +143,7 @@ impl Api {
     async fn send(&self, method: Method, path: &str, body: &Value) -> io::Result<Value> {
         let sent = self.client.request(method.clone(), format!("{}{path}", self.base)).send_json(body).await;
         let mut answer = sent.map_err(|error| io::Error::other(format!("{method} {path}: {error}")))?;
-        let text = answer.body().await.map_err(io::Error::other)?;
+        let text = answer.body().limit(ANSWER_BYTES_MAX).await.map_err(io::Error::other)?;
         if !answer.status().is_success() {
             let text = String::from_utf8_lossy(&text);
             return Err(io::Error::other(format!("{method} {path}: {} {text}", answer.status())));
@@ -112,4 +153,5 @@ impl Api {
 }
 
 const AT_ONCE: usize = 8;
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 const METRICS_BYTES_MAX: usize = 16 << 20;

@@ -16,6 +16,7 @@ use crate::{
     postrider, producer,
     role::Role,
     sender::{Stage, Who},
+    settings,
     table::{Table, percent, thousands},
 };
 
@@ -23,7 +24,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     let brokers = std::env::var("KAFKA_BOOTSTRAP")
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
-    let tables = [bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?];
+    let tables = [bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
     println!("\nPostrider, end to end: 512-byte events, {} core(s), {} round(s)", options.cores(), options.rounds);
     for table in tables.iter().filter(|table| !table.is_empty()) {
         println!("\n{}", table.text());
@@ -186,6 +187,30 @@ impl Bench<'_> {
             }
             table.row(["the healthy ones' p99, ratio".to_owned(), String::new(), format!("{:.2} ×", p99[1] / p99[0])]);
         }
+        Ok(table)
+    }
+
+    fn settings(&mut self) -> io::Result<Table> {
+        let mut table = Table::new("10,000 endpoints and 1,000,000 subscription entries", &["", "seconds", "bar"]);
+        if !self.options.wants(Name::Settings) {
+            return Ok(table);
+        }
+        let took = settings::run(&mut self.topics, self.options.cores())?;
+        let rows = [
+            ("endpoints, a PUT each (reckoned from 500)", took.put * settings::ENDPOINTS as u32, ""),
+            ("endpoints, one bulk", took.endpoints, ""),
+            ("subscriptions to 100 tenants each, one bulk", took.subscriptions, "both ≤ 10"),
+            ("in effect after", took.in_effect, "≤ 5"),
+            ("the slowest page of 250 endpoints", took.endpoints_page, "≤ 0.2"),
+            ("the slowest page of 250 subscriptions", took.subscriptions_page, "≤ 0.2"),
+            ("a process with all of it is ready after", took.start, "≤ 10"),
+        ];
+        for (label, took, bar) in rows {
+            let cells = [label.to_owned(), format!("{:.2}", took.as_secs_f64()), bar.to_owned()];
+            progress(&cells.join("  "));
+            table.row(cells);
+        }
+        table.row(["its RSS, MB".to_owned(), thousands(took.rss_bytes as f64 / MB), String::new()]);
         Ok(table)
     }
 

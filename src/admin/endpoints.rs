@@ -68,7 +68,7 @@ pub async fn put(
         let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
             None => made.change(context, uid, &body),
-            Some(current) => replaced(&state, current, &body),
+            Some(current) => replaced(&state, current, &body).map(Change::Update),
         }
     });
     let written = written.await??;
@@ -172,14 +172,14 @@ pub fn resealed(
 pub const OVERLAP_MS_DEFAULT: i64 = 86_400_000;
 
 /// An endpoint that may be created: its id and secret are made before the store is asked.
-struct Made {
-    id: String,
-    secret: String,
+pub(super) struct Made {
+    pub(super) id: String,
+    pub(super) secret: String,
     sealed: Vec<u8>,
 }
 
 impl Made {
-    fn new(state: &AdminState, body: &EndpointBody) -> Made {
+    pub(super) fn new(state: &AdminState, body: &EndpointBody) -> Made {
         let id = new_id(Kind::Endpoint);
         let secret = body.secret.clone().unwrap_or_else(|| signing_secret(rand::random()));
         let secrets = EndpointSecrets {
@@ -200,15 +200,19 @@ impl Made {
             let message = if body.customer.is_some() { "there is no such customer" } else { "is missing" };
             return Err(Problem::invalid(vec![FieldError::new("customer_id", message)]));
         };
-        let with = EndpointWrite {
-            customer_id: customer.id.clone(),
+        Ok(Change::Create { id: self.id.clone(), uid, with: self.write(&customer.id, body) })
+    }
+
+    /// The endpoint as it will be.
+    pub(super) fn write(&self, customer_id: &str, body: &EndpointBody) -> EndpointWrite {
+        EndpointWrite {
+            customer_id: customer_id.to_owned(),
             state: EndpointState::Enabled,
             state_reason: "api".to_owned(),
             url: body.url.clone(),
             settings: body.settings.clone(),
             secrets: self.sealed.clone(),
-        };
-        Ok(Change::Create { id: self.id.clone(), uid, with })
+        }
     }
 
     /// The only answer with a secret in it.
@@ -220,7 +224,7 @@ impl Made {
 }
 
 /// What PUT makes of an endpoint that is there: all of it new, but the signing secret, which only a new one replaces.
-fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Result<Change<EndpointWrite>, Problem> {
+pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Result<EndpointWrite, Problem> {
     let auth = body.auth.clone().unwrap_or(StoredAuth::None);
     let secrets = match (opened(state, current), &body.secret) {
         (Ok(secrets), _) => EndpointSecrets { auth, ..secrets },
@@ -229,12 +233,12 @@ fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Resu
         }
         (Err(problem), None) => return Err(problem),
     };
-    Ok(Change::Update(EndpointWrite {
+    Ok(EndpointWrite {
         url: body.url.clone(),
         settings: body.settings.clone(),
         secrets: resealed(state, current, secrets, body.secret.as_ref()),
         ..current.as_write()
-    }))
+    })
 }
 
 /// A new endpoint needs a customer: said together with whatever else is wrong.

@@ -18,6 +18,10 @@ mod endpoints; // ●
 mod endpoint_commands; // ● enable, disable, pause, resume, rotate
 mod subscription_body; // ○ parsed and validated
 mod subscriptions; // ●
+mod bulk; // ○ many of a kind in one body
+mod bulk_body; // ● … which is large
+mod bulk_endpoints; // ●
+mod bulk_subscriptions; // ●
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
 mod backlog; // ● what waits

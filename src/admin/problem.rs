@@ -25,6 +25,9 @@ pub struct FieldError {
     pub field: String,
     /// Goes on after the field's name: "must be …".
     pub message: String,
+    /// Of a body with many items: which of them, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
 }
 
 impl Problem {
@@ -61,7 +64,7 @@ impl Problem {
 
 impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        FieldError { field: field.into(), message: message.into() }
+        FieldError { field: field.into(), message: message.into(), index: None }
     }
 }
 

@@ -71,11 +71,17 @@ fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
         }
         _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
     })?;
+    check_content_type(request)?;
+    Ok(bytes)
+}
+
+/// Refuses a body that says it is something other than JSON.
+pub fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if essence.is_some_and(|essence| essence != "application/json" && !essence.ends_with("+json")) {
         let detail = "send JSON, and say so: content-type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    Ok(bytes)
+    Ok(())
 }

@@ -16,7 +16,9 @@ use super::{
     actors::{self, ActorReport},
     answer::{not_allowed, nowhere},
     auth::{KeyHash, require_key},
-    backlog, customers, dead_letters,
+    backlog,
+    bulk_body::BulkGate,
+    bulk_endpoints, bulk_subscriptions, customers, dead_letters,
     endpoint_body::Rules,
     endpoint_commands, endpoints,
     health::{self, Readiness},
@@ -41,11 +43,18 @@ pub struct AdminOptions {
     pub bind: SocketAddr,
     pub key: SecretString,
     pub request_bytes_max: usize,
+    /// Of a call with many items.
+    pub bulk_bytes_max: usize,
 }
 
 impl From<&crate::config::Admin> for AdminOptions {
     fn from(config: &crate::config::Admin) -> Self {
-        AdminOptions { bind: config.bind, key: config.key.clone(), request_bytes_max: config.request_bytes_max }
+        AdminOptions {
+            bind: config.bind,
+            key: config.key.clone(),
+            request_bytes_max: config.request_bytes_max,
+            bulk_bytes_max: config.bulk_bytes_max,
+        }
     }
 }
 
@@ -100,6 +109,7 @@ impl Server {
 pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
     let (state, hash) = (web::Data::new(state), web::Data::new(KeyHash::of(options.key.expose_secret())));
     let bytes_max = options.request_bytes_max;
+    let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
     let bind = options.bind;
     let (started, answer) = std::sync::mpsc::channel();
     let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -108,6 +118,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
                 App::new()
                     .app_data(state.clone())
                     .app_data(hash.clone())
+                    .app_data(bulk.clone())
                     .app_data(web::PayloadConfig::new(bytes_max))
                     .configure(routes)
             })
@@ -154,6 +165,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/customers/{name}", get: customers::read, put: customers::put, patch: customers::patch,
             delete: customers::delete))
         .service(resource!("/endpoints", get: endpoints::list, post: endpoints::create))
+        .service(resource!("/endpoints/bulk", post: bulk_endpoints::upsert))
         .service(resource!("/endpoints/{name}", get: endpoints::read, put: endpoints::put, patch: endpoints::patch,
             delete: endpoints::delete))
         .service(resource!("/endpoints/{name}/enable", post: endpoint_commands::enable))
@@ -166,6 +178,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/endpoints/{name}/dead-letters/ack", post: dead_letters::acknowledge))
         .service(resource!("/endpoints/{name}/dead-letters/redrive", post: dead_letters::redrive))
         .service(resource!("/subscriptions", get: subscriptions::list, post: subscriptions::create))
+        .service(resource!("/subscriptions/bulk", post: bulk_subscriptions::upsert))
         .service(resource!("/subscriptions/{name}", get: subscriptions::read, put: subscriptions::put,
             patch: subscriptions::patch, delete: subscriptions::delete))
         .service(resource!("/dead-letters", get: dead_letters::list_of_operator))

@@ -226,6 +226,7 @@ impl Checks {
         self.range("replay.partitions_max", c.replay.partitions_max, 1..=10_000);
         self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
         self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
+        self.range("admin.bulk_bytes_max", c.admin.bulk_bytes_max, 1_024..=256 * MIB);
     }
 
     fn relations(&mut self, c: &Config) {

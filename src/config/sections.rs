@@ -356,6 +356,7 @@ pub struct Admin {
     #[serde(deserialize_with = "secret")]
     pub key: SecretString,
     pub request_bytes_max: usize,
+    pub bulk_bytes_max: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]

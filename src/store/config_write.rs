@@ -3,7 +3,9 @@
 //! **Invariant:** a write holds the row of `config_version` from its first look to its COMMIT, so it decides by what is,
 //! and versions commit in their order.
 
-use deadpool_postgres::Transaction;
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 
 use super::{Pool, StoreError};
@@ -74,18 +76,31 @@ pub(super) async fn write<R, E>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
 ) -> Result<Result<Written<R>, E>, StoreError> {
-    pool.with(async |client| {
-        let transaction = client.transaction().await?;
-        let next = transaction.prepare_cached(NEXT_VERSION).await?;
-        let version = transaction.query_one(&next, &[]).await?.try_get(0)?;
-        let done = work(&transaction, version).await?;
-        match &done {
-            Ok(written) if written.effect != Effect::Unchanged => transaction.commit().await?,
-            _ => transaction.rollback().await?,
-        }
-        Ok(done)
-    })
-    .await
+    pool.with(async |client| in_turn(client, work).await).await
+}
+
+/// As [`write`], for work of many statements: it may take as long as `deadline`, and other writes wait meanwhile.
+pub(super) async fn write_many<R, E>(
+    pool: &Pool,
+    deadline: Duration,
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
+) -> Result<Result<Written<R>, E>, StoreError> {
+    pool.with_deadline(deadline, async |client| in_turn(client, work).await).await
+}
+
+async fn in_turn<R, E>(
+    client: &mut Client,
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
+) -> Result<Result<Written<R>, E>, StoreError> {
+    let transaction = client.transaction().await?;
+    let next = transaction.prepare_cached(NEXT_VERSION).await?;
+    let version = transaction.query_one(&next, &[]).await?.try_get(0)?;
+    let done = work(&transaction, version).await?;
+    match &done {
+        Ok(written) if written.effect != Effect::Unchanged => transaction.commit().await?,
+        _ => transaction.rollback().await?,
+    }
+    Ok(done)
 }
 
 const NEXT_VERSION: &str = "UPDATE config_version SET version = version + 1 RETURNING version";

@@ -230,7 +230,7 @@ pub(super) async fn find(
     Ok(Lookup::from_rows(rows.iter().map(parse).collect::<Result<_, _>>()?))
 }
 
-fn parse(row: &Row) -> Result<Endpoint, StoreError> {
+pub(super) fn parse(row: &Row) -> Result<Endpoint, StoreError> {
     let id: String = row.try_get("id")?;
     let state: String = row.try_get("state")?;
     let unreadable = |what: String| StoreError::Unreadable(format!("endpoint `{id}`: {what}"));
@@ -249,7 +249,7 @@ fn parse(row: &Row) -> Result<Endpoint, StoreError> {
     })
 }
 
-fn json(settings: &StoredSettings) -> serde_json::Value {
+pub(super) fn json(settings: &StoredSettings) -> serde_json::Value {
     serde_json::to_value(settings).expect("invariant: settings are plain values")
 }
 

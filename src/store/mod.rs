@@ -19,6 +19,8 @@ pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●
 pub mod endpoints; // ●
 pub mod subscriptions; // ●
+pub mod bulk_endpoints; // ● many in one write
+pub mod bulk_subscriptions; // ●
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out

@@ -81,6 +81,7 @@ impl Api {
             bind: "127.0.0.1:0".parse().expect("address"),
             key: KEY.to_owned().into(),
             request_bytes_max: 10_000,
+            bulk_bytes_max: 1 << 20,
         };
         let server = admin::start(&options, state).expect("listens");
         Api { database, pool, server, health }

@@ -15,3 +15,4 @@ mod dead_letters; // written before they settle, once
 mod redrive; // dead letters once more
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
+mod bulk; // thousands in one call

@@ -1,0 +1,103 @@
+//! ● `POST /v1/endpoints/bulk`: up to 10,000 endpoints by the caller's own keys, all of them or none.
+
+use std::collections::HashSet;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::{
+    bulk::{self, Mistakes},
+    bulk_body::BulkGate,
+    endpoint_body::{EndpointBody, Rules, parse},
+    endpoints::{Made, replaced},
+    fields::Object,
+    problem::{FieldError, Problem},
+    server::AdminState,
+};
+use crate::store::{
+    bulk_endpoints::{self, BulkContext, Upsert},
+    config_write::Effect,
+};
+
+/// Each item is what PUT takes, with its `uid` and its customer. A new endpoint's signing secret is in the answer, and
+/// only there.
+pub async fn upsert(
+    state: web::Data<AdminState>,
+    gate: web::Data<BulkGate>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    super::request::query(&request, &[])?;
+    let body = gate.read(&request, payload).await?;
+    let rules = state.rules.clone();
+    let items =
+        body.work(move |bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| item(object, &rules))).await?;
+    let keys: Vec<(String, String)> = items.iter().filter_map(key).map(|(c, u)| (c.to_owned(), u.to_owned())).collect();
+    let deciding = state.get_ref().clone();
+    let uids: Vec<String> = keys.iter().map(|(_, uid)| uid.clone()).collect();
+    let written =
+        bulk_endpoints::upsert(&state.pool, &keys, move |context| decide(&deciding, context, &items)).await??;
+    let views = written.items.into_iter().zip(uids).zip(written.beside).map(|(((id, effect), uid), secret)| {
+        let mut item = json!({ "id": id, "uid": uid });
+        if effect == Effect::Created {
+            item["secret"] = secret.map_or(Value::Null, Value::String);
+        }
+        (effect, item)
+    });
+    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+}
+
+/// One item: both of its keys are needed, said together with whatever else is wrong.
+fn item(object: &Object, rules: &Rules) -> Result<EndpointBody, Problem> {
+    let missing = ["customer_id", "uid"].into_iter().filter(|name| object.get(*name).is_none_or(Value::is_null));
+    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(name, "is missing")).collect();
+    match parse(object, rules) {
+        Ok(body) if errors.is_empty() => Ok(body),
+        Ok(_) => Err(Problem::invalid(errors)),
+        Err(problem) => {
+            errors.extend(problem.errors);
+            Err(Problem::invalid(errors))
+        }
+    }
+}
+
+/// An item's customer and key.
+fn key(item: &EndpointBody) -> Option<(&str, &str)> {
+    item.customer.as_deref().zip(item.uid.as_deref())
+}
+
+/// What becomes of each item, and the secrets of those that are new.
+fn decide(
+    state: &AdminState,
+    context: &BulkContext,
+    items: &[EndpointBody],
+) -> Result<(Vec<Upsert>, Vec<Option<String>>), Problem> {
+    let mut mistakes = Mistakes::new(NAME);
+    let mut seen = HashSet::with_capacity(items.len());
+    let (mut upserts, mut secrets) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for (index, item) in items.iter().enumerate() {
+        let Some((customer, uid)) = key(item) else { continue };
+        let Some(customer_id) = context.customer(customer) else {
+            mistakes.at(index, "customer_id", "there is no such customer");
+            continue;
+        };
+        if !seen.insert((customer_id, uid)) {
+            mistakes.at(index, "uid", "is given twice for this customer");
+            continue;
+        }
+        let Some(current) = context.endpoint(customer_id, uid) else {
+            let made = Made::new(state, item);
+            upserts.push(Upsert::new(made.id.clone(), uid.to_owned(), made.write(customer_id, item)));
+            secrets.push(Some(made.secret));
+            continue;
+        };
+        match replaced(state, current, item) {
+            Ok(with) => upserts.push(Upsert::of(current, uid.to_owned(), with)),
+            Err(problem) => mistakes.of(index, problem),
+        }
+        secrets.push(None);
+    }
+    mistakes.none_or_problem().map(|()| (upserts, secrets))
+}
+
+const NAME: &str = "endpoints";

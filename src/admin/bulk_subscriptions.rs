@@ -1,0 +1,94 @@
+//! ● `POST /v1/subscriptions/bulk`: up to 10,000 subscriptions by the caller's own keys, all of them or none.
+
+use std::collections::HashSet;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{
+    bulk::{self, Mistakes},
+    bulk_body::BulkGate,
+    fields::Object,
+    problem::{FieldError, Problem},
+    server::{AdminState, new_id},
+    subscription_body::{SubscriptionBody, check_grants, parse},
+};
+use crate::store::{
+    bulk_subscriptions::{self, BulkContext, Upsert},
+    config_write::Lookup,
+    grants::Grants,
+    id::Kind,
+};
+
+/// Each item is what PUT takes, with its `uid`. What is so already stays as it is, so repeating a call is harmless.
+pub async fn upsert(
+    state: web::Data<AdminState>,
+    gate: web::Data<BulkGate>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    super::request::query(&request, &[])?;
+    let body = gate.read(&request, payload).await?;
+    let items = body.work(|bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, item)).await?;
+    let endpoints: HashSet<&str> = items.iter().filter_map(|item| item.endpoint.as_deref()).collect();
+    let endpoints: Vec<String> = endpoints.into_iter().map(ToOwned::to_owned).collect();
+    let written = bulk_subscriptions::upsert(&state.pool, &endpoints, move |context| decide(&context, items)).await??;
+    let views = written
+        .items
+        .into_iter()
+        .map(|item| (item.effect, json!({ "id": item.id, "uid": item.uid, "endpoint_id": item.endpoint_id })));
+    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+}
+
+/// One item: both of its keys are needed, said together with whatever else is wrong.
+fn item(object: &Object) -> Result<SubscriptionBody, Problem> {
+    let missing = ["endpoint_id", "uid"].into_iter().filter(|name| object.get(*name).is_none_or(|key| key.is_null()));
+    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(name, "is missing")).collect();
+    match parse(object) {
+        Ok(body) if errors.is_empty() => Ok(body),
+        Ok(_) => Err(Problem::invalid(errors)),
+        Err(problem) => {
+            errors.extend(problem.errors);
+            Err(Problem::invalid(errors))
+        }
+    }
+}
+
+fn decide(context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {
+    let mut mistakes = Mistakes::new(NAME);
+    let none = Grants::default();
+    let mut seen = HashSet::with_capacity(items.len());
+    let mut upserts = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let SubscriptionBody { endpoint: Some(endpoint), uid: Some(uid), topic, scope } = item else { continue };
+        let owner = match context.endpoint(&endpoint) {
+            Lookup::Found(owner) => owner,
+            Lookup::Missing => {
+                mistakes.at(index, "endpoint_id", "there is no such endpoint");
+                continue;
+            }
+            Lookup::Ambiguous => {
+                mistakes.at(index, "endpoint_id", "several endpoints have this uid; give the id");
+                continue;
+            }
+        };
+        let grants = context.grants(&owner.customer_id).unwrap_or(&none);
+        if let Err(problem) = check_grants(grants, &topic, &scope) {
+            mistakes.of(index, problem);
+        }
+        if !seen.insert((owner.endpoint_id.clone(), uid.clone())) {
+            mistakes.at(index, "uid", "is given twice for this endpoint");
+        }
+        let scope = serde_json::to_string(&scope).expect("invariant: a scope is sets of strings");
+        upserts.push(Upsert {
+            id: new_id(Kind::Subscription),
+            uid,
+            endpoint_id: owner.endpoint_id.clone(),
+            topic,
+            scope,
+        });
+    }
+    mistakes.none_or_problem().map(|()| upserts)
+}
+
+const NAME: &str = "subscriptions";

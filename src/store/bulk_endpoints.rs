@@ -1,0 +1,173 @@
+//! ● Many endpoints in one write: all of them or none, one version, a few statements.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use deadpool_postgres::Transaction;
+
+use super::{
+    Pool, StoreError,
+    config_write::{self, Effect, Written},
+    endpoints::{Endpoint, EndpointWrite, parse},
+    stored::state_word,
+};
+
+/// What a bulk write is decided by.
+#[derive(Debug, Default)]
+pub struct BulkContext {
+    /// Ids of customers, by the name that was asked for.
+    customers: HashMap<String, String>,
+    /// By the customer's id and the caller's own key.
+    endpoints: HashMap<(String, String), Endpoint>,
+}
+
+/// An endpoint as it is to be.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    id: String,
+    uid: String,
+    effect: Effect,
+    with: EndpointWrite,
+}
+
+/// What a bulk write came to.
+#[derive(Debug, Clone)]
+pub struct Upserted<T> {
+    /// In effect everywhere once an instance has this version.
+    pub version: i64,
+    /// Id and effect, in the order of the items.
+    pub items: Vec<(String, Effect)>,
+    /// What the decision said beside.
+    pub beside: T,
+}
+
+impl BulkContext {
+    /// The id of the customer of this name.
+    #[must_use]
+    pub fn customer(&self, name: &str) -> Option<&str> {
+        self.customers.get(name).map(String::as_str)
+    }
+
+    /// The customer's endpoint of this key.
+    #[must_use]
+    pub fn endpoint(&self, customer_id: &str, uid: &str) -> Option<&Endpoint> {
+        self.endpoints.get(&(customer_id.to_owned(), uid.to_owned()))
+    }
+}
+
+impl Upsert {
+    #[must_use]
+    pub fn new(id: String, uid: String, with: EndpointWrite) -> Self {
+        Upsert { id, uid, effect: Effect::Created, with }
+    }
+
+    /// Unchanged when it is so already.
+    #[must_use]
+    pub fn of(current: &Endpoint, uid: String, with: EndpointWrite) -> Self {
+        let effect = if with == current.as_write() { Effect::Unchanged } else { Effect::Updated };
+        Upsert { id: current.id.clone(), uid, effect, with }
+    }
+}
+
+/// Decides by the endpoints of these (customer's name, uid) as they are, and writes what was decided: one for each, in
+/// their order.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn upsert<T: Send + 'static, E: Send + 'static>(
+    pool: &Pool,
+    keys: &[(String, String)],
+    decide: impl FnOnce(&BulkContext) -> Result<(Vec<Upsert>, T), E> + Send + 'static,
+) -> Result<Result<Upserted<T>, E>, StoreError> {
+    let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
+        let context = look(transaction, keys).await?;
+        // Ten thousand sealed secrets take a while, and this thread has others to serve.
+        let decided = tokio::task::spawn_blocking(move || decide(&context)).await;
+        let (items, beside) =
+            match decided.map_err(|_| StoreError::Unreadable("a bulk write's decision panicked".to_owned()))? {
+                Ok(decided) => decided,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+        let created = write(transaction, CREATE, &items, Effect::Created, version).await?;
+        let updated = write(transaction, UPDATE, &items, Effect::Updated, version).await?;
+        let changed = created + updated > 0;
+        let (version, effect) = if changed { (version, Effect::Updated) } else { (version - 1, Effect::Unchanged) };
+        let items = items.into_iter().map(|item| (item.id, item.effect)).collect();
+        Ok(Ok(Written { row: Upserted { version, items, beside }, effect }))
+    });
+    Ok(written.await?.map(|written| written.row))
+}
+
+async fn look(transaction: &Transaction<'_>, keys: &[(String, String)]) -> Result<BulkContext, StoreError> {
+    let mut context = BulkContext::default();
+    let names: HashSet<&str> = keys.iter().map(|(customer, _)| customer.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    for row in transaction.query(CUSTOMERS, &[&names]).await? {
+        context.customers.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    let known =
+        keys.iter().filter_map(|(customer, uid)| Some((context.customers.get(customer)?.as_str(), uid.as_str())));
+    let (customers, uids): (Vec<&str>, Vec<&str>) = known.unzip();
+    let mut endpoints = HashMap::new();
+    for row in transaction.query(ENDPOINTS, &[&customers, &uids]).await? {
+        let endpoint = parse(&row)?;
+        if let Some(uid) = &endpoint.uid {
+            endpoints.insert((endpoint.customer_id.clone(), uid.clone()), endpoint);
+        }
+    }
+    context.endpoints = endpoints;
+    Ok(context)
+}
+
+/// Writes the items of one effect; returns how many.
+async fn write(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    items: &[Upsert],
+    effect: Effect,
+    version: i64,
+) -> Result<usize, StoreError> {
+    let items: Vec<&Upsert> = items.iter().filter(|item| item.effect == effect).collect();
+    for chunk in items.chunks(ROWS_MAX) {
+        let column = |of: fn(&Upsert) -> &str| chunk.iter().map(|item| of(item)).collect::<Vec<&str>>();
+        let (ids, uids) = (column(|item| &item.id), column(|item| &item.uid));
+        let (customers, urls) = (column(|item| &item.with.customer_id), column(|item| &item.with.url));
+        let (states, reasons) = (column(|item| state_word(item.with.state)), column(|item| &item.with.state_reason));
+        let settings: Vec<serde_json::Value> =
+            chunk.iter().map(|item| super::endpoints::json(&item.with.settings)).collect();
+        let secrets: Vec<&[u8]> = chunk.iter().map(|item| item.with.secrets.as_slice()).collect();
+        let statement = transaction.prepare_cached(statement).await?;
+        transaction
+            .execute(&statement, &[&ids, &uids, &customers, &states, &reasons, &urls, &settings, &secrets, &version])
+            .await?;
+    }
+    Ok(items.len())
+}
+
+/// Rows in one statement: it must end well within the usual timeout.
+const ROWS_MAX: usize = 2_000;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const CUSTOMERS: &str = "
+    SELECT id, id FROM customer WHERE id = ANY($1) AND deleted_at IS NULL
+    UNION ALL
+    SELECT uid, id FROM customer WHERE uid = ANY($1) AND deleted_at IS NULL";
+const ENDPOINTS: &str = "
+    SELECT e.id, e.uid, e.customer_id, e.state, e.state_reason, e.url, e.settings, e.secrets, e.version, e.created_at,
+        e.updated_at
+    FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, uid)
+    JOIN endpoint e ON e.customer_id = wanted.customer_id AND e.uid = wanted.uid AND e.deleted_at IS NULL";
+/// Both take all columns, so that one function serves them.
+const CREATE: &str = "
+    INSERT INTO endpoint (id, uid, customer_id, state, state_reason, url, settings, secrets, version)
+    SELECT new.*, $9 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
+        $8::bytea[]) AS new";
+const UPDATE: &str = "
+    UPDATE endpoint e
+    SET state = new.state, state_reason = new.state_reason, url = new.url, settings = new.settings,
+        secrets = new.secrets, version = $9, updated_at = now()
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])
+        AS new (id, uid, customer_id, state, state_reason, url, settings, secrets)
+    WHERE e.id = new.id";

@@ -1,0 +1,174 @@
+//! ● Many subscriptions in one write: all of them or none, one version, a few statements.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use deadpool_postgres::Transaction;
+
+use super::{
+    Pool, StoreError,
+    config_write::{self, Effect, Lookup, Written},
+    grants::Grants,
+};
+
+/// What a bulk write is decided by.
+#[derive(Debug, Default)]
+pub struct BulkContext {
+    /// By the name that was asked for: an id, or a key of the caller's.
+    endpoints: HashMap<String, Lookup<Owner>>,
+    /// By the customer's id.
+    grants: HashMap<String, Grants>,
+}
+
+/// An endpoint and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub endpoint_id: String,
+    pub customer_id: String,
+}
+
+/// A subscription as it is to be; each (endpoint, uid) once.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// For a new one.
+    pub id: String,
+    pub uid: String,
+    pub endpoint_id: String,
+    pub topic: String,
+    /// As JSON.
+    pub scope: String,
+}
+
+/// What a bulk write came to.
+#[derive(Debug, Clone)]
+pub struct Upserted {
+    /// In effect everywhere once an instance has this version.
+    pub version: i64,
+    /// In the order of the items.
+    pub items: Vec<UpsertedItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpsertedItem {
+    pub id: String,
+    pub uid: String,
+    pub endpoint_id: String,
+    pub effect: Effect,
+}
+
+impl BulkContext {
+    /// The endpoint of this name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> &Lookup<Owner> {
+        self.endpoints.get(name).unwrap_or(&Lookup::Missing)
+    }
+
+    /// What this customer may subscribe to.
+    #[must_use]
+    pub fn grants(&self, customer_id: &str) -> Option<&Grants> {
+        self.grants.get(customer_id)
+    }
+}
+
+/// Decides by the endpoints of these names as they are, and writes what was decided.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn upsert<E: Send + 'static>(
+    pool: &Pool,
+    endpoints: &[String],
+    decide: impl FnOnce(BulkContext) -> Result<Vec<Upsert>, E> + Send + 'static,
+) -> Result<Result<Upserted, E>, StoreError> {
+    let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
+        let context = look(transaction, endpoints).await?;
+        // Grants of a million tenants take a while, and this thread has others to serve.
+        let decided = tokio::task::spawn_blocking(move || decide(context)).await;
+        let items = match decided.map_err(|_| StoreError::Unreadable("a bulk write's decision panicked".to_owned()))? {
+            Ok(items) => items,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let items = apply(transaction, version, &items).await?;
+        let changed = items.iter().any(|item| item.effect != Effect::Unchanged);
+        let (version, effect) = if changed { (version, Effect::Updated) } else { (version - 1, Effect::Unchanged) };
+        Ok(Ok(Written { row: Upserted { version, items }, effect }))
+    });
+    Ok(written.await?.map(|written| written.row))
+}
+
+async fn look(transaction: &Transaction<'_>, names: &[String]) -> Result<BulkContext, StoreError> {
+    let mut context = BulkContext::default();
+    for row in transaction.query(ENDPOINTS, &[&names]).await? {
+        let (name, endpoint_id, customer_id) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let owner = Lookup::Found(Owner { endpoint_id, customer_id });
+        context.endpoints.entry(name).and_modify(|known| *known = Lookup::Ambiguous).or_insert(owner);
+    }
+    let customers: HashSet<&str> = context
+        .endpoints
+        .values()
+        .filter_map(|found| match found {
+            Lookup::Found(owner) => Some(owner.customer_id.as_str()),
+            Lookup::Missing | Lookup::Ambiguous => None,
+        })
+        .collect();
+    let customers: Vec<&str> = customers.into_iter().collect();
+    for row in transaction.query(GRANTS, &[&customers]).await? {
+        let id: String = row.try_get(0)?;
+        let grants = serde_json::from_value(row.try_get(1)?)
+            .map_err(|error| StoreError::Unreadable(format!("grants of customer `{id}`: {error}")))?;
+        context.grants.insert(id, grants);
+    }
+    Ok(context)
+}
+
+async fn apply(transaction: &Transaction<'_>, version: i64, items: &[Upsert]) -> Result<Vec<UpsertedItem>, StoreError> {
+    let mut done = Vec::with_capacity(items.len());
+    for chunk in items.chunks(ROWS_MAX) {
+        let column = |of: fn(&Upsert) -> &str| chunk.iter().map(of).collect::<Vec<&str>>();
+        let (ids, uids) = (column(|item| &item.id), column(|item| &item.uid));
+        let (endpoints, topics) = (column(|item| &item.endpoint_id), column(|item| &item.topic));
+        let scopes = column(|item| &item.scope);
+        let statement = transaction.prepare_cached(UPSERT).await?;
+        transaction.execute(&statement, &[&ids, &uids, &endpoints, &topics, &scopes, &version]).await?;
+        let statement = transaction.prepare_cached(WRITTEN).await?;
+        let rows = transaction.query(&statement, &[&endpoints, &uids]).await?;
+        if rows.len() != chunk.len() {
+            return Err(StoreError::Unreadable(format!("{} of {} rows were written", rows.len(), chunk.len())));
+        }
+        for (item, row) in chunk.iter().zip(rows) {
+            let (id, at): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let effect = match (id == item.id, at == version) {
+                (true, _) => Effect::Created,
+                (false, true) => Effect::Updated,
+                (false, false) => Effect::Unchanged,
+            };
+            done.push(UpsertedItem { id, uid: item.uid.clone(), endpoint_id: item.endpoint_id.clone(), effect });
+        }
+    }
+    Ok(done)
+}
+
+/// Rows in one statement: it must end well within the usual timeout, with long lists of tenants in each of them.
+const ROWS_MAX: usize = 2_000;
+/// Ten thousand subscriptions to a hundred tenants each take about a second.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Two rows for a name that is not unique.
+const ENDPOINTS: &str = "
+    SELECT id, id, customer_id FROM endpoint WHERE id = ANY($1) AND deleted_at IS NULL
+    UNION ALL
+    SELECT uid, id, customer_id FROM endpoint WHERE uid = ANY($1) AND deleted_at IS NULL";
+const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
+const UPSERT: &str = "
+    INSERT INTO subscription AS s (id, uid, endpoint_id, topic, scope, version)
+    SELECT id, uid, endpoint_id, topic, scope::jsonb, $6
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (id, uid, endpoint_id, topic, scope)
+    ON CONFLICT (endpoint_id, uid) WHERE deleted_at IS NULL DO UPDATE
+    SET topic = excluded.topic, scope = excluded.scope, version = excluded.version, updated_at = now()
+    WHERE s.topic <> excluded.topic OR s.scope <> excluded.scope";
+const WRITTEN: &str = "
+    SELECT s.id, s.version
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (endpoint_id, uid, place)
+    JOIN subscription s ON s.endpoint_id = new.endpoint_id AND s.uid = new.uid AND s.deleted_at IS NULL
+    ORDER BY new.place";
