@@ -41,6 +41,19 @@ pub enum Field {
     Owned(Box<str>),
 }
 
+impl Field {
+    /// The text of a field that was found in this record.
+    #[must_use]
+    pub fn text<'a>(&'a self, record: &'a Record) -> Option<&'a str> {
+        match self {
+            Field::Absent => None,
+            // Decoding proved the span to be UTF-8; a second look costs less than an unsafe block is worth.
+            Field::Literal(span) => std::str::from_utf8(span.of(&record.bytes)).ok(),
+            Field::Owned(text) => Some(text),
+        }
+    }
+}
+
 /// A record as Kafka gave it, copied out of the fetch buffer into one allocation
 /// (a borrowed message would pin megabytes of it).
 #[derive(Clone, PartialEq, Eq)]
@@ -180,12 +193,7 @@ impl Event {
     }
 
     fn text<'a>(&'a self, field: &'a Field) -> Option<&'a str> {
-        match field {
-            Field::Absent => None,
-            // Decoding proved the span to be UTF-8; a second look costs less than an unsafe block is worth.
-            Field::Literal(span) => std::str::from_utf8(span.of(&self.record.bytes)).ok(),
-            Field::Owned(text) => Some(text),
-        }
+        field.text(&self.record)
     }
 }
 

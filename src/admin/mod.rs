@@ -22,6 +22,10 @@ mod bulk; // ○ many of a kind in one body
 mod bulk_body; // ● … which is large
 mod bulk_endpoints; // ●
 mod bulk_subscriptions; // ●
+pub mod live; // ● what events are matched against
+mod match_body; // ○ a sample event, parsed and validated
+mod match_why; // ○ why an endpoint gets an event, or why not
+mod matches; // ● who gets this event?
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
 mod backlog; // ● what waits

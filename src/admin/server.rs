@@ -22,6 +22,8 @@ use super::{
     endpoint_body::Rules,
     endpoint_commands, endpoints,
     health::{self, Readiness},
+    live::Live,
+    matches,
     problem::Problem,
     replays, subscriptions,
 };
@@ -68,6 +70,8 @@ pub struct AdminState {
     pub readiness: Arc<dyn Readiness>,
     /// Where ranges of Kafka are looked up.
     pub positions: Positions,
+    /// What events are matched against.
+    pub live: Live,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -181,6 +185,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/subscriptions/bulk", post: bulk_subscriptions::upsert))
         .service(resource!("/subscriptions/{name}", get: subscriptions::read, put: subscriptions::put,
             patch: subscriptions::patch, delete: subscriptions::delete))
+        .service(resource!("/match", post: matches::who_gets))
         .service(resource!("/dead-letters", get: dead_letters::list_of_operator))
         .service(resource!("/dead-letters/ack", post: dead_letters::acknowledge_of_operator))
         .service(resource!("/dead-letters/{id}", get: dead_letters::read))

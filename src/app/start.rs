@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Error, backlog,
+    cores::places_of,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
     redrives,
@@ -19,12 +20,15 @@ use super::{
     report::Health,
 };
 use crate::{
-    admin::{self, AdminOptions, endpoint_body::Rules, server::AdminState},
+    admin::{self, AdminOptions, endpoint_body::Rules, live::Live, server::AdminState},
     backlog::writer::BacklogWriter,
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
-    ingest::first_start::{self, FirstStart, FirstStartAt},
+    ingest::{
+        decode::Decoder,
+        first_start::{self, FirstStart, FirstStartAt},
+    },
     replay::positions::Positions,
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
@@ -56,7 +60,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let progress = Arc::new(Progress::default());
     let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
-    let admin = start_admin(&config, &pool, &secrets, &health)?;
+    let live = live(&config, &table, &progress);
+    let admin = start_admin(&config, &pool, &secrets, &health, live)?;
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
@@ -89,11 +94,23 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     Ok(App { health, table, pipeline, backlog, dead_letters, replays, admin, pool, instance })
 }
 
+/// What the API matches sample events against: the same as the routers.
+fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress>) -> Live {
+    let (places, progress) = (Arc::clone(config), Arc::clone(progress));
+    Live {
+        table: Arc::clone(table),
+        version: Arc::new(move || progress.version()),
+        decoder: Arc::new(move |topic| Decoder::new(&places_of(&places, topic))),
+        event_bytes_max: config.ingest.event_bytes_max,
+    }
+}
+
 fn start_admin(
     config: &Config,
     pool: &Pool,
     secrets: &SecretBox,
     health: &Arc<Health>,
+    live: Live,
 ) -> Result<admin::Server, Error> {
     let metrics = telemetry::metrics();
     let state = AdminState {
@@ -103,6 +120,7 @@ fn start_admin(
         actors: Arc::clone(health) as _,
         readiness: Arc::clone(health) as _,
         positions: Positions::new(consumer_client(config), topics(config)),
+        live,
         metrics: Arc::new(move || metrics.render()),
     };
     admin::start(&AdminOptions::from(&config.admin), state)

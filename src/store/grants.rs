@@ -52,6 +52,12 @@ impl Grants {
         beyond
     }
 
+    /// Whether an event of this tenant is given by what names the tenant; `None` asks for what names the whole topic.
+    #[must_use]
+    pub fn give(&self, topic: &str, tenant: Option<&str>) -> bool {
+        self.topics.has(topic) && tenant.map_or(self.tenants == Granted::All, |tenant| self.tenants.has(tenant))
+    }
+
     /// What is left of a subscription under these grants; `None` when nothing is.
     #[must_use]
     pub fn narrow(&self, topic: &str, scope: Scope) -> Option<Scope> {

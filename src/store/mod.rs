@@ -21,6 +21,7 @@ pub mod endpoints; // ●
 pub mod subscriptions; // ●
 pub mod bulk_endpoints; // ● many in one write
 pub mod bulk_subscriptions; // ●
+pub mod matching; // ● which subscriptions cover an event
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out

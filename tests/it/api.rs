@@ -10,6 +10,7 @@ use postrider::{
         actors::{ActorReport, ActorView},
         endpoint_body::Rules,
         health::Readiness,
+        live::Live,
         server::AdminState,
     },
     dead_letter::{
@@ -17,9 +18,17 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::{delivery::Reason, egress::Egress},
-    ingest::consumer::Topics,
+    ingest::{
+        consumer::Topics,
+        decode::{Decoder, Place, Places},
+    },
     replay::positions::Positions,
-    store::{Pool, secret_box::SecretBox, settings::SettingsReader},
+    router::{index::Change, subscription::Subscription, table::RoutingTable},
+    store::{
+        Pool,
+        secret_box::SecretBox,
+        settings::{EndpointRow, SettingsReader, SubscriptionRow},
+    },
 };
 use rdkafka::ClientConfig;
 use serde_json::{Value, json};
@@ -37,6 +46,8 @@ pub struct Api {
     pub pool: Pool,
     server: Server,
     pub health: Arc<Health>,
+    /// Nobody but the test itself puts anything into it.
+    pub table: Arc<RoutingTable>,
 }
 
 #[derive(Default)]
@@ -67,6 +78,7 @@ pub fn secret_box() -> SecretBox {
 impl Api {
     pub async fn new() -> Api {
         let database = Database::new().await;
+        let table = Arc::new(RoutingTable::new(1 << 20));
         let (pool, health) = (database.pool(), Arc::new(Health::default()));
         let state = AdminState {
             pool: pool.clone(),
@@ -74,6 +86,12 @@ impl Api {
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             actors: health.clone(),
             readiness: health.clone(),
+            live: Live {
+                table: Arc::clone(&table),
+                version: Arc::new(|| 1),
+                decoder: Arc::new(|_| Decoder::new(&places())),
+                event_bytes_max: 5_000,
+            },
             positions: Positions::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()])),
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
         };
@@ -84,7 +102,7 @@ impl Api {
             bulk_bytes_max: 1 << 20,
         };
         let server = admin::start(&options, state).expect("listens");
-        Api { database, pool, server, health }
+        Api { database, pool, server, health, table }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -156,9 +174,34 @@ impl Api {
         writer.flushed().await;
     }
 
+    /// What is stored is in effect, as a running instance would have it.
+    pub async fn take_effect(&self) {
+        let delta = self.settings().await;
+        for row in delta.endpoints {
+            match row {
+                EndpointRow::Present(settings) => drop(self.table.put_endpoint(Arc::new(*settings))),
+                EndpointRow::Absent { id } => self.table.remove_endpoint(&id),
+            }
+        }
+        let changes = delta.subscriptions.into_iter().map(|row| match row {
+            SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
+                let endpoint = self.table.endpoints().find(&endpoint_id).expect("loaded before").key;
+                Change::Put(Subscription { id, endpoint, topic, scope })
+            }
+            SubscriptionRow::Absent { id } => Change::Remove { id },
+        });
+        self.table.change_subscriptions(changes.collect::<Vec<_>>());
+    }
+
     pub async fn settings(&self) -> postrider::store::settings::SettingsDelta {
         SettingsReader::new(self.pool.clone(), secret_box()).load_since(-1).await.expect("load")
     }
+}
+
+/// Tenants in the header `tenant`, departments in the value.
+fn places() -> Places {
+    let place = |text| Place::parse(text).expect("a place");
+    Places { tenant: place("header:tenant"), department: place("json:/department"), ..Places::default() }
 }
 
 pub fn all() -> Value {

@@ -1,0 +1,17 @@
+//! ● What this instance matches events against: the routers' own table, and the decoders of its topics.
+
+use std::sync::Arc;
+
+use crate::{ingest::decode::Decoder, router::table::RoutingTable};
+
+/// Shared with the routers.
+#[derive(Clone)]
+pub struct Live {
+    pub table: Arc<RoutingTable>,
+    /// The version of the settings in the table.
+    pub version: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// How the records of a topic are decoded.
+    pub decoder: Arc<dyn Fn(&str) -> Decoder + Send + Sync>,
+    /// A larger record is not delivered.
+    pub event_bytes_max: usize,
+}

@@ -1,0 +1,174 @@
+//! ● `POST /v1/match`: who would get this event, and for one endpoint why or why not. Nothing is sent.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::{
+    endpoints::present,
+    match_body::{MatchBody, Sample, parse},
+    match_why::{Facts, why},
+    paging::{Page, PageRequest},
+    problem::{FieldError, Problem},
+    request::{self, Body},
+    server::AdminState,
+};
+use crate::{
+    event::Record,
+    router::index::Matches,
+    store::{
+        config_write::Lookup,
+        endpoints,
+        id::Kind,
+        matching::{self, Asked, Candidate},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+pub async fn who_gets(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor"])?;
+    let get = |name| query.get(name).map(String::as_str);
+    let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
+    let bytes = body.as_ref().cloned().unwrap_or_default();
+    let body = parse(&request::object(&request, body)?, &bytes)?;
+    let one = match &body.endpoint {
+        Some(name) => Some(endpoint_id(&state, name, body.customer.as_deref()).await?),
+        None => None,
+    };
+    let sample = Decoded::new(&state, &body);
+    let asked =
+        Asked { topic: &body.topic, tenant: sample.tenant.as_deref(), department: sample.department.as_deref() };
+    let version = (state.live.version)();
+    let topic_is_read = state.positions.reads(asked.topic);
+    // What cannot be decoded gets nowhere.
+    let live = if topic_is_read && sample.refused.is_none() { matched(&state, asked) } else { Vec::new() };
+    let matched = live.len();
+    let (shown, next_cursor) = match &one {
+        Some(id) => (vec![id.clone()], None),
+        None => shown(&page, &live),
+    };
+    let names: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let candidates = matching::candidates(&state.pool, &names, asked).await?;
+    let mut by_id: HashMap<&str, &Candidate> =
+        candidates.iter().map(|candidate| (candidate.endpoint_id.as_str(), candidate)).collect();
+    // One that was deleted since the snapshot is left out.
+    let found = names.iter().filter_map(|id| by_id.remove(id));
+    let data: Vec<Value> = found
+        .map(|candidate| {
+            let live = live.binary_search(&candidate.endpoint_id).is_ok();
+            view(candidate, Facts { asked, candidate, topic_is_read, live }, sample.refused.as_ref())
+        })
+        .collect();
+    let mut answer = json!({ "event": sample.view(asked), "version": version, "matched": matched });
+    answer["data"] = data.into();
+    answer["next_cursor"] = next_cursor.into();
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// A sample's fields, or why no record like it is delivered to anybody.
+struct Decoded {
+    tenant: Option<String>,
+    department: Option<String>,
+    kind: Option<String>,
+    id: Option<String>,
+    /// Code and detail.
+    refused: Option<(&'static str, String)>,
+}
+
+impl Decoded {
+    fn new(state: &AdminState, body: &MatchBody) -> Decoded {
+        let nothing = Decoded { tenant: None, department: None, kind: None, id: None, refused: None };
+        let record = match &body.sample {
+            Sample::Fields { tenant, department } => {
+                return Decoded { tenant: tenant.clone(), department: department.clone(), ..nothing };
+            }
+            Sample::Record(record) => record,
+        };
+        let bytes_max = state.live.event_bytes_max;
+        if record.bytes.len() > bytes_max {
+            let detail = format!("a record of more than {bytes_max} bytes becomes a dead letter of the operator's");
+            return Decoded { refused: Some(("too_large", detail)), ..nothing };
+        }
+        match (state.live.decoder)(&body.topic).decode(record) {
+            Ok(fields) => Decoded {
+                tenant: text(&fields.tenant, record),
+                department: text(&fields.department, record),
+                kind: text(&fields.kind, record),
+                id: text(&fields.id, record),
+                refused: None,
+            },
+            Err(error) => {
+                let detail = format!("the record becomes a dead letter of the operator's: {error}");
+                Decoded { refused: Some(("undecodable", detail)), ..nothing }
+            }
+        }
+    }
+
+    fn view(&self, asked: Asked<'_>) -> Value {
+        let mut view = json!({
+            "topic": asked.topic, "tenant": self.tenant, "department": self.department, "type": self.kind,
+            "id": self.id,
+        });
+        if let Some((code, detail)) = &self.refused {
+            view["refused"] = json!({ "code": code, "detail": detail });
+        }
+        view
+    }
+}
+
+fn text(field: &crate::event::Field, record: &Record) -> Option<String> {
+    field.text(record).map(ToOwned::to_owned)
+}
+
+/// The ids of the endpoints that the routers of this instance would give the event to, sorted.
+fn matched(state: &AdminState, asked: Asked<'_>) -> Vec<String> {
+    let mut keys = Matches::new();
+    let index = state.live.table.index();
+    if let Some(topic) = index.topic(asked.topic) {
+        topic.matches(asked.tenant, asked.department, &mut keys);
+    }
+    let endpoints = state.live.table.endpoints();
+    let mut ids: Vec<String> =
+        keys.iter().filter_map(|key| endpoints.get(*key)).map(|queue| queue.id.to_string()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// The page's ids, and where the next page begins.
+fn shown(page: &PageRequest, sorted: &[String]) -> (Vec<String>, Option<String>) {
+    let first = sorted.partition_point(|id| *id <= page.after);
+    let rows: Vec<String> = sorted[first..].iter().take(page.limit + 1).cloned().collect();
+    let Page { data, next_cursor } = page.page(rows, |id| id, |id| id);
+    (data, next_cursor)
+}
+
+fn view(candidate: &Candidate, facts: Facts<'_>, refused: Option<&(&'static str, String)>) -> Value {
+    let verdict = why(facts);
+    let mut view = json!({
+        "endpoint_id": candidate.endpoint_id,
+        "uid": candidate.uid,
+        "customer_id": candidate.customer_id,
+        "url": candidate.url,
+        "state": crate::store::stored::state_word(candidate.state),
+        "gets": verdict.gets,
+        "code": verdict.code,
+        "detail": verdict.detail,
+        "subscription_ids": verdict.subscriptions,
+    });
+    if let Some((code, detail)) = refused {
+        view["gets"] = false.into();
+        view["code"] = (*code).into();
+        view["detail"] = detail.as_str().into();
+        view["subscription_ids"] = json!([]);
+    }
+    view
+}
+
+async fn endpoint_id(state: &State, name: &str, customer: Option<&str>) -> Result<String, Problem> {
+    match endpoints::read(&state.pool, name, customer).await? {
+        Lookup::Missing => Err(Problem::invalid(vec![FieldError::new("endpoint_id", "there is no such endpoint")])),
+        found => present(&found).map(|endpoint| endpoint.id.clone()),
+    }
+}
