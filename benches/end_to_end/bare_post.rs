@@ -110,6 +110,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
         id: format!("ep_{number:026}").into(),
         customer_id: "cus_0".into(),
         version: 1,
+        restarts: 0,
         state: State::Enabled,
         url: EndpointUrl::parse(url).expect("addresses make URLs"),
         delivery: DeliverySettings {

@@ -1,18 +1,31 @@
-//! ● `/v1/endpoints/{id}/backlog`: what waits for an endpoint, and since when.
+//! ● `/v1/endpoints/{id}/backlog`: what waits for an endpoint, and since when; thrown away by `/backlog/purge`.
+
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{endpoints::find, problem::Problem, server::AdminState};
-use crate::store::backlog_read;
+use super::{
+    endpoints::find,
+    fields::{self, Object},
+    problem::Problem,
+    request::{self, Body},
+    server::AdminState,
+};
+use crate::{
+    clock,
+    ingest::receipt::Settlement,
+    store::{backlog::HeadRow, backlog_read, endpoint_commands},
+    telemetry::handles::BacklogMetrics,
+};
 
 type State = web::Data<AdminState>;
 
 pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let endpoint = find(&state, &request, path).await?;
     let heads = backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?;
-    let (events, bytes) = heads.iter().fold((0, 0), |(events, bytes), head| (events + head.events, bytes + head.bytes));
+    let (events, bytes) = totals(&heads);
     let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
     let partitions: Vec<_> = heads
         .iter()
@@ -29,3 +42,62 @@ pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -
         "partitions": partitions,
     })))
 }
+
+/// Throws away what was received before a time (now, unless the body says otherwise) and waits. What is on its way to the
+/// endpoint at this moment may still reach it. Works as long as [`PURGE_MAX`]; the answer says whether anything is left.
+pub async fn purge(
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let asked = asked(&request::optional_object(&request, body)?)?;
+    let endpoint = find(&state, &request, path).await?;
+    let until = clock::now() + PURGE_MAX;
+    let (mut events, mut bytes) = (0, 0);
+    let is_asked_for = |head: &HeadRow| asked.topic.as_ref().is_none_or(|topic| *topic == head.topic);
+    for head in backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?.iter().filter(|head| is_asked_for(head)) {
+        while clock::now() < until {
+            let purged = endpoint_commands::purge(&state.pool, head, asked.received_before_ms).await?;
+            if purged.events == 0 {
+                break;
+            }
+            (events, bytes) = (events + purged.events, bytes + purged.bytes);
+        }
+    }
+    BacklogMetrics::new().left(Settlement::Cancelled, usize::try_from(events).unwrap_or(0));
+    tracing::warn!(endpoint.id = endpoint.id, events, bytes, "the backlog of endpoint {} was purged", endpoint.id);
+    let left = backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "endpoint_id": endpoint.id, "purged_events": events, "purged_bytes": bytes, "events": totals(&left).0,
+        "finished": clock::now() < until,
+    })))
+}
+
+struct Asked {
+    topic: Option<String>,
+    received_before_ms: i64,
+}
+
+fn asked(object: &Object) -> Result<Asked, Problem> {
+    fields::parse(object, |fields| {
+        let topic = fields.text("topic", 249);
+        let before = fields.text("received_before", 64).map(|text| text.parse::<Timestamp>());
+        let received_before_ms = match before {
+            None => clock::wall_ms(),
+            Some(Ok(time)) => time.as_millisecond(),
+            Some(Err(_)) => {
+                fields.wrong("received_before", "must be a time as in 2026-01-31T12:00:00Z");
+                return None;
+            }
+        };
+        Some(Asked { topic, received_before_ms })
+    })
+}
+
+fn totals(heads: &[HeadRow]) -> (i64, i64) {
+    heads.iter().fold((0, 0), |(events, bytes), head| (events + head.events, bytes + head.bytes))
+}
+
+/// A client waits no longer; asked again, it goes on.
+const PURGE_MAX: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! ● `/v1/endpoints/{id}/enable|disable|pause|resume` and `/secrets/rotate`
+//! ● `/v1/endpoints/{id}/enable|disable|pause|resume|restart` and `/secrets/rotate`
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
@@ -15,8 +15,9 @@ use crate::{
     clock,
     endpoint::settings::State as EndpointState,
     store::{
-        config_write::Change,
-        endpoints::{self, EndpointWrite},
+        config_write::{Change, Lookup},
+        endpoint_commands,
+        endpoints::{self, Endpoint, EndpointWrite},
         secrets::{signing_bytes, signing_secret},
     },
 };
@@ -37,6 +38,14 @@ pub async fn pause(state: State, request: HttpRequest, path: web::Path<String>) 
 
 pub async fn resume(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     set(&state, &request, path, EndpointState::Enabled, false).await
+}
+
+/// Every instance builds the endpoint's actor anew: what it held waits in the backlog, whatever it had come to is forgotten.
+pub async fn restart(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&request, path)?;
+    let decide = |found: &Lookup<Endpoint>| present(found).map(drop);
+    let written = endpoint_commands::restart(&state.pool, &name, customer.as_deref(), decide).await??;
+    Ok(answer(written.effect, view(&written.row)))
 }
 
 /// A new signing secret, the caller's or one of ours; the one before goes on signing for a while.

@@ -79,6 +79,8 @@ pub struct EndpointActor {
     shown_silent_until: Option<Instant>,
     draining: bool,
     retired: bool,
+    /// Someone asked for a new actor in its place.
+    replaced: bool,
 }
 
 impl EndpointActor {
@@ -101,11 +103,15 @@ impl EndpointActor {
             shown_silent_until: None,
             draining: false,
             retired: false,
+            replaced: false,
         }
     }
 
     fn turn(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
+        if self.queue.settings().restarts > self.settings.restarts {
+            return self.make_way(ctx);
+        }
         self.adopt_settings(now);
         self.adopt_own_trouble(now);
         if self.queue.take_lagging() {
@@ -328,6 +334,16 @@ impl EndpointActor {
         Receipt::settle_all(held, Settlement::Cancelled);
     }
 
+    /// For a new actor, which begins with nothing of this one: what is held goes to the backlog, and what becomes of the
+    /// requests under way changes nothing any more.
+    fn make_way(&mut self, ctx: &mut Context<Self>) {
+        tracing::warn!(endpoint.id = %self.queue.id, "endpoint {} is restarted as asked for", self.queue.id);
+        let held = self.delivery.take_held();
+        self.core.backlog.submit(&self.settings, held);
+        self.replaced = true;
+        ctx.stop();
+    }
+
     fn retire(&mut self, ctx: &mut Context<Self>) {
         self.retired = true;
         self.queue.health.forget_actor();
@@ -375,10 +391,13 @@ impl Drop for EndpointActor {
     fn drop(&mut self) {
         self.core.report.breaker(&self.queue.health, BreakerState::Closed);
         if self.retired {
-            self.core.notices.retired(self.core.index);
+            return self.core.notices.retired(self.core.index);
+        }
+        // After a panic in a handler the receipts that the machine held come back by themselves.
+        self.queue.detach_dead();
+        if self.replaced {
+            self.core.notices.replaced(&self.queue, self.core.index);
         } else {
-            // A panic in a handler: the receipts that the machine held come back by themselves.
-            self.queue.detach_dead();
             self.core.notices.died(&self.queue, self.core.index);
         }
     }

@@ -16,6 +16,8 @@ pub struct Settings {
     pub customer_id: Arc<str>,
     /// Grows with every write of the row.
     pub version: i64,
+    /// How often someone asked for the actor to be built anew.
+    pub restarts: i64,
     pub state: State,
     pub url: EndpointUrl,
     pub delivery: DeliverySettings,
@@ -35,6 +37,7 @@ impl Settings {
             id: Arc::from(id),
             customer_id: Arc::from(customer_id),
             version,
+            restarts: 0,
             state: State::Paused,
             // RFC 6761: `.invalid` never resolves.
             url: EndpointUrl::parse("https://unreadable.invalid/").expect("a literal URL"),

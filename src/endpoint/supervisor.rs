@@ -35,6 +35,7 @@ pub struct Notices(UnboundedSender<Notice>);
 enum Notice {
     NeedsActor(Arc<EndpointQueue>),
     Died { queue: Arc<EndpointQueue>, core: usize },
+    Replaced { queue: Arc<EndpointQueue>, core: usize },
     Retired { core: usize },
     Gone(Arc<EndpointQueue>),
 }
@@ -55,6 +56,10 @@ impl Notices {
 
     pub(super) fn died(&self, queue: &Arc<EndpointQueue>, core: usize) {
         self.send(Notice::Died { queue: Arc::clone(queue), core });
+    }
+
+    pub(super) fn replaced(&self, queue: &Arc<EndpointQueue>, core: usize) {
+        self.send(Notice::Replaced { queue: Arc::clone(queue), core });
     }
 
     pub(super) fn retired(&self, core: usize) {
@@ -189,6 +194,11 @@ impl StreamHandler<Notice> for Supervisor {
         match notice {
             Notice::NeedsActor(queue) => self.start_actor(queue),
             Notice::Died { queue, core } => self.died(queue, core, ctx),
+            Notice::Replaced { queue, core } => {
+                self.placement.ended(core);
+                self.crashes.remove(&queue.key);
+                self.start_actor(queue);
+            }
             Notice::Retired { core } => {
                 self.placement.ended(core);
                 self.show_actors();

@@ -158,7 +158,7 @@ pub async fn remove(pool: &Pool, rows: &[RowKey]) -> Result<Vec<HeadRow>, StoreE
 }
 
 /// A head whose rows are all gone goes as well, unless new ones came meanwhile.
-async fn forget_empty(client: &deadpool_postgres::Client, heads: &[HeadRow]) -> Result<(), StoreError> {
+pub(super) async fn forget_empty(client: &deadpool_postgres::Client, heads: &[HeadRow]) -> Result<(), StoreError> {
     let empty: Vec<&HeadRow> = heads.iter().filter(|head| head.events <= 0).collect();
     if empty.is_empty() {
         return Ok(());

@@ -53,17 +53,7 @@ pub struct EndpointContext {
 /// # Errors
 /// When Postgres is away.
 pub async fn read(pool: &Pool, name: &str, customer: Option<&str>) -> Result<Lookup<Endpoint>, StoreError> {
-    pool.with(async |client| {
-        let customer_id = match customer {
-            Some(customer) => match customers::find(client, customer).await? {
-                Some(customer) => Some(customer.id),
-                None => return Ok(Lookup::Missing),
-            },
-            None => None,
-        };
-        find(client, name, customer_id.as_deref()).await
-    })
-    .await
+    pool.with(async |client| find_in(client, name, customer).await).await
 }
 
 /// At most `limit` endpoints after the id `after`, of one customer (id or key) or of all.
@@ -218,6 +208,22 @@ async fn apply(
             Ok(Written { row, effect: Effect::Deleted })
         }
     }
+}
+
+/// As [`read`], within a transaction or without.
+pub(super) async fn find_in(
+    client: &impl GenericClient,
+    name: &str,
+    customer: Option<&str>,
+) -> Result<Lookup<Endpoint>, StoreError> {
+    let customer_id = match customer {
+        Some(customer) => match customers::find(client, customer).await? {
+            Some(customer) => Some(customer.id),
+            None => return Ok(Lookup::Missing),
+        },
+        None => None,
+    };
+    find(client, name, customer_id.as_deref()).await
 }
 
 pub(super) async fn find(

@@ -18,6 +18,7 @@ pub mod config_write; // ● one write at a time, each with its version
 pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●
 pub mod endpoints; // ●
+pub mod endpoint_commands; // ● their actors and backlogs begun anew
 pub mod subscriptions; // ●
 pub mod bulk_endpoints; // ● many in one write
 pub mod bulk_subscriptions; // ●

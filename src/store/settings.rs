@@ -153,6 +153,7 @@ impl SettingsReader {
             id: id.to_owned(),
             customer_id: row.get("customer_id"),
             version: row.get("version"),
+            restarts: row.get("restarts"),
             state: row.get("state"),
             url: row.get("url"),
         };
@@ -247,9 +248,9 @@ const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
 
 /// All that stand | those above a version, tombstones with them.
 const ENDPOINTS: (&str, &str) = (
-    "SELECT id, customer_id, version, state, url, settings, secrets, false AS deleted
+    "SELECT id, customer_id, version, restarts, state, url, settings, secrets, false AS deleted
      FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
-    "SELECT id, customer_id, version, state, url, settings, secrets, deleted_at IS NOT NULL AS deleted
+    "SELECT id, customer_id, version, restarts, state, url, settings, secrets, deleted_at IS NOT NULL AS deleted
      FROM endpoint WHERE id > $1 AND version > $3 ORDER BY id LIMIT $2",
 );
 const SUBSCRIPTIONS: (&str, &str) = (

@@ -118,6 +118,7 @@ pub struct EndpointHead {
     pub id: String,
     pub customer_id: String,
     pub version: i64,
+    pub restarts: i64,
     pub state: String,
     pub url: String,
 }
@@ -137,6 +138,7 @@ impl StoredSettings {
             id: Arc::from(head.id),
             customer_id: Arc::from(head.customer_id),
             version: head.version,
+            restarts: head.restarts,
             state: parse_state(&head.state).ok_or_else(|| format!("state `{}` is unknown", head.state))?,
             url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
             delivery: self.delivery(),
@@ -275,6 +277,7 @@ mod tests {
             id: "ep_1".to_owned(),
             customer_id: "cus_1".to_owned(),
             version: 7,
+            restarts: 0,
             state: "paused".to_owned(),
             url: "https://example.com/hook".to_owned(),
         }

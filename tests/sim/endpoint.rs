@@ -99,6 +99,7 @@ fn settings(endpoint: u32) -> Settings {
         id: format!("ep_{endpoint}").into(),
         customer_id: "cus_1".into(),
         version: 1,
+        restarts: 0,
         state: State::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").expect("a URL"),
         delivery,

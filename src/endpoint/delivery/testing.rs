@@ -155,6 +155,7 @@ pub fn stream() -> Settings {
         id: "ep_test".into(),
         customer_id: "cus_test".into(),
         version: 1,
+        restarts: 0,
         state: State::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").unwrap(),
         delivery,

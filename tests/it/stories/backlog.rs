@@ -165,3 +165,54 @@ fn an_attempt_that_outlasts_its_parking_and_succeeds_takes_the_row_out() {
     assert_eq!(hook.requests_count(), 8);
     audit.close();
 }
+
+#[test]
+fn a_restarted_endpoint_begins_anew_and_loses_nothing() {
+    let app = app("restarted");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Hang);
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let other = app.subscribed_endpoint(&receiver.hook("other"), json!({"mode": "stream"}));
+    let audit = app.audit().expect_all(&endpoint).expect_all(&other).watch_commits();
+    app.produce(200);
+    eventually_holds("requests hang", || hook.requests_count() > 0);
+    hook.set(Mode::Ok);
+    app.rest().post(&format!("/v1/endpoints/{}/restart", endpoint.id), &json!({})).ok();
+    audit.await_nothing_waiting();
+    let actors = app.rest().get("/v1/actors").ok().json();
+    let restarts = |id: &str| {
+        let actors = actors["data"].as_array().expect("actors");
+        actors.iter().find(|actor| actor["id"] == id).expect("the actor")["restarts"].clone()
+    };
+    assert_eq!((restarts(&endpoint.id), restarts(&other.id)), (json!(1), json!(0)));
+    audit.close();
+}
+
+#[test]
+fn a_purged_backlog_is_gone_and_only_that() {
+    let app = app("purged");
+    let receiver = Receiver::start();
+    let endpoints = ["purged", "kept"].map(|name| app.subscribed_endpoint(&receiver.hook(name), eager()));
+    let [purged, kept] = &endpoints;
+    let command = |endpoint: &Endpoint, word: &str, body: Value| {
+        app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &body)
+    };
+    endpoints.iter().for_each(|endpoint| drop(command(endpoint, "pause", json!({})).ok()));
+    app.await_settings();
+    app.produce(300);
+    app.await_committed();
+    assert_eq!((waiting(&app, purged), waiting(&app, kept)), (300, 300));
+
+    let of_nothing = command(purged, "backlog/purge", json!({"received_before": "2020-01-01T00:00:00Z"})).ok().json();
+    assert_eq!((&of_nothing["purged_events"], &of_nothing["events"]), (&json!(0), &json!(300)));
+    command(purged, "backlog/purge", json!({"received_before": "yesterday"}))
+        .problem_with_fields(422, &["received_before"]);
+    let done = command(purged, "backlog/purge", json!({})).ok().json();
+    assert_eq!((&done["purged_events"], &done["events"], &done["finished"]), (&json!(300), &json!(0), &json!(true)));
+    assert_eq!((waiting(&app, purged), waiting(&app, kept)), (0, 300));
+
+    endpoints.iter().for_each(|endpoint| drop(command(endpoint, "resume", json!({})).ok()));
+    eventually_holds("the other one gets all", || kept.hook.accepted_count() == 300);
+    assert_eq!(purged.hook.accepted_count(), 0);
+}
