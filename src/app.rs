@@ -10,9 +10,11 @@
 mod backlog; // what waits in Postgres, parked and drained
 mod cores; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
+mod failing; // endpoints that take nothing for days
 mod loader; // settings, at start and while running
 mod own_trouble; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
+mod quota; // endpoints whose backlogs grow too large
 mod redrives; // dead letters once more
 mod replays; // Kafka once more
 mod report; // what /readyz and /v1/actors say

@@ -111,6 +111,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
         customer_id: "cus_0".into(),
         version: 1,
         restarts: 0,
+        suspended: false,
         state: State::Enabled,
         url: EndpointUrl::parse(url).expect("addresses make URLs"),
         delivery: DeliverySettings {

@@ -16,7 +16,11 @@ use super::{
 use crate::{
     clock,
     ingest::receipt::Settlement,
-    store::{backlog::HeadRow, backlog_read, endpoint_commands},
+    store::{
+        backlog::HeadRow,
+        backlog_read, endpoint_commands,
+        gaps::{self, ShownGap},
+    },
     telemetry::handles::BacklogMetrics,
 };
 
@@ -36,10 +40,20 @@ pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -
             })
         })
         .collect();
+    let gaps: Vec<_> = gaps::of_endpoint(&state.pool, &endpoint.id)
+        .await?
+        .into_iter()
+        .map(|ShownGap { gap, since }| {
+            json!({
+                "topic": gap.topic, "partition": gap.partition, "from_offset": gap.from, "end_offset": gap.end,
+                "events": gap.events, "since": since,
+            })
+        })
+        .collect();
     let oldest = heads.first().and_then(|head| time(head.oldest_ms));
     Ok(HttpResponse::Ok().json(json!({
         "endpoint_id": endpoint.id, "events": events, "bytes": bytes, "oldest_received_at": oldest,
-        "partitions": partitions,
+        "partitions": partitions, "suspended_at": endpoint.suspended_at, "gaps": gaps,
     })))
 }
 
@@ -56,7 +70,9 @@ pub async fn purge(
     let until = clock::now() + PURGE_MAX;
     let (mut events, mut bytes) = (0, 0);
     let is_asked_for = |head: &HeadRow| asked.topic.as_ref().is_none_or(|topic| *topic == head.topic);
-    for head in backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?.iter().filter(|head| is_asked_for(head)) {
+    for head in
+        backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?.iter().filter(|head| is_asked_for(head))
+    {
         while clock::now() < until {
             let purged = endpoint_commands::purge(&state.pool, head, asked.received_before_ms).await?;
             if purged.events == 0 {

@@ -73,6 +73,7 @@ pub fn view(endpoint: &Endpoint) -> Value {
         "customer_id": endpoint.customer_id,
         "state": state_word(endpoint.state),
         "state_reason": endpoint.state_reason,
+        "suspended_at": endpoint.suspended_at,
         "url": endpoint.url,
         "version": endpoint.stamps.version,
         "created_at": endpoint.stamps.created_at,

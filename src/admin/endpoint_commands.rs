@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock,
     endpoint::settings::State as EndpointState,
+    operator_event::{OperatorEvent, emit},
     store::{
         config_write::{Change, Lookup},
         endpoint_commands,
@@ -89,14 +90,23 @@ async fn set(
     from_disabled: bool,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(request, path)?;
+    let mut was_suspended = false;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
+        was_suspended = current.suspended_at.is_some();
         if current.state == EndpointState::Disabled && !from_disabled {
             return Err(disabled());
         }
-        Ok(if current.state == to { Change::Keep } else { Change::Update(current.with_state(to, "api")) })
+        let mut with = if current.state == to { current.as_write() } else { current.with_state(to, "api") };
+        // Whoever wants events again gets those that were skipped, too: they are replayed.
+        with.suspended &= to != EndpointState::Enabled;
+        Ok(Change::Update(with))
     });
     let written = written.await??;
+    if was_suspended && written.row.suspended_at.is_none() {
+        let (endpoint_id, customer_id) = (written.row.id.as_str().into(), written.row.customer_id.as_str().into());
+        emit(OperatorEvent::EndpointUnsuspended { endpoint_id, customer_id });
+    }
     Ok(answer(written.effect, view(&written.row)))
 }
 

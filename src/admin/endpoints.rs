@@ -209,6 +209,7 @@ impl Made {
             customer_id: customer_id.to_owned(),
             state: EndpointState::Enabled,
             state_reason: "api".to_owned(),
+            suspended: false,
             url: body.url.clone(),
             settings: body.settings.clone(),
             secrets: self.sealed.clone(),

@@ -6,6 +6,7 @@ use crate::{
     clock,
     endpoint::own_trouble::{Change, OwnTrouble, TICK},
     ingest::backpressure::Brake,
+    operator_event::{OperatorEvent, emit},
     router::table::RoutingTable,
     telemetry::handles::EndpointMetrics,
 };
@@ -31,11 +32,15 @@ pub async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<R
 
 fn log(change: &Change) {
     match change {
-        Change::Began => tracing::error!(
-            "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
+        Change::Began => {
+            emit(OperatorEvent::OwnTroubleBegan {});
+            tracing::error!(
+                "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
              partitions pause and no endpoint is blamed until somebody answers"
-        ),
+            );
+        }
         Change::Ended { lasted } => {
+            emit(OperatorEvent::OwnTroubleEnded { lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) });
             tracing::warn!(lasted_ms = lasted.as_millis(), "somebody can be reached again: partitions go on");
         }
     }

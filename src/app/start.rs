@@ -13,9 +13,10 @@ use secrecy::ExposeSecret as _;
 use super::{
     Error, backlog,
     cores::places_of,
+    failing,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
-    redrives,
+    quota, redrives,
     replays::Replays,
     report::Health,
 };
@@ -29,12 +30,14 @@ use crate::{
         decode::Decoder,
         first_start::{self, FirstStart, FirstStartAt},
     },
+    operator_event::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
     telemetry,
 };
 
+const GONE: (&[State], State) = (&[State::Enabled, State::Paused], State::Disabled);
 const RETRY: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
@@ -89,6 +92,11 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let around = backlog::Around { table: Arc::clone(&table), notices: pipeline.notices.clone(), consumer };
+    if !config.delivery.disable_after().is_zero() {
+        let after = config.delivery.disable_after();
+        actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(&table), after));
+    }
+    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
     Ok(App { health, table, pipeline, backlog, dead_letters, replays, admin, pool, instance })
@@ -192,10 +200,17 @@ async fn beat(pool: Pool, instance: String, instances: Arc<AtomicU32>) {
 
 /// Writes down that an endpoint answered 410, until Postgres has taken it.
 async fn disable(pool: Pool, queue: Arc<EndpointQueue>) {
-    while let Err(error) =
-        store::endpoints::set_state(&pool, &queue.id, State::Disabled, "the endpoint answered 410 Gone").await
-    {
-        tracing::warn!(endpoint.id = %queue.id, %error, "disabling the endpoint is tried again");
+    let reason = "the endpoint answered 410 Gone";
+    loop {
+        match store::endpoints::change_state(&pool, &queue.id, GONE, reason).await {
+            Ok(true) => {
+                let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
+                emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason: reason.to_owned() });
+                return;
+            }
+            Ok(false) => return,
+            Err(error) => tracing::warn!(endpoint.id = %queue.id, %error, "disabling the endpoint is tried again"),
+        }
         tokio::time::sleep(RETRY).await;
     }
 }

@@ -4,6 +4,8 @@
 //! here, unsettled, so their partitions pause: nothing is lost, nothing is committed early.
 //! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
 
+mod skipped; // what comes for a suspended endpoint
+
 use std::{
     convert::Infallible,
     num::NonZeroU32,
@@ -126,6 +128,11 @@ impl BacklogWriter {
         Receipt::settle_all(untouched, Settlement::Backlogged);
     }
 
+    /// What comes for a suspended endpoint: its positions are stored, and then it is settled.
+    pub fn skip(&self, settings: &Settings, receipts: Vec<Receipt>) {
+        self.shared.lane(&settings.id).push(Work::Skip { endpoint_id: Arc::clone(&settings.id), receipts });
+    }
+
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
     pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
         let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
@@ -163,6 +170,7 @@ enum Work {
     Insert(Waiting),
     Update { key: RowKey, parked: Parked },
     Remove { keys: Vec<RowKey>, head: Option<Arc<Head>> },
+    Skip { endpoint_id: Arc<str>, receipts: Vec<Receipt> },
 }
 
 struct Waiting {
@@ -177,6 +185,7 @@ impl lane::Work for Work {
             Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
             Work::Update { .. } => size_of::<RowKey>(),
             Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
+            Work::Skip { receipts, .. } => size_of_val(receipts.as_slice()),
         }
     }
 
@@ -223,12 +232,13 @@ impl Shared {
         loop {
             let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
             let pieces = work.len();
-            let (mut inserts, mut updates, mut removes) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut inserts, mut updates, mut removes, mut skips) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for piece in work {
                 match piece {
                     Work::Insert(waiting) => inserts.push(waiting),
                     Work::Update { key, parked } => updates.push((key, parked)),
                     Work::Remove { keys, head } => removes.push((keys, head)),
+                    Work::Skip { endpoint_id, receipts } => skips.push((endpoint_id, receipts)),
                 }
             }
             // A run is of one kind: the others are empty.
@@ -239,6 +249,8 @@ impl Shared {
                 }
             } else if !updates.is_empty() {
                 self.update(updates).await;
+            } else if !skips.is_empty() {
+                self.skip(skips).await;
             } else {
                 self.remove(removes).await;
             }

@@ -15,7 +15,7 @@ use figment::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, ConfigErrors, FirstStart,
+    Backlog, Config, ConfigError, ConfigErrors, FirstStart,
     layers::{Layers, find},
     show::plain,
 };
@@ -169,8 +169,6 @@ struct Checks {
 
 impl Checks {
     fn ranges(&mut self, c: &Config) {
-        const MIB: usize = 1 << 20;
-        const GIB: usize = 1 << 30;
         self.range("service.cores", c.service.cores, 0..=1024);
         self.range("service.shutdown_ms_max", c.service.shutdown_ms_max, 1_000..=600_000);
         self.range("kafka.commit_interval_ms", c.kafka.commit_interval_ms, 50..=60_000);
@@ -186,6 +184,7 @@ impl Checks {
         self.range("delivery.park_after_ms", c.delivery.park_after_ms, 100..=60_000);
         self.range("delivery.endpoint_bytes_max", c.delivery.endpoint_bytes_max, MIB / 16..=64 * GIB);
         self.range("delivery.idle_after_ms", c.delivery.idle_after_ms, 100..=86_400_000);
+        self.range("delivery.disable_after_ms", c.delivery.disable_after_ms, 0..=31_536_000_000);
         self.range("delivery.own_trouble_customers_min", c.delivery.own_trouble_customers_min, 0..=1_000);
         self.range("delivery.rebuild_base_ms", c.delivery.rebuild_base_ms, 10..=60_000);
         self.range("delivery.rebuild_max_ms", c.delivery.rebuild_max_ms, 10..=3_600_000);
@@ -203,17 +202,7 @@ impl Checks {
         self.range("postgres.statement_timeout_ms", c.postgres.statement_timeout_ms, 100..=600_000);
         self.range("postgres.settings_poll_ms", c.postgres.settings_poll_ms, 50..=5_000);
         self.range("postgres.settings_reconcile_ms", c.postgres.settings_reconcile_ms, 1_000..=86_400_000);
-        self.range("backlog.batch_rows_max", c.backlog.batch_rows_max, 1..=10_000);
-        self.range("backlog.batch_wait_ms", c.backlog.batch_wait_ms, 0..=1_000);
-        self.range("backlog.connections_max", c.backlog.connections_max, 1..=64);
-        self.range("backlog.inserts_per_second_max", c.backlog.inserts_per_second_max, 100..=1_000_000);
-        self.range("backlog.age_hours_max", c.backlog.age_hours_max, 1..=8_760);
-        self.range("backlog.page_rows_max", c.backlog.page_rows_max, 1..=10_000);
-        self.range("backlog.queries_max", c.backlog.queries_max, 1..=64);
-        self.range("backlog.memory_bytes_max", c.backlog.memory_bytes_max, MIB..=64 * GIB);
-        self.range("backlog.endpoint_memory_bytes_max", c.backlog.endpoint_memory_bytes_max, MIB..=64 * GIB);
-        self.range("backlog.poll_ms", c.backlog.poll_ms, 50..=600_000);
-        self.range("backlog.refresh_ms", c.backlog.refresh_ms, 1_000..=3_600_000);
+        self.backlog_ranges(&c.backlog);
         self.range("dead_letter.batch_rows_max", c.dead_letter.batch_rows_max, 1..=10_000);
         self.range("dead_letter.batch_wait_ms", c.dead_letter.batch_wait_ms, 0..=1_000);
         self.range("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max, MIB..=64 * GIB);
@@ -313,6 +302,22 @@ impl Checks {
         }
     }
 
+    fn backlog_ranges(&mut self, c: &Backlog) {
+        self.range("backlog.batch_rows_max", c.batch_rows_max, 1..=10_000);
+        self.range("backlog.batch_wait_ms", c.batch_wait_ms, 0..=1_000);
+        self.range("backlog.connections_max", c.connections_max, 1..=64);
+        self.range("backlog.inserts_per_second_max", c.inserts_per_second_max, 100..=1_000_000);
+        self.range("backlog.age_hours_max", c.age_hours_max, 1..=8_760);
+        self.range("backlog.endpoint_rows_max", c.endpoint_rows_max, 1..=1_000_000_000);
+        self.range("backlog.endpoint_rows_bytes_max", c.endpoint_rows_bytes_max, 1..=1_099_511_627_776);
+        self.range("backlog.page_rows_max", c.page_rows_max, 1..=10_000);
+        self.range("backlog.queries_max", c.queries_max, 1..=64);
+        self.range("backlog.memory_bytes_max", c.memory_bytes_max, MIB..=64 * GIB);
+        self.range("backlog.endpoint_memory_bytes_max", c.endpoint_memory_bytes_max, MIB..=64 * GIB);
+        self.range("backlog.poll_ms", c.poll_ms, 50..=600_000);
+        self.range("backlog.refresh_ms", c.refresh_ms, 1_000..=3_600_000);
+    }
+
     fn range<N: PartialOrd + Display>(&mut self, key: &str, value: N, allowed: RangeInclusive<N>) {
         if !allowed.contains(&value) {
             let problem = format!("must be between {} and {}", allowed.start(), allowed.end());
@@ -352,3 +357,6 @@ fn is_topic_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty() && name.len() <= 249 && !matches!(name, "." | "..") && name.chars().all(legal)
 }
+
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;

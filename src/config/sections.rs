@@ -178,6 +178,7 @@ pub struct Delivery {
     pub endpoint_bytes_max: usize,
     pub idle_after_ms: u64,
     pub own_trouble_customers_min: usize,
+    pub disable_after_ms: u64,
     pub rebuild_base_ms: u64,
     pub rebuild_max_ms: u64,
 }
@@ -191,6 +192,12 @@ impl Delivery {
     #[must_use]
     pub fn idle_after(&self) -> Duration {
         Duration::from_millis(self.idle_after_ms)
+    }
+
+    /// Zero for never.
+    #[must_use]
+    pub fn disable_after(&self) -> Duration {
+        Duration::from_millis(self.disable_after_ms)
     }
 
     #[must_use]
@@ -297,6 +304,8 @@ pub struct Backlog {
     pub connections_max: usize,
     pub inserts_per_second_max: u32,
     pub age_hours_max: u64,
+    pub endpoint_rows_max: i64,
+    pub endpoint_rows_bytes_max: i64,
     pub page_rows_max: usize,
     pub queries_max: usize,
     pub memory_bytes_max: usize,

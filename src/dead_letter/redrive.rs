@@ -323,7 +323,7 @@ impl Origin for RedriveOrigin {
             }
             // The writer has stored it as dead again.
             Settlement::DeadLettered => {}
-            Settlement::Cancelled => shared.ended.lock().push(Arc::clone(&self.lease)),
+            Settlement::Cancelled | Settlement::Skipped => shared.ended.lock().push(Arc::clone(&self.lease)),
         }
     }
 

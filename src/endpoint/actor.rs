@@ -14,13 +14,11 @@ use std::{
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 
-use self::answers::{Answers, Arrived, OwedAnswer};
+use self::answers::{Answers, OwedAnswer};
 use super::{
     breaker::BreakerState,
     client::CoreClient,
     delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
-    health::LastError,
-    outcome::{self, Answer, AttemptNote, Contact, Outcome},
     own_trouble::OwnTrouble,
     queue::{Drain, EndpointQueue, Wake},
     report::Report,
@@ -165,6 +163,11 @@ impl EndpointActor {
 
     fn take_events(&mut self, now: Instant) {
         let stored = self.queue.take(&mut self.taken);
+        if self.settings.suspended {
+            let (live, other) = self.taken.drain(..).partition(|receipt| receipt.event().origin.is_live());
+            self.taken = other;
+            self.core.backlog.skip(&self.settings, live);
+        }
         if !self.taken.is_empty() {
             fail::fail_point!("endpoint-turn");
             self.delivery.handle_events(std::mem::take(&mut self.taken), now);
@@ -172,59 +175,6 @@ impl EndpointActor {
         if !stored.is_empty() {
             self.delivery.handle_stored(stored, now);
         }
-    }
-
-    fn take_answers(&mut self, now: Instant) {
-        self.answers.woken.set(false);
-        let mut arrived = std::mem::take(&mut *self.answers.arrived.borrow_mut());
-        if arrived.is_empty() {
-            return;
-        }
-        fail::fail_point!("answers-arrived", |_| std::process::abort());
-        let wall_ms = clock::wall_ms();
-        for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
-            if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
-                self.core.client.free_handles();
-            }
-            let (outcome, note) = self.judge(&answer, wall_ms, now);
-            if let Some(batch) = self.delivery.batch(attempt) {
-                let took = now.duration_since(sent_at);
-                self.core.report.attempt(&self.settings, batch, &outcome, &note, took, wall_ms);
-            }
-            if outcome != Outcome::Delivered {
-                self.queue.health.failed_attempts.fetch_add(1, Relaxed);
-                *self.queue.health.last_error.lock() = Some(LastError {
-                    at_ms: wall_ms,
-                    class: note.class,
-                    status: note.status,
-                    excerpt: note.excerpt.to_string(),
-                });
-            } else {
-                self.queue.health.last_success_ms.store(wall_ms.unsigned_abs(), Relaxed);
-            }
-            self.delivery.handle_outcome(attempt, outcome, note, now);
-        }
-        // The memory serves the next answers, unless some came in the meantime (they cannot: nothing awaited).
-        let mut slot = self.answers.arrived.borrow_mut();
-        if slot.is_empty() {
-            *slot = arrived;
-        }
-    }
-
-    /// What an answer means, and what it says of our own way to the world. While that is in trouble or in doubt,
-    /// whoever was not reached is not to blame.
-    fn judge(&self, answer: &Answer, wall_ms: i64, now: Instant) -> (Outcome, AttemptNote) {
-        let (outcome, note) = outcome::classify(answer, wall_ms);
-        let own_trouble = &self.core.own_trouble;
-        let excused = match answer.contact() {
-            Contact::Made => {
-                own_trouble.reached(now);
-                false
-            }
-            Contact::Failed => own_trouble.failed(self.queue.key, &self.settings, now),
-            Contact::Unclear => self.held_back,
-        };
-        (if excused { Outcome::LocalFault } else { outcome }, note)
     }
 
     fn carry_out(&mut self, ctx: &mut Context<Self>, now: Instant) {

@@ -24,6 +24,8 @@ pub struct Health {
     pub silent_until: Mutex<Option<Instant>>,
     /// Wall clock, milliseconds; 0 never.
     pub last_success_ms: AtomicU64,
+    /// The first failure since then; 0 for none. Wall clock, milliseconds.
+    pub failing_since_ms: AtomicU64,
     pub last_error: Mutex<Option<LastError>>,
 }
 
@@ -35,6 +37,20 @@ impl Health {
         self.in_flight.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         *self.silent_until.lock() = None;
+    }
+
+    /// An attempt failed, and the endpoint is to blame.
+    pub fn failed(&self, wall_ms: i64) {
+        let now = wall_ms.unsigned_abs().max(1);
+        let _ = self.failing_since_ms.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// It took something.
+    pub fn succeeded(&self, wall_ms: i64) {
+        self.last_success_ms.store(wall_ms.unsigned_abs(), Ordering::Relaxed);
+        if self.failing_since_ms.load(Ordering::Relaxed) != 0 {
+            self.failing_since_ms.store(0, Ordering::Relaxed);
+        }
     }
 
     #[must_use]

@@ -14,6 +14,7 @@ pub mod own_trouble; // ○ when nobody can be reached, no endpoint is to blame
 pub mod request; // ○ events → body and headers
 pub mod signature; // ○ Standard Webhooks
 pub mod health; // ○ what is known of an endpoint from outside its actor
+pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod egress; // ○ where requests may go
 pub mod resolver; // ● names → addresses

@@ -112,7 +112,10 @@ impl EndpointQueue {
 
     /// Takes effect at the actor's next turn: in-flight requests end with the old settings, retries use the new.
     pub fn replace_settings(&self, settings: Arc<Settings>) {
-        self.settings.store(settings);
+        let before = self.settings.swap(settings);
+        if before.state != self.settings.load().state {
+            self.health.failing_since_ms.store(0, Ordering::Relaxed);
+        }
         let mut inner = self.inner.lock();
         inner.wake_if_running();
     }

@@ -19,6 +19,8 @@ pub struct Settings {
     /// How often someone asked for the actor to be built anew.
     pub restarts: i64,
     pub state: State,
+    /// Its backlog is over its quota: what comes from Kafka is not taken, only remembered by its position.
+    pub suspended: bool,
     pub url: EndpointUrl,
     pub delivery: DeliverySettings,
     pub auth: Auth,
@@ -39,6 +41,7 @@ impl Settings {
             version,
             restarts: 0,
             state: State::Paused,
+            suspended: false,
             // RFC 6761: `.invalid` never resolves.
             url: EndpointUrl::parse("https://unreadable.invalid/").expect("a literal URL"),
             delivery: DeliverySettings {

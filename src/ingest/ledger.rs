@@ -253,6 +253,10 @@ impl PartitionLedger {
 }
 
 impl Origin for PartitionLedger {
+    fn is_live(&self) -> bool {
+        true
+    }
+
     fn topic(&self) -> &str {
         &self.topic
     }

@@ -22,11 +22,18 @@ pub enum Settlement {
     DeadLettered,
     /// The endpoint or the subscription is gone.
     Cancelled,
+    /// The endpoint is suspended: the event's position is stored, so that it can be replayed.
+    Skipped,
 }
 
 impl Settlement {
-    pub const ALL: [Settlement; 4] =
-        [Settlement::Delivered, Settlement::Backlogged, Settlement::DeadLettered, Settlement::Cancelled];
+    pub const ALL: [Settlement; 5] = [
+        Settlement::Delivered,
+        Settlement::Backlogged,
+        Settlement::DeadLettered,
+        Settlement::Cancelled,
+        Settlement::Skipped,
+    ];
 
     /// The word in metrics and logs.
     #[must_use]
@@ -36,6 +43,7 @@ impl Settlement {
             Settlement::Backlogged => "backlogged",
             Settlement::DeadLettered => "dead_lettered",
             Settlement::Cancelled => "cancelled",
+            Settlement::Skipped => "skipped",
         }
     }
 }
@@ -64,6 +72,10 @@ pub trait Origin: Send + Sync + fmt::Debug {
     /// An event of it was put into a queue that is full: whoever reads on may want to wait. Origins with a bound of
     /// their own have nothing to do.
     fn found_full(&self, _: Arc<dyn Downstream>) {}
+    /// True where the events come straight from Kafka, by their partition's assignment.
+    fn is_live(&self) -> bool {
+        false
+    }
     /// True where the events have rows in the backlog: leaving memory costs them nothing but an attempt's note.
     fn is_stored(&self) -> bool {
         false

@@ -126,7 +126,7 @@ impl Progress {
                 Held::Settled(Settlement::Delivered) => self.counts.delivered += 1,
                 Held::Settled(Settlement::Backlogged) => self.counts.backlogged += 1,
                 Held::Settled(Settlement::DeadLettered) => self.counts.dead_lettered += 1,
-                Held::Settled(Settlement::Cancelled) => {}
+                Held::Settled(Settlement::Cancelled | Settlement::Skipped) => {}
                 Held::Gap(offsets) => self.counts.gap_offsets += offsets,
             }
             first.remove();

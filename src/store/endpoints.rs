@@ -1,6 +1,7 @@
 //! ● Endpoints, their secrets sealed.
 
 use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{
@@ -21,6 +22,8 @@ pub struct Endpoint {
     pub state: State,
     /// Who or what set the state last.
     pub state_reason: String,
+    /// Its backlog went over its quota then.
+    pub suspended_at: Option<Timestamp>,
     pub url: String,
     pub settings: StoredSettings,
     /// Sealed for this endpoint.
@@ -35,6 +38,7 @@ pub struct EndpointWrite {
     pub customer_id: String,
     pub state: State,
     pub state_reason: String,
+    pub suspended: bool,
     pub url: String,
     pub settings: StoredSettings,
     pub secrets: Vec<u8>,
@@ -104,16 +108,38 @@ pub async fn write<E>(
     .await
 }
 
-/// Sets an endpoint's state from within: `gone` after a 410. Does nothing when it has that state or is deleted.
+/// Sets an endpoint's state from within, and says whether it had that `from` state: otherwise, and where it is deleted,
+/// nothing is done.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn set_state(pool: &Pool, id: &str, state: State, reason: &str) -> Result<(), StoreError> {
+pub async fn change_state(
+    pool: &Pool,
+    id: &str,
+    (from, to): (&[State], State),
+    reason: &str,
+) -> Result<bool, StoreError> {
     let written = write(pool, Some(id), None, |context| match &context.endpoint {
-        Lookup::Found(endpoint) if endpoint.state != state => Ok(Change::Update(endpoint.with_state(state, reason))),
+        Lookup::Found(endpoint) if from.contains(&endpoint.state) => {
+            Ok(Change::Update(endpoint.with_state(to, reason)))
+        }
         _ => Err(()),
     });
-    written.await.map(drop)
+    Ok(written.await?.is_ok())
+}
+
+/// Suspends an endpoint; false when it is so already, or deleted.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn suspend(pool: &Pool, id: &str) -> Result<bool, StoreError> {
+    let written = write(pool, Some(id), None, |context| match &context.endpoint {
+        Lookup::Found(endpoint) if endpoint.suspended_at.is_none() => {
+            Ok(Change::Update(EndpointWrite { suspended: true, ..endpoint.as_write() }))
+        }
+        _ => Err(()),
+    });
+    Ok(written.await?.is_ok())
 }
 
 impl Endpoint {
@@ -130,6 +156,7 @@ impl Endpoint {
             customer_id: self.customer_id.clone(),
             state: self.state,
             state_reason: self.state_reason.clone(),
+            suspended: self.suspended_at.is_some(),
             url: self.url.clone(),
             settings: self.settings.clone(),
             secrets: self.secrets.clone(),
@@ -196,6 +223,7 @@ async fn apply(
                         &json(&with.settings),
                         &with.secrets,
                         &version,
+                        &with.suspended,
                     ],
                 )
                 .await?;
@@ -247,6 +275,7 @@ pub(super) fn parse(row: &Row) -> Result<Endpoint, StoreError> {
         customer_id: row.try_get("customer_id")?,
         state,
         state_reason: row.try_get("state_reason")?,
+        suspended_at: row.try_get("suspended_at")?,
         url: row.try_get("url")?,
         settings,
         secrets: row.try_get("secrets")?,
@@ -261,24 +290,25 @@ pub(super) fn json(settings: &StoredSettings) -> serde_json::Value {
 
 // A key of the caller's never looks like an id. Two rows are enough to know that a key is not unique.
 const FIND: &str = "
-    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
     FROM endpoint
     WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL LIMIT 2";
 const LIST: &str = "
-    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
     FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
 const LIST_OF_CUSTOMER: &str = "
-    SELECT id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at
+    SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
     FROM endpoint WHERE id > $1 AND customer_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
 const CREATE: &str = "
     INSERT INTO endpoint (id, uid, customer_id, state, state_reason, url, settings, secrets, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    RETURNING id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at";
+    RETURNING id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at";
 const UPDATE: &str = "
     UPDATE endpoint
-    SET state = $2, state_reason = $3, url = $4, settings = $5, secrets = $6, version = $7, updated_at = now()
+    SET state = $2, state_reason = $3, url = $4, settings = $5, secrets = $6, version = $7, updated_at = now(),
+        suspended_at = CASE WHEN $8 THEN coalesce(suspended_at, now()) END
     WHERE id = $1
-    RETURNING id, uid, customer_id, state, state_reason, url, settings, secrets, version, created_at, updated_at";
+    RETURNING id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at";
 const DELETE: [&str; 2] = [
     "UPDATE subscription SET version = $2, deleted_at = now() WHERE endpoint_id = $1 AND deleted_at IS NULL",
     "UPDATE endpoint SET version = $2, deleted_at = now() WHERE id = $1",

@@ -169,8 +169,11 @@ const EXPIRE_DEFAULT: &str = "
     SELECT count(*) FROM page";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
-const STALE: [&str; 5] = [
+const STALE: [&str; 7] = [
     "DELETE FROM instance WHERE seen_at < now() - interval '1 day'",
+    "DELETE FROM endpoint_failing WHERE seen_at < now() - interval '30 days'
+     OR delivered_at > seen_at + interval '1 hour'",
+    "DELETE FROM backlog_gap g WHERE NOT EXISTS (SELECT FROM endpoint e WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM subscription WHERE deleted_at < now() - interval '1 day'",
     "DELETE FROM endpoint e WHERE deleted_at < now() - interval '1 day'
      AND NOT EXISTS (SELECT FROM subscription s WHERE s.endpoint_id = e.id)",

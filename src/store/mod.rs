@@ -23,6 +23,7 @@ pub mod subscriptions; // ●
 pub mod bulk_endpoints; // ● many in one write
 pub mod bulk_subscriptions; // ●
 pub mod matching; // ● which subscriptions cover an event
+pub mod failing; // ● endpoints that take nothing, and since when
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out
@@ -31,6 +32,7 @@ pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try
 pub mod redrives; // ● what is asked for once more
 pub mod replays; // ● closed ranges of Kafka, and how far each has come
+pub mod gaps; // ● what suspended endpoints did not get
 pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;

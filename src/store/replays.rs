@@ -1,5 +1,6 @@
 //! ● Replays: what was asked for, and how far each has come.
 
+use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
@@ -80,26 +81,31 @@ pub struct Standing {
 /// # Errors
 /// When Postgres is away.
 pub async fn create(pool: &Pool, replay: &NewReplay, open_max: i64) -> Result<bool, StoreError> {
-    macro_rules! column {
-        ($field:ident) => {
-            replay.shares.iter().map(|share| share.$field).collect::<Vec<_>>()
-        };
-    }
-    let (from_ms, to_ms) = replay.times.unzip();
     pool.with(async |client| {
         let transaction = client.transaction().await?;
         let open: i64 = transaction.query_one(COUNT_OPEN, &[&replay.endpoint_id]).await?.try_get(0)?;
         if open >= open_max {
             return Ok(false);
         }
-        transaction.execute(INSERT, &[&replay.id, &replay.endpoint_id, &replay.topic, &from_ms, &to_ms]).await?;
-        let shares: [&(dyn ToSql + Sync); 6] =
-            [&replay.id, &replay.topic, &column!(partition), &column!(from), &column!(end), &column!(at_log_start)];
-        transaction.execute(INSERT_SHARES, &shares).await?;
+        insert(&transaction, replay).await?;
         transaction.commit().await?;
         Ok(true)
     })
     .await
+}
+
+pub(super) async fn insert(transaction: &Transaction<'_>, replay: &NewReplay) -> Result<(), StoreError> {
+    macro_rules! column {
+        ($field:ident) => {
+            replay.shares.iter().map(|share| share.$field).collect::<Vec<_>>()
+        };
+    }
+    let (from_ms, to_ms) = replay.times.unzip();
+    transaction.execute(INSERT, &[&replay.id, &replay.endpoint_id, &replay.topic, &from_ms, &to_ms]).await?;
+    let shares: [&(dyn ToSql + Sync); 6] =
+        [&replay.id, &replay.topic, &column!(partition), &column!(from), &column!(end), &column!(at_log_start)];
+    transaction.execute(INSERT_SHARES, &shares).await?;
+    Ok(())
 }
 
 /// At most `limit` replays after the id `after`, of one endpoint or of all, the oldest first.

@@ -155,6 +155,7 @@ impl SettingsReader {
             version: row.get("version"),
             restarts: row.get("restarts"),
             state: row.get("state"),
+            suspended: row.get("suspended"),
             url: row.get("url"),
         };
         settings.parse(head, &secrets, clock::wall_ms())
@@ -248,9 +249,9 @@ const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
 
 /// All that stand | those above a version, tombstones with them.
 const ENDPOINTS: (&str, &str) = (
-    "SELECT id, customer_id, version, restarts, state, url, settings, secrets, false AS deleted
+    "SELECT id, customer_id, version, restarts, state, suspended_at IS NOT NULL AS suspended, url, settings, secrets, false AS deleted
      FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
-    "SELECT id, customer_id, version, restarts, state, url, settings, secrets, deleted_at IS NOT NULL AS deleted
+    "SELECT id, customer_id, version, restarts, state, suspended_at IS NOT NULL AS suspended, url, settings, secrets, deleted_at IS NOT NULL AS deleted
      FROM endpoint WHERE id > $1 AND version > $3 ORDER BY id LIMIT $2",
 );
 const SUBSCRIPTIONS: (&str, &str) = (

@@ -120,6 +120,7 @@ pub struct EndpointHead {
     pub version: i64,
     pub restarts: i64,
     pub state: String,
+    pub suspended: bool,
     pub url: String,
 }
 
@@ -140,6 +141,7 @@ impl StoredSettings {
             version: head.version,
             restarts: head.restarts,
             state: parse_state(&head.state).ok_or_else(|| format!("state `{}` is unknown", head.state))?,
+            suspended: head.suspended,
             url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
             delivery: self.delivery(),
             auth: secrets.auth.parse().map_err(|error| format!("auth {error}"))?,
@@ -279,6 +281,7 @@ mod tests {
             version: 7,
             restarts: 0,
             state: "paused".to_owned(),
+            suspended: false,
             url: "https://example.com/hook".to_owned(),
         }
     }

@@ -100,6 +100,7 @@ fn settings(endpoint: u32) -> Settings {
         customer_id: "cus_1".into(),
         version: 1,
         restarts: 0,
+        suspended: false,
         state: State::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").expect("a URL"),
         delivery,

@@ -3,13 +3,22 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::atomic::Ordering::Relaxed,
     time::Instant,
 };
 
 use actix::Addr;
 
 use super::{EndpointActor, Turn};
-use crate::endpoint::{delivery::AttemptId, outcome::Answer};
+use crate::{
+    clock,
+    endpoint::{
+        breaker::BreakerState,
+        delivery::AttemptId,
+        health::LastError,
+        outcome::{self, Answer, AttemptNote, Contact, Outcome},
+    },
+};
 
 /// Answers that came in since the last turn; one wake serves all of them.
 #[derive(Default)]
@@ -48,5 +57,72 @@ impl Drop for OwedAnswer {
             // A full mailbox holds a wake already.
             let _ = self.address.try_send(Turn);
         }
+    }
+}
+
+impl EndpointActor {
+    pub(super) fn take_answers(&mut self, now: Instant) {
+        self.answers.woken.set(false);
+        let mut arrived = std::mem::take(&mut *self.answers.arrived.borrow_mut());
+        if arrived.is_empty() {
+            return;
+        }
+        fail::fail_point!("answers-arrived", |_| std::process::abort());
+        let wall_ms = clock::wall_ms();
+        for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
+            if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
+                self.core.client.free_handles();
+            }
+            let (outcome, note) = self.judge(&answer, wall_ms, now);
+            if let Some(batch) = self.delivery.batch(attempt) {
+                let took = now.duration_since(sent_at);
+                self.core.report.attempt(&self.settings, batch, &outcome, &note, took, wall_ms);
+            }
+            if outcome != Outcome::Delivered {
+                self.queue.health.failed_attempts.fetch_add(1, Relaxed);
+                *self.queue.health.last_error.lock() = Some(LastError {
+                    at_ms: wall_ms,
+                    class: note.class,
+                    status: note.status,
+                    excerpt: note.excerpt.to_string(),
+                });
+            } else {
+                self.queue.health.succeeded(wall_ms);
+            }
+            if self.takes_nothing(&outcome) {
+                self.queue.health.failed(wall_ms);
+            }
+            self.delivery.handle_outcome(attempt, outcome, note, now);
+        }
+        // The memory serves the next answers, unless some came in the meantime (they cannot: nothing awaited).
+        let mut slot = self.answers.arrived.borrow_mut();
+        if slot.is_empty() {
+            *slot = arrived;
+        }
+    }
+
+    /// The endpoint is to blame: it failed, or refuses whatever it gets.
+    fn takes_nothing(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Failed { .. } => true,
+            Outcome::Rejected => self.delivery.breaker_state() != BreakerState::Closed,
+            _ => false,
+        }
+    }
+
+    /// What an answer means, and what it says of our own way to the world. While that is in trouble or in doubt,
+    /// whoever was not reached is not to blame.
+    fn judge(&self, answer: &Answer, wall_ms: i64, now: Instant) -> (Outcome, AttemptNote) {
+        let (outcome, note) = outcome::classify(answer, wall_ms);
+        let own_trouble = &self.core.own_trouble;
+        let excused = match answer.contact() {
+            Contact::Made => {
+                own_trouble.reached(now);
+                false
+            }
+            Contact::Failed => own_trouble.failed(self.queue.key, &self.settings, now),
+            Contact::Unclear => self.held_back,
+        };
+        (if excused { Outcome::LocalFault } else { outcome }, note)
     }
 }

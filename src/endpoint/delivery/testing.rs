@@ -156,6 +156,7 @@ pub fn stream() -> Settings {
         customer_id: "cus_test".into(),
         version: 1,
         restarts: 0,
+        suspended: false,
         state: State::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").unwrap(),
         delivery,

@@ -172,11 +172,13 @@ fn a_restarted_endpoint_begins_anew_and_loses_nothing() {
     let receiver = Receiver::start();
     let hook = receiver.hook("hook");
     hook.set(Mode::Hang);
-    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let mut settings = eager();
+    settings["request_timeout_ms"] = json!(1_000);
+    let endpoint = app.subscribed_endpoint(&hook, settings);
     let other = app.subscribed_endpoint(&receiver.hook("other"), json!({"mode": "stream"}));
     let audit = app.audit().expect_all(&endpoint).expect_all(&other).watch_commits();
     app.produce(200);
-    eventually_holds("requests hang", || hook.requests_count() > 0);
+    eventually_holds("requests hang, and the rest is parked", || waiting(&app, &endpoint) > 0);
     hook.set(Mode::Ok);
     app.rest().post(&format!("/v1/endpoints/{}/restart", endpoint.id), &json!({})).ok();
     audit.await_nothing_waiting();
@@ -215,4 +217,63 @@ fn a_purged_backlog_is_gone_and_only_that() {
     endpoints.iter().for_each(|endpoint| drop(command(endpoint, "resume", json!({})).ok()));
     eventually_holds("the other one gets all", || kept.hook.accepted_count() == 300);
     assert_eq!(purged.hook.accepted_count(), 0);
+}
+
+#[test]
+fn an_endpoint_over_its_quota_is_suspended_and_gets_what_it_missed_once_it_is_resumed() {
+    let app = TestApp::named("quota")
+        .set("DELIVERY_PARK_AFTER_MS", 500)
+        .set("BACKLOG_POLL_MS", 100)
+        .set("BACKLOG_ENDPOINT_ROWS_MAX", 200)
+        .start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(503));
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let other = app.subscribed_endpoint(&receiver.hook("other"), json!({"mode": "stream"}));
+    // What is skipped is committed with only its position stored, which the audit does not know of.
+    let audit = app.audit().expect_all(&endpoint).expect_all(&other);
+    let backlog = || app.rest().get(&format!("/v1/endpoints/{}/backlog", endpoint.id)).ok().json();
+    app.produce(300);
+    eventually_holds("it is suspended", || backlog()["suspended_at"].is_string());
+    app.await_settings();
+    app.await_committed();
+    let rows = waiting(&app, &endpoint);
+    app.produce(400);
+    app.await_committed();
+    let gaps = backlog()["gaps"].as_array().expect("gaps").clone();
+    let skipped: u64 = gaps.iter().map(|gap| gap["events"].as_u64().expect("a count")).sum();
+    assert_eq!((waiting(&app, &endpoint), skipped), (rows, 400), "nothing is stored of what comes: {gaps:?}");
+
+    hook.set(Mode::Ok);
+    eventually_holds("what waited is delivered all the same", || waiting(&app, &endpoint) == 0);
+    assert_eq!(hook.accepted_count(), 300);
+    app.rest().post(&format!("/v1/endpoints/{}/resume", endpoint.id), &json!({})).ok();
+    audit.await_nothing_waiting();
+    eventually_holds("the gaps are closed", || backlog()["gaps"] == json!([]));
+    let state = backlog();
+    assert!(state["suspended_at"].is_null(), "{state}");
+    app.produce(100);
+    audit.close();
+}
+
+#[test]
+fn an_endpoint_that_takes_nothing_for_too_long_is_disabled_and_one_that_takes_something_is_not() {
+    let app =
+        TestApp::named("failing").set("DELIVERY_PARK_AFTER_MS", 500).set("DELIVERY_DISABLE_AFTER_MS", 3_000).start();
+    let receiver = Receiver::start();
+    let hooks = ["down", "flaky"].map(|name| receiver.hook(name));
+    hooks.iter().for_each(|hook| hook.set(Mode::Status(503)));
+    let [down, flaky] = hooks.each_ref().map(|hook| app.subscribed_endpoint(hook, eager()));
+    let load = app.load(50);
+    let state = |endpoint: &Endpoint| app.rest().get(&format!("/v1/endpoints/{}", endpoint.id)).ok().json();
+    let mut flips = 0;
+    eventually_holds("it is disabled", || {
+        flips += 1;
+        hooks[1].set(if flips % 2 == 0 { Mode::Status(503) } else { Mode::Ok });
+        state(&down)["state"] == "disabled"
+    });
+    assert_eq!(state(&down)["state_reason"], "it took nothing for 3 s");
+    assert_eq!(state(&flaky)["state"], "enabled");
+    load.stop();
 }

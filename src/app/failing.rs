@@ -1,0 +1,119 @@
+//! ● Follows the endpoints that take nothing, and carries out what [`failing::step`] says of each.
+
+use std::{convert::Infallible, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    clock,
+    endpoint::{
+        failing::{self, Step},
+        settings::State,
+    },
+    operator_event::{OperatorEvent, emit},
+    router::table::RoutingTable,
+    store::{
+        Pool, StoreError,
+        endpoints::change_state,
+        failing::{self as store, Failing, Seen},
+    },
+};
+
+/// Looks until the process ends: often enough that a warning comes within a hundredth of the time.
+pub async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
+    let mut looked_ms = 0;
+    loop {
+        let now_ms = clock::wall_ms().unsigned_abs();
+        match look(&pool, &table, disable_after, looked_ms).await {
+            Ok(()) => looked_ms = now_ms,
+            Err(error) => tracing::warn!(%error, "endpoints that fail cannot be followed at the moment"),
+        }
+        tokio::time::sleep((disable_after / 100).clamp(LOOK_MIN, LOOK_MAX)).await;
+    }
+}
+
+async fn look(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_ms: u64) -> Result<(), StoreError> {
+    let (failing, delivered) = seen(table, since_ms);
+    if !failing.is_empty() {
+        store::fail(pool, &as_seen(&failing)).await?;
+    }
+    let known = store::all(pool).await?;
+    let delivered: Vec<_> =
+        delivered.into_iter().filter(|(id, _)| known.iter().any(|known| known.endpoint_id == **id)).collect();
+    if !delivered.is_empty() {
+        store::deliver(pool, &as_seen(&delivered)).await?;
+    }
+    for known in known {
+        if !delivered.iter().any(|(id, _)| **id == *known.endpoint_id) {
+            decide(pool, known, disable_after).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Endpoints, and when; milliseconds since 1970.
+type Times = Vec<(Arc<str>, i64)>;
+
+/// Those that take nothing and since when, and those that took something after `since_ms`.
+fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let (mut failing, mut delivered) = (Vec::new(), Vec::new());
+    for queue in table.endpoints().iter() {
+        let failing_since = queue.health.failing_since_ms.load(Relaxed);
+        let success = queue.health.last_success_ms.load(Relaxed);
+        if failing_since != 0 && queue.settings().state == State::Enabled {
+            failing.push((Arc::clone(&queue.id), signed(failing_since)));
+        }
+        if success >= since_ms.max(1) {
+            delivered.push((Arc::clone(&queue.id), signed(success)));
+        }
+    }
+    (failing, delivered)
+}
+
+fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<Seen<'_>> {
+    times.iter().map(|(id, ms)| Seen { endpoint_id: id, at_ms: *ms }).collect()
+}
+
+async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<(), StoreError> {
+    let failing = known.failing_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
+    let warned = u8::try_from(known.warned_percent).unwrap_or(0);
+    let id = known.endpoint_id.as_str();
+    let (endpoint_id, customer_id): (Arc<str>, Arc<str>) = (id.into(), known.customer_id.as_str().into());
+    let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default();
+    let now_ms = clock::wall_ms();
+    match failing::step(failing, warned, disable_after) {
+        Step::Nothing => {}
+        Step::Warn(percent) => {
+            if store::warn(pool, id, known.warned_percent, i16::from(percent)).await? {
+                let since_ms = now_ms - known.failing_ms.unwrap_or(0);
+                let disabled_at = time(since_ms.saturating_add_unsigned(disable_after.as_millis() as u64));
+                let failing_since = time(since_ms);
+                emit(OperatorEvent::EndpointDisableNear {
+                    endpoint_id,
+                    customer_id,
+                    failing_since,
+                    disabled_at,
+                    percent,
+                });
+            }
+        }
+        Step::Recovered => {
+            if store::warn(pool, id, known.warned_percent, 0).await? {
+                let failed_for_ms = (now_ms - known.since_ms).max(0).unsigned_abs();
+                emit(OperatorEvent::EndpointRecovered { endpoint_id, customer_id, failed_for_ms });
+            }
+        }
+        Step::Disable => {
+            let reason = format!("it took nothing for {} s", disable_after.as_secs());
+            if change_state(pool, id, (&[State::Enabled], State::Disabled), &reason).await? {
+                emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });
+            }
+            store::forget(pool, id).await?;
+        }
+    }
+    Ok(())
+}
+
+const LOOK_MIN: Duration = Duration::from_millis(200);
+const LOOK_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,65 @@
+//! ○ An endpoint that takes nothing for days is disabled, and operators hear of it before.
+
+use std::time::Duration;
+
+/// What is to be done about an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Nothing,
+    /// Operators hear that this share (in percent) of the time is over.
+    Warn(u8),
+    Disable,
+    /// It takes events again, after operators were warned.
+    Recovered,
+}
+
+/// `disable_after` is [`Duration::ZERO`] for never. `failing` is how long the endpoint has taken nothing, `None` when it takes
+/// events; `warned_percent` is the share that operators were told of.
+#[must_use]
+pub fn step(failing: Option<Duration>, warned_percent: u8, disable_after: Duration) -> Step {
+    if disable_after.is_zero() {
+        return Step::Nothing;
+    }
+    let failing = failing.unwrap_or_default();
+    if failing >= disable_after {
+        return Step::Disable;
+    }
+    let reached = WARNINGS.into_iter().rev().find(|percent| failing >= disable_after * u32::from(*percent) / 100);
+    match reached {
+        Some(percent) if percent > warned_percent => Step::Warn(percent),
+        None if warned_percent > 0 => Step::Recovered,
+        _ => Step::Nothing,
+    }
+}
+
+/// Half of it leaves days to mend something, the rest of the second one is a last call.
+const WARNINGS: [u8; 2] = [50, 90];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AFTER: Duration = Duration::from_secs(100);
+
+    fn at(seconds: u64, warned: u8) -> Step {
+        step(Some(Duration::from_secs(seconds)), warned, AFTER)
+    }
+
+    #[test]
+    fn operators_hear_once_at_half_and_once_at_nine_tenths_of_the_time_before_it_is_disabled() {
+        assert_eq!((at(49, 0), at(50, 0), at(51, 50)), (Step::Nothing, Step::Warn(50), Step::Nothing));
+        assert_eq!((at(90, 50), at(99, 90), at(100, 90)), (Step::Warn(90), Step::Nothing, Step::Disable));
+        assert_eq!(at(95, 0), Step::Warn(90), "who looks late hears the last of them");
+    }
+
+    #[test]
+    fn one_that_takes_something_again_is_left_alone_and_said_to_be_well_if_it_was_said_to_be_ill() {
+        assert_eq!((step(None, 0, AFTER), step(None, 50, AFTER)), (Step::Nothing, Step::Recovered));
+        assert_eq!(at(3, 90), Step::Recovered, "it took something 3 seconds ago");
+    }
+
+    #[test]
+    fn zero_never_disables() {
+        assert_eq!(step(Some(AFTER * 1_000), 0, Duration::ZERO), Step::Nothing);
+    }
+}

@@ -1,0 +1,191 @@
+//! ● What suspended endpoints did not get, by its position in Kafka, and how it comes back: as a replay.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::{
+    Pool, StoreError,
+    replays::{self, NewReplay, NewShare},
+};
+
+/// Offsets of a partition that an endpoint did not get, from `from` to before `end`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub endpoint_id: String,
+    pub topic: String,
+    pub partition: i32,
+    pub from: i64,
+    pub end: i64,
+    /// So many of them were for it.
+    pub events: i64,
+}
+
+/// An endpoint's gap, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownGap {
+    pub gap: Gap,
+    pub since: Timestamp,
+}
+
+/// Widens the gaps so that these fit, no key twice. When this returns, that is committed.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn widen(pool: &Pool, gaps: &[Gap]) -> Result<(), StoreError> {
+    macro_rules! column {
+        ($field:ident) => {
+            gaps.iter().map(|gap| &gap.$field).collect::<Vec<_>>()
+        };
+    }
+    pool.with(async |client| {
+        let statement = client.prepare_cached(WIDEN).await?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &column!(endpoint_id),
+                    &column!(topic),
+                    &column!(partition),
+                    &column!(from),
+                    &column!(end),
+                    &column!(events),
+                ],
+            )
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The gaps of one endpoint.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<ShownGap>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(OF_ENDPOINT).await?;
+        let rows = client.query(&statement, &[&endpoint_id]).await?;
+        rows.iter().map(|row| Ok(ShownGap { gap: gap(row)?, since: row.try_get("since")? })).collect()
+    })
+    .await
+}
+
+/// Turns the gaps of endpoints that are suspended no more into replays, one for each endpoint and topic, and returns them.
+/// `new_id` makes an id that nobody has.
+///
+/// # Errors
+/// When Postgres is away: then nothing has changed.
+pub async fn close(pool: &Pool, new_id: impl Fn() -> String) -> Result<Vec<NewReplay>, StoreError> {
+    pool.with(async |client| {
+        let transaction = client.transaction().await?;
+        let rows = transaction.query(TAKE, &[]).await?;
+        let gaps: Vec<Gap> = rows.iter().map(gap).collect::<Result<_, _>>()?;
+        let replays = as_replays(gaps, &new_id);
+        for replay in &replays {
+            replays::insert(&transaction, replay).await?;
+        }
+        transaction.commit().await?;
+        Ok(replays)
+    })
+    .await
+}
+
+fn as_replays(gaps: Vec<Gap>, new_id: impl Fn() -> String) -> Vec<NewReplay> {
+    let mut shares: BTreeMap<(String, String), Vec<NewShare>> = BTreeMap::new();
+    for gap in gaps {
+        let share = NewShare { partition: gap.partition, from: gap.from, end: gap.end, at_log_start: false };
+        shares.entry((gap.endpoint_id, gap.topic)).or_default().push(share);
+    }
+    let replay = |((endpoint_id, topic), shares)| NewReplay { id: new_id(), endpoint_id, topic, times: None, shares };
+    shares.into_iter().map(replay).collect()
+}
+
+/// An endpoint whose backlog is too large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverQuota {
+    pub endpoint_id: String,
+    pub customer_id: String,
+    pub events: i64,
+    pub bytes: i64,
+}
+
+/// Those whose backlogs have more rows or bytes, and that are not suspended yet.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn over_quota(pool: &Pool, events_max: i64, bytes_max: i64) -> Result<Vec<OverQuota>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(OVER_QUOTA).await?;
+        let rows = client.query(&statement, &[&events_max, &bytes_max]).await?;
+        let of = |row: &Row| {
+            Ok(OverQuota {
+                endpoint_id: row.try_get(0)?,
+                customer_id: row.try_get(1)?,
+                events: row.try_get(2)?,
+                bytes: row.try_get(3)?,
+            })
+        };
+        rows.iter().map(of).collect()
+    })
+    .await
+}
+
+fn gap(row: &Row) -> Result<Gap, StoreError> {
+    Ok(Gap {
+        endpoint_id: row.try_get("endpoint_id")?,
+        topic: row.try_get("topic")?,
+        partition: row.try_get("partition")?,
+        from: row.try_get("from_offset")?,
+        end: row.try_get("end_offset")?,
+        events: row.try_get("events")?,
+    })
+}
+
+const WIDEN: &str = "
+    INSERT INTO backlog_gap AS b (endpoint_id, topic, partition, from_offset, end_offset, events)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
+        AS g (endpoint_id, topic, partition) ORDER BY endpoint_id, topic, partition
+    ON CONFLICT (endpoint_id, topic, partition) DO UPDATE SET
+        from_offset = least(b.from_offset, excluded.from_offset), end_offset = greatest(b.end_offset, excluded.end_offset),
+        events = b.events + excluded.events, updated_at = now()";
+
+const OF_ENDPOINT: &str = "
+    SELECT endpoint_id, topic, partition, from_offset, end_offset, events, since FROM backlog_gap
+    WHERE endpoint_id = $1 ORDER BY topic, partition";
+
+/// An instance that has not heard yet that the suspension is lifted may still widen one: those at rest are taken, and what
+/// comes later becomes a replay of its own.
+const TAKE: &str = "
+    DELETE FROM backlog_gap g USING endpoint e
+    WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL AND e.suspended_at IS NULL AND e.state <> 'disabled'
+        AND g.updated_at < now() - interval '2 seconds'
+    RETURNING g.endpoint_id, g.topic, g.partition, g.from_offset, g.end_offset, g.events";
+
+const OVER_QUOTA: &str = "
+    SELECT h.endpoint_id, e.customer_id, sum(h.events)::bigint, sum(h.bytes)::bigint FROM backlog_head h JOIN endpoint e ON e.id = h.endpoint_id
+    WHERE e.deleted_at IS NULL AND e.suspended_at IS NULL
+    GROUP BY 1, 2 HAVING sum(h.events) > $1::bigint OR sum(h.bytes) > $2::bigint";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gaps_of_an_endpoints_topic_become_one_replay() {
+        let gap = |endpoint: &str, topic: &str, partition| Gap {
+            endpoint_id: endpoint.to_owned(),
+            topic: topic.to_owned(),
+            partition,
+            from: 10,
+            end: 20,
+            events: 3,
+        };
+        let gaps = vec![gap("ep_1", "a", 0), gap("ep_2", "a", 0), gap("ep_1", "a", 1), gap("ep_1", "b", 0)];
+        let replays = as_replays(gaps, || "rp".to_owned());
+        let shown: Vec<_> = replays.iter().map(|r| (&*r.endpoint_id, &*r.topic, r.shares.len())).collect();
+        assert_eq!(shown, [("ep_1", "a", 2), ("ep_1", "b", 1), ("ep_2", "a", 1)]);
+        assert_eq!((replays[0].shares[0].from, replays[0].shares[0].end), (10, 20));
+    }
+}
