@@ -7,10 +7,12 @@ mod check; // what a value may be
 mod error; // what is wrong, and where it came from
 mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed
+mod attempts; // one section more
 mod replay; // one section more
 mod show; // the effective configuration, secrets hidden
 
 pub use self::{
+    attempts::Attempts,
     error::{ConfigError, ConfigErrors},
     replay::Replay,
     sections::{
@@ -38,6 +40,7 @@ pub struct Config {
     pub postgres: Postgres,
     pub backlog: Backlog,
     pub dead_letter: DeadLetter,
+    pub attempts: Attempts,
     pub replay: Replay,
     pub admin: Admin,
     pub secrets: Secrets,

@@ -28,6 +28,7 @@ mod match_why; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
+mod attempts; // ● how an endpoint answered
 mod backlog; // ● what waits
 mod replay_body; // ○ parsed and validated
 mod replays; // ● Kafka once more

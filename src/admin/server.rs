@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     actors::{self, ActorReport},
     answer::{not_allowed, nowhere},
+    attempts,
     auth::{KeyHash, require_key},
     backlog,
     bulk_body::BulkGate,
@@ -178,6 +179,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource!("/endpoints/{name}/resume", post: endpoint_commands::resume))
         .service(resource!("/endpoints/{name}/restart", post: endpoint_commands::restart))
         .service(resource!("/endpoints/{name}/secrets/rotate", post: endpoint_commands::rotate))
+        .service(resource!("/endpoints/{name}/attempts", get: attempts::list))
         .service(resource!("/endpoints/{name}/backlog", get: backlog::read))
         .service(resource!("/endpoints/{name}/backlog/purge", post: backlog::purge))
         .service(resource!("/endpoints/{name}/dead-letters", get: dead_letters::list_of_endpoint))

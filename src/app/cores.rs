@@ -12,6 +12,7 @@ use std::{
 use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
 
 use crate::{
+    attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
     config::Config,
     dead_letter::writer::DeadLetterWriter,
@@ -41,6 +42,7 @@ pub struct Shared {
     pub notices: Notices,
     pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
+    pub attempts: AttemptWriter,
     pub own_trouble: Arc<OwnTrouble>,
     /// Live instances.
     pub instances: Arc<AtomicU32>,
@@ -80,7 +82,7 @@ impl Cores {
                     idle_after,
                     backlog: shared.backlog.clone(),
                     dead_letters: shared.dead_letters.clone(),
-                    report: Report::new(sample),
+                    report: Report::new(sample, shared.attempts.clone()),
                     notices: shared.notices.clone(),
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),

@@ -9,6 +9,7 @@ use crate::{clock, endpoint::queue::Drain, ingest::receipt::Origin as _, store};
 const SEND_SHARE: f64 = 0.45;
 /// … what is left is parked and stored; committing and leaving the group gets the rest.
 const STORE_SHARE: f64 = 0.7;
+const RECORDS_MAX: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Takes the parts down in order; returns when all is committed that could be, or `shutdown_max` is near.
@@ -38,6 +39,8 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     if tokio::time::timeout(stored_until, stored).await.is_err() {
         tracing::warn!("stopping with events not stored; they are read again by the next owner");
     }
+    // Worth a moment, and no more.
+    let _ = tokio::time::timeout(RECORDS_MAX, app.attempts.flushed()).await;
     let App { pipeline, replays, admin, pool, instance, .. } = app;
     replays.stop().await;
     let Pipeline { consumer, cores, .. } = pipeline;

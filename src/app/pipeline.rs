@@ -11,6 +11,7 @@ use super::{
     own_trouble,
 };
 use crate::{
+    attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
     clock,
     config::Config,
@@ -56,7 +57,7 @@ impl Pipeline {
         config: &Arc<Config>,
         table: &Arc<RoutingTable>,
         first_start: FirstStart,
-        (backlog, dead_letters): (&BacklogWriter, &DeadLetterWriter),
+        (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
     ) -> Result<Self, Error> {
@@ -67,6 +68,7 @@ impl Pipeline {
             notices: notices.clone(),
             backlog: backlog.clone(),
             dead_letters: dead_letters.clone(),
+            attempts: attempts.clone(),
             own_trouble: Arc::clone(&own_trouble),
             instances: Arc::clone(instances),
             tls: Tls::of_this_machine(),

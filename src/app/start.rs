@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, live::Live, server::AdminState},
+    attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
@@ -48,6 +49,7 @@ pub struct App {
     pub(super) pipeline: Pipeline,
     pub(super) backlog: BacklogWriter,
     pub(super) dead_letters: DeadLetterWriter,
+    pub(super) attempts: AttemptWriter,
     pub(super) replays: Replays,
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
@@ -73,12 +75,17 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
     actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
 
-    actix_rt::spawn(store::maintenance::keep(pool.clone(), config.dead_letter.retention_days));
+    let retention = store::maintenance::Retention {
+        dead_letter_days: config.dead_letter.retention_days,
+        attempt_days: config.attempts.retention_days,
+    };
+    actix_rt::spawn(store::maintenance::keep(pool.clone(), retention));
     let first_start = fix_first_start(&pool, &config).await;
     let instances = Arc::new(AtomicU32::new(1));
     actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
+    let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = {
         let pool = pool.clone();
@@ -86,7 +93,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
             actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
         })
     };
-    let pipeline = Pipeline::start(&config, &table, first_start, (&backlog, &dead_letters), &instances, on_gone)?;
+    let pipeline =
+        Pipeline::start(&config, &table, first_start, (&backlog, &dead_letters, &attempts), &instances, on_gone)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
     health.consuming(Arc::clone(&consumer), Arc::clone(&pipeline.own_trouble));
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
@@ -99,7 +107,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
-    Ok(App { health, table, pipeline, backlog, dead_letters, replays, admin, pool, instance })
+    Ok(App { health, table, pipeline, backlog, dead_letters, attempts, replays, admin, pool, instance })
 }
 
 /// What the API matches sample events against: the same as the routers.

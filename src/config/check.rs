@@ -208,6 +208,9 @@ impl Checks {
         self.range("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max, MIB..=64 * GIB);
         self.range("dead_letter.retention_days", c.dead_letter.retention_days, 1..=3_650);
         self.range("dead_letter.redrive_poll_ms", c.dead_letter.redrive_poll_ms, 50..=600_000);
+        self.range("attempts.retention_days", c.attempts.retention_days, 1..=365);
+        self.range("attempts.rows_per_second_max", c.attempts.rows_per_second_max, 1..=100_000);
+        self.range("attempts.queue_rows_max", c.attempts.queue_rows_max, 1..=1_000_000);
         self.range("replay.events_per_second_max", c.replay.events_per_second_max, 1..=1_000_000);
         self.range("replay.records_per_second_max", c.replay.records_per_second_max, 1..=10_000_000);
         self.range("replay.endpoint_events_max", c.replay.endpoint_events_max, 1..=100_000);

@@ -68,10 +68,10 @@ impl Batch {
         self.bytes
     }
 
-    /// Which attempt this is, counted from 1.
+    /// Which attempt this is, counted from 1, those before it left the backlog included.
     #[must_use]
     pub fn attempt_number(&self) -> u32 {
-        self.attempts + 1
+        self.attempts + self.members.first().map_or(0, attempts_before) + 1
     }
 
     /// When each event that it holds or has under way was received.

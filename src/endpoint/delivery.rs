@@ -19,6 +19,8 @@ mod waiting;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod next_tests;
+#[cfg(test)]
 mod ordered_tests;
 #[cfg(test)]
 mod stored_tests;
@@ -31,7 +33,7 @@ use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
-pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Parked, Reason, StateChange};
+pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Reason, StateChange};
 use self::{effect::Effects, flight::Flights, park::Leave, waiting::Waiting};
 use super::{
     batch::Batch,

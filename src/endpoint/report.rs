@@ -1,17 +1,24 @@
 //! ● What operators see of an attempt: a few counters, and one line when it failed (successes are sampled, because a
 //! line costs as much as a delivery).
 
-use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
+use std::{
+    cell::Cell,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{
     batch::Batch,
     breaker::BreakerState,
-    delivery::StateChange,
+    delivery::{Next, StateChange},
     health::Health,
-    outcome::{AttemptNote, Outcome},
+    outcome::Outcome,
     settings::{Mode, Settings},
 };
-use crate::telemetry::handles::{DeliveryMetrics, EndpointMetrics};
+use crate::{
+    attempts::{AttemptRecord, AttemptWriter, record::Ended},
+    telemetry::handles::{DeliveryMetrics, EndpointMetrics},
+};
 
 /// One a core.
 pub struct Report {
@@ -21,30 +28,49 @@ pub struct Report {
     /// One delivered attempt in this many gets a line; 0 none.
     delivered_sample_every: u64,
     delivered: Cell<u64>,
+    /// For people to look at, later.
+    attempts: AttemptWriter,
+    first_delivered: Cell<u64>,
 }
 
 impl Report {
     #[must_use]
-    pub fn new(delivered_sample_every: u64) -> Self {
+    pub fn new(delivered_sample_every: u64, attempts: AttemptWriter) -> Self {
         Report {
             stream: DeliveryMetrics::new("stream"),
             batch: DeliveryMetrics::new("batch"),
             endpoints: EndpointMetrics::new(),
             delivered_sample_every,
             delivered: Cell::new(0),
+            attempts,
+            first_delivered: Cell::new(0),
         }
     }
 
-    /// An attempt has ended.
-    pub fn attempt(
-        &self,
-        settings: &Settings,
-        batch: &Batch,
-        outcome: &Outcome,
-        note: &AttemptNote,
-        took: Duration,
-        wall_ms: i64,
-    ) {
+    /// An attempt has ended: counted, and logged when it failed. Most that went well leave no record.
+    #[must_use]
+    pub fn attempt(&self, settings: &Settings, batch: &Batch, ended: Ended<'_>) -> Option<AttemptRecord> {
+        self.count_and_say(settings, batch, ended);
+        let went_well_at_once = *ended.outcome == Outcome::Delivered && batch.attempt_number() == 1;
+        let stands_for = match went_well_at_once {
+            false => 1,
+            true => {
+                let every = self.attempts.delivered_sample_every();
+                every_so_many(&self.first_delivered, every).then_some(every)?
+            }
+        };
+        Some(AttemptRecord::new(settings, batch, ended, stands_for))
+    }
+
+    /// What becomes of the batch of an attempt that is recorded.
+    pub fn follows(&self, record: Option<AttemptRecord>, next: Next, now: Instant) {
+        if let Some(record) = record {
+            self.attempts.submit(record.followed_by(next, now));
+        }
+    }
+
+    fn count_and_say(&self, settings: &Settings, batch: &Batch, ended: Ended<'_>) {
+        let Ended { outcome, note, took, wall_ms } = ended;
         let metrics = match settings.delivery.mode {
             Mode::Stream => &self.stream,
             Mode::Batch { .. } => &self.batch,
@@ -54,7 +80,7 @@ impl Report {
             let oldest_ms = batch.events().next().map_or(wall_ms, |event| event.record.timestamp_ms);
             let age = Duration::from_millis(u64::try_from(wall_ms - oldest_ms).unwrap_or(0));
             metrics.delivered_at_age(age, batch.len());
-            if !self.is_sampled() {
+            if !every_so_many(&self.delivered, self.delivered_sample_every) {
                 return;
             }
         }
@@ -107,10 +133,11 @@ impl Report {
             self.endpoints.breaker_half_open.increment(by);
         }
     }
+}
 
-    fn is_sampled(&self) -> bool {
-        let delivered = self.delivered.get().wrapping_add(1);
-        self.delivered.set(delivered);
-        self.delivered_sample_every != 0 && delivered.is_multiple_of(self.delivered_sample_every)
-    }
+/// True once in `every` calls; never for 0.
+fn every_so_many(count: &Cell<u64>, every: u64) -> bool {
+    let counted = count.get().wrapping_add(1);
+    count.set(counted);
+    every != 0 && counted.is_multiple_of(every)
 }

@@ -49,6 +49,33 @@ pub fn build<'a>(
     Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature }
 }
 
+/// The id of such a request, and those of its first `events_max` events.
+#[must_use]
+pub fn ids<'a>(
+    events: impl ExactSizeIterator<Item = &'a Arc<Event>>,
+    settings: &Settings,
+    events_max: usize,
+) -> (String, Vec<String>) {
+    let text = |id: &[u8]| String::from_utf8_lossy(id).into_owned();
+    let alone = settings.delivery.mode == Mode::Stream && events.len() == 1;
+    let (mut batch_id, mut first) = (BatchId::new(&settings.id), Vec::with_capacity(events.len().min(events_max)));
+    let mut event_id = Vec::with_capacity(ID_LEN);
+    for event in events {
+        event_id.clear();
+        write_event_id(event, &settings.id, &mut event_id);
+        if first.len() < events_max {
+            first.push(text(&event_id));
+        }
+        if alone {
+            return (text(&event_id), first);
+        }
+        batch_id.add(&event_id);
+    }
+    let mut id = Vec::with_capacity(ID_LEN);
+    batch_id.write(&mut id);
+    (text(&id), first)
+}
+
 /// The request's id is the event's.
 fn stream<'a>(
     mut events: impl Iterator<Item = &'a Arc<Event>>,

@@ -10,6 +10,7 @@ pub enum Kind {
     Subscription,
     DeadLetter,
     Replay,
+    Attempt,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
             Kind::Subscription => "sub_",
             Kind::DeadLetter => "dl_",
             Kind::Replay => "rep_",
+            Kind::Attempt => "att_",
         }
     }
 }

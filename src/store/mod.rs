@@ -33,6 +33,8 @@ pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledg
 pub mod redrives; // ● what is asked for once more
 pub mod replays; // ● closed ranges of Kafka, and how far each has come
 pub mod gaps; // ● what suspended endpoints did not get
+pub mod attempts; // ● how endpoints answered
+pub mod days; // ● tables cut into days
 pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;

@@ -287,6 +287,20 @@ impl DeadLetterMetrics {
     }
 }
 
+/// What is written down of attempts.
+pub struct AttemptMetrics {
+    pub recorded: Counter,
+    pub dropped: Counter,
+}
+
+impl AttemptMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        AttemptMetrics { recorded: counter!(names::ATTEMPTS_RECORDED), dropped: counter!(names::ATTEMPTS_DROPPED) }
+    }
+}
+
 /// The replays.
 pub struct ReplayMetrics {
     pub running: Gauge,

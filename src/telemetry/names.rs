@@ -91,6 +91,9 @@ metrics! {
     DEAD_LETTER_WRITE_FAILURES = "postrider_dead_letter_write_failures_total", Kind::Counter,
         "Statements that failed and are tried again";
     REDRIVEN = "postrider_redriven_total", Kind::Counter, "Dead letters sent again on request";
+    ATTEMPTS_RECORDED = "postrider_attempts_recorded_total", Kind::Counter, "Attempts written down for people to look at";
+    ATTEMPTS_DROPPED = "postrider_attempts_dropped_total", Kind::Counter,
+        "Attempts that were to be written down and found no room, or no Postgres";
     REPLAYS_RUNNING = "postrider_replays_running", Kind::Gauge, "Replays that have a part at work on this instance";
     REPLAYED = "postrider_replayed_total", Kind::Counter, "Events sent on their way once more by a replay";
     REPLAY_GAP = "postrider_replay_gap_offsets_total", Kind::Counter,

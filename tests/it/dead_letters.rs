@@ -9,7 +9,7 @@ use postrider::{
     },
     endpoint::delivery::Reason,
     ingest::{backpressure::Storing as _, receipt::Settlement},
-    store::maintenance,
+    store::maintenance::{self, Retention},
 };
 use tokio::runtime::Handle;
 
@@ -34,6 +34,8 @@ fn letter(partition: &Arc<Partition>, offset: i64, endpoint: &str) -> Letter {
     }
 }
 
+const MONTH: Retention = Retention { dead_letter_days: 30, attempt_days: 7 };
+
 #[tokio::test]
 async fn a_letter_settles_once_it_is_stored() {
     let database = Database::new().await;
@@ -51,7 +53,7 @@ async fn a_letter_settles_once_it_is_stored() {
 #[tokio::test]
 async fn the_same_event_for_the_same_endpoint_is_stored_once_even_on_another_day() {
     let database = Database::new().await;
-    maintenance::once(&database.pool(), postrider::clock::wall_ms(), 30).await.expect("maintenance");
+    maintenance::once(&database.pool(), postrider::clock::wall_ms(), MONTH).await.expect("maintenance");
     let (writer, partition) = (writer(&database), Partition::new("orders", 0));
     writer.submit([letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_2")]);
     writer.flushed().await;
@@ -125,15 +127,15 @@ async fn a_day_past_its_retention_is_dropped_with_its_keys() {
     let database = Database::new().await;
     let pool = database.pool();
     let today = postrider::clock::wall_ms();
-    maintenance::once(&pool, today, 30).await.expect("maintenance");
+    maintenance::once(&pool, today, MONTH).await.expect("maintenance");
     let (writer, partition) = (writer(&database), Partition::new("orders", 0));
     writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
     writer.flushed().await;
     assert_eq!(database.count("dead_letter_default").await, 0, "each day has its partition");
     let day = 86_400_000;
-    maintenance::once(&pool, today + 30 * day, 30).await.expect("maintenance");
+    maintenance::once(&pool, today + 30 * day, MONTH).await.expect("maintenance");
     assert_eq!(database.count("dead_letter").await, 10);
-    maintenance::once(&pool, today + 31 * day, 30).await.expect("maintenance");
+    maintenance::once(&pool, today + 31 * day, MONTH).await.expect("maintenance");
     assert_eq!((database.count("dead_letter").await, database.count("dead_letter_key").await), (0, 0));
 }
 
@@ -146,7 +148,7 @@ async fn letters_without_a_partition_move_to_their_day_when_it_comes() {
     assert_eq!(database.count("dead_letter_default").await, 10);
     let pool = database.pool();
     let now = postrider::clock::wall_ms();
-    let (first, second) = tokio::join!(maintenance::once(&pool, now, 30), maintenance::once(&pool, now, 30));
+    let (first, second) = tokio::join!(maintenance::once(&pool, now, MONTH), maintenance::once(&pool, now, MONTH));
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!((database.count("dead_letter").await, database.count("dead_letter_default").await), (10, 0));
 }

@@ -11,6 +11,7 @@ use actix::Addr;
 
 use super::{EndpointActor, Turn};
 use crate::{
+    attempts::record::Ended,
     clock,
     endpoint::{
         breaker::BreakerState,
@@ -74,10 +75,9 @@ impl EndpointActor {
                 self.core.client.free_handles();
             }
             let (outcome, note) = self.judge(&answer, wall_ms, now);
-            if let Some(batch) = self.delivery.batch(attempt) {
-                let took = now.duration_since(sent_at);
-                self.core.report.attempt(&self.settings, batch, &outcome, &note, took, wall_ms);
-            }
+            let ended = Ended { outcome: &outcome, note: &note, took: now.duration_since(sent_at), wall_ms };
+            let batch = self.delivery.batch(attempt);
+            let record = batch.and_then(|batch| self.core.report.attempt(&self.settings, batch, ended));
             if outcome != Outcome::Delivered {
                 self.queue.health.failed_attempts.fetch_add(1, Relaxed);
                 *self.queue.health.last_error.lock() = Some(LastError {
@@ -92,7 +92,8 @@ impl EndpointActor {
             if self.takes_nothing(&outcome) {
                 self.queue.health.failed(wall_ms);
             }
-            self.delivery.handle_outcome(attempt, outcome, note, now);
+            let next = self.delivery.handle_outcome(attempt, outcome, note, now);
+            self.core.report.follows(record, next, now);
         }
         // The memory serves the next answers, unless some came in the meantime (they cannot: nothing awaited).
         let mut slot = self.answers.arrived.borrow_mut();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{AttemptId, Delivery, GivenUp, Reason, StateChange, flight::Flight};
+use super::{AttemptId, Delivery, GivenUp, Next, Reason, StateChange, flight::Flight};
 use crate::{
     endpoint::{
         batch::{Batch, attempts_before},
@@ -18,11 +18,12 @@ use crate::{
 };
 
 impl Delivery {
-    /// An attempt has ended. Of no effect for one that is not under way.
-    pub fn handle_outcome(&mut self, attempt: AttemptId, outcome: Outcome, note: AttemptNote, now: Instant) {
+    /// An attempt has ended. Of no effect for one that is not under way. Says what becomes of the batch.
+    pub fn handle_outcome(&mut self, attempt: AttemptId, outcome: Outcome, note: AttemptNote, now: Instant) -> Next {
         let Some(Flight { batch, permit, .. }) = self.flights.remove(attempt) else {
-            return;
+            return Next::Ended;
         };
+        self.effects.next = if batch.is_parked() { Next::Backlog { at: None } } else { Next::Ended };
         match outcome {
             Outcome::Delivered => self.delivered(batch, permit, now),
             Outcome::Rejected => self.rejected(batch, permit, note, now),
@@ -31,7 +32,9 @@ impl Delivery {
             Outcome::Disconnected => self.disconnected(batch, permit, note, now),
             Outcome::LocalFault => self.local_fault(batch, permit, note, now),
         }
+        let next = self.effects.next;
         self.advance(now);
+        next
     }
 
     fn delivered(&mut self, mut batch: Batch, permit: Permit, now: Instant) {
@@ -40,6 +43,7 @@ impl Delivery {
         self.report(change);
         self.last_delivered = Some(now);
         self.refusals = 0;
+        self.effects.next = Next::Ended;
         self.all_ended(&batch);
         self.effects.settle(std::mem::take(&mut batch.members));
         let Some(trouble) = &mut batch.trouble else {
@@ -172,9 +176,14 @@ impl Delivery {
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
         match self.park_at(batch.since, batch.first_sent) {
             Some(at) if self.stopping || at <= now || at < due => {
-                self.park(batch, (wait > Duration::ZERO).then_some(now + wait));
+                let not_before = (wait > Duration::ZERO).then_some(now + wait);
+                self.effects.next = Next::Backlog { at: not_before };
+                self.park(batch, not_before);
             }
-            _ => self.waiting.insert(batch, due),
+            _ => {
+                self.effects.next = Next::Retry { at: due };
+                self.waiting.insert(batch, due);
+            }
         }
     }
 
@@ -211,6 +220,7 @@ impl Delivery {
         if !batch.is_parked() {
             batch.attempts += 1;
             batch.trouble().last = Some(note);
+            self.effects.next = Next::Backlog { at: None };
             self.park(batch, None);
         }
         self.park_check_at = Some(now);
@@ -273,6 +283,7 @@ impl Delivery {
 
     fn give_up(&mut self, receipt: Receipt, reason: Reason, attempts: u32, last: Option<AttemptNote>) {
         self.ended(receipt.event());
+        self.effects.next = Next::DeadLetter;
         let attempts = attempts + attempts_before(&receipt);
         self.effects.given_up.push(GivenUp { receipt, reason, attempts, last });
     }

@@ -16,6 +16,23 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptId(pub u64);
 
+/// What becomes of a batch after an attempt. For people to look at: nothing is decided by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// Delivered, or no longer ours.
+    #[default]
+    Ended,
+    /// It waits in memory for its next attempt; when the endpoint's breaker opens it may go into the backlog meanwhile.
+    Retry {
+        at: Instant,
+    },
+    /// It is stored; its next attempt is not due before `at`.
+    Backlog {
+        at: Option<Instant>,
+    },
+    DeadLetter,
+}
+
 /// What the shell must do.
 #[derive(Debug)]
 pub enum Effect {
@@ -98,6 +115,8 @@ pub(super) struct Effects {
     pub parked: Vec<Parked>,
     pub unparked: Vec<Arc<Event>>,
     pub given_up: Vec<GivenUp>,
+    /// What became of the batch whose outcome was heard last.
+    pub next: Next,
     /// An emptied vector that the shell gave back.
     pub spare: Vec<Receipt>,
 }

@@ -1,0 +1,172 @@
+//! ○ What is kept of an attempt. Bounded, and without secrets: an answer that repeats what we sent to prove who we are
+//! is not kept with it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+
+use crate::{
+    endpoint::{
+        batch::Batch,
+        delivery::Next,
+        outcome::{AttemptNote, Outcome},
+        request,
+        settings::{Auth, Settings},
+    },
+    event::Event,
+};
+
+/// An attempt that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    pub endpoint_id: Arc<str>,
+    /// When it ended, milliseconds since 1970.
+    pub at_ms: i64,
+    pub duration_ms: u64,
+    /// `webhook-id`: a batch's, or a single event's own.
+    pub batch_id: String,
+    /// How many events were in it; the first [`MEMBERS_MAX`] are `members`.
+    pub events: usize,
+    pub members: Vec<Member>,
+    /// Counted from 1, over restarts and the backlog.
+    pub attempt: u32,
+    pub outcome: &'static str,
+    pub status: Option<u16>,
+    pub class: &'static str,
+    /// The beginning of the answer's body or of the error; empty for a 2xx.
+    pub excerpt: String,
+    pub next: &'static str,
+    /// When the next attempt is due.
+    pub next_at_ms: Option<i64>,
+    /// Stands for about so many like it: 1 but for sampled successes.
+    pub stands_for: u64,
+}
+
+/// An event of an attempt, by the id its receiver sees and by where Kafka has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    pub event_id: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// Events of one attempt that are named.
+pub const MEMBERS_MAX: usize = 20;
+
+/// What an attempt came to, as its shell knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    pub outcome: &'a Outcome,
+    pub note: &'a AttemptNote,
+    pub took: Duration,
+    /// Milliseconds since 1970.
+    pub wall_ms: i64,
+}
+
+impl AttemptRecord {
+    /// Of a batch that is still with its machine; what follows is said [afterwards](AttemptRecord::followed_by).
+    #[must_use]
+    pub fn new(settings: &Settings, batch: &Batch, ended: Ended<'_>, stands_for: u64) -> Self {
+        let (batch_id, first) = request::ids(batch.events(), settings, MEMBERS_MAX);
+        let member = |(event, event_id): (&Arc<Event>, String)| Member {
+            event_id,
+            topic: event.topic().to_owned(),
+            partition: event.partition(),
+            offset: event.offset(),
+        };
+        AttemptRecord {
+            endpoint_id: Arc::clone(&settings.id),
+            at_ms: ended.wall_ms,
+            duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+            batch_id,
+            events: batch.len(),
+            members: batch.events().zip(first).map(member).collect(),
+            attempt: batch.attempt_number(),
+            outcome: word(ended.outcome),
+            status: ended.note.status,
+            class: ended.note.class,
+            excerpt: shown(&ended.note.excerpt, &settings.auth),
+            next: "",
+            next_at_ms: None,
+            stands_for,
+        }
+    }
+
+    /// What becomes of the batch now.
+    #[must_use]
+    pub fn followed_by(mut self, next: Next, now: Instant) -> Self {
+        let wall = |at: Instant| {
+            let wait_ms = at.saturating_duration_since(now).as_millis();
+            self.at_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX))
+        };
+        let (word, at) = match next {
+            Next::Ended => ("none", None),
+            Next::Retry { at } => ("retry", Some(wall(at))),
+            Next::Backlog { at } => ("backlog", at.map(wall)),
+            Next::DeadLetter => ("dead_letter", None),
+        };
+        (self.next, self.next_at_ms) = (word, at);
+        self
+    }
+}
+
+/// The stable word for an outcome.
+#[must_use]
+pub fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Rejected => "rejected",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Gone => "gone",
+        Outcome::Disconnected => "disconnected",
+        Outcome::LocalFault => "local_fault",
+    }
+}
+
+/// An answer's beginning as it may be kept: Postgres takes no NUL, and some servers answer with what they were sent.
+#[must_use]
+pub fn shown(excerpt: &str, auth: &Auth) -> String {
+    let mut shown = excerpt.replace('\0', "\u{fffd}");
+    let mut hide = |secret: &str| {
+        if !secret.is_empty() && shown.contains(secret) {
+            shown = shown.replace(secret, HIDDEN);
+        }
+    };
+    let plain = |secret: &SecretString| secret.expose_secret().to_owned();
+    match auth {
+        Auth::Basic { username, password } => {
+            hide(&BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret())));
+            hide(&plain(password));
+        }
+        Auth::Bearer { token } => hide(&plain(token)),
+        Auth::Headers(headers) => headers.iter().for_each(|(_, value)| hide(&plain(value))),
+        Auth::None | Auth::OAuth2(_) | Auth::MutualTls => {}
+    }
+    shown
+}
+
+const HIDDEN: &str = "(hidden)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_our_secret_is_kept_without_it() {
+        let token = || SecretString::from("hush-hush");
+        let bearer = Auth::Bearer { token: token() };
+        assert_eq!(shown("you sent Bearer hush-hush\0", &bearer), "you sent Bearer (hidden)\u{fffd}");
+        let basic = Auth::Basic { username: "ann".to_owned(), password: token() };
+        let encoded = BASE64_STANDARD.encode("ann:hush-hush");
+        assert_eq!(shown(&format!("Basic {encoded} of hush-hush"), &basic), "Basic (hidden) of (hidden)");
+        let headers = Auth::Headers(vec![("x-key".to_owned(), token()), ("x-empty".to_owned(), "".into())]);
+        assert_eq!(shown("x-key: hush-hush", &headers), "x-key: (hidden)");
+        assert_eq!(shown("no", &Auth::None), "no");
+    }
+}
