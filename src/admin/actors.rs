@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::endpoint::health::LastError;
 
-use super::{problem::Problem, server::AdminState};
+use super::{access::Watch, problem::Problem, server::AdminState};
 
 /// Tells how the actors are. Asked seldom; must not block.
 pub trait ActorReport: Send + Sync {
@@ -37,6 +37,6 @@ pub struct ActorView {
     pub oldest_ms: Option<u64>,
 }
 
-pub async fn list(state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
+pub async fn list(_: Watch, state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(json!({"instance": state.actors.instance(), "data": state.actors.actors()})))
 }

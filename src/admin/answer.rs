@@ -28,13 +28,25 @@ impl ResponseError for Problem {
     }
 }
 
-/// The answer to a write.
-pub fn answer(effect: Effect, view: Value) -> HttpResponse {
-    match effect {
+/// Stands beside an answer: the id of what was written.
+#[derive(Debug)]
+pub struct Written(pub String);
+
+/// The answer to a write of the resource `id`.
+pub fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
+    let mut response = match effect {
         Effect::Created => HttpResponse::Created().json(view),
         Effect::Updated | Effect::Unchanged => HttpResponse::Ok().json(view),
         Effect::Deleted => HttpResponse::NoContent().finish(),
-    }
+    };
+    response.extensions_mut().insert(Written(id.to_owned()));
+    response
+}
+
+/// The answer to a resource that was made, with its `id`.
+pub fn created(view: Value) -> HttpResponse {
+    let id = view["id"].as_str().unwrap_or_default().to_owned();
+    answer(Effect::Created, &id, view)
 }
 
 /// There is nothing at this path.
@@ -43,8 +55,7 @@ pub async fn nowhere() -> Result<HttpResponse, Problem> {
 }
 
 /// The path takes other methods.
-pub async fn not_allowed(methods: &'static [&'static str]) -> HttpResponse {
-    let allowed = methods.join(", ").to_ascii_uppercase();
+pub async fn not_allowed(allowed: String) -> HttpResponse {
     let detail = format!("this path takes {allowed}");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = problem.error_response();

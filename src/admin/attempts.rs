@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{paging::PageRequest, problem::Problem, request, server::AdminState};
+use super::{access::Read, paging::PageRequest, problem::Problem, request, server::AdminState};
 use crate::store::{
     attempts::{self, AttemptRow, Of},
     id::{self, Kind},
@@ -12,7 +12,12 @@ use crate::store::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "outcome", "since", "until", "event_id", "customer_id"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Attempt, get("limit"), get("cursor"))?;
@@ -30,7 +35,7 @@ pub async fn list(state: State, request: HttpRequest, path: web::Path<String>) -
     let since = time(get("since"), "since")?.map_or(String::new(), |ms| id::lowest(Kind::Attempt, ms));
     let until = time(get("until"), "until")?.map_or(BEYOND.to_owned(), |ms| id::lowest(Kind::Attempt, ms));
     let name = request::name(path, "endpoint")?;
-    let found = crate::store::endpoints::read(&state.pool, &name, get("customer_id")).await?;
+    let found = crate::store::endpoints::read(&state.pool, &name, access.within(get("customer_id"))).await?;
     let endpoint = super::endpoints::present(&found)?;
     // The cursor is the last id of the page before: the newest come first.
     let before = if page.after.is_empty() { until } else { page.after.clone().min(until) };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
+    access::{Read, Write},
     endpoints::find,
     fields::{self, Object},
     problem::Problem,
@@ -26,8 +27,13 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let endpoint = find(&state, &request, path).await?;
+pub async fn read(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let endpoint = find(&state, &access, &request, path).await?;
     let heads = backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?;
     let (events, bytes) = totals(&heads);
     let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
@@ -60,13 +66,14 @@ pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -
 /// Throws away what was received before a time (now, unless the body says otherwise) and waits. What is on its way to the
 /// endpoint at this moment may still reach it. Works as long as [`PURGE_MAX`]; the answer says whether anything is left.
 pub async fn purge(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let asked = asked(&request::optional_object(&request, body)?)?;
-    let endpoint = find(&state, &request, path).await?;
+    let endpoint = find(&state, &access, &request, path).await?;
     let until = clock::now() + PURGE_MAX;
     let (mut events, mut bytes) = (0, 0);
     let is_asked_for = |head: &HeadRow| asked.topic.as_ref().is_none_or(|topic| *topic == head.topic);

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{
+    access::{Access, Write},
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
     endpoint_body::{EndpointBody, Rules, parse},
@@ -22,6 +23,7 @@ use crate::store::{
 /// Each item is what PUT takes, with its `uid` and its customer. A new endpoint's signing secret is in the answer, and
 /// only there.
 pub async fn upsert(
+    access: Write,
     state: web::Data<AdminState>,
     gate: web::Data<BulkGate>,
     request: HttpRequest,
@@ -29,9 +31,10 @@ pub async fn upsert(
 ) -> Result<HttpResponse, Problem> {
     super::request::query(&request, &[])?;
     let body = gate.read(&request, payload).await?;
-    let rules = state.rules.clone();
-    let items =
-        body.work(move |bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| item(object, &rules))).await?;
+    let (rules, who) = (state.rules.clone(), access.clone());
+    let items = body
+        .work(move |bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| item(object, &rules, &who)))
+        .await?;
     let keys: Vec<(String, String)> = items.iter().filter_map(key).map(|(c, u)| (c.to_owned(), u.to_owned())).collect();
     let deciding = state.get_ref().clone();
     let uids: Vec<String> = keys.iter().map(|(_, uid)| uid.clone()).collect();
@@ -47,12 +50,16 @@ pub async fn upsert(
     Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
 }
 
-/// One item: both of its keys are needed, said together with whatever else is wrong.
-fn item(object: &Object, rules: &Rules) -> Result<EndpointBody, Problem> {
-    let missing = ["customer_id", "uid"].into_iter().filter(|name| object.get(*name).is_none_or(Value::is_null));
+/// One item: both of its keys are needed, said together with whatever else is wrong. A customer's key has its customer.
+fn item(object: &Object, rules: &Rules, access: &Access) -> Result<EndpointBody, Problem> {
+    let needed: &[&str] = if access.customer().is_some() { &["uid"] } else { &["customer_id", "uid"] };
+    let missing = needed.iter().copied().filter(|name| object.get(*name).is_none_or(Value::is_null));
     let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(name, "is missing")).collect();
     match parse(object, rules) {
-        Ok(body) if errors.is_empty() => Ok(body),
+        Ok(body) if errors.is_empty() => {
+            let customer = access.within(body.customer.as_deref()).map(ToOwned::to_owned);
+            Ok(EndpointBody { customer, ..body })
+        }
         Ok(_) => Err(Problem::invalid(errors)),
         Err(problem) => {
             errors.extend(problem.errors);

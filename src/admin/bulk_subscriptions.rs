@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::{
+    access::Write,
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
     fields::Object,
@@ -22,6 +23,7 @@ use crate::store::{
 
 /// Each item is what PUT takes, with its `uid`. What is so already stays as it is, so repeating a call is harmless.
 pub async fn upsert(
+    access: Write,
     state: web::Data<AdminState>,
     gate: web::Data<BulkGate>,
     request: HttpRequest,
@@ -32,7 +34,9 @@ pub async fn upsert(
     let items = body.work(|bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, item)).await?;
     let endpoints: HashSet<&str> = items.iter().filter_map(|item| item.endpoint.as_deref()).collect();
     let endpoints: Vec<String> = endpoints.into_iter().map(ToOwned::to_owned).collect();
-    let written = bulk_subscriptions::upsert(&state.pool, &endpoints, move |context| decide(&context, items)).await??;
+    let written =
+        bulk_subscriptions::upsert(&state.pool, access.customer(), &endpoints, move |context| decide(&context, items))
+            .await??;
     let views = written
         .items
         .into_iter()

@@ -4,10 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::{
+    access::{Access, Administer, Read},
     answer::answer,
     customer_body::{as_body, parse, view},
     endpoint_body::merge_objects,
-    paging::PageRequest,
+    paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
     server::{AdminState, new_id},
@@ -20,34 +21,41 @@ use crate::store::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let page = PageRequest::parse(
         Kind::Customer,
         query.get("limit").map(String::as_str),
         query.get("cursor").map(String::as_str),
     )?;
+    if let Some(own) = access.customer() {
+        let own = customers::read(&state.pool, own).await?.filter(|own| own.id > page.after);
+        let data = own.iter().map(view).collect();
+        return Ok(HttpResponse::Ok().json(Page { data, next_cursor: None }));
+    }
     let rows = customers::list(&state.pool, &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
-pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub async fn create(_: Administer, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&request, body)?)?;
     let written = customers::write(&state.pool, body.uid.as_deref(), |current| match current {
         Some(_) => Err(Problem::uid_taken(WHAT)),
         None => Ok(Change::Create { id: new_id(Kind::Customer), uid: body.uid.clone(), with: body.write.clone() }),
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn read(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let customer = customers::read(&state.pool, &name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
+    let name = access.within(Some(&name)).unwrap_or(&name);
+    let customer = customers::read(&state.pool, name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
     Ok(HttpResponse::Ok().json(view(&customer)))
 }
 
 pub async fn put(
+    _: Administer,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
@@ -63,10 +71,11 @@ pub async fn put(
         })
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
 pub async fn patch(
+    _: Administer,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
@@ -83,17 +92,38 @@ pub async fn patch(
         Ok::<_, Problem>(Change::Update(body.write))
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn delete(_: Administer, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let written = customers::write(&state.pool, Some(&name), |current| match current {
         Some(_) => Ok(Change::Delete),
         None => Err(Problem::not_found(WHAT)),
     });
     let written = written.await??;
-    Ok(answer(written.effect, Value::Null))
+    Ok(answer(written.effect, &written.row.id, Value::Null))
+}
+
+/// Whose things a list shows.
+pub enum Whose {
+    Everyones,
+    /// This customer's (its id).
+    Of(String),
+    /// There is no such customer, or none that this key may see.
+    Nobodys,
+}
+
+/// Whose things are meant by `?customer_id=` and the key.
+pub async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> Result<Whose, Problem> {
+    match access.within(named) {
+        None => Ok(Whose::Everyones),
+        Some(id) if access.customer() == Some(id) => Ok(Whose::Of(id.to_owned())),
+        Some(name) => {
+            let customer = customers::read(&state.pool, name).await?;
+            Ok(customer.map_or(Whose::Nobodys, |customer| Whose::Of(customer.id)))
+        }
+    }
 }
 
 /// The key under which PUT creates; refuses what cannot be created or would change a key.

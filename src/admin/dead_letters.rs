@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::{
+    access::{Access, Administer, Read, Watch, Write},
     dead_letter_view::LetterView,
     endpoint_commands::disabled,
     endpoints::find,
@@ -18,7 +19,9 @@ use crate::{
     clock,
     endpoint::settings::State as EndpointState,
     store::{
+        customers,
         dead_letter_pull::{self, LetterData, LetterHead, Of, Selection},
+        grants::Grants,
         id::{self, Kind},
     },
 };
@@ -26,56 +29,67 @@ use crate::{
 type State = web::Data<AdminState>;
 
 pub async fn list_of_endpoint(
+    access: Read,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "reason", "data", "customer_id"])?;
     let name = request::name(path, "endpoint")?;
-    let customer = query.get("customer_id").map(String::as_str);
+    let customer = access.within(query.get("customer_id").map(String::as_str));
     let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
     let endpoint = super::endpoints::present(&found)?;
-    list(&state, &endpoint.id, &query).await
+    let granted = grants(&state, &access).await?;
+    list(&state, &endpoint.id, &query, granted.as_ref()).await
 }
 
-pub async fn list_of_operator(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list_of_operator(_: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "reason", "data"])?;
-    list(&state, OPERATOR, &query).await
+    list(&state, OPERATOR, &query, None).await
 }
 
-pub async fn read(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = path.into_inner();
     let found = if id::is(Kind::DeadLetter, &id) { dead_letter_pull::read(&state.pool, &id).await? } else { None };
+    let granted = grants(&state, &access).await?;
+    let found = found.filter(|(head, _)| access.sees(&head.customer_id) && shown(head, granted.as_ref()));
     let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
     Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data))))
 }
 
 pub async fn acknowledge(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let selection = selection(&request, body)?;
-    let endpoint = find(&state, &request, path).await?;
+    let endpoint = find(&state, &access, &request, path).await?;
     let done = dead_letter_pull::acknowledge(&state.pool, &endpoint.id, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
-pub async fn acknowledge_of_operator(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub async fn acknowledge_of_operator(
+    _: Administer,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let selection = selection(&request, body)?;
     let done = dead_letter_pull::acknowledge(&state.pool, OPERATOR, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
 pub async fn redrive(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let selection = selection(&request, body)?;
-    let endpoint = find(&state, &request, path).await?;
+    let endpoint = find(&state, &access, &request, path).await?;
     if endpoint.state == EndpointState::Disabled {
         return Err(disabled());
     }
@@ -85,7 +99,23 @@ pub async fn redrive(
 
 type Query = std::collections::BTreeMap<String, String>;
 
-async fn list(state: &AdminState, endpoint_id: &str, query: &Query) -> Result<HttpResponse, Problem> {
+/// The grants of the customer whose key this is; `None` for other keys.
+async fn grants(state: &AdminState, access: &Access) -> Result<Option<Grants>, Problem> {
+    let Some(own) = access.customer() else { return Ok(None) };
+    Ok(Some(customers::read(&state.pool, own).await?.map(|customer| customer.grants).unwrap_or_default()))
+}
+
+/// A customer's key sees no letter of what is no longer granted to it.
+fn shown(head: &LetterHead, granted: Option<&Grants>) -> bool {
+    granted.is_none_or(|grants| grants.give(&head.topic, head.tenant.as_deref()))
+}
+
+async fn list(
+    state: &AdminState,
+    endpoint_id: &str,
+    query: &Query,
+    granted: Option<&Grants>,
+) -> Result<HttpResponse, Problem> {
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::DeadLetter, get("limit"), get("cursor"))?;
     let reason = get("reason");
@@ -99,9 +129,11 @@ async fn list(state: &AdminState, endpoint_id: &str, query: &Query) -> Result<Ht
     };
     let rows = dead_letter_pull::list(&state.pool, Of { endpoint_id, reason }, &page.after, page.rows()).await?;
     if with_data {
-        return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows).await?));
+        return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows, granted).await?));
     }
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| LetterView::new(row, None))))
+    let Page { data, next_cursor } = page.page(rows, |row| &row.id, |row| row);
+    let data = data.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None));
+    Ok(HttpResponse::Ok().json(Page { data: data.collect(), next_cursor }))
 }
 
 /// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
@@ -109,6 +141,7 @@ async fn page_with_data(
     state: &AdminState,
     page: &PageRequest,
     mut rows: Vec<LetterHead>,
+    granted: Option<&Grants>,
 ) -> Result<Page<LetterView>, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {
@@ -120,6 +153,7 @@ async fn page_with_data(
     let more = rows.len() > fit;
     rows.truncate(fit);
     let next_cursor = rows.last().filter(|_| more).map(|last| encode(&last.id));
+    rows.retain(|row| shown(row, granted));
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
         dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{
+    access::{Access, Write},
     answer::answer,
     endpoint_body::view,
     endpoints::{OVERLAP_MS_DEFAULT, named, opened, present},
@@ -25,38 +26,64 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn enable(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    set(&state, &request, path, EndpointState::Enabled, true).await
+pub async fn enable(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set(&state, &access, &request, path, EndpointState::Enabled, true).await
 }
 
-pub async fn disable(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    set(&state, &request, path, EndpointState::Disabled, true).await
+pub async fn disable(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set(&state, &access, &request, path, EndpointState::Disabled, true).await
 }
 
-pub async fn pause(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    set(&state, &request, path, EndpointState::Paused, false).await
+pub async fn pause(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set(&state, &access, &request, path, EndpointState::Paused, false).await
 }
 
-pub async fn resume(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    set(&state, &request, path, EndpointState::Enabled, false).await
+pub async fn resume(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set(&state, &access, &request, path, EndpointState::Enabled, false).await
 }
 
 /// Every instance builds the endpoint's actor anew: what it held waits in the backlog, whatever it had come to is forgotten.
-pub async fn restart(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let (name, customer) = named(&request, path)?;
+pub async fn restart(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&access, &request, path)?;
     let decide = |found: &Lookup<Endpoint>| present(found).map(drop);
     let written = endpoint_commands::restart(&state.pool, &name, customer.as_deref(), decide).await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
 /// A new signing secret, the caller's or one of ours; the one before goes on signing for a while.
 pub async fn rotate(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let (name, customer) = named(&request, path)?;
+    let (name, customer) = named(&access, &request, path)?;
     let object = request::optional_object(&request, body)?;
     let (secret, overlap_ms) = fields::parse(&object, |fields| {
         let secret = fields.value("secret").map(|value| value.as_str().unwrap_or_default().to_owned());
@@ -78,18 +105,19 @@ pub async fn rotate(
     let written = written.await??;
     let mut shown = view(&written.row);
     shown["secret"] = secret.into();
-    Ok(answer(written.effect, shown))
+    Ok(answer(written.effect, &written.row.id, shown))
 }
 
 /// `from_disabled`: whether a disabled endpoint may come to this state; pausing or resuming it would only confuse.
 async fn set(
     state: &State,
+    access: &Access,
     request: &HttpRequest,
     path: web::Path<String>,
     to: EndpointState,
     from_disabled: bool,
 ) -> Result<HttpResponse, Problem> {
-    let (name, customer) = named(request, path)?;
+    let (name, customer) = named(access, request, path)?;
     let mut was_suspended = false;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
@@ -107,7 +135,7 @@ async fn set(
         let (endpoint_id, customer_id) = (written.row.id.as_str().into(), written.row.customer_id.as_str().into());
         emit(OperatorEvent::EndpointUnsuspended { endpoint_id, customer_id });
     }
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
 /// 409 for what a disabled endpoint cannot do.

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::Value;
 
 use super::{
+    access::{Access, Read, Write},
     answer::answer,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
@@ -26,34 +27,39 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
-    let rows = endpoints::list(&state.pool, get("customer_id"), &page.after, page.rows()).await?;
+    let rows = endpoints::list(&state.pool, access.within(get("customer_id")), &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
-pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let object = request::object(&request, body)?;
     let body = parse(&object, &state.rules);
-    let body = with_customer(body, &object)?;
+    let body = if access.customer().is_none() { with_customer(body, &object)? } else { body? };
+    let customer = access.within(body.customer.as_deref());
     let made = Made::new(&state, &body);
-    let written = endpoints::write(&state.pool, body.uid.as_deref(), body.customer.as_deref(), |context| match context
-        .endpoint
-    {
+    let written = endpoints::write(&state.pool, body.uid.as_deref(), customer, |context| match context.endpoint {
         Lookup::Missing => made.change(context, body.uid.clone(), &body),
         Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
     });
     let written = written.await??;
-    Ok(answer(written.effect, made.view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, made.view(&written.row)))
 }
 
-pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(view(&find(&state, &request, path).await?)))
+pub async fn read(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &request, path).await?)))
 }
 
 pub async fn put(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
@@ -62,7 +68,7 @@ pub async fn put(
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&request, body)?, &state.rules)?;
     let made = Made::new(&state, &body);
-    let written = endpoints::write(&state.pool, Some(&name), body.customer.as_deref(), |context| {
+    let written = endpoints::write(&state.pool, Some(&name), access.within(body.customer.as_deref()), |context| {
         let current = unambiguous(&context.endpoint)?;
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
@@ -73,16 +79,17 @@ pub async fn put(
     });
     let written = written.await??;
     let shown = if written.effect == Effect::Created { made.view(&written.row) } else { view(&written.row) };
-    Ok(answer(written.effect, shown))
+    Ok(answer(written.effect, &written.row.id, shown))
 }
 
 pub async fn patch(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let (name, customer) = named(&request, path)?;
+    let (name, customer) = named(&access, &request, path)?;
     let patch = request::object(&request, body)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
@@ -112,29 +119,44 @@ pub async fn patch(
         Ok::<_, Problem>(Change::Update(with))
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let (name, customer) = named(&request, path)?;
+pub async fn delete(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (name, customer) = named(&access, &request, path)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         present(&context.endpoint).map(|_| Change::Delete)
     });
     let written = written.await??;
-    Ok(answer(written.effect, Value::Null))
+    Ok(answer(written.effect, &written.row.id, Value::Null))
 }
 
 /// The endpoint of a path, with `?customer_id=` where its key is not unique.
-pub async fn find(state: &State, request: &HttpRequest, path: web::Path<String>) -> Result<Endpoint, Problem> {
-    let (name, customer) = named(request, path)?;
+pub async fn find(
+    state: &State,
+    access: &Access,
+    request: &HttpRequest,
+    path: web::Path<String>,
+) -> Result<Endpoint, Problem> {
+    let (name, customer) = named(access, request, path)?;
     let found = endpoints::read(&state.pool, &name, customer.as_deref()).await?;
     present(&found).cloned()
 }
 
-/// The name in the path and the customer in the query.
-pub fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Option<String>), Problem> {
-    let mut query = request::query(request, &["customer_id"])?;
-    Ok((request::name(path, WHAT)?, query.remove("customer_id")))
+/// The name in the path, and the customer under which to look for it.
+pub fn named(
+    access: &Access,
+    request: &HttpRequest,
+    path: web::Path<String>,
+) -> Result<(String, Option<String>), Problem> {
+    let query = request::query(request, &["customer_id"])?;
+    let customer = access.within(query.get("customer_id").map(String::as_str));
+    Ok((request::name(path, WHAT)?, customer.map(ToOwned::to_owned)))
 }
 
 /// The endpoint that was found.

@@ -6,11 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{
+    access::{Access, Read},
     endpoints::present,
     match_body::{MatchBody, Sample, parse},
     match_why::{Facts, why},
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
+    replays::check_granted,
     request::{self, Body},
     server::AdminState,
 };
@@ -27,14 +29,16 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn who_gets(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+/// A customer's key learns of its own endpoints only, and only of topics that are granted.
+pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
     let bytes = body.as_ref().cloned().unwrap_or_default();
     let body = parse(&request::object(&request, body)?, &bytes)?;
+    check_granted(&state, &access, &body.topic).await?;
     let one = match &body.endpoint {
-        Some(name) => Some(endpoint_id(&state, name, body.customer.as_deref()).await?),
+        Some(name) => Some(endpoint_id(&state, name, access.within(body.customer.as_deref())).await?),
         None => None,
     };
     let sample = Decoded::new(&state, &body);
@@ -43,7 +47,7 @@ pub async fn who_gets(state: State, request: HttpRequest, body: Body) -> Result<
     let version = (state.live.version)();
     let topic_is_read = state.positions.reads(asked.topic);
     // What cannot be decoded gets nowhere.
-    let live = if topic_is_read && sample.refused.is_none() { matched(&state, asked) } else { Vec::new() };
+    let live = if topic_is_read && sample.refused.is_none() { matched(&state, &access, asked) } else { Vec::new() };
     let matched = live.len();
     let (shown, next_cursor) = match &one {
         Some(id) => (vec![id.clone()], None),
@@ -122,16 +126,17 @@ fn text(field: &crate::event::Field, record: &Record) -> Option<String> {
     field.text(record).map(ToOwned::to_owned)
 }
 
-/// The ids of the endpoints that the routers of this instance would give the event to, sorted.
-fn matched(state: &AdminState, asked: Asked<'_>) -> Vec<String> {
+/// The ids of the endpoints that the routers of this instance would give the event to, of those that may be seen, sorted.
+fn matched(state: &AdminState, access: &Access, asked: Asked<'_>) -> Vec<String> {
     let mut keys = Matches::new();
     let index = state.live.table.index();
     if let Some(topic) = index.topic(asked.topic) {
         topic.matches(asked.tenant, asked.department, &mut keys);
     }
     let endpoints = state.live.table.endpoints();
-    let mut ids: Vec<String> =
-        keys.iter().filter_map(|key| endpoints.get(*key)).map(|queue| queue.id.to_string()).collect();
+    let queues = keys.iter().filter_map(|key| endpoints.get(*key));
+    let seen = queues.filter(|queue| access.sees(&queue.settings().customer_id));
+    let mut ids: Vec<String> = seen.map(|queue| queue.id.to_string()).collect();
     ids.sort_unstable();
     ids
 }

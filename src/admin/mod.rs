@@ -8,7 +8,11 @@ pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
 mod answer; // ● problems and what a write came to, as responses
-mod auth; // ● the admin key
+pub mod access; // ● who asks, and what they may do
+mod known_keys; // ○ tokens that were looked up a moment ago
+mod auth; // ● keys, and a line for each write
+mod api_key_body; // ○ parsed and validated
+mod api_keys; // ●
 mod customer_body; // ○ parsed and validated
 mod customers; // ●
 mod endpoint_auth; // ○ how an endpoint wants us to say who we are
@@ -34,6 +38,7 @@ mod replay_body; // ○ parsed and validated
 mod replays; // ● Kafka once more
 pub mod actors; // ● the health of every actor
 pub mod health; // ● livez, readyz, metrics
-pub mod server; // ● routes
+pub mod routes; // ● every operation, and who may call it
+pub mod server; // ●
 
 pub use server::{AdminOptions, Server, start};

@@ -29,6 +29,14 @@ pub struct PageRequest {
 pub const LIMIT_DEFAULT: usize = 50;
 pub const LIMIT_MAX: usize = 250;
 
+impl<T> Page<T> {
+    /// Of a list that has nothing.
+    #[must_use]
+    pub fn empty() -> Page<T> {
+        Page { data: Vec::new(), next_cursor: None }
+    }
+}
+
 impl PageRequest {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.

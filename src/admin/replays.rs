@@ -4,6 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::Value;
 
 use super::{
+    access::{Access, Read, Write},
+    answer::created,
     endpoint_commands::disabled,
     endpoints::present,
     paging::{Page, PageRequest},
@@ -11,6 +13,8 @@ use super::{
     replay_body::{Range, ReplayBody, not_there, parse, view},
     request::{self, Body},
     server::{AdminState, new_id},
+    subscription_body::outside_grants,
+    subscriptions::owner,
 };
 use crate::{
     clock,
@@ -21,7 +25,8 @@ use crate::{
     },
     store::{
         config_write::Lookup,
-        endpoints,
+        customers, endpoints,
+        grants::BeyondGrants,
         id::{self, Kind},
         replays::{self, NewReplay, NewShare, ReplayRow},
     },
@@ -29,9 +34,9 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&request, body)?, clock::wall_ms())?;
-    let found = endpoints::read(&state.pool, &body.endpoint, body.customer.as_deref()).await?;
+    let found = endpoints::read(&state.pool, &body.endpoint, access.within(body.customer.as_deref())).await?;
     let endpoint = match &found {
         Lookup::Missing => {
             return Err(Problem::invalid(vec![FieldError::new("endpoint_id", "there is no such endpoint")]));
@@ -41,6 +46,7 @@ pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<Ht
     if endpoint.state == EndpointState::Disabled {
         return Err(disabled());
     }
+    check_granted(&state, &access, &body.topic).await?;
     let shares = shares(&state, &body).await?;
     let share = |share: Share| NewShare {
         partition: share.partition,
@@ -68,41 +74,42 @@ pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<Ht
         topic = replay.topic,
         "a replay was asked for"
     );
-    Ok(HttpResponse::Created().json(view(&find(&state, &replay.id).await?)))
+    Ok(created(view(&find(&state, &access, &replay.id).await?)))
 }
 
-pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "endpoint_id", "customer_id"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Replay, get("limit"), get("cursor"))?;
-    let endpoint_id = match get("endpoint_id") {
-        None => None,
-        Some(name) => match endpoints::read(&state.pool, name, get("customer_id")).await? {
-            Lookup::Found(endpoint) => Some(endpoint.id),
-            Lookup::Missing => {
-                return Ok(HttpResponse::Ok().json(Page::<Value> { data: Vec::new(), next_cursor: None }));
-            }
-            Lookup::Ambiguous => return Err(Problem::ambiguous("endpoint", "customer")),
-        },
+    let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
+        return Ok(HttpResponse::Ok().json(Page::<Value>::empty()));
     };
-    let rows = replays::list(&state.pool, endpoint_id.as_deref(), &page.after, page.rows()).await?;
+    let rows = replays::list(&state.pool, &owner, &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
 }
 
-pub async fn read(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(view(&find(&state, &path).await?)))
+pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
 }
 
 /// One that is done stays done; one that was cancelled stays cancelled.
-pub async fn cancel(state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    find(&state, &path).await?;
+pub async fn cancel(access: Write, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    find(&state, &access, &path).await?;
     replays::cancel(&state.pool, &path, "api").await?;
-    Ok(HttpResponse::Ok().json(view(&find(&state, &path).await?)))
+    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
 }
 
-async fn find(state: &State, id: &str) -> Result<ReplayRow, Problem> {
-    let found = if id::is(Kind::Replay, id) { replays::read(&state.pool, id).await? } else { None };
+async fn find(state: &State, access: &Access, id: &str) -> Result<ReplayRow, Problem> {
+    let is_id = id::is(Kind::Replay, id);
+    let found = if is_id { replays::read(&state.pool, id, access.customer()).await? } else { None };
     found.ok_or_else(|| Problem::not_found("replay"))
+}
+
+/// A customer's key learns nothing of topics that are not granted: neither that they exist nor how much is in them.
+pub async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> Result<(), Problem> {
+    let Some(own) = access.customer() else { return Ok(()) };
+    let granted = customers::read(&state.pool, own).await?.is_some_and(|own| own.grants.give_some_of(topic));
+    if granted { Ok(()) } else { Err(outside_grants("topic", &BeyondGrants::Topic(topic.to_owned()))) }
 }
 
 /// What the range is in offsets, as Kafka has it at this moment.

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, sync::Arc, thread};
 
 use actix_web::{
-    App, HttpServer,
+    App, HttpServer, Resource, Route, Scope,
     dev::ServerHandle,
     http::header,
     middleware::{DefaultHeaders, from_fn},
@@ -13,20 +13,15 @@ use actix_web::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    actors::{self, ActorReport},
+    actors::ActorReport,
     answer::{not_allowed, nowhere},
-    attempts,
-    auth::{KeyHash, require_key},
-    backlog,
+    auth::{Keys, require_key},
     bulk_body::BulkGate,
-    bulk_endpoints, bulk_subscriptions, customers, dead_letters,
     endpoint_body::Rules,
-    endpoint_commands, endpoints,
     health::{self, Readiness},
     live::Live,
-    matches,
     problem::Problem,
-    replays, subscriptions,
+    routes::resources,
 };
 use crate::{
     clock,
@@ -112,7 +107,8 @@ impl Server {
 /// # Errors
 /// When the address cannot be bound.
 pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
-    let (state, hash) = (web::Data::new(state), web::Data::new(KeyHash::of(options.key.expose_secret())));
+    let keys = web::Data::new(Keys::new(options.key.expose_secret(), state.pool.clone()));
+    let state = web::Data::new(state);
     let bytes_max = options.request_bytes_max;
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
     let bind = options.bind;
@@ -122,7 +118,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
             let server = HttpServer::new(move || {
                 App::new()
                     .app_data(state.clone())
-                    .app_data(hash.clone())
+                    .app_data(keys.clone())
                     .app_data(bulk.clone())
                     .app_data(web::PayloadConfig::new(bytes_max))
                     .configure(routes)
@@ -148,15 +144,6 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
     Ok(Server { address, handle, thread })
 }
 
-/// A resource whose other methods answer 405 with what is allowed.
-macro_rules! resource {
-    ($path:literal, $($method:ident: $handler:expr),+) => {
-        web::resource($path)
-            $(.route(web::$method().to($handler)))+
-            .default_service(web::to(|| not_allowed(&[$(stringify!($method)),+])))
-    };
-}
-
 fn routes(config: &mut web::ServiceConfig) {
     let v1 = web::scope("/v1")
         .wrap(from_fn(require_key))
@@ -165,46 +152,20 @@ fn routes(config: &mut web::ServiceConfig) {
             DefaultHeaders::new()
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
-        )
-        .service(resource!("/customers", get: customers::list, post: customers::create))
-        .service(resource!("/customers/{name}", get: customers::read, put: customers::put, patch: customers::patch,
-            delete: customers::delete))
-        .service(resource!("/endpoints", get: endpoints::list, post: endpoints::create))
-        .service(resource!("/endpoints/bulk", post: bulk_endpoints::upsert))
-        .service(resource!("/endpoints/{name}", get: endpoints::read, put: endpoints::put, patch: endpoints::patch,
-            delete: endpoints::delete))
-        .service(resource!("/endpoints/{name}/enable", post: endpoint_commands::enable))
-        .service(resource!("/endpoints/{name}/disable", post: endpoint_commands::disable))
-        .service(resource!("/endpoints/{name}/pause", post: endpoint_commands::pause))
-        .service(resource!("/endpoints/{name}/resume", post: endpoint_commands::resume))
-        .service(resource!("/endpoints/{name}/restart", post: endpoint_commands::restart))
-        .service(resource!("/endpoints/{name}/secrets/rotate", post: endpoint_commands::rotate))
-        .service(resource!("/endpoints/{name}/attempts", get: attempts::list))
-        .service(resource!("/endpoints/{name}/backlog", get: backlog::read))
-        .service(resource!("/endpoints/{name}/backlog/purge", post: backlog::purge))
-        .service(resource!("/endpoints/{name}/dead-letters", get: dead_letters::list_of_endpoint))
-        .service(resource!("/endpoints/{name}/dead-letters/ack", post: dead_letters::acknowledge))
-        .service(resource!("/endpoints/{name}/dead-letters/redrive", post: dead_letters::redrive))
-        .service(resource!("/subscriptions", get: subscriptions::list, post: subscriptions::create))
-        .service(resource!("/subscriptions/bulk", post: bulk_subscriptions::upsert))
-        .service(resource!("/subscriptions/{name}", get: subscriptions::read, put: subscriptions::put,
-            patch: subscriptions::patch, delete: subscriptions::delete))
-        .service(resource!("/match", post: matches::who_gets))
-        .service(resource!("/dead-letters", get: dead_letters::list_of_operator))
-        .service(resource!("/dead-letters/ack", post: dead_letters::acknowledge_of_operator))
-        .service(resource!("/dead-letters/{id}", get: dead_letters::read))
-        .service(resource!("/replays", get: replays::list, post: replays::create))
-        .service(resource!("/replays/{id}", get: replays::read))
-        .service(resource!("/replays/{id}/cancel", post: replays::cancel))
-        .service(resource!("/actors", get: actors::list))
-        .default_service(web::to(nowhere));
+        );
+    let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config
-        .service(resource!("/livez", get: health::live))
-        .service(resource!("/readyz", get: health::ready))
-        .service(resource!("/metrics", get: health::metrics))
+        .service(open("/livez", web::get().to(health::live)))
+        .service(open("/readyz", web::get().to(health::ready)))
+        .service(open("/metrics", web::get().to(health::metrics)))
         .service(v1)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))
         .default_service(web::to(nowhere));
+}
+
+/// What needs no key.
+fn open(path: &str, route: Route) -> Resource {
+    web::resource(path).route(route).default_service(web::to(|| not_allowed("GET".to_owned())))
 }
 
 /// An id that nobody has.

@@ -69,6 +69,13 @@ pub fn check_grants(grants: &Grants, topic: &str, scope: &Scope) -> Result<(), P
     Err(Problem { errors: errors.collect(), ..problem })
 }
 
+/// 403 for what one field asks for.
+pub fn outside_grants(field: &str, beyond: &BeyondGrants) -> Problem {
+    let problem =
+        Problem::new(StatusCode::FORBIDDEN, "outside_grants", "this asks for more than the customer's grants give");
+    Problem { errors: vec![FieldError::new(field, beyond.to_string())], ..problem }
+}
+
 /// The subscription as JSON.
 #[must_use]
 pub fn view(subscription: &StoredSubscription) -> Value {

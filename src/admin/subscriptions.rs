@@ -4,8 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::{
+    access::{Access, Read, Write},
     answer::answer,
-    customers::{uid_of_put, unchanged},
+    customers::{Whose, uid_of_put, unchanged, whose},
     endpoint_body::merge_objects,
     fields::Object,
     paging::{Page, PageRequest},
@@ -18,49 +19,50 @@ use crate::store::{
     config_write::{Change, Lookup},
     endpoints,
     id::Kind,
-    subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite},
+    listed::Owner,
+    subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
 };
 
 type State = web::Data<AdminState>;
 
-pub async fn list(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "endpoint_id", "topic"])?;
+pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "customer_id", "endpoint_id", "topic"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Subscription, get("limit"), get("cursor"))?;
-    let endpoint_id = match get("endpoint_id") {
-        None => None,
-        Some(name) => match endpoints::read(&state.pool, name, None).await? {
-            Lookup::Found(endpoint) => Some(endpoint.id),
-            Lookup::Missing => {
-                return Ok(HttpResponse::Ok().json(Page::<Value> { data: Vec::new(), next_cursor: None }));
-            }
-            Lookup::Ambiguous => return Err(Problem::ambiguous("endpoint", "customer")),
-        },
+    let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
+        return Ok(HttpResponse::Ok().json(Page::<Value>::empty()));
     };
-    let rows = subscriptions::list(&state.pool, endpoint_id.as_deref(), get("topic"), &page.after, page.rows()).await?;
+    let rows = subscriptions::list(&state.pool, &owner, get("topic"), &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
-pub async fn create(state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let object = request::object(&request, body)?;
     let body = with_endpoint(parse(&object), &object)?;
-    let written = subscriptions::write(&state.pool, body.uid.as_deref(), body.endpoint.as_deref(), |context| {
-        match context.subscription {
+    let written =
+        subscriptions::write(&state.pool, under(&access, &body.endpoint), body.uid.as_deref(), |context| match context
+            .subscription
+        {
             Lookup::Missing => created(context, body.uid.clone(), &body),
             Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
-        }
-    });
+        });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn read(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn read(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
-    let found = subscriptions::read(&state.pool, &name, endpoint.as_deref()).await?;
+    let found = subscriptions::read(&state.pool, under(&access, &endpoint), &name).await?;
     Ok(HttpResponse::Ok().json(view(present(&found)?)))
 }
 
 pub async fn put(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
@@ -68,7 +70,7 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&request, body)?)?;
-    let written = subscriptions::write(&state.pool, Some(&name), body.endpoint.as_deref(), |context| {
+    let written = subscriptions::write(&state.pool, under(&access, &body.endpoint), Some(&name), |context| {
         let current = unambiguous(&context.subscription)?;
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
@@ -78,10 +80,11 @@ pub async fn put(
         }
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
 pub async fn patch(
+    access: Write,
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
@@ -89,7 +92,7 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
     let patch = request::object(&request, body)?;
-    let written = subscriptions::write(&state.pool, Some(&name), endpoint.as_deref(), |context| {
+    let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         let current = present(&context.subscription)?;
         let mut body = as_body(current);
         // A scope is one thing: another level has other fields.
@@ -103,16 +106,42 @@ pub async fn patch(
         updated(context, &body)
     });
     let written = written.await??;
-    Ok(answer(written.effect, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(state: State, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn delete(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
-    let written = subscriptions::write(&state.pool, Some(&name), endpoint.as_deref(), |context| {
+    let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         present(&context.subscription).map(|_| Change::Delete)
     });
     let written = written.await??;
-    Ok(answer(written.effect, Value::Null))
+    Ok(answer(written.effect, &written.row.id, Value::Null))
+}
+
+/// Whose things a list shows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
+pub async fn owner(
+    state: &AdminState,
+    access: &Access,
+    customer: Option<&str>,
+    endpoint: Option<&str>,
+) -> Result<Option<Owner>, Problem> {
+    let Some(name) = endpoint else {
+        return Ok(match whose(state, access, customer).await? {
+            Whose::Everyones => Some(Owner::Anyone),
+            Whose::Of(id) => Some(Owner::Customer(id)),
+            Whose::Nobodys => None,
+        });
+    };
+    match endpoints::read(&state.pool, name, access.within(customer)).await? {
+        Lookup::Found(endpoint) => Ok(Some(Owner::Endpoint(endpoint.id))),
+        Lookup::Missing => Ok(None),
+        Lookup::Ambiguous => Err(Problem::ambiguous("endpoint", "customer")),
+    }
 }
 
 fn created(
@@ -162,6 +191,10 @@ fn with_endpoint(body: Result<SubscriptionBody, Problem>, object: &Object) -> Re
 fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Option<String>), Problem> {
     let mut query = request::query(request, &["endpoint_id"])?;
     Ok((request::name(path, WHAT)?, query.remove("endpoint_id")))
+}
+
+fn under<'a>(access: &'a Access, endpoint: &'a Option<String>) -> Under<'a> {
+    Under { customer_id: access.customer(), endpoint: endpoint.as_deref() }
 }
 
 fn present(found: &Lookup<StoredSubscription>) -> Result<&StoredSubscription, Problem> {

@@ -72,17 +72,18 @@ impl BulkContext {
     }
 }
 
-/// Decides by the endpoints of these names as they are, and writes what was decided.
+/// Decides by the endpoints of these names (of one customer, by its id, or of any) as they are, and writes what was decided.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn upsert<E: Send + 'static>(
     pool: &Pool,
+    customer_id: Option<&str>,
     endpoints: &[String],
     decide: impl FnOnce(BulkContext) -> Result<Vec<Upsert>, E> + Send + 'static,
 ) -> Result<Result<Upserted, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
-        let context = look(transaction, endpoints).await?;
+        let context = look(transaction, customer_id, endpoints).await?;
         // Grants of a million tenants take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(context)).await;
         let items = match decided.map_err(|_| StoreError::Unreadable("a bulk write's decision panicked".to_owned()))? {
@@ -97,9 +98,13 @@ pub async fn upsert<E: Send + 'static>(
     Ok(written.await?.map(|written| written.row))
 }
 
-async fn look(transaction: &Transaction<'_>, names: &[String]) -> Result<BulkContext, StoreError> {
+async fn look(
+    transaction: &Transaction<'_>,
+    customer_id: Option<&str>,
+    names: &[String],
+) -> Result<BulkContext, StoreError> {
     let mut context = BulkContext::default();
-    for row in transaction.query(ENDPOINTS, &[&names]).await? {
+    for row in transaction.query(ENDPOINTS, &[&names, &customer_id]).await? {
         let (name, endpoint_id, customer_id) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let owner = Lookup::Found(Owner { endpoint_id, customer_id });
         context.endpoints.entry(name).and_modify(|known| *known = Lookup::Ambiguous).or_insert(owner);
@@ -156,9 +161,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Two rows for a name that is not unique.
 const ENDPOINTS: &str = "
-    SELECT id, id, customer_id FROM endpoint WHERE id = ANY($1) AND deleted_at IS NULL
+    SELECT id, id, customer_id FROM endpoint WHERE id = ANY($1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL
     UNION ALL
-    SELECT uid, id, customer_id FROM endpoint WHERE uid = ANY($1) AND deleted_at IS NULL";
+    SELECT uid, id, customer_id FROM endpoint WHERE uid = ANY($1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL";
 const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
 const UPSERT: &str = "
     INSERT INTO subscription AS s (id, uid, endpoint_id, topic, scope, version)

@@ -58,6 +58,12 @@ impl Grants {
         self.topics.has(topic) && tenant.map_or(self.tenants == Granted::All, |tenant| self.tenants.has(tenant))
     }
 
+    /// Whether anything of this topic may be seen.
+    #[must_use]
+    pub fn give_some_of(&self, topic: &str) -> bool {
+        self.topics.has(topic) && self.tenants != Granted::default()
+    }
+
     /// What is left of a subscription under these grants; `None` when nothing is.
     #[must_use]
     pub fn narrow(&self, topic: &str, scope: Scope) -> Option<Scope> {

@@ -11,6 +11,7 @@ pub enum Kind {
     DeadLetter,
     Replay,
     Attempt,
+    ApiKey,
 }
 
 impl Kind {
@@ -24,6 +25,7 @@ impl Kind {
             Kind::DeadLetter => "dl_",
             Kind::Replay => "rep_",
             Kind::Attempt => "att_",
+            Kind::ApiKey => "key_",
         }
     }
 }
@@ -33,6 +35,12 @@ impl Kind {
 pub fn new(kind: Kind, wall_ms: i64, dice: [u8; 10]) -> String {
     let ms = u64::try_from(wall_ms).unwrap_or(0);
     written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &dice).into_uuid().as_u128())
+}
+
+/// 256 bits as 52 digits of the same alphabet: what a token is made of.
+#[must_use]
+pub fn digits_of(dice: [u128; 2]) -> String {
+    format!("{}{}", Digits(dice[0]), Digits(dice[1]))
 }
 
 /// The lowest id of a millisecond: where a range of time begins.
@@ -54,17 +62,19 @@ const DIGITS: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn written(kind: Kind, number: u128) -> String {
-    struct Digits(u128);
-    impl fmt::Display for Digits {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            use fmt::Write as _;
-            for place in (0..DIGITS).rev() {
-                f.write_char(char::from(ALPHABET[(self.0 >> (5 * place)) as usize & 31]))?;
-            }
-            Ok(())
-        }
-    }
     format!("{}{}", kind.prefix(), Digits(number))
+}
+
+struct Digits(u128);
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for place in (0..DIGITS).rev() {
+            f.write_char(char::from(ALPHABET[(self.0 >> (5 * place)) as usize & 31]))?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,27 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 
+/// Whose rows a list shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    Anyone,
+    /// The customer of this id.
+    Customer(String),
+    /// The endpoint of this id.
+    Endpoint(String),
+}
+
+impl Owner {
+    /// As two parameters of a statement: the customer's id, the endpoint's id.
+    pub(super) fn ids(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Owner::Anyone => (None, None),
+            Owner::Customer(id) => (Some(id), None),
+            Owner::Endpoint(id) => (None, Some(id)),
+        }
+    }
+}
+
 /// A row of a list; `None` when it cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<R> {

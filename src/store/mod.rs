@@ -24,6 +24,7 @@ pub mod bulk_endpoints; // ● many in one write
 pub mod bulk_subscriptions; // ●
 pub mod matching; // ● which subscriptions cover an event
 pub mod failing; // ● endpoints that take nothing, and since when
+pub mod api_keys; // ● who may use the API
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out

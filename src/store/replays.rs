@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Pool, StoreError};
+use super::{Pool, StoreError, listed::Owner};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,30 +108,28 @@ pub(super) async fn insert(transaction: &Transaction<'_>, replay: &NewReplay) ->
     Ok(())
 }
 
-/// At most `limit` replays after the id `after`, of one endpoint or of all, the oldest first.
+/// At most `limit` replays after the id `after`, the oldest first.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(
-    pool: &Pool,
-    endpoint_id: Option<&str>,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<ReplayRow>, StoreError> {
+pub async fn list(pool: &Pool, owner: &Owner, after: &str, limit: i64) -> Result<Vec<ReplayRow>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(LIST).await?;
-        let rows = client.query(&statement, &[&endpoint_id, &after, &limit]).await?;
+        let (customer_id, endpoint_id) = owner.ids();
+        let rows = client.query(&statement, &[&endpoint_id, &after, &limit, &customer_id]).await?;
         with_shares(client, rows.iter().map(replay).collect::<Result<_, _>>()?).await
     })
     .await
 }
 
+/// The replay of this id, under one customer (id) or any.
+///
 /// # Errors
 /// When Postgres is away.
-pub async fn read(pool: &Pool, id: &str) -> Result<Option<ReplayRow>, StoreError> {
+pub async fn read(pool: &Pool, id: &str, customer_id: Option<&str>) -> Result<Option<ReplayRow>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(READ).await?;
-        let rows = client.query(&statement, &[&id]).await?;
+        let rows = client.query(&statement, &[&id, &customer_id]).await?;
         Ok(with_shares(client, rows.iter().map(replay).collect::<Result<_, _>>()?).await?.pop())
     })
     .await
@@ -246,9 +244,13 @@ const INSERT_SHARES: &str = "
         AS g (partition, from_offset, end_offset, at_log_start)";
 
 const LIST: &str = "
-    SELECT * FROM replay WHERE ($1::text IS NULL OR endpoint_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+    SELECT * FROM replay r WHERE ($1::text IS NULL OR endpoint_id = $1) AND id > $2
+        AND ($4::text IS NULL OR EXISTS (SELECT FROM endpoint e WHERE e.id = r.endpoint_id AND e.customer_id = $4))
+    ORDER BY id LIMIT $3";
 
-const READ: &str = "SELECT * FROM replay WHERE id = $1";
+const READ: &str = "
+    SELECT * FROM replay r WHERE id = $1
+        AND ($2::text IS NULL OR EXISTS (SELECT FROM endpoint e WHERE e.id = r.endpoint_id AND e.customer_id = $2))";
 
 const SHARES: &str = "SELECT * FROM replay_partition WHERE replay_id = ANY($1) ORDER BY replay_id, partition";
 

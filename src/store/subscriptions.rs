@@ -8,7 +8,7 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
-    listed::{Listed, listed},
+    listed::{Listed, Owner, listed},
 };
 use crate::router::subscription::Scope;
 
@@ -42,67 +42,86 @@ pub struct SubscriptionContext {
     pub customer: Option<Customer>,
 }
 
+/// Where a subscription is looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Under<'a> {
+    /// The customer of this id only.
+    pub customer_id: Option<&'a str>,
+    /// The endpoint of this id or key of the caller's only.
+    pub endpoint: Option<&'a str>,
+}
+
 /// The subscription of this id or key of the caller's; the key is unique within an endpoint.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn read(pool: &Pool, name: &str, endpoint: Option<&str>) -> Result<Lookup<StoredSubscription>, StoreError> {
+pub async fn read(pool: &Pool, under: Under<'_>, name: &str) -> Result<Lookup<StoredSubscription>, StoreError> {
     pool.with(async |client| {
-        let endpoint_id = match endpoint {
-            Some(endpoint) => match endpoints::find(client, endpoint, None).await? {
+        let endpoint_id = match under.endpoint {
+            Some(endpoint) => match endpoints::find(client, endpoint, under.customer_id).await? {
                 Lookup::Found(endpoint) => Some(endpoint.id),
                 Lookup::Missing => return Ok(Lookup::Missing),
                 Lookup::Ambiguous => return Ok(Lookup::Ambiguous),
             },
             None => None,
         };
-        find(client, name, endpoint_id.as_deref()).await
+        find(client, name, endpoint_id.as_deref(), under.customer_id).await
     })
     .await
 }
 
-/// At most `limit` subscriptions after the id `after`, of one endpoint (id) and one topic, where these are given.
+/// At most `limit` subscriptions after the id `after`, and of one topic, where one is given.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn list(
     pool: &Pool,
-    endpoint_id: Option<&str>,
+    owner: &Owner,
     topic: Option<&str>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Listed<StoredSubscription>>, StoreError> {
-    // Each its own statement, so that each is planned for its own index.
-    let statement = match (endpoint_id, topic) {
-        (Some(_), Some(_)) => LIST_OF_BOTH,
-        (Some(_), None) => LIST_OF_ENDPOINT,
-        (None, Some(_)) => LIST_OF_TOPIC,
-        (None, None) => LIST,
-    };
     pool.with(async |client| {
-        let statement = client.prepare_cached(statement).await?;
-        let rows = match (&endpoint_id, &topic) {
-            (Some(endpoint_id), Some(topic)) => client.query(&statement, &[&after, &limit, endpoint_id, topic]).await?,
-            (Some(one), None) | (None, Some(one)) => client.query(&statement, &[&after, &limit, one]).await?,
-            (None, None) => client.query(&statement, &[&after, &limit]).await?,
+        // Each its own statement, so that each is planned for its own index.
+        let rows = match (owner, topic) {
+            (Owner::Customer(id), topic) => {
+                let statement = client.prepare_cached(LIST_OF_CUSTOMER).await?;
+                client.query(&statement, &[&after, &limit, id, &topic]).await?
+            }
+            (Owner::Endpoint(id), Some(topic)) => {
+                let statement = client.prepare_cached(LIST_OF_BOTH).await?;
+                client.query(&statement, &[&after, &limit, id, &topic]).await?
+            }
+            (Owner::Endpoint(id), None) => {
+                let statement = client.prepare_cached(LIST_OF_ENDPOINT).await?;
+                client.query(&statement, &[&after, &limit, id]).await?
+            }
+            (Owner::Anyone, Some(topic)) => {
+                let statement = client.prepare_cached(LIST_OF_TOPIC).await?;
+                client.query(&statement, &[&after, &limit, &topic]).await?
+            }
+            (Owner::Anyone, None) => {
+                let statement = client.prepare_cached(LIST).await?;
+                client.query(&statement, &[&after, &limit]).await?
+            }
         };
         listed(&rows, parse)
     })
     .await
 }
 
-/// Decides by the subscription of this name (under `endpoint`, when one is named) as it is, and writes that.
+/// Decides by the subscription of this name as it is, and writes that.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn write<E>(
     pool: &Pool,
+    under: Under<'_>,
     name: Option<&str>,
-    endpoint: Option<&str>,
     decide: impl FnOnce(&SubscriptionContext) -> Result<Change<SubscriptionWrite>, E>,
 ) -> Result<Result<Written<StoredSubscription>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
-        let context = look(transaction, name, endpoint).await?;
+        let context = look(transaction, under, name).await?;
         match decide(&context) {
             Err(refusal) => Ok(Err(refusal)),
             Ok(change) => apply(transaction, version, change, context.subscription.found()).await.map(Ok),
@@ -113,16 +132,16 @@ pub async fn write<E>(
 
 async fn look(
     transaction: &Transaction<'_>,
+    under: Under<'_>,
     name: Option<&str>,
-    endpoint: Option<&str>,
 ) -> Result<SubscriptionContext, StoreError> {
-    let named = match endpoint {
-        Some(endpoint) => endpoints::find(transaction, endpoint, None).await?,
+    let named = match under.endpoint {
+        Some(endpoint) => endpoints::find(transaction, endpoint, under.customer_id).await?,
         None => Lookup::Missing,
     };
     let subscription = match (name, &named) {
-        (Some(name), Lookup::Found(endpoint)) => find(transaction, name, Some(&endpoint.id)).await?,
-        (Some(name), _) if endpoint.is_none() => find(transaction, name, None).await?,
+        (Some(name), Lookup::Found(endpoint)) => find(transaction, name, Some(&endpoint.id), under.customer_id).await?,
+        (Some(name), _) if under.endpoint.is_none() => find(transaction, name, None, under.customer_id).await?,
         _ => Lookup::Missing,
     };
     let endpoint = match (named, &subscription) {
@@ -171,9 +190,10 @@ async fn find(
     client: &impl GenericClient,
     name: &str,
     endpoint_id: Option<&str>,
+    customer_id: Option<&str>,
 ) -> Result<Lookup<StoredSubscription>, StoreError> {
     let statement = client.prepare_cached(FIND).await?;
-    let rows = client.query(&statement, &[&name, &endpoint_id]).await?;
+    let rows = client.query(&statement, &[&name, &endpoint_id, &customer_id]).await?;
     Ok(Lookup::from_rows(rows.iter().map(parse).collect::<Result<_, _>>()?))
 }
 
@@ -197,13 +217,23 @@ fn json(scope: &Scope) -> serde_json::Value {
 
 const FIND: &str = "
     SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
-    WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR endpoint_id = $2) AND deleted_at IS NULL LIMIT 2";
+    WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR endpoint_id = $2) AND deleted_at IS NULL
+        AND ($3::text IS NULL OR EXISTS (SELECT FROM endpoint e WHERE e.id = endpoint_id AND e.customer_id = $3))
+    LIMIT 2";
 const LIST: &str = "
     SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
     WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
 const LIST_OF_ENDPOINT: &str = "
     SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
     WHERE id > $1 AND endpoint_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+// A page of each of its endpoints, of which the first ones are taken: never a walk over everyone's.
+const LIST_OF_CUSTOMER: &str = "
+    SELECT s.* FROM endpoint e CROSS JOIN LATERAL (
+        SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
+        WHERE endpoint_id = e.id AND id > $1 AND ($4::text IS NULL OR topic = $4) AND deleted_at IS NULL
+        ORDER BY id LIMIT $2
+    ) s
+    WHERE e.customer_id = $3 AND e.deleted_at IS NULL ORDER BY s.id LIMIT $2";
 const LIST_OF_TOPIC: &str = "
     SELECT id, uid, endpoint_id, topic, scope, version, created_at, updated_at FROM subscription
     WHERE id > $1 AND topic = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";

@@ -120,6 +120,21 @@ impl Api {
         .await
     }
 
+    /// As [`Api::call`], with another key.
+    pub async fn call_as(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let headers = [("authorization", &*format!("Bearer {token}")), ("content-type", "application/json")];
+        self.send(method, path, &headers, body).await
+    }
+
+    /// A new key: its token, and what was answered.
+    pub async fn api_key(&self, role: &str, customer: Option<&str>) -> (String, Value) {
+        let body = json!({"name": format!("a key for {role}"), "role": role, "customer_id": customer});
+        let (status, key) = self.call("POST", "/v1/api-keys", Some(body)).await;
+        assert_eq!(status, 201, "{key}");
+        (key["token"].as_str().expect("a token").to_owned(), key)
+    }
+
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (StatusCode, Value) {
         let method = awc::http::Method::from_bytes(method.as_bytes()).expect("method");
         let mut request = awc::Client::default().request(method, self.url(path));
@@ -163,12 +178,16 @@ impl Api {
 
     /// Dead letters of an endpoint with these values.
     pub async fn letters(&self, endpoint: &str, values: &[&[u8]]) {
+        self.letters_of("cus_1", endpoint, values).await;
+    }
+
+    pub async fn letters_of(&self, customer: &str, endpoint: &str, values: &[&[u8]]) {
         let options = WriterOptions { batch_rows_max: 500, batch_wait: std::time::Duration::ZERO, queue_bytes_max: 1 };
         let writer = DeadLetterWriter::start(self.pool.clone(), options, &tokio::runtime::Handle::current());
         let partition = Partition::new("orders", 0);
         writer.submit(values.iter().enumerate().map(|(offset, value)| Letter {
             endpoint_id: endpoint.into(),
-            customer_id: "cus_1".into(),
+            customer_id: customer.into(),
             given_up: given_up(&event(&partition, offset as i64, value), Reason::Exhausted),
         }));
         writer.flushed().await;

@@ -18,3 +18,4 @@ mod admin; // the REST API
 mod attempts; // how endpoints answered
 mod matches; // who would get this event?
 mod bulk; // thousands in one call
+mod access; // who may do what with it

@@ -1,0 +1,141 @@
+//! ● `/v1/api-keys`: who may use this API.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    access::{Administer, CONFIGURED, Read, Role, Watch},
+    answer::{Written, created},
+    api_key_body::{parse, parse_change, parse_rotation, view},
+    auth::{hash_of, new_token, start_of},
+    customers::{Whose, whose},
+    paging::{Page, PageRequest},
+    problem::{FieldError, Problem},
+    request::{self, Body},
+    server::{AdminState, new_id},
+};
+use crate::{
+    clock,
+    store::{
+        api_keys::{self, ApiKey, NewApiKey},
+        id::{self, Kind},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+/// The only answer with the token in it, but for a rotation's.
+pub async fn create(
+    access: Administer,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let body = parse(&request::object(&request, body)?, clock::wall_ms())?;
+    let (id, token) = (new_id(Kind::ApiKey), new_token());
+    let key = NewApiKey {
+        id: &id,
+        name: &body.name,
+        role: body.role.as_new(),
+        token_sha256: hash_of(&token),
+        token_start: start_of(&token),
+        expires_at: body.expires_at,
+        created_by: &access.key_id,
+    };
+    let made = api_keys::create(&state.pool, &key).await?;
+    let made =
+        made.ok_or_else(|| Problem::invalid(vec![FieldError::new("customer_id", "there is no such customer")]))?;
+    let mut shown = view(&made);
+    shown["token"] = token.into();
+    Ok(created(shown))
+}
+
+pub async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["limit", "cursor", "customer_id"])?;
+    let get = |name| query.get(name).map(String::as_str);
+    let page = PageRequest::parse(Kind::ApiKey, get("limit"), get("cursor"))?;
+    let customer_id = match whose(&state, &access, get("customer_id")).await? {
+        Whose::Everyones => None,
+        Whose::Of(id) => Some(id),
+        Whose::Nobodys => return Ok(HttpResponse::Ok().json(Page::<Value>::empty())),
+    };
+    let rows = api_keys::list(&state.pool, customer_id.as_deref(), &page.after, page.rows()).await?;
+    Ok(HttpResponse::Ok().json(page.page(rows, |key| &key.id, |key| view(&key))))
+}
+
+pub async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = api_keys::read(&state.pool, key_id(&path)?).await?;
+    Ok(HttpResponse::Ok().json(view(&present(found)?)))
+}
+
+/// Whose key the request carries: what a program needs to know what it may ask for.
+pub async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
+    let (role, customer) = match &access.role {
+        Role::Admin => ("admin", None),
+        Role::Operator => ("operator", None),
+        Role::Customer(own) => ("customer", Some(&own.id)),
+    };
+    let stored = match access.key_id.as_str() {
+        CONFIGURED => None,
+        id => api_keys::read(&state.pool, id).await?,
+    };
+    Ok(HttpResponse::Ok().json(json!({
+        "id": access.key_id,
+        "name": stored.as_ref().map(|key| key.name.as_str()),
+        "role": role,
+        "customer_id": customer,
+        "expires_at": stored.as_ref().and_then(|key| key.expires_at),
+    })))
+}
+
+pub async fn patch(
+    _: Administer,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let change = parse_change(&request::object(&request, body)?, clock::wall_ms())?;
+    let changed = api_keys::change(&state.pool, key_id(&path)?, &change).await?;
+    Ok(HttpResponse::Ok().json(view(&present(changed)?)))
+}
+
+/// Another token for the key; the one before holds for a while, so that its holder can change over.
+pub async fn rotate(
+    _: Administer,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let overlap_ms = parse_rotation(&request::optional_object(&request, body)?)?;
+    let until = Timestamp::from_millisecond(clock::wall_ms().saturating_add(overlap_ms)).ok();
+    let until = until.filter(|_| overlap_ms > 0);
+    let token = new_token();
+    let rotated = api_keys::rotate(&state.pool, key_id(&path)?, hash_of(&token), start_of(&token), until).await?;
+    let mut shown = view(&present(rotated)?);
+    shown["token"] = token.into();
+    Ok(HttpResponse::Ok().json(shown))
+}
+
+/// From then on the key is refused, on every instance within a few seconds.
+pub async fn revoke(_: Administer, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = key_id(&path)?;
+    if !api_keys::revoke(&state.pool, id).await? {
+        return Err(Problem::not_found(WHAT));
+    }
+    let mut response = HttpResponse::NoContent().finish();
+    response.extensions_mut().insert(Written(id.to_owned()));
+    Ok(response)
+}
+
+fn key_id(path: &str) -> Result<&str, Problem> {
+    if id::is(Kind::ApiKey, path) { Ok(path) } else { Err(Problem::not_found(WHAT)) }
+}
+
+fn present(found: Option<ApiKey>) -> Result<ApiKey, Problem> {
+    found.ok_or_else(|| Problem::not_found(WHAT))
+}
+
+const WHAT: &str = "API key";
