@@ -18,6 +18,7 @@ mod quota; // endpoints whose backlogs grow too large
 mod redrives; // dead letters once more
 mod replays; // Kafka once more
 mod report; // what /readyz and /v1/actors say
+mod sweeper; // what waits in partitions that nobody reads
 mod start; // the way up
 
 pub use self::report::Health;

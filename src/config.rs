@@ -7,17 +7,19 @@ mod check; // what a value may be
 mod error; // what is wrong, and where it came from
 mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed
-mod attempts; // one section more
-mod replay; // one section more
+mod attempts; // … sections of their own
+mod backlog;
+mod replay;
 mod show; // the effective configuration, secrets hidden
 
 pub use self::{
     attempts::Attempts,
+    backlog::Backlog,
     error::{ConfigError, ConfigErrors},
     replay::Replay,
     sections::{
-        Admin, Backlog, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places,
-        Postgres, Properties, Secrets, Service, TopicPlaces,
+        Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
+        Properties, Secrets, Service, TopicPlaces,
     },
 };
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::Error;
@@ -9,6 +10,7 @@ use crate::{
     backlog::{
         book::{Room, Standing},
         drainer::{self, DrainerOptions, Heads, Surroundings},
+        orphans::Orphans,
         writer::BacklogWriter,
     },
     config::{self, Config},
@@ -83,11 +85,49 @@ pub struct Around {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
+    /// Partitions that are nobody's, for those who take care of them.
+    pub orphans: Option<Arc<Owned>>,
+}
+
+/// The partitions that Kafka assigned to this instance, and those that are nobody's; the same list while nothing changes.
+pub struct Owned {
+    pub orphans: Arc<Orphans>,
+    newest: Mutex<Option<[Ledgers; 3]>>,
+}
+
+type Ledgers = Arc<Vec<Arc<PartitionLedger>>>;
+
+impl Owned {
+    #[must_use]
+    pub fn with(orphans: Arc<Orphans>) -> Arc<Self> {
+        Arc::new(Owned { orphans, newest: Mutex::default() })
+    }
+
+    fn all(&self, assigned: Ledgers) -> Ledgers {
+        let orphans = self.orphans.ledgers();
+        if orphans.is_empty() {
+            return assigned;
+        }
+        let mut newest = self.newest.lock();
+        if let Some([of, and, all]) = &*newest
+            && Arc::ptr_eq(of, &assigned)
+            && Arc::ptr_eq(and, &orphans)
+        {
+            return Arc::clone(all);
+        }
+        let all = Arc::new(assigned.iter().chain(orphans.iter()).cloned().collect());
+        *newest = Some([assigned, orphans, Arc::clone(&all)]);
+        all
+    }
 }
 
 impl Surroundings for Around {
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
-        self.consumer.assigned()
+        let assigned = self.consumer.assigned();
+        match &self.orphans {
+            Some(owned) => owned.all(assigned),
+            None => assigned,
+        }
     }
 
     fn standing(&self, endpoint_id: &str, now: Instant) -> Standing {

@@ -19,11 +19,12 @@ use super::{
     quota, redrives,
     replays::Replays,
     report::Health,
+    sweeper,
 };
 use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, live::Live, server::AdminState},
     attempts::AttemptWriter,
-    backlog::writer::BacklogWriter,
+    backlog::{orphans::Orphans, writer::BacklogWriter},
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
@@ -99,13 +100,19 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     health.consuming(Arc::clone(&consumer), Arc::clone(&pipeline.own_trouble));
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
-    let around = backlog::Around { table: Arc::clone(&table), notices: pipeline.notices.clone(), consumer };
+    let notices = pipeline.notices.clone();
+    let mut around = backlog::Around { table: Arc::clone(&table), notices, consumer, orphans: None };
     if !config.delivery.disable_after().is_zero() {
         let after = config.delivery.disable_after();
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(&table), after));
     }
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
+    let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
+    let positions = Positions::new(consumer_client(&config), topics(&config));
+    let every = config.backlog.sweep();
+    actix_rt::spawn(sweeper::sweep(pool.clone(), instance.clone(), positions, Arc::clone(&orphans), every));
+    around.orphans = Some(backlog::Owned::with(orphans));
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, replays, admin, pool, instance })
 }

@@ -317,6 +317,7 @@ impl Checks {
         self.range("backlog.queries_max", c.queries_max, 1..=64);
         self.range("backlog.memory_bytes_max", c.memory_bytes_max, MIB..=64 * GIB);
         self.range("backlog.endpoint_memory_bytes_max", c.endpoint_memory_bytes_max, MIB..=64 * GIB);
+        self.range("backlog.sweep_ms", c.sweep_ms, 100..=86_400_000);
         self.range("backlog.poll_ms", c.poll_ms, 50..=600_000);
         self.range("backlog.refresh_ms", c.refresh_ms, 1_000..=3_600_000);
     }

@@ -298,46 +298,6 @@ impl Postgres {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Backlog {
-    pub batch_rows_max: usize,
-    pub batch_wait_ms: u64,
-    pub connections_max: usize,
-    pub inserts_per_second_max: u32,
-    pub age_hours_max: u64,
-    pub endpoint_rows_max: i64,
-    pub endpoint_rows_bytes_max: i64,
-    pub page_rows_max: usize,
-    pub queries_max: usize,
-    pub memory_bytes_max: usize,
-    pub endpoint_memory_bytes_max: usize,
-    pub poll_ms: u64,
-    pub refresh_ms: u64,
-}
-
-impl Backlog {
-    #[must_use]
-    pub fn batch_wait(&self) -> Duration {
-        Duration::from_millis(self.batch_wait_ms)
-    }
-
-    #[must_use]
-    pub fn age_max(&self) -> Duration {
-        Duration::from_secs(self.age_hours_max * 3_600)
-    }
-
-    #[must_use]
-    pub fn poll(&self) -> Duration {
-        Duration::from_millis(self.poll_ms)
-    }
-
-    #[must_use]
-    pub fn refresh(&self) -> Duration {
-        Duration::from_millis(self.refresh_ms)
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeadLetter {
     pub batch_rows_max: usize,
     pub batch_wait_ms: u64,

@@ -1,6 +1,6 @@
 //! ● Where partitions begin and end, and which offset a time is: asked of Kafka once, when a replay is asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -75,6 +75,22 @@ impl Positions {
         .await
     }
 
+    /// Every partition of the topics that this service reads.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn partitions(&self) -> Result<HashSet<(String, i32)>, PositionError> {
+        let topics = self.topics.clone();
+        let all = move |consumer: &BaseConsumer| {
+            let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+            let read = metadata.topics().iter().filter(|topic| topics.may_contain(topic.name()));
+            let places = read
+                .flat_map(|topic| topic.partitions().iter().map(|partition| (topic.name().to_owned(), partition.id())));
+            Ok(places.collect())
+        };
+        self.in_turn(all).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         topic: &str,
@@ -83,13 +99,21 @@ impl Positions {
         if !self.topics.may_contain(topic) {
             return Err(PositionError::NotRead);
         }
+        let topic = topic.to_owned();
+        self.in_turn(move |consumer| ask(consumer, &topic)).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&BaseConsumer) -> Result<T, PositionError> + Send + 'static,
+    ) -> Result<T, PositionError> {
         let unavailable = |error: &dyn std::fmt::Display| PositionError::Unavailable(error.to_string());
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| unavailable(&error))?;
-        let (client, topic) = (self.client.clone(), topic.to_owned());
+        let client = self.client.clone();
         let asking = move || {
             let _turn = turn;
             let consumer: BaseConsumer = client.create()?;
-            ask(&consumer, &topic)
+            ask(&consumer)
         };
         tokio::task::spawn_blocking(asking).await.map_err(|error| unavailable(&error))?
     }

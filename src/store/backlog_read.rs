@@ -1,5 +1,7 @@
 //! ● What waits in the backlog, as its owners and those who watch read it.
 
+use std::collections::HashSet;
+
 use tokio_postgres::Row;
 
 use super::{
@@ -48,6 +50,18 @@ pub async fn heads(pool: &Pool, topics: &[&str], partitions: &[i32]) -> Result<V
     pool.with(async |client| {
         let statement = client.prepare_cached(HEADS).await?;
         client.query(&statement, &[&topics, &partitions]).await?.iter().map(head).collect()
+    })
+    .await
+}
+
+/// All partitions in which anything waits.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn partitions(pool: &Pool) -> Result<HashSet<(String, i32)>, StoreError> {
+    pool.with(async |client| {
+        let rows = client.query(PARTITIONS, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     })
     .await
 }
@@ -132,6 +146,8 @@ const HEADS: &str = "
     SELECT h.topic, h.partition, h.endpoint_id, h.events, h.bytes, h.oldest_ms
     FROM unnest($1::text[], $2::int[]) AS g (topic, partition)
     JOIN backlog_head h ON h.topic = g.topic AND h.partition = g.partition";
+
+const PARTITIONS: &str = "SELECT DISTINCT topic, partition FROM backlog_head WHERE events > 0";
 
 const HEADS_OF_ENDPOINT: &str = "
     SELECT topic, partition, endpoint_id, events, bytes, oldest_ms FROM backlog_head

@@ -11,6 +11,14 @@ pub async fn heartbeat(pool: &Pool, id: &str) -> Result<u32, StoreError> {
     Ok(u32::try_from(count).unwrap_or(u32::MAX).max(1))
 }
 
+/// The instance that has lived longest.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn eldest(pool: &Pool) -> Result<Option<String>, StoreError> {
+    pool.with(async |client| Ok(client.query_one(ELDEST, &[]).await?.try_get(0)?)).await
+}
+
 /// Instance `id` stops: its share goes to the others at once.
 ///
 /// # Errors
@@ -25,3 +33,6 @@ const BEAT: &str = "
         INSERT INTO instance (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()
     )
     SELECT count(*) + 1 FROM instance WHERE id <> $1 AND seen_at > now() - interval '10 seconds'";
+
+/// Ids sort by their time.
+const ELDEST: &str = "SELECT min(id) FROM instance WHERE seen_at > now() - interval '10 seconds'";

@@ -2,7 +2,7 @@
 //! what it cost. Nothing may be lost, no offset may be committed early, and duplicates have a bound.
 //!
 //! `make faults` runs every row, `make faults ROWS=1,12,mix` some; without arguments, as in `cargo test`, the quickest
-//! ones run. `POSTRIDER_FAULTS_SEED=n` repeats the dice of a run, which are printed with it.
+//! ones run; `ROWS=outage` takes a quarter of an hour and runs only when named. `POSTRIDER_FAULTS_SEED=n` repeats the dice of a run, which are printed with it.
 
 // Faults take their time in the world; only the program itself is told the time.
 #![allow(clippy::disallowed_methods)]
@@ -22,6 +22,7 @@ mod group; // Kafka, its topics and the group
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted
+mod outage; // endpoints that are down for minutes
 mod crowd; // many endpoints, many changes
 mod event; // events that cannot be delivered
 mod mix; // several faults at once
@@ -59,7 +60,7 @@ fn chosen<'a>(words: &[&'a str]) -> Result<Vec<&'static Row>, &'a str> {
     let all = rows::ALL.iter();
     match words {
         [] => Ok(all.filter(|row| row.chosen == Chosen::Always).collect()),
-        ["all"] => Ok(all.collect()),
+        ["all"] => Ok(all.filter(|row| row.chosen != Chosen::Named).collect()),
         words => {
             let numbers: Vec<&str> = words.iter().flat_map(|word| word.split([',', ' '])).collect();
             let known = |number: &str| rows::ALL.iter().any(|row| row.number == number);

@@ -23,6 +23,8 @@ pub enum Chosen {
     Always,
     /// When all rows are asked for, or this one.
     Asked,
+    /// Only by its name: it takes many minutes.
+    Named,
 }
 
 /// With whom a row runs.

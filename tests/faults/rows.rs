@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    crowd, database, event, group, mix, process, receiver,
+    crowd, database, event, group, mix, outage, process, receiver,
     row::{Chosen, Company, Outcome, Row},
     tls,
 };
@@ -46,8 +46,14 @@ pub const ALL: &[Row] = &[
     asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
     asked("53", "an event of 10 MB", event::oversize),
+    named("outage", "endpoints down for 10 min, 500 events/s each", outage::down_for_minutes),
     asked("mix", "3 to 5 of these at once, 3 times", mix::of_faults),
 ];
+
+/// Takes many minutes, and the whole machine.
+const fn named(number: &'static str, fault: &'static str, play: Play) -> Row {
+    Row { number, fault, chosen: Chosen::Named, company: Company::Alone, play }
+}
 
 type Play = fn(&mut SmallRng) -> Outcome;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Endpoint, Mode, Receiver, TestApp, eventually_holds, kafka::event_id};
+use crate::harness::{Endpoint, Mode, Receiver, Record, TestApp, eventually_holds, kafka::event_id};
 
 /// Parks soon, and looks often.
 fn app(name: &'static str) -> TestApp {
@@ -276,4 +276,33 @@ fn an_endpoint_that_takes_nothing_for_too_long_is_disabled_and_one_that_takes_so
     assert_eq!(state(&down)["state_reason"], "it took nothing for 3 s");
     assert_eq!(state(&flaky)["state"], "enabled");
     load.stop();
+}
+
+#[test]
+fn what_waits_of_a_topic_that_was_deleted_is_delivered_all_the_same() {
+    let mut app = TestApp::named("orphan")
+        .set("DELIVERY_PARK_AFTER_MS", 500)
+        .set("BACKLOG_POLL_MS", 100)
+        .set("BACKLOG_SWEEP_MS", 300)
+        .set("KAFKA_METADATA_REFRESH_MS", 500)
+        .prepare();
+    let doomed = format!("{}.doomed", app.topic);
+    app.kafka.create_topic(&doomed, 2);
+    app.set("KAFKA_TOPICS", format!("{},{doomed}", app.topic));
+    app.restart();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.endpoint(&hook, eager());
+    app.subscribe_to(&doomed, &endpoint, json!({"level": "topic"}));
+    let command = |word: &str| app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok();
+    command("pause");
+    app.await_settings();
+    for key in 0..100_u32 {
+        app.kafka.send(&doomed, &Record { lane: Some(key), ..Record::default() });
+    }
+    eventually_holds("they wait", || waiting(&app, &endpoint) == 100);
+    app.kafka.delete_topic(&doomed);
+    command("resume");
+    eventually_holds("they are delivered", || hook.accepted_count() == 100);
+    eventually_holds("nothing is left of it", || waiting(&app, &endpoint) == 0);
 }

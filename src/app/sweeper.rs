@@ -1,0 +1,56 @@
+//! ● Finds what waits in partitions that nobody reads any more; the instance that has lived longest takes care of it.
+
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+
+use crate::{
+    backlog::orphans::{Orphans, Place},
+    replay::positions::Positions,
+    store::{Pool, StoreError, backlog_read, instances},
+};
+
+/// Looks until the process ends.
+pub async fn sweep(
+    pool: Pool,
+    instance: String,
+    positions: Positions,
+    orphans: Arc<Orphans>,
+    every: Duration,
+) -> Infallible {
+    loop {
+        tokio::time::sleep(every).await;
+        match nobodys(&pool, &instance, &positions).await {
+            Ok(Some(places)) => {
+                let new = orphans.look(places);
+                if new > 0 {
+                    tracing::warn!(
+                        partitions = new,
+                        "events wait in partitions that nobody reads; this instance sends them"
+                    );
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "what waits in partitions that nobody reads is not known just now"),
+        }
+    }
+}
+
+/// `None` when that cannot be said now: then all stays as it is.
+async fn nobodys(pool: &Pool, instance: &str, positions: &Positions) -> Result<Option<HashSet<Place>>, StoreError> {
+    if instances::eldest(pool).await?.as_deref() != Some(instance) {
+        return Ok(Some(HashSet::new()));
+    }
+    let mut waiting = backlog_read::partitions(pool).await?;
+    if waiting.is_empty() {
+        return Ok(Some(HashSet::new()));
+    }
+    match positions.partitions().await {
+        Ok(read) => {
+            waiting.retain(|place| !read.contains(place));
+            Ok(Some(waiting))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "which partitions there are cannot be asked just now");
+            Ok(None)
+        }
+    }
+}

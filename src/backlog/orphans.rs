@@ -1,0 +1,122 @@
+//! ○ Partitions that have events waiting and that nobody reads any more: their topic was deleted, or is not read now.
+//!
+//! One instance owns them all, as if Kafka had assigned them to it, so that what waits is delivered, ages and is cancelled
+//! like everything else. While two instances believe to be that one, an event may be delivered twice.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::ingest::{ledger::PartitionLedger, receipt::Abandoned};
+
+/// A topic and a partition of it.
+pub type Place = (String, i32);
+
+/// See the module's page.
+pub struct Orphans {
+    ledgers: ArcSwap<Vec<Arc<PartitionLedger>>>,
+    seen: Mutex<Seen>,
+    abandoned: UnboundedSender<Abandoned>,
+}
+
+#[derive(Default)]
+struct Seen {
+    owned: HashMap<Place, Arc<PartitionLedger>>,
+    /// Nobody's, for the first time at the last look: a rebalance or a change of the configuration may be under way.
+    doubtful: HashSet<Place>,
+    epoch: u64,
+}
+
+impl Orphans {
+    #[must_use]
+    pub fn new(abandoned: UnboundedSender<Abandoned>) -> Self {
+        Orphans { ledgers: ArcSwap::default(), seen: Mutex::default(), abandoned }
+    }
+
+    /// The ledgers of the partitions that are ours because they are nobody's. The same list as long as nothing changes.
+    #[must_use]
+    pub fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
+        self.ledgers.load_full()
+    }
+
+    /// Events wait in these partitions, and nobody reads them. Those that were so at the last look as well are ours now;
+    /// those that are so no more are not. Returns how many are new.
+    pub fn look(&self, nobodys: HashSet<Place>) -> usize {
+        let mut seen = self.seen.lock();
+        let Seen { owned, doubtful, epoch } = &mut *seen;
+        let before = owned.len();
+        owned.retain(|place, ledger| {
+            let stays = nobodys.contains(place);
+            if !stays {
+                ledger.revoke();
+            }
+            stays
+        });
+        let mut changed = owned.len() != before;
+        let mut new = 0;
+        for place in nobodys.intersection(doubtful) {
+            if owned.contains_key(place) {
+                continue;
+            }
+            *epoch += 1;
+            let (topic, partition) = (Arc::from(place.0.as_str()), place.1);
+            let ledger = PartitionLedger::new(topic, partition, *epoch, None, self.abandoned.clone());
+            owned.insert(place.clone(), Arc::new(ledger));
+            (changed, new) = (true, new + 1);
+        }
+        *doubtful = nobodys;
+        if changed {
+            self.ledgers.store(Arc::new(owned.values().cloned().collect()));
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::receipt::Origin as _;
+
+    fn orphans() -> Orphans {
+        Orphans::new(tokio::sync::mpsc::unbounded_channel().0)
+    }
+
+    fn places(topics: &[&str]) -> HashSet<Place> {
+        topics.iter().map(|topic| ((*topic).to_owned(), 0)).collect()
+    }
+
+    #[test]
+    fn a_partition_is_ours_when_it_was_nobodys_twice() {
+        let orphans = orphans();
+        assert_eq!(orphans.look(places(&["a"])), 0);
+        assert_eq!(orphans.look(places(&["a", "b"])), 1);
+        assert_eq!(orphans.ledgers().len(), 1);
+        assert_eq!(orphans.ledgers()[0].topic(), "a");
+    }
+
+    #[test]
+    fn a_partition_that_somebody_reads_again_is_theirs_at_once() {
+        let orphans = orphans();
+        orphans.look(places(&["a"]));
+        orphans.look(places(&["a"]));
+        let ledger = Arc::clone(&orphans.ledgers()[0]);
+        orphans.look(HashSet::new());
+        assert!(!ledger.is_current() && orphans.ledgers().is_empty());
+        assert_eq!(orphans.look(places(&["a"])), 0, "and doubtful again");
+    }
+
+    #[test]
+    fn while_nothing_changes_the_list_is_the_same() {
+        let orphans = orphans();
+        orphans.look(places(&["a"]));
+        orphans.look(places(&["a"]));
+        let list = orphans.ledgers();
+        orphans.look(places(&["a"]));
+        assert!(Arc::ptr_eq(&list, &orphans.ledgers()));
+    }
+}
