@@ -8,8 +8,9 @@ use super::{
     answer::answer,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
+    endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
-    paging::PageRequest,
+    paging::{Page, shown},
     problem::{FieldError, Problem},
     request::{self, Body},
     server::{AdminState, new_id},
@@ -19,8 +20,10 @@ use crate::{
     endpoint::settings::State as EndpointState,
     store::{
         config_write::{Change, Effect, Lookup},
+        endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
         id::Kind,
+        listed::Listed,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
     },
 };
@@ -28,11 +31,15 @@ use crate::{
 type State = web::Data<AdminState>;
 
 pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "customer_id"])?;
-    let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
-    let rows = endpoints::list(&state.pool, access.within(get("customer_id")), &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.listed(rows, view)))
+    let query = EndpointQuery::parse(&request::query(&request, &PARAMETERS)?)?;
+    let rows =
+        endpoint_search::search(&state.pool, query.search(access.within(query.customer())), query.limit as i64 + 1)
+            .await?;
+    let next = rows.get(query.limit).and(rows.get(query.limit - 1));
+    let next_cursor = next.map(|(key, row)| query.cursor(key, &row.id));
+    let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, view);
+    let data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
+    Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

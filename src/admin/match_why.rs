@@ -83,6 +83,11 @@ fn by_settings(facts: Facts<'_>) -> Verdict {
         return no("outside_grants", detail, covering);
     }
     let (code, detail) = match candidate.state {
+        _ if candidate.suspended => (
+            "suspended_until_resumed",
+            "the event is the endpoint's; its backlog is over its quota, so only the event's place is kept, and a replay \
+             brings it when the endpoint is resumed",
+        ),
         State::Enabled => ("subscribed", "the event is sent to the endpoint"),
         State::Paused => (
             "paused_waits_in_backlog",
@@ -142,6 +147,7 @@ mod tests {
             customer_id: "cus_1".to_owned(),
             url: "https://a.example/".to_owned(),
             state: State::Enabled,
+            suspended: false,
             grants: ALL,
             subscriptions,
         }
@@ -167,6 +173,7 @@ mod tests {
         for (state, code) in states {
             check(asked(Some("2"), None), &Candidate { state, ..endpoint.clone() }, true, code);
         }
+        check(asked(Some("2"), None), &Candidate { suspended: true, ..endpoint }, true, "suspended_until_resumed");
     }
 
     #[test]

@@ -19,7 +19,10 @@ mod endpoint_auth; // ○ how an endpoint wants us to say who we are
 mod endpoint_tls; // ○ its certificates and keys
 pub mod endpoint_body; // ○ parsed and validated
 mod endpoints; // ●
+mod endpoint_query; // ○ a list: part of a name, state, order
 mod endpoint_commands; // ● enable, disable, pause, resume, rotate
+pub mod endpoint_test; // ● one synthetic event, right now
+mod test_limit; // ○ … and how often
 mod subscription_body; // ○ parsed and validated
 mod subscriptions; // ●
 mod bulk; // ○ many of a kind in one body

@@ -81,12 +81,14 @@ impl PageRequest {
     /// As [`PageRequest::page`], of rows of which some may be unreadable: those are `{"id":…,"unreadable":true}`.
     #[must_use]
     pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> Page<Value> {
-        self.page(
-            rows,
-            |row| &row.id,
-            |row| row.row.as_ref().map_or_else(|| json!({"id": row.id, "unreadable": true}), &view),
-        )
+        self.page(rows, |row| &row.id, |row| shown(&row, &view))
     }
+}
+
+/// A row of a list, which may be unreadable.
+#[must_use]
+pub fn shown<R>(row: &Listed<R>, view: impl Fn(&R) -> Value) -> Value {
+    row.row.as_ref().map_or_else(|| json!({"id": row.id, "unreadable": true}), view)
 }
 
 /// The cursor that goes on after this id.

@@ -7,7 +7,7 @@ use super::{
     actors,
     answer::not_allowed,
     api_keys, attempts, backlog, bulk_endpoints, bulk_subscriptions, customers, dead_letters, endpoint_commands,
-    endpoints, matches, replays, subscriptions,
+    endpoint_test, endpoints, matches, replays, subscriptions,
 };
 
 /// An operation of the API.
@@ -41,6 +41,7 @@ pub fn operations() -> Vec<Operation> {
         post("/endpoints/{name}/pause", endpoint_commands::pause),
         post("/endpoints/{name}/resume", endpoint_commands::resume),
         post("/endpoints/{name}/restart", endpoint_commands::restart),
+        post("/endpoints/{name}/test", endpoint_test::test),
         post("/endpoints/{name}/secrets/rotate", endpoint_commands::rotate),
         get("/endpoints/{name}/attempts", attempts::list),
         get("/endpoints/{name}/backlog", backlog::read),

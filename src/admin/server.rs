@@ -18,6 +18,7 @@ use super::{
     auth::{Keys, require_key},
     bulk_body::BulkGate,
     endpoint_body::Rules,
+    endpoint_test::Tester,
     health::{self, Readiness},
     live::Live,
     problem::Problem,
@@ -68,6 +69,8 @@ pub struct AdminState {
     pub positions: Positions,
     /// What events are matched against.
     pub live: Live,
+    /// Sends tests.
+    pub tester: Tester,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

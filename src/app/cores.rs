@@ -136,7 +136,7 @@ impl Cores {
     }
 }
 
-fn client_limits(config: &Config, cores: usize) -> ClientLimits {
+pub(super) fn client_limits(config: &Config, cores: usize) -> ClientLimits {
     let http = &config.http;
     ClientLimits {
         connect_timeout: http.connect_timeout(),

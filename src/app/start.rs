@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Error, backlog,
-    cores::places_of,
+    cores::{client_limits, places_of},
     failing,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
@@ -22,7 +22,7 @@ use super::{
     sweeper,
 };
 use crate::{
-    admin::{self, AdminOptions, endpoint_body::Rules, live::Live, server::AdminState},
+    admin::{self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, server::AdminState},
     attempts::AttemptWriter,
     backlog::{orphans::Orphans, writer::BacklogWriter},
     config::{self, Config},
@@ -144,6 +144,7 @@ fn start_admin(
         readiness: Arc::clone(health) as _,
         positions: Positions::new(consumer_client(config), topics(config)),
         live,
+        tester: Tester::new(client_limits(config, 1)),
         metrics: Arc::new(move || metrics.render()),
     };
     admin::start(&AdminOptions::from(&config.admin), state)

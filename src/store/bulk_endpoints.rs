@@ -155,9 +155,7 @@ const CUSTOMERS: &str = "
     UNION ALL
     SELECT uid, id FROM customer WHERE uid = ANY($1) AND deleted_at IS NULL";
 const ENDPOINTS: &str = "
-    SELECT e.id, e.uid, e.customer_id, e.state, e.state_reason, e.suspended_at, e.url, e.settings, e.secrets, e.version, e.created_at,
-        e.updated_at
-    FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, uid)
+    SELECT e.* FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, uid)
     JOIN endpoint e ON e.customer_id = wanted.customer_id AND e.uid = wanted.uid AND e.deleted_at IS NULL";
 /// Both take all columns, so that one function serves them.
 const CREATE: &str = "

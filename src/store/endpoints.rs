@@ -8,7 +8,6 @@ use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
-    listed::{Listed, listed},
     stored::{StoredSettings, parse_state, state_word},
 };
 use crate::endpoint::settings::State;
@@ -58,33 +57,6 @@ pub struct EndpointContext {
 /// When Postgres is away.
 pub async fn read(pool: &Pool, name: &str, customer: Option<&str>) -> Result<Lookup<Endpoint>, StoreError> {
     pool.with(async |client| find_in(client, name, customer).await).await
-}
-
-/// At most `limit` endpoints after the id `after`, of one customer (id or key) or of all.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn list(
-    pool: &Pool,
-    customer: Option<&str>,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Listed<Endpoint>>, StoreError> {
-    pool.with(async |client| {
-        let rows = match customer {
-            Some(customer) => {
-                let Some(customer) = customers::find(client, customer).await? else { return Ok(Vec::new()) };
-                let statement = client.prepare_cached(LIST_OF_CUSTOMER).await?;
-                client.query(&statement, &[&after, &limit, &customer.id]).await?
-            }
-            None => {
-                let statement = client.prepare_cached(LIST).await?;
-                client.query(&statement, &[&after, &limit]).await?
-            }
-        };
-        listed(&rows, parse)
-    })
-    .await
 }
 
 /// Decides by the endpoint of this name (under `customer`, when one is named) as it is, and writes that. A deletion
@@ -293,12 +265,6 @@ const FIND: &str = "
     SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
     FROM endpoint
     WHERE (id = $1 OR uid = $1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL LIMIT 2";
-const LIST: &str = "
-    SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
-    FROM endpoint WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
-const LIST_OF_CUSTOMER: &str = "
-    SELECT id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at
-    FROM endpoint WHERE id > $1 AND customer_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT $2";
 const CREATE: &str = "
     INSERT INTO endpoint (id, uid, customer_id, state, state_reason, url, settings, secrets, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -23,6 +23,8 @@ pub struct Candidate {
     pub customer_id: String,
     pub url: String,
     pub state: State,
+    /// Its backlog went over its quota: what comes is skipped, to be replayed later.
+    pub suspended: bool,
     /// Its customer's.
     pub grants: Grants,
     /// To the event's topic: those that cover the event first, then those that name its tenant.
@@ -82,6 +84,7 @@ fn candidate(row: &Row) -> Result<Candidate, StoreError> {
         customer_id: row.try_get("customer_id")?,
         url: row.try_get("url")?,
         state: parse_state(&state).ok_or_else(|| unreadable(format!("state `{state}`")))?,
+        suspended: row.try_get("suspended")?,
         // What is not understood grants nothing, here as for the routers.
         grants: serde_json::from_value(row.try_get("grants")?).unwrap_or_default(),
         subscriptions: Vec::new(),
@@ -107,7 +110,7 @@ fn covering(row: &Row) -> Result<Covering, StoreError> {
 pub const SUBSCRIPTIONS_MAX: i64 = 10;
 
 const ENDPOINTS: &str = "
-    SELECT e.id, e.uid, e.customer_id, e.url, e.state, c.grants FROM endpoint e JOIN customer c ON c.id = e.customer_id
+    SELECT e.id, e.uid, e.customer_id, e.url, e.state, e.suspended_at IS NOT NULL AS suspended, c.grants FROM endpoint e JOIN customer c ON c.id = e.customer_id
     WHERE e.id = ANY($1) AND e.deleted_at IS NULL";
 // Scopes may be long lists, so they are looked at where they are.
 const SUBSCRIPTIONS: &str = "

@@ -19,6 +19,7 @@ pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●
 pub mod endpoints; // ●
 pub mod endpoint_commands; // ● their actors and backlogs begun anew
+pub mod endpoint_search; // ● found by a part of a name, in another order
 pub mod subscriptions; // ●
 pub mod bulk_endpoints; // ● many in one write
 pub mod bulk_subscriptions; // ●

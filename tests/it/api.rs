@@ -9,6 +9,7 @@ use postrider::{
         self, AdminOptions, Server,
         actors::{ActorReport, ActorView},
         endpoint_body::Rules,
+        endpoint_test::Tester,
         health::Readiness,
         live::Live,
         server::AdminState,
@@ -17,7 +18,7 @@ use postrider::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::{delivery::Reason, egress::Egress},
+    endpoint::{client::ClientLimits, delivery::Reason, egress::Egress},
     ingest::{
         consumer::Topics,
         decode::{Decoder, Place, Places},
@@ -86,6 +87,7 @@ impl Api {
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             actors: health.clone(),
             readiness: health.clone(),
+            tester: Tester::new(limits()),
             live: Live {
                 table: Arc::clone(&table),
                 version: Arc::new(|| 1),
@@ -214,6 +216,22 @@ impl Api {
 
     pub async fn settings(&self) -> postrider::store::settings::SettingsDelta {
         SettingsReader::new(self.pool.clone(), secret_box()).load_since(-1).await.expect("load")
+    }
+}
+
+fn limits() -> ClientLimits {
+    let second = std::time::Duration::from_secs(1);
+    ClientLimits {
+        connect_timeout: 4 * second,
+        keep_alive: second,
+        rebuild_after: 60 * second,
+        in_flight_max: 4,
+        answer_bytes_max: 16_384,
+        dns_cache: second,
+        dns_timeout: second,
+        dns_lookups_max: 4,
+        tls_clients_max: 4,
+        egress: Arc::new(Egress::by_default()),
     }
 }
 

@@ -14,6 +14,7 @@ mod tls; // endpoints that want a certificate, and those whose own is wrong
 mod own_trouble; // nobody can be reached
 mod backlog; // what waits for its endpoint
 mod ordering; // who asks for order gets it
+mod trying; // a test event, right now
 mod attempts; // how an endpoint answered
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again

@@ -1,0 +1,145 @@
+//! ○ What a list of endpoints is asked for with: part of a name, state, order, and where a page begins.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{
+    paging::{LIMIT_DEFAULT, LIMIT_MAX},
+    problem::Problem,
+};
+use crate::store::{
+    endpoint_search::{Order, Search},
+    id::{self, Kind},
+};
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointQuery {
+    customer: Option<String>,
+    part: Option<String>,
+    state: Option<String>,
+    order: Order,
+    descending: bool,
+    after: Option<(String, String)>,
+    pub limit: usize,
+}
+
+/// The parameters that are known here.
+pub const PARAMETERS: [&str; 6] = ["limit", "cursor", "customer_id", "q", "state", "sort"];
+const STATES: [&str; 3] = ["enabled", "paused", "disabled"];
+const SORTS: [(&str, Order); 4] =
+    [("created", Order::Created), ("updated", Order::Updated), ("uid", Order::Uid), ("url", Order::Url)];
+
+impl EndpointQuery {
+    /// # Errors
+    /// 400 `invalid_query` or `invalid_cursor`.
+    pub fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
+        let get = |name: &str| query.get(name).map(String::as_str);
+        let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
+        let limit = match get("limit") {
+            None => LIMIT_DEFAULT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+                .ok_or_else(|| invalid(format!("limit must be a whole number from 1 to {LIMIT_MAX}")))?,
+        };
+        let sort = get("sort").unwrap_or("created");
+        let (word, descending) = sort.strip_prefix('-').map_or((sort, false), |word| (word, true));
+        let order = SORTS.iter().find(|(known, _)| *known == word).map(|(_, order)| *order).ok_or_else(|| {
+            let known = SORTS.map(|(word, _)| word).join(", ");
+            invalid(format!("sort must be one of {known}, with - before it for the other direction"))
+        })?;
+        let state = get("state");
+        if state.is_some_and(|state| !STATES.contains(&state)) {
+            return Err(invalid(format!("state must be one of {}", STATES.join(", "))));
+        }
+        let part = get("q").map(str::trim).filter(|part| !part.is_empty());
+        let after = match get("cursor") {
+            None => None,
+            Some(cursor) => Some(decode(cursor, sort).ok_or_else(|| {
+                let detail = "this cursor is not one that was given out for this list in this order; begin without one";
+                Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
+            })?),
+        };
+        Ok(EndpointQuery {
+            customer: get("customer_id").map(ToOwned::to_owned),
+            part: part.map(ToOwned::to_owned),
+            state: state.map(ToOwned::to_owned),
+            order,
+            descending,
+            after,
+            limit,
+        })
+    }
+
+    /// For the store; `customer` is under whom to look.
+    #[must_use]
+    pub fn search<'a>(&'a self, customer: Option<&'a str>) -> Search<'a> {
+        Search {
+            customer,
+            part: self.part.as_deref(),
+            state: self.state.as_deref(),
+            order: self.order,
+            descending: self.descending,
+            after: self.after.as_ref().map(|(key, id)| (key.as_str(), id.as_str())),
+        }
+    }
+
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.customer.as_deref()
+    }
+
+    /// The cursor that goes on after this row.
+    #[must_use]
+    pub fn cursor(&self, key: &str, id: &str) -> String {
+        let word = SORTS.iter().find(|(_, order)| *order == self.order).map_or("", |(word, _)| word);
+        let minus = if self.descending { "-" } else { "" };
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{minus}{word}\0{key}\0{id}"))
+    }
+}
+
+/// Key and id of a row; a cursor belongs to its order.
+fn decode(cursor: &str, sort: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (word, rest) = text.split_once('\0')?;
+    let (key, id) = rest.rsplit_once('\0')?;
+    (word == sort && id::is(Kind::Endpoint, id) && !key.contains('\0')).then(|| (key.to_owned(), id.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(parameters: &[(&str, &str)]) -> Result<EndpointQuery, &'static str> {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        EndpointQuery::parse(&parameters).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_cursor_goes_on_in_its_own_order_and_in_no_other() {
+        let first = query(&[("sort", "-url")]).expect("valid");
+        let id = id::new(Kind::Endpoint, 1, [7; 10]);
+        let cursor = first.cursor("https://a/", &id);
+        let next = query(&[("sort", "-url"), ("cursor", &cursor)]).expect("valid");
+        assert_eq!(next.search(None).after, Some(("https://a/", id.as_str())));
+        for sort in ["url", "uid", "created"] {
+            assert_eq!(query(&[("sort", sort), ("cursor", &cursor)]), Err("invalid_cursor"));
+        }
+        let of_nobody = first.cursor("https://a/", "ep_x");
+        for cursor in ["", "%", "x", &of_nobody] {
+            assert_eq!(query(&[("sort", "-url"), ("cursor", cursor)]), Err("invalid_cursor"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for wrong in [("sort", "age"), ("sort", "--url"), ("state", "asleep"), ("limit", "0"), ("limit", "251")] {
+            assert_eq!(query(&[wrong]), Err("invalid_query"), "{wrong:?}");
+        }
+        assert_eq!(query(&[("q", "  ")]).expect("valid").search(None).part, None);
+    }
+}

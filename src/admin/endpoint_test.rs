@@ -1,0 +1,123 @@
+//! ● `POST /v1/endpoints/{id}/test`: one synthetic event, right now, whatever the endpoint's state.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::{StatusCode, header},
+    web,
+};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use super::{
+    access::Write,
+    endpoints::{find, opened},
+    problem::Problem,
+    request::{self, Body},
+    server::AdminState,
+    test_limit::TestLimit,
+};
+use crate::{
+    attempts::record,
+    clock,
+    endpoint::{
+        client::{ClientLimits, CoreClient},
+        settings::Settings,
+        test_event,
+        tls::Tls,
+    },
+    store::{
+        endpoints::Endpoint,
+        stored::{EndpointHead, state_word},
+    },
+};
+
+type State = web::Data<AdminState>;
+
+/// Sends tests: with connections of its own, under the same rules as deliveries.
+#[derive(Clone)]
+pub struct Tester {
+    limits: ClientLimits,
+    limit: Arc<Mutex<TestLimit>>,
+}
+
+impl Tester {
+    /// `limits` are those of deliveries; tests need a few of everything.
+    #[must_use]
+    pub fn new(limits: ClientLimits) -> Self {
+        let limits = ClientLimits { in_flight_max: IN_FLIGHT_MAX, tls_clients_max: IN_FLIGHT_MAX, ..limits };
+        Tester { limits, limit: Arc::default() }
+    }
+
+    /// The client of this thread; the API has one.
+    fn client(&self) -> Rc<CoreClient> {
+        thread_local! {
+            static CLIENT: RefCell<Option<Rc<CoreClient>>> = const { RefCell::new(None) };
+        }
+        CLIENT.with(|client| {
+            let new = || Rc::new(CoreClient::new(self.limits.clone(), Tls::of_this_machine()));
+            Rc::clone(client.borrow_mut().get_or_insert_with(new))
+        })
+    }
+}
+
+pub async fn test(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    // What is sent is ours to say.
+    super::fields::parse(&request::optional_object(&request, body)?, |_| Some(()))?;
+    let endpoint = find(&state, &access, &request, path).await?;
+    let settings = settings(&state, &endpoint)?;
+    if let Err(wait) = state.tester.limit.lock().take(&endpoint.id, clock::now()) {
+        let seconds = wait.as_secs().max(1);
+        let detail = format!("this endpoint was tested often in the last minute; try again in {seconds} s");
+        let mut refused = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail).error_response();
+        refused.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+        return Ok(refused);
+    }
+    let tested = test_event::send(&state.tester.client(), Arc::new(settings.clone()), rand::random()).await;
+    tracing::info!(
+        endpoint.id = endpoint.id,
+        outcome = tested.note.class,
+        status = tested.note.status,
+        "endpoint {} was tested",
+        endpoint.id
+    );
+    Ok(HttpResponse::Ok().json(json!({
+        "endpoint_id": endpoint.id,
+        "state": state_word(endpoint.state),
+        "webhook_id": tested.webhook_id,
+        "type": test_event::KIND,
+        "outcome": record::word(&tested.outcome),
+        "status": tested.note.status,
+        "class": tested.note.class,
+        "duration_ms": u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),
+        "excerpt": record::shown(&tested.note.excerpt, &settings.auth),
+    })))
+}
+
+/// What an endpoint actor would work by.
+fn settings(state: &AdminState, endpoint: &Endpoint) -> Result<Settings, Problem> {
+    let secrets = opened(state, endpoint)?;
+    let head = EndpointHead {
+        id: endpoint.id.clone(),
+        customer_id: endpoint.customer_id.clone(),
+        version: endpoint.stamps.version,
+        state: state_word(endpoint.state).to_owned(),
+        url: endpoint.url.clone(),
+        restarts: 0,
+        suspended: false,
+    };
+    endpoint.settings.parse(head, &secrets, clock::wall_ms()).map_err(|reason| {
+        let detail = format!("the endpoint cannot be delivered to: {reason}; PUT it anew");
+        Problem::new(StatusCode::CONFLICT, "endpoint_unreadable", detail)
+    })
+}
+
+/// Tests under way at once; others wait for a place.
+const IN_FLIGHT_MAX: usize = 16;

@@ -1,0 +1,95 @@
+//! ● A synthetic event to one endpoint, right now: the request is built, signed and sent as any other, but comes from no
+//! topic and leaves no receipt.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use super::{
+    client::CoreClient,
+    outcome::{self, AttemptNote, Outcome},
+    request,
+    settings::Settings,
+    target::Target,
+};
+use crate::{
+    clock,
+    event::{Event, Field, Fields, Record},
+    ingest::{
+        receipt::{Abandoned, Done, Origin, Settlement},
+        record::RecordParts,
+    },
+};
+
+/// What its receiver reads as `type`.
+pub const KIND: &str = "postrider.test";
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Tested {
+    pub webhook_id: String,
+    pub outcome: Outcome,
+    pub note: AttemptNote,
+    pub took: Duration,
+}
+
+/// Sends one, whatever the endpoint's state: while it is paused or disabled is when one tests. `number` tells it from
+/// every other test.
+pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128) -> Tested {
+    let wall_ms = clock::wall_ms();
+    let event = event(number, wall_ms);
+    let request = request::build([&event].into_iter(), &settings, wall_ms);
+    let webhook_id = request.webhook_id.clone();
+    let mut repeated = false;
+    let mut target = Target::new(settings);
+    loop {
+        let (started, again) = (clock::now(), request.clone());
+        let answer = target.send(client, again).await;
+        let took = clock::now().saturating_duration_since(started);
+        let (outcome, note) = outcome::classify(&answer, clock::wall_ms());
+        // A connection that was kept and closed meanwhile says nothing of the endpoint: as with events, once more.
+        if outcome != Outcome::Disconnected || repeated {
+            return Tested { webhook_id, outcome, note, took };
+        }
+        repeated = true;
+    }
+}
+
+fn event(number: u128, wall_ms: i64) -> Arc<Event> {
+    let value = serde_json::json!({
+        "test": true,
+        "type": KIND,
+        "message": "This is a test of this endpoint. It stands for no event.",
+    });
+    let value = value.to_string();
+    let parts = RecordParts { offset: 0, timestamp_ms: wall_ms, key: None, value: Some(value.as_bytes()) };
+    let record = Record::copy_from(parts, std::iter::empty::<(&[u8], Option<&[u8]>)>());
+    let fields = Fields {
+        kind: Field::Owned(KIND.into()),
+        id: Field::Owned(format!("test_{number:032x}").into()),
+        ..Fields::default()
+    };
+    Arc::new(Event::new(Arc::new(Nowhere), record, fields, clock::now()))
+}
+
+/// Where a test comes from. It has no receipts, so nothing is ever told.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Origin for Nowhere {
+    fn topic(&self) -> &str {
+        KIND
+    }
+
+    fn partition(&self) -> i32 {
+        0
+    }
+
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    fn receipts_settled(&self, _: Settlement, _: usize) {}
+
+    fn events_done(&self, _: &[Done], _: Settlement) {}
+
+    fn abandoned(&self, _: Abandoned) {}
+}

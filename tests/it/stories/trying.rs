@@ -1,0 +1,51 @@
+//! A customer tries an endpoint: one synthetic event, right now, and what came of it.
+
+use serde_json::json;
+
+use crate::harness::{Mode, Receiver, TestApp};
+
+#[test]
+fn a_test_event_is_signed_and_sent_as_any_other_also_to_an_endpoint_that_is_paused_or_disabled() {
+    let app = TestApp::start("trying");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.endpoint(&hook, json!({"auth": {"type": "bearer", "token": "hush-hush"}}));
+    let test = || app.rest().post(&format!("/v1/endpoints/{}/test", endpoint.id), &json!({})).ok().json();
+    for action in ["enable", "pause", "disable"] {
+        app.rest().post(&format!("/v1/endpoints/{}/{action}", endpoint.id), &json!({})).ok();
+        let said = test();
+        assert_eq!((&said["outcome"], &said["status"]), (&json!("delivered"), &json!(200)), "{said}");
+    }
+    // The hook itself complains about a wrong signature.
+    let received = hook.requests();
+    assert_eq!(received.len(), 3);
+    let event = received[0].json();
+    assert_eq!((&event["type"], &event["data"]["test"]), (&json!("postrider.test"), &json!(true)));
+    assert_eq!(received[0].header("authorization"), "Bearer hush-hush");
+    assert_eq!(event["id"], received[0].webhook_id);
+    assert_ne!(received[0].webhook_id, received[1].webhook_id);
+
+    hook.set(Mode::Say(418, "no, hush-hush".to_owned()));
+    let said = test();
+    let told = (&said["outcome"], &said["status"], &said["class"], &said["excerpt"]);
+    assert_eq!(told, (&json!("failed"), &json!(418), &json!("http_4xx"), &json!("no, (hidden)")));
+    drop(receiver);
+    assert_eq!(test()["class"], "connect");
+}
+
+#[test]
+fn an_endpoint_is_tested_only_so_often_and_nothing_of_the_callers_is_sent() {
+    let app = TestApp::start("trying-often");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.endpoint(&hook, json!({"mode": "batch", "format": "raw"}));
+    let path = format!("/v1/endpoints/{}/test", endpoint.id);
+    app.rest().post(&path, &json!({"data": "buy this"})).problem_with_fields(422, &["data"]);
+    for _ in 0..10 {
+        app.rest().post(&path, &json!({})).ok();
+    }
+    assert_eq!(hook.requests()[0].json()[0]["type"], "postrider.test");
+    let refused = app.rest().post(&path, &json!({})).problem(429);
+    assert_eq!(refused["code"], "too_many_tests");
+    app.rest().post("/v1/endpoints/nobody/test", &json!({})).problem(404);
+}
