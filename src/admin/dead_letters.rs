@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::{
     access::{Access, Administer, Read, Watch, Write},
+    arrivals::Arrivals,
+    dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::LetterView,
     endpoint_commands::disabled,
     endpoints::find,
-    fields,
     paging::{Page, PageRequest, encode},
     problem::Problem,
     request::{self, Body},
@@ -33,19 +34,25 @@ pub async fn list_of_endpoint(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
+    arrivals: web::Data<Arrivals>,
 ) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "reason", "data", "customer_id"])?;
+    let query = request::query(&request, &PARAMETERS)?;
     let name = request::name(path, "endpoint")?;
     let customer = access.within(query.get("customer_id").map(String::as_str));
     let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
     let endpoint = super::endpoints::present(&found)?;
     let granted = grants(&state, &access).await?;
-    list(&state, &endpoint.id, &query, granted.as_ref()).await
+    list(&state, &arrivals, &endpoint.id, &query, granted.as_ref()).await
 }
 
-pub async fn list_of_operator(_: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "reason", "data"])?;
-    list(&state, OPERATOR, &query, None).await
+pub async fn list_of_operator(
+    _: Watch,
+    state: State,
+    request: HttpRequest,
+    arrivals: web::Data<Arrivals>,
+) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &PARAMETERS[..PARAMETERS.len() - 1])?;
+    list(&state, &arrivals, OPERATOR, &query, None).await
 }
 
 pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -64,7 +71,7 @@ pub async fn acknowledge(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selection(&request, body)?;
+    let selection = selected(&request, body)?;
     let endpoint = find(&state, &access, &request, path).await?;
     let done = dead_letter_pull::acknowledge(&state.pool, &endpoint.id, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
@@ -76,7 +83,7 @@ pub async fn acknowledge_of_operator(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selection(&request, body)?;
+    let selection = selected(&request, body)?;
     let done = dead_letter_pull::acknowledge(&state.pool, OPERATOR, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
@@ -88,7 +95,7 @@ pub async fn redrive(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selection(&request, body)?;
+    let selection = selected(&request, body)?;
     let endpoint = find(&state, &access, &request, path).await?;
     if endpoint.state == EndpointState::Disabled {
         return Err(disabled());
@@ -112,22 +119,26 @@ fn shown(head: &LetterHead, granted: Option<&Grants>) -> bool {
 
 async fn list(
     state: &AdminState,
+    arrivals: &Arrivals,
     endpoint_id: &str,
     query: &Query,
     granted: Option<&Grants>,
 ) -> Result<HttpResponse, Problem> {
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::DeadLetter, get("limit"), get("cursor"))?;
-    let reason = get("reason");
-    if reason.is_some_and(|reason| !REASONS.contains(&reason)) {
-        return Err(invalid_query(format!("reason must be one of {}", REASONS.join(", "))));
-    }
-    let with_data = match get("data") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(invalid_query("data must be true or false".to_owned())),
+    let LetterQuery { filter, with_data, wait } = LetterQuery::parse(query)?;
+    let of = Of { endpoint_id, filter: &filter };
+    let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
+    let rows = loop {
+        let rows = dead_letter_pull::list(&state.pool, of, &page.after, page.rows()).await?;
+        if !rows.is_empty() || wait.is_zero() {
+            break rows;
+        }
+        match arrivals.newer(endpoint_id, &seen, deadline).await {
+            Some(newest) => seen = newest,
+            None => break rows,
+        }
     };
-    let rows = dead_letter_pull::list(&state.pool, Of { endpoint_id, reason }, &page.after, page.rows()).await?;
     if with_data {
         return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows, granted).await?));
     }
@@ -165,33 +176,10 @@ async fn page_with_data(
     Ok(Page { data: views.collect(), next_cursor })
 }
 
-/// `{"ids": […]}` or `{"all": true}`
-fn selection(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
-    let object = request::object(request, body)?;
-    fields::parse(&object, |fields| {
-        let ids = fields.list("ids", 1..=IDS_MAX, |item| {
-            let id = item.as_str().filter(|id| id::is(Kind::DeadLetter, id));
-            id.map(ToOwned::to_owned).ok_or_else(|| "must be the id of a dead letter".to_owned())
-        });
-        let all = fields.flag("all");
-        match (fields.has("ids"), all) {
-            (true, None | Some(false)) => ids.map(Selection::Ids),
-            // What comes from now on was not seen, and is not meant.
-            (false, Some(true)) => Some(Selection::All { until: id::lowest(Kind::DeadLetter, clock::wall_ms() + 1) }),
-            _ => {
-                fields.wrong("ids", "is needed, or \"all\": true, and not both");
-                None
-            }
-        }
-    })
-}
-
-fn invalid_query(detail: String) -> Problem {
-    Problem::new(actix_web::http::StatusCode::BAD_REQUEST, "invalid_query", detail)
+fn selected(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
+    selection(&request::object(request, body)?, clock::wall_ms())
 }
 
 /// The endpoint of records that never got as far as one.
 const OPERATOR: &str = "";
-const IDS_MAX: usize = 1_000;
 const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
-const REASONS: [&str; 5] = ["rejected", "exhausted", "undecodable", "too_large", "internal"];

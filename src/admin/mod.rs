@@ -33,6 +33,8 @@ pub mod live; // ● what events are matched against
 mod match_body; // ○ a sample event, parsed and validated
 mod match_why; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
+mod arrivals; // ● who waits for a dead letter
+mod dead_letter_query; // ○ which dead letters are meant
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
 mod attempts; // ● how an endpoint answered

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     actors::ActorReport,
     answer::{not_allowed, nowhere},
+    arrivals::Arrivals,
     auth::{Keys, require_key},
     bulk_body::BulkGate,
     endpoint_body::Rules,
@@ -88,6 +89,7 @@ pub struct Server {
     address: SocketAddr,
     handle: ServerHandle,
     thread: thread::JoinHandle<io::Result<()>>,
+    arrivals: Arrivals,
 }
 
 impl Server {
@@ -99,6 +101,8 @@ impl Server {
 
     /// Lets requests under way end, and stops.
     pub async fn stop(self) {
+        // Who waits for news would wait for the end of its time.
+        self.arrivals.close();
         self.handle.stop(true).await;
         // The thread ends right after the server.
         drop(self.thread);
@@ -113,6 +117,8 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
     let keys = web::Data::new(Keys::new(options.key.expose_secret(), state.pool.clone()));
     let state = web::Data::new(state);
     let bytes_max = options.request_bytes_max;
+    let arrivals = Arrivals::new(state.pool.clone());
+    let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
     let bind = options.bind;
     let (started, answer) = std::sync::mpsc::channel();
@@ -123,6 +129,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
                     .app_data(state.clone())
                     .app_data(keys.clone())
                     .app_data(bulk.clone())
+                    .app_data(waiting.clone())
                     .app_data(web::PayloadConfig::new(bytes_max))
                     .configure(routes)
             })
@@ -144,7 +151,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
         })
     })?;
     let (address, handle) = answer.recv().map_err(|_| io::Error::other("the admin server did not start"))??;
-    Ok(Server { address, handle, thread })
+    Ok(Server { address, handle, thread, arrivals })
 }
 
 fn routes(config: &mut web::ServiceConfig) {

@@ -48,17 +48,27 @@ pub struct LetterData {
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a> {
     pub endpoint_id: &'a str,
-    pub reason: Option<&'a str>,
+    pub filter: &'a Filter,
+}
+
+/// What letters are chosen by; what is not said chooses none out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub reason: Option<String>,
+    pub topic: Option<String>,
+    pub tenant: Option<String>,
+    /// Ids from here on …
+    pub from: Option<String>,
+    /// … and below this.
+    pub before: Option<String>,
 }
 
 /// Which letters a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     Ids(Vec<String>),
-    /// All of them, those of `until` and later apart, at most [`ROWS_MAX`] at once.
-    All {
-        until: String,
-    },
+    /// At most [`ROWS_MAX`] of them at once.
+    Matching(Filter),
 }
 
 /// What a command came to.
@@ -77,20 +87,38 @@ pub const ROWS_MAX: u64 = 50_000;
 /// # Errors
 /// When Postgres is away.
 pub async fn list(pool: &Pool, of: Of<'_>, after: &str, limit: i64) -> Result<Vec<LetterHead>, StoreError> {
+    let Filter { reason, topic, tenant, .. } = of.filter;
+    let (after, before) = bounds(of.filter, after);
+    // Each its own statement, so that each is planned for its own index.
+    let statement = if reason.is_some() { LIST_OF_REASON } else { LIST };
     pool.with(async |client| {
-        let rows = match of.reason {
-            Some(reason) => {
-                let statement = client.prepare_cached(LIST_OF_REASON).await?;
-                client.query(&statement, &[&of.endpoint_id, &after, &limit, &reason]).await?
-            }
-            None => {
-                let statement = client.prepare_cached(LIST).await?;
-                client.query(&statement, &[&of.endpoint_id, &after, &limit]).await?
-            }
-        };
+        let statement = client.prepare_cached(statement).await?;
+        let rows = client.query(&statement, &[&of.endpoint_id, &after, &before, topic, tenant, &limit, reason]).await?;
         rows.iter().map(head).collect()
     })
     .await
+}
+
+/// The id of the newest letter of each of these endpoints, where there is one after `after`: with its place in the list.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn newest(pool: &Pool, endpoints: &[String], after: &[String]) -> Result<Vec<(usize, String)>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(NEWEST).await?;
+        let rows = client.query(&statement, &[&endpoints, &after]).await?;
+        let place =
+            |row: &Row| Ok((usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX), row.try_get(1)?));
+        rows.iter().map(place).collect()
+    })
+    .await
+}
+
+/// Ids above the first and below the second.
+fn bounds(filter: &Filter, after: &str) -> (String, String) {
+    // No id is as short as what stands before the first one of a time.
+    let from = filter.from.as_deref().map_or("", |from| &from[..from.len() - 1]);
+    (after.max(from).to_owned(), filter.before.clone().unwrap_or_else(|| BEYOND.to_owned()))
 }
 
 /// One letter with its data.
@@ -163,16 +191,17 @@ async fn each_page(
     page: &str,
     work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,
 ) -> Result<Selected, StoreError> {
-    let until = match selection {
+    let filter = match selection {
         Selection::Ids(ids) => return Ok(Selected { letters: work(ids.clone()).await?, more: false }),
-        Selection::All { until } => until,
+        Selection::Matching(filter) => filter,
     };
-    let (mut after, mut letters) = (String::new(), 0);
+    let Filter { reason, topic, tenant, .. } = filter;
+    let ((mut after, before), mut letters) = (bounds(filter, ""), 0);
     loop {
         let ids: Vec<String> = pool
             .with(async |client| {
                 let statement = client.prepare_cached(page).await?;
-                let rows = client.query(&statement, &[&endpoint_id, &after, until]).await?;
+                let rows = client.query(&statement, &[&endpoint_id, &after, &before, topic, tenant, reason]).await?;
                 Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
             })
             .await?;
@@ -229,22 +258,33 @@ macro_rules! head_columns {
     };
 }
 
+/// Above every id.
+const BEYOND: &str = "~";
+macro_rules! of_filter {
+    () => {
+        " FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR topic = $4)
+        AND ($5::text IS NULL OR tenant = $5) "
+    };
+}
 const LIST: &str =
-    concat!("SELECT ", head_columns!(), " FROM dead_letter WHERE endpoint_id = $1 AND id > $2 ORDER BY id LIMIT $3");
-const LIST_OF_REASON: &str = concat!(
-    "SELECT ",
-    head_columns!(),
-    " FROM dead_letter WHERE endpoint_id = $1 AND reason = $4 AND id > $2 ORDER BY id LIMIT $3"
-);
+    concat!("SELECT ", head_columns!(), of_filter!(), "AND ($7::text IS NULL OR reason = $7) ORDER BY id LIMIT $6");
+const LIST_OF_REASON: &str = concat!("SELECT ", head_columns!(), of_filter!(), "AND reason = $7 ORDER BY id LIMIT $6");
+const NEWEST: &str = "
+    SELECT wanted.place, newest.id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (endpoint_id, after, place)
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM dead_letter d WHERE d.endpoint_id = wanted.endpoint_id AND d.id > wanted.after
+        ORDER BY d.id DESC LIMIT 1
+    ) AS newest";
 const READ: &str =
     concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter WHERE id = $1");
 const READ_DATA: &str =
     "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
-const PAGE: &str = "
-    SELECT id FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 5000";
-const PAGE_OF_DEAD: &str = "
-    SELECT id FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND state = 'dead'
-    ORDER BY id LIMIT 5000";
+const PAGE: &str = concat!("SELECT id", of_filter!(), "AND ($6::text IS NULL OR reason = $6) ORDER BY id LIMIT 5000");
+const PAGE_OF_DEAD: &str = concat!(
+    "SELECT id",
+    of_filter!(),
+    "AND ($6::text IS NULL OR reason = $6) AND state = 'dead' ORDER BY id LIMIT 5000"
+);
 const DELETE: &str = "DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2) RETURNING key";
 const REDRIVE: &str = "
     UPDATE dead_letter SET state = 'redriving', redrive_requested_at = now()

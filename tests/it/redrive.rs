@@ -20,7 +20,7 @@ use postrider::{
     ingest::receipt::{Receipt, Settlement},
     store::{
         Pool,
-        dead_letter_pull::{Selection, redrive as mark},
+        dead_letter_pull::{Filter, Selection, redrive as mark},
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -83,7 +83,7 @@ impl Bench {
     }
 
     async fn mark(&self, endpoint: &str) {
-        let all = Selection::All { until: "dl_z".to_owned() };
+        let all = Selection::Matching(Filter { before: Some("dl_z".to_owned()), ..Filter::default() });
         mark(&self.pool, endpoint, &all).await.expect("marked");
     }
 

@@ -1,0 +1,133 @@
+//! ● Whoever waits for a dead letter: one statement now and then asks for all of them, and none is asked while nobody waits.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::{
+    clock,
+    store::{Pool, dead_letter_pull},
+};
+
+/// Long polls that wait. Cheap to clone.
+#[derive(Clone)]
+pub struct Arrivals {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: Pool,
+    waiting: Mutex<Waiting>,
+    next: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    waiters: HashMap<u64, Waiter>,
+    /// Somebody asks Postgres for all of them.
+    asked_for: bool,
+    closed: bool,
+}
+
+struct Waiter {
+    endpoint_id: String,
+    after: String,
+    found: oneshot::Sender<String>,
+}
+
+impl Arrivals {
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0) }) }
+    }
+
+    /// The id of the newest letter of an endpoint, once there is one after `after`. `None` at the deadline, and at once
+    /// when too many wait already or the server stops. Whoever goes away is forgotten.
+    pub async fn newer(&self, endpoint_id: &str, after: &str, deadline: Instant) -> Option<String> {
+        let (found, arrived) = oneshot::channel();
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if waiting.closed || waiting.waiters.len() >= WAITERS_MAX {
+                return None;
+            }
+            let waiter = Waiter { endpoint_id: endpoint_id.to_owned(), after: after.to_owned(), found };
+            waiting.waiters.insert(number, waiter);
+            if !std::mem::replace(&mut waiting.asked_for, true) {
+                actix_rt::spawn(Arc::clone(&self.shared).ask());
+            }
+        }
+        let _place = Place { shared: &self.shared, number };
+        let wait = deadline.saturating_duration_since(clock::now());
+        tokio::time::timeout(wait, arrived).await.ok()?.ok()
+    }
+
+    /// Nobody waits any longer: the server stops.
+    pub fn close(&self) {
+        let mut waiting = self.shared.waiting.lock();
+        waiting.closed = true;
+        waiting.waiters.clear();
+    }
+}
+
+impl std::fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrivals").field("waiting", &self.shared.waiting.lock().waiters.len()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Until nobody waits.
+    async fn ask(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            let (numbers, (endpoints, after)): (Vec<u64>, (Vec<String>, Vec<String>)) = {
+                let mut waiting = self.waiting.lock();
+                if waiting.waiters.is_empty() {
+                    waiting.asked_for = false;
+                    return;
+                }
+                let of =
+                    |(number, waiter): (&u64, &Waiter)| (*number, (waiter.endpoint_id.clone(), waiter.after.clone()));
+                waiting.waiters.iter().map(of).unzip()
+            };
+            let found = match dead_letter_pull::newest(&self.pool, &endpoints, &after).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::debug!(%error, "whether there are new dead letters cannot be said at the moment");
+                    continue;
+                }
+            };
+            let mut waiting = self.waiting.lock();
+            for (place, newest) in found {
+                if let Some(waiter) = numbers.get(place).and_then(|number| waiting.waiters.remove(number)) {
+                    let _ = waiter.found.send(newest);
+                }
+            }
+        }
+    }
+}
+
+/// A waiter's place, given back when its client goes.
+struct Place<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shared.waiting.lock().waiters.remove(&self.number);
+    }
+}
+
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Beyond that an answer comes at once, as without waiting.
+const WAITERS_MAX: usize = 500;

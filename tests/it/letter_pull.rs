@@ -1,0 +1,89 @@
+//! Dead letters: waited for, filtered, acknowledged and redriven by filter.
+
+use std::time::Duration;
+
+use awc::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::{Api, all};
+
+const LETTERS: &str = "/v1/endpoints/hook/dead-letters";
+
+async fn api() -> (Api, String) {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    let id = api.endpoint("acme", "hook").await["id"].as_str().expect("id").to_owned();
+    (api, id)
+}
+
+async fn count(api: &Api, query: &str) -> usize {
+    let (status, page) = api.call("GET", &format!("{LETTERS}{query}"), None).await;
+    assert_eq!(status, 200, "{page}");
+    page["data"].as_array().expect("data").len()
+}
+
+#[actix_rt::test]
+async fn who_waits_for_a_letter_is_answered_when_there_is_one() {
+    let (api, endpoint) = api().await;
+    // Somebody else's letter wakes nobody up for long.
+    let coming = async {
+        api.letters("ep_other", &[b"{}"]).await;
+        api.letters(&endpoint, &[b"{}", b"{}"]).await;
+    };
+    let path = format!("{LETTERS}?wait=30s");
+    let answered = tokio::time::timeout(Duration::from_secs(25), api.call("GET", &path, None));
+    let (answered, ()) = tokio::join!(answered, coming);
+    let (status, page) = answered.expect("before the wait is over");
+    assert_eq!((status, page["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{page}");
+
+    // What is there is answered at once, and what was seen is not waited for again.
+    let last = page["data"][1]["id"].as_str().expect("id");
+    let (_, first) = api.call("GET", &format!("{LETTERS}?limit=1&wait=30s"), None).await;
+    let cursor = first["next_cursor"].as_str().expect("another page");
+    let (_, next) = api.call("GET", &format!("{LETTERS}?cursor={cursor}&wait=30s"), None).await;
+    assert_eq!(next["data"][0]["id"].as_str(), Some(last));
+}
+
+#[actix_rt::test]
+async fn a_wait_in_vain_ends_with_an_empty_page_and_costs_no_letter() {
+    let (api, endpoint) = api().await;
+    api.letters(&endpoint, &[b"{}"]).await;
+    // There is one, but not of this reason: it is seen once and waited past.
+    assert_eq!(count(&api, "?reason=rejected&wait=1s").await, 0);
+    assert_eq!(count(&api, "?reason=exhausted&wait=30s").await, 1);
+    let (status, problem) = api.call("GET", &format!("{LETTERS}?wait=20"), None).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_query")));
+}
+
+#[actix_rt::test]
+async fn letters_are_listed_acknowledged_and_redriven_by_filter() {
+    let (api, endpoint) = api().await;
+    api.letters(&endpoint, &[b"1", b"2", b"3"]).await;
+    api.database
+        .execute(
+            "UPDATE dead_letter SET tenant = '7' WHERE \"offset\" = 0;
+             UPDATE dead_letter SET topic = 'bills' WHERE \"offset\" = 1;
+             UPDATE dead_letter SET reason = 'rejected' WHERE \"offset\" = 2;",
+        )
+        .await;
+    let queries = [("?tenant=7", 1), ("?topic=bills", 1), ("?reason=rejected", 1), ("?topic=orders&tenant=7", 1)];
+    for (query, expected) in [("", 3), ("?topic=bills&tenant=7", 0)].into_iter().chain(queries) {
+        assert_eq!(count(&api, query).await, expected, "{query}");
+    }
+    assert_eq!(count(&api, "?since=2100-01-01T00:00:00Z").await, 0);
+    assert_eq!(count(&api, "?since=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z").await, 3);
+
+    let of = |filter: Value| Some(json!({ "filter": filter }));
+    let (status, done) = api.call("POST", &format!("{LETTERS}/redrive"), of(json!({"topic": "bills"}))).await;
+    assert_eq!((status.as_u16(), &done["redriving"]), (202, &json!(1)));
+    assert_eq!(api.database.count("dead_letter WHERE state = 'redriving' AND topic = 'bills'").await, 1);
+    let until = json!({"until": "2020-01-01T00:00:00Z"});
+    assert_eq!(api.call("POST", &format!("{LETTERS}/ack"), of(until)).await.1["acknowledged"], 0);
+    let (_, done) =
+        api.call("POST", &format!("{LETTERS}/ack"), of(json!({"tenant": "7", "reason": "exhausted"}))).await;
+    assert_eq!((&done["acknowledged"], &done["more"]), (&json!(1), &json!(false)));
+    assert_eq!(count(&api, "").await, 2);
+    let (_, done) = api.call("POST", &format!("{LETTERS}/ack"), Some(json!({"all": true}))).await;
+    assert_eq!((&done["acknowledged"], api.database.count("dead_letter_key").await), (&json!(2), 0));
+    api.refused("POST", &format!("{LETTERS}/ack"), of(json!({})), 422, "validation_failed").await;
+}
