@@ -162,6 +162,7 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
         "ms",
         "hours",
         "queries",
+        "requests",
         "per_second",
         "days",
         "bytes",

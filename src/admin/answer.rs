@@ -1,12 +1,15 @@
 //! ● Answers: problems, what a write came to, and what is said where there is nothing.
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
 use serde_json::Value;
 
-use super::problem::Problem;
+use super::{
+    conditions::{Conditions, tag_of},
+    problem::Problem,
+};
 use crate::store::config_write::Effect;
 
 impl ResponseError for Problem {
@@ -16,8 +19,9 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, "5"));
+        let unavailable = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        if let Some(seconds) = self.retry_after_s.or(unavailable) {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -32,14 +36,41 @@ impl ResponseError for Problem {
 #[derive(Debug)]
 pub struct Written(pub String);
 
-/// The answer to a write of the resource `id`.
+/// The answer to a write of the resource `id`. With a `version` in its view comes an entity tag.
 pub fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
+    let version = view["version"].as_i64();
     let mut response = match effect {
         Effect::Created => HttpResponse::Created().json(view),
         Effect::Updated | Effect::Unchanged => HttpResponse::Ok().json(view),
         Effect::Deleted => HttpResponse::NoContent().finish(),
     };
     response.extensions_mut().insert(Written(id.to_owned()));
+    tagged(response, version)
+}
+
+/// The answer to a read: the resource, or 304 where the reader has this version.
+pub fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem> {
+    let version = view["version"].as_i64();
+    let asked = conditions(request)?;
+    let known = version.is_some_and(|version| asked.is_known(version));
+    let response = if known { HttpResponse::NotModified().finish() } else { HttpResponse::Ok().json(view) };
+    Ok(tagged(response, version))
+}
+
+/// What the request asks of the version that is there.
+pub fn conditions(request: &HttpRequest) -> Result<Conditions, Problem> {
+    let header = |name| {
+        let values: Vec<&str> = request.headers().get_all(name).map(|value| value.to_str().unwrap_or("?")).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    };
+    Conditions::parse(header(header::IF_MATCH).as_deref(), header(header::IF_NONE_MATCH).as_deref())
+}
+
+fn tagged(mut response: HttpResponse, version: Option<i64>) -> HttpResponse {
+    let tag = version.map(tag_of).and_then(|tag| header::HeaderValue::from_str(&tag).ok());
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
     response
 }
 

@@ -1,6 +1,8 @@
 //! ● Keys: bearer tokens, compared by their hashes. The key of the configuration needs no Postgres; all others are looked
 //! up there, and known for a moment.
 
+use std::{net::IpAddr, num::NonZeroU32, time::Instant};
+
 use actix_web::{
     Error, HttpMessage as _,
     body::MessageBody,
@@ -16,6 +18,7 @@ use subtle::ConstantTimeEq as _;
 use super::{
     access::{Access, CONFIGURED, Needs, Own, Role},
     answer::Written,
+    call_limits::{CallLimits, WrongKeys},
     known_keys::{KnownKeys, TokenHash},
     problem::Problem,
 };
@@ -26,13 +29,27 @@ use crate::{
         api_keys::{self, StoredRole, TokenHolder},
         id,
     },
+    telemetry::names,
 };
+
+/// How often the API may be called; `None` is without limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// By one key; that of the configuration is not held back.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// At once, after a pause.
+    pub burst_requests: NonZeroU32,
+    /// With wrong keys, from one address.
+    pub wrong_keys_per_second: Option<NonZeroU32>,
+}
 
 /// Who may come in.
 pub struct Keys {
     configured: TokenHash,
     pool: Pool,
     known: Mutex<KnownKeys<Holder>>,
+    calls: Option<Mutex<CallLimits<String>>>,
+    wrong: Option<Mutex<WrongKeys>>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,20 +61,61 @@ struct Holder {
 impl Keys {
     /// `configured` is the admin key of the configuration; only its hash is kept.
     #[must_use]
-    pub fn new(configured: &str, pool: Pool) -> Self {
-        Keys { configured: hash_of(configured), pool, known: Mutex::new(KnownKeys::new(KNOWN_MAX)) }
+    pub fn new(configured: &str, limits: Limits, pool: Pool) -> Self {
+        let now = clock::now();
+        let calls = |rate| Mutex::new(CallLimits::new(rate, limits.burst_requests, KNOWN_MAX, now));
+        Keys {
+            configured: hash_of(configured),
+            pool,
+            known: Mutex::new(KnownKeys::new(KNOWN_MAX)),
+            calls: limits.requests_per_second.map(calls),
+            wrong: limits.wrong_keys_per_second.map(|rate| Mutex::new(WrongKeys::new(rate, now))),
+        }
     }
 
-    /// Who holds this token.
-    async fn holder(&self, token: &str) -> Result<Access, Problem> {
+    /// Who holds this token, if they may call now.
+    async fn admit(&self, token: &str, address: Option<IpAddr>) -> Result<Access, Problem> {
         let hash = hash_of(token);
         if hash.ct_eq(&self.configured).into() {
             return Ok(Access { key_id: CONFIGURED.to_owned(), role: Role::Admin });
         }
-        if !looks_like_a_token(token) {
-            return Err(wrong_key());
-        }
         let now = clock::now();
+        // Whoever tries keys costs neither the database nor those who have one, though they come from the same address.
+        let wait = address.zip(self.wrong.as_ref()).and_then(|(address, wrong)| wrong.lock().wait(address, now));
+        if let Some(wait) = wait.filter(|_| !self.known.lock().was_held(&hash)) {
+            metrics::counter!(names::API_REFUSED, "reason" => "wrong_keys").increment(1);
+            return Err(Problem::too_many(
+                "too many wrong keys came from this address; wait before the next one",
+                wait,
+            ));
+        }
+        let found = if looks_like_a_token(token) { self.holder(hash, now).await? } else { None };
+        let Some(access) = found else {
+            metrics::counter!(names::API_REFUSED, "reason" => "wrong_key").increment(1);
+            self.note_wrong(address, now);
+            let detail = "this key is not known, or holds no longer";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail));
+        };
+        let refused = self.calls.as_ref().and_then(|calls| calls.lock().take(&access.key_id, now).err());
+        match refused {
+            None => Ok(access),
+            Some(wait) => {
+                metrics::counter!(names::API_REFUSED, "reason" => "rate").increment(1);
+                Err(Problem::too_many("this key calls more often than it may", wait))
+            }
+        }
+    }
+
+    fn note_wrong(&self, address: Option<IpAddr>, now: Instant) {
+        let Some((address, wrong)) = address.zip(self.wrong.as_ref()) else { return };
+        let mut wrong = wrong.lock();
+        if wrong.note(address, now) {
+            tracing::debug!(%address, "too many wrong keys came from one address");
+        }
+    }
+
+    /// Who holds the token of this hash.
+    async fn holder(&self, hash: TokenHash, now: Instant) -> Result<Option<Access>, Problem> {
         let known = self.known.lock().get(&hash, now);
         let holder = match known {
             Some(holder) => holder,
@@ -68,7 +126,7 @@ impl Keys {
             }
         };
         let holds = |holder: &Holder| holder.ends_at.is_none_or(|ends_at| ends_at.as_millisecond() > clock::wall_ms());
-        holder.filter(holds).map(|holder| holder.access).ok_or_else(wrong_key)
+        Ok(holder.filter(holds).map(|holder| holder.access))
     }
 }
 
@@ -121,7 +179,7 @@ pub async fn require_key(
         let detail = "send the key: authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail).into());
     };
-    let access = keys.holder(&token).await?;
+    let access = keys.admit(&token, request.peer_addr().map(|address| address.ip())).await?;
     request.extensions_mut().insert(access);
     let response = next.call(request).await?;
     note_write(&response);
@@ -142,10 +200,6 @@ fn note_write(response: &ServiceResponse<impl MessageBody>) {
     let resource = written.as_deref().or(named).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
     tracing::info!(key.id = access.key_id, operation, resource, "the API was written to");
-}
-
-fn wrong_key() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", "this key is not known, or holds no longer")
 }
 
 fn looks_like_a_token(text: &str) -> bool {

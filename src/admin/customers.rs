@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Administer, Read},
-    answer::answer,
+    answer::{answer, conditions, found},
     customer_body::{as_body, parse, view},
     endpoint_body::merge_objects,
     paging::{Page, PageRequest},
@@ -47,11 +47,16 @@ pub async fn create(_: Administer, state: State, request: HttpRequest, body: Bod
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn read(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let name = access.within(Some(&name)).unwrap_or(&name);
     let customer = customers::read(&state.pool, name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
-    Ok(HttpResponse::Ok().json(view(&customer)))
+    found(&request, view(&customer))
 }
 
 pub async fn put(
@@ -63,7 +68,9 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&request, body)?)?;
+    let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
+        conditions.check(current.map(|row| row.stamps.version))?;
         let uid = uid_of_put(Kind::Customer, &name, body.uid.as_deref(), current.map(|row| row.uid.as_deref()), WHAT)?;
         Ok::<_, Problem>(match current {
             Some(_) => Change::Update(body.write.clone()),
@@ -83,8 +90,10 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let patch = request::object(&request, body)?;
+    let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
+        conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         merge_objects(&mut body, &patch);
         let body = parse(body.as_object().expect("invariant: a customer's body is an object"))?;
@@ -95,11 +104,17 @@ pub async fn patch(
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(_: Administer, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn delete(
+    _: Administer,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let written = customers::write(&state.pool, Some(&name), |current| match current {
-        Some(_) => Ok(Change::Delete),
-        None => Err(Problem::not_found(WHAT)),
+    let conditions = conditions(&request)?;
+    let written = customers::write(&state.pool, Some(&name), |current| {
+        let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
+        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, Value::Null))

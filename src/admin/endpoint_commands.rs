@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{
     access::{Access, Write},
-    answer::answer,
+    answer::{answer, conditions},
     endpoint_body::view,
     endpoints::{OVERLAP_MS_DEFAULT, named, opened, present},
     fields,
@@ -70,7 +70,8 @@ pub async fn restart(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
-    let decide = |found: &Lookup<Endpoint>| present(found).map(drop);
+    let conditions = conditions(&request)?;
+    let decide = |found: &Lookup<Endpoint>| conditions.check(Some(present(found)?.stamps.version));
     let written = endpoint_commands::restart(&state.pool, &name, customer.as_deref(), decide).await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
@@ -93,9 +94,11 @@ pub async fn rotate(
         let overlap_ms = fields.number("overlap_ms", 0_u64..=OVERLAP_MS_MAX);
         Some((secret, overlap_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(OVERLAP_MS_DEFAULT)))
     })?;
+    let conditions = conditions(&request)?;
     let secret = secret.unwrap_or_else(|| signing_secret(rand::random()));
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
+        conditions.check(Some(current.stamps.version))?;
         let mut secrets = opened(&state, current)?;
         let now = clock::wall_ms();
         secrets.rotate(secret.clone(), now, now.saturating_add(overlap_ms));
@@ -118,9 +121,11 @@ async fn set(
     from_disabled: bool,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(access, request, path)?;
+    let conditions = conditions(request)?;
     let mut was_suspended = false;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
+        conditions.check(Some(current.stamps.version))?;
         was_suspended = current.suspended_at.is_some();
         if current.state == EndpointState::Disabled && !from_disabled {
             return Err(disabled());

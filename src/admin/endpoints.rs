@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
-    answer::answer,
+    answer::{answer, conditions, found},
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
     endpoint_query::{EndpointQuery, PARAMETERS},
@@ -62,7 +62,8 @@ pub async fn read(
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &request, path).await?)))
+    let endpoint = find(&state, &access, &request, path).await?;
+    found(&request, view(&endpoint))
 }
 
 pub async fn put(
@@ -75,8 +76,10 @@ pub async fn put(
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&request, body)?, &state.rules)?;
     let made = Made::new(&state, &body);
+    let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), access.within(body.customer.as_deref()), |context| {
         let current = unambiguous(&context.endpoint)?;
+        conditions.check(current.map(|row| row.stamps.version))?;
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
@@ -98,8 +101,10 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
     let patch = request::object(&request, body)?;
+    let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
+        conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         merge(&mut body, &patch);
         let mut body = parse(body.as_object().expect("invariant: an endpoint's body is an object"), &state.rules)?;
@@ -136,8 +141,10 @@ pub async fn delete(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
+    let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
-        present(&context.endpoint).map(|_| Change::Delete)
+        let current = present(&context.endpoint)?;
+        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, Value::Null))

@@ -39,6 +39,12 @@ impl<H: Clone> KnownKeys<H> {
         fresh.map(|entry| entry.holder.clone())
     }
 
+    /// Whether it had a holder when it was looked up last, however long ago.
+    #[must_use]
+    pub fn was_held(&self, token: &TokenHash) -> bool {
+        self.entries.get(token).is_some_and(|entry| entry.holder.is_some())
+    }
+
     /// Remembers what a look-up that began at `read_at` came to. When there is no room, wrong tokens give way to right
     /// ones.
     pub fn put(&mut self, token: TokenHash, holder: Option<H>, read_at: Instant) {

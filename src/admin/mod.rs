@@ -7,10 +7,12 @@ pub mod problem; // ● RFC 9457
 pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
+mod conditions; // ○ If-Match, If-None-Match
 mod answer; // ● problems and what a write came to, as responses
 pub mod access; // ● who asks, and what they may do
+mod call_limits; // ○ how often a key may call
 mod known_keys; // ○ tokens that were looked up a moment ago
-mod auth; // ● keys, and a line for each write
+pub mod auth; // ● keys, and a line for each write
 mod api_key_body; // ○ parsed and validated
 mod api_keys; // ●
 mod customer_body; // ○ parsed and validated

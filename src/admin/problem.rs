@@ -1,5 +1,7 @@
 //! ● Errors as RFC 9457 problems: `application/problem+json` with a stable `code`, and `errors` by field.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
@@ -16,6 +18,9 @@ pub struct Problem {
     pub detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// When to try again, as the header `Retry-After` says it.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 /// What is wrong with one field.
@@ -33,7 +38,7 @@ pub struct FieldError {
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { status, title, code, detail: detail.into(), errors: Vec::new() }
+        Problem { status, title, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
     }
 
     /// Fields that are wrong, all of them.
@@ -42,6 +47,13 @@ impl Problem {
         let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).take(5).collect();
         let detail = format!("{} field(s) are not valid: {}", errors.len(), names.join(", "));
         Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
+    }
+
+    /// 429: come back after `wait`.
+    #[must_use]
+    pub fn too_many(detail: &str, wait: Duration) -> Self {
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Problem { retry_after_s: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)), ..problem }
     }
 
     #[must_use]

@@ -1,7 +1,7 @@
 //! ● The routes, and the server that listens on a thread of its own: requests for settings never share a core's arbiter
 //! with deliveries.
 
-use std::{io, net::SocketAddr, sync::Arc, thread};
+use std::{io, net::SocketAddr, num::NonZeroU32, sync::Arc, thread};
 
 use actix_web::{
     App, HttpServer, Resource, Route, Scope,
@@ -16,7 +16,7 @@ use super::{
     actors::ActorReport,
     answer::{not_allowed, nowhere},
     arrivals::Arrivals,
-    auth::{Keys, require_key},
+    auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
     endpoint_body::Rules,
     endpoint_test::Tester,
@@ -45,6 +45,7 @@ pub struct AdminOptions {
     pub request_bytes_max: usize,
     /// Of a call with many items.
     pub bulk_bytes_max: usize,
+    pub limits: Limits,
 }
 
 impl From<&crate::config::Admin> for AdminOptions {
@@ -54,6 +55,11 @@ impl From<&crate::config::Admin> for AdminOptions {
             key: config.key.clone(),
             request_bytes_max: config.request_bytes_max,
             bulk_bytes_max: config.bulk_bytes_max,
+            limits: Limits {
+                requests_per_second: NonZeroU32::new(config.key_requests_per_second_max),
+                burst_requests: NonZeroU32::new(config.key_burst_requests_max).unwrap_or(NonZeroU32::MIN),
+                wrong_keys_per_second: NonZeroU32::new(config.wrong_keys_per_second_max),
+            },
         }
     }
 }
@@ -114,7 +120,7 @@ impl Server {
 /// # Errors
 /// When the address cannot be bound.
 pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
-    let keys = web::Data::new(Keys::new(options.key.expose_secret(), state.pool.clone()));
+    let keys = web::Data::new(Keys::new(options.key.expose_secret(), options.limits, state.pool.clone()));
     let state = web::Data::new(state);
     let bytes_max = options.request_bytes_max;
     let arrivals = Arrivals::new(state.pool.clone());

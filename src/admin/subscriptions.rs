@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
-    answer::answer,
+    answer::{answer, conditions, found},
     customers::{Whose, uid_of_put, unchanged, whose},
     endpoint_body::merge_objects,
     fields::Object,
@@ -57,8 +57,8 @@ pub async fn read(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
-    let found = subscriptions::read(&state.pool, under(&access, &endpoint), &name).await?;
-    Ok(HttpResponse::Ok().json(view(present(&found)?)))
+    let stored = subscriptions::read(&state.pool, under(&access, &endpoint), &name).await?;
+    found(&request, view(present(&stored)?))
 }
 
 pub async fn put(
@@ -70,8 +70,10 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&request, body)?)?;
+    let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &body.endpoint), Some(&name), |context| {
         let current = unambiguous(&context.subscription)?;
+        conditions.check(current.map(|row| row.stamps.version))?;
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
@@ -92,8 +94,10 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
     let patch = request::object(&request, body)?;
+    let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         let current = present(&context.subscription)?;
+        conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         // A scope is one thing: another level has other fields.
         if patch.contains_key("scope") {
@@ -116,8 +120,10 @@ pub async fn delete(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
+    let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
-        present(&context.subscription).map(|_| Change::Delete)
+        let current = present(&context.subscription)?;
+        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, Value::Null))

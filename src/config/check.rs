@@ -219,6 +219,9 @@ impl Checks {
         self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
         self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
         self.range("admin.bulk_bytes_max", c.admin.bulk_bytes_max, 1_024..=256 * MIB);
+        self.range("admin.key_requests_per_second_max", c.admin.key_requests_per_second_max, 0..=1_000_000);
+        self.range("admin.key_burst_requests_max", c.admin.key_burst_requests_max, 1..=1_000_000);
+        self.range("admin.wrong_keys_per_second_max", c.admin.wrong_keys_per_second_max, 0..=1_000_000);
     }
 
     fn relations(&mut self, c: &Config) {

@@ -326,6 +326,9 @@ pub struct Admin {
     pub key: SecretString,
     pub request_bytes_max: usize,
     pub bulk_bytes_max: usize,
+    pub key_requests_per_second_max: u32,
+    pub key_burst_requests_max: u32,
+    pub wrong_keys_per_second_max: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

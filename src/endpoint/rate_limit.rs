@@ -53,7 +53,7 @@ impl RateLimiter {
         let Some(events) = NonZeroU32::new(events) else {
             return Ok(());
         };
-        self.governor.clock().0.set(self.nanos(now));
+        self.governor.clock().tell(self.nanos(now));
         match self.governor.check_n(events).expect("at most the burst is asked for") {
             Ok(()) => Ok(()),
             Err(refused) => {
@@ -76,7 +76,13 @@ impl RateLimiter {
 
 /// The time as it was told last. Only the limiter that owns it sees it, so a `Cell` is enough.
 #[derive(Default)]
-struct Told(Cell<Nanos>);
+pub struct Told(Cell<Nanos>);
+
+impl Told {
+    pub fn tell(&self, now: Nanos) {
+        self.0.set(now);
+    }
+}
 
 impl Clock for Told {
     type Instant = Nanos;

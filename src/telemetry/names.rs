@@ -56,6 +56,8 @@ metrics! {
     RECEIPTS_OPENED = "postrider_receipts_opened_total", Kind::Counter,
         "Deliveries begun, one for each event and endpoint; the sum of postrider_settled_total follows it";
     SETTLED = "postrider_settled_total", Kind::Counter, "Deliveries ended, by settlement";
+    API_REFUSED = "postrider_api_refused_total", Kind::Counter,
+        "Calls of the API refused unseen, by reason: wrong_key, wrong_keys (too many from one address), rate";
     RECEIPTS_ABANDONED = "postrider_receipts_abandoned_total", Kind::Counter,
         "Deliveries dropped by a fault of Postrider's own and taken up again; stays 0 without faults";
     DELIVERIES = "postrider_deliveries_total", Kind::Counter, "Events by the outcome of each attempt";

@@ -352,3 +352,49 @@ async fn the_key_of_the_configuration_works_while_postgres_is_away_and_others_ar
     assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("store_unavailable")));
     assert_eq!(api.call_as("prk_not-a-token", "GET", "/v1/actors", None).await.0, 401);
 }
+
+#[actix_rt::test]
+async fn a_key_that_calls_too_often_waits_and_no_other_key_does() {
+    let api = Api::limited(Some(3), None).await;
+    let (busy, _) = api.api_key("operator", None).await;
+    let (other, _) = api.api_key("operator", None).await;
+    let bearer = format!("Bearer {busy}");
+    let mut refused = None;
+    // The burst is 3; a test that is held up for seconds gets more.
+    for _ in 0..1_000 {
+        let answer = api.send_for_headers("GET", "/v1/actors", &[("authorization", &bearer)], String::new()).await;
+        if answer.0 != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let (status, headers, problem) = refused.expect("it is held back in the end");
+    assert_eq!((status.as_u16(), &problem["code"]), (429, &json!("too_many_requests")));
+    let wait = headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    assert_eq!(wait, Some(1));
+    assert_eq!(api.call_as(&other, "GET", "/v1/actors", None).await.0, 200);
+    for _ in 0..20 {
+        assert_eq!(api.call("GET", "/v1/actors", None).await.0, 200, "the key of the configuration is not held back");
+        assert_eq!(api.send("GET", "/livez", &[], String::new()).await.0, 200);
+    }
+}
+
+#[actix_rt::test]
+async fn wrong_keys_of_an_address_are_refused_unseen_while_right_ones_pass() {
+    let api = Api::limited(None, Some(1)).await;
+    let (right, _) = api.api_key("operator", None).await;
+    assert_eq!(api.call_as(&right, "GET", "/v1/actors", None).await.0, 200);
+    let mut statuses = Vec::new();
+    for number in 0..200 {
+        let wrong = format!("prk_{number:052}");
+        let (status, problem) = api.call_as(&wrong, "GET", "/v1/actors", None).await;
+        statuses.push((status.as_u16(), problem["code"].as_str().unwrap_or_default().to_owned()));
+        if status == 429 {
+            break;
+        }
+    }
+    assert_eq!(statuses[0], (401, "wrong_key".to_owned()));
+    assert_eq!(statuses.last(), Some(&(429, "too_many_requests".to_owned())));
+    assert_eq!(api.call_as(&right, "GET", "/v1/actors", None).await.0, 200, "a key that is known passes");
+    assert_eq!(api.call("GET", "/v1/actors", None).await.0, 200, "and so does that of the configuration");
+}

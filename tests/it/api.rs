@@ -1,13 +1,17 @@
 //! The REST API over a database of its own, and how the tests talk to it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+};
 
-use awc::http::StatusCode;
+use awc::http::{StatusCode, header::HeaderMap};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::{
     admin::{
         self, AdminOptions, Server,
         actors::{ActorReport, ActorView},
+        auth::Limits,
         endpoint_body::Rules,
         endpoint_test::Tester,
         health::Readiness,
@@ -78,6 +82,11 @@ pub fn secret_box() -> SecretBox {
 
 impl Api {
     pub async fn new() -> Api {
+        Api::limited(None, None).await
+    }
+
+    /// With so many requests of a key, and so many wrong keys of an address, each second.
+    pub async fn limited(requests: Option<u32>, wrong_keys: Option<u32>) -> Api {
         let database = Database::new().await;
         let table = Arc::new(RoutingTable::new(1 << 20));
         let (pool, health) = (database.pool(), Arc::new(Health::default()));
@@ -102,6 +111,11 @@ impl Api {
             key: KEY.to_owned().into(),
             request_bytes_max: 10_000,
             bulk_bytes_max: 1 << 20,
+            limits: Limits {
+                requests_per_second: requests.and_then(NonZeroU32::new),
+                burst_requests: requests.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+                wrong_keys_per_second: wrong_keys.and_then(NonZeroU32::new),
+            },
         };
         let server = admin::start(&options, state).expect("listens");
         Api { database, pool, server, health, table }
@@ -138,6 +152,17 @@ impl Api {
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (StatusCode, Value) {
+        let (status, _, json) = self.send_for_headers(method, path, headers, body).await;
+        (status, json)
+    }
+
+    pub async fn send_for_headers(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> (StatusCode, HeaderMap, Value) {
         let method = awc::http::Method::from_bytes(method.as_bytes()).expect("method");
         let mut request = awc::Client::default().request(method, self.url(path));
         for (name, value) in headers {
@@ -154,7 +179,7 @@ impl Api {
                 assert!(json["code"].is_string() && json["detail"].is_string(), "{json}");
             }
         }
-        (response.status(), json)
+        (response.status(), response.headers().clone(), json)
     }
 
     /// Expects a status and a code.

@@ -21,3 +21,4 @@ mod attempts; // how endpoints answered
 mod matches; // who would get this event?
 mod bulk; // thousands in one call
 mod access; // who may do what with it
+mod conditions; // entity tags
