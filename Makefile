@@ -10,8 +10,11 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 	cargo build --release
 	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
 
-test: lint ## everything CI checks: lint, then all tests against a real Kafka and PostgreSQL
-	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test
+test: lint browser-deps ## everything CI checks: lint, then all tests against a real Kafka and PostgreSQL, also in a browser
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run'
+
+browser-test: deps browser-deps ## the web page in a real browser, against a real Postrider; keeps screenshots
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test tests/browser/run
 
 faults: deps ## break everything around Postrider and print what it cost; ROWS=1,12,52 for some of it
 	cargo test --test faults --no-run
@@ -38,4 +41,7 @@ image: ## build the container image postrider:dev
 deps:
 	@dev/deps
 
-.PHONY: help run test faults bench lint services services-down image deps
+browser-deps:
+	@dev/deps browser
+
+.PHONY: help run test browser-test browser-deps faults bench lint services services-down image deps

@@ -18,6 +18,7 @@ pub mod replay; // 6. Kafka again, for one endpoint
 
 pub mod store; // Postgres: the only place with SQL
 pub mod admin; // REST
+pub mod dashboard; // the web page
 
 pub mod app; // builds it all; the order of start and drain
 pub mod clock; // the only reader of time

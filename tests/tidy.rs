@@ -74,6 +74,23 @@ const TEST_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 60;
 
 #[test]
+fn files_of_the_web_page_stay_short_and_say_what_they_are() {
+    let reason = "there is no build chain: what stands here is what is read, by people and by browsers";
+    let of_others = |file: &Source| file.path.contains("/vendor/") || file.path.contains("/node_modules/");
+    let mut all = files("src/dashboard/assets", &["js", "css"]);
+    all.extend(files("tests/browser", &["js"]));
+    all.retain(|file| !of_others(file));
+    check(all, reason, |file| {
+        let lines = file.text.lines().count();
+        let says = file.text.starts_with("// ") || file.text.starts_with("/* ");
+        let long = (lines > PAGE_LINES_MAX).then(|| format!("has {lines} lines; at most {PAGE_LINES_MAX}"));
+        list(long.into_iter().chain((!says).then(|| "must begin with a comment that says what it is".to_owned())))
+    });
+}
+
+const PAGE_LINES_MAX: usize = 200;
+
+#[test]
 fn names_say_what_is_inside() {
     let reason = "a drawer for everything is found by nobody";
     check(rust(&["src", "tests", "benches"]), reason, |file| {

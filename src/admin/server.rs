@@ -26,7 +26,7 @@ use super::{
     routes::resources,
 };
 use crate::{
-    clock,
+    clock, dashboard,
     replay::positions::Positions,
     store::{
         Pool,
@@ -175,6 +175,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(open("/readyz", web::get().to(health::ready)))
         .service(open("/metrics", web::get().to(health::metrics)))
         .service(v1)
+        .configure(dashboard::routes)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))
         .default_service(web::to(nowhere));
 }

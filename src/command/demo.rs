@@ -152,9 +152,10 @@ impl Demo {
 
     fn welcome(&self, key: &SecretString) {
         let base = self.api.base();
-        println!("Postrider is delivering.  {base}/livez  {base}/readyz  {base}/metrics");
-        println!("The dead letters of the picky receiver, as its customer pulls them:");
         let key = key.expose_secret();
+        println!("Postrider is delivering. The web page: {base}/ (sign in with the key {key})");
+        println!("For those who watch it: {base}/livez  {base}/readyz  {base}/metrics");
+        println!("The dead letters of the picky receiver, as its customer pulls them:");
         println!("  curl -s -H 'Authorization: Bearer {key}' '{base}/v1/endpoints/demo-globex-picky/dead-letters'");
         println!("Ctrl-C stops.\n");
     }

@@ -1,0 +1,113 @@
+// The frame around every view: who is signed in, where one can go, and which view is shown.
+import { AwayNotice, ProblemNotice } from "./parts/notice.js";
+import { Announcement } from "./parts/announce.js";
+import { Horn, ThemeIcon } from "./parts/icons.js";
+import { identify } from "./core/identify.js";
+import { route, to } from "./core/route.js";
+import { end, seesAll, session } from "./core/session.js";
+import { useStore } from "./core/store.js";
+import { html, render, useEffect, useRef, useState } from "./core/ui.js";
+import { Actors } from "./views/actors.js";
+import { Customers } from "./views/customers.js";
+import { Endpoint } from "./views/endpoint.js";
+import { Endpoints } from "./views/endpoints.js";
+import { OperatorLetters } from "./views/operator_letters.js";
+import { Overview } from "./views/overview.js";
+import { Replays } from "./views/replays.js";
+import { SignIn } from "./views/sign_in.js";
+import { Subscriptions } from "./views/subscriptions.js";
+
+// `all`: not for a customer's key.
+const PLACES = [
+  { name: "overview", title: "Overview", view: Overview, all: true },
+  { name: "endpoints", title: "Endpoints", view: Endpoints, one: Endpoint },
+  { name: "subscriptions", title: "Subscriptions", view: Subscriptions },
+  { name: "replays", title: "Replays", view: Replays },
+  { name: "actors", title: "Actors", view: Actors, all: true },
+  { name: "customers", title: "Customers", view: Customers, all: true },
+  { name: "unreadable", title: "Unreadable", view: OperatorLetters, all: true },
+];
+
+function App() {
+  const who = useStore(session);
+  const [problem, setProblem] = useState(null);
+  useEffect(() => {
+    if (who.key === null || who.role !== null) return;
+    setProblem(null);
+    identify(who.key).catch(setProblem);
+  }, [who.key, who.role]);
+  if (who.key === null) return html`<${SignIn} notice=${who.notice} />`;
+  if (who.role === null) {
+    return html`<main class="alone">
+      ${problem
+        ? html`<${ProblemNotice} problem=${problem}><button onClick=${() => end()}>Sign in again</button><//>`
+        : html`<p class="empty">Signing in …</p>`}
+    </main>`;
+  }
+  return html`<${Frame} who=${who} />`;
+}
+
+function Frame({ who }) {
+  const { names, query } = useStore(route);
+  const places = PLACES.filter((place) => !place.all || seesAll(who));
+  const place = places.find(({ name }) => name === names[0]) ?? places[0];
+  const one = names[0] === place.name && names.length > 1 ? place.one : null;
+  const View = one ?? place.view;
+  const main = useRef(null);
+  const where = one ? `${place.name}/${names[1]}` : place.name;
+  const first = useRef(true);
+  useEffect(() => {
+    document.title = `${one ? names[1] : place.title} · Postrider`;
+    // Whoever came by a link hears where they are.
+    if (!first.current) main.current.querySelector("h1")?.focus({ preventScroll: true });
+    if (!first.current) scrollTo(0, 0);
+    first.current = false;
+  }, [where]);
+  return html`
+    <a class="skip" href="#main" onClick=${(event) => {
+      event.preventDefault();
+      main.current.querySelector("h1")?.focus();
+    }}>Skip to the content</a>
+    <header class="top">
+      <a class="brand" href=${to([places[0].name])}><${Horn} /><span>Postrider</span></a>
+      <nav aria-label="Main">
+        <ul>
+          ${places.map(({ name, title }) => html`<li key=${name}>
+            <a href=${to([name])} aria-current=${name === place.name ? "page" : undefined}>${title}</a>
+          </li>`)}
+        </ul>
+      </nav>
+      <${Identity} who=${who} />
+    </header>
+    <${AwayNotice} />
+    <main id="main" ref=${main}>
+      <${View} key=${where} names=${names} query=${query} who=${who} />
+    </main>
+    <${Announcement} />
+  `;
+}
+
+function Identity({ who }) {
+  const said = who.role === "customer" ? `customer ${who.customer}` : who.role;
+  return html`<div class="identity">
+    <span class="who" title=${who.role === "operator" ? "may look, not change" : undefined}>${said}</span>
+    <${Theme} />
+    <button class="plain" onClick=${() => end()}>Sign out</button>
+  </div>`;
+}
+
+const NEXT = { auto: "light", light: "dark", dark: "auto" };
+
+function Theme() {
+  const [theme, setTheme] = useState(window.postriderTheme.get());
+  const turn = () => {
+    window.postriderTheme.set(NEXT[theme]);
+    setTheme(NEXT[theme]);
+  };
+  const name = theme === "auto" ? "as the system" : theme;
+  return html`<button class="plain" onClick=${turn} title="Colours: ${name}">
+    <${ThemeIcon} /><span class="unseen">Colours: </span><span>${theme}</span>
+  </button>`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,107 @@
+// A plot over time, in the page's own colours.
+import { html, useEffect, useRef } from "../core/ui.js";
+import uPlot from "../vendor/uplot.js";
+
+const HEIGHT = 156;
+
+// `series`: [{ label, values, colour: "good" }]; `show(value)` writes a value; `times` in milliseconds.
+export function Plot({ title, span = "the last 15 minutes", times, series, show }) {
+  const [place, plot] = [useRef(null), useRef(null)];
+  const data = [times.map((ms) => ms / 1000), ...series.map(({ values }) => values)];
+  const shape = series.map(({ label, colour }) => `${label} ${colour}`).join();
+  useEffect(() => {
+    const make = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(place.current, series, show), data, place.current);
+    };
+    make();
+    // The lines' colours are read when it is made.
+    addEventListener("themechange", make);
+    const sizes = new ResizeObserver(([{ target }]) => plot.current?.setSize({ width: target.clientWidth, height: HEIGHT }));
+    sizes.observe(place.current);
+    return () => {
+      removeEventListener("themechange", make);
+      sizes.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  useEffect(() => plot.current?.setData(data), [times.at(-1), times.length]);
+  const told = series.map(({ label, values }) => {
+    const known = values.filter((value) => value !== null && value !== undefined);
+    return `${label}: now ${show(known.at(-1))}, at most ${show(known.length > 0 ? Math.max(...known) : null)}`;
+  });
+  return html`<figure class="plot">
+    <figcaption>
+      <h3>${title}</h3>
+      <span class="legend">
+        ${series.map(({ label, values, colour }) => html`<span key=${label}>
+          <i class="swatch ${colour}"></i>${label} <b>${show(values.findLast((value) => value !== null && value !== undefined))}</b>
+        </span>`)}
+      </span>
+    </figcaption>
+    <div ref=${place} role="img" aria-label="${title}, ${span}. ${told.join(". ")}"></div>
+  </figure>`;
+}
+
+function options(place, series, show) {
+  const style = getComputedStyle(place);
+  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const axis = { stroke: colour("ink-2"), font: "11px system-ui, sans-serif", ticks: { show: false }, border: { show: false } };
+  const grid = { stroke: colour("rule"), width: 1 };
+  return {
+    width: place.clientWidth,
+    height: HEIGHT,
+    padding: [8, 18, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+    scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+    axes: [
+      { ...axis, grid: { show: false }, space: 70, size: 24, values: clock },
+      { ...axis, grid, space: 36, size: 58, values: (_, ticks) => ticks.map((tick) => show(tick)) },
+    ],
+    series: [
+      {},
+      ...series.map(({ label, colour: name }, index) => ({
+        label,
+        stroke: colour(name),
+        width: 1.75,
+        fill: index === 0 ? withAlpha(colour(name)) : undefined,
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
+    plugins: [tip(show)],
+  };
+}
+
+const clock = (_, seconds) =>
+  seconds.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
+
+// The style sheet registers its colours, so the browser gives them as rgb(r, g, b).
+const withAlpha = (colour) => (colour.startsWith("rgb(") ? colour.replace("rgb(", "rgba(").replace(")", ", 0.1)") : undefined);
+
+// What the lines are worth under the pointer.
+function tip(show) {
+  let box;
+  return {
+    hooks: {
+      init(plot) {
+        box = document.createElement("div");
+        box.className = "tip";
+        plot.over.append(box);
+      },
+      setCursor(plot) {
+        const { idx, left } = plot.cursor;
+        box.hidden = idx === null || idx === undefined || left < 0;
+        if (box.hidden) return;
+        const at = new Date(plot.data[0][idx] * 1000).toLocaleTimeString("en-GB");
+        const lines = plot.series.slice(1).map((one, index) => `${one.label} ${show(plot.data[index + 1][idx])}`);
+        box.textContent = [at, ...lines].join("\n");
+        const right = left > plot.over.clientWidth / 2;
+        box.style.left = right ? "" : `${left + 10}px`;
+        box.style.right = right ? `${plot.over.clientWidth - left + 10}px` : "";
+      },
+    },
+  };
+}

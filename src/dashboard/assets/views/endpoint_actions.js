@@ -1,0 +1,111 @@
+// What can be done to an endpoint. What loses something, or stops deliveries, is asked about first.
+import { call, path, post } from "../core/api.js";
+import { count } from "../core/format.js";
+import { go } from "../core/route.js";
+import { mayWrite } from "../core/session.js";
+import { html, useState } from "../core/ui.js";
+import { announce } from "../parts/announce.js";
+import { SecretOnce } from "../parts/copy.js";
+import { Confirm, Dialog } from "../parts/dialog.js";
+import { ProblemNotice } from "../parts/notice.js";
+
+export function EndpointActions({ endpoint, who, reload }) {
+  const [open, setOpen] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [secret, setSecret] = useState(null);
+  if (!mayWrite(who)) return html`<span class="dim">this key may look, not change</span>`;
+  const name = endpoint.uid ?? endpoint.id;
+  const at = (action) => `${path("endpoints", endpoint.id)}/${action}`;
+  const act = async (action, said) => {
+    try {
+      await post(at(action));
+      announce(`${name} ${said}`);
+      reload();
+    } catch (failed) {
+      setProblem(failed);
+    }
+  };
+  const close = () => setOpen(null);
+  const done = (said) => () => {
+    announce(`${name} ${said}`);
+    reload();
+  };
+  const ask = { onClose: close };
+  const { state } = endpoint;
+  return html`
+    ${state === "enabled" && html`<button onClick=${() => setOpen("pause")}>Pause</button>`}
+    ${(state === "paused" || (state === "enabled" && endpoint.suspended_at)) && html`<button class="primary" onClick=${() => act("resume", "goes on")}>Resume</button>`}
+    ${state === "disabled" && html`<button class="primary" onClick=${() => act("enable", "is enabled")}>Enable</button>`}
+    <button onClick=${() => setOpen("test")}>Send a test event</button>
+    <details class="menu" onKeyDown=${(event) => event.key === "Escape" && shut(event)}>
+      <summary>More</summary>
+      <div onClick=${shut}>
+        <button onClick=${() => setOpen("rotate")}>Rotate the secret …</button>
+        <button onClick=${() => setOpen("restart")}>Restart its actor …</button>
+        <button onClick=${() => setOpen("purge")}>Purge the backlog …</button>
+        ${state !== "disabled" && html`<button onClick=${() => setOpen("disable")}>Disable …</button>`}
+        <button class="danger" onClick=${() => setOpen("delete")}>Delete …</button>
+      </div>
+    </details>
+    ${problem && html`<${Dialog} title="This did not work" onClose=${() => setProblem(null)}>
+      <${ProblemNotice} problem=${problem} />
+      <div class="buttons end"><button onClick=${() => setProblem(null)}>Close</button></div>
+    <//>`}
+    ${open === "pause" && html`<${Confirm} ...${ask} title="Pause ${name}?" label="Pause" action=${() => post(at("pause"))} onDone=${done("is paused")}>
+      <p>Nothing more is sent to it. Its events wait in the backlog until it is resumed.</p><//>`}
+    ${open === "disable" && html`<${Confirm} ...${ask} danger title="Disable ${name}?" label="Disable" action=${() => post(at("disable"))} onDone=${done("is disabled")}>
+      <p>Nothing is sent to it, and nothing new is kept for it. What it misses can be had again by a replay.</p><//>`}
+    ${open === "rotate" && html`<${Confirm} ...${ask} title="Rotate the signing secret of ${name}?" label="Rotate" action=${() => post(at("secrets/rotate"))}
+      onDone=${(answer) => { setSecret(answer.secret); reload(); }}>
+      <p>A new secret signs from now on. For a day requests carry both signatures, so the receiver has time to take the new one.</p><//>`}
+    ${secret && html`<${SecretOnce} title="The new signing secret of ${name}" secret=${secret} onClose=${() => setSecret(null)} />`}
+    ${open === "restart" && html`<${Confirm} ...${ask} title="Restart the actor of ${name}?" label="Restart" action=${() => post(at("restart"))} onDone=${done("is restarted")}>
+      <p>Its breaker, its retries and what it has in memory begin anew, on every instance. No event is lost; some may be sent twice.</p><//>`}
+    ${open === "purge" && html`<${Confirm} ...${ask} danger phrase=${name} title="Purge the backlog of ${name}?" label="Purge" action=${() => purge(at("backlog/purge"))} onDone=${(events) => { announce(`${count(events)} events of ${name} are purged`); reload(); }}>
+      <p>What waits for it now is thrown away and will not be delivered, unless a replay brings it again.</p><//>`}
+    ${open === "delete" && html`<${Confirm} ...${ask} danger phrase=${name} title="Delete ${name}?" label="Delete" action=${() => call("DELETE", path("endpoints", endpoint.id))}
+      onDone=${() => { announce(`${name} is deleted`); go(["endpoints"]); }}>
+      <p>Its subscriptions go with it, and what waits for it is cancelled.</p><//>`}
+    ${open === "test" && html`<${TestEvent} name=${name} at=${at("test")} onClose=${close} />`}`;
+}
+
+// The service works at it for a while, and says whether anything is left.
+async function purge(at) {
+  let sum = 0;
+  for (;;) {
+    const answer = await post(at);
+    sum += answer.purged_events;
+    if (answer.finished || answer.purged_events === 0) return sum;
+  }
+}
+
+const shut = (event) => {
+  const details = event.currentTarget.closest("details");
+  details.open = false;
+  details.querySelector("summary").focus();
+};
+
+// Sends one, and shows what the endpoint answered.
+function TestEvent({ name, at, onClose }) {
+  const [state, set] = useState({ busy: false });
+  const send = async () => {
+    set({ busy: true });
+    try {
+      set({ busy: false, answer: await post(at) });
+    } catch (problem) {
+      set({ busy: false, problem });
+    }
+  };
+  return html`<${Dialog} title="Send a test event to ${name}" onClose=${onClose}>
+    <p>One made-up event, signed like any other. It is sent once, past the backlog, and counts for nothing.</p>
+    <div aria-live="polite">
+      ${state.answer && html`<dl class="facts">${Object.entries(state.answer).filter(([, value]) => value !== null && typeof value !== "object").map(
+        ([key, value]) => html`<div key=${key}><dt>${key.replaceAll("_", " ")}</dt><dd>${String(value)}</dd></div>`)}</dl>`}
+      <${ProblemNotice} problem=${state.problem} />
+    </div>
+    <div class="buttons end">
+      <button onClick=${onClose}>Close</button>
+      <button class="primary" disabled=${state.busy} onClick=${send}>${state.answer ? "Send another" : "Send"}</button>
+    </div>
+  <//>`;
+}

@@ -1,0 +1,63 @@
+// How one endpoint is doing: its numbers, its last error, its actor on every instance.
+import { path } from "../core/api.js";
+import { bytes, compact, count, duration, rate, time, words } from "../core/format.js";
+import { useLive } from "../core/live.js";
+import { to } from "../core/route.js";
+import { seesAll } from "../core/session.js";
+import { useTrace } from "../core/trace.js";
+import { html } from "../core/ui.js";
+import { Facts } from "../parts/facts.js";
+import { Figure } from "../parts/figure.js";
+import { Loaded, Unreachable } from "../parts/notice.js";
+import { Plot } from "../parts/plot.js";
+import { ActorTable } from "./actors.js";
+
+export function EndpointHealth({ endpoint, stats, who }) {
+  const trace = useTrace(endpoint.id, stats, ({ delivered, failed_attempts: failed, backlog }) => [delivered?.last_minute, failed?.last_minute, backlog?.events]);
+  return html`
+    <${Loaded} live=${stats} what="its numbers">${(now) => html`<${Numbers} now=${now} trace=${trace} endpoint=${endpoint} />`}<//>
+    ${seesAll(who) && html`<${ItsActors} id=${endpoint.id} />`}`;
+}
+
+function Numbers({ now, trace, endpoint }) {
+  const { delivered = {}, failed_attempts: failed = {}, duration_ms: took = {}, queue = {}, backlog = {} } = now;
+  return html`
+    <${Unreachable} instances=${now.unreachable} />
+    <dl class="figures">
+      <${Figure} name="Delivered" value=${rate(delivered.last_minute)} unit="last min" note="${rate(delivered.per_minute_15)} / min over 15" />
+      <${Figure} name="Failed attempts" value=${rate(failed.last_minute)} unit="last min" note="${rate(failed.per_minute_15)} / min over 15" mood=${failed.last_minute > 0 ? "warn" : ""} />
+      <${Figure} name="Its answers take" value=${duration(took.p50)} unit="p50" note="p99 ${duration(took.p99)}" />
+      <${Figure} name="In memory" value=${compact(queue.events)} unit="events" note="${bytes(queue.bytes)} · ${count(queue.in_flight)} in flight" />
+      <${Figure} name="Waiting" value=${compact(backlog.events)} unit="events" note=${backlog.events > 0 ? `oldest ${duration(backlog.oldest_ms)}` : ""} mood=${backlog.events > 0 ? "warn" : ""} />
+      <${Figure} name="Dead letters" value=${compact(now.dead_letters)} unit="" mood=${now.dead_letters > 0 ? "bad" : ""} />
+      <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
+    </dl>
+    ${trace.times.length > 1 && html`<div class="plots">
+      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${rate} series=${[
+        { label: "delivered", colour: "accent", values: trace.values[0] },
+        { label: "failed", colour: "bad", values: trace.values[1] },
+      ]} />
+      <${Plot} title="Waiting in its backlog" span="since this page was opened" times=${trace.times} show=${compact} series=${[{ label: "events", colour: "warn", values: trace.values[2] }]} />
+    </div>`}
+    <div class="groups">
+      <section><h2>Last error</h2>${now.last_error
+        ? html`<p class="quote"><strong>${now.last_error.status ?? words(now.last_error.class)}</strong>
+            <span class="dim">${time(now.last_error.at)}, ${words(now.last_error.class)}</span>
+            ${now.last_error.excerpt && html`<code>${now.last_error.excerpt}</code>`}</p>
+          <p><a href=${to(["endpoints", endpoint.id, "attempts"])}>All attempts</a></p>`
+        : html`<p class="dim">None since these instances started.</p>`}</section>
+      <section><h2>Attempts since the instances started</h2>
+        <${Facts} of=${[
+          ["Delivered events", count(delivered.since_start)],
+          ["Last success", now.last_success_at && time(now.last_success_at)],
+          ...Object.entries(now.attempts_by_class ?? {}).map(([name, number]) => [words(name), count(number)]),
+        ]} /></section>
+    </div>`;
+}
+
+function ItsActors({ id }) {
+  const live = useLive(path("actors", id), null, 5000);
+  return html`<section><h2>Its actors</h2>
+    <${Loaded} live=${live} what="the actors" none="It has no actor at the moment: there is nothing to do.">${({ data }) => html`<${ActorTable} actors=${data} />`}<//>
+  </section>`;
+}

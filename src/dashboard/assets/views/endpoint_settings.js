@@ -1,0 +1,48 @@
+// An endpoint's settings, and a way to change them as the API has them.
+import { bytes, count, duration, time, words } from "../core/format.js";
+import { mayWrite } from "../core/session.js";
+import { html, useState } from "../core/ui.js";
+import { Facts } from "../parts/facts.js";
+import { EditEndpoint } from "./endpoint_form.js";
+
+export function EndpointSettings({ endpoint, who, reload }) {
+  const [editing, setEditing] = useState(false);
+  return html`
+    ${mayWrite(who) && html`<div class="buttons"><button onClick=${() => setEditing(true)}>Change the settings</button></div>`}
+    <div class="groups">${groups(endpoint).map(([title, facts]) => html`<section key=${title}><h2>${title}</h2><${Facts} of=${facts} /></section>`)}</div>
+    ${editing && html`<${EditEndpoint} endpoint=${endpoint} onClose=${() => setEditing(false)} onDone=${reload} />`}`;
+}
+
+function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
+  const limit = of.rate_limit;
+  return [
+    ["Where and who", [
+      ["Address", html`<code>${of.url}</code>`],
+      ["Customer", html`<code>${of.customer_id}</code>`],
+      ["Key", of.uid && html`<code>${of.uid}</code>`],
+      ["Description", of.description],
+      ["We say who we are by", words(auth.type)],
+      ["as", auth.username ?? auth.client_id ?? auth.names?.join(", ") ?? auth.certificate_sha256?.slice(0, 16)],
+      ["Own authorities", of.tls?.ca && "yes"],
+      ["Changed", `${time(of.updated_at)}, version ${of.version}`],
+    ]],
+    ["Delivery", [
+      ["Mode", of.mode],
+      ["Batch", of.mode === "batch" && `${count(batch.events_max)} events, ${duration(batch.wait_ms_max)} or ${bytes(batch.bytes_max)}`],
+      ["Format", of.mode === "batch" ? `${words(of.format)}, ${words(of.batch_format)}` : words(of.format)],
+      ["Order", of.ordering ? `by ${of.ordering.by}; a failing event ${of.ordering.on_failure === "block" ? "holds those behind it" : "becomes a dead letter"}` : "none"],
+      ["Requests at once", count(of.in_flight_max)],
+      ["Rate limit", limit ? `${count(limit.events_per_second)} events / s, ${count(limit.burst_events)} at once` : "none"],
+      ["A request may take", duration(of.request_timeout_ms)],
+    ]],
+    ["Retries", [
+      ["Attempts", count(retry.attempts_max)],
+      ["Pauses", retry.schedule_ms ? retry.schedule_ms.map(duration).join(", ") : `${duration(retry.base_ms)}, doubling up to ${duration(retry.max_ms)}`],
+    ]],
+    ["Breaker", [
+      ["Opens after", `${count(breaker.consecutive_failures)} failures in a row`],
+      ["or when", `${Math.round(breaker.failure_ratio * 100)} % of at least ${count(breaker.requests_min)} requests in ${duration(breaker.window_ms)} fail`],
+      ["Stays open", `${duration(breaker.open_base_ms)}, growing to ${duration(breaker.open_max_ms)}`],
+    ]],
+  ];
+}

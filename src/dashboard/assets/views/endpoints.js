@@ -1,0 +1,79 @@
+// All endpoints, a page at a time: searched, filtered and sorted by the service, so that there may be any number.
+import { duration, rate, since, time } from "../core/format.js";
+import { useLive } from "../core/live.js";
+import { go, to } from "../core/route.js";
+import { mayWrite, seesAll } from "../core/session.js";
+import { html, useEffect, useState } from "../core/ui.js";
+import { Choice, Text } from "../parts/field.js";
+import { Loaded, ProblemNotice } from "../parts/notice.js";
+import { Number } from "../parts/number.js";
+import { State, endpointState } from "../parts/state.js";
+import { Pager, Table, cursorOf } from "../parts/table.js";
+import { Title } from "../parts/title.js";
+import { NewEndpoint } from "./endpoint_form.js";
+
+const STATES = [["", "any"], ["enabled", "enabled"], ["paused", "paused"], ["disabled", "disabled"]];
+const LIMIT = 50;
+
+export function Endpoints({ query, who }) {
+  const [trail, setTrail] = useState([]);
+  const [adding, setAdding] = useState(false);
+  const search = { q: query.q, state: query.state, customer_id: query.customer, sort: query.sort };
+  const [plain, setPlain] = useState(false);
+  const asked = plain ? search : { ...search, include: "health" };
+  const live = useLive("endpoints", { ...asked, limit: LIMIT, cursor: cursorOf(trail) }, 5000);
+  // A service that does not tell of their health lists them all the same.
+  useEffect(() => {
+    if (live.problem?.code === "invalid_query") setPlain(true);
+  }, [live.problem]);
+  const change = (changes) => {
+    setTrail([]);
+    go(["endpoints"], { ...query, ...changes }, { replace: true });
+  };
+  return html`
+    <${Title} live=${live} actions=${mayWrite(who) && html`<button class="primary" onClick=${() => setAdding(true)}>New endpoint</button>`}>Endpoints<//>
+    <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+      <${Search} value=${query.q ?? ""} onValue=${(q) => change({ q })} />
+      <${Choice} label="State" value=${query.state ?? ""} onValue=${(state) => change({ state })} options=${STATES} />
+      ${query.customer && html`<p class="chip">customer <code>${query.customer}</code>
+        <button type="button" class="plain" aria-label="Show all customers" onClick=${() => change({ customer: "" })}>×</button></p>`}
+    </form>
+    ${live.data && live.problem && !live.problem.isAway && html`<${ProblemNotice} problem=${live.problem} />`}
+    <${Loaded} live=${live} what="the endpoints">${({ data, next_cursor: next }) => html`
+      <${Table} caption="Endpoints" rows=${data} rowKey=${({ id }) => id} sorted=${query.sort} onSort=${(sort) => change({ sort })}
+        columns=${columns(who)} empty=${query.q || query.state ? "No endpoint is like that." : "There are no endpoints yet."} />
+      <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="endpoints" />`}
+    <//>
+    ${adding && html`<${NewEndpoint} who=${who} onClose=${() => setAdding(false)} />`}`;
+}
+
+// Asks once the typing has stopped.
+export function Search({ value, onValue, label = "Search", placeholder = "name, id or address" }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => {
+    if (typed === value) return undefined;
+    const timer = setTimeout(() => onValue(typed), 250);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return html`<${Text} label=${label} type="search" value=${typed} onValue=${setTyped} placeholder=${placeholder} />`;
+}
+
+function columns(who) {
+  const health = (of) => (endpoint) => of(endpoint.health ?? {});
+  return [
+    { title: "Endpoint", wide: true, sort: "uid", cell: (endpoint) => html`<a class="name" href=${to(["endpoints", endpoint.id])}>${endpoint.uid ?? endpoint.id}</a>
+      <small class="address">${endpoint.url}</small>` },
+    { title: "State", cell: (endpoint) => html`<${State} of=${endpointState(endpoint)} />` },
+    ...(seesAll(who) ? [{ title: "Customer", cell: ({ customer_id: id }) => html`<code class="dim">${id}</code>` }] : []),
+    { title: "Mode", cell: ({ mode, ordering }) => html`${mode}${ordering && html`<small>by ${ordering.by}</small>`}` },
+    { title: "Delivered / min", number: true, cell: health((of) => html`<${Number} value=${of.delivered_per_minute} show=${rate} />`) },
+    { title: "Failed / min", number: true, cell: health((of) => html`<${Number} bad value=${of.failed_per_minute} show=${rate} />`) },
+    { title: "Waiting", number: true, cell: health((of) => html`<${Number} value=${of.backlog_events} />${of.backlog_events > 0 && html`<small>${duration(of.backlog_oldest_ms)}</small>`}`) },
+    { title: "Dead letters", number: true, cell: health((of) => html`<${Number} bad value=${of.dead_letters} />`) },
+    { title: "Last error", cell: health((of) => of.last_error && html`<${LastError} error=${of.last_error} />`) },
+    { title: "Changed", number: true, sort: "updated", cell: ({ updated_at: at }) => time(at) },
+  ];
+}
+
+export const LastError = ({ error }) => html`<span class="error" title=${error.excerpt}>${error.status ?? error.class}
+  <small>${error.at ?? error.at_ms ? `${since(error.at ?? error.at_ms)} ago` : ""}</small></span>`;

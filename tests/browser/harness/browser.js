@@ -1,0 +1,82 @@
+// Chromium, and pages that are watched: what a page must never do is asserted at the end of every story.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { stage } from "./stage.js";
+
+const SHOTS = process.env.SHOTS;
+// Operations that this service does not have yet; the page says so and goes on.
+const NOT_YET = [[404, /overview|stats$|actors\//], [400, /endpoints$|actors$/]];
+let browser = null;
+
+export async function launch() {
+  mkdirSync(SHOTS, { recursive: true });
+  // The last ones keep the browser itself from looking for updates and the like: then every request is the page's.
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
+}
+
+export const quit = () => browser.close();
+
+// A story in a browser of its own. `expected`: the answers (status and path) that it is about.
+export function story(name, { scheme = "light", expected = [] }, tell) {
+  test(name, async () => {
+    const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1440, height: 900 } });
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    const watch = watched(page, expected);
+    try {
+      await tell(page, watch);
+      assert.deepEqual(watch.wrong, [], "the page did what it must not do");
+    } catch (failure) {
+      await shot(page, `failed ${name}`).catch(() => {});
+      if (watch.wrong.length > 0) failure.message += `\nseen in the browser: ${watch.wrong.join("\n")}`;
+      throw failure;
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+function watched(page, expected) {
+  const watch = { wrong: [], requests: [], lenient: false };
+  const note = (what) => watch.lenient || watch.wrong.push(what);
+  page.on("pageerror", (error) => note(`an error nobody caught: ${error.stack}`));
+  page.on("console", (message) => {
+    // Answers that are no success are looked at below, with their paths.
+    if (!["error", "warning"].includes(message.type()) || message.text().startsWith("Failed to load resource")) return;
+    note(`the console says: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    watch.requests.push(request.url());
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== stage.base && protocol !== "blob:") note(`a request to ${request.url()}`);
+    if (stage.key && request.url().includes(stage.key)) note("a key in an address");
+  });
+  page.on("response", (response) => {
+    if (response.status() < 400) return;
+    const { pathname } = new URL(response.url());
+    if (![...expected, ...NOT_YET].some(([status, path]) => status === response.status() && path.test(pathname))) note(`${response.status()} from ${pathname}`);
+  });
+  return watch;
+}
+
+export async function shot(page, name) {
+  await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/[^a-z0-9]+/gi, "-")}.png` });
+}
+
+export async function signIn(page, key = stage.key, place = "") {
+  await page.goto(`${stage.base}/${place}`);
+  await page.getByLabel("API key").fill(key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("navigation", { name: "Main" }).waitFor();
+}
+
+// The number under a heading such as "Waiting".
+export async function figure(page, name) {
+  const shown = page.locator(".figure", { has: page.locator("dt", { hasText: name }) }).locator("b");
+  return Number((await shown.first().textContent()).replaceAll(",", ""));
+}

@@ -1,0 +1,18 @@
+// The web page in a real browser. One Postrider and one browser serve all stories, one after the other.
+import { after } from "node:test";
+
+import { launch, quit } from "./harness/browser.js";
+import { close, open } from "./harness/stage.js";
+
+await launch();
+await open();
+after(async () => {
+  await quit();
+  await close();
+  console.log(`screenshots: ${process.env.SHOTS}`);
+});
+
+const only = process.argv.slice(2);
+for (const stories of ["sign_in", "customer", "delivery", "dead_letters", "keyboard", "accessibility", "away", "many"]) {
+  if (only.length === 0 || only.includes(stories)) await import(`./stories/${stories}.js`);
+}

@@ -1,0 +1,60 @@
+// What axe finds in every view, in light and in dark; and a screenshot of each.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+import { shot, signIn, story } from "../harness/browser.js";
+import { stage } from "../harness/stage.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const VIEWS = {
+  overview: "#/overview",
+  endpoints: "#/endpoints?q=demo",
+  "endpoint health": "#/endpoints/demo-globex-picky",
+  "endpoint attempts": "#/endpoints/demo-globex-picky/attempts",
+  "endpoint backlog": "#/endpoints/demo-globex-picky/backlog",
+  "endpoint dead letters": "#/endpoints/demo-globex-picky/dead-letters",
+  "endpoint subscriptions": "#/endpoints/demo-globex-picky/subscriptions",
+  "endpoint settings": "#/endpoints/demo-globex-picky/settings",
+  subscriptions: "#/subscriptions",
+  replays: "#/replays",
+  actors: "#/actors",
+  customers: "#/customers",
+  unreadable: "#/unreadable",
+};
+
+for (const scheme of ["light", "dark"]) {
+  story(`axe finds nothing in any view, in ${scheme}`, { scheme }, async (page) => {
+    await page.goto(stage.base);
+    await check(page, `sign in ${scheme}`);
+    await signIn(page);
+    for (const [name, place] of Object.entries(VIEWS)) {
+      await page.goto(`${stage.base}/${place}`);
+      await drawn(page);
+      await shot(page, `${name} ${scheme}`);
+      await check(page, `${name} ${scheme}`);
+    }
+    // What opens over a view.
+    await page.goto(`${stage.base}/${VIEWS["endpoint health"]}`);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await check(page, `a dialog ${scheme}`);
+    await page.keyboard.press("Escape");
+    await page.goto(`${stage.base}/#/endpoints`);
+    await page.getByRole("button", { name: "New endpoint" }).click();
+    await check(page, `a form ${scheme}`);
+  });
+}
+
+// The view that was asked for is there, with its data or with what it says instead.
+async function drawn(page) {
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
+  await page.waitForFunction(() => document.querySelector("main h1") !== null && document.querySelector("[aria-busy]") === null);
+}
+
+async function check(page, name) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const found = violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help} (${node.target.join(" ")}) ${node.failureSummary?.split("\n")[1] ?? ""}`));
+  assert.deepEqual(found, [], name);
+}

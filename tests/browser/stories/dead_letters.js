@@ -1,0 +1,55 @@
+// A dead letter is read, sent again, and gone once it is delivered; another is acknowledged.
+import assert from "node:assert/strict";
+
+import { shot, signIn, story } from "../harness/browser.js";
+import { receive } from "../harness/receiver.js";
+import { api, until } from "../harness/stage.js";
+
+story("a dead letter is read, sent again under its id, and delivered", {}, async (page) => {
+  // The first event is refused for good; by the time it comes again, the receiver knows better.
+  const receiver = await receive((_, number) => (number === 0 ? 422 : 200));
+  await api("PUT", "endpoints/browser-letters", { customer_id: "demo-acme", url: receiver.url, mode: "stream" });
+  await api("PUT", "subscriptions/browser-letters", { endpoint_id: "browser-letters", topic: "demo.orders", scope: { level: "topic" } });
+  const letters = async () => (await api("GET", "endpoints/browser-letters/dead-letters")).data;
+  await until("an event is given up", async () => (await letters()).length === 1);
+  const refused = receiver.got[0];
+
+  await signIn(page);
+  await page.goto(`${page.url().split("#")[0]}#/endpoints/browser-letters/dead-letters`);
+  const row = page.getByRole("row").filter({ hasText: "rejected" });
+  await row.getByRole("button").click();
+  await page.getByRole("dialog").getByText("this order is <b>not known</b>").waitFor();
+  await shot(page, "a dead letter");
+  await page.keyboard.press("Escape");
+
+  await row.getByRole("checkbox").check();
+  await page.getByRole("button", { name: "Send again (1)" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Send again" }).click();
+  await page.getByText("1 on their way again").waitFor();
+  await page.getByText("No dead letters").waitFor();
+  const again = await until("it comes again", () => receiver.taken().find(({ id }) => id === refused.id));
+  assert.equal(again.body, refused.body, "what was refused is what is sent again");
+  assert.deepEqual(await letters(), []);
+  await api("DELETE", "endpoints/browser-letters");
+  await receiver.close();
+});
+
+story("a dead letter is acknowledged, and its data can be taken along before", {}, async (page) => {
+  const picky = "endpoints/demo-globex-picky/dead-letters";
+  await until("the picky receiver has refused some", async () => (await api("GET", picky)).data.length > 1);
+  await signIn(page);
+  await page.goto(`${page.url().split("#")[0]}#/endpoints/demo-globex-picky/dead-letters`);
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Pull as a file" }).click();
+  const chunks = [];
+  for await (const chunk of await (await download).createReadStream()) chunks.push(chunk);
+  const lines = Buffer.concat(chunks).toString().trim().split("\n").map((line) => JSON.parse(line));
+  assert.ok(lines.length > 1 && lines.every(({ data }) => data.demo), "whole letters, with their data");
+
+  await shot(page, "dead letters");
+  const row = page.getByRole("row").nth(1);
+  await row.getByRole("checkbox").check();
+  await page.getByRole("button", { name: "Acknowledge (1)" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Acknowledge" }).click();
+  await page.getByText("1 acknowledged").waitFor();
+});
