@@ -10,7 +10,7 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 	cargo build --release
 	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
 
-test: lint browser-deps ## everything CI checks: lint, then all tests against a real Kafka and PostgreSQL, also in a browser
+test: lint deploy-check browser-deps ## everything CI checks: lint, deploy/, then all tests against a real Kafka and PostgreSQL, also in a browser
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run'
 
 browser-test: deps browser-deps ## the web page in a real browser, against a real Postrider; keeps screenshots
@@ -29,6 +29,9 @@ lint: deps ## formatting, and clippy with every warning an error
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
+deploy-check: ## the alert rules by promtool and their tests, the manifests by Kubernetes' schemas
+	@dev/deploy-check
+
 services: deps ## start a Kafka and a PostgreSQL that stay; `eval "$$(dev/services env)"` lets a shell use them
 	@dev/services up
 
@@ -44,4 +47,4 @@ deps:
 browser-deps:
 	@dev/deps browser
 
-.PHONY: help run test browser-test browser-deps faults bench lint services services-down image deps
+.PHONY: help run deploy-check test browser-test browser-deps faults bench lint services services-down image deps

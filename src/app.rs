@@ -17,8 +17,14 @@ pub mod pipeline; // the path of an event, wired
 mod quota; // endpoints whose backlogs grow too large
 mod redrives; // dead letters once more
 mod replays; // Kafka once more
-mod report; // what /readyz and /v1/actors say
 mod sweeper; // what waits in partitions that nobody reads
+mod report; // what /readyz says
+mod actors; // what /v1/actors and /v1/overview say
+mod endpoint_alarms; // endpoints that fail, dead letters that grow
+mod sampler; // what was counted, every five seconds
+mod core_lag; // how late the cores are
+mod beat; // who lives, and where
+mod watch; // those who look on
 mod start; // the way up
 
 pub use self::report::Health;

@@ -9,6 +9,7 @@ mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed
 mod attempts; // … sections of their own
 mod backlog;
+mod operator_events;
 mod replay;
 mod show; // the effective configuration, secrets hidden
 
@@ -16,6 +17,7 @@ pub use self::{
     attempts::Attempts,
     backlog::Backlog,
     error::{ConfigError, ConfigErrors},
+    operator_events::OperatorEvents,
     replay::Replay,
     sections::{
         Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
@@ -45,6 +47,7 @@ pub struct Config {
     pub attempts: Attempts,
     pub replay: Replay,
     pub admin: Admin,
+    pub operator_events: OperatorEvents,
     pub secrets: Secrets,
     pub log: Log,
     /// See [`Config::to_toml`].

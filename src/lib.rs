@@ -23,6 +23,7 @@ pub mod dashboard; // the web page
 pub mod app; // builds it all; the order of start and drain
 pub mod clock; // the only reader of time
 pub mod command; // what the command line offers
+pub mod watch; // how it goes, of this instance and of all
 pub mod operator_event; // what operators are told by name
 pub mod config; // every setting, its default and its unit
 pub mod telemetry; // logs and metrics

@@ -1,42 +1,103 @@
-//! ● `/v1/actors`: the health of every actor of this instance.
+//! ● `/v1/actors`: the health of every actor of every live instance. A customer sees those of its own endpoints.
 
-use actix_web::{HttpResponse, web};
-use serde::Serialize;
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
-use crate::endpoint::health::LastError;
+use super::{
+    access::Read,
+    paging::{LIMIT_DEFAULT, LIMIT_MAX},
+    problem::Problem,
+    request,
+    server::AdminState,
+};
+use crate::watch::{
+    actor_view::{ActorView, Filter, merge_pages},
+    endpoint_part::EndpointPart,
+    overview::OverviewPart,
+    peers::Heard,
+};
 
-use super::{access::Watch, problem::Problem, server::AdminState};
-
-/// Tells how the actors are. Asked seldom; must not block.
+/// Tells how this instance is. Asked seldom; must not block.
 pub trait ActorReport: Send + Sync {
-    /// The name of this instance.
-    fn instance(&self) -> String;
-    fn actors(&self) -> Vec<ActorView>;
+    /// The actors that the filter wants, in their order.
+    fn actors(&self, filter: &Filter) -> Vec<ActorView>;
+    /// What this instance adds to the overview.
+    fn overview(&self) -> OverviewPart;
+    /// What it knows of these endpoints; one that it does not know is left out.
+    fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart>;
+    /// How many endpoints there are: enabled, paused, disabled.
+    fn endpoint_states(&self) -> (usize, usize, usize);
 }
 
-/// How one actor is.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ActorView {
-    /// `endpoint`, `router`, `ingest`, …
-    pub kind: &'static str,
-    /// The endpoint's id, the topic and partition, …
-    pub id: String,
-    /// `running`, `rebuilding`, `paused`, …
-    pub state: String,
-    pub queue_events: u64,
-    pub queue_bytes: u64,
-    pub in_flight: u64,
-    /// `closed`, `open` or `half_open`, for an endpoint.
-    pub breaker: Option<&'static str>,
-    pub restarts: u64,
-    pub delivered: u64,
-    pub failed_attempts: u64,
-    pub last_error: Option<LastError>,
-    /// The age of the oldest event that is not settled, in milliseconds.
-    pub oldest_ms: Option<u64>,
+pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = request::query(&request, &["limit", "cursor", "kind", "state", "q", "instance"])?;
+    let limit = limit(query.get("limit").map(String::as_str))?;
+    let after = query.get("cursor").map(|cursor| decode(cursor)).transpose()?;
+    let instance = query.remove("instance");
+    let mut take = |name: &str| query.remove(name).filter(|text| !text.is_empty());
+    let (kind, wanted_state, q) = (take("kind"), take("state"), take("q"));
+    // One more than the page, to know whether there is another one.
+    let customer = access.customer().map(str::to_owned);
+    let filter = Filter { kind, state: wanted_state, q, id: None, customer, after, limit: limit + 1 };
+    let (pages, heard) = ask(&state, &filter, instance.as_deref()).await;
+    let (data, next) = merge_pages(pages, limit);
+    Ok(HttpResponse::Ok().json(json!({
+        "instance": state.peers.own_id(),
+        "data": data,
+        "next_cursor": next.map(|place| BASE64_URL_SAFE_NO_PAD.encode(place)),
+        "unreachable": heard.silent,
+    })))
 }
 
-pub async fn list(_: Watch, state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(json!({"instance": state.actors.instance(), "data": state.actors.actors()})))
+/// One actor, at every instance that has it.
+pub async fn read(
+    access: Read,
+    state: web::Data<AdminState>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut query = request::query(&request, &["instance"])?;
+    let id = path.into_inner();
+    let customer = access.customer().map(str::to_owned);
+    let filter = Filter { id: Some(id.clone()), customer, ..Filter::default() };
+    let (pages, heard) = ask(&state, &filter, query.remove("instance").as_deref()).await;
+    let (data, _) = merge_pages(pages, usize::MAX);
+    if data.is_empty() && heard.silent.is_empty() {
+        return Err(Problem::not_found("actor"));
+    }
+    let kind = data.first().map(|actor| actor["kind"].clone());
+    Ok(HttpResponse::Ok().json(json!({"id": id, "kind": kind, "data": data, "unreachable": heard.silent})))
+}
+
+/// Of this instance and of the others; of one alone, when one is named.
+async fn ask(state: &AdminState, filter: &Filter, instance: Option<&str>) -> (Vec<Vec<Value>>, Heard<Vec<Value>>) {
+    let own = state.peers.own_id();
+    let mut heard = Heard { answers: Vec::new(), silent: Vec::new() };
+    if instance.is_none_or(|named| named != own) {
+        heard = state.peers.ask(&format!("/peer/actors?{}", filter.to_query()), None).await;
+    }
+    let mut pages: Vec<Vec<Value>> = std::mem::take(&mut heard.answers);
+    pages.push(state.actors.actors(filter).into_iter().map(|actor| json!(actor)).collect());
+    if let Some(named) = instance {
+        pages.iter_mut().for_each(|page| page.retain(|actor| actor["instance"] == named));
+        heard.silent.retain(|silent| silent.id == named);
+    }
+    (pages, heard)
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(LIMIT_DEFAULT) };
+    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+        let detail = format!("limit must be a whole number from 1 to {LIMIT_MAX}");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    })
+}
+
+fn decode(cursor: &str) -> Result<String, Problem> {
+    let place = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    place.filter(|place| place.matches('\u{1}').count() == 2).ok_or_else(|| {
+        let detail = "this cursor is not one that was given out for this list; begin without a cursor";
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
+    })
 }

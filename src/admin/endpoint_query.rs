@@ -24,10 +24,12 @@ pub struct EndpointQuery {
     descending: bool,
     after: Option<(String, String)>,
     pub limit: usize,
+    /// Each comes with how it is.
+    pub wants_health: bool,
 }
 
 /// The parameters that are known here.
-pub const PARAMETERS: [&str; 6] = ["limit", "cursor", "customer_id", "q", "state", "sort"];
+pub const PARAMETERS: [&str; 7] = ["limit", "cursor", "customer_id", "q", "state", "sort", "include"];
 const STATES: [&str; 3] = ["enabled", "paused", "disabled"];
 const SORTS: [(&str, Order); 4] =
     [("created", Order::Created), ("updated", Order::Updated), ("uid", Order::Uid), ("url", Order::Url)];
@@ -72,6 +74,11 @@ impl EndpointQuery {
             descending,
             after,
             limit,
+            wants_health: match get("include") {
+                None => false,
+                Some("health") => true,
+                Some(_) => return Err(invalid("include takes: health".to_owned())),
+            },
         })
     }
 

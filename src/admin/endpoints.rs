@@ -8,6 +8,7 @@ use super::{
     answer::{answer, conditions, found},
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
+    endpoint_health,
     endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
     paging::{Page, shown},
@@ -38,7 +39,10 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
     let next = rows.get(query.limit).and(rows.get(query.limit - 1));
     let next_cursor = next.map(|(key, row)| query.cursor(key, &row.id));
     let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, view);
-    let data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
+    let mut data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
+    if query.wants_health {
+        endpoint_health::attach(&state, &mut data).await?;
+    }
     Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
 }
 

@@ -44,6 +44,9 @@ mod backlog; // ● what waits
 mod replay_body; // ○ parsed and validated
 mod replays; // ● Kafka once more
 pub mod actors; // ● the health of every actor
+mod overview; // ● all instances at one glance
+mod endpoint_health; // ● how endpoints are
+mod peer; // ● what instances tell each other
 pub mod health; // ● livez, readyz, metrics
 pub mod routes; // ● every operation, and who may call it
 pub mod server; // ●

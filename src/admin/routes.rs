@@ -7,7 +7,7 @@ use super::{
     actors,
     answer::not_allowed,
     api_keys, attempts, backlog, bulk_endpoints, bulk_subscriptions, customers, dead_letters, endpoint_commands,
-    endpoint_test, endpoints, matches, replays, subscriptions,
+    endpoint_health, endpoint_test, endpoints, matches, overview, replays, subscriptions,
 };
 
 /// An operation of the API.
@@ -44,6 +44,7 @@ pub fn operations() -> Vec<Operation> {
         post("/endpoints/{name}/test", endpoint_test::test),
         post("/endpoints/{name}/secrets/rotate", endpoint_commands::rotate),
         get("/endpoints/{name}/attempts", attempts::list),
+        get("/endpoints/{name}/stats", endpoint_health::stats),
         get("/endpoints/{name}/backlog", backlog::read),
         post("/endpoints/{name}/backlog/purge", backlog::purge),
         get("/endpoints/{name}/dead-letters", dead_letters::list_of_endpoint),
@@ -64,7 +65,9 @@ pub fn operations() -> Vec<Operation> {
         post("/replays", replays::create),
         get("/replays/{id}", replays::read),
         post("/replays/{id}/cancel", replays::cancel),
+        get("/overview", overview::read),
         get("/actors", actors::list),
+        get("/actors/{id}", actors::read),
         get("/api-keys", api_keys::list),
         post("/api-keys", api_keys::create),
         get("/api-keys/current", api_keys::current),

@@ -22,6 +22,7 @@ use super::{
     endpoint_test::Tester,
     health::{self, Readiness},
     live::Live,
+    peer,
     problem::Problem,
     routes::resources,
 };
@@ -34,6 +35,7 @@ use crate::{
         secret_box::SecretBox,
         secrets::EndpointSecrets,
     },
+    watch::peers::Peers,
 };
 
 /// `[admin]` of the configuration.
@@ -71,6 +73,8 @@ pub struct AdminState {
     pub secrets: SecretBox,
     pub rules: Rules,
     pub actors: Arc<dyn ActorReport>,
+    /// The other instances.
+    pub peers: Arc<Peers>,
     pub readiness: Arc<dyn Readiness>,
     /// Where ranges of Kafka are looked up.
     pub positions: Positions,
@@ -174,6 +178,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(open("/livez", web::get().to(health::live)))
         .service(open("/readyz", web::get().to(health::ready)))
         .service(open("/metrics", web::get().to(health::metrics)))
+        .service(open("/peer/overview", web::get().to(peer::overview)))
+        .service(open("/peer/actors", web::get().to(peer::actors)))
+        .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)))
         .service(v1)
         .configure(dashboard::routes)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))

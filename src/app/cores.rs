@@ -34,6 +34,7 @@ use crate::{
         receipt::Origin as _,
     },
     router::{actor::Router, table::RoutingTable},
+    watch::flow::Flow,
 };
 
 /// What all cores work with.
@@ -54,6 +55,9 @@ pub struct Cores {
     routers: Vec<Addr<Router>>,
     /// Events that each core has routed.
     routed: Arc<Vec<AtomicU64>>,
+    /// Events that each core's router was handed.
+    handed: Arc<Vec<AtomicU64>>,
+    flows: Vec<Arc<Flow>>,
 }
 
 impl Cores {
@@ -65,6 +69,7 @@ impl Cores {
         };
         let limits = client_limits(config, count);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+        let flows: Vec<Arc<Flow>> = (0..count).map(|_| Arc::default()).collect();
         let (ready, wait) = mpsc::channel();
         for (index, arbiter) in arbiters.iter().enumerate() {
             let (limits, shared, ready) = (limits.clone(), Arc::clone(shared), ready.clone());
@@ -73,7 +78,7 @@ impl Cores {
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
             };
             let idle_after = config.delivery.idle_after();
-            let sample = config.log.delivered_sample_every;
+            let (sample, flow) = (config.log.delivered_sample_every, Arc::clone(&flows[index]));
             arbiter.spawn_fn(move || {
                 supervisor::install_core(Core {
                     index,
@@ -82,17 +87,19 @@ impl Cores {
                     idle_after,
                     backlog: shared.backlog.clone(),
                     dead_letters: shared.dead_letters.clone(),
-                    report: Report::new(sample, shared.attempts.clone()),
+                    report: Report::new(sample, shared.attempts.clone(), flow),
                     notices: shared.notices.clone(),
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),
                 });
+                actix_rt::spawn(super::core_lag::watch(index));
                 let _ = ready.send(());
             });
         }
         drop(ready);
         for () in wait.iter().take(count) {}
-        let routed = Arc::new((0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
+        let counts = || Arc::new((0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
+        let (routed, handed) = (counts(), counts());
         let routers = arbiters
             .iter()
             .enumerate()
@@ -104,13 +111,25 @@ impl Cores {
                 })
             })
             .collect();
-        Cores { arbiters, routers, routed }
+        Cores { arbiters, routers, routed, handed, flows }
     }
 
     /// Events that each core has routed, ever.
     #[must_use]
     pub fn routed(&self) -> Arc<Vec<AtomicU64>> {
         Arc::clone(&self.routed)
+    }
+
+    /// Events that each core's router was handed, ever: with [`Cores::routed`], what waits for it.
+    #[must_use]
+    pub fn handed(&self) -> Arc<Vec<AtomicU64>> {
+        Arc::clone(&self.handed)
+    }
+
+    /// What each core delivers.
+    #[must_use]
+    pub fn flows(&self) -> Vec<Arc<Flow>> {
+        self.flows.clone()
     }
 
     #[must_use]
@@ -126,6 +145,7 @@ impl Cores {
             next: AtomicUsize::new(0),
             config,
             dead_letters,
+            handed: Arc::clone(&self.handed),
         })
     }
 
@@ -170,17 +190,20 @@ struct IngestStarter {
     next: AtomicUsize,
     config: Arc<Config>,
     dead_letters: DeadLetterWriter,
+    handed: Arc<Vec<AtomicU64>>,
 }
 
 impl Assigned for IngestStarter {
     fn start_ingest(&self, ledger: Arc<PartitionLedger>) -> Addr<IngestActor> {
-        let (arbiter, router) = &self.cores[self.next.fetch_add(1, Ordering::Relaxed) % self.cores.len()];
+        let core = self.next.fetch_add(1, Ordering::Relaxed) % self.cores.len();
+        let (arbiter, router) = &self.cores[core];
+        let handed = (Arc::clone(&self.handed), core);
         let places = places_of(&self.config, ledger.topic());
         let decoder = Decoder::new(&places);
         let (router, dead_letters) = (router.clone(), self.dead_letters.clone());
         let event_bytes_max = self.config.ingest.event_bytes_max;
         IngestActor::start_in_arbiter(arbiter, move |_| {
-            IngestActor::new(ledger, decoder, event_bytes_max, router, dead_letters)
+            IngestActor::new(ledger, decoder, event_bytes_max, router, dead_letters, handed)
         })
     }
 }

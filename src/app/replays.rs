@@ -55,6 +55,12 @@ impl Replays {
         Ok(Replays { shared, pool, thread })
     }
 
+    /// What runs, for those who look on.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Reads nothing more.
     pub fn be_quiet(&self) {
         self.shared.be_quiet();

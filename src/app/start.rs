@@ -1,17 +1,13 @@
 //! ● The way up; see [`crate::app`] for the order and why.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Error, backlog,
+    Error,
+    actors::Parts,
+    backlog, beat,
     cores::{client_limits, places_of},
     failing,
     loader::{Loader, Progress},
@@ -19,12 +15,13 @@ use super::{
     quota, redrives,
     replays::Replays,
     report::Health,
-    sweeper,
+    sweeper, watch,
 };
 use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, server::AdminState},
     attempts::AttemptWriter,
     backlog::{orphans::Orphans, writer::BacklogWriter},
+    clock,
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
@@ -37,11 +34,11 @@ use crate::{
     router::table::RoutingTable,
     store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
     telemetry,
+    watch::{peers::Peers, token::PeerToken},
 };
 
 const GONE: (&[State], State) = (&[State::Enabled, State::Paused], State::Disabled);
 const RETRY: Duration = Duration::from_secs(1);
-const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// A running Postrider.
 pub struct App {
@@ -66,8 +63,10 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let progress = Arc::new(Progress::default());
     let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
+    let token = PeerToken::new(config.secrets.key.expose_secret());
+    let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), token));
     let live = live(&config, &table, &progress);
-    let admin = start_admin(&config, &pool, &secrets, &health, live)?;
+    let admin = start_admin(&config, &pool, &secrets, &health, (live, &peers))?;
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
@@ -82,8 +81,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     };
     actix_rt::spawn(store::maintenance::keep(pool.clone(), retention));
     let first_start = fix_first_start(&pool, &config).await;
-    let instances = Arc::new(AtomicU32::new(1));
-    actix_rt::spawn(beat(pool.clone(), instance.clone(), Arc::clone(&instances)));
+    let instances = beat::start(&config, &pool, &peers, admin.address());
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
@@ -97,7 +95,6 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let pipeline =
         Pipeline::start(&config, &table, first_start, (&backlog, &dead_letters, &attempts), &instances, on_gone)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
-    health.consuming(Arc::clone(&consumer), Arc::clone(&pipeline.own_trouble));
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let notices = pipeline.notices.clone();
@@ -113,6 +110,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let every = config.backlog.sweep();
     actix_rt::spawn(sweeper::sweep(pool.clone(), instance.clone(), positions, Arc::clone(&orphans), every));
     around.orphans = Some(backlog::Owned::with(orphans));
+    let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
+    watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, replays, admin, pool, instance })
 }
@@ -133,7 +132,7 @@ fn start_admin(
     pool: &Pool,
     secrets: &SecretBox,
     health: &Arc<Health>,
-    live: Live,
+    (live, peers): (Live, &Arc<Peers>),
 ) -> Result<admin::Server, Error> {
     let metrics = telemetry::metrics();
     let state = AdminState {
@@ -141,6 +140,7 @@ fn start_admin(
         secrets: secrets.clone(),
         rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
         actors: Arc::clone(health) as _,
+        peers: Arc::clone(peers),
         readiness: Arc::clone(health) as _,
         positions: Positions::new(consumer_client(config), topics(config)),
         live,
@@ -200,17 +200,6 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
             Err(error) => tracing::warn!(%error, "where the group begins cannot be recorded yet"),
         }
         tokio::time::sleep(RETRY).await;
-    }
-}
-
-/// Says every 2 s that this instance lives, and learns how many share an endpoint's rate limit.
-async fn beat(pool: Pool, instance: String, instances: Arc<AtomicU32>) {
-    loop {
-        match store::instances::heartbeat(&pool, &instance).await {
-            Ok(live) => instances.store(live, Ordering::Relaxed),
-            Err(error) => tracing::debug!(%error, "heartbeat missed; the number of instances stays as it was"),
-        }
-        tokio::time::sleep(HEARTBEAT).await;
     }
 }
 

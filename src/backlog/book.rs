@@ -247,6 +247,12 @@ impl Book {
         })
     }
 
+    /// Rows that are in memory: events and bytes.
+    #[must_use]
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.of_all.events(), self.of_all.bytes())
+    }
+
     /// Events and bytes that wait for one endpoint, as far as its partitions are ours.
     #[must_use]
     pub fn of_endpoint(&self, id: &str) -> (i64, i64) {

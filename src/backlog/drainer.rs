@@ -96,6 +96,20 @@ impl Heads {
     }
 }
 
+impl Heads {
+    /// What waits of this instance's partitions: events, bytes, and when the oldest came (milliseconds since 1970).
+    #[must_use]
+    pub fn waiting(&self) -> (i64, i64, Option<i64>) {
+        self.book.lock().totals()
+    }
+
+    /// Rows in memory: events and bytes.
+    #[must_use]
+    pub fn in_memory(&self) -> (usize, usize) {
+        self.book.lock().in_memory()
+    }
+}
+
 impl HeadWatch for Heads {
     fn changed(&self, heads: Vec<HeadRow>) {
         let Some(events) = self.events.lock().clone() else { return };
@@ -275,8 +289,10 @@ impl Drainer {
             bytes_max: i64::try_from(read.bytes_max).unwrap_or(i64::MAX),
         };
         let head = &read.head;
+        let asked_at = clock::now();
         let rows = backlog_read::page(&self.pool, (&head.topic, head.partition, &head.endpoint_id), page).await;
         let now = clock::now();
+        self.heads.metrics.read_seconds.record(now.saturating_duration_since(asked_at));
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {

@@ -36,7 +36,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        lane::{self, Lane, Patience, lane_of},
+        lane::{self, Lane, Patience, WriterHealth, lane_of},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -97,6 +97,7 @@ impl BacklogWriter {
             watch,
             queued_events: AtomicUsize::new(0),
             metrics: BacklogMetrics::new(),
+            health: WriterHealth::default(),
         });
         for lane in 0..lanes {
             runtime.spawn(Arc::clone(&shared).keep_writing(lane));
@@ -151,6 +152,11 @@ impl BacklogWriter {
         self.shared.queued_events.load(Ordering::Relaxed)
     }
 
+    #[must_use]
+    pub fn health(&self) -> &WriterHealth {
+        &self.shared.health
+    }
+
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
         for lane in &self.shared.lanes {
@@ -203,6 +209,7 @@ struct Shared {
     watch: Arc<dyn HeadWatch>,
     queued_events: AtomicUsize,
     metrics: BacklogMetrics,
+    health: WriterHealth,
 }
 
 impl Shared {
@@ -225,7 +232,7 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(&self.lanes[lane], "the backlog", writes).await;
+        lane::keep_writing(&self.lanes[lane], "the backlog", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {
@@ -323,7 +330,7 @@ impl Shared {
 
     fn patience(&self) -> Patience<'_> {
         let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
-        Patience { failures: &self.metrics.write_failures, consequence }
+        Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
 }
 

@@ -1,5 +1,7 @@
 //! ○ What each value may be, and how values must fit together.
 
+mod told; // … and whom operators are told
+
 use std::{
     fmt::{Debug, Display},
     net::SocketAddr,
@@ -26,7 +28,7 @@ use crate::{
 
 /// Keys whose value no message may show.
 pub(super) fn is_secret(key: &str) -> bool {
-    matches!(key, "postgres.url" | "admin.key" | "secrets.key")
+    matches!(key, "postgres.url" | "admin.key" | "secrets.key" | "operator_events.webhook_secret")
         || key.strip_prefix("kafka.properties.").is_some_and(super::Properties::is_secret)
 }
 
@@ -271,6 +273,10 @@ impl Checks {
                 "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded",
             );
         }
+        if !c.admin.advertise.is_empty() && !is_host_and_port(&c.admin.advertise) {
+            self.wrong("admin.advertise", Some(&c.admin.advertise), "must be HOST:PORT, without a scheme or a path");
+        }
+        self.operator_events(c);
         self.keys(c);
         self.egress(c);
     }
@@ -357,6 +363,12 @@ fn is_postgres_url(text: &str) -> bool {
         // libpq's other form: host=… user=… dbname=…
         None => text.contains("host=") && text.split_whitespace().all(|pair| pair.contains('=')),
     }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_[]:".contains(c));
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Kafka's own rule.

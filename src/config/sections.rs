@@ -322,6 +322,7 @@ impl DeadLetter {
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     pub bind: SocketAddr,
+    pub advertise: String,
     #[serde(deserialize_with = "secret")]
     pub key: SecretString,
     pub request_bytes_max: usize,
@@ -354,6 +355,6 @@ pub enum LogFormat {
     Json,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     store::{
         Pool, StoreError, dead_letters,
-        lane::{self, Lane, Patience, lane_of},
+        lane::{self, Lane, Patience, WriterHealth, lane_of},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -64,9 +64,11 @@ impl DeadLetterWriter {
             pool,
             lanes: (0..LANES).map(|_| Lane::new(options.batch_rows_max)).collect(),
             options,
+            queued_letters: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
             is_full: AtomicBool::new(false),
             metrics: DeadLetterMetrics::new(),
+            health: WriterHealth::default(),
         });
         for lane in 0..LANES {
             runtime.spawn(Arc::clone(&shared).keep_writing(lane));
@@ -94,10 +96,21 @@ impl DeadLetterWriter {
         self.shared.lane(endpoint_id).push(Work::Remove { keys, kept });
     }
 
+    /// How many wait to be stored.
+    #[must_use]
+    pub fn queued_letters(&self) -> usize {
+        self.shared.queued_letters.load(Ordering::Relaxed)
+    }
+
     /// What waits to be stored.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.shared.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn health(&self) -> &WriterHealth {
+        &self.shared.health
     }
 
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
@@ -131,9 +144,11 @@ struct Shared {
     pool: Pool,
     options: WriterOptions,
     lanes: Vec<Lane<Work>>,
+    queued_letters: AtomicUsize,
     queued_bytes: AtomicUsize,
     is_full: AtomicBool,
     metrics: DeadLetterMetrics,
+    health: WriterHealth,
 }
 
 impl Shared {
@@ -143,11 +158,13 @@ impl Shared {
     }
 
     fn queued(&self, bytes: usize) {
+        self.queued_letters.fetch_add(1, Ordering::Relaxed);
         let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.metrics.queue_bytes.set((before + bytes) as f64);
     }
 
-    fn carried_out(&self, bytes: usize) {
+    fn carried_out(&self, letters: usize, bytes: usize) {
+        self.queued_letters.fetch_sub(letters, Ordering::Relaxed);
         let before = self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.metrics.queue_bytes.set(before.saturating_sub(bytes) as f64);
     }
@@ -157,7 +174,7 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(&self.lanes[lane], "dead letters", writes).await;
+        lane::keep_writing(&self.lanes[lane], "dead letters", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {
@@ -176,7 +193,8 @@ impl Shared {
     }
 
     async fn store(&self, letters: Vec<Letter>) {
-        let bytes = Bytes { shared: self, bytes: letters.iter().map(Letter::weight_bytes).sum() };
+        let bytes =
+            Bytes { shared: self, letters: letters.len(), bytes: letters.iter().map(Letter::weight_bytes).sum() };
         let patience = self.patience();
         for (place, error) in patience.store(letters.len(), |part| self.insert(&letters[part], None)).await {
             tracing::error!(%error, "a dead letter is stored without its data");
@@ -208,7 +226,7 @@ impl Shared {
 
     fn patience(&self) -> Patience<'_> {
         let consequence = "dead letters cannot be stored and wait; their partitions pause";
-        Patience { failures: &self.metrics.write_failures, consequence }
+        Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
 
     fn count(&self, letters: &[Letter]) {
@@ -247,12 +265,13 @@ impl lane::Work for Work {
 /// The queued bytes of letters in hand: given back when they are stored, and after a panic as well.
 struct Bytes<'a> {
     shared: &'a Shared,
+    letters: usize,
     bytes: usize,
 }
 
 impl Drop for Bytes<'_> {
     fn drop(&mut self) {
-        self.shared.carried_out(self.bytes);
+        self.shared.carried_out(self.letters, self.bytes);
     }
 }
 

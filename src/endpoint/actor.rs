@@ -4,6 +4,7 @@
 //! machine holds come back through their receipts.
 
 mod answers; // what came in since the last turn
+mod show; // what others see of it
 
 use std::{
     rc::Rc,
@@ -75,6 +76,8 @@ pub struct EndpointActor {
     /// The trouble is ours, and the machine knows.
     held_back: bool,
     shown_silent_until: Option<Instant>,
+    /// The oldest event held, and when that was looked for.
+    shown_oldest: (Option<Instant>, Instant),
     draining: bool,
     retired: bool,
     /// Someone asked for a new actor in its place.
@@ -84,8 +87,8 @@ pub struct EndpointActor {
 impl EndpointActor {
     #[must_use]
     pub fn new(queue: Arc<EndpointQueue>, core: Rc<Core>, seed: u64) -> Self {
-        let settings = queue.settings();
-        let delivery = Delivery::new(Arc::clone(&settings), core.limits, seed, clock::now());
+        let (settings, now) = (queue.settings(), clock::now());
+        let delivery = Delivery::new(Arc::clone(&settings), core.limits, seed, now);
         let target = Target::new(Arc::clone(&settings));
         EndpointActor {
             queue,
@@ -99,6 +102,7 @@ impl EndpointActor {
             idle_since: None,
             held_back: false,
             shown_silent_until: None,
+            shown_oldest: (None, now),
             draining: false,
             retired: false,
             replaced: false,
@@ -214,24 +218,9 @@ impl EndpointActor {
     }
 
     fn state_changed(&self, change: &StateChange) {
-        self.core.report.state_change(&self.settings, change);
+        self.core.report.state_change(&self.settings, &self.queue.health, change);
         if *change == StateChange::Gone {
             self.core.notices.gone(&self.queue);
-        }
-    }
-
-    fn show_health(&mut self, now: Instant) {
-        self.queue.caught_up_if_empty(self.delivery.queued_events());
-        let health = &self.queue.health;
-        health.queued_events.store(self.delivery.queued_events(), Relaxed);
-        health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
-        health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
-        self.core.report.breaker(health, self.delivery.breaker_state());
-        health.off.store(self.delivery.sends_nothing(), Relaxed);
-        let silent_until = self.delivery.silent_until(now);
-        if silent_until != self.shown_silent_until {
-            self.shown_silent_until = silent_until;
-            *health.silent_until.lock() = silent_until;
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+
+use super::outcome::CLASSES;
+use crate::watch::latencies::Latencies;
 
 /// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
 #[derive(Default)]
@@ -18,6 +21,14 @@ pub struct Health {
     pub restarts: AtomicU64,
     /// 0 closed, 1 open, 2 half open.
     pub breaker: AtomicU32,
+    /// What opened it: so many failures.
+    pub breaker_failures: AtomicU32,
+    /// Attempts, in the order of [`CLASSES`].
+    by_class: [AtomicU64; CLASSES.len()],
+    /// From sending a request to its answer.
+    pub took: Latencies,
+    /// When the oldest event that the actor holds was received; exact to a second.
+    pub oldest_received_at: Mutex<Option<Instant>>,
     /// The actor sends nothing, whatever the time: it answered 410, or the trouble is ours.
     pub off: AtomicBool,
     /// The endpoint is left alone until then: its breaker is open, or it asked for it.
@@ -37,6 +48,36 @@ impl Health {
         self.in_flight.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         *self.silent_until.lock() = None;
+        *self.oldest_received_at.lock() = None;
+    }
+
+    /// An attempt has ended.
+    pub fn attempted(&self, class: &str, took: Duration) {
+        let place = CLASSES.iter().position(|known| *known == class);
+        if let Some(count) = place.and_then(|place| self.by_class.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.took.add(took, 1);
+    }
+
+    /// Attempts by class, those that occurred.
+    pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let counts = CLASSES.iter().zip(&self.by_class).map(|(class, count)| (*class, count.load(Ordering::Relaxed)));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// Why the breaker is not closed.
+    #[must_use]
+    pub fn breaker_why(&self) -> Option<String> {
+        if self.breaker.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let failures = self.breaker_failures.load(Ordering::Relaxed);
+        let newest = self.last_error.lock().as_ref().map(|error| match error.status {
+            Some(status) => format!(", the newest: {} ({status})", error.class),
+            None => format!(", the newest: {}", error.class),
+        });
+        Some(format!("{failures} failures{}", newest.unwrap_or_default()))
     }
 
     /// An attempt failed, and the endpoint is to blame.

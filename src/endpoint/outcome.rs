@@ -89,6 +89,26 @@ pub struct AttemptNote {
     pub excerpt: Box<str>,
 }
 
+/// Every word of [`AttemptNote::class`], the usual one first.
+pub const CLASSES: [&str; 16] = [
+    "http_2xx",
+    "http_5xx",
+    "http_4xx",
+    "timeout",
+    "connect",
+    "resolve",
+    "tls",
+    "oauth",
+    "blocked",
+    "broken",
+    "disconnected",
+    "malformed",
+    "local",
+    "http_3xx",
+    "http_1xx",
+    "http_other",
+];
+
 /// The longest `Retry-After` that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
@@ -192,6 +212,7 @@ mod tests {
         let (got, note) = classify(&answered(status, None), WALL_MS);
         assert_eq!(got, outcome, "{status}");
         assert_eq!((note.status, note.class), (Some(status), class));
+        assert!(CLASSES.contains(&note.class), "{class}");
         assert_eq!(&*note.excerpt, if got == Outcome::Delivered { "" } else { "said" }, "{status}");
     }
 

@@ -222,6 +222,12 @@ impl EndpointQueue {
         }
     }
 
+    /// It cannot keep up: what waits too long leaves memory.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        self.lagging.load(Ordering::Relaxed)
+    }
+
     /// How the endpoint stands with what is stored for it.
     #[must_use]
     pub fn takes_stored(&self, now: Instant) -> Takes {
@@ -235,7 +241,9 @@ impl EndpointQueue {
         if health.breaker_word() == "closed" { Takes::Many } else { Takes::Few }
     }
 
-    fn held_bytes(&self) -> usize {
+    /// What waits here, and what its actor holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
         self.waiting_bytes.load(Ordering::Relaxed) + self.health.queued_bytes.load(Ordering::Relaxed)
     }
 

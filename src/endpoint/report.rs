@@ -3,7 +3,7 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     attempts::{AttemptRecord, AttemptWriter, record::Ended},
     telemetry::handles::{DeliveryMetrics, EndpointMetrics},
+    watch::flow::Flow,
 };
 
 /// One a core.
@@ -31,11 +32,12 @@ pub struct Report {
     /// For people to look at, later.
     attempts: AttemptWriter,
     first_delivered: Cell<u64>,
+    flow: Arc<Flow>,
 }
 
 impl Report {
     #[must_use]
-    pub fn new(delivered_sample_every: u64, attempts: AttemptWriter) -> Self {
+    pub fn new(delivered_sample_every: u64, attempts: AttemptWriter, flow: Arc<Flow>) -> Self {
         Report {
             stream: DeliveryMetrics::new("stream"),
             batch: DeliveryMetrics::new("batch"),
@@ -44,6 +46,7 @@ impl Report {
             delivered: Cell::new(0),
             attempts,
             first_delivered: Cell::new(0),
+            flow,
         }
     }
 
@@ -80,6 +83,8 @@ impl Report {
             let oldest_ms = batch.events().next().map_or(wall_ms, |event| event.record.timestamp_ms);
             let age = Duration::from_millis(u64::try_from(wall_ms - oldest_ms).unwrap_or(0));
             metrics.delivered_at_age(age, batch.len());
+            self.flow.delivered.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            self.flow.ages.add(age, u32::try_from(batch.len()).unwrap_or(u32::MAX));
             if !every_so_many(&self.delivered, self.delivered_sample_every) {
                 return;
             }
@@ -96,6 +101,7 @@ impl Report {
                 "delivered to endpoint {id}"
             );
         } else {
+            self.flow.failed_attempts.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 endpoint.id = id,
                 attempt.number = attempt,
@@ -109,8 +115,11 @@ impl Report {
     }
 
     /// The breaker moved, or the endpoint wants nothing more.
-    pub fn state_change(&self, settings: &Settings, change: &StateChange) {
+    pub fn state_change(&self, settings: &Settings, health: &Health, change: &StateChange) {
         let id = &*settings.id;
+        if let StateChange::BreakerOpened { failures } = change {
+            health.breaker_failures.store(*failures, Ordering::Relaxed);
+        }
         match change {
             StateChange::Gone => tracing::warn!(endpoint.id = id, "endpoint {id} answered 410 Gone; it is disabled"),
             change => tracing::info!(endpoint.id = id, ?change, "breaker of endpoint {id} moved"),

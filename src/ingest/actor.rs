@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,6 +41,8 @@ pub struct IngestActor {
     event_bytes_max: usize,
     router: Addr<Router>,
     dead_letters: DeadLetterWriter,
+    /// Events that each core's router was handed, and which of them is this one's.
+    handed: (Arc<Vec<AtomicU64>>, usize),
     /// Decoded, but the router had no room: they join the next hand-over, in order.
     waiting: Vec<Arc<Event>>,
 }
@@ -50,8 +55,9 @@ impl IngestActor {
         event_bytes_max: usize,
         router: Addr<Router>,
         dead_letters: DeadLetterWriter,
+        handed: (Arc<Vec<AtomicU64>>, usize),
     ) -> Self {
-        IngestActor { ledger, decoder, event_bytes_max, router, dead_letters, waiting: Vec::new() }
+        IngestActor { ledger, decoder, event_bytes_max, router, dead_letters, handed, waiting: Vec::new() }
     }
 
     fn decode(&mut self, record: Record, received_at: Instant) {
@@ -85,8 +91,11 @@ impl IngestActor {
             return;
         }
         let events = std::mem::take(&mut self.waiting);
+        let count = events.len() as u64;
         match self.router.try_send(Route { events }) {
-            Ok(()) => {}
+            Ok(()) => {
+                self.handed.0[self.handed.1].fetch_add(count, Ordering::Relaxed);
+            }
             Err(SendError::Full(Route { events })) => {
                 self.waiting = events;
                 ctx.run_later(ROUTER_RETRY, |actor, ctx| actor.hand_over(ctx));

@@ -56,6 +56,15 @@ pub enum PauseReason {
 }
 
 impl PauseReason {
+    pub const ALL: [PauseReason; 6] = [
+        PauseReason::Events,
+        PauseReason::Bytes,
+        PauseReason::Span,
+        PauseReason::Memory,
+        PauseReason::Endpoint,
+        PauseReason::OwnTrouble,
+    ];
+
     /// The word in metrics and logs.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -4,11 +4,12 @@
 //! there is none. A settle that comes later belongs to an event that the partition's new owner reads again.
 //! **Invariant:** every offset is tracked before its event is handed on, so it cannot settle unseen.
 
+mod arrivals; // when what is not settled came
+
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,8 +17,9 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::arrivals::Arrivals;
 use super::{
-    backpressure::Downstream,
+    backpressure::{Downstream, PauseReason},
     offsets::{OffsetTracker, TrackError},
     parked::ParkedCounts,
     receipt::{Abandoned, Done, Origin, Settlement},
@@ -40,6 +42,8 @@ pub struct PartitionLedger {
     failed: AtomicBool,
     /// An endpoint that this assignment's events found full.
     full: Mutex<Option<Arc<dyn Downstream>>>,
+    /// Why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
+    paused: AtomicU8,
     found_full: AtomicBool,
     owed: Mutex<Owed>,
     /// What was read, ever: events and their weight.
@@ -119,6 +123,7 @@ impl PartitionLedger {
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             full: Mutex::new(None),
+            paused: AtomicU8::new(0),
             found_full: AtomicBool::new(false),
             owed: Mutex::new(Owed { tracker: OffsetTracker::new(start), arrivals: Arrivals::default() }),
             received: Amounts::default(),
@@ -140,6 +145,32 @@ impl PartitionLedger {
         }
         self.found_full.store(false, Ordering::Relaxed);
         self.full.lock().take()
+    }
+
+    /// The poll thread has paused the partition, or goes on with it: for those who look on.
+    pub fn show_paused(&self, reason: Option<PauseReason>) {
+        self.paused.store(reason.map_or(0, |reason| reason as u8 + 1), Ordering::Relaxed);
+    }
+
+    /// Why the partition is paused, if it is.
+    #[must_use]
+    pub fn paused(&self) -> Option<PauseReason> {
+        let place = self.paused.load(Ordering::Relaxed).checked_sub(1)?;
+        PauseReason::ALL.get(usize::from(place)).copied()
+    }
+
+    /// Events that were read of this assignment, ever.
+    #[must_use]
+    pub fn received_events(&self) -> u64 {
+        self.received.events.load(Ordering::Relaxed)
+    }
+
+    /// Events that count as outstanding and are not tracked, or the other way round: 0, but for what is just under way.
+    #[must_use]
+    pub fn unaccounted(&self) -> i64 {
+        let owed = self.owed.lock();
+        let (outstanding, tracked) = (self.outstanding().0, owed.tracker.outstanding());
+        if self.is_current() { outstanding as i64 - tracked as i64 } else { 0 }
     }
 
     /// Something lost events of this assignment before they had receipts.
@@ -341,38 +372,6 @@ impl Amounts {
     fn add_locked(&self, events: u64, bytes: u64) {
         self.events.store(self.events.load(Ordering::Relaxed) + events, Ordering::Release);
         self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Release);
-    }
-}
-
-/// When the unsettled offsets arrived: the first offset of a chunk and its time, oldest first.
-#[derive(Debug, Default)]
-struct Arrivals(VecDeque<(i64, Instant)>);
-
-impl Arrivals {
-    /// Chunks closer together than this count as one: an age is not needed more exactly.
-    const RESOLUTION: Duration = Duration::from_millis(5);
-    /// Beyond it, chunks count as part of the last one remembered, so an age may be overstated, never understated.
-    const REMEMBERED_MAX: usize = 1024;
-
-    fn push(&mut self, first: i64, received_at: Instant) {
-        let is_news = self.0.back().is_none_or(|(_, last)| received_at.duration_since(*last) >= Self::RESOLUTION);
-        if is_news && self.0.len() < Self::REMEMBERED_MAX {
-            self.0.push_back((first, received_at));
-        }
-    }
-
-    /// The oldest unsettled offset arrived with the last chunk that begins at or below it.
-    fn forget_before(&mut self, oldest: Option<i64>) {
-        let Some(oldest) = oldest else {
-            return self.0.clear();
-        };
-        while self.0.get(1).is_some_and(|(first, _)| *first <= oldest) {
-            self.0.pop_front();
-        }
-    }
-
-    fn age(&self, now: Instant) -> Duration {
-        self.0.front().map_or(Duration::ZERO, |(_, received_at)| now.saturating_duration_since(*received_at))
     }
 }
 

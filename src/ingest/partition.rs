@@ -201,7 +201,9 @@ impl Partition {
         } else {
             self.full_since = None;
         }
-        match self.gate.decide(load, beyond)? {
+        let decision = self.gate.decide(load, beyond)?;
+        self.ledger.show_paused(self.gate.paused());
+        match decision {
             Decision::Pause(reason) => Some(Move::Pause(reason)),
             Decision::Resume => Some(Move::Resume),
         }

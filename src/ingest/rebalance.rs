@@ -216,6 +216,7 @@ impl ClientContext for PollContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.metrics.errors.increment(1);
         tracing::warn!(target: "librdkafka", %error, "{reason}");
         *self.state.trouble.lock() = reason.to_owned();
     }

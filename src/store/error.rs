@@ -28,6 +28,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The kind in one word, for metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            StoreError::Settings(_) => "settings",
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::TimedOut(_) => "timed_out",
+            StoreError::Refused { .. } => "refused",
+            StoreError::Unsendable(_) => "unsendable",
+            StoreError::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// True when trying the same again later can succeed.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

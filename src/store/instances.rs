@@ -1,14 +1,48 @@
 //! ● Which instances live. Each takes its share of an endpoint's limits: limit ÷ live instances.
 
+use jiff::Timestamp;
+use serde::Serialize;
+
 use super::{Pool, StoreError};
 
-/// Says that instance `id` lives, and returns how many do (at least one). To be called every 2 s.
+/// An instance, as the others know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    pub id: String,
+    pub started_at: Timestamp,
+    pub seen_at: Timestamp,
+    /// `None` of an instance of an older version.
+    pub version: Option<String>,
+    /// HOST:PORT that the others reach it at; `None` when it does not know one.
+    #[serde(skip)]
+    pub address: Option<String>,
+}
+
+/// Says that instance `id` lives, at this address and of this version, and returns the others that do. To be called
+/// every 2 s.
 ///
 /// # Errors
-/// When Postgres is away: go on with the number known last.
-pub async fn heartbeat(pool: &Pool, id: &str) -> Result<u32, StoreError> {
-    let count: i64 = pool.with(async |client| Ok(client.query_one(BEAT, &[&id]).await?.try_get(0)?)).await?;
-    Ok(u32::try_from(count).unwrap_or(u32::MAX).max(1))
+/// When Postgres is away: go on with those known last.
+pub async fn heartbeat(
+    pool: &Pool,
+    id: &str,
+    address: Option<&str>,
+    version: &str,
+) -> Result<Vec<Instance>, StoreError> {
+    pool.with(async |client| {
+        let rows = client.query(BEAT, &[&id, &address, &version]).await?;
+        let instance = |row: &tokio_postgres::Row| {
+            Ok(Instance {
+                id: row.try_get(0)?,
+                started_at: row.try_get(1)?,
+                seen_at: row.try_get(2)?,
+                version: row.try_get(3)?,
+                address: row.try_get(4)?,
+            })
+        };
+        rows.iter().map(instance).collect()
+    })
+    .await
 }
 
 /// The instance that has lived longest.
@@ -27,12 +61,14 @@ pub async fn leave(pool: &Pool, id: &str) -> Result<(), StoreError> {
     pool.with(async |client| Ok(client.execute("DELETE FROM instance WHERE id = $1", &[&id]).await.map(drop)?)).await
 }
 
-/// Five missed beats, as the group's session timeout. The statement does not see its own beat, hence the + 1.
+/// Five missed beats, as the group's session timeout. The statement does not see its own beat.
 const BEAT: &str = "
     WITH beat AS (
-        INSERT INTO instance (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()
+        INSERT INTO instance (id, address, version) VALUES ($1, $2, $3)
+        ON CONFLICT (id) DO UPDATE SET seen_at = now(), address = $2, version = $3
     )
-    SELECT count(*) + 1 FROM instance WHERE id <> $1 AND seen_at > now() - interval '10 seconds'";
+    SELECT id, started_at, seen_at, version, address FROM instance
+    WHERE id <> $1 AND seen_at > now() - interval '10 seconds' ORDER BY id";
 
 /// Ids sort by their time.
 const ELDEST: &str = "SELECT min(id) FROM instance WHERE seen_at > now() - interval '10 seconds'";

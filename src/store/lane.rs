@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use rand::Rng as _;
 use tokio::sync::Notify;
 
 use super::StoreError;
+use crate::{clock, endpoint::health::LastError};
 
 /// Something to be written.
 pub trait Work {
@@ -126,6 +127,32 @@ impl<W: Work> Lane<W> {
     }
 }
 
+/// How a writer is, all its lanes together: for those who look on.
+#[derive(Default)]
+pub struct WriterHealth {
+    pub restarts: AtomicU64,
+    /// Statements that fail now, and are tried again.
+    retrying: AtomicUsize,
+    last_error: Mutex<Option<LastError>>,
+}
+
+impl WriterHealth {
+    #[must_use]
+    pub fn is_retrying(&self) -> bool {
+        self.retrying.load(Ordering::Relaxed) > 0
+    }
+
+    #[must_use]
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().clone()
+    }
+
+    fn failed(&self, error: &StoreError) {
+        let (at_ms, excerpt) = (clock::wall_ms(), error.to_string());
+        *self.last_error.lock() = Some(LastError { at_ms, class: "postgres", status: None, excerpt });
+    }
+}
+
 /// An endpoint's lane among `lanes`: always the same one, so its work stays in order.
 #[must_use]
 pub fn lane_of(endpoint_id: &str, lanes: usize) -> usize {
@@ -134,7 +161,7 @@ pub fn lane_of(endpoint_id: &str, lanes: usize) -> usize {
 
 /// Runs a writer for ever, each time with a new one from `writes`. A panic costs what it had in hand nothing: dropped, the
 /// receipts are abandoned, and come back.
-pub async fn keep_writing<W: Work, F>(lane: &Lane<W>, what: &str, writes: impl Fn() -> F)
+pub async fn keep_writing<W: Work, F>(lane: &Lane<W>, what: &str, health: &WriterHealth, writes: impl Fn() -> F)
 where
     F: Future<Output = Infallible> + Send + 'static,
 {
@@ -144,6 +171,7 @@ where
             return;
         }
         lane.forget_in_hand();
+        health.restarts.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "writing {what} panicked and begins anew");
         tokio::time::sleep(BACKOFF_BASE).await;
     }
@@ -154,6 +182,7 @@ pub struct Patience<'a> {
     pub failures: &'a Counter,
     /// What follows from it, for the log.
     pub consequence: &'static str,
+    pub health: &'a WriterHealth,
 }
 
 impl Patience<'_> {
@@ -197,7 +226,11 @@ impl Patience<'_> {
 
     async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
         self.failures.increment(1);
-        if backoff.wait().await {
+        self.health.failed(error);
+        self.health.retrying.fetch_add(1, Ordering::Relaxed);
+        let is_first = backoff.wait().await;
+        self.health.retrying.fetch_sub(1, Ordering::Relaxed);
+        if is_first {
             tracing::warn!(%error, "{}", self.consequence);
         }
     }

@@ -37,6 +37,8 @@ pub mod replays; // ● closed ranges of Kafka, and how far each has come
 pub mod gaps; // ● what suspended endpoints did not get
 pub mod attempts; // ● how endpoints answered
 pub mod days; // ● tables cut into days
+pub mod standing; // ● how much waits and was given up, for those who watch
+pub mod operator_events; // ● what operators were told last
 pub mod maintenance; // ● what keeps the tables small
 
 pub use error::StoreError;

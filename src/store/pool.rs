@@ -16,7 +16,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{StoreError, tls::TlsOptions};
-use crate::telemetry::names;
+use crate::{clock, telemetry::names};
 
 /// How to reach Postgres: `[postgres]` of the configuration.
 #[derive(Clone, Debug)]
@@ -98,9 +98,13 @@ impl Pool {
         deadline: Duration,
         work: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut lease = Lease { client: Some(self.inner.get().await?) };
+        let asked_at = clock::now();
+        let client = self.inner.get().await.map_err(StoreError::from).inspect_err(count)?;
+        metrics::histogram!(names::POSTGRES_WAIT_SECONDS).record(clock::now().saturating_duration_since(asked_at));
+        let mut lease = Lease { client: Some(client) };
         let client = lease.client.as_mut().expect("a new lease has its client");
         let result = tokio::time::timeout(deadline, work(client)).await.unwrap_or(Err(StoreError::TimedOut(deadline)));
+        let result = result.inspect_err(count);
         match &result {
             Err(error) if error.is_unavailable() => {
                 metrics::counter!(names::POSTGRES_DISCARDED).increment(1);
@@ -161,6 +165,10 @@ pub(super) fn connection_config(
 const LIFETIME_MAX: Duration = Duration::from_secs(300);
 /// Beyond `statement_timeout`, a server that has not answered is frozen or cut off.
 const FROZEN_AFTER: Duration = Duration::from_secs(3);
+
+fn count(error: &StoreError) {
+    metrics::counter!(names::POSTGRES_ERRORS, "kind" => error.word()).increment(1);
+}
 
 fn is_read_only(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(what) if what.contains("25006"))

@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::names;
 use crate::{
     endpoint::{delivery::Reason, outcome::Outcome},
-    ingest::receipt::Settlement,
+    ingest::{backpressure::PauseReason, receipt::Settlement},
 };
 
 /// One assigned partition. Dropped with its assignment, so that a gauge does not go on about a partition we lost.
@@ -59,7 +59,9 @@ pub struct ConsumerMetrics {
     pub revoked: Counter,
     pub lost: Counter,
     pub partitions_assigned: Gauge,
-    pub partitions_paused: Gauge,
+    /// In the order of [`PauseReason::ALL`].
+    pub partitions_paused: [Gauge; PauseReason::ALL.len()],
+    pub errors: Counter,
     pub outstanding_events: Gauge,
     pub outstanding_bytes: Gauge,
     pub poll_age_seconds: Gauge,
@@ -79,7 +81,8 @@ impl ConsumerMetrics {
             revoked: counter!(names::REBALANCES, "kind" => "revoked"),
             lost: counter!(names::REBALANCES, "kind" => "lost"),
             partitions_assigned: gauge!(names::PARTITIONS_ASSIGNED),
-            partitions_paused: gauge!(names::PARTITIONS_PAUSED),
+            partitions_paused: PauseReason::ALL.map(|why| gauge!(names::PARTITIONS_PAUSED, "reason" => why.word())),
+            errors: counter!(names::KAFKA_ERRORS),
             outstanding_events: gauge!(names::OUTSTANDING_EVENTS),
             outstanding_bytes: gauge!(names::OUTSTANDING_BYTES),
             poll_age_seconds: gauge!(names::KAFKA_POLL_AGE),
@@ -230,6 +233,8 @@ pub struct BacklogMetrics {
     pub queued_events: Gauge,
     pub write_seconds: Histogram,
     pub write_failures: Counter,
+    pub read_seconds: Histogram,
+    pub read_failures: Counter,
 }
 
 impl BacklogMetrics {
@@ -245,6 +250,8 @@ impl BacklogMetrics {
             queued_events: gauge!(names::BACKLOG_QUEUE),
             write_seconds: histogram!(names::BACKLOG_WRITE_SECONDS),
             write_failures: counter!(names::BACKLOG_WRITE_FAILURES),
+            read_seconds: histogram!(names::BACKLOG_READ_SECONDS),
+            read_failures: counter!(names::BACKLOG_READ_FAILURES),
         }
     }
 

@@ -44,13 +44,16 @@ metrics! {
     KAFKA_POLL_AGE = "postrider_kafka_poll_age_seconds", Kind::Gauge, "Time since the consumer was last polled";
     REBALANCES = "postrider_rebalances_total", Kind::Counter, "Partitions assigned, revoked or lost, by kind";
     PARTITIONS_ASSIGNED = "postrider_partitions_assigned", Kind::Gauge, "Partitions that this instance owns";
-    PARTITIONS_PAUSED = "postrider_partitions_paused", Kind::Gauge, "Partitions not read because a limit is reached";
+    PARTITIONS_PAUSED = "postrider_partitions_paused", Kind::Gauge, "Partitions not read because a limit is reached, by reason";
     OUTSTANDING_EVENTS = "postrider_outstanding_events", Kind::Gauge, "Events read and not yet settled";
     OUTSTANDING_BYTES = "postrider_outstanding_bytes", Kind::Gauge, "Their bytes; at most ingest.memory_bytes_max";
     UNCOMMITTED_AGE = "postrider_uncommitted_age_seconds", Kind::Gauge,
         "Age of the oldest event whose offset cannot be committed yet; the main sign of health";
     COMMITS = "postrider_commits_total", Kind::Counter, "Commits of offsets, by result";
     COMMIT_SECONDS = "postrider_commit_seconds", Kind::Histogram(SECONDS), "From storing offsets to the broker's answer";
+    KAFKA_ERRORS = "postrider_kafka_errors_total", Kind::Counter, "Errors that concern the whole client of Kafka";
+    UNACCOUNTED = "postrider_unaccounted_events", Kind::Gauge,
+        "Events read that are neither settled nor in memory, if that lasts for a minute; 0 without faults";
     EVENTS_ROUTED = "postrider_events_routed_total", Kind::Counter, "Events that matched at least one endpoint";
     EVENTS_UNMATCHED = "postrider_events_unmatched_total", Kind::Counter, "Events that nobody subscribes to";
     RECEIPTS_OPENED = "postrider_receipts_opened_total", Kind::Counter,
@@ -70,6 +73,12 @@ metrics! {
     RETRIES = "postrider_retries_total", Kind::Counter, "Failed attempts that will be tried again, by reason";
     RATE_LIMITED = "postrider_rate_limited_total", Kind::Counter, "Times an endpoint had to wait for its rate limit";
     BREAKER_ENDPOINTS = "postrider_breaker_endpoints", Kind::Gauge, "Endpoints whose breaker is open or half open, by state";
+    ENDPOINTS = "postrider_endpoints", Kind::Gauge, "Endpoints there are, by state";
+    LAGGING_ENDPOINTS = "postrider_lagging_endpoints", Kind::Gauge, "Endpoints that cannot keep up with what comes for them";
+    ENDPOINT_QUEUE_EVENTS = "postrider_endpoint_queue_events", Kind::Gauge, "Events that wait in memory for their endpoints";
+    ENDPOINT_QUEUE_BYTES = "postrider_endpoint_queue_bytes", Kind::Gauge, "Their bytes";
+    ENDPOINT_QUEUE_LARGEST = "postrider_endpoint_queue_largest_bytes", Kind::Gauge,
+        "Bytes of the endpoint for which most waits; it lags at delivery.endpoint_bytes_max";
     ENDPOINT_ACTORS = "postrider_endpoint_actors", Kind::Gauge, "Endpoints that have something to do";
     ENDPOINT_RESTARTS = "postrider_endpoint_restarts_total", Kind::Counter, "Endpoint actors rebuilt after a panic";
     EGRESS_BLOCKED = "postrider_egress_blocked_total", Kind::Counter,
@@ -87,6 +96,11 @@ metrics! {
     BACKLOG_WRITE_SECONDS = "postrider_backlog_write_seconds", Kind::Histogram(SECONDS), "Storing a group of events in the backlog";
     BACKLOG_WRITE_FAILURES = "postrider_backlog_write_failures_total", Kind::Counter,
         "Statements of the backlog that failed and are tried again";
+    BACKLOG_READ_SECONDS = "postrider_backlog_read_seconds", Kind::Histogram(SECONDS), "Reading a page of the backlog";
+    BACKLOG_READ_FAILURES = "postrider_backlog_read_failures_total", Kind::Counter,
+        "Turns of reading the backlog that failed and are tried again";
+    DEAD_LETTERS_STANDING = "postrider_dead_letters", Kind::Gauge,
+        "Dead letters there are, of all instances; beyond 100,000 as Postgres' statistics have it";
     DEAD_LETTERS = "postrider_dead_letters_total", Kind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", Kind::Gauge, "Dead letters not yet stored";
     DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", Kind::Histogram(SECONDS), "Storing a group of dead letters";
@@ -103,6 +117,8 @@ metrics! {
     SETTINGS_VERSION = "postrider_settings_version", Kind::Gauge, "Version of the settings that this instance works by";
     SETTINGS_AGE = "postrider_settings_age_seconds", Kind::Gauge, "Time since the settings were last known to be current";
     SUBSCRIPTIONS = "postrider_subscriptions", Kind::Gauge, "Subscriptions in the index";
+    POSTGRES_WAIT_SECONDS = "postrider_postgres_wait_seconds", Kind::Histogram(SECONDS), "Waiting for a free connection to Postgres";
+    POSTGRES_ERRORS = "postrider_postgres_errors_total", Kind::Counter, "Conversations with Postgres that failed, by kind";
     POSTGRES_DISCARDED = "postrider_postgres_connections_discarded_total", Kind::Counter,
         "Connections thrown away after a timeout or an error";
     SETTINGS_UNREADABLE = "postrider_settings_unreadable_total", Kind::Counter,
@@ -112,6 +128,11 @@ metrics! {
     OPERATOR_EVENTS_DROPPED = "postrider_operator_events_dropped_total", Kind::Counter,
         "Events that operators should have been told of and that found no room";
     LOG_LINES_DROPPED = "postrider_log_lines_dropped_total", Kind::Counter, "Log lines dropped because stderr did not keep up";
+    INSTANCES = "postrider_instances", Kind::Gauge, "Live instances, as this one sees them";
+    MEMORY_BYTES = "postrider_memory_bytes", Kind::Gauge, "Bytes of events in memory, by the room that bounds them";
+    MEMORY_LIMIT = "postrider_memory_limit_bytes", Kind::Gauge, "At most so many bytes, by room";
+    CORE_LAG = "postrider_core_lag_seconds", Kind::Gauge, "How late a core was within the last second, by core";
+    OPEN_FILES_LIMIT = "postrider_open_files_limit", Kind::Gauge, "File handles that this process may have";
     OPEN_FILES = "postrider_open_files", Kind::Gauge, "File handles in use, connections included";
     RESIDENT_BYTES = "postrider_resident_bytes", Kind::Gauge, "Memory in use, as the operating system counts it";
     START_TIME = "postrider_start_time_seconds", Kind::Gauge, "When this process started, in seconds since 1970";

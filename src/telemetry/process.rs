@@ -18,6 +18,9 @@ pub(super) fn refresh() {
     if let Ok(handles) = fs::read_dir("/proc/self/fd") {
         gauge!(names::OPEN_FILES).set(handles.count() as f64);
     }
+    if let Ok((limit, _)) = rlimit::Resource::NOFILE.get() {
+        gauge!(names::OPEN_FILES_LIMIT).set(limit as f64);
+    }
     let resident = fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
     if let Some(pages) = resident.map(|pages: u32| f64::from(pages)) {
         gauge!(names::RESIDENT_BYTES).set(pages * PAGE_BYTES);

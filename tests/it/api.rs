@@ -9,14 +9,8 @@ use awc::http::{StatusCode, header::HeaderMap};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::{
     admin::{
-        self, AdminOptions, Server,
-        actors::{ActorReport, ActorView},
-        auth::Limits,
-        endpoint_body::Rules,
-        endpoint_test::Tester,
-        health::Readiness,
-        live::Live,
-        server::AdminState,
+        self, AdminOptions, Server, actors::ActorReport, auth::Limits, endpoint_body::Rules, endpoint_test::Tester,
+        health::Readiness, live::Live, server::AdminState,
     },
     dead_letter::{
         letter::Letter,
@@ -33,6 +27,14 @@ use postrider::{
         Pool,
         secret_box::SecretBox,
         settings::{EndpointRow, SettingsReader, SubscriptionRow},
+    },
+    watch::{
+        actor_view::{ActorView, Filter},
+        endpoint_part::EndpointPart,
+        overview::{Breakers, OverviewPart},
+        peers::Peers,
+        sampler::Sampler,
+        token::PeerToken,
     },
 };
 use rdkafka::ClientConfig;
@@ -67,12 +69,26 @@ impl Readiness for Health {
 }
 
 impl ActorReport for Health {
-    fn instance(&self) -> String {
-        "one".to_owned()
+    fn actors(&self, filter: &Filter) -> Vec<ActorView> {
+        filter.page([ActorView {
+            kind: "endpoint",
+            id: "ep_1".to_owned(),
+            instance: "one".to_owned(),
+            state: "running".to_owned(),
+            ..ActorView::default()
+        }])
     }
 
-    fn actors(&self) -> Vec<ActorView> {
-        vec![ActorView { kind: "endpoint", id: "ep_1".to_owned(), state: "running".to_owned(), ..ActorView::default() }]
+    fn overview(&self) -> OverviewPart {
+        Sampler::default().part("one", Breakers::default())
+    }
+
+    fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart> {
+        ids.iter().map(|id| EndpointPart { id: id.clone(), ..EndpointPart::default() }).collect()
+    }
+
+    fn endpoint_states(&self) -> (usize, usize, usize) {
+        (1, 0, 0)
     }
 }
 
@@ -95,6 +111,7 @@ impl Api {
             secrets: secret_box(),
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             actors: health.clone(),
+            peers: Arc::new(Peers::new("one", 0, PeerToken::new("key"))),
             readiness: health.clone(),
             tester: Tester::new(limits()),
             live: Live {

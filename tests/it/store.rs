@@ -85,7 +85,7 @@ async fn a_server_that_is_away_is_unavailable_and_the_password_stays_secret() {
     let mut options = Database::empty().await.options();
     options.url = "postgres://postrider:hunter2@127.0.0.1:1/postrider".to_owned().into();
     let pool = store::Pool::open(&options).expect("pool");
-    let error = instances::heartbeat(&pool, "i").await.expect_err("nothing listens there");
+    let error = instances::heartbeat(&pool, "i", None, "0").await.expect_err("nothing listens there");
     assert!(error.is_unavailable(), "{error}");
     assert!(!format!("{error} {error:?} {pool:?} {options:?}").contains("hunter2"));
 }
@@ -120,14 +120,14 @@ async fn an_abandoned_statement_never_meets_the_next_user_of_the_pool() {
 async fn a_read_only_server_is_left_for_another_connection() {
     let database = Database::new().await;
     let pool = database.pool();
-    instances::heartbeat(&pool, "i").await.expect("writable");
+    instances::heartbeat(&pool, "i", None, "0").await.expect("writable");
     let write = async |client: &mut deadpool_postgres::Client| {
         client.batch_execute("SET default_transaction_read_only = on").await?;
         Ok(client.execute("DELETE FROM instance", &[]).await.map(drop)?)
     };
     let error = pool.with(write).await.expect_err("read-only");
     assert!(error.is_unavailable(), "{error}");
-    instances::heartbeat(&pool, "i").await.expect("the next connection is a new one");
+    instances::heartbeat(&pool, "i", None, "0").await.expect("the next connection is a new one");
 }
 
 #[tokio::test]
@@ -149,17 +149,22 @@ async fn the_first_to_record_where_a_group_began_decides_for_all() {
 }
 
 #[tokio::test]
-async fn live_instances_are_counted() {
+async fn live_instances_know_each_other() {
     let database = Database::new().await;
     let pool = database.pool();
-    assert_eq!(instances::heartbeat(&pool, "a").await, Ok(1));
-    assert_eq!(instances::heartbeat(&pool, "b").await, Ok(2));
-    assert_eq!(instances::heartbeat(&pool, "a").await, Ok(2));
+    let others = async |id| {
+        let others = instances::heartbeat(&pool, id, Some("10.0.0.1:8080"), "0.1").await.expect("a beat");
+        others.into_iter().map(|other| (other.id, other.address)).collect::<Vec<_>>()
+    };
+    let known = |id: &str| (id.to_owned(), Some("10.0.0.1:8080".to_owned()));
+    assert_eq!(others("a").await, []);
+    assert_eq!(others("b").await, [known("a")]);
+    assert_eq!(others("a").await, [known("b")]);
     database.execute("UPDATE instance SET seen_at = now() - interval '11 seconds' WHERE id = 'b'").await;
-    assert_eq!(instances::heartbeat(&pool, "a").await, Ok(1));
-    instances::heartbeat(&pool, "b").await.expect("beat");
+    assert_eq!(others("a").await, []);
+    others("b").await;
     instances::leave(&pool, "b").await.expect("left");
-    assert_eq!(instances::heartbeat(&pool, "a").await, Ok(1));
+    assert_eq!(others("a").await, []);
 }
 
 #[tokio::test]
@@ -248,13 +253,13 @@ async fn loading_and_beating_may_run_as_tasks_of_their_own() {
     let reader = SettingsReader::new(database.pool(), secret_box());
     let pool = database.pool();
     let load = tokio::spawn(async move { reader.load_since(-1).await });
-    let beat = tokio::spawn(async move { instances::heartbeat(&pool, "i").await });
+    let beat = tokio::spawn(async move { instances::heartbeat(&pool, "i", None, "0").await });
     let first = tokio::spawn({
         let pool = database.pool();
         async move { record_first_start(&pool, "g", &Positions::new()).await }
     });
     assert_eq!(load.await.expect("task").expect("load").version, 0);
-    assert_eq!(beat.await.expect("task"), Ok(1));
+    assert_eq!(beat.await.expect("task"), Ok(Vec::new()));
     assert_eq!(first.await.expect("task").expect("recorded").positions, Positions::new());
 }
 

@@ -77,6 +77,9 @@ impl EndpointActor {
             let (outcome, note) = self.judge(&answer, wall_ms, now);
             let ended = Ended { outcome: &outcome, note: &note, took: now.duration_since(sent_at), wall_ms };
             let batch = self.delivery.batch(attempt);
+            if batch.is_some() {
+                self.queue.health.attempted(note.class, ended.took);
+            }
             let record = batch.and_then(|batch| self.core.report.attempt(&self.settings, batch, ended));
             if outcome != Outcome::Delivered {
                 self.queue.health.failed_attempts.fetch_add(1, Relaxed);

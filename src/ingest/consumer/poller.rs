@@ -1,5 +1,7 @@
 //! ● The poll thread's loop: poll, hand on, hold back, store what is settled.
 
+mod show; // what is counted of it
+
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -253,22 +255,6 @@ impl Poller {
     fn start_partition(&self, ledger: Arc<PartitionLedger>) -> Partition {
         let ingest = self.assigned.start_ingest(Arc::clone(&ledger));
         Partition::new(ledger, ingest, self.limits, self.park_after)
-    }
-
-    fn show(&mut self, now: Instant) {
-        let (mut events, mut bytes, mut paused) = (0, 0, 0);
-        for partition in &mut self.partitions {
-            let outstanding = partition.show(&self.settled, now);
-            events += outstanding.0;
-            bytes += outstanding.1;
-            paused += usize::from(partition.paused().is_some());
-        }
-        let metrics = &self.consumer.context().metrics;
-        metrics.partitions_assigned.set(self.partitions.len() as f64);
-        metrics.partitions_paused.set(paused as f64);
-        metrics.outstanding_events.set(events as f64);
-        metrics.outstanding_bytes.set(bytes as f64);
-        metrics.poll_age_seconds.set(self.state.poll_gap(now).as_secs_f64());
     }
 
     /// Stores the settled prefix of every partition where it moved; librdkafka commits it a moment later.

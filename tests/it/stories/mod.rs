@@ -21,6 +21,7 @@ mod redrive; // what was given up is asked for again
 mod replays; // Kafka once more
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
+mod watch; // what operators see
 mod api; // what clients send
 mod demo; // what a newcomer sees first
 mod million; // the proof, in numbers

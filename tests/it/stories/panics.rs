@@ -19,7 +19,7 @@ fn a_panicking_endpoint_actor_loses_nothing() {
     }
     let findings = audit.close();
     println!("panicking endpoints: {findings}");
-    let actors = app.rest().get("/v1/actors").ok().json();
+    let actors = app.rest().get("/v1/actors?kind=endpoint").ok().json();
     let restarts = |actor: &serde_json::Value| actor["restarts"].as_u64().unwrap_or(0);
     let total: u64 = actors["data"].as_array().expect("a list").iter().map(restarts).sum();
     assert_eq!(total, 3, "the actors did panic: {actors}");

@@ -1,0 +1,48 @@
+//! ● `/peer`: what this instance tells the others of itself. Not for people: see [`crate::watch::peers`].
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Serialize;
+
+use super::{problem::Problem, server::AdminState};
+use crate::{
+    clock,
+    watch::{actor_view::Filter, peers::Answer, token::HEADER},
+};
+
+type State = web::Data<AdminState>;
+
+/// Ids of one question at most: a page of endpoints.
+const IDS_MAX: usize = 1_000;
+
+pub async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let filter = Filter::of_query(request.query_string());
+    check(&state, &request, b"")?;
+    Ok(answered(&state, state.actors.actors(&filter)))
+}
+
+pub async fn overview(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    check(&state, &request, b"")?;
+    Ok(answered(&state, state.actors.overview()))
+}
+
+pub async fn endpoints(state: State, request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    check(&state, &request, &body)?;
+    let ids: Vec<String> = serde_json::from_slice(&body).unwrap_or_default();
+    Ok(answered(&state, state.actors.endpoints(&ids[..ids.len().min(IDS_MAX)])))
+}
+
+/// Only another instance of ours may ask.
+fn check(state: &AdminState, request: &HttpRequest, body: &[u8]) -> Result<(), Problem> {
+    let token = request.headers().get(HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default();
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    if state.peers.token().is_ours(token, clock::wall_ms(), path, body) {
+        return Ok(());
+    }
+    let detail =
+        "only other instances of the same service ask here; check that their clocks and secrets.key are the same";
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "not_a_peer", detail))
+}
+
+fn answered(state: &AdminState, answer: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(Answer { instance: state.peers.own_id().to_owned(), answer })
+}

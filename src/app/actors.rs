@@ -1,0 +1,345 @@
+//! ● What this instance says of its actors, its endpoints and itself.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+
+use super::{pipeline::Pipeline, report::Health};
+use crate::{
+    admin::actors::ActorReport,
+    backlog::{drainer::Heads, writer::BacklogWriter},
+    clock,
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue, settings::State},
+    ingest::{consumer::ConsumerState, ledger::PartitionLedger, receipt::Origin as _},
+    replay::runner,
+    store::lane::WriterHealth,
+    watch::{
+        actor_view::{ActorView, Filter},
+        endpoint_part::{EndpointPart, ErrorPart},
+        overview::{Breakers, OverviewPart},
+        sampler::Sampler,
+    },
+};
+
+/// The parts that are looked at; known once they run.
+pub struct Parts {
+    pub consumer: Arc<ConsumerState>,
+    pub own_trouble: Arc<OwnTrouble>,
+    pub sampler: Arc<Mutex<Sampler>>,
+    pub heads: Arc<Heads>,
+    pub backlog: BacklogWriter,
+    pub dead_letters: DeadLetterWriter,
+    pub replays: Arc<runner::Shared>,
+    pub routed: Arc<Vec<AtomicU64>>,
+    pub handed: Arc<Vec<AtomicU64>>,
+}
+
+/// Ids of endpoints whose breaker is not closed, at most.
+const BREAKERS_MAX: usize = 10_000;
+
+impl ActorReport for Health {
+    fn actors(&self, filter: &Filter) -> Vec<ActorView> {
+        let mut actors = Vec::new();
+        if let Some(parts) = self.parts() {
+            parts.add_actors(filter, &mut actors);
+        }
+        if filter.wants("supervisor") {
+            actors.push(self.supervisor());
+        }
+        if filter.wants("endpoint") {
+            let now = clock::now();
+            let held_back = self.parts().is_some_and(|parts| parts.own_trouble.is_on());
+            let sampler = self.parts().map(|parts| parts.sampler.lock());
+            let endpoints = self.table().endpoints();
+            let is_theirs = |queue: &EndpointQueue| {
+                filter.customer.as_deref().is_none_or(|customer| *queue.settings().customer_id == *customer)
+            };
+            let wanted = endpoints.iter().filter(|queue| filter.may_want("endpoint", &queue.id) && is_theirs(queue));
+            actors.extend(wanted.map(|queue| {
+                let rates = sampler.as_ref().map(|sampler| sampler.endpoint_rates(queue.key.0)).unwrap_or_default();
+                ActorView {
+                    events_last_minute: rates.0.last_minute,
+                    failed_last_minute: rates.1.last_minute,
+                    ..endpoint_actor(queue, held_back, now)
+                }
+            }));
+        }
+        for actor in &mut actors {
+            self.instance().clone_into(&mut actor.instance);
+        }
+        filter.page(actors)
+    }
+
+    fn overview(&self) -> OverviewPart {
+        let breakers = self.breakers();
+        match self.parts() {
+            Some(parts) => parts.sampler.lock().part(self.instance(), breakers),
+            None => Sampler::default().part(self.instance(), breakers),
+        }
+    }
+
+    fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart> {
+        // In this order everywhere, so that nobody waits for the other's lock.
+        let sampler = self.parts().map(|parts| parts.sampler.lock());
+        let endpoints = self.table().endpoints();
+        let part = |queue: &Arc<EndpointQueue>| {
+            let mut part = endpoint_part(queue);
+            if let Some(sampler) = &sampler {
+                (part.delivered_rates, part.failed_rates) = sampler.endpoint_rates(queue.key.0);
+                part.took = sampler.endpoint_took(queue.key.0, &queue.health.took.snapshot());
+            }
+            part
+        };
+        ids.iter().filter_map(|id| endpoints.find(id)).map(part).collect()
+    }
+
+    fn endpoint_states(&self) -> (usize, usize, usize) {
+        self.table().endpoints().iter().fold((0, 0, 0), |(enabled, paused, disabled), queue| {
+            match queue.settings().state {
+                State::Enabled => (enabled + 1, paused, disabled),
+                State::Paused => (enabled, paused + 1, disabled),
+                State::Disabled => (enabled, paused, disabled + 1),
+            }
+        })
+    }
+}
+
+impl Health {
+    fn breakers(&self) -> Breakers {
+        let mut breakers = Breakers::default();
+        for queue in self.table().endpoints().iter() {
+            let ids = match queue.health.breaker_word() {
+                "open" => &mut breakers.open,
+                "half_open" => &mut breakers.half_open,
+                _ => continue,
+            };
+            if ids.len() < BREAKERS_MAX {
+                ids.push(queue.id.to_string());
+            }
+        }
+        breakers
+    }
+
+    /// It holds nothing itself: what it has to show is how many it has started and started again.
+    fn supervisor(&self) -> ActorView {
+        let endpoints = self.table().endpoints();
+        let running = endpoints.iter().filter(|queue| queue.has_actor()).count();
+        let rebuilt: u64 = endpoints.iter().map(|queue| queue.health.restarts.load(Relaxed)).sum();
+        ActorView {
+            kind: "supervisor",
+            id: "supervisor".to_owned(),
+            state: "running".to_owned(),
+            why: Some(format!("{running} endpoint actors, {rebuilt} rebuilt after a panic")),
+            ..ActorView::default()
+        }
+    }
+}
+
+impl Parts {
+    pub fn of(
+        pipeline: &Pipeline,
+        heads: &Arc<Heads>,
+        (backlog, dead_letters): (&BacklogWriter, &DeadLetterWriter),
+        replays: Arc<runner::Shared>,
+    ) -> Self {
+        Parts {
+            consumer: Arc::clone(&pipeline.consumer.state),
+            own_trouble: Arc::clone(&pipeline.own_trouble),
+            sampler: Arc::default(),
+            heads: Arc::clone(heads),
+            backlog: backlog.clone(),
+            dead_letters: dead_letters.clone(),
+            replays,
+            routed: pipeline.cores.routed(),
+            handed: pipeline.cores.handed(),
+        }
+    }
+
+    fn add_actors(&self, filter: &Filter, actors: &mut Vec<ActorView>) {
+        let now = clock::now();
+        if filter.wants("consumer") {
+            actors.push(self.consumer_view(now));
+        }
+        if filter.wants("ingest") {
+            let sampler = self.sampler.lock();
+            actors.extend(self.consumer.assigned().iter().map(|ledger| ActorView {
+                events_last_minute: sampler.partition_per_minute(&ledger.topic_name(), ledger.partition()),
+                ..ingest_actor(ledger, now)
+            }));
+        }
+        if filter.wants("router") {
+            let sampler = self.sampler.lock();
+            actors.extend(self.routed.iter().zip(&*self.handed).enumerate().map(|(core, (routed, handed))| {
+                ActorView {
+                    kind: "router",
+                    id: format!("router-{core}"),
+                    state: "running".to_owned(),
+                    queue_events: handed.load(Relaxed).saturating_sub(routed.load(Relaxed)),
+                    events_last_minute: sampler.routed_per_minute(core),
+                    ..ActorView::default()
+                }
+            }));
+        }
+        if filter.wants("writer") {
+            let (backlog, letters) = (&self.backlog, &self.dead_letters);
+            let of = |id, health, queue_events, queue_bytes| ActorView {
+                queue_events: queue_events as u64,
+                queue_bytes: queue_bytes as u64,
+                ..writer(id, health)
+            };
+            actors.push(of("backlog-writer", backlog.health(), backlog.queued_events(), 0));
+            actors.push(of("dead-letter-writer", letters.health(), letters.queued_letters(), letters.queued_bytes()));
+        }
+        if filter.wants("reader") {
+            actors.push(self.backlog_reader());
+            actors.push(self.replay_reader());
+        }
+    }
+
+    fn consumer_view(&self, now: Instant) -> ActorView {
+        let trouble = self.consumer.trouble.lock().clone();
+        let state = match () {
+            () if self.consumer.is_quiet() => "draining",
+            () if !self.consumer.has_joined() => "joining",
+            () => "running",
+        };
+        ActorView {
+            kind: "consumer",
+            id: "kafka-poll".to_owned(),
+            state: state.to_owned(),
+            why: Some(trouble).filter(|trouble| !trouble.is_empty()),
+            oldest_ms: Some(millis(self.consumer.poll_gap(now))),
+            ..ActorView::default()
+        }
+    }
+
+    /// What waits in Postgres, and how much of it is in memory.
+    fn backlog_reader(&self) -> ActorView {
+        let (waiting, _, oldest_ms) = self.heads.waiting();
+        let (events, bytes) = self.heads.in_memory();
+        ActorView {
+            kind: "reader",
+            id: "backlog-reader".to_owned(),
+            state: if waiting > 0 { "running" } else { "idle" }.to_owned(),
+            why: (waiting > 0).then(|| format!("{waiting} events wait in the backlog")),
+            queue_events: events as u64,
+            queue_bytes: bytes as u64,
+            oldest_ms: oldest_ms.map(|at| clock::wall_ms().saturating_sub(at).max(0).unsigned_abs()),
+            ..ActorView::default()
+        }
+    }
+
+    fn replay_reader(&self) -> ActorView {
+        let parts = self.replays.parts().len();
+        ActorView {
+            kind: "reader",
+            id: "replay-reader".to_owned(),
+            state: if parts > 0 { "running" } else { "idle" }.to_owned(),
+            why: (parts > 0).then(|| format!("{parts} partitions of replays")),
+            in_flight: parts as u64,
+            ..ActorView::default()
+        }
+    }
+}
+
+fn writer(id: &str, health: &WriterHealth) -> ActorView {
+    ActorView {
+        kind: "writer",
+        id: id.to_owned(),
+        state: if health.is_retrying() { "retrying" } else { "running" }.to_owned(),
+        restarts: health.restarts.load(Relaxed),
+        last_error: health.last_error(),
+        ..ActorView::default()
+    }
+}
+
+fn ingest_actor(ledger: &PartitionLedger, now: Instant) -> ActorView {
+    let seen = ledger.snapshot(now);
+    let (state, why) = match (ledger.has_failed(), ledger.paused()) {
+        (true, _) => ("rereading", Some("events were lost by a panic and are read again".to_owned())),
+        (false, Some(reason)) => ("paused", Some(reason.word().to_owned())),
+        (false, None) => ("running", None),
+    };
+    ActorView {
+        kind: "ingest",
+        id: format!("{}/{}", ledger.topic(), ledger.partition()),
+        state: state.to_owned(),
+        why,
+        queue_events: seen.outstanding_events,
+        queue_bytes: seen.outstanding_bytes,
+        oldest_ms: Some(millis(seen.uncommitted_age)),
+        lag: ledger.lag(),
+        ..ActorView::default()
+    }
+}
+
+/// `held_back`: nobody can be reached, so whoever has something to send waits.
+fn endpoint_actor(queue: &EndpointQueue, held_back: bool, now: Instant) -> ActorView {
+    let health = &queue.health;
+    let (state, why) = match (queue.settings().state, queue.has_actor()) {
+        (State::Paused, _) => ("paused", None),
+        (State::Disabled, _) => ("disabled", None),
+        (State::Enabled, true) if held_back => ("held_back", Some("nobody can be reached")),
+        (State::Enabled, true) if queue.is_lagging() => ("lagging", Some("it cannot keep up with what comes")),
+        (State::Enabled, true) => ("running", None),
+        (State::Enabled, false) => ("idle", None),
+    };
+    let silent_until = *health.silent_until.lock();
+    ActorView {
+        kind: "endpoint",
+        id: queue.id.to_string(),
+        state: state.to_owned(),
+        why: why.map(str::to_owned),
+        queue_events: (queue.waiting_events() + health.queued_events.load(Relaxed)) as u64,
+        queue_bytes: queue.held_bytes() as u64,
+        in_flight: u64::from(health.in_flight.load(Relaxed)),
+        breaker: Some(health.breaker_word()),
+        breaker_why: health.breaker_why(),
+        silent_for_ms: silent_until.filter(|until| *until > now).map(|until| millis(until - now)),
+        restarts: health.restarts.load(Relaxed),
+        delivered: health.delivered.load(Relaxed),
+        failed_attempts: health.failed_attempts.load(Relaxed),
+        last_error: health.last_error.lock().clone(),
+        oldest_ms: health.oldest_received_at.lock().map(|at| millis(now.saturating_duration_since(at))),
+        ..ActorView::default()
+    }
+}
+
+fn endpoint_part(queue: &EndpointQueue) -> EndpointPart {
+    let health = &queue.health;
+    let error = health.last_error.lock().clone().map(|error| ErrorPart {
+        at_ms: error.at_ms,
+        class: error.class.to_owned(),
+        status: error.status,
+        excerpt: error.excerpt,
+    });
+    EndpointPart {
+        id: queue.id.to_string(),
+        breaker: match health.breaker_word() {
+            "closed" => 0,
+            "half_open" => 1,
+            _ => 2,
+        },
+        is_lagging: queue.is_lagging(),
+        queue_events: (queue.waiting_events() + health.queued_events.load(Relaxed)) as u64,
+        queue_bytes: queue.held_bytes() as u64,
+        in_flight: u64::from(health.in_flight.load(Relaxed)),
+        delivered: health.delivered.load(Relaxed),
+        failed_attempts: health.failed_attempts.load(Relaxed),
+        by_class: health.by_class().map(|(class, count)| (class.to_owned(), count)).collect(),
+        last_success_ms: Some(health.last_success_ms.load(Relaxed) as i64).filter(|at| *at > 0),
+        last_error: error,
+        ..EndpointPart::default()
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

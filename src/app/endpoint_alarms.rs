@@ -1,0 +1,103 @@
+//! ● Endpoints that fail for minutes, and dead letters that grow: operators hear of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::report::Health;
+use crate::{
+    clock,
+    config::OperatorEvents,
+    endpoint::{queue::EndpointQueue, settings::State},
+    operator_event::{OperatorEvent, emit},
+    store::{Pool, operator_events},
+};
+
+/// Looks until the process ends.
+pub async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
+    let mut alarms = Alarms { config, pool, health, told: HashMap::new(), growing_at: None };
+    loop {
+        for _ in 0..LOOKS {
+            tokio::time::sleep(LOOK_EVERY).await;
+            alarms.failing();
+            alarms.dead_letters(clock::now());
+        }
+        alarms.recovered().await;
+    }
+}
+
+struct Alarms {
+    config: OperatorEvents,
+    pool: Pool,
+    health: Arc<Health>,
+    /// Since when each endpoint fails that was told of.
+    told: HashMap<u32, u64>,
+    growing_at: Option<Instant>,
+}
+
+impl Alarms {
+    /// Each time that an endpoint begins to fail is told once, when it has lasted.
+    fn failing(&mut self) {
+        let now_ms = clock::wall_ms().unsigned_abs();
+        let endpoints = self.health.table().endpoints();
+        self.told.retain(|key, since| {
+            let queue = endpoints.get(crate::event::EndpointKey(*key));
+            queue.is_some_and(|queue| queue.health.failing_since_ms.load(Relaxed) == *since)
+        });
+        for queue in endpoints.iter() {
+            let since = queue.health.failing_since_ms.load(Relaxed);
+            if since == 0 || now_ms.saturating_sub(since) < self.config.failing_after_ms {
+                continue;
+            }
+            if queue.settings().state == State::Enabled && self.told.insert(queue.key.0, since).is_none() {
+                emit(failing(queue, since));
+            }
+        }
+    }
+
+    /// What was said to be failing, by whichever instance, and takes events here.
+    async fn recovered(&self) {
+        let Ok(failing) = operator_events::failing(&self.pool).await else { return };
+        let endpoints = self.health.table().endpoints();
+        for (endpoint_id, told_ms) in failing {
+            let Some(queue) = endpoints.find(&endpoint_id) else { continue };
+            let success_ms = queue.health.last_success_ms.load(Relaxed);
+            if queue.health.failing_since_ms.load(Relaxed) == 0 && success_ms > told_ms.max(0).unsigned_abs() {
+                emit(OperatorEvent::EndpointRecovered {
+                    endpoint_id: Arc::clone(&queue.id),
+                    customer_id: Arc::clone(&queue.settings().customer_id),
+                    failed_for_ms: success_ms - told_ms.unsigned_abs() + self.config.failing_after_ms,
+                });
+            }
+        }
+    }
+
+    fn dead_letters(&mut self, now: Instant) {
+        let Some(parts) = self.health.parts() else { return };
+        let Some((change, total)) = parts.sampler.lock().dead_letters() else { return };
+        let per_minute = u64::try_from(change).unwrap_or(0);
+        let is_told = self.growing_at.is_some_and(|at| now.duration_since(at) < self.config.repeat_after());
+        if per_minute > self.config.dead_letters_per_minute_events_max && !is_told {
+            self.growing_at = Some(now);
+            emit(OperatorEvent::DeadLettersGrowing { per_minute, total });
+        }
+    }
+}
+
+fn failing(queue: &EndpointQueue, since_ms: u64) -> OperatorEvent {
+    let last = queue.health.last_error.lock().clone();
+    OperatorEvent::EndpointFailing {
+        endpoint_id: Arc::clone(&queue.id),
+        customer_id: Arc::clone(&queue.settings().customer_id),
+        failing_since: Timestamp::from_millisecond(i64::try_from(since_ms).unwrap_or(0)).unwrap_or_default(),
+        last_class: last.as_ref().map(|error| error.class),
+        last_status: last.and_then(|error| error.status),
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 5;

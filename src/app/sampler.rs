@@ -1,0 +1,141 @@
+//! ● Every five seconds, what the rooms have counted goes to the [`Sampler`], and how things stand to the metrics.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{actors::Parts, report::Health};
+use crate::{
+    admin::actors::ActorReport as _,
+    clock,
+    config::Config,
+    endpoint::queue::EndpointQueue,
+    event::EndpointKey,
+    ingest::{ledger::PartitionLedger, receipt::Origin as _},
+    store::{Pool, standing},
+    telemetry::standing::{QueueTotals, StandingMetrics, memory},
+    watch::{
+        flow::{Flow, FlowTotals},
+        lasting::Lasting,
+        peers::Peers,
+        sampler::{EndpointSeen, PartitionSeen, Seen},
+        window::{STEP_MS, step_of},
+    },
+};
+
+/// What is looked at.
+pub struct Looking {
+    config: Arc<Config>,
+    pool: Pool,
+    health: Arc<Health>,
+    peers: Arc<Peers>,
+    flows: Vec<Arc<Flow>>,
+}
+
+impl Looking {
+    pub fn new(
+        config: &Arc<Config>,
+        pool: &Pool,
+        health: &Arc<Health>,
+        peers: &Arc<Peers>,
+        flows: Vec<Arc<Flow>>,
+    ) -> Self {
+        let (config, pool) = (Arc::clone(config), pool.clone());
+        Looking { config, pool, health: Arc::clone(health), peers: Arc::clone(peers), flows }
+    }
+}
+
+/// Samples until the process ends.
+pub async fn run(looking: Looking) {
+    let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
+    actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
+    let (metrics, mut unaccounted) = (StandingMetrics::new(), Lasting::default());
+    loop {
+        let wall_ms = clock::wall_ms();
+        let rest_ms = STEP_MS - wall_ms.rem_euclid(STEP_MS);
+        tokio::time::sleep(Duration::from_millis(rest_ms.unsigned_abs())).await;
+        let Some(parts) = looking.health.parts() else { continue };
+        let letters = *dead_letters.lock();
+        // The step that has just ended; an early waking is not a step of its own.
+        let seen = looking.look(parts, step_of(wall_ms), letters);
+        {
+            let mut sampler = parts.sampler.lock();
+            sampler.sample(seen);
+            let endpoints = looking.health.table().endpoints();
+            sampler.keep_endpoints(|key| endpoints.get(EndpointKey(key)).is_some());
+        }
+        looking.show(parts, &metrics);
+        metrics.dead_letters(letters);
+        let difference = parts.consumer.assigned().iter().map(|ledger| ledger.unaccounted()).sum();
+        metrics.unaccounted(unaccounted.look(difference));
+    }
+}
+
+impl Looking {
+    fn look(&self, parts: &Parts, step: i64, dead_letters: Option<u64>) -> Seen {
+        let now = clock::now();
+        let partition = |ledger: &Arc<PartitionLedger>| PartitionSeen {
+            topic: ledger.topic_name(),
+            partition: ledger.partition(),
+            epoch: ledger.epoch(),
+            received: ledger.received_events(),
+            lag: ledger.lag(),
+            uncommitted_age_ms: u64::try_from(ledger.uncommitted_age(now).as_millis()).unwrap_or(u64::MAX),
+        };
+        Seen {
+            step,
+            flow: FlowTotals::of(self.flows.iter().map(AsRef::as_ref)),
+            partitions: parts.consumer.assigned().iter().map(partition).collect(),
+            routed: parts.routed.iter().map(|routed| routed.load(Relaxed)).collect(),
+            backlog_events: parts.heads.waiting().0,
+            dead_letters,
+            endpoints: self.health.table().endpoints().iter().filter_map(endpoint).collect(),
+        }
+    }
+
+    fn show(&self, parts: &Parts, metrics: &StandingMetrics) {
+        metrics.instances(self.peers.instances().len());
+        metrics.endpoints(self.health.endpoint_states());
+        let queues = self.health.table().endpoints().iter().fold(QueueTotals::default(), |totals, queue| {
+            let bytes = queue.held_bytes();
+            QueueTotals {
+                lagging: totals.lagging + usize::from(queue.is_lagging()),
+                events: totals.events + queue.waiting_events() + queue.health.queued_events.load(Relaxed),
+                bytes: totals.bytes + bytes,
+                largest_bytes: totals.largest_bytes.max(bytes),
+            }
+        });
+        metrics.queues(queues);
+        let outstanding: u64 = parts.consumer.assigned().iter().map(|ledger| ledger.outstanding().1).sum();
+        let config = &self.config;
+        memory("ingest", usize::try_from(outstanding).unwrap_or(usize::MAX), config.ingest.memory_bytes_max);
+        memory("backlog", parts.heads.in_memory().1, config.backlog.memory_bytes_max);
+        memory("dead_letter", parts.dead_letters.queued_bytes(), config.dead_letter.queue_bytes_max);
+    }
+}
+
+/// Those that never had an attempt are left out.
+fn endpoint(queue: &Arc<EndpointQueue>) -> Option<EndpointSeen> {
+    let health = &queue.health;
+    let (delivered, failed_attempts) = (health.delivered.load(Relaxed), health.failed_attempts.load(Relaxed));
+    let took = (delivered + failed_attempts > 0).then(|| health.took.snapshot())?;
+    Some(EndpointSeen { key: queue.key.0, delivered, failed_attempts, took })
+}
+
+/// Beside the sampling: Postgres may be slow, or away.
+async fn count_dead_letters(pool: Pool, known: Arc<Mutex<Option<u64>>>) {
+    loop {
+        let counted = standing::dead_letters(&pool).await.ok();
+        *known.lock() = counted;
+        // Counting many takes a while, and a few more or less of many say little.
+        let wait = if counted.is_none_or(|letters| letters < FEW) { COUNT_EVERY } else { COUNT_MANY_EVERY };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+const FEW: u64 = 10_000;
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+const COUNT_MANY_EVERY: Duration = Duration::from_secs(30);

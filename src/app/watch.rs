@@ -1,0 +1,54 @@
+//! ● Those who look on: they count, compare and tell, and nobody waits for them.
+
+use std::sync::Arc;
+
+use super::{
+    actors::Parts,
+    endpoint_alarms,
+    report::Health,
+    sampler::{self, Looking},
+};
+use crate::{
+    config::Config,
+    operator_event::teller::{self, TellerOptions},
+    store::Pool,
+    watch::{flow::Flow, peers::Peers},
+};
+
+/// From now on the parts are seen, until the process ends.
+pub fn start(
+    config: &Arc<Config>,
+    pool: &Pool,
+    health: &Arc<Health>,
+    peers: &Arc<Peers>,
+    (parts, flows): (Parts, Vec<Arc<Flow>>),
+) {
+    health.consuming(parts);
+    tell_operators(config, pool, health, peers.own_id());
+    actix_rt::spawn(sampler::run(Looking::new(config, pool, health, peers, flows)));
+}
+
+/// Looks for what operators should hear of, and tells it where they want to hear it.
+fn tell_operators(config: &Config, pool: &Pool, health: &Arc<Health>, instance: &str) {
+    let told = &config.operator_events;
+    if told.is_on() {
+        let mut kafka = rdkafka::ClientConfig::new();
+        for (name, value) in config.kafka.client_properties() {
+            kafka.set(name, value);
+        }
+        let options = TellerOptions {
+            instance: instance.to_owned(),
+            webhook_url: told.webhook_url.clone(),
+            webhook_secret: told.webhook_secret.clone(),
+            topic: told.topic.clone(),
+            kafka,
+            repeat_after: told.repeat_after(),
+        };
+        let pool = pool.clone();
+        actix_rt::spawn(async move {
+            let never = teller::run(options, pool).await;
+            match never {}
+        });
+    }
+    actix_rt::spawn(endpoint_alarms::watch(told.clone(), pool.clone(), Arc::clone(health)));
+}

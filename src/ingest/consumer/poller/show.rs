@@ -1,0 +1,30 @@
+//! ● What the poll thread tells the metrics, as often as it commits.
+
+use std::time::Instant;
+
+use rdkafka::consumer::Consumer as _;
+
+use super::Poller;
+use crate::ingest::backpressure::PauseReason;
+
+impl Poller {
+    pub(super) fn show(&mut self, now: Instant) {
+        let (mut events, mut bytes, mut paused) = (0, 0, [0_u32; PauseReason::ALL.len()]);
+        for partition in &mut self.partitions {
+            let outstanding = partition.show(&self.settled, now);
+            events += outstanding.0;
+            bytes += outstanding.1;
+            if let Some(reason) = partition.paused() {
+                paused[reason as usize] += 1;
+            }
+        }
+        let metrics = &self.consumer.context().metrics;
+        metrics.partitions_assigned.set(self.partitions.len() as f64);
+        for (gauge, count) in metrics.partitions_paused.iter().zip(paused) {
+            gauge.set(f64::from(count));
+        }
+        metrics.outstanding_events.set(events as f64);
+        metrics.outstanding_bytes.set(bytes as f64);
+        metrics.poll_age_seconds.set(self.state.poll_gap(now).as_secs_f64());
+    }
+}

@@ -1,0 +1,38 @@
+//! ○ When the offsets that are not settled yet came, exact to a few milliseconds.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// When the unsettled offsets arrived: the first offset of a chunk and its time, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals(pub(super) VecDeque<(i64, Instant)>);
+
+impl Arrivals {
+    /// Chunks closer together than this count as one: an age is not needed more exactly.
+    const RESOLUTION: Duration = Duration::from_millis(5);
+    /// Beyond it, chunks count as part of the last one remembered, so an age may be overstated, never understated.
+    pub(super) const REMEMBERED_MAX: usize = 1024;
+
+    pub fn push(&mut self, first: i64, received_at: Instant) {
+        let is_news = self.0.back().is_none_or(|(_, last)| received_at.duration_since(*last) >= Self::RESOLUTION);
+        if is_news && self.0.len() < Self::REMEMBERED_MAX {
+            self.0.push_back((first, received_at));
+        }
+    }
+
+    /// The oldest unsettled offset arrived with the last chunk that begins at or below it.
+    pub fn forget_before(&mut self, oldest: Option<i64>) {
+        let Some(oldest) = oldest else {
+            return self.0.clear();
+        };
+        while self.0.get(1).is_some_and(|(first, _)| *first <= oldest) {
+            self.0.pop_front();
+        }
+    }
+
+    pub fn age(&self, now: Instant) -> Duration {
+        self.0.front().map_or(Duration::ZERO, |(_, received_at)| now.saturating_duration_since(*received_at))
+    }
+}

@@ -1,0 +1,69 @@
+//! ○ What operators were told last of each subject, so that the same is not told twice within a while.
+
+use std::collections::HashMap;
+
+/// Subjects that are remembered at most; beyond it the oldest is forgotten, and may be told once more.
+const SUBJECTS_MAX: usize = 10_000;
+
+/// One a process: what other instances told stands in the database.
+#[derive(Debug, Default)]
+pub struct Told(HashMap<String, (&'static str, i64)>);
+
+impl Told {
+    /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one.
+    pub fn is_news(
+        &mut self,
+        key: &str,
+        word: &'static str,
+        is_relief: bool,
+        now_ms: i64,
+        repeat_after_ms: i64,
+    ) -> bool {
+        let last = self.0.get(key);
+        let is_news = match last {
+            // A relief of something told before this process started is for the database to judge.
+            None => true,
+            Some((last, at_ms)) => *last != word || (!is_relief && now_ms - at_ms >= repeat_after_ms),
+        };
+        if is_news {
+            if self.0.len() >= SUBJECTS_MAX
+                && !self.0.contains_key(key)
+                && let Some(oldest) = self.0.iter().min_by_key(|(_, (_, at_ms))| *at_ms).map(|(key, _)| key.clone())
+            {
+                self.0.remove(&oldest);
+            }
+            self.0.insert(key.to_owned(), (word, now_ms));
+        }
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn the_same_is_told_once_an_hour_and_something_else_at_once() {
+        let mut told = Told::default();
+        let mut say = |word, is_relief, at| told.is_news("endpoint/ep_1/health", word, is_relief, at, HOUR);
+        assert!(say("endpoint.failing", false, 0));
+        assert!(!say("endpoint.failing", false, HOUR - 1));
+        assert!(say("endpoint.recovered", true, HOUR - 1));
+        assert!(!say("endpoint.recovered", true, 9 * HOUR), "good news is not repeated");
+        assert!(say("endpoint.failing", false, 9 * HOUR));
+        assert!(say("endpoint.failing", false, 10 * HOUR));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_newest_stays() {
+        let mut told = Told::default();
+        for n in 0..=SUBJECTS_MAX as i64 {
+            assert!(told.is_news(&n.to_string(), "endpoint.failing", false, n, HOUR));
+        }
+        assert_eq!(told.0.len(), SUBJECTS_MAX);
+        assert!(!told.is_news(&SUBJECTS_MAX.to_string(), "endpoint.failing", false, 0, HOUR));
+        assert!(told.is_news("0", "endpoint.failing", false, 0, HOUR));
+    }
+}

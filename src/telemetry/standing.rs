@@ -1,0 +1,80 @@
+//! ○ Gauges of how things stand, set every few seconds by whoever looks at everything.
+
+use metrics::{Gauge, gauge};
+
+use super::names;
+
+/// Of this instance, unless it says otherwise.
+pub struct StandingMetrics {
+    instances: Gauge,
+    endpoints: [Gauge; 3],
+    lagging: Gauge,
+    queue_events: Gauge,
+    queue_bytes: Gauge,
+    queue_largest: Gauge,
+    dead_letters: Gauge,
+    unaccounted: Gauge,
+}
+
+/// What waits for endpoints in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueTotals {
+    pub lagging: usize,
+    pub events: usize,
+    pub bytes: usize,
+    /// Of the endpoint that has most.
+    pub largest_bytes: usize,
+}
+
+impl StandingMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // handles count nothing before the recorder is installed: be explicit
+    pub fn new() -> Self {
+        StandingMetrics {
+            instances: gauge!(names::INSTANCES),
+            endpoints: ["enabled", "paused", "disabled"].map(|state| gauge!(names::ENDPOINTS, "state" => state)),
+            lagging: gauge!(names::LAGGING_ENDPOINTS),
+            queue_events: gauge!(names::ENDPOINT_QUEUE_EVENTS),
+            queue_bytes: gauge!(names::ENDPOINT_QUEUE_BYTES),
+            queue_largest: gauge!(names::ENDPOINT_QUEUE_LARGEST),
+            dead_letters: gauge!(names::DEAD_LETTERS_STANDING),
+            unaccounted: gauge!(names::UNACCOUNTED),
+        }
+    }
+
+    /// Live instances, this one counted.
+    pub fn instances(&self, count: usize) {
+        self.instances.set(count as f64);
+    }
+
+    /// Enabled, paused, disabled.
+    pub fn endpoints(&self, (enabled, paused, disabled): (usize, usize, usize)) {
+        for (gauge, count) in self.endpoints.iter().zip([enabled, paused, disabled]) {
+            gauge.set(count as f64);
+        }
+    }
+
+    pub fn queues(&self, totals: QueueTotals) {
+        self.lagging.set(totals.lagging as f64);
+        self.queue_events.set(totals.events as f64);
+        self.queue_bytes.set(totals.bytes as f64);
+        self.queue_largest.set(totals.largest_bytes as f64);
+    }
+
+    /// Of all instances; as it was while Postgres does not say.
+    pub fn dead_letters(&self, letters: Option<u64>) {
+        if let Some(letters) = letters {
+            self.dead_letters.set(letters as f64);
+        }
+    }
+
+    pub fn unaccounted(&self, events: u64) {
+        self.unaccounted.set(events as f64);
+    }
+}
+
+/// What one room holds in memory, and what it may hold, in bytes.
+pub fn memory(room: &'static str, bytes: usize, bytes_max: usize) {
+    gauge!(names::MEMORY_BYTES, "room" => room).set(bytes as f64);
+    gauge!(names::MEMORY_LIMIT, "room" => room).set(bytes_max as f64);
+}

@@ -1,0 +1,183 @@
+//! ○ How one endpoint is, added up over the instances that deliver to it, and in one word.
+
+use serde::{Deserialize, Serialize};
+
+use super::{latencies::Counts, sampler::Rates};
+use crate::endpoint::settings::State;
+
+/// What one instance knows of an endpoint since it started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointPart {
+    pub id: String,
+    /// 0 closed, 1 half open, 2 open: the worst is the highest.
+    pub breaker: u8,
+    pub is_lagging: bool,
+    pub queue_events: u64,
+    pub queue_bytes: u64,
+    pub in_flight: u64,
+    pub delivered: u64,
+    pub failed_attempts: u64,
+    pub delivered_rates: Rates,
+    pub failed_rates: Rates,
+    /// Attempts by their class: see [`AttemptNote`](crate::endpoint::outcome::AttemptNote).
+    pub by_class: Vec<(String, u64)>,
+    /// From sending to the answer, of the last five to ten minutes.
+    pub took: Counts,
+    pub last_success_ms: Option<i64>,
+    pub last_error: Option<ErrorPart>,
+}
+
+/// The newest failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorPart {
+    pub at_ms: i64,
+    pub class: String,
+    pub status: Option<u16>,
+    pub excerpt: String,
+}
+
+/// What Postgres says of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub backlog_events: i64,
+    pub backlog_oldest_ms: Option<i64>,
+    pub dead_letters: i64,
+}
+
+impl EndpointPart {
+    pub fn add(&mut self, other: EndpointPart) {
+        self.breaker = self.breaker.max(other.breaker);
+        self.is_lagging |= other.is_lagging;
+        self.queue_events += other.queue_events;
+        self.queue_bytes += other.queue_bytes;
+        self.in_flight += other.in_flight;
+        self.delivered += other.delivered;
+        self.failed_attempts += other.failed_attempts;
+        self.delivered_rates.add(other.delivered_rates);
+        self.failed_rates.add(other.failed_rates);
+        for (class, count) in other.by_class {
+            match self.by_class.iter_mut().find(|(known, _)| *known == class) {
+                Some((_, known)) => *known += count,
+                None => self.by_class.push((class, count)),
+            }
+        }
+        self.by_class.sort_unstable();
+        self.took.add(&other.took);
+        self.last_success_ms = self.last_success_ms.max(other.last_success_ms);
+        if other.last_error.as_ref().map(|error| error.at_ms) > self.last_error.as_ref().map(|error| error.at_ms) {
+            self.last_error = other.last_error;
+        }
+    }
+
+    #[must_use]
+    pub fn breaker_word(&self) -> &'static str {
+        match self.breaker {
+            0 => "closed",
+            1 => "half_open",
+            _ => "open",
+        }
+    }
+
+    /// The endpoint in one word: what an operator would say of it first.
+    #[must_use]
+    pub fn status(&self, state: State, stored: Stored, now_ms: i64) -> &'static str {
+        let failed_last = self.last_error.as_ref().is_some_and(|error| {
+            Some(error.at_ms) > self.last_success_ms && now_ms.saturating_sub(error.at_ms) < FAILING_MS
+        });
+        let (delivered, failed) = (self.delivered_rates.last_minute, self.failed_rates.last_minute);
+        let waits_long = stored.backlog_oldest_ms.is_some_and(|oldest| now_ms.saturating_sub(oldest) > LAGGING_MS);
+        match (state, self.breaker) {
+            (State::Disabled, _) => "disabled",
+            (State::Paused, _) => "paused",
+            (State::Enabled, 2..) => "open",
+            (State::Enabled, 1) => "half_open",
+            (State::Enabled, 0) if failed_last || failed > delivered => "failing",
+            (State::Enabled, 0) if self.is_lagging || waits_long => "lagging",
+            (State::Enabled, 0) if self.is_silent() && stored.backlog_events == 0 => "idle",
+            (State::Enabled, 0) => "healthy",
+        }
+    }
+
+    /// Nothing went to it for a quarter of an hour, and nothing waits in memory.
+    fn is_silent(&self) -> bool {
+        self.delivered_rates.per_minute_15 == 0.0 && self.failed_rates.per_minute_15 == 0.0 && self.queue_events == 0
+    }
+}
+
+impl Rates {
+    fn add(&mut self, other: Rates) {
+        self.last_minute += other.last_minute;
+        self.per_minute_5 += other.per_minute_5;
+        self.per_minute_15 += other.per_minute_15;
+    }
+}
+
+/// A failure this long ago, with nothing after it, says nothing of today.
+const FAILING_MS: i64 = 15 * 60_000;
+/// What waits in the backlog longer than this does not go out as it comes in.
+const LAGGING_MS: i64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_767_225_600_000;
+
+    fn part(breaker: u8, delivered: u64, failed: u64) -> EndpointPart {
+        let rates = |last_minute| Rates { last_minute, per_minute_5: 0.0, per_minute_15: last_minute as f64 / 15.0 };
+        EndpointPart {
+            breaker,
+            delivered,
+            delivered_rates: rates(delivered),
+            failed_rates: rates(failed),
+            by_class: vec![("http_2xx".to_owned(), delivered)],
+            ..EndpointPart::default()
+        }
+    }
+
+    fn error(at_ms: i64) -> ErrorPart {
+        ErrorPart { at_ms, class: "timeout".to_owned(), status: None, excerpt: String::new() }
+    }
+
+    #[track_caller]
+    fn check(part: &EndpointPart, state: State, stored: Stored, word: &str) {
+        assert_eq!(part.status(state, stored, NOW), word);
+    }
+
+    #[test]
+    fn an_endpoint_is_what_an_operator_would_say_of_it_first() {
+        let nothing = Stored::default();
+        check(&part(2, 0, 9), State::Paused, nothing, "paused");
+        check(&part(2, 0, 9), State::Disabled, nothing, "disabled");
+        check(&part(2, 50, 9), State::Enabled, nothing, "open");
+        check(&part(1, 50, 9), State::Enabled, nothing, "half_open");
+        check(&part(0, 50, 9), State::Enabled, nothing, "healthy");
+        check(&part(0, 5, 9), State::Enabled, nothing, "failing");
+        check(&part(0, 0, 0), State::Enabled, nothing, "idle");
+        let waits = |ms| Stored { backlog_events: 3, backlog_oldest_ms: Some(NOW - ms), dead_letters: 0 };
+        check(&part(0, 50, 0), State::Enabled, waits(120_000), "lagging");
+        check(&part(0, 0, 0), State::Enabled, waits(1_000), "healthy");
+        let lagging = EndpointPart { is_lagging: true, ..part(0, 50, 0) };
+        check(&lagging, State::Enabled, nothing, "lagging");
+    }
+
+    #[test]
+    fn a_failure_counts_until_something_was_delivered_or_it_is_long_ago() {
+        let failed = EndpointPart { last_error: Some(error(NOW - 1_000)), ..part(0, 50, 1) };
+        check(&failed, State::Enabled, Stored::default(), "failing");
+        let well_again = EndpointPart { last_success_ms: Some(NOW - 500), ..failed.clone() };
+        check(&well_again, State::Enabled, Stored::default(), "healthy");
+        let long_ago = EndpointPart { last_error: Some(error(NOW - 3_600_000)), ..part(0, 0, 0) };
+        check(&long_ago, State::Enabled, Stored::default(), "idle");
+    }
+
+    #[test]
+    fn instances_add_up_and_the_worst_breaker_and_the_newest_error_stand() {
+        let mut sum = EndpointPart { last_error: Some(error(5)), ..part(0, 10, 0) };
+        sum.add(EndpointPart { last_error: Some(error(9)), last_success_ms: Some(3), ..part(2, 4, 1) });
+        sum.add(part(1, 1, 0));
+        assert_eq!((sum.breaker_word(), sum.delivered, sum.delivered_rates.last_minute), ("open", 15, 15));
+        assert_eq!((sum.last_error, sum.last_success_ms), (Some(error(9)), Some(3)));
+        assert_eq!(sum.by_class, [("http_2xx".to_owned(), 15)]);
+    }
+}

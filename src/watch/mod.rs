@@ -1,0 +1,17 @@
+//! How it goes: what an instance counts of itself, for a quarter of an hour back, and what the instances together say.
+//!
+//! Every five seconds [`sampler`] takes what the rooms have counted and keeps the differences. Whoever is asked over
+//! REST asks the other live instances for theirs ([`peers`]) and adds them up.
+//!
+//! **Invariant:** nobody on an event's way waits for anything here: the rooms add to atomics, and that is all.
+
+pub mod latencies; // ○ how long it took, in buckets
+pub mod window; // ○ how many within the last minutes
+pub mod flow; // ○ what a core has delivered
+pub mod lasting; // ○ a difference that is no accident
+pub mod sampler; // ○ the last quarter of an hour, in steps
+pub mod overview; // ○ all instances at one glance
+pub mod actor_view; // ○ how one actor is; pages of them
+pub mod endpoint_part; // ○ how one endpoint is, added up over instances
+pub mod token; // ○ by which instances know each other
+pub mod peers; // ● asks the others

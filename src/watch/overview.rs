@@ -1,0 +1,292 @@
+//! ○ All instances at one glance: their parts, added up step by step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    latencies::Counts,
+    sampler::{NOW_STEPS, STEPS_MAX, Step},
+    window::STEP_MS,
+};
+
+/// What one instance says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OverviewPart {
+    pub instance: String,
+    pub topics: Vec<TopicPart>,
+    pub breakers: Breakers,
+    pub history: Vec<Step>,
+}
+
+/// Ids of endpoints whose breaker is not closed at this instance.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Breakers {
+    pub open: Vec<String>,
+    pub half_open: Vec<String>,
+}
+
+/// A topic, as far as its partitions are this instance's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TopicPart {
+    pub topic: String,
+    pub partitions: u32,
+    /// Events of the last [`NOW_STEPS`] steps.
+    pub in_recently: u64,
+    pub lag: i64,
+    pub oldest_uncommitted_ms: u64,
+}
+
+/// What is known without asking anybody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    pub enabled: usize,
+    pub paused: usize,
+    pub disabled: usize,
+    /// Events, bytes and the oldest one's age in milliseconds, of all partitions; `None` while Postgres is away.
+    pub backlog: Option<(i64, i64, Option<i64>)>,
+}
+
+/// As `GET /v1/overview` shows it, but for the instances.
+#[derive(Debug, Serialize)]
+pub struct Overview {
+    pub events_in_per_second: f64,
+    pub delivered_per_second: f64,
+    pub failed_attempts_per_second: f64,
+    pub latency_ms: Latency,
+    pub topics: Vec<Topic>,
+    pub breakers: BreakerCounts,
+    pub endpoints: Endpoints,
+    pub backlog: Backlog,
+    pub dead_letters: DeadLetters,
+    pub history: Vec<Point>,
+}
+
+/// Of the last minute; nothing was delivered where there is none.
+#[derive(Debug, Serialize)]
+pub struct Latency {
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Topic {
+    pub topic: String,
+    pub partitions: u32,
+    pub in_per_second: f64,
+    pub lag: i64,
+    pub oldest_uncommitted_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct BreakerCounts {
+    pub closed: usize,
+    pub open: usize,
+    pub half_open: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Endpoints {
+    pub enabled: usize,
+    pub paused: usize,
+    pub disabled: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Backlog {
+    pub events: i64,
+    /// `None` while Postgres is away: then the events are those of the instances that answered.
+    pub bytes: Option<i64>,
+    pub oldest_ms: Option<i64>,
+    pub change_per_minute: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct DeadLetters {
+    /// `None` while Postgres is away.
+    pub total: Option<u64>,
+    pub change_per_minute: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Point {
+    pub at: i64,
+    pub events_in_per_second: f64,
+    pub delivered_per_second: f64,
+    pub failed_attempts_per_second: f64,
+    pub latency_p50_ms: Option<f64>,
+    pub latency_p99_ms: Option<f64>,
+    pub backlog_events: i64,
+    pub dead_letters: Option<u64>,
+    pub lag: i64,
+}
+
+impl TopicPart {
+    #[must_use]
+    pub fn of(topic: &str) -> Self {
+        TopicPart { topic: topic.to_owned(), partitions: 0, in_recently: 0, lag: 0, oldest_uncommitted_ms: 0 }
+    }
+}
+
+impl Overview {
+    /// The parts of all instances that answered.
+    #[must_use]
+    pub fn of(parts: &[OverviewPart], known: Known) -> Self {
+        let steps = merged(parts);
+        let newest = &steps[steps.len().saturating_sub(NOW_STEPS)..];
+        let rate = |count: fn(&Step) -> u64| per_second(newest.iter().map(count).sum(), newest.len());
+        let last_minute = &steps[steps.len().saturating_sub(STEPS_A_MINUTE)..];
+        let ages = last_minute.iter().fold(Counts::default(), |mut sum, step| {
+            sum.add(&step.ages);
+            sum
+        });
+        let backlog = known.backlog.unwrap_or((steps.last().map_or(0, |step| step.backlog_events), 0, None));
+        let dead_letters = steps.last().and_then(|step| step.dead_letters);
+        Overview {
+            events_in_per_second: rate(|step| step.events_in),
+            delivered_per_second: rate(|step| step.delivered),
+            failed_attempts_per_second: rate(|step| step.failed_attempts),
+            latency_ms: Latency { p50: ages.percentile_ms(0.5), p99: ages.percentile_ms(0.99) },
+            topics: topics(parts),
+            breakers: breakers(parts, known.enabled + known.paused + known.disabled),
+            endpoints: Endpoints { enabled: known.enabled, paused: known.paused, disabled: known.disabled },
+            backlog: Backlog {
+                events: backlog.0,
+                bytes: known.backlog.map(|backlog| backlog.1),
+                oldest_ms: backlog.2,
+                change_per_minute: change(&steps, |step| Some(step.backlog_events)),
+            },
+            dead_letters: DeadLetters {
+                total: dead_letters,
+                change_per_minute: change(&steps, |step| step.dead_letters.map(|letters| letters as i64)),
+            },
+            history: steps.iter().map(point).collect(),
+        }
+    }
+}
+
+/// One list of steps: what is counted of one's own adds up, what all know is known by whoever knows most. An instance
+/// that is late with its newest step does not make the whole dip: the step is left out until all have it.
+fn merged(parts: &[OverviewPart]) -> Vec<Step> {
+    let complete = parts.iter().filter_map(|part| part.history.last()).map(|step| step.step).min().unwrap_or(0);
+    let mut steps: BTreeMap<i64, Step> = BTreeMap::new();
+    for step in parts.iter().flat_map(|part| &part.history).filter(|step| step.step <= complete) {
+        let sum = steps.entry(step.step).or_insert_with(|| Step { step: step.step, ..Step::default() });
+        sum.events_in += step.events_in;
+        sum.delivered += step.delivered;
+        sum.failed_attempts += step.failed_attempts;
+        sum.ages.add(&step.ages);
+        sum.backlog_events += step.backlog_events;
+        sum.lag += step.lag;
+        sum.dead_letters = sum.dead_letters.max(step.dead_letters);
+    }
+    let superfluous = steps.len().saturating_sub(STEPS_MAX);
+    steps.into_values().skip(superfluous).collect()
+}
+
+fn topics(parts: &[OverviewPart]) -> Vec<Topic> {
+    let mut sums: BTreeMap<&str, TopicPart> = BTreeMap::new();
+    for part in parts.iter().flat_map(|part| &part.topics) {
+        let sum = sums.entry(&part.topic).or_insert_with(|| TopicPart::of(&part.topic));
+        sum.partitions += part.partitions;
+        sum.in_recently += part.in_recently;
+        sum.lag += part.lag;
+        sum.oldest_uncommitted_ms = sum.oldest_uncommitted_ms.max(part.oldest_uncommitted_ms);
+    }
+    let topic = |sum: TopicPart| Topic {
+        in_per_second: per_second(sum.in_recently, NOW_STEPS),
+        topic: sum.topic,
+        partitions: sum.partitions,
+        lag: sum.lag,
+        oldest_uncommitted_ms: sum.oldest_uncommitted_ms,
+    };
+    sums.into_values().map(topic).collect()
+}
+
+/// An endpoint counts by the worst of its breakers, one at each instance.
+fn breakers(parts: &[OverviewPart], endpoints: usize) -> BreakerCounts {
+    let open: BTreeSet<&String> = parts.iter().flat_map(|part| &part.breakers.open).collect();
+    let half: BTreeSet<&String> = parts.iter().flat_map(|part| &part.breakers.half_open).collect();
+    let half_open = half.difference(&open).count();
+    BreakerCounts { closed: endpoints.saturating_sub(open.len() + half_open), open: open.len(), half_open }
+}
+
+fn point(step: &Step) -> Point {
+    Point {
+        at: (step.step + 1) * STEP_MS,
+        events_in_per_second: per_second(step.events_in, 1),
+        delivered_per_second: per_second(step.delivered, 1),
+        failed_attempts_per_second: per_second(step.failed_attempts, 1),
+        latency_p50_ms: step.ages.percentile_ms(0.5),
+        latency_p99_ms: step.ages.percentile_ms(0.99),
+        backlog_events: step.backlog_events,
+        dead_letters: step.dead_letters,
+        lag: step.lag,
+    }
+}
+
+/// Over the last minute, or what there is of it; nothing where the beginning or the end is not known.
+fn change(steps: &[Step], value: impl Fn(&Step) -> Option<i64>) -> i64 {
+    let last = steps.len().saturating_sub(STEPS_A_MINUTE + 1);
+    let ends = steps.last().and_then(&value).zip(steps.get(last).and_then(&value));
+    ends.map_or(0, |(now, before)| now - before)
+}
+
+fn per_second(count: u64, steps: usize) -> f64 {
+    if steps == 0 {
+        return 0.0;
+    }
+    let seconds = steps as f64 * STEP_MS as f64 / 1_000.0;
+    (count as f64 / seconds * 100.0).round() / 100.0
+}
+
+const STEPS_A_MINUTE: usize = (60_000 / STEP_MS) as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: i64, events_in: u64, backlog_events: i64) -> Step {
+        Step { step, events_in, delivered: events_in, backlog_events, dead_letters: Some(9), lag: 1, ..Step::default() }
+    }
+
+    fn part(instance: &str, history: Vec<Step>) -> OverviewPart {
+        let topic = TopicPart { in_recently: 100, lag: 5, partitions: 2, ..TopicPart::of("orders") };
+        let breakers = Breakers { open: vec!["ep_1".to_owned()], half_open: vec![format!("ep_{instance}")] };
+        OverviewPart { instance: instance.to_owned(), topics: vec![topic], breakers, history }
+    }
+
+    #[test]
+    fn instances_add_up_step_by_step() {
+        let parts = [
+            part("1", (0..20).map(|n| step(n, 10, 100)).collect()),
+            part("2", (5..20).map(|n| step(n, 40, n)).collect()),
+        ];
+        let seen = Overview::of(&parts, Known { enabled: 10, ..Known::default() });
+        assert_eq!((seen.events_in_per_second, seen.history[0].events_in_per_second), (10.0, 2.0));
+        assert_eq!((seen.history[5].events_in_per_second, seen.history[5].lag), (10.0, 2));
+        assert_eq!((seen.topics[0].partitions, seen.topics[0].in_per_second, seen.topics[0].lag), (4, 20.0, 10));
+        assert_eq!((seen.backlog.events, seen.backlog.change_per_minute), (119, 12));
+        assert_eq!((seen.dead_letters.total, seen.dead_letters.change_per_minute), (Some(9), 0), "not added up");
+    }
+
+    #[test]
+    fn a_step_that_not_all_have_taken_is_left_out() {
+        let parts = [part("1", vec![step(1, 10, 0), step(2, 10, 0)]), part("2", vec![step(1, 10, 0)])];
+        let seen = Overview::of(&parts, Known::default());
+        assert_eq!(seen.history.iter().map(|point| point.at).collect::<Vec<_>>(), [2 * STEP_MS]);
+    }
+
+    #[test]
+    fn an_endpoint_counts_by_the_worst_of_its_breakers() {
+        let seen = Overview::of(&[part("1", vec![]), part("2", vec![])], Known { enabled: 3, ..Known::default() });
+        let BreakerCounts { closed, open, half_open } = seen.breakers;
+        assert_eq!((closed, open, half_open), (1, 1, 1), "ep_1 is open at one of them and half open at the other");
+    }
+
+    #[test]
+    fn before_anything_was_sampled_there_is_nothing_to_say() {
+        let seen = Overview::of(&[], Known::default());
+        assert_eq!((seen.events_in_per_second, seen.history.len(), seen.latency_ms.p50), (0.0, 0, None));
+    }
+}

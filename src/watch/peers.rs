@@ -1,0 +1,136 @@
+//! ● Asks the other live instances what they know of themselves: all at once, and no longer than a second.
+//!
+//! **Invariant:** whoever is asked answers for itself alone and asks nobody, so a question never goes round in circles.
+//! **Invariant:** an instance that does not answer is named, and costs the answer nothing but its share.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::token::{HEADER, PeerToken};
+use crate::{clock, store::instances::Instance};
+
+/// Connecting, asking and the whole answer.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// A page of actors, or a quarter of an hour of five hundred topics, is far below.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// The other instances, as the heartbeat last saw them.
+pub struct Peers {
+    own: Instance,
+    token: PeerToken,
+    others: ArcSwap<Vec<Instance>>,
+}
+
+/// What the others said.
+#[derive(Debug)]
+pub struct Heard<T> {
+    pub answers: Vec<T>,
+    pub silent: Vec<Silent>,
+}
+
+/// One that did not answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Silent {
+    pub id: String,
+    pub reason: String,
+}
+
+/// What travels: the name says whether the one that was meant has answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Answer<T> {
+    pub instance: String,
+    pub answer: T,
+}
+
+impl Peers {
+    /// `id` is this instance.
+    #[must_use]
+    pub fn new(id: &str, started_ms: i64, token: PeerToken) -> Self {
+        let at = Timestamp::from_millisecond(started_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        let own = Instance { id: id.to_owned(), started_at: at, seen_at: at, version, address: None };
+        Peers { own, token, others: ArcSwap::default() }
+    }
+
+    #[must_use]
+    pub fn own_id(&self) -> &str {
+        &self.own.id
+    }
+
+    #[must_use]
+    pub fn token(&self) -> &PeerToken {
+        &self.token
+    }
+
+    /// The heartbeat saw these others.
+    pub fn saw(&self, others: Vec<Instance>) {
+        self.others.store(Arc::new(others));
+    }
+
+    /// All live instances, this one first.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Instance> {
+        let seen_at = Timestamp::from_millisecond(clock::wall_ms()).unwrap_or(self.own.seen_at);
+        let own = Instance { seen_at, ..self.own.clone() };
+        std::iter::once(own).chain(self.others.load().iter().cloned()).collect()
+    }
+
+    /// Asks every other instance for `path`; with a body it is a POST. To be called on an actix thread.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: Option<&Value>) -> Heard<T> {
+        let others = self.others.load_full();
+        let body = body.map(ToString::to_string);
+        let asked = others.iter().map(|other| self.ask_one(other, path, body.as_deref()));
+        let mut heard = Heard { answers: Vec::new(), silent: Vec::new() };
+        for (other, answer) in others.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(answer) => heard.answers.push(answer),
+                Err(reason) => heard.silent.push(Silent { id: other.id.clone(), reason }),
+            }
+        }
+        heard
+    }
+
+    async fn ask_one<T: DeserializeOwned>(
+        &self,
+        other: &Instance,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<T, String> {
+        let Some(address) = &other.address else { return Err("it says no address".to_owned()) };
+        let asked =
+            tokio::time::timeout(DEADLINE, self.exchange(address, path, body.unwrap_or_default(), body.is_some()));
+        let bytes = asked.await.map_err(|_| format!("no answer within {} ms", DEADLINE.as_millis()))??;
+        let answer: Answer<T> =
+            serde_json::from_slice(&bytes).map_err(|_| "its answer is of another version".to_owned())?;
+        if answer.instance == other.id { Ok(answer.answer) } else { Err("another instance has its address".to_owned()) }
+    }
+
+    async fn exchange(&self, address: &str, path: &str, body: &str, is_post: bool) -> Result<Vec<u8>, String> {
+        let token = self.token.sign(clock::wall_ms(), path, body.as_bytes());
+        let url = format!("http://{address}{path}");
+        let client = CLIENT.with(Clone::clone);
+        let request = if is_post { client.post(url) } else { client.get(url) };
+        let request = request.insert_header((HEADER, token)).insert_header(("content-type", "application/json"));
+        let mut reply = request.send_body(body.to_owned()).await.map_err(|error| error.to_string())?;
+        if reply.status() != awc::http::StatusCode::OK {
+            return Err(format!("it answered {}", reply.status().as_u16()));
+        }
+        Ok(reply.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| error.to_string())?.to_vec())
+    }
+}
+
+impl std::fmt::Debug for Peers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peers").field("own", &self.own.id).finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    /// Not the endpoints' client: instances stand where endpoints may not lead.
+    static CLIENT: awc::Client = awc::Client::builder().timeout(DEADLINE).disable_redirects().finish();
+}

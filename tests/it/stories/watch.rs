@@ -1,0 +1,177 @@
+//! ● What operators see: all instances at one glance, every actor, how an endpoint is.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Mode, Receiver, TestApp, eventually, eventually_holds, rest::Rest};
+
+fn actors(rest: &Rest, query: &str) -> Vec<Value> {
+    let page = rest.get(&format!("/v1/actors?limit=250&{query}")).ok().json();
+    page["data"].as_array().unwrap_or_else(|| panic!("no data: {page}")).clone()
+}
+
+#[test]
+fn whichever_instance_is_asked_answers_for_all_and_says_who_is_gone() {
+    let app = TestApp::named("watched").partitions(8).start();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("watched"), json!({"mode": "stream"}));
+    let mut second = app.second_instance();
+    app.await_settings_of(&second.rest);
+    eventually_holds("both own partitions", || {
+        [app.rest(), &second.rest].iter().all(|rest| rest.metric("postrider_partitions_assigned") == 4.0)
+    });
+    app.produce(2_000);
+    eventually_holds("everything arrives", || endpoint.hook.accepted_count() >= 2_000);
+
+    let ingest = eventually("both instances' ingest actors are shown", || {
+        let ingest = actors(&second.rest, "kind=ingest");
+        (ingest.len() == 8).then_some(ingest)
+    });
+    let instances: BTreeSet<&str> = ingest.iter().filter_map(|actor| actor["instance"].as_str()).collect();
+    assert_eq!(instances.len(), 2);
+    let kinds = |rest: &Rest| {
+        let mut kinds: Vec<String> =
+            actors(rest, "").iter().filter_map(|actor| actor["kind"].as_str().map(str::to_owned)).collect();
+        kinds.dedup();
+        kinds
+    };
+    let all = ["consumer", "endpoint", "ingest", "reader", "router", "supervisor", "writer"];
+    assert_eq!(kinds(app.rest()), all);
+    assert_eq!(actors(app.rest(), "kind=endpoint").len(), 2, "one endpoint, at two instances");
+    let one = app.rest().get(&format!("/v1/actors/{}", endpoint.id)).ok().json();
+    let delivered: u64 = one["data"].as_array().expect("data").iter().filter_map(|at| at["delivered"].as_u64()).sum();
+    assert_eq!((one["kind"].as_str(), delivered), (Some("endpoint"), 2_000), "{one}");
+    let partition = app.rest().get(&format!("/v1/actors/{}%2F3", app.topic)).ok().json();
+    assert_eq!((partition["data"].as_array().map(Vec::len), &partition["unreachable"]), (Some(1), &json!([])));
+    app.rest().get("/v1/actors/ep_nope").problem(404);
+
+    // Page by page it is the same list.
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = app.rest().get(&format!("/v1/actors?limit=3{cursor}")).ok().json();
+        paged.extend(page["data"].as_array().expect("data").iter().map(|actor| actor["id"].clone()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, actors(app.rest(), "").iter().map(|actor| actor["id"].clone()).collect::<Vec<_>>());
+
+    let overview = eventually("both instances have sampled what came in", || {
+        let overview = app.rest().get("/v1/overview").ok().json();
+        let seen: f64 =
+            overview["history"].as_array()?.iter().filter_map(|at| at["delivered_per_second"].as_f64()).sum();
+        (seen * 5.0 >= 1_999.0).then_some(overview)
+    });
+    assert_eq!((overview["instances"].as_array().map(Vec::len), &overview["unreachable"]), (Some(2), &json!([])));
+    assert_eq!((&overview["topics"][0]["partitions"], &overview["endpoints"]["enabled"]), (&json!(8), &json!(1)));
+    assert_eq!(overview["breakers"], json!({"closed": 1, "open": 0, "half_open": 0}));
+    assert!(overview["latency_ms"]["p50"].as_f64().is_some_and(|p50| p50 > 0.0), "{overview}");
+
+    second.kill9();
+    let page = app.rest().get("/v1/actors?kind=router").ok().json();
+    assert_eq!(page["unreachable"].as_array().map(Vec::len), Some(1), "{page}");
+    assert!(page["data"].as_array().is_some_and(|routers| !routers.is_empty()), "its own are there all the same");
+    assert_eq!(app.rest().get("/v1/overview").ok().json()["unreachable"].as_array().map(Vec::len), Some(1));
+    eventually_holds("a dead instance is forgotten", || {
+        app.rest().get("/v1/actors").ok().json()["unreachable"] == json!([])
+    });
+}
+
+#[test]
+fn an_endpoints_health_is_told_in_one_word_and_in_numbers() {
+    let app = TestApp::named("health").start();
+    let receiver = Receiver::start();
+    let well = app.subscribed_endpoint(&receiver.hook("well"), json!({"mode": "stream"}));
+    let failing = receiver.hook("failing");
+    failing.set(Mode::Status(503));
+    let failing = app.subscribed_endpoint(&failing, json!({"mode": "stream"}));
+    app.produce(50);
+    eventually_holds("everything arrives", || well.hook.accepted_count() >= 50);
+    let health = |id: &str| {
+        let page = app.rest().get("/v1/endpoints?include=health").ok().json();
+        let endpoint = page["data"].as_array().expect("data").iter().find(|endpoint| endpoint["id"] == id).cloned();
+        endpoint.unwrap_or_else(|| panic!("{id} is not listed: {page}"))["health"].clone()
+    };
+    eventually_holds("one is well", || {
+        let health = health(&well.id);
+        health["status"] == "healthy" && health["delivered_per_minute"] == 50
+    });
+    eventually_holds("the other's breaker is open, and what waits for it is counted", || {
+        let health = health(&failing.id);
+        health["status"] == "open" && health["backlog_events"] == 50 && health["last_error"]["status"] == 503
+    });
+    let stats = app.rest().get(&format!("/v1/endpoints/{}/stats", failing.id)).ok().json();
+    assert_eq!((&stats["breaker"], &stats["delivered"]["since_start"]), (&json!("open"), &json!(0)), "{stats}");
+    assert!(stats["attempts_by_class"]["http_5xx"].as_u64().is_some_and(|attempts| attempts > 0), "{stats}");
+    assert!(stats["last_success_at"].is_null() && stats["last_failure_at"].is_string(), "{stats}");
+    let actor = app.rest().get(&format!("/v1/actors/{}", failing.id)).ok().json()["data"][0].clone();
+    assert!(actor["breaker_why"].as_str().is_some_and(|why| why.contains("http_5xx (503)")), "{actor}");
+    let stats = app.rest().get(&format!("/v1/endpoints/{}/stats", well.id)).ok().json();
+    assert_eq!(
+        (&stats["delivered"]["since_start"], &stats["attempts_by_class"]),
+        (&json!(50), &json!({"http_2xx": 50}))
+    );
+    assert!(stats["duration_ms"]["p99"].as_f64().is_some_and(|p99| p99 > 0.0), "{stats}");
+
+    app.rest().post(&format!("/v1/endpoints/{}/pause", failing.id), &json!({})).ok();
+    eventually_holds("it is paused", || health(&failing.id)["status"] == "paused");
+    app.rest().get("/v1/endpoints?include=wealth").problem(400);
+}
+
+#[test]
+fn nobody_but_another_instance_is_told_what_instances_tell_each_other() {
+    let app = TestApp::start("peer");
+    for rest in [app.rest(), &app.rest().with_key(None)] {
+        for path in ["/peer/overview", "/peer/actors?limit=0"] {
+            assert_eq!(rest.get(path).problem(401)["code"], "not_a_peer");
+        }
+        assert_eq!(rest.post("/peer/endpoints", &json!([])).problem(401)["code"], "not_a_peer");
+    }
+}
+
+#[test]
+fn operators_are_told_once_that_an_endpoint_fails_and_that_it_recovered() {
+    let operators = Receiver::start();
+    let told = operators.hook("operators");
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    told.verify_with(&[secret]);
+    let topic = format!("told.{:x}", std::process::id());
+    let app = TestApp::named("told")
+        .partitions(8)
+        .set("OPERATOR_EVENTS_WEBHOOK_URL", told.url())
+        .set("OPERATOR_EVENTS_WEBHOOK_SECRET", secret)
+        .set("OPERATOR_EVENTS_TOPIC", &topic)
+        .set("OPERATOR_EVENTS_FAILING_AFTER_MS", 1_000)
+        .prepare();
+    app.kafka.create_topic(&topic, 1);
+    let mut app = app;
+    app.restart();
+    let second = app.second_instance();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("failing");
+    hook.set(Mode::Status(500));
+    let breaker = json!({"consecutive_failures": 2, "open_base_ms": 200, "open_max_ms": 500});
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "breaker": breaker}));
+    app.await_settings_of(&second.rest);
+    app.produce(400);
+    let of = |kind: &str| {
+        let requests = told.requests();
+        requests.iter().filter(|request| request.json()["type"] == kind).count()
+    };
+    told.set(Mode::Status(503)); // told again until somebody hears it
+    eventually_holds("operators are told", || told.requests_count() >= 2);
+    told.set(Mode::Ok);
+    eventually_holds("they heard it", || of("endpoint.failing") >= 1);
+    hook.set(Mode::Ok);
+    eventually_holds("they hear that it recovered", || of("endpoint.recovered") == 1);
+    let heard = told.requests();
+    let first = heard.iter().map(|request| request.json()).find(|event| event["type"] == "endpoint.failing");
+    assert_eq!(first.expect("told")["data"]["endpoint_id"], endpoint.id);
+    let ids: BTreeSet<&str> = heard.iter().map(|request| request.header("webhook-id")).collect();
+    assert_eq!(ids.len(), 2, "by one of two instances, and with one id for each, however often it is tried");
+    // The hook finds no event of Kafka's in them; that they are signed it checks all the same.
+    assert!(told.complaints().iter().all(|complaint| !complaint.contains("signature")), "{:?}", told.complaints());
+    eventually_holds("the topic has them too", || app.kafka.end(&topic, 0) == 2);
+}
