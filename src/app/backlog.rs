@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::Error;
+use super::{Error, loader::Progress};
 use crate::{
     backlog::{
         book::{Room, Standing},
@@ -85,6 +85,7 @@ pub struct Around {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
+    pub settings: Arc<Progress>,
     /// Partitions that are nobody's, for those who take care of them.
     pub orphans: Option<Arc<Owned>>,
 }
@@ -148,6 +149,10 @@ impl Surroundings for Around {
                 takes(&settings.delivery, events)
             }
         }
+    }
+
+    fn settings_complete_to_ms(&self) -> i64 {
+        self.settings.complete_to_ms()
     }
 
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {

@@ -47,6 +47,8 @@ struct Known {
 #[derive(Default)]
 pub struct Progress {
     version: AtomicI64,
+    /// Whatever was committed before this time (milliseconds since 1970) is in effect.
+    complete_to_ms: AtomicI64,
     confirmed_at: Mutex<Option<Instant>>,
 }
 
@@ -63,7 +65,15 @@ impl Progress {
         self.confirmed_at.lock().map(|at| now.saturating_duration_since(at))
     }
 
-    fn confirm(&self, version: i64) {
+    /// Whatever was committed before this time is in effect; milliseconds since 1970.
+    #[must_use]
+    pub fn complete_to_ms(&self) -> i64 {
+        self.complete_to_ms.load(Ordering::Relaxed)
+    }
+
+    /// `asked_ms` is when Postgres was asked which is the newest.
+    fn confirm(&self, version: i64, asked_ms: i64) {
+        self.complete_to_ms.store(asked_ms, Ordering::Relaxed);
         self.version.store(version, Ordering::Relaxed);
         *self.confirmed_at.lock() = Some(clock::now());
     }
@@ -115,16 +125,16 @@ impl Loader {
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
-        let version = self.progress.version();
+        let (version, asked_ms) = (self.progress.version(), clock::wall_ms());
         let newest = self.reader.version().await?;
         if newest > version {
             let delta = self.reader.load_since(version).await?;
             self.apply_endpoints(delta.endpoints, &mut HashSet::new());
             self.apply_subscriptions(delta.subscriptions, &mut HashSet::new());
-            self.progress.confirm(delta.version);
+            self.progress.confirm(delta.version, asked_ms);
             tracing::debug!(version = delta.version, "settings changed");
         } else {
-            self.progress.confirm(version);
+            self.progress.confirm(version, asked_ms);
         }
         Ok(())
     }
@@ -132,6 +142,7 @@ impl Loader {
     /// Reads everything, and takes out what is there no more.
     async fn reconcile(&self) -> Result<(), StoreError> {
         let (mut endpoints, mut subscriptions) = (HashSet::new(), HashSet::new());
+        let asked_ms = clock::wall_ms();
         let version = self
             .reader
             .load_all(|chunk| match chunk {
@@ -154,7 +165,7 @@ impl Loader {
             let rows = gone_endpoints.iter().map(|id| EndpointRow::Absent { id: id.to_string() }).collect();
             self.apply_endpoints(rows, &mut HashSet::new());
         }
-        self.progress.confirm(version);
+        self.progress.confirm(version, asked_ms);
         Ok(())
     }
 

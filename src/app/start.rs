@@ -70,7 +70,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
-    let loader = Loader::new(SettingsReader::new(pool.clone(), secrets), Arc::clone(&table), progress);
+    let loader = Loader::new(SettingsReader::new(pool.clone(), secrets), Arc::clone(&table), Arc::clone(&progress));
     loader.load_at_start().await;
     let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
     actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
@@ -98,7 +98,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let notices = pipeline.notices.clone();
-    let mut around = backlog::Around { table: Arc::clone(&table), notices, consumer, orphans: None };
+    let mut around =
+        backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, orphans: None };
     if !config.delivery.disable_after().is_zero() {
         let after = config.delivery.disable_after();
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(&table), after));

@@ -6,7 +6,7 @@
 mod ageing; // what has waited for too long
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -50,6 +50,8 @@ pub trait Surroundings: Send + Sync {
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
     /// Whether the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
+    /// Whatever was committed of the settings before this time is in effect here; milliseconds since 1970.
+    fn settings_complete_to_ms(&self) -> i64;
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
@@ -313,8 +315,14 @@ impl Drainer {
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
     fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
+        let complete_to_ms = self.surroundings.settings_complete_to_ms();
+        let young = rows.iter().filter(|row| !row::may_be_cancelled(row.received_ms, complete_to_ms));
+        let young: HashSet<i64> = young.map(|row| row.offset).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
             .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
+        let (unjudged, unwanted): (Vec<_>, Vec<_>) =
+            unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
+        Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again
         if !unwanted.is_empty() {
             tracing::info!(
                 endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),

@@ -127,6 +127,16 @@ fn ms(time: Duration) -> i64 {
 /// Of an answer, as much is kept as in a dead letter.
 const EXCERPT_BYTES_MAX: usize = 1024;
 
+/// A row that nobody here subscribes to may be for a subscription that is news to this instance, but not to the one that
+/// stored it. Whoever received it then knew nothing that was committed later, so settings that are complete up to after that
+/// time tell. Clocks of two instances agree to a few seconds.
+#[must_use]
+pub fn may_be_cancelled(received_ms: i64, settings_complete_to_ms: i64) -> bool {
+    settings_complete_to_ms.saturating_sub(received_ms) > CLOCKS_APART_MS
+}
+
+const CLOCKS_APART_MS: i64 = 5_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +191,13 @@ mod tests {
         assert_eq!((tombstone.value, tombstone.headers.len), (None, 0));
         let wrong = record(7, 1_000, b"abc".to_vec(), Some(-1), Some(99));
         assert_eq!(wrong.value.map(|span| span.of(&wrong.bytes).len()), Some(3));
+    }
+
+    #[test]
+    fn nothing_is_cancelled_by_settings_that_may_be_older_than_its_subscription() {
+        let received_ms = 1_000_000;
+        assert!(!may_be_cancelled(received_ms, received_ms + 4_000), "the other's clock may be ahead");
+        assert!(may_be_cancelled(received_ms, received_ms + 6_000));
+        assert!(!may_be_cancelled(received_ms, 0), "nothing was loaded yet");
     }
 }

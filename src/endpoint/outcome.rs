@@ -190,8 +190,17 @@ fn note(class: &'static str, excerpt: &str) -> AttemptNote {
     AttemptNote { status: None, class, excerpt: shortened(excerpt) }
 }
 
+/// Nor anything that could steer the terminal of whoever reads it.
 fn shortened(text: &str) -> Box<str> {
-    text[..text.floor_char_boundary(EXCERPT_BYTES_MAX)].into()
+    let kept = &text[..text.floor_char_boundary(EXCERPT_BYTES_MAX)];
+    if !kept.chars().any(steers) {
+        return kept.into();
+    }
+    kept.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
 }
 
 #[cfg(test)]
@@ -336,6 +345,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_remembered_up_to_a_kibibyte_and_never_cut_within_a_character() {
+        let sly = Answer::Answered { status: 500, retry_after: None, excerpt: "a\u{1b}[31m\r\nb\u{9b}".into() };
+        assert_eq!(&*classify(&sly, WALL_MS).1.excerpt, "a [31m \nb ", "nothing steers a terminal");
         let excerpt: Box<str> = "ü".repeat(2_000).into();
         let (_, note) = classify(&Answer::Answered { status: 500, retry_after: None, excerpt }, WALL_MS);
         assert_eq!(note.excerpt.len(), EXCERPT_BYTES_MAX);

@@ -1,0 +1,91 @@
+//! Whatever producers write: a batch of two events is two events to whoever reads it, in either format, and its headers
+//! can be sent.
+
+#![no_main]
+
+use std::{sync::Arc, time::Instant};
+
+use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use postrider::{
+    endpoint::{request::build, settings::Settings},
+    event::{Event, Record},
+    ingest::{
+        decode::{Decoder, Place, Places},
+        receipt::{Abandoned, Done, Origin, Settlement},
+        record::RecordParts,
+    },
+    store::{
+        secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
+        stored::{EndpointHead, StoredSettings},
+    },
+};
+use serde_json::{Value, json};
+
+#[derive(Debug, Arbitrary)]
+struct Input<'a> {
+    values: [Option<&'a [u8]>; 2],
+    ids: [&'a [u8]; 2],
+    tenant: &'a [u8],
+    raw: bool,
+    ndjson: bool,
+}
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Origin for Nowhere {
+    fn topic(&self) -> &str {
+        "topic"
+    }
+    fn partition(&self) -> i32 {
+        0
+    }
+    fn is_current(&self) -> bool {
+        true
+    }
+    fn receipts_settled(&self, _: Settlement, _: usize) {}
+    fn events_done(&self, _: &[Done], _: Settlement) {}
+    fn abandoned(&self, _: Abandoned) {}
+}
+
+fn settings(input: &Input<'_>) -> Settings {
+    let stored: StoredSettings = serde_json::from_value(json!({
+        "mode": "batch", "format": if input.raw { "raw" } else { "envelope" },
+        "batch_format": if input.ndjson { "ndjson" } else { "json_array" },
+    }))
+    .expect("settings");
+    let signing = vec![StoredSigningSecret { secret: signing_secret([1; 32]), expires_ms: None }];
+    let head = EndpointHead {
+        id: "ep_1".to_owned(),
+        customer_id: "cus_1".to_owned(),
+        version: 1,
+        restarts: 0,
+        state: "enabled".to_owned(),
+        suspended: false,
+        url: "https://example.com/".to_owned(),
+    };
+    stored.parse(head, &EndpointSecrets { auth: StoredAuth::None, signing }, 0).expect("settings")
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let header = |name: &str| Place::parse(&format!("header:{name}")).expect("a place");
+    let places = Places { tenant: header("tenant"), id: header("id"), ..Places::default() };
+    let decoder = Decoder::new(&places);
+    let mut events = Vec::new();
+    for (offset, (value, id)) in input.values.iter().zip(input.ids).enumerate() {
+        let parts = RecordParts { offset: offset as i64, timestamp_ms: 1, key: None, value: *value };
+        let headers = [("id", Some(id)), ("tenant", Some(input.tenant))];
+        let record = Record::copy_from(parts, headers.into_iter());
+        let Ok(fields) = decoder.decode(&record) else { return };
+        events.push(Arc::new(Event::new(Arc::new(Nowhere), record, fields, Instant::now())));
+    }
+    let request = build(events.iter(), &settings(&input), 1_767_225_600_000);
+    http::HeaderValue::from_str(&request.webhook_id).expect("an id that can be sent");
+    let body = std::str::from_utf8(&request.body).expect("JSON is UTF-8");
+    let members: Vec<Value> = if input.ndjson {
+        body.lines().map(|line| serde_json::from_str(line).expect("a line is a value")).collect()
+    } else {
+        serde_json::from_str(body).expect("an array")
+    };
+    assert_eq!(members.len(), 2, "{body}");
+});
