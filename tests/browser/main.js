@@ -13,6 +13,6 @@ after(async () => {
 });
 
 const only = process.argv.slice(2);
-for (const stories of ["sign_in", "customer", "delivery", "dead_letters", "keyboard", "accessibility", "away", "many"]) {
+for (const stories of ["sign_in", "customer", "delivery", "dead_letters", "replay", "keyboard", "accessibility", "away", "many"]) {
   if (only.length === 0 || only.includes(stories)) await import(`./stories/${stories}.js`);
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
 import { receive } from "../harness/receiver.js";
-import { api, until } from "../harness/stage.js";
+import { api, stage, until } from "../harness/stage.js";
 
 story("a dead letter is read, sent again under its id, and delivered", {}, async (page) => {
   // The first event is refused for good; by the time it comes again, the receiver knows better.
@@ -52,4 +52,14 @@ story("a dead letter is acknowledged, and its data can be taken along before", {
   await page.getByRole("button", { name: "Acknowledge (1)" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Acknowledge" }).click();
   await page.getByText("1 acknowledged").waitFor();
+});
+
+story("numbers in a dead letter are shown and taken along as they were written", {}, async (page) => {
+  await page.goto(stage.base);
+  const written = '{"id":12345678901234567890,"price":1.00,"small":1e-400,"text":"1.00","list":[1,2.50]}';
+  const shown = await page.evaluate(async (text) => {
+    const { parseExact } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/exact.js"));
+    return JSON.stringify(parseExact(text));
+  }, written);
+  assert.equal(shown, written);
 });

@@ -61,7 +61,7 @@ export function AwayNotice() {
   return html`<div role="status" class="away-region">
     ${since !== null &&
     html`<p class="away">
-      <strong>Postrider does not answer</strong> since ${time(since)} (${duration(Date.now() - since)}). What you see is
+      <strong>Postrider does not answer</strong> since ${time(since)} ${Date.now() - since > 1000 && ` (${duration(Math.floor((Date.now() - since) / 1000) * 1000)})`}. What you see is
       from before; it is asked again and again.
     </p>`}
   </div>`;

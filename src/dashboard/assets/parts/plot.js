@@ -4,8 +4,12 @@ import uPlot from "../vendor/uplot.js";
 
 const HEIGHT = 156;
 
-// `series`: [{ label, values, colour: "good" }]; `show(value)` writes a value; `times` in milliseconds.
-export function Plot({ title, span = "the last 15 minutes", times, series, show }) {
+// Needs two points in time; until then it says that it waits. `series`: [{ label, values, colour: "good" }]; `show(value)` writes a value; `times` in milliseconds.
+export const Plot = (plot) => html`<${plot.times.length > 1 ? Lines : Nothing} ...${plot} />`;
+
+const Nothing = ({ title }) => html`<figure class="plot"><figcaption><h2>${title}</h2></figcaption><p class="empty">The first numbers come within seconds.</p></figure>`;
+
+function Lines({ title, span = "the last 15 minutes", times, series, show }) {
   const [place, plot] = [useRef(null), useRef(null)];
   const data = [times.map((ms) => ms / 1000), ...series.map(({ values }) => values)];
   const shape = series.map(({ label, colour }) => `${label} ${colour}`).join();
@@ -33,7 +37,7 @@ export function Plot({ title, span = "the last 15 minutes", times, series, show 
   });
   return html`<figure class="plot">
     <figcaption>
-      <h3>${title}</h3>
+      <h2>${title}</h2>
       <span class="legend">
         ${series.map(({ label, values, colour }) => html`<span key=${label}>
           <i class="swatch ${colour}"></i>${label} <b>${show(values.findLast((value) => value !== null && value !== undefined))}</b>
@@ -57,8 +61,8 @@ function options(place, series, show) {
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 24, values: clock },
-      { ...axis, grid, space: 36, size: 58, values: (_, ticks) => ticks.map((tick) => show(tick)) },
+      { ...axis, grid: { show: false }, space: 96, size: 24, values: clock },
+      { ...axis, grid, space: 36, size: 58, values: (_, ticks) => once(ticks.map((tick) => show(tick))) },
     ],
     series: [
       {},
@@ -75,8 +79,16 @@ function options(place, series, show) {
   };
 }
 
-const clock = (_, seconds) =>
-  seconds.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
+const minutes = { hour: "2-digit", minute: "2-digit" };
+
+function clock(plot, ticks) {
+  const { min, max } = plot.scales.x;
+  const shape = max - min > 300 ? minutes : { ...minutes, second: "2-digit" };
+  return ticks.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", shape));
+}
+
+// Small numbers of whole things would stand at several lines.
+const once = (labels) => labels.map((label, index) => (label === labels[index - 1] ? "" : label));
 
 // The style sheet registers its colours, so the browser gives them as rgb(r, g, b).
 const withAlpha = (colour) => (colour.startsWith("rgb(") ? colour.replace("rgb(", "rgba(").replace(")", ", 0.1)") : undefined);

@@ -1,5 +1,5 @@
 // The actors of every instance, and how each of them is.
-import { bytes, compact, count, duration, rate, words } from "../core/format.js";
+import { bytes, compact, count, duration, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { go, to } from "../core/route.js";
 import { html, useState } from "../core/ui.js";
@@ -46,8 +46,8 @@ const COLUMNS = [
   { title: "In flight", number: true, cell: ({ in_flight: requests }) => html`<${Number} value=${requests} />` },
   { title: "Oldest", number: true, cell: ({ oldest_ms: ms }) => (ms ? duration(ms) : "") },
   { title: "Lag", number: true, cell: ({ lag }) => (lag === null || lag === undefined ? "" : compact(lag)) },
-  { title: "Events / min", number: true, hint: "read, routed, delivered or written within the last minute", cell: (actor) => html`<${Number} value=${actor.events_last_minute} show=${rate} />` },
-  { title: "Failed / min", number: true, cell: (actor) => html`<${Number} bad value=${actor.failed_last_minute} show=${rate} />` },
+  { title: "Events / min", number: true, hint: "read, routed, delivered or written within the last minute", cell: (actor) => html`<${Number} value=${actor.events_last_minute} show=${compact} />` },
+  { title: "Failed / min", number: true, cell: (actor) => html`<${Number} bad value=${actor.failed_last_minute} show=${compact} />` },
   { title: "Restarts", number: true, cell: ({ restarts }) => html`<${Number} bad value=${restarts} show=${count} />` },
   { title: "Last error", cell: ({ last_error: error }) => error && html`<${LastError} error=${error} />` },
   { title: "Instance", cell: ({ instance }) => html`<code class="dim">${instance ?? ""}</code>` },

@@ -31,6 +31,6 @@ const COLUMNS = [
   { title: "Events", number: true, cell: ({ events }) => count(events) },
   { title: "Attempt", number: true, cell: ({ attempt }) => count(attempt) },
   { title: "What it said", wide: true, cell: ({ outcome, class: kind, excerpt }) => html`${outcome !== "delivered" && kind && words(kind)}${excerpt && html`<small class="excerpt">${excerpt}</small>`}` },
-  { title: "Then", cell: ({ next, next_at: at }) => html`${next && words(next)}${at && html`<small>${time(at)}</small>`}` },
+  { title: "Then", cell: ({ next, next_at: at }) => html`${next && next !== "none" && words(next)}${at && html`<small>${time(at)}</small>`}` },
   { title: "webhook-id", wide: true, cell: ({ webhook_id: id }) => html`<code class="dim">${id}</code>` },
 ];

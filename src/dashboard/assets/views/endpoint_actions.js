@@ -1,13 +1,15 @@
 // What can be done to an endpoint. What loses something, or stops deliveries, is asked about first.
 import { call, path, post } from "../core/api.js";
-import { count } from "../core/format.js";
+import { count, duration, words } from "../core/format.js";
 import { go } from "../core/route.js";
 import { mayWrite } from "../core/session.js";
 import { html, useState } from "../core/ui.js";
 import { announce } from "../parts/announce.js";
 import { SecretOnce } from "../parts/copy.js";
 import { Confirm, Dialog } from "../parts/dialog.js";
+import { Facts } from "../parts/facts.js";
 import { ProblemNotice } from "../parts/notice.js";
+import { State } from "../parts/state.js";
 
 export function EndpointActions({ endpoint, who, reload }) {
   const [open, setOpen] = useState(null);
@@ -40,6 +42,7 @@ export function EndpointActions({ endpoint, who, reload }) {
     <details class="menu" onKeyDown=${(event) => event.key === "Escape" && shut(event)}>
       <summary>More</summary>
       <div onClick=${shut}>
+        <button onClick=${() => go(["replays"], { endpoint: endpoint.id })}>Replays …</button>
         <button onClick=${() => setOpen("rotate")}>Rotate the secret …</button>
         <button onClick=${() => setOpen("restart")}>Restart its actor …</button>
         <button onClick=${() => setOpen("purge")}>Purge the backlog …</button>
@@ -99,8 +102,14 @@ function TestEvent({ name, at, onClose }) {
   return html`<${Dialog} title="Send a test event to ${name}" onClose=${onClose}>
     <p>One made-up event, signed like any other. It is sent once, past the backlog, and counts for nothing.</p>
     <div aria-live="polite">
-      ${state.answer && html`<dl class="facts">${Object.entries(state.answer).filter(([, value]) => value !== null && typeof value !== "object").map(
-        ([key, value]) => html`<div key=${key}><dt>${key.replaceAll("_", " ")}</dt><dd>${String(value)}</dd></div>`)}</dl>`}
+      ${state.answer && html`<${Facts} of=${[
+        ["Outcome", html`<${State} of=${state.answer.outcome} />`],
+        ["Status", state.answer.status],
+        ["Why", state.answer.outcome !== "delivered" && words(state.answer.class)],
+        ["It said", state.answer.excerpt && html`<code>${state.answer.excerpt}</code>`],
+        ["Took", duration(state.answer.duration_ms)],
+        ["webhook-id", html`<code>${state.answer.webhook_id}</code>`],
+      ]} />`}
       <${ProblemNotice} problem=${state.problem} />
     </div>
     <div class="buttons end">

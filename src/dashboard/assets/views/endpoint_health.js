@@ -3,7 +3,6 @@ import { path } from "../core/api.js";
 import { bytes, compact, count, duration, rate, time, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { to } from "../core/route.js";
-import { seesAll } from "../core/session.js";
 import { useTrace } from "../core/trace.js";
 import { html } from "../core/ui.js";
 import { Facts } from "../parts/facts.js";
@@ -12,11 +11,11 @@ import { Loaded, Unreachable } from "../parts/notice.js";
 import { Plot } from "../parts/plot.js";
 import { ActorTable } from "./actors.js";
 
-export function EndpointHealth({ endpoint, stats, who }) {
+export function EndpointHealth({ endpoint, stats }) {
   const trace = useTrace(endpoint.id, stats, ({ delivered, failed_attempts: failed, backlog }) => [delivered?.last_minute, failed?.last_minute, backlog?.events]);
   return html`
     <${Loaded} live=${stats} what="its numbers">${(now) => html`<${Numbers} now=${now} trace=${trace} endpoint=${endpoint} />`}<//>
-    ${seesAll(who) && html`<${ItsActors} id=${endpoint.id} />`}`;
+    <${ItsActors} id=${endpoint.id} />`;
 }
 
 function Numbers({ now, trace, endpoint }) {
@@ -24,8 +23,8 @@ function Numbers({ now, trace, endpoint }) {
   return html`
     <${Unreachable} instances=${now.unreachable} />
     <dl class="figures">
-      <${Figure} name="Delivered" value=${rate(delivered.last_minute)} unit="last min" note="${rate(delivered.per_minute_15)} / min over 15" />
-      <${Figure} name="Failed attempts" value=${rate(failed.last_minute)} unit="last min" note="${rate(failed.per_minute_15)} / min over 15" mood=${failed.last_minute > 0 ? "warn" : ""} />
+      <${Figure} name="Delivered" value=${compact(delivered.last_minute)} unit="last min" note="${rate(delivered.per_minute_15)} / min over 15" />
+      <${Figure} name="Failed attempts" value=${compact(failed.last_minute)} unit="last min" note="${rate(failed.per_minute_15)} / min over 15" mood=${failed.last_minute > 0 ? "warn" : ""} />
       <${Figure} name="Its answers take" value=${duration(took.p50)} unit="p50" note="p99 ${duration(took.p99)}" />
       <${Figure} name="In memory" value=${compact(queue.events)} unit="events" note="${bytes(queue.bytes)} · ${count(queue.in_flight)} in flight" />
       <${Figure} name="Waiting" value=${compact(backlog.events)} unit="events" note=${backlog.events > 0 ? `oldest ${duration(backlog.oldest_ms)}` : ""} mood=${backlog.events > 0 ? "warn" : ""} />
@@ -33,7 +32,7 @@ function Numbers({ now, trace, endpoint }) {
       <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
     </dl>
     ${trace.times.length > 1 && html`<div class="plots">
-      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${rate} series=${[
+      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${compact} series=${[
         { label: "delivered", colour: "accent", values: trace.values[0] },
         { label: "failed", colour: "bad", values: trace.values[1] },
       ]} />

@@ -1,5 +1,5 @@
 // All endpoints, a page at a time: searched, filtered and sorted by the service, so that there may be any number.
-import { duration, rate, since, time } from "../core/format.js";
+import { compact, duration, since, time } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { go, to } from "../core/route.js";
 import { mayWrite, seesAll } from "../core/session.js";
@@ -19,13 +19,7 @@ export function Endpoints({ query, who }) {
   const [trail, setTrail] = useState([]);
   const [adding, setAdding] = useState(false);
   const search = { q: query.q, state: query.state, customer_id: query.customer, sort: query.sort };
-  const [plain, setPlain] = useState(false);
-  const asked = plain ? search : { ...search, include: "health" };
-  const live = useLive("endpoints", { ...asked, limit: LIMIT, cursor: cursorOf(trail) }, 5000);
-  // A service that does not tell of their health lists them all the same.
-  useEffect(() => {
-    if (live.problem?.code === "invalid_query") setPlain(true);
-  }, [live.problem]);
+  const live = useLive("endpoints", { ...search, include: "health", limit: LIMIT, cursor: cursorOf(trail) }, 5000);
   const change = (changes) => {
     setTrail([]);
     go(["endpoints"], { ...query, ...changes }, { replace: true });
@@ -66,8 +60,8 @@ function columns(who) {
     { title: "State", cell: (endpoint) => html`<${State} of=${endpointState(endpoint)} />` },
     ...(seesAll(who) ? [{ title: "Customer", cell: ({ customer_id: id }) => html`<code class="dim">${id}</code>` }] : []),
     { title: "Mode", cell: ({ mode, ordering }) => html`${mode}${ordering && html`<small>by ${ordering.by}</small>`}` },
-    { title: "Delivered / min", number: true, cell: health((of) => html`<${Number} value=${of.delivered_per_minute} show=${rate} />`) },
-    { title: "Failed / min", number: true, cell: health((of) => html`<${Number} bad value=${of.failed_per_minute} show=${rate} />`) },
+    { title: "Delivered / min", number: true, cell: health((of) => html`<${Number} value=${of.delivered_per_minute} show=${compact} />`) },
+    { title: "Failed / min", number: true, cell: health((of) => html`<${Number} bad value=${of.failed_per_minute} show=${compact} />`) },
     { title: "Waiting", number: true, cell: health((of) => html`<${Number} value=${of.backlog_events} />${of.backlog_events > 0 && html`<small>${duration(of.backlog_oldest_ms)}</small>`}`) },
     { title: "Dead letters", number: true, cell: health((of) => html`<${Number} bad value=${of.dead_letters} />`) },
     { title: "Last error", cell: health((of) => of.last_error && html`<${LastError} error=${of.last_error} />`) },

@@ -13,7 +13,7 @@ export function Letter({ id, onClose }) {
   return html`<${Dialog} wide title="Dead letter" onClose=${onClose}>
     <${Loaded} live=${live} what="the dead letter">${(letter) => html`
       <${Facts} of=${[
-        ["Event", html`<code>${letter.event_id ?? "–"}</code>`],
+        ["Event", letter.event_id && html`<code>${letter.event_id}</code>`],
         ["Type", letter.type],
         ["Tenant", letter.tenant && `${letter.tenant}${letter.department ? ` / ${letter.department}` : ""}`],
         ["Record", html`<code>${letter.topic}</code> ${letter.partition} / ${letter.offset}`],

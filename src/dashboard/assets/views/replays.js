@@ -21,6 +21,8 @@ export function Replays({ who, query }) {
   return html`
     <${Title} live=${live} actions=${mayWrite(who) && html`<button class="primary" onClick=${() => setAdding(true)}>New replay</button>`}>Replays<//>
     <p class="lead">A closed range of a topic, sent to one endpoint again, under the ids that its events had the first time.</p>
+    ${query.endpoint && html`<p class="filters"><span class="chip">endpoint <code>${query.endpoint}</code>
+      <a href=${to(["replays"])} aria-label="Show the replays of all endpoints">×</a></span></p>`}
     <${Loaded} live=${live} what="the replays">${({ data, next_cursor: next }) => html`
       <${Table} caption="Replays" rows=${data} rowKey=${({ id }) => id} columns=${columns(mayWrite(who) && setEnding)} empty="Nothing was replayed yet." />
       <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="replays" />`}

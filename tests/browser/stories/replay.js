@@ -1,0 +1,16 @@
+// A range of Kafka, once more for one endpoint, from its page.
+import { shot, signIn, story } from "../harness/browser.js";
+import { stage } from "../harness/stage.js";
+
+story("a replay is asked for from an endpoint's page, and seen to be done", {}, async (page) => {
+  await signIn(page, stage.key, "#/endpoints/demo-acme-stream");
+  await page.getByText("More", { exact: true }).click();
+  await page.getByRole("button", { name: "Replays" }).click();
+  await page.getByRole("link", { name: "Show the replays of all" }).waitFor();
+  await page.getByRole("button", { name: "New replay" }).click();
+  const form = page.getByRole("dialog");
+  await form.getByLabel("Topic").fill("demo.orders");
+  await form.getByRole("button", { name: "Replay" }).click();
+  await page.getByRole("row").filter({ hasText: "demo.orders" }).getByText("done").waitFor();
+  await shot(page, "a replay that is done");
+});
