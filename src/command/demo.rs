@@ -53,6 +53,8 @@ pub(super) struct Arguments {
     receive_at: Option<String>,
 }
 
+/// The customer whose own key is shown; the picky receiver is its.
+const WATCHED: &str = "globex";
 /// How long everything may take to come up, and to hear the first event.
 const START_MAX: Duration = Duration::from_secs(60);
 /// How long the last deliveries may take: a failed one is tried again after a pause, and the pauses grow.
@@ -108,7 +110,8 @@ impl Demo {
         let producing = Producing::start(&config.kafka, arguments.rate, run, Arc::clone(&parts), Arc::clone(&tally))?;
         let mut demo = Demo { parts, tally, api, receivers, instance, producing: Some(producing) };
         demo.introduce(arguments, address).await?;
-        demo.welcome(&key);
+        let customer_key = demo.api.customer_key(WATCHED).await?;
+        demo.welcome(&key, &customer_key);
         Ok(demo)
     }
 
@@ -150,13 +153,17 @@ impl Demo {
         format!("nothing reached {} within {} s\n{log}", deaf.collect::<Vec<_>>().join(", "), START_MAX.as_secs())
     }
 
-    fn welcome(&self, key: &SecretString) {
+    fn welcome(&self, key: &SecretString, customer_key: &str) {
         let base = self.api.base();
         let key = key.expose_secret();
-        println!("Postrider is delivering. The web page: {base}/ (sign in with the key {key})");
+        println!("Postrider is delivering. Its web page: {base}/");
+        println!("  sign in as the admin, with the key              {key}");
+        println!("  or as the customer {WATCHED}, with its own key   {customer_key}");
         println!("For those who watch it: {base}/livez  {base}/readyz  {base}/metrics");
         println!("The dead letters of the picky receiver, as its customer pulls them:");
-        println!("  curl -s -H 'Authorization: Bearer {key}' '{base}/v1/endpoints/demo-globex-picky/dead-letters'");
+        println!(
+            "  curl -s -H 'Authorization: Bearer {customer_key}' '{base}/v1/endpoints/demo-globex-picky/dead-letters'"
+        );
         println!("Ctrl-C stops.\n");
     }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use awc::http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -17,6 +18,8 @@ pub struct Api {
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE_BYTES_MAX: usize = 16 << 20;
+/// By which a key of an earlier run is known.
+const KEY_NAME: &str = "demo";
 
 impl Api {
     pub fn new(base: &str, key: SecretString) -> Self {
@@ -58,14 +61,38 @@ impl Api {
         String::from_utf8(page.to_vec()).ok()
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Result<Value, String> {
-        let request = self.client.put(format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret());
-        let mut answer = request.send_json(body).await.map_err(|error| format!("PUT {}{path}: {error}", self.base))?;
-        let text = answer.body().await.map_err(|error| format!("PUT {path}: {error}"))?;
-        if !answer.status().is_success() {
-            return Err(format!("PUT {path} was answered {}: {}", answer.status(), String::from_utf8_lossy(&text)));
+    /// A key with which one customer signs in; those of earlier runs end.
+    pub async fn customer_key(&self, customer: &str) -> Result<String, String> {
+        let keys = self.send(Method::GET, &format!("/v1/api-keys?limit=250&customer_id=demo-{customer}"), None).await?;
+        let earlier = keys["data"].as_array().into_iter().flatten().filter(|key| key["name"] == KEY_NAME);
+        for id in earlier.filter_map(|key| key["id"].as_str()) {
+            self.send(Method::DELETE, &format!("/v1/api-keys/{id}"), None).await?;
         }
-        serde_json::from_slice(&text).map_err(|error| format!("PUT {path}: the answer is not JSON: {error}"))
+        let body = json!({ "name": KEY_NAME, "role": "customer", "customer_id": format!("demo-{customer}") });
+        let key = self.send(Method::POST, "/v1/api-keys", Some(&body)).await?;
+        key["token"].as_str().map(str::to_owned).ok_or_else(|| "the API's answer has no token".to_owned())
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let what = format!("{method} {path}");
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret());
+        let answer = match body {
+            Some(body) => request.send_json(body).await,
+            None => request.send().await,
+        };
+        let mut answer = answer.map_err(|error| format!("{what} at {}: {error}", self.base))?;
+        let text = answer.body().await.map_err(|error| format!("{what}: {error}"))?;
+        if !answer.status().is_success() {
+            return Err(format!("{what} was answered {}: {}", answer.status(), String::from_utf8_lossy(&text)));
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&text).map_err(|error| format!("{what}: the answer is not JSON: {error}"))
     }
 }
 
