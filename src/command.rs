@@ -8,6 +8,7 @@ pub mod health; // does a running instance live?
 pub mod listen; // a customer's side: receive and verify
 pub mod migrate; // the database's schema
 pub mod serve; // deliver
+pub mod settings; // the manual as a page
 
 mod receiver; // a customer's side, for listen and demo
 
@@ -39,6 +40,8 @@ enum Command {
     Migrate,
     /// Say whether the configuration is right, and print what is in effect, secrets hidden
     Check,
+    /// Print every setting, its default and its meaning, as a page of Markdown
+    Settings,
     /// Receive deliveries as a customer would: verify signatures and print what comes
     Listen(listen::Arguments),
     /// Deliver sample events to sample customers, and show it
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Health(arguments) => health::run(&arguments, config),
         Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),
         Command::Migrate => with(config(), |config| migrate::run(&config)),
+        Command::Settings => settings::run(),
         Command::Check => with(config(), |config| check::run(&config)),
         Command::Demo(arguments) => with(config(), |config| demo::run(&arguments, line.config.as_ref(), config)),
     }

@@ -34,6 +34,14 @@ fn check_prints_what_is_in_effect_and_hides_secrets() {
 }
 
 #[test]
+fn the_page_of_settings_is_what_the_defaults_say() {
+    let (code, stdout, _) = run(&["settings"], &[]);
+    assert_eq!(code, Some(0));
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md")).unwrap_or_default();
+    assert!(page == stdout, "docs/settings.md is stale: cargo run -- settings >docs/settings.md");
+}
+
+#[test]
 fn a_wrong_configuration_exits_64_and_names_every_mistake() {
     let environment = [("POSTRIDER_KAFKA_BROKER", "a:1"), ("POSTRIDER_DELIVERY_PARK_AFTER_MS", "soon")];
     for command in ["serve", "migrate", "check", "demo", "health"] {

@@ -221,6 +221,23 @@ fn nothing_names_a_machine() {
 }
 
 #[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let reason = "who follows a link has a question";
+    let mut pages = files("docs", &["md"]);
+    pages.extend(["README.md", "ARCHITECTURE.md"].map(|name| Source { path: name.to_owned(), text: read(name) }));
+    check(pages, reason, |page| {
+        let folder = Path::new(&page.path).parent().unwrap_or(Path::new("")).to_owned();
+        let targets = page.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let inside = targets.filter(|target| !target.is_empty() && !target.contains("://"));
+        list(
+            inside
+                .filter(|target| !root().join(&folder).join(target).exists())
+                .map(|target| format!("links to `{target}`")),
+        )
+    });
+}
+
+#[test]
 fn the_map_names_what_exists() {
     let reason = "a map that lies is worse than none";
     let sources = rust(&["src", "tests", "benches"]);
