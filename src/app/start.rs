@@ -63,8 +63,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let progress = Arc::new(Progress::default());
     let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
-    let token = PeerToken::new(config.secrets.key.expose_secret());
-    let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), token));
+    let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
     let admin = start_admin(&config, &pool, &secrets, &health, (live, &peers))?;
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
