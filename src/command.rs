@@ -7,6 +7,7 @@ pub mod demo; // everything at work, with sample customers
 pub mod health; // does a running instance live?
 pub mod listen; // a customer's side: receive and verify
 pub mod migrate; // the database's schema
+pub mod openapi; // the API, described
 pub mod serve; // deliver
 pub mod settings; // the manual as a page
 
@@ -42,6 +43,8 @@ enum Command {
     Check,
     /// Print every setting, its default and its meaning, as a page of Markdown
     Settings,
+    /// Print the API as an OpenAPI 3.1 document
+    Openapi,
     /// Receive deliveries as a customer would: verify signatures and print what comes
     Listen(listen::Arguments),
     /// Deliver sample events to sample customers, and show it
@@ -59,6 +62,7 @@ pub fn run() -> ExitCode {
     let line = CommandLine::parse();
     let config = || load(line.config.as_ref());
     match line.command {
+        Command::Openapi => openapi::run(),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Health(arguments) => health::run(&arguments, config),
         Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),

@@ -49,6 +49,8 @@ mod endpoint_health; // ● how endpoints are
 mod peer; // ● what instances tell each other
 pub mod health; // ● livez, readyz, metrics
 pub mod routes; // ● every operation, and who may call it
+pub mod openapi; // ○ the API, described
+pub mod description; // ● … and served
 pub mod server; // ●
 
 pub use server::{AdminOptions, Server, start};

@@ -35,6 +35,39 @@ pub struct FieldError {
     pub index: Option<usize>,
 }
 
+/// All there are.
+pub const CODES: &[&str] = &[
+    "ambiguous_uid",
+    "body_too_large",
+    "endpoint_is_disabled",
+    "endpoint_unreadable",
+    "forbidden",
+    "internal",
+    "invalid_cursor",
+    "invalid_header",
+    "invalid_query",
+    "kafka_unavailable",
+    "malformed_json",
+    "method_not_allowed",
+    "missing_key",
+    "not_a_peer",
+    "not_found",
+    "outside_grants",
+    "precondition_failed",
+    "refused_by_store",
+    "secrets_unreadable",
+    "store_unavailable",
+    "too_busy",
+    "too_many_replays",
+    "too_many_requests",
+    "too_many_tests",
+    "uid_taken",
+    "unreadable_body",
+    "unsupported_media_type",
+    "validation_failed",
+    "wrong_key",
+];
+
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");

@@ -7,7 +7,9 @@ use super::{
     actors,
     answer::not_allowed,
     api_keys, attempts, backlog, bulk_endpoints, bulk_subscriptions, customers, dead_letters, endpoint_commands,
-    endpoint_health, endpoint_test, endpoints, matches, overview, replays, subscriptions,
+    endpoint_health, endpoint_test, endpoints, matches,
+    openapi::Route as Listed,
+    overview, replays, subscriptions,
 };
 
 /// An operation of the API.
@@ -76,6 +78,17 @@ pub fn operations() -> Vec<Operation> {
         delete("/api-keys/{id}", api_keys::revoke),
         post("/api-keys/{id}/rotate", api_keys::rotate),
     ]
+}
+
+/// The same for the document.
+#[must_use]
+pub fn listed() -> Vec<Listed> {
+    let listed = |operation: Operation| Listed {
+        method: operation.method.to_string(),
+        path: operation.path,
+        needs: operation.needs,
+    };
+    operations().into_iter().map(listed).collect()
 }
 
 /// The operations as paths; a method that a path does not have answers 405 with those it has.

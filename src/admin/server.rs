@@ -18,6 +18,7 @@ use super::{
     arrivals::Arrivals,
     auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
+    description,
     endpoint_body::Rules,
     endpoint_test::Tester,
     health::{self, Readiness},
@@ -181,6 +182,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(open("/peer/overview", web::get().to(peer::overview)))
         .service(open("/peer/actors", web::get().to(peer::actors)))
         .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)))
+        .service(open("/openapi.json", web::get().to(description::document)))
+        .service(open("/reference", web::get().to(description::reference)))
         .service(v1)
         .configure(dashboard::routes)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))

@@ -22,3 +22,4 @@ mod matches; // who would get this event?
 mod bulk; // thousands in one call
 mod access; // who may do what with it
 mod conditions; // entity tags
+mod bad_input; // what is wrong is told

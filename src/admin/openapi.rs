@@ -1,0 +1,383 @@
+//! ○ The API as an OpenAPI 3.1 document: which operations there are and who may call them comes from the table of routes,
+//! so it cannot forget one; shapes and words stand here, and a tester holds the running API to them.
+
+mod answers; // the shapes of answers
+mod bodies; // … and of what is sent
+mod health; // … of what is said of health
+mod documented; // what each operation is for
+mod reference; // the document as a page
+mod schema; // the words for shapes
+
+use serde_json::{Map, Value, json};
+
+use self::{
+    documented::{Documented, documented},
+    schema::{about, count, list, number, object, of, plain, word},
+};
+use super::access::Needs;
+
+pub use self::reference::page;
+
+/// An operation as the table of routes has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub method: String,
+    /// Below `/v1`.
+    pub path: &'static str,
+    pub needs: Needs,
+}
+
+/// The document. Operations that nobody described are missing; a test sees to it that there are none.
+#[must_use]
+pub fn document(routes: &[Route]) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    let documented = documented();
+    for route in routes {
+        let Some(operation) = documented.iter().find(|one| one.method == route.method && one.path == route.path) else {
+            continue;
+        };
+        let item = paths.entry(format!("/v1{}", route.path)).or_insert_with(|| json!({}));
+        let takes_customers = routes.iter().any(|other| other.path == route.path && other.needs.admits_customers());
+        item[route.method.to_lowercase()] = written(operation, route.needs, takes_customers);
+    }
+    paths.extend(open());
+    let mut schemas = bodies::bodies();
+    schemas.extend(answers::answers());
+    json!({
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
+        "info": {
+            "title": "Postrider", "version": env!("CARGO_PKG_VERSION"), "summary": "Events from Kafka to HTTP endpoints.",
+            "description": DESCRIPTION,
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "tags": tags(),
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {
+                "type": "http", "scheme": "bearer",
+                "description": "An API key's token (prk_…), or the key of the configuration.",
+            }},
+            "schemas": schemas,
+            "parameters": parameters(),
+            "headers": headers(),
+            "responses": problems(),
+        },
+    })
+}
+
+/// What stands in the table of routes and not in the document, or the other way round.
+#[must_use]
+pub fn differences(routes: &[Route]) -> Vec<String> {
+    let documented = documented();
+    let name = |method: &str, path: &str| format!("{method} {path}");
+    let routed: Vec<String> = routes.iter().map(|route| name(&route.method, route.path)).collect();
+    let described: Vec<String> = documented.iter().map(|one| name(one.method, one.path)).collect();
+    let missing = routed.iter().filter(|one| !described.contains(one)).map(|one| format!("{one} is not documented"));
+    let gone = described.iter().filter(|one| !routed.contains(one)).map(|one| format!("{one} is not there"));
+    missing.chain(gone).collect()
+}
+
+/// Each once, in their order.
+fn tags() -> Vec<Value> {
+    let mut names: Vec<&str> = TAGS.iter().map(|(_, name)| *name).collect();
+    names.sort_by_key(|name| TAGS.iter().position(|(_, other)| other == name));
+    names.dedup();
+    names.into_iter().map(|name| json!({"name": name})).collect()
+}
+
+fn written(operation: &Documented, needs: Needs, takes_customers: bool) -> Value {
+    let tag = TAGS.iter().find(|(start, _)| operation.path.starts_with(start)).map_or("Other", |(_, name)| name);
+    let mut written = json!({
+        "operationId": operation.id, "summary": operation.summary, "tags": [tag],
+        "description": described(operation, needs), "x-needs": format!("{needs:?}").to_lowercase(),
+        "parameters": used_parameters(operation), "responses": responses(operation, needs, takes_customers),
+    });
+    if let Some(body) = operation.body {
+        let media = if operation.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let mut content = json!({"application/json": {"schema": of(body.schema)}});
+        content[media] = json!({"schema": of(body.schema)});
+        written["requestBody"] = json!({"required": body.required, "content": content});
+    }
+    written
+}
+
+fn described(operation: &Documented, needs: Needs) -> String {
+    let who = match needs {
+        Needs::Administer => "For admin keys.",
+        Needs::Watch => "For admin and operator keys.",
+        Needs::Read => "For all keys; a customer's key sees what is its own.",
+        Needs::Write => "For admin keys, and for a customer's key where it is its own.",
+    };
+    format!("{} {who}", operation.about).trim().to_owned()
+}
+
+fn used_parameters(operation: &Documented) -> Vec<Value> {
+    let mut names: Vec<String> = Vec::new();
+    for part in ["name", "id"] {
+        if operation.path.contains(&format!("{{{part}}}")) {
+            names.push(part.to_owned());
+        }
+    }
+    names.extend(operation.query.iter().map(|name| format!("query-{name}")));
+    if operation.conditional {
+        let read = operation.method == "GET";
+        names.extend((!read).then(|| "If-Match".to_owned()));
+        names.extend((read || operation.method == "PUT").then(|| "If-None-Match".to_owned()));
+    }
+    names.iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect()
+}
+
+fn responses(operation: &Documented, needs: Needs, takes_customers: bool) -> Value {
+    let mut responses = Map::new();
+    for (status, schema) in &operation.answers {
+        let mut response = json!({"description": meaning(*status)});
+        if !schema.is_empty() {
+            response["content"] = json!({"application/json": {"schema": of(schema)}});
+        }
+        if operation.conditional && *status != 204 {
+            response["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let named = operation.path.contains('{');
+    let mut statuses = vec![400, 401, 429, 500, 503];
+    statuses.extend((needs != Needs::Read).then_some(403));
+    statuses.extend((named || !takes_customers).then_some(404));
+    if operation.body.is_some() {
+        statuses.extend([413, 415, 422]);
+    }
+    if operation.conditional {
+        statuses.push(if operation.method == "GET" { 304 } else { 412 });
+    }
+    statuses.extend(&operation.problems);
+    for status in statuses {
+        let name = if status == 304 { "NotModified".to_owned() } else { format!("Problem{status}") };
+        responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}));
+    }
+    Value::Object(responses)
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        201 => "It was created.",
+        202 => "It will be done.",
+        204 => "It is gone.",
+        _ => "As asked.",
+    }
+}
+
+/// Problems by status: the codes they come with.
+const PROBLEMS: &[(u16, &str, &[&str])] = &[
+    (
+        400,
+        "The request makes no sense",
+        &["invalid_query", "invalid_cursor", "invalid_header", "malformed_json", "unreadable_body"],
+    ),
+    (401, "The key is missing or wrong", &["missing_key", "wrong_key", "not_a_peer"]),
+    (403, "The key, or the customer's grants, do not allow it", &["forbidden", "outside_grants"]),
+    (404, "There is nothing, or nothing that this key may see", &["not_found"]),
+    (405, "The path takes other methods; Allow names them", &["method_not_allowed"]),
+    (408, "The body did not arrive in time", &["unreadable_body"]),
+    (
+        409,
+        "It does not fit what is there",
+        &[
+            "uid_taken",
+            "ambiguous_uid",
+            "endpoint_is_disabled",
+            "endpoint_unreadable",
+            "secrets_unreadable",
+            "too_many_replays",
+        ],
+    ),
+    (412, "Somebody else has written meanwhile", &["precondition_failed"]),
+    (413, "The body is too large", &["body_too_large"]),
+    (415, "The body is not JSON", &["unsupported_media_type"]),
+    (422, "Fields are not valid; all of them are named", &["validation_failed", "refused_by_store"]),
+    (429, "Too many calls; come back after Retry-After", &["too_many_requests", "too_many_tests"]),
+    (500, "Our fault", &["internal"]),
+    (503, "Try again after Retry-After", &["store_unavailable", "kafka_unavailable", "too_busy"]),
+];
+
+fn problems() -> Value {
+    let mut responses = Map::new();
+    for (status, meaning, codes) in PROBLEMS {
+        let schema =
+            json!({"allOf": [of("Problem"), {"properties": {"status": {"const": status}, "code": word(codes)}}]});
+        let mut response = json!({
+            "description": format!("{meaning}: {}.", codes.join(", ")),
+            "content": {"application/problem+json": {"schema": schema}},
+        });
+        if [429, 503].contains(status) {
+            response["headers"] = json!({"Retry-After": {"$ref": "#/components/headers/RetryAfter"}});
+        }
+        responses.insert(format!("Problem{status}"), response);
+    }
+    let etag = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
+    responses.insert("NotModified".to_owned(), json!({"description": "You have this version.", "headers": etag}));
+    Value::Object(responses)
+}
+
+fn headers() -> Value {
+    json!({
+        "ETag": {"description": "The version, for If-Match and If-None-Match.", "schema": {"type": "string"}, "example": "\"v12\""},
+        "RetryAfter": {"description": "Seconds.", "schema": count(), "example": 5},
+    })
+}
+
+fn parameters() -> Value {
+    let name = json!({"type": "string", "minLength": 1, "maxLength": 200});
+    let query = [
+        ("limit", number(1, 250), "Rows of a page; 50 unless said otherwise."),
+        ("cursor", plain(), "The next_cursor of the page before."),
+        ("customer_id", name.clone(), "Of this customer (an id or your own key) only."),
+        ("endpoint_id", name.clone(), "Of this endpoint (an id or your own key) only."),
+        ("topic", json!({"type": "string", "maxLength": 249}), "Of this topic only."),
+        ("reason", word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "Of this reason only."),
+        ("data", word(&["true", "false"]), "With the records' keys, values and headers."),
+        (
+            "outcome",
+            word(&["delivered", "rejected", "failed", "gone", "disconnected", "local_fault", "not_delivered"]),
+            "Of this outcome only.",
+        ),
+        ("since", schema::time(), "From this time on."),
+        ("until", schema::time(), "Before this time."),
+        ("kind", json!({"type": "string", "maxLength": 100}), "Of this kind only: endpoint, ingest, router, …"),
+        ("instance", json!({"type": "string", "maxLength": 200}), "At this instance only."),
+        ("include", word(&["health"]), "With each endpoint's health."),
+        ("actor-state", json!({"type": "string", "maxLength": 100}), "In this state, or with this breaker, only."),
+        ("q", json!({"type": "string", "maxLength": 200}), "With this in its id, uid, URL or description."),
+        ("state", word(&["enabled", "paused", "disabled"]), "In this state only."),
+        (
+            "sort",
+            json!({"type": "string", "pattern": "^-?(created|updated|uid|url)$"}),
+            "With - before it the other way round.",
+        ),
+        ("tenant", json!({"type": "string", "maxLength": 256}), "Of this tenant only."),
+        ("wait", json!({"type": "string", "pattern": "^([0-9]|[12][0-9]|30)s$"}), "For the first one."),
+        ("event_id", json!({"type": "string", "maxLength": 1000}), "With this event among the first of the batch."),
+    ];
+    let tags =
+        json!({"type": "string", "pattern": "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$", "examples": ["\"v12\""]});
+    let mut all = Map::new();
+    for (name, schema, about) in query {
+        let shown = name.strip_prefix("actor-").unwrap_or(name);
+        let parameter = json!({"name": shown, "in": "query", "description": about, "schema": schema});
+        all.insert(format!("query-{name}"), parameter);
+    }
+    for (part, about) in [("name", "An id, or your own key."), ("id", "An id.")] {
+        let parameter = json!({"name": part, "in": "path", "required": true, "description": about, "schema": name});
+        all.insert(part.to_owned(), parameter);
+    }
+    for (header, about) in [
+        ("If-Match", "Only if the resource is at this version: the ETag of an answer."),
+        ("If-None-Match", "Only if it is not at this version; * with PUT creates only."),
+    ] {
+        let parameter = json!({"name": header, "in": "header", "description": about, "schema": tags});
+        all.insert(header.to_owned(), parameter);
+    }
+    Value::Object(all)
+}
+
+/// What needs no key.
+fn open() -> Vec<(String, Value)> {
+    let json_of = |schema: Value| json!({"application/json": {"schema": schema}});
+    let flag = |name: &str, value: bool| object(json!({name: {"const": value}}), &[]);
+    let operation = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "tags": ["Health"], "security": [], "responses": responses}});
+    let text = |media: &str| json!({"200": {"description": "As asked.", "content": {media: {"schema": plain()}}}});
+    let not_ready = object(json!({"ready": {"const": false}, "reasons": list(about(plain(), "Why not."))}), &[]);
+    let ready = json!({
+        "200": {"description": "It does its work.", "content": json_of(flag("ready", true))},
+        "503": {"description": "Not now.", "content": json_of(not_ready)},
+    });
+    let live = json!({"200": {"description": "It lives.", "content": json_of(flag("live", true))}});
+    let document = json!({"200": {"description": "This document.", "content": json_of(json!({"type": "object"}))}});
+    vec![
+        ("/livez".to_owned(), operation("live", "Say that the process answers", live)),
+        ("/readyz".to_owned(), operation("ready", "Say whether this instance does its work", ready)),
+        ("/metrics".to_owned(), operation("metrics", "Metrics for Prometheus", text("text/plain"))),
+        ("/openapi.json".to_owned(), operation("openapi", "This document", document)),
+        ("/reference".to_owned(), operation("reference", "This document as a page", text("text/html"))),
+    ]
+}
+
+/// Where a path belongs, by its beginning.
+const TAGS: &[(&str, &str)] = &[
+    ("/customers", "Customers"),
+    ("/endpoints/{name}/dead-letters", "Dead letters"),
+    ("/endpoints", "Endpoints"),
+    ("/subscriptions", "Subscriptions"),
+    ("/match", "Subscriptions"),
+    ("/dead-letters", "Dead letters"),
+    ("/replays", "Replays"),
+    ("/api-keys", "API keys"),
+    ("/overview", "Actors"),
+    ("/actors", "Actors"),
+    ("", "Health"),
+];
+
+const DESCRIPTION: &str = "Customers have endpoints, endpoints have subscriptions to topics, tenants or departments of \
+    tenants. What could not be delivered waits as dead letters.\n\nIds are prefixed and sort by time; your own keys (uid) \
+    stand wherever an id does, and PUT by them may be repeated without harm. Lists come in pages: pass next_cursor as cursor \
+    until it is null. Errors are RFC 9457 problems with a stable code. Wrong fields are all named at once.\n\nSingle \
+    resources carry an ETag: with If-Match a write happens only if nobody else wrote, else 412.";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::admin::{problem::CODES, routes::listed};
+
+    #[test]
+    fn what_is_documented_is_what_is_routed() {
+        assert_eq!(differences(&listed()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document(&listed());
+        let text = document.to_string();
+        let references: BTreeSet<&str> =
+            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(references.len() > 50, "{}", references.len());
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own() {
+        let document = document(&listed());
+        let mut names = BTreeSet::new();
+        for item in document["paths"].as_object().expect("paths").values() {
+            for operation in item.as_object().expect("operations").values() {
+                let name = operation["operationId"].as_str().expect("a name");
+                assert!(names.insert(name), "{name} is given twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_that_is_given_out_is_documented() {
+        let given: BTreeSet<&str> = PROBLEMS.iter().flat_map(|(_, _, codes)| codes.iter().copied()).collect();
+        let known: BTreeSet<&str> = CODES.iter().copied().collect();
+        assert_eq!(given, known, "by status, and all together");
+        // A status and a code stand side by side wherever a problem is made.
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
+        for file in std::fs::read_dir(folder).expect("the folder").flatten() {
+            let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
+            for made in text.split("StatusCode::").skip(1) {
+                let after = made.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
+                let code = after
+                    .trim_start_matches([',', ' ', '\n'])
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split('"').next());
+                let Some(code) = code.filter(|_| after.starts_with(',')) else { continue };
+                assert!(known.contains(code), "{code} of {:?} is not documented", file.path());
+            }
+        }
+    }
+}

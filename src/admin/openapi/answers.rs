@@ -1,0 +1,244 @@
+//! ○ The shapes of what the API answers. Closed: a member that is not named here is not in an answer.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    health,
+    schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
+};
+use crate::admin::problem::CODES;
+
+/// Each by its name.
+pub fn answers() -> Map<String, Value> {
+    let mut all = Map::new();
+    let rooms =
+        [problems(), customers(), endpoints(), of_endpoints(), subscriptions(), letters(), rest(), health::answers()];
+    for (name, schema) in rooms.into_iter().flatten() {
+        all.insert(name.to_owned(), schema);
+    }
+    all
+}
+
+type Schemas = Vec<(&'static str, Value)>;
+
+/// A list may have rows that this version cannot read.
+fn listed(name: &str, prefix: &str) -> Value {
+    let unreadable = object(json!({"id": id(prefix), "unreadable": {"type": "boolean", "const": true}}), &[]);
+    page(json!({"anyOf": [of(name), unreadable]}))
+}
+
+fn problems() -> Schemas {
+    let field = object(
+        json!({
+            "field": about(plain(), "batch.events_max, or subscriptions[17].topic"), "message": plain(),
+            "index": about(count(), "Of a body with many items: which of them."),
+        }),
+        &["index"],
+    );
+    let mut problem = object(
+        json!({
+            "status": number(400, 599), "title": plain(), "detail": plain(), "errors": list(of("FieldError")),
+            "code": about(word(CODES), "Stable: programs may decide by it."),
+        }),
+        &["errors"],
+    );
+    problem["examples"] = json!([{
+        "status": 422, "title": "Unprocessable Entity", "code": "validation_failed",
+        "detail": "1 field(s) are not valid: url", "errors": [{"field": "url", "message": "is missing"}],
+    }]);
+    vec![("FieldError", field), ("Problem", problem)]
+}
+
+fn customers() -> Schemas {
+    let customer = object(
+        json!({
+            "id": id("cus_"), "uid": or_null(plain()), "name": plain(), "grants": of("Grants"), "version": count(),
+            "created_at": time(), "updated_at": time(),
+        }),
+        &[],
+    );
+    vec![("Customer", customer), ("CustomerPage", listed("Customer", "cus_"))]
+}
+
+fn endpoints() -> Schemas {
+    let batch = json!({"events_max": count(), "wait_ms_max": count(), "bytes_max": count()});
+    let ordering = json!({"by": word(&["key", "partition"]), "on_failure": word(&["block", "dead_letter"])});
+    let limit = json!({"events_per_second": count(), "burst_events": count()});
+    let retry = json!({"oneOf": [
+        object(json!({"attempts_max": count(), "schedule_ms": list(count())}), &[]),
+        object(json!({"attempts_max": count(), "base_ms": count(), "max_ms": count()}), &[]),
+    ]});
+    let breaker = json!({
+        "consecutive_failures": count(), "failure_ratio": {"type": "number"}, "requests_min": count(),
+        "window_ms": count(), "open_base_ms": count(), "open_max_ms": count(),
+    });
+    let members = json!({
+        "id": id("ep_"), "uid": or_null(plain()), "customer_id": id("cus_"),
+        "state": word(&["enabled", "paused", "disabled"]),
+        "state_reason": about(plain(), "Who or what set the state last."),
+        "suspended_at": or_null(about(time(), "Over its quota since then: what comes is skipped, and noted as a gap.")),
+        "url": plain(), "description": or_null(plain()), "mode": word(&["stream", "batch"]), "batch": object(batch, &[]),
+        "format": word(&["envelope", "raw"]), "batch_format": word(&["json_array", "ndjson"]),
+        "ordering": or_null(object(ordering, &[])), "in_flight_max": count(), "rate_limit": or_null(object(limit, &[])),
+        "retry": retry, "breaker": object(breaker, &[]), "request_timeout_ms": count(), "auth": of("AuthView"),
+        "tls": object(json!({"ca": or_null(plain())}), &[]), "version": count(), "created_at": time(),
+        "updated_at": time(),
+    });
+    let mut with_secret = members.clone();
+    with_secret["secret"] = about(plain(), "The signing secret, shown this once.");
+    let mut with_health = members.clone();
+    with_health["health"] = of("Health");
+    let kind = |word: &str| json!({"type": "string", "const": word});
+    let auth = json!({"oneOf": [
+        object(json!({"type": kind("none")}), &[]),
+        object(json!({"type": kind("basic"), "username": plain()}), &[]),
+        object(json!({"type": kind("bearer")}), &[]),
+        object(json!({"type": kind("headers"), "names": list(plain())}), &[]),
+        object(json!({
+            "type": kind("oauth2"), "token_url": plain(), "client_id": plain(), "scope": or_null(plain()),
+            "audience": or_null(plain()), "style": word(&["basic", "body"]),
+        }), &[]),
+        object(json!({"type": kind("mutual_tls"), "certificate_sha256": plain()}), &[]),
+    ]});
+    vec![
+        ("AuthView", about(auth, "What may be shown of it: never a secret.")),
+        ("Endpoint", object(members, &[])),
+        ("NewEndpoint", object(with_secret, &[])),
+        ("ListedEndpoint", object(with_health, &["health"])),
+        ("EndpointPage", listed("ListedEndpoint", "ep_")),
+    ]
+}
+
+fn of_endpoints() -> Schemas {
+    let part = json!({
+        "topic": plain(), "partition": count(), "events": count(), "bytes": count(),
+        "oldest_received_at": or_null(time()),
+    });
+    let gap = json!({
+        "topic": plain(), "partition": count(), "from_offset": whole(), "end_offset": or_null(whole()),
+        "events": count(), "since": time(),
+    });
+    let backlog = json!({
+        "endpoint_id": id("ep_"), "events": count(), "bytes": count(), "oldest_received_at": or_null(time()),
+        "partitions": list(object(part, &[])), "suspended_at": or_null(time()), "gaps": list(object(gap, &[])),
+    });
+    let purged = json!({
+        "endpoint_id": id("ep_"), "purged_events": count(), "purged_bytes": count(),
+        "events": about(count(), "What is left."), "finished": flag(),
+    });
+    let member = json!({"event_id": plain(), "topic": plain(), "partition": count(), "offset": whole()});
+    let attempt = json!({
+        "id": plain(), "endpoint_id": plain(), "ended_at": time(), "duration_ms": count(), "webhook_id": plain(),
+        "events": count(), "first_events": list(object(member, &[])), "attempt": count(), "outcome": plain(),
+        "status": or_null(count()), "class": plain(), "excerpt": plain(), "next": plain(), "next_at": or_null(time()),
+        "stands_for": about(count(), "Successes are sampled: this one stands for so many."),
+    });
+    let tested = json!({
+        "endpoint_id": id("ep_"), "state": word(&["enabled", "paused", "disabled"]), "webhook_id": plain(),
+        "type": plain(), "outcome": plain(), "status": or_null(count()), "class": plain(), "duration_ms": count(),
+        "excerpt": about(plain(), "How the answer begins."),
+    });
+    let effect = word(&["created", "updated", "unchanged"]);
+    let bulk = |item: Value, optional: &[&str]| {
+        let counts = json!({
+            "version": about(count(), "In effect on an instance once it has this version."), "created": count(),
+            "updated": count(), "unchanged": count(), "data": list(object(item, optional)),
+        });
+        object(counts, &[])
+    };
+    let endpoint = json!({"id": id("ep_"), "uid": plain(), "effect": effect, "secret": plain()});
+    let subscription = json!({"id": id("sub_"), "uid": plain(), "endpoint_id": id("ep_"), "effect": effect});
+    vec![
+        ("Backlog", object(backlog, &[])),
+        ("Purged", object(purged, &[])),
+        ("Tested", object(tested, &[])),
+        ("Attempt", object(attempt, &[])),
+        ("AttemptPage", page(of("Attempt"))),
+        ("EndpointsWritten", bulk(endpoint, &["secret"])),
+        ("SubscriptionsWritten", bulk(subscription, &[])),
+    ]
+}
+
+fn subscriptions() -> Schemas {
+    let subscription = json!({
+        "id": id("sub_"), "uid": or_null(plain()), "endpoint_id": id("ep_"), "topic": plain(), "scope": of("Scope"),
+        "version": count(), "created_at": time(), "updated_at": time(),
+    });
+    let event = json!({
+        "topic": plain(), "tenant": or_null(plain()), "department": or_null(plain()), "type": or_null(plain()),
+        "id": or_null(plain()), "refused": object(json!({"code": plain(), "detail": plain()}), &[]),
+    });
+    let one = json!({
+        "endpoint_id": plain(), "uid": or_null(plain()), "customer_id": plain(), "url": plain(),
+        "state": word(&["enabled", "paused", "disabled"]), "gets": flag(),
+        "code": about(plain(), "Why; stable."), "detail": plain(), "subscription_ids": list(plain()),
+    });
+    let matched = json!({
+        "event": object(event, &["refused"]), "version": whole(), "matched": count(), "data": list(object(one, &[])),
+        "next_cursor": or_null(plain()),
+    });
+    vec![
+        ("Subscription", object(subscription, &[])),
+        ("SubscriptionPage", listed("Subscription", "sub_")),
+        ("Matched", object(matched, &[])),
+    ]
+}
+
+fn letters() -> Schemas {
+    let head = json!({
+        "id": id("dl_"), "endpoint_id": or_null(plain()), "customer_id": or_null(plain()), "topic": plain(),
+        "partition": count(), "offset": whole(), "timestamp": or_null(time()), "occurred_at": or_null(time()),
+        "event_id": or_null(plain()), "type": or_null(plain()), "tenant": or_null(plain()),
+        "department": or_null(plain()),
+        "reason": word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "attempts": count(),
+        "last_status": or_null(count()), "last_class": or_null(plain()), "last_excerpt": or_null(plain()),
+        "received_at": time(), "created_at": time(), "state": word(&["dead", "redriving"]),
+        "redrive_requested_at": or_null(time()), "data_bytes": count(), "key": or_null(plain()), "key_base64": plain(),
+        "data": about(json!({}), "The record's value, where it is JSON; null is a tombstone."), "data_base64": plain(),
+        "headers": list(object(
+            json!({"name": plain(), "value": or_null(plain()), "value_base64": plain()}), &["value", "value_base64"],
+        )),
+    });
+    let data = ["key", "key_base64", "data", "data_base64", "headers"];
+    let done = |member: &str| object(json!({member: count(), "more": about(flag(), "Ask again for the rest.")}), &[]);
+    vec![
+        ("DeadLetter", object(head, &data)),
+        ("DeadLetterPage", page(of("DeadLetter"))),
+        ("Acknowledged", done("acknowledged")),
+        ("Redriving", done("redriving")),
+    ]
+}
+
+fn rest() -> Schemas {
+    let share = json!({
+        "partition": count(), "from_offset": whole(), "to_offset": whole(), "next_offset": whole(),
+        "events_sent": count(), "delivered": count(), "backlogged": count(), "dead_lettered": count(),
+        "gap_offsets": count(), "begins_at_log_start": flag(),
+    });
+    let replay = json!({
+        "id": id("rep_"), "endpoint_id": plain(), "topic": plain(), "from_time": or_null(time()),
+        "to_time": or_null(time()), "state": word(&["waiting", "running", "done", "cancelled"]), "created_at": time(),
+        "cancelled_at": or_null(time()), "cancel_reason": or_null(plain()), "events_sent": count(),
+        "gap_offsets": count(), "partitions": list(object(share, &[])),
+    });
+    let key = json!({
+        "id": id("key_"), "name": plain(), "role": word(&["admin", "operator", "customer"]),
+        "customer_id": or_null(plain()), "token_start": plain(), "previous_expires_at": or_null(time()),
+        "expires_at": or_null(time()), "last_used_at": or_null(time()), "created_at": time(), "updated_at": time(),
+        "created_by": plain(),
+    });
+    let mut with_token = key.clone();
+    with_token["token"] = about(plain(), "Shown this once; stored is its hash.");
+    let current = json!({
+        "id": plain(), "name": or_null(plain()), "role": word(&["admin", "operator", "customer"]),
+        "customer_id": or_null(plain()), "expires_at": or_null(time()),
+    });
+    vec![
+        ("Replay", object(replay, &[])),
+        ("ReplayPage", page(of("Replay"))),
+        ("ApiKey", object(key, &[])),
+        ("NewApiKey", object(with_token, &[])),
+        ("ApiKeyPage", page(of("ApiKey"))),
+        ("CurrentKey", object(current, &[])),
+    ]
+}

@@ -1,0 +1,338 @@
+//! ○ The shapes of what is sent to the API.
+
+use serde_json::{Map, Value, json};
+
+use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, word};
+use crate::admin::bulk::ITEMS_MAX;
+
+/// Each by its name.
+pub fn bodies() -> Map<String, Value> {
+    let mut all = Map::new();
+    for (name, schema) in customers()
+        .into_iter()
+        .chain(endpoints())
+        .chain(settings())
+        .chain(credentials())
+        .chain(subscriptions())
+        .chain(rest())
+        .chain(keys())
+    {
+        all.insert(name.to_owned(), schema);
+    }
+    all
+}
+
+type Schemas = Vec<(&'static str, Value)>;
+
+fn customers() -> Schemas {
+    let granted = list_of(about(text(256), "A name, or \"*\" alone for everything."), 0, 50_000);
+    let grants = json!({"topics": granted, "tenants": granted});
+    let write = |required: &[&str]| {
+        body(required, json!({"uid": or_null(uid("cus_")), "name": text(200), "grants": of("Grants")}))
+    };
+    let acme = json!({"name": "Acme", "grants": {"topics": ["orders"], "tenants": ["2", "7"]}});
+    vec![
+        ("Grants", body(&["topics", "tenants"], grants)),
+        ("CustomerBody", example(write(&["name", "grants"]), acme)),
+        ("CustomerPatch", example(write(&[]), json!({"grants": {"topics": ["*"], "tenants": ["2"]}}))),
+    ]
+}
+
+fn endpoints() -> Schemas {
+    let acme = json!({
+        "customer_id": "acme", "url": "https://acme.example/hook", "mode": "batch",
+        "batch": {"events_max": 1000, "wait_ms_max": 1000}, "auth": {"type": "bearer", "token": "…"},
+    });
+    let item = json!({"endpoints": [{"customer_id": "acme", "uid": "acme-erp", "url": "https://acme.example/hook"}]});
+    vec![
+        ("EndpointBody", example(body(&["url"], endpoint_members()), acme)),
+        (
+            "EndpointPatch",
+            about(
+                example(body(&[], endpoint_members()), json!({"in_flight_max": 3, "rate_limit": null})),
+                "What is not said stays as it is; null takes away (RFC 7396).",
+            ),
+        ),
+        (
+            "EndpointsBody",
+            example(
+                body(
+                    &["endpoints"],
+                    json!({"endpoints": list_of(body(&["uid", "url"], endpoint_members()), 1, ITEMS_MAX)}),
+                ),
+                item,
+            ),
+        ),
+        (
+            "RotationBody",
+            example(
+                body(
+                    &[],
+                    json!({"secret": or_null(of("SigningSecret")), "overlap_ms": or_null(number(0, 604_800_000))}),
+                ),
+                json!({"overlap_ms": 86_400_000}),
+            ),
+        ),
+        ("Nothing", body(&[], json!({}))),
+        (
+            "PurgeBody",
+            example(
+                body(&[], json!({"topic": or_null(text(249)), "received_before": or_null(time())})),
+                json!({"received_before": "2026-01-31T12:00:00Z"}),
+            ),
+        ),
+    ]
+}
+
+fn endpoint_members() -> Value {
+    json!({
+        "customer_id": or_null(about(name(), "Whose it is: an id or your own key. A customer's key needs none.")),
+        "uid": or_null(uid("ep_")),
+        "url": about(json!({"type": "string", "format": "uri", "maxLength": 2000}),
+            "http or https, to a public address unless the operator allows more."),
+        "description": or_null(text(1_000)),
+        "mode": or_null(word(&["stream", "batch"])),
+        "batch": or_null(of("Batch")),
+        "format": or_null(about(word(&["envelope", "raw"]), "envelope: {id, type, timestamp, tenant, department, data}.")),
+        "batch_format": or_null(word(&["json_array", "ndjson"])),
+        "ordering": or_null(of("Ordering")),
+        "in_flight_max": or_null(number(1, 256)),
+        "rate_limit": or_null(of("RateLimit")),
+        "retry": or_null(of("Retry")),
+        "breaker": or_null(of("Breaker")),
+        "request_timeout_ms": or_null(number(100, 120_000)),
+        "auth": or_null(of("Auth")),
+        "secret": or_null(of("SigningSecret")),
+        "tls": or_null(body(&[], json!({"ca": or_null(about(text(65_536), "Authorities of the customer's own, PEM."))}))),
+    })
+}
+
+fn auth() -> Value {
+    let secret = |chars: usize| json!({"type": "string", "minLength": 1, "maxLength": chars, "writeOnly": true});
+    let kind = |word: &str| json!({"type": "string", "const": word});
+    json!({"oneOf": [
+        body(&["type"], json!({"type": kind("none")})),
+        body(
+            &["type", "username", "password"],
+            json!({"type": kind("basic"), "username": secret(256), "password": secret(1_024)})
+        ),
+        body(&["type", "token"], json!({"type": kind("bearer"), "token": secret(4_096)})),
+        body(
+            &["type", "headers"],
+            json!({"type": kind("headers"), "headers": {
+                "type": "object", "minProperties": 1, "maxProperties": 16, "additionalProperties": secret(4_096),
+                "propertyNames": {"pattern": "^[A-Za-z0-9-]{1,64}$"},
+            }})
+        ),
+        body(
+            &["type", "token_url", "client_id", "client_secret"],
+            json!({
+                "type": kind("oauth2"), "token_url": {"type": "string", "format": "uri"}, "client_id": text(256),
+                "client_secret": secret(1_024), "scope": or_null(text(1_024)), "audience": or_null(text(1_024)),
+                "style": or_null(word(&["basic", "body"])),
+            })
+        ),
+        body(
+            &["type", "certificate", "key"],
+            json!({"type": kind("mutual_tls"), "certificate": secret(65_536), "key": secret(65_536)})
+        ),
+    ]})
+}
+
+fn settings() -> Schemas {
+    let wait_ms = number(0, 259_200_000);
+    vec![
+        (
+            "Batch",
+            body(
+                &[],
+                json!({
+                    "events_max": or_null(number(1, 10_000)), "wait_ms_max": or_null(number(1, 5_000)),
+                    "bytes_max": or_null(number(1_024, 8_388_608)),
+                }),
+            ),
+        ),
+        (
+            "Ordering",
+            body(
+                &["by"],
+                json!({"by": word(&["key", "partition"]), "on_failure": or_null(word(&["block", "dead_letter"]))}),
+            ),
+        ),
+        (
+            "RateLimit",
+            body(
+                &["events_per_second"],
+                json!({"events_per_second": number(1, 1_000_000), "burst_events": or_null(number(1, 1_000_000))}),
+            ),
+        ),
+        (
+            "Retry",
+            about(
+                body(
+                    &[],
+                    json!({
+                        "attempts_max": or_null(number(1, 100)), "base_ms": number(1, 3_600_000), "max_ms": number(1, 259_200_000),
+                        "schedule_ms": list_of(wait_ms, 1, 100),
+                    }),
+                ),
+                "Waits by schedule_ms, or doubling from base_ms to max_ms.",
+            ),
+        ),
+        (
+            "Breaker",
+            body(
+                &[],
+                json!({
+                    "consecutive_failures": or_null(number(1, 10_000)),
+                    "failure_ratio": or_null(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})),
+                    "requests_min": or_null(number(1, 100_000)), "window_ms": or_null(number(1_000, 3_600_000)),
+                    "open_base_ms": or_null(number(100, 3_600_000)), "open_max_ms": or_null(number(100, 86_400_000)),
+                }),
+            ),
+        ),
+    ]
+}
+
+fn credentials() -> Schemas {
+    vec![
+        ("Auth", about(auth(), "How the endpoint wants us to say who we are. Never shown again.")),
+        (
+            "SigningSecret",
+            json!({
+                "type": "string", "pattern": "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$", "writeOnly": true,
+                "description": "whsec_ and 24 to 64 bytes in base64 (Standard Webhooks).",
+                "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+            }),
+        ),
+    ]
+}
+
+fn subscriptions() -> Schemas {
+    let names = || list_of(of("Name"), 1, 10_000);
+    let level = |word: &str| json!({"type": "string", "const": word});
+    let scopes = json!([
+        body(&["level"], json!({"level": level("topic")})),
+        body(&["level", "tenants"], json!({"level": level("tenants"), "tenants": names()})),
+        body(
+            &["level", "departments"],
+            json!({"level": level("departments"), "departments": {
+                "type": "object", "minProperties": 1, "maxProperties": 10_000, "additionalProperties": names(),
+                "propertyNames": {"minLength": 1, "maxLength": 256},
+            }})
+        ),
+    ]);
+    let members = || {
+        json!({
+            "endpoint_id": or_null(name()), "uid": or_null(uid("sub_")), "topic": of("Topic"), "scope": of("Scope"),
+        })
+    };
+    let acme = json!({
+        "endpoint_id": "acme-erp", "topic": "orders",
+        "scope": {"level": "departments", "departments": {"2": ["100", "200"]}},
+    });
+    let mut item = acme.clone();
+    item["uid"] = "acme-2".into();
+    let items = list_of(body(&["endpoint_id", "uid", "topic", "scope"], members()), 1, ITEMS_MAX);
+    vec![
+        ("Topic", json!({"type": "string", "pattern": "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,249}$"})),
+        (
+            "Name",
+            about(json!({"anyOf": [text(256), {"type": "integer"}]}), "A tenant or a department; numbers are names."),
+        ),
+        ("Scope", json!({"oneOf": scopes})),
+        ("SubscriptionBody", example(body(&["topic", "scope"], members()), acme)),
+        ("SubscriptionPatch", example(body(&[], members()), json!({"scope": {"level": "tenants", "tenants": ["2"]}}))),
+        (
+            "SubscriptionsBody",
+            example(body(&["subscriptions"], json!({"subscriptions": items})), json!({"subscriptions": [item]})),
+        ),
+    ]
+}
+
+fn rest() -> Schemas {
+    let ids = list_of(id("dl_"), 1, 1_000);
+    let all = json!({"type": "boolean", "const": true});
+    let mut filter = body(
+        &[],
+        json!({
+            "reason": word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "topic": text(249),
+            "tenant": text(256), "since": time(), "until": time(),
+        }),
+    );
+    filter["minProperties"] = json!(1);
+    let selection = json!({"oneOf": [
+        body(&["ids"], json!({"ids": ids})), body(&["filter"], json!({"filter": filter})), body(&["all"], json!({"all": all})),
+    ]});
+    let base = || json!({"endpoint_id": name(), "customer_id": or_null(name()), "topic": of("Topic")});
+    let with = |mut members: Value, more: Value| {
+        if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+            members.extend(more);
+        }
+        members
+    };
+    let offset = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    let part = body(
+        &["partition", "from_offset", "to_offset"],
+        json!({"partition": number(0, 2_147_483_647), "from_offset": offset, "to_offset": offset}),
+    );
+    let replay = json!({"oneOf": [
+        body(&["endpoint_id", "topic", "from_time", "to_time"], with(base(), json!({"from_time": time(), "to_time": time()}))),
+        body(&["endpoint_id", "topic", "partitions"], with(base(), json!({"partitions": list_of(part, 1, 10_000)}))),
+    ]});
+    let replayed = json!({
+        "endpoint_id": "acme-erp", "topic": "orders",
+        "from_time": "2026-01-31T12:00:00Z", "to_time": "2026-01-31T18:00:00Z",
+    });
+    vec![
+        (
+            "Selection",
+            example(
+                about(selection, "Some dead letters, those of a filter, or all there are now."),
+                json!({"all": true}),
+            ),
+        ),
+        ("ReplayBody", example(replay, replayed)),
+        ("MatchBody", example(matching(), json!({"topic": "orders", "tenant": "2", "department": "100"}))),
+    ]
+}
+
+fn keys() -> Schemas {
+    let key = json!({
+        "name": text(200), "role": word(&["admin", "operator", "customer"]), "customer_id": or_null(name()),
+        "expires_at": or_null(time()),
+    });
+    let key_patch = json!({"name": text(200), "expires_at": or_null(time())});
+    let made = json!({"name": "Acme, production", "role": "customer", "customer_id": "acme"});
+    vec![
+        ("ApiKeyBody", example(body(&["name", "role"], key), made)),
+        ("ApiKeyPatch", example(body(&[], key_patch), json!({"expires_at": "2030-01-01T00:00:00Z"}))),
+        (
+            "TokenRotationBody",
+            example(
+                body(&[], json!({"overlap_ms": or_null(number(0, 604_800_000))})),
+                json!({"overlap_ms": 3_600_000}),
+            ),
+        ),
+    ]
+}
+
+fn matching() -> Value {
+    let base64 = || json!({"type": "string", "contentEncoding": "base64"});
+    let header = json!({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]});
+    let listed = body(&["name"], json!({"name": {"type": "string"}, "value": header, "value_base64": base64()}));
+    let headers = json!({"anyOf": [
+        {"type": "object", "additionalProperties": header, "maxProperties": 1_000}, list(listed), {"type": "null"},
+    ]});
+    let record = json!({
+        "key": {"type": "string"}, "key_base64": base64(), "value": {"description": "Any JSON, as it was written."},
+        "value_text": {"type": "string"}, "value_base64": base64(), "headers": headers,
+    });
+    body(
+        &["topic"],
+        json!({
+            "topic": of("Topic"), "tenant": or_null(of("Name")), "department": or_null(of("Name")),
+            "endpoint_id": or_null(name()), "customer_id": or_null(name()), "record": or_null(body(&[], record)),
+        }),
+    )
+}

@@ -1,0 +1,343 @@
+//! ○ What each operation is for, takes and answers. Who may call it, and what every operation answers, is added from the
+//! table of routes.
+
+/// An operation as it is documented.
+#[derive(Debug, Clone)]
+pub struct Documented {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub id: &'static str,
+    pub summary: &'static str,
+    pub about: &'static str,
+    /// Parameters of the query, by name.
+    pub query: &'static [&'static str],
+    pub body: Option<Body>,
+    /// Status and schema; the schema is empty where there is no body.
+    pub answers: Vec<(u16, &'static str)>,
+    /// Statuses of problems beside those that any such operation has.
+    pub problems: Vec<u16>,
+    /// Takes `If-Match` (and `If-None-Match` with PUT), and gives entity tags.
+    pub conditional: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    pub schema: &'static str,
+    pub required: bool,
+}
+
+impl Documented {
+    fn about(self, about: &'static str) -> Self {
+        Documented { about, ..self }
+    }
+
+    fn query(self, query: &'static [&'static str]) -> Self {
+        Documented { query, ..self }
+    }
+
+    fn body(self, schema: &'static str) -> Self {
+        Documented { body: Some(Body { schema, required: true }), ..self }
+    }
+
+    fn optional_body(self, schema: &'static str) -> Self {
+        Documented { body: Some(Body { schema, required: false }), ..self }
+    }
+
+    fn answer(mut self, status: u16, schema: &'static str) -> Self {
+        self.answers.push((status, schema));
+        self
+    }
+
+    fn problem(mut self, status: u16) -> Self {
+        self.problems.push(status);
+        self
+    }
+
+    fn conditional(self) -> Self {
+        Documented { conditional: true, ..self }
+    }
+}
+
+const PAGE: &[&str] = &["limit", "cursor"];
+const PAGE_OF_CUSTOMER: &[&str] = &["limit", "cursor", "customer_id"];
+const OF_CUSTOMER: &[&str] = &["customer_id"];
+const OF_ENDPOINT: &[&str] = &["endpoint_id"];
+
+/// All operations below `/v1`.
+#[must_use]
+pub fn documented() -> Vec<Documented> {
+    [customers(), endpoints(), commands(), of_endpoints(), subscriptions(), letters(), rest(), keys()].concat()
+}
+
+fn customers() -> Vec<Documented> {
+    vec![
+        get("/customers", "listCustomers", "List customers").query(PAGE).answer(200, "CustomerPage"),
+        post("/customers", "createCustomer", "Create a customer")
+            .about("A customer's grants are the topics and tenants that its endpoints may subscribe to.")
+            .body("CustomerBody")
+            .answer(201, "Customer")
+            .problem(409),
+        get("/customers/{name}", "readCustomer", "Read a customer").answer(200, "Customer").conditional(),
+        put("/customers/{name}", "putCustomer", "Create or replace a customer by your own key")
+            .body("CustomerBody")
+            .answer(200, "Customer")
+            .answer(201, "Customer")
+            .conditional(),
+        patch("/customers/{name}", "patchCustomer", "Change a customer")
+            .about("Grants that are taken away no longer match, though subscriptions still stand.")
+            .body("CustomerPatch")
+            .answer(200, "Customer")
+            .conditional(),
+        delete("/customers/{name}", "deleteCustomer", "Delete a customer")
+            .about("Its endpoints, subscriptions and API keys go with it.")
+            .answer(204, "")
+            .conditional(),
+    ]
+}
+
+fn endpoints() -> Vec<Documented> {
+    vec![
+        get("/endpoints", "listEndpoints", "List endpoints")
+            .query(&["limit", "cursor", "customer_id", "q", "state", "sort", "include"])
+            .answer(200, "EndpointPage"),
+        post("/endpoints", "createEndpoint", "Create an endpoint")
+            .about("The answer shows the signing secret, this once.")
+            .body("EndpointBody")
+            .answer(201, "NewEndpoint")
+            .problem(409),
+        post("/endpoints/bulk", "putEndpoints", "Create or replace up to 10,000 endpoints by your own keys")
+            .about("All of them or none; repeating the call changes nothing.")
+            .body("EndpointsBody")
+            .answer(200, "EndpointsWritten")
+            .problem(408)
+            .problem(409),
+        get("/endpoints/{name}", "readEndpoint", "Read an endpoint")
+            .query(OF_CUSTOMER)
+            .answer(200, "Endpoint")
+            .problem(409)
+            .conditional(),
+        put("/endpoints/{name}", "putEndpoint", "Create or replace an endpoint by your own key")
+            .about("A new endpoint's answer shows its signing secret, this once.")
+            .body("EndpointBody")
+            .answer(200, "Endpoint")
+            .answer(201, "NewEndpoint")
+            .problem(409)
+            .conditional(),
+        patch("/endpoints/{name}", "patchEndpoint", "Change an endpoint")
+            .query(OF_CUSTOMER)
+            .body("EndpointPatch")
+            .answer(200, "Endpoint")
+            .problem(409)
+            .conditional(),
+        delete("/endpoints/{name}", "deleteEndpoint", "Delete an endpoint")
+            .about("Its subscriptions go with it, and what waits for it is cancelled.")
+            .query(OF_CUSTOMER)
+            .answer(204, "")
+            .problem(409)
+            .conditional(),
+    ]
+}
+
+fn commands() -> Vec<Documented> {
+    let command = |path, id, summary| {
+        post(path, id, summary).query(OF_CUSTOMER).answer(200, "Endpoint").problem(409).conditional()
+    };
+    vec![
+        command("/endpoints/{name}/enable", "enableEndpoint", "Enable an endpoint"),
+        command("/endpoints/{name}/disable", "disableEndpoint", "Disable an endpoint"),
+        command("/endpoints/{name}/pause", "pauseEndpoint", "Pause an endpoint: what comes waits"),
+        command("/endpoints/{name}/resume", "resumeEndpoint", "Resume a paused endpoint"),
+        command("/endpoints/{name}/restart", "restartEndpoint", "Build an endpoint's actor anew")
+            .about("On every instance. What it held waits in the backlog; whatever it had come to is forgotten."),
+        post("/endpoints/{name}/test", "testEndpoint", "Send one synthetic event to an endpoint, right now")
+            .about("Whatever the endpoint's state. A few times a minute for each endpoint.")
+            .query(OF_CUSTOMER)
+            .optional_body("Nothing")
+            .answer(200, "Tested")
+            .problem(409),
+        post("/endpoints/{name}/secrets/rotate", "rotateSecret", "Sign with a new secret")
+            .about("The one before goes on signing for overlap_ms (a day). The answer shows the new one, this once.")
+            .query(OF_CUSTOMER)
+            .optional_body("RotationBody")
+            .answer(200, "NewEndpoint")
+            .problem(409)
+            .conditional(),
+    ]
+}
+
+fn of_endpoints() -> Vec<Documented> {
+    vec![
+        get("/endpoints/{name}/stats", "readStats", "Read how an endpoint does")
+            .query(OF_CUSTOMER)
+            .answer(200, "Stats")
+            .problem(409),
+        get("/endpoints/{name}/attempts", "listAttempts", "List how an endpoint answered, the newest first")
+            .about("Failures are kept in full; successes are sampled.")
+            .query(&["limit", "cursor", "customer_id", "outcome", "since", "until", "event_id"])
+            .answer(200, "AttemptPage")
+            .problem(409),
+        get("/endpoints/{name}/backlog", "readBacklog", "Read what waits for an endpoint, and since when")
+            .query(OF_CUSTOMER)
+            .answer(200, "Backlog")
+            .problem(409),
+        post("/endpoints/{name}/backlog/purge", "purgeBacklog", "Throw away what waits for an endpoint")
+            .query(OF_CUSTOMER)
+            .optional_body("PurgeBody")
+            .answer(200, "Purged")
+            .problem(409),
+        get("/endpoints/{name}/dead-letters", "listDeadLetters", "List an endpoint's dead letters, the oldest first")
+            .about("With wait, an empty list is answered when the first letter comes, or when the time is over.")
+            .query(&["limit", "cursor", "customer_id", "reason", "topic", "tenant", "since", "until", "data", "wait"])
+            .answer(200, "DeadLetterPage")
+            .problem(409),
+        post("/endpoints/{name}/dead-letters/ack", "acknowledgeDeadLetters", "Remove dead letters that were seen")
+            .query(OF_CUSTOMER)
+            .body("Selection")
+            .answer(200, "Acknowledged")
+            .problem(409),
+        post("/endpoints/{name}/dead-letters/redrive", "redriveDeadLetters", "Try dead letters once more")
+            .query(OF_CUSTOMER)
+            .body("Selection")
+            .answer(202, "Redriving")
+            .problem(409),
+    ]
+}
+
+fn subscriptions() -> Vec<Documented> {
+    vec![
+        get("/subscriptions", "listSubscriptions", "List subscriptions")
+            .query(&["limit", "cursor", "customer_id", "endpoint_id", "topic"])
+            .answer(200, "SubscriptionPage")
+            .problem(409),
+        post("/subscriptions", "createSubscription", "Create a subscription")
+            .about("In effect about a second later, for events from then on; history is a replay.")
+            .body("SubscriptionBody")
+            .answer(201, "Subscription")
+            .problem(403)
+            .problem(409),
+        post(
+            "/subscriptions/bulk",
+            "putSubscriptions",
+            "Create or replace up to 10,000 subscriptions by your own keys",
+        )
+        .about("All of them or none; repeating the call changes nothing.")
+        .body("SubscriptionsBody")
+        .answer(200, "SubscriptionsWritten")
+        .problem(403)
+        .problem(408),
+        get("/subscriptions/{name}", "readSubscription", "Read a subscription")
+            .query(OF_ENDPOINT)
+            .answer(200, "Subscription")
+            .problem(409)
+            .conditional(),
+        put("/subscriptions/{name}", "putSubscription", "Create or replace a subscription by your own key")
+            .body("SubscriptionBody")
+            .answer(200, "Subscription")
+            .answer(201, "Subscription")
+            .problem(403)
+            .problem(409)
+            .conditional(),
+        patch("/subscriptions/{name}", "patchSubscription", "Change a subscription")
+            .query(OF_ENDPOINT)
+            .body("SubscriptionPatch")
+            .answer(200, "Subscription")
+            .problem(403)
+            .problem(409)
+            .conditional(),
+        delete("/subscriptions/{name}", "deleteSubscription", "Delete a subscription")
+            .query(OF_ENDPOINT)
+            .answer(204, "")
+            .problem(409)
+            .conditional(),
+        post("/match", "match", "Say who would get an event, and why or why not")
+            .about("A dry run: nothing is sent. With endpoint_id, of that endpoint alone.")
+            .query(PAGE)
+            .body("MatchBody")
+            .answer(200, "Matched")
+            .problem(403)
+            .problem(409),
+    ]
+}
+
+fn letters() -> Vec<Documented> {
+    vec![
+        get("/dead-letters", "listOperatorDeadLetters", "List records that never got as far as an endpoint")
+            .query(&["limit", "cursor", "reason", "topic", "tenant", "since", "until", "data", "wait"])
+            .answer(200, "DeadLetterPage"),
+        post("/dead-letters/ack", "acknowledgeOperatorDeadLetters", "Remove such records that were seen")
+            .body("Selection")
+            .answer(200, "Acknowledged"),
+        get("/dead-letters/{id}", "readDeadLetter", "Read a dead letter with its data").answer(200, "DeadLetter"),
+    ]
+}
+
+fn rest() -> Vec<Documented> {
+    vec![
+        get("/replays", "listReplays", "List replays")
+            .query(&["limit", "cursor", "customer_id", "endpoint_id"])
+            .answer(200, "ReplayPage")
+            .problem(409),
+        post("/replays", "createReplay", "Send a closed range of a topic to one endpoint again")
+            .about("Events keep the ids they had; only those that the endpoint subscribes to today are sent.")
+            .body("ReplayBody")
+            .answer(201, "Replay")
+            .problem(403)
+            .problem(409),
+        get("/replays/{id}", "readReplay", "Read how far a replay has come").answer(200, "Replay"),
+        post("/replays/{id}/cancel", "cancelReplay", "End a replay").answer(200, "Replay"),
+        get("/overview", "readOverview", "Read how everything is, a quarter of an hour back").answer(200, "Overview"),
+        get("/actors", "listActors", "List the actors of all instances, and how they are")
+            .query(&["limit", "cursor", "kind", "actor-state", "q", "instance"])
+            .answer(200, "ActorPage"),
+        get("/actors/{id}", "readActor", "Read one actor, at every instance that has it")
+            .query(&["instance"])
+            .answer(200, "Actor"),
+    ]
+}
+
+fn keys() -> Vec<Documented> {
+    vec![
+        get("/api-keys", "listApiKeys", "List API keys").query(PAGE_OF_CUSTOMER).answer(200, "ApiKeyPage"),
+        post("/api-keys", "createApiKey", "Create an API key")
+            .about("The answer shows the token, this once.")
+            .body("ApiKeyBody")
+            .answer(201, "NewApiKey"),
+        get("/api-keys/current", "readCurrentKey", "Say whose key this is").answer(200, "CurrentKey"),
+        get("/api-keys/{id}", "readApiKey", "Read an API key").answer(200, "ApiKey"),
+        patch("/api-keys/{id}", "patchApiKey", "Change an API key's name, or when it ends")
+            .body("ApiKeyPatch")
+            .answer(200, "ApiKey"),
+        delete("/api-keys/{id}", "revokeApiKey", "Revoke an API key")
+            .about("It is refused on every instance within 5 s.")
+            .answer(204, ""),
+        post("/api-keys/{id}/rotate", "rotateApiKey", "Give an API key another token")
+            .about("The one before holds for overlap_ms (a day). The answer shows the new one, this once.")
+            .optional_body("TokenRotationBody")
+            .answer(200, "NewApiKey"),
+    ]
+}
+
+fn operation(method: &'static str, path: &'static str, id: &'static str, summary: &'static str) -> Documented {
+    Documented {
+        method,
+        path,
+        id,
+        summary,
+        about: "",
+        query: &[],
+        body: None,
+        answers: Vec::new(),
+        problems: Vec::new(),
+        conditional: false,
+    }
+}
+
+macro_rules! methods {
+    ($($function:ident = $method:literal),*) => {
+        $(fn $function(path: &'static str, id: &'static str, summary: &'static str) -> Documented {
+            operation($method, path, id, summary)
+        })*
+    };
+}
+
+methods!(get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE");

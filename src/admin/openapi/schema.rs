@@ -1,0 +1,112 @@
+//! ○ The words in which shapes are written down: JSON Schema, as OpenAPI 3.1 has it.
+
+use serde_json::{Value, json};
+
+/// An object with these members and no others; all but `optional` are always there.
+pub fn object(members: Value, optional: &[&str]) -> Value {
+    let required: Vec<&String> = members.as_object().into_iter().flat_map(|members| members.keys()).collect();
+    let required: Vec<&String> = required.into_iter().filter(|name| !optional.contains(&name.as_str())).collect();
+    json!({"type": "object", "properties": members, "required": required, "additionalProperties": false})
+}
+
+/// An object with these members and no others, of which only `required` must be there.
+pub fn body(required: &[&str], members: Value) -> Value {
+    json!({"type": "object", "properties": members, "required": required, "additionalProperties": false})
+}
+
+/// The same shape, or `null`.
+pub fn or_null(schema: Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+/// One of some words.
+pub fn word(words: &[&str]) -> Value {
+    json!({"type": "string", "enum": words})
+}
+
+/// A text of 1 to so many characters, without control characters.
+pub fn text(chars_max: usize) -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"})
+}
+
+/// A text of our own.
+pub fn plain() -> Value {
+    json!({"type": "string"})
+}
+
+pub fn flag() -> Value {
+    json!({"type": "boolean"})
+}
+
+/// RFC 3339, in UTC.
+pub fn time() -> Value {
+    json!({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]})
+}
+
+/// A whole number within a range.
+pub fn number(from: u64, to: u64) -> Value {
+    json!({"type": "integer", "minimum": from, "maximum": to})
+}
+
+/// A whole number that counts something.
+pub fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+/// A whole number, negative ones included.
+pub fn whole() -> Value {
+    json!({"type": "integer"})
+}
+
+pub fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+/// A list of so many items.
+pub fn list_of(items: Value, from: usize, to: usize) -> Value {
+    json!({"type": "array", "items": items, "minItems": from, "maxItems": to})
+}
+
+/// Another component.
+pub fn of(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// An id of ours, of the kind that begins so.
+pub fn id(prefix: &str) -> Value {
+    json!({
+        "type": "string", "pattern": format!("^{prefix}[0-9a-hjkmnp-tv-z]{{26}}$"),
+        "examples": [format!("{prefix}01jd8kz3m5x0c2v9q4t7w1y6ab")],
+    })
+}
+
+/// The caller's own key, of a thing whose ids begin with `prefix`.
+pub fn uid(prefix: &str) -> Value {
+    json!({
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": format!("^(?!{prefix})[A-Za-z0-9._:-]+$"),
+        "description": "Your own key: PUT by it creates or replaces, and it may stand wherever an id does.",
+    })
+}
+
+/// An id, or the caller's own key.
+pub fn name() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": 128, "description": "An id, or your own key (uid)."})
+}
+
+/// The same, with what it means.
+pub fn about(mut schema: Value, description: &str) -> Value {
+    schema["description"] = description.into();
+    schema
+}
+
+/// The same, with an example.
+pub fn example(mut schema: Value, example: Value) -> Value {
+    schema["examples"] = json!([example]);
+    schema
+}
+
+/// A page of a list.
+pub fn page(items: Value) -> Value {
+    let cursor = about(or_null(plain()), "Goes on with the next page; null at the end.");
+    object(json!({"data": list(items), "next_cursor": cursor}), &[])
+}
