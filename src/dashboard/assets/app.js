@@ -92,6 +92,7 @@ function Identity({ who }) {
   return html`<div class="identity">
     <span class="who" title=${who.role === "operator" ? "may look, not change" : undefined}>${said}</span>
     <${Theme} />
+    <a class="api" href="reference">API</a>
     <button class="plain" onClick=${() => end()}>Sign out</button>
   </div>`;
 }
