@@ -20,6 +20,7 @@ mod replays; // Kafka once more
 mod sweeper; // what waits in partitions that nobody reads
 mod report; // what /readyz says
 mod actors; // what /v1/actors and /v1/overview say
+mod canary; // a synthetic event through the whole path
 mod endpoint_alarms; // endpoints that fail, dead letters that grow
 mod sampler; // what was counted, every five seconds
 mod core_lag; // how late the cores are

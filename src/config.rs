@@ -18,7 +18,7 @@ pub use self::{
     attempts::Attempts,
     backlog::Backlog,
     error::{ConfigError, ConfigErrors},
-    operator_events::OperatorEvents,
+    operator_events::{Canary, OperatorEvents},
     replay::Replay,
     sections::{
         Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
@@ -48,6 +48,7 @@ pub struct Config {
     pub attempts: Attempts,
     pub replay: Replay,
     pub admin: Admin,
+    pub canary: Canary,
     pub operator_events: OperatorEvents,
     pub secrets: Secrets,
     pub log: Log,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{problem::Problem, server::AdminState};
 use crate::{
     clock,
-    watch::{actor_view::Filter, peers::Answer, token::HEADER},
+    watch::{actor_view::Filter, canary::Canary, peers::Answer, token::HEADER},
 };
 
 type State = web::Data<AdminState>;
@@ -29,6 +29,17 @@ pub async fn endpoints(state: State, request: HttpRequest, body: web::Bytes) -> 
     check(&state, &request, &body)?;
     let ids: Vec<String> = serde_json::from_slice(&body).unwrap_or_default();
     Ok(answered(&state, state.actors.endpoints(&ids[..ids.len().min(IDS_MAX)])))
+}
+
+/// A canary of this instance's arrived at another one.
+pub async fn canary(state: State, request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    check(&state, &request, &body)?;
+    let canary = serde_json::from_slice::<Canary>(&body).ok();
+    let own = canary.filter(|canary| canary.instance == state.peers.own_id());
+    if let Some(canary) = &own {
+        state.peers.canary_arrived(canary.number);
+    }
+    Ok(answered(&state, own.is_some()))
 }
 
 /// Only another instance of ours may ask.

@@ -181,6 +181,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(open("/metrics", web::get().to(health::metrics)))
         .service(open("/peer/overview", web::get().to(peer::overview)))
         .service(open("/peer/actors", web::get().to(peer::actors)))
+        .service(web::resource("/peer/canary").route(web::post().to(peer::canary)))
         .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)))
         .service(open("/openapi.json", web::get().to(description::document)))
         .service(open("/reference", web::get().to(description::reference)))

@@ -1,6 +1,7 @@
 //! ● One thread per core: an arbiter with its router, its HTTP client and its share of the endpoint actors.
 
 use std::{
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -48,6 +49,8 @@ pub struct Shared {
     /// Live instances.
     pub instances: Arc<AtomicU32>,
     pub tls: Arc<Tls>,
+    /// Where the canary arrives.
+    pub own_receiver: Option<SocketAddr>,
 }
 
 pub struct Cores {
@@ -67,7 +70,7 @@ impl Cores {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let limits = client_limits(config, count);
+        let limits = client_limits(config, count, shared.own_receiver);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let flows: Vec<Arc<Flow>> = (0..count).map(|_| Arc::default()).collect();
         let (ready, wait) = mpsc::channel();
@@ -156,7 +159,7 @@ impl Cores {
     }
 }
 
-pub(super) fn client_limits(config: &Config, cores: usize) -> ClientLimits {
+pub(super) fn client_limits(config: &Config, cores: usize, own_receiver: Option<SocketAddr>) -> ClientLimits {
     let http = &config.http;
     ClientLimits {
         connect_timeout: http.connect_timeout(),
@@ -168,7 +171,7 @@ pub(super) fn client_limits(config: &Config, cores: usize) -> ClientLimits {
         dns_timeout: http.dns_timeout(),
         dns_lookups_max: http.dns_lookups_max.div_ceil(cores),
         tls_clients_max: http.tls_clients_max.div_ceil(cores),
-        egress: Arc::new(Egress::from(config)),
+        egress: Arc::new(Egress::from(config).with_own_receiver(own_receiver)),
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::canary::OwnReceiver;
 use crate::{
     clock,
     router::{index::Change, subscription::Subscription, table::RoutingTable},
@@ -34,6 +35,8 @@ pub struct Loader {
     known: Mutex<Known>,
     progress: Arc<Progress>,
     metrics: SettingsMetrics,
+    /// Where the canary's requests go.
+    own_receiver: Option<OwnReceiver>,
 }
 
 /// Ids in the table, to find what a reconcile must take out.
@@ -81,8 +84,13 @@ impl Progress {
 
 impl Loader {
     #[must_use]
-    pub fn new(reader: SettingsReader, table: Arc<RoutingTable>, progress: Arc<Progress>) -> Self {
-        Loader { reader, table, known: Mutex::default(), progress, metrics: SettingsMetrics::new() }
+    pub fn new(
+        reader: SettingsReader,
+        table: Arc<RoutingTable>,
+        progress: Arc<Progress>,
+        own_receiver: Option<OwnReceiver>,
+    ) -> Self {
+        Loader { reader, table, known: Mutex::default(), progress, metrics: SettingsMetrics::new(), own_receiver }
     }
 
     /// Loads everything, however long Postgres takes to come up.
@@ -173,7 +181,10 @@ impl Loader {
         let mut known = self.known.lock();
         for row in rows {
             match row {
-                EndpointRow::Present(settings) => {
+                EndpointRow::Present(mut settings) => {
+                    if let Some(own) = self.own_receiver.as_ref().filter(|own| own.endpoint_id == settings.id) {
+                        settings.url = own.url.clone();
+                    }
                     let id = Arc::clone(&settings.id);
                     known.endpoints.insert(Arc::clone(&id));
                     seen.insert(id);

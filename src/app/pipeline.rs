@@ -1,6 +1,9 @@
 //! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -60,6 +63,7 @@ impl Pipeline {
         (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
+        own_receiver: Option<SocketAddr>,
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
@@ -72,6 +76,7 @@ impl Pipeline {
             own_trouble: Arc::clone(&own_trouble),
             instances: Arc::clone(instances),
             tls: Tls::of_this_machine(),
+            own_receiver,
         };
         let cores = Cores::start(config, &Arc::new(shared));
         supervise(config, notice_receiver, &cores, on_gone);
@@ -103,6 +108,15 @@ pub fn topics(config: &Config) -> Topics {
     } else {
         Topics::Pattern(config.kafka.topics_pattern.clone())
     }
+}
+
+/// A client of no group: for those who produce.
+pub fn plain_client(config: &Config) -> rdkafka::ClientConfig {
+    let mut client = rdkafka::ClientConfig::new();
+    for (name, value) in config.kafka.client_properties() {
+        client.set(name, value);
+    }
+    client
 }
 
 pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::{
     Error,
     actors::Parts,
-    backlog, beat,
+    backlog, beat, canary,
     cores::{client_limits, places_of},
     failing,
     loader::{Loader, Progress},
@@ -69,16 +69,15 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
-    let loader = Loader::new(SettingsReader::new(pool.clone(), secrets), Arc::clone(&table), Arc::clone(&progress));
+    let canary = canary::prepare(&config, &pool, &secrets, &peers).await?;
+    let (receiver, receiver_at) = canary::places(canary.as_ref());
+    let reader = SettingsReader::new(pool.clone(), secrets);
+    let loader = Loader::new(reader, Arc::clone(&table), Arc::clone(&progress), receiver);
     loader.load_at_start().await;
     let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
     actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
 
-    let retention = store::maintenance::Retention {
-        dead_letter_days: config.dead_letter.retention_days,
-        attempt_days: config.attempts.retention_days,
-    };
-    actix_rt::spawn(store::maintenance::keep(pool.clone(), retention));
+    actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config)));
     let first_start = fix_first_start(&pool, &config).await;
     let instances = beat::start(&config, &pool, &peers, admin.address());
     let runtime = tokio::runtime::Handle::current();
@@ -91,8 +90,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
             actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
         })
     };
-    let pipeline =
-        Pipeline::start(&config, &table, first_start, (&backlog, &dead_letters, &attempts), &instances, on_gone)?;
+    let writers = (&backlog, &dead_letters, &attempts);
+    let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, receiver_at)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
@@ -111,6 +110,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     actix_rt::spawn(sweeper::sweep(pool.clone(), instance.clone(), positions, Arc::clone(&orphans), every));
     around.orphans = Some(backlog::Owned::with(orphans));
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
+    canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, replays, admin, pool, instance })
@@ -124,6 +124,13 @@ fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress
         version: Arc::new(move || progress.version()),
         decoder: Arc::new(move |topic| Decoder::new(&places_of(&places, topic))),
         event_bytes_max: config.ingest.event_bytes_max,
+    }
+}
+
+fn retention(config: &Config) -> store::maintenance::Retention {
+    store::maintenance::Retention {
+        dead_letter_days: config.dead_letter.retention_days,
+        attempt_days: config.attempts.retention_days,
     }
 }
 
@@ -144,7 +151,7 @@ fn start_admin(
         readiness: Arc::clone(health) as _,
         positions: Positions::new(consumer_client(config), topics(config)),
         live,
-        tester: Tester::new(client_limits(config, 1)),
+        tester: Tester::new(client_limits(config, 1, None)),
         metrics: Arc::new(move || metrics.render()),
     };
     admin::start(&AdminOptions::from(&config.admin), state)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     actors::Parts,
     endpoint_alarms,
+    pipeline::plain_client,
     report::Health,
     sampler::{self, Looking},
 };
@@ -32,16 +33,12 @@ pub fn start(
 fn tell_operators(config: &Config, pool: &Pool, health: &Arc<Health>, instance: &str) {
     let told = &config.operator_events;
     if told.is_on() {
-        let mut kafka = rdkafka::ClientConfig::new();
-        for (name, value) in config.kafka.client_properties() {
-            kafka.set(name, value);
-        }
         let options = TellerOptions {
             instance: instance.to_owned(),
             webhook_url: told.webhook_url.clone(),
             webhook_secret: told.webhook_secret.clone(),
             topic: told.topic.clone(),
-            kafka,
+            kafka: plain_client(config),
             repeat_after: told.repeat_after(),
         };
         let pool = pool.clone();

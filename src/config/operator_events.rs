@@ -34,3 +34,11 @@ impl OperatorEvents {
         Duration::from_millis(self.repeat_after_ms)
     }
 }
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    pub topic: String,
+    pub interval_ms: u64,
+    pub late_after_ms: u64,
+}

@@ -124,6 +124,9 @@ metrics! {
     SETTINGS_UNREADABLE = "postrider_settings_unreadable_total", Kind::Counter,
         "Stored rows that could not be read and count as absent, by what they are";
     SECRET_FAILURES = "postrider_secret_decrypt_failures_total", Kind::Counter, "Stored secrets that did not open";
+    CANARY_SECONDS = "postrider_canary_seconds", Kind::Histogram(AGES), "From producing a synthetic event to its arrival";
+    CANARY_AGE = "postrider_canary_age_seconds", Kind::Gauge, "Since the newest synthetic event of this instance arrived";
+    CANARY_LATE = "postrider_canary_late", Kind::Gauge, "1 while a synthetic event of this instance is late";
     OPERATOR_EVENTS = "postrider_operator_events_total", Kind::Counter, "Events that operators are told of, by type";
     OPERATOR_EVENTS_DROPPED = "postrider_operator_events_dropped_total", Kind::Counter,
         "Events that operators should have been told of and that found no room";

@@ -13,5 +13,6 @@ pub mod sampler; // ○ the last quarter of an hour, in steps
 pub mod overview; // ○ all instances at one glance
 pub mod actor_view; // ○ how one actor is; pages of them
 pub mod endpoint_part; // ○ how one endpoint is, added up over instances
+pub mod canary; // ○ whether synthetic events come back
 pub mod token; // ○ by which instances know each other
 pub mod peers; // ● asks the others

@@ -3,7 +3,10 @@
 //! **Invariant:** whoever is asked answers for itself alone and asks nobody, so a question never goes round in circles.
 //! **Invariant:** an instance that does not answer is named, and costs the answer nothing but its share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -24,7 +27,11 @@ pub struct Peers {
     own: Instance,
     token: PeerToken,
     others: ArcSwap<Vec<Instance>>,
+    canary: OnceLock<OnCanary>,
 }
+
+/// What is done when another instance has delivered a canary of this one's.
+pub type OnCanary = Box<dyn Fn(u64) + Send + Sync>;
 
 /// What the others said.
 #[derive(Debug)]
@@ -54,7 +61,7 @@ impl Peers {
         let at = Timestamp::from_millisecond(started_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
         let own = Instance { id: id.to_owned(), started_at: at, seen_at: at, version, address: None };
-        Peers { own, token, others: ArcSwap::default() }
+        Peers { own, token, others: ArcSwap::default(), canary: OnceLock::new() }
     }
 
     #[must_use]
@@ -78,6 +85,27 @@ impl Peers {
         let seen_at = Timestamp::from_millisecond(clock::wall_ms()).unwrap_or(self.own.seen_at);
         let own = Instance { seen_at, ..self.own.clone() };
         std::iter::once(own).chain(self.others.load().iter().cloned()).collect()
+    }
+
+    /// Who wants to hear of canaries that came back over another instance.
+    pub fn on_canary(&self, heard: OnCanary) {
+        let _ = self.canary.set(heard);
+    }
+
+    /// Another instance has delivered it.
+    pub fn canary_arrived(&self, number: u64) {
+        if let Some(heard) = self.canary.get() {
+            heard(number);
+        }
+    }
+
+    /// Tells one instance something, if it lives. To be called on an actix thread.
+    pub async fn tell(&self, instance: &str, path: &str, body: &Value) {
+        let others = self.others.load_full();
+        let Some(other) = others.iter().find(|other| other.id == instance) else { return };
+        if let Err(reason) = self.ask_one::<bool>(other, path, Some(&body.to_string())).await {
+            tracing::debug!(instance, reason, "another instance could not be told");
+        }
     }
 
     /// Asks every other instance for `path`; with a body it is a POST. To be called on an actix thread.

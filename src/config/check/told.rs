@@ -7,6 +7,8 @@ use crate::endpoint::signature::SigningKey;
 
 impl Checks {
     pub(super) fn operator_events(&mut self, c: &Config) {
+        self.range("canary.interval_ms", c.canary.interval_ms, 500..=86_400_000);
+        self.range("canary.late_after_ms", c.canary.late_after_ms, 100..=86_400_000);
         let told = &c.operator_events;
         self.range("operator_events.failing_after_ms", told.failing_after_ms, 1_000..=604_800_000);
         self.range("operator_events.repeat_after_ms", told.repeat_after_ms, 1_000..=604_800_000);
@@ -24,6 +26,13 @@ impl Checks {
         }
         if !told.topic.is_empty() && !is_topic_name(&told.topic) {
             self.wrong("operator_events.topic", Some(&told.topic), "must be a topic's name");
+        }
+        let canary = &c.canary.topic;
+        if !canary.is_empty() && !is_topic_name(canary) {
+            self.wrong("canary.topic", Some(canary), "must be a topic's name");
+        }
+        if !canary.is_empty() && !c.kafka.topics.is_empty() && !c.kafka.topics.contains(canary) {
+            self.wrong("canary.topic", Some(canary), "must be one of kafka.topics: it goes the way of all events");
         }
         if c.kafka.topics.contains(&told.topic) {
             let problem = "must not be one of kafka.topics: what is told would be delivered";

@@ -11,6 +11,7 @@ fn egress(allow: &[&str], deny: &[&str]) -> Egress {
         ports_denied: ports.iter().map(|text| Ports::parse(text).expect(text)).collect(),
         https_only: false,
         own_api: SocketAddr::from(([0, 0, 0, 0], 8080)),
+        own_receiver: None,
     }
 }
 
@@ -295,4 +296,17 @@ fn a_rule_that_could_not_hold_is_refused() {
     for ports in ["", "-", "70000", "5-", "9-5", "http", "-5"] {
         assert!(Ports::parse(ports).is_err(), "{ports:?}");
     }
+}
+
+#[test]
+fn the_canarys_receiver_is_the_one_place_on_the_loopback_that_is_allowed() {
+    let own: SocketAddr = "127.0.0.1:40000".parse().unwrap();
+    let egress = Egress { https_only: true, ..Egress::by_default() }.with_own_receiver(Some(own));
+    let url = |text: &str| egress.check_url(&EndpointUrl::parse(text).unwrap());
+    assert_eq!(url("http://127.0.0.1:40000/path"), Ok(()));
+    assert!(url("http://127.0.0.1:40001/path").is_err() && url("http://127.0.0.2:40000/path").is_err());
+    assert_eq!(egress.check_addresses("127.0.0.1", &[own]), Ok(()));
+    let beside: SocketAddr = "10.0.0.1:40000".parse().unwrap();
+    assert!(egress.check_addresses("rebound.example", &[own, beside]).is_err());
+    assert!(Egress::by_default().check_addresses("127.0.0.1", &[own]).is_err());
 }

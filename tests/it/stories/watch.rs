@@ -175,3 +175,25 @@ fn operators_are_told_once_that_an_endpoint_fails_and_that_it_recovered() {
     assert!(told.complaints().iter().all(|complaint| !complaint.contains("signature")), "{:?}", told.complaints());
     eventually_holds("the topic has them too", || app.kafka.end(&topic, 0) == 2);
 }
+
+#[test]
+fn the_canary_comes_back_over_whichever_instance_and_is_missed_when_nothing_is_delivered() {
+    let topic = format!("canary.{:x}", std::process::id());
+    let preparation = TestApp::named("canary").partitions(2).set("CANARY_TOPIC", &topic);
+    let mut app = preparation.set("CANARY_INTERVAL_MS", 500).set("CANARY_LATE_AFTER_MS", 3_000).prepare();
+    app.kafka.create_topic(&topic, 1);
+    app.set("KAFKA_TOPICS", format!("{},{topic}", app.topic));
+    app.restart();
+    let second = app.second_instance();
+    let both = [app.rest(), &second.rest];
+    eventually_holds("canaries of both come back, although one instance alone owns the topic's partition", || {
+        both.iter().all(|rest| rest.metric("postrider_canary_seconds_count") >= 3.0)
+    });
+    assert!(both.iter().all(|rest| rest.metric("postrider_canary_late") == 0.0));
+    app.rest().post("/v1/endpoints/postrider-canary/pause", &json!({})).ok();
+    eventually_holds("they are missed", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 1.0));
+    assert_eq!(app.rest().get("/readyz").status, 200, "another instance could do no better");
+    assert!(app.rest().metric_with("postrider_operator_events_total", "canary.late") >= 1.0);
+    app.rest().post("/v1/endpoints/postrider-canary/resume", &json!({})).ok();
+    eventually_holds("they come again", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 0.0));
+}

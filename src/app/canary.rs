@@ -1,0 +1,214 @@
+//! ● The canary: a synthetic event a minute through the whole path, from Kafka over the router and an endpoint actor to a
+//! receiver of this instance's own. Components may look well while nothing is delivered; this one sees it.
+//!
+//! Its customer, endpoint and subscription are rows like any others, so that nothing on its way is special. Only where
+//! its requests go is: each instance sends those that it delivers to its own receiver on the loopback, and hands what
+//! another instance has sent on to that one.
+
+mod rows; // its customer, its endpoint, its subscription
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use metrics::{Gauge, Histogram, gauge, histogram};
+use parking_lot::Mutex;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Error, pipeline::plain_client};
+use crate::{
+    clock,
+    config::Config,
+    endpoint::settings::EndpointUrl,
+    ingest::{consumer::ConsumerState, receipt::Origin as _},
+    operator_event::emit,
+    store::{Pool, secret_box::SecretBox},
+    telemetry::names,
+    watch::{
+        canary::{Canary, CanaryWatch},
+        peers::Peers,
+    },
+};
+
+/// The canary's endpoint, as this instance delivers to it.
+#[derive(Debug, Clone)]
+pub struct OwnReceiver {
+    pub endpoint_id: Arc<str>,
+    pub url: EndpointUrl,
+    pub address: SocketAddr,
+}
+
+/// What arrives, and what was sent.
+#[derive(Clone)]
+struct Arrivals {
+    peers: Arc<Peers>,
+    watch: Arc<Mutex<CanaryWatch>>,
+    seconds: Histogram,
+}
+
+impl Arrivals {
+    fn new(config: &Config, peers: &Arc<Peers>) -> Self {
+        let watch = CanaryWatch::new(config.canary.late_after_ms, clock::wall_ms());
+        let arrivals = Arrivals {
+            peers: Arc::clone(peers),
+            watch: Arc::new(Mutex::new(watch)),
+            seconds: histogram!(names::CANARY_SECONDS),
+        };
+        let heard = arrivals.clone();
+        peers.on_canary(Box::new(move |number| heard.arrived(number)));
+        arrivals
+    }
+
+    fn arrived(&self, number: u64) {
+        if let Some(took_ms) = self.watch.lock().arrive(number, clock::wall_ms()) {
+            self.seconds.record(Duration::from_millis(took_ms));
+        }
+    }
+}
+
+/// One that is ready to be sent.
+pub struct Prepared {
+    receiver: OwnReceiver,
+    arrivals: Arrivals,
+}
+
+impl Prepared {
+    /// Sends it from now on.
+    pub fn start(self, config: &Arc<Config>, consumer: &Arc<ConsumerState>) {
+        actix_rt::spawn(run(Arc::clone(config), Arc::clone(consumer), self.arrivals));
+    }
+}
+
+/// Makes the rows that are missing, however long Postgres takes, and begins to listen. `None` without `canary.topic`.
+///
+/// # Errors
+/// When there is no port for the receiver.
+pub async fn prepare(
+    config: &Config,
+    pool: &Pool,
+    secrets: &SecretBox,
+    peers: &Arc<Peers>,
+) -> Result<Option<Prepared>, Error> {
+    if config.canary.topic.is_empty() {
+        return Ok(None);
+    }
+    let arrivals = Arrivals::new(config, peers);
+    let endpoint_id = rows(config, pool, secrets).await;
+    let receiver = listen(endpoint_id, &arrivals)?;
+    Ok(Some(Prepared { receiver, arrivals }))
+}
+
+/// Where its requests go, and at which address that is.
+pub fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Option<SocketAddr>) {
+    let receiver = prepared.map(|prepared| prepared.receiver.clone());
+    let address = receiver.as_ref().map(|receiver| receiver.address);
+    (receiver, address)
+}
+
+async fn rows(config: &Config, pool: &Pool, secrets: &SecretBox) -> Arc<str> {
+    let mut said = false;
+    loop {
+        match rows::make(pool, secrets, &config.canary.topic).await {
+            Ok(id) => return id,
+            Err(error) => {
+                if !said {
+                    tracing::warn!(%error, "the canary's endpoint cannot be written yet");
+                    said = true;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn listen(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Result<OwnReceiver, Error> {
+    let data = web::Data::new(arrivals.clone());
+    // Known to nobody: an endpoint of a customer's that finds the way here brings nothing about.
+    let path = format!("/{:032x}", rand::random::<u128>());
+    let served = path.clone();
+    let server = HttpServer::new(move || App::new().app_data(data.clone()).route(&served, web::post().to(receive)))
+        .workers(1)
+        .disable_signals()
+        .bind((std::net::Ipv4Addr::LOCALHOST, 0))
+        .map_err(|error| Error::Bind { bind: "the canary's receiver".to_owned(), error })?;
+    let address = server.addrs().first().copied().unwrap_or_else(|| (std::net::Ipv4Addr::LOCALHOST, 0).into());
+    actix_rt::spawn(server.run());
+    let url = EndpointUrl::parse(&format!("http://{address}{path}")).expect("invariant: an address makes a URL");
+    Ok(OwnReceiver { endpoint_id, url, address })
+}
+
+/// The envelope around it.
+#[derive(Deserialize)]
+struct Envelope {
+    data: Canary,
+}
+
+async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpResponse {
+    let Ok(Envelope { data: canary }) = serde_json::from_slice(&body) else {
+        // What somebody else has put into the topic. Taken, or it would be tried again and again.
+        return HttpResponse::Ok().finish();
+    };
+    if canary.instance == arrivals.peers.own_id() {
+        arrivals.arrived(canary.number);
+    } else {
+        // Told apart from the answer: the sender's absence is not the endpoint's failure.
+        let arrivals = arrivals.clone();
+        actix_rt::spawn(async move { arrivals.peers.tell(&canary.instance, "/peer/canary", &json!(canary)).await });
+    }
+    HttpResponse::Ok().finish()
+}
+
+/// Sends one every interval, and says when one is late, until the process ends.
+async fn run(config: Arc<Config>, consumer: Arc<ConsumerState>, arrivals: Arrivals) {
+    let producer: ThreadedProducer<DefaultProducerContext> = match plain_client(&config).create() {
+        Ok(producer) => producer,
+        Err(error) => return tracing::error!(%error, "there is no canary: Kafka's client refused its configuration"),
+    };
+    let shown = Shown { age: gauge!(names::CANARY_AGE), late: gauge!(names::CANARY_LATE) };
+    let interval_ms = i64::try_from(config.canary.interval_ms).unwrap_or(i64::MAX);
+    let mut due_ms = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now_ms = clock::wall_ms();
+        // One that is sent before anything is consumed, or while nothing more is, would only be late.
+        if now_ms >= due_ms && consumer.has_joined() && !consumer.is_quiet() {
+            due_ms = now_ms.saturating_add(interval_ms);
+            send(&producer, &config.canary.topic, &consumer, &arrivals);
+        }
+        let look = arrivals.watch.lock().look(now_ms);
+        shown.late.set(if look.is_late { 1.0 } else { 0.0 });
+        shown.age.set(Duration::from_millis(look.age_ms));
+        if let Some(news) = look.news
+            && !consumer.is_quiet()
+        {
+            emit(news);
+        }
+    }
+}
+
+struct Shown {
+    age: Gauge,
+    late: Gauge,
+}
+
+/// Into a partition that is this instance's own, if it has one: then the whole path is its own.
+fn send(
+    producer: &ThreadedProducer<DefaultProducerContext>,
+    topic: &str,
+    consumer: &ConsumerState,
+    arrivals: &Arrivals,
+) {
+    let instance = arrivals.peers.own_id().to_owned();
+    let number = arrivals.watch.lock().send(clock::wall_ms());
+    let payload = json!(Canary { instance: instance.clone(), number }).to_string();
+    let own = consumer.assigned().iter().find(|ledger| ledger.topic() == topic).map(|ledger| ledger.partition());
+    let mut record = BaseRecord::to(topic).key(&instance).payload(&payload);
+    record.partition = own;
+    if let Err((error, _)) = producer.send(record) {
+        tracing::warn!(%error, "the canary could not be sent");
+    }
+}
+
+const RETRY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,79 @@
+//! ● The canary's customer, endpoint and subscription: made by whichever instance is first, and kept by all.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    clock,
+    endpoint::settings::State,
+    router::subscription::Scope,
+    store::{
+        Pool, StoreError,
+        config_write::{Change, Lookup},
+        customers::{self, CustomerWrite},
+        endpoints::{self, EndpointWrite},
+        grants::{Granted, Grants},
+        id::{self, Kind},
+        secret_box::SecretBox,
+        secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
+        stored::StoredSettings,
+        subscriptions::{self, SubscriptionWrite, Under},
+    },
+};
+
+/// The key of all three.
+const UID: &str = "postrider-canary";
+/// Nobody is there: each instance puts its own receiver in its place.
+const URL: &str = "https://canary.invalid/";
+
+/// Makes what is missing, and returns the endpoint's id. One that was paused or disabled is enabled again.
+pub async fn make(pool: &Pool, secrets: &SecretBox, topic: &str) -> Result<Arc<str>, StoreError> {
+    let new_id = |kind| id::new(kind, clock::wall_ms(), rand::random());
+    let uid = || Some(UID.to_owned());
+    let grants = Grants { topics: Granted::These(BTreeSet::from([topic.to_owned()])), tenants: Granted::All };
+    let with = CustomerWrite { name: "Postrider's own canary".to_owned(), grants };
+    let customer = customers::write(pool, Some(UID), |known| {
+        let change = match known {
+            None => Change::Create { id: new_id(Kind::Customer), uid: uid(), with },
+            Some(_) => Change::Update(with),
+        };
+        Ok::<_, std::convert::Infallible>(change)
+    });
+    let Ok(customer) = customer.await?;
+    let customer_id = customer.row.id;
+    let endpoint = endpoints::write(pool, Some(UID), Some(&customer_id), |context| {
+        let change = match &context.endpoint {
+            Lookup::Found(known) if known.state == State::Enabled => Change::Keep,
+            Lookup::Found(known) => Change::Update(known.with_state(State::Enabled, "canary")),
+            Lookup::Missing | Lookup::Ambiguous => {
+                let id = new_id(Kind::Endpoint);
+                let signing = vec![StoredSigningSecret { secret: signing_secret(rand::random()), expires_ms: None }];
+                let sealed = EndpointSecrets { auth: StoredAuth::None, signing };
+                let with = EndpointWrite {
+                    customer_id: customer_id.clone(),
+                    state: State::Enabled,
+                    state_reason: "canary".to_owned(),
+                    suspended: false,
+                    url: URL.to_owned(),
+                    settings: StoredSettings::default(),
+                    secrets: secrets.seal(&id, &sealed.to_bytes(), rand::random()),
+                };
+                Change::Create { id, uid: uid(), with }
+            }
+        };
+        Ok::<_, std::convert::Infallible>(change)
+    });
+    let Ok(endpoint) = endpoint.await?;
+    let endpoint_id = endpoint.row.id;
+    let under = Under { customer_id: Some(&customer_id), endpoint: Some(&endpoint_id) };
+    let with = SubscriptionWrite { endpoint_id: endpoint_id.clone(), topic: topic.to_owned(), scope: Scope::Topic };
+    let subscription = subscriptions::write(pool, under, Some(UID), |context| {
+        let change = match &context.subscription {
+            Lookup::Found(known) if known.topic == topic => Change::Keep,
+            Lookup::Found(_) => Change::Update(with),
+            Lookup::Missing | Lookup::Ambiguous => Change::Create { id: new_id(Kind::Subscription), uid: uid(), with },
+        };
+        Ok::<_, std::convert::Infallible>(change)
+    });
+    let Ok(_) = subscription.await?;
+    Ok(endpoint_id.into())
+}
