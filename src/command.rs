@@ -1,6 +1,7 @@
 //! ● What the command line offers: one file a command.
 //!
-//! Exit codes: 0, 1 when a command failed, 2 for a wrong command line, 64 (`EX_USAGE`) for a wrong configuration.
+//! Exit codes: 0, 1 when a command failed or the API refused, 2 for a wrong command line, 64 (`EX_USAGE`) for a wrong
+//! configuration, 69 (`EX_UNAVAILABLE`) when the API does not answer.
 
 pub mod check; // is the configuration right, and what is in effect?
 pub mod demo; // everything at work, with sample customers
@@ -10,6 +11,8 @@ pub mod migrate; // the database's schema
 pub mod openapi; // the API, described
 pub mod serve; // deliver
 pub mod settings; // the manual as a page
+mod completion; // what a shell needs to complete commands
+mod remote; // the API, for people
 
 mod receiver; // a customer's side, for listen and demo
 
@@ -31,7 +34,9 @@ struct CommandLine {
 }
 
 const AFTER_HELP: &str = "Every setting can be given as a variable too: POSTRIDER_SECTION_KEY, or POSTRIDER_SECTION_KEY_FILE \
-                          to read it from a file. `postrider check` prints them all.";
+                          to read it from a file. `postrider check` prints them all.\n\
+                          Exit codes: 0 done, 1 failed or refused, 2 wrong command line, 64 wrong configuration or no API \
+                          key, 69 the API does not answer.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,6 +56,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Succeed when the instance lives (for container health checks)
     Health(health::Arguments),
+    #[command(flatten)]
+    Remote(remote::Resource),
+    /// Print what a shell needs to complete commands: source <(postrider completion bash)
+    Completion(completion::Arguments),
 }
 
 /// `EX_USAGE`: something outside must be put right before another try makes sense.
@@ -65,6 +74,8 @@ pub fn run() -> ExitCode {
         Command::Openapi => openapi::run(),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Health(arguments) => health::run(&arguments, config),
+        Command::Remote(resource) => resource.run(),
+        Command::Completion(arguments) => completion::run(&arguments),
         Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),
         Command::Migrate => with(config(), |config| migrate::run(&config)),
         Command::Settings => settings::run(),

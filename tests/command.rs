@@ -109,6 +109,89 @@ fn a_receiver_fails_as_it_is_told() {
     assert!(unverified.line().contains("2 events"));
 }
 
+#[test]
+fn whoever_does_not_say_where_the_api_is_or_with_which_key_is_told_how() {
+    let nowhere = [("XDG_CONFIG_HOME", "no-such-folder")];
+    let (code, stdout, stderr) = run(&["endpoints", "list"], &nowhere);
+    assert_eq!((code, stdout.as_str()), (Some(64), ""), "{stderr}");
+    assert!(stderr.contains("POSTRIDER_API_KEY"), "{stderr}");
+    let (code, _, stderr) = run(&["endpoints", "list", "--api-url", "ftp://x", "--api-key", "k"], &nowhere);
+    assert_eq!(code, Some(64), "{stderr}");
+    // Nothing listens on port 1.
+    let (code, _, stderr) = run(&["endpoints", "list", "--api-url", "http://127.0.0.1:1", "--api-key", "k"], &nowhere);
+    assert_eq!(code, Some(69), "{stderr}");
+    assert!(stderr.contains("http://127.0.0.1:1"), "{stderr}");
+}
+
+#[test]
+fn a_refusal_is_shown_as_the_problem_it_is() {
+    let problem = r#"{"status":422,"title":"Unprocessable Entity","code":"validation_failed","detail":"1 field(s)","errors":[{"field":"url","message":"is \u001b[2Jmissing"}]}"#;
+    let (code, stdout, stderr) = asked(&["endpoints", "create", "--url", "x"], 422, problem);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    let expected = "postrider: Unprocessable Entity (validation_failed): 1 field(s)\n  url is \u{fffd}[2Jmissing\n";
+    assert_eq!(stderr, expected);
+    let (code, _, stderr) = asked(&["endpoints", "list"], 200, "<html>");
+    assert_eq!(code, Some(69), "{stderr}");
+}
+
+#[test]
+fn a_list_is_a_table_for_people_and_json_for_programs() {
+    let page = r#"{"data":[{"id":"cus_1","uid":null,"name":"Acme","grants":{"topics":["*"],"tenants":["2","7"]}}],"next_cursor":null}"#;
+    let (code, stdout, stderr) = asked(&["customers", "list"], 200, page);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(stdout, "ID     UID  NAME  TOPICS  TENANTS\ncus_1  -    Acme  *       2, 7\n");
+    let (_, stdout, _) = asked(&["customers", "list", "--json"], 200, page);
+    let rows: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(rows[0]["name"], "Acme");
+}
+
+#[test]
+fn where_the_api_is_may_stand_in_a_file_that_keeps_its_key_to_itself() {
+    let folder = std::env::temp_dir().join(format!("postrider-client-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("client.toml");
+    std::fs::write(&file, "url = \"http://127.0.0.1:1\"\nkey = \"hush-hush\"\n").expect("written");
+    let environment = [("POSTRIDER_API_CONFIG", file.to_str().expect("text"))];
+    let (code, _, stderr) = run(&["actors"], &environment);
+    assert_eq!(code, Some(69), "{stderr}");
+    std::fs::write(&file, "kye = \"hush-hush\"\n").expect("written");
+    let (code, _, stderr) = run(&["actors"], &environment);
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(!stderr.contains("hush"), "{stderr}");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn shells_learn_all_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, stdout, stderr) = run(&["completion", shell], &[]);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains("dead-letters") && stdout.contains("redrive") && stdout.contains("listen"), "{shell}");
+    }
+}
+
+/// Runs a command against an API that says this to whatever it is asked.
+fn asked(arguments: &[&str], status: u16, body: &str) -> (Option<i32>, String, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a caller");
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+            head.push(byte[0]);
+        }
+        stream.write_all(answer.as_bytes()).expect("it reads");
+        String::from_utf8_lossy(&head).into_owned()
+    });
+    let done = run(arguments, &[("POSTRIDER_API_URL", &url), ("POSTRIDER_API_KEY", "the-key")]);
+    let head = server.join().expect("answered");
+    assert!(head.to_ascii_lowercase().contains("authorization: bearer the-key"), "{head}");
+    done
+}
+
 /// The headers of the Standard Webhooks specification.
 fn signed(id: &str, time_s: i64, body: &str) -> String {
     let secret = BASE64_STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("base64");

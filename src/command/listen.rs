@@ -1,5 +1,7 @@
 //! ● `postrider listen`: receives deliveries as a customer would, verifies them, and prints one line a request.
 
+mod trial; // a subscription for the time
+
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::ExitCode,
@@ -10,7 +12,10 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use super::receiver::{self, Received, Reply, Verifier};
+use super::{
+    receiver::{self, Received, Reply, Verifier},
+    remote::Failure,
+};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -36,21 +41,47 @@ pub(super) struct Arguments {
     /// Wait this long before answering
     #[arg(long, value_name = "MS", default_value_t = 0)]
     delay_ms: u64,
+    #[command(flatten)]
+    trial: trial::Arguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let verifier = match Verifier::new(arguments.secret.iter().map(String::as_str)) {
-        Ok(verifier) => (!arguments.secret.is_empty()).then_some(verifier),
-        Err(error) => return super::failure(&format!("--secret: {error}")),
-    };
-    let ip = if arguments.public { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-    match actix::System::new().block_on(listen(arguments, verifier, SocketAddr::from((ip, arguments.port)))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => super::failure(&format!("cannot listen on port {}: {error}", arguments.port)),
+    if let Err(error) = Verifier::new(arguments.secret.iter().map(String::as_str)) {
+        return super::failure(&format!("--secret: {error}"));
     }
+    let ip = if arguments.public { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let listener = match TcpListener::bind(SocketAddr::from((ip, arguments.port))) {
+        Ok(listener) => listener,
+        Err(error) => return super::failure(&format!("cannot listen on port {}: {error}", arguments.port)),
+    };
+    actix::System::new().block_on(async {
+        let listened = if arguments.trial.is_wanted() {
+            listen_for_a_trial(arguments, listener).await
+        } else {
+            listen(arguments, &arguments.secret, listener).await.map_err(|error| Failure::Failed(error.to_string()))
+        };
+        match listened {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("postrider: {failure}");
+                ExitCode::from(failure.exit_code())
+            }
+        }
+    })
 }
 
-async fn listen(arguments: &Arguments, verifier: Option<Verifier>, bind: SocketAddr) -> std::io::Result<()> {
+/// With a subscription of its own, which ends with it.
+async fn listen_for_a_trial(arguments: &Arguments, listener: TcpListener) -> Result<(), Failure> {
+    let port = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?.port();
+    let trial = arguments.trial.start(port).await?;
+    let secrets = [arguments.secret.as_slice(), std::slice::from_ref(&trial.secret)].concat();
+    let listened = listen(arguments, &secrets, listener).await;
+    trial.end().await;
+    listened.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+async fn listen(arguments: &Arguments, secrets: &[String], listener: TcpListener) -> std::io::Result<()> {
+    let verifier = Verifier::new(secrets.iter().map(String::as_str)).ok().filter(|_| !secrets.is_empty());
     let requests = AtomicU64::new(0);
     let (fail, fail_every, each) = (arguments.fail, arguments.fail_every, arguments.batch);
     let delay = Duration::from_millis(arguments.delay_ms);
@@ -61,11 +92,23 @@ async fn listen(arguments: &Arguments, verifier: Option<Verifier>, bind: SocketA
         print(number, &received, verdict, reply, each);
         reply
     };
-    let (address, server) = receiver::start(TcpListener::bind(bind)?, look)?;
+    let (address, server) = receiver::start(listener, look)?;
     println!("listening at http://{address}/ (any path); Ctrl-C stops");
-    let _ = tokio::signal::ctrl_c().await;
+    told_to_stop().await;
     server.stop(false).await;
     Ok(())
+}
+
+/// Ctrl-C or SIGTERM.
+async fn told_to_stop() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::{
 const PROPERTIES: &str = "kafka.properties";
 const TOPICS: &str = "event.topics";
 /// Variables of the command line's own options, which are no settings.
-const OF_COMMANDS: [&str; 3] = ["CONFIG", "DEMO_ADMIN_KEY", "LISTEN_SECRET"];
+const OF_COMMANDS: [&str; 6] = ["CONFIG", "API_CONFIG", "API_KEY", "API_URL", "DEMO_ADMIN_KEY", "LISTEN_SECRET"];
 const TOPIC_KEYS: [&str; 5] = ["tenant", "department", "type", "id", "time"];
 
 pub(super) struct Layers {

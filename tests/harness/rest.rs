@@ -24,6 +24,11 @@ impl Rest {
         Rest { base: format!("http://{address}"), key: Some(key.to_owned()) }
     }
 
+    /// `http://…`, without a path.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same API with another key, or none.
     pub fn with_key(&self, key: Option<&str>) -> Self {
         Rest { base: self.base.clone(), key: key.map(str::to_owned) }

@@ -23,5 +23,6 @@ mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod watch; // what operators see
 mod api; // what clients send
+mod command_line; // the same from a terminal
 mod demo; // what a newcomer sees first
 mod million; // the proof, in numbers

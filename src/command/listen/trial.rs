@@ -1,0 +1,115 @@
+//! ● A subscription for as long as one listens: an endpoint that leads here, made at the start and gone at the end.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::command::remote::{Connection, Failure, Scope, Session};
+
+#[derive(Debug, Args)]
+#[group(id = "trial")]
+pub(super) struct Arguments {
+    /// Subscribe to this topic while listening, with an endpoint that is deleted at the end
+    #[arg(long, value_name = "TOPIC")]
+    subscribe: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
+    /// Whose the endpoint is (id or uid); without one, and without a customer's key, one is made for the time
+    #[arg(long, requires = "subscribe")]
+    customer: Option<String>,
+    /// Where Postrider reaches this program, when that is not http://127.0.0.1:PORT/ (an address that is not public has to be
+    /// in egress.allow)
+    #[arg(long, value_name = "URL", requires = "subscribe")]
+    url: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// What was made, to be taken away again.
+pub(super) struct Trial {
+    session: Session,
+    endpoint: String,
+    customer: Option<String>,
+    /// Of the endpoint.
+    pub secret: String,
+}
+
+impl Arguments {
+    pub fn is_wanted(&self) -> bool {
+        self.subscribe.is_some()
+    }
+
+    /// Makes the endpoint and its subscription. On a failure, what was made is taken away again.
+    pub async fn start(&self, port: u16) -> Result<Trial, Failure> {
+        let session = Session::open(&self.connection)?;
+        let topic = self.subscribe.as_deref().unwrap_or_default();
+        let scope = self.scope.to_json()?;
+        let name = format!("listen-{}", uuid::Uuid::now_v7().simple());
+        let mut trial = Trial { session, endpoint: String::new(), customer: None, secret: String::new() };
+        match trial.make(&name, self.customer.as_deref(), self.url.as_deref(), port, topic, &scope).await {
+            Ok(()) => Ok(trial),
+            Err(failure) => {
+                trial.end().await;
+                Err(failure)
+            }
+        }
+    }
+}
+
+impl Trial {
+    async fn make(
+        &mut self,
+        name: &str,
+        customer: Option<&str>,
+        url: Option<&str>,
+        port: u16,
+        topic: &str,
+        scope: &Value,
+    ) -> Result<(), Failure> {
+        let customer = match customer {
+            Some(customer) => customer.to_owned(),
+            None => self.own_customer(name, topic).await?,
+        };
+        let url = url.map_or_else(|| format!("http://127.0.0.1:{port}/"), ToOwned::to_owned);
+        let body = json!({
+            "customer_id": customer, "uid": name, "url": url,
+            "description": "temporary: made by postrider listen, which deletes it at its end",
+        });
+        let endpoint = self.session.post(&["endpoints"], &body).await?;
+        self.endpoint = text(&endpoint, "id")?;
+        self.secret = text(&endpoint, "secret")?;
+        let subscription = json!({ "endpoint_id": self.endpoint, "topic": topic, "scope": scope });
+        self.session.post(&["subscriptions"], &subscription).await.map(drop)
+    }
+
+    /// The customer of the key, or one that is made for the time.
+    async fn own_customer(&mut self, name: &str, topic: &str) -> Result<String, Failure> {
+        let key = self.session.get(&["api-keys", "current"], &[]).await?;
+        if let Some(own) = key["customer_id"].as_str() {
+            return Ok(own.to_owned());
+        }
+        let grants = json!({ "topics": [topic], "tenants": ["*"] });
+        let body = json!({ "name": "temporary: made by postrider listen", "uid": name, "grants": grants });
+        let id = text(&self.session.post(&["customers"], &body).await?, "id")?;
+        self.customer = Some(id.clone());
+        Ok(id)
+    }
+
+    /// Takes away what was made.
+    pub async fn end(self) {
+        // A customer takes its endpoint along.
+        let made = match (&self.customer, self.endpoint.as_str()) {
+            (Some(customer), _) => ["customers", customer],
+            (None, "") => return,
+            (None, endpoint) => ["endpoints", endpoint],
+        };
+        if let Err(failure) = self.session.delete(&made).await {
+            let [kind, id] = made;
+            eprintln!("postrider: {kind}/{id} was made for this and could not be deleted: {failure}");
+        }
+    }
+}
+
+fn text(made: &Value, field: &str) -> Result<String, Failure> {
+    let found = made[field].as_str().map(ToOwned::to_owned);
+    found.ok_or_else(|| Failure::Unreachable(format!("the API's answer has no {field}")))
+}

@@ -1,0 +1,41 @@
+//! ● `postrider actors`
+
+use clap::Args;
+
+use super::{Failure, Page, Session, show_list, table::Column};
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Arguments {
+    /// Only of this kind: endpoint, ingest, router, …
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<String>,
+    /// Only those with this in their names
+    #[arg(long, short)]
+    q: Option<String>,
+    #[command(flatten)]
+    page: Page,
+}
+
+pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { kind, state, q, page } = arguments;
+    let query = [("kind", kind.as_deref()), ("state", state.as_deref()), ("q", q.as_deref())];
+    show_list(session, &session.list(&["actors"], &query, page.rows_max()).await?, &COLUMNS);
+    Ok(())
+}
+
+const COLUMNS: [Column; 11] = [
+    ("KIND", "/kind"),
+    ("ID", "/id"),
+    ("INSTANCE", "/instance"),
+    ("STATE", "/state"),
+    ("QUEUED", "/queue_events"),
+    ("IN FLIGHT", "/in_flight"),
+    ("BREAKER", "/breaker"),
+    ("RESTARTS", "/restarts"),
+    ("FAILED", "/failed_attempts"),
+    ("LAST ERROR", "/last_error/class"),
+    ("WHY", "/why"),
+];

@@ -1,0 +1,166 @@
+//! ● Many at once, from a file. Each is written under its own uid, so repeating it changes nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Failure, Session, progress, show, show_list, table::Column, who_gets::text_of};
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Arguments {
+    /// JSON: {"customers": […], "endpoints": […], "subscriptions": […]}; "-" reads standard input
+    #[arg(long, short, value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// In the order in which they need each other.
+const SECTIONS: [&str; 3] = ["customers", "endpoints", "subscriptions"];
+
+pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+    let file: Value = parsed(&arguments.file)?;
+    let known = file.as_object().filter(|file| file.keys().all(|name| SECTIONS.contains(&name.as_str())));
+    let Some(sections) = known else {
+        return Err(Failure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
+    };
+    let mut done = Vec::new();
+    for name in SECTIONS {
+        if let Some(items) = sections.get(name) {
+            done.push(write(session, items.clone(), name).await?);
+        }
+    }
+    report(session, &done);
+    Ok(())
+}
+
+/// A file with items of one kind: a list, one item, or as in a file of all.
+pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static str) -> Result<(), Failure> {
+    let mut items = parsed(file)?;
+    if let Some(own) = items.get_mut(name) {
+        items = own.take();
+    }
+    let done = write(session, items, name).await?;
+    report(session, &[done]);
+    Ok(())
+}
+
+fn parsed(file: &PathBuf) -> Result<Value, Failure> {
+    serde_json::from_str(&text_of(file)?)
+        .map_err(|error| Failure::Usage(format!("{}: is not JSON: {error}", file.display())))
+}
+
+/// What became of a kind's items.
+struct Done {
+    name: &'static str,
+    counts: [u64; 3],
+    items: Vec<Value>,
+}
+
+async fn write(session: &Session, items: Value, name: &'static str) -> Result<Done, Failure> {
+    let items = match items {
+        Value::Array(items) => items,
+        one @ Value::Object(_) => vec![one],
+        _ => return Err(Failure::Usage(format!("{name} must be a list"))),
+    };
+    let bar = progress::bar(items.len() as u64, name);
+    let mut done = Done { name, counts: [0; 3], items: Vec::new() };
+    if name == "customers" {
+        for (place, item) in items.iter().enumerate() {
+            let Some(uid) = item["uid"].as_str() else {
+                return Err(Failure::Usage(format!("customers[{place}] needs a uid")));
+            };
+            let before = session.get(&["customers", uid], &[]).await;
+            let written = session.put(&["customers", uid], item).await?;
+            let place = match before {
+                Ok(before) if before["version"] == written["version"] => 2,
+                Ok(_) => 1,
+                Err(failure) if failure.code() == Some("not_found") => 0,
+                Err(failure) => return Err(failure),
+            };
+            done.counts[place] += 1;
+            bar.inc(1);
+        }
+    }
+    let mut parts = if name == "customers" { Vec::new() } else { parts(items) };
+    let many = parts.len() > 1;
+    for part in parts.drain(..) {
+        let count = part.len() as u64;
+        let answer = session.post(&[name, "bulk"], &json!({ name: part })).await;
+        let mut answer = answer.inspect_err(|_| {
+            if many {
+                session.note(&format!(
+                    "{} of the {name} were written before this; the file is written in parts",
+                    bar.position()
+                ));
+            }
+        })?;
+        for (sum, word) in done.counts.iter_mut().zip(["created", "updated", "unchanged"]) {
+            *sum += answer[word].as_u64().unwrap_or(0);
+        }
+        if let Some(data) = answer["data"].as_array_mut() {
+            done.items.append(data);
+        }
+        bar.inc(count);
+    }
+    bar.finish_and_clear();
+    Ok(done)
+}
+
+/// As many in one call as the API takes: each part is written whole or not at all.
+fn parts(items: Vec<Value>) -> Vec<Vec<Value>> {
+    let mut parts: Vec<Vec<Value>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for item in items {
+        let size = item.to_string().len() + 1;
+        match parts.last_mut() {
+            Some(part) if part.len() < PART_ITEMS_MAX && bytes + size <= PART_BYTES_MAX => {
+                part.push(item);
+                bytes += size;
+            }
+            _ => {
+                parts.push(vec![item]);
+                bytes = size;
+            }
+        }
+    }
+    parts
+}
+
+/// New endpoints' secrets are shown, for they are never shown again.
+fn report(session: &Session, done: &[Done]) {
+    if session.json {
+        let sections = done.iter().map(|one| {
+            let [created, updated, unchanged] = one.counts;
+            let counted = json!({ "created": created, "updated": updated, "unchanged": unchanged, "data": one.items });
+            (one.name.to_owned(), counted)
+        });
+        return show(session, &Value::Object(sections.collect()));
+    }
+    for one in done {
+        let secret: Vec<Value> = one.items.iter().filter(|item| item["secret"].is_string()).cloned().collect();
+        if !secret.is_empty() {
+            show_list(session, &secret, &SECRETS);
+        }
+        let [created, updated, unchanged] = one.counts;
+        session.say(&format!("{}: {created} created, {updated} updated, {unchanged} unchanged", one.name));
+    }
+}
+
+const PART_ITEMS_MAX: usize = 10_000;
+/// Well below admin.bulk_bytes_max.
+const PART_BYTES_MAX: usize = 24 << 20;
+const SECRETS: [Column; 3] = [("ID", "/id"), ("UID", "/uid"), ("SECRET", "/secret")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_written_in_parts_that_the_api_takes() {
+        let many = vec![json!(1); PART_ITEMS_MAX + 1];
+        assert_eq!(parts(many).iter().map(Vec::len).collect::<Vec<_>>(), [PART_ITEMS_MAX, 1]);
+        let large = vec![json!("x".repeat(PART_BYTES_MAX / 2)); 3];
+        assert_eq!(parts(large).len(), 3);
+        assert!(parts(Vec::new()).is_empty());
+    }
+}

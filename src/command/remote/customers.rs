@@ -1,0 +1,60 @@
+//! ● `postrider customers …`
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List customers
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One customer and its grants
+    Get { customer: String },
+    /// Create a customer; it may see what is granted, and nothing without
+    Create {
+        name: String,
+        /// Your own name for it
+        #[arg(long)]
+        uid: Option<String>,
+        /// Topics it may subscribe to, separated by commas; * for all
+        #[arg(long, value_name = "TOPIC", value_delimiter = ',')]
+        topics: Vec<String>,
+        /// Tenants it may see, separated by commas; * for all
+        #[arg(long, value_name = "TENANT", value_delimiter = ',')]
+        tenants: Vec<String>,
+    },
+    /// Create or change many from a file (JSON: a list, or {"customers": […]}; "-" reads standard input)
+    Apply {
+        #[arg(long, short, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Delete a customer with its endpoints and subscriptions
+    Delete { customer: String },
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { page } => {
+            show_list(session, &session.list(&["customers"], &[], page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { customer } => show(session, &session.get(&["customers", customer], &[]).await?),
+        Command::Create { name, uid, topics, tenants } => {
+            let body = json!({ "name": name, "uid": uid, "grants": { "topics": topics, "tenants": tenants } });
+            show(session, &session.post(&["customers"], &body).await?);
+        }
+        Command::Apply { file } => apply::section(session, file, "customers").await?,
+        Command::Delete { customer } => {
+            session.delete(&["customers", customer]).await?;
+        }
+    }
+    Ok(())
+}
+
+const COLUMNS: [Column; 5] =
+    [("ID", "/id"), ("UID", "/uid"), ("NAME", "/name"), ("TOPICS", "/grants/topics"), ("TENANTS", "/grants/tenants")];

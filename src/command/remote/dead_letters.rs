@@ -1,0 +1,134 @@
+//! ● `postrider dead-letters …`
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Page, Session, progress, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List an endpoint's dead letters; without an endpoint, records that never got as far as one
+    List {
+        endpoint: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// Wait so many seconds for the first one
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
+        wait: Option<u32>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One dead letter with its record
+    Get { id: String },
+    /// They were seen: delete them
+    Ack(Selection),
+    /// Send them to their endpoint once more
+    Redrive(Selection),
+}
+
+/// Which letters.
+#[derive(Debug, Args)]
+pub(in crate::command) struct Filter {
+    /// rejected, exhausted, undecodable, too_large or internal
+    #[arg(long)]
+    reason: Option<String>,
+    #[arg(long)]
+    topic: Option<String>,
+    #[arg(long)]
+    tenant: Option<String>,
+    /// From this time on (RFC 3339)
+    #[arg(long)]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long)]
+    until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Selection {
+    endpoint: String,
+    /// These, separated by commas
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    id: Vec<String>,
+    /// All that are there now
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { endpoint, filter, wait, page } => {
+            let wait = wait.map(|seconds| format!("{seconds}s"));
+            let mut query = filter.pairs().to_vec();
+            query.push(("wait", wait.as_deref()));
+            let of_endpoint = endpoint.as_deref().map(|endpoint| ["endpoints", endpoint, "dead-letters"]);
+            let path: &[&str] = of_endpoint.as_ref().map_or(&["dead-letters"], |path| path);
+            show_list(session, &session.list(path, &query, page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { id } => show(session, &session.get(&["dead-letters", id], &[]).await?),
+        Command::Ack(selection) => each(session, selection, "ack", "acknowledged").await?,
+        Command::Redrive(selection) => each(session, selection, "redrive", "redriving").await?,
+    }
+    Ok(())
+}
+
+/// Repeats the command while there are more.
+async fn each(session: &Session, selection: &Selection, action: &str, done: &'static str) -> Result<(), Failure> {
+    let body = selection.body()?;
+    let bar = progress::count(done);
+    let mut letters = 0;
+    loop {
+        let answer = session.post(&["endpoints", &selection.endpoint, "dead-letters", action], &body).await?;
+        letters += answer[done].as_u64().unwrap_or(0);
+        bar.set_position(letters);
+        if answer["more"] != true {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    match session.json {
+        true => show(session, &json!({ done: letters })),
+        false => session.say(&format!("{letters} {done}")),
+    }
+    Ok(())
+}
+
+impl Filter {
+    fn pairs(&self) -> [(&'static str, Option<&str>); 5] {
+        [
+            ("reason", self.reason.as_deref()),
+            ("topic", self.topic.as_deref()),
+            ("tenant", self.tenant.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+        ]
+    }
+}
+
+impl Selection {
+    fn body(&self) -> Result<Value, Failure> {
+        let said = self.filter.pairs().into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        let filter: Map<String, Value> = said.collect();
+        match (self.id.is_empty(), self.all, filter.is_empty()) {
+            (false, false, true) => Ok(json!({ "ids": self.id })),
+            (true, true, true) => Ok(json!({ "all": true })),
+            (true, false, false) => Ok(json!({ "filter": filter })),
+            _ => Err(Failure::Usage(
+                "say which: --id, --all, or --reason, --topic, --tenant, --since, --until".to_owned(),
+            )),
+        }
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    ("ID", "/id"),
+    ("CREATED", "/created_at"),
+    ("TOPIC", "/topic"),
+    ("TENANT", "/tenant"),
+    ("REASON", "/reason"),
+    ("ATTEMPTS", "/attempts"),
+    ("STATUS", "/last_status"),
+    ("STATE", "/state"),
+];

@@ -1,0 +1,213 @@
+//! ● `postrider endpoints …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List endpoints
+    List {
+        /// A part of an id, uid, URL or description
+        #[arg(long, short)]
+        q: Option<String>,
+        #[arg(long, value_parser = ["enabled", "paused", "disabled"])]
+        state: Option<String>,
+        /// Of one customer (id or uid)
+        #[arg(long)]
+        customer: Option<String>,
+        /// created, updated, uid or url; with - before it the other way round
+        #[arg(long, allow_hyphen_values = true)]
+        sort: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One endpoint with all its settings
+    Get { endpoint: String },
+    /// Create an endpoint; prints its signing secret, this once
+    Create(Create),
+    /// Change settings: a JSON merge patch, such as '{"in_flight_max": 4}'
+    Set { endpoint: String, patch: String },
+    /// Create or change many from a file (JSON: a list, or {"endpoints": […]}; "-" reads standard input)
+    Apply {
+        #[arg(long, short, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Delete an endpoint with its subscriptions
+    Delete { endpoint: String },
+    /// Keep its events waiting
+    Pause { endpoint: String },
+    /// Send what waits, and go on
+    Resume { endpoint: String },
+    /// Take a disabled endpoint up again
+    Enable { endpoint: String },
+    /// Send nothing any more; what comes waits
+    Disable { endpoint: String },
+    /// Build its actor anew, on every instance
+    Restart { endpoint: String },
+    /// Send one synthetic event now, whatever its state, and say what came back
+    Test { endpoint: String },
+    /// A new signing secret; the one before goes on signing for a while
+    Rotate {
+        endpoint: String,
+        /// For how long the old one goes on signing; a day without
+        #[arg(long, value_name = "MS")]
+        overlap_ms: Option<u64>,
+    },
+    /// How it answered, the newest first
+    Attempts {
+        endpoint: String,
+        /// not_delivered, delivered, failed, rejected, …
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Of one event, by the id its receiver sees
+        #[arg(long)]
+        event_id: Option<String>,
+        /// From this time on (RFC 3339)
+        #[arg(long)]
+        since: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// What waits for it, and since when
+    Backlog { endpoint: String },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Create {
+    /// Whose it is (id or uid); not needed with a customer's key
+    #[arg(long)]
+    customer: Option<String>,
+    #[arg(long)]
+    url: String,
+    /// Your own name for it
+    #[arg(long)]
+    uid: Option<String>,
+    #[arg(long)]
+    description: Option<String>,
+    /// Send batches: N events or T milliseconds, whichever comes first
+    #[arg(long, value_name = "EVENTS[,MS]")]
+    batch: Option<String>,
+    /// More settings as JSON, such as '{"auth": {"type": "bearer", "token": "…"}}'
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { q, state, customer, sort, page } => {
+            let query = [
+                ("q", q.as_deref()),
+                ("state", state.as_deref()),
+                ("customer_id", customer.as_deref()),
+                ("sort", sort.as_deref()),
+            ];
+            show_list(session, &session.list(&["endpoints"], &query, page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { endpoint } => show(session, &session.get(&["endpoints", endpoint], &[]).await?),
+        Command::Create(create) => show(session, &session.post(&["endpoints"], &create.body()?).await?),
+        Command::Set { endpoint, patch } => {
+            let patch = Value::Object(object(patch, "the patch")?);
+            show(session, &session.patch(&["endpoints", endpoint], &patch).await?);
+        }
+        Command::Apply { file } => apply::section(session, file, "endpoints").await?,
+        Command::Delete { endpoint } => {
+            session.delete(&["endpoints", endpoint]).await?;
+        }
+        Command::Pause { endpoint } => act(session, endpoint, "pause").await?,
+        Command::Resume { endpoint } => act(session, endpoint, "resume").await?,
+        Command::Enable { endpoint } => act(session, endpoint, "enable").await?,
+        Command::Disable { endpoint } => act(session, endpoint, "disable").await?,
+        Command::Restart { endpoint } => act(session, endpoint, "restart").await?,
+        Command::Test { endpoint } => test(session, endpoint).await?,
+        Command::Rotate { endpoint, overlap_ms } => {
+            let body = overlap_ms.map_or_else(|| json!({}), |ms| json!({ "overlap_ms": ms }));
+            let rotated = session.post(&["endpoints", endpoint, "secrets", "rotate"], &body).await?;
+            let shown = json!({ "id": rotated["id"], "uid": rotated["uid"], "secret": rotated["secret"] });
+            show(session, &shown);
+        }
+        Command::Attempts { endpoint, outcome, event_id, since, page } => {
+            let query =
+                [("outcome", outcome.as_deref()), ("event_id", event_id.as_deref()), ("since", since.as_deref())];
+            let rows = session.list(&["endpoints", endpoint, "attempts"], &query, page.rows_max()).await?;
+            show_list(session, &rows, &ATTEMPTS);
+        }
+        Command::Backlog { endpoint } => show(session, &session.get(&["endpoints", endpoint, "backlog"], &[]).await?),
+    }
+    Ok(())
+}
+
+impl Create {
+    fn body(&self) -> Result<Value, Failure> {
+        let mut body = match &self.settings {
+            Some(settings) => object(settings, "--settings")?,
+            None => Map::new(),
+        };
+        body.insert("url".to_owned(), self.url.as_str().into());
+        let named = [("customer_id", &self.customer), ("uid", &self.uid), ("description", &self.description)];
+        for (name, value) in named {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value.as_str().into());
+            }
+        }
+        if let Some(batch) = &self.batch {
+            let (events, ms) = batch.split_once(',').unwrap_or((batch, "1000"));
+            let (Ok(events), Ok(ms)) = (events.trim().parse::<u32>(), ms.trim().parse::<u64>()) else {
+                return Err(Failure::Usage("--batch must be EVENTS or EVENTS,MS, such as 1000,1000".to_owned()));
+            };
+            body.insert("mode".to_owned(), "batch".into());
+            body.insert("batch".to_owned(), json!({ "events_max": events, "wait_ms_max": ms }));
+        }
+        Ok(Value::Object(body))
+    }
+}
+
+/// A JSON object from the command line.
+pub(super) fn object(text: &str, what: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Failure::Usage(format!("{what} must be a JSON object"))),
+        Err(error) => Err(Failure::Usage(format!("{what} is not JSON: {error}"))),
+    }
+}
+
+async fn act(session: &Session, endpoint: &str, action: &str) -> Result<(), Failure> {
+    let done = session.post(&["endpoints", endpoint, action], &json!({})).await?;
+    match session.json {
+        true => show(session, &done),
+        false => show_list(session, &[done], &COLUMNS),
+    }
+    Ok(())
+}
+
+/// Fails when the endpoint does.
+async fn test(session: &Session, endpoint: &str) -> Result<(), Failure> {
+    let tested = session.post(&["endpoints", endpoint, "test"], &json!({})).await?;
+    show(session, &tested);
+    match tested["outcome"].as_str() {
+        Some("delivered") => Ok(()),
+        _ => Err(Failure::Failed("the endpoint did not take the test event".to_owned())),
+    }
+}
+
+const COLUMNS: [Column; 6] = [
+    ("ID", "/id"),
+    ("UID", "/uid"),
+    ("CUSTOMER", "/customer_id"),
+    ("STATE", "/state"),
+    ("MODE", "/mode"),
+    ("URL", "/url"),
+];
+const ATTEMPTS: [Column; 8] = [
+    ("ENDED", "/ended_at"),
+    ("OUTCOME", "/outcome"),
+    ("STATUS", "/status"),
+    ("MS", "/duration_ms"),
+    ("ATTEMPT", "/attempt"),
+    ("EVENTS", "/events"),
+    ("NEXT", "/next"),
+    ("ANSWER", "/excerpt"),
+];

@@ -1,0 +1,68 @@
+//! ● `postrider keys …`
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Failure, Page, Session, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List API keys
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One API key
+    Get { id: String },
+    /// The key that is used here
+    Current,
+    /// Create a key; prints its token, this once
+    Create {
+        name: String,
+        #[arg(long, value_parser = ["admin", "operator", "customer"])]
+        role: String,
+        /// Whose key it is (id or uid), for the role customer
+        #[arg(long, required_if_eq("role", "customer"))]
+        customer: Option<String>,
+        /// When it ends (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+    },
+    /// A new token for the same key; prints it, this once
+    Rotate { id: String },
+    /// End a key
+    Revoke { id: String },
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { page } => {
+            show_list(session, &session.list(&["api-keys"], &[], page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { id } => show(session, &session.get(&["api-keys", id], &[]).await?),
+        Command::Current => show(session, &session.get(&["api-keys", "current"], &[]).await?),
+        Command::Create { name, role, customer, expires_at } => {
+            let mut body = json!({ "name": name, "role": role });
+            for (field, value) in [("customer_id", customer), ("expires_at", expires_at)] {
+                if let Some(value) = value {
+                    body[field] = Value::String(value.clone());
+                }
+            }
+            show(session, &session.post(&["api-keys"], &body).await?);
+        }
+        Command::Rotate { id } => show(session, &session.post(&["api-keys", id, "rotate"], &json!({})).await?),
+        Command::Revoke { id } => {
+            session.delete(&["api-keys", id]).await?;
+        }
+    }
+    Ok(())
+}
+
+const COLUMNS: [Column; 6] = [
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("ROLE", "/role"),
+    ("CUSTOMER", "/customer_id"),
+    ("LAST USED", "/last_used_at"),
+    ("EXPIRES", "/expires_at"),
+];

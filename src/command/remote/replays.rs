@@ -1,0 +1,129 @@
+//! ● `postrider replays …`
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Failure, Page, Session, progress, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List replays
+    List {
+        /// Of one endpoint (id or uid)
+        #[arg(long)]
+        endpoint: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// How one replay goes
+    Get { id: String },
+    /// Send a closed range of a topic to one endpoint once more
+    Create(Create),
+    /// Watch a replay until it is over
+    Follow { id: String },
+    /// End a replay
+    Cancel { id: String },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Create {
+    /// Id or uid
+    #[arg(long)]
+    endpoint: String,
+    #[arg(long)]
+    topic: String,
+    /// The first moment (RFC 3339)
+    #[arg(long)]
+    from: String,
+    /// The last moment
+    #[arg(long)]
+    to: String,
+    /// Watch it until it is over
+    #[arg(long)]
+    follow: bool,
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { endpoint, page } => {
+            let query = [("endpoint_id", endpoint.as_deref())];
+            show_list(session, &session.list(&["replays"], &query, page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { id } => show_one(session, &session.get(&["replays", id], &[]).await?),
+        Command::Create(create) => {
+            let body = json!({
+                "endpoint_id": create.endpoint, "topic": create.topic, "from_time": create.from, "to_time": create.to,
+            });
+            let replay = session.post(&["replays"], &body).await?;
+            match replay["id"].as_str().filter(|_| create.follow) {
+                Some(id) => follow(session, id).await?,
+                None => show_one(session, &replay),
+            }
+        }
+        Command::Follow { id } => follow(session, id).await?,
+        Command::Cancel { id } => show_one(session, &session.post(&["replays", id, "cancel"], &json!({})).await?),
+    }
+    Ok(())
+}
+
+fn show_one(session: &Session, replay: &Value) {
+    if session.json {
+        return show(session, replay);
+    }
+    show_list(session, std::slice::from_ref(replay), &COLUMNS);
+    let parts = replay["partitions"].as_array().cloned().unwrap_or_default();
+    if !parts.is_empty() {
+        session.say("");
+        show_list(session, &parts, &PARTS);
+    }
+}
+
+/// Until it is done or cancelled; an interrupt leaves the replay as it is.
+async fn follow(session: &Session, id: &str) -> Result<(), Failure> {
+    let mut replay = session.get(&["replays", id], &[]).await?;
+    let bar = progress::bar(offsets(&replay).1, "replaying");
+    while !matches!(replay["state"].as_str(), Some("done" | "cancelled")) {
+        bar.set_position(offsets(&replay).0);
+        tokio::time::sleep(LOOK_EVERY).await;
+        replay = session.get(&["replays", id], &[]).await?;
+    }
+    bar.finish_and_clear();
+    show_one(session, &replay);
+    match replay["state"].as_str() {
+        Some("done") => Ok(()),
+        _ => Err(Failure::Failed("the replay was cancelled".to_owned())),
+    }
+}
+
+/// Offsets that are done, and all of them.
+fn offsets(replay: &Value) -> (u64, u64) {
+    let number = |part: &Value, name: &str| part[name].as_i64().unwrap_or(0);
+    let parts = replay["partitions"].as_array().into_iter().flatten();
+    parts.fold((0, 0), |(done, all), part| {
+        let from = number(part, "from_offset");
+        let count = |to: i64| u64::try_from(to - from).unwrap_or(0);
+        (done + count(number(part, "next_offset")), all + count(number(part, "to_offset") + 1))
+    })
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+const COLUMNS: [Column; 6] = [
+    ("ID", "/id"),
+    ("ENDPOINT", "/endpoint_id"),
+    ("TOPIC", "/topic"),
+    ("STATE", "/state"),
+    ("SENT", "/events_sent"),
+    ("GAPS", "/gap_offsets"),
+];
+const PARTS: [Column; 7] = [
+    ("PARTITION", "/partition"),
+    ("FROM", "/from_offset"),
+    ("TO", "/to_offset"),
+    ("NEXT", "/next_offset"),
+    ("DELIVERED", "/delivered"),
+    ("BACKLOGGED", "/backlogged"),
+    ("DEAD LETTERS", "/dead_lettered"),
+];

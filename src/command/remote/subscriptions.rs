@@ -1,0 +1,104 @@
+//! ● `postrider subscriptions …`
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List subscriptions
+    List {
+        /// Of one endpoint (id or uid)
+        #[arg(long)]
+        endpoint: Option<String>,
+        #[arg(long)]
+        topic: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One subscription
+    Get { subscription: String },
+    /// Subscribe an endpoint to a topic: all of it, some tenants, or some departments of tenants
+    Create {
+        /// Id or uid
+        #[arg(long)]
+        endpoint: String,
+        #[arg(long)]
+        topic: String,
+        /// Your own name for it
+        #[arg(long)]
+        uid: Option<String>,
+        #[command(flatten)]
+        scope: Scope,
+    },
+    /// Create or change many from a file (JSON: a list, or {"subscriptions": […]}; "-" reads standard input)
+    Apply {
+        #[arg(long, short, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Delete a subscription
+    Delete { subscription: String },
+}
+
+/// How much of a topic.
+#[derive(Debug, Args)]
+pub(in crate::command) struct Scope {
+    /// Only these tenants, separated by commas
+    #[arg(long, value_name = "TENANT", value_delimiter = ',', conflicts_with = "department")]
+    tenant: Vec<String>,
+    /// Only these departments: TENANT/DEPARTMENT, separated by commas
+    #[arg(long, value_name = "TENANT/DEPARTMENT", value_delimiter = ',')]
+    department: Vec<String>,
+}
+
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { endpoint, topic, page } => {
+            let query = [("endpoint_id", endpoint.as_deref()), ("topic", topic.as_deref())];
+            show_list(session, &session.list(&["subscriptions"], &query, page.rows_max()).await?, &COLUMNS);
+        }
+        Command::Get { subscription } => show(session, &session.get(&["subscriptions", subscription], &[]).await?),
+        Command::Create { endpoint, topic, uid, scope } => {
+            let body = json!({ "endpoint_id": endpoint, "topic": topic, "uid": uid, "scope": scope.to_json()? });
+            show(session, &session.post(&["subscriptions"], &body).await?);
+        }
+        Command::Apply { file } => apply::section(session, file, "subscriptions").await?,
+        Command::Delete { subscription } => {
+            session.delete(&["subscriptions", subscription]).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Scope {
+    /// As the API takes it.
+    pub fn to_json(&self) -> Result<Value, Failure> {
+        if !self.tenant.is_empty() {
+            return Ok(json!({ "level": "tenants", "tenants": self.tenant }));
+        }
+        if self.department.is_empty() {
+            return Ok(json!({ "level": "topic" }));
+        }
+        let mut departments: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for pair in &self.department {
+            let Some((tenant, department)) = pair.split_once('/') else {
+                return Err(Failure::Usage("--department must be TENANT/DEPARTMENT, such as 2/100".to_owned()));
+            };
+            departments.entry(tenant).or_default().push(department);
+        }
+        Ok(json!({ "level": "departments", "departments": departments }))
+    }
+}
+
+const COLUMNS: [Column; 7] = [
+    ("ID", "/id"),
+    ("UID", "/uid"),
+    ("ENDPOINT", "/endpoint_id"),
+    ("TOPIC", "/topic"),
+    ("LEVEL", "/scope/level"),
+    ("TENANTS", "/scope/tenants"),
+    ("DEPARTMENTS", "/scope/departments"),
+];
