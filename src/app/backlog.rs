@@ -62,6 +62,7 @@ pub fn start_drainer(
         refresh: backlog.refresh(),
         age_max: backlog.age_max(),
         queries_max: backlog.queries_max,
+        events_per_second_max: backlog.events_per_second_max,
     };
     let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
     actix_rt::spawn(async move {

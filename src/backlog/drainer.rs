@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use super::{
     book::{Book, Read, Room, Standing},
     head::{Head, HeadEvents},
+    pace::Pace,
     row,
     writer::{BacklogWriter, HeadWatch},
 };
@@ -68,6 +69,8 @@ pub struct DrainerOptions {
     /// What has waited longer is given up.
     pub age_max: Duration,
     pub queries_max: usize,
+    /// Rows read a second.
+    pub events_per_second_max: u32,
 }
 
 /// What writer and drainer both know: how the heads are.
@@ -169,6 +172,7 @@ pub async fn run(
     let mut drainer = Drainer {
         refresh_at: now + options.refresh,
         age_at: now,
+        pace: Pace::new(options.events_per_second_max, now),
         unread: Vec::new(),
         seen: Arc::default(),
         pool,
@@ -198,6 +202,7 @@ struct Drainer {
     unread: Vec<Arc<PartitionLedger>>,
     refresh_at: Instant,
     age_at: Instant,
+    pace: Pace,
 }
 
 impl Drainer {
@@ -223,7 +228,7 @@ impl Drainer {
         self.refresh_at = clock::now();
     }
 
-    /// Follows assignments, then reads what may be read; true when something was.
+    /// Follows assignments, then reads what may be read; true when something was, or may be in a moment.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         self.follow_assignment().await?;
         self.take_up_abandoned();
@@ -237,8 +242,11 @@ impl Drainer {
         self.show();
         let reads = self.choose(now);
         let results = join_all(reads.iter().map(|read| self.read(read))).await;
-        let any = !results.is_empty();
-        results.into_iter().collect::<Result<Vec<()>, _>>()?;
+        for (read, rows) in reads.iter().zip(&results) {
+            self.pace.give_back(read.rows_max.saturating_sub(*rows.as_ref().unwrap_or(&0)));
+        }
+        let any = !results.is_empty() || !self.pace.has_any(now);
+        results.into_iter().collect::<Result<Vec<usize>, _>>()?;
         Ok(any)
     }
 
@@ -276,13 +284,20 @@ impl Drainer {
         Ok(())
     }
 
-    fn choose(&self, now: Instant) -> Vec<Read> {
+    /// What is read now. None is read beyond the pace, so that live events keep most of the machine.
+    fn choose(&mut self, now: Instant) -> Vec<Read> {
         let mut book = self.heads.book.lock();
-        let standing = |id: &str| self.surroundings.standing(id, now);
-        std::iter::from_fn(|| book.next(now, standing)).take(self.options.queries_max).collect()
+        let mut reads = Vec::new();
+        while reads.len() < self.options.queries_max && self.pace.has_any(now) {
+            let Some(read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
+            self.pace.take(read.rows_max);
+            reads.push(read);
+        }
+        reads
     }
 
-    async fn read(&self, read: &Read) -> Result<(), StoreError> {
+    /// Returns how many rows there were.
+    async fn read(&self, read: &Read) -> Result<usize, StoreError> {
         let page = Page {
             after: read.after,
             due_ms: if read.is_gone || read.is_ordered { i64::MAX } else { clock::wall_ms() },
@@ -307,9 +322,10 @@ impl Drainer {
         let last = rows.last().map(|row| (row.offset, row.record_ms));
         let bytes: usize = rows.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
         let at_end = cut || (rows.len() < read.rows_max && bytes < read.bytes_max);
+        let found = rows.len();
         self.send(head, rows, now);
         self.heads.book.lock().was_read(read, last, at_end, now);
-        Ok(())
+        Ok(found)
     }
 
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.

@@ -4,6 +4,7 @@ pub mod row; // ○ an event on its way into the backlog, and back
 pub mod amount; // ○ how much is in memory
 pub mod head; // ○ what waits of one partition for one endpoint
 pub mod book; // ○ all heads, and whose turn it is
+pub mod pace; // ○ at most so many a second
 pub mod orphans; // ○ partitions that nobody reads any more
 pub mod writer; // ● batches into Postgres, settles after COMMIT
 pub mod drainer; // ● back on its way

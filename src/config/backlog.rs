@@ -17,6 +17,7 @@ pub struct Backlog {
     pub endpoint_rows_bytes_max: i64,
     pub page_rows_max: usize,
     pub queries_max: usize,
+    pub events_per_second_max: u32,
     pub memory_bytes_max: usize,
     pub endpoint_memory_bytes_max: usize,
     pub poll_ms: u64,

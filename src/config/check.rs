@@ -323,6 +323,7 @@ impl Checks {
         self.range("backlog.endpoint_rows_max", c.endpoint_rows_max, 1..=1_000_000_000);
         self.range("backlog.endpoint_rows_bytes_max", c.endpoint_rows_bytes_max, 1..=1_099_511_627_776);
         self.range("backlog.page_rows_max", c.page_rows_max, 1..=10_000);
+        self.range("backlog.events_per_second_max", c.events_per_second_max, 1..=10_000_000);
         self.range("backlog.queries_max", c.queries_max, 1..=64);
         self.range("backlog.memory_bytes_max", c.memory_bytes_max, MIB..=64 * GIB);
         self.range("backlog.endpoint_memory_bytes_max", c.endpoint_memory_bytes_max, MIB..=64 * GIB);

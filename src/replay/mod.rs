@@ -7,7 +7,6 @@ pub mod range; // ○ what may be asked for
 pub mod progress; // ○ how far a part has come
 pub mod choice; // ○ which parts are at work
 pub mod pass; // ○ where a partition's one reader reads next
-pub mod pace; // ○ how fast
 pub mod part; // ○ a replay's share of one partition: the origin of its events
 pub mod positions; // ● where partitions begin and end, and where a time is
 pub mod reader; // ● the second consumer, on a thread of its own

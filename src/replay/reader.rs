@@ -16,8 +16,13 @@ use std::{
 use rdkafka::{config::ClientConfig, consumer::BaseConsumer, error::KafkaError};
 
 use self::reading::Reading;
-use super::{pace::Pace, part::Part, runner::Shared};
-use crate::{backlog::drainer::Surroundings, clock, ingest::decode::Decoder, ingest::receipt::Origin as _};
+use super::{part::Part, runner::Shared};
+use crate::{
+    backlog::{drainer::Surroundings, pace::Pace},
+    clock,
+    ingest::decode::Decoder,
+    ingest::receipt::Origin as _,
+};
 
 /// `[replay]` of the configuration, as far as reading goes.
 #[derive(Clone)]

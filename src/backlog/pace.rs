@@ -29,6 +29,11 @@ impl Pace {
     pub fn take(&mut self, count: usize) {
         self.left -= count as f64;
     }
+
+    /// So many were taken and not there.
+    pub fn give_back(&mut self, count: usize) {
+        self.left += count as f64;
+    }
 }
 
 /// What may be made up for after a pause.
