@@ -4,6 +4,7 @@
 //! **Invariant:** a row stays until what became of its event is committed; whatever ends this process, it is read again.
 
 mod ageing; // what has waited for too long
+mod assignment; // which partitions are ours
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,7 +32,7 @@ use crate::{
     event::{EndpointKey, Event},
     ingest::{
         ledger::PartitionLedger,
-        receipt::{ABANDONS_MAX, Abandoned, Origin as _, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     store::{
         Pool, StoreError,
@@ -248,40 +249,6 @@ impl Drainer {
         let any = !results.is_empty() || !self.pace.has_any(now);
         results.into_iter().collect::<Result<Vec<usize>, _>>()?;
         Ok(any)
-    }
-
-    async fn follow_assignment(&mut self) -> Result<(), StoreError> {
-        let ledgers = self.surroundings.ledgers();
-        if !Arc::ptr_eq(&ledgers, &self.seen) {
-            let new = self.heads.book.lock().assign(&ledgers);
-            self.unread.retain(|ledger| ledger.is_current());
-            self.unread.extend(new);
-            self.seen = ledgers;
-        }
-        let now = clock::now();
-        if now >= self.refresh_at {
-            self.refresh_at = now + self.options.refresh;
-            self.unread = self.seen.iter().cloned().collect();
-        }
-        if self.unread.is_empty() {
-            return Ok(());
-        }
-        let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.version()).collect();
-        let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
-        let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
-        let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
-        {
-            let mut book = self.heads.book.lock();
-            rows.iter().for_each(|row| book.note(row, &self.events));
-        }
-        for (ledger, version) in self.unread.drain(..).zip(versions) {
-            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
-            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
-            ledger.backlog.all_rows(version, counts);
-        }
-        self.surroundings.wake_ordered();
-        Ok(())
     }
 
     /// What is read now. None is read beyond the pace, so that live events keep most of the machine.

@@ -1,0 +1,47 @@
+//! ● Which partitions are ours, and what waits in them.
+
+use std::sync::Arc;
+
+use super::Drainer;
+use crate::{
+    clock,
+    ingest::receipt::Origin as _,
+    store::{StoreError, backlog_read},
+};
+
+impl Drainer {
+    /// Follows assignments, and counts anew what waits: at once for partitions that are new, now and then for all.
+    pub(super) async fn follow_assignment(&mut self) -> Result<(), StoreError> {
+        let ledgers = self.surroundings.ledgers();
+        if !Arc::ptr_eq(&ledgers, &self.seen) {
+            let new = self.heads.book.lock().assign(&ledgers);
+            self.unread.retain(|ledger| ledger.is_current());
+            self.unread.extend(new);
+            self.seen = ledgers;
+        }
+        let now = clock::now();
+        if now >= self.refresh_at {
+            self.refresh_at = now + self.options.refresh;
+            self.unread = self.seen.iter().cloned().collect();
+        }
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.version()).collect();
+        let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
+        let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
+        let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
+        {
+            let mut book = self.heads.book.lock();
+            rows.iter().for_each(|row| book.note(row, &self.events));
+        }
+        for (ledger, version) in self.unread.drain(..).zip(versions) {
+            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
+            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
+            ledger.backlog.all_rows(version, counts);
+        }
+        self.surroundings.wake_ordered();
+        Ok(())
+    }
+}
