@@ -1,10 +1,9 @@
 //! ● `/v1/endpoints/{id}/attempts`: how the endpoint answered, the newest first.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{access::Read, paging::PageRequest, problem::Problem, request, server::AdminState};
+use super::{access::Read, fields::checked_time, paging::PageRequest, problem::Problem, request, server::AdminState};
 use crate::store::{
     attempts::{self, AttemptRow, Of},
     id::{self, Kind},
@@ -66,9 +65,9 @@ fn view(row: &AttemptRow) -> Value {
 
 fn time(text: Option<&str>, name: &str) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    match text.parse::<Timestamp>() {
+    match checked_time(text) {
         Ok(time) => Ok(Some(time.as_millisecond())),
-        Err(_) => Err(invalid_query(format!("{name} must be an RFC 3339 time, such as 2026-01-31T12:00:00Z"))),
+        Err(message) => Err(invalid_query(format!("{name} {message}"))),
     }
 }
 

@@ -105,15 +105,8 @@ struct Asked {
 fn asked(object: &Object) -> Result<Asked, Problem> {
     fields::parse(object, |fields| {
         let topic = fields.text("topic", 249);
-        let before = fields.text("received_before", 64).map(|text| text.parse::<Timestamp>());
-        let received_before_ms = match before {
-            None => clock::wall_ms(),
-            Some(Ok(time)) => time.as_millisecond(),
-            Some(Err(_)) => {
-                fields.wrong("received_before", "must be a time as in 2026-01-31T12:00:00Z");
-                return None;
-            }
-        };
+        let before = fields.time("received_before");
+        let received_before_ms = before.map_or_else(clock::wall_ms, |time| time.as_millisecond());
         Some(Asked { topic, received_before_ms })
     })
 }

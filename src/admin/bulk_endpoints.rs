@@ -11,8 +11,8 @@ use super::{
     bulk_body::BulkGate,
     endpoint_body::{EndpointBody, Rules, parse},
     endpoints::{Made, replaced},
-    fields::Object,
-    problem::{FieldError, Problem},
+    fields::{self, Object},
+    problem::Problem,
     server::AdminState,
 };
 use crate::store::{
@@ -53,19 +53,9 @@ pub async fn upsert(
 /// One item: both of its keys are needed, said together with whatever else is wrong. A customer's key has its customer.
 fn item(object: &Object, rules: &Rules, access: &Access) -> Result<EndpointBody, Problem> {
     let needed: &[&str] = if access.customer().is_some() { &["uid"] } else { &["customer_id", "uid"] };
-    let missing = needed.iter().copied().filter(|name| object.get(*name).is_none_or(Value::is_null));
-    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(name, "is missing")).collect();
-    match parse(object, rules) {
-        Ok(body) if errors.is_empty() => {
-            let customer = access.within(body.customer.as_deref()).map(ToOwned::to_owned);
-            Ok(EndpointBody { customer, ..body })
-        }
-        Ok(_) => Err(Problem::invalid(errors)),
-        Err(problem) => {
-            errors.extend(problem.errors);
-            Err(Problem::invalid(errors))
-        }
-    }
+    let body = fields::needing(parse(object, rules), object, needed)?;
+    let customer = access.within(body.customer.as_deref()).map(ToOwned::to_owned);
+    Ok(EndpointBody { customer, ..body })
 }
 
 /// An item's customer and key.

@@ -9,8 +9,8 @@ use super::{
     access::Write,
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
-    fields::Object,
-    problem::{FieldError, Problem},
+    fields::{self, Object},
+    problem::Problem,
     server::{AdminState, new_id},
     subscription_body::{SubscriptionBody, check_grants, parse},
 };
@@ -46,16 +46,7 @@ pub async fn upsert(
 
 /// One item: both of its keys are needed, said together with whatever else is wrong.
 fn item(object: &Object) -> Result<SubscriptionBody, Problem> {
-    let missing = ["endpoint_id", "uid"].into_iter().filter(|name| object.get(*name).is_none_or(|key| key.is_null()));
-    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(name, "is missing")).collect();
-    match parse(object) {
-        Ok(body) if errors.is_empty() => Ok(body),
-        Ok(_) => Err(Problem::invalid(errors)),
-        Err(problem) => {
-            errors.extend(problem.errors);
-            Err(Problem::invalid(errors))
-        }
-    }
+    fields::needing(parse(object), object, &["endpoint_id", "uid"])
 }
 
 fn decide(context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {

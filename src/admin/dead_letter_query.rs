@@ -2,9 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix_web::http::StatusCode;
-use jiff::Timestamp;
-
 use super::{
     fields::{self, Fields, Object},
     problem::Problem,
@@ -13,6 +10,7 @@ use crate::store::{
     dead_letter_pull::{Filter, Selection},
     id::{self, Kind},
 };
+use actix_web::http::StatusCode;
 
 /// The parameters of a list.
 pub const PARAMETERS: [&str; 10] =
@@ -106,8 +104,7 @@ fn filter(fields: &mut Fields<'_>) -> Filter {
 
 /// The first id of a time.
 fn time(text: &str) -> Result<String, &'static str> {
-    let time = text.parse::<Timestamp>().map_err(|_| "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")?;
-    Ok(id::lowest(Kind::DeadLetter, time.as_millisecond()))
+    Ok(id::lowest(Kind::DeadLetter, fields::checked_time(text)?.as_millisecond()))
 }
 
 /// `20s`

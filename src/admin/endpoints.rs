@@ -11,6 +11,7 @@ use super::{
     endpoint_health,
     endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
+    fields,
     paging::{Page, shown},
     problem::{FieldError, Problem},
     request::{self, Body},
@@ -48,8 +49,8 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let object = request::object(&request, body)?;
-    let body = parse(&object, &state.rules);
-    let body = if access.customer().is_none() { with_customer(body, &object)? } else { body? };
+    let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
+    let body = fields::needing(parse(&object, &state.rules), &object, needed)?;
     let customer = access.within(body.customer.as_deref());
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, body.uid.as_deref(), customer, |context| match context.endpoint {
@@ -282,25 +283,8 @@ pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBo
     })
 }
 
-/// A new endpoint needs a customer: said together with whatever else is wrong.
-fn with_customer(body: Result<EndpointBody, Problem>, object: &super::fields::Object) -> Result<EndpointBody, Problem> {
-    let missing = object.get("customer_id").is_none_or(Value::is_null);
-    match (body, missing) {
-        (Ok(_), true) => Err(Problem::invalid(vec![FieldError::new("customer_id", "is missing")])),
-        (Err(problem), true) if !problem.errors.is_empty() => {
-            let missing = FieldError::new("customer_id", "is missing");
-            Err(Problem::invalid([vec![missing], problem.errors].concat()))
-        }
-        (body, _) => body,
-    }
-}
-
 fn unambiguous(found: &Lookup<Endpoint>) -> Result<Option<&Endpoint>, Problem> {
-    match found {
-        Lookup::Found(endpoint) => Ok(Some(endpoint)),
-        Lookup::Missing => Ok(None),
-        Lookup::Ambiguous => Err(Problem::ambiguous(WHAT, "customer")),
-    }
+    request::unambiguous(found, WHAT, "customer")
 }
 
 const WHAT: &str = "endpoint";

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::problem::{FieldError, Problem};
@@ -34,6 +35,30 @@ pub fn parse<T>(object: &Object, read: impl FnOnce(&mut Fields<'_>) -> Option<T>
     }
 }
 
+/// What was read of `object`, if that names all of `needed` as well: what is missing is said together with whatever else is
+/// wrong.
+///
+/// # Errors
+/// All mistakes, or the one that is about no field.
+pub fn needing<T>(read: Result<T, Problem>, object: &Object, needed: &[&str]) -> Result<T, Problem> {
+    let missing = needed.iter().filter(|name| object.get(**name).is_none_or(Value::is_null));
+    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(*name, "is missing")).collect();
+    match read {
+        _ if errors.is_empty() => read,
+        Ok(_) => Err(Problem::invalid(errors)),
+        Err(problem) if problem.errors.is_empty() => Err(problem),
+        Err(problem) => {
+            errors.extend(problem.errors);
+            Err(Problem::invalid(errors))
+        }
+    }
+}
+
+/// A moment, as it is written in JSON and in queries.
+pub fn checked_time(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
+}
+
 impl Fields<'_> {
     /// Notes a mistake of a field.
     pub fn wrong(&mut self, name: &str, message: impl Display) {
@@ -62,6 +87,15 @@ impl Fields<'_> {
                 None
             }
         }
+    }
+
+    /// A moment, as in RFC 3339.
+    pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let time = self.text(name, 64)?.parse().ok();
+        if time.is_none() {
+            self.wrong(name, "must be a time as in 2026-01-31T12:00:00Z");
+        }
+        time
     }
 
     /// A text that must be there.

@@ -57,7 +57,7 @@ pub fn parse(object: &Object, wall_ms: i64) -> Result<ReplayBody, Problem> {
 
 fn range(fields: &mut Fields<'_>, wall_ms: i64) -> Option<Range> {
     let (times, offsets) = (fields.has("from_time") || fields.has("to_time"), fields.has("partitions"));
-    let (from, to) = (time(fields, "from_time"), time(fields, "to_time"));
+    let (from, to) = (fields.time("from_time"), fields.time("to_time"));
     let partitions = fields.list("partitions", 1..=PARTITIONS_MAX, asked);
     match (times, offsets) {
         (true, false) => {
@@ -78,15 +78,6 @@ fn range(fields: &mut Fields<'_>, wall_ms: i64) -> Option<Range> {
             None
         }
     }
-}
-
-fn time(fields: &mut Fields<'_>, name: &'static str) -> Option<Timestamp> {
-    let text = fields.text(name, 64)?;
-    let time = text.parse::<Timestamp>().ok();
-    if time.is_none() {
-        fields.wrong(name, "must be a time as in 2026-01-31T12:00:00Z");
-    }
-    time
 }
 
 fn asked(value: &Value) -> Result<Asked, String> {

@@ -11,6 +11,7 @@ use actix_web::{
 use serde_json::Value;
 
 use super::{fields::Object, problem::Problem};
+use crate::store::config_write::Lookup;
 
 /// A body as the extractor gives it: too large is for us to say.
 pub type Body = Result<web::Bytes, actix_web::Error>;
@@ -62,6 +63,15 @@ pub fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
         return Err(Problem::not_found(what));
     }
     Ok(name)
+}
+
+/// What a name led to, if it led to at most one; `owner` tells several apart.
+pub fn unambiguous<'a, R>(found: &'a Lookup<R>, what: &str, owner: &str) -> Result<Option<&'a R>, Problem> {
+    match found {
+        Lookup::Found(row) => Ok(Some(row)),
+        Lookup::Missing => Ok(None),
+        Lookup::Ambiguous => Err(Problem::ambiguous(what, owner)),
+    }
 }
 
 fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {

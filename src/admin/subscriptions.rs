@@ -8,7 +8,7 @@ use super::{
     answer::{answer, conditions, found},
     customers::{Whose, uid_of_put, unchanged, whose},
     endpoint_body::merge_objects,
-    fields::Object,
+    fields,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
@@ -38,7 +38,7 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let object = request::object(&request, body)?;
-    let body = with_endpoint(parse(&object), &object)?;
+    let body = fields::needing(parse(&object), &object, &["endpoint_id"])?;
     let written =
         subscriptions::write(&state.pool, under(&access, &body.endpoint), body.uid.as_deref(), |context| match context
             .subscription
@@ -181,19 +181,6 @@ fn granted(context: &SubscriptionContext, body: &SubscriptionBody) -> Result<Sub
     Ok(SubscriptionWrite { endpoint_id: endpoint.id.clone(), topic: body.topic.clone(), scope: body.scope.clone() })
 }
 
-/// A new subscription needs an endpoint: said together with whatever else is wrong.
-fn with_endpoint(body: Result<SubscriptionBody, Problem>, object: &Object) -> Result<SubscriptionBody, Problem> {
-    let missing = object.get("endpoint_id").is_none_or(Value::is_null);
-    match (body, missing) {
-        (Ok(_), true) => Err(Problem::invalid(vec![FieldError::new("endpoint_id", "is missing")])),
-        (Err(problem), true) if !problem.errors.is_empty() => {
-            let missing = FieldError::new("endpoint_id", "is missing");
-            Err(Problem::invalid([vec![missing], problem.errors].concat()))
-        }
-        (body, _) => body,
-    }
-}
-
 fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Option<String>), Problem> {
     let mut query = request::query(request, &["endpoint_id"])?;
     Ok((request::name(path, WHAT)?, query.remove("endpoint_id")))
@@ -208,11 +195,7 @@ fn present(found: &Lookup<StoredSubscription>) -> Result<&StoredSubscription, Pr
 }
 
 fn unambiguous(found: &Lookup<StoredSubscription>) -> Result<Option<&StoredSubscription>, Problem> {
-    match found {
-        Lookup::Found(subscription) => Ok(Some(subscription)),
-        Lookup::Missing => Ok(None),
-        Lookup::Ambiguous => Err(Problem::ambiguous(WHAT, "endpoint")),
-    }
+    request::unambiguous(found, WHAT, "endpoint")
 }
 
 const WHAT: &str = "subscription";
