@@ -1,4 +1,5 @@
-//! ● Endpoints that fail for minutes, and dead letters that grow: operators hear of them.
+//! ● Endpoints that fail for minutes and recover, and dead letters that grow: operators hear of them. This is the only place
+//! that says of an endpoint that it recovered.
 
 use std::{
     collections::HashMap,
@@ -13,6 +14,7 @@ use crate::{
     clock,
     config::OperatorEvents,
     endpoint::{queue::EndpointQueue, settings::State},
+    event::EndpointKey,
     operator_event::{OperatorEvent, emit},
     store::{Pool, operator_events},
 };
@@ -44,9 +46,16 @@ impl Alarms {
     fn failing(&mut self) {
         let now_ms = clock::wall_ms().unsigned_abs();
         let endpoints = self.health.table().endpoints();
+        let is_told = self.config.is_on();
         self.told.retain(|key, since| {
-            let queue = endpoints.get(crate::event::EndpointKey(*key));
-            queue.is_some_and(|queue| queue.health.failing_since_ms.load(Relaxed) == *since)
+            let Some(queue) = endpoints.get(EndpointKey(*key)) else { return false };
+            let (now, success_ms) =
+                (queue.health.failing_since_ms.load(Relaxed), queue.health.last_success_ms.load(Relaxed));
+            // Where nobody is told, nobody notes what was told: then this instance's own word is all there is.
+            if !is_told && now == 0 && success_ms > *since {
+                emit(recovered(queue, success_ms - *since));
+            }
+            now == *since
         });
         for queue in endpoints.iter() {
             let since = queue.health.failing_since_ms.load(Relaxed);
@@ -67,11 +76,7 @@ impl Alarms {
             let Some(queue) = endpoints.find(&endpoint_id) else { continue };
             let success_ms = queue.health.last_success_ms.load(Relaxed);
             if queue.health.failing_since_ms.load(Relaxed) == 0 && success_ms > told_ms.max(0).unsigned_abs() {
-                emit(OperatorEvent::EndpointRecovered {
-                    endpoint_id: Arc::clone(&queue.id),
-                    customer_id: Arc::clone(&queue.settings().customer_id),
-                    failed_for_ms: success_ms - told_ms.unsigned_abs() + self.config.failing_after_ms,
-                });
+                emit(recovered(queue, success_ms - told_ms.unsigned_abs() + self.config.failing_after_ms));
             }
         }
     }
@@ -85,6 +90,14 @@ impl Alarms {
             self.growing_at = Some(now);
             emit(OperatorEvent::DeadLettersGrowing { per_minute, total });
         }
+    }
+}
+
+fn recovered(queue: &EndpointQueue, failed_for_ms: u64) -> OperatorEvent {
+    OperatorEvent::EndpointRecovered {
+        endpoint_id: Arc::clone(&queue.id),
+        customer_id: Arc::clone(&queue.settings().customer_id),
+        failed_for_ms,
     }
 }
 

@@ -98,12 +98,7 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
                 });
             }
         }
-        Step::Recovered => {
-            if store::warn(pool, id, known.warned_percent, 0).await? {
-                let failed_for_ms = (now_ms - known.since_ms).max(0).unsigned_abs();
-                emit(OperatorEvent::EndpointRecovered { endpoint_id, customer_id, failed_for_ms });
-            }
-        }
+        Step::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
         Step::Disable => {
             let reason = format!("it took nothing for {} s", disable_after.as_secs());
             if change_state(pool, id, (&[State::Enabled], State::Disabled), &reason).await? {

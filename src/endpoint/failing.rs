@@ -9,8 +9,8 @@ pub enum Step {
     /// Operators hear that this share (in percent) of the time is over.
     Warn(u8),
     Disable,
-    /// It takes events again, after operators were warned.
-    Recovered,
+    /// It takes events again: the next warning is a first one. That it recovered is told where it was told to fail.
+    Forget,
 }
 
 /// `disable_after` is [`Duration::ZERO`] for never. `failing` is how long the endpoint has taken nothing, `None` when it takes
@@ -27,7 +27,7 @@ pub fn step(failing: Option<Duration>, warned_percent: u8, disable_after: Durati
     let reached = WARNINGS.into_iter().rev().find(|percent| failing >= disable_after * u32::from(*percent) / 100);
     match reached {
         Some(percent) if percent > warned_percent => Step::Warn(percent),
-        None if warned_percent > 0 => Step::Recovered,
+        None if warned_percent > 0 => Step::Forget,
         _ => Step::Nothing,
     }
 }
@@ -53,9 +53,9 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_something_again_is_left_alone_and_said_to_be_well_if_it_was_said_to_be_ill() {
-        assert_eq!((step(None, 0, AFTER), step(None, 50, AFTER)), (Step::Nothing, Step::Recovered));
-        assert_eq!(at(3, 90), Step::Recovered, "it took something 3 seconds ago");
+    fn one_that_takes_something_again_is_left_alone_and_warned_of_anew_the_next_time() {
+        assert_eq!((step(None, 0, AFTER), step(None, 50, AFTER)), (Step::Nothing, Step::Forget));
+        assert_eq!(at(3, 90), Step::Forget, "it took something 3 seconds ago");
     }
 
     #[test]

@@ -16,8 +16,6 @@ pub struct Failing {
     pub customer_id: String,
     /// How long it has taken nothing; `None` when it has taken something since it was last said to fail.
     pub failing_ms: Option<i64>,
-    /// When it began, milliseconds since 1970; as far as it takes something now, that is over.
-    pub since_ms: i64,
     pub warned_percent: i16,
 }
 
@@ -59,8 +57,7 @@ pub async fn all(pool: &Pool) -> Result<Vec<Failing>, StoreError> {
                 endpoint_id: row.try_get(0)?,
                 customer_id: row.try_get(1)?,
                 failing_ms: row.try_get(2)?,
-                since_ms: row.try_get(3)?,
-                warned_percent: row.try_get(4)?,
+                warned_percent: row.try_get(3)?,
             })
         })
         .collect()
@@ -102,7 +99,7 @@ const ALL: &str = "
     SELECT f.endpoint_id, e.customer_id,
         CASE WHEN f.seen_at > f.delivered_at
             THEN (extract(epoch FROM now() - greatest(f.since, f.delivered_at)) * 1000)::bigint END,
-        (extract(epoch FROM f.since) * 1000)::bigint, f.warned_percent
+        f.warned_percent
     FROM endpoint_failing f JOIN endpoint e ON e.id = f.endpoint_id
     WHERE e.deleted_at IS NULL AND e.state = 'enabled'
         AND (f.seen_at > now() - interval '10 minutes' OR f.delivered_at > f.since)";
