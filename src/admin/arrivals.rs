@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock,
-    store::{Pool, dead_letter_pull},
+    store::{
+        Pool,
+        dead_letter_pull::{self, Position},
+    },
 };
 
 /// Long polls that wait. Cheap to clone.
@@ -39,8 +42,8 @@ struct Waiting {
 
 struct Waiter {
     endpoint_id: String,
-    after: String,
-    found: oneshot::Sender<String>,
+    after: Position,
+    found: oneshot::Sender<Position>,
 }
 
 impl Arrivals {
@@ -49,9 +52,9 @@ impl Arrivals {
         Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0) }) }
     }
 
-    /// The id of the newest letter of an endpoint, once there is one after `after`. `None` at the deadline, and at once
+    /// Where the newest letter of an endpoint is, once there is one after `after`. `None` at the deadline, and at once
     /// when too many wait already or the server stops. Whoever goes away is forgotten.
-    pub async fn newer(&self, endpoint_id: &str, after: &str, deadline: Instant) -> Option<String> {
+    pub async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
         let (found, arrived) = oneshot::channel();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
@@ -59,7 +62,7 @@ impl Arrivals {
             if waiting.closed || waiting.waiters.len() >= WAITERS_MAX {
                 return None;
             }
-            let waiter = Waiter { endpoint_id: endpoint_id.to_owned(), after: after.to_owned(), found };
+            let waiter = Waiter { endpoint_id: endpoint_id.to_owned(), after: after.clone(), found };
             waiting.waiters.insert(number, waiter);
             if !std::mem::replace(&mut waiting.asked_for, true) {
                 actix_rt::spawn(Arc::clone(&self.shared).ask());
@@ -89,7 +92,7 @@ impl Shared {
     async fn ask(self: Arc<Self>) {
         loop {
             tokio::time::sleep(ASK_EVERY).await;
-            let (numbers, (endpoints, after)): (Vec<u64>, (Vec<String>, Vec<String>)) = {
+            let (numbers, (endpoints, after)): (Vec<u64>, (Vec<String>, Vec<Position>)) = {
                 let mut waiting = self.waiting.lock();
                 if waiting.waiters.is_empty() {
                     waiting.asked_for = false;

@@ -1,9 +1,18 @@
 //! ● `/v1/endpoints/{id}/attempts`: how the endpoint answered, the newest first.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{access::Read, fields::checked_time, paging::PageRequest, problem::Problem, request, server::AdminState};
+use super::{
+    access::Read,
+    counts,
+    fields::checked_time,
+    paging::{Page, PageRequest},
+    problem::Problem,
+    request,
+    server::AdminState,
+};
 use crate::store::{
     attempts::{self, AttemptRow, Of},
     id::{self, Kind},
@@ -17,7 +26,7 @@ pub async fn list(
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "outcome", "since", "until", "event_id", "customer_id"])?;
+    let query = request::query(&request, &PARAMETERS)?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Attempt, get("limit"), get("cursor"))?;
     let outcomes: &[&str] = match get("outcome") {
@@ -39,8 +48,23 @@ pub async fn list(
     // The cursor is the last id of the page before: the newest come first.
     let before = if page.after.is_empty() { until } else { page.after.clone().min(until) };
     let of = Of { endpoint_id: &endpoint.id, outcomes, event_id: get("event_id"), from: &since, before: &before };
+    let counts = match get("include") {
+        None => None,
+        Some("counts") => Some(counts::of(&state.pool, &endpoint.id, &query).await?),
+        Some(_) => return Err(invalid_query("include must be counts".to_owned())),
+    };
     let rows = attempts::list(&state.pool, of, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+    let page = page.page(rows, |row| &row.id, |row| view(&row));
+    Ok(HttpResponse::Ok().json(Counted { page, counts }))
+}
+
+/// Successes are sampled; the counts have them all.
+#[derive(Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    page: Page<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Value>,
 }
 
 fn view(row: &AttemptRow) -> Value {
@@ -77,5 +101,7 @@ fn invalid_query(detail: String) -> Problem {
 
 /// Above every id.
 const BEYOND: &str = "~";
+const PARAMETERS: [&str; 9] =
+    ["limit", "cursor", "outcome", "since", "until", "event_id", "customer_id", "include", "per"];
 /// `delivered` is the first.
 const OUTCOMES: [&str; 6] = ["delivered", "rejected", "failed", "gone", "disconnected", "local_fault"];

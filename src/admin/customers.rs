@@ -14,9 +14,11 @@ use super::{
     server::{AdminState, new_id},
 };
 use crate::store::{
-    config_write::Change,
+    StoreError,
+    config_write::{Change, Effect},
     customers,
     id::{self, Kind},
+    unreadable::{self, Named, Table},
 };
 
 type State = web::Data<AdminState>;
@@ -116,8 +118,18 @@ pub async fn delete(
         let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
         conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
-    let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, Value::Null))
+    let id = match written.await {
+        Err(StoreError::Unreadable(_)) => {
+            let named = Named { name: &name, ..Named::default() };
+            let written = unreadable::delete(&state.pool, Table::Customer, named, |found| {
+                let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
+                conditions.check(Some(head.version))
+            });
+            written.await??.row.id
+        }
+        written => written??.row.id,
+    };
+    Ok(answer(Effect::Deleted, &id, Value::Null))
 }
 
 /// Whose things a list shows.

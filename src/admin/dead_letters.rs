@@ -1,24 +1,24 @@
 //! ● `/v1/endpoints/{id}/dead-letters` for a customer's, `/v1/dead-letters` for the operator's (records that never got
 //! as far as an endpoint).
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::{
     access::{Access, Administer, Read, Watch, Write},
     arrivals::Arrivals,
+    dead_letter_page::{LetterPage, LetterPageRequest},
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::LetterView,
-    endpoint_commands::disabled,
     endpoints::find,
-    paging::{Page, PageRequest, encode},
     problem::Problem,
     request::{self, Body},
     server::AdminState,
 };
 use crate::{
     clock,
-    endpoint::settings::State as EndpointState,
     store::{
         customers,
         dead_letter_pull::{self, LetterData, LetterHead, Of, Selection},
@@ -88,22 +88,6 @@ pub async fn acknowledge_of_operator(
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
-pub async fn redrive(
-    access: Write,
-    state: State,
-    request: HttpRequest,
-    path: web::Path<String>,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let selection = selected(&request, body)?;
-    let endpoint = find(&state, &access, &request, path).await?;
-    if endpoint.state == EndpointState::Disabled {
-        return Err(disabled());
-    }
-    let done = dead_letter_pull::redrive(&state.pool, &endpoint.id, &selection).await?;
-    Ok(HttpResponse::Accepted().json(json!({"redriving": done.letters, "more": done.more})))
-}
-
 type Query = std::collections::BTreeMap<String, String>;
 
 /// The grants of the customer whose key this is; `None` for other keys.
@@ -125,14 +109,18 @@ async fn list(
     granted: Option<&Grants>,
 ) -> Result<HttpResponse, Problem> {
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::DeadLetter, get("limit"), get("cursor"))?;
+    let page = LetterPageRequest::parse(get("limit"), get("cursor"))?;
     let LetterQuery { filter, with_data, wait } = LetterQuery::parse(query)?;
     let of = Of { endpoint_id, filter: &filter };
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
-    let rows = loop {
+    let mut rows = loop {
         let rows = dead_letter_pull::list(&state.pool, of, &page.after, page.rows()).await?;
-        if !rows.is_empty() || wait.is_zero() {
+        if page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
             break rows;
+        }
+        if !rows.is_empty() {
+            tokio::time::sleep(SETTLES_IN.min(deadline.saturating_duration_since(clock::now()))).await;
+            continue;
         }
         match arrivals.newer(endpoint_id, &seen, deadline).await {
             Some(newest) => seen = newest,
@@ -142,18 +130,20 @@ async fn list(
     if with_data {
         return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows, granted).await?));
     }
-    let Page { data, next_cursor } = page.page(rows, |row| &row.id, |row| row);
-    let data = data.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None));
-    Ok(HttpResponse::Ok().json(Page { data: data.collect(), next_cursor }))
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let (next_cursor, resume_cursor) = page.cursors(&rows, more);
+    let data = rows.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None));
+    Ok(HttpResponse::Ok().json(LetterPage { data: data.collect(), next_cursor, resume_cursor }))
 }
 
 /// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
 async fn page_with_data(
     state: &AdminState,
-    page: &PageRequest,
+    page: &LetterPageRequest,
     mut rows: Vec<LetterHead>,
     granted: Option<&Grants>,
-) -> Result<Page<LetterView>, Problem> {
+) -> Result<LetterPage<LetterView>, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {
         let first = bytes == 0;
@@ -163,7 +153,7 @@ async fn page_with_data(
     let fit = fit.count();
     let more = rows.len() > fit;
     rows.truncate(fit);
-    let next_cursor = rows.last().filter(|_| more).map(|last| encode(&last.id));
+    let (next_cursor, resume_cursor) = page.cursors(&rows, more);
     rows.retain(|row| shown(row, granted));
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
@@ -173,13 +163,16 @@ async fn page_with_data(
         let data = data.remove(&row.id)?;
         Some(LetterView::new(row, Some(data)))
     });
-    Ok(Page { data: views.collect(), next_cursor })
+    Ok(LetterPage { data: views.collect(), next_cursor, resume_cursor })
 }
 
-fn selected(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
+/// What a command is about.
+pub(super) fn selected(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
     selection(&request::object(request, body)?, clock::wall_ms())
 }
 
 /// The endpoint of records that never got as far as one.
 const OPERATOR: &str = "";
 const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
+/// How long a transaction usually still runs whose letters are awaited.
+const SETTLES_IN: Duration = Duration::from_millis(250);

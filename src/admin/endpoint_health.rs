@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{access::Read, endpoints::find, problem::Problem, server::AdminState};
+use super::{access::Read, counts, endpoints::present, problem::Problem, request, server::AdminState};
 use crate::{
     clock,
     endpoint::settings::State,
@@ -33,7 +33,12 @@ pub async fn stats(
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let endpoint = find(&state, &access, &request, path).await?;
+    let query = request::query(&request, &["customer_id", "per", "since", "until"])?;
+    let name = request::name(path, "endpoint")?;
+    let customer = access.within(query.get("customer_id").map(String::as_str));
+    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
+    let endpoint = present(&found)?;
+    let counts = counts::of(&state.pool, &endpoint.id, &query).await?;
     let (ids, names) = ([endpoint.id.clone()], [endpoint.id.as_str()]);
     let (parts, stored) = tokio::join!(parts(&state, &ids), standing::of_endpoints(&state.pool, &names, LETTERS_MAX));
     let (mut parts, stored) = (parts, stored?.first().copied().unwrap_or_default());
@@ -54,6 +59,7 @@ pub async fn stats(
         "queue": {"events": part.queue_events, "bytes": part.queue_bytes, "in_flight": part.in_flight},
         "backlog": {"events": stored.backlog_events, "oldest_ms": age(stored.backlog_oldest_ms, now_ms)},
         "dead_letters": stored.dead_letters,
+        "counts": counts,
         "last_success_at": part.last_success_ms.and_then(time),
         "last_failure_at": part.last_error.as_ref().and_then(|error| time(error.at_ms)),
         "last_error": part.last_error.as_ref().map(error_view),

@@ -21,12 +21,14 @@ use crate::{
     clock,
     endpoint::settings::State as EndpointState,
     store::{
+        StoreError,
         config_write::{Change, Effect, Lookup},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
         id::Kind,
         listed::Listed,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
+        unreadable::{self, Named, Table},
     },
 };
 
@@ -68,7 +70,11 @@ pub async fn read(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = find(&state, &access, &request, path).await?;
-    found(&request, view(&endpoint))
+    let mut shown = view(&endpoint);
+    if opened(&state, &endpoint).is_err() {
+        shown["secrets_unreadable"] = true.into();
+    }
+    found(&request, shown)
 }
 
 pub async fn put(
@@ -151,8 +157,18 @@ pub async fn delete(
         let current = present(&context.endpoint)?;
         conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
-    let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, Value::Null))
+    let id = match written.await {
+        Err(StoreError::Unreadable(_)) => {
+            let named = Named { name: &name, customer: customer.as_deref(), endpoint: None };
+            let written = unreadable::delete(&state.pool, Table::Endpoint, named, |found| {
+                let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
+                conditions.check(Some(head.version))
+            });
+            written.await??.row.id
+        }
+        written => written??.row.id,
+    };
+    Ok(answer(Effect::Deleted, &id, Value::Null))
 }
 
 /// The endpoint of a path, with `?customer_id=` where its key is not unique.

@@ -29,6 +29,7 @@ mod subscription_body; // ○ parsed and validated
 mod subscriptions; // ●
 mod bulk; // ○ many of a kind in one body
 mod bulk_body; // ● … which is large
+mod bulk_customers; // ● many in one call
 mod bulk_endpoints; // ●
 mod bulk_subscriptions; // ●
 pub mod live; // ● what events are matched against
@@ -36,10 +37,13 @@ mod match_body; // ○ a sample event, parsed and validated
 mod match_why; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
 mod arrivals; // ● who waits for a dead letter
+mod dead_letter_page; // ○ a page of letters, and from where to go on
+mod dead_letter_redrive; // ● letters once more, and how that goes
 mod dead_letter_query; // ○ which dead letters are meant
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
 mod attempts; // ● how an endpoint answered
+mod counts; // ● … and how often, by the minute
 mod backlog; // ● what waits
 mod replay_body; // ○ parsed and validated
 mod replays; // ● Kafka once more

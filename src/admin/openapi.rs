@@ -5,6 +5,7 @@ mod answers; // the shapes of answers
 mod bodies; // … and of what is sent
 mod health; // … of what is said of health
 mod documented; // what each operation is for
+mod links; // … and what may follow from it
 mod reference; // the document as a page
 mod schema; // the words for shapes
 
@@ -38,7 +39,7 @@ pub fn document(routes: &[Route]) -> Value {
         };
         let item = paths.entry(format!("/v1{}", route.path)).or_insert_with(|| json!({}));
         let takes_customers = routes.iter().any(|other| other.path == route.path && other.needs.admits_customers());
-        item[route.method.to_lowercase()] = written(operation, route.needs, takes_customers);
+        item[route.method.to_lowercase()] = written(operation, &documented, route.needs, takes_customers);
     }
     paths.extend(open());
     let mut schemas = bodies::bodies();
@@ -87,12 +88,12 @@ fn tags() -> Vec<Value> {
     names.into_iter().map(|name| json!({"name": name})).collect()
 }
 
-fn written(operation: &Documented, needs: Needs, takes_customers: bool) -> Value {
+fn written(operation: &Documented, all: &[Documented], needs: Needs, takes_customers: bool) -> Value {
     let tag = TAGS.iter().find(|(start, _)| operation.path.starts_with(start)).map_or("Other", |(_, name)| name);
     let mut written = json!({
         "operationId": operation.id, "summary": operation.summary, "tags": [tag],
         "description": described(operation, needs), "x-needs": format!("{needs:?}").to_lowercase(),
-        "parameters": used_parameters(operation), "responses": responses(operation, needs, takes_customers),
+        "parameters": used_parameters(operation), "responses": responses(operation, all, needs, takes_customers),
     });
     if let Some(body) = operation.body {
         let media = if operation.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
@@ -129,8 +130,8 @@ fn used_parameters(operation: &Documented) -> Vec<Value> {
     names.iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect()
 }
 
-fn responses(operation: &Documented, needs: Needs, takes_customers: bool) -> Value {
-    let mut responses = Map::new();
+fn responses(operation: &Documented, all: &[Documented], needs: Needs, takes_customers: bool) -> Value {
+    let (mut responses, links) = (Map::new(), links::links(operation, all));
     for (status, schema) in &operation.answers {
         let mut response = json!({"description": meaning(*status)});
         if !schema.is_empty() {
@@ -139,10 +140,14 @@ fn responses(operation: &Documented, needs: Needs, takes_customers: bool) -> Val
         if operation.conditional && *status != 204 {
             response["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
         }
+        if !links.is_empty() {
+            response["links"] = Value::Object(links.clone());
+        }
         responses.insert(status.to_string(), response);
     }
     let named = operation.path.contains('{');
-    let mut statuses = vec![400, 401, 429, 500, 503];
+    // Whatever is needed may be a row that this version cannot read: 409.
+    let mut statuses = vec![400, 401, 409, 429, 500, 503];
     statuses.extend((needs != Needs::Read).then_some(403));
     statuses.extend((named || !takes_customers).then_some(404));
     if operation.body.is_some() {
@@ -189,6 +194,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
             "endpoint_is_disabled",
             "endpoint_unreadable",
             "secrets_unreadable",
+            "stored_unreadable",
             "too_many_replays",
         ],
     ),
@@ -247,6 +253,12 @@ fn parameters() -> Value {
         ("kind", json!({"type": "string", "maxLength": 100}), "Of this kind only: endpoint, ingest, router, …"),
         ("instance", json!({"type": "string", "maxLength": 200}), "At this instance only."),
         ("include", word(&["health"]), "With each endpoint's health."),
+        (
+            "counts-include",
+            word(&["counts"]),
+            "With how many there were, successes as well, by the minute or the hour.",
+        ),
+        ("per", word(&["minute", "hour"]), "What a point of the counts covers; minutes unless they are too many."),
         ("actor-state", json!({"type": "string", "maxLength": 100}), "In this state, or with this breaker, only."),
         ("q", json!({"type": "string", "maxLength": 200}), "With this in its id, uid, URL or description."),
         ("state", word(&["enabled", "paused", "disabled"]), "In this state only."),
@@ -263,7 +275,7 @@ fn parameters() -> Value {
         json!({"type": "string", "pattern": "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$", "examples": ["\"v12\""]});
     let mut all = Map::new();
     for (name, schema, about) in query {
-        let shown = name.strip_prefix("actor-").unwrap_or(name);
+        let shown = name.strip_prefix("actor-").or(name.strip_prefix("counts-")).unwrap_or(name);
         let parameter = json!({"name": shown, "in": "query", "description": about, "schema": schema});
         all.insert(format!("query-{name}"), parameter);
     }

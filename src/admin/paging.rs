@@ -41,22 +41,10 @@ impl PageRequest {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.
     pub fn parse(kind: Kind, limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
-        let limit = match limit {
-            None => LIMIT_DEFAULT,
-            Some(text) => text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_query",
-                    format!("limit must be a whole number from 1 to {LIMIT_MAX}"),
-                )
-            })?,
-        };
+        let limit = self::limit(limit)?;
         let after = match cursor {
             None => String::new(),
-            Some(cursor) => decode(kind, cursor).ok_or_else(|| {
-                let detail = "this cursor is not one that was given out for this list; begin without a cursor";
-                Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
-            })?,
+            Some(cursor) => decode(kind, cursor).ok_or_else(invalid_cursor)?,
         };
         Ok(PageRequest { after, limit })
     }
@@ -83,6 +71,25 @@ impl PageRequest {
     pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> Page<Value> {
         self.page(rows, |row| &row.id, |row| shown(&row, &view))
     }
+}
+
+/// How many rows a page is to have.
+///
+/// # Errors
+/// 400 `invalid_query`.
+pub fn limit(given: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = given else { return Ok(LIMIT_DEFAULT) };
+    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+        let detail = format!("limit must be a whole number from 1 to {LIMIT_MAX}");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    })
+}
+
+/// 400: this leads nowhere.
+#[must_use]
+pub fn invalid_cursor() -> Problem {
+    let detail = "this cursor is not one that was given out for this list; begin without a cursor";
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
 }
 
 /// A row of a list, which may be unreadable.

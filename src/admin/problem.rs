@@ -57,6 +57,7 @@ pub const CODES: &[&str] = &[
     "refused_by_store",
     "secrets_unreadable",
     "store_unavailable",
+    "stored_unreadable",
     "too_busy",
     "too_many_replays",
     "too_many_requests",
@@ -130,6 +131,12 @@ impl From<StoreError> for Problem {
             tracing::warn!(%error, "postgres refused a caller's data");
             let detail = "the database refuses these values";
             return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_by_store", detail);
+        }
+        if let StoreError::Unreadable(what) = &error {
+            tracing::error!(what, "a request needs a stored row that cannot be read");
+            let detail = "what is stored cannot be read by this version of the service (it was written by a newer one, or by \
+                hand): DELETE removes it, or an operator brings back the version that wrote it; the log says more";
+            return Problem::new(StatusCode::CONFLICT, "stored_unreadable", detail);
         }
         tracing::error!(%error, "a request failed in the store");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")

@@ -6,8 +6,8 @@ use super::{
     access::{Decided, Needs, ShownToCustomers},
     actors,
     answer::not_allowed,
-    api_keys, attempts, backlog, bulk_endpoints, bulk_subscriptions, customers, dead_letters, endpoint_commands,
-    endpoint_health, endpoint_test, endpoints, matches,
+    api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers, dead_letter_redrive,
+    dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
     openapi::Route as Listed,
     overview, replays, subscriptions,
 };
@@ -27,6 +27,7 @@ pub fn operations() -> Vec<Operation> {
     vec![
         get("/customers", customers::list),
         post("/customers", customers::create),
+        post("/customers/bulk", bulk_customers::upsert),
         get("/customers/{name}", customers::read),
         put("/customers/{name}", customers::put),
         patch("/customers/{name}", customers::patch),
@@ -51,7 +52,8 @@ pub fn operations() -> Vec<Operation> {
         post("/endpoints/{name}/backlog/purge", backlog::purge),
         get("/endpoints/{name}/dead-letters", dead_letters::list_of_endpoint),
         post("/endpoints/{name}/dead-letters/ack", dead_letters::acknowledge),
-        post("/endpoints/{name}/dead-letters/redrive", dead_letters::redrive),
+        post("/endpoints/{name}/dead-letters/redrive", dead_letter_redrive::redrive),
+        get("/endpoints/{name}/dead-letters/redrive", dead_letter_redrive::progress),
         get("/subscriptions", subscriptions::list),
         post("/subscriptions", subscriptions::create),
         post("/subscriptions/bulk", bulk_subscriptions::upsert),

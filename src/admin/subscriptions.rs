@@ -16,11 +16,13 @@ use super::{
     subscription_body::{SubscriptionBody, as_body, check_grants, parse, view},
 };
 use crate::store::{
-    config_write::{Change, Lookup},
+    StoreError,
+    config_write::{Change, Effect, Lookup},
     endpoints,
     id::Kind,
     listed::Owner,
     subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
+    unreadable::{self, Named, Table},
 };
 
 type State = web::Data<AdminState>;
@@ -125,8 +127,18 @@ pub async fn delete(
         let current = present(&context.subscription)?;
         conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
     });
-    let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, Value::Null))
+    let id = match written.await {
+        Err(StoreError::Unreadable(_)) => {
+            let named = Named { name: &name, customer: access.customer(), endpoint: endpoint.as_deref() };
+            let written = unreadable::delete(&state.pool, Table::Subscription, named, |found| {
+                let head = request::unambiguous(found, WHAT, "endpoint")?.ok_or_else(|| Problem::not_found(WHAT))?;
+                conditions.check(Some(head.version))
+            });
+            written.await??.row.id
+        }
+        written => written??.row.id,
+    };
+    Ok(answer(Effect::Deleted, &id, Value::Null))
 }
 
 /// Whose things a list shows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.

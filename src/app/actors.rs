@@ -328,6 +328,7 @@ fn endpoint_part(queue: &EndpointQueue) -> EndpointPart {
             _ => 2,
         },
         is_lagging: queue.is_lagging(),
+        is_unreadable: queue.settings().signing_keys.is_empty(),
         queue_events: (queue.waiting_events() + health.queued_events.load(Relaxed)) as u64,
         queue_bytes: queue.held_bytes() as u64,
         in_flight: u64::from(health.in_flight.load(Relaxed)),

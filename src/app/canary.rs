@@ -3,7 +3,8 @@
 //!
 //! Its customer, endpoint and subscription are rows like any others, so that nothing on its way is special. Only where
 //! its requests go is: each instance sends those that it delivers to its own receiver on the loopback, and hands what
-//! another instance has sent on to that one.
+//! another instance has sent on to that one. With `canary.url` they go to a receiver of somebody's own, and have arrived when
+//! that one takes them.
 
 mod rows; // its customer, its endpoint, its subscription
 
@@ -15,12 +16,14 @@ use parking_lot::Mutex;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::mpsc::channel;
 
 use super::{Error, pipeline::plain_client};
 use crate::{
     clock,
     config::Config,
-    endpoint::settings::EndpointUrl,
+    endpoint::{report::Observed, settings::EndpointUrl},
+    event::Event,
     ingest::{consumer::ConsumerState, receipt::Origin as _},
     operator_event::emit,
     store::{Pool, secret_box::SecretBox},
@@ -60,6 +63,15 @@ impl Arrivals {
         arrivals
     }
 
+    /// One has come out at the other end: its sender is told.
+    async fn take(&self, canary: Canary) {
+        if canary.instance == self.peers.own_id() {
+            self.arrived(canary.number);
+        } else {
+            self.peers.tell(&canary.instance, "/peer/canary", &json!(canary)).await;
+        }
+    }
+
     fn arrived(&self, number: u64) {
         if let Some(took_ms) = self.watch.lock().arrive(number, clock::wall_ms()) {
             self.seconds.record(Duration::from_millis(took_ms));
@@ -69,8 +81,21 @@ impl Arrivals {
 
 /// One that is ready to be sent.
 pub struct Prepared {
-    receiver: OwnReceiver,
+    at: At,
     arrivals: Arrivals,
+}
+
+/// Whose receiver it is that gets them.
+enum At {
+    Own(OwnReceiver),
+    Elsewhere(Arc<Observed>),
+}
+
+/// Where the canary arrives, as those need it who deliver.
+#[derive(Clone, Default)]
+pub struct Place {
+    pub own_receiver: Option<SocketAddr>,
+    pub observed: Option<Arc<Observed>>,
 }
 
 impl Prepared {
@@ -95,21 +120,26 @@ pub async fn prepare(
     }
     let arrivals = Arrivals::new(config, peers);
     let endpoint_id = rows(config, pool, secrets).await;
-    let receiver = listen(endpoint_id, &arrivals)?;
-    Ok(Some(Prepared { receiver, arrivals }))
+    let at = match config.canary.url.as_str() {
+        "" => At::Own(listen(endpoint_id, &arrivals)?),
+        _ => At::Elsewhere(observe(endpoint_id, &arrivals)),
+    };
+    Ok(Some(Prepared { at, arrivals }))
 }
 
-/// Where its requests go, and at which address that is.
-pub fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Option<SocketAddr>) {
-    let receiver = prepared.map(|prepared| prepared.receiver.clone());
-    let address = receiver.as_ref().map(|receiver| receiver.address);
-    (receiver, address)
+/// Where its requests go, if not where its row says; and where they arrive.
+pub fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Place) {
+    match prepared.map(|prepared| &prepared.at) {
+        None => (None, Place::default()),
+        Some(At::Own(own)) => (Some(own.clone()), Place { own_receiver: Some(own.address), observed: None }),
+        Some(At::Elsewhere(observed)) => (None, Place { own_receiver: None, observed: Some(Arc::clone(observed)) }),
+    }
 }
 
 async fn rows(config: &Config, pool: &Pool, secrets: &SecretBox) -> Arc<str> {
     let mut said = false;
     loop {
-        match rows::make(pool, secrets, &config.canary.topic).await {
+        match rows::make(pool, secrets, &config.canary).await {
             Ok(id) => return id,
             Err(error) => {
                 if !said {
@@ -149,14 +179,28 @@ async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpRespons
         // What somebody else has put into the topic. Taken, or it would be tried again and again.
         return HttpResponse::Ok().finish();
     };
-    if canary.instance == arrivals.peers.own_id() {
-        arrivals.arrived(canary.number);
-    } else {
-        // Told apart from the answer: the sender's absence is not the endpoint's failure.
-        let arrivals = arrivals.clone();
-        actix_rt::spawn(async move { arrivals.peers.tell(&canary.instance, "/peer/canary", &json!(canary)).await });
-    }
+    // Told apart from the answer: the sender's absence is not the endpoint's failure.
+    let arrivals = arrivals.get_ref().clone();
+    actix_rt::spawn(async move { arrivals.take(canary).await });
     HttpResponse::Ok().finish()
+}
+
+/// What a receiver elsewhere has taken, as the cores see it.
+fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
+    let (sender, mut taken) = channel::<Canary>(TAKEN_MAX);
+    let arrivals = arrivals.clone();
+    actix_rt::spawn(async move {
+        while let Some(canary) = taken.recv().await {
+            arrivals.take(canary).await;
+        }
+    });
+    let taken = move |event: &Event| {
+        let canary = event.value().and_then(|value| serde_json::from_slice(value).ok());
+        if let Some(Err(_)) = canary.map(|canary| sender.try_send(canary)) {
+            tracing::debug!("more canaries arrive than can be told");
+        }
+    };
+    Arc::new(Observed { endpoint_id, taken: Box::new(taken) })
 }
 
 /// Sends one every interval, and says when one is late, until the process ends.
@@ -212,3 +256,5 @@ fn send(
 
 const RETRY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// There is one a minute, or a few.
+const TAKEN_MAX: usize = 100;

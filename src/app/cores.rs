@@ -12,6 +12,7 @@ use std::{
 
 use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
 
+use super::canary;
 use crate::{
     attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
@@ -50,7 +51,7 @@ pub struct Shared {
     pub instances: Arc<AtomicU32>,
     pub tls: Arc<Tls>,
     /// Where the canary arrives.
-    pub own_receiver: Option<SocketAddr>,
+    pub canary: canary::Place,
 }
 
 pub struct Cores {
@@ -70,7 +71,7 @@ impl Cores {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let limits = client_limits(config, count, shared.own_receiver);
+        let limits = client_limits(config, count, shared.canary.own_receiver);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let flows: Vec<Arc<Flow>> = (0..count).map(|_| Arc::default()).collect();
         let (ready, wait) = mpsc::channel();
@@ -90,7 +91,7 @@ impl Cores {
                     idle_after,
                     backlog: shared.backlog.clone(),
                     dead_letters: shared.dead_letters.clone(),
-                    report: Report::new(sample, shared.attempts.clone(), flow),
+                    report: Report::new(sample, shared.attempts.clone(), flow, shared.canary.observed.clone()),
                     notices: shared.notices.clone(),
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),

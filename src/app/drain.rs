@@ -40,7 +40,10 @@ pub async fn drain(app: App, shutdown_max: Duration) {
         tracing::warn!("stopping with events not stored; they are read again by the next owner");
     }
     // Worth a moment, and no more.
-    let _ = tokio::time::timeout(RECORDS_MAX, app.attempts.flushed()).await;
+    let records = async { tokio::join!(app.attempts.flushed(), app.counts.flush()) };
+    if tokio::time::timeout(RECORDS_MAX, records).await.is_err() {
+        tracing::warn!("stopping with attempts or their counts not written; no event is concerned");
+    }
     let App { pipeline, replays, admin, pool, instance, .. } = app;
     replays.stop().await;
     let Pipeline { consumer, cores, .. } = pipeline;

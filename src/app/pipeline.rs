@@ -1,15 +1,13 @@
 //! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::AtomicU32},
-};
+use std::sync::{Arc, atomic::AtomicU32};
 
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     Error,
+    canary::Place,
     cores::{Cores, Shared},
     own_trouble,
 };
@@ -63,7 +61,7 @@ impl Pipeline {
         (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
-        own_receiver: Option<SocketAddr>,
+        canary: Place,
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
@@ -76,7 +74,7 @@ impl Pipeline {
             own_trouble: Arc::clone(&own_trouble),
             instances: Arc::clone(instances),
             tls: Tls::of_this_machine(),
-            own_receiver,
+            canary,
         };
         let cores = Cores::start(config, &Arc::new(shared));
         supervise(config, notice_receiver, &cores, on_gone);

@@ -1,6 +1,9 @@
 //! ● The way up; see [`crate::app`] for the order and why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret as _;
 
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     admin::{self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, server::AdminState},
-    attempts::AttemptWriter,
+    attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{orphans::Orphans, writer::BacklogWriter},
     clock,
     config::{self, Config},
@@ -48,6 +51,7 @@ pub struct App {
     pub(super) backlog: BacklogWriter,
     pub(super) dead_letters: DeadLetterWriter,
     pub(super) attempts: AttemptWriter,
+    pub(super) counts: Arc<CountWriter>,
     pub(super) replays: Replays,
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
@@ -65,7 +69,8 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
-    let admin = start_admin(&config, &pool, &secrets, &health, (live, &peers))?;
+    let positions = Positions::new(consumer_client(&config), topics(&config));
+    let admin = start_admin(&config, &pool, &secrets, &health, (live, &peers, &positions))?;
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
@@ -83,6 +88,7 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
+    let counts = counting(&pool, &table);
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = {
         let pool = pool.clone();
@@ -105,15 +111,13 @@ pub async fn start(config: Arc<Config>) -> Result<App, Error> {
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
-    let positions = Positions::new(consumer_client(&config), topics(&config));
-    let every = config.backlog.sweep();
-    actix_rt::spawn(sweeper::sweep(pool.clone(), instance.clone(), positions, Arc::clone(&orphans), every));
+    sweep(&config, &pool, &instance, positions, &orphans);
     around.orphans = Some(backlog::Owned::with(orphans));
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
-    Ok(App { health, table, pipeline, backlog, dead_letters, attempts, replays, admin, pool, instance })
+    Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance })
 }
 
 /// What the API matches sample events against: the same as the routers.
@@ -127,10 +131,29 @@ fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress
     }
 }
 
+fn sweep(config: &Config, pool: &Pool, instance: &str, positions: Positions, orphans: &Arc<Orphans>) {
+    let (pool, every) = (pool.clone(), config.backlog.sweep());
+    actix_rt::spawn(sweeper::sweep(pool, instance.to_owned(), positions, Arc::clone(orphans), every));
+}
+
+/// What each endpoint comes to is written down by the minute.
+fn counting(pool: &Pool, table: &Arc<RoutingTable>) -> Arc<CountWriter> {
+    let table = Arc::clone(table);
+    let total = |queue: &Arc<EndpointQueue>| Total {
+        endpoint_id: Arc::clone(&queue.id),
+        delivered: queue.health.delivered.load(Relaxed),
+        failed: queue.health.failed_attempts.load(Relaxed),
+    };
+    let counts = CountWriter::new(pool.clone(), Box::new(move || table.endpoints().iter().map(total).collect()));
+    actix_rt::spawn(Arc::clone(&counts).run());
+    counts
+}
+
 fn retention(config: &Config) -> store::maintenance::Retention {
     store::maintenance::Retention {
         dead_letter_days: config.dead_letter.retention_days,
         attempt_days: config.attempts.retention_days,
+        count_days: config.attempts.counts_retention_days,
     }
 }
 
@@ -139,7 +162,7 @@ fn start_admin(
     pool: &Pool,
     secrets: &SecretBox,
     health: &Arc<Health>,
-    (live, peers): (Live, &Arc<Peers>),
+    (live, peers, positions): (Live, &Arc<Peers>, &Positions),
 ) -> Result<admin::Server, Error> {
     let metrics = telemetry::metrics();
     let state = AdminState {
@@ -149,7 +172,7 @@ fn start_admin(
         actors: Arc::clone(health) as _,
         peers: Arc::clone(peers),
         readiness: Arc::clone(health) as _,
-        positions: Positions::new(consumer_client(config), topics(config)),
+        positions: positions.clone(),
         live,
         tester: Tester::new(client_limits(config, 1, None)),
         metrics: Arc::new(move || metrics.render()),

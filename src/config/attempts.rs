@@ -9,4 +9,5 @@ pub struct Attempts {
     pub delivered_sample_every: u64,
     pub rows_per_second_max: u32,
     pub queue_rows_max: usize,
+    pub counts_retention_days: u32,
 }

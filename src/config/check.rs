@@ -213,6 +213,7 @@ impl Checks {
         self.range("attempts.retention_days", c.attempts.retention_days, 1..=365);
         self.range("attempts.rows_per_second_max", c.attempts.rows_per_second_max, 1..=100_000);
         self.range("attempts.queue_rows_max", c.attempts.queue_rows_max, 1..=1_000_000);
+        self.range("attempts.counts_retention_days", c.attempts.counts_retention_days, 1..=365);
         self.range("replay.events_per_second_max", c.replay.events_per_second_max, 1..=1_000_000);
         self.range("replay.records_per_second_max", c.replay.records_per_second_max, 1..=10_000_000);
         self.range("replay.endpoint_events_max", c.replay.endpoint_events_max, 1..=100_000);

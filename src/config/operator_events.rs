@@ -39,6 +39,7 @@ impl OperatorEvents {
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     pub topic: String,
+    pub url: String,
     pub interval_ms: u64,
     pub late_after_ms: u64,
 }

@@ -17,9 +17,17 @@ use super::{
 };
 use crate::{
     attempts::{AttemptRecord, AttemptWriter, record::Ended},
+    event::Event,
     telemetry::handles::{DeliveryMetrics, EndpointMetrics},
     watch::flow::Flow,
 };
+
+/// Told of each event that one endpoint took: so the canary is seen to arrive at a receiver that is not ours.
+pub struct Observed {
+    pub endpoint_id: Arc<str>,
+    /// Called on the endpoint's core: it must not wait.
+    pub taken: Box<dyn Fn(&Event) + Send + Sync>,
+}
 
 /// One a core.
 pub struct Report {
@@ -33,11 +41,17 @@ pub struct Report {
     attempts: AttemptWriter,
     first_delivered: Cell<u64>,
     flow: Arc<Flow>,
+    observed: Option<Arc<Observed>>,
 }
 
 impl Report {
     #[must_use]
-    pub fn new(delivered_sample_every: u64, attempts: AttemptWriter, flow: Arc<Flow>) -> Self {
+    pub fn new(
+        delivered_sample_every: u64,
+        attempts: AttemptWriter,
+        flow: Arc<Flow>,
+        observed: Option<Arc<Observed>>,
+    ) -> Self {
         Report {
             stream: DeliveryMetrics::new("stream"),
             batch: DeliveryMetrics::new("batch"),
@@ -47,6 +61,7 @@ impl Report {
             attempts,
             first_delivered: Cell::new(0),
             flow,
+            observed,
         }
     }
 
@@ -54,6 +69,11 @@ impl Report {
     #[must_use]
     pub fn attempt(&self, settings: &Settings, batch: &Batch, ended: Ended<'_>) -> Option<AttemptRecord> {
         self.count_and_say(settings, batch, ended);
+        if *ended.outcome == Outcome::Delivered
+            && let Some(observed) = self.observed.as_ref().filter(|observed| observed.endpoint_id == settings.id)
+        {
+            batch.events().for_each(|event| (observed.taken)(event));
+        }
         let went_well_at_once = *ended.outcome == Outcome::Delivered && batch.attempt_number() == 1;
         let stands_for = match went_well_at_once {
             false => 1,

@@ -86,7 +86,7 @@ pub async fn upsert<T: Send + 'static, E: Send + 'static>(
         // Ten thousand sealed secrets take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(&context)).await;
         let (items, beside) =
-            match decided.map_err(|_| StoreError::Unreadable("a bulk write's decision panicked".to_owned()))? {
+            match decided.map_err(|_| StoreError::Internal("a bulk write's decision panicked".to_owned()))? {
                 Ok(decided) => decided,
                 Err(refusal) => return Ok(Err(refusal)),
             };

@@ -86,7 +86,7 @@ pub async fn upsert<E: Send + 'static>(
         let context = look(transaction, customer_id, endpoints).await?;
         // Grants of a million tenants take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(context)).await;
-        let items = match decided.map_err(|_| StoreError::Unreadable("a bulk write's decision panicked".to_owned()))? {
+        let items = match decided.map_err(|_| StoreError::Internal("a bulk write's decision panicked".to_owned()))? {
             Ok(items) => items,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -139,7 +139,7 @@ async fn apply(transaction: &Transaction<'_>, version: i64, items: &[Upsert]) ->
         let statement = transaction.prepare_cached(WRITTEN).await?;
         let rows = transaction.query(&statement, &[&endpoints, &uids]).await?;
         if rows.len() != chunk.len() {
-            return Err(StoreError::Unreadable(format!("{} of {} rows were written", rows.len(), chunk.len())));
+            return Err(StoreError::Internal(format!("{} of {} rows were written", rows.len(), chunk.len())));
         }
         for (item, row) in chunk.iter().zip(rows) {
             let (id, at): (String, i64) = (row.try_get(0)?, row.try_get(1)?);

@@ -81,7 +81,7 @@ async fn apply(
             let row = transaction.query_one(CREATE, &[&id, &uid, &with.name, &json(&with.grants), &version]).await?;
             Ok(Written { row: parse(&row)?, effect: Effect::Created })
         }
-        (_, None) => Err(StoreError::Unreadable("a customer was changed that does not exist".to_owned())),
+        (_, None) => Err(StoreError::Internal("a customer was changed that does not exist".to_owned())),
         (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
         (Change::Update(with), Some(row)) if with.name == row.name && with.grants == row.grants => {
             Ok(Written { row, effect: Effect::Unchanged })
@@ -107,7 +107,7 @@ pub(super) async fn find(client: &impl GenericClient, name: &str) -> Result<Opti
     client.query_opt(&statement, &[&name]).await?.as_ref().map(parse).transpose()
 }
 
-fn parse(row: &Row) -> Result<Customer, StoreError> {
+pub(super) fn parse(row: &Row) -> Result<Customer, StoreError> {
     let id: String = row.try_get("id")?;
     let grants = serde_json::from_value(row.try_get("grants")?)
         .map_err(|error| StoreError::Unreadable(format!("grants of customer `{id}`: {error}")))?;
@@ -122,7 +122,7 @@ pub(super) fn stamps(row: &Row) -> Result<Stamps, StoreError> {
     })
 }
 
-fn json(grants: &Grants) -> serde_json::Value {
+pub(super) fn json(grants: &Grants) -> serde_json::Value {
     serde_json::to_value(grants).expect("invariant: grants are sets of strings")
 }
 
@@ -142,7 +142,7 @@ const UPDATE: &str = "
 const TOUCH_SUBSCRIPTIONS: &str = "
     UPDATE subscription s SET version = $2 FROM endpoint e
     WHERE e.id = s.endpoint_id AND e.customer_id = $1 AND s.deleted_at IS NULL";
-const DELETE: [&str; 3] = [
+pub(super) const DELETE: [&str; 3] = [
     "UPDATE subscription s SET version = $2, deleted_at = now() FROM endpoint e
      WHERE e.id = s.endpoint_id AND e.customer_id = $1 AND s.deleted_at IS NULL",
     "UPDATE endpoint SET version = $2, deleted_at = now() WHERE customer_id = $1 AND deleted_at IS NULL",

@@ -34,6 +34,18 @@ pub struct LetterHead {
     pub redrive_requested_at: Option<Timestamp>,
     /// Of key, value and headers together.
     pub data_bytes: i64,
+    /// The transaction that wrote it.
+    pub written_in: i64,
+    /// Nothing can come before it any more: no transaction is running that is as old as its own.
+    pub is_settled: bool,
+}
+
+/// A place in the list of an endpoint's letters: those that were written before it are behind. The default is its
+/// beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub written_in: i64,
+    pub id: String,
 }
 
 /// The record's data.
@@ -82,43 +94,64 @@ pub struct Selected {
 /// A command for all letters takes this many at once.
 pub const ROWS_MAX: u64 = 50_000;
 
-/// At most `limit` letters after the id `after`, the oldest first.
+/// At most `limit` letters after the position `after`, in the order in which they were written. Those that are
+/// [settled](LetterHead::is_settled) come first.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, of: Of<'_>, after: &str, limit: i64) -> Result<Vec<LetterHead>, StoreError> {
+pub async fn list(pool: &Pool, of: Of<'_>, after: &Position, limit: i64) -> Result<Vec<LetterHead>, StoreError> {
     let Filter { reason, topic, tenant, .. } = of.filter;
-    let (after, before) = bounds(of.filter, after);
+    let (from, before) = bounds(of.filter);
     // Each its own statement, so that each is planned for its own index.
     let statement = if reason.is_some() { LIST_OF_REASON } else { LIST };
     pool.with(async |client| {
         let statement = client.prepare_cached(statement).await?;
-        let rows = client.query(&statement, &[&of.endpoint_id, &after, &before, topic, tenant, &limit, reason]).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[&of.endpoint_id, &from, &before, topic, tenant, reason, &after.written_in, &after.id, &limit],
+            )
+            .await?;
         rows.iter().map(head).collect()
     })
     .await
 }
 
-/// The id of the newest letter of each of these endpoints, where there is one after `after`: with its place in the list.
+/// The position of the newest letter of each of these endpoints, where there is one after `after`: with its place in the
+/// list.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn newest(pool: &Pool, endpoints: &[String], after: &[String]) -> Result<Vec<(usize, String)>, StoreError> {
+pub async fn newest(
+    pool: &Pool,
+    endpoints: &[String],
+    after: &[Position],
+) -> Result<Vec<(usize, Position)>, StoreError> {
+    let (written_in, ids): (Vec<i64>, Vec<&str>) = after.iter().map(|at| (at.written_in, at.id.as_str())).unzip();
     pool.with(async |client| {
         let statement = client.prepare_cached(NEWEST).await?;
-        let rows = client.query(&statement, &[&endpoints, &after]).await?;
-        let place =
-            |row: &Row| Ok((usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX), row.try_get(1)?));
+        let rows = client.query(&statement, &[&endpoints, &written_in, &ids]).await?;
+        let place = |row: &Row| {
+            let place = usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX);
+            Ok((place, Position { written_in: row.try_get(1)?, id: row.try_get(2)? }))
+        };
         rows.iter().map(place).collect()
     })
     .await
 }
 
+impl LetterHead {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { written_in: self.written_in, id: self.id.clone() }
+    }
+}
+
 /// Ids above the first and below the second.
-fn bounds(filter: &Filter, after: &str) -> (String, String) {
+fn bounds(filter: &Filter) -> (String, String) {
     // No id is as short as what stands before the first one of a time.
     let from = filter.from.as_deref().map_or("", |from| &from[..from.len() - 1]);
-    (after.max(from).to_owned(), filter.before.clone().unwrap_or_else(|| BEYOND.to_owned()))
+    (from.to_owned(), filter.before.clone().unwrap_or_else(|| BEYOND.to_owned()))
 }
 
 /// One letter with its data.
@@ -168,23 +201,8 @@ pub async fn acknowledge(pool: &Pool, endpoint_id: &str, selection: &Selection) 
     .await
 }
 
-/// Marks letters of an endpoint for another try. Repeating it changes nothing.
-///
-/// # Errors
-/// When Postgres is away; some may be marked then.
-pub async fn redrive(pool: &Pool, endpoint_id: &str, selection: &Selection) -> Result<Selected, StoreError> {
-    each_page(pool, endpoint_id, selection, PAGE_OF_DEAD, async |ids| {
-        pool.with(async |client| {
-            let statement = client.prepare_cached(REDRIVE).await?;
-            Ok(client.execute(&statement, &[&endpoint_id, &ids]).await?)
-        })
-        .await
-    })
-    .await
-}
-
 /// Runs `work` on the ids of a selection, some thousand at a time, found by the statement `page`.
-async fn each_page(
+pub(super) async fn each_page(
     pool: &Pool,
     endpoint_id: &str,
     selection: &Selection,
@@ -196,7 +214,7 @@ async fn each_page(
         Selection::Matching(filter) => filter,
     };
     let Filter { reason, topic, tenant, .. } = filter;
-    let ((mut after, before), mut letters) = (bounds(filter, ""), 0);
+    let ((mut after, before), mut letters) = (bounds(filter), 0);
     loop {
         let ids: Vec<String> = pool
             .with(async |client| {
@@ -238,6 +256,8 @@ fn head(row: &Row) -> Result<LetterHead, StoreError> {
         state: row.try_get("state")?,
         redrive_requested_at: row.try_get("redrive_requested_at")?,
         data_bytes: row.try_get("data_bytes")?,
+        written_in: row.try_get("written_in")?,
+        is_settled: row.try_get("is_settled")?,
     })
 }
 
@@ -254,7 +274,9 @@ macro_rules! head_columns {
         r#"id, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id, tenant,
         department, type, reason, attempts, last_status, last_class, excerpt, received_at, created_at, state,
         redrive_requested_at, coalesce(octet_length(record_key), 0)::bigint
-            + coalesce(octet_length(record_value), 0) + octet_length(record_headers) AS data_bytes"#
+            + coalesce(octet_length(record_value), 0) + octet_length(record_headers) AS data_bytes,
+        d.written_in::text::bigint AS written_in,
+        d.written_in < pg_snapshot_xmin(pg_current_snapshot()) AS is_settled"#
     };
 }
 
@@ -262,30 +284,36 @@ macro_rules! head_columns {
 const BEYOND: &str = "~";
 macro_rules! of_filter {
     () => {
-        " FROM dead_letter WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR topic = $4)
-        AND ($5::text IS NULL OR tenant = $5) "
+        " FROM dead_letter d WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR topic = $4)
+        AND ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR reason = $6) "
     };
 }
-const LIST: &str =
-    concat!("SELECT ", head_columns!(), of_filter!(), "AND ($7::text IS NULL OR reason = $7) ORDER BY id LIMIT $6");
-const LIST_OF_REASON: &str = concat!("SELECT ", head_columns!(), of_filter!(), "AND reason = $7 ORDER BY id LIMIT $6");
+// One statement has one snapshot: what it does not see and could come yet is at or above its xmin.
+macro_rules! list {
+    ($more:literal) => {
+        concat!(
+            "SELECT ",
+            head_columns!(),
+            of_filter!(),
+            $more,
+            "AND (d.written_in, id) > ($7::bigint::text::xid8, $8) ORDER BY d.written_in, id LIMIT $9"
+        )
+    };
+}
+const LIST: &str = list!("");
+const LIST_OF_REASON: &str = list!("AND reason = $6 ");
 const NEWEST: &str = "
-    SELECT wanted.place, newest.id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (endpoint_id, after, place)
+    SELECT wanted.place, newest.written_in::text::bigint, newest.id
+    FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS wanted (endpoint_id, written_in, id, place)
     CROSS JOIN LATERAL (
-        SELECT d.id FROM dead_letter d WHERE d.endpoint_id = wanted.endpoint_id AND d.id > wanted.after
-        ORDER BY d.id DESC LIMIT 1
+        SELECT d.written_in, d.id FROM dead_letter d
+        WHERE d.endpoint_id = wanted.endpoint_id AND (d.written_in, d.id) > (wanted.written_in::text::xid8, wanted.id)
+        ORDER BY d.written_in DESC, d.id DESC LIMIT 1
     ) AS newest";
 const READ: &str =
-    concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter WHERE id = $1");
+    concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter d WHERE id = $1");
 const READ_DATA: &str =
     "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
-const PAGE: &str = concat!("SELECT id", of_filter!(), "AND ($6::text IS NULL OR reason = $6) ORDER BY id LIMIT 5000");
-const PAGE_OF_DEAD: &str = concat!(
-    "SELECT id",
-    of_filter!(),
-    "AND ($6::text IS NULL OR reason = $6) AND state = 'dead' ORDER BY id LIMIT 5000"
-);
+const PAGE: &str = concat!("SELECT id", of_filter!(), "ORDER BY id LIMIT 5000");
+pub(super) const PAGE_OF_DEAD: &str = concat!("SELECT id", of_filter!(), "AND state = 'dead' ORDER BY id LIMIT 5000");
 const DELETE: &str = "DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2) RETURNING key";
-const REDRIVE: &str = "
-    UPDATE dead_letter SET state = 'redriving', redrive_requested_at = now()
-    WHERE endpoint_id = $1 AND id = ANY($2) AND state = 'dead'";

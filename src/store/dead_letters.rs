@@ -181,7 +181,9 @@ const INSERT: &str = r#"
 const GIVE_UP_AGAIN: &str = "
     UPDATE dead_letter d
     SET state = 'dead', redrive_requested_at = NULL, attempts = d.attempts + g.attempts, reason = g.reason,
-        last_status = g.last_status, last_class = g.last_class, excerpt = g.excerpt
+        last_status = g.last_status, last_class = g.last_class, excerpt = g.excerpt,
+        -- Whoever follows the letters sees it once more.
+        written_in = pg_current_xact_id()
     FROM unnest($1::text[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[])
         AS g (id, attempts, reason, last_status, last_class, excerpt)
     WHERE d.id = g.id AND d.id = ANY($1) AND d.state = 'redriving'";

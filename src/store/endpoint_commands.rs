@@ -23,7 +23,7 @@ pub async fn restart<E>(
             return Ok(Err(refusal));
         }
         let Some(mut row) = found.found() else {
-            return Err(StoreError::Unreadable("an endpoint was restarted that does not exist".to_owned()));
+            return Err(StoreError::Internal("an endpoint was restarted that does not exist".to_owned()));
         };
         transaction.execute(RESTART, &[&row.id, &version]).await?;
         row.stamps.version = version;

@@ -180,7 +180,7 @@ async fn apply(
                 .await?;
             Ok(Written { row: parse(&row)?, effect: Effect::Created })
         }
-        (_, None) => Err(StoreError::Unreadable("an endpoint was changed that does not exist".to_owned())),
+        (_, None) => Err(StoreError::Internal("an endpoint was changed that does not exist".to_owned())),
         (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
         (Change::Update(with), Some(row)) if with == row.as_write() => Ok(Written { row, effect: Effect::Unchanged }),
         (Change::Update(with), Some(current)) => {
@@ -275,7 +275,7 @@ const UPDATE: &str = "
         suspended_at = CASE WHEN $8 THEN coalesce(suspended_at, now()) END
     WHERE id = $1
     RETURNING id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at";
-const DELETE: [&str; 2] = [
+pub(super) const DELETE: [&str; 2] = [
     "UPDATE subscription SET version = $2, deleted_at = now() WHERE endpoint_id = $1 AND deleted_at IS NULL",
     "UPDATE endpoint SET version = $2, deleted_at = now() WHERE id = $1",
 ];

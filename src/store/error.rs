@@ -25,6 +25,9 @@ pub enum StoreError {
     /// A row or a secret cannot be understood by this version.
     #[error("stored data cannot be read: {0}")]
     Unreadable(String),
+    /// Our own fault: what was asked of the store contradicts itself.
+    #[error("this should not have been asked of the store: {0}")]
+    Internal(String),
 }
 
 impl StoreError {
@@ -38,6 +41,7 @@ impl StoreError {
             StoreError::Refused { .. } => "refused",
             StoreError::Unsendable(_) => "unsendable",
             StoreError::Unreadable(_) => "unreadable",
+            StoreError::Internal(_) => "internal",
         }
     }
 

@@ -12,6 +12,7 @@ pub enum Kind {
     Replay,
     Attempt,
     ApiKey,
+    Count,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
             Kind::Replay => "rep_",
             Kind::Attempt => "att_",
             Kind::ApiKey => "key_",
+            Kind::Count => "cnt_",
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::clock;
 pub struct Retention {
     pub dead_letter_days: u32,
     pub attempt_days: u32,
+    pub count_days: u32,
 }
 
 /// Runs [`once`] now and every hour; failures are logged and tried again sooner.
@@ -34,6 +35,7 @@ pub async fn keep(pool: Pool, retention: Retention) -> Infallible {
 pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(), StoreError> {
     DEAD_LETTERS.keep(pool, wall_ms, retention.dead_letter_days).await?;
     ATTEMPTS.keep(pool, wall_ms, retention.attempt_days).await?;
+    COUNTS.keep(pool, wall_ms, retention.count_days).await?;
     for statement in STALE {
         pool.with(async |client| Ok(client.execute(statement, &[]).await.map(drop)?)).await?;
     }
@@ -51,6 +53,13 @@ const DEAD_LETTERS: Daily = Daily {
 /// Written once, and dropped with its day.
 const ATTEMPTS: Daily =
     Daily { table: "attempt", kind: Kind::Attempt, keys: None, storage: "autovacuum_vacuum_insert_scale_factor = 0.2" };
+/// A row is written sixty times, and dropped with its day.
+const COUNTS: Daily = Daily {
+    table: "delivery_count",
+    kind: Kind::Count,
+    keys: None,
+    storage: "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1",
+};
 
 const HOURLY: Duration = Duration::from_secs(3600);
 const AFTER_FAILURE: Duration = Duration::from_secs(60);

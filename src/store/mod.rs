@@ -21,8 +21,10 @@ pub mod endpoints; // ●
 pub mod endpoint_commands; // ● their actors and backlogs begun anew
 pub mod endpoint_search; // ● found by a part of a name, in another order
 pub mod subscriptions; // ●
-pub mod bulk_endpoints; // ● many in one write
+pub mod bulk_customers; // ● many in one write
+pub mod bulk_endpoints; // ●
 pub mod bulk_subscriptions; // ●
+pub mod unreadable; // ● what this version cannot read is deleted all the same
 pub mod matching; // ● which subscriptions cover an event
 pub mod failing; // ● endpoints that take nothing, and since when
 pub mod api_keys; // ● who may use the API
@@ -32,10 +34,12 @@ pub mod backlog; // ● what is still to be delivered: stored, written again, ta
 pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try
+pub mod redriven; // ● marked for another try, and what became of them
 pub mod redrives; // ● what is asked for once more
 pub mod replays; // ● closed ranges of Kafka, and how far each has come
 pub mod gaps; // ● what suspended endpoints did not get
 pub mod attempts; // ● how endpoints answered
+pub mod counts; // ● … and how often, by the minute
 pub mod days; // ● tables cut into days
 pub mod standing; // ● how much waits and was given up, for those who watch
 pub mod operator_events; // ● what operators were told last

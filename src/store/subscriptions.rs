@@ -170,7 +170,7 @@ async fn apply(
                 .await?;
             Ok(Written { row: parse(&row)?, effect: Effect::Created })
         }
-        (_, None) => Err(StoreError::Unreadable("a subscription was changed that does not exist".to_owned())),
+        (_, None) => Err(StoreError::Internal("a subscription was changed that does not exist".to_owned())),
         (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
         (Change::Update(with), Some(row)) if with.topic == row.topic && with.scope == row.scope => {
             Ok(Written { row, effect: Effect::Unchanged })
@@ -246,4 +246,4 @@ const CREATE: &str = "
 const UPDATE: &str = "
     UPDATE subscription SET topic = $2, scope = $3, version = $4, updated_at = now() WHERE id = $1
     RETURNING id, uid, endpoint_id, topic, scope, version, created_at, updated_at";
-const DELETE: &str = "UPDATE subscription SET version = $2, deleted_at = now() WHERE id = $1";
+pub(super) const DELETE: &str = "UPDATE subscription SET version = $2, deleted_at = now() WHERE id = $1";

@@ -308,6 +308,20 @@ impl AttemptMetrics {
     }
 }
 
+/// What endpoints came to, by the minute.
+pub struct CountMetrics {
+    pub written: Counter,
+    pub lost: Counter,
+}
+
+impl CountMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        CountMetrics { written: counter!(names::COUNTS_WRITTEN), lost: counter!(names::COUNTS_LOST) }
+    }
+}
+
 /// The replays.
 pub struct ReplayMetrics {
     pub running: Gauge,

@@ -110,6 +110,10 @@ metrics! {
     ATTEMPTS_RECORDED = "postrider_attempts_recorded_total", Kind::Counter, "Attempts written down for people to look at";
     ATTEMPTS_DROPPED = "postrider_attempts_dropped_total", Kind::Counter,
         "Attempts that were to be written down and found no room, or no Postgres";
+    COUNTS_WRITTEN = "postrider_endpoint_minutes_written_total", Kind::Counter,
+        "Minutes of endpoints whose counts were written down";
+    COUNTS_LOST = "postrider_endpoint_minutes_lost_total", Kind::Counter,
+        "Minutes of endpoints whose counts were not written: Postgres was away for too long";
     REPLAYS_RUNNING = "postrider_replays_running", Kind::Gauge, "Replays that have a part at work on this instance";
     REPLAYED = "postrider_replayed_total", Kind::Counter, "Events sent on their way once more by a replay";
     REPLAY_GAP = "postrider_replay_gap_offsets_total", Kind::Counter,

@@ -12,6 +12,9 @@ pub struct EndpointPart {
     /// 0 closed, 1 half open, 2 open: the worst is the highest.
     pub breaker: u8,
     pub is_lagging: bool,
+    /// Its stored form, or its secrets, cannot be read: nothing is sent, and what comes waits.
+    #[serde(default)]
+    pub is_unreadable: bool,
     pub queue_events: u64,
     pub queue_bytes: u64,
     pub in_flight: u64,
@@ -48,6 +51,7 @@ impl EndpointPart {
     pub fn add(&mut self, other: EndpointPart) {
         self.breaker = self.breaker.max(other.breaker);
         self.is_lagging |= other.is_lagging;
+        self.is_unreadable |= other.is_unreadable;
         self.queue_events += other.queue_events;
         self.queue_bytes += other.queue_bytes;
         self.in_flight += other.in_flight;
@@ -88,6 +92,7 @@ impl EndpointPart {
         let waits_long = stored.backlog_oldest_ms.is_some_and(|oldest| now_ms.saturating_sub(oldest) > LAGGING_MS);
         match (state, self.breaker) {
             (State::Disabled, _) => "disabled",
+            _ if self.is_unreadable => "unreadable",
             (State::Paused, _) => "paused",
             (State::Enabled, 2..) => "open",
             (State::Enabled, 1) => "half_open",
@@ -159,6 +164,14 @@ mod tests {
         check(&part(0, 0, 0), State::Enabled, waits(1_000), "healthy");
         let lagging = EndpointPart { is_lagging: true, ..part(0, 50, 0) };
         check(&lagging, State::Enabled, nothing, "lagging");
+    }
+
+    #[test]
+    fn one_whose_secrets_cannot_be_read_at_any_instance_says_so() {
+        let mut sum = part(0, 50, 0);
+        sum.add(EndpointPart { is_unreadable: true, ..part(0, 0, 0) });
+        check(&sum, State::Enabled, Stored::default(), "unreadable");
+        check(&sum, State::Disabled, Stored::default(), "disabled");
     }
 
     #[test]

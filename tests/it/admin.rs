@@ -314,9 +314,15 @@ async fn dead_letters_are_pulled_read_acknowledged_and_redriven() {
     let (_, done) = api.call("POST", &format!("{list}/ack"), Some(json!({"ids": [first]}))).await;
     assert_eq!(done, json!({"acknowledged": 0, "more": false}));
     let (status, done) = api.call("POST", &format!("{list}/redrive"), Some(json!({"all": true}))).await;
-    assert_eq!((status.as_u16(), done), (202, json!({"redriving": 3, "more": false})));
+    assert_eq!((status.as_u16(), &done["redriving"], &done["more"]), (202, &json!(3), &json!(false)));
+    let since = done["requested_at"].as_str().expect("a time").to_owned();
     let (_, done) = api.call("POST", &format!("{list}/redrive"), Some(json!({"all": true}))).await;
-    assert_eq!(done, json!({"redriving": 0, "more": false}), "repeating a redrive changes nothing");
+    assert_eq!((&done["redriving"], &done["more"]), (&json!(0), &json!(false)), "repeating a redrive changes nothing");
+    let (_, going) = api.call("GET", &format!("{list}/redrive?since={since}"), None).await;
+    assert_eq!(going, json!({"redriving": 3, "dead_again": 0}));
+    let (_, later) = api.call("GET", &format!("{list}/redrive?since=2100-01-01T00:00:00Z"), None).await;
+    assert_eq!(later, json!({"redriving": 0, "dead_again": 0}), "of those that were asked for since");
+    api.refused("GET", &format!("{list}/redrive?since=now"), None, 400, "invalid_query").await;
     assert_eq!(api.call("POST", &format!("{list}/ack"), Some(json!({"all": true}))).await.1["acknowledged"], 3);
     assert_eq!(api.database.count("dead_letter_key").await, 0);
 }

@@ -59,7 +59,9 @@ async fn attempts_are_listed_the_newest_first_by_outcome_time_and_event() {
     let endpoint = api.endpoint("acme", "hook").await;
     let id = endpoint["id"].as_str().expect("id");
     let now = clock::wall_ms();
-    maintenance::once(&api.pool, now, Retention { dead_letter_days: 30, attempt_days: 7 }).await.expect("maintenance");
+    maintenance::once(&api.pool, now, Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 })
+        .await
+        .expect("maintenance");
     let records = (0..5).map(|n| record(id, now + n, if n == 3 { "delivered" } else { "failed" }));
     written(&api, records.chain([record("ep_other", now, "failed")]).collect()).await;
     let expected = |places: &[i64]| places.iter().map(|n| format!("bat_{}", now + n)).collect::<Vec<_>>();
@@ -92,7 +94,7 @@ async fn attempts_are_listed_the_newest_first_by_outcome_time_and_event() {
 async fn attempts_past_their_retention_are_dropped_by_the_day() {
     let api = Api::new().await;
     let (now, day) = (clock::wall_ms(), 86_400_000);
-    let week = Retention { dead_letter_days: 30, attempt_days: 7 };
+    let week = Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 };
     // Written before there is a partition for it, and moved when there is.
     written(&api, vec![record("ep_1", now, "failed")]).await;
     assert_eq!(api.database.count("attempt_default").await, 1);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, KEY, all, fields};
 
+const CUSTOMERS: &str = "/v1/customers/bulk";
 const ENDPOINTS: &str = "/v1/endpoints/bulk";
 const SUBSCRIPTIONS: &str = "/v1/subscriptions/bulk";
 
@@ -159,4 +160,45 @@ async fn a_bulk_has_its_own_limits() {
     assert_eq!(api.send("POST", ENDPOINTS, &text, "{}".to_owned()).await.0, 415);
     api.refused("GET", ENDPOINTS, None, 405, "method_not_allowed").await;
     api.refused("POST", &format!("{ENDPOINTS}?x=1"), Some(json!({})), 400, "invalid_query").await;
+}
+
+#[actix_rt::test]
+async fn a_bulk_of_customers_is_one_change_and_grants_that_differ_reach_their_subscriptions() {
+    let api = Api::new().await;
+    let customers = |count: usize, topic: &str| {
+        let customer = |n| json!({"uid": format!("c{n}"), "name": format!("C {n}"), "grants": {"topics": [topic], "tenants": ["*"]}});
+        json!({ "customers": (0..count).map(customer).collect::<Vec<_>>() })
+    };
+    let before = api.settings().await.version;
+    let (status, made) = api.call("POST", CUSTOMERS, Some(customers(2_500, "orders"))).await;
+    assert_eq!((status.as_u16(), counts(&made), &made["version"]), (200, [2_500, 0, 0], &json!(before + 1)));
+    let (_, read) = api.call("GET", "/v1/customers/c1234", None).await;
+    assert_eq!((&read["id"], &read["name"]), (&made["data"][1_234]["id"], &json!("C 1234")));
+    let (_, again) = api.call("POST", CUSTOMERS, Some(customers(2_500, "orders"))).await;
+    assert_eq!((counts(&again), &again["version"]), ([0, 0, 2_500], &made["version"]));
+
+    api.endpoint("c7", "hook").await;
+    let (status, _) =
+        api.call("PUT", "/v1/subscriptions/all", Some(subscription("all", "hook", json!({"level": "topic"})))).await;
+    assert_eq!(status, 201);
+    let mut mixed = customers(8, "bills");
+    mixed["customers"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"uid": "new", "name": "New", "grants": {"topics": [], "tenants": []}}));
+    let (_, changed) = api.call("POST", CUSTOMERS, Some(mixed)).await;
+    assert_eq!(counts(&changed), [1, 8, 0]);
+    let present =
+        |rows: &[SubscriptionRow]| rows.iter().filter(|row| matches!(row, SubscriptionRow::Present { .. })).count();
+    assert_eq!(present(&api.settings().await.subscriptions), 0, "what is no longer granted no longer matches");
+
+    let twice = json!({"customers": [
+        {"uid": "a", "name": "A", "grants": {"topics": [], "tenants": []}},
+        {"uid": "a", "name": "", "grants": {"topics": [], "tenants": []}},
+        {"name": "B", "grants": {"topics": [], "tenants": []}},
+    ]});
+    let (status, problem) = api.call("POST", CUSTOMERS, Some(twice)).await;
+    assert_eq!(status, 422, "{problem}");
+    assert_eq!(fields(&problem), ["customers[1].name", "customers[2].uid"]);
+    assert_eq!(api.database.count("customer WHERE uid = 'a'").await, 0);
 }

@@ -34,7 +34,7 @@ fn letter(partition: &Arc<Partition>, offset: i64, endpoint: &str) -> Letter {
     }
 }
 
-const MONTH: Retention = Retention { dead_letter_days: 30, attempt_days: 7 };
+const MONTH: Retention = Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 };
 
 #[tokio::test]
 async fn a_letter_settles_once_it_is_stored() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
+use postrider::store::id::{self, Kind};
 use serde_json::{Value, json};
 
 use crate::api::{Api, all};
@@ -53,6 +54,65 @@ async fn a_wait_in_vain_ends_with_an_empty_page_and_costs_no_letter() {
     assert_eq!(count(&api, "?reason=exhausted&wait=30s").await, 1);
     let (status, problem) = api.call("GET", &format!("{LETTERS}?wait=20"), None).await;
     assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_query")));
+}
+
+/// A page's letters by their offsets, and where to resume.
+async fn follow(api: &Api, resume: Option<&str>) -> (Vec<i64>, Option<String>) {
+    let query = resume.map_or(String::new(), |cursor| format!("?cursor={cursor}"));
+    let (status, page) = api.call("GET", &format!("{LETTERS}{query}"), None).await;
+    assert_eq!(status, 200, "{page}");
+    let offsets =
+        page["data"].as_array().expect("data").iter().map(|letter| letter["offset"].as_i64().expect("offset"));
+    (offsets.collect(), page["resume_cursor"].as_str().map(ToOwned::to_owned))
+}
+
+/// All letters, and the cursor that goes past them: whatever else runs on this server holds it up for a moment.
+async fn passed(api: &Api) -> (Vec<i64>, String) {
+    let all_passed = async {
+        loop {
+            let (shown, resume) = follow(api, None).await;
+            if let Some(resume) = resume
+                && follow(api, Some(&resume)).await.0.is_empty()
+            {
+                return (shown, resume);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_passed).await.expect("no transaction lasts as long")
+}
+
+#[actix_rt::test]
+async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follows() {
+    let (api, endpoint) = api().await;
+    let late = api.database.connect().await;
+    let id = id::new(Kind::DeadLetter, postrider::clock::wall_ms() - 60_000, [0; 10]);
+    late.batch_execute("BEGIN").await.expect("a transaction");
+    late.batch_execute(&format!(
+        "INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, \"offset\", record_ms, occurred_ms,
+            record_headers, reason, attempts, received_at, created_at)
+         VALUES ('{id}', 'k', '{endpoint}', 'cus_1', 'orders', 0, 7, 0, 0, '', 'exhausted', 1, now(), now())"
+    ))
+    .await
+    .expect("a letter");
+    api.letters(&endpoint, &[b"{}"]).await;
+    // It is shown, and not passed: the other one was written before it.
+    assert_eq!(follow(&api, None).await, (vec![0], None));
+    late.batch_execute("COMMIT").await.expect("committed");
+    let (shown, resume) = passed(&api).await;
+    assert_eq!(shown, [7, 0], "in the order in which they were written");
+    api.letters(&endpoint, &[b"{}", b"{}"]).await;
+    assert_eq!(follow(&api, Some(&resume)).await.0, [1], "of an event that was given up twice there is one letter");
+}
+
+#[actix_rt::test]
+async fn a_letter_that_is_given_up_once_more_comes_again_to_who_follows() {
+    let (api, endpoint) = api().await;
+    api.letters(&endpoint, &[b"{}", b"{}"]).await;
+    let (_, resume) = passed(&api).await;
+    api.database.execute("UPDATE dead_letter SET state = 'redriving' WHERE \"offset\" = 0").await;
+    api.letters(&endpoint, &[b"{}"]).await;
+    assert_eq!(api.database.count("dead_letter WHERE state = 'redriving'").await, 0);
+    assert_eq!(follow(&api, Some(&resume)).await.0, [0]);
 }
 
 #[actix_rt::test]

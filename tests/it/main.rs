@@ -18,6 +18,7 @@ mod admin; // the REST API
 mod letter_pull; // dead letters waited for, filtered, taken by filter
 mod endpoint_list; // thousands of endpoints, searched and sorted
 mod attempts; // how endpoints answered
+mod counts; // … and how often, by the minute
 mod matches; // who would get this event?
 mod bulk; // thousands in one call
 mod access; // who may do what with it

@@ -43,6 +43,11 @@ impl Database {
         Pool::open(&self.options()).expect("pool")
     }
 
+    /// A connection of the test's own.
+    pub async fn connect(&self) -> tokio_postgres::Client {
+        connect(&self.url).await
+    }
+
     /// Statements of the test's own, on a connection of their own.
     pub async fn execute(&self, statements: &str) {
         execute(&self.url, statements).await;

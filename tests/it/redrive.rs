@@ -20,7 +20,8 @@ use postrider::{
     ingest::receipt::{Receipt, Settlement},
     store::{
         Pool,
-        dead_letter_pull::{Filter, Selection, redrive as mark},
+        dead_letter_pull::{Filter, Selection},
+        redriven::{Progress, progress, redrive as mark},
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -124,10 +125,14 @@ async fn a_letter_given_up_again_is_dead_with_all_its_attempts() {
     let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts: 5, last: None };
     bench.writer.submit([Letter { endpoint_id: "ep_1".into(), customer_id: "cus_1".into(), given_up }]);
     bench.becomes("SELECT state || ' ' || reason || ' ' || attempts FROM dead_letter", "dead exhausted 17").await;
+    assert_eq!(progress(&bench.pool, "ep_1", None).await, Ok(Progress { redriving: 0, dead_again: 1 }));
     // And may be asked for again.
     bench.mark("ep_1").await;
+    let under_way = progress(&bench.pool, "ep_1", None).await;
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+    assert_eq!(under_way, Ok(Progress { redriving: 1, dead_again: 0 }));
+    assert_eq!(progress(&bench.pool, "ep_1", None).await, Ok(Progress { redriving: 0, dead_again: 0 }));
 }
 
 #[tokio::test]

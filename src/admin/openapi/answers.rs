@@ -84,6 +84,12 @@ fn endpoints() -> Schemas {
         "tls": object(json!({"ca": or_null(plain())}), &[]), "version": count(), "created_at": time(),
         "updated_at": time(),
     });
+    let mut one = members.clone();
+    one["secrets_unreadable"] = about(
+        json!({"type": "boolean", "const": true}),
+        "The service has another key than the one that these were sealed with: what comes waits, until the right key is back \
+         or auth and secret are PUT anew.",
+    );
     let mut with_secret = members.clone();
     with_secret["secret"] = about(plain(), "The signing secret, shown this once.");
     let mut with_health = members.clone();
@@ -102,7 +108,7 @@ fn endpoints() -> Schemas {
     ]});
     vec![
         ("AuthView", about(auth, "What may be shown of it: never a secret.")),
-        ("Endpoint", object(members, &[])),
+        ("Endpoint", object(one, &["secrets_unreadable"])),
         ("NewEndpoint", object(with_secret, &[])),
         ("ListedEndpoint", object(with_health, &["health"])),
         ("EndpointPage", listed("ListedEndpoint", "ep_")),
@@ -146,6 +152,7 @@ fn of_endpoints() -> Schemas {
         });
         object(counts, &[])
     };
+    let customer = json!({"id": id("cus_"), "uid": plain(), "effect": effect});
     let endpoint = json!({"id": id("ep_"), "uid": plain(), "effect": effect, "secret": plain()});
     let subscription = json!({"id": id("sub_"), "uid": plain(), "endpoint_id": id("ep_"), "effect": effect});
     vec![
@@ -153,10 +160,16 @@ fn of_endpoints() -> Schemas {
         ("Purged", object(purged, &[])),
         ("Tested", object(tested, &[])),
         ("Attempt", object(attempt, &[])),
-        ("AttemptPage", page(of("Attempt"))),
+        ("AttemptPage", attempts()),
+        ("CustomersWritten", bulk(customer, &[])),
         ("EndpointsWritten", bulk(endpoint, &["secret"])),
         ("SubscriptionsWritten", bulk(subscription, &[])),
     ]
+}
+
+fn attempts() -> Value {
+    let next = about(or_null(plain()), "Goes on with the next page; null at the end.");
+    object(json!({"data": list(of("Attempt")), "next_cursor": next, "counts": of("Counts")}), &["counts"])
 }
 
 fn subscriptions() -> Schemas {
@@ -201,12 +214,28 @@ fn letters() -> Schemas {
     });
     let data = ["key", "key_base64", "data", "data_base64", "headers"];
     let done = |member: &str| object(json!({member: count(), "more": about(flag(), "Ask again for the rest.")}), &[]);
+    let mut redriving = json!({"redriving": count(), "more": about(flag(), "Ask again for the rest.")});
+    redriving["requested_at"] = about(time(), "Pass it as since to read how it goes.");
+    let redriving = object(redriving, &[]);
     vec![
         ("DeadLetter", object(head, &data)),
-        ("DeadLetterPage", page(of("DeadLetter"))),
+        ("DeadLetterPage", page_of_letters()),
         ("Acknowledged", done("acknowledged")),
-        ("Redriving", done("redriving")),
+        ("Redriving", redriving),
+        ("RedriveProgress", object(json!({"redriving": count(), "dead_again": count()}), &[])),
     ]
+}
+
+fn page_of_letters() -> Value {
+    let next = about(or_null(plain()), "Goes on with the next page of what is there now; null at the end.");
+    let resume = "Comes back later: as cursor it goes on with whatever was not shown before, however late it was written. \
+        A letter that may still have others before it is shown once more. null as long as there is nothing to go past.";
+    object(
+        json!({
+            "data": list(of("DeadLetter")), "next_cursor": next, "resume_cursor": about(or_null(plain()), resume),
+        }),
+        &[],
+    )
 }
 
 fn rest() -> Schemas {

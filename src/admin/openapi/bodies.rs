@@ -31,7 +31,12 @@ fn customers() -> Schemas {
         body(required, json!({"uid": or_null(uid("cus_")), "name": text(200), "grants": of("Grants")}))
     };
     let acme = json!({"name": "Acme", "grants": {"topics": ["orders"], "tenants": ["2", "7"]}});
+    let mut item = acme.clone();
+    item["uid"] = "acme".into();
+    let items = list_of(write(&["uid", "name", "grants"]), 1, ITEMS_MAX);
+    let many = example(body(&["customers"], json!({"customers": items})), json!({"customers": [item]}));
     vec![
+        ("CustomersBody", many),
         ("Grants", body(&["topics", "tenants"], grants)),
         ("CustomerBody", example(write(&["name", "grants"]), acme)),
         ("CustomerPatch", example(write(&[]), json!({"grants": {"topics": ["*"], "tenants": ["2"]}}))),

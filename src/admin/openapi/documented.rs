@@ -75,8 +75,12 @@ fn customers() -> Vec<Documented> {
         post("/customers", "createCustomer", "Create a customer")
             .about("A customer's grants are the topics and tenants that its endpoints may subscribe to.")
             .body("CustomerBody")
-            .answer(201, "Customer")
-            .problem(409),
+            .answer(201, "Customer"),
+        post("/customers/bulk", "putCustomers", "Create or replace up to 10,000 customers by your own keys")
+            .about("All of them or none; repeating the call changes nothing.")
+            .body("CustomersBody")
+            .answer(200, "CustomersWritten")
+            .problem(408),
         get("/customers/{name}", "readCustomer", "Read a customer").answer(200, "Customer").conditional(),
         put("/customers/{name}", "putCustomer", "Create or replace a customer by your own key")
             .body("CustomerBody")
@@ -103,45 +107,37 @@ fn endpoints() -> Vec<Documented> {
         post("/endpoints", "createEndpoint", "Create an endpoint")
             .about("The answer shows the signing secret, this once.")
             .body("EndpointBody")
-            .answer(201, "NewEndpoint")
-            .problem(409),
+            .answer(201, "NewEndpoint"),
         post("/endpoints/bulk", "putEndpoints", "Create or replace up to 10,000 endpoints by your own keys")
             .about("All of them or none; repeating the call changes nothing.")
             .body("EndpointsBody")
             .answer(200, "EndpointsWritten")
-            .problem(408)
-            .problem(409),
+            .problem(408),
         get("/endpoints/{name}", "readEndpoint", "Read an endpoint")
             .query(OF_CUSTOMER)
             .answer(200, "Endpoint")
-            .problem(409)
             .conditional(),
         put("/endpoints/{name}", "putEndpoint", "Create or replace an endpoint by your own key")
             .about("A new endpoint's answer shows its signing secret, this once.")
             .body("EndpointBody")
             .answer(200, "Endpoint")
             .answer(201, "NewEndpoint")
-            .problem(409)
             .conditional(),
         patch("/endpoints/{name}", "patchEndpoint", "Change an endpoint")
             .query(OF_CUSTOMER)
             .body("EndpointPatch")
             .answer(200, "Endpoint")
-            .problem(409)
             .conditional(),
         delete("/endpoints/{name}", "deleteEndpoint", "Delete an endpoint")
             .about("Its subscriptions go with it, and what waits for it is cancelled.")
             .query(OF_CUSTOMER)
             .answer(204, "")
-            .problem(409)
             .conditional(),
     ]
 }
 
 fn commands() -> Vec<Documented> {
-    let command = |path, id, summary| {
-        post(path, id, summary).query(OF_CUSTOMER).answer(200, "Endpoint").problem(409).conditional()
-    };
+    let command = |path, id, summary| post(path, id, summary).query(OF_CUSTOMER).answer(200, "Endpoint").conditional();
     vec![
         command("/endpoints/{name}/enable", "enableEndpoint", "Enable an endpoint"),
         command("/endpoints/{name}/disable", "disableEndpoint", "Disable an endpoint"),
@@ -153,14 +149,12 @@ fn commands() -> Vec<Documented> {
             .about("Whatever the endpoint's state. A few times a minute for each endpoint.")
             .query(OF_CUSTOMER)
             .optional_body("Nothing")
-            .answer(200, "Tested")
-            .problem(409),
+            .answer(200, "Tested"),
         post("/endpoints/{name}/secrets/rotate", "rotateSecret", "Sign with a new secret")
             .about("The one before goes on signing for overlap_ms (a day). The answer shows the new one, this once.")
             .query(OF_CUSTOMER)
             .optional_body("RotationBody")
             .answer(200, "NewEndpoint")
-            .problem(409)
             .conditional(),
     ]
 }
@@ -168,38 +162,42 @@ fn commands() -> Vec<Documented> {
 fn of_endpoints() -> Vec<Documented> {
     vec![
         get("/endpoints/{name}/stats", "readStats", "Read how an endpoint does")
-            .query(OF_CUSTOMER)
-            .answer(200, "Stats")
-            .problem(409),
+            .about("The counts are of the last hour, or of the time that since, until and per say; complete but for about a minute.")
+            .query(&["customer_id", "per", "since", "until"])
+            .answer(200, "Stats"),
         get("/endpoints/{name}/attempts", "listAttempts", "List how an endpoint answered, the newest first")
-            .about("Failures are kept in full; successes are sampled.")
-            .query(&["limit", "cursor", "customer_id", "outcome", "since", "until", "event_id"])
-            .answer(200, "AttemptPage")
-            .problem(409),
+            .about("Failures are kept in full; successes are sampled, and counted: include=counts.")
+            .query(&["limit", "cursor", "customer_id", "outcome", "since", "until", "event_id", "counts-include", "per"])
+            .answer(200, "AttemptPage"),
         get("/endpoints/{name}/backlog", "readBacklog", "Read what waits for an endpoint, and since when")
             .query(OF_CUSTOMER)
-            .answer(200, "Backlog")
-            .problem(409),
+            .answer(200, "Backlog"),
         post("/endpoints/{name}/backlog/purge", "purgeBacklog", "Throw away what waits for an endpoint")
             .query(OF_CUSTOMER)
             .optional_body("PurgeBody")
-            .answer(200, "Purged")
-            .problem(409),
+            .answer(200, "Purged"),
         get("/endpoints/{name}/dead-letters", "listDeadLetters", "List an endpoint's dead letters, the oldest first")
-            .about("With wait, an empty list is answered when the first letter comes, or when the time is over.")
+            .about(
+                "With wait, an empty list is answered when the first letter comes, or when the time is over. To follow the \
+                 letters without removing them, pass resume_cursor as cursor, again and again: nothing is missed.",
+            )
             .query(&["limit", "cursor", "customer_id", "reason", "topic", "tenant", "since", "until", "data", "wait"])
-            .answer(200, "DeadLetterPage")
-            .problem(409),
+            .answer(200, "DeadLetterPage"),
         post("/endpoints/{name}/dead-letters/ack", "acknowledgeDeadLetters", "Remove dead letters that were seen")
             .query(OF_CUSTOMER)
             .body("Selection")
-            .answer(200, "Acknowledged")
-            .problem(409),
+            .answer(200, "Acknowledged"),
         post("/endpoints/{name}/dead-letters/redrive", "redriveDeadLetters", "Try dead letters once more")
             .query(OF_CUSTOMER)
             .body("Selection")
-            .answer(202, "Redriving")
-            .problem(409),
+            .answer(202, "Redriving"),
+        get("/endpoints/{name}/dead-letters/redrive", "readRedrive", "Read how a redrive goes")
+            .about(
+                "Of the letters that were asked for since requested_at of the redrive's answer, or ever. Those in neither count were \
+                 delivered, or acknowledged.",
+            )
+            .query(&["customer_id", "since"])
+            .answer(200, "RedriveProgress"),
     ]
 }
 
@@ -207,14 +205,12 @@ fn subscriptions() -> Vec<Documented> {
     vec![
         get("/subscriptions", "listSubscriptions", "List subscriptions")
             .query(&["limit", "cursor", "customer_id", "endpoint_id", "topic"])
-            .answer(200, "SubscriptionPage")
-            .problem(409),
+            .answer(200, "SubscriptionPage"),
         post("/subscriptions", "createSubscription", "Create a subscription")
             .about("In effect about a second later, for events from then on; history is a replay.")
             .body("SubscriptionBody")
             .answer(201, "Subscription")
-            .problem(403)
-            .problem(409),
+            .problem(403),
         post(
             "/subscriptions/bulk",
             "putSubscriptions",
@@ -228,34 +224,29 @@ fn subscriptions() -> Vec<Documented> {
         get("/subscriptions/{name}", "readSubscription", "Read a subscription")
             .query(OF_ENDPOINT)
             .answer(200, "Subscription")
-            .problem(409)
             .conditional(),
         put("/subscriptions/{name}", "putSubscription", "Create or replace a subscription by your own key")
             .body("SubscriptionBody")
             .answer(200, "Subscription")
             .answer(201, "Subscription")
             .problem(403)
-            .problem(409)
             .conditional(),
         patch("/subscriptions/{name}", "patchSubscription", "Change a subscription")
             .query(OF_ENDPOINT)
             .body("SubscriptionPatch")
             .answer(200, "Subscription")
             .problem(403)
-            .problem(409)
             .conditional(),
         delete("/subscriptions/{name}", "deleteSubscription", "Delete a subscription")
             .query(OF_ENDPOINT)
             .answer(204, "")
-            .problem(409)
             .conditional(),
         post("/match", "match", "Say who would get an event, and why or why not")
             .about("A dry run: nothing is sent. With endpoint_id, of that endpoint alone.")
             .query(PAGE)
             .body("MatchBody")
             .answer(200, "Matched")
-            .problem(403)
-            .problem(409),
+            .problem(403),
     ]
 }
 
@@ -275,14 +266,12 @@ fn rest() -> Vec<Documented> {
     vec![
         get("/replays", "listReplays", "List replays")
             .query(&["limit", "cursor", "customer_id", "endpoint_id"])
-            .answer(200, "ReplayPage")
-            .problem(409),
+            .answer(200, "ReplayPage"),
         post("/replays", "createReplay", "Send a closed range of a topic to one endpoint again")
             .about("Events keep the ids they had; only those that the endpoint subscribes to today are sent.")
             .body("ReplayBody")
             .answer(201, "Replay")
-            .problem(403)
-            .problem(409),
+            .problem(403),
         get("/replays/{id}", "readReplay", "Read how far a replay has come").answer(200, "Replay"),
         post("/replays/{id}/cancel", "cancelReplay", "End a replay").answer(200, "Replay"),
         get("/overview", "readOverview", "Read how everything is, a quarter of an hour back").answer(200, "Overview"),

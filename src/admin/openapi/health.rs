@@ -18,7 +18,7 @@ fn number() -> Value {
 }
 
 fn status() -> Value {
-    word(&["disabled", "paused", "open", "half_open", "failing", "lagging", "idle", "healthy"])
+    word(&["disabled", "unreadable", "paused", "open", "half_open", "failing", "lagging", "idle", "healthy"])
 }
 
 fn breaker() -> Value {
@@ -42,14 +42,22 @@ fn of_endpoints() -> Vec<(&'static str, Value)> {
         "failed_attempts": of("Rates"),
         "attempts_by_class": {"type": "object", "additionalProperties": count()},
         "duration_ms": object(percentiles, &[]), "queue": object(queue, &[]), "backlog": object(backlog, &[]),
-        "dead_letters": count(), "last_success_at": or_null(time()), "last_failure_at": or_null(time()),
-        "last_error": or_null(of("EndpointError")), "unreachable": silent(),
+        "dead_letters": count(), "counts": of("Counts"), "last_success_at": or_null(time()),
+        "last_failure_at": or_null(time()), "last_error": or_null(of("EndpointError")), "unreachable": silent(),
+    });
+    let point = json!({"at": time(), "delivered": count(), "failed_attempts": count()});
+    let counts = json!({
+        "per": word(&["minute", "hour"]), "since": time(), "until": time(),
+        "delivered": about(count(), "Events, all points together."),
+        "failed_attempts": about(count(), "All points together."),
+        "data": about(list(object(point, &[])), "The oldest first; those without anything as well."),
     });
     vec![
         ("EndpointError", object(error, &[])),
         ("Health", object(health, &[])),
         ("Rates", object(rates, &[])),
         ("Stats", object(stats, &[])),
+        ("Counts", about(object(counts, &[]), "Of all instances, written down by the minute and kept for weeks.")),
         ("Silent", object(json!({"id": plain(), "reason": plain()}), &[])),
     ]
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     clock,
+    config::Canary,
     endpoint::settings::State,
     router::subscription::Scope,
     store::{
@@ -26,7 +27,9 @@ const UID: &str = "postrider-canary";
 const URL: &str = "https://canary.invalid/";
 
 /// Makes what is missing, and returns the endpoint's id. One that was paused or disabled is enabled again.
-pub async fn make(pool: &Pool, secrets: &SecretBox, topic: &str) -> Result<Arc<str>, StoreError> {
+pub async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<Arc<str>, StoreError> {
+    let topic = config.topic.as_str();
+    let url = if config.url.is_empty() { URL } else { &config.url };
     let new_id = |kind| id::new(kind, clock::wall_ms(), rand::random());
     let uid = || Some(UID.to_owned());
     let grants = Grants { topics: Granted::These(BTreeSet::from([topic.to_owned()])), tenants: Granted::All };
@@ -42,8 +45,11 @@ pub async fn make(pool: &Pool, secrets: &SecretBox, topic: &str) -> Result<Arc<s
     let customer_id = customer.row.id;
     let endpoint = endpoints::write(pool, Some(UID), Some(&customer_id), |context| {
         let change = match &context.endpoint {
-            Lookup::Found(known) if known.state == State::Enabled => Change::Keep,
-            Lookup::Found(known) => Change::Update(known.with_state(State::Enabled, "canary")),
+            Lookup::Found(known) => {
+                let with = known.with_state(State::Enabled, &known.state_reason);
+                let state_reason = if known.state == State::Enabled { with.state_reason } else { "canary".to_owned() };
+                Change::Update(EndpointWrite { url: url.to_owned(), state_reason, ..with })
+            }
             Lookup::Missing | Lookup::Ambiguous => {
                 let id = new_id(Kind::Endpoint);
                 let signing = vec![StoredSigningSecret { secret: signing_secret(rand::random()), expires_ms: None }];
@@ -53,7 +59,7 @@ pub async fn make(pool: &Pool, secrets: &SecretBox, topic: &str) -> Result<Arc<s
                     state: State::Enabled,
                     state_reason: "canary".to_owned(),
                     suspended: false,
-                    url: URL.to_owned(),
+                    url: url.to_owned(),
                     settings: StoredSettings::default(),
                     secrets: secrets.seal(&id, &sealed.to_bytes(), rand::random()),
                 };

@@ -64,26 +64,9 @@ async fn write(session: &Session, items: Value, name: &'static str) -> Result<Do
     };
     let bar = progress::bar(items.len() as u64, name);
     let mut done = Done { name, counts: [0; 3], items: Vec::new() };
-    if name == "customers" {
-        for (place, item) in items.iter().enumerate() {
-            let Some(uid) = item["uid"].as_str() else {
-                return Err(Failure::Usage(format!("customers[{place}] needs a uid")));
-            };
-            let before = session.get(&["customers", uid], &[]).await;
-            let written = session.put(&["customers", uid], item).await?;
-            let place = match before {
-                Ok(before) if before["version"] == written["version"] => 2,
-                Ok(_) => 1,
-                Err(failure) if failure.code() == Some("not_found") => 0,
-                Err(failure) => return Err(failure),
-            };
-            done.counts[place] += 1;
-            bar.inc(1);
-        }
-    }
-    let mut parts = if name == "customers" { Vec::new() } else { parts(items) };
+    let parts = parts(items);
     let many = parts.len() > 1;
-    for part in parts.drain(..) {
+    for part in parts {
         let count = part.len() as u64;
         let answer = session.post(&[name, "bulk"], &json!({ name: part })).await;
         let mut answer = answer.inspect_err(|_| {

@@ -1,5 +1,7 @@
 //! ● `postrider dead-letters …`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -22,8 +24,14 @@ pub(in crate::command) enum Command {
     Get { id: String },
     /// They were seen: delete them
     Ack(Selection),
-    /// Send them to their endpoint once more
-    Redrive(Selection),
+    /// Send them to their endpoint once more, and watch until each is delivered or given up again
+    Redrive {
+        #[command(flatten)]
+        selection: Selection,
+        /// Return once they are marked; an interrupt leaves them on their way as well
+        #[arg(long)]
+        no_wait: bool,
+    },
 }
 
 /// Which letters.
@@ -68,31 +76,86 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             show_list(session, &session.list(path, &query, page.rows_max()).await?, &COLUMNS);
         }
         Command::Get { id } => show(session, &session.get(&["dead-letters", id], &[]).await?),
-        Command::Ack(selection) => each(session, selection, "ack", "acknowledged").await?,
-        Command::Redrive(selection) => each(session, selection, "redrive", "redriving").await?,
+        Command::Ack(selection) => {
+            let (letters, _) = each(session, selection, "ack", "acknowledged").await?;
+            told(session, &json!({ "acknowledged": letters }), &format!("{letters} acknowledged"));
+        }
+        Command::Redrive { selection, no_wait } => redrive(session, selection, !no_wait).await?,
     }
     Ok(())
 }
 
-/// Repeats the command while there are more.
-async fn each(session: &Session, selection: &Selection, action: &str, done: &'static str) -> Result<(), Failure> {
+/// Repeats the command while there are more; how many, and the first answer.
+async fn each(
+    session: &Session,
+    selection: &Selection,
+    action: &str,
+    done: &'static str,
+) -> Result<(u64, Value), Failure> {
     let body = selection.body()?;
     let bar = progress::count(done);
-    let mut letters = 0;
+    let (mut letters, mut first) = (0, Value::Null);
     loop {
         let answer = session.post(&["endpoints", &selection.endpoint, "dead-letters", action], &body).await?;
         letters += answer[done].as_u64().unwrap_or(0);
         bar.set_position(letters);
-        if answer["more"] != true {
+        let more = answer["more"] == true;
+        if first.is_null() {
+            first = answer;
+        }
+        if !more {
             break;
         }
     }
     bar.finish_and_clear();
-    match session.json {
-        true => show(session, &json!({ done: letters })),
-        false => session.say(&format!("{letters} {done}")),
+    Ok((letters, first))
+}
+
+/// Fails when some were given up again.
+async fn redrive(session: &Session, selection: &Selection, mut wait: bool) -> Result<(), Failure> {
+    let (letters, first) = each(session, selection, "redrive", "redriving").await?;
+    if wait && letters > 0 {
+        let endpoint = session.get(&["endpoints", &selection.endpoint], &[]).await?;
+        if endpoint["state"] != "enabled" {
+            session.note("the endpoint is not enabled: they wait until it is");
+            wait = false;
+        }
     }
-    Ok(())
+    if !wait {
+        told(session, &json!({ "redriving": letters }), &format!("{letters} redriving"));
+        return Ok(());
+    }
+    let again = follow(session, selection, letters, &first["requested_at"]).await?;
+    let delivered = letters.saturating_sub(again);
+    let counts = json!({ "redriven": letters, "delivered": delivered, "dead_again": again });
+    told(session, &counts, &format!("{letters} redriven: {delivered} delivered, {again} given up again"));
+    match again {
+        0 => Ok(()),
+        _ => Err(Failure::Failed(format!("{again} of {letters} were given up again"))),
+    }
+}
+
+/// Until none is on its way any more; how many were given up again.
+async fn follow(session: &Session, selection: &Selection, all: u64, since: &Value) -> Result<u64, Failure> {
+    let query: Vec<(&str, &str)> = since.as_str().map(|since| ("since", since)).into_iter().collect();
+    let bar = progress::bar(all, "delivered or given up again");
+    loop {
+        let answer = session.get(&["endpoints", &selection.endpoint, "dead-letters", "redrive"], &query).await?;
+        let count = |name: &str| answer[name].as_u64().unwrap_or(0);
+        bar.set_position(all.saturating_sub(count("redriving")));
+        if count("redriving") == 0 {
+            bar.finish_and_clear();
+            return Ok(count("dead_again"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn told(session: &Session, counts: &Value, text: &str) {
+    match session.json {
+        true => show(session, counts),
+        false => session.say(text),
+    }
 }
 
 impl Filter {
@@ -121,6 +184,8 @@ impl Selection {
         }
     }
 }
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 const COLUMNS: [Column; 8] = [
     ("ID", "/id"),

@@ -72,6 +72,10 @@ pub(in crate::command) enum Command {
         #[command(flatten)]
         page: Page,
     },
+    /// How many events it took and how many attempts failed, by the minute or the hour
+    Counts(Counts),
+    /// How it does: its state in one word, rates, durations, what waits, the newest error
+    Stats { endpoint: String },
     /// What waits for it, and since when
     Backlog { endpoint: String },
 }
@@ -94,6 +98,19 @@ pub(in crate::command) struct Create {
     /// More settings as JSON, such as '{"auth": {"type": "bearer", "token": "…"}}'
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::command) struct Counts {
+    endpoint: String,
+    #[arg(long, value_parser = ["minute", "hour"])]
+    per: Option<String>,
+    /// From this time on (RFC 3339); an hour ago without, or a day by the hour
+    #[arg(long)]
+    since: Option<String>,
+    /// Before this time; now without
+    #[arg(long)]
+    until: Option<String>,
 }
 
 pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
@@ -135,9 +152,36 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             let rows = session.list(&["endpoints", endpoint, "attempts"], &query, page.rows_max()).await?;
             show_list(session, &rows, &ATTEMPTS);
         }
+        Command::Counts(counts) => counts.show(session).await?,
+        Command::Stats { endpoint } => {
+            let mut stats = session.get(&["endpoints", endpoint, "stats"], &[]).await?;
+            if !session.json {
+                // As a table they have a command of their own.
+                stats["counts"]["data"].take();
+            }
+            show(session, &stats);
+        }
         Command::Backlog { endpoint } => show(session, &session.get(&["endpoints", endpoint, "backlog"], &[]).await?),
     }
     Ok(())
+}
+
+impl Counts {
+    async fn show(&self, session: &Session) -> Result<(), Failure> {
+        let given = [("per", &self.per), ("since", &self.since), ("until", &self.until)];
+        let query: Vec<(&str, &str)> =
+            given.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+        let mut stats = session.get(&["endpoints", &self.endpoint, "stats"], &query).await?;
+        let counts = stats["counts"].take();
+        if session.json {
+            show(session, &counts);
+            return Ok(());
+        }
+        show_list(session, counts["data"].as_array().map_or(&[], Vec::as_slice), &COUNTS);
+        let (delivered, failed) = (&counts["delivered"], &counts["failed_attempts"]);
+        session.say(&format!("\n{delivered} delivered, {failed} attempts failed"));
+        Ok(())
+    }
 }
 
 impl Create {
@@ -201,6 +245,7 @@ const COLUMNS: [Column; 6] = [
     ("MODE", "/mode"),
     ("URL", "/url"),
 ];
+const COUNTS: [Column; 3] = [("FROM", "/at"), ("DELIVERED", "/delivered"), ("FAILED", "/failed_attempts")];
 const ATTEMPTS: [Column; 8] = [
     ("ENDED", "/ended_at"),
     ("OUTCOME", "/outcome"),

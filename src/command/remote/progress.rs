@@ -7,9 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Of so many things.
 pub(super) fn bar(length: u64, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    let style = ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {percent}% {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {human_pos}/{human_len} {percent}% {elapsed}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
     bar.set_message(what);
+    // A single call may take a while.
+    bar.enable_steady_tick(TICK);
     bar
 }
 
@@ -19,6 +21,8 @@ pub(super) fn count(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} {elapsed}");
     spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     spinner.set_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner.enable_steady_tick(TICK);
     spinner
 }
+
+const TICK: Duration = Duration::from_millis(100);

@@ -103,10 +103,6 @@ impl Session {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
-    pub async fn put(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        self.call(Method::PUT, path, &[], Some(body)).await
-    }
-
     pub async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.call(Method::PATCH, path, &[], Some(body)).await
     }
@@ -191,14 +187,6 @@ impl Failure {
             Failure::Refused(_) | Failure::Failed(_) => 1,
             Failure::Usage(_) => 64,
             Failure::Unreachable(_) => 69,
-        }
-    }
-
-    /// The problem's code, when the API refused.
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Failure::Refused(problem) => problem["code"].as_str(),
-            _ => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Checks, Config, is_topic_name};
-use crate::endpoint::signature::SigningKey;
+use crate::endpoint::{settings::EndpointUrl, signature::SigningKey};
 
 impl Checks {
     pub(super) fn operator_events(&mut self, c: &Config) {
@@ -26,6 +26,13 @@ impl Checks {
         }
         if !told.topic.is_empty() && !is_topic_name(&told.topic) {
             self.wrong("operator_events.topic", Some(&told.topic), "must be a topic's name");
+        }
+        let url = &c.canary.url;
+        if let Some(Err(problem)) = (!url.is_empty()).then(|| EndpointUrl::parse(url)) {
+            self.wrong("canary.url", Some(url), &problem.to_string());
+        }
+        if !url.is_empty() && c.canary.topic.is_empty() {
+            self.wrong("canary.url", Some(url), "needs canary.topic: without one nothing is sent");
         }
         let canary = &c.canary.topic;
         if !canary.is_empty() && !is_topic_name(canary) {

@@ -195,4 +195,44 @@ fn a_stored_row_that_cannot_be_read_hides_no_other() {
     let subscriptions = list("/v1/subscriptions");
     let unreadable: Vec<_> = subscriptions.iter().map(|subscription| subscription["unreadable"] == true).collect();
     assert_eq!(unreadable, [false, true], "{subscriptions:?}");
+
+    // Whoever asks for it alone is told what can be done; and that can be done.
+    let path = format!("/v1/endpoints/{}", broken.id);
+    assert_eq!(app.rest().get(&path).problem(409)["code"], "stored_unreadable");
+    assert_eq!(app.rest().post(&format!("{path}/pause"), &json!({})).problem(409)["code"], "stored_unreadable");
+    let subscription = subscriptions[1]["id"].as_str().expect("an id");
+    for path in [format!("/v1/subscriptions/{subscription}"), path] {
+        app.rest().delete(&path).ok();
+        assert_eq!(app.rest().get(&path).problem(404)["code"], "not_found");
+    }
+    app.postgres.execute(&format!("UPDATE customer SET grants = '7' WHERE id = '{}'", app.customer()));
+    let customer = format!("/v1/customers/{}", app.customer());
+    assert_eq!(app.rest().get(&customer).problem(409)["code"], "stored_unreadable");
+    app.rest().delete(&customer).ok();
+    assert_eq!(list("/v1/endpoints"), Vec::<Value>::new(), "what belongs to it goes with it");
+}
+
+#[test]
+fn an_endpoint_whose_secrets_do_not_open_says_so_keeps_its_events_and_is_mended_by_new_ones() {
+    let mut app = TestApp::start("other-key");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream"}));
+    app.sigterm();
+    app.set("SECRETS_KEY", "b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItMTI=");
+    app.restart();
+    let path = format!("/v1/endpoints/{}", endpoint.id);
+    let shown = app.rest().get(&path).ok().json();
+    assert_eq!((&shown["state"], &shown["secrets_unreadable"]), (&json!("enabled"), &json!(true)));
+    assert_eq!(app.rest().get(&format!("{path}/stats")).ok().json()["status"], "unreadable");
+    assert_eq!(app.rest().post(&format!("{path}/test"), &json!({})).problem(409)["code"], "secrets_unreadable");
+    app.produce(5);
+    app.await_committed();
+    assert_eq!(hook.requests_count(), 0, "they wait");
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    hook.verify_with(&[secret]);
+    let body = json!({"customer_id": app.customer(), "url": hook.url(), "auth": {"type": "none"}, "secret": secret});
+    app.rest().put(&path, &body).ok();
+    assert_eq!(app.rest().get(&path).ok().json()["secrets_unreadable"], Value::Null);
+    eventually_holds("what waited is sent", || hook.accepted_count() == 5);
 }

@@ -62,3 +62,27 @@ fn what_went_well_at_once_leaves_no_record_and_what_went_well_in_the_end_does() 
     app.audit().expect_all(&endpoint).watch_commits().close();
     assert_eq!(attempts(&app, &endpoint, before, "").len(), before);
 }
+
+#[test]
+fn what_was_delivered_and_what_failed_is_counted_over_a_restart() {
+    let mut app = TestApp::start("counts");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(503));
+    let endpoint =
+        app.subscribed_endpoint(&hook, json!({"mode": "stream", "retry": {"attempts_max": 9, "schedule_ms": [50]}}));
+    app.produce(1);
+    eventually("an attempt has failed", || (hook.requests_count() > 0).then_some(()));
+    hook.set(Mode::Ok);
+    app.produce(99);
+    app.await_committed();
+    let counts = |app: &TestApp| {
+        let mut stats = app.rest().get(&format!("/v1/endpoints/{}/stats", endpoint.id)).ok().json();
+        (stats["counts"].take(), stats["failed_attempts"]["since_start"].take())
+    };
+    let failed = counts(&app).1;
+    app.sigterm();
+    app.restart();
+    let counted = counts(&app).0;
+    assert_eq!((&counted["delivered"], &counted["failed_attempts"]), (&json!(100), &failed), "{counted}");
+}

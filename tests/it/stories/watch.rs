@@ -197,3 +197,26 @@ fn the_canary_comes_back_over_whichever_instance_and_is_missed_when_nothing_is_d
     app.rest().post("/v1/endpoints/postrider-canary/resume", &json!({})).ok();
     eventually_holds("they come again", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 0.0));
 }
+
+#[test]
+fn the_canary_goes_to_a_receiver_of_ones_own_and_has_arrived_when_that_one_takes_it() {
+    let receiver = Receiver::start();
+    let hook = receiver.hook("canary");
+    let topic = format!("canary-out.{:x}", std::process::id());
+    let preparation =
+        TestApp::named("canary-out").partitions(2).set("CANARY_TOPIC", &topic).set("CANARY_URL", hook.url());
+    let mut app = preparation.set("CANARY_INTERVAL_MS", 500).set("CANARY_LATE_AFTER_MS", 3_000).prepare();
+    app.kafka.create_topic(&topic, 1);
+    app.set("KAFKA_TOPICS", format!("{},{topic}", app.topic));
+    app.restart();
+    let second = app.second_instance();
+    let both = [app.rest(), &second.rest];
+    eventually_holds("canaries of both arrive, although one instance alone delivers them", || {
+        both.iter().all(|rest| rest.metric("postrider_canary_seconds_count") >= 3.0)
+    });
+    assert!(hook.requests_count() >= 6, "each was a request to the receiver");
+    hook.set(Mode::Status(500));
+    eventually_holds("they are missed", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 1.0));
+    hook.set(Mode::Ok);
+    eventually_holds("they come again", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 0.0));
+}

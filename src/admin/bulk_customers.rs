@@ -1,0 +1,54 @@
+//! ● `POST /v1/customers/bulk`: up to 10,000 customers by the caller's own keys, all of them or none.
+
+use std::collections::HashSet;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{
+    access::Administer,
+    bulk::{self, Mistakes},
+    bulk_body::BulkGate,
+    customer_body::parse,
+    fields,
+    problem::Problem,
+    server::{AdminState, new_id},
+};
+use crate::store::{
+    bulk_customers::{self, Upsert},
+    id::Kind,
+};
+
+/// Each item is what PUT takes, with its `uid`.
+pub async fn upsert(
+    _: Administer,
+    state: web::Data<AdminState>,
+    gate: web::Data<BulkGate>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    super::request::query(&request, &[])?;
+    let body = gate.read(&request, payload).await?;
+    let items = body.work(items).await?;
+    let uids: Vec<String> = items.iter().map(|item| item.uid.clone()).collect();
+    let written = bulk_customers::upsert(&state.pool, items).await?;
+    let views = written.items.into_iter().zip(uids).map(|((id, effect), uid)| (effect, json!({"id": id, "uid": uid})));
+    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+}
+
+fn items(bytes: &[u8]) -> Result<Vec<Upsert>, Problem> {
+    let items =
+        bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| fields::needing(parse(object), object, &["uid"]))?;
+    let (mut mistakes, mut seen) = (Mistakes::new(NAME), HashSet::with_capacity(items.len()));
+    let mut upserts = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let Some(uid) = item.uid else { continue };
+        if !seen.insert(uid.clone()) {
+            mistakes.at(index, "uid", "is given twice");
+        }
+        upserts.push(Upsert { id: new_id(Kind::Customer), uid, with: item.write });
+    }
+    mistakes.none_or_problem().map(|()| upserts)
+}
+
+const NAME: &str = "customers";

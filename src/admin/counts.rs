@@ -1,0 +1,124 @@
+//! ● How many events an endpoint took and how many attempts failed, by the minute or the hour: a part of its stats and of
+//! its attempts.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{fields::checked_time, problem::Problem};
+use crate::{
+    attempts::counts::{Per, Period, Point},
+    clock,
+    store::{Pool, counts},
+};
+
+type Query = BTreeMap<String, String>;
+
+/// What an endpoint came to within the time that `per`, `since` and `until` say.
+///
+/// # Errors
+/// 400 `invalid_query`; 503 when Postgres is away.
+pub async fn of(pool: &Pool, endpoint_id: &str, query: &Query) -> Result<Value, Problem> {
+    let period = period(query, clock::wall_ms())?;
+    let rows = counts::read(pool, endpoint_id, period.hours()).await?;
+    Ok(view(&period, &period.curve(&rows)))
+}
+
+/// Without `since` the last hour by its minutes, or the last day by its hours; without `per` minutes as long as they are
+/// not too many.
+///
+/// # Errors
+/// 400 `invalid_query`.
+pub fn period(query: &Query, now_ms: i64) -> Result<Period, Problem> {
+    let get = |name: &str| query.get(name).map(String::as_str);
+    let time = |name: &str| match get(name).map(checked_time) {
+        None => Ok(None),
+        Some(Ok(time)) => Ok(Some(time.as_millisecond())),
+        Some(Err(message)) => Err(invalid(format!("{name} {message}"))),
+    };
+    let per = match get("per") {
+        None => None,
+        Some("minute") => Some(Per::Minute),
+        Some("hour") => Some(Per::Hour),
+        Some(_) => return Err(invalid("per must be minute or hour".to_owned())),
+    };
+    let until_ms = time("until")?.unwrap_or(now_ms);
+    let back_ms = if per == Some(Per::Hour) { DAY_MS } else { HOUR_MS };
+    let since_ms = time("since")?.unwrap_or(until_ms.saturating_sub(back_ms));
+    if since_ms >= until_ms {
+        return Err(invalid("since must be before until".to_owned()));
+    }
+    let of = |per| Period::covering(per, since_ms, until_ms);
+    let period = match per {
+        Some(per) => of(per),
+        None => Some(of(Per::Minute)).filter(|period| period.points <= POINTS_MAX).unwrap_or_else(|| of(Per::Hour)),
+    };
+    if period.points > POINTS_MAX {
+        let (points, word) = (period.points, period.per.word());
+        return Err(invalid(format!("from since to until there are {points} {word}s; {POINTS_MAX} are the most")));
+    }
+    Ok(period)
+}
+
+fn view(period: &Period, curve: &[Point]) -> Value {
+    let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
+    let point =
+        |point: &Point| json!({"at": time(point.at_ms), "delivered": point.delivered, "failed_attempts": point.failed});
+    json!({
+        "per": period.per.word(),
+        "since": time(period.from_ms),
+        "until": time(period.until_ms()),
+        "delivered": curve.iter().map(|point| point.delivered).sum::<u64>(),
+        "failed_attempts": curve.iter().map(|point| point.failed).sum::<u64>(),
+        "data": curve.iter().map(point).collect::<Vec<_>>(),
+    })
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+}
+
+/// A day of minutes, two months of hours.
+const POINTS_MAX: usize = 1_500;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_767_225_630_000; // half a minute after an hour began
+
+    fn asked(query: &[(&str, &str)]) -> Result<(&'static str, usize), &'static str> {
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let period = period(&query, NOW).map_err(|problem| problem.code)?;
+        Ok((period.per.word(), period.points))
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_last_hour_or_the_last_day() {
+        assert_eq!(asked(&[]), Ok(("minute", 61)), "the minute under way is the last one");
+        assert_eq!(asked(&[("per", "hour")]), Ok(("hour", 25)));
+        assert_eq!(asked(&[("until", "2026-01-01T00:00:00Z")]), Ok(("minute", 60)));
+    }
+
+    #[test]
+    fn a_long_time_is_told_by_the_hour_and_too_long_a_time_is_refused() {
+        let of = |since| asked(&[("since", since), ("until", "2026-01-01T00:00:00Z")]);
+        assert_eq!(of("2025-12-31T00:00:00Z"), Ok(("minute", 1_440)));
+        assert_eq!(of("2025-12-30T00:00:00Z"), Ok(("hour", 48)));
+        assert_eq!(of("2025-01-01T00:00:00Z"), Err("invalid_query"));
+        assert_eq!(of("-009999-01-02T01:59:59Z"), Err("invalid_query"));
+        let minutes = [("per", "minute"), ("since", "2025-12-30T00:00:00Z"), ("until", "2026-01-01T00:00:00Z")];
+        assert_eq!(asked(&minutes), Err("invalid_query"));
+    }
+
+    #[test]
+    fn a_time_that_makes_no_sense_is_refused() {
+        for query in [("per", "day"), ("since", "now"), ("until", ""), ("since", "2100-01-01T00:00:00Z")] {
+            assert_eq!(asked(&[query]), Err("invalid_query"), "{query:?}");
+        }
+    }
+}

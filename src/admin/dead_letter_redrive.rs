@@ -1,0 +1,55 @@
+//! ● `/v1/endpoints/{id}/dead-letters/redrive`: letters are asked for once more, and how that goes.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::{
+    access::{Read, Write},
+    dead_letters::selected,
+    endpoint_commands::disabled,
+    endpoints::{find, present},
+    fields::checked_time,
+    problem::Problem,
+    request::{self, Body},
+    server::AdminState,
+};
+use crate::{endpoint::settings::State as EndpointState, store::redriven};
+
+type State = web::Data<AdminState>;
+
+pub async fn redrive(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let selection = selected(&request, body)?;
+    let endpoint = find(&state, &access, &request, path).await?;
+    if endpoint.state == EndpointState::Disabled {
+        return Err(disabled());
+    }
+    let (requested_at, done) = redriven::redrive(&state.pool, &endpoint.id, &selection).await?;
+    Ok(HttpResponse::Accepted().json(json!({
+        "redriving": done.letters, "more": done.more, "requested_at": requested_at,
+    })))
+}
+
+pub async fn progress(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let query = request::query(&request, &["customer_id", "since"])?;
+    let since = query.get("since").map(|text| checked_time(text)).transpose();
+    let since = since.map_err(|message| {
+        let status = actix_web::http::StatusCode::BAD_REQUEST;
+        Problem::new(status, "invalid_query", format!("since {message}"))
+    })?;
+    let name = request::name(path, "endpoint")?;
+    let customer = access.within(query.get("customer_id").map(String::as_str));
+    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
+    let progress = redriven::progress(&state.pool, &present(&found)?.id, since).await?;
+    Ok(HttpResponse::Ok().json(json!({"redriving": progress.redriving, "dead_again": progress.dead_again})))
+}

@@ -1,0 +1,108 @@
+//! ● Many customers in one write: all of them or none, one version, a few statements.
+
+use std::{collections::HashMap, time::Duration};
+
+use deadpool_postgres::Transaction;
+
+use super::{
+    Pool, StoreError,
+    bulk_endpoints::Upserted,
+    config_write::{self, Effect, Written},
+    customers::{Customer, CustomerWrite, json, parse},
+};
+
+/// A customer as it is to be, by the caller's own key.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// For one that is new.
+    pub id: String,
+    pub uid: String,
+    pub with: CustomerWrite,
+}
+
+/// Writes what differs from what is there; no uid may be given twice.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn upsert(pool: &Pool, items: Vec<Upsert>) -> Result<Upserted<()>, StoreError> {
+    let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
+        let known = look(transaction, &items).await?;
+        let effects: Vec<(String, Effect)> = items.iter().map(|item| effect(known.get(&item.uid), item)).collect();
+        write(transaction, CREATE, &items, &effects, (Effect::Created, version)).await?;
+        write(transaction, UPDATE, &items, &effects, (Effect::Updated, version)).await?;
+        let changed = items.iter().zip(&effects).filter(|(item, (_, effect))| {
+            *effect == Effect::Updated && known.get(&item.uid).is_some_and(|known| known.grants != item.with.grants)
+        });
+        let changed: Vec<&str> = changed.map(|(_, (id, _))| id.as_str()).collect();
+        if !changed.is_empty() {
+            transaction.execute(TOUCH_SUBSCRIPTIONS, &[&changed, &version]).await?;
+        }
+        let is_same = effects.iter().all(|(_, effect)| *effect == Effect::Unchanged);
+        let (version, effect) = if is_same { (version - 1, Effect::Unchanged) } else { (version, Effect::Updated) };
+        let row = Upserted { version, items: effects, beside: () };
+        Ok(Ok::<_, std::convert::Infallible>(Written { row, effect }))
+    });
+    let Ok(written) = written.await?;
+    Ok(written.row)
+}
+
+/// By their keys.
+async fn look(transaction: &Transaction<'_>, items: &[Upsert]) -> Result<HashMap<String, Customer>, StoreError> {
+    let uids: Vec<&str> = items.iter().map(|item| item.uid.as_str()).collect();
+    let rows = transaction.query(KNOWN, &[&uids]).await?;
+    let customers = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    Ok(customers.into_iter().filter_map(|customer| Some((customer.uid.clone()?, customer))).collect())
+}
+
+fn effect(known: Option<&Customer>, item: &Upsert) -> (String, Effect) {
+    match known {
+        None => (item.id.clone(), Effect::Created),
+        Some(known) if known.name == item.with.name && known.grants == item.with.grants => {
+            (known.id.clone(), Effect::Unchanged)
+        }
+        Some(known) => (known.id.clone(), Effect::Updated),
+    }
+}
+
+/// Writes the items of one effect.
+async fn write(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    items: &[Upsert],
+    effects: &[(String, Effect)],
+    (effect, version): (Effect, i64),
+) -> Result<(), StoreError> {
+    let chosen: Vec<(&str, &Upsert)> = effects
+        .iter()
+        .zip(items)
+        .filter(|((_, its), _)| *its == effect)
+        .map(|((id, _), item)| (id.as_str(), item))
+        .collect();
+    for chunk in chosen.chunks(ROWS_MAX) {
+        let ids: Vec<&str> = chunk.iter().map(|(id, _)| *id).collect();
+        let uids: Vec<&str> = chunk.iter().map(|(_, item)| item.uid.as_str()).collect();
+        let names: Vec<&str> = chunk.iter().map(|(_, item)| item.with.name.as_str()).collect();
+        let grants: Vec<serde_json::Value> = chunk.iter().map(|(_, item)| json(&item.with.grants)).collect();
+        let statement = transaction.prepare_cached(statement).await?;
+        transaction.execute(&statement, &[&ids, &uids, &names, &grants, &version]).await?;
+    }
+    Ok(())
+}
+
+/// Rows in one statement: it must end well within the usual timeout.
+const ROWS_MAX: usize = 2_000;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const KNOWN: &str = "
+    SELECT id, uid, name, grants, version, created_at, updated_at FROM customer
+    WHERE uid = ANY($1) AND deleted_at IS NULL";
+/// Both take all columns, so that one function serves them.
+const CREATE: &str = "
+    INSERT INTO customer (id, uid, name, grants, version)
+    SELECT new.*, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS new";
+const UPDATE: &str = "
+    UPDATE customer c SET name = new.name, grants = new.grants, version = $5, updated_at = now()
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS new (id, uid, name, grants) WHERE c.id = new.id";
+const TOUCH_SUBSCRIPTIONS: &str = "
+    UPDATE subscription s SET version = $2 FROM endpoint e
+    WHERE e.id = s.endpoint_id AND e.customer_id = ANY($1) AND s.deleted_at IS NULL";
