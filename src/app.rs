@@ -23,6 +23,7 @@ mod actors; // what /v1/actors and /v1/overview say
 mod canary; // a synthetic event through the whole path
 mod endpoint_alarms; // endpoints that fail, dead letters that grow
 mod sampler; // what was counted, every five seconds
+mod tables; // how large they are
 mod core_lag; // how late the cores are
 mod beat; // who lives, and where
 mod watch; // those who look on
@@ -55,15 +56,21 @@ pub enum Error {
 ///
 /// # Errors
 /// When a part refuses its configuration. Kafka or Postgres being away is no error: it waits for them.
-pub fn run(config: Config) -> Result<(), Error> {
-    run_until(config, std::future::pending())
+pub fn run(config: Config, instance: String) -> Result<(), Error> {
+    run_until(config, instance, std::future::pending())
+}
+
+/// A name for this instance, which no other ever had.
+#[must_use]
+pub fn new_instance() -> String {
+    format!("in_{}", uuid::Uuid::now_v7().simple())
 }
 
 /// As [`run`], and `told_to_stop` is as good as a signal.
 ///
 /// # Errors
 /// See [`run`].
-pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
     raise_open_files_limit();
     actix::System::new().block_on(async move {
         let shutdown_max = config.service.shutdown_max();
@@ -74,7 +81,7 @@ pub fn run_until(config: Config, told_to_stop: impl Future<Output = ()>) -> Resu
             }
         });
         let app = tokio::select! {
-            app = start::start(Arc::new(config)) => app?,
+            app = start::start(Arc::new(config), instance) => app?,
             // Nothing was consumed yet, so there is nothing to drain; but what was being asked may not let go.
             () = &mut stop => {
                 watch_over_exit(shutdown_max);

@@ -9,6 +9,13 @@ pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The wall clock, for what is told to others with its fractions. Never for timeouts.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // here it is read
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The wall clock in milliseconds since 1970: for signatures, ids and what people read. Never for timeouts.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // here it is read

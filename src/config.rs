@@ -11,6 +11,7 @@ mod sections; // the tree, typed
 mod attempts; // … sections of their own
 mod backlog;
 mod operator_events;
+mod otlp;
 mod replay;
 mod show; // the effective configuration, secrets hidden
 
@@ -19,6 +20,7 @@ pub use self::{
     backlog::Backlog,
     error::{ConfigError, ConfigErrors},
     operator_events::{Canary, OperatorEvents},
+    otlp::Otlp,
     replay::Replay,
     sections::{
         Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
@@ -52,6 +54,7 @@ pub struct Config {
     pub operator_events: OperatorEvents,
     pub secrets: Secrets,
     pub log: Log,
+    pub otlp: Otlp,
     /// See [`Config::to_toml`].
     #[serde(skip)]
     effective: String,

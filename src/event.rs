@@ -12,7 +12,10 @@ use std::{
     time::Instant,
 };
 
-use crate::ingest::receipt::{Origin, Receipt};
+use crate::{
+    ingest::receipt::{Origin, Receipt},
+    trace::Traced,
+};
 
 /// One endpoint within this process: dense, handed out in order, never used twice while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +95,8 @@ pub struct Event {
     pub id: Field,
     /// When it happened (milliseconds since 1970): the configured field, or the record's timestamp.
     pub occurred_ms: i64,
+    /// Its trace; most have none.
+    pub traced: Option<Box<Traced>>,
     /// Receipts not yet settled. Set once by [`Event::open_receipts`], before the first dispatch.
     pending: AtomicU32,
 }
@@ -119,6 +124,7 @@ impl Event {
             kind: fields.kind,
             id: fields.id,
             occurred_ms,
+            traced: None,
             pending: AtomicU32::new(0),
         }
     }
@@ -182,6 +188,10 @@ impl Event {
     pub fn open_receipts(self: &Arc<Self>, endpoints: &[EndpointKey], mut each: impl FnMut(EndpointKey, Receipt)) {
         debug_assert_eq!(self.pending.load(Ordering::Relaxed), 0, "receipts are opened once");
         self.pending.store(u32::try_from(endpoints.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        if let Some(traced) = &self.traced {
+            traced.routed(endpoints);
+        }
+        Receipt::opening(endpoints.len());
         for endpoint in endpoints {
             each(*endpoint, Receipt::new(Arc::clone(self), *endpoint));
         }

@@ -13,6 +13,7 @@ pub mod router; // 2. Event → endpoints
 pub mod endpoint; // 3. events → HTTP
 pub mod backlog; // 4. still to be delivered
 pub mod dead_letter; // 5. given up
+pub mod trace; // where the time of a sampled event went
 pub mod attempts; // how endpoints answered, for people to look at
 pub mod replay; // 6. Kafka again, for one endpoint
 

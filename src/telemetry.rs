@@ -1,4 +1,4 @@
-//! ● Logs and metrics: installed once, before anything else starts.
+//! ● Logs, metrics and traces: installed once, before anything else starts.
 //!
 //! Metrics are told by handles (see [`handles`]) that are made once and cost an atomic addition on the hot path; made
 //! before [`metrics`] is called, a handle counts nothing.
@@ -6,6 +6,7 @@
 pub mod names; // every metric, and what it means
 pub mod handles; // what the rooms count with
 pub mod standing; // how things stand, looked at every few seconds
+pub mod otlp; // traces and logs for a collector, where there is one
 mod log; // lines to stderr that never hold up a delivery
 mod process; // what the operating system says of us
 

@@ -185,6 +185,7 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
         "bytes",
         "events",
         "rows",
+        "records",
         "customers",
         "partitions",
         "connections",

@@ -36,6 +36,7 @@ use crate::{
         receipt::Origin as _,
     },
     router::{actor::Router, table::RoutingTable},
+    trace,
     watch::flow::Flow,
 };
 
@@ -95,6 +96,7 @@ impl Cores {
                     notices: shared.notices.clone(),
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),
+                    tracer: trace::tracer(),
                 });
                 actix_rt::spawn(super::core_lag::watch(index));
                 let _ = ready.send(());

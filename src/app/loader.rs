@@ -225,7 +225,9 @@ impl Loader {
                 }
             }
         }
+        let from = clock::now();
         self.table.change_subscriptions(changes);
+        self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
     }
 
     fn show(&self) {

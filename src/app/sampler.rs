@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::Histogram;
 use parking_lot::Mutex;
 
 use super::{actors::Parts, report::Health};
@@ -14,9 +15,15 @@ use crate::{
     config::Config,
     endpoint::queue::EndpointQueue,
     event::EndpointKey,
-    ingest::{ledger::PartitionLedger, receipt::Origin as _},
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{Origin as _, tally},
+    },
     store::{Pool, standing},
-    telemetry::standing::{QueueTotals, StandingMetrics, memory},
+    telemetry::{
+        handles,
+        standing::{QueueTotals, StandingMetrics, memory},
+    },
     watch::{
         flow::{Flow, FlowTotals},
         lasting::Lasting,
@@ -52,7 +59,8 @@ impl Looking {
 pub async fn run(looking: Looking) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
-    let (metrics, mut unaccounted) = (StandingMetrics::new(), Lasting::default());
+    let (metrics, mut unaccounted, mut stray) = (StandingMetrics::new(), Lasting::default(), Lasting::default());
+    let mut at_once = AtOnce::new();
     loop {
         let wall_ms = clock::wall_ms();
         let rest_ms = STEP_MS - wall_ms.rem_euclid(STEP_MS);
@@ -71,10 +79,21 @@ pub async fn run(looking: Looking) {
         metrics.dead_letters(letters);
         let difference = parts.consumer.assigned().iter().map(|ledger| ledger.unaccounted()).sum();
         metrics.unaccounted(unaccounted.look(difference));
+        metrics.stray(stray.look(looking.stray(parts)));
+        at_once.tell(&looking.flows);
     }
 }
 
 impl Looking {
+    /// Receipts that neither ended nor are where receipts may be. Told only when nothing moved while it was looked: what is
+    /// just being handed on is in no place.
+    fn stray(&self, parts: &Parts) -> i64 {
+        let before = tally::totals();
+        let queued: usize = self.health.table().endpoints().iter().map(|queue| queue.held_receipts()).sum();
+        let stored = parts.backlog.held_receipts() + parts.dead_letters.queued_letters() as i64;
+        if tally::totals() == before { before.held() - queued as i64 - stored } else { 0 }
+    }
+
     fn look(&self, parts: &Parts, step: i64, dead_letters: Option<u64>) -> Seen {
         let now = clock::now();
         let partition = |ledger: &Arc<PartitionLedger>| PartitionSeen {
@@ -113,7 +132,26 @@ impl Looking {
         let config = &self.config;
         memory("ingest", usize::try_from(outstanding).unwrap_or(usize::MAX), config.ingest.memory_bytes_max);
         memory("backlog", parts.heads.in_memory().1, config.backlog.memory_bytes_max);
+        memory("replay", parts.replays.under_way_bytes(), config.replay.memory_bytes_max);
         memory("dead_letter", parts.dead_letters.queued_bytes(), config.dead_letter.queue_bytes_max);
+    }
+}
+
+/// Nearly every request is delivered with its first attempt: the cores count them, and this tells.
+struct AtOnce {
+    told: u64,
+    attempts: Histogram,
+}
+
+impl AtOnce {
+    fn new() -> Self {
+        AtOnce { told: 0, attempts: handles::delivered_after() }
+    }
+
+    fn tell(&mut self, flows: &[Arc<Flow>]) {
+        let delivered: u64 = flows.iter().map(|flow| flow.delivered_at_once.load(Relaxed)).sum();
+        self.attempts.record_many(1.0, usize::try_from(delivered.saturating_sub(self.told)).unwrap_or(0));
+        self.told = delivered;
     }
 }
 

@@ -59,13 +59,12 @@ pub struct App {
 }
 
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
-pub async fn start(config: Arc<Config>) -> Result<App, Error> {
+pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
     let pool = Pool::open(&(&config.postgres).into())?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(config.delivery.endpoint_bytes_max));
     let progress = Arc::new(Progress::default());
-    let instance = format!("in_{}", uuid::Uuid::now_v7().simple());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);

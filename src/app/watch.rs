@@ -8,6 +8,7 @@ use super::{
     pipeline::plain_client,
     report::Health,
     sampler::{self, Looking},
+    tables,
 };
 use crate::{
     config::Config,
@@ -26,6 +27,11 @@ pub fn start(
 ) {
     health.consuming(parts);
     tell_operators(config, pool, health, peers.own_id());
+    let tables_of = pool.clone();
+    actix_rt::spawn(async move {
+        let never = tables::watch(tables_of).await;
+        match never {}
+    });
     actix_rt::spawn(sampler::run(Looking::new(config, pool, health, peers, flows)));
 }
 

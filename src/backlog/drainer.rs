@@ -41,6 +41,7 @@ use crate::{
         lane::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
+    trace::{self, Source},
 };
 
 /// The endpoints, and who owns what, as the drainer needs to know it.
@@ -356,7 +357,8 @@ fn take_in(
 ) -> impl Iterator<Item = Receipt> {
     let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
     let new = |row: &BacklogRow| head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0));
-    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now))
+    let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
+    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now, begin))
 }
 
 /// The rows that may be sent in their order, and whether there are others behind them.

@@ -79,8 +79,15 @@ pub fn new_row(key: RowKey, parked: &Parked, clocks: Clocks) -> NewRow<'_> {
     }
 }
 
-/// The event of a row, as it was when it was parked, and its receipt. `now` is when it came back into memory.
-pub fn receipt(row: BacklogRow, origin: Arc<dyn Origin>, endpoint: EndpointKey, now: Instant) -> Receipt {
+/// The event of a row, as it was when it was parked, and its receipt. `now` is when it came back into memory. `begin` sees
+/// the event before anyone else does.
+pub fn receipt(
+    row: BacklogRow,
+    origin: Arc<dyn Origin>,
+    endpoint: EndpointKey,
+    now: Instant,
+    begin: impl FnOnce(&mut Event),
+) -> Receipt {
     let field = |bytes: Option<Vec<u8>>| match bytes.map(String::from_utf8) {
         Some(Ok(text)) => Field::Owned(text.into()),
         _ => Field::Absent,
@@ -93,7 +100,9 @@ pub fn receipt(row: BacklogRow, origin: Arc<dyn Origin>, endpoint: EndpointKey, 
         occurred_ms: Some(row.occurred_ms),
     };
     let record = record(row.offset, row.record_ms, row.record, row.key_bytes, row.value_bytes);
-    let event = Arc::new(Event::new(origin, record, fields, now));
+    let mut event = Event::new(origin, record, fields, now);
+    begin(&mut event);
+    let event = Arc::new(event);
     let mut receipt = None;
     event.open_receipts(&[endpoint], |_, opened| receipt = Some(opened));
     let receipt = receipt.expect("one endpoint, one receipt");

@@ -96,6 +96,7 @@ impl BacklogWriter {
             dead_letters,
             watch,
             queued_events: AtomicUsize::new(0),
+            known_receipts: AtomicUsize::new(0),
             metrics: BacklogMetrics::new(),
             health: WriterHealth::default(),
         });
@@ -120,6 +121,7 @@ impl BacklogWriter {
                     parked,
                 }));
             } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
+                self.shared.known_receipts.fetch_add(1, Ordering::Relaxed);
                 lane.push(Work::Update { key: row::key(receipt.event(), &settings.id), parked });
             } else {
                 untouched.push(parked.receipt);
@@ -131,6 +133,7 @@ impl BacklogWriter {
 
     /// What comes for a suspended endpoint: its positions are stored, and then it is settled.
     pub fn skip(&self, settings: &Settings, receipts: Vec<Receipt>) {
+        self.shared.known_receipts.fetch_add(receipts.len(), Ordering::Relaxed);
         self.shared.lane(&settings.id).push(Work::Skip { endpoint_id: Arc::clone(&settings.id), receipts });
     }
 
@@ -150,6 +153,13 @@ impl BacklogWriter {
     #[must_use]
     pub fn queued_events(&self) -> usize {
         self.shared.queued_events.load(Ordering::Relaxed)
+    }
+
+    /// All receipts that wait here, those of events that are stored already included. Signed: what is carried out may be
+    /// counted off a moment before it was counted.
+    #[must_use]
+    pub fn held_receipts(&self) -> i64 {
+        self.queued_events() as i64 + self.shared.known_receipts.load(Ordering::Relaxed) as i64
     }
 
     #[must_use]
@@ -208,6 +218,8 @@ struct Shared {
     dead_letters: DeadLetterWriter,
     watch: Arc<dyn HeadWatch>,
     queued_events: AtomicUsize,
+    /// Receipts that wait for something else than an insert.
+    known_receipts: AtomicUsize,
     metrics: BacklogMetrics,
     health: WriterHealth,
 }
@@ -250,13 +262,16 @@ impl Shared {
             }
             // A run is of one kind: the others are empty.
             if !inserts.is_empty() {
-                let _queued = Queued { shared: self, events: pieces };
+                let _queued = Queued { counter: Counter::Inserts, shared: self, events: pieces };
                 while !inserts.is_empty() {
                     inserts = self.insert(inserts).await;
                 }
             } else if !updates.is_empty() {
+                let _known = Queued { counter: Counter::Known, shared: self, events: updates.len() };
                 self.update(updates).await;
             } else if !skips.is_empty() {
+                let events = skips.iter().map(|(_, receipts): &(_, Vec<Receipt>)| receipts.len()).sum();
+                let _known = Queued { counter: Counter::Known, shared: self, events };
                 self.skip(skips).await;
             } else {
                 self.remove(removes).await;
@@ -336,14 +351,25 @@ impl Shared {
 
 /// The count of what waits in hand: given back when it is stored, and after a panic as well.
 struct Queued<'a> {
+    counter: Counter,
     shared: &'a Shared,
     events: usize,
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.shared.carried_out(self.events);
+        match self.counter {
+            Counter::Inserts => self.shared.carried_out(self.events),
+            Counter::Known => {
+                self.shared.known_receipts.fetch_sub(self.events, Ordering::Relaxed);
+            }
+        }
     }
+}
+
+enum Counter {
+    Inserts,
+    Known,
 }
 
 /// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked

@@ -22,14 +22,19 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
     let _faults = fail::has_failpoints().then(fail::FailScenario::setup);
     // Before the logs, which count what they drop.
     let _metrics = telemetry::metrics();
-    let _logs = match telemetry::logs(&config.log) {
+    let instance = app::new_instance();
+    let exports = match telemetry::otlp::start(&config.otlp, &config.kafka.group_id, &instance) {
+        Ok(exports) => exports,
+        Err(error) => return super::failure(&error),
+    };
+    let _logs = match telemetry::logs(&config.log, exports.log_bridge()) {
         Ok(logs) => logs,
         Err(error) => return super::failure(&error),
     };
     let result = if arguments.until_stdin_ends {
-        app::run_until(config, stdin_ended())
+        app::run_until(config, instance, stdin_ended())
     } else {
-        app::run_until(config, future::pending())
+        app::run_until(config, instance, future::pending())
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! ○ What each value may be, and how values must fit together.
 
+mod otlp; // … and what a collector gets
 mod told; // … and whom operators are told
 
 use std::{
@@ -28,7 +29,7 @@ use crate::{
 
 /// Keys whose value no message may show.
 pub(super) fn is_secret(key: &str) -> bool {
-    matches!(key, "postgres.url" | "admin.key" | "secrets.key" | "operator_events.webhook_secret")
+    matches!(key, "postgres.url" | "admin.key" | "secrets.key" | "operator_events.webhook_secret" | "otlp.headers")
         || key.strip_prefix("kafka.properties.").is_some_and(super::Properties::is_secret)
 }
 
@@ -278,6 +279,7 @@ impl Checks {
             self.wrong("admin.advertise", Some(&c.admin.advertise), "must be HOST:PORT, without a scheme or a path");
         }
         self.operator_events(c);
+        self.otlp(c);
         self.keys(c);
         self.egress(c);
     }

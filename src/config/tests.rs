@@ -230,3 +230,24 @@ fn serving_needs_topics_and_both_keys() {
     ];
     assert!(parse("", &given).unwrap().ready_to_serve().is_ok());
 }
+
+#[test]
+fn what_a_collector_gets_is_checked_and_its_headers_are_never_shown() {
+    let file = "[otlp]\nendpoint = \"http://collector:4318/\"\nheaders = \"x-api-key=hidden-thing, other=a b\"\n";
+    let config = parse(file, &[]).unwrap();
+    assert_eq!(config.otlp.url_of("traces"), "http://collector:4318/v1/traces");
+    let pairs: Vec<_> = config.otlp.header_pairs().collect();
+    assert_eq!(pairs, [("x-api-key", "hidden-thing"), ("other", "a b")]);
+    assert!(!config.to_toml().contains("hidden-thing") && !format!("{config:?}").contains("hidden-thing"));
+
+    for endpoint in ["collector:4318", "ftp://collector", "http://user:word@collector", "http://collector/?a=b"] {
+        let found = errors(&format!("[otlp]\nendpoint = \"{endpoint}\"\n"), &[]);
+        assert!(found[0].starts_with("otlp.endpoint (from postrider.toml): must be http://"), "{found:?}");
+        assert!(!found[0].contains("word"), "{found:?}");
+    }
+    for headers in ["x-api-key", "=value", "a b=c", "a=", "a=b\\r\\nx-admin: 1"] {
+        let found = errors(&format!("[otlp]\nheaders = \"{headers}\"\n"), &[]);
+        assert!(found[0].starts_with("otlp.headers (from postrider.toml): must be NAME=VALUE"), "{found:?}");
+    }
+    assert_eq!(errors("[otlp]\nqueue_records_max = 1\ninterval_ms = 1\n", &[]).len(), 2);
+}

@@ -28,6 +28,7 @@ use crate::{
         redrives::{self, Candidate, RedriveRow},
     },
     telemetry::handles::DeadLetterMetrics,
+    trace::{self, Source},
 };
 
 /// Where redriven events go: the queues of the endpoints.
@@ -361,7 +362,9 @@ fn receipt(shared: &Arc<Shared>, row: RedriveRow, key: EndpointKey) -> Option<Re
         id: field(row.event_id),
         occurred_ms: Some(row.occurred_ms),
     };
-    let event = Arc::new(Event::new(Arc::new(origin), record, fields, clock::now()));
+    let mut event = Event::new(Arc::new(origin), record, fields, clock::now());
+    trace::begin(&mut event, Source::Redrive);
+    let event = Arc::new(event);
     let mut receipt = None;
     event.open_receipts(&[key], |_, opened| receipt = Some(opened));
     receipt

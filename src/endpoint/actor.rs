@@ -5,6 +5,7 @@
 
 mod answers; // what came in since the last turn
 mod show; // what others see of it
+mod traced; // what a trace hears of it
 
 use std::{
     rc::Rc,
@@ -33,6 +34,7 @@ use crate::{
     clock,
     dead_letter::writer::DeadLetterWriter,
     ingest::receipt::{Receipt, Settlement},
+    trace::Tracer,
 };
 
 /// What the endpoint actors of one core share.
@@ -50,6 +52,7 @@ pub struct Core {
     pub own_trouble: Arc<OwnTrouble>,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// Look at the queue, the answers and the settings.
@@ -69,6 +72,8 @@ pub struct EndpointActor {
     delivery: Delivery,
     target: Target,
     answers: Rc<Answers>,
+    /// No other actor's, so that no two attempts share a span.
+    seed: u64,
     /// Given to the machine at each turn.
     taken: Vec<Receipt>,
     timer: Option<(Instant, SpawnHandle)>,
@@ -97,6 +102,7 @@ impl EndpointActor {
             delivery,
             target,
             answers: Rc::default(),
+            seed,
             taken: Vec::new(),
             timer: None,
             idle_since: None,
@@ -195,9 +201,16 @@ impl EndpointActor {
                     }
                     Receipt::settle_all(receipts, how);
                 }
-                Effect::Park(parked) => self.core.backlog.submit(&self.settings, parked),
+                Effect::Park(parked) => {
+                    self.trace_storing(parked.iter().map(|parked| &parked.receipt), now);
+                    self.core.backlog.submit(&self.settings, parked);
+                }
                 Effect::Unpark(events) => self.core.backlog.remove(&self.settings, &events),
-                Effect::DeadLetter(given_up) => self.core.dead_letters.submit_given_up(&self.settings, given_up),
+                Effect::DeadLetter(given_up) => {
+                    self.core.report.given_up(&given_up);
+                    self.trace_storing(given_up.iter().map(|given_up| &given_up.receipt), now);
+                    self.core.dead_letters.submit_given_up(&self.settings, given_up);
+                }
                 Effect::StateChanged(change) => self.state_changed(&change),
             }
         }
@@ -208,7 +221,11 @@ impl EndpointActor {
             debug_assert!(false, "a batch stays with the machine until its outcome");
             return;
         };
-        let request = request::build(batch.events(), &self.settings, wall_ms);
+        let mut request = request::build(batch.events(), &self.settings, wall_ms);
+        if let Some(tracer) = &self.core.tracer {
+            let number = self.attempt_number(attempt);
+            request.trace = tracer.context_of(batch, &self.settings, self.queue.key, number);
+        }
         let sending = self.target.send(&self.core.client, request);
         let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, answer: None };
         actix_rt::spawn(async move {

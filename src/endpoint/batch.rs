@@ -4,11 +4,49 @@ use std::{slice, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 
-use super::{bisection::Bisection, outcome::AttemptNote};
+use super::{bisection::Bisection, buffer::BatchLimits, outcome::AttemptNote};
 use crate::{event::Event, ingest::receipt::Receipt};
 
 /// The receipts of one request; a stream's single one needs no memory of its own.
 pub type Members = SmallVec<[Receipt; 1]>;
+
+/// What filled a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilledBy {
+    /// Nobody filled it: an event that is sent alone.
+    Nothing,
+    Events,
+    Bytes,
+    /// It was not full when its first event had waited long enough, or when the endpoint was told to send what there is.
+    Time,
+}
+
+impl FilledBy {
+    /// Those that are told apart.
+    pub const COUNTED: [FilledBy; 3] = [FilledBy::Events, FilledBy::Bytes, FilledBy::Time];
+
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            FilledBy::Nothing => "nothing",
+            FilledBy::Events => "events",
+            FilledBy::Bytes => "bytes",
+            FilledBy::Time => "time",
+        }
+    }
+
+    /// Of a batch of so many events and bytes that leaves `more` behind it.
+    #[must_use]
+    pub fn of(events: usize, bytes: usize, more: bool, limits: &BatchLimits) -> Self {
+        match limits.events_max {
+            ..=1 => FilledBy::Nothing,
+            most if events >= most => FilledBy::Events,
+            _ if more || bytes >= limits.bytes_max => FilledBy::Bytes,
+            _ => FilledBy::Time,
+        }
+    }
+}
 
 /// The members of an attempt. A repeated batch keeps them, and so its id.
 #[derive(Debug)]
@@ -21,6 +59,7 @@ pub struct Batch {
     pub(super) first_sent: Option<Instant>,
     /// Attempts used up, the one under way not counted.
     pub(super) attempts: u32,
+    pub(super) filled_by: FilledBy,
     /// A batch that goes well never has one.
     pub(super) trouble: Option<Box<Trouble>>,
 }
@@ -40,7 +79,13 @@ pub(super) struct Trouble {
 
 impl Batch {
     pub(super) fn new(members: Members, bytes: usize, since: Instant) -> Self {
-        Batch { members, bytes, since, first_sent: None, attempts: 0, trouble: None }
+        Batch { members, bytes, since, first_sent: None, attempts: 0, filled_by: FilledBy::Nothing, trouble: None }
+    }
+
+    /// What filled it, for the attempt that is the batch's first.
+    #[must_use]
+    pub fn filled_by(&self) -> FilledBy {
+        if self.attempts == 0 && self.last().is_none() { self.filled_by } else { FilledBy::Nothing }
     }
 
     /// In the order in which they are sent.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    batch::{Batch, Members},
+    batch::{Batch, FilledBy, Members},
     settings::Mode,
 };
 use crate::{event::Event, ingest::receipt::Receipt};
@@ -115,7 +115,10 @@ impl BatchBuffer {
                 members.push(receipt);
             }
         }
-        Some(Batch::new(members, bytes, oldest?))
+        let filled_by = FilledBy::of(members.len(), bytes, !self.queue.is_empty(), limits);
+        let mut batch = Batch::new(members, bytes, oldest?);
+        batch.filled_by = filled_by;
+        Some(batch)
     }
 
     /// Takes out those that `leaves` picks, in order.
@@ -192,6 +195,23 @@ mod tests {
         assert_eq!(buffer.due_at(&limits(3, usize::MAX)), Some(now));
         assert_eq!(buffer.due_at(&limits(4, buffer.bytes())), Some(now));
         assert_eq!(BatchBuffer::default().due_at(&limits(1, 1)), None);
+    }
+
+    #[test]
+    fn a_batch_knows_what_filled_it_until_it_was_tried() {
+        let origin = TestOrigin::new();
+        let _silenced = Silenced(Arc::clone(&origin));
+        let now = Instant::now();
+        let mut buffer = filled(&origin, 10, now);
+        let weight = buffer.bytes() / 10;
+        let mut taken = |events_max, bytes_max| buffer.take(&limits(events_max, bytes_max)).unwrap();
+        assert_eq!(taken(3, usize::MAX).filled_by(), FilledBy::Events);
+        assert_eq!(taken(5, 2 * weight + 1).filled_by(), FilledBy::Bytes);
+        assert_eq!(taken(1, usize::MAX).filled_by(), FilledBy::Nothing);
+        let mut last = taken(5, usize::MAX);
+        assert_eq!((last.len(), last.filled_by()), (4, FilledBy::Time));
+        last.attempts = 1;
+        assert_eq!(last.filled_by(), FilledBy::Nothing);
     }
 
     #[test]

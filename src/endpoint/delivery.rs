@@ -12,6 +12,7 @@ mod answer;
 mod dispatch;
 mod effect;
 mod flight;
+mod held;
 mod ordered;
 mod park;
 mod waiting;
@@ -273,30 +274,6 @@ impl Delivery {
         &self.settings
     }
 
-    /// Events of the backlog that are held and were not yet sent.
-    #[must_use]
-    pub fn stored_events(&self) -> usize {
-        self.stored.len()
-    }
-
-    /// Events held and not in flight, those of the backlog that were not yet sent left out.
-    #[must_use]
-    pub fn queued_events(&self) -> usize {
-        self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len() + self.waiting.events()
-    }
-
-    /// What they weigh.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.waiting.bytes()
-    }
-
-    /// Attempts under way.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.flights.len()
-    }
-
     #[must_use]
     pub fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
@@ -312,18 +289,6 @@ impl Delivery {
     #[must_use]
     pub fn silent_until(&self, now: Instant) -> Option<Instant> {
         self.blocked_until(now)
-    }
-
-    /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
-    #[must_use]
-    pub fn oldest_received_at(&self) -> Option<Instant> {
-        let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(&self.behind);
-        let buffered = self.buffer.iter().chain(self.stored.iter()).chain(lanes);
-        let buffered = buffered.map(|receipt| receipt.event().received_at);
-        let waiting = self.waiting.iter();
-        let flying = self.flights.iter().map(|flight| &flight.batch);
-        let batched = waiting.chain(flying).flat_map(Batch::received_at);
-        buffered.chain(batched).min()
     }
 
     /// Nothing is held, under way or waiting to be polled.

@@ -15,6 +15,8 @@ use crate::watch::latencies::Latencies;
 pub struct Health {
     pub queued_events: AtomicUsize,
     pub queued_bytes: AtomicUsize,
+    /// All that the actor holds, in flight or not, whatever it came from.
+    pub held_events: AtomicUsize,
     pub in_flight: AtomicU32,
     pub delivered: AtomicU64,
     pub failed_attempts: AtomicU64,
@@ -45,6 +47,7 @@ impl Health {
     pub(super) fn forget_actor(&self) {
         self.queued_events.store(0, Ordering::Relaxed);
         self.queued_bytes.store(0, Ordering::Relaxed);
+        self.held_events.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         *self.silent_until.lock() = None;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    batch::{Batch, Members},
+    batch::{Batch, FilledBy, Members},
     buffer::BatchLimits,
     settings::OrderBy,
 };
@@ -158,7 +158,11 @@ impl Lanes {
             }
         }
         passed_over.into_iter().rev().for_each(|id| self.becomes_ready_first(id));
-        Some(Batch::new(members, bytes, oldest?))
+        // What is left waits for what is out, and not for room.
+        let filled_by = FilledBy::of(members.len(), bytes, false, limits);
+        let mut batch = Batch::new(members, bytes, oldest?);
+        batch.filled_by = filled_by;
+        Some(batch)
     }
 
     /// Something that was taken out has ended, or left.

@@ -257,6 +257,13 @@ impl EndpointQueue {
         self.inner.lock().waiting.len()
     }
 
+    /// Receipts that wait here or are with the actor, whatever they came from.
+    #[must_use]
+    pub fn held_receipts(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.waiting.len() + inner.stored.len() + self.health.held_events.load(Ordering::Relaxed)
+    }
+
     #[must_use]
     pub fn has_actor(&self) -> bool {
         self.inner.lock().waker.is_some()

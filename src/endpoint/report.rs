@@ -10,7 +10,7 @@ use std::{
 use super::{
     batch::Batch,
     breaker::BreakerState,
-    delivery::{Next, StateChange},
+    delivery::{GivenUp, Next, StateChange},
     health::Health,
     outcome::Outcome,
     settings::{Mode, Settings},
@@ -99,7 +99,12 @@ impl Report {
             Mode::Batch { .. } => &self.batch,
         };
         metrics.attempted(outcome, note.class, batch.len(), took);
+        metrics.batch_sent(batch.filled_by());
         if *outcome == Outcome::Delivered {
+            match batch.attempt_number() {
+                1 => drop(self.flow.delivered_at_once.fetch_add(1, Ordering::Relaxed)),
+                attempts => metrics.delivered_after(attempts),
+            }
             let oldest_ms = batch.events().next().map_or(wall_ms, |event| event.record.timestamp_ms);
             let age = Duration::from_millis(u64::try_from(wall_ms - oldest_ms).unwrap_or(0));
             metrics.delivered_at_age(age, batch.len());
@@ -134,11 +139,29 @@ impl Report {
         }
     }
 
+    /// Events are given up after so many attempts.
+    pub fn given_up(&self, given_up: &[GivenUp]) {
+        given_up.iter().for_each(|given_up| self.stream.given_up_after(given_up.attempts));
+    }
+
+    /// A probe has ended, and left the breaker so.
+    pub fn probed(&self, left: BreakerState) {
+        match left {
+            BreakerState::Closed => self.endpoints.probes_succeeded.increment(1),
+            BreakerState::Open => self.endpoints.probes_failed.increment(1),
+            BreakerState::HalfOpen => self.endpoints.probes_undecided.increment(1),
+        }
+    }
+
     /// The breaker moved, or the endpoint wants nothing more.
     pub fn state_change(&self, settings: &Settings, health: &Health, change: &StateChange) {
         let id = &*settings.id;
         if let StateChange::BreakerOpened { failures } = change {
             health.breaker_failures.store(*failures, Ordering::Relaxed);
+            // What is shown is how it was before: a probe that failed opens it again, and is counted as that.
+            if health.breaker.load(Ordering::Relaxed) == BreakerState::Closed as u32 {
+                self.endpoints.breaker_trips.increment(1);
+            }
         }
         match change {
             StateChange::Gone => tracing::warn!(endpoint.id = id, "endpoint {id} answered 410 Gone; it is disabled"),

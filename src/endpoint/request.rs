@@ -46,7 +46,7 @@ pub fn build<'a>(
     let webhook_id = String::from_utf8(id).expect("an id is ASCII");
     let webhook_timestamp = wall_ms.div_euclid(1000);
     let webhook_signature = signature::sign(&settings.signing_keys, &webhook_id, webhook_timestamp, &body);
-    Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature }
+    Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature, trace: None }
 }
 
 /// The id of such a request, and those of its first `events_max` events.

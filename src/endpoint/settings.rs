@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::{identity::TlsIdentity, oauth::OAuth2, signature::SigningKey};
+use crate::trace::context::TraceContext;
 
 /// Everything an endpoint actor needs to know about its endpoint; immutable, replaced whole on a change.
 #[derive(Debug, Clone)]
@@ -309,4 +310,6 @@ pub struct Request {
     pub webhook_timestamp: i64,
     /// `v1,… v1,…`
     pub webhook_signature: String,
+    /// Of which trace it is part; not signed.
+    pub trace: Option<TraceContext>,
 }

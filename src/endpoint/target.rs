@@ -21,7 +21,7 @@ use super::{
     settings::{Auth, Request, Settings},
     token::{HeldToken, TokenSource},
 };
-use crate::telemetry::names;
+use crate::{telemetry::names, trace::context::TRACEPARENT};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -184,6 +184,11 @@ fn webhook_headers(request: &Request) -> HeaderMap {
         headers.insert(WEBHOOK_ID, id);
         headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(request.webhook_timestamp));
         headers.insert(WEBHOOK_SIGNATURE, signature);
+    }
+    if let Some(trace) = request.trace
+        && let Ok(value) = HeaderValue::from_str(&trace.traceparent())
+    {
+        headers.insert(HeaderName::from_static(TRACEPARENT), value);
     }
     headers
 }

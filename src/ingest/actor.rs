@@ -20,6 +20,7 @@ use crate::{
     endpoint::delivery::{GivenUp, Reason},
     event::{Event, Fields, Record},
     router::actor::{Route, Router},
+    trace::{self, Source, Tracer},
 };
 
 /// Records of one partition, tracked already, in offset order.
@@ -43,6 +44,7 @@ pub struct IngestActor {
     dead_letters: DeadLetterWriter,
     /// Events that each core's router was handed, and which of them is this one's.
     handed: (Arc<Vec<AtomicU64>>, usize),
+    tracer: Option<Arc<Tracer>>,
     /// Decoded, but the router had no room: they join the next hand-over, in order.
     waiting: Vec<Arc<Event>>,
 }
@@ -57,7 +59,8 @@ impl IngestActor {
         dead_letters: DeadLetterWriter,
         handed: (Arc<Vec<AtomicU64>>, usize),
     ) -> Self {
-        IngestActor { ledger, decoder, event_bytes_max, router, dead_letters, handed, waiting: Vec::new() }
+        let (tracer, waiting) = (trace::tracer(), Vec::new());
+        IngestActor { ledger, decoder, event_bytes_max, router, dead_letters, handed, tracer, waiting }
     }
 
     fn decode(&mut self, record: Record, received_at: Instant) {
@@ -76,7 +79,11 @@ impl IngestActor {
             }
         };
         let origin: Arc<dyn Origin> = Arc::clone(&self.ledger) as _;
-        let event = Arc::new(Event::new(origin, record, fields, received_at));
+        let mut event = Event::new(origin, record, fields, received_at);
+        if let Some(tracer) = &self.tracer {
+            tracer.begin(&mut event, Source::Kafka);
+        }
+        let event = Arc::new(event);
         match reason {
             None => self.waiting.push(event),
             Some(reason) => event.open_receipts(&[NO_ENDPOINT], |_, receipt| {

@@ -26,6 +26,21 @@ const STALL_MAX: Duration = Duration::from_millis(20);
 /// Behind the present by more than this, a partition is catching up.
 const CATCHING_UP_MS: i64 = 10_000;
 
+/// How long a partition takes to be delivered again, measured where something waited in it.
+#[derive(Debug, Clone, Copy)]
+enum Restore {
+    /// Nothing was read since.
+    Assigned {
+        at: Instant,
+        at_ms: i64,
+    },
+    /// Something that was written before was read, and nothing has settled yet.
+    Waiting {
+        since: Instant,
+    },
+    Over,
+}
+
 /// What the poll thread must do about a partition's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
@@ -56,6 +71,7 @@ pub struct Partition {
     /// The log was cut or recreated: read on from here, with a new ledger.
     restart_at: Option<i64>,
     metrics: PartitionMetrics,
+    restore: Restore,
     /// What was shown of the ledger's settlements already.
     shown: [u64; Settlement::ALL.len()],
 }
@@ -85,11 +101,16 @@ impl Partition {
             stored: None,
             restart_at: None,
             metrics,
+            restore: Restore::Assigned { at: clock::now(), at_ms: clock::wall_ms() },
             shown: Default::default(),
         }
     }
 
     pub fn receive(&mut self, record: Record) {
+        if let Restore::Assigned { at, at_ms } = self.restore {
+            let was_waiting = record.timestamp_ms < at_ms;
+            self.restore = if was_waiting { Restore::Waiting { since: at } } else { Restore::Over };
+        }
         self.newest_record_ms = record.timestamp_ms;
         self.read_on_brake += 1;
         self.chunk.push(record);
@@ -178,6 +199,12 @@ impl Partition {
     /// What this partition's load asks for. `brake` is how many events it may read since the brake was put on.
     pub fn hold_back(&mut self, memory_full: bool, brake: Option<u64>, now: Instant) -> Option<Move> {
         let (events, bytes) = self.ledger.outstanding();
+        if let Restore::Waiting { since } = self.restore
+            && events < self.ledger.received_events()
+        {
+            self.restore = Restore::Over;
+            self.metrics.restored(now.saturating_duration_since(since));
+        }
         // The span costs a lock, so it is read only where it can matter: it cannot be full while nothing is owed.
         let span = match (self.refused, events) {
             (true, _) => SPAN_MAX,

@@ -4,6 +4,8 @@
 //! **Invariant:** a receipt dropped without [`settle`](Receipt::settle) (a panic, a forgotten branch) reports itself as
 //! abandoned, so a bug can cost latency, but no event.
 
+pub mod tally; // how many there are
+
 use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
@@ -119,6 +121,7 @@ impl Abandoned {
 
     /// The same receipt again, with its count of abandons.
     pub fn into_receipt(self) -> Receipt {
+        tally::TALLY.opened(1);
         Receipt { event: Some(self.event), endpoint: self.endpoint, attempts: self.attempts, abandons: self.abandons }
     }
 }
@@ -135,6 +138,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// So many are about to be made.
+    pub(crate) fn opening(receipts: usize) {
+        tally::TALLY.opened(receipts);
+    }
+
+    /// Counted already, by [`Receipt::opening`].
     pub(crate) fn new(event: Arc<Event>, endpoint: EndpointKey) -> Self {
         Receipt { event: Some(event), endpoint, attempts: 0, abandons: 0 }
     }
@@ -176,6 +185,9 @@ impl Receipt {
         let mut run: Option<Run> = None;
         for mut receipt in receipts {
             let Some(event) = receipt.event.take() else { continue };
+            if let Some(traced) = &event.traced {
+                traced.settled(receipt.endpoint, how);
+            }
             match &mut run {
                 Some(current) if Arc::ptr_eq(&current.first.origin, &event.origin) => current.add(&event),
                 _ => {
@@ -194,6 +206,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let Some(event) = self.event.take() else { return };
+        tally::TALLY.ended(1);
         if !event.origin.is_current() {
             return;
         }
@@ -232,6 +245,7 @@ impl Run {
     }
 
     fn report(self, how: Settlement) {
+        tally::TALLY.ended(self.receipts);
         self.first.origin.receipts_settled(how, self.receipts);
         if !self.done.is_empty() {
             self.first.origin.events_done(&self.done, how);

@@ -43,6 +43,8 @@ pub struct Shared {
     /// Read no more: the process stops.
     quiet: AtomicBool,
     pub metrics: ReplayMetrics,
+    /// What is on its way of all replays.
+    under_way: Arc<Amount>,
     written: Mutex<HashMap<Key, (i64, Counts)>>,
 }
 
@@ -55,6 +57,7 @@ impl Shared {
             parts: ArcSwap::default(),
             quiet: AtomicBool::new(false),
             metrics: ReplayMetrics::new(),
+            under_way: Arc::default(),
             written: Mutex::default(),
         })
     }
@@ -62,6 +65,12 @@ impl Shared {
     #[must_use]
     pub fn parts(&self) -> Arc<Vec<Arc<Part>>> {
         self.parts.load_full()
+    }
+
+    /// Bytes of events on their way, of all replays.
+    #[must_use]
+    pub fn under_way_bytes(&self) -> usize {
+        self.under_way.bytes()
     }
 
     pub fn be_quiet(&self) {
@@ -109,15 +118,7 @@ pub async fn run(
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
 ) -> Infallible {
-    let mut runner = Runner {
-        pool,
-        options,
-        shared,
-        dead_letters,
-        surroundings,
-        of_endpoints: HashMap::new(),
-        of_all: Arc::default(),
-    };
+    let mut runner = Runner { pool, options, shared, dead_letters, surroundings, of_endpoints: HashMap::new() };
     loop {
         if let Err(error) = runner.turn().await {
             tracing::warn!(%error, "replays cannot be looked for or written down at the moment");
@@ -133,7 +134,6 @@ struct Runner {
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
     of_endpoints: HashMap<String, Weak<Amount>>,
-    of_all: Arc<Amount>,
 }
 
 impl Runner {
@@ -220,7 +220,7 @@ impl Runner {
         let of_endpoint = self.of_endpoints.get(&open.endpoint_id).and_then(Weak::upgrade).unwrap_or_default();
         self.of_endpoints.insert(open.endpoint_id.clone(), Arc::downgrade(&of_endpoint));
         let progress = Progress::new(share.next, share.end, counts);
-        Part::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.of_all)))
+        Part::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.shared.under_way)))
     }
 
     /// Receipts that were dropped unsettled: once more, or given up after the third time.

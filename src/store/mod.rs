@@ -41,6 +41,7 @@ pub mod gaps; // ● what suspended endpoints did not get
 pub mod attempts; // ● how endpoints answered
 pub mod counts; // ● … and how often, by the minute
 pub mod days; // ● tables cut into days
+pub mod tables; // ● how large they are, for those who watch
 pub mod standing; // ● how much waits and was given up, for those who watch
 pub mod operator_events; // ● what operators were told last
 pub mod maintenance; // ● what keeps the tables small

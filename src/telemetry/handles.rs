@@ -1,12 +1,16 @@
 //! ○ What the rooms count with: handles made once, an atomic addition each on the hot path.
 
+mod delivery; // attempts
+
+pub use self::delivery::{DeliveryMetrics, delivered_after};
+
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names;
 use crate::{
-    endpoint::{delivery::Reason, outcome::Outcome},
+    endpoint::delivery::Reason,
     ingest::{backpressure::PauseReason, receipt::Settlement},
 };
 
@@ -16,6 +20,7 @@ pub struct PartitionMetrics {
     consumed_bytes: Counter,
     lag: Gauge,
     uncommitted_age: Gauge,
+    restore_seconds: Histogram,
 }
 
 impl PartitionMetrics {
@@ -27,6 +32,7 @@ impl PartitionMetrics {
             consumed_bytes: counter!(names::KAFKA_CONSUMED_BYTES, "topic" => topic.clone()),
             lag: gauge!(names::KAFKA_LAG, "topic" => topic.clone(), "partition" => partition.clone()),
             uncommitted_age: gauge!(names::UNCOMMITTED_AGE, "topic" => topic, "partition" => partition),
+            restore_seconds: histogram!(names::RESTORE_SECONDS),
         }
     }
 
@@ -38,6 +44,11 @@ impl PartitionMetrics {
     /// Records between what may be committed and the partition's end.
     pub fn lag(&self, records: i64) {
         self.lag.set(records as f64);
+    }
+
+    /// What was waiting in it began to settle so long after its assignment.
+    pub fn restored(&self, after: Duration) {
+        self.restore_seconds.record(after);
     }
 
     /// Zero when everything read is committed or committable.
@@ -136,69 +147,6 @@ impl SettlementMetrics {
     }
 }
 
-/// Attempts of the endpoints of one mode (`"stream"`, `"batch"`); one set serves all endpoints of a core.
-pub struct DeliveryMetrics {
-    events: [Counter; OUTCOMES.len()],
-    requests: [Counter; OUTCOMES.len()],
-    duration: Histogram,
-    end_to_end: Histogram,
-    batch_events: Option<Histogram>,
-    pub in_flight: Gauge,
-    pub rate_limited: Counter,
-    local_faults: Counter,
-}
-
-/// In the order of [`outcome_index`].
-const OUTCOMES: [&str; 6] = ["delivered", "rejected", "failed", "gone", "disconnected", "local_fault"];
-
-impl DeliveryMetrics {
-    #[must_use]
-    pub fn new(mode: &'static str) -> Self {
-        DeliveryMetrics {
-            events: OUTCOMES.map(|outcome| counter!(names::DELIVERIES, "outcome" => outcome, "mode" => mode)),
-            requests: OUTCOMES.map(|outcome| counter!(names::REQUESTS, "outcome" => outcome, "mode" => mode)),
-            duration: histogram!(names::DELIVERY_SECONDS, "mode" => mode),
-            end_to_end: histogram!(names::END_TO_END_SECONDS, "mode" => mode),
-            batch_events: (mode == "batch").then(|| histogram!(names::BATCH_EVENTS)),
-            in_flight: gauge!(names::IN_FLIGHT),
-            rate_limited: counter!(names::RATE_LIMITED),
-            local_faults: counter!(names::LOCAL_FAULTS),
-        }
-    }
-
-    /// An attempt of so many events ended; `class` is the [note](crate::endpoint::outcome::AttemptNote)'s word.
-    pub fn attempted(&self, outcome: &Outcome, class: &'static str, events: usize, took: Duration) {
-        let index = outcome_index(outcome);
-        self.events[index].increment(events as u64);
-        self.requests[index].increment(1);
-        self.duration.record(took);
-        if let Some(batch_events) = &self.batch_events {
-            batch_events.record(events as f64);
-        }
-        match outcome {
-            Outcome::Failed { .. } | Outcome::Disconnected => counter!(names::RETRIES, "reason" => class).increment(1),
-            Outcome::LocalFault => self.local_faults.increment(1),
-            Outcome::Delivered | Outcome::Rejected | Outcome::Gone => {}
-        }
-    }
-
-    /// Events of this age, counted from their timestamp in Kafka, were delivered.
-    pub fn delivered_at_age(&self, age: Duration, events: usize) {
-        self.end_to_end.record_many(age.as_secs_f64(), events);
-    }
-}
-
-fn outcome_index(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Delivered => 0,
-        Outcome::Rejected => 1,
-        Outcome::Failed { .. } => 2,
-        Outcome::Gone => 3,
-        Outcome::Disconnected => 4,
-        Outcome::LocalFault => 5,
-    }
-}
-
 /// The endpoint actors of this process.
 pub struct EndpointMetrics {
     pub actors: Gauge,
@@ -206,6 +154,10 @@ pub struct EndpointMetrics {
     /// Kept by [`Report::breaker`](crate::endpoint::report::Report::breaker).
     pub breaker_open: Gauge,
     pub breaker_half_open: Gauge,
+    pub breaker_trips: Counter,
+    pub probes_succeeded: Counter,
+    pub probes_failed: Counter,
+    pub probes_undecided: Counter,
     pub own_trouble: Gauge,
 }
 
@@ -218,6 +170,10 @@ impl EndpointMetrics {
             restarts: counter!(names::ENDPOINT_RESTARTS),
             breaker_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "open"),
             breaker_half_open: gauge!(names::BREAKER_ENDPOINTS, "state" => "half_open"),
+            breaker_trips: counter!(names::BREAKER_TRIPS),
+            probes_succeeded: counter!(names::BREAKER_PROBES, "result" => "succeeded"),
+            probes_failed: counter!(names::BREAKER_PROBES, "result" => "failed"),
+            probes_undecided: counter!(names::BREAKER_PROBES, "result" => "undecided"),
             own_trouble: gauge!(names::OWN_TROUBLE),
         }
     }
@@ -357,13 +313,18 @@ pub fn reason_word(reason: Reason) -> &'static str {
 pub struct SettingsMetrics {
     version: Gauge,
     age_seconds: Gauge,
+    pub index_seconds: Histogram,
 }
 
 impl SettingsMetrics {
     #[must_use]
     #[allow(clippy::new_without_default)] // as above
     pub fn new() -> Self {
-        SettingsMetrics { version: gauge!(names::SETTINGS_VERSION), age_seconds: gauge!(names::SETTINGS_AGE) }
+        SettingsMetrics {
+            version: gauge!(names::SETTINGS_VERSION),
+            age_seconds: gauge!(names::SETTINGS_AGE),
+            index_seconds: histogram!(names::INDEX_SECONDS),
+        }
     }
 
     pub fn version(&self, version: i64) {

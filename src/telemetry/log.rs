@@ -8,9 +8,9 @@ use std::{
 };
 
 use metrics::{Counter, counter};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use super::names;
+use super::{names, otlp::LogBridge};
 use crate::config::{Log, LogFormat};
 
 /// Lines that wait for stderr at most; at 300 bytes a line, about 2 MB.
@@ -34,21 +34,27 @@ pub enum LogError {
     Installed(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Starts logging for the whole process.
-pub fn logs(config: &Log) -> Result<Logs, LogError> {
+/// Starts logging for the whole process: to stderr, and over the bridge where there is one.
+///
+/// # Errors
+/// When the filter does not parse, or the thread cannot be started.
+pub fn logs(config: &Log, bridge: Option<LogBridge>) -> Result<Logs, LogError> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let lines = start_writer(io::stderr())?;
     let writer = LineWriter { lines: lines.clone(), dropped: counter!(names::LOG_LINES_DROPPED) };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines_of = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false)
         .with_ansi(config.format == LogFormat::Text && io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::registry().with(filter).with(bridge);
     match config.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Text => subscriber.with(lines_of).try_init(),
+        LogFormat::Json => {
+            let lines_of = lines_of.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            subscriber.with(lines_of).try_init()
+        }
     }
-    .map_err(LogError::Installed)?;
+    .map_err(|error| LogError::Installed(error.into()))?;
     Ok(Logs { lines })
 }
 

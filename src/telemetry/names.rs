@@ -25,6 +25,7 @@ const AGES: &[f64] = &[
     0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0,
     1800.0, 3600.0, 21_600.0, 86_400.0,
 ];
+const ATTEMPTS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0];
 const EVENTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
 
 /// One line a metric: its constant, name, kind and meaning; all of them together are `ALL`.
@@ -54,6 +55,10 @@ metrics! {
     KAFKA_ERRORS = "postrider_kafka_errors_total", Kind::Counter, "Errors that concern the whole client of Kafka";
     UNACCOUNTED = "postrider_unaccounted_events", Kind::Gauge,
         "Events read that are neither settled nor in memory, if that lasts for a minute; 0 without faults";
+    STRAY = "postrider_stray_deliveries", Kind::Gauge,
+        "Deliveries begun, minus those ended, minus those in memory, if that lasts for a minute; looked at while nothing moves; 0 without faults";
+    RESTORE_SECONDS = "postrider_restore_seconds", Kind::Histogram(SECONDS),
+        "From a partition's assignment to its first settled event, where events were waiting in it";
     EVENTS_ROUTED = "postrider_events_routed_total", Kind::Counter, "Events that matched at least one endpoint";
     EVENTS_UNMATCHED = "postrider_events_unmatched_total", Kind::Counter, "Events that nobody subscribes to";
     RECEIPTS_OPENED = "postrider_receipts_opened_total", Kind::Counter,
@@ -69,10 +74,16 @@ metrics! {
     END_TO_END_SECONDS = "postrider_end_to_end_seconds", Kind::Histogram(AGES),
         "From an event's timestamp in Kafka to its 2xx answer, waiting included";
     BATCH_EVENTS = "postrider_batch_events", Kind::Histogram(EVENTS), "Events in a batch request";
+    BATCHES = "postrider_batches_total", Kind::Counter, "Batches sent for the first time, by what filled them: events, bytes, time";
+    ATTEMPTS_USED = "postrider_attempts_used", Kind::Histogram(ATTEMPTS),
+        "Attempts until a request was delivered or an event given up, by settlement";
     IN_FLIGHT = "postrider_in_flight", Kind::Gauge, "Requests under way";
     RETRIES = "postrider_retries_total", Kind::Counter, "Failed attempts that will be tried again, by reason";
     RATE_LIMITED = "postrider_rate_limited_total", Kind::Counter, "Times an endpoint had to wait for its rate limit";
     BREAKER_ENDPOINTS = "postrider_breaker_endpoints", Kind::Gauge, "Endpoints whose breaker is open or half open, by state";
+    BREAKER_TRIPS = "postrider_breaker_trips_total", Kind::Counter, "Breakers that opened after they were closed";
+    BREAKER_PROBES = "postrider_breaker_probes_total", Kind::Counter,
+        "Requests that asked whether an endpoint is back, by result: succeeded, failed, undecided";
     ENDPOINTS = "postrider_endpoints", Kind::Gauge, "Endpoints there are, by state";
     LAGGING_ENDPOINTS = "postrider_lagging_endpoints", Kind::Gauge, "Endpoints that cannot keep up with what comes for them";
     ENDPOINT_QUEUE_EVENTS = "postrider_endpoint_queue_events", Kind::Gauge, "Events that wait in memory for their endpoints";
@@ -120,11 +131,18 @@ metrics! {
         "Offsets that were to be replayed and that Kafka no longer has";
     SETTINGS_VERSION = "postrider_settings_version", Kind::Gauge, "Version of the settings that this instance works by";
     SETTINGS_AGE = "postrider_settings_age_seconds", Kind::Gauge, "Time since the settings were last known to be current";
+    INDEX_SECONDS = "postrider_index_change_seconds", Kind::Histogram(SECONDS),
+        "Bringing a page of changed subscriptions into the routers' index";
     SUBSCRIPTIONS = "postrider_subscriptions", Kind::Gauge, "Subscriptions in the index";
     POSTGRES_WAIT_SECONDS = "postrider_postgres_wait_seconds", Kind::Histogram(SECONDS), "Waiting for a free connection to Postgres";
     POSTGRES_ERRORS = "postrider_postgres_errors_total", Kind::Counter, "Conversations with Postgres that failed, by kind";
     POSTGRES_DISCARDED = "postrider_postgres_connections_discarded_total", Kind::Counter,
         "Connections thrown away after a timeout or an error";
+    TABLE_BYTES = "postrider_postgres_table_bytes", Kind::Gauge,
+        "Size of a table with its partitions and indexes, by table; the same at every instance";
+    TABLE_DEAD_ROWS = "postrider_postgres_table_dead_rows", Kind::Gauge, "Rows that wait for vacuum, by table, as Postgres estimates";
+    OLDEST_TRANSACTION = "postrider_postgres_oldest_transaction_age", Kind::Gauge,
+        "Transactions begun since the oldest one that keeps vacuum from taking dead rows, anybody's";
     SETTINGS_UNREADABLE = "postrider_settings_unreadable_total", Kind::Counter,
         "Stored rows that could not be read and count as absent, by what they are";
     SECRET_FAILURES = "postrider_secret_decrypt_failures_total", Kind::Counter, "Stored secrets that did not open";
@@ -135,6 +153,12 @@ metrics! {
     OPERATOR_EVENTS_DROPPED = "postrider_operator_events_dropped_total", Kind::Counter,
         "Events that operators should have been told of and that found no room";
     LOG_LINES_DROPPED = "postrider_log_lines_dropped_total", Kind::Counter, "Log lines dropped because stderr did not keep up";
+    TRACES = "postrider_traces_total", Kind::Counter, "Events traced, where otlp.traces says so";
+    TRACES_PASSED_OVER = "postrider_traces_passed_over_total", Kind::Counter,
+        "Events that were to be traced, beyond otlp.events_per_second_max";
+    OTLP_EXPORTED = "postrider_otlp_exported_total", Kind::Counter, "Spans and log lines that the collector took, by signal";
+    OTLP_DROPPED = "postrider_otlp_dropped_total", Kind::Counter,
+        "Spans and log lines dropped, by signal and reason: queue_full, not_taken (by the collector)";
     INSTANCES = "postrider_instances", Kind::Gauge, "Live instances, as this one sees them";
     MEMORY_BYTES = "postrider_memory_bytes", Kind::Gauge, "Bytes of events in memory, by the room that bounds them";
     MEMORY_LIMIT = "postrider_memory_limit_bytes", Kind::Gauge, "At most so many bytes, by room";

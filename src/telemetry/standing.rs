@@ -14,6 +14,7 @@ pub struct StandingMetrics {
     queue_largest: Gauge,
     dead_letters: Gauge,
     unaccounted: Gauge,
+    stray: Gauge,
 }
 
 /// What waits for endpoints in memory.
@@ -39,6 +40,7 @@ impl StandingMetrics {
             queue_largest: gauge!(names::ENDPOINT_QUEUE_LARGEST),
             dead_letters: gauge!(names::DEAD_LETTERS_STANDING),
             unaccounted: gauge!(names::UNACCOUNTED),
+            stray: gauge!(names::STRAY),
         }
     }
 
@@ -71,6 +73,21 @@ impl StandingMetrics {
     pub fn unaccounted(&self, events: u64) {
         self.unaccounted.set(events as f64);
     }
+
+    pub fn stray(&self, deliveries: u64) {
+        self.stray.set(deliveries as f64);
+    }
+}
+
+/// A table of Postgres, with its partitions.
+pub fn table(table: &str, bytes: i64, dead_rows: i64) {
+    gauge!(names::TABLE_BYTES, "table" => table.to_owned()).set(bytes as f64);
+    gauge!(names::TABLE_DEAD_ROWS, "table" => table.to_owned()).set(dead_rows as f64);
+}
+
+/// Transactions since the oldest that holds vacuum back.
+pub fn oldest_transaction(transactions: i64) {
+    gauge!(names::OLDEST_TRANSACTION).set(transactions as f64);
 }
 
 /// What one room holds in memory, and what it may hold, in bytes.

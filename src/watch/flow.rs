@@ -9,6 +9,8 @@ use super::latencies::{BUCKETS, Latencies};
 #[repr(align(128))] // of one core: two on one cache line would make each other wait
 pub struct Flow {
     pub delivered: AtomicU64,
+    /// Requests, delivered with their first attempt.
+    pub delivered_at_once: AtomicU64,
     pub failed_attempts: AtomicU64,
     /// From an event's timestamp in Kafka to its 2xx answer.
     pub ages: Latencies,

@@ -37,6 +37,7 @@ pub struct Record<'a> {
     pub tenant: Option<&'a str>,
     pub department: Option<&'a str>,
     pub kind: Option<&'a str>,
+    pub traceparent: Option<&'a str>,
     pub key: Option<&'a str>,
     /// Stands for the key `lane-N`.
     pub lane: Option<u32>,
@@ -138,6 +139,7 @@ impl Kafka {
             ("tenant", record.tenant),
             ("department", record.department),
             ("type", record.kind),
+            ("traceparent", record.traceparent),
         ];
         for (key, value) in fields {
             if value.is_some() {

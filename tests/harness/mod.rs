@@ -11,6 +11,7 @@ pub mod produced; // what was produced, and where it landed
 pub mod postgres; // a database of its own
 pub mod link; // a wire that can be cut
 pub mod receiver; // customers' HTTP servers
+pub mod collector; // what takes traces and logs
 pub mod tls; // servers that are careful about who comes, or not to be trusted
 pub mod http; // as little of HTTP as a receiver needs
 pub mod hook; // one endpoint's side of a receiver, and what it got

@@ -80,7 +80,9 @@ impl EndpointActor {
             if batch.is_some() {
                 self.queue.health.attempted(note.class, ended.took);
             }
+            let traced = batch.and_then(|batch| self.trace_attempt(attempt, batch, (sent_at, now), ended));
             let record = batch.and_then(|batch| self.core.report.attempt(&self.settings, batch, ended));
+            drop(traced);
             if outcome != Outcome::Delivered {
                 self.queue.health.failed_attempts.fetch_add(1, Relaxed);
                 *self.queue.health.last_error.lock() = Some(LastError {
@@ -95,7 +97,11 @@ impl EndpointActor {
             if self.takes_nothing(&outcome) {
                 self.queue.health.failed(wall_ms);
             }
+            let is_probe = self.delivery.is_probe(attempt);
             let next = self.delivery.handle_outcome(attempt, outcome, note, now);
+            if is_probe {
+                self.core.report.probed(self.delivery.breaker_state());
+            }
             self.core.report.follows(record, next, now);
         }
         // The memory serves the next answers, unless some came in the meantime (they cannot: nothing awaited).

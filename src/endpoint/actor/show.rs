@@ -15,6 +15,7 @@ impl EndpointActor {
         let health = &self.queue.health;
         health.queued_events.store(self.delivery.queued_events(), Relaxed);
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
+        health.held_events.store(self.delivery.held_events(), Relaxed);
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
         self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);

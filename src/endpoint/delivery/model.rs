@@ -357,6 +357,7 @@ impl Model {
             let held = self.books.values().filter(|(place, ..)| *place == Place::Held).count();
             let flying = self.delivery.flights.iter().map(|flight| flight.batch.held_len()).sum::<usize>();
             assert_eq!(held, self.delivery.queued_events() + self.delivery.stored_events() + flying);
+            assert_eq!(held, self.delivery.held_events());
         }
     }
 

@@ -62,6 +62,7 @@ fn request() -> Request {
         webhook_id: "evt_1".to_owned(),
         webhook_timestamp: 1,
         webhook_signature: "v1,x".to_owned(),
+        trace: None,
     }
 }
 

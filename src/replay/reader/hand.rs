@@ -8,6 +8,7 @@ use crate::{
     event::{EndpointKey, Event, Fields, Record},
     ingest::receipt::{Origin, Receipt},
     replay::{part::Part, pass::View},
+    trace::{self, Source},
 };
 
 /// For the parts of a reading, in their order.
@@ -67,10 +68,12 @@ impl<'a> Hand<'a> {
         fields: &Fields,
     ) -> bool {
         let origin: Arc<dyn Origin> = Arc::clone(part) as _;
-        let event = Arc::new(Event::new(origin, record.clone(), fields.clone(), self.now));
+        let mut event = Event::new(origin, record.clone(), fields.clone(), self.now);
         if !self.surroundings.matches(&event, key) || !part.track(record.offset, event.weight_bytes()) {
             return false;
         }
+        trace::begin(&mut event, Source::Replay);
+        let event = Arc::new(event);
         event.open_receipts(&[key], |_, receipt| self.receipts[place].push(receipt));
         true
     }

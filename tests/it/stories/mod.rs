@@ -21,6 +21,7 @@ mod redrive; // what was given up is asked for again
 mod replays; // Kafka once more
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
+mod traces; // what a collector gets of it
 mod watch; // what operators see
 mod api; // what clients send
 mod command_line; // the same from a terminal

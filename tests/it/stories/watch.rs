@@ -220,3 +220,48 @@ fn the_canary_goes_to_a_receiver_of_ones_own_and_has_arrived_when_that_one_takes
     hook.set(Mode::Ok);
     eventually_holds("they come again", || both.iter().all(|rest| rest.metric("postrider_canary_late") == 0.0));
 }
+
+#[test]
+fn what_it_took_to_deliver_is_counted_and_nothing_is_nowhere() {
+    let mut app = TestApp::named("counted").partitions(2).start();
+    let receiver = Receiver::start();
+    let batch = json!({"mode": "batch", "batch": {"events_max": 10, "wait_ms_max": 200}});
+    let batched = app.subscribed_endpoint(&receiver.hook("batched"), batch);
+    let hook = receiver.hook("failing");
+    hook.set(Mode::Status(500));
+    let breaker = json!({"consecutive_failures": 2, "open_base_ms": 200, "open_max_ms": 300});
+    let retry = json!({"attempts_max": 100, "schedule_ms": [20]});
+    let failing = app.subscribed_endpoint(&hook, json!({"mode": "stream", "breaker": breaker, "retry": retry}));
+    app.produce(25);
+    let counted = |app: &TestApp, name: &str, labels: &str| app.rest().metric_with(name, labels);
+    eventually_holds("its breaker opens, and a probe finds it as it was", || {
+        counted(&app, "postrider_breaker_trips_total", "") >= 1.0
+            && counted(&app, "postrider_breaker_probes_total", "failed") >= 1.0
+    });
+    hook.set(Mode::Ok);
+    app.audit().expect_all(&batched).expect_all(&failing).close();
+    assert!(counted(&app, "postrider_breaker_probes_total", "succeeded") >= 1.0);
+    let filled = |by: &str| counted(&app, "postrider_batches_total", by);
+    assert!(filled("events") + filled("time") >= 3.0 && filled("time") >= 1.0, "25 events are no whole batches of 10");
+    eventually_holds("attempts are counted, the first ones every few seconds", || {
+        let used = |labels: &str| counted(&app, "postrider_attempts_used_bucket", labels);
+        let (first, all) = (used("le=\"1\""), used("le=\"+Inf\""));
+        first >= 2.0 && all > first
+    });
+    eventually_holds("the tables are looked at", || {
+        counted(&app, "postrider_postgres_table_bytes", "table=\"backlog\"") > 0.0
+            && counted(&app, "postrider_postgres_table_bytes", "table=\"dead_letter\"") > 0.0
+    });
+    assert!(counted(&app, "postrider_memory_limit_bytes", "replay") > 0.0);
+    assert!(counted(&app, "postrider_index_change_seconds_count", "") >= 1.0);
+    assert_eq!(counted(&app, "postrider_restore_seconds_count", ""), 0.0, "nothing waited when it started");
+    assert_eq!(counted(&app, "postrider_stray_deliveries", ""), 0.0);
+
+    app.kill9();
+    app.produce(10);
+    app.restart();
+    eventually_holds("whoever takes over tells how long it took", || {
+        counted(&app, "postrider_restore_seconds_count", "") >= 1.0
+    });
+    app.audit().expect_all(&batched).close();
+}

@@ -1,0 +1,26 @@
+//! ● Once a minute: how PostgreSQL's tables stand, for the metrics.
+
+use std::{convert::Infallible, time::Duration};
+
+use crate::{
+    store::{Pool, tables},
+    telemetry::standing,
+};
+
+/// Looks until the process ends. While Postgres does not say, the metrics stay as they were.
+pub async fn watch(pool: Pool) -> Infallible {
+    loop {
+        match tables::sizes(&pool).await {
+            Ok((sizes, oldest_transactions)) => {
+                for size in &sizes {
+                    standing::table(&size.table, size.bytes, size.dead_rows);
+                }
+                standing::oldest_transaction(oldest_transactions);
+            }
+            Err(error) => tracing::debug!(%error, "how large the tables are is not known just now"),
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(60);

@@ -1,0 +1,90 @@
+//! ○ An attempt, in the traces of those of its events that are traced.
+//!
+//! A batch is one request for many traces: its span hangs in the trace of the first traced event and links to the others,
+//! each of which has a span of the same time that links back.
+
+use std::{borrow::Cow, time::Instant};
+
+use super::{
+    choice::span_below,
+    journey::Place,
+    span::{Attribute, Kind, Parent, Span, Value, number},
+};
+use crate::endpoint::{
+    outcome::{AttemptNote, Outcome},
+    settings::{Mode, Settings},
+};
+
+/// Traced events of one attempt that are shown.
+pub const MEMBERS_MAX: usize = 32;
+
+/// An attempt that has ended.
+#[derive(Clone, Copy)]
+pub struct Ended<'a> {
+    /// Different for each attempt at an endpoint.
+    pub number: u64,
+    pub settings: &'a Settings,
+    pub sent_at: Instant,
+    pub ended_at: Instant,
+    /// How many events were in it.
+    pub events: usize,
+    /// Counted from 1, over restarts and the backlog.
+    pub attempt: u32,
+    pub outcome: &'a Outcome,
+    pub note: &'a AttemptNote,
+}
+
+/// The span of the attempt of this number.
+#[must_use]
+pub fn id(place: Place, number: u64) -> u64 {
+    span_below(place.leg, number)
+}
+
+/// The spans of an attempt with these traced events, the request's own first.
+pub fn spans(places: &[Place], ended: Ended<'_>) -> impl Iterator<Item = Span> {
+    let own = move |place: &Place| (place.trace_id, id(*place, ended.number));
+    let first = places.first().map(own);
+    places.iter().enumerate().map(move |(index, place)| Span {
+        trace_id: place.trace_id,
+        span_id: id(*place, ended.number),
+        parent: Some(Parent { span_id: place.leg, is_remote: false }),
+        // One request is one client's span, or it would be counted twice.
+        kind: if index == 0 { Kind::Client } else { Kind::Internal },
+        name: Cow::Borrowed("POST"),
+        from: ended.sent_at,
+        to: ended.ended_at,
+        attributes: attributes(ended),
+        links: if index == 0 { places[1..].iter().map(own).collect() } else { first.into_iter().collect() },
+        error: (*ended.outcome != Outcome::Delivered).then_some(ended.note.class),
+    })
+}
+
+/// Of the URL only where it leads: its path may be a secret of the customer's.
+fn attributes(ended: Ended<'_>) -> Vec<Attribute> {
+    let Ended { settings, note, .. } = ended;
+    let url = settings.url.url();
+    let mut all: Vec<Attribute> = vec![
+        ("http.request.method", Value::from("POST")),
+        ("server.address", super::span::text(url.host_str().unwrap_or_default())),
+        ("server.port", number(url.port_or_known_default().unwrap_or(0))),
+        ("url.scheme", if url.scheme() == "https" { Value::from("https") } else { Value::from("http") }),
+        ("postrider.endpoint.id", super::span::text(&settings.id)),
+        ("postrider.customer.id", super::span::text(&settings.customer_id)),
+        ("postrider.attempt", number(ended.attempt)),
+        ("postrider.outcome", Value::from(note.class)),
+    ];
+    if let Some(status) = note.status {
+        all.push(("http.response.status_code", number(status)));
+    }
+    if ended.attempt > 1 {
+        all.push(("http.request.resend_count", number(ended.attempt - 1)));
+    }
+    if matches!(settings.delivery.mode, Mode::Batch { .. }) {
+        all.push(("messaging.batch.message_count", number(ended.events)));
+    }
+    if *ended.outcome != Outcome::Delivered {
+        let code = note.status.map(|status| Value::Text(Cow::Owned(status.to_string())));
+        all.push(("error.type", code.unwrap_or(Value::from(note.class))));
+    }
+    all
+}
