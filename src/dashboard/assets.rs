@@ -3,30 +3,36 @@
 //! All files have one version, a hash over all of them. It stands in the paths, so a browser may keep them for good,
 //! and modules that name each other by relative paths always are of one version.
 
-use std::{borrow::Cow, fmt::Write as _, sync::LazyLock};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, sync::LazyLock};
 
-use rust_embed::{EmbeddedFile, RustEmbed};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
 #[folder = "src/dashboard/assets"]
 struct Files;
 
-/// A file as it is sent.
+/// A file in the forms in which it is sent.
+#[derive(Debug)]
 pub struct Asset {
     pub content_type: &'static str,
-    pub bytes: Cow<'static, [u8]>,
+    pub bytes: Bytes,
+    /// The same, compressed; where that makes it smaller.
+    pub gzipped: Option<Bytes>,
 }
 
 /// Where the page says of which version its files are.
-const PLACEHOLDER: &str = "{{version}}";
+const VERSION: &str = "{{version}}";
+/// Where the page names all modules: they are fetched at once, and not one after the other as they name each other.
+const MODULES: &str = "{{modules}}";
+const PAGE: &str = "index.html";
 
 /// The version of all files, in hexadecimal.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let mut names: Vec<_> = Files::iter().collect();
-        names.sort_unstable();
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-        for file in names.iter().filter_map(|name| Files::get(name).map(|file| (name, file))) {
+        for file in names().iter().filter_map(|name| Files::get(name).map(|file| (name, file))) {
             context.update(file.0.as_bytes());
             context.update(&file.1.metadata.sha256_hash());
         }
@@ -36,21 +42,64 @@ pub fn version() -> &'static str {
 }
 
 /// The page itself.
-pub fn page() -> Asset {
-    let file = Files::get("index.html").expect("invariant: the page is compiled in");
-    let text = String::from_utf8_lossy(&file.data).replace(PLACEHOLDER, version());
-    Asset { content_type: HTML, bytes: Cow::Owned(text.into_bytes()) }
+pub fn page() -> &'static Asset {
+    ALL.get(PAGE).expect("invariant: the page is compiled in")
 }
 
 /// A file below `assets/`. The page itself has its own address.
-pub fn find(path: &str) -> Option<Asset> {
-    let content_type = content_type(path)?;
-    let EmbeddedFile { data, .. } = Files::get(path)?;
-    Some(Asset { content_type, bytes: data })
+pub fn find(path: &str) -> Option<&'static Asset> {
+    ALL.get(path).filter(|_| path != PAGE)
+}
+
+/// Compressed once, when the first of them is asked for.
+static ALL: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
+    let asset = |name: &String| Some(Asset::new(content_type(name)?, content(name)?));
+    names().into_iter().filter_map(|name| asset(&name).map(|asset| (name, asset))).collect()
+});
+
+impl Asset {
+    fn new(content_type: &'static str, bytes: Bytes) -> Self {
+        let gzipped = gzip(&bytes).filter(|gzipped| gzipped.len() < bytes.len());
+        Asset { content_type, bytes, gzipped }
+    }
+}
+
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = Files::iter().map(Into::into).collect();
+    names.sort_unstable();
+    names
+}
+
+fn content(name: &str) -> Option<Bytes> {
+    let bytes = Files::get(name)?.data.into_owned();
+    if name != PAGE {
+        return Some(bytes.into());
+    }
+    let page = String::from_utf8_lossy(&bytes).replace(MODULES, &modules()).replace(VERSION, version());
+    Some(page.into_bytes().into())
+}
+
+fn modules() -> String {
+    let is_module = |name: &&String| name.ends_with(".js") && !PLAIN_SCRIPTS.contains(&name.as_str());
+    names().iter().filter(is_module).fold(String::new(), |mut links, name| {
+        let _ = write!(links, "\n    <link rel=\"modulepreload\" href=\"assets/{VERSION}/{name}\" />");
+        links
+    })
+}
+
+/// What the page loads before all modules.
+const PLAIN_SCRIPTS: [&str; 1] = ["core/theme.js"];
+
+/// Every browser takes gzip, also where there is no TLS; what is kept for good need not be smaller than that.
+fn gzip(bytes: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().map(Bytes::from)
 }
 
 fn content_type(path: &str) -> Option<&'static str> {
     match path.rsplit_once('.')?.1 {
+        "html" => Some("text/html; charset=utf-8"),
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
         "svg" => Some("image/svg+xml"),
@@ -66,17 +115,15 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-const HTML: &str = "text/html; charset=utf-8";
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::io::Read as _;
 
     use super::*;
 
     #[test]
     fn the_page_names_files_that_exist_in_the_version_that_is_served() {
-        let page = String::from_utf8(page().bytes.into_owned()).expect("text");
+        let page = String::from_utf8(page().bytes.to_vec()).expect("text");
         let prefix = format!("assets/{}/", version());
         let named: Vec<&str> = page.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(named.len() > 3, "{page}");
@@ -88,11 +135,27 @@ mod tests {
 
     #[test]
     fn every_script_is_fetched_with_the_page_and_not_one_after_the_other() {
-        let page = String::from_utf8(page().bytes.into_owned()).expect("text");
-        let scripts: BTreeSet<String> =
-            Files::iter().filter(|name| name.ends_with(".js")).map(|name| format!("{}/{name}\"", version())).collect();
-        let missing: Vec<&String> = scripts.iter().filter(|name| !page.contains(name.as_str())).collect();
-        assert!(missing.is_empty(), "index.html does not name {missing:?}");
+        let page = String::from_utf8(page().bytes.to_vec()).expect("text");
+        let scripts: Vec<String> = names().into_iter().filter(|name| name.ends_with(".js")).collect();
+        let missing: Vec<&String> =
+            scripts.iter().filter(|name| !page.contains(&format!("{}/{name}\"", version()))).collect();
+        assert!(scripts.len() > 40 && missing.is_empty(), "the page does not name {missing:?}");
+    }
+
+    #[test]
+    fn what_is_sent_compressed_is_the_file_and_much_smaller() {
+        let (mut plain, mut compressed) = (0, 0);
+        for (name, asset) in ALL.iter() {
+            let gzipped = asset.gzipped.as_ref().unwrap_or(&asset.bytes);
+            plain += asset.bytes.len();
+            compressed += gzipped.len();
+            if asset.gzipped.is_some() {
+                let mut text = Vec::new();
+                flate2::read::GzDecoder::new(&gzipped[..]).read_to_end(&mut text).expect("gzip");
+                assert!(text == asset.bytes, "{name}");
+            }
+        }
+        assert!(compressed * 2 < plain, "{compressed} of {plain} bytes");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     guard::{Any, Get, Head},
-    http::header::{self, EntityTag, Header as _, HeaderName, IfNoneMatch},
+    http::header::{self, AcceptEncoding, ContentEncoding, Encoding, EntityTag, Header as _, HeaderName, IfNoneMatch},
     middleware::DefaultHeaders,
     web,
 };
@@ -20,7 +20,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Asked for again at every visit; it is small, and most answers are 304.
 async fn page(request: HttpRequest) -> HttpResponse {
-    answer(&request, assets::page(), EntityTag::new_strong(assets::version().to_owned()), "no-cache")
+    answer(&request, assets::page(), "no-cache")
 }
 
 async fn file(request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
@@ -31,21 +31,37 @@ async fn file(request: HttpRequest, path: web::Path<(String, String)>) -> HttpRe
     // While instances of two versions run side by side, a page of the one may ask the other for its files: it gets
     // what there is, once.
     let keep = if version == assets::version() { "public, max-age=31536000, immutable" } else { "no-store" };
-    answer(&request, asset, EntityTag::new_strong(assets::version().to_owned()), keep)
+    answer(&request, asset, keep)
 }
 
-fn answer(request: &HttpRequest, asset: Asset, tag: EntityTag, keep: &'static str) -> HttpResponse {
+fn answer(request: &HttpRequest, asset: &'static Asset, keep: &'static str) -> HttpResponse {
+    let gzipped = asset.gzipped.as_ref().filter(|_| takes_gzip(request));
+    // A strong tag is one form's alone.
+    let tag = if gzipped.is_some() { format!("{}-gzip", assets::version()) } else { assets::version().to_owned() };
+    let tag = EntityTag::new_strong(tag);
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
         Err(_) => false,
     };
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::CACHE_CONTROL, keep)).insert_header(header::ETag(tag));
+    response
+        .insert_header((header::CACHE_CONTROL, keep))
+        .insert_header((header::VARY, "accept-encoding"))
+        .insert_header(header::ETag(tag));
     if known {
         return response.finish();
     }
-    response.content_type(asset.content_type).body(asset.bytes.into_owned())
+    if gzipped.is_some() {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    response.content_type(asset.content_type).body(gzipped.unwrap_or(&asset.bytes).clone())
+}
+
+/// Whether it was said that gzip is taken, and not that the plain form is liked better.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let forms = [Encoding::gzip(), Encoding::identity()];
+    AcceptEncoding::parse(request).is_ok_and(|accepted| accepted.negotiate(forms.iter()) == Some(Encoding::gzip()))
 }
 
 fn headers() -> DefaultHeaders {
@@ -77,11 +93,13 @@ mod tests {
     use super::*;
 
     async fn get(path: &str, tag: Option<&str>) -> ServiceResponse {
+        get_with(path, &tag.map(|tag| ("if-none-match", tag)).into_iter().collect::<Vec<_>>()).await
+    }
+
+    async fn get_with(path: &str, headers: &[(&str, &str)]) -> ServiceResponse {
         let app = test::init_service(App::new().configure(routes)).await;
-        let mut request = test::TestRequest::get().uri(path);
-        if let Some(tag) = tag {
-            request = request.insert_header((header::IF_NONE_MATCH, tag));
-        }
+        let request = test::TestRequest::get().uri(path);
+        let request = headers.iter().fold(request, |request, header| request.insert_header(*header));
         test::call_service(&app, request.to_request()).await
     }
 
@@ -118,5 +136,41 @@ mod tests {
         let again = get("/", Some(&value(&first, "etag"))).await;
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert!(to_bytes(again.into_body()).await.expect("a body").is_empty());
+    }
+
+    #[actix_web::test]
+    async fn who_takes_gzip_gets_it_and_who_does_not_gets_the_same_in_plain() {
+        let path = format!("/assets/{}/vendor/preact.js", assets::version());
+        let plain = get(&path, None).await;
+        assert_eq!(
+            (value(&plain, "content-encoding"), value(&plain, "vary")),
+            (String::new(), "accept-encoding".into())
+        );
+        let plain_tag = value(&plain, "etag");
+        let plain = to_bytes(plain.into_body()).await.expect("a body");
+        for accepted in ["gzip", "gzip, deflate, br", "br;q=1, GZIP;q=0.5"] {
+            let response = get_with(&path, &[("accept-encoding", accepted)]).await;
+            assert_eq!(value(&response, "content-encoding"), "gzip", "{accepted}");
+            assert_eq!(value(&response, "vary"), "accept-encoding");
+            assert_ne!(value(&response, "etag"), plain_tag, "two forms are two entities");
+            let body = to_bytes(response.into_body()).await.expect("a body");
+            assert!(body.len() * 2 < plain.len() && body.starts_with(&[0x1f, 0x8b]), "{accepted}");
+        }
+        for accepted in ["", "*", "identity", "br", "gzip;q=0", "*;q=0", "gzip;q=0.1, identity;q=0.9", "gzip;;", ",;="]
+        {
+            let response = get_with(&path, &[("accept-encoding", accepted)]).await;
+            assert_eq!(value(&response, "content-encoding"), "", "{accepted}");
+            assert!(to_bytes(response.into_body()).await.expect("a body") == plain, "{accepted}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_compressed_form_that_is_known_is_not_sent_again() {
+        let first = get_with("/", &[("accept-encoding", "gzip")]).await;
+        let again = get_with("/", &[("accept-encoding", "gzip"), ("if-none-match", &value(&first, "etag"))]).await;
+        assert_eq!((again.status(), value(&again, "vary").as_str()), (StatusCode::NOT_MODIFIED, "accept-encoding"));
+        assert_eq!(value(&again, "content-encoding"), "");
+        let plain = get("/", Some(&value(&first, "etag"))).await;
+        assert_eq!(plain.status(), StatusCode::OK, "whoever has the one form does not have the other");
     }
 }
