@@ -10,14 +10,17 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 	cargo build --release
 	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
 
-test: lint deploy-check browser-deps ## everything CI checks: lint, deploy/, then all tests against a real Kafka and PostgreSQL, also in a browser
-	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run && dev/api-test'
+test: lint deploy-check browser-deps samples-deps ## everything CI checks: lint, deploy/, then all tests against a real Kafka and PostgreSQL, also in a browser
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run && docs/verify/test && dev/api-test'
 
 browser-test: deps browser-deps ## the web page in a real browser, against a real Postrider; keeps screenshots
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test tests/browser/run
 
 api-test: deps ## schemathesis against a running API, with a key of each role; API_TEST_SECONDS=600 for longer
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test dev/api-test
+
+samples: deps samples-deps ## the receivers of docs/verify, in five languages, against requests of a running Postrider
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test docs/verify/test
 
 faults: deps ## break everything around Postrider and print what it cost; ROWS=1,12,52 for some of it
 	cargo test --test faults --no-run
@@ -50,4 +53,8 @@ deps:
 browser-deps:
 	@dev/deps browser
 
-.PHONY: help run deploy-check test api-test browser-test browser-deps faults bench lint services services-down image deps
+# A language that cannot be had is passed over, and named.
+samples-deps:
+	-@dev/deps samples
+
+.PHONY: help run deploy-check test api-test browser-test samples browser-deps samples-deps faults bench lint services services-down image deps
