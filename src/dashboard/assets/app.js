@@ -2,7 +2,10 @@
 import { AwayNotice, ProblemNotice } from "./parts/notice.js";
 import { Announcement } from "./parts/announce.js";
 import { Horn, ThemeIcon } from "./parts/icons.js";
-import { identify } from "./core/identify.js";
+import { zone } from "./parts/time.js";
+import { path } from "./core/api.js";
+import { identifyOnce } from "./core/identify.js";
+import { useLive } from "./core/live.js";
 import { route, to } from "./core/route.js";
 import { end, seesAll, session } from "./core/session.js";
 import { useStore } from "./core/store.js";
@@ -32,10 +35,10 @@ function App() {
   const who = useStore(session);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
-    if (who.key === null || who.role !== null) return;
+    if (who.key === null) return;
     setProblem(null);
-    identify(who.key).catch(setProblem);
-  }, [who.key, who.role]);
+    identifyOnce(who.key).catch(setProblem);
+  }, [who.key]);
   if (who.key === null) return html`<${SignIn} notice=${who.notice} />`;
   if (who.role === null) {
     return html`<main class="alone">
@@ -54,7 +57,7 @@ function Frame({ who }) {
   const one = names[0] === place.name && names.length > 1 ? place.one : null;
   const View = one ?? place.view;
   const main = useRef(null);
-  const where = one ? `${place.name}/${names[1]}` : place.name;
+  const where = one ? `${place.name}/${names[1]}` : `${place.name}${query.new ? "/new" : ""}`;
   const first = useRef(true);
   useEffect(() => {
     document.title = `${one ? names[1] : place.title} · Postrider`;
@@ -83,14 +86,18 @@ function Frame({ who }) {
     <main id="main" ref=${main}>
       <${View} key=${where} names=${names} query=${query} who=${who} />
     </main>
+    <footer>Times are in ${zone()}. <a href="reference">The API</a> can do whatever this page does.</footer>
     <${Announcement} />
   `;
 }
 
+const MAY = { admin: "may do everything", operator: "may look at everything, and change nothing", customer: "sees and changes what is this customer's" };
+
 function Identity({ who }) {
-  const said = who.role === "customer" ? `customer ${who.customer}` : who.role;
+  const own = useLive(who.customer && path("customers", who.customer), null, 0);
+  const said = who.role === "customer" ? (own.data?.name ?? who.customer) : who.role === "operator" ? "operator, read only" : who.role;
   return html`<div class="identity">
-    <span class="who" title=${who.role === "operator" ? "may look, not change" : undefined}>${said}</span>
+    <span class="who" title=${MAY[who.role]}>${said}</span>
     <${Theme} />
     <a class="api" href="reference">API</a>
     <button class="plain" onClick=${() => end()}>Sign out</button>

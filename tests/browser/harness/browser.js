@@ -73,6 +73,17 @@ export async function signIn(page, key = stage.key, place = "") {
   await page.getByRole("navigation", { name: "Main" }).waitFor();
 }
 
+// A browser of its own for somebody who is signed in and was never here: nothing is kept from before.
+export async function fresh(key = stage.key) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  await page.addInitScript((known) => {
+    if (location.protocol !== "about:") sessionStorage.setItem("postrider.key", known);
+  }, JSON.stringify({ key, role: "admin" }));
+  return { page, close: () => context.close() };
+}
+
 // The number under a heading such as "Waiting".
 export async function figure(page, name) {
   const shown = page.locator(".figure", { has: page.locator("dt", { hasText: name }) }).locator("b");

@@ -11,12 +11,14 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const VIEWS = {
   overview: "#/overview",
   endpoints: "#/endpoints?q=demo",
+  "new endpoint": "#/endpoints?new=1",
   "endpoint health": "#/endpoints/demo-globex-picky",
   "endpoint attempts": "#/endpoints/demo-globex-picky/attempts",
   "endpoint backlog": "#/endpoints/demo-globex-picky/backlog",
   "endpoint dead letters": "#/endpoints/demo-globex-picky/dead-letters",
   "endpoint subscriptions": "#/endpoints/demo-globex-picky/subscriptions",
   "endpoint settings": "#/endpoints/demo-globex-picky/settings",
+  "endpoint form": "#/endpoints/demo-globex-picky/settings?edit=1",
   subscriptions: "#/subscriptions",
   replays: "#/replays",
   actors: "#/actors",
@@ -25,7 +27,7 @@ const VIEWS = {
 };
 
 for (const scheme of ["light", "dark"]) {
-  story(`axe finds nothing in any view, in ${scheme}`, { scheme }, async (page) => {
+  story(`axe finds nothing in any view, in ${scheme}`, { scheme, expected: [[422, /^\/v1\/endpoints$/]] }, async (page) => {
     await page.goto(stage.base);
     await check(page, `sign in ${scheme}`);
     await signIn(page);
@@ -40,9 +42,18 @@ for (const scheme of ["light", "dark"]) {
     await page.getByRole("button", { name: "Pause" }).click();
     await check(page, `a dialog ${scheme}`);
     await page.keyboard.press("Escape");
-    await page.goto(`${stage.base}/#/endpoints`);
-    await page.getByRole("button", { name: "New endpoint" }).click();
-    await check(page, `a form ${scheme}`);
+    await page.goto(`${stage.base}/#/endpoints?new=1`);
+    await page.getByRole("button", { name: "Create the endpoint" }).click();
+    await page.getByRole("alert").waitFor();
+    await check(page, `a form with mistakes ${scheme}`);
+    for (const [place, name] of [["subscriptions", "New subscription"], ["customers", "New customer"], ["customers", "New key"], ["replays", "New replay"]]) {
+      await page.goto(`${stage.base}/#/${place}`);
+      await page.getByRole("button", { name }).click();
+      await page.getByRole("dialog").waitFor();
+      await shot(page, `${name} ${scheme}`);
+      await check(page, `${name} ${scheme}`);
+      await page.keyboard.press("Escape");
+    }
   });
 }
 

@@ -54,6 +54,27 @@ story("a dead letter is acknowledged, and its data can be taken along before", {
   await page.getByText("1 acknowledged").waitFor();
 });
 
+story("dead letters that are alike are sent again, and acknowledged, by what they have in common", {}, async (page) => {
+  const picky = "endpoints/demo-globex-picky/dead-letters?reason=rejected";
+  const [letter] = await until("the picky receiver has refused some", async () => { const { data } = await api("GET", picky); return data.length > 0 && data; });
+  await signIn(page, stage.key, "#/endpoints/demo-globex-picky/dead-letters");
+  await page.getByLabel("Reason").selectOption("rejected");
+  await page.getByLabel("Tenant").fill(letter.tenant);
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Send all like these again" }).click();
+  await dialog.getByText(`reason rejected, tenant ${letter.tenant}`).waitFor();
+  await dialog.getByRole("button", { name: "Send again" }).click();
+  await page.getByText(/[1-9]\d* on their way again/).waitFor();
+  await page.getByLabel("Tenant").fill("");
+  await until("they are refused again", async () => (await api("GET", picky)).data.some(({ state }) => state === "dead"));
+  await page.getByRole("button", { name: "Acknowledge all like these" }).click();
+  const button = dialog.getByRole("button", { name: "Acknowledge" });
+  assert.ok(await button.isDisabled(), "what removes many at once is confirmed by a word");
+  await dialog.getByRole("textbox").fill("all");
+  await button.click();
+  await page.getByText(/[1-9]\d* acknowledged/).waitFor();
+});
+
 story("numbers in a dead letter are shown and taken along as they were written", {}, async (page) => {
   await page.goto(stage.base);
   const written = '{"id":12345678901234567890,"price":1.00,"small":1e-400,"text":"1.00","list":[1,2.50]}';

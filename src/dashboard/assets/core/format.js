@@ -54,11 +54,15 @@ export const instant = (time) => (time === null || time === undefined ? null : n
 
 const today = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const other = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+const distant = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric" });
 
-export function time(value) {
+// As much of it as tells it from others: of today the second, of another year the day.
+export function time(value, now = new Date()) {
   const at = instant(value);
   if (at === null || Number.isNaN(at.getTime())) return DASH;
-  return (at.toDateString() === new Date().toDateString() ? today : other).format(at);
+  if (at.toDateString() === now.toDateString()) return today.format(at);
+  // A night between two years is no distance.
+  return Math.abs(at - now) < 180 * 86_400_000 ? other.format(at) : distant.format(at);
 }
 
 export const since = (value, now = Date.now()) => (value ? duration(Math.max(0, now - instant(value))) : DASH);

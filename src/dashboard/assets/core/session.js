@@ -4,12 +4,13 @@ import { store } from "./store.js";
 
 const PLACE = "postrider.key";
 
-const none = { key: null, role: null, customer: null, notice: null };
-export const session = store({ ...none, key: remembered() });
+const none = { key: null, role: null, customer: null, id: null, notice: null };
+export const session = store({ ...none, ...remembered() });
 
 export function begin(key, who) {
-  remember(key);
-  session.set({ key, role: who.role, customer: who.customer_id ?? null, name: who.name ?? null, notice: null });
+  const known = { key, role: who.role, customer: who.customer_id ?? null, id: who.id ?? null };
+  remember(known);
+  session.set({ ...none, ...known });
 }
 
 // `notice`: why, where it was not the person's own wish.
@@ -22,18 +23,20 @@ export function end(notice = null) {
 export const mayWrite = (who) => who.role !== "operator";
 export const seesAll = (who) => who.role !== "customer";
 
+// Whose key it is, is kept beside it: then a reload shows its view at once, and asks whether that still holds meanwhile.
 function remembered() {
   try {
-    return sessionStorage.getItem(PLACE);
+    const { key, role, customer, id } = JSON.parse(sessionStorage.getItem(PLACE)) ?? {};
+    return typeof key === "string" ? { key, role: role ?? null, customer: customer ?? null, id: id ?? null } : {};
   } catch {
-    return null; // storage is turned off
+    return {}; // storage is turned off, or holds what is not ours
   }
 }
 
-function remember(key) {
+function remember(known) {
   try {
-    if (key === null) sessionStorage.removeItem(PLACE);
-    else sessionStorage.setItem(PLACE, key);
+    if (known === null) sessionStorage.removeItem(PLACE);
+    else sessionStorage.setItem(PLACE, JSON.stringify(known));
   } catch {
     // It is kept in memory then.
   }

@@ -6,7 +6,7 @@ import { html, useEffect, useState } from "../core/ui.js";
 
 export function ProblemNotice({ problem, children }) {
   if (!problem) return null;
-  return html`<div class="notice bad" role="alert">
+  return html`<div class="notice bad" role="alert" tabindex="-1">
     <strong>${problem.title || "This did not work"}</strong>
     <p>${problem.detail || problem.message}</p>
     ${problem.errors?.length > 0 &&
@@ -14,7 +14,7 @@ export function ProblemNotice({ problem, children }) {
       ${problem.errors.map((error) => html`<li><code>${error.field}</code> ${error.message}</li>`)}
     </ul>`}
     ${children}
-    ${problem.code && html`<p class="fine">${problem.status || "no answer"} · <code>${problem.code}</code></p>`}
+    ${problem.code && (problem.status > 0 || problem.code === "no_answer") && html`<p class="fine">${problem.status || "no answer"} · <code>${problem.code}</code></p>`}
   </div>`;
 }
 

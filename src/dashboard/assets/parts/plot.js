@@ -4,19 +4,20 @@ import uPlot from "../vendor/uplot.js";
 
 const HEIGHT = 156;
 
-// Needs two points in time; until then it says that it waits. `series`: [{ label, values, colour: "good" }]; `show(value)` writes a value; `times` in milliseconds.
+// Needs two points in time; until then it says that it waits. `series`: [{ label, values, colour: "good" }]; `show(value)` writes a
+// value; `times` in milliseconds; `whole`: there is no half of what is counted.
 export const Plot = (plot) => html`<${plot.times.length > 1 ? Lines : Nothing} ...${plot} />`;
 
 const Nothing = ({ title }) => html`<figure class="plot"><figcaption><h2>${title}</h2></figcaption><p class="empty">The first numbers come within seconds.</p></figure>`;
 
-function Lines({ title, span = "the last 15 minutes", times, series, show }) {
+function Lines({ title, span = "the last 15 minutes", times, series, show, whole }) {
   const [place, plot] = [useRef(null), useRef(null)];
   const data = [times.map((ms) => ms / 1000), ...series.map(({ values }) => values)];
   const shape = series.map(({ label, colour }) => `${label} ${colour}`).join();
   useEffect(() => {
     const make = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(place.current, series, show), data, place.current);
+      plot.current = new uPlot(options(place.current, series, show, whole), data, place.current);
     };
     make();
     // The lines' colours are read when it is made.
@@ -48,7 +49,7 @@ function Lines({ title, span = "the last 15 minutes", times, series, show }) {
   </figure>`;
 }
 
-function options(place, series, show) {
+function options(place, series, show, whole) {
   const style = getComputedStyle(place);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const axis = { stroke: colour("ink-2"), font: "11px system-ui, sans-serif", ticks: { show: false }, border: { show: false } };
@@ -56,13 +57,13 @@ function options(place, series, show) {
   return {
     width: place.clientWidth,
     height: HEIGHT,
-    padding: [8, 18, 0, 0],
+    padding: [8, 30, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 96, size: 24, values: clock },
-      { ...axis, grid, space: 36, size: 58, values: (_, ticks) => once(ticks.map((tick) => show(tick))) },
+      { ...axis, grid, space: 36, size: 58, incrs: whole ? WHOLE : undefined, values: (_, ticks) => once(ticks.map((tick) => show(tick))) },
     ],
     series: [
       {},
@@ -79,12 +80,15 @@ function options(place, series, show) {
   };
 }
 
+// Steps between lines: 1, 2, 5, 10 …
+const WHOLE = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+
 const minutes = { hour: "2-digit", minute: "2-digit" };
 
 function clock(plot, ticks) {
   const { min, max } = plot.scales.x;
   const shape = max - min > 300 ? minutes : { ...minutes, second: "2-digit" };
-  return ticks.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", shape));
+  return once(ticks.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", shape)));
 }
 
 // Small numbers of whole things would stand at several lines.

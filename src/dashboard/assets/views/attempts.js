@@ -1,12 +1,13 @@
 // What was sent to one endpoint and how it answered: failures in full, of successes a sample.
 import { path } from "../core/api.js";
-import { count, duration, time, words } from "../core/format.js";
+import { count, duration, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { html, useState } from "../core/ui.js";
 import { Choice } from "../parts/field.js";
 import { Loaded } from "../parts/notice.js";
 import { State } from "../parts/state.js";
 import { Pager, Table, cursorOf } from "../parts/table.js";
+import { At } from "../parts/time.js";
 
 const OUTCOMES = [["", "any"], ["not_delivered", "all but delivered"], ...["delivered", "rejected", "failed", "gone", "disconnected", "local_fault"].map((name) => [name, words(name)])];
 
@@ -24,13 +25,13 @@ export function Attempts({ endpoint }) {
 }
 
 const COLUMNS = [
-  { title: "Ended", cell: ({ ended_at: at }) => time(at) },
+  { title: "Ended", cell: ({ ended_at: at }) => html`<${At} at=${at} />` },
   { title: "Outcome", cell: ({ outcome, stands_for: many }) => html`<${State} of=${outcome} />${many > 1 && html`<small>one of ${count(many)}</small>`}` },
   { title: "Status", number: true, cell: ({ status }) => status ?? "–" },
   { title: "Took", number: true, cell: ({ duration_ms: ms }) => duration(ms) },
   { title: "Events", number: true, cell: ({ events }) => count(events) },
   { title: "Attempt", number: true, cell: ({ attempt }) => count(attempt) },
   { title: "What it said", wide: true, cell: ({ outcome, class: kind, excerpt }) => html`${outcome !== "delivered" && kind && words(kind)}${excerpt && html`<small class="excerpt">${excerpt}</small>`}` },
-  { title: "Then", cell: ({ next, next_at: at }) => html`${next && next !== "none" && words(next)}${at && html`<small>${time(at)}</small>`}` },
+  { title: "Then", cell: ({ next, next_at: at }) => html`${next && next !== "none" && words(next)}${at && html`<small><${At} at=${at} /></small>`}` },
   { title: "webhook-id", wide: true, cell: ({ webhook_id: id }) => html`<code class="dim">${id}</code>` },
 ];

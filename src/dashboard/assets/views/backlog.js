@@ -8,6 +8,7 @@ import { Loaded } from "../parts/notice.js";
 import { Plot } from "../parts/plot.js";
 import { Table } from "../parts/table.js";
 import { Figure } from "../parts/figure.js";
+import { At } from "../parts/time.js";
 
 export function Backlog({ endpoint }) {
   const live = useLive(path("endpoints", endpoint.id, "backlog"), null, 2000);
@@ -20,7 +21,7 @@ export function Backlog({ endpoint }) {
       <${Figure} name="Oldest" value=${backlog.oldest_received_at ? since(backlog.oldest_received_at) : "–"} unit=""
         note=${backlog.oldest_received_at ? `received ${time(backlog.oldest_received_at)}` : ""} />
     </dl>
-    ${trace.times.length > 1 && html`<${Plot} title="Waiting" span="since this page was opened" times=${trace.times} show=${compact} series=${[{ label: "events", colour: "warn", values: trace.values[0] }]} />`}
+    ${trace.times.length > 1 && html`<${Plot} title="Waiting" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[{ label: "events", colour: "warn", values: trace.values[0] }]} />`}
     ${backlog.events === 0
       ? html`<p class="empty">Nothing waits: every event was delivered, or is on its way.</p>`
       : html`<${Table} caption="Backlog by partition" rows=${backlog.partitions} rowKey=${({ topic, partition }) => `${topic}/${partition}`} columns=${COLUMNS} />`}
@@ -42,7 +43,7 @@ const GAPS = [
   { title: "Partition", number: true, cell: ({ partition }) => partition },
   { title: "Offsets", number: true, cell: ({ from_offset: from, end_offset: end }) => `${from} to ${end}` },
   { title: "Events", number: true, cell: ({ events }) => count(events) },
-  { title: "Since", number: true, cell: ({ since: at }) => time(at) },
+  { title: "Since", number: true, cell: ({ since: at }) => html`<${At} at=${at} />` },
 ];
 
 // Whether it grows or shrinks, by the last few looks at it.

@@ -27,7 +27,7 @@ const SECTIONS = [
   ["settings", "Settings", EndpointSettings],
 ];
 
-export function Endpoint({ names, who }) {
+export function Endpoint({ names, query, who }) {
   const [, id, section = ""] = names;
   const live = useLive(path("endpoints", id), null, 3000);
   const stats = useLive(path("endpoints", id, "stats"), null, 5000);
@@ -53,6 +53,6 @@ export function Endpoint({ names, who }) {
           aria-current=${name === section ? "page" : undefined}>${title}${name === "dead-letters" && endpoint.health?.dead_letters > 0
             ? html` <span class="badge">${endpoint.health.dead_letters}</span>` : ""}</a>`)}
       </nav>
-      <${View} endpoint=${endpoint} stats=${stats} who=${who} reload=${live.reload} />`;
+      <${View} endpoint=${endpoint} stats=${stats} who=${who} query=${query} reload=${live.reload} />`;
   }
 }

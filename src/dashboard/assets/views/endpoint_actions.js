@@ -8,6 +8,7 @@ import { announce } from "../parts/announce.js";
 import { SecretOnce } from "../parts/copy.js";
 import { Confirm, Dialog } from "../parts/dialog.js";
 import { Facts } from "../parts/facts.js";
+import { Choice, Text } from "../parts/field.js";
 import { ProblemNotice } from "../parts/notice.js";
 import { State } from "../parts/state.js";
 
@@ -15,7 +16,7 @@ export function EndpointActions({ endpoint, who, reload }) {
   const [open, setOpen] = useState(null);
   const [problem, setProblem] = useState(null);
   const [secret, setSecret] = useState(null);
-  if (!mayWrite(who)) return html`<span class="dim">this key may look, not change</span>`;
+  if (!mayWrite(who)) return html`<span class="dim">an operator's key looks, and changes nothing</span>`;
   const name = endpoint.uid ?? endpoint.id;
   const at = (action) => `${path("endpoints", endpoint.id)}/${action}`;
   const act = async (action, said) => {
@@ -58,9 +59,7 @@ export function EndpointActions({ endpoint, who, reload }) {
       <p>Nothing more is sent to it. Its events wait in the backlog until it is resumed.</p><//>`}
     ${open === "disable" && html`<${Confirm} ...${ask} danger title="Disable ${name}?" label="Disable" action=${() => post(at("disable"))} onDone=${done("is disabled")}>
       <p>Nothing is sent to it, and nothing new is kept for it. What it misses can be had again by a replay.</p><//>`}
-    ${open === "rotate" && html`<${Confirm} ...${ask} title="Rotate the signing secret of ${name}?" label="Rotate" action=${() => post(at("secrets/rotate"))}
-      onDone=${(answer) => { setSecret(answer.secret); reload(); }}>
-      <p>A new secret signs from now on. For a day requests carry both signatures, so the receiver has time to take the new one.</p><//>`}
+    ${open === "rotate" && html`<${Rotate} ...${ask} name=${name} at=${at("secrets/rotate")} onDone=${(answer) => { setSecret(answer.secret); reload(); }} />`}
     ${secret && html`<${SecretOnce} title="The new signing secret of ${name}" secret=${secret} onClose=${() => setSecret(null)} />`}
     ${open === "restart" && html`<${Confirm} ...${ask} title="Restart the actor of ${name}?" label="Restart" action=${() => post(at("restart"))} onDone=${done("is restarted")}>
       <p>Its breaker, its retries and what it has in memory begin anew, on every instance. No event is lost; some may be sent twice.</p><//>`}
@@ -70,6 +69,19 @@ export function EndpointActions({ endpoint, who, reload }) {
       onDone=${() => { announce(`${name} is deleted`); go(["endpoints"]); }}>
       <p>Its subscriptions go with it, and what waits for it is cancelled.</p><//>`}
     ${open === "test" && html`<${TestEvent} name=${name} at=${at("test")} onClose=${close} />`}`;
+}
+
+const OVERLAPS = [["0", "at once"], ["3600000", "in an hour"], ["86400000", "in a day"], ["604800000", "in a week"]];
+
+function Rotate({ name, at, onClose, onDone }) {
+  const [overlap, setOverlap] = useState("86400000");
+  const [secret, setNext] = useState("");
+  const action = () => post(at, { overlap_ms: Number(overlap), ...(secret === "" ? {} : { secret }) });
+  return html`<${Confirm} title="Rotate the signing secret of ${name}?" label="Rotate" action=${action} onClose=${onClose} onDone=${onDone}>
+    <p>A new secret signs from now on. Until the one before ends, requests carry both signatures, so the receiver has time to take the new one.</p>
+    <${Choice} label="The secret before ends" value=${overlap} onValue=${setOverlap} options=${OVERLAPS} />
+    <${Text} label="New secret" type="password" autocomplete="new-password" value=${secret} onValue=${setNext} placeholder="one is made" hint="to bring one along: whsec_ and 24 to 64 bytes in base64" />
+  <//>`;
 }
 
 // The service works at it for a while, and says whether anything is left.

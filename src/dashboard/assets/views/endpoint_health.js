@@ -1,6 +1,6 @@
 // How one endpoint is doing: its numbers, its last error, its actor on every instance.
 import { path } from "../core/api.js";
-import { bytes, compact, count, duration, rate, time, words } from "../core/format.js";
+import { bytes, compact, count, duration, rate, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { to } from "../core/route.js";
 import { useTrace } from "../core/trace.js";
@@ -9,6 +9,7 @@ import { Facts } from "../parts/facts.js";
 import { Figure } from "../parts/figure.js";
 import { Loaded, Unreachable } from "../parts/notice.js";
 import { Plot } from "../parts/plot.js";
+import { At } from "../parts/time.js";
 import { ActorTable } from "./actors.js";
 
 export function EndpointHealth({ endpoint, stats }) {
@@ -32,23 +33,23 @@ function Numbers({ now, trace, endpoint }) {
       <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
     </dl>
     ${trace.times.length > 1 && html`<div class="plots">
-      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${compact} series=${[
+      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[
         { label: "delivered", colour: "accent", values: trace.values[0] },
         { label: "failed", colour: "bad", values: trace.values[1] },
       ]} />
-      <${Plot} title="Waiting in its backlog" span="since this page was opened" times=${trace.times} show=${compact} series=${[{ label: "events", colour: "warn", values: trace.values[2] }]} />
+      <${Plot} title="Waiting in its backlog" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[{ label: "events", colour: "warn", values: trace.values[2] }]} />
     </div>`}
     <div class="groups">
       <section><h2>Last error</h2>${now.last_error
         ? html`<p class="quote"><strong>${now.last_error.status ?? words(now.last_error.class)}</strong>
-            <span class="dim">${time(now.last_error.at)}, ${words(now.last_error.class)}</span>
+            <span class="dim"><${At} at=${now.last_error.at} />, ${words(now.last_error.class)}</span>
             ${now.last_error.excerpt && html`<code>${now.last_error.excerpt}</code>`}</p>
           <p><a href=${to(["endpoints", endpoint.id, "attempts"])}>All attempts</a></p>`
         : html`<p class="dim">None since these instances started.</p>`}</section>
       <section><h2>Attempts since the instances started</h2>
         <${Facts} of=${[
           ["Delivered events", count(delivered.since_start)],
-          ["Last success", now.last_success_at && time(now.last_success_at)],
+          ["Last success", now.last_success_at && html`<${At} at=${now.last_success_at} />`],
           ...Object.entries(now.attempts_by_class ?? {}).map(([name, number]) => [words(name), count(number)]),
         ]} /></section>
     </div>`;

@@ -1,16 +1,25 @@
-// An endpoint's settings, and a way to change them as the API has them.
-import { bytes, count, duration, time, words } from "../core/format.js";
+// An endpoint's settings, and a way to change them.
+import { bytes, count, duration, words } from "../core/format.js";
+import { go } from "../core/route.js";
 import { mayWrite } from "../core/session.js";
-import { html, useState } from "../core/ui.js";
+import { html, useEffect, useRef } from "../core/ui.js";
 import { Facts } from "../parts/facts.js";
+import { At } from "../parts/time.js";
 import { EditEndpoint } from "./endpoint_form.js";
 
-export function EndpointSettings({ endpoint, who, reload }) {
-  const [editing, setEditing] = useState(false);
+export function EndpointSettings({ endpoint, who, reload, query }) {
+  const place = ["endpoints", endpoint.id, "settings"];
+  const done = () => go(place);
+  const heading = useRef(null);
+  const editing = query.edit === "1" && mayWrite(who);
+  useEffect(() => heading.current?.focus(), [editing]);
+  if (editing) {
+    return html`<h2 tabindex="-1" ref=${heading}>Change the settings</h2>
+      <${EditEndpoint} endpoint=${endpoint} reload=${reload} onClose=${done} onDone=${() => { reload(); done(); }} />`;
+  }
   return html`
-    ${mayWrite(who) && html`<div class="buttons"><button onClick=${() => setEditing(true)}>Change the settings</button></div>`}
-    <div class="groups">${groups(endpoint).map(([title, facts]) => html`<section key=${title}><h2>${title}</h2><${Facts} of=${facts} /></section>`)}</div>
-    ${editing && html`<${EditEndpoint} endpoint=${endpoint} onClose=${() => setEditing(false)} onDone=${reload} />`}`;
+    ${mayWrite(who) && html`<div class="buttons"><button onClick=${() => go(place, { edit: 1 })}>Change the settings</button></div>`}
+    <div class="groups">${groups(endpoint).map(([title, facts]) => html`<section key=${title}><h2>${title}</h2><${Facts} of=${facts} /></section>`)}</div>`;
 }
 
 function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
@@ -23,8 +32,8 @@ function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
       ["Description", of.description],
       ["We say who we are by", words(auth.type)],
       ["as", auth.username ?? auth.client_id ?? auth.names?.join(", ") ?? auth.certificate_sha256?.slice(0, 16)],
-      ["Own authorities", of.tls?.ca && "yes"],
-      ["Changed", `${time(of.updated_at)}, version ${of.version}`],
+      ["Authorities of its own", of.tls?.ca && "trusted beside the machine's"],
+      ["Changed", html`<${At} at=${of.updated_at} />, version ${of.version}`],
     ]],
     ["Delivery", [
       ["Mode", of.mode],

@@ -1,5 +1,5 @@
 // All endpoints, a page at a time: searched, filtered and sorted by the service, so that there may be any number.
-import { compact, duration, since, time } from "../core/format.js";
+import { compact, duration, since } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { go, to } from "../core/route.js";
 import { mayWrite, seesAll } from "../core/session.js";
@@ -9,15 +9,22 @@ import { Loaded, ProblemNotice } from "../parts/notice.js";
 import { Number } from "../parts/number.js";
 import { State, endpointState } from "../parts/state.js";
 import { Pager, Table, cursorOf } from "../parts/table.js";
+import { At } from "../parts/time.js";
 import { Title } from "../parts/title.js";
 import { NewEndpoint } from "./endpoint_form.js";
 
 const STATES = [["", "any"], ["enabled", "enabled"], ["paused", "paused"], ["disabled", "disabled"]];
 const LIMIT = 50;
 
-export function Endpoints({ query, who }) {
+export const Endpoints = ({ query, who }) => (query.new && mayWrite(who) ? html`<${Making} query=${query} who=${who} />` : html`<${List} query=${query} who=${who} />`);
+
+const Making = ({ query, who }) => html`
+  <p class="trail"><a href=${to(["endpoints"])}>Endpoints</a></p>
+  <${Title}>New endpoint<//>
+  <${NewEndpoint} who=${who} customer=${query.customer} onClose=${() => go(["endpoints"], { customer: query.customer })} />`;
+
+function List({ query, who }) {
   const [trail, setTrail] = useState([]);
-  const [adding, setAdding] = useState(false);
   const search = { q: query.q, state: query.state, customer_id: query.customer, sort: query.sort };
   const live = useLive("endpoints", { ...search, include: "health", limit: LIMIT, cursor: cursorOf(trail) }, 5000);
   const change = (changes) => {
@@ -25,7 +32,7 @@ export function Endpoints({ query, who }) {
     go(["endpoints"], { ...query, ...changes }, { replace: true });
   };
   return html`
-    <${Title} live=${live} actions=${mayWrite(who) && html`<button class="primary" onClick=${() => setAdding(true)}>New endpoint</button>`}>Endpoints<//>
+    <${Title} live=${live} actions=${mayWrite(who) && html`<button class="primary" onClick=${() => go(["endpoints"], { new: 1, customer: query.customer })}>New endpoint</button>`}>Endpoints<//>
     <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
       <${Search} value=${query.q ?? ""} onValue=${(q) => change({ q })} />
       <${Choice} label="State" value=${query.state ?? ""} onValue=${(state) => change({ state })} options=${STATES} />
@@ -37,8 +44,7 @@ export function Endpoints({ query, who }) {
       <${Table} caption="Endpoints" rows=${data} rowKey=${({ id }) => id} sorted=${query.sort} onSort=${(sort) => change({ sort })}
         columns=${columns(who)} empty=${query.q || query.state ? "No endpoint is like that." : "There are no endpoints yet."} />
       <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="endpoints" />`}
-    <//>
-    ${adding && html`<${NewEndpoint} who=${who} onClose=${() => setAdding(false)} />`}`;
+    <//>`;
 }
 
 // Asks once the typing has stopped.
@@ -65,7 +71,7 @@ function columns(who) {
     { title: "Waiting", number: true, cell: health((of) => html`<${Number} value=${of.backlog_events} />${of.backlog_events > 0 && html`<small>${duration(of.backlog_oldest_ms)}</small>`}`) },
     { title: "Dead letters", number: true, cell: health((of) => html`<${Number} bad value=${of.dead_letters} />`) },
     { title: "Last error", cell: health((of) => of.last_error && html`<${LastError} error=${of.last_error} />`) },
-    { title: "Changed", number: true, sort: "updated", cell: ({ updated_at: at }) => time(at) },
+    { title: "Changed", number: true, sort: "updated", cell: ({ updated_at: at }) => html`<${At} at=${at} />` },
   ];
 }
 

@@ -1,12 +1,13 @@
 // One dead letter, with the record that the producer wrote.
 import { path } from "../core/api.js";
-import { bytes, count, time, words } from "../core/format.js";
+import { bytes, count, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { html } from "../core/ui.js";
 import { Copy } from "../parts/copy.js";
 import { Dialog } from "../parts/dialog.js";
 import { Facts } from "../parts/facts.js";
 import { Loaded } from "../parts/notice.js";
+import { At } from "../parts/time.js";
 
 export function Letter({ id, onClose }) {
   const live = useLive(path("dead-letters", id), null, 0);
@@ -20,8 +21,8 @@ export function Letter({ id, onClose }) {
         ["Reason", words(letter.reason)],
         ["Attempts", count(letter.attempts)],
         ["Last answer", letter.last_status ?? words(letter.last_class ?? "")],
-        ["Received", time(letter.received_at)],
-        ["Given up", time(letter.created_at)],
+        ["Received", html`<${At} at=${letter.received_at} />`],
+        ["Given up", html`<${At} at=${letter.created_at} />`],
         ["Size", bytes(letter.data_bytes)],
       ]} />
       ${letter.last_excerpt && html`<h3>What the endpoint said</h3><pre tabindex="0">${letter.last_excerpt}</pre>`}

@@ -1,14 +1,15 @@
 // The dead letters of one endpoint: looked at, taken along, sent again, or acknowledged, which removes them.
 import { get, path, post } from "../core/api.js";
-import { count, time, words } from "../core/format.js";
+import { count, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { mayWrite } from "../core/session.js";
 import { html, useState } from "../core/ui.js";
 import { announce } from "../parts/announce.js";
 import { Confirm } from "../parts/dialog.js";
-import { Choice } from "../parts/field.js";
+import { Choice, Text } from "../parts/field.js";
 import { Loaded } from "../parts/notice.js";
 import { Pager, Table, cursorOf } from "../parts/table.js";
+import { At } from "../parts/time.js";
 import { Search } from "./endpoints.js";
 import { Letter } from "./letter.js";
 import { saveLetters } from "./letters_save.js";
@@ -19,7 +20,7 @@ export const Letters = ({ endpoint, who }) => html`<${LetterList} at=${path("end
 
 // `at`: whose letters. `redrive`: they have an endpoint to be sent to again.
 export function LetterList({ at, name, who, redrive }) {
-  const [of, setOf] = useState({ reason: "", topic: "", tenant: "" });
+  const [of, setOf] = useState({ reason: "", topic: "", tenant: "", since: "", until: "" });
   const [trail, setTrail] = useState([]);
   const [chosen, setChosen] = useState(new Set());
   const [asked, setAsked] = useState(null);
@@ -47,6 +48,8 @@ export function LetterList({ at, name, who, redrive }) {
       <${Choice} label="Reason" value=${of.reason} options=${[["", "any"], ...REASONS.map((one) => [one, words(one)])]} onValue=${change("reason")} />
       <${Search} label="Topic" placeholder="its whole name" value=${of.topic} onValue=${change("topic")} />
       ${redrive && html`<${Search} label="Tenant" placeholder="its whole name" value=${of.tenant} onValue=${change("tenant")} />`}
+      <${Moment} label="Given up since" onValue=${change("since")} />
+      <${Moment} label="and before" onValue=${change("until")} />
       <div class="buttons">
         ${mayWrite(who) && redrive && html`<button class="primary" disabled=${ids.length === 0} onClick=${() => setAsked({ what: "redrive", body: { ids } })}>Send again (${ids.length})</button>`}
         ${mayWrite(who) && html`<button disabled=${ids.length === 0} onClick=${() => setAsked({ what: "ack", body: { ids } })}>Acknowledge (${ids.length})</button>`}
@@ -64,6 +67,17 @@ export function LetterList({ at, name, who, redrive }) {
     ${asked && html`<${Ask} at=${at} name=${name} asked=${asked} onClose=${() => setAsked(null)} onDone=${() => { setChosen(new Set()); live.reload(); }} />`}`;
 }
 
+// A time of this browser, as the API has it.
+function Moment({ label, onValue }) {
+  const [typed, setTyped] = useState("");
+  const change = (text) => {
+    setTyped(text);
+    const at = new Date(text);
+    onValue(Number.isNaN(at.getTime()) ? "" : at.toISOString());
+  };
+  return html`<${Text} label=${label} type="datetime-local" value=${typed} onValue=${change} />`;
+}
+
 function columns({ data, ids, select, setChosen, setOpen, choose }) {
   const all = data.length > 0 && ids.length === data.length;
   const box = {
@@ -75,7 +89,7 @@ function columns({ data, ids, select, setChosen, setOpen, choose }) {
   };
   return [
     ...(choose ? [box] : []),
-    { title: "Given up", cell: ({ created_at: at }) => time(at) },
+    { title: "Given up", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
     { title: "Event", wide: true, cell: (letter) => html`<button class="link" onClick=${() => setOpen(letter.id)}>${letter.event_id ?? `${letter.topic}/${letter.partition}/${letter.offset}`}</button>
       <small>${letter.type ?? ""}</small>` },
     { title: "Topic", cell: ({ topic, partition, offset }) => html`<code>${topic}</code><small>${partition} / ${offset}</small>` },
@@ -83,7 +97,7 @@ function columns({ data, ids, select, setChosen, setOpen, choose }) {
     { title: "Reason", cell: ({ reason }) => words(reason) },
     { title: "Attempts", number: true, cell: ({ attempts }) => count(attempts) },
     { title: "Last answer", cell: (letter) => html`${letter.last_status ?? words(letter.last_class ?? "")}${letter.last_excerpt && html`<small class="excerpt">${letter.last_excerpt}</small>`}` },
-    { title: "State", cell: ({ state, redrive_requested_at: at }) => html`${words(state)}${at && html`<small>asked ${time(at)}</small>`}` },
+    { title: "State", cell: ({ state, redrive_requested_at: at }) => html`${words(state)}${at && html`<small>asked <${At} at=${at} /></small>`}` },
   ];
 }
 

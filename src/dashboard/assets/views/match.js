@@ -4,11 +4,12 @@ import { count } from "../core/format.js";
 import { to } from "../core/route.js";
 import { html, useState } from "../core/ui.js";
 import { Text } from "../parts/field.js";
+import { EndpointField, TopicField } from "../parts/lookup.js";
 import { NotAvailable, ProblemNotice } from "../parts/notice.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
-export function Match() {
+export function Match({ who }) {
   const [form, setForm] = useState({ topic: "", tenant: "", department: "", endpoint_id: "" });
   const [{ answer, problem }, setResult] = useState({});
   const set = (name) => (value) => setForm({ ...form, [name]: value });
@@ -23,11 +24,11 @@ export function Match() {
   };
   return html`<section class="match">
     <h2>Who would get this event?</h2>
-    <form onSubmit=${submit} class="filters">
-      <${Text} label="Topic" name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} required />
+    <form onSubmit=${submit} class="filters" novalidate>
+      <${TopicField} who=${who} name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} required />
       <${Text} label="Tenant" name="tenant" value=${form.tenant} onValue=${set("tenant")} problem=${problem} />
       <${Text} label="Department" name="department" value=${form.department} onValue=${set("department")} problem=${problem} />
-      <${Text} label="Endpoint" name="endpoint_id" value=${form.endpoint_id} onValue=${set("endpoint_id")} problem=${problem} placeholder="any, or why not this one" />
+      <${EndpointField} name="endpoint_id" value=${form.endpoint_id} onValue=${set("endpoint_id")} problem=${problem} placeholder="any, or why not this one" />
       <div class="buttons"><button class="primary">Match</button></div>
     </form>
     <div aria-live="polite">

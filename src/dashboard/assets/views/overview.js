@@ -1,5 +1,5 @@
 // Everything at a glance: what flows, what waits, what is wrong.
-import { bytes, change, compact, count, duration, rate, time } from "../core/format.js";
+import { bytes, change, compact, count, duration, rate } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { to } from "../core/route.js";
 import { html } from "../core/ui.js";
@@ -8,6 +8,7 @@ import { Loaded, Unreachable } from "../parts/notice.js";
 import { Plot } from "../parts/plot.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
+import { At } from "../parts/time.js";
 import { Title } from "../parts/title.js";
 
 export function Overview() {
@@ -57,10 +58,10 @@ function Plots({ history }) {
       { label: "p99", colour: "warn", values: of("latency_p99_ms") },
       { label: "p50", colour: "accent", values: of("latency_p50_ms") },
     ]} />
-    <${Plot} title="Waiting in the backlog" times=${times} show=${compact} series=${[
+    <${Plot} title="Waiting in the backlog" times=${times} show=${compact} whole series=${[
       { label: "events", colour: "warn", values: of("backlog_events") },
     ]} />
-    <${Plot} title="Lag and dead letters" times=${times} show=${compact} series=${[
+    <${Plot} title="Lag and dead letters" times=${times} show=${compact} whole series=${[
       { label: "lag", colour: "accent", values: of("lag") },
       { label: "dead letters", colour: "bad", values: of("dead_letters") },
     ]} />
@@ -108,7 +109,7 @@ const Instances = ({ instances }) => html`<section>
   <${Table} caption="Instances" rows=${instances} rowKey=${({ id }) => id} empty="None has told of itself yet." columns=${[
     { title: "Instance", cell: ({ id }) => html`<code>${id}</code>` },
     { title: "Version", cell: ({ version }) => version },
-    { title: "Since", cell: ({ started_at: at }) => time(at) },
-    { title: "Seen", cell: ({ seen_at: at }) => time(at) },
+    { title: "Since", cell: ({ started_at: at }) => html`<${At} at=${at} />` },
+    { title: "Seen", cell: ({ seen_at: at }) => html`<${At} at=${at} />` },
   ]} />
 </section>`;

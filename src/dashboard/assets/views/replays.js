@@ -8,9 +8,12 @@ import { html, useState } from "../core/ui.js";
 import { announce } from "../parts/announce.js";
 import { Confirm, Dialog } from "../parts/dialog.js";
 import { Text } from "../parts/field.js";
-import { Loaded, ProblemNotice } from "../parts/notice.js";
+import { Form } from "../parts/form.js";
+import { EndpointField, TopicField } from "../parts/lookup.js";
+import { Loaded } from "../parts/notice.js";
 import { State } from "../parts/state.js";
 import { Pager, Table, cursorOf } from "../parts/table.js";
+import { At, zone } from "../parts/time.js";
 import { Title } from "../parts/title.js";
 
 export function Replays({ who, query }) {
@@ -27,7 +30,7 @@ export function Replays({ who, query }) {
       <${Table} caption="Replays" rows=${data} rowKey=${({ id }) => id} columns=${columns(mayWrite(who) && setEnding)} empty="Nothing was replayed yet." />
       <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="replays" />`}
     <//>
-    ${adding && html`<${NewReplay} endpoint=${query.endpoint} onClose=${() => setAdding(false)} onDone=${live.reload} />`}
+    ${adding && html`<${NewReplay} who=${who} endpoint=${query.endpoint} onClose=${() => setAdding(false)} onDone=${live.reload} />`}
     ${ending && html`<${Confirm} danger title="Cancel this replay?" label="Cancel the replay" onClose=${() => setEnding(null)}
       action=${() => post(path("replays", ending.id, "cancel"))} onDone=${() => { announce("The replay is cancelled"); live.reload(); }}>
       <p>What it has sent is sent. The rest is not, unless another replay is asked for.</p><//>`}`;
@@ -44,8 +47,8 @@ function columns(onCancel) {
     { title: "Progress", cell: (replay) => html`<${Progress} replay=${replay} />` },
     { title: "Sent", number: true, cell: ({ events_sent: sent }) => count(sent) },
     { title: "Gone from Kafka", number: true, cell: ({ gap_offsets: gap }) => html`<span class=${gap > 0 ? "bad" : ""}>${count(gap)}</span>` },
-    { title: "Asked for", cell: ({ created_at: at }) => time(at) },
-    ...(onCancel ? [{ title: html`<span class="unseen">Actions</span>`, cell: (replay) => ["waiting", "running"].includes(replay.state) && html`<button class="small" onClick=${() => onCancel(replay)}>Cancel</button>` }] : []),
+    { title: "Asked for", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
+    ...(onCancel ? [{ title: html`<span class="unseen">Actions</span>`, number: true, cell: (replay) => ["waiting", "running"].includes(replay.state) && html`<button class="small" onClick=${() => onCancel(replay)}>Cancel</button>` }] : []),
   ];
 }
 
@@ -60,32 +63,23 @@ export function share({ partitions, state }) {
 
 const Progress = ({ replay }) => html`<progress max="1" value=${share(replay)} aria-label="Progress"></progress> <small class="inline">${Math.floor(share(replay) * 100)} %</small>`;
 
-function NewReplay({ endpoint, onClose, onDone }) {
+function NewReplay({ endpoint, who, onClose, onDone }) {
   const hour = (back) => new Date(Date.now() - back * 3_600_000 - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
   const [form, setForm] = useState({ endpoint_id: endpoint ?? "", topic: "", from: hour(1), to: hour(0) });
-  const [problem, setProblem] = useState(null);
-  const set = (name) => (value) => setForm({ ...form, [name]: value });
-  const submit = async (event) => {
-    event.preventDefault();
-    try {
-      const body = { endpoint_id: form.endpoint_id, topic: form.topic, from_time: iso(form.from), to_time: iso(form.to) };
-      await post("replays", body);
-      announce("The replay is on its way");
-      onDone();
-      onClose();
-    } catch (failed) {
-      setProblem(failed);
-    }
+  const set = (name) => (value) => setForm((before) => ({ ...before, [name]: value }));
+  const submit = async () => {
+    await post("replays", { endpoint_id: form.endpoint_id, topic: form.topic, from_time: iso(form.from), to_time: iso(form.to) });
+    announce("The replay is on its way");
+    onDone();
+    onClose();
   };
   return html`<${Dialog} title="New replay" onClose=${onClose}>
-    <form onSubmit=${submit}>
-      <${Text} label="Endpoint" name="endpoint_id" value=${form.endpoint_id} onValue=${set("endpoint_id")} problem=${problem} hint="its id or key" required />
-      <${Text} label="Topic" name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} required />
-      <${Text} label="From" name="from_time" type="datetime-local" step="1" value=${form.from} onValue=${set("from")} problem=${problem} required />
-      <${Text} label="To" name="to_time" type="datetime-local" step="1" value=${form.to} onValue=${set("to")} problem=${problem} required hint="Both ends belong to the range." />
-      <${ProblemNotice} problem=${problem} />
-      <div class="buttons end"><button type="button" onClick=${onClose}>Cancel</button><button class="primary">Replay</button></div>
-    </form>
+    <${Form} label="Replay" onCancel=${onClose} onSubmit=${submit}>${(problem) => html`
+      <${EndpointField} name="endpoint_id" value=${form.endpoint_id} onValue=${set("endpoint_id")} problem=${problem} />
+      <${TopicField} who=${who} name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} />
+      <${Text} label="From" name="from_time" type="datetime-local" step="1" value=${form.from} onValue=${set("from")} problem=${problem} />
+      <${Text} label="To" name="to_time" type="datetime-local" step="1" value=${form.to} onValue=${set("to")} problem=${problem} hint="Both ends belong to the range. In ${zone()}." />`}
+    <//>
   <//>`;
 }
 

@@ -1,0 +1,50 @@
+// A form: sent once at a time; what the service complains about stands beside its field, and the rest below; the first
+// wrong field gets the focus.
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
+import { isOf } from "./field.js";
+import { ProblemNotice } from "./notice.js";
+
+// `onSubmit` (async) throws a problem; `children(problem)` draws the fields. `notice` stands instead of a problem that the
+// form speaks of itself.
+export function Form({ label, onSubmit, onCancel, children, danger, disabled, notice, className }) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const [rest, setRest] = useState([]);
+  const [form, gone] = [useRef(null), useRef(false)];
+  useEffect(() => () => (gone.current = true), []);
+  useLayoutEffect(() => {
+    if (problem === null) return;
+    const names = [...form.current.querySelectorAll("[data-field]")].map((field) => field.dataset.field);
+    setRest(problem.errors.filter((error) => !names.some((name) => isOf(name, error))));
+    const wrong = form.current.querySelector("[aria-invalid]") ?? form.current.querySelector(".notice.bad");
+    wrong?.focus();
+  }, [problem]);
+  const submit = async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setProblem(null);
+    try {
+      await onSubmit();
+    } catch (failed) {
+      if (!gone.current) setProblem(Object.assign(failed, { errors: failed.errors ?? [] }));
+    }
+    if (!gone.current) setBusy(false);
+  };
+  return html`<form ref=${form} class=${className} onSubmit=${submit} novalidate>
+    ${children(problem)}
+    ${problem && (notice?.(problem) || html`<${ProblemNotice} problem=${{ ...summary(problem, rest), errors: rest }} />`)}
+    <div class="buttons end">
+      ${onCancel && html`<button type="button" onClick=${onCancel}>Cancel</button>`}
+      <button class=${danger ? "danger" : "primary"} disabled=${busy || disabled} aria-busy=${busy ? "true" : undefined}>${label}</button>
+    </div>
+  </form>`;
+}
+
+// Of complaints that stand beside their fields it is enough to say so.
+function summary({ title, detail, message, status, code, errors }, rest) {
+  const beside = errors.length - rest.length;
+  if (beside === 0) return { title, detail, message, status, code };
+  const [these, are] = beside === 1 ? ["One field", "is"] : [`${beside} fields`, "are"];
+  return { title: "This was not saved", detail: `${these} above ${are} not right yet.`, status, code };
+}
