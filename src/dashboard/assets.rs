@@ -24,7 +24,8 @@ pub struct Asset {
 
 /// Where the page says of which version its files are.
 const VERSION: &str = "{{version}}";
-/// Where the page names all modules: they are fetched at once, and not one after the other as they name each other.
+/// Where the page names the modules that it begins with: they are fetched at once, and not one after the other as they
+/// name each other. Views come when they are wanted.
 const MODULES: &str = "{{modules}}";
 const PAGE: &str = "index.html";
 
@@ -80,15 +81,17 @@ fn content(name: &str) -> Option<Bytes> {
 }
 
 fn modules() -> String {
-    let is_module = |name: &&String| name.ends_with(".js") && !PLAIN_SCRIPTS.contains(&name.as_str());
-    names().iter().filter(is_module).fold(String::new(), |mut links, name| {
+    names().iter().filter(|name| is_first(name)).fold(String::new(), |mut links, name| {
         let _ = write!(links, "\n    <link rel=\"modulepreload\" href=\"assets/{VERSION}/{name}\" />");
         links
     })
 }
 
-/// What the page loads before all modules.
-const PLAIN_SCRIPTS: [&str; 1] = ["core/theme.js"];
+/// Whether the page begins with this module.
+fn is_first(name: &str) -> bool {
+    let is_view = name.starts_with("views/") && name != "views/sign_in.js";
+    name.ends_with(".js") && !is_view && name != "core/theme.js" // a plain script, before all modules
+}
 
 /// Every browser takes gzip, also where there is no TLS; what is kept for good need not be smaller than that.
 fn gzip(bytes: &[u8]) -> Option<Bytes> {
@@ -134,12 +137,41 @@ mod tests {
     }
 
     #[test]
-    fn every_script_is_fetched_with_the_page_and_not_one_after_the_other() {
+    fn what_the_page_begins_with_is_fetched_at_once_and_views_are_not() {
         let page = String::from_utf8(page().bytes.to_vec()).expect("text");
-        let scripts: Vec<String> = names().into_iter().filter(|name| name.ends_with(".js")).collect();
-        let missing: Vec<&String> =
-            scripts.iter().filter(|name| !page.contains(&format!("{}/{name}\"", version()))).collect();
-        assert!(scripts.len() > 40 && missing.is_empty(), "the page does not name {missing:?}");
+        let is_named = |name: &str| page.contains(&format!("{}/{name}\"", version()));
+        let mut first = vec!["app.js".to_owned()];
+        let mut next = 0;
+        while next < first.len() {
+            let more = imports(&first[next], &["from \""]).into_iter().filter(|(_, path)| !first.contains(path));
+            let more: Vec<String> = more.map(|(_, path)| path).collect();
+            first.extend(more);
+            next += 1;
+        }
+        let missing: Vec<&String> = first.iter().filter(|name| !is_named(name)).collect();
+        assert!(first.len() > 15 && missing.is_empty(), "the page does not name {missing:?}");
+        let views = names().into_iter().filter(|name| name.starts_with("views/") && is_named(name));
+        assert_eq!(views.collect::<Vec<_>>(), ["views/sign_in.js"]);
+    }
+
+    /// What a module imports by one of these words, as it says and as it is found.
+    fn imports(name: &str, words: &[&str]) -> Vec<(String, String)> {
+        let file = Files::get(name).expect("a module");
+        let text = String::from_utf8_lossy(&file.data);
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let path = |import: &str| {
+            let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+            for part in import.split('/') {
+                match part {
+                    "." => {}
+                    ".." => drop(parts.pop()),
+                    part => parts.push(part),
+                }
+            }
+            parts.join("/")
+        };
+        let said = words.iter().flat_map(|word| text.split(word).skip(1)).filter_map(|rest| rest.split('"').next());
+        said.map(|import| (import.to_owned(), path(import))).collect()
     }
 
     #[test]
@@ -160,21 +192,9 @@ mod tests {
 
     #[test]
     fn modules_import_by_relative_paths_what_exists() {
-        for name in Files::iter().filter(|name| name.ends_with(".js") && !name.starts_with("vendor/")) {
-            let file = Files::get(&name).expect("it was listed");
-            let text = String::from_utf8_lossy(&file.data).into_owned();
-            let imports = text.split("from \"").skip(1).filter_map(|rest| rest.split('"').next());
-            for import in imports {
-                let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-                let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-                for part in import.split('/') {
-                    match part {
-                        "." => {}
-                        ".." => drop(parts.pop()),
-                        part => parts.push(part),
-                    }
-                }
-                assert!(import.starts_with('.') && Files::get(&parts.join("/")).is_some(), "{name} imports {import}");
+        for name in names().iter().filter(|name| name.ends_with(".js") && !name.starts_with("vendor/")) {
+            for (said, path) in imports(name, &["from \"", "import(\""]) {
+                assert!(said.starts_with('.') && Files::get(&path).is_some(), "{name} imports {said}");
             }
         }
     }

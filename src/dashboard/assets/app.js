@@ -9,27 +9,24 @@ import { useLive } from "./core/live.js";
 import { route, to } from "./core/route.js";
 import { end, seesAll, session } from "./core/session.js";
 import { useStore } from "./core/store.js";
+import { fetchOthers, fetchView, useView } from "./core/views.js";
 import { html, render, useEffect, useRef, useState } from "./core/ui.js";
-import { Actors } from "./views/actors.js";
-import { Customers } from "./views/customers.js";
-import { Endpoint } from "./views/endpoint.js";
-import { Endpoints } from "./views/endpoints.js";
-import { OperatorLetters } from "./views/operator_letters.js";
-import { Overview } from "./views/overview.js";
-import { Replays } from "./views/replays.js";
 import { SignIn } from "./views/sign_in.js";
-import { Subscriptions } from "./views/subscriptions.js";
 
 // `all`: not for a customer's key.
 const PLACES = [
-  { name: "overview", title: "Overview", view: Overview, all: true },
-  { name: "endpoints", title: "Endpoints", view: Endpoints, one: Endpoint },
-  { name: "subscriptions", title: "Subscriptions", view: Subscriptions },
-  { name: "replays", title: "Replays", view: Replays },
-  { name: "actors", title: "Actors", view: Actors, all: true },
-  { name: "customers", title: "Customers", view: Customers, all: true },
-  { name: "unreadable", title: "Unreadable", view: OperatorLetters, all: true },
+  { name: "overview", title: "Overview", view: "Overview", all: true },
+  { name: "endpoints", title: "Endpoints", view: "Endpoints", one: "Endpoint" },
+  { name: "subscriptions", title: "Subscriptions", view: "Subscriptions" },
+  { name: "replays", title: "Replays", view: "Replays" },
+  { name: "actors", title: "Actors", view: "Actors", all: true },
+  { name: "customers", title: "Customers", view: "Customers", all: true },
+  { name: "unreadable", title: "Unreadable", view: "OperatorLetters", all: true },
 ];
+
+// What is asked for first is fetched while the rest of the page is set up.
+const wanted = PLACES.find(({ name }) => name === route.get().names[0]) ?? PLACES[0];
+fetchView(route.get().names.length > 1 && wanted.one ? wanted.one : wanted.view).catch(() => {});
 
 function App() {
   const who = useStore(session);
@@ -55,17 +52,20 @@ function Frame({ who }) {
   const places = PLACES.filter((place) => !place.all || seesAll(who));
   const place = places.find(({ name }) => name === names[0]) ?? places[0];
   const one = names[0] === place.name && names.length > 1 ? place.one : null;
-  const View = one ?? place.view;
+  const { View, failed, again } = useView(one ?? place.view);
+  const shown = View !== null;
   const main = useRef(null);
   const where = one ? `${place.name}/${names[1]}` : `${place.name}${query.new ? "/new" : ""}`;
   const first = useRef(true);
   useEffect(() => {
     document.title = `${one ? names[1] : place.title} · Postrider`;
+    if (!shown) return;
     // Whoever came by a link hears where they are.
     if (!first.current) main.current.querySelector("h1")?.focus({ preventScroll: true });
     if (!first.current) scrollTo(0, 0);
+    if (first.current) fetchOthers();
     first.current = false;
-  }, [where]);
+  }, [where, shown]);
   return html`
     <a class="skip" href="#main" onClick=${(event) => {
       event.preventDefault();
@@ -84,7 +84,10 @@ function Frame({ who }) {
     </header>
     <${AwayNotice} />
     <main id="main" ref=${main}>
-      <${View} key=${where} names=${names} query=${query} who=${who} />
+      ${shown && html`<${View} key=${where} names=${names} query=${query} who=${who} />`}
+      ${failed && html`<div class="notice bad" role="alert"><strong>This part of the page could not be fetched</strong>
+        <p>Postrider does not answer, or is of another version by now.</p>
+        <div class="buttons"><button onClick=${again}>Try again</button><button onClick=${() => location.reload()}>Load the page anew</button></div></div>`}
     </main>
     <footer>Times are in ${zone()}. <a href="reference">The API</a> can do whatever this page does.</footer>
     <${Announcement} />
