@@ -35,6 +35,6 @@ export const conflicts = (what, reload) => (problem) => {
   return html`<div class="notice bad" role="alert" tabindex="-1">
     <strong>This was not saved: ${what} was changed meanwhile</strong>
     <p>Nothing of yours is lost: it still stands in the fields.</p>
-    <button type="button" onClick=${reload}>Look at what is there now</button>
+    <button type="button" onClick=${() => { reload(); scrollTo(0, 0); }}>Look at what is there now</button>
   </div>`;
 };

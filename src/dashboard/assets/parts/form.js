@@ -10,12 +10,14 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const [rest, setRest] = useState([]);
-  const [form, gone] = [useRef(null), useRef(false)];
+  const [form, gone, told] = [useRef(null), useRef(false), useRef(null)];
   useEffect(() => () => (gone.current = true), []);
   useLayoutEffect(() => {
     if (problem === null) return;
     const names = [...form.current.querySelectorAll("[data-field]")].map((field) => field.dataset.field);
     setRest(problem.errors.filter((error) => !names.some((name) => isOf(name, error))));
+    if (told.current === problem.of) return;
+    told.current = problem.of;
     const wrong = form.current.querySelector("[aria-invalid]") ?? form.current.querySelector(".notice.bad");
     wrong?.focus();
   }, [problem]);
@@ -27,11 +29,16 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
     try {
       await onSubmit();
     } catch (failed) {
-      if (!gone.current) setProblem(Object.assign(failed, { errors: failed.errors ?? [] }));
+      if (!gone.current) setProblem({ ...plain(failed), of: failed });
     }
     if (!gone.current) setBusy(false);
   };
-  return html`<form ref=${form} class=${className} onSubmit=${submit} novalidate>
+  // What is written anew is not wrong before the service says so again.
+  const written = ({ target }) => {
+    const name = target.closest("[data-field]")?.dataset.field;
+    if (name && problem?.errors.some((error) => isOf(name, error))) setProblem({ ...problem, errors: problem.errors.filter((error) => !isOf(name, error)) });
+  };
+  return html`<form ref=${form} class=${className} onSubmit=${submit} onInput=${written} novalidate>
     ${children(problem)}
     ${problem && (notice?.(problem) || html`<${ProblemNotice} problem=${{ ...summary(problem, rest), errors: rest }} />`)}
     <div class="buttons end">
@@ -41,9 +48,12 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
   </form>`;
 }
 
+const plain = ({ title, detail, message, status, code, errors }) => ({ title, detail, message, status, code, errors: errors ?? [], said: (errors ?? []).length });
+
 // Of complaints that stand beside their fields it is enough to say so.
-function summary({ title, detail, message, status, code, errors }, rest) {
+function summary({ title, detail, message, status, code, errors, said }, rest) {
   const beside = errors.length - rest.length;
+  if (said > 0 && errors.length === 0) return { title: "This was not saved", detail: "What was wrong is written anew; save it again." };
   if (beside === 0) return { title, detail, message, status, code };
   const [these, are] = beside === 1 ? ["One field", "is"] : [`${beside} fields`, "are"];
   return { title: "This was not saved", detail: `${these} above ${are} not right yet.`, status, code };

@@ -8,10 +8,10 @@ const FORMATS = [["envelope", "envelope: the event with its id, type, time, tena
 const BATCHES = [["json_array", "a JSON array"], ["ndjson", "NDJSON: one object a line"]];
 const ORDERS = [["", "none: as fast as it goes"], ["key", "by the record's key"], ["partition", "by partition"]];
 const FAILURES = [["block", "it waits, and those behind it wait"], ["dead_letter", "it becomes a dead letter, and the rest goes on"]];
-const PAUSES = [["growing", "growing from attempt to attempt"], ["listed", "as listed here"]];
+const PAUSES = [["growing", "growing"], ["listed", "as listed"]];
 
 // A field of this group by its name.
-const field = ({ form, set, problem }) => (name, rest = {}) => ({ name, value: form[name], onValue: set(name), problem, placeholder: DEFAULTS[name], ...rest });
+const field = ({ form, set, problem }) => (name, rest = {}) => ({ name, value: form[name], onValue: set(name), problem, placeholder: DEFAULTS[name] && `${DEFAULTS[name]} by default`, ...rest });
 
 export function SendingGroup(of) {
   const [{ form }, put] = [of, field(of)];

@@ -47,7 +47,7 @@ function List({ query, who }) {
     <//>`;
 }
 
-// Asks once the typing has stopped.
+// Asks once the typing has stopped, or the field is left: what is pressed next must mean what stands there.
 export function Search({ value, onValue, label = "Search", placeholder = "name, id or address" }) {
   const [typed, setTyped] = useState(value);
   useEffect(() => {
@@ -55,7 +55,7 @@ export function Search({ value, onValue, label = "Search", placeholder = "name, 
     const timer = setTimeout(() => onValue(typed), 250);
     return () => clearTimeout(timer);
   }, [typed]);
-  return html`<${Text} label=${label} type="search" value=${typed} onValue=${setTyped} placeholder=${placeholder} />`;
+  return html`<${Text} label=${label} type="search" value=${typed} onValue=${setTyped} placeholder=${placeholder} onBlur=${() => typed !== value && onValue(typed)} />`;
 }
 
 function columns(who) {

@@ -71,7 +71,7 @@ export function said(scope) {
 function Scope({ scope }) {
   if (scope?.level !== "departments") return said(scope);
   const tenants = Object.entries(scope.departments);
-  return html`departments
+  return html`departments${" "}
     ${tenants.slice(0, SHOWN).map(([tenant, names]) => html`<span class="chip" key=${tenant}>${tenant}: ${some(names)}</span>`)}
     ${tenants.length > SHOWN && `and of ${count(tenants.length - SHOWN)} more tenants`}`;
 }
