@@ -22,6 +22,9 @@ api-test: deps ## schemathesis against a running API, with a key of each role; A
 samples: deps samples-deps ## the receivers of docs/verify, in five languages, against requests of a running Postrider
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test docs/verify/test
 
+fuzz: deps ## a minute of every fuzzer: what producers, receivers and customers write; FUZZ_SECONDS=600 for longer
+	@dev/fuzz
+
 faults: deps ## break everything around Postrider and print what it cost; ROWS=1,12,52 for some of it
 	cargo test --test faults --no-run
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test --quiet --test faults -- $(or $(ROWS),all)
@@ -57,4 +60,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check test api-test browser-test samples browser-deps samples-deps faults bench lint services services-down image deps
+.PHONY: help run deploy-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint services services-down image deps

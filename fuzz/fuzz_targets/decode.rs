@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
 use postrider::{
     event::Record,
     ingest::{

@@ -5,7 +5,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
 use postrider::{
     endpoint::{request::build, settings::Settings},
     event::{Event, Record},
