@@ -1,11 +1,14 @@
 //! ● The backlog, wired: what endpoints park goes to Postgres, and what waits there back into their queues.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::{Error, loader::Progress};
+use super::{Error, core_lag::CoreLag, loader::Progress};
 use crate::{
     backlog::{
         book::{Room, Standing},
@@ -62,7 +65,7 @@ pub fn start_drainer(
         refresh: backlog.refresh(),
         age_max: backlog.age_max(),
         queries_max: backlog.queries_max,
-        events_per_second_max: backlog.events_per_second_max,
+        events_per_second_max: backlog.events_per_second_max(around.core_lag.cores()),
     };
     let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
     actix_rt::spawn(async move {
@@ -87,6 +90,7 @@ pub struct Around {
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
     pub settings: Arc<Progress>,
+    pub core_lag: Arc<CoreLag>,
     /// Partitions that are nobody's, for those who take care of them.
     pub orphans: Option<Arc<Owned>>,
 }
@@ -154,6 +158,10 @@ impl Surroundings for Around {
 
     fn settings_complete_to_ms(&self) -> i64 {
         self.settings.complete_to_ms()
+    }
+
+    fn core_lag(&self) -> Duration {
+        self.core_lag.worst()
     }
 
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {

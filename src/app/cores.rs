@@ -12,7 +12,7 @@ use std::{
 
 use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
 
-use super::canary;
+use super::{canary, core_lag::CoreLag};
 use crate::{
     attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
@@ -63,6 +63,7 @@ pub struct Cores {
     /// Events that each core's router was handed.
     handed: Arc<Vec<AtomicU64>>,
     flows: Vec<Arc<Flow>>,
+    lag: Arc<CoreLag>,
 }
 
 impl Cores {
@@ -75,6 +76,7 @@ impl Cores {
         let limits = client_limits(config, count, shared.canary.own_receiver);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let flows: Vec<Arc<Flow>> = (0..count).map(|_| Arc::default()).collect();
+        let lag = CoreLag::of(count);
         let (ready, wait) = mpsc::channel();
         for (index, arbiter) in arbiters.iter().enumerate() {
             let (limits, shared, ready) = (limits.clone(), Arc::clone(shared), ready.clone());
@@ -83,7 +85,7 @@ impl Cores {
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
             };
             let idle_after = config.delivery.idle_after();
-            let (sample, flow) = (config.log.delivered_sample_every, Arc::clone(&flows[index]));
+            let (sample, flow, lag) = (config.log.delivered_sample_every, Arc::clone(&flows[index]), Arc::clone(&lag));
             arbiter.spawn_fn(move || {
                 supervisor::install_core(Core {
                     index,
@@ -98,7 +100,7 @@ impl Cores {
                     instances: Arc::clone(&shared.instances),
                     tracer: trace::tracer(),
                 });
-                actix_rt::spawn(super::core_lag::watch(index));
+                actix_rt::spawn(lag.watch(index));
                 let _ = ready.send(());
             });
         }
@@ -117,7 +119,7 @@ impl Cores {
                 })
             })
             .collect();
-        Cores { arbiters, routers, routed, handed, flows }
+        Cores { arbiters, routers, routed, handed, flows, lag }
     }
 
     /// Events that each core has routed, ever.
@@ -136,6 +138,12 @@ impl Cores {
     #[must_use]
     pub fn flows(&self) -> Vec<Arc<Flow>> {
         self.flows.clone()
+    }
+
+    /// How late they are.
+    #[must_use]
+    pub fn lag(&self) -> Arc<CoreLag> {
+        Arc::clone(&self.lag)
     }
 
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
-use super::{Error, cores::places_of, pipeline::consumer_client};
+use super::{Error, backlog::Around, cores::places_of, pipeline::consumer_client};
 use crate::{
     backlog::drainer::Surroundings,
     config::Config,
@@ -31,20 +31,21 @@ impl Replays {
         config: &Arc<Config>,
         pool: Pool,
         dead_letters: DeadLetterWriter,
-        surroundings: Arc<dyn Surroundings>,
+        around: Around,
     ) -> Result<Self, Error> {
         let shared = Shared::new();
         let replay = &config.replay;
         let places = Arc::clone(config);
         let options = ReaderOptions {
             client: consumer_client(config),
-            events_per_second_max: replay.events_per_second_max,
+            events_per_second_max: replay.events_per_second_max(around.core_lag.cores()),
             records_per_second_max: replay.records_per_second_max,
             endpoint_events_max: replay.endpoint_events_max,
             memory_bytes_max: replay.memory_bytes_max,
             event_bytes_max: config.ingest.event_bytes_max,
             decoder: Arc::new(move |topic| Decoder::new(&places_of(&places, topic))),
         };
+        let surroundings: Arc<dyn Surroundings> = Arc::new(around);
         let thread = reader::start(options, Arc::clone(&shared), Arc::clone(&surroundings)).map_err(Error::Thread)?;
         let options = RunnerOptions { poll: replay.poll(), partitions_max: replay.partitions_max };
         let (its_pool, its_shared) = (pool.clone(), Arc::clone(&shared));

@@ -27,7 +27,7 @@ use crate::{
     clock,
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{egress::Egress, queue::EndpointQueue, settings::State},
+    endpoint::{egress::Egress, queue::EndpointQueue, settings::State, supervisor::OnGone},
     ingest::{
         decode::Decoder,
         first_start::{self, FirstStart, FirstStartAt},
@@ -89,26 +89,22 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
     let counts = counting(&pool, &table);
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
-    let on_gone = {
-        let pool = pool.clone();
-        Box::new(move |queue: &Arc<EndpointQueue>| {
-            actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
-        })
-    };
+    let on_gone = disabling(pool.clone());
     let writers = (&backlog, &dead_letters, &attempts);
     let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, receiver_at)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let notices = pipeline.notices.clone();
+    let core_lag = pipeline.cores.lag();
     let mut around =
-        backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, orphans: None };
+        backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, core_lag, orphans: None };
     if !config.delivery.disable_after().is_zero() {
         let after = config.delivery.disable_after();
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(&table), after));
     }
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
-    let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), Arc::new(around.clone()))?;
+    let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), around.clone())?;
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
     sweep(&config, &pool, &instance, positions, &orphans);
     around.orphans = Some(backlog::Owned::with(orphans));
@@ -230,6 +226,13 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// What is done with an endpoint whose receiver said that it is gone.
+fn disabling(pool: Pool) -> OnGone {
+    Box::new(move |queue| {
+        actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
+    })
 }
 
 /// Writes down that an endpoint answered 410, until Postgres has taken it.

@@ -63,6 +63,8 @@ pub struct Book {
     endpoints: HashMap<Arc<str>, OfEndpoint>,
     /// Whose turn it is.
     turns: VecDeque<Arc<str>>,
+    /// Rows that came for heads that are sent in order: live events, which pass through here only for their order.
+    came_in_order: usize,
 }
 
 struct OfEndpoint {
@@ -96,6 +98,7 @@ impl Book {
             ledgers: HashMap::new(),
             endpoints: HashMap::new(),
             turns: VecDeque::new(),
+            came_in_order: 0,
         }
     }
 
@@ -140,6 +143,9 @@ impl Book {
             OfEndpoint { held: Arc::default(), heads: VecDeque::new() }
         });
         if let Some(entry) = of_endpoint.heads.iter_mut().find(|entry| entry.head.is_of(ledger)) {
+            if entry.head.keeps_order() {
+                self.came_in_order += usize::try_from(row.events - entry.events).unwrap_or(0);
+            }
             (entry.events, entry.bytes, entry.oldest_ms) = (row.events, row.bytes, row.oldest_ms);
             return;
         }
@@ -219,6 +225,11 @@ impl Book {
             entry.head.is_read(false);
             entry.after = BEGINNING;
         }
+    }
+
+    /// How many rows came since this was last asked, for endpoints that are sent their backlog in order.
+    pub fn take_came_in_order(&mut self) -> usize {
+        std::mem::take(&mut self.came_in_order)
     }
 
     /// Memory holds what it may.

@@ -55,6 +55,8 @@ pub trait Surroundings: Send + Sync {
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// Whatever was committed of the settings before this time is in effect here; milliseconds since 1970.
     fn settings_complete_to_ms(&self) -> i64;
+    /// How late the cores were a moment ago: what is due waited this long for its turn.
+    fn core_lag(&self) -> Duration;
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
@@ -242,7 +244,9 @@ impl Drainer {
             self.give_up_old().await?;
         }
         self.show();
+        self.pace.hear_lag(self.surroundings.core_lag(), now);
         let reads = self.choose(now);
+        self.heads.metrics.pace.set(self.pace.per_second());
         let results = join_all(reads.iter().map(|read| self.read(read))).await;
         for (read, rows) in reads.iter().zip(&results) {
             self.pace.give_back(read.rows_max.saturating_sub(*rows.as_ref().unwrap_or(&0)));
@@ -255,6 +259,7 @@ impl Drainer {
     /// What is read now. None is read beyond the pace, so that live events keep most of the machine.
     fn choose(&mut self, now: Instant) -> Vec<Read> {
         let mut book = self.heads.book.lock();
+        self.pace.allow(book.take_came_in_order());
         let mut reads = Vec::new();
         while reads.len() < self.options.queries_max && self.pace.has_any(now) {
             let Some(read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };

@@ -104,6 +104,12 @@ impl Head {
         self.is_ordered.store(is_ordered, Ordering::Relaxed);
     }
 
+    /// Whether it was last read in order.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        self.is_ordered.load(Ordering::Relaxed)
+    }
+
     /// Nothing more may be read of it: something of it leaves memory, or has left.
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -224,7 +230,7 @@ impl Origin for Head {
     }
 
     fn parking(&self, _endpoint_id: &Arc<str>) {
-        if self.is_ordered.load(Ordering::Relaxed) {
+        if self.keeps_order() {
             self.is_parking.store(true, Ordering::Release);
         }
     }
@@ -239,7 +245,7 @@ impl Origin for Head {
     /// a duplicate, and can harm nobody.
     fn events_done(&self, done: &[Done], how: Settlement) {
         let offsets = done.iter().map(|done| done.offset);
-        if how == Settlement::Backlogged && self.is_ordered.load(Ordering::Relaxed) {
+        if how == Settlement::Backlogged && self.keeps_order() {
             self.is_closed.store(true, Ordering::Release);
         }
         match (how, self.this.upgrade()) {

@@ -215,7 +215,7 @@ impl Checks {
         self.range("attempts.rows_per_second_max", c.attempts.rows_per_second_max, 1..=100_000);
         self.range("attempts.queue_rows_max", c.attempts.queue_rows_max, 1..=1_000_000);
         self.range("attempts.counts_retention_days", c.attempts.counts_retention_days, 1..=365);
-        self.range("replay.events_per_second_max", c.replay.events_per_second_max, 1..=1_000_000);
+        self.range("replay.events_per_second_max", c.replay.events_per_second_max, 0..=1_000_000);
         self.range("replay.records_per_second_max", c.replay.records_per_second_max, 1..=10_000_000);
         self.range("replay.endpoint_events_max", c.replay.endpoint_events_max, 1..=100_000);
         self.range("replay.memory_bytes_max", c.replay.memory_bytes_max, MIB..=64 * GIB);
@@ -326,7 +326,7 @@ impl Checks {
         self.range("backlog.endpoint_rows_max", c.endpoint_rows_max, 1..=1_000_000_000);
         self.range("backlog.endpoint_rows_bytes_max", c.endpoint_rows_bytes_max, 1..=1_099_511_627_776);
         self.range("backlog.page_rows_max", c.page_rows_max, 1..=10_000);
-        self.range("backlog.events_per_second_max", c.events_per_second_max, 1..=10_000_000);
+        self.range("backlog.events_per_second_max", c.events_per_second_max, 0..=10_000_000);
         self.range("backlog.queries_max", c.queries_max, 1..=64);
         self.range("backlog.memory_bytes_max", c.memory_bytes_max, MIB..=64 * GIB);
         self.range("backlog.endpoint_memory_bytes_max", c.endpoint_memory_bytes_max, MIB..=64 * GIB);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::backlog::pace_of;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
@@ -16,6 +18,12 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// With so many cores.
+    #[must_use]
+    pub fn events_per_second_max(&self, cores: usize) -> u32 {
+        pace_of(self.events_per_second_max, cores)
+    }
+
     #[must_use]
     pub fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)

@@ -134,6 +134,7 @@ impl Reader {
                 Arc::clone(self.consumer.insert(consumer))
             }
         };
+        self.bounds.events.hear_lag(self.surroundings.core_lag(), clock::now());
         let mut any = false;
         // Whoever is first may use up what is left of the rate: everyone is first in turn.
         self.readings.rotate_left(1);

@@ -191,6 +191,7 @@ pub struct BacklogMetrics {
     pub write_failures: Counter,
     pub read_seconds: Histogram,
     pub read_failures: Counter,
+    pub pace: Gauge,
 }
 
 impl BacklogMetrics {
@@ -208,6 +209,7 @@ impl BacklogMetrics {
             write_failures: counter!(names::BACKLOG_WRITE_FAILURES),
             read_seconds: histogram!(names::BACKLOG_READ_SECONDS),
             read_failures: counter!(names::BACKLOG_READ_FAILURES),
+            pace: gauge!(names::BACKLOG_PACE),
         }
     }
 

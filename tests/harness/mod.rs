@@ -46,14 +46,20 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 
 /// As [`eventually`], with a deadline that is part of the promise.
 #[track_caller]
-pub fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn within<T>(deadline: Duration, what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within_looks(deadline, Duration::from_millis(20), what, look)
+}
+
+/// As [`within`], looking only so often.
+#[track_caller]
+pub fn within_looks<T>(deadline: Duration, every: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < end, "not within {deadline:?}: {what}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(every);
     }
 }
 

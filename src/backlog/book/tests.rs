@@ -190,3 +190,16 @@ fn an_empty_head_is_forgotten() {
     assert!(world.next(100).is_none());
     assert_eq!(world.book.of_endpoint("a"), (0, 0));
 }
+
+#[test]
+fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "ep_1", 10));
+    assert_eq!(world.book.take_came_in_order(), 0, "nobody has read it yet");
+    let in_order = |_: &str| Standing::TakesInOrder(100);
+    world.book.next(world.now, in_order).expect("a head to be read");
+    world.note(&row(0, "ep_1", 13));
+    world.note(&row(0, "ep_1", 7));
+    assert_eq!(world.book.take_came_in_order(), 3);
+    assert_eq!(world.book.take_came_in_order(), 0);
+}
