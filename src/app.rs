@@ -10,6 +10,7 @@
 mod backlog; // what waits in Postgres, parked and drained
 mod cores; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
+mod handles; // who gets how many file handles
 mod failing; // endpoints that take nothing for days
 mod loader; // settings, at start and while running
 mod own_trouble; // when nobody can be reached
@@ -46,6 +47,8 @@ pub enum Error {
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error("the store refused its configuration: {0}")]
     Store(#[from] crate::store::StoreError),
+    #[error("{0}")]
+    TooFewHandles(#[from] crate::config::handles::TooFew),
     #[error("a thread cannot be started: {0}")]
     Thread(std::io::Error),
     #[error("a decoding place is wrong: {0}")]
@@ -71,7 +74,7 @@ pub fn new_instance() -> String {
 /// # Errors
 /// See [`run`].
 pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
-    raise_open_files_limit();
+    handles::raise_limit();
     actix::System::new().block_on(async move {
         let shutdown_max = config.service.shutdown_max();
         let mut stop = std::pin::pin!(async {
@@ -93,14 +96,6 @@ pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Out
         drain::drain(app, shutdown_max).await;
         Ok(())
     })
-}
-
-/// Each connection to an endpoint is a file handle, and the usual soft limit of 1,024 is too few for thousands of them.
-fn raise_open_files_limit() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "file handles this process may have"),
-        Err(error) => tracing::warn!(%error, "the limit of file handles stays as it was"),
-    }
 }
 
 async fn wait_for_signal() {

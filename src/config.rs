@@ -5,6 +5,7 @@
 
 mod check; // what a value may be
 mod error; // what is wrong, and where it came from
+pub mod handles; // who gets how many file handles
 pub mod manual; // all of it as a page
 mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed

@@ -46,7 +46,8 @@ impl Tester {
     /// `limits` are those of deliveries; tests need a few of everything.
     #[must_use]
     pub fn new(limits: ClientLimits) -> Self {
-        let limits = ClientLimits { in_flight_max: IN_FLIGHT_MAX, tls_clients_max: IN_FLIGHT_MAX, ..limits };
+        let few = IN_FLIGHT_MAX;
+        let limits = ClientLimits { in_flight_max: few, connections_max: few, tls_clients_max: few, ..limits };
         Tester { limits, limit: Arc::default() }
     }
 

@@ -45,6 +45,8 @@ pub struct AdminOptions {
     /// Port 0 takes any free one.
     pub bind: SocketAddr,
     pub key: SecretString,
+    /// Others wait to be accepted.
+    pub connections_max: usize,
     pub request_bytes_max: usize,
     /// Of a call with many items.
     pub bulk_bytes_max: usize,
@@ -56,6 +58,7 @@ impl From<&crate::config::Admin> for AdminOptions {
         AdminOptions {
             bind: config.bind,
             key: config.key.clone(),
+            connections_max: config.connections_max,
             request_bytes_max: config.request_bytes_max,
             bulk_bytes_max: config.bulk_bytes_max,
             limits: Limits {
@@ -127,7 +130,7 @@ impl Server {
 pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
     let keys = web::Data::new(Keys::new(options.key.expose_secret(), options.limits, state.pool.clone()));
     let state = web::Data::new(state);
-    let bytes_max = options.request_bytes_max;
+    let (bytes_max, connections_max) = (options.request_bytes_max, options.connections_max);
     let arrivals = Arrivals::new(state.pool.clone());
     let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
@@ -145,6 +148,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
                     .configure(routes)
             })
             .workers(1)
+            .max_connections(connections_max)
             .shutdown_timeout(5)
             .disable_signals()
             .bind(bind);

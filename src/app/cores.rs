@@ -51,6 +51,8 @@ pub struct Shared {
     /// Live instances.
     pub instances: Arc<AtomicU32>,
     pub tls: Arc<Tls>,
+    /// Connections to endpoints, all cores together.
+    pub connections_max: usize,
     /// Where the canary arrives.
     pub canary: canary::Place,
 }
@@ -69,11 +71,8 @@ pub struct Cores {
 impl Cores {
     /// Starts the threads and waits until each is ready to run endpoint actors.
     pub fn start(config: &Config, shared: &Arc<Shared>) -> Self {
-        let count = match config.service.cores {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            count => count,
-        };
-        let limits = client_limits(config, count, shared.canary.own_receiver);
+        let count = count(config);
+        let limits = client_limits(config, count, shared.connections_max, shared.canary.own_receiver);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let flows: Vec<Arc<Flow>> = (0..count).map(|_| Arc::default()).collect();
         let lag = CoreLag::of(count);
@@ -170,13 +169,27 @@ impl Cores {
     }
 }
 
-pub(super) fn client_limits(config: &Config, cores: usize, own_receiver: Option<SocketAddr>) -> ClientLimits {
+/// Threads that route and deliver.
+pub(super) fn count(config: &Config) -> usize {
+    match config.service.cores {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
+
+pub(super) fn client_limits(
+    config: &Config,
+    cores: usize,
+    connections_max: usize,
+    own_receiver: Option<SocketAddr>,
+) -> ClientLimits {
     let http = &config.http;
     ClientLimits {
         connect_timeout: http.connect_timeout(),
         keep_alive: http.keep_alive(),
         rebuild_after: http.client_rebuild(),
         in_flight_max: http.in_flight_max.div_ceil(cores),
+        connections_max: connections_max / cores,
         answer_bytes_max: http.answer_bytes_max,
         dns_cache: http.dns_cache(),
         dns_timeout: http.dns_timeout(),

@@ -61,7 +61,7 @@ impl Pipeline {
         (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
-        canary: Place,
+        (connections_max, canary): (usize, Place),
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
@@ -74,6 +74,7 @@ impl Pipeline {
             own_trouble: Arc::clone(&own_trouble),
             instances: Arc::clone(instances),
             tls: Tls::of_this_machine(),
+            connections_max,
             canary,
         };
         let cores = Cores::start(config, &Arc::new(shared));

@@ -12,7 +12,7 @@ use super::{
     actors::Parts,
     backlog, beat, canary,
     cores::{client_limits, places_of},
-    failing,
+    failing, handles,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
     quota, redrives,
@@ -60,6 +60,7 @@ pub struct App {
 
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
 pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
+    let handles = handles::share_out(&config)?;
     let pool = Pool::open(&(&config.postgres).into())?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
@@ -69,7 +70,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
     let positions = Positions::new(consumer_client(&config), topics(&config));
-    let admin = start_admin(&config, &pool, &secrets, &health, (live, &peers, &positions))?;
+    let admin = start_admin(&config, (&pool, &secrets), handles.admin, &health, (live, &peers, &positions))?;
     tracing::info!(address = %admin.address(), "REST, health and metrics are served");
 
     await_schema(&pool, &config).await;
@@ -91,7 +92,8 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = disabling(pool.clone());
     let writers = (&backlog, &dead_letters, &attempts);
-    let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, receiver_at)?;
+    let places = (handles.connections, receiver_at);
+    let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, places)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
     let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
     redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
@@ -99,11 +101,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let core_lag = pipeline.cores.lag();
     let mut around =
         backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, core_lag, orphans: None };
-    if !config.delivery.disable_after().is_zero() {
-        let after = config.delivery.disable_after();
-        actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(&table), after));
-    }
-    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
+    watch_endpoints(&config, &pool, &table);
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), around.clone())?;
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
     sweep(&config, &pool, &instance, positions, &orphans);
@@ -113,6 +111,15 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance })
+}
+
+/// Those that take nothing for days, and those whose backlogs grow too large.
+fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
+    let after = config.delivery.disable_after();
+    if !after.is_zero() {
+        actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
+    }
+    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
 }
 
 /// What the API matches sample events against: the same as the routers.
@@ -154,8 +161,8 @@ fn retention(config: &Config) -> store::maintenance::Retention {
 
 fn start_admin(
     config: &Config,
-    pool: &Pool,
-    secrets: &SecretBox,
+    (pool, secrets): (&Pool, &SecretBox),
+    connections_max: usize,
     health: &Arc<Health>,
     (live, peers, positions): (Live, &Arc<Peers>, &Positions),
 ) -> Result<admin::Server, Error> {
@@ -169,11 +176,11 @@ fn start_admin(
         readiness: Arc::clone(health) as _,
         positions: positions.clone(),
         live,
-        tester: Tester::new(client_limits(config, 1, None)),
+        tester: Tester::new(client_limits(config, 1, connections_max, None)),
         metrics: Arc::new(move || metrics.render()),
     };
-    admin::start(&AdminOptions::from(&config.admin), state)
-        .map_err(|error| Error::Bind { bind: config.admin.bind.to_string(), error })
+    let options = AdminOptions { connections_max, ..AdminOptions::from(&config.admin) };
+    admin::start(&options, state).map_err(|error| Error::Bind { bind: config.admin.bind.to_string(), error })
 }
 
 /// Brings the schema up to date; several instances at once take turns.

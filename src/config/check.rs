@@ -221,6 +221,7 @@ impl Checks {
         self.range("replay.memory_bytes_max", c.replay.memory_bytes_max, MIB..=64 * GIB);
         self.range("replay.partitions_max", c.replay.partitions_max, 1..=10_000);
         self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
+        self.range("admin.connections_max", c.admin.connections_max, 8..=100_000);
         self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
         self.range("admin.bulk_bytes_max", c.admin.bulk_bytes_max, 1_024..=256 * MIB);
         self.range("admin.key_requests_per_second_max", c.admin.key_requests_per_second_max, 0..=1_000_000);

@@ -323,6 +323,7 @@ impl DeadLetter {
 pub struct Admin {
     pub bind: SocketAddr,
     pub advertise: String,
+    pub connections_max: usize,
     #[serde(deserialize_with = "secret")]
     pub key: SecretString,
     pub request_bytes_max: usize,

@@ -3,7 +3,7 @@
 //! Every choice here answers a measured trap: redirects would turn into false acknowledgements and carry our headers
 //! to other hosts; the pool's own limit is one queue for all hosts, so it is off and we cap requests ourselves; a body
 //! left unread costs the connection; idle sockets are only looked at when their host is used again, so the whole
-//! client is made anew now and then.
+//! client is made anew now and then, and they are closed before that where there is no room for others (`connections.rs`).
 
 use std::{
     cell::RefCell,
@@ -18,6 +18,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
+    connections::Connections,
     connector::GuardedConnector,
     egress::Egress,
     identity::{Fingerprint, TlsIdentity},
@@ -27,9 +28,6 @@ use super::{
 };
 use crate::clock;
 
-/// Running out of handles rebuilds the client at most this often.
-const FREE_HANDLES_SPACING: Duration = Duration::from_secs(1);
-
 /// The operator's limits, from `[http]`.
 #[derive(Debug, Clone)]
 pub struct ClientLimits {
@@ -37,8 +35,10 @@ pub struct ClientLimits {
     pub keep_alive: Duration,
     /// Connections are dropped and made anew this often.
     pub rebuild_after: Duration,
-    /// Requests under way at once on this core.
+    /// Requests under way at once on this core; never more than `connections_max`.
     pub in_flight_max: usize,
+    /// Connections of this core, those kept for later included.
+    pub connections_max: usize,
     pub answer_bytes_max: usize,
     pub dns_cache: Duration,
     pub dns_timeout: Duration,
@@ -57,6 +57,7 @@ pub struct CoreClient {
     shared: RefCell<Generation>,
     identified: RefCell<Recent<Fingerprint, Generation>>,
     permits: Semaphore,
+    connections: Connections,
 }
 
 /// A request that is prepared once and sent often. It holds on to its client and that to its connections, so it stands
@@ -97,26 +98,20 @@ impl CoreClient {
     /// With a name server of one's own.
     pub(super) fn asking(names: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<Tls>) -> Self {
         let resolver = Resolver::new(names, limits.dns_cache, limits.dns_timeout, limits.dns_lookups_max);
-        let connector = GuardedConnector::new(resolver, Arc::clone(&limits.egress));
+        let connections = Connections::new(limits.connections_max);
+        let connector = GuardedConnector::new(resolver, Arc::clone(&limits.egress), connections.clone());
         let shared = Generation::new(&limits, tls.without_identity(), &connector);
         // A client that is idle for that long has only connections that would be dropped anyway.
         let identified = Recent::new(limits.tls_clients_max, limits.rebuild_after);
         CoreClient {
-            permits: Semaphore::new(limits.in_flight_max.max(1)),
+            // A request uses one connection at a time, so whoever has a permit finds a place for it.
+            permits: Semaphore::new(limits.in_flight_max.min(limits.connections_max).max(1)),
+            connections,
             limits,
             tls,
             connector,
             shared: RefCell::new(shared),
             identified: RefCell::new(identified),
-        }
-    }
-
-    /// File handles ran out: idle connections are the first to go, but not more often than they can come back.
-    pub fn free_handles(&self) {
-        let made_at = self.shared.borrow().rebuild_at - self.limits.rebuild_after;
-        if clock::now().duration_since(made_at) >= FREE_HANDLES_SPACING {
-            self.identified.borrow_mut().clear();
-            self.rebuild(None);
         }
     }
 
@@ -138,6 +133,12 @@ impl CoreClient {
     /// One of the requests that may be under way at once; `None` when the client is shutting down.
     pub async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()
+    }
+
+    /// What is open.
+    #[must_use]
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     #[must_use]

@@ -9,7 +9,14 @@ use awc::{
 };
 use futures_util::StreamExt as _;
 
-use super::{client::CoreClient, egress::Refusal, identity::TlsIdentity, outcome::Answer, settings::EndpointUrl};
+use super::{
+    client::CoreClient,
+    connections::{self, NoPlace, lacks_handles},
+    egress::Refusal,
+    identity::TlsIdentity,
+    outcome::Answer,
+    settings::EndpointUrl,
+};
 
 /// A complete answer; of its body what was to be kept.
 pub struct Reply {
@@ -38,6 +45,15 @@ impl From<Answer> for Failure {
 /// # Errors
 /// When there is no complete answer. The caller sets the deadline.
 pub async fn exchange(
+    client: &CoreClient,
+    identity: Option<&TlsIdentity>,
+    sent: SendClientRequest,
+    keep_bytes: impl FnOnce(u16) -> usize,
+) -> Result<Reply, Failure> {
+    connections::in_use(exchange_now(client, identity, sent, keep_bytes)).await
+}
+
+async fn exchange_now(
     client: &CoreClient,
     identity: Option<&TlsIdentity>,
     sent: SendClientRequest,
@@ -110,6 +126,9 @@ fn answer_of(error: &SendRequestError) -> Answer {
     match error {
         SendRequestError::Connect(ConnectError::Disconnected) => Answer::Disconnected,
         SendRequestError::Connect(ConnectError::Timeout) => Answer::ConnectFailed("connecting timed out".into()),
+        SendRequestError::Connect(ConnectError::Resolver(error)) if error.is::<NoPlace>() => {
+            Answer::LocalFault(error.to_string().into())
+        }
         SendRequestError::Connect(ConnectError::Resolver(error)) => match error.downcast_ref::<io::Error>() {
             // The system's resolver needs a handle too.
             Some(error) if is_local(error) => Answer::LocalFault(error.to_string().into()),
@@ -153,11 +172,9 @@ fn is_io(error: &dyn std::error::Error) -> bool {
 
 /// Errors of this machine rather than of the endpoint: no handles, no buffers, no local port, no route at all.
 fn is_local(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
     const EADDRNOTAVAIL: i32 = 99;
     const ENETDOWN: i32 = 100;
     const ENETUNREACH: i32 = 101;
     const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENFILE | EMFILE | EADDRNOTAVAIL | ENETDOWN | ENETUNREACH | ENOBUFS))
+    lacks_handles(error) || matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | ENETDOWN | ENETUNREACH | ENOBUFS))
 }

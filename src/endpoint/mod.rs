@@ -18,6 +18,7 @@ pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod egress; // ○ where requests may go
 pub mod resolver; // ● names → addresses
+pub mod connections; // ● so many may be open
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod identity; // ○ a client certificate, authorities of the customer's own
 pub mod tls; // ● TLS with an identity and without

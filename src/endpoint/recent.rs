@@ -46,10 +46,6 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         let idle_max = self.idle_max;
         self.entries.retain(|_, entry| now.saturating_duration_since(entry.used_at) < idle_max);
     }
-
-    pub fn clear(&mut self) {
-        self.entries.clear();
-    }
 }
 
 #[cfg(test)]

@@ -126,6 +126,20 @@ impl RoutingMetrics {
     }
 }
 
+/// Connections to endpoints.
+pub struct ConnectionMetrics {
+    pub open: Gauge,
+    pub closed_for_room: Counter,
+}
+
+impl ConnectionMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        ConnectionMetrics { open: gauge!(names::CONNECTIONS), closed_for_room: counter!(names::CONNECTIONS_CLOSED) }
+    }
+}
+
 /// How deliveries end.
 pub struct SettlementMetrics {
     settled: [Counter; Settlement::ALL.len()],

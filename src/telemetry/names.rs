@@ -94,6 +94,11 @@ metrics! {
     ENDPOINT_RESTARTS = "postrider_endpoint_restarts_total", Kind::Counter, "Endpoint actors rebuilt after a panic";
     EGRESS_BLOCKED = "postrider_egress_blocked_total", Kind::Counter,
         "Requests not sent because their endpoint's address is not allowed";
+    CONNECTIONS = "postrider_endpoint_connections", Kind::Gauge, "Connections to endpoints, those kept for later included";
+    CONNECTIONS_CLOSED = "postrider_endpoint_connections_closed_for_room_total", Kind::Counter,
+        "Connections that nobody used, closed because others needed their file handles";
+    CONNECTIONS_MAX = "postrider_endpoint_connections_max", Kind::Gauge,
+        "As many as there may be: what the limit of file handles leaves";
     OAUTH_TOKENS = "postrider_oauth_tokens_total", Kind::Counter, "Access tokens asked for, by result";
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
     OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge,

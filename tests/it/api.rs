@@ -124,6 +124,7 @@ impl Api {
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
         };
         let options = AdminOptions {
+            connections_max: 256,
             bind: "127.0.0.1:0".parse().expect("address"),
             key: KEY.to_owned().into(),
             request_bytes_max: 10_000,
@@ -268,6 +269,7 @@ fn limits() -> ClientLimits {
         keep_alive: second,
         rebuild_after: 60 * second,
         in_flight_max: 4,
+        connections_max: 4,
         answer_bytes_max: 16_384,
         dns_cache: second,
         dns_timeout: second,

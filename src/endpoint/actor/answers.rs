@@ -71,9 +71,6 @@ impl EndpointActor {
         fail::fail_point!("answers-arrived", |_| std::process::abort());
         let wall_ms = clock::wall_ms();
         for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
-            if matches!(&answer, Answer::LocalFault(reason) if reason.contains("os error 24")) {
-                self.core.client.free_handles();
-            }
             let (outcome, note) = self.judge(&answer, wall_ms, now);
             let ended = Ended { outcome: &outcome, note: &note, took: now.duration_since(sent_at), wall_ms };
             let batch = self.delivery.batch(attempt);

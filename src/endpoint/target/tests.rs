@@ -37,6 +37,7 @@ fn client(names: Scripted, egress: Egress) -> Rc<CoreClient> {
         keep_alive: second,
         rebuild_after: 60 * second,
         in_flight_max: 8,
+        connections_max: 8,
         answer_bytes_max: 1024,
         dns_cache: Duration::ZERO,
         dns_timeout: second,
