@@ -1,13 +1,11 @@
 //! ○ What is kept of an attempt. Bounded, and without secrets: an answer that repeats what we sent to prove who we are
-//! is not kept with it.
+//! has come without it already (`redaction.rs`).
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use crate::{
@@ -16,7 +14,7 @@ use crate::{
         delivery::Next,
         outcome::{AttemptNote, Outcome},
         request,
-        settings::{Auth, Settings},
+        settings::Settings,
     },
     event::Event,
 };
@@ -91,7 +89,7 @@ impl AttemptRecord {
             outcome: word(ended.outcome),
             status: ended.note.status,
             class: ended.note.class,
-            excerpt: shown(&ended.note.excerpt, &settings.auth),
+            excerpt: ended.note.excerpt.to_string(),
             next: "",
             next_at_ms: None,
             stands_for,
@@ -126,47 +124,5 @@ pub fn word(outcome: &Outcome) -> &'static str {
         Outcome::Gone => "gone",
         Outcome::Disconnected => "disconnected",
         Outcome::LocalFault => "local_fault",
-    }
-}
-
-/// An answer's beginning as it may be kept: Postgres takes no NUL, and some servers answer with what they were sent.
-#[must_use]
-pub fn shown(excerpt: &str, auth: &Auth) -> String {
-    let mut shown = excerpt.replace('\0', "\u{fffd}");
-    let mut hide = |secret: &str| {
-        if !secret.is_empty() && shown.contains(secret) {
-            shown = shown.replace(secret, HIDDEN);
-        }
-    };
-    let plain = |secret: &SecretString| secret.expose_secret().to_owned();
-    match auth {
-        Auth::Basic { username, password } => {
-            hide(&BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret())));
-            hide(&plain(password));
-        }
-        Auth::Bearer { token } => hide(&plain(token)),
-        Auth::Headers(headers) => headers.iter().for_each(|(_, value)| hide(&plain(value))),
-        Auth::None | Auth::OAuth2(_) | Auth::MutualTls => {}
-    }
-    shown
-}
-
-const HIDDEN: &str = "(hidden)";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_that_repeats_our_secret_is_kept_without_it() {
-        let token = || SecretString::from("hush-hush");
-        let bearer = Auth::Bearer { token: token() };
-        assert_eq!(shown("you sent Bearer hush-hush\0", &bearer), "you sent Bearer (hidden)\u{fffd}");
-        let basic = Auth::Basic { username: "ann".to_owned(), password: token() };
-        let encoded = BASE64_STANDARD.encode("ann:hush-hush");
-        assert_eq!(shown(&format!("Basic {encoded} of hush-hush"), &basic), "Basic (hidden) of (hidden)");
-        let headers = Auth::Headers(vec![("x-key".to_owned(), token()), ("x-empty".to_owned(), "".into())]);
-        assert_eq!(shown("x-key: hush-hush", &headers), "x-key: (hidden)");
-        assert_eq!(shown("no", &Auth::None), "no");
     }
 }

@@ -25,6 +25,7 @@ pub mod tls; // ● TLS with an identity and without
 pub mod recent; // ○ values by key, bounded
 pub mod client; // ● the HTTP clients of a core
 pub mod exchange; // ● one request and its whole answer
+pub mod redaction; // ○ no answer is kept with our secrets in it
 pub mod oauth; // ○ what a token server is asked and what it says
 pub mod token; // ● an endpoint's access token
 pub mod target; // ● one endpoint's requests

@@ -1,6 +1,11 @@
 //! ● One endpoint's requests: what is the same for each of them is prepared once.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use awc::{
     Client, FrozenClientRequest, SendClientRequest,
@@ -18,6 +23,7 @@ use super::{
     exchange::{Failure, Reply, exchange, host_header, uri_of},
     identity::TlsIdentity,
     outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
+    redaction::Redaction,
     settings::{Auth, Request, Settings},
     token::{HeldToken, TokenSource},
 };
@@ -34,6 +40,7 @@ pub struct Target {
     /// What `prepared` says its bodies are.
     content_type: &'static str,
     tokens: Option<Rc<TokenSource>>,
+    redaction: Rc<Redaction>,
 }
 
 impl Target {
@@ -43,13 +50,15 @@ impl Target {
             Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth), settings.tls.clone()))),
             _ => None,
         };
-        Target { settings, prepared: Rc::default(), content_type: "", tokens }
+        let redaction = Rc::new(Redaction::new(&settings.auth));
+        Target { settings, prepared: Rc::default(), content_type: "", tokens, redaction }
     }
 
     /// Starts a request; the future owns all it needs.
     pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Answer> + use<> {
         let prepared = self.prepare(client, request.content_type);
         let (client, settings, tokens) = (Rc::clone(client), Arc::clone(&self.settings), self.tokens.clone());
+        let redaction = Rc::clone(&self.redaction);
         async move {
             // The deadline starts with the permit: waiting for our own cap is not the endpoint's fault.
             let Some(_permit) = client.permit().await else {
@@ -61,12 +70,13 @@ impl Target {
                 request: &request,
                 tokens: tokens.as_deref(),
                 for_token: Cell::new(false),
+                redaction: RefCell::new(Cow::Borrowed(&redaction)),
             };
             match tokio::time::timeout(settings.delivery.request_timeout, posting.run(prepared)).await {
                 Ok(Ok(reply)) => Answer::Answered {
                     status: reply.status,
                     retry_after: reply.retry_after,
-                    excerpt: String::from_utf8_lossy(&reply.body).into(),
+                    excerpt: posting.shown(&reply.body),
                 },
                 Ok(Err(Failure::Answer(answer))) => answer,
                 Ok(Err(Failure::Refused(refusal))) => blocked(&settings, &refusal),
@@ -101,6 +111,8 @@ struct Posting<'a> {
     tokens: Option<&'a TokenSource>,
     /// Whether it waits for the token server.
     for_token: Cell<bool>,
+    /// What was sent to prove who we are, tokens included.
+    redaction: RefCell<Cow<'a, Redaction>>,
 }
 
 impl Posting<'_> {
@@ -121,6 +133,9 @@ impl Posting<'_> {
         self.for_token.set(true);
         let token = tokens.token(self.client, refused).await;
         self.for_token.set(false);
+        if let Ok(token) = &token {
+            self.redaction.borrow_mut().to_mut().hide(token.bare());
+        }
         token
     }
 
@@ -130,14 +145,15 @@ impl Posting<'_> {
             headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
         let sent: SendClientRequest = prepared.extra_headers(headers).send_body(self.request.body.clone());
+        let kept_bytes = EXCERPT_BYTES_MAX + self.redaction.borrow().margin_bytes();
         // Of a 2xx answer nothing is kept.
-        exchange(
-            self.client,
-            self.identity,
-            sent,
-            |status| if (200..300).contains(&status) { 0 } else { EXCERPT_BYTES_MAX },
-        )
-        .await
+        let keep = |status| if (200..300).contains(&status) { 0 } else { kept_bytes };
+        exchange(self.client, self.identity, sent, keep).await
+    }
+
+    /// An answer's beginning as it may be shown and stored.
+    fn shown(&self, body: &[u8]) -> Box<str> {
+        self.redaction.borrow().applied_to(&String::from_utf8_lossy(body), EXCERPT_BYTES_MAX).into()
     }
 }
 

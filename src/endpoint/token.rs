@@ -44,6 +44,15 @@ pub struct HeldToken {
     until: Instant,
 }
 
+impl HeldToken {
+    /// The token alone; a secret.
+    #[must_use]
+    pub fn bare(&self) -> &str {
+        let text = self.authorization.to_str().unwrap_or_default();
+        text.strip_prefix("Bearer ").unwrap_or(text)
+    }
+}
+
 impl TokenSource {
     #[must_use]
     pub fn new(oauth: Arc<OAuth2>, tls: Option<Arc<TlsIdentity>>) -> Self {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Hook, Mode, Receiver, TestApp, eventually_holds};
+use crate::harness::{Hook, Mode, Receiver, TestApp, eventually, eventually_holds};
 
 const SECRET: &str = "the-clients-secret";
 
@@ -90,6 +90,38 @@ fn an_endpoint_without_a_token_fails_alone_and_says_why() {
     assert_eq!(elsewhere.requests_count(), 0, "a redirect would carry the secret to another host");
     let form = String::from_utf8(cases[0].0.requests()[0].body.clone()).expect("a form");
     assert!(form.ends_with(&format!("&client_id=ann&client_secret={SECRET}")), "{form}");
+}
+
+#[test]
+fn a_token_that_an_endpoint_repeats_is_kept_nowhere() {
+    const TOKEN: &str = "t0k3n/t0k3n+t0k3n==";
+    let mut app = TestApp::start("token-echo");
+    let receiver = Receiver::start();
+    let (token_server, hook) = (receiver.hook("token"), receiver.hook("hook"));
+    token_server.set(gives(TOKEN));
+    let escaped = TOKEN.replace('/', "\\/");
+    let echo = format!("{}you said Bearer {TOKEN}, or \"{escaped}\", {SECRET}", "x".repeat(500));
+    let cut = format!("{echo}{}{TOKEN}", "y".repeat(1_024 - 8 - echo.len()));
+    hook.set(Mode::Say(400, cut));
+    let settings = json!({
+        "mode": "stream", "auth": oauth2(&token_server), "retry": {"attempts_max": 2, "schedule_ms": [50]},
+    });
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    app.produce(1);
+    let letter = eventually("it is given up", || app.dead_letters(&endpoint).pop());
+    let attempts = eventually("its attempt is written down", || {
+        let page = app.rest().get(&format!("/v1/endpoints/{}/attempts", endpoint.id)).ok().json();
+        page["data"].as_array().filter(|data| !data.is_empty()).cloned()
+    });
+    let health = app.rest().get("/v1/actors?kind=endpoint").ok().json();
+    let tested = app.rest().post(&format!("/v1/endpoints/{}/test", endpoint.id), &json!({})).ok().json();
+    for shown in [&letter, &json!(attempts), &health, &tested] {
+        let text = shown.to_string();
+        assert!(text.contains("you said Bearer (hidden), or"), "{text}");
+        assert!(!text.contains("t0k3n") && !text.contains(SECRET), "{text}");
+    }
+    let log = app.instance().log();
+    assert!(log.contains("attempt failed at endpoint") && !log.contains("t0k3n"), "{log}");
 }
 
 #[test]

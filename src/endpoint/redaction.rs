@@ -1,0 +1,134 @@
+//! ○ What an endpoint must not learn from us twice: servers that answer with what they were sent would put our secrets into
+//! attempts, dead letters and logs.
+//!
+//! **Invariant:** no answer leaves [`Target`](super::target::Target) with a secret of the endpoint's in it.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::form_urlencoded;
+
+use super::settings::Auth;
+
+/// What must not be kept of an answer, for one endpoint.
+#[derive(Debug, Clone)]
+pub struct Redaction {
+    secrets: Vec<SecretString>,
+    secret_bytes_max: usize,
+}
+
+/// What stands in the place of a secret.
+pub const HIDDEN: &str = "(hidden)";
+
+impl Redaction {
+    #[must_use]
+    pub fn new(auth: &Auth) -> Self {
+        let mut redaction = Redaction { secrets: Vec::new(), secret_bytes_max: 0 };
+        match auth {
+            Auth::None | Auth::MutualTls => {}
+            Auth::Basic { username, password } => {
+                let pair = format!("{username}:{}", password.expose_secret());
+                redaction.hide(&BASE64_STANDARD.encode(pair));
+                redaction.hide(password.expose_secret());
+            }
+            Auth::Bearer { token } => redaction.hide(token.expose_secret()),
+            Auth::Headers(headers) => headers.iter().for_each(|(_, value)| redaction.hide(value.expose_secret())),
+            // The access token comes later.
+            Auth::OAuth2(oauth) => redaction.hide(oauth.client_secret.expose_secret()),
+        }
+        redaction
+    }
+
+    /// This as well, in whatever form an answer may repeat it.
+    pub fn hide(&mut self, secret: &str) {
+        let in_json = serde_json::Value::from(secret).to_string();
+        let in_json = &in_json[1..in_json.len() - 1]; // without its quotes
+        let in_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let forms = [secret, in_json, &in_json.replace('/', "\\/"), &in_form];
+        for (place, form) in forms.iter().enumerate() {
+            if !form.is_empty() && !forms[..place].contains(form) {
+                self.secret_bytes_max = self.secret_bytes_max.max(form.len());
+                self.secrets.push(SecretString::from(*form));
+            }
+        }
+    }
+
+    /// So much more of an answer is to be read than is kept: a secret that is cut in two would not be found.
+    #[must_use]
+    pub fn margin_bytes(&self) -> usize {
+        self.secret_bytes_max
+    }
+
+    /// The beginning of an answer without our secrets: of its first `bytes_max` bytes, and of whatever begins in them.
+    #[must_use]
+    pub fn applied_to(&self, text: &str, bytes_max: usize) -> String {
+        let mut shown = String::with_capacity(text.len().min(bytes_max));
+        let mut rest = text;
+        while text.len() - rest.len() < bytes_max {
+            // The longest: one may be the beginning of another.
+            let secrets = self.secrets.iter().map(|secret| secret.expose_secret());
+            let secret = secrets.filter(|secret| rest.starts_with(*secret)).max_by_key(|secret| secret.len());
+            let Some(next) = rest.chars().next() else { break };
+            let read_bytes = if let Some(secret) = secret {
+                shown.push_str(HIDDEN);
+                secret.len()
+            } else {
+                shown.push(next);
+                next.len_utf8()
+            };
+            rest = &rest[read_bytes..];
+        }
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(redaction: &Redaction, answer: &str) -> String {
+        redaction.applied_to(answer, 1_024)
+    }
+
+    fn token() -> SecretString {
+        SecretString::from("hush/hush+\"1\"")
+    }
+
+    #[test]
+    fn an_answer_that_repeats_our_secret_is_kept_without_it() {
+        let bearer = Redaction::new(&Auth::Bearer { token: token() });
+        assert_eq!(shown(&bearer, "you sent Bearer hush/hush+\"1\"!"), "you sent Bearer (hidden)!");
+        let basic = Redaction::new(&Auth::Basic { username: "ann".to_owned(), password: token() });
+        let encoded = BASE64_STANDARD.encode("ann:hush/hush+\"1\"");
+        assert_eq!(shown(&basic, &format!("Basic {encoded} of ann")), "Basic (hidden) of ann");
+        let headers = Auth::Headers(vec![("x-key".to_owned(), token()), ("x-empty".to_owned(), "".into())]);
+        assert_eq!(shown(&Redaction::new(&headers), "x-key: hush/hush+\"1\""), "x-key: (hidden)");
+        assert_eq!(shown(&Redaction::new(&Auth::None), "no"), "no");
+    }
+
+    #[test]
+    fn it_is_found_as_json_and_as_a_form_as_well() {
+        let bearer = Redaction::new(&Auth::Bearer { token: token() });
+        for answer in [r#""hush/hush+\"1\"""#, r#""hush\/hush+\"1\"""#, "\"hush%2Fhush%2B%221%22\""] {
+            assert_eq!(shown(&bearer, answer), "\"(hidden)\"", "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_is_hidden_whole() {
+        let mut redaction = Redaction::new(&Auth::Bearer { token: "abc".into() });
+        redaction.hide("abcdef");
+        assert_eq!(shown(&redaction, "abcdef abc"), "(hidden) (hidden)");
+        assert!(redaction.margin_bytes() >= 6);
+    }
+
+    #[test]
+    fn a_secret_at_the_cut_leaves_no_part_of_itself() {
+        let redaction = Redaction::new(&Auth::Bearer { token: "0123456789".into() });
+        let kept_bytes = 25 + redaction.margin_bytes();
+        let answer = "0123456789".repeat(100);
+        assert_eq!(redaction.applied_to(&answer[..kept_bytes], 25), "(hidden)(hidden)(hidden)");
+        let at_the_cut = format!("{}0123456789", "x".repeat(24));
+        assert_eq!(redaction.applied_to(&at_the_cut, 25), format!("{}(hidden)", "x".repeat(24)));
+        assert_eq!(redaction.applied_to(&format!("x{at_the_cut}"), 25), "x".repeat(25));
+    }
+}
