@@ -30,7 +30,7 @@ use crate::{
         receipt::{Receipt, Settlement},
     },
     router::{index::Matches, table::RoutingTable},
-    store::{Pool, PoolOptions},
+    store::{Pool, PoolOptions, backlog_read::BACKLOG_PLANS},
 };
 
 /// Starts the writer, on connections of its own: what is parked must not queue behind anything else.
@@ -42,23 +42,29 @@ pub fn start_writer(
     dead_letters: &DeadLetterWriter,
     runtime: &Handle,
 ) -> Result<(BacklogWriter, Arc<Heads>), Error> {
-    let options =
-        PoolOptions { connections_max: config.backlog.connections_max, session: PLANS, ..(&config.postgres).into() };
-    let pool = Pool::open(&options)?;
+    let pool = own_pool(config, config.backlog.connections_max)?;
     let heads = Heads::new(room(&config.backlog));
     let watch = Arc::clone(&heads) as _;
     let writer = BacklogWriter::start(pool, (&config.backlog).into(), dead_letters.clone(), watch, runtime);
     Ok((writer, heads))
 }
 
+/// Connections for the backlog alone, with plans that stay right whatever the tables' statistics say.
+fn own_pool(config: &Config, connections_max: usize) -> Result<Pool, Error> {
+    Ok(Pool::open(&PoolOptions { connections_max, session: BACKLOG_PLANS, ..(&config.postgres).into() })?)
+}
+
 /// Starts draining, until the process ends.
+///
+/// # Errors
+/// When the URL of Postgres makes no sense.
 pub fn start_drainer(
     config: &Config,
-    pool: Pool,
     heads: Arc<Heads>,
     (writer, dead_letters): (&BacklogWriter, &DeadLetterWriter),
     around: Around,
-) {
+) -> Result<(), Error> {
+    let pool = own_pool(config, config.backlog.queries_max)?;
     let backlog = &config.backlog;
     let options = DrainerOptions {
         poll: backlog.poll(),
@@ -72,6 +78,7 @@ pub fn start_drainer(
         let never = drainer::run(pool, options, heads, writer, dead_letters, Arc::new(around)).await;
         match never {}
     });
+    Ok(())
 }
 
 fn room(backlog: &config::Backlog) -> Room {
@@ -208,10 +215,6 @@ fn takes(settings: &DeliverySettings, events_max: usize) -> Standing {
     }
 }
 
-/// Rows are found by their keys, a few hundred at a time, in tables that grow from nothing to millions within a plan's
-/// life: a plan that reads the whole table, good when it was made, would be ruin later.
-const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
-    -c plan_cache_mode=force_generic_plan";
 /// In memory of a stream's backlog: several pages ahead of what it sends.
 const STREAM_EVENTS_MAX: usize = 1_000;
 /// In memory while the breaker is not closed: one event is the probe, and the ramp begins with a few more.

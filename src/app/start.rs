@@ -109,7 +109,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
-    backlog::start_drainer(&config, pool.clone(), heads, (&backlog, &dead_letters), around);
+    backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around)?;
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance })
 }
 

@@ -42,6 +42,16 @@ pub struct Room {
     pub rest: Duration,
 }
 
+impl Room {
+    /// What an endpoint that holds so much may read, with so much left for all. It never holds more than is left after that:
+    /// however many are slow, whoever comes finds room, and soon about as much as each of them has.
+    fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
+        let own_bytes = self.endpoint_bytes_max.saturating_sub(held_bytes);
+        let bytes = own_bytes.min(bytes_left.saturating_sub(held_bytes).div_ceil(2));
+        if bytes < self.endpoint_bytes_max.min(bytes_left) / 4 { 0 } else { bytes }
+    }
+}
+
 /// A head to be read.
 #[derive(Debug, Clone)]
 pub struct Read {
@@ -51,6 +61,14 @@ pub struct Read {
     pub bytes_max: usize,
     pub is_gone: bool,
     pub is_ordered: bool,
+}
+
+impl Read {
+    /// It sees everything that waits, whenever that is due: where it finds no row there is none.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.after == BEGINNING && (self.is_ordered || self.is_gone)
+    }
 }
 
 type Key = (Arc<str>, i32);
@@ -187,7 +205,7 @@ impl Book {
                 }
                 Standing::Gone => self.room.page_rows_max,
             };
-            let bytes = self.room.endpoint_bytes_max.saturating_sub(endpoint.held.bytes()).min(bytes_left);
+            let bytes = self.room.bytes_for(endpoint.held.bytes(), bytes_left);
             if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
                 return Some(read);
             }

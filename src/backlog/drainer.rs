@@ -86,6 +86,8 @@ pub struct Heads {
     abandoned: Mutex<Vec<(Arc<str>, Abandoned)>>,
     /// Endpoints of which a head is empty by now.
     emptied: Mutex<Vec<String>>,
+    /// Heads that have fewer rows than was thought: someone else took them out.
+    misjudged: Mutex<Vec<Arc<Head>>>,
     /// Who is told of what became of rows in memory; set when the writer stands.
     events: Mutex<Option<Arc<dyn HeadEvents>>>,
     metrics: BacklogMetrics,
@@ -99,6 +101,7 @@ impl Heads {
             news: Notify::new(),
             abandoned: Mutex::default(),
             emptied: Mutex::default(),
+            misjudged: Mutex::default(),
             events: Mutex::default(),
             metrics: BacklogMetrics::new(),
         })
@@ -290,6 +293,9 @@ impl Drainer {
                 return Err(error);
             }
         };
+        if rows.is_empty() && read.sees_all() {
+            self.heads.misjudged.lock().push(Arc::clone(head));
+        }
         let rows = if read.is_ordered && head.is_closing() { Vec::new() } else { rows };
         let (rows, cut) = if read.is_ordered { in_order(head, rows) } else { (rows, false) };
         let last = rows.last().map(|row| (row.offset, row.record_ms));
@@ -361,7 +367,9 @@ fn take_in(
     now: Instant,
 ) -> impl Iterator<Item = Receipt> {
     let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
-    let new = |row: &BacklogRow| head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0));
+    let new = |row: &BacklogRow| {
+        head.hold(row.offset, (row.record_ms, row.received_ms), usize::try_from(row.bytes).unwrap_or(0))
+    };
     let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
     rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now, begin))
 }

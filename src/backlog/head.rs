@@ -65,6 +65,7 @@ struct InMemory {
 #[derive(Clone, Copy)]
 struct Held {
     record_ms: i64,
+    received_ms: i64,
     bytes: usize,
 }
 
@@ -139,15 +140,16 @@ impl Head {
         self.held.lock().released = now.then(HashSet::new);
     }
 
-    /// Takes a row into memory; false when its offset is there already, or was until a moment ago.
+    /// Takes a row into memory; false when its offset is there already, or was until a moment ago. Its record's own time and
+    /// when that was first received: milliseconds since 1970.
     #[must_use]
-    pub fn hold(&self, offset: i64, record_ms: i64, bytes: usize) -> bool {
+    pub fn hold(&self, offset: i64, (record_ms, received_ms): (i64, i64), bytes: usize) -> bool {
         let mut held = self.held.lock();
         let was_released = held.released.as_ref().is_some_and(|released| released.contains(&offset));
         if was_released || held.rows.contains_key(&offset) {
             return false;
         }
-        held.rows.insert(offset, Held { record_ms, bytes });
+        held.rows.insert(offset, Held { record_ms, received_ms, bytes });
         self.of_endpoint.add(1, bytes);
         self.of_all.add(1, bytes);
         true
@@ -225,8 +227,12 @@ impl Origin for Head {
         true
     }
 
-    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
-        if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 }
+    fn first_received_ms(&self, offset: i64) -> Option<i64> {
+        self.held.lock().rows.get(&offset).map(|row| row.received_ms)
+    }
+
+    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
+        Some(if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 })
     }
 
     fn parking(&self, _endpoint_id: &Arc<str>) {

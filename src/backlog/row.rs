@@ -149,7 +149,10 @@ const CLOCKS_APART_MS: i64 = 5_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::delivery::testing::{TestOrigin, receipt as new_receipt, secs};
+    use crate::{
+        endpoint::delivery::testing::{TestOrigin, receipt as new_receipt, secs},
+        ingest::parked::Parking,
+    };
 
     fn clocks() -> Clocks {
         Clocks { now: Instant::now(), wall_ms: 1_700_000_000_000 }
@@ -158,7 +161,8 @@ mod tests {
     fn parked(received_at: Instant) -> Parked {
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: "é".repeat(1_000).into() };
         let receipt = new_receipt(&TestOrigin::new(), 7, received_at);
-        Parked { receipt, attempts: 3, last: Some(last), in_flight_until: None, not_before: None }
+        let parking = Parking::begin(&receipt.event().origin, &"ep_1".into());
+        Parked { receipt, attempts: 3, last: Some(last), in_flight_until: None, not_before: None, parking }
     }
 
     fn settled(parked: Parked) {

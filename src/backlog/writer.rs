@@ -4,6 +4,7 @@
 //! here, unsettled, so their partitions pause: nothing is lost, nothing is committed early.
 //! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
 
+mod removal; // rows that are to be taken out
 mod skipped; // what comes for a suspended endpoint
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 
+use self::removal::{Removal, Removals};
 use super::{
     head::Head,
     row::{self, Clocks},
@@ -140,13 +142,13 @@ impl BacklogWriter {
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
     pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
         let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
-        self.shared.lane(&settings.id).push(Work::Remove { keys, head: None });
+        self.shared.lane(&settings.id).push(Work::Remove(Removal::of(keys, None)));
     }
 
     /// Takes out rows that are in memory, and then lets the head forget them.
     pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
         let endpoint_id = Arc::clone(&head.endpoint_id);
-        self.shared.lane(&endpoint_id).push(Work::Remove { keys, head: Some(head) });
+        self.shared.lane(&endpoint_id).push(Work::Remove(Removal::of(keys, Some(head))));
     }
 
     /// Events that wait to be stored.
@@ -185,7 +187,7 @@ impl std::fmt::Debug for BacklogWriter {
 enum Work {
     Insert(Waiting),
     Update { key: RowKey, parked: Parked },
-    Remove { keys: Vec<RowKey>, head: Option<Arc<Head>> },
+    Remove(Removal),
     Skip { endpoint_id: Arc<str>, receipts: Vec<Receipt> },
 }
 
@@ -200,7 +202,7 @@ impl lane::Work for Work {
         match self {
             Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
             Work::Update { .. } => size_of::<RowKey>(),
-            Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
+            Work::Remove(removal) => size_of_val(removal.keys.as_slice()),
             Work::Skip { receipts, .. } => size_of_val(receipts.as_slice()),
         }
     }
@@ -256,7 +258,7 @@ impl Shared {
                 match piece {
                     Work::Insert(waiting) => inserts.push(waiting),
                     Work::Update { key, parked } => updates.push((key, parked)),
-                    Work::Remove { keys, head } => removes.push((keys, head)),
+                    Work::Remove(removal) => removes.push(removal),
                     Work::Skip { endpoint_id, receipts } => skips.push((endpoint_id, receipts)),
                 }
             }
@@ -274,7 +276,7 @@ impl Shared {
                 let _known = Queued { counter: Counter::Known, shared: self, events };
                 self.skip(skips).await;
             } else {
-                self.remove(removes).await;
+                self.remove(Removals::in_hand(&self.lanes[lane], removes)).await;
             }
             self.lanes[lane].done(pieces);
         }
@@ -298,6 +300,7 @@ impl Shared {
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<NewRow<'_>> =
             waiting.iter().map(|waiting| row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
+        fail::fail_point!("backlog-insert");
         let heads = backlog::insert(&self.pool, &rows).await?;
         self.metrics.write_seconds.record(clock::now().saturating_duration_since(clocks.now));
         self.watch.changed(heads);
@@ -309,7 +312,7 @@ impl Shared {
         let mut receipts = Vec::with_capacity(waiting.len());
         for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
             // Its row is counted by now, so nothing of an ordered endpoint slips in between.
-            parked.receipt.event().origin.parked(&key.endpoint_id, 1);
+            drop(parked.parking);
             let Some((_, error)) = refused.iter().find(|(refused, _)| *refused == place) else {
                 receipts.push(parked.receipt);
                 continue;
@@ -329,18 +332,6 @@ impl Shared {
         let rows: Vec<_> = updates.iter().map(|(key, parked)| (key.clone(), row::standing(parked, clocks))).collect();
         self.patience().retry(|| backlog::update(&self.pool, &rows)).await;
         Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
-    }
-
-    async fn remove(&self, removes: Vec<(Vec<RowKey>, Option<Arc<Head>>)>) {
-        let mut keys: Vec<RowKey> = removes.iter().flat_map(|(keys, _)| keys.iter().cloned()).collect();
-        keys.sort_unstable();
-        let heads = self.patience().retry(|| backlog::remove(&self.pool, &keys)).await;
-        self.watch.changed(heads);
-        for (keys, head) in removes {
-            if let Some(head) = head {
-                head.release(keys.iter().map(|key| key.offset));
-            }
-        }
     }
 
     fn patience(&self) -> Patience<'_> {

@@ -67,6 +67,8 @@ impl Letter {
     pub fn row(&self, written: Written, place: usize, dice: [u8; 10]) -> NewLetter<'_> {
         let event = self.event();
         let age_ms = written.now.saturating_duration_since(event.received_at).as_millis();
+        let in_memory_since_ms = written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
+        let received_ms = event.origin.first_received_ms(event.offset()).unwrap_or(in_memory_since_ms);
         let last = self.given_up.last.as_ref();
         NewLetter {
             id: id::new(id::Kind::DeadLetter, written.wall_ms, placed(place, dice)),
@@ -90,7 +92,7 @@ impl Letter {
             last_status: last.and_then(|note| note.status).and_then(|status| i16::try_from(status).ok()),
             last_class: last.map(|note| note.class),
             excerpt: last.map(|note| storable(cut(&note.excerpt))).filter(|excerpt| !excerpt.is_empty()),
-            received_at: timestamp(written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))),
+            received_at: timestamp(received_ms),
             created_at: timestamp(written.wall_ms),
         }
     }
@@ -177,8 +179,9 @@ mod tests {
         ingest::receipt::{Abandoned, Done, Origin, Settlement},
     };
 
+    /// With the time at which its events were first received, where that is known.
     #[derive(Debug)]
-    struct Orders;
+    struct Orders(Option<i64>);
 
     impl Origin for Orders {
         fn topic(&self) -> &str {
@@ -190,6 +193,9 @@ mod tests {
         fn is_current(&self) -> bool {
             false
         }
+        fn first_received_ms(&self, _: i64) -> Option<i64> {
+            self.0
+        }
         fn receipts_settled(&self, _: Settlement, _: usize) {}
         fn events_done(&self, _: &[Done], _: Settlement) {}
         fn abandoned(&self, _: Abandoned) {}
@@ -197,9 +203,13 @@ mod tests {
 
     /// A letter about offset 7 with this tenant and answer.
     fn letter(tenant: &str, excerpt: &str, received_at: Instant) -> Letter {
+        letter_from(Orders(None), tenant, excerpt, received_at)
+    }
+
+    fn letter_from(origin: Orders, tenant: &str, excerpt: &str, received_at: Instant) -> Letter {
         let fields = Fields { tenant: Field::Owned(tenant.into()), ..Fields::default() };
         let record = record(7, 1_000, Some(b"k"), None, b"");
-        let event = Arc::new(Event::new(Arc::new(Orders), record, fields, received_at));
+        let event = Arc::new(Event::new(Arc::new(origin), record, fields, received_at));
         let mut receipts = Vec::new();
         event.open_receipts(&[NO_ENDPOINT], |_, receipt| receipts.push(receipt));
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: excerpt.into() };
@@ -246,6 +256,13 @@ mod tests {
         let row = letter.row(written, 0, [0; 10]);
         assert_eq!(row.received_at.as_millisecond(), 1_699_999_995_000);
         assert_eq!(row.created_at.as_millisecond(), 1_700_000_000_000);
+    }
+
+    #[test]
+    fn an_event_that_waited_in_the_backlog_was_received_when_it_first_came() {
+        let written = written();
+        let letter = letter_from(Orders(Some(1_690_000_000_000)), "a", "", written.now);
+        assert_eq!(letter.row(written, 0, [0; 10]).received_at.as_millisecond(), 1_690_000_000_000);
     }
 
     #[test]

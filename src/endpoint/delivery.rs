@@ -9,6 +9,7 @@
 //! **Invariant:** a repeated batch has the members, and so the id, that it had the first time.
 
 mod answer;
+mod behind;
 mod dispatch;
 mod effect;
 mod flight;
@@ -35,7 +36,7 @@ use std::{sync::Arc, time::Instant};
 use rand::{SeedableRng, rngs::SmallRng};
 
 pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Reason, StateChange};
-use self::{effect::Effects, flight::Flights, park::Leave, waiting::Waiting};
+use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, waiting::Waiting};
 use super::{
     batch::Batch,
     breaker::{Breaker, BreakerState, Change},
@@ -61,7 +62,7 @@ pub struct Delivery {
     /// In the place of both, for an ordered endpoint.
     lanes: Option<Lanes>,
     /// Events of Kafka that wait for the last rows before them.
-    behind: Vec<Receipt>,
+    behind: Behind,
     /// Of whose events something was parked: the rest follows.
     parks: Vec<Arc<dyn Origin>>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
@@ -108,7 +109,7 @@ impl Delivery {
             buffer: BatchBuffer::default(),
             stored: BatchBuffer::default(),
             lanes: settings.delivery.ordering.map(|ordering| Lanes::new(ordering.by)),
-            behind: Vec::new(),
+            behind: Behind::default(),
             parks: Vec::new(),
             live_in_row: 0,
             waiting: Waiting::default(),

@@ -313,7 +313,7 @@ impl Origin for PartitionLedger {
         self.failed.store(true, Ordering::Release);
     }
 
-    fn parked_ahead(&self, endpoint_id: &str) -> u64 {
+    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
         self.backlog.ahead(endpoint_id)
     }
 

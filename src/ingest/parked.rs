@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** an event counts from the moment its machine parks it until its row is gone, with no gap in between. So
 //! where nothing counts, everything before has ended.
-//! **Invariant:** before the rows of earlier assignments are known, everybody counts as having some.
+//! **Invariant:** before the rows of earlier assignments are known, nobody counts as having none.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,30 @@ use std::{
 };
 
 use parking_lot::Mutex;
+
+use super::receipt::Origin;
+
+/// An event on its way from memory into its row. It counts as waiting as long as this lives: until its row is counted, or
+/// a panic has thrown it away and its receipt comes back.
+#[derive(Debug)]
+pub struct Parking {
+    origin: Arc<dyn Origin>,
+    endpoint_id: Arc<str>,
+}
+
+impl Parking {
+    #[must_use]
+    pub fn begin(origin: &Arc<dyn Origin>, endpoint_id: &Arc<str>) -> Self {
+        origin.parking(endpoint_id);
+        Parking { origin: Arc::clone(origin), endpoint_id: Arc::clone(endpoint_id) }
+    }
+}
+
+impl Drop for Parking {
+    fn drop(&mut self) {
+        self.origin.parked(&self.endpoint_id, 1);
+    }
+}
 
 /// See the module's page. One for each assignment.
 #[derive(Debug, Default)]
@@ -37,13 +61,11 @@ struct Count {
 }
 
 impl ParkedCounts {
-    /// How much of the partition waits for this endpoint; no end of it before that is known.
+    /// How much of the partition waits for this endpoint; `None` before that is known.
     #[must_use]
-    pub fn ahead(&self, endpoint_id: &str) -> u64 {
-        if !self.is_known.load(Ordering::Acquire) {
-            return u64::MAX;
-        }
-        self.counts.lock().of.get(endpoint_id).map_or(0, |count| count.pending + count.rows)
+    pub fn ahead(&self, endpoint_id: &str) -> Option<u64> {
+        let known = self.is_known.load(Ordering::Acquire);
+        known.then(|| self.counts.lock().of.get(endpoint_id).map_or(0, |count| count.pending + count.rows))
     }
 
     /// So many events leave memory, their rows still to be written.
@@ -120,23 +142,23 @@ mod tests {
     #[test]
     fn before_the_table_was_read_everybody_may_have_something_waiting() {
         let counts = ParkedCounts::default();
-        assert_eq!(counts.ahead("ep_1"), u64::MAX);
+        assert_eq!(counts.ahead("ep_1"), None);
         counts.all_rows(counts.version(), [("ep_2", 3)].into_iter());
-        assert_eq!((counts.ahead("ep_1"), counts.ahead("ep_2")), (0, 3));
+        assert_eq!((counts.ahead("ep_1"), counts.ahead("ep_2")), (Some(0), Some(3)));
     }
 
     #[test]
     fn an_event_counts_from_its_parking_to_the_end_of_its_row() {
         let (counts, id) = known();
         counts.parking(&id, 2);
-        assert!(counts.ahead(&id) > 0);
+        assert!(counts.ahead(&id) > Some(0));
         counts.rows(&id, 2);
         counts.parked(&id, 2);
-        assert_eq!(counts.ahead(&id), 2, "its rows are there");
+        assert_eq!(counts.ahead(&id), Some(2), "its rows are there");
         counts.rows(&id, 1);
-        assert!(counts.ahead(&id) > 0);
+        assert!(counts.ahead(&id) > Some(0));
         counts.rows(&id, 0);
-        assert_eq!(counts.ahead(&id), 0);
+        assert_eq!(counts.ahead(&id), Some(0));
     }
 
     #[test]
@@ -147,9 +169,9 @@ mod tests {
         counts.rows(&id, 1);
         counts.parked(&id, 1);
         counts.all_rows(version, std::iter::empty());
-        assert!(counts.ahead(&id) > 0);
+        assert!(counts.ahead(&id) > Some(0));
         counts.all_rows(counts.version(), std::iter::empty());
-        assert_eq!(counts.ahead(&id), 0, "the next look is exact");
+        assert_eq!(counts.ahead(&id), Some(0), "the next look is exact");
     }
 
     #[test]
@@ -159,6 +181,6 @@ mod tests {
         counts.parking(&id, 1);
         counts.parked(&id, 1);
         counts.rows(&id, 0);
-        assert_eq!(counts.ahead(&id), 0, "an insert of the same key adds no row");
+        assert_eq!(counts.ahead(&id), Some(0), "an insert of the same key adds no row");
     }
 }

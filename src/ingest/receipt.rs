@@ -82,13 +82,18 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn is_stored(&self) -> bool {
         false
     }
-    /// How much of the partition waits in the backlog for this endpoint: an ordered one gets nothing past it.
-    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
-        0
+    /// When the event at this offset was first received, milliseconds since 1970, where that was before it came into memory.
+    fn first_received_ms(&self, _offset: i64) -> Option<i64> {
+        None
     }
-    /// An event of it leaves memory for the backlog.
+    /// How much of the partition waits in the backlog for this endpoint: an ordered one gets nothing past it. `None`: that
+    /// is not known yet.
+    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
+        Some(0)
+    }
+    /// An event of it leaves memory for the backlog; see [`Parking`](super::parked::Parking).
     fn parking(&self, _endpoint_id: &Arc<str>) {}
-    /// So many of these have their rows.
+    /// So many of these have their rows, or come back unstored.
     fn parked(&self, _endpoint_id: &str, _events: u64) {}
     /// `receipts` receipts settled in this way.
     fn receipts_settled(&self, how: Settlement, receipts: usize);

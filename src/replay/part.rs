@@ -153,7 +153,7 @@ impl Origin for Part {
         !self.cancelled.load(Ordering::Acquire) && self.ledger.is_current()
     }
 
-    fn parked_ahead(&self, endpoint_id: &str) -> u64 {
+    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
         self.ledger.parked_ahead(endpoint_id)
     }
 

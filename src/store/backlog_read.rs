@@ -9,6 +9,12 @@ use super::{
     backlog::{HeadRow, head},
 };
 
+/// For the sessions that write and read the backlog. Rows are found by their keys, a few hundred at a time, in tables that
+/// grow from nothing to millions within a plan's life: a plan that reads a whole table, or sorts all that waits for an
+/// endpoint, may be good when it is made and would be ruin later.
+pub const BACKLOG_PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
+    -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
+
 /// Everything that is needed to deliver a stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BacklogRow {
@@ -153,7 +159,8 @@ const HEADS_OF_ENDPOINT: &str = "
     SELECT topic, partition, endpoint_id, events, bytes, oldest_ms FROM backlog_head
     WHERE endpoint_id = $1 AND events > 0 ORDER BY oldest_ms, topic, partition";
 
-const PAGE: &str = r#"
+/// One page of a head.
+pub const PAGE: &str = r#"
     SELECT "offset", record_ms, received_ms, not_before_ms, attempts, occurred_ms, event_id, tenant, department, type, record, key_bytes,
         value_bytes, bytes
     FROM (

@@ -7,7 +7,8 @@ use postrider::{
     endpoint::settings::State,
     router::subscription::Scope,
     store::{
-        self, StoreError,
+        self, Pool, PoolOptions, StoreError,
+        backlog_read::{BACKLOG_PLANS, PAGE},
         first_start::{Positions, first_start, record_first_start},
         instances,
         secret_box::SecretBox,
@@ -273,4 +274,33 @@ async fn a_mistake_about_values_is_not_taken_for_the_servers_absence() {
     assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     let none = pool.with(async |client| Ok(client.query_one("SELECT 1 WHERE false", &[]).await.map(drop)?)).await;
     assert!(matches!(none, Err(StoreError::Unreadable(_))), "{none:?}");
+}
+
+/// Statistics say that the backlog is empty, and it holds a hundred thousand rows: what is planned then must not read more
+/// than a page.
+#[tokio::test]
+async fn a_page_of_the_backlog_is_found_by_its_key_whatever_the_statistics_say() {
+    let database = Database::new().await;
+    let parts = (0..8).map(|part| format!("ALTER TABLE backlog_p{part} SET (autovacuum_enabled = false);"));
+    database.execute(&parts.collect::<String>()).await;
+    database.execute("ANALYZE").await;
+    let rows = "INSERT INTO backlog (topic, partition, endpoint_id, \"offset\", record_ms, received_ms, not_before_ms, attempts,
+            occurred_ms, record, bytes)
+        SELECT 'orders', 0, 'ep_' || n % 3, n, n, n, 0, 0, n, '\\x00', 1 FROM generate_series(1, 100000) AS n";
+    database.execute(rows).await;
+    let pool = Pool::open(&PoolOptions { session: BACKLOG_PLANS, ..database.options() }).expect("options");
+    let plan = pool
+        .with(async |client| {
+            let types = "text, int, text, bigint, bigint, bigint, bigint, bigint, bigint";
+            client.batch_execute(&format!("PREPARE page ({types}) AS {PAGE}")).await?;
+            let execute = "EXPLAIN (ANALYZE, COSTS off, TIMING off)
+                EXECUTE page ('orders', 0, 'ep_1', 500, 0, 9000000000000, 9000000000000, 100, 1000000)";
+            let lines = client.query(execute, &[]).await?;
+            Ok(lines.iter().map(|line| line.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
+        })
+        .await
+        .expect("a plan");
+    assert!(!plan.contains("Seq Scan") && !plan.contains("Sort Method"), "{plan}");
+    let most = plan.split("rows=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+    assert!(most.fold(0.0, f64::max) <= 101.0, "{plan}");
 }

@@ -1,6 +1,9 @@
 //! ○ Whose turn it is.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::unbounded_channel;
@@ -77,7 +80,7 @@ impl World {
 
     /// Reads a head to its end, holding so many rows of 100 bytes.
     fn read(&mut self, read: &Read, rows: std::ops::Range<i64>) {
-        rows.clone().for_each(|offset| assert!(read.head.hold(offset, 0, 100)));
+        rows.clone().for_each(|offset| assert!(read.head.hold(offset, (0, 0), 100)));
         self.book.was_read(read, Some((rows.end - 1, 0)), true, self.now);
     }
 }
@@ -136,12 +139,54 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
     let mut world = World::new(&[ledger(0)]);
     ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
-    assert!(read.head.hold(1, 0, 9_000));
+    assert!(read.head.hold(1, (0, 0), 9_000));
     world.book.was_read(&read, Some((1, 0)), false, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
-    assert!(other.head.hold(1, 0, 11_000));
+    assert!(other.head.hold(1, (0, 0), 11_000));
     world.book.was_read(&other, Some((1, 0)), false, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
+}
+
+/// Everybody reads as much as there is room for; returns the bytes of the quick one's first page.
+fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i64>)>, next: &mut i64) -> usize {
+    let mut quick = 0;
+    while let Some(read) = world.next(1_000_000) {
+        let rows = i64::try_from(read.rows_max.min(read.bytes_max / 100).max(1)).expect("a few");
+        let id = read.head.endpoint_id.to_string();
+        if id == "quick" && quick == 0 {
+            quick = read.bytes_max;
+        }
+        let (head, offsets) = held.entry(id).or_insert_with(|| (Arc::clone(&read.head), VecDeque::new()));
+        for offset in *next..*next + rows {
+            assert!(head.hold(offset, (0, 0), 100));
+            offsets.push_back(offset);
+        }
+        *next += rows;
+        world.book.was_read(&read, Some((*next, 0)), false, world.now);
+    }
+    quick
+}
+
+#[test]
+fn however_many_are_slow_whoever_comes_finds_room_and_soon_as_much_as_each_of_them_has() {
+    let mut world = World::new(&[ledger(0)]);
+    let (mut held, mut next) = (HashMap::new(), 0);
+    (0..5).for_each(|n| world.note(&row(0, &format!("slow-{n}"), 500)));
+    read_all(&mut world, &mut held, &mut next);
+    world.note(&row(0, "quick", 500));
+    let mut quick = read_all(&mut world, &mut held, &mut next);
+    assert!(quick > 0, "there is room for it at once");
+    for _ in 0..200 {
+        for (id, (head, offsets)) in &mut held {
+            let rows = if id == "quick" { offsets.len() } else { 1 };
+            let gone: Vec<i64> = offsets.drain(..rows.min(offsets.len())).collect();
+            head.release(gone);
+        }
+        quick = read_all(&mut world, &mut held, &mut next);
+    }
+    let most = held.values().map(|(_, offsets)| offsets.len() * 100).max().expect("some");
+    assert!(2 * quick >= most, "{quick} bytes for it, and {most} for another");
+    assert!(world.book.of_all.bytes() <= world.book.room.bytes_max);
 }
 
 #[test]
@@ -152,9 +197,10 @@ fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
     world.read(&read, 0..5);
     read.head.events_done(&done(0..5), Settlement::Delivered);
     assert_eq!(world.seen.taken_out.lock().len(), 5);
-    assert!(!read.head.hold(3, 0, 100), "its row may still be there");
+    assert_eq!(read.head.first_received_ms(3), Some(0), "whoever writes of it knows since when it waits");
+    assert!(!read.head.hold(3, (0, 0), 100), "its row may still be there");
     read.head.release(0..5);
-    assert!(read.head.hold(3, 0, 100));
+    assert!(read.head.hold(3, (0, 0), 100));
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::Drainer;
 use crate::{
     clock,
-    ingest::receipt::Origin as _,
+    ingest::{ledger::PartitionLedger, receipt::Origin as _},
     store::{StoreError, backlog_read},
 };
 
 impl Drainer {
-    /// Follows assignments, and counts anew what waits: at once for partitions that are new, now and then for all.
+    /// Follows assignments, and counts anew what waits: at once for partitions that are new or were misjudged, now and then
+    /// for all.
     pub(super) async fn follow_assignment(&mut self) -> Result<(), StoreError> {
         let ledgers = self.surroundings.ledgers();
         if !Arc::ptr_eq(&ledgers, &self.seen) {
@@ -24,6 +25,9 @@ impl Drainer {
             self.refresh_at = now + self.options.refresh;
             self.unread = self.seen.iter().cloned().collect();
         }
+        let misjudged = std::mem::take(&mut *self.heads.misjudged.lock());
+        let is_misjudged = |ledger: &&Arc<PartitionLedger>| misjudged.iter().any(|head| head.is_of(ledger));
+        self.unread.extend(self.seen.iter().filter(is_misjudged).cloned());
         if self.unread.is_empty() {
             return Ok(());
         }

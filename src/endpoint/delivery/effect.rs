@@ -9,7 +9,10 @@ use std::{
 use crate::{
     endpoint::{batch::Members, outcome::AttemptNote},
     event::Event,
-    ingest::receipt::{Receipt, Settlement},
+    ingest::{
+        parked::Parking,
+        receipt::{Receipt, Settlement},
+    },
 };
 
 /// One request's turn; unique within a [`Delivery`](super::Delivery).
@@ -61,6 +64,8 @@ pub struct Parked {
     pub in_flight_until: Option<Instant>,
     /// Its next attempt is due then; at once, as far as the event is concerned, where there is none.
     pub not_before: Option<Instant>,
+    /// To be dropped once its row is counted.
+    pub parking: Parking,
 }
 
 /// An event that will not be delivered.

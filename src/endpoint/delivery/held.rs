@@ -34,7 +34,7 @@ impl Delivery {
     /// What they weigh.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.waiting.bytes()
+        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.behind.bytes() + self.waiting.bytes()
     }
 
     /// Attempts under way.
@@ -46,7 +46,7 @@ impl Delivery {
     /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
     #[must_use]
     pub fn oldest_received_at(&self) -> Option<Instant> {
-        let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(&self.behind);
+        let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(self.behind.iter());
         let buffered = self.buffer.iter().chain(self.stored.iter()).chain(lanes);
         let buffered = buffered.map(|receipt| receipt.event().received_at);
         let waiting = self.waiting.iter();

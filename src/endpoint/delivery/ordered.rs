@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Delivery, park::Leave};
+use super::{Delivery, behind::Behind, park::Leave};
 use crate::{
     endpoint::{
         batch::Batch,
@@ -16,7 +16,10 @@ use crate::{
         settings::{OnFailure, Ordering},
     },
     event::Event,
-    ingest::receipt::{Origin, Receipt},
+    ingest::{
+        parked::Parking,
+        receipt::{Origin, Receipt},
+    },
 };
 
 impl Delivery {
@@ -32,12 +35,14 @@ impl Delivery {
             let (received_at, stored) = (receipt.event().received_at, origin.is_stored());
             let ahead = origin.parked_ahead(&self.settings.id);
             let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
-            if too_long || ahead > AHEAD_MAX || (ahead > 0 && until.is_some()) {
+            let joins = ahead.is_some_and(|rows| rows > AHEAD_MAX || (rows > 0 && until.is_some()));
+            if too_long || joins {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
             oldest = Some(oldest.filter(|(oldest, _)| *oldest <= received_at).unwrap_or((received_at, stored)));
-            let waits = ahead > 0 || (!stored && self.behind.iter().any(|other| is_of(other, origin)));
+            // Where it is not known yet what waits, it is in a moment.
+            let waits = ahead != Some(0) || (!stored && self.behind.iter().any(|other| is_of(other, origin)));
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
                 _ => self.behind.push(receipt),
@@ -54,13 +59,18 @@ impl Delivery {
         if self.behind.is_empty() {
             return;
         }
-        let mut still = Vec::new();
-        for receipt in std::mem::take(&mut self.behind) {
+        let mut still = Behind::default();
+        for receipt in self.behind.take() {
             let origin = &receipt.event().origin;
             if !origin.is_current() {
                 continue;
             }
-            let waits = origin.parked_ahead(&self.settings.id) > 0 || still.iter().any(|other| is_of(other, origin));
+            let ahead = origin.parked_ahead(&self.settings.id);
+            if ahead > Some(AHEAD_MAX) {
+                self.park_one(receipt, 0, &None, Leave::default());
+                continue;
+            }
+            let waits = ahead != Some(0) || still.iter().any(|other| is_of(other, origin));
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
                 _ => still.push(receipt),
@@ -71,7 +81,7 @@ impl Delivery {
     }
 
     fn park_in_behind(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
-        for receipt in std::mem::take(&mut self.behind) {
+        for receipt in self.behind.take() {
             if leaves(self, receipt.event()) {
                 self.park_one(receipt, 0, &None, Leave::default());
             } else {
@@ -89,7 +99,7 @@ impl Delivery {
         let mut queued: Vec<Receipt> = self.buffer.take_out(|_| true);
         queued.extend(self.stored.take_out(|_| true));
         queued.extend(self.lanes.iter_mut().flat_map(|lanes| lanes.take_out(|_| true)));
-        queued.append(&mut self.behind);
+        queued.append(&mut self.behind.take());
         queued.sort_by_key(|receipt| receipt.event().offset());
         self.lanes = after.map(|ordering| Lanes::new(ordering.by));
         let (stored, live): (Vec<_>, Vec<_>) =
@@ -104,12 +114,13 @@ impl Delivery {
     }
 
     /// Something was parked: what else there is of the same assignment follows.
-    pub(super) fn follow(&mut self, origin: &Arc<dyn Origin>) {
-        origin.parking(&self.settings.id);
+    pub(super) fn follow(&mut self, origin: &Arc<dyn Origin>) -> Parking {
+        let parking = Parking::begin(origin, &self.settings.id);
         if self.settings.delivery.ordering.is_some() && self.parks.last().is_none_or(|last| !Arc::ptr_eq(last, origin))
         {
             self.parks.push(Arc::clone(origin));
         }
+        parking
     }
 
     /// Before anything is sent: of whatever something was parked, nothing stays.

@@ -96,6 +96,33 @@ fn what_comes_while_little_waits_is_held_until_that_is_gone() {
 }
 
 #[test]
+fn what_comes_before_it_is_known_what_waits_is_held_for_a_moment() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    let ahead = |world: &World, rows: u64| world.origin.ahead.store(rows, std::sync::atomic::Ordering::Relaxed);
+    ahead(&world, AHEAD_UNKNOWN);
+    world.events(2);
+    assert!(world.sent.is_empty() && world.parked.is_empty(), "an assignment costs no rows");
+    ahead(&world, 0);
+    world.delivery.handle_timeout(world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0]]);
+
+    let mut world = World::new(ordered(OnFailure::Block));
+    ahead(&world, AHEAD_UNKNOWN);
+    world.events(2);
+    ahead(&world, 5_000);
+    world.delivery.handle_timeout(world.now);
+    world.poll();
+    assert_eq!(world.parked_offsets(), [0, 1], "much waits: they join it");
+
+    let mut world = World::new(ordered(OnFailure::Block));
+    ahead(&world, AHEAD_UNKNOWN);
+    world.events(2);
+    world.wait(PARK_AFTER + ms(200));
+    assert_eq!(world.parked_offsets(), [0, 1], "the table cannot be read");
+}
+
+#[test]
 fn what_is_held_too_long_behind_others_is_parked() {
     let mut world = World::new(ordered(OnFailure::Block));
     world.origin.ahead.store(3, std::sync::atomic::Ordering::Relaxed);

@@ -202,9 +202,9 @@ impl Delivery {
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
         if receipt.event().origin.is_current() {
-            self.follow(&receipt.event().origin);
-            let attempts = attempts + attempts_before(&receipt);
-            self.effects.parked.push(Parked { receipt, attempts, last: last.clone(), in_flight_until, not_before });
+            let parking = self.follow(&receipt.event().origin);
+            let (attempts, last) = (attempts + attempts_before(&receipt), last.clone());
+            self.effects.parked.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking });
         }
     }
 
@@ -212,7 +212,7 @@ impl Delivery {
     fn next_park_at(&self) -> Option<Instant> {
         let sheds = self.sheds();
         let of_lanes = |stored: bool| {
-            let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(&self.behind);
+            let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(self.behind.iter());
             lanes.filter(move |receipt| receipt.event().origin.is_stored() == stored)
         };
         let buffered = self.buffer.iter().chain(of_lanes(false)).filter_map(|receipt| {

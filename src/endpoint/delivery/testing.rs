@@ -66,6 +66,9 @@ impl TestOrigin {
     }
 }
 
+/// For [`TestOrigin::ahead`].
+pub const AHEAD_UNKNOWN: u64 = u64::MAX;
+
 impl Origin for TestOrigin {
     fn topic(&self) -> &str {
         "orders"
@@ -83,8 +86,8 @@ impl Origin for TestOrigin {
         self.stored
     }
 
-    fn parked_ahead(&self, _endpoint_id: &str) -> u64 {
-        self.ahead.load(Ordering::Relaxed)
+    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN)
     }
 
     fn parking(&self, _endpoint_id: &Arc<str>) {

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::*;
 use crate::{
     event::{EndpointKey, Event, Fields, Record},
-    ingest::{receipt::Receipt, record::RecordParts},
+    ingest::{parked::Parking, receipt::Receipt, record::RecordParts},
 };
 
 fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>) {
@@ -151,4 +151,19 @@ fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
     assert_eq!(unknown.lag(), Some(25), "without a start it begins at the beginning");
     unknown.saw_log(-1001, -1001);
     assert_eq!(unknown.lag(), None);
+}
+
+#[test]
+fn what_was_to_be_parked_and_is_thrown_away_by_a_panic_does_not_count_for_ever() {
+    let (ledger, _abandoned) = ledger(Instant::now());
+    ledger.backlog.all_rows(ledger.backlog.version(), std::iter::empty());
+    let origin: Arc<dyn Origin> = Arc::clone(&ledger) as _;
+    let parking = Parking::begin(&origin, &"ep_1".into());
+    assert_eq!(ledger.parked_ahead("ep_1"), Some(1));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _held = parking;
+        std::panic::resume_unwind(Box::new("a writer's"));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(ledger.parked_ahead("ep_1"), Some(0));
 }

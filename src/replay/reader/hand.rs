@@ -28,7 +28,7 @@ impl<'a> Hand<'a> {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
                 // Nothing is sent past what waits of the partition: it would only join it.
-                Standing::TakesInOrder(_) if part.parked_ahead(id) > 0 => 0,
+                Standing::TakesInOrder(_) if part.parked_ahead(id) != Some(0) => 0,
                 Standing::Takes(events) | Standing::TakesInOrder(events) => {
                     events.min(bounds.options.endpoint_events_max)
                 }

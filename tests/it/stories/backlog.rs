@@ -306,3 +306,29 @@ fn what_waits_of_a_topic_that_was_deleted_is_delivered_all_the_same() {
     eventually_holds("they are delivered", || hook.accepted_count() == 100);
     eventually_holds("nothing is left of it", || waiting(&app, &endpoint) == 0);
 }
+
+#[test]
+fn a_purge_is_noticed_at_once_by_those_who_would_have_waited_for_its_events() {
+    let app = TestApp::named("purgedorder")
+        .partitions(1)
+        .set("DELIVERY_PARK_AFTER_MS", 5_000)
+        .set("BACKLOG_REFRESH_MS", 600_000)
+        .start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let settings = json!({"mode": "stream", "ordering": {"by": "partition", "on_failure": "block"}});
+    let endpoint = app.subscribed_endpoint(&hook, settings);
+    let call = |word: &str| app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok().json();
+    call("pause");
+    app.await_settings();
+    app.produce(300);
+    app.await_committed();
+    assert_eq!(call("backlog/purge")["purged_events"], 300);
+    call("resume");
+    app.await_settings();
+    let parked = app.rest().metric("postrider_backlog_parked_total");
+    app.produce(10);
+    eventually_holds("what comes now arrives", || hook.accepted_count() == 10);
+    app.await_committed();
+    assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked, "nothing of it waited in the backlog");
+}

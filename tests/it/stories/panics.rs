@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::harness::{Receiver, Record, TestApp};
+use crate::harness::{Mode, Receiver, Record, TestApp, eventually_holds};
 
 #[test]
 fn a_panicking_endpoint_actor_loses_nothing() {
@@ -62,4 +62,45 @@ fn an_event_that_makes_us_panic_becomes_a_dead_letter_and_keeps_nobody_waiting()
     assert_eq!(offsets, BTreeSet::from(poisonous.map(|seq| app.produced.place(seq).offset)));
     let kept = app.postgres.count("SELECT count(*) FROM dead_letter WHERE record_value IS NOT NULL");
     assert_eq!(kept, 2, "with their bytes");
+}
+
+#[test]
+fn a_panicking_backlog_writer_loses_nothing_and_keeps_nothing_in_memory() {
+    let faults = "backlog-insert=1*off->2*panic->off;backlog-remove=1*off->3*panic->off";
+    let mut app = TestApp::named("panic-backlog")
+        .partitions(1)
+        .set("DELIVERY_PARK_AFTER_MS", 500)
+        .set("BACKLOG_POLL_MS", 100)
+        .set("BACKLOG_CONNECTIONS_MAX", 1)
+        .env("FAILPOINTS", faults)
+        .start();
+    let receiver = Receiver::start();
+    let breaker = json!({"consecutive_failures": 3, "open_base_ms": 100, "open_max_ms": 400});
+    let retry = json!({"attempts_max": 100, "schedule_ms": [50]});
+    let endpoint = |name: &str, mut settings: serde_json::Value| {
+        let hook = receiver.hook(name);
+        hook.set(Mode::Status(503));
+        (settings["mode"], settings["breaker"], settings["retry"]) = (json!("stream"), breaker.clone(), retry.clone());
+        app.subscribed_endpoint(&hook, settings)
+    };
+    let ordered = endpoint("ordered", json!({"ordering": {"by": "partition", "on_failure": "block"}}));
+    let unordered = endpoint("unordered", json!({}));
+    let audit = app.audit().expect_all(&ordered).expect_all(&unordered).watch_commits();
+    for _ in 0..5 {
+        app.produce(100);
+    }
+    app.await_committed();
+    [&ordered, &unordered].iter().for_each(|endpoint| endpoint.hook.set(Mode::Ok));
+    audit.await_nothing_waiting();
+    println!("panicking backlog writer: {}", audit.close());
+    eventually_holds("no row is left", || app.postgres.backlog().is_empty());
+
+    // Nobody is taken to have something waiting: what comes now is sent from memory.
+    let parked = app.rest().metric("postrider_backlog_parked_total");
+    let audit = app.audit().expect_all(&ordered).expect_all(&unordered);
+    app.produce(50);
+    audit.close();
+    assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked);
+    let died = app.instance().log().matches("writing the backlog panicked").count();
+    assert_eq!(died, 5, "the writer did panic");
 }

@@ -1,0 +1,71 @@
+//! ● Rows that are to be taken out, and what becomes of that when a writer dies on it.
+
+use std::sync::Arc;
+
+use super::{Shared, Work};
+use crate::{
+    backlog::head::Head,
+    store::{
+        backlog::{self, RowKey},
+        lane::Lane,
+    },
+};
+
+/// Rows to be taken out together.
+pub(super) struct Removal {
+    pub keys: Vec<RowKey>,
+    /// Where they are in memory until then.
+    head: Option<Arc<Head>>,
+    /// How many writers died with it in their hands.
+    panics: u32,
+}
+
+impl Removal {
+    pub fn of(keys: Vec<RowKey>, head: Option<Arc<Head>>) -> Self {
+        Removal { keys, head, panics: 0 }
+    }
+
+    fn release(self) {
+        if let Some(head) = self.head {
+            head.release(self.keys.iter().map(|key| key.offset));
+        }
+    }
+}
+
+/// What a writer has in its hands. After a panic it comes again, behind what waits. Rows on which each writer dies stay
+/// where they are and leave memory: so they are read and sent once more, and others find their room.
+pub(super) struct Removals<'a> {
+    lane: &'a Lane<Work>,
+    removals: Vec<Removal>,
+}
+
+impl<'a> Removals<'a> {
+    pub fn in_hand(lane: &'a Lane<Work>, removals: Vec<Removal>) -> Self {
+        Removals { lane, removals }
+    }
+}
+
+impl Drop for Removals<'_> {
+    fn drop(&mut self) {
+        for removal in self.removals.drain(..) {
+            if removal.panics < PANICS_MAX {
+                self.lane.push(Work::Remove(Removal { panics: removal.panics + 1, ..removal }));
+            } else {
+                removal.release();
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(super) async fn remove(&self, mut removals: Removals<'_>) {
+        let mut keys: Vec<RowKey> = removals.removals.iter().flat_map(|removal| removal.keys.iter().cloned()).collect();
+        keys.sort_unstable();
+        fail::fail_point!("backlog-remove");
+        let heads = self.patience().retry(|| backlog::remove(&self.pool, &keys)).await;
+        self.watch.changed(heads);
+        removals.removals.drain(..).for_each(Removal::release);
+    }
+}
+
+const PANICS_MAX: u32 = 3;
