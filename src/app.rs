@@ -77,6 +77,7 @@ pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Out
     handles::raise_limit();
     actix::System::new().block_on(async move {
         let shutdown_max = config.service.shutdown_max();
+        let leave_max = Duration::from_millis(config.kafka.session_timeout_ms);
         let mut stop = std::pin::pin!(async {
             tokio::select! {
                 () = wait_for_signal() => {}
@@ -93,7 +94,9 @@ pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Out
         };
         stop.await;
         watch_over_exit(shutdown_max);
-        drain::drain(app, shutdown_max).await;
+        if !drain::drain(app, drain::Patience { shutdown_max, leave_max }).await {
+            exit_after_last_line();
+        }
         Ok(())
     })
 }
@@ -123,10 +126,14 @@ fn watch_over_exit(shutdown_max: Duration) {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         tracing::error!("the drain took too long; leaving now, what is not committed is read again");
-        // The line is written by a thread of its own.
-        std::thread::park_timeout(LAST_LINE_WAIT);
-        exit_now(1);
+        exit_after_last_line();
     });
+}
+
+/// The last line is written by a thread of its own; then ends the process, whatever still hangs.
+fn exit_after_last_line() -> ! {
+    std::thread::sleep(LAST_LINE_WAIT);
+    exit_now(1);
 }
 
 /// How long the last line may take to be written.

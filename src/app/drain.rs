@@ -12,8 +12,17 @@ const STORE_SHARE: f64 = 0.7;
 const RECORDS_MAX: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Takes the parts down in order; returns when all is committed that could be, or `shutdown_max` is near.
-pub async fn drain(app: App, shutdown_max: Duration) {
+/// How long the way down may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub shutdown_max: Duration,
+    /// A broker that does not answer the last commit for so long has given our partitions to others anyway.
+    pub leave_max: Duration,
+}
+
+/// Takes the parts down in order; returns when all is committed that could be, or the time is nearly over. False when the
+/// broker did not answer: what Kafka's client still waits for must not hold up the process.
+pub async fn drain(app: App, Patience { shutdown_max, leave_max }: Patience) -> bool {
     let started = clock::now();
     app.health.stopping();
     app.pipeline.consumer.state.be_quiet();
@@ -48,15 +57,25 @@ pub async fn drain(app: App, shutdown_max: Duration) {
     replays.stop().await;
     let Pipeline { consumer, cores, .. } = pipeline;
     // Blocks until the last commit; on a thread of its own, because the arbiters still answer.
-    if tokio::task::spawn_blocking(move || consumer.stop()).await.is_err() {
-        tracing::error!("leaving the group failed");
-    }
+    let leaving = tokio::task::spawn_blocking(move || consumer.stop());
+    let left = match tokio::time::timeout(leave_max, leaving).await {
+        Ok(Ok(())) => true,
+        Ok(Err(_)) => {
+            tracing::error!("leaving the group failed");
+            true
+        }
+        Err(_) => {
+            tracing::error!("Kafka does not answer; leaving without it, what is not committed is read again");
+            false
+        }
+    };
     if let Err(error) = store::instances::leave(&pool, &instance).await {
         tracing::debug!(%error, "the others will notice by this instance's silence");
     }
     admin.stop().await;
     cores.stop();
     tracing::info!("stopped");
+    left
 }
 
 fn outstanding(app: &App) -> u64 {
