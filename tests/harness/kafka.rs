@@ -39,6 +39,10 @@ pub struct Record<'a> {
     pub kind: Option<&'a str>,
     pub traceparent: Option<&'a str>,
     pub key: Option<&'a str>,
+    /// Instead of a key that is a text.
+    pub raw_key: Option<&'a [u8]>,
+    /// Behind the others.
+    pub raw_headers: &'a [(&'a str, &'a [u8])],
     /// Stands for the key `lane-N`.
     pub lane: Option<u32>,
     pub partition: Option<i32>,
@@ -146,11 +150,14 @@ impl Kafka {
                 headers = headers.insert(Header { key, value });
             }
         }
-        let mut next = BaseRecord::with_opaque_to(topic, Box::new(seq))
+        for (key, value) in record.raw_headers {
+            headers = headers.insert(Header { key, value: Some(*value) });
+        }
+        let mut next = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, Box::new(seq))
             .payload(record.value.unwrap_or(payload.as_bytes()))
             .headers(headers);
         let lane = record.lane.map(|lane| format!("lane-{lane}"));
-        if let Some(key) = record.key.or(lane.as_deref()) {
+        if let Some(key) = record.raw_key.or(record.key.or(lane.as_deref()).map(str::as_bytes)) {
             next = next.key(key);
         }
         if let Some(partition) = record.partition {
@@ -160,7 +167,7 @@ impl Kafka {
             next = next.timestamp(timestamp);
         }
         // The producer's own queue is its limit: when it is full, wait for room.
-        while let Err((error, same)) = self.producer.send::<str, [u8]>(next) {
+        while let Err((error, same)) = self.producer.send::<[u8], [u8]>(next) {
             let full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             assert!(full, "event {seq} cannot be produced: {error}");
             std::thread::sleep(Duration::from_millis(5));

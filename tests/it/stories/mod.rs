@@ -9,6 +9,7 @@ mod drain; // a process is asked to stop
 mod panics; // an actor dies
 mod isolation; // one customer's trouble
 mod egress; // where an endpoint may lead
+mod security; // what somebody may try
 mod oauth; // endpoints that want a token
 mod tls; // endpoints that want a certificate, and those whose own is wrong
 mod own_trouble; // nobody can be reached
