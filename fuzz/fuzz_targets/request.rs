@@ -20,7 +20,7 @@ use postrider::{
         stored::{EndpointHead, StoredSettings},
     },
 };
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {
@@ -83,7 +83,8 @@ fuzz_target!(|input: Input<'_>| {
     let request = build(events.iter(), &settings(&input), 1_767_225_600_000);
     http::HeaderValue::from_str(&request.webhook_id).expect("an id that can be sent");
     let body = std::str::from_utf8(&request.body).expect("JSON is UTF-8");
-    let members: Vec<Value> = if input.ndjson {
+    // Numbers beyond any range are values all the same.
+    let members: Vec<&RawValue> = if input.ndjson {
         body.lines().map(|line| serde_json::from_str(line).expect("a line is a value")).collect()
     } else {
         serde_json::from_str(body).expect("an array")

@@ -225,7 +225,7 @@ pub enum EndpointUrlError {
     TooLong,
     #[error("must not contain spaces, tabs, newlines or backslashes")]
     ForbiddenCharacter,
-    #[error("must have a host of at most 253 characters, its labels 1 to 63 long")]
+    #[error("must have a host of at most 253 characters, its labels 1 to 63 letters, digits, hyphens or underscores")]
     Host,
     #[error("must name its host: TLS to an IPv6 address is not supported")]
     TlsToIpv6,
@@ -294,10 +294,15 @@ impl EndpointUrl {
     }
 }
 
-/// DNS has no longer names; the dot of the root may stand at the end.
+/// DNS has no longer names; the dot of the root may stand at the end. The URL standard lets characters pass (a brace, a
+/// backtick) with which the client can send nothing.
 fn is_resolvable(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// A request ready to be sent: what [`super::request::build`] makes of a batch.

@@ -267,13 +267,17 @@ fn what_is_no_plain_http_url_is_refused() {
         "http://1.2.3.4.5/",
         "http://0x100000000/",
         "http://a..b/",
+        "http://}`.example/",
         "https://[2606:4700::1111]/",
         long_label.as_str(),
         long.as_str(),
     ];
     refused(&egress(&["0.0.0.0/0"], &[]), &urls);
     allowed(&egress(&[], &[]), &["http://[2606:4700::1111]/", "https://1.1.1.1/"]);
-    allowed(&egress(&[], &[]), &["https://BÜCHER.example./hook?a=b", "https://xn--bcher-kva.example/"]);
+    allowed(
+        &egress(&[], &[]),
+        &["https://BÜCHER.example./hook?a=b", "https://xn--bcher-kva.example/", "https://my_hook-1.example/"],
+    );
 }
 
 #[test]
