@@ -112,11 +112,11 @@ impl BacklogWriter {
     pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
         let lane = self.shared.lane(&settings.id);
         let mut untouched = Vec::new();
-        let mut queued = 0;
+        // Counted first: a lane may store them, and count them down, before the last one is handed over.
+        self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().origin.is_stored()).count());
         for parked in parked {
             let receipt = &parked.receipt;
             if !receipt.event().origin.is_stored() {
-                queued += 1;
                 lane.push(Work::Insert(Waiting {
                     key: row::key(receipt.event(), &settings.id),
                     customer_id: Arc::clone(&settings.customer_id),
@@ -129,7 +129,6 @@ impl BacklogWriter {
                 untouched.push(parked.receipt);
             }
         }
-        self.shared.queued(queued);
         Receipt::settle_all(untouched, Settlement::Backlogged);
     }
 

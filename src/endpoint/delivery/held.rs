@@ -18,6 +18,12 @@ impl Delivery {
         self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len() + self.waiting.events()
     }
 
+    /// What they weigh.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.behind.bytes() + self.waiting.bytes()
+    }
+
     /// All that is held, in flight or not.
     #[must_use]
     pub fn held_events(&self) -> usize {
@@ -29,12 +35,6 @@ impl Delivery {
     #[must_use]
     pub fn is_probe(&self, attempt: AttemptId) -> bool {
         self.flights.get(attempt).is_some_and(|flight| flight.permit.is_probe())
-    }
-
-    /// What they weigh.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.behind.bytes() + self.waiting.bytes()
     }
 
     /// Attempts under way.
