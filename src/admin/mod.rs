@@ -9,6 +9,7 @@ pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
 mod conditions; // ○ If-Match, If-None-Match
 mod answer; // ● problems and what a write came to, as responses
+mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
 mod call_limits; // ○ how often a key may call
 mod known_keys; // ○ tokens that were looked up a moment ago

@@ -18,6 +18,7 @@ use super::{
     arrivals::Arrivals,
     auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
+    compress::compress,
     description,
     endpoint_body::Rules,
     endpoint_test::Tester,
@@ -177,7 +178,8 @@ fn routes(config: &mut web::ServiceConfig) {
             DefaultHeaders::new()
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
-        );
+        )
+        .wrap(from_fn(compress));
     let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config
         .service(open("/livez", web::get().to(health::live)))

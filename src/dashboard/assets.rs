@@ -1,13 +1,17 @@
 //! ● The page's files, and the version that stands in their paths.
 //!
 //! All files have one version, a hash over all of them. It stands in the paths, so a browser may keep them for good,
-//! and modules that name each other by relative paths always are of one version.
+//! and modules that name each other by relative paths always are of one version. They are served as they are, but for the
+//! style sheets: those are one.
 
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, sync::LazyLock};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
+
+use super::modules::{DYNAMIC, imports, with_imports};
 
 #[derive(RustEmbed)]
 #[folder = "src/dashboard/assets"]
@@ -24,10 +28,20 @@ pub struct Asset {
 
 /// Where the page says of which version its files are.
 const VERSION: &str = "{{version}}";
-/// Where the page names the modules that it begins with: they are fetched at once, and not one after the other as they
-/// name each other. Views come when they are wanted.
+/// Where the page names the modules that it begins with: they are fetched at once. Views come when they are wanted.
 const MODULES: &str = "{{modules}}";
+/// Where its first scripts stand: what runs at once costs no request of its own.
+const EARLY: &str = "{{early}}";
+const EARLY_SCRIPTS: [&str; 2] = ["core/theme.js", "core/early.js"];
+/// Where it says what else each view needs (JSON), so that the first one comes with all of that beside them.
+const VIEWS: &str = "{{views}}";
 const PAGE: &str = "index.html";
+/// The module that fetches views.
+const FETCHER: &str = "core/views.js";
+/// All style sheets as one, for one request; what comes later has the last word.
+const STYLE: &str = "style.css";
+const STYLES: [&str; 6] =
+    ["style/base.css", "style/frame.css", "style/parts.css", "style/forms.css", "style/views.css", "vendor/uplot.css"];
 
 /// The version of all files, in hexadecimal.
 pub fn version() -> &'static str {
@@ -47,6 +61,14 @@ pub fn page() -> &'static Asset {
     ALL.get(PAGE).expect("invariant: the page is compiled in")
 }
 
+/// The hash of the one script that stands within the page, by which the browser knows that it may run (base64).
+pub fn script_sha256() -> String {
+    let page = String::from_utf8_lossy(&page().bytes);
+    let script =
+        page.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).map(|(script, _)| script);
+    BASE64_STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, script.unwrap_or_default().as_bytes()))
+}
+
 /// A file below `assets/`. The page itself has its own address.
 pub fn find(path: &str) -> Option<&'static Asset> {
     ALL.get(path).filter(|_| path != PAGE)
@@ -55,7 +77,9 @@ pub fn find(path: &str) -> Option<&'static Asset> {
 /// Compressed once, when the first of them is asked for.
 static ALL: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
     let asset = |name: &String| Some(Asset::new(content_type(name)?, content(name)?));
-    names().into_iter().filter_map(|name| asset(&name).map(|asset| (name, asset))).collect()
+    let within = |name: &String| STYLES.contains(&name.as_str()) || EARLY_SCRIPTS.contains(&name.as_str());
+    let names = names().into_iter().filter(|name| !within(name)).chain([STYLE.to_owned()]);
+    names.filter_map(|name| asset(&name).map(|asset| (name, asset))).collect()
 });
 
 impl Asset {
@@ -72,25 +96,48 @@ fn names() -> Vec<String> {
 }
 
 fn content(name: &str) -> Option<Bytes> {
-    let bytes = Files::get(name)?.data.into_owned();
-    if name != PAGE {
-        return Some(bytes.into());
+    match name {
+        STYLE => Some(joined(&STYLES).into()),
+        PAGE => {
+            let page = text(PAGE)?.replace(EARLY, &joined(&EARLY_SCRIPTS));
+            let page = page.replace(MODULES, &modules()).replace(VIEWS, &views());
+            Some(page.replace(VERSION, version()).into())
+        }
+        name => Some(Files::get(name)?.data.into_owned().into()),
     }
-    let page = String::from_utf8_lossy(&bytes).replace(MODULES, &modules()).replace(VERSION, version());
-    Some(page.into_bytes().into())
+}
+
+fn joined(names: &[&str]) -> String {
+    names.iter().filter_map(|name| text(name)).collect::<Vec<_>>().join("\n")
+}
+
+fn text(name: &str) -> Option<String> {
+    Files::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned())
+}
+
+/// The page's own module, and what that needs.
+fn first() -> Vec<String> {
+    with_imports("app.js", text)
 }
 
 fn modules() -> String {
-    names().iter().filter(|name| is_first(name)).fold(String::new(), |mut links, name| {
+    first().iter().fold(String::new(), |mut links, name| {
         let _ = write!(links, "\n    <link rel=\"modulepreload\" href=\"assets/{VERSION}/{name}\" />");
         links
     })
 }
 
-/// Whether the page begins with this module.
-fn is_first(name: &str) -> bool {
-    let is_view = name.starts_with("views/") && name != "views/sign_in.js";
-    name.ends_with(".js") && !is_view && name != "core/theme.js" // a plain script, before all modules
+/// By the name of each view, the modules that are fetched for it beside those that the page begins with.
+fn views() -> String {
+    let first = first();
+    let wanted = imports(FETCHER, &text(FETCHER).unwrap_or_default(), &[DYNAMIC]);
+    let view = |path: &str| Some(path.strip_prefix("views/")?.strip_suffix(".js")?.to_owned());
+    let needed = |path: &str| -> Vec<String> {
+        with_imports(path, text).into_iter().filter(|name| !first.contains(name)).collect()
+    };
+    let views: BTreeMap<String, Vec<String>> =
+        wanted.iter().filter_map(|(_, path)| Some((view(path)?, needed(path)))).collect();
+    serde_json::to_string(&views).expect("invariant: names are text")
 }
 
 /// Every browser takes gzip, also where there is no TLS; what is kept for good need not be smaller than that.
@@ -122,13 +169,14 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use std::io::Read as _;
 
-    use super::*;
+    use super::{super::modules::STATIC, *};
 
     #[test]
     fn the_page_names_files_that_exist_in_the_version_that_is_served() {
         let page = String::from_utf8(page().bytes.to_vec()).expect("text");
         let prefix = format!("assets/{}/", version());
         let named: Vec<&str> = page.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let named: Vec<&str> = named.into_iter().filter(|name| !name.is_empty()).collect();
         assert!(named.len() > 3, "{page}");
         for name in named {
             assert!(find(name).is_some(), "{name}");
@@ -140,38 +188,31 @@ mod tests {
     fn what_the_page_begins_with_is_fetched_at_once_and_views_are_not() {
         let page = String::from_utf8(page().bytes.to_vec()).expect("text");
         let is_named = |name: &str| page.contains(&format!("{}/{name}\"", version()));
-        let mut first = vec!["app.js".to_owned()];
-        let mut next = 0;
-        while next < first.len() {
-            let more = imports(&first[next], &["from \""]).into_iter().filter(|(_, path)| !first.contains(path));
-            let more: Vec<String> = more.map(|(_, path)| path).collect();
-            first.extend(more);
-            next += 1;
-        }
+        let first = first();
         let missing: Vec<&String> = first.iter().filter(|name| !is_named(name)).collect();
         assert!(first.len() > 15 && missing.is_empty(), "the page does not name {missing:?}");
         let views = names().into_iter().filter(|name| name.starts_with("views/") && is_named(name));
         assert_eq!(views.collect::<Vec<_>>(), ["views/sign_in.js"]);
     }
 
-    /// What a module imports by one of these words, as it says and as it is found.
-    fn imports(name: &str, words: &[&str]) -> Vec<(String, String)> {
-        let file = Files::get(name).expect("a module");
-        let text = String::from_utf8_lossy(&file.data);
-        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let path = |import: &str| {
-            let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-            for part in import.split('/') {
-                match part {
-                    "." => {}
-                    ".." => drop(parts.pop()),
-                    part => parts.push(part),
-                }
-            }
-            parts.join("/")
-        };
-        let said = words.iter().flat_map(|word| text.split(word).skip(1)).filter_map(|rest| rest.split('"').next());
-        said.map(|import| (import.to_owned(), path(import))).collect()
+    #[test]
+    fn the_page_says_what_each_view_needs_beside_what_it_begins_with() {
+        let views: BTreeMap<String, Vec<String>> = serde_json::from_str(&views()).expect("JSON");
+        let overview = &views["overview"];
+        for needed in ["views/overview.js", "parts/plot.js", "vendor/uplot.js"] {
+            assert!(overview.iter().any(|name| name == needed), "{needed} is not among {overview:?}");
+        }
+        assert!(!overview.iter().any(|name| name == "core/api.js"), "{overview:?}");
+        assert!(views.values().flatten().all(|name| find(name).is_some()), "{views:?}");
+    }
+
+    #[test]
+    fn the_style_sheets_are_one_and_each_is_in_it() {
+        let all = String::from_utf8(find(STYLE).expect("a style sheet").bytes.to_vec()).expect("text");
+        let sheets = names().into_iter().filter(|name| name.ends_with(".css"));
+        for sheet in sheets {
+            assert!(all.contains(text(&sheet).expect("a sheet").trim()), "{sheet} is not in it");
+        }
     }
 
     #[test]
@@ -193,7 +234,7 @@ mod tests {
     #[test]
     fn modules_import_by_relative_paths_what_exists() {
         for name in names().iter().filter(|name| name.ends_with(".js") && !name.starts_with("vendor/")) {
-            for (said, path) in imports(name, &["from \"", "import(\""]) {
+            for (said, path) in imports(name, &text(name).expect("a module"), &[STATIC, DYNAMIC]) {
                 assert!(said.starts_with('.') && Files::get(&path).is_some(), "{name} imports {said}");
             }
         }

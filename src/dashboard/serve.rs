@@ -1,5 +1,7 @@
 //! ● The page and its files, with headers that let it load its own files and talk to this service, and nothing else.
 
+use std::sync::LazyLock;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     guard::{Any, Get, Head},
@@ -59,24 +61,27 @@ fn answer(request: &HttpRequest, asset: &'static Asset, keep: &'static str) -> H
 }
 
 /// Whether it was said that gzip is taken, and not that the plain form is liked better.
-fn takes_gzip(request: &HttpRequest) -> bool {
+pub fn takes_gzip(request: &HttpRequest) -> bool {
     let forms = [Encoding::gzip(), Encoding::identity()];
     AcceptEncoding::parse(request).is_ok_and(|accepted| accepted.negotiate(forms.iter()) == Some(Encoding::gzip()))
 }
 
 fn headers() -> DefaultHeaders {
-    HEADERS
-        .iter()
-        .fold(DefaultHeaders::new(), |headers, (name, value)| headers.add((HeaderName::from_static(name), *value)))
+    let all = DefaultHeaders::new().add((header::CONTENT_SECURITY_POLICY, POLICY.as_str()));
+    HEADERS.iter().fold(all, |headers, (name, value)| headers.add((HeaderName::from_static(name), *value)))
 }
 
-const HEADERS: [(&str, &str); 7] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+/// Of scripts the page's own files may run, and the one that stands within it.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none'; script-src 'self' 'sha256-{}'; style-src 'self'; img-src 'self'; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'",
-    ),
+        assets::script_sha256(),
+    )
+});
+
+const HEADERS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     // For browsers that do not know `frame-ancestors`.
     ("x-frame-options", "DENY"),
@@ -117,6 +122,21 @@ mod tests {
             assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
             assert_eq!(value(&response, "x-content-type-options"), "nosniff");
         }
+    }
+
+    #[actix_web::test]
+    async fn the_script_within_the_page_may_run_and_no_other() {
+        let response = get("/", None).await;
+        let policy = value(&response, "content-security-policy");
+        let page = to_bytes(response.into_body()).await.expect("a body");
+        let page = std::str::from_utf8(&page).expect("text");
+        assert_eq!(page.matches("<script>").count(), 1);
+        let script = page.split("<script>").nth(1).and_then(|rest| rest.split("</script>").next()).expect("a script");
+        assert!(script.contains("postriderEarly") && script.contains("postriderTheme"), "{script}");
+        let hash = ring::digest::digest(&ring::digest::SHA256, script.as_bytes());
+        let hash = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, hash);
+        assert_eq!(policy.matches("sha256-").count(), 1, "{policy}");
+        assert!(policy.contains(&format!("script-src 'self' 'sha256-{hash}';")), "{policy}");
     }
 
     #[actix_web::test]

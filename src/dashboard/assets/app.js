@@ -21,12 +21,9 @@ const PLACES = [
   { name: "replays", title: "Replays", view: "Replays" },
   { name: "actors", title: "Actors", view: "Actors", all: true },
   { name: "customers", title: "Customers", view: "Customers", all: true },
-  { name: "unreadable", title: "Unreadable", view: "OperatorLetters", all: true },
+  { name: "unreadable", title: "Unreadable", view: "Unreadable", all: true },
 ];
 
-// What is asked for first is fetched while the rest of the page is set up.
-const wanted = PLACES.find(({ name }) => name === route.get().names[0]) ?? PLACES[0];
-fetchView(route.get().names.length > 1 && wanted.one ? wanted.one : wanted.view).catch(() => {});
 
 function App() {
   const who = useStore(session);
@@ -121,4 +118,10 @@ function Theme() {
   </button>`;
 }
 
+// The view that is wanted first is on its way already; with it the first picture is a whole one. Who is asked for a key does
+// not wait for it, and nobody waits long for all to be seen at once.
+const PATIENCE_MS = 1000;
+const wanted = window.postriderEarly.view;
+const fetched = fetchView(`${wanted[0].toUpperCase()}${wanted.slice(1)}`).catch(() => {});
+if (session.get().key !== null) await Promise.race([fetched, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 render(html`<${App} />`, document.getElementById("app"));

@@ -47,8 +47,10 @@ export async function call(method, path, { query, body, match, signal, key = ses
   const parse = path.includes("dead-letters") ? parseExact : JSON.parse;
   let answer, text;
   try {
-    answer = await fetch(url, options);
-    text = await answer.text();
+    // What the first view wants was asked for before it could.
+    const early = method === "GET" ? window.postriderEarly.take(url.href, key) : undefined;
+    ({ answer, text } = await (early ?? answered(url, options)));
+    signal?.throwIfAborted();
   } catch (error) {
     if (signal?.aborted) throw error;
     awaySince.set(awaySince.get() ?? Date.now());
@@ -56,6 +58,11 @@ export async function call(method, path, { query, body, match, signal, key = ses
   }
   awaySince.set(null);
   return read(answer, text, key, parse);
+}
+
+async function answered(url, options) {
+  const answer = await fetch(url, options);
+  return { answer, text: await answer.text() };
 }
 
 function read(answer, text, key, parse) {

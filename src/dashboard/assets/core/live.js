@@ -1,8 +1,11 @@
 // Data that stays fresh: asked for again and again while somebody looks.
 import { get } from "./api.js";
-import { useCallback, useEffect, useRef, useState } from "./ui.js";
+import { useCallback, useLayoutEffect, useRef, useState } from "./ui.js";
 
 const nothing = { data: null, problem: null, at: null, loading: true };
+
+// A time in a query may be `{ ago: ms }`: so long before it is asked.
+const asOfNow = (query) => query && Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value?.ago ? new Date(Date.now() - value.ago).toISOString() : value]));
 
 // Asks for `path` now, when it changes, and every `everyMs` (0: never again) while the page is visible. What was read
 // stays when a later answer does not come: `problem` then says why, and `at` from when it is. `path` null: nothing yet.
@@ -10,7 +13,8 @@ export function useLive(path, query, everyMs = 3000) {
   const asked = path === null ? null : JSON.stringify([path, query ?? null]);
   const [state, set] = useState(nothing);
   const kick = useRef(() => {});
-  useEffect(() => {
+  // Before anything is painted: an answer that is there already is in the first picture.
+  useLayoutEffect(() => {
     set(nothing);
     if (asked === null) return undefined;
     const [path, query] = JSON.parse(asked);
@@ -32,7 +36,7 @@ function poll(path, query, everyMs, set, kick) {
     }
     busy = true;
     try {
-      const data = await get(path, query, stop.signal);
+      const data = await get(path, asOfNow(query), stop.signal);
       misses = 0;
       set({ data, problem: null, at: Date.now(), loading: false });
     } catch (problem) {

@@ -1,5 +1,5 @@
-// Light or dark, before anything is drawn: as the system has it, or as somebody chose here. A plain script, not a module,
-// so that it runs first.
+// Light or dark, before anything is drawn: as the system has it, or as somebody chose here. A plain script within
+// the page, not a module, so that it runs first.
 (() => {
   const PLACE = "postrider.theme";
   const root = document.documentElement;

@@ -6,10 +6,10 @@ const FETCH = {
   Customers: () => import("../views/customers.js"),
   Endpoint: () => import("../views/endpoint.js"),
   Endpoints: () => import("../views/endpoints.js"),
-  OperatorLetters: () => import("../views/operator_letters.js"),
   Overview: () => import("../views/overview.js"),
   Replays: () => import("../views/replays.js"),
   Subscriptions: () => import("../views/subscriptions.js"),
+  Unreadable: () => import("../views/unreadable.js"),
 };
 const views = new Map();
 
@@ -20,11 +20,13 @@ export async function fetchView(name) {
 // The component of this name once it is there, and the problem when it cannot be had. `again` tries once more.
 export function useView(name) {
   const [{ failed }, set] = useState({});
+  const View = views.get(name) ?? null;
   const again = () => fetchView(name).then(() => set({}), () => set({ failed: name }));
   useEffect(() => {
-    if (!views.has(name)) again();
+    // It may have come since this was drawn without it.
+    if (View === null) again();
   }, [name]);
-  return { View: views.get(name) ?? null, failed: failed === name, again };
+  return { View, failed: failed === name, again };
 }
 
 // Once something is shown.
