@@ -1,6 +1,6 @@
 //! ● `/v1/api-keys`: who may use this API.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use super::{
     answer::{Written, created},
     api_key_body::{parse, parse_change, parse_rotation, view},
     auth::{hash_of, new_token, start_of},
+    customer_names,
     customers::{Whose, whose},
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
@@ -52,16 +53,25 @@ pub async fn create(
 }
 
 pub async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = request::query(&request, &["limit", "cursor", "customer_id"])?;
+    let query = request::query(&request, &["limit", "cursor", "customer_id", "include"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::ApiKey, get("limit"), get("cursor"))?;
+    let names = match get("include") {
+        None => false,
+        Some("customer") => true,
+        Some(_) => return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "include takes: customer")),
+    };
     let customer_id = match whose(&state, &access, get("customer_id")).await? {
         Whose::Everyones => None,
         Whose::Of(id) => Some(id),
         Whose::Nobodys => return Ok(HttpResponse::Ok().json(Page::<Value>::empty())),
     };
     let rows = api_keys::list(&state.pool, customer_id.as_deref(), &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |key| &key.id, |key| view(&key))))
+    let mut page = page.page(rows, |key| &key.id, |key| view(&key));
+    if names {
+        customer_names::attach(&state, &mut page.data).await?;
+    }
+    Ok(HttpResponse::Ok().json(page))
 }
 
 pub async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {

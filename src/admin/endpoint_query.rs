@@ -26,6 +26,8 @@ pub struct EndpointQuery {
     pub limit: usize,
     /// Each comes with how it is.
     pub wants_health: bool,
+    /// … and with its customer's name.
+    pub wants_customer: bool,
 }
 
 /// The parameters that are known here.
@@ -58,6 +60,10 @@ impl EndpointQuery {
         if state.is_some_and(|state| !STATES.contains(&state)) {
             return Err(invalid(format!("state must be one of {}", STATES.join(", "))));
         }
+        let included: Vec<&str> = get("include").map(|include| include.split(',').collect()).unwrap_or_default();
+        if included.iter().any(|word| !["health", "customer"].contains(word)) {
+            return Err(invalid("include takes: health, customer, or both with a comma between them".to_owned()));
+        }
         let part = get("q").map(str::trim).filter(|part| !part.is_empty());
         let after = match get("cursor") {
             None => None,
@@ -74,11 +80,8 @@ impl EndpointQuery {
             descending,
             after,
             limit,
-            wants_health: match get("include") {
-                None => false,
-                Some("health") => true,
-                Some(_) => return Err(invalid("include takes: health".to_owned())),
-            },
+            wants_health: included.contains(&"health"),
+            wants_customer: included.contains(&"customer"),
         })
     }
 
@@ -139,6 +142,17 @@ mod tests {
         let of_nobody = first.cursor("https://a/", "ep_x");
         for cursor in ["", "%", "x", &of_nobody] {
             assert_eq!(query(&[("sort", "-url"), ("cursor", cursor)]), Err("invalid_cursor"));
+        }
+    }
+
+    #[test]
+    fn what_is_included_is_said_in_any_order() {
+        let included = |include| query(&[("include", include)]).map(|query| (query.wants_health, query.wants_customer));
+        assert_eq!(included("health"), Ok((true, false)));
+        assert_eq!(included("customer"), Ok((false, true)));
+        assert_eq!(included("customer,health"), Ok((true, true)));
+        for wrong in ["wealth", "", "health,", "health,wealth", "health customer"] {
+            assert_eq!(included(wrong), Err("invalid_query"), "{wrong}");
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     access::{Access, Read, Write},
     answer::{answer, conditions, found},
+    customer_names,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
     endpoint_health,
@@ -45,6 +46,9 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
     let mut data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
     if query.wants_health {
         endpoint_health::attach(&state, &mut data).await?;
+    }
+    if query.wants_customer {
+        customer_names::attach(&state, &mut data).await?;
     }
     Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
 }

@@ -6,6 +6,7 @@ mod bodies; // … and of what is sent
 mod health; // … of what is said of health
 mod documented; // what each operation is for
 mod links; // … and what may follow from it
+mod parameters; // what stands in paths, queries and headers
 mod reference; // the document as a page
 mod schema; // the words for shapes
 
@@ -13,7 +14,8 @@ use serde_json::{Map, Value, json};
 
 use self::{
     documented::{Documented, documented},
-    schema::{about, count, list, number, object, of, plain, word},
+    parameters::parameters,
+    schema::{about, count, list, object, of, plain, word},
 };
 use super::access::Needs;
 
@@ -231,66 +233,6 @@ fn headers() -> Value {
         "ETag": {"description": "The version, for If-Match and If-None-Match.", "schema": {"type": "string"}, "example": "\"v12\""},
         "RetryAfter": {"description": "Seconds.", "schema": count(), "example": 5},
     })
-}
-
-fn parameters() -> Value {
-    let name = json!({"type": "string", "minLength": 1, "maxLength": 200});
-    let query = [
-        ("limit", number(1, 250), "Rows of a page; 50 unless said otherwise."),
-        ("cursor", plain(), "The next_cursor of the page before."),
-        ("customer_id", name.clone(), "Of this customer (an id or your own key) only."),
-        ("endpoint_id", name.clone(), "Of this endpoint (an id or your own key) only."),
-        ("topic", json!({"type": "string", "maxLength": 249}), "Of this topic only."),
-        ("reason", word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "Of this reason only."),
-        ("data", word(&["true", "false"]), "With the records' keys, values and headers."),
-        (
-            "outcome",
-            word(&["delivered", "rejected", "failed", "gone", "disconnected", "local_fault", "not_delivered"]),
-            "Of this outcome only.",
-        ),
-        ("since", schema::time(), "From this time on."),
-        ("until", schema::time(), "Before this time."),
-        ("kind", json!({"type": "string", "maxLength": 100}), "Of this kind only: endpoint, ingest, router, …"),
-        ("instance", json!({"type": "string", "maxLength": 200}), "At this instance only."),
-        ("include", word(&["health"]), "With each endpoint's health."),
-        (
-            "counts-include",
-            word(&["counts"]),
-            "With how many there were, successes as well, by the minute or the hour.",
-        ),
-        ("per", word(&["minute", "hour"]), "What a point of the counts covers; minutes unless they are too many."),
-        ("actor-state", json!({"type": "string", "maxLength": 100}), "In this state, or with this breaker, only."),
-        ("q", json!({"type": "string", "maxLength": 200}), "With this in its id, uid, URL or description."),
-        ("state", word(&["enabled", "paused", "disabled"]), "In this state only."),
-        (
-            "sort",
-            json!({"type": "string", "pattern": "^-?(created|updated|uid|url)$"}),
-            "With - before it the other way round.",
-        ),
-        ("tenant", json!({"type": "string", "maxLength": 256}), "Of this tenant only."),
-        ("wait", json!({"type": "string", "pattern": "^([0-9]|[12][0-9]|30)s$"}), "For the first one."),
-        ("event_id", json!({"type": "string", "maxLength": 1000}), "With this event among the first of the batch."),
-    ];
-    let tags =
-        json!({"type": "string", "pattern": "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$", "examples": ["\"v12\""]});
-    let mut all = Map::new();
-    for (name, schema, about) in query {
-        let shown = name.strip_prefix("actor-").or(name.strip_prefix("counts-")).unwrap_or(name);
-        let parameter = json!({"name": shown, "in": "query", "description": about, "schema": schema});
-        all.insert(format!("query-{name}"), parameter);
-    }
-    for (part, about) in [("name", "An id, or your own key."), ("id", "An id.")] {
-        let parameter = json!({"name": part, "in": "path", "required": true, "description": about, "schema": name});
-        all.insert(part.to_owned(), parameter);
-    }
-    for (header, about) in [
-        ("If-Match", "Only if the resource is at this version: the ETag of an answer."),
-        ("If-None-Match", "Only if it is not at this version; * with PUT creates only."),
-    ] {
-        let parameter = json!({"name": header, "in": "header", "description": about, "schema": tags});
-        all.insert(header.to_owned(), parameter);
-    }
-    Value::Object(all)
 }
 
 /// What needs no key.

@@ -47,6 +47,27 @@ pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Listed<Cus
     .await
 }
 
+/// What people call a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerName {
+    pub id: String,
+    pub uid: Option<String>,
+    pub name: String,
+}
+
+/// The names of these customers (ids), in any order; of those that there are.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn names(pool: &Pool, ids: &[&str]) -> Result<Vec<CustomerName>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(NAMES).await?;
+        let name = |row: &Row| Ok(CustomerName { id: row.try_get(0)?, uid: row.try_get(1)?, name: row.try_get(2)? });
+        client.query(&statement, &[&ids]).await?.iter().map(name).collect()
+    })
+    .await
+}
+
 /// Decides by the customer of this name as it is, and writes that. A change of grants reaches its subscriptions; a
 /// deletion takes its endpoints and subscriptions with it.
 ///
@@ -133,6 +154,7 @@ const FIND: &str = "
 const LIST: &str = "
     SELECT id, uid, name, grants, version, created_at, updated_at
     FROM customer WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
+const NAMES: &str = "SELECT id, uid, name FROM customer WHERE id = ANY($1)";
 const CREATE: &str = "
     INSERT INTO customer (id, uid, name, grants, version) VALUES ($1, $2, $3, $4, $5)
     RETURNING id, uid, name, grants, version, created_at, updated_at";

@@ -83,3 +83,23 @@ async fn endpoints_are_found_by_a_part_of_a_name_by_state_and_by_customer() {
         assert_eq!(api.call("GET", &format!("/v1/endpoints{query}"), None).await.0, 400, "{query}");
     }
 }
+
+#[actix_rt::test]
+async fn a_list_names_each_customer_where_that_is_asked_for_and_a_customers_key_hears_its_own_name_only() {
+    let api = api().await;
+    let listed = page(&api, "?include=customer&sort=uid").await;
+    let names = |page: &Value| -> Vec<Value> {
+        page["data"].as_array().expect("data").iter().map(|one| one["customer"]["uid"].clone()).collect()
+    };
+    assert_eq!(names(&listed), ["acme", "acme", "other", "acme", "acme"]);
+    assert!(listed["data"][0]["customer"]["name"].is_string() && listed["data"][0]["health"].is_null(), "{listed}");
+    assert_eq!(page(&api, "?include=health,customer&limit=1").await["data"][0]["customer"]["uid"], "acme");
+    assert!(page(&api, "").await["data"][0]["customer"].is_null(), "only where it is asked for");
+
+    let (token, _) = api.api_key("customer", Some("other")).await;
+    let (_, own) = api.call_as(&token, "GET", "/v1/endpoints?include=customer", None).await;
+    assert_eq!(names(&own), ["other"]);
+    let (_, keys) = api.call("GET", "/v1/api-keys?include=customer", None).await;
+    assert_eq!(names(&keys), ["other"]);
+    api.refused("GET", "/v1/api-keys?include=health", None, 400, "invalid_query").await;
+}

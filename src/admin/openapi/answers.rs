@@ -57,7 +57,12 @@ fn customers() -> Schemas {
         }),
         &[],
     );
-    vec![("Customer", customer), ("CustomerPage", listed("Customer", "cus_"))]
+    let name = object(json!({"uid": or_null(plain()), "name": plain()}), &[]);
+    vec![
+        ("Customer", customer),
+        ("CustomerPage", listed("Customer", "cus_")),
+        ("CustomerName", about(name, "What people call the customer of this id; where that was asked for.")),
+    ]
 }
 
 fn endpoints() -> Schemas {
@@ -92,8 +97,9 @@ fn endpoints() -> Schemas {
     );
     let mut with_secret = members.clone();
     with_secret["secret"] = about(plain(), "The signing secret, shown this once.");
-    let mut with_health = members.clone();
-    with_health["health"] = of("Health");
+    let mut listed_members = members.clone();
+    listed_members["health"] = of("Health");
+    listed_members["customer"] = of("CustomerName");
     let kind = |word: &str| json!({"type": "string", "const": word});
     let auth = json!({"oneOf": [
         object(json!({"type": kind("none")}), &[]),
@@ -110,7 +116,7 @@ fn endpoints() -> Schemas {
         ("AuthView", about(auth, "What may be shown of it: never a secret.")),
         ("Endpoint", object(one, &["secrets_unreadable"])),
         ("NewEndpoint", object(with_secret, &[])),
-        ("ListedEndpoint", object(with_health, &["health"])),
+        ("ListedEndpoint", object(listed_members, &["health", "customer"])),
         ("EndpointPage", listed("ListedEndpoint", "ep_")),
     ]
 }
@@ -256,6 +262,8 @@ fn rest() -> Schemas {
         "expires_at": or_null(time()), "last_used_at": or_null(time()), "created_at": time(), "updated_at": time(),
         "created_by": plain(),
     });
+    let mut listed_key = key.clone();
+    listed_key["customer"] = of("CustomerName");
     let mut with_token = key.clone();
     with_token["token"] = about(plain(), "Shown this once; stored is its hash.");
     let current = json!({
@@ -267,7 +275,8 @@ fn rest() -> Schemas {
         ("ReplayPage", page(of("Replay"))),
         ("ApiKey", object(key, &[])),
         ("NewApiKey", object(with_token, &[])),
-        ("ApiKeyPage", page(of("ApiKey"))),
+        ("ListedApiKey", object(listed_key, &["customer"])),
+        ("ApiKeyPage", page(of("ListedApiKey"))),
         ("CurrentKey", object(current, &[])),
     ]
 }

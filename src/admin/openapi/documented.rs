@@ -59,7 +59,6 @@ impl Documented {
 }
 
 const PAGE: &[&str] = &["limit", "cursor"];
-const PAGE_OF_CUSTOMER: &[&str] = &["limit", "cursor", "customer_id"];
 const OF_CUSTOMER: &[&str] = &["customer_id"];
 const OF_ENDPOINT: &[&str] = &["endpoint_id"];
 
@@ -286,7 +285,9 @@ fn rest() -> Vec<Documented> {
 
 fn keys() -> Vec<Documented> {
     vec![
-        get("/api-keys", "listApiKeys", "List API keys").query(PAGE_OF_CUSTOMER).answer(200, "ApiKeyPage"),
+        get("/api-keys", "listApiKeys", "List API keys")
+            .query(&["limit", "cursor", "customer_id", "keys-include"])
+            .answer(200, "ApiKeyPage"),
         post("/api-keys", "createApiKey", "Create an API key")
             .about("The answer shows the token, this once.")
             .body("ApiKeyBody")

@@ -6,7 +6,7 @@ import { stage, until } from "../harness/stage.js";
 
 const VIEWS = {
   overview: ["overview"],
-  "endpoints?q=demo&state=enabled&sort=-updated": ["endpoints?q=demo&state=enabled&sort=-updated&include=health&limit=50"],
+  "endpoints?q=demo&state=enabled&sort=-updated": ["endpoints?q=demo&state=enabled&sort=-updated&include=health%2Ccustomer&limit=50"],
   "endpoints/demo-acme-stream": ["endpoints/demo-acme-stream", "endpoints/demo-acme-stream/stats"],
 };
 

@@ -33,7 +33,7 @@
   if (typeof holder.key === "string") ask("api-keys/current");
   if (typeof holder.key === "string" && holder.role) {
     if (view === "overview") ask("overview");
-    if (view === "endpoints" && !query.has("new")) ask("endpoints", { q: query.get("q"), state: query.get("state"), customer_id: query.get("customer"), sort: query.get("sort"), include: "health", limit: 50 });
+    if (view === "endpoints" && !query.has("new")) ask("endpoints", { q: query.get("q"), state: query.get("state"), customer_id: query.get("customer"), sort: query.get("sort"), include: "health,customer", limit: 50 });
     if (view === "endpoint") ask(`endpoints/${names[1]}`);
     if (view === "endpoint") ask(`endpoints/${names[1]}/stats`);
   }

@@ -11,6 +11,7 @@ const STATES = {
   half_open: html`<circle class="line" cx="8" cy="8" r="5" /><path class="solid" d="M8 3a5 5 0 0 1 0 10z" />`,
   paused: html`<path class="solid" d="M4.5 3.5h2.4v9H4.5zm4.6 0h2.4v9H9.1z" />`,
   disabled: html`<circle class="line" cx="8" cy="8" r="5" /><path class="line" d="m4.6 11.4 6.8-6.8" />`,
+  unreadable: html`<path class="line" d="M5.2 5.8a2.8 2.8 0 1 1 4.3 2.4C8.4 8.9 8 9.3 8 10.2" /><circle class="solid" cx="8" cy="13" r="1.1" />`,
   lagging: html`<path class="line" d="M4.5 2.5h7M4.5 13.5h7M5.5 2.5c0 3.5 5 4 5 5.5s-5 2-5 5.5m5-11c0 3.5-5 4-5 5.5s5 2 5 5.5" />`,
 };
 

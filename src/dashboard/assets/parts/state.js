@@ -6,7 +6,7 @@ import { stateIcon } from "./icons.js";
 const MOOD = {
   healthy: "good", running: "good", enabled: "good", closed: "good", done: "good", delivered: "good",
   failing: "warn", half_open: "warn", lagging: "warn", waiting: "calm", rebuilding: "warn", held_back: "warn",
-  rereading: "warn", retrying: "warn", open: "bad", suspended: "bad", failed: "bad", rejected: "bad", gone: "bad", disconnected: "bad", local_fault: "warn", paused: "calm", disabled: "calm", cancelled: "calm", idle: "calm",
+  rereading: "warn", retrying: "warn", open: "bad", suspended: "bad", failed: "bad", rejected: "bad", gone: "bad", disconnected: "bad", local_fault: "warn", unreadable: "bad", paused: "calm", disabled: "calm", cancelled: "calm", idle: "calm",
 };
 const SHAPE = {
   running: "healthy", enabled: "healthy", closed: "healthy", done: "healthy", delivered: "healthy", failed: "failing",
@@ -23,6 +23,7 @@ const MEANS = {
   suspended: "its backlog is full: what comes is skipped, and replayed once it is resumed",
   lagging: "slower than its events come; they wait in the backlog",
   idle: "nothing to do",
+  unreadable: "stored by another version, or sealed with another key: nothing is sent, and what comes waits",
   held_back: "nobody can be reached, so everybody waits",
 };
 
@@ -35,7 +36,9 @@ export function State({ of, label }) {
 
 // How an endpoint is, at a glance: its health where it is known, else its setting.
 export const endpointState = (endpoint) => {
+  if (endpoint.unreadable || endpoint.secrets_unreadable) return "unreadable";
   if (endpoint.state === "enabled" && endpoint.suspended_at) return "suspended";
+  if (endpoint.health?.status === "unreadable") return "unreadable";
   if (endpoint.state === "paused" || endpoint.state === "disabled") return endpoint.state;
   return endpoint.health?.status ?? endpoint.state;
 };

@@ -2,7 +2,9 @@
 import { path } from "../core/api.js";
 import { useLive } from "../core/live.js";
 import { to } from "../core/route.js";
+import { seesAll } from "../core/session.js";
 import { html } from "../core/ui.js";
+import { CustomerOf } from "../parts/customer.js";
 import { Copy } from "../parts/copy.js";
 import { Loaded } from "../parts/notice.js";
 import { State, endpointState } from "../parts/state.js";
@@ -44,10 +46,13 @@ export function Endpoint({ names, query, who }) {
       <div class="summary">
         <${State} of=${endpointState(endpoint)} />
         ${endpoint.state !== "enabled" && endpoint.state_reason && html`<span>${REASONS[endpoint.state_reason] ?? words(endpoint.state_reason)}</span>`}
+        ${seesAll(who) && html`<a href=${to(["endpoints"], { customer: endpoint.customer_id })}><${CustomerOf} id=${endpoint.customer_id} /></a>`}
         <code>${endpoint.url}</code>
         <span class="dim">${endpoint.mode}${endpoint.ordering ? `, in order by ${endpoint.ordering.by}` : ""}</span>
         <span class="dim"><code>${endpoint.id}</code> <${Copy} text=${endpoint.id} label="Copy id" /></span>
       </div>
+      ${endpoint.secrets_unreadable && html`<p class="notice bad" role="status">Its secrets were sealed with another key than this service has, so nothing is sent to it, and what comes waits. It goes on
+        once the service has the right key again, or its authentication and its signing secret are written anew.</p>`}
       <nav class="tabs" aria-label="About this endpoint">
         ${SECTIONS.map(([name, title]) => html`<a key=${name} href=${to(["endpoints", id, name].filter(Boolean))}
           aria-current=${name === section ? "page" : undefined}>${title}${name === "dead-letters" && endpoint.health?.dead_letters > 0

@@ -3,6 +3,7 @@ import { bytes, count, duration, words } from "../core/format.js";
 import { go } from "../core/route.js";
 import { mayWrite } from "../core/session.js";
 import { html, useEffect, useRef } from "../core/ui.js";
+import { CustomerOf } from "../parts/customer.js";
 import { Facts } from "../parts/facts.js";
 import { At } from "../parts/time.js";
 import { EditEndpoint } from "./endpoint_form.js";
@@ -27,7 +28,7 @@ function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
   return [
     ["Where and who", [
       ["Address", html`<code>${of.url}</code>`],
-      ["Customer", html`<code>${of.customer_id}</code>`],
+      ["Customer", html`<${CustomerOf} id=${of.customer_id} /> <code class="dim">${of.customer_id}</code>`],
       ["Key", of.uid && html`<code>${of.uid}</code>`],
       ["Description", of.description],
       ["We say who we are by", words(auth.type)],

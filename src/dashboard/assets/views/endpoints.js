@@ -3,7 +3,8 @@ import { compact, duration, since } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { go, to } from "../core/route.js";
 import { mayWrite, seesAll } from "../core/session.js";
-import { html, useEffect, useState } from "../core/ui.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
+import { CustomerName, CustomerOf } from "../parts/customer.js";
 import { Choice, Text } from "../parts/field.js";
 import { Loaded, ProblemNotice } from "../parts/notice.js";
 import { Number } from "../parts/number.js";
@@ -26,7 +27,7 @@ const Making = ({ query, who }) => html`
 function List({ query, who }) {
   const [trail, setTrail] = useState([]);
   const search = { q: query.q, state: query.state, customer_id: query.customer, sort: query.sort };
-  const live = useLive("endpoints", { ...search, include: "health", limit: LIMIT, cursor: cursorOf(trail) }, 5000);
+  const live = useLive("endpoints", { ...search, include: "health,customer", limit: LIMIT, cursor: cursorOf(trail) }, 5000);
   const change = (changes) => {
     setTrail([]);
     go(["endpoints"], { ...query, ...changes }, { replace: true });
@@ -36,7 +37,7 @@ function List({ query, who }) {
     <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
       <${Search} value=${query.q ?? ""} onValue=${(q) => change({ q })} />
       <${Choice} label="State" value=${query.state ?? ""} onValue=${(state) => change({ state })} options=${STATES} />
-      ${query.customer && html`<p class="chip">customer <code>${query.customer}</code>
+      ${query.customer && html`<p class="chip">customer <${CustomerOf} id=${query.customer} />
         <button type="button" class="plain" aria-label="Show all customers" onClick=${() => change({ customer: "" })}>×</button></p>`}
     </form>
     ${live.data && live.problem && !live.problem.isAway && html`<${ProblemNotice} problem=${live.problem} />`}
@@ -47,15 +48,20 @@ function List({ query, who }) {
     <//>`;
 }
 
-// Asks once the typing has stopped, or the field is left: what is pressed next must mean what stands there.
+// Asks once the typing has stopped, or the field is left: what is pressed next must mean what stands there. Whoever leaves it
+// for a link goes where that leads: it must still be there when the button comes up.
 export function Search({ value, onValue, label = "Search", placeholder = "name, id or address" }) {
   const [typed, setTyped] = useState(value);
+  const timer = useRef(null);
   useEffect(() => {
-    if (typed === value) return undefined;
-    const timer = setTimeout(() => onValue(typed), 250);
-    return () => clearTimeout(timer);
+    if (typed !== value) timer.current = setTimeout(() => onValue(typed), 250);
+    return () => clearTimeout(timer.current);
   }, [typed]);
-  return html`<${Text} label=${label} type="search" value=${typed} onValue=${setTyped} placeholder=${placeholder} onBlur=${() => typed !== value && onValue(typed)} />`;
+  const left = ({ relatedTarget: next }) => {
+    clearTimeout(timer.current);
+    if (typed !== value && !next?.closest("a")) onValue(typed);
+  };
+  return html`<${Text} label=${label} type="search" value=${typed} onValue=${setTyped} placeholder=${placeholder} onBlur=${left} />`;
 }
 
 function columns(who) {
@@ -64,7 +70,7 @@ function columns(who) {
     { title: "Endpoint", wide: true, sort: "uid", cell: (endpoint) => html`<a class="name" href=${to(["endpoints", endpoint.id])}>${endpoint.uid ?? endpoint.id}</a>
       <small class="address">${endpoint.url}</small>` },
     { title: "State", cell: (endpoint) => html`<${State} of=${endpointState(endpoint)} />` },
-    ...(seesAll(who) ? [{ title: "Customer", cell: ({ customer_id: id }) => html`<code class="dim">${id}</code>` }] : []),
+    ...(seesAll(who) ? [{ title: "Customer", cell: ({ customer_id: id, customer }) => id && html`<${CustomerName} id=${id} customer=${customer} />` }] : []),
     { title: "Mode", cell: ({ mode, ordering }) => html`${mode}${ordering && html`<small>by ${ordering.by}</small>`}` },
     { title: "Delivered / min", number: true, cell: health((of) => html`<${Number} value=${of.delivered_per_minute} show=${compact} />`) },
     { title: "Failed / min", number: true, cell: health((of) => html`<${Number} bad value=${of.failed_per_minute} show=${compact} />`) },

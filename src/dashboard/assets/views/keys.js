@@ -3,6 +3,7 @@ import { call, path, post } from "../core/api.js";
 import { useLive } from "../core/live.js";
 import { html, useState } from "../core/ui.js";
 import { announce } from "../parts/announce.js";
+import { CustomerName } from "../parts/customer.js";
 import { SecretOnce } from "../parts/copy.js";
 import { Confirm } from "../parts/dialog.js";
 import { Loaded } from "../parts/notice.js";
@@ -14,7 +15,7 @@ export function Keys({ who }) {
   const [trail, setTrail] = useState([]);
   const [open, setOpen] = useState({});
   const [overlap, setOverlap] = useState("86400000");
-  const live = useLive("api-keys", { limit: 50, cursor: cursorOf(trail) }, 10_000);
+  const live = useLive("api-keys", { include: "customer", limit: 50, cursor: cursorOf(trail) }, 10_000);
   const admin = who.role === "admin";
   const close = () => setOpen({});
   const { form, rotating, ending, made } = open;
@@ -41,7 +42,7 @@ export function Keys({ who }) {
 const columns = (setOpen, own) => [
   { title: "Key", cell: ({ id, name, token_start: start }) => html`${name}${id === own && html` <span class="chip">yours</span>`}<small><code>${start}…</code></small>` },
   { title: "Role", cell: ({ role }) => role },
-  { title: "Customer", cell: ({ customer_id: id }) => (id ? html`<code class="dim">${id}</code>` : html`<span class="dim">all</span>`) },
+  { title: "Customer", cell: ({ customer_id: id, customer }) => (id ? html`<${CustomerName} id=${id} customer=${customer} />` : html`<span class="dim">all</span>`) },
   { title: "Last used", cell: ({ last_used_at: at }) => html`<${At} at=${at} none="never" />` },
   { title: "Ends", cell: ({ expires_at: at, previous_expires_at: before }) => html`${ends(at)}${before && new Date(before) > new Date() && html`<small>its token before: <${At} at=${before} /></small>`}` },
   { title: "Made", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
