@@ -1,23 +1,37 @@
 // A plot over time, in the page's own colours.
-import { html, useEffect, useRef } from "../core/ui.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../core/ui.js";
 import uPlot from "../vendor/uplot.js";
 
 const HEIGHT = 156;
 
-// Needs two points in time; until then it says that it waits. `series`: [{ label, values, colour: "good" }]; `show(value)` writes a
-// value; `times` in milliseconds; `whole`: there is no half of what is counted.
-export const Plot = (plot) => html`<${plot.times.length > 1 ? Lines : Nothing} ...${plot} />`;
+// Needs two points in time; until then it says that it waits. `series`: [{ label, values, colour: "good", sum }], `sum` being
+// told instead of the newest value; `show(value)` writes a value; `times` in milliseconds; `steps`: between the lines
+// of a grid, WHOLE where there is no half of what is counted. What is between the tags stands beside the title.
+export function Plot({ title, children, ...plot }) {
+  return html`<figure class="plot">
+    <figcaption>
+      <h2>${title}</h2>
+      ${children}
+      ${plot.times.length > 1 && html`<span class="legend">
+        ${plot.series.map(({ label, values, colour, sum }) => html`<span key=${label}>
+          <i class="swatch ${colour}"></i>${label} <b>${sum ?? plot.show(values.findLast((value) => value !== null && value !== undefined))}</b>
+        </span>`)}
+      </span>`}
+    </figcaption>
+    ${plot.times.length > 1 ? html`<${Lines} title=${title} ...${plot} />` : html`<p class="empty">The first numbers come within seconds.</p>`}
+  </figure>`;
+}
 
-const Nothing = ({ title }) => html`<figure class="plot"><figcaption><h2>${title}</h2></figcaption><p class="empty">The first numbers come within seconds.</p></figure>`;
-
-function Lines({ title, span = "the last 15 minutes", times, series, show, whole }) {
+function Lines({ title, span = "the last 15 minutes", times, series, show, steps }) {
   const [place, plot] = [useRef(null), useRef(null)];
   const data = [times.map((ms) => ms / 1000), ...series.map(({ values }) => values)];
+  const newest = useRef(data);
+  newest.current = data;
   const shape = series.map(({ label, colour }) => `${label} ${colour}`).join();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const make = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(place.current, series, show, whole), data, place.current);
+      plot.current = new uPlot(options(place.current, series, show, steps), newest.current, place.current);
     };
     make();
     // The lines' colours are read when it is made.
@@ -31,25 +45,16 @@ function Lines({ title, span = "the last 15 minutes", times, series, show, whole
       plot.current = null;
     };
   }, [shape]);
-  useEffect(() => plot.current?.setData(data), [times.at(-1), times.length]);
-  const told = series.map(({ label, values }) => {
+  // What is counted changes while its time is the same.
+  useEffect(() => plot.current?.setData(data), [times[0], times.at(-1), times.length, ...series.flatMap(({ values }) => values.slice(-2))]);
+  const told = series.map(({ label, values, sum }) => {
     const known = values.filter((value) => value !== null && value !== undefined);
-    return `${label}: now ${show(known.at(-1))}, at most ${show(known.length > 0 ? Math.max(...known) : null)}`;
+    return `${label}: ${sum === undefined ? `now ${show(known.at(-1))}` : `${sum} in all`}, at most ${show(known.length > 0 ? Math.max(...known) : null)}`;
   });
-  return html`<figure class="plot">
-    <figcaption>
-      <h2>${title}</h2>
-      <span class="legend">
-        ${series.map(({ label, values, colour }) => html`<span key=${label}>
-          <i class="swatch ${colour}"></i>${label} <b>${show(values.findLast((value) => value !== null && value !== undefined))}</b>
-        </span>`)}
-      </span>
-    </figcaption>
-    <div ref=${place} role="img" aria-label="${title}, ${span}. ${told.join(". ")}"></div>
-  </figure>`;
+  return html`<div ref=${place} role="img" aria-label="${title}, ${span}. ${told.join(". ")}"></div>`;
 }
 
-function options(place, series, show, whole) {
+function options(place, series, show, steps) {
   const style = getComputedStyle(place);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const axis = { stroke: colour("ink-2"), font: "11px system-ui, sans-serif", ticks: { show: false }, border: { show: false } };
@@ -63,7 +68,7 @@ function options(place, series, show, whole) {
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 96, size: 24, values: clock },
-      { ...axis, grid, space: 36, size: 58, incrs: whole ? WHOLE : undefined, values: (_, ticks) => once(ticks.map((tick) => show(tick))) },
+      { ...axis, grid, space: 36, size: 58, incrs: steps, values: (_, ticks) => once(ticks.map((tick) => show(tick))) },
     ],
     series: [
       {},
@@ -80,15 +85,20 @@ function options(place, series, show, whole) {
   };
 }
 
-// Steps between lines: 1, 2, 5, 10 …
-const WHOLE = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+// 1, 2, 5, 10 …
+export const WHOLE = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+// Of lengths of time, in milliseconds: no 33 minutes.
+const UNITS = [[1000, [1, 2, 5, 10, 15, 30]], [60_000, [1, 2, 5, 10, 15, 30]], [3_600_000, [1, 2, 3, 6, 12]], [86_400_000, WHOLE]];
+export const DURATIONS = [0.1, 0.2, 0.5, ...WHOLE.filter((step) => step < 1000), ...UNITS.flatMap(([unit, steps]) => steps.map((step) => step * unit))];
 
 const minutes = { hour: "2-digit", minute: "2-digit" };
+const days = { day: "2-digit", month: "short" };
+const DAY_S = 86_400;
 
 function clock(plot, ticks) {
   const { min, max } = plot.scales.x;
-  const shape = max - min > 300 ? minutes : { ...minutes, second: "2-digit" };
-  return once(ticks.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB", shape)));
+  const shape = max - min > 2 * DAY_S ? days : max - min > 300 ? minutes : { ...minutes, second: "2-digit" };
+  return once(ticks.map((at) => new Date(at * 1000).toLocaleString("en-GB", shape)));
 }
 
 // Small numbers of whole things would stand at several lines.
@@ -111,7 +121,8 @@ function tip(show) {
         const { idx, left } = plot.cursor;
         box.hidden = idx === null || idx === undefined || left < 0;
         if (box.hidden) return;
-        const at = new Date(plot.data[0][idx] * 1000).toLocaleTimeString("en-GB");
+        const today = plot.scales.x.max - plot.scales.x.min < DAY_S / 2;
+        const at = new Date(plot.data[0][idx] * 1000).toLocaleString("en-GB", today ? { timeStyle: "medium" } : { ...days, ...minutes });
         const lines = plot.series.slice(1).map((one, index) => `${one.label} ${show(plot.data[index + 1][idx])}`);
         box.textContent = [at, ...lines].join("\n");
         const right = left > plot.over.clientWidth / 2;

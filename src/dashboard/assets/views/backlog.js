@@ -5,7 +5,7 @@ import { useLive } from "../core/live.js";
 import { useTrace } from "../core/trace.js";
 import { html } from "../core/ui.js";
 import { Loaded } from "../parts/notice.js";
-import { Plot } from "../parts/plot.js";
+import { Plot, WHOLE } from "../parts/plot.js";
 import { Table } from "../parts/table.js";
 import { Figure } from "../parts/figure.js";
 import { At } from "../parts/time.js";
@@ -21,7 +21,7 @@ export function Backlog({ endpoint }) {
       <${Figure} name="Oldest" value=${backlog.oldest_received_at ? since(backlog.oldest_received_at) : "–"} unit=""
         note=${backlog.oldest_received_at ? `received ${time(backlog.oldest_received_at)}` : ""} />
     </dl>
-    ${trace.times.length > 1 && html`<${Plot} title="Waiting" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[{ label: "events", colour: "warn", values: trace.values[0] }]} />`}
+    ${trace.times.length > 1 && html`<${Plot} title="Waiting" span="since this page was opened" times=${trace.times} show=${compact} steps=${WHOLE} series=${[{ label: "events", colour: "warn", values: trace.values[0] }]} />`}
     ${backlog.events === 0
       ? html`<p class="empty">Nothing waits: every event was delivered, or is on its way.</p>`
       : html`<${Table} caption="Backlog by partition" rows=${backlog.partitions} rowKey=${({ topic, partition }) => `${topic}/${partition}`} columns=${COLUMNS} />`}

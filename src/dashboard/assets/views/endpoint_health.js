@@ -8,12 +8,13 @@ import { html } from "../core/ui.js";
 import { Facts } from "../parts/facts.js";
 import { Figure } from "../parts/figure.js";
 import { Loaded, Unreachable } from "../parts/notice.js";
-import { Plot } from "../parts/plot.js";
+import { Plot, WHOLE } from "../parts/plot.js";
 import { At } from "../parts/time.js";
 import { ActorTable } from "./actors.js";
+import { EndpointCounts } from "./endpoint_counts.js";
 
 export function EndpointHealth({ endpoint, stats }) {
-  const trace = useTrace(endpoint.id, stats, ({ delivered, failed_attempts: failed, backlog }) => [delivered?.last_minute, failed?.last_minute, backlog?.events]);
+  const trace = useTrace(endpoint.id, stats, ({ backlog }) => [backlog?.events]);
   return html`
     <${Loaded} live=${stats} what="its numbers">${(now) => html`<${Numbers} now=${now} trace=${trace} endpoint=${endpoint} />`}<//>
     <${ItsActors} id=${endpoint.id} />`;
@@ -32,13 +33,10 @@ function Numbers({ now, trace, endpoint }) {
       <${Figure} name="Dead letters" value=${compact(now.dead_letters)} unit="" mood=${now.dead_letters > 0 ? "bad" : ""} />
       <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
     </dl>
-    ${trace.times.length > 1 && html`<div class="plots">
-      <${Plot} title="Events in a minute" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[
-        { label: "delivered", colour: "accent", values: trace.values[0] },
-        { label: "failed", colour: "bad", values: trace.values[1] },
-      ]} />
-      <${Plot} title="Waiting in its backlog" span="since this page was opened" times=${trace.times} show=${compact} whole series=${[{ label: "events", colour: "warn", values: trace.values[2] }]} />
-    </div>`}
+    <div class="plots">
+      <${EndpointCounts} id=${endpoint.id} />
+      <${Plot} title="Waiting in its backlog" span="since this page was opened" times=${trace.times} show=${compact} steps=${WHOLE} series=${[{ label: "events", colour: "warn", values: trace.values[0] ?? [] }]} />
+    </div>
     <div class="groups">
       <section><h2>Last error</h2>${now.last_error
         ? html`<p class="quote"><strong>${now.last_error.status ?? words(now.last_error.class)}</strong>

@@ -5,7 +5,7 @@ import { to } from "../core/route.js";
 import { html } from "../core/ui.js";
 import { Figure } from "../parts/figure.js";
 import { Loaded, Unreachable } from "../parts/notice.js";
-import { Plot } from "../parts/plot.js";
+import { DURATIONS, Plot, WHOLE } from "../parts/plot.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 import { At } from "../parts/time.js";
@@ -54,14 +54,14 @@ function Plots({ history }) {
       { label: "read", colour: "ink-2", values: of("events_in_per_second") },
       { label: "failed", colour: "bad", values: of("failed_attempts_per_second") },
     ]} />
-    <${Plot} title="From Kafka to delivered" times=${times} show=${duration} series=${[
+    <${Plot} title="From Kafka to delivered" times=${times} show=${duration} steps=${DURATIONS} series=${[
       { label: "p99", colour: "warn", values: of("latency_p99_ms") },
       { label: "p50", colour: "accent", values: of("latency_p50_ms") },
     ]} />
-    <${Plot} title="Waiting in the backlog" times=${times} show=${compact} whole series=${[
+    <${Plot} title="Waiting in the backlog" times=${times} show=${compact} steps=${WHOLE} series=${[
       { label: "events", colour: "warn", values: of("backlog_events") },
     ]} />
-    <${Plot} title="Lag and dead letters" times=${times} show=${compact} whole series=${[
+    <${Plot} title="Lag and dead letters" times=${times} show=${compact} steps=${WHOLE} series=${[
       { label: "lag", colour: "accent", values: of("lag") },
       { label: "dead letters", colour: "bad", values: of("dead_letters") },
     ]} />
