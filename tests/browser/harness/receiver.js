@@ -1,13 +1,14 @@
 // A customer's server: takes events, and refuses what it is told to.
 import { createServer } from "node:http";
 
-// `answer(body, number)` gives the status for a request.
-export async function receive(answer = () => 200) {
+// `answer(event, number)` gives the status for a request, once what `hold()` gives has come.
+export async function receive(answer = () => 200, hold = () => null) {
   const got = [];
   const server = createServer((request, response) => {
     const parts = [];
     request.on("data", (part) => parts.push(part));
-    request.on("end", () => {
+    request.on("end", async () => {
+      await hold();
       const event = { id: request.headers["webhook-id"], body: Buffer.concat(parts).toString(), headers: request.headers };
       event.status = answer(event, got.length);
       got.push(event);

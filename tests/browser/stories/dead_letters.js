@@ -34,6 +34,44 @@ story("a dead letter is read, sent again under its id, and delivered", {}, async
   await receiver.close();
 });
 
+story("a redrive is followed to its end, from wherever one comes back, and says what was given up again", {}, async (page) => {
+  // All are refused at first. When they come again one of them still is, and none is answered before the test says so.
+  let [held, release] = [null, null];
+  const receiver = await receive(({ id }) => (held === null || id === receiver.got[0].id ? 422 : 200), () => held);
+  const patient = { request_timeout_ms: 60_000, breaker: { consecutive_failures: 1000, requests_min: 10_000 } };
+  await api("PUT", "endpoints/browser-redrive", { customer_id: "demo-acme", url: receiver.url, mode: "stream", in_flight_max: 1, ...patient });
+  await api("PUT", "subscriptions/browser-redrive", { endpoint_id: "browser-redrive", topic: "demo.orders", scope: { level: "tenants", tenants: ["4"] } });
+  const letters = async () => (await api("GET", "endpoints/browser-redrive/dead-letters?limit=250")).data;
+  await until("some are given up", async () => (await letters()).length >= 3);
+  held = new Promise((resolve) => (release = resolve));
+  let before = 0;
+  await until("no more come", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const now = (await letters()).length;
+    const same = now === before;
+    before = now;
+    return same;
+  });
+  await signIn(page, stage.key, "#/endpoints/browser-redrive/dead-letters");
+  await page.getByRole("button", { name: "Send all again" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Send again" }).click();
+  const many = Number(/(\d+) on their way/.exec(await page.getByText(/on their way again/).first().textContent())[1]);
+  await page.getByText(`of ${many} delivered or given up again`).waitFor();
+  await shot(page, "a redrive under way");
+  await page.getByRole("link", { name: "Attempts", exact: true }).click();
+  await page.getByRole("link", { name: /Dead letters/ }).click();
+  await page.getByText(`of ${many} delivered or given up again`).waitFor();
+  release();
+  await page.getByText(`${many} sent again: ${many - 1} delivered, 1 given up again`).waitFor();
+  assert.equal((await letters()).length, 1);
+  await page.getByRole("row").filter({ hasText: "rejected" }).waitFor();
+  await shot(page, "a redrive at its end");
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByText("sent again:").waitFor({ state: "detached" });
+  await api("DELETE", "endpoints/browser-redrive");
+  await receiver.close();
+});
+
 story("a dead letter is acknowledged, and its data can be taken along before", {}, async (page) => {
   const picky = "endpoints/demo-globex-picky/dead-letters";
   await until("the picky receiver has refused some", async () => (await api("GET", picky)).data.length > 1);

@@ -13,13 +13,15 @@ import { At } from "../parts/time.js";
 import { Search } from "./endpoints.js";
 import { Letter } from "./letter.js";
 import { saveLetters } from "./letters_save.js";
+import { Redriving, follow } from "./redriving.js";
 
 const REASONS = ["rejected", "exhausted", "undecodable", "too_large", "internal"];
 
-export const Letters = ({ endpoint, who }) => html`<${LetterList} at=${path("endpoints", endpoint.id, "dead-letters")} name=${endpoint.uid ?? endpoint.id} who=${who} redrive />`;
+export const Letters = ({ endpoint, who }) => html`<${LetterList} at=${path("endpoints", endpoint.id, "dead-letters")} name=${endpoint.uid ?? endpoint.id} who=${who} endpoint=${endpoint} />`;
 
-// `at`: whose letters. `redrive`: they have an endpoint to be sent to again.
-export function LetterList({ at, name, who, redrive }) {
+// `at`: whose letters. `endpoint`: where they can be sent again.
+export function LetterList({ at, name, who, endpoint }) {
+  const redrive = endpoint !== undefined;
   const [of, setOf] = useState({ reason: "", topic: "", tenant: "", since: "", until: "" });
   const [trail, setTrail] = useState([]);
   const [chosen, setChosen] = useState(new Set());
@@ -58,6 +60,7 @@ export function LetterList({ at, name, who, redrive }) {
         <${Pull} at=${at} name=${name} of=${of} />
       </div>
     </div>
+    ${redrive && html`<${Redriving} at=${at} endpoint=${endpoint} onChange=${live.reload} />`}
     <${Loaded} live=${live} what="the dead letters">${({ data, next_cursor: next }) => html`
       <${Table} caption="Dead letters" rows=${data} rowKey=${({ id }) => id} empty="No dead letters: nothing was given up."
         columns=${columns({ data, ids, select, setChosen, setOpen, choose: mayWrite(who) })} />
@@ -111,15 +114,16 @@ function Ask({ at, name, asked: { what, body }, onClose, onDone }) {
   const some = body.ids ? `${count(body.ids.length)} dead letter${body.ids.length === 1 ? "" : "s"}` : body.filter ? `all dead letters with ${Object.entries(body.filter).map((pair) => pair.join(" ")).join(", ")}` : "all dead letters";
   // The service does so many at once; the rest is asked for again.
   const action = async () => {
-    let sum = 0;
+    let [sum, since] = [0, null];
     for (;;) {
       const answer = await post(`${at}/${what}`, body);
       sum += answer[done];
-      if (!answer.more || answer[done] === 0) return sum;
+      since ??= answer.requested_at;
+      if (!answer.more || answer[done] === 0) return { sum, since };
     }
   };
   return html`<${Confirm} title="${verb}: ${some} of ${name}?" label=${verb} danger=${what === "ack"} phrase=${what === "ack" && !body.ids ? "all" : undefined}
-    action=${action} onClose=${onClose} onDone=${(sum) => { announce(`${count(sum)} ${said}`); onDone(); }}>
+    action=${action} onClose=${onClose} onDone=${({ sum, since }) => { announce(`${count(sum)} ${said}`); if (since && sum > 0) follow(at, sum, since); onDone(); }}>
     <p>${text}</p>
   <//>`;
 }

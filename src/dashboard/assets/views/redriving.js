@@ -1,0 +1,61 @@
+// How dead letters go that were sent again: under way, delivered, given up once more. What was asked for here is followed to
+// its end; what somebody else asked for is told while it lasts.
+import { count } from "../core/format.js";
+import { useLive } from "../core/live.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
+
+const LOOK_MS = 1000;
+const GLANCE_MS = 5000;
+
+// What this page asked for, by whose letters they are: it is followed on, also when one looks elsewhere in between.
+const asked = new Map();
+
+// Letters that are asked for while others are on their way join them.
+export function follow(at, letters, since) {
+  const before = asked.get(at);
+  const goesOn = before !== undefined && !before.ended;
+  asked.set(at, goesOn ? { ...before, letters: before.letters + letters } : { letters, since, ended: false });
+}
+
+export function Redriving({ at, endpoint, onChange }) {
+  const mine = asked.get(at);
+  const follows = mine !== undefined && !mine.ended;
+  const [, drawn] = useState(0);
+  const before = useRef(null);
+  const { data } = useLive(`${at}/redrive`, mine && { since: mine.since }, follows && endpoint.state === "enabled" ? LOOK_MS : GLANCE_MS);
+  const under = data?.redriving ?? null;
+  useEffect(() => {
+    if (under === null) return;
+    if (follows && under === 0) asked.set(at, { ...mine, ended: true, again: data.dead_again });
+    if (before.current !== null || follows) onChange();
+    before.current = under;
+    drawn(Date.now());
+  }, [under]);
+  const close = () => {
+    asked.delete(at);
+    drawn(Date.now());
+  };
+  return html`<div class="redriving">
+    <div role="status">${mine?.ended && html`<${Ended} letters=${mine.letters} again=${mine.again} onClose=${close} />`}</div>
+    ${follows && html`<${UnderWay} letters=${mine.letters} under=${under} endpoint=${endpoint} />`}
+    ${!mine && under > 0 && html`<p class="notice">${count(under)} ${under === 1 ? "is on its" : "are on their"} way to the endpoint again.<${Waits} endpoint=${endpoint} /></p>`}
+  </div>`;
+}
+
+function UnderWay({ letters, under, endpoint }) {
+  const left = Math.min(under ?? letters, letters);
+  return html`<p class="notice">
+    <progress max=${letters} value=${letters - left} aria-label="Delivered or given up again"></progress>
+    ${" "}<strong>${count(letters - left)} of ${count(letters)}</strong> delivered or given up again.<${Waits} endpoint=${endpoint} />
+  </p>`;
+}
+
+const Waits = ({ endpoint: { state } }) => state !== "enabled" && html` The endpoint is ${state}: they wait until it is ${state === "paused" ? "resumed" : "enabled"}.`;
+
+function Ended({ letters, again, onClose }) {
+  return html`<div class="notice ${again > 0 ? "bad" : "good-end"}">
+    <strong>${count(letters)} sent again: ${count(Math.max(0, letters - again))} delivered, ${count(again)} given up again</strong>
+    ${again > 0 && html`<p>What was given up again stands below, with what the endpoint answered this time.</p>`}
+    <button type="button" class="small" onClick=${onClose}>Close</button>
+  </div>`;
+}
