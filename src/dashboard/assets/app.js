@@ -2,6 +2,7 @@
 import { AwayNotice, ProblemNotice } from "./parts/notice.js";
 import { Announcement } from "./parts/announce.js";
 import { Horn, ThemeIcon } from "./parts/icons.js";
+import { Leaving } from "./parts/leaving.js";
 import { zone } from "./parts/time.js";
 import { path } from "./core/api.js";
 import { identifyOnce } from "./core/identify.js";
@@ -9,6 +10,7 @@ import { useLive } from "./core/live.js";
 import { route, to } from "./core/route.js";
 import { end, seesAll, session } from "./core/session.js";
 import { useStore } from "./core/store.js";
+import { leave } from "./core/unsaved.js";
 import { fetchOthers, fetchView, useView } from "./core/views.js";
 import { html, render, useEffect, useRef, useState } from "./core/ui.js";
 import { SignIn } from "./views/sign_in.js";
@@ -41,7 +43,7 @@ function App() {
         : html`<p class="empty">Signing in …</p>`}
     </main>`;
   }
-  return html`<${Frame} who=${who} />`;
+  return html`<${Frame} who=${who} /><${Leaving} />`;
 }
 
 function Frame({ who }) {
@@ -100,7 +102,7 @@ function Identity({ who }) {
     <span class="who" title=${MAY[who.role]}>${said}</span>
     <${Theme} />
     <a class="api" href="reference">API</a>
-    <button class="plain" onClick=${() => end()}>Sign out</button>
+    <button class="plain" onClick=${() => leave(() => end())}>Sign out</button>
   </div>`;
 }
 

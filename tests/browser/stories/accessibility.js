@@ -46,6 +46,11 @@ for (const scheme of ["light", "dark"]) {
     await page.getByRole("button", { name: "Create the endpoint" }).click();
     await page.getByRole("alert").waitFor();
     await check(page, `a form with mistakes ${scheme}`);
+    await page.getByLabel("Address").fill("https://hooks.example.com/");
+    await page.getByRole("link", { name: "Replays", exact: true }).click();
+    await page.getByRole("dialog", { name: "Leave without saving?" }).waitFor();
+    await check(page, `leaving a form ${scheme}`);
+    await page.getByRole("button", { name: "Leave" }).click();
     for (const [place, name] of [["subscriptions", "New subscription"], ["customers", "New customer"], ["customers", "New key"], ["replays", "New replay"]]) {
       await page.goto(`${stage.base}/#/${place}`);
       await page.getByRole("button", { name }).click();

@@ -1,9 +1,37 @@
 // Where one is: `#/endpoints/ep_1/attempts?state=failing`. What stands behind the # never reaches a server or its logs.
+import { hasUnsaved, leave } from "./unsaved.js";
 import { store } from "./store.js";
 
 export const route = store(read());
 
-addEventListener("hashchange", () => route.set(read()));
+// Each place of the browser's history has a number here, so that one knows which way somebody went, and can go back.
+let place = history.state?.place ?? 0;
+let allowed = false;
+mark(place);
+
+addEventListener("hashchange", () => {
+  const before = place;
+  const next = history.state?.place ?? before + 1; // a place without a number is new
+  mark(next);
+  if (hasUnsaved() && !allowed) return turnBack(before, next);
+  allowed = false;
+  route.set(read());
+});
+
+// The address is back where the form is; who leaves it all the same goes once more.
+function turnBack(before, next) {
+  allowed = true;
+  history.go(before - next);
+  leave(() => {
+    allowed = true;
+    history.go(next - before);
+  });
+}
+
+function mark(number) {
+  place = number;
+  if (history.state?.place !== number) history.replaceState({ place: number }, "");
+}
 
 // The address of a place, for links.
 export function to(names, query = {}) {
@@ -16,7 +44,7 @@ export function to(names, query = {}) {
 export function go(names, query, { replace = false } = {}) {
   const address = to(names, query);
   if (replace) {
-    history.replaceState(null, "", address);
+    history.replaceState({ place }, "", address);
     route.set(read());
   } else {
     location.hash = address;

@@ -1,5 +1,6 @@
 // Dialogs: the browser's own, which keep the focus, close on Escape and give the focus back.
 import { ProblemNotice } from "./notice.js";
+import { leave } from "../core/unsaved.js";
 import { html, useId, useLayoutEffect, useRef, useState } from "../core/ui.js";
 
 export function Dialog({ title, onClose, children, wide }) {
@@ -21,7 +22,7 @@ export function Dialog({ title, onClose, children, wide }) {
     aria-labelledby=${id}
     onCancel=${(event) => {
       event.preventDefault();
-      onClose();
+      leave(onClose, element.current);
     }}
     onClose=${(event) => event.target === element.current && onClose()}
   >

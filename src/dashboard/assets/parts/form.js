@@ -1,6 +1,7 @@
 // A form: sent once at a time; what the service complains about stands beside its field, and the rest below; the first
 // wrong field gets the focus.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
+import { leave, watch } from "../core/unsaved.js";
 import { isOf } from "./field.js";
 import { ProblemNotice } from "./notice.js";
 
@@ -11,7 +12,14 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
   const [problem, setProblem] = useState(null);
   const [rest, setRest] = useState([]);
   const [form, gone, told] = [useRef(null), useRef(false), useRef(null)];
+  const [touched, saved] = [useRef(false), useRef(false)];
   useEffect(() => () => (gone.current = true), []);
+  useLayoutEffect(() => {
+    const element = form.current;
+    const first = fields(element);
+    // What somebody wrote back to what it was is no change; what came by itself is none either.
+    return watch({ element: () => element, changed: () => touched.current && !saved.current && fields(element) !== first });
+  }, []);
   useLayoutEffect(() => {
     if (problem === null) return;
     const names = [...form.current.querySelectorAll("[data-field]")].map((field) => field.dataset.field);
@@ -28,6 +36,7 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
     setProblem(null);
     try {
       await onSubmit();
+      saved.current = true;
     } catch (failed) {
       if (!gone.current) setProblem({ ...plain(failed), of: failed });
     }
@@ -35,18 +44,22 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
   };
   // What is written anew is not wrong before the service says so again.
   const written = ({ target }) => {
+    [touched.current, saved.current] = [true, false];
     const name = target.closest("[data-field]")?.dataset.field;
     if (name && problem?.errors.some((error) => isOf(name, error))) setProblem({ ...problem, errors: problem.errors.filter((error) => !isOf(name, error)) });
   };
-  return html`<form ref=${form} class=${className} onSubmit=${submit} onInput=${written} novalidate>
+  return html`<form ref=${form} class=${className} onSubmit=${submit} onInput=${written} onClick=${() => (touched.current = true)} novalidate>
     ${children(problem)}
     ${problem && (notice?.(problem) || html`<${ProblemNotice} problem=${{ ...summary(problem, rest), errors: rest }} />`)}
     <div class="buttons end">
-      ${onCancel && html`<button type="button" onClick=${onCancel}>Cancel</button>`}
+      ${onCancel && html`<button type="button" onClick=${() => leave(onCancel, form.current)}>Cancel</button>`}
       <button class=${danger ? "danger" : "primary"} disabled=${busy || disabled} aria-busy=${busy ? "true" : undefined}>${label}</button>
     </div>
   </form>`;
 }
+
+// All that the form's fields hold, as one text.
+const fields = (form) => JSON.stringify([...form.querySelectorAll("input, select, textarea")].map(({ type, value, checked }) => (type === "checkbox" ? checked : value)));
 
 const plain = ({ title, detail, message, status, code, errors }) => ({ title, detail, message, status, code, errors: errors ?? [], said: (errors ?? []).length });
 

@@ -3,6 +3,7 @@ import { Problem, call, path } from "../core/api.js";
 import { go } from "../core/route.js";
 import { seesAll } from "../core/session.js";
 import { html, useState } from "../core/ui.js";
+import { saved } from "../core/unsaved.js";
 import { announce } from "../parts/announce.js";
 import { Conflict, conflicts } from "../parts/conflict.js";
 import { SecretOnce } from "../parts/copy.js";
@@ -58,6 +59,7 @@ export function EditEndpoint({ endpoint, reload, onDone, onClose }) {
     } else {
       announce(`Nothing was changed in ${name}`);
     }
+    saved();
     onDone();
   };
   const restart = () => {
@@ -70,7 +72,7 @@ export function EditEndpoint({ endpoint, reload, onDone, onClose }) {
     <${Conflict} what=${name} mine=${base} theirs=${endpoint} names=${Object.keys(changes(of(base), of(endpoint)))}
       changed=${() => Object.keys(changes(of(base), attempt(() => written(form, json)) ?? {}))} onTheirs=${restart} onMine=${() => save(endpoint)} />
     <${Ways} json=${json} onJson=${(on) => setJson(on ? pretty(bodyOf(form).body) : null)} onFields=${(settings) => setForm(formOf({ auth: base.auth, ...settings }, settings.auth !== undefined))} />
-    <${Form} className="page-form" label="Save" onCancel=${onClose} onSubmit=${() => save(base)} notice=${conflicts(name, reload)}>${(problem) => json !== null
+    <${Form} key=${base.version} className="page-form" label="Save" onCancel=${onClose} onSubmit=${() => save(base)} notice=${conflicts(name, reload)}>${(problem) => json !== null
       ? html`<${Json} json=${json} onJson=${setJson} />`
       : html`
         <${Group} title="Where its events go">
