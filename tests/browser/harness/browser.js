@@ -63,6 +63,7 @@ function watched(page, expected) {
 }
 
 export async function shot(page, name) {
+  await page.mouse.move(2, 2); // nothing is pointed at
   await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/[^a-z0-9]+/gi, "-")}.png` });
 }
 

@@ -10,7 +10,7 @@ const VIEWS = {
   attempts: "#/endpoints/demo-globex-picky/attempts", subscriptions: "#/subscriptions", replays: "#/replays", actors: "#/actors", customers: "#/customers",
 };
 
-story("every view fits into a narrow window", {}, async (page) => {
+story("every view fits into a narrow window, and no column is a letter wide", {}, async (page) => {
   await page.setViewportSize({ width: 400, height: 800 });
   await signIn(page);
   const wide = [];
@@ -20,6 +20,8 @@ story("every view fits into a narrow window", {}, async (page) => {
     await page.waitForFunction(() => document.querySelector("main h1") !== null && document.querySelector("[aria-busy]") === null);
     await shot(page, `narrow ${name}`);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    const tall = await page.evaluate(() => [...document.querySelectorAll("td code, td small, td a")].filter((one) => one.getClientRects().length > 3).map((one) => one.textContent));
+    if (tall.length > 0) wide.push(`${name} tears apart ${tall[0]}`);
     if (width > 400) wide.push(`${name} is ${width} pixels wide`);
   }
   assert.deepEqual(wide, []);
