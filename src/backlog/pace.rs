@@ -77,8 +77,8 @@ const HEARING: Duration = Duration::from_millis(100);
 /// A core that is later than this has more to do than it can. A quiet one is late by the millisecond of its timer.
 const LAG_MAX: Duration = Duration::from_millis(5);
 const SLOWER: f64 = 0.8;
-/// From the slowest to the quickest within eight seconds.
-const FASTER: f64 = 0.01;
+/// From the slowest to the quickest within two seconds: one late look among many must not hold the pace down.
+const FASTER: f64 = 0.05;
 /// Part of the most: what waits goes on whatever happens.
 const SLOWEST: f64 = 0.25;
 
