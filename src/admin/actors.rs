@@ -4,13 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{
-    access::Read,
-    paging::{LIMIT_DEFAULT, LIMIT_MAX},
-    problem::Problem,
-    request,
-    server::AdminState,
-};
+use super::{access::Read, paging, problem::Problem, request, server::AdminState};
 use crate::watch::{
     actor_view::{ActorView, Filter, merge_pages},
     endpoint_part::EndpointPart,
@@ -32,7 +26,7 @@ pub trait ActorReport: Send + Sync {
 
 pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = request::query(&request, &["limit", "cursor", "kind", "state", "q", "instance"])?;
-    let limit = limit(query.get("limit").map(String::as_str))?;
+    let limit = paging::limit(query.get("limit").map(String::as_str))?;
     let after = query.get("cursor").map(|cursor| decode(cursor)).transpose()?;
     let instance = query.remove("instance");
     let mut take = |name: &str| query.remove(name).filter(|text| !text.is_empty());
@@ -84,14 +78,6 @@ async fn ask(state: &AdminState, filter: &Filter, instance: Option<&str>) -> (Ve
         heard.silent.retain(|silent| silent.id == named);
     }
     (pages, heard)
-}
-
-fn limit(text: Option<&str>) -> Result<usize, Problem> {
-    let Some(text) = text else { return Ok(LIMIT_DEFAULT) };
-    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
-        let detail = format!("limit must be a whole number from 1 to {LIMIT_MAX}");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
-    })
 }
 
 fn decode(cursor: &str) -> Result<String, Problem> {

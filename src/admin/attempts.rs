@@ -1,13 +1,14 @@
 //! ● `/v1/endpoints/{id}/attempts`: how the endpoint answered, the newest first.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     access::Read,
     counts,
-    fields::checked_time,
+    endpoints::find_as_asked,
     paging::{Page, PageRequest},
     problem::Problem,
     request,
@@ -36,22 +37,20 @@ pub async fn list(
             Some(place) => &OUTCOMES[place..=place],
             None => {
                 let known = OUTCOMES.join(", ");
-                return Err(invalid_query(format!("outcome must be one of not_delivered, {known}")));
+                return Err(Problem::invalid_query(format!("outcome must be one of not_delivered, {known}")));
             }
         },
     };
-    let since = time(get("since"), "since")?.map_or(String::new(), |ms| id::lowest(Kind::Attempt, ms));
-    let until = time(get("until"), "until")?.map_or(BEYOND.to_owned(), |ms| id::lowest(Kind::Attempt, ms));
-    let name = request::name(path, "endpoint")?;
-    let found = crate::store::endpoints::read(&state.pool, &name, access.within(get("customer_id"))).await?;
-    let endpoint = super::endpoints::present(&found)?;
+    let since = request::time(&query, "since")?.map_or(String::new(), first_id);
+    let until = request::time(&query, "until")?.map_or(BEYOND.to_owned(), first_id);
+    let endpoint = find_as_asked(&state, &access, &query, path).await?;
     // The cursor is the last id of the page before: the newest come first.
     let before = if page.after.is_empty() { until } else { page.after.clone().min(until) };
     let of = Of { endpoint_id: &endpoint.id, outcomes, event_id: get("event_id"), from: &since, before: &before };
     let counts = match get("include") {
         None => None,
         Some("counts") => Some(counts::of(&state.pool, &endpoint.id, &query).await?),
-        Some(_) => return Err(invalid_query("include must be counts".to_owned())),
+        Some(_) => return Err(Problem::invalid_query("include must be counts")),
     };
     let rows = attempts::list(&state.pool, of, page.rows()).await?;
     let page = page.page(rows, |row| &row.id, |row| view(&row));
@@ -87,16 +86,8 @@ fn view(row: &AttemptRow) -> Value {
     })
 }
 
-fn time(text: Option<&str>, name: &str) -> Result<Option<i64>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    match checked_time(text) {
-        Ok(time) => Ok(Some(time.as_millisecond())),
-        Err(message) => Err(invalid_query(format!("{name} {message}"))),
-    }
-}
-
-fn invalid_query(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+fn first_id(time: Timestamp) -> String {
+    id::lowest(Kind::Attempt, time.as_millisecond())
 }
 
 /// Above every id.

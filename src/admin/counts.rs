@@ -3,24 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{fields::checked_time, problem::Problem};
+use super::{problem::Problem, request};
 use crate::{
-    attempts::counts::{Per, Period, Point},
+    attempts::counts::{HOUR_MS, Per, Period, Point},
     clock,
     store::{Pool, counts},
 };
-
-type Query = BTreeMap<String, String>;
 
 /// What an endpoint came to within the time that `per`, `since` and `until` say.
 ///
 /// # Errors
 /// 400 `invalid_query`; 503 when Postgres is away.
-pub async fn of(pool: &Pool, endpoint_id: &str, query: &Query) -> Result<Value, Problem> {
+pub async fn of(pool: &Pool, endpoint_id: &str, query: &BTreeMap<String, String>) -> Result<Value, Problem> {
     let period = period(query, clock::wall_ms())?;
     let rows = counts::read(pool, endpoint_id, period.hours()).await?;
     Ok(view(&period, &period.curve(&rows)))
@@ -31,24 +28,19 @@ pub async fn of(pool: &Pool, endpoint_id: &str, query: &Query) -> Result<Value, 
 ///
 /// # Errors
 /// 400 `invalid_query`.
-pub fn period(query: &Query, now_ms: i64) -> Result<Period, Problem> {
-    let get = |name: &str| query.get(name).map(String::as_str);
-    let time = |name: &str| match get(name).map(checked_time) {
-        None => Ok(None),
-        Some(Ok(time)) => Ok(Some(time.as_millisecond())),
-        Some(Err(message)) => Err(invalid(format!("{name} {message}"))),
-    };
-    let per = match get("per") {
+pub fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Period, Problem> {
+    let time_ms = |name: &str| Ok::<_, Problem>(request::time(query, name)?.map(|time| time.as_millisecond()));
+    let per = match query.get("per").map(String::as_str) {
         None => None,
         Some("minute") => Some(Per::Minute),
         Some("hour") => Some(Per::Hour),
-        Some(_) => return Err(invalid("per must be minute or hour".to_owned())),
+        Some(_) => return Err(Problem::invalid_query("per must be minute or hour")),
     };
-    let until_ms = time("until")?.unwrap_or(now_ms);
+    let until_ms = time_ms("until")?.unwrap_or(now_ms);
     let back_ms = if per == Some(Per::Hour) { DAY_MS } else { HOUR_MS };
-    let since_ms = time("since")?.unwrap_or(until_ms.saturating_sub(back_ms));
+    let since_ms = time_ms("since")?.unwrap_or(until_ms.saturating_sub(back_ms));
     if since_ms >= until_ms {
-        return Err(invalid("since must be before until".to_owned()));
+        return Err(Problem::invalid_query("since must be before until"));
     }
     let of = |per| Period::covering(per, since_ms, until_ms);
     let period = match per {
@@ -57,7 +49,9 @@ pub fn period(query: &Query, now_ms: i64) -> Result<Period, Problem> {
     };
     if period.points > POINTS_MAX {
         let (points, word) = (period.points, period.per.word());
-        return Err(invalid(format!("from since to until there are {points} {word}s; {POINTS_MAX} are the most")));
+        return Err(Problem::invalid_query(format!(
+            "from since to until there are {points} {word}s; {POINTS_MAX} are the most"
+        )));
     }
     Ok(period)
 }
@@ -76,14 +70,9 @@ fn view(period: &Period, curve: &[Point]) -> Value {
     })
 }
 
-fn invalid(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
-}
-
 /// A day of minutes, two months of hours.
 const POINTS_MAX: usize = 1_500;
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 86_400_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 #[cfg(test)]
 mod tests {

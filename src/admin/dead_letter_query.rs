@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{
-    fields::{self, Fields, Object},
+    fields::{self, Fields, Object, checked_time},
     problem::Problem,
+    request,
 };
 use crate::store::{
     dead_letter_pull::{Filter, Selection},
     id::{self, Kind},
 };
-use actix_web::http::StatusCode;
 
 /// The parameters of a list.
 pub const PARAMETERS: [&str; 10] =
@@ -33,13 +35,13 @@ impl LetterQuery {
         let get = |name: &str| query.get(name).map(String::as_str);
         let reason = get("reason");
         if reason.is_some_and(|reason| !REASONS.contains(&reason)) {
-            return Err(invalid(format!("reason must be one of {}", REASONS.join(", "))));
+            return Err(Problem::invalid_query(format!("reason must be one of {}", REASONS.join(", "))));
         }
-        let time = |name: &str| get(name).map(time).transpose().map_err(|message| invalid(format!("{name} {message}")));
+        let time = |name: &str| Ok::<_, Problem>(request::time(query, name)?.map(first_id));
         let with_data = match get("data") {
             None | Some("false") => false,
             Some("true") => true,
-            Some(_) => return Err(invalid("data must be true or false".to_owned())),
+            Some(_) => return Err(Problem::invalid_query("data must be true or false")),
         };
         let owned = |name: &str| get(name).map(ToOwned::to_owned);
         Ok(LetterQuery {
@@ -87,8 +89,8 @@ pub fn selection(object: &Object, wall_ms: i64) -> Result<Selection, Problem> {
 fn filter(fields: &mut Fields<'_>) -> Filter {
     let reason = fields.word("reason", &REASONS.map(|reason| (reason, reason)));
     let (topic, tenant) = (fields.text("topic", 249), fields.text("tenant", 256));
-    let mut moment = |name: &'static str| match time(&fields.text(name, 64)?) {
-        Ok(id) => Some(id),
+    let mut moment = |name: &'static str| match checked_time(&fields.text(name, 64)?) {
+        Ok(time) => Some(first_id(time)),
         Err(message) => {
             fields.wrong(name, message);
             None
@@ -102,9 +104,8 @@ fn filter(fields: &mut Fields<'_>) -> Filter {
     Filter { reason: reason.map(ToOwned::to_owned), topic, tenant, from, before }
 }
 
-/// The first id of a time.
-fn time(text: &str) -> Result<String, &'static str> {
-    Ok(id::lowest(Kind::DeadLetter, fields::checked_time(text)?.as_millisecond()))
+fn first_id(time: Timestamp) -> String {
+    id::lowest(Kind::DeadLetter, time.as_millisecond())
 }
 
 /// `20s`
@@ -113,12 +114,8 @@ fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     let seconds = text.strip_suffix('s').and_then(|digits| digits.parse().ok());
     match seconds.filter(|seconds| *seconds <= WAIT_SECONDS_MAX) {
         Some(seconds) => Ok(Duration::from_secs(seconds)),
-        None => Err(invalid(format!("wait must be from 0s to {WAIT_SECONDS_MAX}s, such as 20s"))),
+        None => Err(Problem::invalid_query(format!("wait must be from 0s to {WAIT_SECONDS_MAX}s, such as 20s"))),
     }
-}
-
-fn invalid(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
 }
 
 const IDS_MAX: usize = 1_000;

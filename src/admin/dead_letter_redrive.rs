@@ -7,8 +7,7 @@ use super::{
     access::{Read, Write},
     dead_letters::selected,
     endpoint_commands::disabled,
-    endpoints::{find, present},
-    fields::checked_time,
+    endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, Body},
     server::AdminState,
@@ -42,14 +41,8 @@ pub async fn progress(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["customer_id", "since"])?;
-    let since = query.get("since").map(|text| checked_time(text)).transpose();
-    let since = since.map_err(|message| {
-        let status = actix_web::http::StatusCode::BAD_REQUEST;
-        Problem::new(status, "invalid_query", format!("since {message}"))
-    })?;
-    let name = request::name(path, "endpoint")?;
-    let customer = access.within(query.get("customer_id").map(String::as_str));
-    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
-    let progress = redriven::progress(&state.pool, &present(&found)?.id, since).await?;
+    let since = request::time(&query, "since")?;
+    let endpoint = find_as_asked(&state, &access, &query, path).await?;
+    let progress = redriven::progress(&state.pool, &endpoint.id, since).await?;
     Ok(HttpResponse::Ok().json(json!({"redriving": progress.redriving, "dead_again": progress.dead_again})))
 }

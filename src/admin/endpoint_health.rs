@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{access::Read, counts, endpoints::present, problem::Problem, request, server::AdminState};
+use super::{access::Read, counts, endpoints::find_as_asked, problem::Problem, request, server::AdminState};
 use crate::{
     clock,
     endpoint::settings::State,
@@ -34,10 +34,7 @@ pub async fn stats(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["customer_id", "per", "since", "until"])?;
-    let name = request::name(path, "endpoint")?;
-    let customer = access.within(query.get("customer_id").map(String::as_str));
-    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
-    let endpoint = present(&found)?;
+    let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let counts = counts::of(&state.pool, &endpoint.id, &query).await?;
     let (ids, names) = ([endpoint.id.clone()], [endpoint.id.as_str()]);
     let (parts, stored) = tokio::join!(parts(&state, &ids), standing::of_endpoints(&state.pool, &names, LETTERS_MAX));

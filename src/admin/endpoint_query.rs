@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{
-    paging::{LIMIT_DEFAULT, LIMIT_MAX},
-    problem::Problem,
-};
+use super::{paging, problem::Problem};
 use crate::store::{
     endpoint_search::{Order, Search},
     id::{self, Kind},
@@ -41,28 +38,21 @@ impl EndpointQuery {
     /// 400 `invalid_query` or `invalid_cursor`.
     pub fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
         let get = |name: &str| query.get(name).map(String::as_str);
-        let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
-        let limit = match get("limit") {
-            None => LIMIT_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-                .ok_or_else(|| invalid(format!("limit must be a whole number from 1 to {LIMIT_MAX}")))?,
-        };
+        let limit = paging::limit(get("limit"))?;
         let sort = get("sort").unwrap_or("created");
         let (word, descending) = sort.strip_prefix('-').map_or((sort, false), |word| (word, true));
         let order = SORTS.iter().find(|(known, _)| *known == word).map(|(_, order)| *order).ok_or_else(|| {
             let known = SORTS.map(|(word, _)| word).join(", ");
-            invalid(format!("sort must be one of {known}, with - before it for the other direction"))
+            Problem::invalid_query(format!("sort must be one of {known}, with - before it for the other direction"))
         })?;
         let state = get("state");
         if state.is_some_and(|state| !STATES.contains(&state)) {
-            return Err(invalid(format!("state must be one of {}", STATES.join(", "))));
+            return Err(Problem::invalid_query(format!("state must be one of {}", STATES.join(", "))));
         }
         let included: Vec<&str> = get("include").map(|include| include.split(',').collect()).unwrap_or_default();
         if included.iter().any(|word| !["health", "customer"].contains(word)) {
-            return Err(invalid("include takes: health, customer, or both with a comma between them".to_owned()));
+            let detail = "include takes: health, customer, or both with a comma between them";
+            return Err(Problem::invalid_query(detail));
         }
         let part = get("q").map(str::trim).filter(|part| !part.is_empty());
         let after = match get("cursor") {

@@ -1,5 +1,7 @@
 //! ● `/v1/endpoints`
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::Value;
 
@@ -182,8 +184,18 @@ pub async fn find(
     request: &HttpRequest,
     path: web::Path<String>,
 ) -> Result<Endpoint, Problem> {
-    let (name, customer) = named(access, request, path)?;
-    let found = endpoints::read(&state.pool, &name, customer.as_deref()).await?;
+    find_as_asked(state, access, &request::query(request, &["customer_id"])?, path).await
+}
+
+/// As [`find`], of a query that says more than the customer.
+pub async fn find_as_asked(
+    state: &State,
+    access: &Access,
+    query: &BTreeMap<String, String>,
+    path: web::Path<String>,
+) -> Result<Endpoint, Problem> {
+    let customer = access.within(query.get("customer_id").map(String::as_str));
+    let found = endpoints::read(&state.pool, &request::name(path, WHAT)?, customer).await?;
     present(&found).cloned()
 }
 

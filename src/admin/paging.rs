@@ -79,10 +79,10 @@ impl PageRequest {
 /// 400 `invalid_query`.
 pub fn limit(given: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = given else { return Ok(LIMIT_DEFAULT) };
-    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
-        let detail = format!("limit must be a whole number from 1 to {LIMIT_MAX}");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
-    })
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| Problem::invalid_query(format!("limit must be a whole number from 1 to {LIMIT_MAX}")))
 }
 
 /// 400: this leads nowhere.

@@ -83,6 +83,12 @@ impl Problem {
         Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
     }
 
+    /// 400: a parameter of the query is wrong.
+    #[must_use]
+    pub fn invalid_query(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    }
+
     /// 429: come back after `wait`.
     #[must_use]
     pub fn too_many(detail: &str, wait: Duration) -> Self {

@@ -8,9 +8,13 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{fields::Object, problem::Problem};
+use super::{
+    fields::{Object, checked_time},
+    problem::Problem,
+};
 use crate::store::config_write::Lookup;
 
 /// A body as the extractor gives it: too large is for us to say.
@@ -39,21 +43,26 @@ pub fn optional_object(request: &HttpRequest, body: Body) -> Result<Object, Prob
 
 /// The query's parameters: only `known` ones, each once.
 pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
-    let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
     let mut query = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         if !known.contains(&name.as_ref()) {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(invalid(format!("a query parameter is not known here; known: {known}")));
+            return Err(Problem::invalid_query(format!("a query parameter is not known here; known: {known}")));
         }
         if value.contains('\0') || value.len() > 1_000 {
-            return Err(invalid(format!("{name} is too long or contains NUL")));
+            return Err(Problem::invalid_query(format!("{name} is too long or contains NUL")));
         }
         if query.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-            return Err(invalid(format!("{name} is given twice")));
+            return Err(Problem::invalid_query(format!("{name} is given twice")));
         }
     }
     Ok(query)
+}
+
+/// The time that a parameter of the query says, if it is there.
+pub fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let time = query.get(name).map(|text| checked_time(text)).transpose();
+    time.map_err(|message| Problem::invalid_query(format!("{name} {message}")))
 }
 
 /// An id or a caller's own key from the path; what cannot be one leads to nothing.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as Turn;
 
-use super::counts::{Counting, MinuteCount, Total, hours, minute_of};
+use super::counts::{Counting, MINUTE_MS, MinuteCount, Total, hours, minute_of};
 use crate::{
     clock,
     store::{Pool, counts},
@@ -100,7 +100,6 @@ impl CountWriter {
     }
 }
 
-const MINUTE_MS: i64 = 60_000;
 /// In one statement.
 const GROUP_COUNTS_MAX: usize = 500;
 /// Between two groups, so that 10,000 endpoints take two seconds of a minute.

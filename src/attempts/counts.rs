@@ -8,8 +8,8 @@ use std::{
 
 /// Minutes of an hour.
 pub const MINUTES: usize = 60;
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 3_600_000;
+pub const MINUTE_MS: i64 = 60_000;
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// What an endpoint has come to since this process started.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use super::{
     Pool, StoreError,
     id::{self, Kind},
 };
-use crate::attempts::counts::{HourCount, MINUTES};
+use crate::attempts::counts::{HOUR_MS, HourCount, MINUTES};
 
 /// Adds these to what is there, all of them or none. No endpoint has an hour twice.
 ///
@@ -68,8 +68,6 @@ fn parse(row: &Row, endpoint_id: &str) -> Result<HourCount, StoreError> {
 fn id_of(hour: i64) -> String {
     id::lowest(Kind::Count, hour.saturating_mul(HOUR_MS))
 }
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// In one order, so that two instances cannot wait for each other.
 const ADD: &str = "

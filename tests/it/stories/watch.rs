@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mode, Receiver, TestApp, eventually, eventually_holds, rest::Rest};
+use crate::harness::{Mode, Receiver, TestApp, app::Preparation, eventually, eventually_holds, rest::Rest};
 
 fn actors(rest: &Rest, query: &str) -> Vec<Value> {
     let page = rest.get(&format!("/v1/actors?limit=250&{query}")).ok().json();
@@ -176,14 +176,20 @@ fn operators_are_told_once_that_an_endpoint_fails_and_that_it_recovered() {
     eventually_holds("the topic has them too", || app.kafka.end(&topic, 0) == 2);
 }
 
-#[test]
-fn the_canary_comes_back_over_whichever_instance_and_is_missed_when_nothing_is_delivered() {
-    let topic = format!("canary.{:x}", std::process::id());
-    let preparation = TestApp::named("canary").partitions(2).set("CANARY_TOPIC", &topic);
+/// An app whose canaries go through a topic of their own with one partition.
+fn with_canary(preparation: Preparation, name: &str) -> TestApp {
+    let topic = format!("{name}.{:x}", std::process::id());
+    let preparation = preparation.partitions(2).set("CANARY_TOPIC", &topic);
     let mut app = preparation.set("CANARY_INTERVAL_MS", 500).set("CANARY_LATE_AFTER_MS", 3_000).prepare();
     app.kafka.create_topic(&topic, 1);
     app.set("KAFKA_TOPICS", format!("{},{topic}", app.topic));
     app.restart();
+    app
+}
+
+#[test]
+fn the_canary_comes_back_over_whichever_instance_and_is_missed_when_nothing_is_delivered() {
+    let app = with_canary(TestApp::named("canary"), "canary");
     let second = app.second_instance();
     let both = [app.rest(), &second.rest];
     eventually_holds("canaries of both come back, although one instance alone owns the topic's partition", || {
@@ -202,13 +208,7 @@ fn the_canary_comes_back_over_whichever_instance_and_is_missed_when_nothing_is_d
 fn the_canary_goes_to_a_receiver_of_ones_own_and_has_arrived_when_that_one_takes_it() {
     let receiver = Receiver::start();
     let hook = receiver.hook("canary");
-    let topic = format!("canary-out.{:x}", std::process::id());
-    let preparation =
-        TestApp::named("canary-out").partitions(2).set("CANARY_TOPIC", &topic).set("CANARY_URL", hook.url());
-    let mut app = preparation.set("CANARY_INTERVAL_MS", 500).set("CANARY_LATE_AFTER_MS", 3_000).prepare();
-    app.kafka.create_topic(&topic, 1);
-    app.set("KAFKA_TOPICS", format!("{},{topic}", app.topic));
-    app.restart();
+    let app = with_canary(TestApp::named("canary-out").set("CANARY_URL", hook.url()), "canary-out");
     let second = app.second_instance();
     let both = [app.rest(), &second.rest];
     eventually_holds("canaries of both arrive, although one instance alone delivers them", || {
