@@ -30,11 +30,14 @@ struct Shared {
     pool: Pool,
     waiting: Mutex<Waiting>,
     next: AtomicU64,
+    waiters_max: usize,
 }
 
 #[derive(Default)]
 struct Waiting {
     waiters: HashMap<u64, Waiter>,
+    /// Who waits for time to pass. Dropped when the server stops.
+    resting: HashMap<u64, oneshot::Sender<()>>,
     /// Somebody asks Postgres for all of them.
     asked_for: bool,
     closed: bool,
@@ -47,9 +50,11 @@ struct Waiter {
 }
 
 impl Arrivals {
+    /// No more wait than half of the connections: the others are for whoever wants an answer now, probes among them.
     #[must_use]
-    pub fn new(pool: Pool) -> Self {
-        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0) }) }
+    pub fn new(pool: Pool, connections_max: usize) -> Self {
+        let waiters_max = WAITERS_MAX.min(connections_max / 2);
+        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), waiters_max }) }
     }
 
     /// Where the newest letter of an endpoint is, once there is one after `after`. `None` at the deadline, and at once
@@ -59,7 +64,7 @@ impl Arrivals {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut waiting = self.shared.waiting.lock();
-            if waiting.closed || waiting.waiters.len() >= WAITERS_MAX {
+            if !waiting.has_room(self.shared.waiters_max) {
                 return None;
             }
             let waiter = Waiter { endpoint_id: endpoint_id.to_owned(), after: after.clone(), found };
@@ -73,17 +78,39 @@ impl Arrivals {
         tokio::time::timeout(wait, arrived).await.ok()?.ok()
     }
 
+    /// True after that time; false at once when too many wait already, and when the server stops.
+    pub async fn rest_until(&self, until: Instant) -> bool {
+        let (resting, stopped) = oneshot::channel::<()>();
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if !waiting.has_room(self.shared.waiters_max) {
+                return false;
+            }
+            waiting.resting.insert(number, resting);
+        }
+        let _place = Place { shared: &self.shared, number };
+        tokio::time::timeout(until.saturating_duration_since(clock::now()), stopped).await.is_err()
+    }
+
     /// Nobody waits any longer: the server stops.
     pub fn close(&self) {
         let mut waiting = self.shared.waiting.lock();
         waiting.closed = true;
         waiting.waiters.clear();
+        waiting.resting.clear();
     }
 }
 
 impl std::fmt::Debug for Arrivals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrivals").field("waiting", &self.shared.waiting.lock().waiters.len()).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    fn has_room(&self, waiters_max: usize) -> bool {
+        !self.closed && self.waiters.len() + self.resting.len() < waiters_max
     }
 }
 
@@ -127,7 +154,9 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.shared.waiting.lock().waiters.remove(&self.number);
+        let mut waiting = self.shared.waiting.lock();
+        waiting.waiters.remove(&self.number);
+        waiting.resting.remove(&self.number);
     }
 }
 

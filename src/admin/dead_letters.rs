@@ -12,7 +12,7 @@ use super::{
     dead_letter_page::{LetterPage, LetterPageRequest},
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::LetterView,
-    endpoints::find,
+    endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, Body},
     server::AdminState,
@@ -37,10 +37,7 @@ pub async fn list_of_endpoint(
     arrivals: web::Data<Arrivals>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &PARAMETERS)?;
-    let name = request::name(path, "endpoint")?;
-    let customer = access.within(query.get("customer_id").map(String::as_str));
-    let found = crate::store::endpoints::read(&state.pool, &name, customer).await?;
-    let endpoint = super::endpoints::present(&found)?;
+    let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let granted = grants(&state, &access).await?;
     list(&state, &arrivals, &endpoint.id, &query, granted.as_ref()).await
 }
@@ -119,8 +116,10 @@ async fn list(
             break rows;
         }
         if !rows.is_empty() {
-            tokio::time::sleep(SETTLES_IN.min(deadline.saturating_duration_since(clock::now()))).await;
-            continue;
+            if arrivals.rest_until(deadline.min(clock::now() + SETTLES_IN)).await {
+                continue;
+            }
+            break rows;
         }
         match arrivals.newer(endpoint_id, &seen, deadline).await {
             Some(newest) => seen = newest,
@@ -175,4 +174,4 @@ pub(super) fn selected(request: &HttpRequest, body: Body) -> Result<Selection, P
 const OPERATOR: &str = "";
 const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
 /// How long a transaction usually still runs whose letters are awaited.
-const SETTLES_IN: Duration = Duration::from_millis(250);
+const SETTLES_IN: Duration = Duration::from_millis(500);

@@ -132,7 +132,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
     let keys = web::Data::new(Keys::new(options.key.expose_secret(), options.limits, state.pool.clone()));
     let state = web::Data::new(state);
     let (bytes_max, connections_max) = (options.request_bytes_max, options.connections_max);
-    let arrivals = Arrivals::new(state.pool.clone());
+    let arrivals = Arrivals::new(state.pool.clone(), connections_max);
     let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
     let bind = options.bind;
