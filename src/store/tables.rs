@@ -29,12 +29,13 @@ pub async fn sizes(pool: &Pool) -> Result<(Vec<TableSize>, i64), StoreError> {
 }
 
 /// The tables that grow with what happens; each is a value of a label.
-pub const GROWING: [&str; 9] = [
+pub const GROWING: [&str; 10] = [
     "attempt",
     "backlog",
     "backlog_head",
     "dead_letter",
     "dead_letter_key",
+    "delivery_count",
     "endpoint",
     "operator_event",
     "replay_partition",
@@ -52,6 +53,7 @@ const SIZES: &str = "
         coalesce(sum(pg_stat_get_dead_tuples(oid)), 0)::bigint,
         (SELECT coalesce(max(age(horizon)), 0)::bigint FROM (
             SELECT backend_xmin AS horizon FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()
+            UNION ALL SELECT backend_xid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
             UNION ALL SELECT transaction FROM pg_prepared_xacts
             UNION ALL SELECT xmin FROM pg_replication_slots WHERE xmin IS NOT NULL
             UNION ALL SELECT catalog_xmin FROM pg_replication_slots WHERE catalog_xmin IS NOT NULL) AS horizons)
