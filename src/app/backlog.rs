@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 use super::{Error, core_lag::CoreLag, loader::Progress};
 use crate::{
     backlog::{
-        book::{Room, Standing},
         drainer::{self, DrainerOptions, Heads, Surroundings},
         orphans::Orphans,
+        read::{Room, Standing},
         writer::BacklogWriter,
     },
     config::{self, Config},
@@ -211,7 +211,7 @@ impl Surroundings for Around {
 fn takes(settings: &DeliverySettings, events_max: usize) -> Standing {
     match settings.ordering {
         None => Standing::Takes(events_max),
-        Some(_) => Standing::TakesInOrder(events_max),
+        Some(ordering) => Standing::TakesInOrder(events_max, ordering.by),
     }
 }
 

@@ -3,7 +3,7 @@
 //! **Invariant:** a head is read by one at a time, and belongs to the present assignment of its partition.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,65 +11,14 @@ use std::{
 use super::{
     amount::Amount,
     head::{Head, HeadEvents},
+    passed_over::PassedOver,
+    read::{BEGINNING, End, Read, Room, Standing},
 };
 use crate::{
+    endpoint::settings::OrderBy,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
     store::backlog::HeadRow,
 };
-
-/// How an endpoint stands, as far as its backlog is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It takes events: so many may be in memory.
-    Takes(usize),
-    /// The same, in the order of their offsets.
-    TakesInOrder(usize),
-    /// Not now: paused, disabled, its breaker open, told to be left alone.
-    Waits,
-    /// There is no such endpoint any more: what waits for it is cancelled.
-    Gone,
-}
-
-/// What may be in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Room {
-    pub endpoint_bytes_max: usize,
-    pub bytes_max: usize,
-    /// Rows of one read.
-    pub page_rows_max: usize,
-    /// A head that was read to its end rests this long before it is read from its beginning again: what was passed over
-    /// is due later, or was written meanwhile.
-    pub rest: Duration,
-}
-
-impl Room {
-    /// What an endpoint that holds so much may read, with so much left for all. It never holds more than is left after that:
-    /// however many are slow, whoever comes finds room, and soon about as much as each of them has.
-    fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
-        let own_bytes = self.endpoint_bytes_max.saturating_sub(held_bytes);
-        let bytes = own_bytes.min(bytes_left.saturating_sub(held_bytes).div_ceil(2));
-        if bytes < self.endpoint_bytes_max.min(bytes_left) / 4 { 0 } else { bytes }
-    }
-}
-
-/// A head to be read.
-#[derive(Debug, Clone)]
-pub struct Read {
-    pub head: Arc<Head>,
-    pub after: (i64, i64),
-    pub rows_max: usize,
-    pub bytes_max: usize,
-    pub is_gone: bool,
-    pub is_ordered: bool,
-}
-
-impl Read {
-    /// It sees everything that waits, whenever that is due: where it finds no row there is none.
-    #[must_use]
-    pub fn sees_all(&self) -> bool {
-        self.after == BEGINNING && (self.is_ordered || self.is_gone)
-    }
-}
 
 type Key = (Arc<str>, i32);
 
@@ -83,6 +32,8 @@ pub struct Book {
     turns: VecDeque<Arc<str>>,
     /// Rows that came for heads that are sent in order: live events, which pass through here only for their order.
     came_in_order: usize,
+    /// Grows with every note.
+    notes: u64,
 }
 
 struct OfEndpoint {
@@ -96,16 +47,25 @@ struct Entry {
     bytes: i64,
     oldest_ms: i64,
     after: (i64, i64),
-    rests_until: Option<Instant>,
+    rests: Option<Rest>,
+    /// The last note of it.
+    noted: u64,
+    /// Rows came since it was last read.
+    grew: bool,
+    passed_over: PassedOver,
     is_being_read: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    from: Instant,
+    long: Duration,
 }
 
 /// In order, everybody behind waits for the last rows.
 const ORDERED_REST: Duration = Duration::from_millis(20);
-/// … unless they may not go yet.
+/// … unless nothing is there that may go.
 const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
-/// Before every offset.
-const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
 
 impl Book {
     #[must_use]
@@ -117,6 +77,7 @@ impl Book {
             endpoints: HashMap::new(),
             turns: VecDeque::new(),
             came_in_order: 0,
+            notes: 0,
         }
     }
 
@@ -151,6 +112,7 @@ impl Book {
     pub fn note(&mut self, row: &HeadRow, events: &Arc<dyn HeadEvents>) {
         let topic: Arc<str> = Arc::from(row.topic.as_str());
         let Some(ledger) = self.ledgers.get(&(topic, row.partition)) else { return };
+        self.notes += 1;
         let endpoint_id: Arc<str> = match self.endpoints.get_key_value(row.endpoint_id.as_str()) {
             Some((id, _)) => Arc::clone(id),
             None if row.events <= 0 => return,
@@ -164,6 +126,8 @@ impl Book {
             if entry.head.keeps_order() {
                 self.came_in_order += usize::try_from(row.events - entry.events).unwrap_or(0);
             }
+            entry.grew |= row.events > entry.events;
+            entry.noted = self.notes;
             (entry.events, entry.bytes, entry.oldest_ms) = (row.events, row.bytes, row.oldest_ms);
             return;
         }
@@ -175,9 +139,27 @@ impl Book {
                 bytes: row.bytes,
                 oldest_ms: row.oldest_ms,
                 after: BEGINNING,
-                rests_until: None,
+                rests: None,
+                noted: self.notes,
+                grew: false,
+                passed_over: PassedOver::default(),
                 is_being_read: false,
             });
+        }
+    }
+
+    /// What to give to [`Book::forget_gone`] after a look at the table that begins now.
+    #[must_use]
+    pub fn notes(&self) -> u64 {
+        self.notes
+    }
+
+    /// The heads of this partition are these, as the table was at some moment since `notes`: others that were not noted
+    /// since then have nothing that waits.
+    pub fn forget_gone(&mut self, ledger: &Arc<PartitionLedger>, present: &HashSet<&str>, notes: u64) {
+        let of_it = |entry: &&mut Entry| entry.noted <= notes && entry.head.is_of(ledger);
+        for (_, endpoint) in self.endpoints.iter_mut().filter(|(id, _)| !present.contains(&***id)) {
+            endpoint.heads.iter_mut().filter(of_it).for_each(|entry| (entry.events, entry.bytes) = (0, 0));
         }
     }
 
@@ -198,7 +180,7 @@ impl Book {
             let standing = standing(&id);
             let rows = match standing {
                 Standing::Waits => continue,
-                Standing::Takes(events_max) | Standing::TakesInOrder(events_max) => {
+                Standing::Takes(events_max) | Standing::TakesInOrder(events_max, _) => {
                     let rows = events_max.saturating_sub(endpoint.held.events());
                     // Many small reads would cost more than a little patience.
                     if rows * 4 < events_max { 0 } else { rows }
@@ -213,27 +195,32 @@ impl Book {
         None
     }
 
-    /// A head was read up to `last`; `at_end` when nothing more was there that may be sent now.
-    pub fn was_read(&mut self, read: &Read, last: Option<(i64, i64)>, at_end: bool, now: Instant) {
+    /// A head was read up to `last`. True when it is held up since now, by one of its own events: nobody should wait for it.
+    pub fn was_read(&mut self, read: Read, last: Option<(i64, i64)>, end: End, now: Instant) -> bool {
+        let is_ordered = read.order.is_some();
         // What is sent now makes room for the next; where nothing could be sent, time must pass.
-        let rest = match (read.is_ordered, last) {
-            (true, Some(_)) => self.room.rest.min(ORDERED_REST),
-            (true, None) => self.room.rest.min(ORDERED_IDLE_REST),
+        let long = match (is_ordered, last) {
+            (true, None) if end != End::Ahead => self.room.rest.min(ORDERED_IDLE_REST),
+            (true, _) => self.room.rest.min(ORDERED_REST),
             (false, _) => self.room.rest,
         };
-        let Some(entry) = self.entry(&read.head) else { return };
+        let Some(entry) = self.entry(&read.head) else { return false };
         entry.is_being_read = false;
         entry.head.is_read(false);
+        entry.passed_over = read.passed_over;
         if let Some(last) = last {
             entry.after = last;
         }
-        if at_end {
-            // In order nothing that was passed over comes behind what was sent; only a redrive does.
-            if !read.is_ordered || last.is_none() {
-                entry.after = BEGINNING;
-            }
-            entry.rests_until = Some(now + rest);
+        if end == End::More {
+            return false;
         }
+        entry.rests = Some(Rest { from: now, long });
+        let passes_over = !entry.passed_over.is_empty();
+        // In order nothing that was left out comes behind what was sent, but for a redrive and for the keys passed over.
+        if !is_ordered || (last.is_none() && !passes_over) {
+            entry.after = BEGINNING;
+        }
+        entry.head.hold_up(passes_over) && passes_over
     }
 
     /// Whoever read is no more.
@@ -241,7 +228,7 @@ impl Book {
         for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
             entry.is_being_read = false;
             entry.head.is_read(false);
-            entry.after = BEGINNING;
+            entry.begin_anew();
         }
     }
 
@@ -304,22 +291,32 @@ impl OfEndpoint {
             let mut entry = self.heads.pop_front()?;
             if entry.head.is_closed() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
                 entry.head = entry.head.renewed();
-                entry.after = BEGINNING;
+                entry.begin_anew();
+            }
+            if !entry.is_being_read && entry.passed_over.is_over(|offset| entry.head.holds(offset), now) {
+                entry.begin_anew();
+                entry.rests = None;
             }
             let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
             if entry.events <= 0 && held == 0 {
                 continue;
             }
-            let rests = entry.rests_until.is_some_and(|until| until > now);
-            let reads = !entry.is_being_read && !rests && !entry.head.is_closing() && entry.events > held;
+            let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
             let read = reads.then(|| {
                 entry.is_being_read = true;
                 entry.head.is_read(true);
-                entry.rests_until = None;
-                let is_ordered = matches!(standing, Standing::TakesInOrder(_));
-                entry.head.keep_order(is_ordered);
+                (entry.rests, entry.grew) = (None, false);
+                let order = match standing {
+                    Standing::TakesInOrder(_, by) => Some(by),
+                    _ => None,
+                };
+                if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
+                    entry.begin_anew(); // it was ordered by key until now
+                }
+                entry.head.keep_order(order.is_some());
                 let (head, after, is_gone) = (Arc::clone(&entry.head), entry.after, standing == Standing::Gone);
-                Read { head, after, rows_max, bytes_max, is_gone, is_ordered }
+                let passed_over = std::mem::take(&mut entry.passed_over);
+                Read { head, after, rows_max, bytes_max, is_gone, order, passed_over }
             });
             self.heads.push_back(entry);
             if read.is_some() {
@@ -327,6 +324,20 @@ impl OfEndpoint {
             }
         }
         None
+    }
+}
+
+impl Entry {
+    fn begin_anew(&mut self) {
+        self.after = BEGINNING;
+        self.passed_over = PassedOver::default();
+    }
+
+    /// What came meanwhile shortens the rest of a head that is sent in order: somebody waits for it.
+    fn rests(&self, now: Instant) -> bool {
+        let in_time = self.grew && self.head.keeps_order();
+        let long = |rest: Rest| if in_time { rest.long.min(ORDERED_REST) } else { rest.long };
+        self.rests.is_some_and(|rest| rest.from + long(rest) > now)
     }
 }
 

@@ -5,9 +5,10 @@
 
 mod ageing; // what has waited for too long
 mod assignment; // which partitions are ours
+mod reading; // rows go to their endpoint
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     convert::Infallible,
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -19,10 +20,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    book::{Book, Read, Room, Standing},
+    book::Book,
     head::{Head, HeadEvents},
     pace::Pace,
-    row,
+    read::{Read, Room, Standing},
     writer::{BacklogWriter, HeadWatch},
 };
 use crate::{
@@ -37,11 +38,9 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
-        backlog_read::{self, BacklogRow, Page},
         lane::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
-    trace::{self, Source},
 };
 
 /// The endpoints, and who owns what, as the drainer needs to know it.
@@ -250,9 +249,10 @@ impl Drainer {
         self.pace.hear_lag(self.surroundings.core_lag(), now);
         let reads = self.choose(now);
         self.heads.metrics.pace.set(self.pace.per_second());
-        let results = join_all(reads.iter().map(|read| self.read(read))).await;
-        for (read, rows) in reads.iter().zip(&results) {
-            self.pace.give_back(read.rows_max.saturating_sub(*rows.as_ref().unwrap_or(&0)));
+        let asked: Vec<usize> = reads.iter().map(|read| read.rows_max).collect();
+        let results = join_all(reads.into_iter().map(|read| self.read(read))).await;
+        for (rows_max, rows) in asked.into_iter().zip(&results) {
+            self.pace.give_back(rows_max.saturating_sub(*rows.as_ref().unwrap_or(&0)));
         }
         let any = !results.is_empty() || !self.pace.has_any(now);
         results.into_iter().collect::<Result<Vec<usize>, _>>()?;
@@ -270,64 +270,6 @@ impl Drainer {
             reads.push(read);
         }
         reads
-    }
-
-    /// Returns how many rows there were.
-    async fn read(&self, read: &Read) -> Result<usize, StoreError> {
-        let page = Page {
-            after: read.after,
-            due_ms: if read.is_gone || read.is_ordered { i64::MAX } else { clock::wall_ms() },
-            received_before_ms: i64::MAX,
-            rows_max: i64::try_from(read.rows_max).unwrap_or(i64::MAX),
-            bytes_max: i64::try_from(read.bytes_max).unwrap_or(i64::MAX),
-        };
-        let head = &read.head;
-        let asked_at = clock::now();
-        let rows = backlog_read::page(&self.pool, (&head.topic, head.partition, &head.endpoint_id), page).await;
-        let now = clock::now();
-        self.heads.metrics.read_seconds.record(now.saturating_duration_since(asked_at));
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.heads.book.lock().was_read(read, None, false, now);
-                return Err(error);
-            }
-        };
-        if rows.is_empty() && read.sees_all() {
-            self.heads.misjudged.lock().push(Arc::clone(head));
-        }
-        let rows = if read.is_ordered && head.is_closing() { Vec::new() } else { rows };
-        let (rows, cut) = if read.is_ordered { in_order(head, rows) } else { (rows, false) };
-        let last = rows.last().map(|row| (row.offset, row.record_ms));
-        let bytes: usize = rows.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
-        let at_end = cut || (rows.len() < read.rows_max && bytes < read.bytes_max);
-        let found = rows.len();
-        self.send(head, rows, now);
-        self.heads.book.lock().was_read(read, last, at_end, now);
-        Ok(found)
-    }
-
-    /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
-    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
-        let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
-        let complete_to_ms = self.surroundings.settings_complete_to_ms();
-        let young = rows.iter().filter(|row| !row::may_be_cancelled(row.received_ms, complete_to_ms));
-        let young: HashSet<i64> = young.map(|row| row.offset).collect();
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
-            .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
-        let (unjudged, unwanted): (Vec<_>, Vec<_>) =
-            unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
-        Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again
-        if !unwanted.is_empty() {
-            tracing::info!(
-                endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),
-                "what waited for an endpoint that no longer subscribes to it is cancelled"
-            );
-            Receipt::settle_all(unwanted, Settlement::Cancelled);
-        }
-        if !wanted.is_empty() {
-            self.surroundings.push(&head.endpoint_id, wanted);
-        }
     }
 
     /// Receipts that were dropped unsettled: once more, or given up after the third time.
@@ -357,30 +299,6 @@ impl Drainer {
         let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
         self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
     }
-}
-
-/// The receipts of rows that are not in memory yet. Without an endpoint they can only be settled.
-fn take_in(
-    head: &Arc<Head>,
-    rows: Vec<BacklogRow>,
-    endpoint: Option<EndpointKey>,
-    now: Instant,
-) -> impl Iterator<Item = Receipt> {
-    let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
-    let new = |row: &BacklogRow| {
-        head.hold(row.offset, (row.record_ms, row.received_ms), usize::try_from(row.bytes).unwrap_or(0))
-    };
-    let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
-    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now, begin))
-}
-
-/// The rows that may be sent in their order, and whether there are others behind them.
-fn in_order(head: &Head, mut rows: Vec<BacklogRow>) -> (Vec<BacklogRow>, bool) {
-    let (wall_ms, up_to) = (clock::wall_ms(), head.ordered_up_to().unwrap_or(i64::MIN));
-    let sendable = rows.iter().take_while(|row| row.not_before_ms <= wall_ms && row.offset <= up_to).count();
-    let cut = sendable < rows.len();
-    rows.truncate(sendable);
-    (rows, cut)
 }
 
 /// Between two turns: what came meanwhile shares the next one.

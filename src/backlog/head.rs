@@ -175,6 +175,18 @@ impl Head {
         self.events.released();
     }
 
+    /// Whether the row with this offset is in memory.
+    #[must_use]
+    pub fn holds(&self, offset: i64) -> bool {
+        self.held.lock().rows.contains_key(&offset)
+    }
+
+    /// Whether one of its rows keeps others from being sent. True when that is news.
+    #[must_use]
+    pub fn hold_up(&self, is_held_up: bool) -> bool {
+        self.ledger.backlog.hold_up(&self.endpoint_id, is_held_up)
+    }
+
     #[must_use]
     pub fn held_events(&self) -> usize {
         self.held.lock().rows.len()

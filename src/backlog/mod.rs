@@ -3,6 +3,8 @@
 pub mod row; // ○ an event on its way into the backlog, and back
 pub mod amount; // ○ how much is in memory
 pub mod head; // ○ what waits of one partition for one endpoint
+pub mod passed_over; // ○ keys that wait while others of their partition go on
+pub mod read; // ○ a read of a head, and what of it may be sent
 pub mod book; // ○ all heads, and whose turn it is
 pub mod pace; // ○ at most so many a second
 pub mod orphans; // ○ partitions that nobody reads any more

@@ -1,7 +1,8 @@
 //! ○ How much of a partition waits in the backlog, by endpoint: an ordered endpoint gets nothing past what waits.
 //!
 //! **Invariant:** an event counts from the moment its machine parks it until its row is gone, with no gap in between. So
-//! where nothing counts, everything before has ended.
+//! where nothing counts, everything before has ended. (A panic of ours while it is written is the exception: it counts no
+//! more, and comes back behind what was let in meanwhile.)
 //! **Invariant:** before the rows of earlier assignments are known, nobody counts as having none.
 
 use std::{
@@ -58,29 +59,52 @@ struct Count {
     pending: u64,
     /// Rows, as the newest statement said.
     rows: u64,
+    /// The version of its last change.
+    changed: u64,
+    /// One of the rows keeps others from being sent, for longer than anybody should wait in memory.
+    is_held_up: bool,
+}
+
+impl Count {
+    fn rows(rows: u64, changed: u64) -> Self {
+        Count { rows, changed, ..Count::default() }
+    }
 }
 
 impl ParkedCounts {
-    /// How much of the partition waits for this endpoint; `None` before that is known.
+    /// How much of the partition waits for this endpoint; `None` before that is known. More than can be, when what waits is
+    /// held up.
     #[must_use]
     pub fn ahead(&self, endpoint_id: &str) -> Option<u64> {
         let known = self.is_known.load(Ordering::Acquire);
-        known.then(|| self.counts.lock().of.get(endpoint_id).map_or(0, |count| count.pending + count.rows))
+        known.then(|| match self.counts.lock().of.get(endpoint_id) {
+            Some(count) if count.is_held_up => u64::MAX,
+            Some(count) => count.pending + count.rows,
+            None => 0,
+        })
+    }
+
+    /// Whether what waits for this endpoint is held up by one of its events. True when that is news.
+    pub fn hold_up(&self, endpoint_id: &str, is_held_up: bool) -> bool {
+        let mut counts = self.counts.lock();
+        let count = counts.of.get_mut(endpoint_id);
+        count.is_some_and(|count| std::mem::replace(&mut count.is_held_up, is_held_up) != is_held_up)
     }
 
     /// So many events leave memory, their rows still to be written.
     pub fn parking(&self, endpoint_id: &Arc<str>, events: u64) {
         let mut counts = self.counts.lock();
-        counts.version += 1;
-        counts.of.entry(Arc::clone(endpoint_id)).or_default().pending += events;
+        let version = counts.changes();
+        let count = counts.of.entry(Arc::clone(endpoint_id)).or_default();
+        (count.pending, count.changed) = (count.pending + events, version);
     }
 
     /// So many of them have their rows, which [`ParkedCounts::rows`] has told of already.
     pub fn parked(&self, endpoint_id: &str, events: u64) {
         let mut counts = self.counts.lock();
-        counts.version += 1;
+        let version = counts.changes();
         if let Some(count) = counts.of.get_mut(endpoint_id) {
-            count.pending = count.pending.saturating_sub(events);
+            (count.pending, count.changed) = (count.pending.saturating_sub(events), version);
         }
         counts.forget_empty(endpoint_id);
     }
@@ -88,10 +112,10 @@ impl ParkedCounts {
     /// A statement left so many rows of this endpoint.
     pub fn rows(&self, endpoint_id: &str, rows: u64) {
         let mut counts = self.counts.lock();
-        counts.version += 1;
+        let version = counts.changes();
         match counts.of.get_mut(endpoint_id) {
-            Some(count) => count.rows = rows,
-            None if rows > 0 => drop(counts.of.insert(Arc::from(endpoint_id), Count { pending: 0, rows })),
+            Some(count) => (count.rows, count.changed) = (rows, version),
+            None if rows > 0 => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             None => {}
         }
         counts.forget_empty(endpoint_id);
@@ -103,17 +127,15 @@ impl ParkedCounts {
         self.counts.lock().version
     }
 
-    /// The table as it was at some moment since `version`. Where something changed meanwhile, the larger count holds until
-    /// the next look.
+    /// The table as it was at some moment since `version`. Where an endpoint's count changed meanwhile, the larger one holds
+    /// until the next look.
     pub fn all_rows<'a>(&self, version: u64, all: impl Iterator<Item = (&'a str, u64)>) {
         let mut counts = self.counts.lock();
-        if counts.version == version {
-            counts.of.values_mut().for_each(|count| count.rows = 0);
-        }
+        counts.of.values_mut().filter(|count| count.changed <= version).for_each(|count| count.rows = 0);
         for (endpoint_id, rows) in all {
             match counts.of.get_mut(endpoint_id) {
                 Some(count) => count.rows = count.rows.max(rows),
-                None => drop(counts.of.insert(Arc::from(endpoint_id), Count { pending: 0, rows })),
+                None => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             }
         }
         counts.of.retain(|_, count| count.pending + count.rows > 0);
@@ -122,6 +144,12 @@ impl ParkedCounts {
 }
 
 impl Counts {
+    /// The version of the change that is being made.
+    fn changes(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
     fn forget_empty(&mut self, endpoint_id: &str) {
         if self.of.get(endpoint_id).is_some_and(|count| count.pending + count.rows == 0) {
             self.of.remove(endpoint_id);
@@ -168,10 +196,28 @@ mod tests {
         counts.parking(&id, 1);
         counts.rows(&id, 1);
         counts.parked(&id, 1);
+        counts.rows("ep_2", 5);
         counts.all_rows(version, std::iter::empty());
-        assert!(counts.ahead(&id) > Some(0));
-        counts.all_rows(counts.version(), std::iter::empty());
+        assert!(counts.ahead(&id) > Some(0) && counts.ahead("ep_2") == Some(5));
+        let version = counts.version();
+        counts.parking(&"ep_2".into(), 1);
+        counts.all_rows(version, std::iter::empty());
         assert_eq!(counts.ahead(&id), Some(0), "the next look is exact");
+    }
+
+    #[test]
+    fn behind_what_is_held_up_nobody_waits_until_it_is_gone() {
+        let (counts, id) = known();
+        assert!(!counts.hold_up(&id, true), "nothing waits");
+        counts.rows(&id, 2);
+        assert!(counts.hold_up(&id, true) && !counts.hold_up(&id, true));
+        assert_eq!(counts.ahead(&id), Some(u64::MAX));
+        counts.rows(&id, 1);
+        assert_eq!(counts.ahead(&id), Some(u64::MAX));
+        counts.rows(&id, 0);
+        assert_eq!(counts.ahead(&id), Some(0));
+        counts.rows(&id, 1);
+        assert_eq!(counts.ahead(&id), Some(1), "it is another one");
     }
 
     #[test]

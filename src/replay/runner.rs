@@ -21,7 +21,7 @@ use super::{
     progress::{Counts, Progress},
 };
 use crate::{
-    backlog::{amount::Amount, book, drainer::Surroundings},
+    backlog::{amount::Amount, drainer::Surroundings, read},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     endpoint::delivery::{GivenUp, Reason},
@@ -166,7 +166,7 @@ impl Runner {
             parts.iter().find(is_it).is_some_and(|part| part.progress().unsettled() > 0)
         };
         let is_idle = |open: &OpenShare| {
-            matches!(self.surroundings.standing(&open.endpoint_id, now), book::Standing::Waits) && !is_busy(open)
+            matches!(self.surroundings.standing(&open.endpoint_id, now), read::Standing::Waits) && !is_busy(open)
         };
         let candidates: Vec<_> =
             open.iter().map(|open| Candidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) }).collect();

@@ -34,9 +34,17 @@ pub struct BacklogRow {
     pub bytes: i32,
 }
 
+impl BacklogRow {
+    /// The record's key, which stands at its beginning.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.record.get(..usize::try_from(self.key_bytes?).ok()?)
+    }
+}
+
 /// Which rows of a head to read.
 #[derive(Debug, Clone, Copy)]
-pub struct Page {
+pub struct Page<'a> {
     /// Behind this offset and record time.
     pub after: (i64, i64),
     /// Only those whose next attempt is due then (milliseconds since 1970).
@@ -46,6 +54,10 @@ pub struct Page {
     pub rows_max: i64,
     /// Of data; at least one row comes, however large.
     pub bytes_max: i64,
+    /// None with one of these keys.
+    pub without_keys: &'a [&'a [u8]],
+    /// Only rows with a key.
+    pub with_key: bool,
 }
 
 /// The heads of these partitions.
@@ -91,7 +103,7 @@ pub async fn heads_of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<Hea
 pub async fn page(
     pool: &Pool,
     (topic, partition, endpoint_id): (&str, i32, &str),
-    page: Page,
+    page: Page<'_>,
 ) -> Result<Vec<BacklogRow>, StoreError> {
     let (offset, record_ms) = page.after;
     pool.with(async |client| {
@@ -109,6 +121,8 @@ pub async fn page(
                     &page.received_before_ms,
                     &page.rows_max,
                     &page.bytes_max,
+                    &page.without_keys,
+                    &page.with_key,
                 ],
             )
             .await?;
@@ -170,6 +184,8 @@ pub const PAGE: &str = r#"
             SELECT * FROM backlog
             WHERE topic = $1 AND partition = $2 AND endpoint_id = $3 AND ("offset", record_ms) > ($4::bigint, $5::bigint)
                 AND not_before_ms <= $6 AND received_ms < $7
+                AND CASE WHEN key_bytes IS NULL THEN NOT $11
+                    ELSE cardinality($10::bytea[]) = 0 OR substr(record, 1, key_bytes) <> ALL ($10) END
             ORDER BY "offset", record_ms LIMIT $8
         ) AS p
     ) AS rows

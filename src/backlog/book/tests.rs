@@ -10,9 +10,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::{
+    backlog::passed_over::At,
     endpoint::delivery::testing::{ms, secs},
     ingest::receipt::{Abandoned, Done, Settlement},
-    store::backlog::RowKey,
+    store::{backlog::RowKey, backlog_read::BacklogRow},
 };
 
 #[derive(Default)]
@@ -79,9 +80,9 @@ impl World {
     }
 
     /// Reads a head to its end, holding so many rows of 100 bytes.
-    fn read(&mut self, read: &Read, rows: std::ops::Range<i64>) {
+    fn read(&mut self, read: Read, rows: std::ops::Range<i64>) {
         rows.clone().for_each(|offset| assert!(read.head.hold(offset, (0, 0), 100)));
-        self.book.was_read(read, Some((rows.end - 1, 0)), true, self.now);
+        self.book.was_read(read, Some((rows.end - 1, 0)), End::Reached, self.now);
     }
 }
 
@@ -105,7 +106,7 @@ fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
     world.note(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
     assert!(world.next(100).is_none(), "it is being read");
-    world.read(&read, 0..5);
+    world.read(read, 0..5);
     assert!(world.next(100).is_none(), "what it has left was not due");
     world.now += ms(1_001);
     assert_eq!(world.next(100).map(|read| read.after), Some(BEGINNING), "from its beginning again");
@@ -116,7 +117,7 @@ fn the_next_page_begins_behind_the_last_one() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
-    world.book.was_read(&read, Some((9, 7)), false, world.now);
+    world.book.was_read(read, Some((9, 7)), End::More, world.now);
     assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
 }
 
@@ -127,9 +128,10 @@ fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
     world.note(&row(1, "a", 50));
     let first = world.next(8).expect("something waits");
     assert_eq!(first.rows_max, 8);
-    world.read(&first, 0..8);
+    let head = Arc::clone(&first.head);
+    world.read(first, 0..8);
     assert!(world.next(8).is_none(), "the endpoint has what it may");
-    first.head.events_done(&done(0..8), Settlement::Backlogged);
+    head.events_done(&done(0..8), Settlement::Backlogged);
     assert_eq!(world.seen.released.load(Ordering::Relaxed), 1);
     assert_eq!(world.next(8).map(|read| read.head.partition), Some(1));
 }
@@ -140,10 +142,10 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
     ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
     assert!(read.head.hold(1, (0, 0), 9_000));
-    world.book.was_read(&read, Some((1, 0)), false, world.now);
+    world.book.was_read(read, Some((1, 0)), End::More, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
     assert!(other.head.hold(1, (0, 0), 11_000));
-    world.book.was_read(&other, Some((1, 0)), false, world.now);
+    world.book.was_read(other, Some((1, 0)), End::More, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
 }
 
@@ -162,7 +164,7 @@ fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i
             offsets.push_back(offset);
         }
         *next += rows;
-        world.book.was_read(&read, Some((*next, 0)), false, world.now);
+        world.book.was_read(read, Some((*next, 0)), End::More, world.now);
     }
     quick
 }
@@ -194,13 +196,14 @@ fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 5));
     let read = world.next(100).expect("something waits");
-    world.read(&read, 0..5);
-    read.head.events_done(&done(0..5), Settlement::Delivered);
+    let head = Arc::clone(&read.head);
+    world.read(read, 0..5);
+    head.events_done(&done(0..5), Settlement::Delivered);
     assert_eq!(world.seen.taken_out.lock().len(), 5);
-    assert_eq!(read.head.first_received_ms(3), Some(0), "whoever writes of it knows since when it waits");
-    assert!(!read.head.hold(3, (0, 0), 100), "its row may still be there");
-    read.head.release(0..5);
-    assert!(read.head.hold(3, (0, 0), 100));
+    assert_eq!(head.first_received_ms(3), Some(0), "whoever writes of it knows since when it waits");
+    assert!(!head.hold(3, (0, 0), 100), "its row may still be there");
+    head.release(0..5);
+    assert!(head.hold(3, (0, 0), 100));
 }
 
 #[test]
@@ -242,10 +245,77 @@ fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "ep_1", 10));
     assert_eq!(world.book.take_came_in_order(), 0, "nobody has read it yet");
-    let in_order = |_: &str| Standing::TakesInOrder(100);
+    let in_order = |_: &str| Standing::TakesInOrder(100, OrderBy::Key);
     world.book.next(world.now, in_order).expect("a head to be read");
     world.note(&row(0, "ep_1", 13));
     world.note(&row(0, "ep_1", 7));
     assert_eq!(world.book.take_came_in_order(), 3);
     assert_eq!(world.book.take_came_in_order(), 0);
+}
+
+/// A row with the key `a`; due in so many milliseconds.
+fn waiting(offset: i64, due_ms: i64) -> BacklogRow {
+    BacklogRow {
+        offset,
+        record_ms: 0,
+        received_ms: 0,
+        not_before_ms: due_ms,
+        attempts: 1,
+        occurred_ms: 0,
+        event_id: None,
+        tenant: None,
+        department: None,
+        kind: None,
+        record: b"a".to_vec(),
+        key_bytes: Some(1),
+        value_bytes: None,
+        bytes: 100,
+    }
+}
+
+fn by_key(_: &str) -> Standing {
+    Standing::TakesInOrder(100, OrderBy::Key)
+}
+
+#[test]
+fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_is_due() {
+    let ledger = ledger(0);
+    ledger.backlog.all_rows(ledger.backlog.version(), [("ep_1", 5)].into_iter());
+    let mut world = World::new(&[Arc::clone(&ledger)]);
+    world.note(&row(0, "ep_1", 5));
+    let mut read = world.book.next(world.now, by_key).expect("a head to be read");
+    let at = At { now: world.now, wall_ms: 0, up_to: 100 };
+    let sendable = read.sendable(vec![waiting(7, 2_000)], at);
+    assert_eq!((sendable.rows.len(), sendable.end), (0, End::Reached));
+    assert!(world.book.was_read(read, sendable.last, sendable.end, world.now), "it is held up since now");
+    assert_eq!(ledger.backlog.ahead("ep_1"), Some(u64::MAX));
+    assert!(world.book.next(world.now + ms(19), by_key).is_none(), "it rests");
+
+    world.now += ms(300);
+    let read = world.book.next(world.now, by_key).expect("what came meanwhile");
+    assert_eq!(read.after, (7, 0));
+    assert!(!world.book.was_read(read, None, End::Reached, world.now), "that is known");
+    world.now += ms(30);
+    assert!(world.book.next(world.now, by_key).is_none());
+    world.note(&row(0, "ep_1", 6));
+    let read = world.book.next(world.now, by_key).expect("another row ends its rest");
+    assert!(!world.book.was_read(read, None, End::Reached, world.now));
+
+    world.now += ms(1_700);
+    let read = world.book.next(world.now, by_key).expect("it is due");
+    assert_eq!((read.after, read.passed_over.is_empty()), (BEGINNING, true));
+    world.book.was_read(read, None, End::Reached, world.now);
+    assert_eq!(ledger.backlog.ahead("ep_1"), Some(5), "nothing holds it up");
+}
+
+#[test]
+fn a_head_whose_rows_someone_else_took_out_is_forgotten_unless_it_was_noted_meanwhile() {
+    let ledger = ledger(0);
+    let mut world = World::new(&[Arc::clone(&ledger)]);
+    ["gone", "there", "noted"].iter().for_each(|id| world.note(&row(0, id, 3)));
+    let notes = world.book.notes();
+    world.note(&row(0, "noted", 4));
+    world.book.forget_gone(&ledger, &HashSet::from(["there"]), notes);
+    assert_eq!(["gone", "there", "noted"].map(|id| world.book.of_endpoint(id).0), [0, 3, 4]);
+    assert_eq!(world.book.totals().0, 7);
 }

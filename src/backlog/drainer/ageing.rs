@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Drainer, take_in};
+use super::{Drainer, reading::take_in};
 use crate::{
     backlog::head::Head,
     clock,
@@ -34,6 +34,8 @@ impl Drainer {
                 received_before_ms: before_ms,
                 rows_max: OLD_ROWS_MAX,
                 bytes_max: OLD_BYTES_MAX,
+                without_keys: &[],
+                with_key: false,
             };
             let name = (&*head.topic, head.partition, &*head.endpoint_id);
             let rows = backlog_read::page(&self.pool, name, page).await?;

@@ -6,7 +6,7 @@ use super::Drainer;
 use crate::{
     clock,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
-    store::{StoreError, backlog_read},
+    store::{StoreError, backlog::HeadRow, backlog_read},
 };
 
 impl Drainer {
@@ -31,6 +31,7 @@ impl Drainer {
         if self.unread.is_empty() {
             return Ok(());
         }
+        let notes = self.heads.book.lock().notes();
         let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.version()).collect();
         let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
@@ -41,9 +42,12 @@ impl Drainer {
             rows.iter().for_each(|row| book.note(row, &self.events));
         }
         for (ledger, version) in self.unread.drain(..).zip(versions) {
-            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
-            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
+            let is_of_it = |row: &&HeadRow| row.partition == ledger.partition() && row.topic == ledger.topic();
+            let of_it = || rows.iter().filter(is_of_it);
+            let counts = of_it().map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
             ledger.backlog.all_rows(version, counts);
+            let present = of_it().map(|row| row.endpoint_id.as_str()).collect();
+            self.heads.book.lock().forget_gone(&ledger, &present, notes);
         }
         self.surroundings.wake_ordered();
         Ok(())

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Bounds, reading::Reading};
 use crate::{
-    backlog::{book::Standing, drainer::Surroundings},
+    backlog::{drainer::Surroundings, read::Standing},
     event::{EndpointKey, Event, Fields, Record},
     ingest::receipt::{Origin, Receipt},
     replay::{part::Part, pass::View},
@@ -28,8 +28,8 @@ impl<'a> Hand<'a> {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
                 // Nothing is sent past what waits of the partition: it would only join it.
-                Standing::TakesInOrder(_) if part.parked_ahead(id) != Some(0) => 0,
-                Standing::Takes(events) | Standing::TakesInOrder(events) => {
+                Standing::TakesInOrder(..) if part.parked_ahead(id) != Some(0) => 0,
+                Standing::Takes(events) | Standing::TakesInOrder(events, _) => {
                     events.min(bounds.options.endpoint_events_max)
                 }
                 Standing::Waits | Standing::Gone => 0,

@@ -193,7 +193,11 @@ fn a_restarted_endpoint_begins_anew_and_loses_nothing() {
 
 #[test]
 fn a_purged_backlog_is_gone_and_only_that() {
-    let app = app("purged");
+    let app = TestApp::named("purged")
+        .set("DELIVERY_PARK_AFTER_MS", 500)
+        .set("BACKLOG_POLL_MS", 100)
+        .set("BACKLOG_REFRESH_MS", 1_000)
+        .start();
     let receiver = Receiver::start();
     let endpoints = ["purged", "kept"].map(|name| app.subscribed_endpoint(&receiver.hook(name), eager()));
     let [purged, kept] = &endpoints;
@@ -213,6 +217,7 @@ fn a_purged_backlog_is_gone_and_only_that() {
     let done = command(purged, "backlog/purge", json!({})).ok().json();
     assert_eq!((&done["purged_events"], &done["events"], &done["finished"]), (&json!(300), &json!(0), &json!(true)));
     assert_eq!((waiting(&app, purged), waiting(&app, kept)), (0, 300));
+    eventually_holds("the gauge says so", || app.rest().metric("postrider_backlog_events") == 300.0);
 
     endpoints.iter().for_each(|endpoint| drop(command(endpoint, "resume", json!({})).ok()));
     eventually_holds("the other one gets all", || kept.hook.accepted_count() == 300);

@@ -118,3 +118,28 @@ fn what_waits_in_order_goes_out_after_a_restart_although_nothing_new_comes() {
     assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
     audit.close();
 }
+
+#[test]
+fn an_event_that_waits_long_for_its_next_attempt_holds_its_key_and_no_other() {
+    let app = app("keywaits");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Refuse(HashSet::from([0])));
+    let mut settings = ordered("key", "block");
+    settings["breaker"] = json!({"consecutive_failures": 1000, "failure_ratio": 1.0, "requests_min": 1000});
+    settings["retry"] = json!({"attempts_max": 3, "schedule_ms": [600_000]});
+    app.subscribed_endpoint(&hook, settings);
+    app.produce(40);
+    eventually_holds("it is in the backlog", || !app.postgres.backlog().is_empty());
+    app.produce(400);
+    // Every twentieth has its key.
+    eventually_holds("all others arrive", || hook.accepted_count() == 440 / 20 * 19);
+    let requests = hook.requests();
+    assert_eq!(requests.iter().filter(|request| request.seqs == [0]).count(), 1, "it waits");
+    let accepted: Vec<u32> =
+        requests.iter().filter(|it| it.answer == Some(200)).flat_map(|it| it.seqs.clone()).collect();
+    for key in 0..20 {
+        let of_key: Vec<u32> = accepted.iter().copied().filter(|seq| seq % 20 == key).collect();
+        assert!(of_key.is_sorted() && of_key.len() == if key == 0 { 0 } else { 22 }, "{key}: {of_key:?}");
+    }
+}

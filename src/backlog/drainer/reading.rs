@@ -1,0 +1,107 @@
+//! ● Rows of a head go to their endpoint.
+
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+use super::Drainer;
+use crate::{
+    backlog::{
+        head::Head,
+        passed_over::{At, Sendable},
+        read::{End, Read},
+        row,
+    },
+    clock,
+    event::{EndpointKey, Event},
+    ingest::receipt::{Receipt, Settlement},
+    store::{
+        StoreError,
+        backlog_read::{self, BacklogRow, Page},
+    },
+    trace::{self, Source},
+};
+
+impl Drainer {
+    /// Returns how many rows were there to be sent.
+    pub(super) async fn read(&self, mut read: Read) -> Result<usize, StoreError> {
+        let head = Arc::clone(&read.head);
+        // Before the look at the table: what may be sent is in it by then.
+        let up_to = head.ordered_up_to().unwrap_or(i64::MIN);
+        let asked_at = clock::now();
+        let rows = self.page(&read).await;
+        let now = clock::now();
+        self.heads.metrics.read_seconds.record(now.saturating_duration_since(asked_at));
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.heads.book.lock().was_read(read, None, End::More, now);
+                return Err(error);
+            }
+        };
+        if rows.is_empty() && read.sees_all() {
+            self.heads.misjudged.lock().push(Arc::clone(&head));
+        }
+        let rows = if read.order.is_some() && head.is_closing() { Vec::new() } else { rows };
+        let at = At { now, wall_ms: clock::wall_ms(), up_to };
+        let Sendable { rows, last, end } = read.sendable(rows, at);
+        let found = rows.len();
+        self.send(&head, rows, now);
+        let is_held_up = self.heads.book.lock().was_read(read, last, end, now);
+        if is_held_up {
+            self.surroundings.wake(&head.endpoint_id);
+        }
+        Ok(found)
+    }
+
+    async fn page(&self, read: &Read) -> Result<Vec<BacklogRow>, StoreError> {
+        let (without_keys, with_key) = read.passed_over.crowded();
+        let page = Page {
+            after: read.after,
+            due_ms: if read.is_gone || read.order.is_some() { i64::MAX } else { clock::wall_ms() },
+            received_before_ms: i64::MAX,
+            rows_max: i64::try_from(read.rows_max).unwrap_or(i64::MAX),
+            bytes_max: i64::try_from(read.bytes_max).unwrap_or(i64::MAX),
+            without_keys: &without_keys,
+            with_key,
+        };
+        let head = &read.head;
+        backlog_read::page(&self.pool, (&head.topic, head.partition, &head.endpoint_id), page).await
+    }
+
+    /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
+    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
+        let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
+        let complete_to_ms = self.surroundings.settings_complete_to_ms();
+        let young = rows.iter().filter(|row| !row::may_be_cancelled(row.received_ms, complete_to_ms));
+        let young: HashSet<i64> = young.map(|row| row.offset).collect();
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
+            .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
+        let (unjudged, unwanted): (Vec<_>, Vec<_>) =
+            unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
+        Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again
+        if !unwanted.is_empty() {
+            tracing::info!(
+                endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),
+                "what waited for an endpoint that no longer subscribes to it is cancelled"
+            );
+            Receipt::settle_all(unwanted, Settlement::Cancelled);
+        }
+        if !wanted.is_empty() {
+            self.surroundings.push(&head.endpoint_id, wanted);
+        }
+    }
+}
+
+/// The receipts of rows that are not in memory yet. Without an endpoint they can only be settled.
+pub(super) fn take_in(
+    head: &Arc<Head>,
+    rows: Vec<BacklogRow>,
+    endpoint: Option<EndpointKey>,
+    now: Instant,
+) -> impl Iterator<Item = Receipt> {
+    let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
+    let new = |row: &BacklogRow| {
+        head.hold(row.offset, (row.record_ms, row.received_ms), usize::try_from(row.bytes).unwrap_or(0))
+    };
+    let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
+    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now, begin))
+}

@@ -1,0 +1,249 @@
+//! ○ Keys that are passed over while a head is read in the order of its keys: each of them waits for one row of its own,
+//! and the others go on.
+//!
+//! **Invariant:** of a key, no row is taken while an earlier one is not due, or was tried before and has not ended yet.
+//! The first would be out of order; behind the second, all that a failing event holds back would fill the memory.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::read::End;
+use crate::{endpoint::settings::OrderBy, store::backlog_read::BacklogRow};
+
+/// What one reading of a head, from its beginning to its end, passes over. Bounded: where too many keys wait, all behind
+/// them wait as well.
+#[derive(Debug, Default)]
+pub struct PassedOver {
+    keys: HashMap<Option<Box<[u8]>>, Passed>,
+    /// Since when it may be asked again whether it is over.
+    asked_at: Option<Instant>,
+    began_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Passed {
+    until: Until,
+    /// How many came behind the one that is waited for.
+    rows: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Due(Instant),
+    /// The row with this offset is in memory no more.
+    Ended(i64),
+}
+
+/// Rows that may be sent now, of a page.
+#[derive(Debug)]
+pub struct Sendable {
+    pub rows: Vec<BacklogRow>,
+    /// Offset and record time up to which the page needs no other look.
+    pub last: Option<(i64, i64)>,
+    /// Unless it was looked at to its end: what stopped it.
+    pub end: End,
+}
+
+/// When a page is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    pub now: Instant,
+    /// Milliseconds since 1970.
+    pub wall_ms: i64,
+    /// The highest offset that may be sent.
+    pub up_to: i64,
+}
+
+impl PassedOver {
+    /// What of a page may be sent.
+    pub fn sendable(&mut self, page: Vec<BacklogRow>, by: OrderBy, at: At) -> Sendable {
+        self.began_at.get_or_insert(at.now);
+        let mut sendable = Sendable { rows: Vec::with_capacity(page.len()), last: None, end: End::More };
+        for row in page {
+            let is_due = row.not_before_ms <= at.wall_ms;
+            let place = (row.offset, row.record_ms);
+            if row.offset > at.up_to {
+                sendable.end = End::Ahead;
+                break;
+            }
+            if by == OrderBy::Partition && !is_due {
+                sendable.end = End::Reached;
+                break;
+            }
+            if by == OrderBy::Partition {
+                sendable.rows.push(row);
+            } else if let Some(passed) = self.keys.get_mut(&row.key().map(Box::from)) {
+                passed.rows += 1;
+            } else {
+                let until = match is_due {
+                    true => Until::Ended(row.offset),
+                    false => Until::Due(at.now + Duration::from_millis(row.not_before_ms.abs_diff(at.wall_ms))),
+                };
+                if !is_due || row.attempts > 0 {
+                    if self.keys.len() >= KEYS_MAX {
+                        sendable.end = End::Reached;
+                        break;
+                    }
+                    self.keys.insert(row.key().map(Box::from), Passed { until, rows: 0 });
+                }
+                if is_due {
+                    sendable.rows.push(row);
+                }
+            }
+            sendable.last = Some(place);
+        }
+        sendable
+    }
+
+    /// Whether the head is to be read from its beginning again: something that was waited for is due, or has ended as
+    /// `is_held` says of its offset, or it is long ago (a redrive brings rows that come before all others).
+    pub fn is_over(&mut self, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {
+        let spaced = |at: Option<Instant>, by| at.is_none_or(|at: Instant| now.saturating_duration_since(at) >= by);
+        if self.is_empty() || !spaced(self.began_at, SPACING) || !spaced(self.asked_at, SPACING) {
+            return false;
+        }
+        self.asked_at = Some(now);
+        spaced(self.began_at, AGAIN_AFTER)
+            || self.keys.values().any(|passed| match passed.until {
+                Until::Due(at) => at <= now,
+                Until::Ended(offset) => !is_held(offset),
+            })
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Keys of which many rows were passed over, for the next pages not to have them, and whether rows without a key are
+    /// among them.
+    #[must_use]
+    pub fn crowded(&self) -> (Vec<&[u8]>, bool) {
+        let crowded = self.keys.iter().filter(|(_, passed)| passed.rows >= CROWD_ROWS).map(|(key, _)| key.as_deref());
+        let is_without = crowded.clone().any(|key| key.is_none());
+        (crowded.flatten().take(CROWDS_MAX).collect(), is_without)
+    }
+}
+
+/// Each in memory with its bytes.
+const KEYS_MAX: usize = 1_000;
+/// Reading from the beginning costs a look at all that was passed over.
+const SPACING: Duration = Duration::from_millis(100);
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+const CROWD_ROWS: u64 = 100;
+/// Postgres compares each row with each of them.
+const CROWDS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::delivery::testing::{ms, secs};
+
+    const WALL_MS: i64 = 1_000_000;
+
+    /// Offset, key, attempts before, and in how many milliseconds it is due.
+    fn row((offset, key, attempts, due_ms): (i64, &str, i32, i64)) -> BacklogRow {
+        BacklogRow {
+            offset,
+            record_ms: 0,
+            received_ms: 0,
+            not_before_ms: WALL_MS + due_ms,
+            attempts,
+            occurred_ms: 0,
+            event_id: None,
+            tenant: None,
+            department: None,
+            kind: None,
+            record: format!("{key}{{}}").into_bytes(),
+            key_bytes: (!key.is_empty()).then_some(key.len() as i32),
+            value_bytes: Some(2),
+            bytes: 2,
+        }
+    }
+
+    fn read(
+        passed: &mut PassedOver,
+        page: &[(i64, &str, i32, i64)],
+        by: OrderBy,
+        now: Instant,
+    ) -> (Vec<i64>, Sendable) {
+        let page = page.iter().map(|row| self::row(*row)).collect();
+        let sendable = passed.sendable(page, by, At { now, wall_ms: WALL_MS, up_to: 100 });
+        (sendable.rows.iter().map(|row| row.offset).collect(), sendable)
+    }
+
+    #[test]
+    fn a_row_that_is_not_due_holds_back_its_key_and_no_other() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let page = [(1, "a", 0, 0), (2, "b", 3, 500), (3, "b", 0, 0), (4, "a", 0, 0), (5, "", 0, 0)];
+        let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, now);
+        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 4, 5], Some((5, 0)), End::More));
+        let (sent, _) = read(&mut passed, &[(6, "b", 0, 0), (7, "c", 0, 0)], OrderBy::Key, now);
+        assert_eq!(sent, [7], "nor on the next page");
+        assert!(!passed.is_over(|_| false, now + ms(499)));
+        assert!(passed.is_over(|_| false, now + ms(600)));
+    }
+
+    #[test]
+    fn in_the_order_of_the_partition_it_holds_back_everything() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let page = [(1, "a", 2, 0), (2, "a", 0, 0), (3, "b", 1, 500), (4, "c", 0, 0)];
+        let (sent, sendable) = read(&mut passed, &page, OrderBy::Partition, now);
+        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 2], Some((2, 0)), End::Reached));
+        assert!(passed.is_empty());
+    }
+
+    #[test]
+    fn behind_a_row_that_was_tried_before_its_key_waits_for_its_end() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (sent, _) = read(&mut passed, &[(1, "", 1, 0), (2, "", 0, 0), (3, "b", 0, 0)], OrderBy::Key, now);
+        assert_eq!(sent, [1, 3]);
+        assert!(!passed.is_over(|offset| offset == 1, now + secs(1)));
+        assert!(passed.is_over(|_| false, now + secs(2)));
+    }
+
+    #[test]
+    fn it_is_asked_now_and_then_and_begins_anew_after_a_while_whatever_happens() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        assert!(!passed.is_over(|_| false, now + secs(60)), "nothing is passed over");
+        read(&mut passed, &[(1, "a", 1, 0)], OrderBy::Key, now);
+        assert!(!passed.is_over(|_| false, now + ms(99)), "it has only begun");
+        assert!(!passed.is_over(|_| true, now + ms(150)));
+        assert!(!passed.is_over(|_| false, now + ms(249)), "it was asked a moment ago");
+        assert!(passed.is_over(|_| true, now + secs(10)));
+    }
+
+    #[test]
+    fn what_lies_beyond_is_not_looked_at() {
+        let mut passed = PassedOver::default();
+        let page = [(99, "a", 0, 0), (101, "b", 0, 900)];
+        let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, Instant::now());
+        assert_eq!((sent, sendable.last, sendable.end), (vec![99], Some((99, 0)), End::Ahead));
+        assert!(passed.is_empty());
+    }
+
+    #[test]
+    fn too_many_keys_hold_back_everything_behind_them() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        for key in 0..KEYS_MAX {
+            read(&mut passed, &[(1, &key.to_string(), 1, 900)], OrderBy::Key, now);
+        }
+        let (sent, sendable) =
+            read(&mut passed, &[(2, "fine", 0, 0), (3, "x", 1, 0), (4, "y", 0, 0)], OrderBy::Key, now);
+        assert_eq!((sent, sendable.last, sendable.end), (vec![2], Some((2, 0)), End::Reached));
+    }
+
+    #[test]
+    fn a_key_with_many_rows_is_named_for_the_next_pages() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let page: Vec<_> = (0..=99).map(|offset| (offset, "a", 1, 0)).chain([(100, "b", 1, 0)]).collect();
+        read(&mut passed, &page, OrderBy::Key, now);
+        assert_eq!(passed.crowded(), (vec![], false), "it came first, and 99 behind it");
+        read(&mut passed, &[(100, "a", 0, 0)], OrderBy::Key, now);
+        assert_eq!(passed.crowded(), (vec![&b"a"[..]], false));
+        (0..=100).for_each(|offset| drop(read(&mut passed, &[(offset, "", 1, 0)], OrderBy::Key, now)));
+        assert!(passed.crowded().1);
+    }
+}

@@ -1,0 +1,100 @@
+//! ○ A read of a head: for whom, how much, from where, and what of it may be sent.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    head::Head,
+    passed_over::{At, PassedOver, Sendable},
+};
+use crate::{endpoint::settings::OrderBy, store::backlog_read::BacklogRow};
+
+/// How an endpoint stands, as far as its backlog is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes events: so many may be in memory.
+    Takes(usize),
+    /// The same, in the order of their offsets, within what makes a lane.
+    TakesInOrder(usize, OrderBy),
+    /// Not now: paused, disabled, its breaker open, told to be left alone.
+    Waits,
+    /// There is no such endpoint any more: what waits for it is cancelled.
+    Gone,
+}
+
+/// What may be in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub endpoint_bytes_max: usize,
+    pub bytes_max: usize,
+    /// Rows of one read.
+    pub page_rows_max: usize,
+    /// A head that was read to its end rests this long before it is read from its beginning again: what was passed over
+    /// is due later, or was written meanwhile.
+    pub rest: Duration,
+}
+
+impl Room {
+    /// What an endpoint that holds so much may read, with so much left for all. It never holds more than is left after that:
+    /// however many are slow, whoever comes finds room, and soon about as much as each of them has.
+    pub(super) fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
+        let own_bytes = self.endpoint_bytes_max.saturating_sub(held_bytes);
+        let bytes = own_bytes.min(bytes_left.saturating_sub(held_bytes).div_ceil(2));
+        if bytes < self.endpoint_bytes_max.min(bytes_left) / 4 { 0 } else { bytes }
+    }
+}
+
+/// A head to be read.
+#[derive(Debug)]
+pub struct Read {
+    pub head: Arc<Head>,
+    pub after: (i64, i64),
+    pub rows_max: usize,
+    pub bytes_max: usize,
+    pub is_gone: bool,
+    pub order: Option<OrderBy>,
+    /// Keys that are left out.
+    pub passed_over: PassedOver,
+}
+
+impl Read {
+    /// It sees everything that waits, whenever that is due: where it finds no row there is none.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.after == BEGINNING && (self.order.is_some() || self.is_gone)
+    }
+
+    /// What may be sent of the page that was read.
+    pub fn sendable(&mut self, page: Vec<BacklogRow>, at: At) -> Sendable {
+        let bytes: usize = page.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
+        let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
+        let is_whole = self.passed_over.crowded() == (Vec::new(), false);
+        let mut sendable = match self.order {
+            Some(by) => self.passed_over.sendable(page, by, at),
+            None => {
+                let last = page.last().map(|row| (row.offset, row.record_ms));
+                Sendable { rows: page, last, end: End::More }
+            }
+        };
+        if is_last && sendable.end == End::More {
+            sendable.end = End::Reached;
+            if !is_whole {
+                sendable.last = Some((at.up_to, i64::MAX)); // what the page left out lies before it
+            }
+        }
+        sendable
+    }
+}
+
+/// How far a read came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// There may be more.
+    More,
+    /// Nothing more is there that may be sent now.
+    Reached,
+    /// The same, and what follows may be sent when its partition's commit has come that far: in a moment.
+    Ahead,
+}
+
+/// Before every offset.
+pub(super) const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
