@@ -259,13 +259,16 @@ impl Drainer {
         Ok(any)
     }
 
-    /// What is read now. None is read beyond the pace, so that live events keep most of the machine.
+    /// What is read now. None is read beyond the pace, so that live events keep most of the machine; nor much at a time, for
+    /// a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it waits that long.
     fn choose(&mut self, now: Instant) -> Vec<Read> {
         let mut book = self.heads.book.lock();
         self.pace.allow(book.take_came_in_order());
         let mut reads = Vec::new();
         while reads.len() < self.options.queries_max && self.pace.has_any(now) {
-            let Some(read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
+            let rows_max = self.pace.has(now).max(SLICE_ROWS_MIN);
+            let Some(mut read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
+            read.rows_max = read.rows_max.min(rows_max);
             self.pace.take(read.rows_max);
             reads.push(read);
         }
@@ -301,6 +304,8 @@ impl Drainer {
     }
 }
 
+/// A statement for fewer rows is not worth it.
+const SLICE_ROWS_MIN: usize = 25;
 /// Between two turns: what came meanwhile shares the next one.
 const BREATH: Duration = Duration::from_millis(5);
 const AGE_EVERY: Duration = Duration::from_secs(60);

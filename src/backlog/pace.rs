@@ -45,11 +45,17 @@ impl Pace {
     /// Whether one may be taken now.
     #[must_use]
     pub fn has_any(&mut self, now: Instant) -> bool {
+        self.has(now) > 0
+    }
+
+    /// How many may be taken now.
+    #[must_use]
+    pub fn has(&mut self, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.at);
         self.at = self.at.max(now);
         let most = (self.per_second * BURST.as_secs_f64()).max(1.0);
         self.left = (self.left + self.per_second * passed.as_secs_f64()).min(most);
-        self.left + self.allowed >= 1.0
+        (self.left + self.allowed).max(0.0) as usize
     }
 
     /// So many do not count: they came just now. Not more than a second's are remembered.
@@ -71,7 +77,7 @@ impl Pace {
 }
 
 /// What may be made up for after a pause.
-const BURST: Duration = Duration::from_millis(100);
+const BURST: Duration = Duration::from_millis(50);
 /// The cores say how late they were this often (`app/core_lag.rs`).
 const HEARING: Duration = Duration::from_millis(100);
 /// A core that is later than this has more to do than it can. A quiet one is late by the millisecond of its timer.
@@ -117,7 +123,7 @@ mod tests {
             pace.take(1);
             taken += 1;
         }
-        assert_eq!(taken, 100);
+        assert_eq!(taken, 50);
     }
 
     #[test]
@@ -159,6 +165,6 @@ mod tests {
             pace.take(1);
             taken += 1;
         }
-        assert_eq!(taken, 1_100);
+        assert_eq!(taken, 1_050);
     }
 }
