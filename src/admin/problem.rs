@@ -109,7 +109,7 @@ impl Problem {
 
     #[must_use]
     pub fn uid_taken(what: &str) -> Self {
-        let detail = format!("a {what} with this uid exists; PUT changes it");
+        let detail = format!("this uid is that of another {what}; PUT changes it");
         Problem::new(StatusCode::CONFLICT, "uid_taken", detail)
     }
 }
