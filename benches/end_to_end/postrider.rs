@@ -58,6 +58,7 @@ impl Installation {
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
             .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8") // where its receiver is
+            .env("POSTRIDER_BACKLOG_EVENTS_PER_SECOND_MAX", "1000000") // nobody else is to be spared
             .stdin(Stdio::piped())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)

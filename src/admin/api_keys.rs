@@ -1,6 +1,6 @@
 //! ● `/v1/api-keys`: who may use this API.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ pub async fn list(access: Watch, state: State, request: HttpRequest) -> Result<H
     let names = match get("include") {
         None => false,
         Some("customer") => true,
-        Some(_) => return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "include takes: customer")),
+        Some(_) => return Err(Problem::invalid_query("include takes: customer")),
     };
     let customer_id = match whose(&state, &access, get("customer_id")).await? {
         Whose::Everyones => None,
