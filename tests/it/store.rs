@@ -8,7 +8,7 @@ use postrider::{
     router::subscription::Scope,
     store::{
         self, Pool, PoolOptions, StoreError,
-        backlog_read::{BACKLOG_PLANS, PAGE},
+        backlog_read::{self, BACKLOG_PLANS, PAGE, Page},
         first_start::{Positions, first_start, record_first_start},
         instances,
         secret_box::SecretBox,
@@ -291,10 +291,10 @@ async fn a_page_of_the_backlog_is_found_by_its_key_whatever_the_statistics_say()
     let pool = Pool::open(&PoolOptions { session: BACKLOG_PLANS, ..database.options() }).expect("options");
     let plan = pool
         .with(async |client| {
-            let types = "text, int, text, bigint, bigint, bigint, bigint, bigint, bigint";
+            let types = "text, int, text, bigint, bigint, bigint, bigint, bigint, bigint, bytea[], bool";
             client.batch_execute(&format!("PREPARE page ({types}) AS {PAGE}")).await?;
             let execute = "EXPLAIN (ANALYZE, COSTS off, TIMING off)
-                EXECUTE page ('orders', 0, 'ep_1', 500, 0, 9000000000000, 9000000000000, 100, 1000000)";
+                EXECUTE page ('orders', 0, 'ep_1', 500, 0, 9000000000000, 9000000000000, 100, 1000000, '{}', false)";
             let lines = client.query(execute, &[]).await?;
             Ok(lines.iter().map(|line| line.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
         })
@@ -303,4 +303,31 @@ async fn a_page_of_the_backlog_is_found_by_its_key_whatever_the_statistics_say()
     assert!(!plan.contains("Seq Scan") && !plan.contains("Sort Method"), "{plan}");
     let most = plan.split("rows=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<f64>().ok());
     assert!(most.fold(0.0, f64::max) <= 101.0, "{plan}");
+}
+
+#[tokio::test]
+async fn a_page_of_the_backlog_leaves_out_the_keys_it_is_told_to() {
+    let database = Database::new().await;
+    let rows = "INSERT INTO backlog (topic, partition, endpoint_id, \"offset\", record_ms, received_ms, not_before_ms, attempts,
+            occurred_ms, record, key_bytes, bytes)
+        SELECT 'orders', 0, 'ep_1', n, n, n, 0, 0, n, convert_to(coalesce(key, '') || 'value', 'UTF8'), length(key), 1
+        FROM unnest(ARRAY['a', 'ab', NULL, 'b', 'a', '']) WITH ORDINALITY AS k (key, n)";
+    database.execute(rows).await;
+    let pool = database.pool();
+    let offsets = async |without_keys: &[&[u8]], with_key: bool| {
+        let page = Page {
+            after: (i64::MIN, i64::MIN),
+            due_ms: i64::MAX,
+            received_before_ms: i64::MAX,
+            rows_max: 10,
+            bytes_max: 1_000,
+            without_keys,
+            with_key,
+        };
+        let rows = backlog_read::page(&pool, ("orders", 0, "ep_1"), page).await.expect("a page");
+        rows.iter().map(|row| row.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(&[], false).await, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(offsets(&[b"a", b"b"], false).await, [2, 3, 6], "a key is not the beginning of another one");
+    assert_eq!(offsets(&[b""], true).await, [1, 2, 4, 5], "an empty key is one, and none is not");
 }
