@@ -16,6 +16,8 @@ use crate::{
 };
 
 const EVENTS_PER_SECOND: u32 = 500;
+/// Fresh programs and connections are slower than those that have run for a while: what is compared begins after that.
+const WARM_UP: Duration = Duration::from_secs(45);
 /// Before the outage, and after what waited is gone.
 const CALM: Duration = Duration::from_secs(60);
 /// Events are put together by when they were sent: a pause of the machine spoils one of many windows.
@@ -48,7 +50,7 @@ pub fn down_for_minutes(_: &mut SmallRng) -> Outcome {
     let everything = healthy.iter().fold(everything, Audit::expect_all);
 
     let load = app.load(EVENTS_PER_SECOND);
-    thread::sleep(CALM);
+    thread::sleep(WARM_UP + CALM);
     let down_at = Instant::now();
     down.hook.set(Mode::BreakOff);
     ordered.hook.set(Mode::Status(503));
