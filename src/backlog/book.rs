@@ -154,12 +154,18 @@ impl Book {
         self.notes
     }
 
-    /// The heads of this partition are these, as the table was at some moment since `notes`: others that were not noted
-    /// since then have nothing that waits.
-    pub fn forget_gone(&mut self, ledger: &Arc<PartitionLedger>, present: &HashSet<&str>, notes: u64) {
-        let of_it = |entry: &&mut Entry| entry.noted <= notes && entry.head.is_of(ledger);
-        for (_, endpoint) in self.endpoints.iter_mut().filter(|(id, _)| !present.contains(&***id)) {
-            endpoint.heads.iter_mut().filter(of_it).for_each(|entry| (entry.events, entry.bytes) = (0, 0));
+    /// These are all heads of the partitions that were looked at, as the table was at some moment since `notes`: others of
+    /// these partitions that were not noted since then have nothing that waits.
+    pub fn forget_gone(&mut self, looked_at: &[Arc<PartitionLedger>], present: &[HeadRow], notes: u64) {
+        let looked_at: HashSet<Key> = looked_at.iter().map(|ledger| key(ledger)).collect();
+        let present: HashSet<(&str, i32, &str)> =
+            present.iter().map(|row| (row.topic.as_str(), row.partition, row.endpoint_id.as_str())).collect();
+        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
+            let head = &entry.head;
+            let is_gone = !present.contains(&(&*head.topic, head.partition, &*head.endpoint_id));
+            if entry.noted <= notes && is_gone && looked_at.contains(&(Arc::clone(&head.topic), head.partition)) {
+                (entry.events, entry.bytes) = (0, 0);
+            }
         }
     }
 

@@ -74,7 +74,9 @@ impl PassedOver {
             }
             if by == OrderBy::Partition {
                 sendable.rows.push(row);
-            } else if let Some(passed) = self.keys.get_mut(&row.key().map(Box::from)) {
+            } else if !self.keys.is_empty()
+                && let Some(passed) = self.keys.get_mut(&row.key().map(Box::from))
+            {
                 passed.rows += 1;
             } else {
                 let until = match is_due {

@@ -315,7 +315,7 @@ fn a_head_whose_rows_someone_else_took_out_is_forgotten_unless_it_was_noted_mean
     ["gone", "there", "noted"].iter().for_each(|id| world.note(&row(0, id, 3)));
     let notes = world.book.notes();
     world.note(&row(0, "noted", 4));
-    world.book.forget_gone(&ledger, &HashSet::from(["there"]), notes);
+    world.book.forget_gone(&[ledger], &[row(0, "there", 3)], notes);
     assert_eq!(["gone", "there", "noted"].map(|id| world.book.of_endpoint(id).0), [0, 3, 4]);
     assert_eq!(world.book.totals().0, 7);
 }

@@ -6,7 +6,7 @@ use super::Drainer;
 use crate::{
     clock,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
-    store::{StoreError, backlog::HeadRow, backlog_read},
+    store::{StoreError, backlog_read},
 };
 
 impl Drainer {
@@ -40,14 +40,12 @@ impl Drainer {
         {
             let mut book = self.heads.book.lock();
             rows.iter().for_each(|row| book.note(row, &self.events));
+            book.forget_gone(&self.unread, &rows, notes);
         }
         for (ledger, version) in self.unread.drain(..).zip(versions) {
-            let is_of_it = |row: &&HeadRow| row.partition == ledger.partition() && row.topic == ledger.topic();
-            let of_it = || rows.iter().filter(is_of_it);
-            let counts = of_it().map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
+            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
+            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
             ledger.backlog.all_rows(version, counts);
-            let present = of_it().map(|row| row.endpoint_id.as_str()).collect();
-            self.heads.book.lock().forget_gone(&ledger, &present, notes);
         }
         self.surroundings.wake_ordered();
         Ok(())
