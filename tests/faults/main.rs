@@ -23,6 +23,7 @@ mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted
 mod outage; // endpoints that are down for minutes
+mod stolen; // when the host took the machine away
 mod crowd; // many endpoints, many changes
 mod event; // events that cannot be delivered
 mod mix; // several faults at once
