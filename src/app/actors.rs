@@ -19,7 +19,7 @@ use crate::{
     endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue, settings::State},
     ingest::{consumer::ConsumerState, ledger::PartitionLedger, receipt::Origin as _},
     replay::runner,
-    store::lane::WriterHealth,
+    store::patience::WriterHealth,
     watch::{
         actor_view::{ActorView, Filter},
         endpoint_part::{EndpointPart, ErrorPart},

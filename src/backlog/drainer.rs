@@ -38,7 +38,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
-        lane::BACKOFF_BASE,
+        patience::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
 };

@@ -5,6 +5,7 @@
 //! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
 
 mod removal; // rows that are to be taken out
+mod run; // what is carried out together
 mod skipped; // what comes for a suspended endpoint
 
 use std::{
@@ -20,7 +21,10 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 
-use self::removal::{Removal, Removals};
+use self::{
+    removal::{Removal, Removals},
+    run::Run,
+};
 use super::{
     head::Head,
     row::{self, Clocks},
@@ -38,7 +42,8 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        lane::{self, Lane, Patience, WriterHealth, lane_of},
+        lane::{self, Lane, lane_of},
+        patience::{Patience, WriterHealth},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -197,6 +202,8 @@ struct Waiting {
 }
 
 impl lane::Work for Work {
+    type Run = Run;
+
     fn weight_bytes(&self) -> usize {
         match self {
             Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
@@ -206,8 +213,20 @@ impl lane::Work for Work {
         }
     }
 
-    fn is_like(&self, other: &Work) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+    /// What is taken out only keeps its row until then; but in order, what came meanwhile waits for that.
+    fn is_urgent(&self) -> bool {
+        match self {
+            Work::Insert(_) | Work::Update { .. } | Work::Skip { .. } => true,
+            Work::Remove(removal) => removal.is_urgent(),
+        }
+    }
+
+    fn fits(&self, run: &Run) -> bool {
+        run.fits(self)
+    }
+
+    fn join(self, run: &mut Run) {
+        run.take(self);
     }
 }
 
@@ -250,34 +269,23 @@ impl Shared {
 
     async fn write(&self, lane: usize) -> Infallible {
         loop {
-            let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
-            let pieces = work.len();
-            let (mut inserts, mut updates, mut removes, mut skips) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for piece in work {
-                match piece {
-                    Work::Insert(waiting) => inserts.push(waiting),
-                    Work::Update { key, parked } => updates.push((key, parked)),
-                    Work::Remove(removal) => removes.push(removal),
-                    Work::Skip { endpoint_id, receipts } => skips.push((endpoint_id, receipts)),
-                }
+            let next = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX);
+            let Run { mut inserts, updates, removals, skips, .. } = next.await;
+            // What is in hand is counted off, and what is to be taken out comes again, also when one of these panics.
+            let skipped = skips.iter().map(|(_, receipts)| receipts.len()).sum();
+            let stored = Queued { counter: Counter::Inserts, shared: self, events: inserts.len() };
+            let updated = Queued { counter: Counter::Known, shared: self, events: updates.len() };
+            let _skipped = Queued { counter: Counter::Known, shared: self, events: skipped };
+            let removals = Removals::in_hand(&self.lanes[lane], removals);
+            while !inserts.is_empty() {
+                inserts = self.insert(inserts).await;
             }
-            // A run is of one kind: the others are empty.
-            if !inserts.is_empty() {
-                let _queued = Queued { counter: Counter::Inserts, shared: self, events: pieces };
-                while !inserts.is_empty() {
-                    inserts = self.insert(inserts).await;
-                }
-            } else if !updates.is_empty() {
-                let _known = Queued { counter: Counter::Known, shared: self, events: updates.len() };
-                self.update(updates).await;
-            } else if !skips.is_empty() {
-                let events = skips.iter().map(|(_, receipts): &(_, Vec<Receipt>)| receipts.len()).sum();
-                let _known = Queued { counter: Counter::Known, shared: self, events };
-                self.skip(skips).await;
-            } else {
-                self.remove(Removals::in_hand(&self.lanes[lane], removes)).await;
-            }
-            self.lanes[lane].done(pieces);
+            drop(stored);
+            self.update(updates).await;
+            drop(updated);
+            self.remove(removals).await;
+            self.skip(skips).await;
+            self.lanes[lane].done();
         }
     }
 
@@ -327,6 +335,9 @@ impl Shared {
     }
 
     async fn update(&self, updates: Vec<(RowKey, Parked)>) {
+        if updates.is_empty() {
+            return;
+        }
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<_> = updates.iter().map(|(key, parked)| (key.clone(), row::standing(parked, clocks))).collect();
         self.patience().retry(|| backlog::update(&self.pool, &rows)).await;

@@ -26,7 +26,8 @@ use crate::{
     },
     store::{
         Pool, StoreError, dead_letters,
-        lane::{self, Lane, Patience, WriterHealth, lane_of},
+        lane::{self, Lane, lane_of},
+        patience::{Patience, WriterHealth},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -179,16 +180,15 @@ impl Shared {
 
     async fn write(&self, lane: usize) -> Infallible {
         loop {
-            let work = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await;
-            let done = work.len();
-            match Group::of(work) {
-                Group::Store(letters) => self.store(letters).await,
-                Group::Remove { keys, kept } => {
+            match self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
+                Run::Empty => {}
+                Run::Store(letters) => self.store(letters).await,
+                Run::Remove { keys, kept } => {
                     self.patience().retry(|| dead_letters::remove(&self.pool, &keys)).await;
                     drop(kept);
                 }
             }
-            self.lanes[lane].done(done);
+            self.lanes[lane].done();
         }
     }
 
@@ -250,6 +250,8 @@ enum Work {
 }
 
 impl lane::Work for Work {
+    type Run = Run;
+
     fn weight_bytes(&self) -> usize {
         match self {
             Work::Store(letter) => letter.weight_bytes(),
@@ -257,8 +259,27 @@ impl lane::Work for Work {
         }
     }
 
-    fn is_like(&self, other: &Work) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+    fn fits(&self, run: &Run) -> bool {
+        matches!(
+            (run, self),
+            (Run::Empty, _) | (Run::Store(_), Work::Store(_)) | (Run::Remove { .. }, Work::Remove { .. })
+        )
+    }
+
+    fn join(self, run: &mut Run) {
+        match (&mut *run, self) {
+            (Run::Store(letters), Work::Store(letter)) => letters.push(letter),
+            (Run::Remove { keys: all, kept: all_kept }, Work::Remove { keys, kept }) => {
+                all.extend(keys.into_iter().map(|key| key.0));
+                all_kept.extend(kept);
+            }
+            // What does not fit is not given to it.
+            (_, Work::Store(letter)) => *run = Run::Store(vec![letter]),
+            (_, Work::Remove { keys, kept }) => {
+                let keys = keys.into_iter().map(|key| key.0).collect();
+                *run = Run::Remove { keys, kept: kept.into_iter().collect() };
+            }
+        }
     }
 }
 
@@ -276,27 +297,15 @@ impl Drop for Bytes<'_> {
 }
 
 /// Work of one kind, for one statement.
-enum Group {
+#[derive(Default)]
+enum Run {
+    #[default]
+    Empty,
     Store(Vec<Letter>),
-    Remove { keys: Vec<[u8; dead_letters::KEY_BYTES]>, kept: Vec<Arc<dyn Send + Sync>> },
-}
-
-impl Group {
-    /// A lane hands out runs of one kind.
-    fn of(work: Vec<Work>) -> Group {
-        let (mut letters, mut removed, mut all_kept) = (Vec::new(), Vec::new(), Vec::new());
-        for work in work {
-            match work {
-                Work::Store(letter) => letters.push(letter),
-                Work::Remove { keys, kept } => {
-                    removed.extend(keys.into_iter().map(|key| key.0));
-                    all_kept.extend(kept);
-                }
-            }
-        }
-        debug_assert!(letters.is_empty() || removed.is_empty(), "a run is of one kind");
-        if letters.is_empty() { Group::Remove { keys: removed, kept: all_kept } } else { Group::Store(letters) }
-    }
+    Remove {
+        keys: Vec<[u8; dead_letters::KEY_BYTES]>,
+        kept: Vec<Arc<dyn Send + Sync>>,
+    },
 }
 
 /// Statements at once: more would only queue for the same disk.

@@ -1,52 +1,78 @@
-//! ● What waits to be written for some of the endpoints: in order, handed out in runs of one kind.
+//! ● What waits to be written for some of the endpoints: in order, handed out in runs.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    ops::Range,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use metrics::Counter;
 use parking_lot::Mutex;
-use rand::Rng as _;
 use tokio::sync::Notify;
 
-use super::StoreError;
-use crate::{clock, endpoint::health::LastError};
+use super::patience::{BACKOFF_BASE, WriterHealth};
+use crate::clock;
 
 /// Something to be written.
-pub trait Work {
+pub trait Work: Sized {
+    /// What is carried out together.
+    type Run: Default;
+
     fn weight_bytes(&self) -> usize;
-    /// Whether one statement can do both.
-    fn is_like(&self, other: &Self) -> bool;
+
+    /// Whether somebody waits for it. What nobody waits for is left until more has come.
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
+    /// Whether it may be carried out together with these, which were handed in before it. Everything fits an empty run.
+    fn fits(&self, run: &Self::Run) -> bool;
+
+    fn join(self, run: &mut Self::Run);
 }
 
 /// A queue with one writer at its end.
 pub struct Lane<W> {
-    queue: Mutex<VecDeque<W>>,
+    queue: Mutex<Queue<W>>,
     rows_max: usize,
     /// Handed in and not yet carried out, in the queue or in hand.
     owed: AtomicUsize,
     in_hand: AtomicUsize,
     /// There is something.
     some: Notify,
+    /// There is something that somebody waits for.
+    urgent: Notify,
     /// There is enough for a whole statement.
     enough: Notify,
     /// Something was carried out.
     progress: Notify,
 }
 
+struct Queue<W> {
+    /// Each with whether somebody waited for it when it came.
+    waiting: VecDeque<(W, bool)>,
+    urgent: usize,
+}
+
+/// How much waits.
+enum Waits {
+    Nothing,
+    /// Nobody waits for it.
+    Unhurried,
+    Some,
+    Enough,
+}
+
 impl<W: Work> Lane<W> {
     #[must_use]
     pub fn new(rows_max: usize) -> Self {
         Lane {
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), urgent: 0 }),
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
             some: Notify::new(),
+            urgent: Notify::new(),
             enough: Notify::new(),
             progress: Notify::new(),
         }
@@ -54,47 +80,63 @@ impl<W: Work> Lane<W> {
 
     pub fn push(&self, work: W) {
         self.owed.fetch_add(1, Ordering::AcqRel);
-        let waiting = {
+        let is_urgent = work.is_urgent();
+        let (waiting, urgent) = {
             let mut queue = self.queue.lock();
-            queue.push_back(work);
-            queue.len()
+            queue.urgent += usize::from(is_urgent);
+            queue.waiting.push_back((work, is_urgent));
+            (queue.waiting.len(), queue.urgent)
         };
         if waiting == 1 {
             self.some.notify_one();
+        }
+        if is_urgent && urgent == 1 {
+            self.urgent.notify_one();
         }
         if waiting == self.rows_max {
             self.enough.notify_one();
         }
     }
 
-    /// The next run of one kind: what is there after `wait`, or a whole statement as soon as there is one.
-    pub async fn next(&self, wait: Duration, bytes_max: usize) -> Vec<W> {
+    /// What is carried out next: what is there after `wait`, or a whole statement as soon as there is one. What nobody
+    /// waits for waits [`UNHURRIED`] times as long for company.
+    pub async fn next(&self, wait: Duration, bytes_max: usize) -> W::Run {
+        let mut unhurried_until = None;
         loop {
-            let waiting = self.queue.lock().len();
-            if waiting == 0 {
-                self.some.notified().await;
-                continue;
+            match self.waits() {
+                Waits::Nothing => self.some.notified().await,
+                Waits::Unhurried => {
+                    let until = *unhurried_until.get_or_insert_with(|| clock::now() + wait * UNHURRIED);
+                    tokio::select! {
+                        () = self.urgent.notified() => {}
+                        () = self.enough.notified() => {}
+                        () = tokio::time::sleep_until(until.into()) => return self.take(bytes_max),
+                    }
+                }
+                Waits::Some => {
+                    // A permit left from an earlier burst ends this wait early, which costs a smaller statement once.
+                    let _ = tokio::time::timeout(wait, self.enough.notified()).await;
+                    return self.take(bytes_max);
+                }
+                Waits::Enough => return self.take(bytes_max),
             }
-            if waiting < self.rows_max {
-                // A permit left from an earlier burst ends this wait early, which costs a smaller statement once.
-                let _ = tokio::time::timeout(wait, self.enough.notified()).await;
-            }
-            let run = self.take(bytes_max);
-            self.in_hand.store(run.len(), Ordering::Release);
-            return run;
         }
     }
 
-    /// So many pieces of work were carried out.
-    pub fn done(&self, pieces: usize) {
-        self.in_hand.store(0, Ordering::Release);
-        self.owed.fetch_sub(pieces, Ordering::AcqRel);
-        self.progress.notify_waiters();
+    fn waits(&self) -> Waits {
+        let queue = self.queue.lock();
+        match queue.waiting.len() {
+            0 => Waits::Nothing,
+            waiting if waiting >= self.rows_max => Waits::Enough,
+            _ if queue.urgent == 0 => Waits::Unhurried,
+            _ => Waits::Some,
+        }
     }
 
-    /// The writer died with work in its hand.
-    pub fn forget_in_hand(&self) {
-        self.done(self.in_hand.load(Ordering::Acquire));
+    /// What [`Lane::next`] handed out was carried out, or its writer died with it.
+    pub fn done(&self) {
+        self.owed.fetch_sub(self.in_hand.swap(0, Ordering::AcqRel), Ordering::AcqRel);
+        self.progress.notify_waiters();
     }
 
     /// Returns when nothing is owed.
@@ -111,45 +153,23 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    fn take(&self, bytes_max: usize) -> Vec<W> {
+    fn take(&self, bytes_max: usize) -> W::Run {
         let mut queue = self.queue.lock();
-        let mut run: Vec<W> = Vec::with_capacity(queue.len().min(self.rows_max));
-        let mut bytes = 0;
-        while let Some(work) = queue.front() {
+        let (mut run, mut pieces, mut bytes) = (W::Run::default(), 0, 0);
+        while let Some((work, is_urgent)) = queue.waiting.front() {
+            let is_urgent = usize::from(*is_urgent);
             bytes += work.weight_bytes();
-            let fits = run.first().is_none_or(|first| first.is_like(work) && bytes <= bytes_max);
-            if !fits || run.len() == self.rows_max {
+            if pieces == self.rows_max || pieces > 0 && (bytes > bytes_max || !work.fits(&run)) {
                 break;
             }
-            run.extend(queue.pop_front());
+            if let Some((work, _)) = queue.waiting.pop_front() {
+                work.join(&mut run);
+            }
+            queue.urgent -= is_urgent;
+            pieces += 1;
         }
+        self.in_hand.store(pieces, Ordering::Release);
         run
-    }
-}
-
-/// How a writer is, all its lanes together: for those who look on.
-#[derive(Default)]
-pub struct WriterHealth {
-    pub restarts: AtomicU64,
-    /// Statements that fail now, and are tried again.
-    retrying: AtomicUsize,
-    last_error: Mutex<Option<LastError>>,
-}
-
-impl WriterHealth {
-    #[must_use]
-    pub fn is_retrying(&self) -> bool {
-        self.retrying.load(Ordering::Relaxed) > 0
-    }
-
-    #[must_use]
-    pub fn last_error(&self) -> Option<LastError> {
-        self.last_error.lock().clone()
-    }
-
-    fn failed(&self, error: &StoreError) {
-        let (at_ms, excerpt) = (clock::wall_ms(), error.to_string());
-        *self.last_error.lock() = Some(LastError { at_ms, class: "postgres", status: None, excerpt });
     }
 }
 
@@ -170,97 +190,87 @@ where
         if error.is_cancelled() {
             return;
         }
-        lane.forget_in_hand();
+        lane.done();
         health.restarts.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "writing {what} panicked and begins anew");
         tokio::time::sleep(BACKOFF_BASE).await;
     }
 }
 
-/// What a writer does about statements that fail.
-pub struct Patience<'a> {
-    pub failures: &'a Counter,
-    /// What follows from it, for the log.
-    pub consequence: &'static str,
-    pub health: &'a WriterHealth,
-}
+/// How many times as long what nobody waits for is left alone.
+const UNHURRIED: u32 = 5;
 
-impl Patience<'_> {
-    /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
-    pub async fn retry<T, F: Future<Output = Result<T, StoreError>>>(&self, mut work: impl FnMut() -> F) -> T {
-        let mut backoff = Backoff::default();
-        loop {
-            match work().await {
-                Ok(done) => return done,
-                Err(error) => self.wait(&mut backoff, &error).await,
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number; an odd one is waited for.
+    impl Work for u32 {
+        type Run = Vec<u32>;
+
+        fn weight_bytes(&self) -> usize {
+            10
+        }
+
+        fn is_urgent(&self) -> bool {
+            self % 2 == 1
+        }
+
+        /// Only behind smaller ones.
+        fn fits(&self, run: &Vec<u32>) -> bool {
+            run.last().is_none_or(|last| last < self)
+        }
+
+        fn join(self, run: &mut Vec<u32>) {
+            run.push(self);
         }
     }
 
-    /// Stores so many rows, in one statement if Postgres takes them. Without the row to blame the others can be stored:
-    /// returns those that are refused for their data, and why.
-    pub async fn store<F: Future<Output = Result<(), StoreError>>>(
-        &self,
-        rows: usize,
-        mut insert: impl FnMut(Range<usize>) -> F,
-    ) -> Vec<(usize, StoreError)> {
-        let mut refused = Vec::new();
-        let mut parts: Vec<Range<usize>> = std::iter::once(0..rows).filter(|all| !all.is_empty()).collect();
-        let mut backoff = Backoff::default();
-        while let Some(part) = parts.pop() {
-            match insert(part.clone()).await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) if error.blames_data() && part.len() > 1 => {
-                    let (first, second) = halves(part);
-                    parts.extend([second, first]);
-                }
-                Err(error) if error.blames_data() => refused.push((part.start, error)),
-                Err(error) => {
-                    self.wait(&mut backoff, &error).await;
-                    parts.push(part);
-                }
-            }
-        }
-        refused
+    fn lane(work: &[u32]) -> Lane<u32> {
+        let lane = Lane::new(4);
+        work.iter().for_each(|work| lane.push(*work));
+        lane
     }
 
-    async fn wait(&self, backoff: &mut Backoff, error: &StoreError) {
-        self.failures.increment(1);
-        self.health.failed(error);
-        self.health.retrying.fetch_add(1, Ordering::Relaxed);
-        let is_first = backoff.wait().await;
-        self.health.retrying.fetch_sub(1, Ordering::Relaxed);
-        if is_first {
-            tracing::warn!(%error, "{}", self.consequence);
-        }
+    #[test]
+    fn what_must_come_later_ends_a_run_and_begins_the_next() {
+        let lane = lane(&[1, 2, 2, 3]);
+        assert_eq!([lane.take(1_000), lane.take(1_000), lane.take(1_000)], [vec![1, 2], vec![2, 3], vec![]]);
+    }
+
+    #[test]
+    fn a_run_has_as_many_and_weighs_as_much_as_a_statement_may() {
+        let lane = lane(&[1, 2, 3, 4, 5, 6]);
+        assert_eq!([lane.take(1_000), lane.take(19)], [vec![1, 2, 3, 4], vec![5]]);
+        assert_eq!(lane.take(1), [6], "one goes, however large");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_left_alone_until_something_else_comes() {
+        let lane = lane(&[2, 4]);
+        assert!(matches!(lane.waits(), Waits::Unhurried));
+        lane.push(5);
+        assert!(matches!(lane.waits(), Waits::Some));
+        lane.push(6);
+        assert!(matches!(lane.waits(), Waits::Enough));
+        lane.take(1_000);
+        assert!(matches!(lane.waits(), Waits::Nothing));
+        lane.push(8);
+        assert!(matches!(lane.waits(), Waits::Unhurried), "what was waited for is gone");
+    }
+
+    #[tokio::test]
+    async fn an_unhurried_run_goes_as_soon_as_somebody_waits_for_it() {
+        let lane = lane(&[2]);
+        // It would be left alone for an hour, and the urgent one for not even a moment.
+        let hour = Duration::from_secs(3_600) / UNHURRIED;
+        let (run, ()) = futures_util::join!(lane.next(hour, 1_000), async {
+            tokio::task::yield_now().await;
+            [3, 4, 6].into_iter().for_each(|work| lane.push(work));
+        });
+        assert_eq!(run, [2, 3, 4, 6]);
+        assert_eq!(lane.owed.load(Ordering::Relaxed), 4);
+        lane.done();
+        lane.flushed().await;
     }
 }
-
-/// How long a writer waits after a failed statement: doubling, up to five seconds.
-#[derive(Default)]
-struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    /// True for the first failure in a row: the one worth a log line.
-    async fn wait(&mut self) -> bool {
-        let longest = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
-        let is_first = self.failures == 0;
-        self.failures = self.failures.saturating_add(1);
-        // Between half and the whole: instances must not return all at once.
-        let share = rand::rng().random_range(0.5..=1.0);
-        tokio::time::sleep(longest.mul_f64(share)).await;
-        is_first
-    }
-}
-
-/// A run in two parts, to find the row that Postgres refuses.
-fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
-    let middle = part.start + part.len() / 2;
-    (part.start..middle, middle..part.end)
-}
-
-/// A server that is away is asked again after this long at first.
-pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);

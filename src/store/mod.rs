@@ -14,6 +14,7 @@ pub mod grants; // ○ what a customer may subscribe to
 pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
 pub mod lane; // ● what waits to be written, in order
+pub mod patience; // ● statements that fail are tried again
 pub mod config_write; // ● one write at a time, each with its version
 pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●

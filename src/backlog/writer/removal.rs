@@ -25,6 +25,11 @@ impl Removal {
         Removal { keys, head, panics: 0 }
     }
 
+    /// In order, nothing goes past a row.
+    pub fn is_urgent(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.keeps_order())
+    }
+
     fn release(self) {
         if let Some(head) = self.head {
             head.release(self.keys.iter().map(|key| key.offset));
@@ -37,11 +42,13 @@ impl Removal {
 pub(super) struct Removals<'a> {
     lane: &'a Lane<Work>,
     removals: Vec<Removal>,
+    /// Whoever dies now dies on them.
+    are_begun: bool,
 }
 
 impl<'a> Removals<'a> {
     pub fn in_hand(lane: &'a Lane<Work>, removals: Vec<Removal>) -> Self {
-        Removals { lane, removals }
+        Removals { lane, removals, are_begun: false }
     }
 }
 
@@ -49,7 +56,8 @@ impl Drop for Removals<'_> {
     fn drop(&mut self) {
         for removal in self.removals.drain(..) {
             if removal.panics < PANICS_MAX {
-                self.lane.push(Work::Remove(Removal { panics: removal.panics + 1, ..removal }));
+                let panics = removal.panics + u32::from(self.are_begun);
+                self.lane.push(Work::Remove(Removal { panics, ..removal }));
             } else {
                 removal.release();
             }
@@ -59,6 +67,10 @@ impl Drop for Removals<'_> {
 
 impl Shared {
     pub(super) async fn remove(&self, mut removals: Removals<'_>) {
+        if removals.removals.is_empty() {
+            return;
+        }
+        removals.are_begun = true;
         let mut keys: Vec<RowKey> = removals.removals.iter().flat_map(|removal| removal.keys.iter().cloned()).collect();
         keys.sort_unstable();
         fail::fail_point!("backlog-remove");

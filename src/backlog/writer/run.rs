@@ -1,0 +1,105 @@
+//! ○ What a writer carries out together: inserts, then updates, then what is taken out, then what is passed over.
+//!
+//! **Invariant:** of one row, what was handed in first is carried out first. Rows of others may change their places.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{Removal, Waiting, Work};
+use crate::{endpoint::delivery::Parked, ingest::receipt::Receipt, store::backlog::RowKey};
+
+#[derive(Default)]
+pub(super) struct Run {
+    pub inserts: Vec<Waiting>,
+    pub updates: Vec<(RowKey, Parked)>,
+    pub removals: Vec<Removal>,
+    pub skips: Vec<(Arc<str>, Vec<Receipt>)>,
+    updated: HashSet<RowKey>,
+    removed: HashSet<RowKey>,
+}
+
+impl Run {
+    /// False when it must come after something that would be carried out later than it.
+    pub fn fits(&self, work: &Work) -> bool {
+        match work {
+            Work::Insert(waiting) => !self.updated.contains(&waiting.key) && !self.removed.contains(&waiting.key),
+            Work::Update { key, .. } => !self.removed.contains(key),
+            Work::Remove(_) | Work::Skip { .. } => true,
+        }
+    }
+
+    pub fn take(&mut self, work: Work) {
+        match work {
+            Work::Insert(waiting) => self.inserts.push(waiting),
+            Work::Update { key, parked } => {
+                self.updated.insert(key.clone());
+                self.updates.push((key, parked));
+            }
+            Work::Remove(removal) => {
+                self.removed.extend(removal.keys.iter().cloned());
+                self.removals.push(removal);
+            }
+            Work::Skip { endpoint_id, receipts } => self.skips.push((endpoint_id, receipts)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        backlog::row,
+        endpoint::delivery::testing::{TestOrigin, receipt},
+        ingest::parked::Parking,
+    };
+
+    fn parked(offset: i64) -> (RowKey, Parked) {
+        let (receipt, endpoint_id) = (receipt(&TestOrigin::new(), offset, Instant::now()), Arc::from("ep_1"));
+        let key = row::key(receipt.event(), &endpoint_id);
+        let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
+        (key, Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking })
+    }
+
+    fn insert(offset: i64) -> Work {
+        let (key, parked) = parked(offset);
+        Work::Insert(Waiting { key, customer_id: Arc::from("cu_1"), parked })
+    }
+
+    fn update(offset: i64) -> Work {
+        let (key, parked) = parked(offset);
+        Work::Update { key, parked }
+    }
+
+    fn remove(offset: i64) -> Work {
+        Work::Remove(Removal::of(vec![parked(offset).0], None))
+    }
+
+    /// Whether each of them fits those before it.
+    fn fit(work: impl IntoIterator<Item = Work>) -> Vec<bool> {
+        let mut run = Run::default();
+        let fits = |work| {
+            let fits = run.fits(&work);
+            run.take(work);
+            fits
+        };
+        work.into_iter().map(fits).collect()
+    }
+
+    #[test]
+    fn different_rows_go_together_whatever_is_done_with_them() {
+        assert_eq!(fit([remove(1), insert(2), update(3), remove(4), insert(5), update(6)]), [true; 6]);
+    }
+
+    #[test]
+    fn a_row_is_stored_written_again_and_taken_out_in_one_run() {
+        assert_eq!(fit([insert(1), insert(1), update(1), remove(1), remove(1)]), [true; 5]);
+    }
+
+    #[test]
+    fn a_row_that_was_written_again_or_taken_out_is_stored_in_the_next_run() {
+        assert_eq!(fit([update(1), insert(1)]), [true, false]);
+        assert_eq!(fit([remove(1), insert(1)]), [true, false]);
+        assert_eq!(fit([remove(1), update(1)]), [true, false]);
+    }
+}
