@@ -147,22 +147,7 @@ mod tests {
 
     /// Offset, key, attempts before, and in how many milliseconds it is due.
     fn row((offset, key, attempts, due_ms): (i64, &str, i32, i64)) -> BacklogRow {
-        BacklogRow {
-            offset,
-            record_ms: 0,
-            received_ms: 0,
-            not_before_ms: WALL_MS + due_ms,
-            attempts,
-            occurred_ms: 0,
-            event_id: None,
-            tenant: None,
-            department: None,
-            kind: None,
-            record: format!("{key}{{}}").into_bytes(),
-            key_bytes: (!key.is_empty()).then_some(key.len() as i32),
-            value_bytes: Some(2),
-            bytes: 2,
-        }
+        BacklogRow::of(offset, key, attempts, WALL_MS + due_ms)
     }
 
     fn read(

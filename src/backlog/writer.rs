@@ -2,7 +2,7 @@
 //!
 //! **Invariant (I6):** a receipt settles as backlogged only when its row is committed. While Postgres is away events wait
 //! here, unsettled, so their partitions pause: nothing is lost, nothing is committed early.
-//! **Invariant:** what is submitted for one endpoint is carried out in that order: a delete comes after its insert.
+//! **Invariant:** what is submitted of one row is carried out in that order: a delete comes after its insert.
 
 mod removal; // rows that are to be taken out
 mod run; // what is carried out together

@@ -42,6 +42,30 @@ impl BacklogRow {
     }
 }
 
+#[cfg(test)]
+impl BacklogRow {
+    /// A small row; without a key where that is empty.
+    #[must_use]
+    pub fn of(offset: i64, key: &str, attempts: i32, not_before_ms: i64) -> Self {
+        BacklogRow {
+            offset,
+            record_ms: 0,
+            received_ms: 0,
+            not_before_ms,
+            attempts,
+            occurred_ms: 0,
+            event_id: None,
+            tenant: None,
+            department: None,
+            kind: None,
+            record: format!("{key}{{}}").into_bytes(),
+            key_bytes: (!key.is_empty()).then_some(key.len() as i32),
+            value_bytes: Some(2),
+            bytes: 2,
+        }
+    }
+}
+
 /// Which rows of a head to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {

@@ -253,26 +253,6 @@ fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
     assert_eq!(world.book.take_came_in_order(), 0);
 }
 
-/// A row with the key `a`; due in so many milliseconds.
-fn waiting(offset: i64, due_ms: i64) -> BacklogRow {
-    BacklogRow {
-        offset,
-        record_ms: 0,
-        received_ms: 0,
-        not_before_ms: due_ms,
-        attempts: 1,
-        occurred_ms: 0,
-        event_id: None,
-        tenant: None,
-        department: None,
-        kind: None,
-        record: b"a".to_vec(),
-        key_bytes: Some(1),
-        value_bytes: None,
-        bytes: 100,
-    }
-}
-
 fn by_key(_: &str) -> Standing {
     Standing::TakesInOrder(100, OrderBy::Key)
 }
@@ -285,7 +265,7 @@ fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_
     world.note(&row(0, "ep_1", 5));
     let mut read = world.book.next(world.now, by_key).expect("a head to be read");
     let at = At { now: world.now, wall_ms: 0, up_to: 100 };
-    let sendable = read.sendable(vec![waiting(7, 2_000)], at);
+    let sendable = read.sendable(vec![BacklogRow::of(7, "a", 1, 2_000)], at);
     assert_eq!((sendable.rows.len(), sendable.end), (0, End::Reached));
     assert!(world.book.was_read(read, sendable.last, sendable.end, world.now), "it is held up since now");
     assert_eq!(ledger.backlog.ahead("ep_1"), Some(u64::MAX));

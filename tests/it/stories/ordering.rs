@@ -18,6 +18,11 @@ fn ordered(by: &str, on_failure: &str) -> Value {
     })
 }
 
+/// A breaker that looks at so many requests that it stays closed.
+fn never_opens() -> Value {
+    json!({"consecutive_failures": 1000, "failure_ratio": 1.0, "requests_min": 1000})
+}
+
 #[test]
 fn each_key_keeps_its_order_through_an_outage() {
     let app = app("keyorder");
@@ -84,7 +89,7 @@ fn an_event_that_is_refused_holds_its_lane_where_that_was_chosen() {
     let hook = receiver.hook("hook");
     hook.set(Mode::Refuse(HashSet::from([0])));
     let mut settings = ordered("key", "block");
-    settings["breaker"] = json!({"consecutive_failures": 1000, "failure_ratio": 1.0, "requests_min": 1000});
+    settings["breaker"] = never_opens();
     let endpoint = app.subscribed_endpoint(&hook, settings);
     let audit = app.audit().expect_all(&endpoint).watch_commits();
     app.produce(40);
@@ -126,7 +131,7 @@ fn an_event_that_waits_long_for_its_next_attempt_holds_its_key_and_no_other() {
     let hook = receiver.hook("hook");
     hook.set(Mode::Refuse(HashSet::from([0])));
     let mut settings = ordered("key", "block");
-    settings["breaker"] = json!({"consecutive_failures": 1000, "failure_ratio": 1.0, "requests_min": 1000});
+    settings["breaker"] = never_opens();
     settings["retry"] = json!({"attempts_max": 3, "schedule_ms": [600_000]});
     app.subscribed_endpoint(&hook, settings);
     app.produce(40);
