@@ -2,7 +2,7 @@
 //! what it cost. Nothing may be lost, no offset may be committed early, and duplicates have a bound.
 //!
 //! `make faults` runs every row, `make faults ROWS=1,12,mix` some; without arguments, as in `cargo test`, the quickest
-//! ones run; `ROWS=outage` takes a quarter of an hour and runs only when named. `POSTRIDER_FAULTS_SEED=n` repeats the dice of a run, which are printed with it.
+//! ones run; `ROWS=outage` takes up to an hour and runs only when named. `POSTRIDER_FAULTS_SEED=n` repeats the dice of a run, which are printed with it.
 
 // Faults take their time in the world; only the program itself is told the time.
 #![allow(clippy::disallowed_methods)]
