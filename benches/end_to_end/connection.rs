@@ -2,32 +2,37 @@
 //! than a request needs.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Sleep, sleep_until},
 };
 
-use crate::receiver::Tally;
+use crate::{receiver::Tally, throttle::Throttle};
 
 pub struct Connection {
     stream: TcpStream,
     hangs: bool,
     tally: Arc<Mutex<Tally>>,
+    throttle: Arc<Mutex<Throttle>>,
+    /// Until the answer to the first request of the buffer is due, where it is not due at once.
+    due: Option<Pin<Box<Sleep>>>,
     /// `buffer[..filled]` has been read and not yet answered.
     buffer: Vec<u8>,
     filled: usize,
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, hangs: bool, tally: Arc<Mutex<Tally>>) -> Self {
-        Connection { stream, hangs, tally, buffer: vec![0; 2048], filled: 0 }
+    pub fn new(stream: TcpStream, hangs: bool, tally: Arc<Mutex<Tally>>, throttle: Arc<Mutex<Throttle>>) -> Self {
+        Connection { stream, hangs, tally, throttle, due: None, buffer: vec![0; 2048], filled: 0 }
     }
 
     pub async fn serve(mut self) {
@@ -44,6 +49,7 @@ impl Connection {
                         self.filled = 0; // swallowed; we never answer
                         continue;
                     }
+                    ready!(self.poll_due(cx));
                     // Counted before the answer: what a sender takes for delivered has been counted.
                     self.tally.lock().count(&self.buffer[body..end]);
                     // Our answers are so small that a socket buffer always has room for one.
@@ -65,6 +71,19 @@ impl Connection {
                 _ => return Poll::Ready(()),
             }
         }
+    }
+
+    /// Ready when the next answer is due; asks for its time the first time.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.due.is_none() {
+            let Some(due) = self.throttle.lock().turn(Instant::now()) else { return Poll::Ready(()) };
+            self.due = Some(Box::pin(sleep_until(due.into())));
+        }
+        if let Some(due) = &mut self.due {
+            ready!(due.as_mut().poll(cx));
+            self.due = None;
+        }
+        Poll::Ready(())
     }
 
     fn grow(&mut self, len: usize) {

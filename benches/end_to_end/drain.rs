@@ -4,6 +4,7 @@ use std::io;
 
 use crate::{
     kafka::Topics,
+    plan::Plan,
     receiver::{Interval, Question},
     sender::{Stage, Who},
 };
@@ -22,10 +23,7 @@ pub struct Measured {
 
 /// Delivers the first `events` of the stage's topic once.
 pub fn run(stage: &mut Stage, who: Who, events: u64, label: &str, topics: &mut Topics) -> io::Result<Measured> {
-    let group: String = format!("{}-{label}", stage.plan().topic)
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .collect();
+    let group = group(stage.plan(), label);
     let mut run = stage.start(who, &group, topics)?;
     let watch = Question::Watch { pid: run.pid(), from: events / 20, to: events / 20 * 19 };
     let _: crate::receiver::Report = run.receiver.ask(&watch)?;
@@ -41,6 +39,12 @@ pub fn run(stage: &mut Stage, who: Who, events: u64, label: &str, topics: &mut T
         duplicates: report.duplicates,
         lost: events.saturating_sub(report.events),
     })
+}
+
+/// A consumer group's name for a run of the plan.
+pub fn group(plan: &Plan, label: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    format!("{}-{label}", plan.topic).chars().map(plain).collect()
 }
 
 impl Measured {

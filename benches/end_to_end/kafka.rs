@@ -47,6 +47,12 @@ impl Topics {
         self.made.push(name.clone());
         Ok(name)
     }
+
+    /// Gives its disk back before the run ends.
+    pub fn delete(&mut self, name: &str) {
+        let _ = self.runtime.block_on(self.admin.delete_topics(&[name], &AdminOptions::new()));
+        self.made.retain(|made| made != name);
+    }
 }
 
 impl Drop for Topics {

@@ -18,6 +18,7 @@ mod bare; // who delivers in Postrider's place,
 mod bare_post;
 mod receiver; // who receives,
 mod connection;
+mod throttle;
 mod histogram;
 mod process; // and what each of them used
 
@@ -25,11 +26,13 @@ mod kafka;
 mod database;
 mod rest;
 mod postrider; // the real thing
+mod sampler;
 mod sender; // either of them
 
 mod drain; // a full topic, as fast as it goes
 mod paced; // events at a rate
 mod parking; // into the backlog and out of it
+mod catch_up; // more than a short drain ever sees
 mod settings; // written, in effect, listed, loaded
 mod scenarios;
 mod table;

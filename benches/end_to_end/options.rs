@@ -11,18 +11,21 @@ pub struct Options {
     /// Only these, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<Name>,
-    /// How often Postrider and the bare loop take turns; the medians are shown.
-    #[arg(long, default_value_t = 2)]
-    pub rounds: usize,
-    /// Events in a drained topic; four times as many in batches.
-    #[arg(long, default_value_t = 200_000)]
-    pub events: u64,
+    /// How often Postrider and the bare loop take turns; the medians are shown. 2 without, and 1 for what takes minutes.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Events in a drained topic, four times as many in batches: 200,000 without, and more for what is about many.
+    #[arg(long)]
+    events: Option<u64>,
+    /// Partitions of the topics that are caught up with, one after the other.
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 512])]
+    pub partitions: Vec<i32>,
     /// Endpoints where there are many; at most 60,000.
     #[arg(long, default_value_t = 1_000)]
     pub endpoints: usize,
-    /// For how long latencies are measured, after a warm-up.
-    #[arg(long, default_value_t = 20)]
-    pub seconds: u64,
+    /// For how long latencies are measured, after a warm-up, or a spike lasts. Each scenario has its own.
+    #[arg(long)]
+    seconds: Option<u64>,
     /// Events a second where latencies are measured.
     #[arg(long, default_value_t = 5_000)]
     pub rate: u32,
@@ -38,6 +41,7 @@ pub struct Options {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum Name {
     /// A POST per event, to one endpoint.
     Stream,
@@ -55,14 +59,18 @@ pub enum Name {
     Isolation,
     /// Into the backlog, and out of it.
     Parking,
+    /// Millions of events that are there already, to many endpoints that answer at once.
+    CatchUp,
     /// Ten thousand endpoints and a million subscription entries, over REST.
     Settings,
 }
 
 impl Options {
     pub fn wants(&self, name: Name) -> bool {
-        if self.bare && matches!(name, Name::Isolation | Name::Parking | Name::Settings) {
-            return false; // it has none
+        let has_bare =
+            matches!(name, Name::Stream | Name::Many | Name::Raw | Name::Partition | Name::Batch | Name::Latency);
+        if self.bare && !has_bare {
+            return false;
         }
         self.only.is_empty() || self.only.contains(&name)
     }
@@ -71,7 +79,18 @@ impl Options {
         self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
     }
 
-    pub fn measured(&self) -> Duration {
-        Duration::from_secs(self.seconds)
+    /// As asked for, or so many.
+    pub fn rounds_or(&self, rounds: usize) -> usize {
+        self.rounds.unwrap_or(rounds)
+    }
+
+    /// As asked for, or so many.
+    pub fn events_or(&self, events: u64) -> u64 {
+        self.events.unwrap_or(events)
+    }
+
+    /// As asked for, or so long.
+    pub fn seconds_or(&self, seconds: u64) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(seconds))
     }
 }

@@ -21,6 +21,10 @@ pub struct Plan {
     pub hung_every: Option<usize>,
     /// The endpoints are paused until someone resumes them.
     pub paused: bool,
+    /// Answers a second, of all endpoints together; at once without.
+    pub answers_per_second: Option<f64>,
+    /// In place of Postrider's default.
+    pub backlog_events_per_second_max: Option<u32>,
 }
 
 impl Plan {
@@ -35,6 +39,18 @@ impl Plan {
             raw: false,
             hung_every: None,
             paused: false,
+            answers_per_second: None,
+            backlog_events_per_second_max: Some(1_000_000), // nobody else is to be spared
+        }
+    }
+
+    /// Ten tenants to each of many endpoints, with Postrider's defaults.
+    pub fn many(topic: &str, partitions: i32, endpoints: usize) -> Plan {
+        Plan {
+            endpoints,
+            in_flight_max: 4,
+            backlog_events_per_second_max: None,
+            ..Plan::stream(topic, partitions, (endpoints * TENANTS_EACH).min(addresses::MAX))
         }
     }
 
@@ -49,3 +65,5 @@ impl Plan {
         (0..events).filter(|event| !addresses::hangs(endpoint(*event), every)).count() as u64
     }
 }
+
+const TENANTS_EACH: usize = 10;

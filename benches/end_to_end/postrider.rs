@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{database::Database, kafka::Topics, plan::Plan, rest};
+use crate::{database::Database, kafka::Topics, plan::Plan, rest, sampler::Sampler};
 
 /// A database that holds the plan's customers, endpoints and subscriptions; instances start on it again and again.
 pub struct Installation {
@@ -19,12 +19,14 @@ pub struct Installation {
     brokers: String,
     cores: usize,
     folder: PathBuf,
+    backlog_events_per_second_max: Option<u32>,
 }
 
 impl Installation {
     /// Sets up with an instance that consumes nothing yet, so that no event passes before its subscription.
     pub fn new(plan: &Plan, port: u16, cores: usize, topics: &mut Topics) -> io::Result<Self> {
-        let installation = Installation::empty(&plan.topic, topics.brokers(), cores)?;
+        let mut installation = Installation::empty(&plan.topic, topics.brokers(), cores)?;
+        installation.backlog_events_per_second_max = plan.backlog_events_per_second_max;
         let nothing = topics.empty()?;
         let instance = installation.start(&nothing, &format!("{}-setup", plan.topic))?;
         rest::set_up(instance.admin, ADMIN_KEY, plan, port)?;
@@ -36,7 +38,13 @@ impl Installation {
     pub fn empty(name: &str, brokers: &str, cores: usize) -> io::Result<Self> {
         let folder = logs();
         fs::create_dir_all(&folder)?;
-        Ok(Installation { database: Database::create(name)?, brokers: brokers.to_owned(), cores, folder })
+        Ok(Installation {
+            database: Database::create(name)?,
+            brokers: brokers.to_owned(),
+            cores,
+            folder,
+            backlog_events_per_second_max: None,
+        })
     }
 
     pub fn start(&self, topic: &str, group: &str) -> io::Result<Instance> {
@@ -45,6 +53,9 @@ impl Installation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTRIDER_")) {
             command.env_remove(name);
+        }
+        if let Some(most) = self.backlog_events_per_second_max {
+            command.env("POSTRIDER_BACKLOG_EVENTS_PER_SECOND_MAX", most.to_string());
         }
         let child = command
             .args(["serve", "--until-stdin-ends"]) // so that nobody stays behind when the driver is killed
@@ -58,7 +69,6 @@ impl Installation {
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
             .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8") // where its receiver is
-            .env("POSTRIDER_BACKLOG_EVENTS_PER_SECOND_MAX", "1000000") // nobody else is to be spared
             .stdin(Stdio::piped())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)
@@ -82,7 +92,12 @@ impl Instance {
     }
 
     pub fn metric(&self, name: &str) -> io::Result<f64> {
-        rest::metric(self.admin, name)
+        Ok(rest::metrics(self.admin)?.value(name))
+    }
+
+    /// Looks at it again and again until dropped.
+    pub fn sampler(&self) -> Sampler {
+        Sampler::start(self.admin, self.pid())
     }
 
     /// For calls one after the other.

@@ -13,8 +13,17 @@ pub fn cpu(pid: u32) -> Option<Duration> {
 
 /// The most memory the process ever held, in bytes.
 pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
+    bytes(pid, "VmHWM:")
+}
+
+/// What it holds now.
+pub fn rss_bytes(pid: u32) -> Option<u64> {
+    bytes(pid, "VmRSS:")
+}
+
+fn bytes(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

@@ -14,13 +14,15 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::{addresses, connection::Connection, histogram::Histogram, payload, process};
+use crate::{addresses, connection::Connection, histogram::Histogram, payload, process, throttle::Throttle};
 
 #[derive(Serialize, Deserialize)]
 pub struct Arguments {
     pub port: u16,
     /// The addresses of these endpoints accept everything and answer nothing: those whose number this divides.
     pub hung_every: Option<usize>,
+    /// All of them together answer no more often than this a second; what came meanwhile waits for its turn.
+    pub answers_per_second: Option<f64>,
 }
 
 /// What a receiver is asked.
@@ -68,7 +70,7 @@ pub struct Latency {
 
 /// Runs until its standard input ends; writes a line once it listens.
 pub fn run(arguments: &Arguments) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -82,6 +84,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
         move || answer_questions(&tally)
     });
     let hung_every = arguments.hung_every;
+    let throttle = Arc::new(Mutex::new(Throttle::new(arguments.answers_per_second)));
     runtime.block_on(async {
         loop {
             // Out of file handles: what is open goes on, and the next round may have one.
@@ -91,7 +94,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
             }
             let hangs = hung_every.is_some_and(|every| is_hung(&stream, every));
             let _ = stream.set_nodelay(true);
-            tokio::spawn(Connection::new(stream, hangs, Arc::clone(&tally)).serve());
+            tokio::spawn(Connection::new(stream, hangs, Arc::clone(&tally), Arc::clone(&throttle)).serve());
         }
     })
 }

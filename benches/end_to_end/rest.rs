@@ -46,16 +46,34 @@ pub fn resume(admin: SocketAddr, key: &str, plan: &Plan) -> io::Result<()> {
     })
 }
 
-/// A metric without labels.
-pub fn metric(admin: SocketAddr, name: &str) -> io::Result<f64> {
+/// An instance's metrics at one time.
+pub struct Metrics {
+    text: String,
+}
+
+impl Metrics {
+    /// Of a metric without labels.
+    pub fn value(&self, name: &str) -> f64 {
+        self.of(name).find(|(labels, _)| labels.is_empty()).map_or(0.0, |(_, value)| value)
+    }
+
+    /// Each value of a metric, with its labels as they are written.
+    pub fn of(&self, name: &str) -> impl Iterator<Item = (&str, f64)> {
+        self.text.lines().filter_map(move |line| {
+            let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+            let labelled = labels.is_empty() || labels.starts_with('{');
+            Some((labels, value.parse().ok()?)).filter(|_| labelled)
+        })
+    }
+}
+
+pub fn metrics(admin: SocketAddr) -> io::Result<Metrics> {
     actix_rt::System::new().block_on(async {
         let client = Client::builder().timeout(Duration::from_secs(5)).finish();
         let sent = client.get(format!("http://{admin}/metrics")).send().await;
         let mut answer = sent.map_err(|error| io::Error::other(format!("GET /metrics: {error}")))?;
         let text = answer.body().limit(METRICS_BYTES_MAX).await.map_err(io::Error::other)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        Ok(value.unwrap_or(0.0))
+        Ok(Metrics { text: String::from_utf8_lossy(&text).into_owned() })
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    addresses, drain,
+    addresses, catch_up, drain,
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
@@ -24,8 +24,9 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     let brokers = std::env::var("KAFKA_BOOTSTRAP")
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
-    let tables = [bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
-    println!("\nPostrider, end to end: 512-byte events, {} core(s), {} round(s)", options.cores(), options.rounds);
+    let mut tables = vec![bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
+    tables.extend(catch_up::run(&mut bench)?);
+    println!("\nPostrider, end to end: 512-byte events, {} core(s)", options.cores());
     for table in tables.iter().filter(|table| !table.is_empty()) {
         println!("\n{}", table.text());
     }
@@ -38,10 +39,10 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-struct Bench<'a> {
-    options: &'a Options,
-    topics: Topics,
-    lost: u64,
+pub struct Bench<'a> {
+    pub options: &'a Options,
+    pub topics: Topics,
+    pub lost: u64,
 }
 
 /// A drain's two medians.
@@ -56,10 +57,10 @@ impl Bench<'_> {
             "Draining a topic (CPU: events per CPU-second of the process)",
             &["", "events/s", "CPU", "RSS MB", "bare: events/s", "CPU", "RSS MB", "CPU ratio", "bar"],
         );
-        let events = self.options.events;
+        let events = self.options.events_or(200_000);
         let wanted = [Name::Stream, Name::Many, Name::Raw, Name::Partition].iter().any(|n| self.options.wants(*n));
         if wanted {
-            let topic = self.full_topic("stream", 8, events)?;
+            let topic = self.full_topic("stream", 8, self.tenants(), events)?;
             let stream = Plan::stream(&topic, 8, self.tenants());
             let many = Plan { endpoints: self.options.endpoints, in_flight_max: 4, ..stream.clone() };
             let raw = Plan { endpoints: 4, in_flight_max: 16, raw: true, ..stream.clone() };
@@ -68,7 +69,7 @@ impl Bench<'_> {
             self.drain(&mut table, Name::Many, &name, many, events, "70 % (goal 80 %)")?;
             self.drain(&mut table, Name::Raw, "raw to 4 endpoints", raw, events, "50,000/s")?;
             if self.options.wants(Name::Partition) {
-                let topic = self.full_topic("one", 1, events)?;
+                let topic = self.full_topic("one", 1, self.tenants(), events)?;
                 let plan = Plan::stream(&topic, 1, self.tenants());
                 self.drain(
                     &mut table,
@@ -82,7 +83,7 @@ impl Bench<'_> {
         }
         if self.options.wants(Name::Batch) {
             let events = events * 4;
-            let topic = self.full_topic("batch", 8, events)?;
+            let topic = self.full_topic("batch", 8, self.tenants(), events)?;
             let plan = Plan { in_flight_max: 8, batch_events: Some(1000), ..Plan::stream(&topic, 8, self.tenants()) };
             self.drain(&mut table, Name::Batch, "batches of 1,000 to 1 endpoint", plan, events, "50 % (goal 70 %)")?;
         }
@@ -104,7 +105,7 @@ impl Bench<'_> {
         }
         let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
         let (mut bare, mut postrider) = (Vec::new(), Vec::new());
-        for round in 1..=self.options.rounds {
+        for round in 1..=self.options.rounds_or(2) {
             for (who, rounds) in [(Who::Bare, &mut bare), (Who::Postrider, &mut postrider)] {
                 if self.options.bare && who == Who::Postrider {
                     continue;
@@ -133,8 +134,8 @@ impl Bench<'_> {
         if !self.options.wants(Name::Parking) {
             return Ok(table);
         }
-        let events = self.options.events;
-        let topic = self.full_topic("parking", 8, events)?;
+        let events = self.options.events_or(200_000);
+        let topic = self.full_topic("parking", 8, self.tenants(), events)?;
         for (label, endpoints) in [("16 endpoints", 16), ("1,000 endpoints", 1_000)] {
             let plan = Plan { endpoints, paused: true, in_flight_max: 16, ..Plan::stream(&topic, 8, self.tenants()) };
             let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
@@ -218,7 +219,7 @@ impl Bench<'_> {
         let pace = Pace {
             events_per_second: self.options.rate.into(),
             warm_up: Duration::from_secs(6),
-            measured: self.options.measured(),
+            measured: self.options.seconds_or(20),
         };
         let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
         let measured = paced::run(&mut stage, who, pace, &mut self.topics)?;
@@ -244,14 +245,15 @@ impl Bench<'_> {
         self.options.endpoints.clamp(4, addresses::MAX)
     }
 
-    fn full_topic(&mut self, name: &str, partitions: i32, events: u64) -> io::Result<String> {
+    /// A topic with so many events, which go round so many tenants.
+    pub fn full_topic(&mut self, name: &str, partitions: i32, tenants: usize, events: u64) -> io::Result<String> {
         let topic = self.topics.create(name, partitions)?;
         progress(&format!("producing {} events to {partitions} partition(s)", thousands(events as f64)));
         let arguments = producer::Arguments {
             brokers: self.topics.brokers().to_owned(),
             topic: topic.clone(),
             partitions,
-            tenants: self.tenants(),
+            tenants,
             events,
             rate: None,
         };
@@ -283,9 +285,9 @@ fn latency_table(title: &str) -> Table {
     Table::new(title, &heading)
 }
 
-fn progress(line: &str) {
+pub fn progress(line: &str) {
     eprintln!("{line}");
     let _ = io::stderr().flush();
 }
 
-const MB: f64 = 1e6;
+pub const MB: f64 = 1e6;

@@ -15,6 +15,7 @@ use crate::{
     process,
     receiver::{self, Question, Report},
     role::Role,
+    sampler::Sampler,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,11 @@ impl Stage {
 
     /// Starts the customers, then who delivers to them; Postrider with a new consumer group of this name.
     pub fn start(&mut self, who: Who, group: &str, topics: &mut Topics) -> io::Result<Run> {
-        let arguments = receiver::Arguments { port: self.port, hung_every: self.plan.hung_every };
+        let arguments = receiver::Arguments {
+            port: self.port,
+            hung_every: self.plan.hung_every,
+            answers_per_second: self.plan.answers_per_second,
+        };
         let mut receiver = Role::start("receiver", &arguments)?;
         receiver.hear()?;
         let sender = match who {
@@ -113,6 +118,14 @@ impl Run {
         }
     }
 
+    /// Of Postrider.
+    pub fn sampler(&self) -> io::Result<Sampler> {
+        match &self.sender {
+            Sender::Postrider(instance) => Ok(instance.sampler()),
+            Sender::Bare(_) => Err(io::Error::other("the bare loop has no metrics")),
+        }
+    }
+
     pub fn resume(&self, plan: &Plan) -> io::Result<()> {
         match &self.sender {
             Sender::Postrider(instance) => instance.resume(plan),
@@ -126,9 +139,15 @@ impl Run {
 
     /// Waits until so many different events have been received, or until nothing more comes.
     pub fn wait_for(&mut self, events: u64) -> io::Result<Report> {
+        self.wait_showing(events, |_| ())
+    }
+
+    /// The same, and shows what has come until now again and again.
+    pub fn wait_showing(&mut self, events: u64, mut show: impl FnMut(&Report)) -> io::Result<Report> {
         let mut last = (0, Instant::now());
         loop {
             let report = self.report()?;
+            show(&report);
             if report.events >= events {
                 return Ok(report);
             }
