@@ -29,10 +29,10 @@ faults: deps ## break everything around Postrider and print what it cost; ROWS=1
 	cargo test --test faults --no-run
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test --quiet --test faults -- $(or $(ROWS),all)
 
-bench: deps ## benchmarks of the pure parts, then events through a whole Postrider against a bare loop
-	cargo bench --bench pure
+bench: deps ## benchmarks of the pure parts, then events through a whole Postrider; ONLY=catch_up,spike for some of it
+	$(if $(ONLY),,cargo bench --bench pure)
 	cargo bench --bench end_to_end --no-run
-	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end
+	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
 lint: deps ## formatting, and clippy with every warning an error
 	cargo fmt --check

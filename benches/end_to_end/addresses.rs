@@ -15,13 +15,18 @@ pub fn endpoint_of(address: Ipv4Addr) -> Option<usize> {
     number.checked_sub(1)
 }
 
-/// One endpoint in `every` hangs.
-pub fn hangs(endpoint: usize, every: usize) -> bool {
+/// True for one endpoint in `every`.
+pub fn is_one_in(endpoint: usize, every: usize) -> bool {
     endpoint.is_multiple_of(every)
 }
 
 pub fn url(endpoint: usize, port: u16) -> String {
     format!("http://{}:{port}/hook", of(endpoint))
+}
+
+/// The key of the endpoint, and of its customer and subscription.
+pub fn name(endpoint: usize) -> String {
+    format!("bench-{endpoint:05}")
 }
 
 pub fn tenant(number: usize) -> String {

@@ -13,9 +13,9 @@ use crate::{
     plan::Plan,
     receiver::{Interval, Question, Report},
     sampler::{Sampler, Worst},
-    scenarios::{Bench, MB, progress},
+    scenarios::{Bench, progress},
     sender::{Stage, Who},
-    table::{Table, percent, thousands},
+    table::{Cell, Table, megabytes, percent, seconds, thousands},
 };
 
 /// A whole drain, from the first event to the last.
@@ -42,13 +42,13 @@ pub fn run(bench: &mut Bench<'_>) -> io::Result<Option<Table>> {
             let label = format!("{partitions} partitions, round {round}");
             let caught = catch_up(&mut stage, events, &label, &mut bench.topics)?;
             bench.lost += caught.lost;
-            columns.push((label, short, caught));
+            columns.push((label, (short, caught)));
         }
         drop(stage);
         bench.topics.delete(&topic);
     }
     let title = format!("Catching up with {} events, {} endpoints", thousands(events as f64), bench.options.endpoints);
-    Ok(Some(table(&title, &columns)))
+    Ok(Some(Table::of_columns(&title, &columns, &ROWS)))
 }
 
 /// The rate to compare with: over before an event could grow old.
@@ -74,7 +74,7 @@ pub fn catch_up(stage: &mut Stage, events: u64, label: &str, topics: &mut Topics
     let group = drain::group(stage.plan(), label);
     let mut run = stage.start(Who::Postrider, &group, topics)?;
     let sampler = run.sampler()?;
-    let _: Report = run.receiver.ask(&Question::Watch { pid: run.pid(), from: 1, to: events })?;
+    let _: Report = run.receiver.ask(&Question::Watch { pid: run.pid(), from: 1, to: events, below: u64::MAX })?;
     let mut shown = Shown::new(label);
     let report = run.wait_showing(events, |report| shown.show(report, &sampler))?;
     let mut worst = sampler.worst();
@@ -114,16 +114,16 @@ impl<'a> Shown<'a> {
         self.last = Some((now, report.events));
         let sample = sampler.latest();
         progress(&format!(
-            "{}, {:>4.0} s: {:>10} delivered ({}/s), {} parked, {} in the backlog, {} MB, {} outstanding, {:.1} s uncommitted {}",
+            "{}, {:>4.0} s: {:>10} delivered ({}/s), {} parked, {} in the backlog, {} MB, {} outstanding, {} s uncommitted {}",
             self.label,
             self.started.elapsed().as_secs_f64(),
             thousands(report.events as f64),
             thousands((report.events - events) as f64 / passed.as_secs_f64()),
             thousands(sample.parked as f64),
             thousands(sample.backlog_rows as f64),
-            thousands(sample.rss_bytes as f64 / MB),
+            megabytes(sample.rss_bytes),
             thousands(sample.outstanding as f64),
-            sample.uncommitted.as_secs_f64(),
+            seconds(sample.uncommitted),
             sample.paused,
         ));
     }
@@ -139,31 +139,22 @@ impl Caught {
     }
 }
 
-fn table(title: &str, columns: &[(String, drain::Measured, Caught)]) -> Table {
-    let mut heading: Vec<&str> = vec![""];
-    heading.extend(columns.iter().map(|(label, ..)| label.as_str()));
-    heading.push("bar");
-    let mut table = Table::new(title, &heading);
-    type Cell = fn(&drain::Measured, &Caught) -> String;
-    let rows: [(&str, Cell, &str); 11] = [
-        ("events/s, from the first to the last", |_, caught| thousands(caught.events_per_second()), ""),
-        ("events/s of a short drain", |short, _| thousands(short.events_per_second), ""),
-        ("of it", |short, caught| percent(caught.events_per_second() / short.events_per_second), "≥ 90 %"),
-        ("events per CPU-second", |_, caught| thousands(caught.events_per_cpu_second()), ""),
-        ("of the short drain", |short, _| thousands(short.events_per_cpu_second), ""),
-        ("parked", |_, caught| thousands(caught.worst.parked as f64), "0"),
-        ("backlog, rows at most", |_, caught| thousands(caught.worst.backlog_rows as f64), ""),
-        ("outstanding at most", |_, caught| thousands(caught.worst.outstanding as f64), ""),
-        ("RSS at most, MB", |_, caught| thousands(caught.worst.rss_bytes as f64 / MB), "≤ 400"),
-        ("oldest uncommitted, s", |_, caught| format!("{:.1}", caught.worst.uncommitted.as_secs_f64()), "≤ 3"),
-        ("twice", |_, caught| caught.duplicates.to_string(), ""),
-    ];
-    for (label, cell, bar) in rows {
-        let cells = columns.iter().map(|(_, short, caught)| cell(short, caught));
-        table.row(std::iter::once(label.to_owned()).chain(cells).chain([bar.to_owned()]));
-    }
-    table
-}
+/// What came, and the short drain beside it.
+type Column = (drain::Measured, Caught);
+
+const ROWS: [(&str, Cell<Column>, &str); 11] = [
+    ("events/s, from the first to the last", |(_, caught)| thousands(caught.events_per_second()), ""),
+    ("events/s of a short drain", |(short, _)| thousands(short.events_per_second), ""),
+    ("of it", |(short, caught)| percent(caught.events_per_second() / short.events_per_second), "≥ 90 %"),
+    ("events per CPU-second", |(_, caught)| thousands(caught.events_per_cpu_second()), ""),
+    ("of the short drain", |(short, _)| thousands(short.events_per_cpu_second), ""),
+    ("parked", |(_, caught)| thousands(caught.worst.parked as f64), "0"),
+    ("backlog, rows at most", |(_, caught)| thousands(caught.worst.backlog_rows as f64), ""),
+    ("outstanding at most", |(_, caught)| thousands(caught.worst.outstanding as f64), ""),
+    ("RSS at most, MB", |(_, caught)| megabytes(caught.worst.rss_bytes), "≤ 400"),
+    ("oldest uncommitted, s", |(_, caught)| seconds(caught.worst.uncommitted), "≤ 3"),
+    ("twice", |(_, caught)| caught.duplicates.to_string(), ""),
+];
 
 const SHORT_EVENTS: u64 = 200_000;
 const SHOW_EVERY: Duration = Duration::from_secs(5);

@@ -18,9 +18,17 @@ use tokio::{
 
 use crate::{receiver::Tally, throttle::Throttle};
 
+/// How a customer answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Quick,
+    Slow,
+    Never,
+}
+
 pub struct Connection {
     stream: TcpStream,
-    hangs: bool,
+    manner: Manner,
     tally: Arc<Mutex<Tally>>,
     throttle: Arc<Mutex<Throttle>>,
     /// Until the answer to the first request of the buffer is due, where it is not due at once.
@@ -31,8 +39,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, hangs: bool, tally: Arc<Mutex<Tally>>, throttle: Arc<Mutex<Throttle>>) -> Self {
-        Connection { stream, hangs, tally, throttle, due: None, buffer: vec![0; 2048], filled: 0 }
+    pub fn new(stream: TcpStream, manner: Manner, tally: Arc<Mutex<Tally>>, throttle: Arc<Mutex<Throttle>>) -> Self {
+        Connection { stream, manner, tally, throttle, due: None, buffer: vec![0; 2048], filled: 0 }
     }
 
     pub async fn serve(mut self) {
@@ -45,13 +53,13 @@ impl Connection {
             match head(&self.buffer[..self.filled]) {
                 Head::Complete { body, content_length } if self.filled >= body + content_length => {
                     let end = body + content_length;
-                    if self.hangs {
+                    if self.manner == Manner::Never {
                         self.filled = 0; // swallowed; we never answer
                         continue;
                     }
                     ready!(self.poll_due(cx));
                     // Counted before the answer: what a sender takes for delivered has been counted.
-                    self.tally.lock().count(&self.buffer[body..end]);
+                    self.tally.lock().count(&self.buffer[body..end], self.manner == Manner::Quick);
                     // Our answers are so small that a socket buffer always has room for one.
                     match Pin::new(&mut self.stream).poll_write(cx, ANSWER) {
                         Poll::Ready(Ok(written)) if written == ANSWER.len() => {}
@@ -76,7 +84,9 @@ impl Connection {
     /// Ready when the next answer is due; asks for its time the first time.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.due.is_none() {
-            let Some(due) = self.throttle.lock().turn(Instant::now()) else { return Poll::Ready(()) };
+            let Some(due) = self.throttle.lock().turn(Instant::now(), self.manner == Manner::Slow) else {
+                return Poll::Ready(());
+            };
             self.due = Some(Box::pin(sleep_until(due.into())));
         }
         if let Some(due) = &mut self.due {

@@ -25,7 +25,7 @@ pub struct Measured {
 pub fn run(stage: &mut Stage, who: Who, events: u64, label: &str, topics: &mut Topics) -> io::Result<Measured> {
     let group = group(stage.plan(), label);
     let mut run = stage.start(who, &group, topics)?;
-    let watch = Question::Watch { pid: run.pid(), from: events / 20, to: events / 20 * 19 };
+    let watch = Question::Watch { pid: run.pid(), from: events / 20, to: events / 20 * 19, below: u64::MAX };
     let _: crate::receiver::Report = run.receiver.ask(&watch)?;
     let report = run.wait_for(events)?;
     let rss_peak_bytes = run.rss_peak_bytes() as f64;

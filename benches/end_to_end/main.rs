@@ -19,6 +19,7 @@ mod bare_post;
 mod receiver; // who receives,
 mod connection;
 mod throttle;
+mod windows;
 mod histogram;
 mod process; // and what each of them used
 
@@ -33,6 +34,10 @@ mod drain; // a full topic, as fast as it goes
 mod paced; // events at a rate
 mod parking; // into the backlog and out of it
 mod catch_up; // more than a short drain ever sees
+mod catch_up_slow;
+mod spike; // more than the machine can do
+mod slow_tenth; // some are slow
+mod backlog_drain; // a large backlog goes out
 mod settings; // written, in effect, listed, loaded
 mod scenarios;
 mod table;

@@ -61,6 +61,14 @@ pub enum Name {
     Parking,
     /// Millions of events that are there already, to many endpoints that answer at once.
     CatchUp,
+    /// The same where all of them together answer only so often.
+    CatchUpSlow,
+    /// Twice what the machine can do, for a while.
+    Spike,
+    /// One endpoint in ten takes a tenth of what it is offered.
+    SlowTenth,
+    /// A large backlog whose endpoints answer again, alone and beside live events.
+    Drain,
     /// Ten thousand endpoints and a million subscription entries, over REST.
     Settings,
 }

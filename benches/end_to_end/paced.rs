@@ -40,17 +40,11 @@ pub fn run(stage: &mut Stage, who: Who, pace: Pace, topics: &mut Topics) -> io::
     let mut run = stage.start(who, &group, topics)?;
     let seconds = (pace.warm_up + pace.measured).as_secs_f64();
     let events = (pace.events_per_second * seconds) as u64;
-    let mut producer = Role::start(
-        "producer",
-        &producer::Arguments {
-            brokers: topics.brokers().to_owned(),
-            topic: plan.topic.clone(),
-            partitions: plan.partitions,
-            tenants: plan.tenants,
-            events,
-            rate: Some(pace.events_per_second),
-        },
-    )?;
+    let arguments = producer::Arguments {
+        rate: Some(pace.events_per_second),
+        ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
+    };
+    let mut producer = Role::start("producer", &arguments)?;
     thread::sleep(pace.warm_up);
     let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
     let (cpu, started) = (crate::process::cpu(run.pid()).unwrap_or_default(), Instant::now());

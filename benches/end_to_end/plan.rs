@@ -1,5 +1,9 @@
 //! ○ What is delivered where, the same for Postrider and for the bare loop.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use crate::addresses;
 
 /// One way to deliver a topic.
@@ -19,12 +23,20 @@ pub struct Plan {
     pub raw: bool,
     /// One endpoint in so many never answers.
     pub hung_every: Option<usize>,
-    /// The endpoints are paused until someone resumes them.
-    pub paused: bool,
+    /// So many of the first endpoints are paused until someone resumes them.
+    pub paused: usize,
+    pub slow: Option<Slow>,
     /// Answers a second, of all endpoints together; at once without.
     pub answers_per_second: Option<f64>,
     /// In place of Postrider's default.
     pub backlog_events_per_second_max: Option<u32>,
+}
+
+/// One endpoint in `every` answers each request only after this long.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Slow {
+    pub every: usize,
+    pub after: Duration,
 }
 
 impl Plan {
@@ -38,7 +50,8 @@ impl Plan {
             batch_events: None,
             raw: false,
             hung_every: None,
-            paused: false,
+            paused: 0,
+            slow: None,
             answers_per_second: None,
             backlog_events_per_second_max: Some(1_000_000), // nobody else is to be spared
         }
@@ -62,7 +75,7 @@ impl Plan {
     pub fn healthy(&self, events: u64) -> u64 {
         let Some(every) = self.hung_every else { return events };
         let endpoint = |event: u64| self.endpoint_of((event % self.tenants as u64) as usize);
-        (0..events).filter(|event| !addresses::hangs(endpoint(*event), every)).count() as u64
+        (0..events).filter(|event| !addresses::is_one_in(endpoint(*event), every)).count() as u64
     }
 }
 

@@ -1,11 +1,16 @@
 //! ● Produces the benchmark's events: as fast as the broker takes them, or evenly at a rate.
 
 use std::{
-    io::{self, Write},
+    io::{self, BufRead, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig,
     error::KafkaError,
@@ -22,18 +27,126 @@ pub struct Arguments {
     pub brokers: String,
     pub topic: String,
     pub partitions: i32,
-    /// The events go round the tenants of the endpoints 0 to here.
+    /// The events go round so many tenants, from this one on.
     pub tenants: usize,
+    pub first_tenant: usize,
+    /// At most; fewer when told to stop.
     pub events: u64,
+    pub first_sequence: u64,
     /// Events a second; as fast as possible without.
     pub rate: Option<f64>,
 }
 
+impl Arguments {
+    /// From the first tenant on, as fast as possible.
+    pub fn new(brokers: &str, topic: &str, partitions: i32, tenants: usize, events: u64) -> Self {
+        let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+        Arguments { brokers, topic, partitions, tenants, first_tenant: 0, events, first_sequence: 0, rate: None }
+    }
+}
+
+/// What a producer is told; it answers with how many events it has produced.
+#[derive(Serialize, Deserialize)]
+pub enum Order {
+    /// Events a second from now on, whatever is still owed.
+    Rate(f64),
+    Count,
+    /// It answers when the broker has them all, and ends.
+    Stop,
+}
+
+/// What one thread is told and the other does.
+struct Progress {
+    produced: AtomicU64,
+    /// Orders of another rate so far, and the newest.
+    rate: Mutex<(u64, Option<f64>)>,
+    stopped: AtomicBool,
+}
+
 /// Produces `events` events, waits until the broker has them, and says so in one line.
 pub fn run(arguments: &Arguments) -> io::Result<()> {
+    let producer = client(arguments)?;
+    let progress = Arc::new(Progress {
+        produced: AtomicU64::new(0),
+        rate: Mutex::new((0, arguments.rate)),
+        stopped: AtomicBool::new(false),
+    });
+    thread::spawn({
+        let progress = Arc::clone(&progress);
+        move || listen(&progress)
+    });
+    let tenants: Vec<String> =
+        (0..arguments.tenants).map(|tenant| addresses::tenant(arguments.first_tenant + tenant)).collect();
+    let mut schedule = Schedule { orders: 0, rate: arguments.rate, from: 0, since: Instant::now() };
+    let mut value = [0; payload::BYTES];
+    let mut produced = 0;
+    while produced < arguments.events && !progress.stopped.load(Ordering::Relaxed) {
+        let (orders, rate) = *progress.rate.lock();
+        if orders != schedule.orders {
+            schedule = Schedule { orders, rate, from: produced, since: Instant::now() };
+        }
+        if let Some(wait) = schedule.wait(produced, Instant::now()) {
+            thread::sleep(wait.min(LISTEN_EVERY));
+            if wait > LISTEN_EVERY {
+                continue;
+            }
+        }
+        let sequence = arguments.first_sequence + produced;
+        payload::write(&mut value, sequence, wall_ns());
+        let tenant = &tenants[(produced % arguments.tenants as u64) as usize];
+        send(&producer, arguments, sequence, tenant, &value)?;
+        produced += 1;
+        progress.produced.store(produced, Ordering::Relaxed);
+    }
+    producer.flush(Duration::from_secs(60)).map_err(io::Error::other)?;
+    println!("{produced}");
+    io::stdout().flush()
+}
+
+/// When events are due since the rate was last changed.
+struct Schedule {
+    orders: u64,
+    rate: Option<f64>,
+    from: u64,
+    since: Instant,
+}
+
+impl Schedule {
+    fn wait(&self, produced: u64, now: Instant) -> Option<Duration> {
+        let due = self.since + Duration::from_secs_f64((produced - self.from) as f64 / self.rate?);
+        let wait = due.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
+    }
+}
+
+fn listen(progress: &Progress) {
+    for line in io::stdin().lock().lines() {
+        let Ok(order) = line.map_err(io::Error::other).and_then(|l| serde_json::from_str(&l).map_err(Into::into))
+        else {
+            break;
+        };
+        match order {
+            Order::Rate(rate) => {
+                let mut newest = progress.rate.lock();
+                *newest = (newest.0 + 1, Some(rate));
+            }
+            Order::Count => {}
+            Order::Stop => {
+                progress.stopped.store(true, Ordering::Relaxed);
+                continue; // answered at the end
+            }
+        }
+        println!("{}", progress.produced.load(Ordering::Relaxed));
+        let _ = io::stdout().flush();
+    }
+    // The driver is gone.
+    std::process::exit(0);
+}
+
+fn client(arguments: &Arguments) -> io::Result<ThreadedProducer<DefaultProducerContext>> {
     // At a rate no event waits long for company; otherwise the more the better.
     let linger_ms = if arguments.rate.is_some() { "1" } else { "20" };
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+    ClientConfig::new()
         .set("bootstrap.servers", &arguments.brokers)
         .set("queue.buffering.max.ms", linger_ms)
         .set("queue.buffering.max.messages", "200000")
@@ -43,25 +156,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
         .set("max.in.flight", "5")
         .set("acks", "1")
         .create()
-        .map_err(io::Error::other)?;
-    let tenants: Vec<String> = (0..arguments.tenants).map(addresses::tenant).collect();
-    let started = Instant::now();
-    let mut value = [0; payload::BYTES];
-    for sequence in 0..arguments.events {
-        if let Some(rate) = arguments.rate {
-            let due = started + Duration::from_secs_f64(sequence as f64 / rate);
-            let wait = due.saturating_duration_since(Instant::now());
-            if !wait.is_zero() {
-                thread::sleep(wait);
-            }
-        }
-        payload::write(&mut value, sequence, wall_ns());
-        let tenant = &tenants[(sequence % arguments.tenants as u64) as usize];
-        send(&producer, arguments, sequence, tenant, &value)?;
-    }
-    producer.flush(Duration::from_secs(60)).map_err(io::Error::other)?;
-    println!("{}", arguments.events);
-    io::stdout().flush()
+        .map_err(io::Error::other)
 }
 
 fn send(
@@ -92,3 +187,5 @@ fn send(
 }
 
 const RUN_EVENTS: u64 = 16;
+/// A change of the rate is heeded after this long at most.
+const LISTEN_EVERY: Duration = Duration::from_millis(100);

@@ -14,7 +14,16 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::{addresses, connection::Connection, histogram::Histogram, payload, process, throttle::Throttle};
+use crate::{
+    addresses,
+    connection::{Connection, Manner},
+    histogram::Histogram,
+    payload,
+    plan::Slow,
+    process,
+    throttle::Throttle,
+    windows::Windows,
+};
 
 #[derive(Serialize, Deserialize)]
 pub struct Arguments {
@@ -23,19 +32,28 @@ pub struct Arguments {
     pub hung_every: Option<usize>,
     /// All of them together answer no more often than this a second; what came meanwhile waits for its turn.
     pub answers_per_second: Option<f64>,
+    pub slow: Option<Slow>,
 }
 
 /// What a receiver is asked.
 #[derive(Serialize, Deserialize)]
 pub enum Question {
-    /// Sample the process's CPU when so many different events have come, and again at so many.
+    /// Sample the process's CPU when so many different events with sequence numbers below this have come, and again at
+    /// so many.
     Watch {
         pid: u32,
         from: u64,
         to: u64,
+        below: u64,
     },
     /// Forget the latencies so far; count only events produced from now on.
     MeasureLatency,
+    /// From now on second by second as well.
+    MeasureWindows,
+    /// Answered with the seconds that are over.
+    Windows,
+    /// From now on everybody answers at once.
+    LiftThrottle,
     Report,
 }
 
@@ -79,12 +97,12 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
     let listener = socket.listen(4096)?;
     println!("listening");
     let tally = Arc::new(Mutex::new(Tally::new()));
+    let slow_after = arguments.slow.map(|slow| slow.after);
+    let throttle = Arc::new(Mutex::new(Throttle::new(arguments.answers_per_second, slow_after)));
     std::thread::spawn({
-        let tally = Arc::clone(&tally);
-        move || answer_questions(&tally)
+        let (tally, throttle) = (Arc::clone(&tally), Arc::clone(&throttle));
+        move || answer_questions(&tally, &throttle)
     });
-    let hung_every = arguments.hung_every;
-    let throttle = Arc::new(Mutex::new(Throttle::new(arguments.answers_per_second)));
     runtime.block_on(async {
         loop {
             // Out of file handles: what is open goes on, and the next round may have one.
@@ -92,39 +110,35 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
             if !peer.ip().is_loopback() {
                 continue;
             }
-            let hangs = hung_every.is_some_and(|every| is_hung(&stream, every));
+            let manner = manner(&stream, arguments);
             let _ = stream.set_nodelay(true);
-            tokio::spawn(Connection::new(stream, hangs, Arc::clone(&tally), Arc::clone(&throttle)).serve());
+            tokio::spawn(Connection::new(stream, manner, Arc::clone(&tally), Arc::clone(&throttle)).serve());
         }
     })
 }
 
-fn is_hung(stream: &TcpStream, every: usize) -> bool {
-    match stream.local_addr().map(|address| address.ip()) {
-        Ok(IpAddr::V4(ip)) => addresses::endpoint_of(ip).is_some_and(|endpoint| addresses::hangs(endpoint, every)),
-        _ => false,
+fn manner(stream: &TcpStream, arguments: &Arguments) -> Manner {
+    let Ok(IpAddr::V4(ip)) = stream.local_addr().map(|address| address.ip()) else { return Manner::Quick };
+    let Some(endpoint) = addresses::endpoint_of(ip) else { return Manner::Quick };
+    if arguments.hung_every.is_some_and(|every| addresses::is_one_in(endpoint, every)) {
+        Manner::Never
+    } else if arguments.slow.is_some_and(|slow| addresses::is_one_in(endpoint, slow.every)) {
+        Manner::Slow
+    } else {
+        Manner::Quick
     }
 }
 
-fn answer_questions(tally: &Mutex<Tally>) {
+fn answer_questions(tally: &Mutex<Tally>, throttle: &Mutex<Throttle>) {
     for line in io::stdin().lock().lines() {
         let Ok(question) = line.map_err(io::Error::other).and_then(|l| serde_json::from_str(&l).map_err(Into::into))
         else {
             break;
         };
-        let answer = {
-            let mut tally = tally.lock();
-            match question {
-                Question::Watch { pid, from, to } => tally.watch = Some(Watch { pid, from, to, started: None }),
-                Question::MeasureLatency => {
-                    tally.latency = Histogram::new();
-                    tally.latency_since_ns = wall_ns();
-                }
-                Question::Report => {}
-            }
-            serde_json::to_string(&tally.report()).expect("a report is plain data")
-        };
-        println!("{answer}");
+        if matches!(question, Question::LiftThrottle) {
+            throttle.lock().lift();
+        }
+        println!("{}", tally.lock().answer(&question));
         let _ = io::stdout().flush();
     }
     // The driver is gone, or wants no more.
@@ -146,6 +160,7 @@ pub struct Tally {
     scanner: payload::Scanner,
     latency: Histogram,
     latency_since_ns: u64,
+    windows: Option<Windows>,
     watch: Option<Watch>,
     interval: Option<Interval>,
 }
@@ -154,6 +169,9 @@ struct Watch {
     pid: u32,
     from: u64,
     to: u64,
+    below: u64,
+    /// Different events below that have come.
+    events: u64,
     /// When `from` was passed: the time, the process's CPU and the events by then.
     started: Option<(Instant, Duration, u64)>,
 }
@@ -169,12 +187,45 @@ impl Tally {
             scanner: payload::Scanner::default(),
             latency: Histogram::new(),
             latency_since_ns: 0,
+            windows: None,
             watch: None,
             interval: None,
         }
     }
 
-    pub fn count(&mut self, body: &[u8]) {
+    /// The answer to a question, as a line.
+    fn answer(&mut self, question: &Question) -> String {
+        match *question {
+            Question::Watch { pid, from, to, below } => {
+                self.interval = None;
+                self.watch = Some(Watch { pid, from, to, below, events: self.seen_below(below), started: None });
+            }
+            Question::MeasureLatency => {
+                self.latency = Histogram::new();
+                self.latency_since_ns = wall_ns();
+            }
+            Question::MeasureWindows => self.windows = Some(Windows::new(wall_ns())),
+            Question::Windows => {
+                let past = self.windows.as_mut().map_or(&[][..], |windows| windows.past(wall_ns()));
+                return serde_json::to_string(past).expect("windows are plain data");
+            }
+            Question::LiftThrottle | Question::Report => {}
+        }
+        serde_json::to_string(&self.report()).expect("a report is plain data")
+    }
+
+    fn seen_below(&self, below: u64) -> u64 {
+        if below == u64::MAX {
+            return self.events;
+        }
+        let (words, bits) = ((below / 64) as usize, below % 64);
+        let whole: u64 = self.seen.iter().take(words).map(|word| u64::from(word.count_ones())).sum();
+        let part = self.seen.get(words).map_or(0, |word| (word & ((1 << bits) - 1)).count_ones());
+        whole + u64::from(part)
+    }
+
+    /// Notes what a request brought; its latency only where the receiver is not what it waited for.
+    pub fn count(&mut self, body: &[u8], timed: bool) {
         self.requests += 1;
         self.body_bytes += body.len() as u64;
         let now_ns = wall_ns();
@@ -182,8 +233,11 @@ impl Tally {
         scanner.scan(body, |sequence, at_ns| {
             if self.first_sight_of(sequence) {
                 self.events += 1;
-                if at_ns >= self.latency_since_ns {
-                    self.latency.record(now_ns.saturating_sub(at_ns) / 1000);
+                if let Some(watch) = self.watch.as_mut().filter(|watch| sequence < watch.below) {
+                    watch.events += 1;
+                }
+                if timed {
+                    self.time(now_ns, at_ns);
                 }
             } else {
                 self.duplicates += 1;
@@ -191,6 +245,16 @@ impl Tally {
         });
         self.scanner = scanner;
         self.sample();
+    }
+
+    fn time(&mut self, now_ns: u64, at_ns: u64) {
+        let micros = now_ns.saturating_sub(at_ns) / 1000;
+        if at_ns >= self.latency_since_ns {
+            self.latency.record(micros);
+        }
+        if let Some(windows) = &mut self.windows {
+            windows.record(now_ns, micros);
+        }
     }
 
     fn first_sight_of(&mut self, sequence: u64) -> bool {
@@ -206,12 +270,12 @@ impl Tally {
     fn sample(&mut self) {
         let Some(watch) = &mut self.watch else { return };
         match watch.started {
-            None if self.events >= watch.from => {
-                watch.started = process::cpu(watch.pid).map(|cpu| (Instant::now(), cpu, self.events));
+            None if watch.events >= watch.from => {
+                watch.started = process::cpu(watch.pid).map(|cpu| (Instant::now(), cpu, watch.events));
             }
-            Some((time, cpu, events)) if self.events >= watch.to => {
+            Some((time, cpu, events)) if watch.events >= watch.to => {
                 self.interval = process::cpu(watch.pid).map(|now| Interval {
-                    events: self.events - events,
+                    events: watch.events - events,
                     time: time.elapsed(),
                     cpu: now - cpu,
                 });

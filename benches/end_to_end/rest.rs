@@ -39,8 +39,15 @@ pub fn resume(admin: SocketAddr, key: &str, plan: &Plan) -> io::Result<()> {
     actix_rt::System::new().block_on(async {
         let client = Client::builder().timeout(Duration::from_secs(30)).bearer_auth(key).finish();
         let api = Api { client, base: format!("http://{admin}/v1") };
-        for number in 0..plan.endpoints {
-            api.send(Method::POST, &format!("/endpoints/bench-{number:05}/resume"), &json!({})).await?;
+        let mut ended = stream::iter(0..plan.paused)
+            .map(|number| {
+                let path = format!("/endpoints/{}/resume", addresses::name(number));
+                let api = &api;
+                async move { api.send(Method::POST, &path, &json!({})).await }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some(result) = ended.next().await {
+            result?;
         }
         Ok(())
     })
@@ -125,7 +132,7 @@ struct Api {
 
 impl Api {
     async fn set_up(&self, plan: &Plan, port: u16, number: usize) -> io::Result<()> {
-        let name = format!("bench-{number:05}");
+        let name = addresses::name(number);
         let customer = json!({ "name": name, "grants": { "topics": ["*"], "tenants": ["*"] } });
         let customer = self.put(&format!("/customers/{name}"), &customer).await?;
         let mut endpoint = json!({
@@ -134,6 +141,10 @@ impl Api {
             "format": if plan.raw { "raw" } else { "envelope" },
             "in_flight_max": plan.in_flight_max,
         });
+        if let Some(slow) = plan.slow.filter(|slow| addresses::is_one_in(number, slow.every)) {
+            // Slow, and no failure.
+            endpoint["request_timeout_ms"] = (slow.after * 3).as_secs().clamp(15, 120).saturating_mul(1_000).into();
+        }
         if let Some(events_max) = plan.batch_events {
             endpoint["mode"] = "batch".into();
             endpoint["batch"] = json!({ "events_max": events_max, "wait_ms_max": 1000, "bytes_max": 1 << 20 });
@@ -148,7 +159,7 @@ impl Api {
         };
         let subscription = json!({ "endpoint_id": endpoint["id"], "topic": plan.topic, "scope": scope });
         self.put(&format!("/subscriptions/{name}"), &subscription).await?;
-        if plan.paused {
+        if number < plan.paused {
             self.send(Method::POST, &format!("/endpoints/{name}/pause"), &json!({})).await?;
         }
         Ok(())

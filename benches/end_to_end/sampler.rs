@@ -73,6 +73,13 @@ impl Sampler {
         self.samples.lock().last().cloned().unwrap_or_default()
     }
 
+    /// Memory when a part (0 to 1) of the time until now had passed.
+    pub fn rss_bytes_at(&self, part: f64) -> u64 {
+        let samples = self.samples.lock();
+        let at = samples.last().map_or(Duration::ZERO, |last| last.at.mul_f64(part));
+        samples.iter().find(|sample| sample.at >= at).map_or(0, |sample| sample.rss_bytes)
+    }
+
     pub fn worst(&self) -> Worst {
         self.samples.lock().iter().fold(Worst::default(), |worst, sample| Worst {
             rss_bytes: worst.rss_bytes.max(sample.rss_bytes),
@@ -90,7 +97,8 @@ fn ask(admin: SocketAddr, sample: &mut Sample) {
     sample.parked = metrics.value("postrider_backlog_parked_total") as u64;
     sample.backlog_rows = metrics.value("postrider_backlog_events") as u64;
     sample.outstanding = metrics.value("postrider_outstanding_events") as u64;
-    sample.uncommitted = Duration::from_secs_f64(metrics.value("postrider_uncommitted_age_seconds").max(0.0));
+    let uncommitted = metrics.of("postrider_uncommitted_age_seconds").map(|(_, age)| age).fold(0.0, f64::max);
+    sample.uncommitted = Duration::try_from_secs_f64(uncommitted).unwrap_or(Duration::MAX);
     let paused = metrics.of("postrider_partitions_paused").filter(|(_, count)| *count > 0.0);
     sample.paused = paused.map(|(reason, count)| format!("{reason}={count}")).collect::<Vec<_>>().join(" ");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    addresses, catch_up, drain,
+    addresses, backlog_drain, catch_up, catch_up_slow, drain,
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
@@ -16,7 +16,7 @@ use crate::{
     postrider, producer,
     role::Role,
     sender::{Stage, Who},
-    settings,
+    settings, slow_tenth, spike,
     table::{Table, percent, thousands},
 };
 
@@ -25,7 +25,9 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
     let mut tables = vec![bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
-    tables.extend(catch_up::run(&mut bench)?);
+    for run in [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run] {
+        tables.extend(run(&mut bench)?);
+    }
     println!("\nPostrider, end to end: 512-byte events, {} core(s)", options.cores());
     for table in tables.iter().filter(|table| !table.is_empty()) {
         println!("\n{}", table.text());
@@ -137,7 +139,8 @@ impl Bench<'_> {
         let events = self.options.events_or(200_000);
         let topic = self.full_topic("parking", 8, self.tenants(), events)?;
         for (label, endpoints) in [("16 endpoints", 16), ("1,000 endpoints", 1_000)] {
-            let plan = Plan { endpoints, paused: true, in_flight_max: 16, ..Plan::stream(&topic, 8, self.tenants()) };
+            let plan =
+                Plan { endpoints, paused: endpoints, in_flight_max: 16, ..Plan::stream(&topic, 8, self.tenants()) };
             let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
             let measured = parking::run(&mut stage, events, &format!("parking-{endpoints}"), &mut self.topics)?;
             self.lost += measured.lost;
@@ -249,14 +252,7 @@ impl Bench<'_> {
     pub fn full_topic(&mut self, name: &str, partitions: i32, tenants: usize, events: u64) -> io::Result<String> {
         let topic = self.topics.create(name, partitions)?;
         progress(&format!("producing {} events to {partitions} partition(s)", thousands(events as f64)));
-        let arguments = producer::Arguments {
-            brokers: self.topics.brokers().to_owned(),
-            topic: topic.clone(),
-            partitions,
-            tenants,
-            events,
-            rate: None,
-        };
+        let arguments = producer::Arguments::new(self.topics.brokers(), &topic, partitions, tenants, events);
         Role::start("producer", &arguments)?.hear()?;
         Ok(topic)
     }

@@ -14,6 +14,7 @@ use crate::{
     postrider::{Installation, Instance},
     process,
     receiver::{self, Question, Report},
+    rest::Caller,
     role::Role,
     sampler::Sampler,
 };
@@ -69,6 +70,7 @@ impl Stage {
             port: self.port,
             hung_every: self.plan.hung_every,
             answers_per_second: self.plan.answers_per_second,
+            slow: self.plan.slow,
         };
         let mut receiver = Role::start("receiver", &arguments)?;
         receiver.hear()?;
@@ -126,6 +128,14 @@ impl Run {
         }
     }
 
+    /// Of Postrider's API.
+    pub fn caller(&self) -> io::Result<Caller> {
+        match &self.sender {
+            Sender::Postrider(instance) => Ok(instance.caller()),
+            Sender::Bare(_) => Err(io::Error::other("the bare loop has no API")),
+        }
+    }
+
     pub fn resume(&self, plan: &Plan) -> io::Result<()> {
         match &self.sender {
             Sender::Postrider(instance) => instance.resume(plan),
@@ -143,12 +153,21 @@ impl Run {
     }
 
     /// The same, and shows what has come until now again and again.
-    pub fn wait_showing(&mut self, events: u64, mut show: impl FnMut(&Report)) -> io::Result<Report> {
+    pub fn wait_showing(&mut self, events: u64, show: impl FnMut(&Report)) -> io::Result<Report> {
+        self.wait_until(|report| report.events >= events, show)
+    }
+
+    /// Waits for this, or until nothing more comes.
+    pub fn wait_until(
+        &mut self,
+        mut enough: impl FnMut(&Report) -> bool,
+        mut show: impl FnMut(&Report),
+    ) -> io::Result<Report> {
         let mut last = (0, Instant::now());
         loop {
             let report = self.report()?;
             show(&report);
-            if report.events >= events {
+            if enough(&report) {
                 return Ok(report);
             }
             if report.events > last.0 {

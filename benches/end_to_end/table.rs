@@ -1,5 +1,7 @@
 //! ○ Rows and columns as aligned text.
 
+use std::time::Duration;
+
 /// A title, a heading and rows of as many cells; the first column is aligned left, the others right.
 pub struct Table {
     title: String,
@@ -9,6 +11,18 @@ pub struct Table {
 impl Table {
     pub fn new(title: &str, heading: &[&str]) -> Self {
         Table { title: title.to_owned(), rows: vec![heading.iter().map(|&cell| cell.to_owned()).collect()] }
+    }
+
+    /// A column for each of `all`, and what each number should be in the last one.
+    pub fn of_columns<T>(title: &str, all: &[(String, T)], rows: &[(&str, Cell<T>, &str)]) -> Self {
+        let heading: Vec<&str> =
+            [""].into_iter().chain(all.iter().map(|(label, _)| label.as_str())).chain(["bar"]).collect();
+        let mut table = Table::new(title, &heading);
+        for (label, cell, bar) in rows {
+            let cells = all.iter().map(|(_, of)| cell(of));
+            table.row([(*label).to_owned()].into_iter().chain(cells).chain([(*bar).to_owned()]));
+        }
+        table
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -36,6 +50,9 @@ impl Table {
     }
 }
 
+/// A number of what was measured, as text.
+pub type Cell<T> = fn(&T) -> String;
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
@@ -52,4 +69,13 @@ pub fn thousands(number: f64) -> String {
 /// `0.763` as `76 %`.
 pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.0} %", share * 100.0) } else { "–".to_owned() }
+}
+
+/// Bytes as megabytes.
+pub fn megabytes(bytes: u64) -> String {
+    thousands(bytes as f64 / 1e6)
+}
+
+pub fn seconds(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64())
 }
