@@ -137,10 +137,10 @@ impl Bench<'_> {
             return Ok(table);
         }
         let events = self.options.events_or(200_000);
-        let topic = self.full_topic("parking", 8, self.tenants(), events)?;
+        let tenants = self.tenants().max(1_000); // one each at least
+        let topic = self.full_topic("parking", 8, tenants, events)?;
         for (label, endpoints) in [("16 endpoints", 16), ("1,000 endpoints", 1_000)] {
-            let plan =
-                Plan { endpoints, paused: endpoints, in_flight_max: 16, ..Plan::stream(&topic, 8, self.tenants()) };
+            let plan = Plan { endpoints, paused: endpoints, in_flight_max: 16, ..Plan::stream(&topic, 8, tenants) };
             let mut stage = Stage::new(plan, &mut self.topics, self.options.cores())?;
             let measured = parking::run(&mut stage, events, &format!("parking-{endpoints}"), &mut self.topics)?;
             self.lost += measured.lost;
