@@ -31,7 +31,8 @@ RUN apt-get update \
 COPY --from=build /src/target/release/postrider /usr/local/bin/postrider
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
-EXPOSE 8080
+# REST and the web page; with POSTRIDER_ADMIN_INTERNAL_BIND=0.0.0.0:8081 probes and /metrics are at 8081.
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s CMD ["postrider", "health"]
 ENTRYPOINT ["postrider"]

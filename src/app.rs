@@ -41,8 +41,10 @@ use crate::{clock, config::Config};
 pub enum Error {
     #[error("the secrets key is unusable: {0}")]
     SecretsKey(String),
-    #[error("cannot listen on {bind}: {error}; choose another `admin.bind`")]
-    Bind { bind: String, error: std::io::Error },
+    #[error("{0}")]
+    Listen(#[from] crate::admin::listener::StartError),
+    #[error("cannot listen for the canary: {0}")]
+    CanaryReceiver(std::io::Error),
     #[error("Kafka's client refused its configuration: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error("the store refused its configuration: {0}")]

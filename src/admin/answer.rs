@@ -23,6 +23,10 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_s.or(unavailable) {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of the body would be read as the next request.
+            response.force_close();
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest,
+    error::PayloadError,
     http::StatusCode,
     web::{self, Bytes, Payload},
 };
@@ -43,18 +44,15 @@ impl BulkGate {
             let detail = "too many bulk calls at once; try again in a moment";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail));
         };
-        match tokio::time::timeout(ARRIVAL_MAX, payload.to_bytes_limited(self.bytes_max)).await {
-            Ok(Ok(Ok(bytes))) => Ok(BulkBody { bytes, _permit: permit }),
-            Ok(Ok(Err(_))) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"))
-            }
-            Ok(Err(_)) => {
+        match payload.to_bytes_limited(self.bytes_max).await {
+            Ok(Ok(bytes)) => Ok(BulkBody { bytes, _permit: permit }),
+            Ok(Err(error)) => Err(error.as_error::<PayloadError>().map_or_else(
+                || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+                request::unreadable,
+            )),
+            Err(_) => {
                 let detail = format!("the body is larger than {} bytes; send it in parts", self.bytes_max);
                 Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
-            }
-            Err(_) => {
-                let detail = "the body did not arrive in time; send it in smaller parts";
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "unreadable_body", detail))
             }
         }
     }
@@ -82,5 +80,3 @@ impl BulkBody {
 const AT_ONCE_MAX: usize = 2;
 /// How long one waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(30);
-/// How long a body may take to arrive.
-const ARRIVAL_MAX: Duration = Duration::from_secs(60);

@@ -10,6 +10,7 @@ use std::{
 
 use governor::{Quota, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::HashMapStateStore};
 
+use super::client_address::site;
 use crate::endpoint::rate_limit::Told;
 
 /// A limit for each of many callers (GCRA). Callers beyond `callers_max` share one.
@@ -88,14 +89,6 @@ impl WrongKeys {
     }
 }
 
-/// Whoever has one address of IPv6 has all of its network.
-fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(4).expect("not zero");
 const ADDRESSES_MAX: usize = 10_000;
 
@@ -141,14 +134,5 @@ mod tests {
         let wait = wrong.wait(one, start).expect("it waits");
         assert!(wait <= Duration::from_millis(200), "{wait:?}");
         assert_eq!((wrong.wait(other, start), wrong.wait(one, start + wait)), (None, None));
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let [one, same, other] = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"]
-            .map(|text| text.parse::<IpAddr>().expect("an address"));
-        assert_eq!(site(one), site(same));
-        assert_ne!(site(one), site(other));
-        assert_eq!(site("::ffff:192.0.2.1".parse().expect("an address")), "192.0.2.1".parse::<IpAddr>().expect("v4"));
     }
 }

@@ -1,9 +1,9 @@
 //! ● `/livez`, `/readyz` and `/metrics`: without a key, for those who watch the process.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::json;
 
-use super::server::AdminState;
+use super::{problem::Problem, server::AdminState};
 
 /// Tells whether this instance does its work.
 pub trait Readiness: Send + Sync {
@@ -25,6 +25,15 @@ pub async fn ready(state: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-pub async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((state.metrics)())
+/// Rendering takes its time; a probe on the same thread does not wait for it.
+pub async fn metrics(state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
+    let page = web::block(move || (state.metrics)()).await;
+    let page = page.map_err(|_| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the metrics could not be rendered; the log says more",
+        )
+    })?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(page))
 }

@@ -11,6 +11,7 @@ mod conditions; // ○ If-Match, If-None-Match
 mod answer; // ● problems and what a write came to, as responses
 mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
+pub mod client_address; // ○ where a request comes from, also behind a proxy
 mod call_limits; // ○ how often a key may call
 mod known_keys; // ○ tokens that were looked up a moment ago
 pub mod auth; // ● keys, and a line for each write
@@ -57,6 +58,7 @@ pub mod health; // ● livez, readyz, metrics
 pub mod routes; // ● every operation, and who may call it
 pub mod openapi; // ○ the API, described
 pub mod description; // ● … and served
-pub mod server; // ●
+pub mod listener; // ● connections, bounded
+pub mod server; // ● what is served where
 
 pub use server::{AdminOptions, Server, start};

@@ -6,13 +6,20 @@ use serde::Serialize;
 use super::{problem::Problem, server::AdminState};
 use crate::{
     clock,
-    watch::{actor_view::Filter, canary::Canary, peers::Answer, token::HEADER},
+    watch::{
+        actor_view::Filter,
+        canary::Canary,
+        peers::Answer,
+        token::{DIGEST_HEADER, HEADER, digest_of},
+    },
 };
 
 type State = web::Data<AdminState>;
 
 /// Ids of one question at most: a page of endpoints.
 const IDS_MAX: usize = 1_000;
+/// So many ids, and room to spare.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = Filter::of_query(request.query_string());
@@ -25,15 +32,15 @@ pub async fn overview(state: State, request: HttpRequest) -> Result<HttpResponse
     Ok(answered(&state, state.actors.overview()))
 }
 
-pub async fn endpoints(state: State, request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, Problem> {
-    check(&state, &request, &body)?;
+pub async fn endpoints(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = signed_body(&state, &request, body).await?;
     let ids: Vec<String> = serde_json::from_slice(&body).unwrap_or_default();
     Ok(answered(&state, state.actors.endpoints(&ids[..ids.len().min(IDS_MAX)])))
 }
 
 /// A canary of this instance's arrived at another one.
-pub async fn canary(state: State, request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, Problem> {
-    check(&state, &request, &body)?;
+pub async fn canary(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = signed_body(&state, &request, body).await?;
     let canary = serde_json::from_slice::<Canary>(&body).ok();
     let own = canary.filter(|canary| canary.instance == state.peers.own_id());
     if let Some(canary) = &own {
@@ -42,11 +49,28 @@ pub async fn canary(state: State, request: HttpRequest, body: web::Bytes) -> Res
     Ok(answered(&state, own.is_some()))
 }
 
+/// A body, once it is known that another instance of ours sends it. An instance of an older version does not say its
+/// digest beforehand.
+async fn signed_body(state: &AdminState, request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, Problem> {
+    if let Some(digest) = request.headers().get(DIGEST_HEADER).and_then(|digest| digest.to_str().ok()) {
+        check_digest(state, request, digest)?;
+    }
+    let unreadable = || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole");
+    let read = body.to_bytes_limited(BODY_BYTES_MAX).await;
+    let body = read.ok().and_then(Result::ok).ok_or_else(unreadable)?;
+    check(state, request, &body)?;
+    Ok(body)
+}
+
 /// Only another instance of ours may ask.
 fn check(state: &AdminState, request: &HttpRequest, body: &[u8]) -> Result<(), Problem> {
+    check_digest(state, request, &digest_of(body))
+}
+
+fn check_digest(state: &AdminState, request: &HttpRequest, digest: &str) -> Result<(), Problem> {
     let token = request.headers().get(HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default();
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    if state.peers.token().is_ours(token, clock::wall_ms(), path, body) {
+    if state.peers.token().promises(token, clock::wall_ms(), path, digest) {
         return Ok(());
     }
     let detail =

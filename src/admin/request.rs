@@ -88,10 +88,22 @@ fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
         Some(PayloadError::Overflow) => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this service takes")
         }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+        Some(error) => unreadable(error),
+        None => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
     })?;
     check_content_type(request)?;
     Ok(bytes)
+}
+
+/// A body that did not arrive: in time, or whole.
+pub fn unreadable(error: &PayloadError) -> Problem {
+    match error {
+        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            let detail = "the body did not arrive in time; send it faster, or in smaller parts";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "unreadable_body", detail)
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+    }
 }
 
 /// Refuses a body that says it is something other than JSON.

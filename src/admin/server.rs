@@ -1,11 +1,10 @@
-//! ● The routes, and the server that listens on a thread of its own: requests for settings never share a core's arbiter
-//! with deliveries.
+//! ● The routes and their listeners, each with threads of its own: requests for settings never share a core's arbiter with
+//! deliveries, and probes never share a thread with requests.
 
-use std::{io, net::SocketAddr, num::NonZeroU32, sync::Arc, thread};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use actix_web::{
-    App, HttpServer, Resource, Route, Scope,
-    dev::ServerHandle,
+    Resource, Route, Scope,
     http::header,
     middleware::{DefaultHeaders, from_fn},
     web,
@@ -18,18 +17,22 @@ use super::{
     arrivals::Arrivals,
     auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
+    client_address::TrustedProxies,
     compress::compress,
     description,
     endpoint_body::Rules,
     endpoint_test::Tester,
     health::{self, Readiness},
+    listener::{Listener, ListenerOptions, StartError},
     live::Live,
     peer,
     problem::Problem,
     routes::resources,
 };
 use crate::{
-    clock, dashboard,
+    clock,
+    config::handles::Handles,
+    dashboard,
     replay::positions::Positions,
     store::{
         Pool,
@@ -41,25 +44,51 @@ use crate::{
 };
 
 /// `[admin]` of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AdminOptions {
-    /// Port 0 takes any free one.
-    pub bind: SocketAddr,
+    /// Of the API.
+    pub public: ListenerOptions,
+    /// Of probes, metrics and other instances; without it the API's listener serves them.
+    pub internal: Option<ListenerOptions>,
+    /// The API's listener serves what is internal in any case.
+    pub internal_paths_public: bool,
     pub key: SecretString,
-    /// Others wait to be accepted.
-    pub connections_max: usize,
     pub request_bytes_max: usize,
     /// Of a call with many items.
     pub bulk_bytes_max: usize,
     pub limits: Limits,
 }
 
-impl From<&crate::config::Admin> for AdminOptions {
-    fn from(config: &crate::config::Admin) -> Self {
-        AdminOptions {
+impl AdminOptions {
+    /// With as many connections as there are file handles for.
+    #[must_use]
+    pub fn new(config: &crate::config::Admin, handles: &Handles) -> Self {
+        let public = ListenerOptions {
+            name: "admin",
             bind: config.bind,
+            threads: 1,
+            connections_max: handles.admin,
+            address_connections_max: config.address_connections_max.min(handles.admin / 2),
+            trusted_proxies: TrustedProxies::parse(&config.trusted_proxies)
+                .expect("networks were checked with the configuration"),
+            deadlines: config.deadlines(),
+            tls: config.tls.files(),
+        };
+        let internal = config.internal_bind.map(|bind| ListenerOptions {
+            name: "internal",
+            bind,
+            threads: 1,
+            connections_max: handles.internal,
+            address_connections_max: handles.internal / 2,
+            trusted_proxies: TrustedProxies::default(),
+            tls: None,
+            ..public.clone()
+        });
+        AdminOptions {
+            public,
+            internal,
+            internal_paths_public: config.internal_paths_public,
             key: config.key.clone(),
-            connections_max: config.connections_max,
             request_bytes_max: config.request_bytes_max,
             bulk_bytes_max: config.bulk_bytes_max,
             limits: Limits {
@@ -98,79 +127,75 @@ impl AdminState {
     }
 }
 
-/// A server that listens.
+/// The listeners of an instance.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
-    handle: ServerHandle,
-    thread: thread::JoinHandle<io::Result<()>>,
+    public: Listener,
+    internal: Option<Listener>,
     arrivals: Arrivals,
 }
 
 impl Server {
-    /// Where it listens.
+    /// Where the API is served.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.public.address()
     }
 
-    /// Lets requests under way end, and stops.
+    /// Where probes and other instances are answered.
+    #[must_use]
+    pub fn internal_address(&self) -> SocketAddr {
+        self.internal.as_ref().unwrap_or(&self.public).address()
+    }
+
+    /// Lets requests under way end, and stops. Probes are answered until the API has ended.
     pub async fn stop(self) {
-        // Who waits for news would wait for the end of its time.
+        // Whoever waits for news would wait for the end of its time.
         self.arrivals.close();
-        self.handle.stop(true).await;
-        // The thread ends right after the server.
-        drop(self.thread);
+        self.public.stop().await;
+        if let Some(internal) = self.internal {
+            internal.stop().await;
+        }
     }
 }
 
 /// Listens at once.
 ///
 /// # Errors
-/// When the address cannot be bound.
-pub fn start(options: &AdminOptions, state: AdminState) -> io::Result<Server> {
+/// When a listener cannot be started.
+pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartError> {
     let keys = web::Data::new(Keys::new(options.key.expose_secret(), options.limits, state.pool.clone()));
-    let state = web::Data::new(state);
-    let (bytes_max, connections_max) = (options.request_bytes_max, options.connections_max);
-    let arrivals = Arrivals::new(state.pool.clone(), connections_max);
+    let arrivals = Arrivals::new(state.pool.clone(), options.public.connections_max);
     let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
-    let bind = options.bind;
-    let (started, answer) = std::sync::mpsc::channel();
-    let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-        actix_rt::System::new().block_on(async move {
-            let server = HttpServer::new(move || {
-                App::new()
-                    .app_data(state.clone())
-                    .app_data(keys.clone())
-                    .app_data(bulk.clone())
-                    .app_data(waiting.clone())
-                    .app_data(web::PayloadConfig::new(bytes_max))
-                    .configure(routes)
-            })
-            .workers(1)
-            .max_connections(connections_max)
-            .shutdown_timeout(5)
-            .disable_signals()
-            .bind(bind);
-            let server = match server {
-                Ok(server) => server,
-                Err(error) => {
-                    drop(started.send(Err(error)));
-                    return Ok(());
-                }
-            };
-            let address = server.addrs().first().copied().unwrap_or(bind);
-            let server = server.run();
-            drop(started.send(Ok((address, server.handle()))));
-            server.await
-        })
-    })?;
-    let (address, handle) = answer.recv().map_err(|_| io::Error::other("the admin server did not start"))??;
-    Ok(Server { address, handle, thread, arrivals })
+    let state = web::Data::new(state);
+    let bytes_max = options.request_bytes_max;
+    let with_internal = options.internal.is_none() || options.internal_paths_public;
+    let of_internal = state.clone();
+    let public = Listener::start(options.public.clone(), move |config| {
+        config
+            .app_data(state.clone())
+            .app_data(keys.clone())
+            .app_data(bulk.clone())
+            .app_data(waiting.clone())
+            .app_data(web::PayloadConfig::new(bytes_max));
+        if with_internal {
+            config.configure(internal_routes);
+        }
+        config.configure(public_routes);
+    });
+    let public = public?;
+    let internal = options.internal.clone().map(|options| {
+        let configure = move |config: &mut web::ServiceConfig| {
+            config.app_data(of_internal.clone()).configure(internal_routes).default_service(web::to(nowhere));
+        };
+        Listener::start(options, configure)
+    });
+    Ok(Server { public, internal: internal.transpose()?, arrivals })
 }
 
-fn routes(config: &mut web::ServiceConfig) {
+/// The API and the web page.
+fn public_routes(config: &mut web::ServiceConfig) {
     let v1 = web::scope("/v1")
         .wrap(from_fn(require_key))
         // Answers may hold a signing secret.
@@ -182,19 +207,24 @@ fn routes(config: &mut web::ServiceConfig) {
         .wrap(from_fn(compress));
     let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config
-        .service(open("/livez", web::get().to(health::live)))
-        .service(open("/readyz", web::get().to(health::ready)))
-        .service(open("/metrics", web::get().to(health::metrics)))
-        .service(open("/peer/overview", web::get().to(peer::overview)))
-        .service(open("/peer/actors", web::get().to(peer::actors)))
-        .service(web::resource("/peer/canary").route(web::post().to(peer::canary)))
-        .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)))
         .service(open("/openapi.json", web::get().to(description::document)))
         .service(open("/reference", web::get().to(description::reference)))
         .service(v1)
         .configure(dashboard::routes)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))
         .default_service(web::to(nowhere));
+}
+
+/// For orchestrators, Prometheus and the other instances.
+fn internal_routes(config: &mut web::ServiceConfig) {
+    config
+        .service(open("/livez", web::get().to(health::live)))
+        .service(open("/readyz", web::get().to(health::ready)))
+        .service(open("/metrics", web::get().to(health::metrics)))
+        .service(open("/peer/overview", web::get().to(peer::overview)))
+        .service(open("/peer/actors", web::get().to(peer::actors)))
+        .service(web::resource("/peer/canary").route(web::post().to(peer::canary)))
+        .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)));
 }
 
 /// What needs no key.

@@ -46,7 +46,7 @@ async fn beat(config: Arc<Config>, pool: Pool, peers: Arc<Peers>, served_at: Soc
     }
 }
 
-/// `admin.advertise`, or the address that is served at; where that is every address of this machine, the one on the way
+/// `admin.advertise`, or the address where other instances are answered; where that is every address of this machine, the one on the way
 /// to Kafka. `None` while the way to Kafka is not known.
 async fn address(config: &Config, served_at: SocketAddr) -> Option<String> {
     if !config.admin.advertise.is_empty() {

@@ -161,7 +161,7 @@ fn listen(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Result<OwnReceiver, Err
         .workers(1)
         .disable_signals()
         .bind((std::net::Ipv4Addr::LOCALHOST, 0))
-        .map_err(|error| Error::Bind { bind: "the canary's receiver".to_owned(), error })?;
+        .map_err(Error::CanaryReceiver)?;
     let address = server.addrs().first().copied().unwrap_or_else(|| (std::net::Ipv4Addr::LOCALHOST, 0).into());
     actix_rt::spawn(server.run());
     let url = EndpointUrl::parse(&format!("http://{address}{path}")).expect("invariant: an address makes a URL");

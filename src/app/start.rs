@@ -25,7 +25,7 @@ use crate::{
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{orphans::Orphans, writer::BacklogWriter},
     clock,
-    config::{self, Config},
+    config::{self, Config, handles::Handles},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State, supervisor::OnGone},
     ingest::{
@@ -70,8 +70,12 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
     let positions = Positions::new(consumer_client(&config), topics(&config));
-    let admin = start_admin(&config, (&pool, &secrets), handles.admin, &health, (live, &peers, &positions))?;
-    tracing::info!(address = %admin.address(), "REST, health and metrics are served");
+    let admin = start_admin(&config, (&pool, &secrets), &handles, &health, (live, &peers, &positions))?;
+    tracing::info!(
+        address = %admin.address(),
+        internal_address = %admin.internal_address(),
+        "REST, health and metrics are served"
+    );
 
     await_schema(&pool, &config).await;
     let canary = canary::prepare(&config, &pool, &secrets, &peers).await?;
@@ -84,7 +88,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
 
     actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config)));
     let first_start = fix_first_start(&pool, &config).await;
-    let instances = beat::start(&config, &pool, &peers, admin.address());
+    let instances = beat::start(&config, &pool, &peers, admin.internal_address());
     let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
@@ -162,7 +166,7 @@ fn retention(config: &Config) -> store::maintenance::Retention {
 fn start_admin(
     config: &Config,
     (pool, secrets): (&Pool, &SecretBox),
-    connections_max: usize,
+    handles: &Handles,
     health: &Arc<Health>,
     (live, peers, positions): (Live, &Arc<Peers>, &Positions),
 ) -> Result<admin::Server, Error> {
@@ -176,11 +180,10 @@ fn start_admin(
         readiness: Arc::clone(health) as _,
         positions: positions.clone(),
         live,
-        tester: Tester::new(client_limits(config, 1, connections_max, None)),
+        tester: Tester::new(client_limits(config, 1, handles.admin, None)),
         metrics: Arc::new(move || metrics.render()),
     };
-    let options = AdminOptions { connections_max, ..AdminOptions::from(&config.admin) };
-    admin::start(&options, state).map_err(|error| Error::Bind { bind: config.admin.bind.to_string(), error })
+    Ok(admin::start(&AdminOptions::new(&config.admin, handles), state)?)
 }
 
 /// Brings the schema up to date; several instances at once take turns.

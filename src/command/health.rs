@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigErrors};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The page to ask for; without it /livez of admin.bind
+    /// The page to ask for; without it /livez of admin.internal_bind, else of admin.bind
     #[arg(long)]
     url: Option<String>,
 }
@@ -24,7 +24,9 @@ pub(super) fn run(arguments: &Arguments, config: impl FnOnce() -> Result<Config,
     let url = match &arguments.url {
         Some(url) => url.clone(),
         None => match config() {
-            Ok(config) => format!("http://{}/livez", reachable(config.admin.bind)),
+            Ok(config) => {
+                format!("http://{}/livez", reachable(config.admin.internal_bind.unwrap_or(config.admin.bind)))
+            }
             Err(errors) => return super::usage(&errors),
         },
     };

@@ -23,6 +23,7 @@ use super::{
     show::plain,
 };
 use crate::{
+    admin::client_address::TrustedProxies,
     endpoint::egress::{Ports, Rule},
     ingest::decode::Place,
 };
@@ -62,7 +63,7 @@ pub(super) fn refused_property(name: &str) -> Option<String> {
 pub(super) fn check(mut layers: Layers) -> Result<Config, ConfigErrors> {
     // What does not parse is replaced by its default, so that one pass finds every mistake.
     let mut defaults = Layers::of_default(super::DEFAULT).tree;
-    for key in ["admin.bind", "kafka.first_start", "log.format", "log.filter"] {
+    for key in ["admin.bind", "admin.internal_bind", "kafka.first_start", "log.format", "log.filter"] {
         check_parses(&mut layers, &mut defaults, key);
     }
     check_places(&mut layers);
@@ -123,7 +124,10 @@ fn check_parses(layers: &mut Layers, defaults: &mut Dict, key: &str) {
         return;
     };
     let problem = match key {
-        "admin.bind" => text.parse::<SocketAddr>().err().map(|_| "must be ADDRESS:PORT, such as \"0.0.0.0:8080\""),
+        "admin.internal_bind" if text.is_empty() => None,
+        "admin.bind" | "admin.internal_bind" => {
+            text.parse::<SocketAddr>().err().map(|_| "must be ADDRESS:PORT, such as \"0.0.0.0:8080\"")
+        }
         "kafka.first_start" => FirstStart::try_from(text.clone()).err(),
         "log.format" => (!matches!(text.as_str(), "text" | "json")).then_some("must be \"text\" or \"json\""),
         _ => tracing_subscriber::EnvFilter::try_new(&text)
@@ -222,6 +226,12 @@ impl Checks {
         self.range("replay.partitions_max", c.replay.partitions_max, 1..=10_000);
         self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
         self.range("admin.connections_max", c.admin.connections_max, 8..=100_000);
+        self.range("admin.address_connections_max", c.admin.address_connections_max, 4..=100_000);
+        self.range("admin.head_timeout_ms", c.admin.head_timeout_ms, 100..=60_000);
+        self.range("admin.keep_alive_ms", c.admin.keep_alive_ms, 100..=600_000);
+        self.range("admin.body_timeout_ms", c.admin.body_timeout_ms, 100..=600_000);
+        self.range("admin.tls.reload_ms", c.admin.tls.reload_ms, 100..=86_400_000);
+        self.range("admin.progress_timeout_ms", c.admin.progress_timeout_ms, 100..=60_000);
         self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
         self.range("admin.bulk_bytes_max", c.admin.bulk_bytes_max, 1_024..=256 * MIB);
         self.range("admin.key_requests_per_second_max", c.admin.key_requests_per_second_max, 0..=1_000_000);
@@ -279,10 +289,28 @@ impl Checks {
         if !c.admin.advertise.is_empty() && !is_host_and_port(&c.admin.advertise) {
             self.wrong("admin.advertise", Some(&c.admin.advertise), "must be HOST:PORT, without a scheme or a path");
         }
+        if c.admin.internal_bind.is_some_and(|internal| internal == c.admin.bind && internal.port() != 0) {
+            self.wrong("admin.internal_bind", Some(&c.admin.bind), "must differ from admin.bind");
+        }
+        self.tls(c);
+        if let Err(problem) = TrustedProxies::parse(&c.admin.trusted_proxies) {
+            self.wrong("admin.trusted_proxies", Some(&c.admin.trusted_proxies), problem);
+        }
         self.operator_events(c);
         self.otlp(c);
         self.keys(c);
         self.egress(c);
+    }
+
+    fn tls(&mut self, c: &Config) {
+        let tls = &c.admin.tls;
+        if tls.certificate_file.is_empty() != tls.key_file.is_empty() {
+            self.wrong("admin.tls.key_file", Some(&tls.key_file), "is needed together with admin.tls.certificate_file");
+        }
+        if !tls.certificate_file.is_empty() && c.admin.internal_bind.is_none() {
+            let problem = "is needed with admin.tls: probes and other instances speak no TLS";
+            self.wrong("admin.internal_bind", Some(&""), problem);
+        }
     }
 
     fn egress(&mut self, c: &Config) {

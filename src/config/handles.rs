@@ -12,6 +12,8 @@ pub struct Handles {
     pub connections: usize,
     /// Connections to the API.
     pub admin: usize,
+    /// Connections to its internal listener, where there is one.
+    pub internal: usize,
 }
 
 /// The process cannot run with so few.
@@ -34,12 +36,16 @@ pub fn share_out(limit: u64, cores: usize, config: &Config) -> Result<Handles, T
     let admin = config.admin.connections_max.min((limit / ADMIN_SHARE).max(ADMIN_MIN));
     let postgres =
         config.postgres.connections_max + config.backlog.connections_max + config.backlog.queries_max + POSTGRES_OTHERS;
-    let reserved = OWN + cores * OF_CORE + KAFKA + postgres + admin + (limit / OTHERS_SHARE).min(OTHERS_MAX);
+    let internal = match config.admin.internal_bind {
+        Some(_) => INTERNAL_MAX.min((limit / INTERNAL_SHARE).max(ADMIN_MIN)),
+        None => 0,
+    };
+    let reserved = OWN + cores * OF_CORE + KAFKA + postgres + admin + internal + (limit / OTHERS_SHARE).min(OTHERS_MAX);
     let left = limit.saturating_sub(reserved);
     if left < CONNECTIONS_MIN {
         return Err(TooFew { limit, needed: reserved + CONNECTIONS_MIN });
     }
-    Ok(Handles { connections: left.min(limit / 4 * 3), admin })
+    Ok(Handles { connections: left.min(limit / 4 * 3), admin, internal })
 }
 
 /// The process itself: its streams, the threads around the cores, files that are open for a moment.
@@ -54,6 +60,10 @@ const POSTGRES_OTHERS: usize = 2;
 const ADMIN_SHARE: usize = 8;
 /// … and at least so many.
 const ADMIN_MIN: usize = 8;
+/// The internal listener gets at most this part of all, …
+const INTERNAL_SHARE: usize = 32;
+/// … and at most so many: probes, scrapes and other instances are short.
+const INTERNAL_MAX: usize = 256;
 /// For what is not counted here (many brokers, names being looked up), this part of all, …
 const OTHERS_SHARE: usize = 16;
 /// … and at most so many.
@@ -77,7 +87,7 @@ mod tests {
         assert_eq!(usual.admin, 128);
         assert!((700..=768).contains(&usual.connections), "{usual:?}");
         let many = share_out(1_048_576, 8, &config).expect("enough");
-        assert_eq!(many, Handles { connections: 786_432, admin: config.admin.connections_max });
+        assert_eq!(many, Handles { connections: 786_432, admin: config.admin.connections_max, internal: 0 });
         assert!(share_out(u64::MAX, 8, &config).is_ok());
     }
 

@@ -91,7 +91,7 @@ impl Layers {
     fn key_of(&self, name: &str) -> Option<String> {
         let wanted = name.to_lowercase();
         let known = self.keys.iter().map(String::as_str).chain([PROPERTIES, TOPICS]);
-        known.into_iter().find(|key| key.replacen('.', "_", 1) == wanted).map(str::to_owned)
+        known.into_iter().find(|key| key.replace('.', "_") == wanted).map(str::to_owned)
     }
 
     fn unknown_variable(&mut self, variable: &str, name: &str) {
@@ -99,7 +99,7 @@ impl Layers {
             return;
         }
         let known: Vec<String> =
-            self.keys.iter().map(|key| format!("POSTRIDER_{}", key.replacen('.', "_", 1).to_uppercase())).collect();
+            self.keys.iter().map(|key| format!("POSTRIDER_{}", key.replace('.', "_").to_uppercase())).collect();
         let wanted = format!("POSTRIDER_{}", name.to_uppercase());
         let problem = match nearest(&wanted, known.iter().map(String::as_str)) {
             Some(near) => format!("is not a setting; did you mean {near}?"),

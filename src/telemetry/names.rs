@@ -66,6 +66,12 @@ metrics! {
     SETTLED = "postrider_settled_total", Kind::Counter, "Deliveries ended, by settlement";
     API_REFUSED = "postrider_api_refused_total", Kind::Counter,
         "Calls of the API refused unseen, by reason: wrong_key, wrong_keys (too many from one address), rate";
+    API_CONNECTIONS_REFUSED = "postrider_api_connections_refused_total", Kind::Counter,
+        "Connections refused because their client address has as many as it may (admin.address_connections_max), by listener";
+    API_CERTIFICATE_RELOADS = "postrider_api_certificate_reloads_total", Kind::Counter,
+        "Changes of the API's certificate files, by outcome: used, refused (the old certificate stays)";
+    API_TIMEOUTS = "postrider_api_timeouts_total", Kind::Counter,
+        "Connections of the API that took too long, by phase: handshake (TLS), head (of a request), body, write (of an answer)";
     RECEIPTS_ABANDONED = "postrider_receipts_abandoned_total", Kind::Counter,
         "Deliveries dropped by a fault of Postrider's own and taken up again; stays 0 without faults";
     DELIVERIES = "postrider_deliveries_total", Kind::Counter, "Events by the outcome of each attempt";

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::token::{HEADER, PeerToken};
+use super::token::{DIGEST_HEADER, HEADER, PeerToken, digest_of};
 use crate::{clock, store::instances::Instance};
 
 /// Connecting, asking and the whole answer.
@@ -143,7 +143,10 @@ impl Peers {
         let url = format!("http://{address}{path}");
         let client = CLIENT.with(Clone::clone);
         let request = if is_post { client.post(url) } else { client.get(url) };
-        let request = request.insert_header((HEADER, token)).insert_header(("content-type", "application/json"));
+        let request = request
+            .insert_header((HEADER, token))
+            .insert_header((DIGEST_HEADER, digest_of(body.as_bytes())))
+            .insert_header(("content-type", "application/json"));
         let mut reply = request.send_body(body.to_owned()).await.map_err(|error| error.to_string())?;
         if reply.status() != awc::http::StatusCode::OK {
             return Err(format!("it answered {}", reply.status().as_u16()));

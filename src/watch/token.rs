@@ -7,6 +7,8 @@ use ring::hmac;
 
 /// The header it travels in.
 pub const HEADER: &str = "x-postrider-peer";
+/// The SHA-256 of the body: what was signed is checked by it before the body is read.
+pub const DIGEST_HEADER: &str = "x-postrider-peer-digest";
 /// Two clocks may differ by this much.
 const TOLERANCE_SECONDS: u64 = 60;
 const PURPOSE: &[u8] = b"postrider: one instance asks another, version 1";
@@ -31,22 +33,30 @@ impl PeerToken {
     pub fn sign(&self, wall_ms: i64, path: &str, body: &[u8]) -> String {
         let seconds = wall_ms.div_euclid(1_000);
         let key = self.0.first().expect("invariant: without secrets.key nothing is served");
-        let tag = hmac::sign(key, &signed(seconds, path, body));
+        let tag = hmac::sign(key, &signed(seconds, path, &sha256(body)));
         format!("v1,{seconds},{}", hex(tag.as_ref()))
     }
 
     /// Whether another instance of ours has signed this a moment ago.
     #[must_use]
     pub fn is_ours(&self, token: &str, wall_ms: i64, path: &str, body: &[u8]) -> bool {
+        self.promises(token, wall_ms, path, &digest_of(body))
+    }
+
+    /// Whether another instance of ours has signed a request with a body of this digest a moment ago: known before any of
+    /// the body was read.
+    #[must_use]
+    pub fn promises(&self, token: &str, wall_ms: i64, path: &str, body_digest: &str) -> bool {
         let mut parts = token.split(',');
         let (Some("v1"), Some(seconds), Some(tag), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return false;
         };
         let (Ok(seconds), Some(tag)) = (seconds.parse::<i64>(), unhex(tag)) else { return false };
+        let Some(digest) = unhex(body_digest) else { return false };
         let is_now = wall_ms.div_euclid(1_000).abs_diff(seconds) <= TOLERANCE_SECONDS;
         // `verify` compares in constant time.
-        is_now && self.0.iter().any(|key| hmac::verify(key, &signed(seconds, path, body), &tag).is_ok())
+        is_now && self.0.iter().any(|key| hmac::verify(key, &signed(seconds, path, &digest), &tag).is_ok())
     }
 }
 
@@ -56,9 +66,18 @@ impl std::fmt::Debug for PeerToken {
     }
 }
 
-fn signed(seconds: i64, path: &str, body: &[u8]) -> Vec<u8> {
-    let digest = ring::digest::digest(&ring::digest::SHA256, body);
-    [seconds.to_string().as_bytes(), b"\n", path.as_bytes(), b"\n", digest.as_ref()].concat()
+/// A body's digest, as [`DIGEST_HEADER`] carries it.
+#[must_use]
+pub fn digest_of(body: &[u8]) -> String {
+    hex(&sha256(body))
+}
+
+fn sha256(body: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, body).as_ref().to_vec()
+}
+
+fn signed(seconds: i64, path: &str, digest: &[u8]) -> Vec<u8> {
+    [seconds.to_string().as_bytes(), b"\n", path.as_bytes(), b"\n", digest].concat()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -89,6 +108,16 @@ mod tests {
         assert!(!ours.is_ours(&token, NOW - 62_000, "/peer/actors?q=a", b"{}"));
         assert!(!ours.is_ours(&token, NOW, "/peer/actors", b"{}"));
         assert!(!ours.is_ours(&token, NOW, "/peer/actors?q=a", b"[]"));
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_bodys_digest_before_the_body_is_there() {
+        let ours = PeerToken::new("key");
+        let token = ours.sign(NOW, "/peer/endpoints", b"[]");
+        assert!(ours.promises(&token, NOW, "/peer/endpoints", &digest_of(b"[]")));
+        for wrong in [digest_of(b"{}"), String::new(), "zz".to_owned()] {
+            assert!(!ours.promises(&token, NOW, "/peer/endpoints", &wrong), "{wrong}");
+        }
     }
 
     #[test]

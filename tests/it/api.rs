@@ -1,16 +1,26 @@
 //! The REST API over a database of its own, and how the tests talk to it.
 
 use std::{
+    net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use awc::http::{StatusCode, header::HeaderMap};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::{
     admin::{
-        self, AdminOptions, Server, actors::ActorReport, auth::Limits, endpoint_body::Rules, endpoint_test::Tester,
-        health::Readiness, live::Live, server::AdminState,
+        self, AdminOptions, Server,
+        actors::ActorReport,
+        auth::Limits,
+        client_address::TrustedProxies,
+        endpoint_body::Rules,
+        endpoint_test::Tester,
+        health::Readiness,
+        listener::{ListenerOptions, pace::Deadlines},
+        live::Live,
+        server::AdminState,
     },
     dead_letter::{
         letter::Letter,
@@ -92,6 +102,38 @@ impl ActorReport for Health {
     }
 }
 
+/// A listener on the loopback, with deadlines that a test can wait for.
+pub fn listener(name: &'static str) -> ListenerOptions {
+    ListenerOptions {
+        name,
+        bind: "127.0.0.1:0".parse().expect("address"),
+        threads: 1,
+        connections_max: 256,
+        address_connections_max: 128,
+        trusted_proxies: TrustedProxies::default(),
+        deadlines: Deadlines {
+            head: Duration::from_secs(2),
+            keep_alive: Duration::from_secs(2),
+            body: Duration::from_secs(10),
+            progress: Duration::from_secs(2),
+        },
+        tls: None,
+    }
+}
+
+/// What the API is served with.
+pub fn options() -> AdminOptions {
+    AdminOptions {
+        public: listener("admin"),
+        internal: Some(listener("internal")),
+        internal_paths_public: true,
+        key: KEY.to_owned().into(),
+        request_bytes_max: 10_000,
+        bulk_bytes_max: 1 << 20,
+        limits: Limits { requests_per_second: None, burst_requests: NonZeroU32::MIN, wrong_keys_per_second: None },
+    }
+}
+
 pub fn secret_box() -> SecretBox {
     SecretBox::new(&BASE64_STANDARD.encode([7; 32])).expect("key")
 }
@@ -103,6 +145,15 @@ impl Api {
 
     /// With so many requests of a key, and so many wrong keys of an address, each second.
     pub async fn limited(requests: Option<u32>, wrong_keys: Option<u32>) -> Api {
+        let limits = Limits {
+            requests_per_second: requests.and_then(NonZeroU32::new),
+            burst_requests: requests.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+            wrong_keys_per_second: wrong_keys.and_then(NonZeroU32::new),
+        };
+        Api::with(AdminOptions { limits, ..options() }).await
+    }
+
+    pub async fn with(options: AdminOptions) -> Api {
         let database = Database::new().await;
         let table = Arc::new(RoutingTable::new(1 << 20));
         let (pool, health) = (database.pool(), Arc::new(Health::default()));
@@ -123,20 +174,18 @@ impl Api {
             positions: Positions::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()])),
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
         };
-        let options = AdminOptions {
-            connections_max: 256,
-            bind: "127.0.0.1:0".parse().expect("address"),
-            key: KEY.to_owned().into(),
-            request_bytes_max: 10_000,
-            bulk_bytes_max: 1 << 20,
-            limits: Limits {
-                requests_per_second: requests.and_then(NonZeroU32::new),
-                burst_requests: requests.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
-                wrong_keys_per_second: wrong_keys.and_then(NonZeroU32::new),
-            },
-        };
         let server = admin::start(&options, state).expect("listens");
         Api { database, pool, server, health, table }
+    }
+
+    /// Where the API is served.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Where probes are answered.
+    pub fn internal_address(&self) -> SocketAddr {
+        self.server.internal_address()
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -15,6 +15,7 @@ mod dead_letters; // written before they settle, once
 mod redrive; // dead letters once more
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
+mod connections; // connections of the API that misbehave
 mod letter_pull; // dead letters waited for, filtered, taken by filter
 mod endpoint_list; // thousands of endpoints, searched and sorted
 mod attempts; // how endpoints answered
