@@ -9,7 +9,8 @@ pub mod handles; // who gets how many file handles
 pub mod manual; // all of it as a page
 mod layers; // default, file, environment: one tree
 mod sections; // the tree, typed
-mod attempts; // … sections of their own
+mod admin; // … sections of their own
+mod attempts;
 mod backlog;
 mod operator_events;
 mod otlp;
@@ -17,6 +18,7 @@ mod replay;
 mod show; // the effective configuration, secrets hidden
 
 pub use self::{
+    admin::Admin,
     attempts::Attempts,
     backlog::Backlog,
     error::{ConfigError, ConfigErrors},
@@ -24,7 +26,7 @@ pub use self::{
     otlp::Otlp,
     replay::Replay,
     sections::{
-        Admin, DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
+        DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
         Properties, Secrets, Service, TopicPlaces,
     },
 };

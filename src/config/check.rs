@@ -1,5 +1,6 @@
 //! ○ What each value may be, and how values must fit together.
 
+mod admin; // … and of the API
 mod otlp; // … and what a collector gets
 mod told; // … and whom operators are told
 
@@ -23,7 +24,6 @@ use super::{
     show::plain,
 };
 use crate::{
-    admin::client_address::TrustedProxies,
     endpoint::egress::{Ports, Rule},
     ingest::decode::Place,
 };
@@ -225,18 +225,7 @@ impl Checks {
         self.range("replay.memory_bytes_max", c.replay.memory_bytes_max, MIB..=64 * GIB);
         self.range("replay.partitions_max", c.replay.partitions_max, 1..=10_000);
         self.range("replay.poll_ms", c.replay.poll_ms, 50..=600_000);
-        self.range("admin.connections_max", c.admin.connections_max, 8..=100_000);
-        self.range("admin.address_connections_max", c.admin.address_connections_max, 4..=100_000);
-        self.range("admin.head_timeout_ms", c.admin.head_timeout_ms, 100..=60_000);
-        self.range("admin.keep_alive_ms", c.admin.keep_alive_ms, 100..=600_000);
-        self.range("admin.body_timeout_ms", c.admin.body_timeout_ms, 100..=600_000);
-        self.range("admin.tls.reload_ms", c.admin.tls.reload_ms, 100..=86_400_000);
-        self.range("admin.progress_timeout_ms", c.admin.progress_timeout_ms, 100..=60_000);
-        self.range("admin.request_bytes_max", c.admin.request_bytes_max, 1_024..=64 * MIB);
-        self.range("admin.bulk_bytes_max", c.admin.bulk_bytes_max, 1_024..=256 * MIB);
-        self.range("admin.key_requests_per_second_max", c.admin.key_requests_per_second_max, 0..=1_000_000);
-        self.range("admin.key_burst_requests_max", c.admin.key_burst_requests_max, 1..=1_000_000);
-        self.range("admin.wrong_keys_per_second_max", c.admin.wrong_keys_per_second_max, 0..=1_000_000);
+        self.admin_ranges(&c.admin);
     }
 
     fn relations(&mut self, c: &Config) {
@@ -286,31 +275,11 @@ impl Checks {
                 "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded",
             );
         }
-        if !c.admin.advertise.is_empty() && !is_host_and_port(&c.admin.advertise) {
-            self.wrong("admin.advertise", Some(&c.admin.advertise), "must be HOST:PORT, without a scheme or a path");
-        }
-        if c.admin.internal_bind.is_some_and(|internal| internal == c.admin.bind && internal.port() != 0) {
-            self.wrong("admin.internal_bind", Some(&c.admin.bind), "must differ from admin.bind");
-        }
-        self.tls(c);
-        if let Err(problem) = TrustedProxies::parse(&c.admin.trusted_proxies) {
-            self.wrong("admin.trusted_proxies", Some(&c.admin.trusted_proxies), problem);
-        }
+        self.admin(&c.admin);
         self.operator_events(c);
         self.otlp(c);
         self.keys(c);
         self.egress(c);
-    }
-
-    fn tls(&mut self, c: &Config) {
-        let tls = &c.admin.tls;
-        if tls.certificate_file.is_empty() != tls.key_file.is_empty() {
-            self.wrong("admin.tls.key_file", Some(&tls.key_file), "is needed together with admin.tls.certificate_file");
-        }
-        if !tls.certificate_file.is_empty() && c.admin.internal_bind.is_none() {
-            let problem = "is needed with admin.tls: probes and other instances speak no TLS";
-            self.wrong("admin.internal_bind", Some(&""), problem);
-        }
     }
 
     fn egress(&mut self, c: &Config) {
@@ -396,12 +365,6 @@ fn is_postgres_url(text: &str) -> bool {
         // libpq's other form: host=… user=… dbname=…
         None => text.contains("host=") && text.split_whitespace().all(|pair| pair.contains('=')),
     }
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_[]:".contains(c));
-    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Kafka's own rule.
