@@ -14,6 +14,7 @@ mod attempts;
 mod backlog;
 mod operator_events;
 mod otlp;
+mod quotas;
 mod replay;
 mod show; // the effective configuration, secrets hidden
 
@@ -24,6 +25,7 @@ pub use self::{
     error::{ConfigError, ConfigErrors},
     operator_events::{Canary, OperatorEvents},
     otlp::Otlp,
+    quotas::{QUOTA_MAX, Quota, Quotas},
     replay::Replay,
     sections::{
         DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
@@ -52,6 +54,7 @@ pub struct Config {
     pub dead_letter: DeadLetter,
     pub attempts: Attempts,
     pub replay: Replay,
+    pub quotas: Quotas,
     pub admin: Admin,
     pub canary: Canary,
     pub operator_events: OperatorEvents,

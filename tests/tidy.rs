@@ -192,6 +192,9 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
         "in_flight",
         "lookups",
         "clients",
+        "endpoints",
+        "subscriptions",
+        "entries",
         "cores",
         "every",
     ];

@@ -38,7 +38,8 @@ pub fn run(topics: &mut Topics, cores: usize) -> io::Result<Measured> {
     let installation = Installation::empty("settings", topics.brokers(), cores)?;
     let instance = installation.start(&topic, "settings")?;
     let caller = instance.caller();
-    let customer = json!({ "name": "bench", "grants": { "topics": ["*"], "tenants": ["*"] } });
+    let quotas = json!({ "endpoints_max": 2 * ENDPOINTS, "subscription_entries_max": ENDPOINTS * TENANTS });
+    let customer = json!({ "name": "bench", "grants": { "topics": ["*"], "tenants": ["*"] }, "quotas": quotas });
     caller.put("/customers/bench", &customer)?;
 
     let started = Instant::now();

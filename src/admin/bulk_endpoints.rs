@@ -13,11 +13,15 @@ use super::{
     endpoints::{Made, replaced},
     fields::{self, Object},
     problem::Problem,
+    quotas,
     server::AdminState,
 };
-use crate::store::{
-    bulk_endpoints::{self, BulkContext, Upsert},
-    config_write::Effect,
+use crate::{
+    config::Quota,
+    store::{
+        bulk_endpoints::{self, BulkContext, Upsert},
+        config_write::Effect,
+    },
 };
 
 /// Each item is what PUT takes, with its `uid` and its customer. A new endpoint's signing secret is in the answer, and
@@ -94,7 +98,12 @@ fn decide(
         }
         secrets.push(None);
     }
-    mistakes.none_or_problem().map(|()| (upserts, secrets))
+    mistakes.none_or_problem()?;
+    for (customer_id, allowance) in context.allowances() {
+        let more = upserts.iter().filter(|upsert| upsert.creates_for(customer_id)).count() as i64;
+        quotas::check(&state.quotas, (customer_id, allowance), &[(Quota::EndpointsMax, more)])?;
+    }
+    Ok((upserts, secrets))
 }
 
 const NAME: &str = "endpoints";

@@ -1,6 +1,6 @@
 //! ● `POST /v1/subscriptions/bulk`: up to 10,000 subscriptions by the caller's own keys, all of them or none.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
@@ -11,14 +11,18 @@ use super::{
     bulk_body::BulkGate,
     fields::{self, Object},
     problem::Problem,
+    quotas,
     server::{AdminState, new_id},
     subscription_body::{SubscriptionBody, check_grants, parse},
 };
-use crate::store::{
-    bulk_subscriptions::{self, BulkContext, Upsert},
-    config_write::Lookup,
-    grants::Grants,
-    id::Kind,
+use crate::{
+    config::{Quota, Quotas},
+    store::{
+        bulk_subscriptions::{self, BulkContext, Upsert},
+        config_write::Lookup,
+        grants::Grants,
+        id::Kind,
+    },
 };
 
 /// Each item is what PUT takes, with its `uid`. What is so already stays as it is, so repeating a call is harmless.
@@ -32,11 +36,12 @@ pub async fn upsert(
     super::request::query(&request, &[])?;
     let body = gate.read(&request, payload).await?;
     let items = body.work(|bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, item)).await?;
-    let endpoints: HashSet<&str> = items.iter().filter_map(|item| item.endpoint.as_deref()).collect();
-    let endpoints: Vec<String> = endpoints.into_iter().map(ToOwned::to_owned).collect();
-    let written =
-        bulk_subscriptions::upsert(&state.pool, access.customer(), &endpoints, move |context| decide(&context, items))
-            .await??;
+    let keys = items.iter().filter_map(|item| item.endpoint.clone().zip(item.uid.clone()));
+    let (keys, defaults): (Vec<(String, String)>, _) = (keys.collect(), state.quotas);
+    let written = bulk_subscriptions::upsert(&state.pool, access.customer(), &keys, move |context| {
+        decide(&defaults, &context, items)
+    });
+    let written = written.await??;
     let views = written
         .items
         .into_iter()
@@ -49,11 +54,12 @@ fn item(object: &Object) -> Result<SubscriptionBody, Problem> {
     fields::needing(parse(object), object, &["endpoint_id", "uid"])
 }
 
-fn decide(context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {
+fn decide(defaults: &Quotas, context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {
     let mut mistakes = Mistakes::new(NAME);
     let none = Grants::default();
     let mut seen = HashSet::with_capacity(items.len());
     let mut upserts = Vec::with_capacity(items.len());
+    let mut more: HashMap<&str, [i64; 2]> = HashMap::new();
     for (index, item) in items.into_iter().enumerate() {
         let SubscriptionBody { endpoint: Some(endpoint), uid: Some(uid), topic, scope } = item else { continue };
         let owner = match context.endpoint(&endpoint) {
@@ -74,6 +80,10 @@ fn decide(context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Ups
         if !seen.insert((owner.endpoint_id.clone(), uid.clone())) {
             mistakes.at(index, "uid", "is given twice for this endpoint");
         }
+        let known = context.entries(&owner.endpoint_id, &uid);
+        let [subscriptions, entries] = more.entry(&owner.customer_id).or_default();
+        *subscriptions += i64::from(known.is_none());
+        *entries += scope.entries() as i64 - known.unwrap_or(0);
         let scope = serde_json::to_string(&scope).expect("invariant: a scope is sets of strings");
         upserts.push(Upsert {
             id: new_id(Kind::Subscription),
@@ -83,7 +93,13 @@ fn decide(context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Ups
             scope,
         });
     }
-    mistakes.none_or_problem().map(|()| upserts)
+    mistakes.none_or_problem()?;
+    for (customer_id, allowance) in context.allowances() {
+        let [subscriptions, entries] = more.get(customer_id).copied().unwrap_or_default();
+        let more = [(Quota::SubscriptionsMax, subscriptions), (Quota::SubscriptionEntriesMax, entries)];
+        quotas::check(defaults, (customer_id, allowance), &more)?;
+    }
+    Ok(upserts)
 }
 
 const NAME: &str = "subscriptions";

@@ -8,10 +8,14 @@ use super::{
     fields::{self, Fields, Object, checked_text, checked_uid},
     problem::Problem,
 };
-use crate::store::{
-    customers::{Customer, CustomerWrite},
-    grants::{Granted, Grants},
-    id::Kind,
+use crate::{
+    config::{QUOTA_MAX, Quota},
+    store::{
+        customers::{Customer, CustomerWrite},
+        grants::{Granted, Grants},
+        id::Kind,
+        quotas::OwnQuotas,
+    },
 };
 
 /// What was asked for.
@@ -33,8 +37,20 @@ pub fn parse(object: &Object) -> Result<CustomerBody, Problem> {
             let tenants = granted(grants, "tenants", |_| Ok(()));
             Some(Grants { topics: topics?, tenants: tenants? })
         });
-        Some(CustomerBody { uid, write: CustomerWrite { name: name?, grants: grants? } })
+        let quotas = fields.nested("quotas", quotas);
+        Some(CustomerBody { uid, write: CustomerWrite { name: name?, grants: grants?, quotas } })
     })
+}
+
+/// Those of its own; left out or null is as for everybody.
+fn quotas(fields: &mut Fields<'_>) -> Option<OwnQuotas> {
+    let mut own = OwnQuotas::default();
+    for quota in Quota::ALL {
+        if let Some(limit) = fields.number(quota.as_str(), 0..=QUOTA_MAX.unsigned_abs()) {
+            own.0.insert(quota, i64::try_from(limit).unwrap_or(QUOTA_MAX));
+        }
+    }
+    Some(own)
 }
 
 /// The customer as JSON.
@@ -45,6 +61,7 @@ pub fn view(customer: &Customer) -> Value {
         "uid": customer.uid,
         "name": customer.name,
         "grants": customer.grants,
+        "quotas": customer.quotas,
         "version": customer.stamps.version,
         "created_at": customer.stamps.created_at,
         "updated_at": customer.stamps.updated_at,
@@ -54,7 +71,7 @@ pub fn view(customer: &Customer) -> Value {
 /// What PATCH merges into: the body that would write the customer as it is.
 #[must_use]
 pub fn as_body(customer: &Customer) -> Value {
-    json!({"uid": customer.uid, "name": customer.name, "grants": customer.grants})
+    json!({"uid": customer.uid, "name": customer.name, "grants": customer.grants, "quotas": customer.quotas})
 }
 
 /// The caller's own key.
@@ -127,6 +144,19 @@ mod tests {
     fn a_star_beside_names_is_refused() {
         let body = json!({"name": "Acme", "grants": {"topics": ["*", "orders"], "tenants": []}});
         assert_eq!(check(body), Err(vec!["grants.topics".to_owned()]));
+    }
+
+    #[test]
+    fn quotas_are_whole_numbers_by_name_and_may_be_left_out() {
+        let body = |quotas: Value| json!({"name": "Acme", "grants": {"topics": [], "tenants": []}, "quotas": quotas});
+        let own = |quotas| check(body(quotas)).map(|customer| customer.write.quotas);
+        assert_eq!(own(Value::Null), Ok(None));
+        let five = OwnQuotas([(Quota::EndpointsMax, 5)].into());
+        assert_eq!(own(json!({"endpoints_max": 5, "backlog_rows_max": null})), Ok(Some(five)));
+        assert_eq!(
+            own(json!({"endpoints_max": -1, "seats_max": 1})),
+            Err(vec!["quotas.endpoints_max".to_owned(), "quotas.seats_max".to_owned()])
+        );
     }
 
     #[test]

@@ -17,11 +17,13 @@ use super::{
     fields,
     paging::{Page, shown},
     problem::{FieldError, Problem},
+    quotas,
     request::{self, Body},
     server::{AdminState, new_id},
 };
 use crate::{
     clock,
+    config::{Quota, Quotas},
     endpoint::settings::State as EndpointState,
     store::{
         StoreError,
@@ -62,7 +64,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
     let customer = access.within(body.customer.as_deref());
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, body.uid.as_deref(), customer, |context| match context.endpoint {
-        Lookup::Missing => made.change(context, body.uid.clone(), &body),
+        Lookup::Missing => made.change(&state.quotas, context, body.uid.clone(), &body),
         Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
     });
     let written = written.await??;
@@ -100,7 +102,7 @@ pub async fn put(
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
-            None => made.change(context, uid, &body),
+            None => made.change(&state.quotas, context, uid, &body),
             Some(current) => replaced(&state, current, &body).map(Change::Update),
         }
     });
@@ -265,6 +267,7 @@ impl Made {
 
     fn change(
         &self,
+        defaults: &Quotas,
         context: &EndpointContext,
         uid: Option<String>,
         body: &EndpointBody,
@@ -273,6 +276,7 @@ impl Made {
             let message = if body.customer.is_some() { "there is no such customer" } else { "is missing" };
             return Err(Problem::invalid(vec![FieldError::new("customer_id", message)]));
         };
+        quotas::check(defaults, (&customer.id, &context.allowance), &[(Quota::EndpointsMax, 1)])?;
         Ok(Change::Create { id: self.id.clone(), uid, with: self.write(&customer.id, body) })
     }
 

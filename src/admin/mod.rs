@@ -19,6 +19,7 @@ mod api_key_body; // ○ parsed and validated
 mod api_keys; // ●
 mod customer_body; // ○ parsed and validated
 mod customers; // ●
+mod quotas; // ● how much it may have, and has
 mod customer_names; // ● … beside what is theirs
 mod endpoint_auth; // ○ how an endpoint wants us to say who we are
 mod endpoint_tls; // ○ its certificates and keys

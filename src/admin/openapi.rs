@@ -198,6 +198,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
             "secrets_unreadable",
             "stored_unreadable",
             "too_many_replays",
+            "quota_exceeded",
         ],
     ),
     (412, "Somebody else has written meanwhile", &["precondition_failed"]),

@@ -18,9 +18,21 @@ pub struct Problem {
     pub detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The quota that would be exceeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<OverQuota>>,
     /// When to try again, as the header `Retry-After` says it.
     #[serde(skip)]
     pub retry_after_s: Option<u64>,
+}
+
+/// A quota, and what was asked for on top of what is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OverQuota {
+    pub name: &'static str,
+    pub limit: i64,
+    pub used: i64,
+    pub asked: i64,
 }
 
 /// What is wrong with one field.
@@ -54,6 +66,7 @@ pub const CODES: &[&str] = &[
     "not_found",
     "outside_grants",
     "precondition_failed",
+    "quota_exceeded",
     "refused_by_store",
     "secrets_unreadable",
     "store_unavailable",
@@ -72,7 +85,7 @@ pub const CODES: &[&str] = &[
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { status, title, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
+        Problem { status, title, code, detail: detail.into(), errors: Vec::new(), quota: None, retry_after_s: None }
     }
 
     /// Fields that are wrong, all of them.

@@ -10,6 +10,7 @@ use super::{
     endpoints::present,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
+    quotas::{self, beyond},
     replay_body::{Range, ReplayBody, not_there, parse, view},
     request::{self, Body},
     server::{AdminState, new_id},
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    config::Quota,
     endpoint::settings::State as EndpointState,
     replay::{
         positions::PositionError,
@@ -28,7 +30,8 @@ use crate::{
         customers, endpoints,
         grants::BeyondGrants,
         id::{self, Kind},
-        replays::{self, NewReplay, NewShare, ReplayRow},
+        quotas::Allowance,
+        replays::{self, Asked, NewReplay, NewShare, ReplayRow},
     },
 };
 
@@ -64,10 +67,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
         },
         shares: shares.into_iter().map(share).collect(),
     };
-    if !replays::create(&state.pool, &replay, OPEN_MAX).await? {
-        let detail = format!("the endpoint has {OPEN_MAX} replays that are not done; wait for one, or cancel one");
-        return Err(Problem::new(StatusCode::CONFLICT, "too_many_replays", detail));
-    }
+    stored(&state, &replay).await?;
     tracing::info!(
         replay.id = replay.id,
         endpoint.id = replay.endpoint_id,
@@ -75,6 +75,22 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
         "a replay was asked for"
     );
     Ok(created(view(&find(&state, &access, &replay.id).await?)))
+}
+
+/// Stores a replay that fits what its endpoint and its customer may have.
+async fn stored(state: &State, replay: &NewReplay) -> Result<(), Problem> {
+    let records = replay.shares.iter().map(|share| share.end - share.from).sum();
+    let fits = |allowance: &Allowance| beyond(&state.quotas, allowance, Quota::ReplayEventsMax, records).is_none();
+    match replays::create(&state.pool, replay, OPEN_MAX, fits).await? {
+        Asked::Created => Ok(()),
+        Asked::TooMany => {
+            let detail = format!("the endpoint has {OPEN_MAX} replays that are not done; wait for one, or cancel one");
+            Err(Problem::new(StatusCode::CONFLICT, "too_many_replays", detail))
+        }
+        Asked::Beyond { customer_id, allowance } => {
+            quotas::check(&state.quotas, (&customer_id, &allowance), &[(Quota::ReplayEventsMax, records)])
+        }
+    }
 }
 
 pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -9,7 +9,7 @@ use super::{
     api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers, dead_letter_redrive,
     dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
     openapi::Route as Listed,
-    overview, replays, subscriptions,
+    overview, quotas, replays, subscriptions,
 };
 
 /// An operation of the API.
@@ -32,6 +32,7 @@ pub fn operations() -> Vec<Operation> {
         put("/customers/{name}", customers::put),
         patch("/customers/{name}", customers::patch),
         delete("/customers/{name}", customers::delete),
+        get("/customers/{name}/quotas", quotas::read),
         get("/endpoints", endpoints::list),
         post("/endpoints", endpoints::create),
         post("/endpoints/bulk", bulk_endpoints::upsert),

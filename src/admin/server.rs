@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::handles::Handles,
+    config::{Quotas, handles::Handles},
     dashboard,
     replay::positions::Positions,
     store::{
@@ -106,6 +106,8 @@ pub struct AdminState {
     pub pool: Pool,
     pub secrets: SecretBox,
     pub rules: Rules,
+    /// Of customers that have none of their own.
+    pub quotas: Quotas,
     pub actors: Arc<dyn ActorReport>,
     /// The other instances.
     pub peers: Arc<Peers>,

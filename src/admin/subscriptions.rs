@@ -11,18 +11,23 @@ use super::{
     fields,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
+    quotas,
     request::{self, Body},
     server::{AdminState, new_id},
     subscription_body::{SubscriptionBody, as_body, check_grants, parse, view},
 };
-use crate::store::{
-    StoreError,
-    config_write::{Change, Effect, Lookup},
-    endpoints,
-    id::Kind,
-    listed::Owner,
-    subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
-    unreadable::{self, Named, Table},
+use crate::{
+    config::{Quota, Quotas},
+    router::subscription::Scope,
+    store::{
+        StoreError,
+        config_write::{Change, Effect, Lookup},
+        endpoints,
+        id::Kind,
+        listed::Owner,
+        subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
+        unreadable::{self, Named, Table},
+    },
 };
 
 type State = web::Data<AdminState>;
@@ -45,7 +50,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
         subscriptions::write(&state.pool, under(&access, &body.endpoint), body.uid.as_deref(), |context| match context
             .subscription
         {
-            Lookup::Missing => created(context, body.uid.clone(), &body),
+            Lookup::Missing => created(&state.quotas, context, body.uid.clone(), &body),
             Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
         });
     let written = written.await??;
@@ -79,8 +84,8 @@ pub async fn put(
         let known = current.map(|row| row.uid.as_deref());
         let uid = uid_of_put(Kind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
-            None => created(context, uid, &body),
-            Some(_) => updated(context, &body),
+            None => created(&state.quotas, context, uid, &body),
+            Some(current) => updated(&state.quotas, context, current, &body),
         }
     });
     let written = written.await??;
@@ -109,7 +114,7 @@ pub async fn patch(
         let body = parse(body.as_object().expect("invariant: a subscription's body is an object"))?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("endpoint_id", &body.endpoint.as_deref(), &Some(current.endpoint_id.as_str()))?;
-        updated(context, &body)
+        updated(&state.quotas, context, current, &body)
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -163,13 +168,17 @@ pub async fn owner(
 }
 
 fn created(
+    defaults: &Quotas,
     context: &SubscriptionContext,
     uid: Option<String>,
     body: &SubscriptionBody,
 ) -> Result<Change<SubscriptionWrite>, Problem> {
     let message = match (&context.endpoint, &body.endpoint) {
         (Lookup::Found(_), _) => {
-            return Ok(Change::Create { id: new_id(Kind::Subscription), uid, with: granted(context, body)? });
+            let with = granted(context, body)?;
+            let more = [(Quota::SubscriptionsMax, 1), (Quota::SubscriptionEntriesMax, entries(&body.scope))];
+            fits(defaults, context, &more)?;
+            return Ok(Change::Create { id: new_id(Kind::Subscription), uid, with });
         }
         (_, None) => "is missing",
         (Lookup::Missing, _) => "there is no such endpoint",
@@ -178,8 +187,25 @@ fn created(
     Err(Problem::invalid(vec![FieldError::new("endpoint_id", message)]))
 }
 
-fn updated(context: &SubscriptionContext, body: &SubscriptionBody) -> Result<Change<SubscriptionWrite>, Problem> {
-    granted(context, body).map(Change::Update)
+fn updated(
+    defaults: &Quotas,
+    context: &SubscriptionContext,
+    current: &StoredSubscription,
+    body: &SubscriptionBody,
+) -> Result<Change<SubscriptionWrite>, Problem> {
+    let with = granted(context, body)?;
+    let more = entries(&body.scope) - entries(&current.scope);
+    fits(defaults, context, &[(Quota::SubscriptionEntriesMax, more)])?;
+    Ok(Change::Update(with))
+}
+
+fn fits(defaults: &Quotas, context: &SubscriptionContext, more: &[(Quota, i64)]) -> Result<(), Problem> {
+    let customer_id = context.customer.as_ref().map_or("", |customer| &customer.id);
+    quotas::check(defaults, (customer_id, &context.allowance), more)
+}
+
+fn entries(scope: &Scope) -> i64 {
+    i64::try_from(scope.entries()).unwrap_or(i64::MAX)
 }
 
 /// What is written, when the customer's grants give it.

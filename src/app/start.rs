@@ -123,7 +123,7 @@ fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
     if !after.is_zero() {
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
     }
-    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone()));
+    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas));
 }
 
 /// What the API matches sample events against: the same as the routers.
@@ -175,6 +175,7 @@ fn start_admin(
         pool: pool.clone(),
         secrets: secrets.clone(),
         rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
+        quotas: config.quotas,
         actors: Arc::clone(health) as _,
         peers: Arc::clone(peers),
         readiness: Arc::clone(health) as _,

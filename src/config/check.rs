@@ -19,7 +19,7 @@ use figment::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Backlog, Config, ConfigError, ConfigErrors, FirstStart,
+    Backlog, Config, ConfigError, ConfigErrors, FirstStart, QUOTA_MAX, Quota,
     layers::{Layers, find},
     show::plain,
 };
@@ -210,6 +210,9 @@ impl Checks {
         self.range("postgres.settings_poll_ms", c.postgres.settings_poll_ms, 50..=5_000);
         self.range("postgres.settings_reconcile_ms", c.postgres.settings_reconcile_ms, 1_000..=86_400_000);
         self.backlog_ranges(&c.backlog);
+        for quota in Quota::ALL {
+            self.range(&format!("quotas.{}", quota.as_str()), c.quotas.of(quota), 0..=QUOTA_MAX);
+        }
         self.range("dead_letter.batch_rows_max", c.dead_letter.batch_rows_max, 1..=10_000);
         self.range("dead_letter.batch_wait_ms", c.dead_letter.batch_wait_ms, 0..=1_000);
         self.range("dead_letter.queue_bytes_max", c.dead_letter.queue_bytes_max, MIB..=64 * GIB);

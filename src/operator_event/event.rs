@@ -36,12 +36,21 @@ pub enum OperatorEvent {
     /// One that was said to be failing takes events again.
     #[serde(rename = "endpoint.recovered")]
     EndpointRecovered { endpoint_id: Arc<str>, customer_id: Arc<str>, failed_for_ms: u64 },
-    /// Its backlog is over its quota: what comes now is skipped, and comes back as a replay.
+    /// Its backlog, or something of its customer's, is over this quota: what comes now is skipped, and comes back as a replay.
     #[serde(rename = "endpoint.suspended")]
-    EndpointSuspended { endpoint_id: Arc<str>, customer_id: Arc<str>, backlog_events: i64, backlog_bytes: i64 },
+    EndpointSuspended {
+        endpoint_id: Arc<str>,
+        customer_id: Arc<str>,
+        quota: &'static str,
+        backlog_events: i64,
+        backlog_bytes: i64,
+    },
     /// It was suspended, and is no longer.
     #[serde(rename = "endpoint.unsuspended")]
     EndpointUnsuspended { endpoint_id: Arc<str>, customer_id: Arc<str> },
+    /// A customer asked for more than a quota allows, or its backlogs or dead letters took more.
+    #[serde(rename = "customer.over_quota")]
+    CustomerOverQuota { customer_id: Arc<str>, quota: &'static str, limit: i64, used: i64 },
     /// More dead letters within a minute than `operator_events.dead_letters_per_minute_max`.
     #[serde(rename = "dead_letters.growing")]
     DeadLettersGrowing { per_minute: u64, total: u64 },
@@ -65,6 +74,11 @@ pub enum Subject {
         id: Arc<str>,
         side: &'static str,
     },
+    /// A customer's quota.
+    Customer {
+        id: Arc<str>,
+        quota: &'static str,
+    },
     DeadLetters,
     /// Of one instance.
     Canary,
@@ -83,6 +97,7 @@ impl OperatorEvent {
             OperatorEvent::EndpointRecovered { .. } => "endpoint.recovered",
             OperatorEvent::EndpointSuspended { .. } => "endpoint.suspended",
             OperatorEvent::EndpointUnsuspended { .. } => "endpoint.unsuspended",
+            OperatorEvent::CustomerOverQuota { .. } => "customer.over_quota",
             OperatorEvent::DeadLettersGrowing { .. } => "dead_letters.growing",
             OperatorEvent::CanaryLate { .. } => "canary.late",
             OperatorEvent::CanaryBack { .. } => "canary.back",
@@ -104,6 +119,9 @@ impl OperatorEvent {
             }
             OperatorEvent::EndpointSuspended { endpoint_id, .. }
             | OperatorEvent::EndpointUnsuspended { endpoint_id, .. } => endpoint(endpoint_id, "quota"),
+            OperatorEvent::CustomerOverQuota { customer_id, quota, .. } => {
+                Subject::Customer { id: Arc::clone(customer_id), quota }
+            }
             OperatorEvent::DeadLettersGrowing { .. } => Subject::DeadLetters,
             OperatorEvent::CanaryLate { .. } | OperatorEvent::CanaryBack { .. } => Subject::Canary,
             OperatorEvent::OwnTroubleBegan {} | OperatorEvent::OwnTroubleEnded { .. } => Subject::OwnTrouble,
@@ -137,7 +155,7 @@ impl Subject {
     #[must_use]
     pub fn key(&self, instance: &str) -> String {
         match self {
-            Subject::Endpoint { .. } | Subject::DeadLetters => self.to_string(),
+            Subject::Endpoint { .. } | Subject::Customer { .. } | Subject::DeadLetters => self.to_string(),
             Subject::Canary | Subject::OwnTrouble => format!("{self}/{instance}"),
         }
     }
@@ -147,6 +165,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Subject::Endpoint { id, side } => write!(f, "endpoint/{id}/{side}"),
+            Subject::Customer { id, quota } => write!(f, "customer/{id}/{quota}"),
             Subject::DeadLetters => f.write_str("dead_letters"),
             Subject::Canary => f.write_str("canary"),
             Subject::OwnTrouble => f.write_str("own_trouble"),
@@ -169,11 +188,14 @@ impl fmt::Display for OperatorEvent {
             OperatorEvent::EndpointRecovered { endpoint_id, .. } => {
                 write!(f, "endpoint {endpoint_id} takes events again")
             }
-            OperatorEvent::EndpointSuspended { endpoint_id, backlog_events, .. } => {
-                write!(f, "endpoint {endpoint_id} is suspended: {backlog_events} events wait for it")
+            OperatorEvent::EndpointSuspended { endpoint_id, quota, backlog_events, .. } => {
+                write!(f, "endpoint {endpoint_id} is suspended for {quota}: {backlog_events} events wait for it")
             }
             OperatorEvent::EndpointUnsuspended { endpoint_id, .. } => {
                 write!(f, "endpoint {endpoint_id} is no longer suspended")
+            }
+            OperatorEvent::CustomerOverQuota { customer_id, quota, limit, used } => {
+                write!(f, "customer {customer_id} is at its quota {quota}: {used} of {limit}")
             }
             OperatorEvent::DeadLettersGrowing { per_minute, .. } => {
                 write!(f, "{per_minute} dead letters within a minute")

@@ -29,6 +29,16 @@ pub struct Subscription {
 }
 
 impl Scope {
+    /// The tenants or departments that it names: what it costs in memory. The whole topic is one.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        match self {
+            Scope::Topic => 1,
+            Scope::Tenants { tenants } => tenants.len(),
+            Scope::Departments { departments } => departments.values().map(BTreeSet::len).sum(),
+        }
+    }
+
     /// Whether an event with this tenant and department is within the scope. The index gives the same answer for all
     /// subscriptions at once; this is for one of them, when what waited is matched again.
     #[must_use]

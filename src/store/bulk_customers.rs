@@ -8,7 +8,7 @@ use super::{
     Pool, StoreError,
     bulk_endpoints::Upserted,
     config_write::{self, Effect, Written},
-    customers::{Customer, CustomerWrite, json, parse},
+    customers::{Customer, CustomerWrite, json, parse, quotas},
 };
 
 /// A customer as it is to be, by the caller's own key.
@@ -57,9 +57,7 @@ async fn look(transaction: &Transaction<'_>, items: &[Upsert]) -> Result<HashMap
 fn effect(known: Option<&Customer>, item: &Upsert) -> (String, Effect) {
     match known {
         None => (item.id.clone(), Effect::Created),
-        Some(known) if known.name == item.with.name && known.grants == item.with.grants => {
-            (known.id.clone(), Effect::Unchanged)
-        }
+        Some(known) if item.with.is_of(known) => (known.id.clone(), Effect::Unchanged),
         Some(known) => (known.id.clone(), Effect::Updated),
     }
 }
@@ -83,8 +81,9 @@ async fn write(
         let uids: Vec<&str> = chunk.iter().map(|(_, item)| item.uid.as_str()).collect();
         let names: Vec<&str> = chunk.iter().map(|(_, item)| item.with.name.as_str()).collect();
         let grants: Vec<serde_json::Value> = chunk.iter().map(|(_, item)| json(&item.with.grants)).collect();
+        let quotas: Vec<Option<serde_json::Value>> = chunk.iter().map(|(_, item)| quotas(&item.with)).collect();
         let statement = transaction.prepare_cached(statement).await?;
-        transaction.execute(&statement, &[&ids, &uids, &names, &grants, &version]).await?;
+        transaction.execute(&statement, &[&ids, &uids, &names, &grants, &version, &quotas]).await?;
     }
     Ok(())
 }
@@ -94,15 +93,18 @@ const ROWS_MAX: usize = 2_000;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const KNOWN: &str = "
-    SELECT id, uid, name, grants, version, created_at, updated_at FROM customer
+    SELECT id, uid, name, grants, quotas, version, created_at, updated_at FROM customer
     WHERE uid = ANY($1) AND deleted_at IS NULL";
 /// Both take all columns, so that one function serves them.
 const CREATE: &str = "
-    INSERT INTO customer (id, uid, name, grants, version)
-    SELECT new.*, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS new";
+    INSERT INTO customer (id, uid, name, grants, version, quotas)
+    SELECT new.id, new.uid, new.name, new.grants, $5, coalesce(new.quotas, '{}')
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $6::jsonb[]) AS new (id, uid, name, grants, quotas)";
 const UPDATE: &str = "
-    UPDATE customer c SET name = new.name, grants = new.grants, version = $5, updated_at = now()
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS new (id, uid, name, grants) WHERE c.id = new.id";
+    UPDATE customer c
+    SET name = new.name, grants = new.grants, quotas = coalesce(new.quotas, c.quotas), version = $5, updated_at = now()
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $6::jsonb[]) AS new (id, uid, name, grants, quotas)
+    WHERE c.id = new.id";
 const TOUCH_SUBSCRIPTIONS: &str = "
     UPDATE subscription s SET version = $2 FROM endpoint e
     WHERE e.id = s.endpoint_id AND e.customer_id = ANY($1) AND s.deleted_at IS NULL";

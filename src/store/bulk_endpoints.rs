@@ -11,6 +11,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Effect, Written},
     endpoints::{Endpoint, EndpointWrite, parse},
+    quotas::{self, Allowance},
     stored::state_word,
 };
 
@@ -21,6 +22,8 @@ pub struct BulkContext {
     customers: HashMap<String, String>,
     /// By the customer's id and the caller's own key.
     endpoints: HashMap<(String, String), Endpoint>,
+    /// By the customer's id.
+    allowances: HashMap<String, Allowance>,
 }
 
 /// An endpoint as it is to be.
@@ -55,6 +58,11 @@ impl BulkContext {
     pub fn endpoint(&self, customer_id: &str, uid: &str) -> Option<&Endpoint> {
         self.endpoints.get(&(customer_id.to_owned(), uid.to_owned()))
     }
+
+    /// How many endpoints each of the customers (ids) has.
+    pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
+        self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
+    }
 }
 
 impl Upsert {
@@ -68,6 +76,12 @@ impl Upsert {
     pub fn of(current: &Endpoint, uid: String, with: EndpointWrite) -> Self {
         let effect = if with == current.as_write() { Effect::Unchanged } else { Effect::Updated };
         Upsert { id: current.id.clone(), uid, effect, with }
+    }
+
+    /// Whether it is a new endpoint of this customer (id).
+    #[must_use]
+    pub fn creates_for(&self, customer_id: &str) -> bool {
+        self.effect == Effect::Created && self.with.customer_id == customer_id
     }
 }
 
@@ -118,6 +132,8 @@ async fn look(transaction: &Transaction<'_>, keys: &[(String, String)]) -> Resul
         }
     }
     context.endpoints = endpoints;
+    let ids: HashSet<&str> = context.customers.values().map(String::as_str).collect();
+    context.allowances = quotas::of_endpoints(transaction, &ids.into_iter().collect::<Vec<_>>()).await?;
     Ok(context)
 }
 

@@ -11,6 +11,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Effect, Lookup, Written},
     grants::Grants,
+    quotas::{self, Allowance},
 };
 
 /// What a bulk write is decided by.
@@ -20,6 +21,10 @@ pub struct BulkContext {
     endpoints: HashMap<String, Lookup<Owner>>,
     /// By the customer's id.
     grants: HashMap<String, Grants>,
+    /// How many subscriptions it has, by the customer's id.
+    allowances: HashMap<String, Allowance>,
+    /// What each that is there names, by endpoint and key.
+    entries: HashMap<(String, String), i64>,
 }
 
 /// An endpoint and whose it is.
@@ -70,20 +75,32 @@ impl BulkContext {
     pub fn grants(&self, customer_id: &str) -> Option<&Grants> {
         self.grants.get(customer_id)
     }
+
+    /// How many subscriptions each of the customers (ids) has.
+    pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
+        self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
+    }
+
+    /// How many tenants or departments the endpoint's subscription of this key names; `None` where there is none.
+    #[must_use]
+    pub fn entries(&self, endpoint_id: &str, uid: &str) -> Option<i64> {
+        self.entries.get(&(endpoint_id.to_owned(), uid.to_owned())).copied()
+    }
 }
 
-/// Decides by the endpoints of these names (of one customer, by its id, or of any) as they are, and writes what was decided.
+/// Decides by the subscriptions of these (endpoint's name, uid), of one customer (id) or of any, as they are, and writes what
+/// was decided.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn upsert<E: Send + 'static>(
     pool: &Pool,
     customer_id: Option<&str>,
-    endpoints: &[String],
+    keys: &[(String, String)],
     decide: impl FnOnce(BulkContext) -> Result<Vec<Upsert>, E> + Send + 'static,
 ) -> Result<Result<Upserted, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
-        let context = look(transaction, customer_id, endpoints).await?;
+        let context = look(transaction, customer_id, keys).await?;
         // Grants of a million tenants take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(context)).await;
         let items = match decided.map_err(|_| StoreError::Internal("a bulk write's decision panicked".to_owned()))? {
@@ -101,9 +118,11 @@ pub async fn upsert<E: Send + 'static>(
 async fn look(
     transaction: &Transaction<'_>,
     customer_id: Option<&str>,
-    names: &[String],
+    keys: &[(String, String)],
 ) -> Result<BulkContext, StoreError> {
     let mut context = BulkContext::default();
+    let names: HashSet<&str> = keys.iter().map(|(endpoint, _)| endpoint.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     for row in transaction.query(ENDPOINTS, &[&names, &customer_id]).await? {
         let (name, endpoint_id, customer_id) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let owner = Lookup::Found(Owner { endpoint_id, customer_id });
@@ -124,7 +143,24 @@ async fn look(
             .map_err(|error| StoreError::Unreadable(format!("grants of customer `{id}`: {error}")))?;
         context.grants.insert(id, grants);
     }
+    context.allowances = quotas::of_subscriptions(transaction, &customers).await?;
+    context.entries = entries(transaction, &context, keys).await?;
     Ok(context)
+}
+
+/// What those of these keys name that are there already.
+async fn entries(
+    transaction: &Transaction<'_>,
+    context: &BulkContext,
+    keys: &[(String, String)],
+) -> Result<HashMap<(String, String), i64>, StoreError> {
+    let known = keys.iter().filter_map(|(endpoint, uid)| match context.endpoint(endpoint) {
+        Lookup::Found(owner) => Some((owner.endpoint_id.as_str(), uid.as_str())),
+        Lookup::Missing | Lookup::Ambiguous => None,
+    });
+    let (endpoints, uids): (Vec<&str>, Vec<&str>) = known.unzip();
+    let rows = transaction.query(KNOWN, &[&endpoints, &uids]).await?;
+    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get::<_, i32>(2)?.into()))).collect()
 }
 
 async fn apply(transaction: &Transaction<'_>, version: i64, items: &[Upsert]) -> Result<Vec<UpsertedItem>, StoreError> {
@@ -164,6 +200,9 @@ const ENDPOINTS: &str = "
     SELECT id, id, customer_id FROM endpoint WHERE id = ANY($1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL
     UNION ALL
     SELECT uid, id, customer_id FROM endpoint WHERE uid = ANY($1) AND ($2::text IS NULL OR customer_id = $2) AND deleted_at IS NULL";
+const KNOWN: &str = "
+    SELECT s.endpoint_id, s.uid, s.entries FROM unnest($1::text[], $2::text[]) AS wanted (endpoint_id, uid)
+    JOIN subscription s ON s.endpoint_id = wanted.endpoint_id AND s.uid = wanted.uid AND s.deleted_at IS NULL";
 const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
 const UPSERT: &str = "
     INSERT INTO subscription AS s (id, uid, endpoint_id, topic, scope, version)

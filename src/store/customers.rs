@@ -1,13 +1,14 @@
 //! ● Customers and their grants.
 
 use deadpool_postgres::{GenericClient, Transaction};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Stamps, Written},
     grants::Grants,
     listed::{Listed, listed},
+    quotas::OwnQuotas,
 };
 
 /// A customer.
@@ -17,6 +18,7 @@ pub struct Customer {
     pub uid: Option<String>,
     pub name: String,
     pub grants: Grants,
+    pub quotas: OwnQuotas,
     pub stamps: Stamps,
 }
 
@@ -25,6 +27,17 @@ pub struct Customer {
 pub struct CustomerWrite {
     pub name: String,
     pub grants: Grants,
+    /// `None` leaves them as they are.
+    pub quotas: Option<OwnQuotas>,
+}
+
+impl CustomerWrite {
+    /// Whether the customer is so already.
+    #[must_use]
+    pub fn is_of(&self, customer: &Customer) -> bool {
+        let quotas = self.quotas.as_ref().is_none_or(|quotas| *quotas == customer.quotas);
+        self.name == customer.name && self.grants == customer.grants && quotas
+    }
 }
 
 /// The customer of this id or key of the caller's.
@@ -99,16 +112,18 @@ async fn apply(
 ) -> Result<Written<Customer>, StoreError> {
     match (change, current) {
         (Change::Create { id, uid, with }, _) => {
-            let row = transaction.query_one(CREATE, &[&id, &uid, &with.name, &json(&with.grants), &version]).await?;
+            let row = transaction
+                .query_one(CREATE, &[&id, &uid, &with.name, &json(&with.grants), &version, &quotas(&with)])
+                .await?;
             Ok(Written { row: parse(&row)?, effect: Effect::Created })
         }
         (_, None) => Err(StoreError::Internal("a customer was changed that does not exist".to_owned())),
         (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(row)) if with.name == row.name && with.grants == row.grants => {
-            Ok(Written { row, effect: Effect::Unchanged })
-        }
+        (Change::Update(with), Some(row)) if with.is_of(&row) => Ok(Written { row, effect: Effect::Unchanged }),
         (Change::Update(with), Some(current)) => {
-            let row = transaction.query_one(UPDATE, &[&current.id, &with.name, &json(&with.grants), &version]).await?;
+            let values: [&(dyn ToSql + Sync); 5] =
+                [&current.id, &with.name, &json(&with.grants), &version, &quotas(&with)];
+            let row = transaction.query_one(UPDATE, &values).await?;
             if with.grants != current.grants {
                 transaction.execute(TOUCH_SUBSCRIPTIONS, &[&current.id, &version]).await?;
             }
@@ -132,7 +147,8 @@ pub(super) fn parse(row: &Row) -> Result<Customer, StoreError> {
     let id: String = row.try_get("id")?;
     let grants = serde_json::from_value(row.try_get("grants")?)
         .map_err(|error| StoreError::Unreadable(format!("grants of customer `{id}`: {error}")))?;
-    Ok(Customer { id, uid: row.try_get("uid")?, name: row.try_get("name")?, grants, stamps: stamps(row)? })
+    let quotas = OwnQuotas::from_json(row.try_get("quotas")?);
+    Ok(Customer { id, uid: row.try_get("uid")?, name: row.try_get("name")?, grants, quotas, stamps: stamps(row)? })
 }
 
 pub(super) fn stamps(row: &Row) -> Result<Stamps, StoreError> {
@@ -147,20 +163,24 @@ pub(super) fn json(grants: &Grants) -> serde_json::Value {
     serde_json::to_value(grants).expect("invariant: grants are sets of strings")
 }
 
+pub(super) fn quotas(with: &CustomerWrite) -> Option<serde_json::Value> {
+    with.quotas.as_ref().map(OwnQuotas::to_json)
+}
+
 // A key of the caller's never looks like an id, so one of the two matches.
 const FIND: &str = "
-    SELECT id, uid, name, grants, version, created_at, updated_at
+    SELECT id, uid, name, grants, quotas, version, created_at, updated_at
     FROM customer WHERE (id = $1 OR uid = $1) AND deleted_at IS NULL";
 const LIST: &str = "
-    SELECT id, uid, name, grants, version, created_at, updated_at
+    SELECT id, uid, name, grants, quotas, version, created_at, updated_at
     FROM customer WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2";
 const NAMES: &str = "SELECT id, uid, name FROM customer WHERE id = ANY($1)";
 const CREATE: &str = "
-    INSERT INTO customer (id, uid, name, grants, version) VALUES ($1, $2, $3, $4, $5)
-    RETURNING id, uid, name, grants, version, created_at, updated_at";
+    INSERT INTO customer (id, uid, name, grants, version, quotas) VALUES ($1, $2, $3, $4, $5, coalesce($6::jsonb, '{}'))
+    RETURNING id, uid, name, grants, quotas, version, created_at, updated_at";
 const UPDATE: &str = "
-    UPDATE customer SET name = $2, grants = $3, version = $4, updated_at = now() WHERE id = $1
-    RETURNING id, uid, name, grants, version, created_at, updated_at";
+    UPDATE customer SET name = $2, grants = $3, version = $4, quotas = coalesce($5::jsonb, quotas), updated_at = now() WHERE id = $1
+    RETURNING id, uid, name, grants, quotas, version, created_at, updated_at";
 const TOUCH_SUBSCRIPTIONS: &str = "
     UPDATE subscription s SET version = $2 FROM endpoint e
     WHERE e.id = s.endpoint_id AND e.customer_id = $1 AND s.deleted_at IS NULL";

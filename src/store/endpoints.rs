@@ -8,6 +8,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
+    quotas::{self, Allowance},
     stored::{StoredSettings, parse_state, state_word},
 };
 use crate::endpoint::settings::State;
@@ -49,6 +50,8 @@ pub struct EndpointContext {
     /// The customer that was named, if one was named and exists.
     pub customer: Option<Customer>,
     pub endpoint: Lookup<Endpoint>,
+    /// How many endpoints that customer has; counted where there is no endpoint yet.
+    pub allowance: Allowance,
 }
 
 /// The endpoint of this id or key of the caller's; the key is unique within a customer.
@@ -151,7 +154,12 @@ async fn look(
         Some(name) => find(transaction, name, found.as_ref().map(|customer| customer.id.as_str())).await?,
         None => Lookup::Missing,
     };
-    Ok(EndpointContext { customer: found, endpoint })
+    let counted = found.as_ref().filter(|_| endpoint == Lookup::Missing);
+    let allowance = match counted {
+        Some(customer) => quotas::of_endpoints(transaction, &[&customer.id]).await?.remove(&customer.id),
+        None => None,
+    };
+    Ok(EndpointContext { customer: found, endpoint, allowance: allowance.unwrap_or_default() })
 }
 
 async fn apply(

@@ -36,6 +36,9 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
     DEAD_LETTERS.keep(pool, wall_ms, retention.dead_letter_days).await?;
     ATTEMPTS.keep(pool, wall_ms, retention.attempt_days).await?;
     COUNTS.keep(pool, wall_ms, retention.count_days).await?;
+    let kept_days = i32::try_from(retention.dead_letter_days).unwrap_or(i32::MAX);
+    let wall_s = wall_ms.div_euclid(1_000);
+    pool.with(async |client| Ok(client.execute(SIZES, &[&wall_s, &kept_days]).await.map(drop)?)).await?;
     for statement in STALE {
         pool.with(async |client| Ok(client.execute(statement, &[]).await.map(drop)?)).await?;
     }
@@ -63,6 +66,11 @@ const COUNTS: Daily = Daily {
 
 const HOURLY: Duration = Duration::from_secs(3600);
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// As the days of dead letters go.
+const SIZES: &str = "
+    DELETE FROM dead_letter_size
+    WHERE day < (to_timestamp($1::bigint) AT TIME ZONE 'UTC')::date - $2::int";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
 const STALE: [&str; 7] = [

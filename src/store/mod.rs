@@ -22,6 +22,7 @@ pub mod endpoints; // ●
 pub mod endpoint_commands; // ● their actors and backlogs begun anew
 pub mod endpoint_search; // ● found by a part of a name, in another order
 pub mod subscriptions; // ●
+pub mod quotas; // ● how much a customer may have, and has
 pub mod bulk_customers; // ● many in one write
 pub mod bulk_endpoints; // ●
 pub mod bulk_subscriptions; // ●

@@ -4,7 +4,11 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Pool, StoreError, listed::Owner};
+use super::{
+    Pool, StoreError,
+    listed::Owner,
+    quotas::{self, Allowance},
+};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,20 +80,42 @@ pub struct Standing {
     pub gap_offsets: i64,
 }
 
-/// Stores a replay, unless its endpoint has `open_max` already: then false.
+/// What became of a replay that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    Created,
+    /// Its endpoint has as many as it may.
+    TooMany,
+    /// Its customer (id) would have more to read than it may.
+    Beyond {
+        customer_id: String,
+        allowance: Allowance,
+    },
+}
+
+/// Stores a replay, unless its endpoint has `open_max` already, or `fits` says no to what its customer would have.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn create(pool: &Pool, replay: &NewReplay, open_max: i64) -> Result<bool, StoreError> {
+pub async fn create(
+    pool: &Pool,
+    replay: &NewReplay,
+    open_max: i64,
+    fits: impl Fn(&Allowance) -> bool,
+) -> Result<Asked, StoreError> {
     pool.with(async |client| {
         let transaction = client.transaction().await?;
+        let of_customer = quotas::of_replays(&transaction, &replay.endpoint_id).await?;
         let open: i64 = transaction.query_one(COUNT_OPEN, &[&replay.endpoint_id]).await?.try_get(0)?;
         if open >= open_max {
-            return Ok(false);
+            return Ok(Asked::TooMany);
+        }
+        if let Some((customer_id, allowance)) = of_customer.filter(|(_, allowance)| !fits(allowance)) {
+            return Ok(Asked::Beyond { customer_id, allowance });
         }
         insert(&transaction, replay).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Asked::Created)
     })
     .await
 }

@@ -9,6 +9,7 @@ use super::{
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
     listed::{Listed, Owner, listed},
+    quotas::{self, Allowance},
 };
 use crate::router::subscription::Scope;
 
@@ -40,6 +41,8 @@ pub struct SubscriptionContext {
     pub endpoint: Lookup<Endpoint>,
     /// That endpoint's customer.
     pub customer: Option<Customer>,
+    /// How many subscriptions that customer has.
+    pub allowance: Allowance,
 }
 
 /// Where a subscription is looked for.
@@ -154,7 +157,11 @@ async fn look(
         Lookup::Found(endpoint) => customers::find(transaction, &endpoint.customer_id).await?,
         Lookup::Missing | Lookup::Ambiguous => None,
     };
-    Ok(SubscriptionContext { subscription, endpoint, customer })
+    let allowance = match &customer {
+        Some(customer) => quotas::of_subscriptions(transaction, &[&customer.id]).await?.remove(&customer.id),
+        None => None,
+    };
+    Ok(SubscriptionContext { subscription, endpoint, customer, allowance: allowance.unwrap_or_default() })
 }
 
 async fn apply(

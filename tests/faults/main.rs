@@ -25,6 +25,7 @@ mod tls; // customers' servers that are not to be trusted
 mod outage; // endpoints that are down for minutes
 mod stolen; // when the host took the machine away
 mod crowd; // many endpoints, many changes
+mod quota; // customers that write more than their share
 mod event; // events that cannot be delivered
 mod mix; // several faults at once
 

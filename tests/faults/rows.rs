@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    crowd, database, event, group, mix, outage, process, receiver,
+    crowd, database, event, group, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     tls,
 };
@@ -43,6 +43,8 @@ pub const ALL: &[Row] = &[
     asked("46", "50 endpoints come back in one moment", crowd::mass_recovery),
     asked("48", "fewer file handles than requests", crowd::few_handles),
     asked("50", "settings change all the time", crowd::settings_change_all_the_time),
+    alone("settings", "100 subscriptions to 10,000 invented departments", quota::settings_without_end),
+    alone("crowd", "3,000 endpoints of one customer at a closed port", quota::crowd_at_a_closed_port),
     asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
     asked("53", "an event of 10 MB", event::oversize),

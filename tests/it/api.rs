@@ -22,6 +22,7 @@ use postrider::{
         live::Live,
         server::AdminState,
     },
+    config::Quotas,
     dead_letter::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
@@ -56,6 +57,17 @@ use crate::{
 };
 
 pub const KEY: &str = "a-key-of-the-operator";
+
+/// Of every customer that has none of its own.
+pub const QUOTAS: Quotas = Quotas {
+    endpoints_max: 10_000,
+    subscriptions_max: 100_000,
+    subscription_entries_max: 1_000_000,
+    backlog_rows_max: 1_000,
+    backlog_bytes_max: 1_000_000,
+    dead_letter_bytes_max: 1_000_000,
+    replay_events_max: 1_000,
+};
 
 /// A whole API over a database of its own.
 pub struct Api {
@@ -161,6 +173,7 @@ impl Api {
             pool: pool.clone(),
             secrets: secret_box(),
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
+            quotas: QUOTAS,
             actors: health.clone(),
             peers: Arc::new(Peers::new("one", 0, PeerToken::new("key"))),
             readiness: health.clone(),

@@ -22,6 +22,7 @@ mod attempts; // how endpoints answered
 mod counts; // … and how often, by the minute
 mod matches; // who would get this event?
 mod bulk; // thousands in one call
+mod quotas; // how much a customer may have
 mod access; // who may do what with it
 mod conditions; // entity tags
 mod bad_input; // what is wrong is told

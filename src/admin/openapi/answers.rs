@@ -6,7 +6,7 @@ use super::{
     health,
     schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
 };
-use crate::admin::problem::CODES;
+use crate::{admin::problem::CODES, config::Quota};
 
 /// Each by its name.
 pub fn answers() -> Map<String, Value> {
@@ -35,12 +35,14 @@ fn problems() -> Schemas {
         }),
         &["index"],
     );
+    let over_quota = object(json!({"name": plain(), "limit": count(), "used": count(), "asked": count()}), &[]);
     let mut problem = object(
         json!({
             "status": number(400, 599), "title": plain(), "detail": plain(), "errors": list(of("FieldError")),
             "code": about(word(CODES), "Stable: programs may decide by it."),
+            "quota": about(over_quota, "With the code quota_exceeded: the quota, and what was asked for on top of what is used."),
         }),
-        &["errors"],
+        &["errors", "quota"],
     );
     problem["examples"] = json!([{
         "status": 422, "title": "Unprocessable Entity", "code": "validation_failed",
@@ -52,13 +54,18 @@ fn problems() -> Schemas {
 fn customers() -> Schemas {
     let customer = object(
         json!({
-            "id": id("cus_"), "uid": or_null(plain()), "name": plain(), "grants": of("Grants"), "version": count(),
-            "created_at": time(), "updated_at": time(),
+            "id": id("cus_"), "uid": or_null(plain()), "name": plain(), "grants": of("Grants"), "quotas": of("OwnQuotas"),
+            "version": count(), "created_at": time(), "updated_at": time(),
         }),
         &[],
     );
     let name = object(json!({"uid": or_null(plain()), "name": plain()}), &[]);
+    let quota = object(json!({"limit": count(), "own": flag(), "used": count()}), &[]);
+    let quota = about(quota, "`own`: it is this customer's, and not the one of the configuration.");
+    let quotas: Map<String, Value> = Quota::ALL.iter().map(|name| (name.as_str().to_owned(), quota.clone())).collect();
+    let quotas = json!({"customer_id": id("cus_"), "quotas": object(Value::Object(quotas), &[])});
     vec![
+        ("CustomerQuotas", object(quotas, &[])),
         ("Customer", customer),
         ("CustomerPage", listed("Customer", "cus_")),
         ("CustomerName", about(name, "What people call the customer of this id; where that was asked for.")),

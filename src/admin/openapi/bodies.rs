@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, word};
-use crate::admin::bulk::ITEMS_MAX;
+use crate::{
+    admin::bulk::ITEMS_MAX,
+    config::{QUOTA_MAX, Quota},
+};
 
 /// Each by its name.
 pub fn bodies() -> Map<String, Value> {
@@ -28,14 +31,23 @@ fn customers() -> Schemas {
     let granted = list_of(about(text(256), "A name, or \"*\" alone for everything."), 0, 50_000);
     let grants = json!({"topics": granted, "tenants": granted});
     let write = |required: &[&str]| {
-        body(required, json!({"uid": or_null(uid("cus_")), "name": text(200), "grants": of("Grants")}))
+        let quotas = about(or_null(of("OwnQuotas")), "Left out: as they are, or as configured for a new customer.");
+        body(
+            required,
+            json!({"uid": or_null(uid("cus_")), "name": text(200), "grants": of("Grants"), "quotas": quotas}),
+        )
     };
     let acme = json!({"name": "Acme", "grants": {"topics": ["orders"], "tenants": ["2", "7"]}});
     let mut item = acme.clone();
     item["uid"] = "acme".into();
     let items = list_of(write(&["uid", "name", "grants"]), 1, ITEMS_MAX);
     let many = example(body(&["customers"], json!({"customers": items})), json!({"customers": [item]}));
+    let limit = or_null(number(0, QUOTA_MAX.unsigned_abs()));
+    let quotas: Map<String, Value> = Quota::ALL.iter().map(|name| (name.as_str().to_owned(), limit.clone())).collect();
+    let quotas =
+        about(body(&[], Value::Object(quotas)), "What differs from the configuration; what is left out does not.");
     vec![
+        ("OwnQuotas", quotas),
         ("CustomersBody", many),
         ("Grants", body(&["topics", "tenants"], grants)),
         ("CustomerBody", example(write(&["name", "grants"]), acme)),

@@ -91,6 +91,10 @@ fn customers() -> Vec<Documented> {
             .body("CustomerPatch")
             .answer(200, "Customer")
             .conditional(),
+        get("/customers/{name}/quotas", "readCustomerQuotas", "How much a customer may have, and has")
+            .about("Beyond a quota settings and replays are refused with 409 and quota_exceeded; endpoints that fill a customer's \
+                backlogs or dead letters are suspended.")
+            .answer(200, "CustomerQuotas"),
         delete("/customers/{name}", "deleteCustomer", "Delete a customer")
             .about("Its endpoints, subscriptions and API keys go with it.")
             .answer(204, "")

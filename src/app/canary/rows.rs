@@ -33,7 +33,7 @@ pub async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<A
     let new_id = |kind| id::new(kind, clock::wall_ms(), rand::random());
     let uid = || Some(UID.to_owned());
     let grants = Grants { topics: Granted::These(BTreeSet::from([topic.to_owned()])), tenants: Granted::All };
-    let with = CustomerWrite { name: "Postrider's own canary".to_owned(), grants };
+    let with = CustomerWrite { name: "Postrider's own canary".to_owned(), grants, quotas: None };
     let customer = customers::write(pool, Some(UID), |known| {
         let change = match known {
             None => Change::Create { id: new_id(Kind::Customer), uid: uid(), with },

@@ -265,6 +265,36 @@ fn an_endpoint_over_its_quota_is_suspended_and_gets_what_it_missed_once_it_is_re
 }
 
 #[test]
+fn of_a_customer_over_its_quota_the_endpoints_with_the_most_rows_are_suspended() {
+    let app = TestApp::named("ofcustomer").set("DELIVERY_PARK_AFTER_MS", 500).set("BACKLOG_POLL_MS", 100).start();
+    let receiver = Receiver::start();
+    let hooks = ["heavy", "light", "others"].map(|name| receiver.hook(name));
+    hooks.iter().for_each(|hook| hook.set(Mode::Status(503)));
+    let heavy = app.subscribed_endpoint(&hooks[0], eager());
+    let light = app.endpoint(&hooks[1], eager());
+    app.subscribe(&light, json!({"level": "tenants", "tenants": ["3"]}));
+    let mut of_another = eager();
+    of_another["customer_id"] = app.new_customer().into();
+    let other = app.subscribed_endpoint(&hooks[2], of_another);
+    let quotas = json!({"quotas": {"backlog_rows_max": 100}});
+    app.rest().patch(&format!("/v1/customers/{}", app.customer()), &quotas).ok();
+    app.await_settings();
+    app.produce(300);
+    let suspended = |endpoint: &Endpoint| {
+        let backlog = app.rest().get(&format!("/v1/endpoints/{}/backlog", endpoint.id)).ok().json();
+        backlog["suspended_at"].is_string()
+    };
+    eventually_holds("the one with the most rows is suspended", || suspended(&heavy));
+    app.await_committed();
+    assert_eq!((waiting(&app, &light), waiting(&app, &other)), (30, 300));
+    assert!(!suspended(&light), "what the others of its customer hold fits");
+    assert!(!suspended(&other), "it is another customer's");
+    let used = app.rest().get(&format!("/v1/customers/{}/quotas", app.customer())).ok().json();
+    let rows = &used["quotas"]["backlog_rows_max"];
+    assert_eq!((&rows["limit"], rows["used"].as_u64() > Some(100)), (&json!(100), true), "{used}");
+}
+
+#[test]
 fn an_endpoint_that_takes_nothing_for_too_long_is_disabled_and_one_that_takes_something_is_not() {
     let app =
         TestApp::named("failing").set("DELIVERY_PARK_AFTER_MS", 500).set("DELIVERY_DISABLE_AFTER_MS", 3_000).start();
