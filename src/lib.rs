@@ -11,6 +11,7 @@ pub mod event; // what travels
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
 pub mod router; // 2. Event → endpoints
 pub mod endpoint; // 3. events → HTTP
+pub mod flow; // how much is read, and how fast the backlog is drained
 pub mod backlog; // 4. still to be delivered
 pub mod dead_letter; // 5. given up
 pub mod trace; // where the time of a sampled event went

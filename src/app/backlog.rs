@@ -1,9 +1,6 @@
 //! ● The backlog, wired: what endpoints park goes to Postgres, and what waits there back into their queues.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -24,6 +21,7 @@ use crate::{
         supervisor::Notices,
     },
     event::{EndpointKey, Event},
+    flow::drain_rate::Load,
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
@@ -71,7 +69,7 @@ pub fn start_drainer(
         refresh: backlog.refresh(),
         age_max: backlog.age_max(),
         queries_max: backlog.queries_max,
-        events_per_second_max: backlog.events_per_second_max(around.core_lag.cores()),
+        rate: backlog.rate(around.core_lag.cores()),
     };
     let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
     actix_rt::spawn(async move {
@@ -167,8 +165,14 @@ impl Surroundings for Around {
         self.settings.complete_to_ms()
     }
 
-    fn core_lag(&self) -> Duration {
-        self.core_lag.worst()
+    fn load(&self) -> Load {
+        let flow = self.table.flow();
+        Load {
+            core_lag: self.core_lag.worst(),
+            live_ever: flow.ended_ever(),
+            drained_ever: flow.drained_ever(),
+            live_waits: flow.is_window_full(),
+        }
     }
 
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {
@@ -199,6 +203,12 @@ impl Surroundings for Around {
     fn wake(&self, endpoint_id: &str) {
         if let Some(queue) = self.table.endpoints().find(endpoint_id) {
             queue.nudge();
+        }
+    }
+
+    fn emptied(&self, endpoint_id: &str) {
+        if let Some(queue) = self.table.endpoints().find(endpoint_id) {
+            queue.backlog_emptied();
         }
     }
 

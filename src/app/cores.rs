@@ -82,6 +82,7 @@ impl Cores {
             let delivery = Limits {
                 park_after: config.delivery.park_after(),
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
+                wait_target: config.ingest.wait_target(),
             };
             let idle_after = config.delivery.idle_after();
             let (sample, flow, lag) = (config.log.delivered_sample_every, Arc::clone(&flows[index]), Arc::clone(&lag));
@@ -98,6 +99,7 @@ impl Cores {
                     own_trouble: Arc::clone(&shared.own_trouble),
                     instances: Arc::clone(&shared.instances),
                     tracer: trace::tracer(),
+                    flow: Arc::clone(shared.table.flow()),
                 });
                 actix_rt::spawn(lag.watch(index));
                 let _ = ready.send(());

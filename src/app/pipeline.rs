@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{
     Error,
     canary::Place,
-    cores::{Cores, Shared},
+    cores::{self, Cores, Shared},
     own_trouble,
 };
 use crate::{
@@ -26,8 +26,9 @@ use crate::{
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
     },
+    flow::read_window::ReadWindowOptions,
     ingest::{
-        backpressure::{Brake, PartitionLimits},
+        backpressure::{Brake, PartitionLimits, StorePressure},
         consumer::{self, Consumer, ConsumerSettings, Topics},
         first_start::FirstStart,
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
@@ -38,6 +39,9 @@ use crate::{
 
 /// Looks for stored offsets in each commit interval.
 const COMMIT_LOOKS: u64 = 10;
+
+/// Events that may wait at once while nothing leaves, for each core. At 5 ms a delivery these are 50,000 a second.
+const WINDOW_CORE_EVENTS_MIN: u64 = 256;
 
 /// What carries events from Kafka to the endpoints.
 pub struct Pipeline {
@@ -89,15 +93,40 @@ impl Pipeline {
             topics: topics(config),
             commit_interval: config.kafka.commit_interval(),
             limits: PartitionLimits::new(ingest.partition_events_max as u64, ingest.partition_bytes_max as u64),
-            park_after: config.delivery.park_after(),
+            window: ReadWindowOptions {
+                wait_target: ingest.wait_target(),
+                events_min: WINDOW_CORE_EVENTS_MIN * cores::count(config) as u64,
+            },
+            flow: Arc::clone(table.flow()),
             chunk_events_max: ingest.chunk_events_max,
             memory_bytes_max: ingest.memory_bytes_max as u64,
-            storing: Arc::new(dead_letters.clone()),
+            store: Arc::new(Writers { backlog: backlog.clone(), dead_letters: dead_letters.clone() }),
             brake,
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
         Ok(Pipeline { consumer, cores, notices, abandoned, own_trouble })
+    }
+}
+
+/// The writers to PostgreSQL, as reading sees them.
+#[derive(Debug)]
+struct Writers {
+    backlog: BacklogWriter,
+    dead_letters: DeadLetterWriter,
+}
+
+impl StorePressure for Writers {
+    fn is_full(&self) -> bool {
+        self.dead_letters.is_full()
+    }
+
+    fn waiting_events(&self) -> u64 {
+        self.backlog.queued_events() as u64
+    }
+
+    fn stored_ever(&self) -> u64 {
+        self.backlog.stored_events()
     }
 }
 

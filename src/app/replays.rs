@@ -38,7 +38,7 @@ impl Replays {
         let places = Arc::clone(config);
         let options = ReaderOptions {
             client: consumer_client(config),
-            events_per_second_max: replay.events_per_second_max(around.core_lag.cores()),
+            rate: replay.rate(around.core_lag.cores()),
             records_per_second_max: replay.records_per_second_max,
             endpoint_events_max: replay.endpoint_events_max,
             memory_bytes_max: replay.memory_bytes_max,

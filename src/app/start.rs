@@ -11,7 +11,7 @@ use super::{
     Error,
     actors::Parts,
     backlog, beat, canary,
-    cores::{client_limits, places_of},
+    cores::{self, client_limits, places_of},
     failing, handles,
     loader::{Loader, Progress},
     pipeline::{Pipeline, consumer_client, topics},
@@ -28,6 +28,7 @@ use crate::{
     config::{self, Config, handles::Handles},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{egress::Egress, queue::EndpointQueue, settings::State, supervisor::OnGone},
+    flow::counters::FlowCounters,
     ingest::{
         decode::Decoder,
         first_start::{self, FirstStart, FirstStartAt},
@@ -64,7 +65,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let pool = Pool::open(&(&config.postgres).into())?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
-    let table = Arc::new(RoutingTable::new(config.delivery.endpoint_bytes_max));
+    let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(cores::count(&config)))));
     let progress = Arc::new(Progress::default());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));

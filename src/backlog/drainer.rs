@@ -31,6 +31,7 @@ use crate::{
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     endpoint::delivery::{GivenUp, Reason},
     event::{EndpointKey, Event},
+    flow::drain_rate::{DrainRate, DrainRateOptions, Load},
     ingest::{
         ledger::PartitionLedger,
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
@@ -54,13 +55,15 @@ pub trait Surroundings: Send + Sync {
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// Whatever was committed of the settings before this time is in effect here; milliseconds since 1970.
     fn settings_complete_to_ms(&self) -> i64;
-    /// How late the cores were a moment ago: what is due waited this long for its turn.
-    fn core_lag(&self) -> Duration;
+    /// How busy the machine was a moment ago.
+    fn load(&self) -> Load;
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
     fn wake(&self, endpoint_id: &str);
-    /// The same, for all that may.
+    /// Nothing waits for an endpoint any more.
+    fn emptied(&self, endpoint_id: &str);
+    /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);
 }
 
@@ -73,7 +76,7 @@ pub struct DrainerOptions {
     pub age_max: Duration,
     pub queries_max: usize,
     /// Rows read a second.
-    pub events_per_second_max: u32,
+    pub rate: DrainRateOptions,
 }
 
 /// What writer and drainer both know: how the heads are.
@@ -178,7 +181,8 @@ pub async fn run(
     let mut drainer = Drainer {
         refresh_at: now + options.refresh,
         age_at: now,
-        pace: Pace::new(options.events_per_second_max, now),
+        pace: Pace::new(options.rate.per_second_min, now),
+        rate: DrainRate::new(options.rate, now),
         unread: Vec::new(),
         seen: Arc::default(),
         pool,
@@ -209,6 +213,7 @@ struct Drainer {
     refresh_at: Instant,
     age_at: Instant,
     pace: Pace,
+    rate: DrainRate,
 }
 
 impl Drainer {
@@ -239,16 +244,17 @@ impl Drainer {
         self.follow_assignment().await?;
         self.take_up_abandoned();
         let emptied = std::mem::take(&mut *self.heads.emptied.lock());
-        emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
+        emptied.iter().for_each(|endpoint_id| self.tell_emptied(endpoint_id));
         let now = clock::now();
         if now >= self.age_at {
             self.age_at = now + AGE_EVERY;
             self.give_up_old().await?;
         }
         self.show();
-        self.pace.hear_lag(self.surroundings.core_lag(), now);
+        self.rate.observe(self.surroundings.load(), now);
+        self.pace.set(self.rate.per_second(), now);
         let reads = self.choose(now);
-        self.heads.metrics.pace.set(self.pace.per_second());
+        self.heads.metrics.pace.set(self.rate.per_second());
         let asked: Vec<usize> = reads.iter().map(|read| read.rows_max).collect();
         let results = join_all(reads.into_iter().map(|read| self.read(read))).await;
         for (rows_max, rows) in asked.into_iter().zip(&results) {
@@ -272,7 +278,17 @@ impl Drainer {
             self.pace.take(read.rows_max);
             reads.push(read);
         }
+        if !self.pace.has_any(now) {
+            self.rate.was_short();
+        }
         reads
+    }
+
+    fn tell_emptied(&self, endpoint_id: &str) {
+        self.surroundings.wake(endpoint_id);
+        if self.heads.book.lock().of_endpoint(endpoint_id).0 <= 0 {
+            self.surroundings.emptied(endpoint_id);
+        }
     }
 
     /// Receipts that were dropped unsettled: once more, or given up after the third time.

@@ -1,45 +1,27 @@
-//! ○ At most so many a second, over any second, and fewer while the cores are late: what has waited already gives way to
-//! what comes now. What is taken is known only afterwards (a record may be for nobody, or for several), so it may be
-//! overdrawn by one taking, which is then waited for.
+//! ○ At most so many a second, over any second. What is taken is known only afterwards (a record may be for nobody, or for
+//! several), so it may be overdrawn by one taking, which is then waited for.
 
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct Pace {
-    per_second_max: f64,
-    /// As the cores allow it now.
     per_second: f64,
     left: f64,
     /// Beside it, for what does not count.
     allowed: f64,
     at: Instant,
-    heard_at: Instant,
 }
 
 impl Pace {
     #[must_use]
-    pub fn new(per_second_max: u32, now: Instant) -> Self {
-        let per_second_max = f64::from(per_second_max);
-        Pace { per_second_max, per_second: per_second_max, left: 0.0, allowed: 0.0, at: now, heard_at: now }
+    pub fn new(per_second: u32, now: Instant) -> Self {
+        Pace { per_second: f64::from(per_second), left: 0.0, allowed: 0.0, at: now }
     }
 
-    /// How late the cores were within the last [`HEARING`]: slower by a part when they were, faster by a step when not.
-    pub fn hear_lag(&mut self, lag: Duration, now: Instant) {
-        if now.saturating_duration_since(self.heard_at) < HEARING {
-            return;
-        }
-        self.heard_at = now;
-        self.per_second = if lag > LAG_MAX {
-            (self.per_second * SLOWER).max(self.per_second_max * SLOWEST)
-        } else {
-            (self.per_second + self.per_second_max * FASTER).min(self.per_second_max)
-        };
-    }
-
-    /// What may be taken a second, now.
-    #[must_use]
-    pub fn per_second(&self) -> f64 {
-        self.per_second
+    /// Another rate from now on.
+    pub fn set(&mut self, per_second: f64, now: Instant) {
+        let _ = self.has(now); // what is due so far is due at the old rate
+        self.per_second = per_second;
     }
 
     /// Whether one may be taken now.
@@ -60,7 +42,7 @@ impl Pace {
 
     /// So many do not count: they came just now. Not more than a second's are remembered.
     pub fn allow(&mut self, count: usize) {
-        self.allowed = (self.allowed + count as f64).min(self.per_second_max);
+        self.allowed = (self.allowed + count as f64).min(self.per_second.max(ALLOWED_MIN));
     }
 
     pub fn take(&mut self, count: usize) {
@@ -78,26 +60,18 @@ impl Pace {
 
 /// What may be made up for after a pause.
 const BURST: Duration = Duration::from_millis(50);
-/// The cores say how late they were this often (`app/core_lag.rs`).
-const HEARING: Duration = Duration::from_millis(100);
-/// A core that is later than this has more to do than it can. A quiet one is late by the millisecond of its timer.
-const LAG_MAX: Duration = Duration::from_millis(5);
-const SLOWER: f64 = 0.8;
-/// From the slowest to the quickest within two seconds: one late look among many must not hold the pace down.
-const FASTER: f64 = 0.05;
-/// Part of the most: what waits goes on whatever happens.
-const SLOWEST: f64 = 0.25;
+/// Events that do not count and are remembered, however low the rate.
+const ALLOWED_MIN: f64 = 1_000.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What is taken within so many seconds, three at a time.
-    fn taken_within(pace: &mut Pace, start: Instant, seconds: u64, lag: Duration) -> u64 {
+    fn taken_within(pace: &mut Pace, start: Instant, seconds: u64) -> u64 {
         let mut taken = 0;
         for ms in 0..seconds * 1_000 {
             let now = start + Duration::from_millis(ms);
-            pace.hear_lag(lag, now);
             while pace.has_any(now) {
                 pace.take(3);
                 taken += 3;
@@ -110,7 +84,7 @@ mod tests {
     fn no_second_has_more_than_its_share_and_none_is_wasted() {
         let start = Instant::now();
         let mut pace = Pace::new(1_000, start);
-        let taken = taken_within(&mut pace, start, 5, Duration::ZERO);
+        let taken = taken_within(&mut pace, start, 5);
         assert!((4_950..=5_003).contains(&taken), "{taken}");
     }
 
@@ -127,15 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn late_cores_leave_it_a_quarter_and_cores_in_time_give_it_back() {
+    fn another_rate_holds_from_then_on() {
         let start = Instant::now();
         let mut pace = Pace::new(1_000, start);
-        taken_within(&mut pace, start, 3, Duration::from_millis(20));
-        let late = taken_within(&mut pace, start + Duration::from_secs(3), 5, Duration::from_millis(20));
-        assert!((1_230..=1_260).contains(&late), "{late}");
-        taken_within(&mut pace, start + Duration::from_secs(8), 10, Duration::from_millis(1));
-        let in_time = taken_within(&mut pace, start + Duration::from_secs(18), 5, Duration::from_millis(1));
-        assert!((4_950..=5_003).contains(&in_time), "{in_time}");
+        taken_within(&mut pace, start, 3);
+        pace.set(250.0, start + Duration::from_secs(3));
+        let slower = taken_within(&mut pace, start + Duration::from_secs(3), 5);
+        assert!((1_230..=1_310).contains(&slower), "{slower}");
     }
 
     #[test]

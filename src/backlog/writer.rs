@@ -13,7 +13,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -104,6 +104,7 @@ impl BacklogWriter {
             watch,
             queued_events: AtomicUsize::new(0),
             known_receipts: AtomicUsize::new(0),
+            stored_events: AtomicU64::new(0),
             metrics: BacklogMetrics::new(),
             health: WriterHealth::default(),
         });
@@ -159,6 +160,12 @@ impl BacklogWriter {
     #[must_use]
     pub fn queued_events(&self) -> usize {
         self.shared.queued_events.load(Ordering::Relaxed)
+    }
+
+    /// Events that were stored, ever.
+    #[must_use]
+    pub fn stored_events(&self) -> u64 {
+        self.shared.stored_events.load(Ordering::Relaxed)
     }
 
     /// All receipts that wait here, those of events that are stored already included. Signed: what is carried out may be
@@ -240,6 +247,8 @@ struct Shared {
     queued_events: AtomicUsize,
     /// Receipts that wait for something else than an insert.
     known_receipts: AtomicUsize,
+    /// Events that were stored, ever.
+    stored_events: AtomicU64,
     metrics: BacklogMetrics,
     health: WriterHealth,
 }
@@ -331,6 +340,7 @@ impl Shared {
             self.dead_letters.submit([Letter { endpoint_id: key.endpoint_id, customer_id, given_up }]);
         }
         self.metrics.parked.increment(receipts.len() as u64);
+        self.stored_events.fetch_add(receipts.len() as u64, Ordering::Relaxed);
         Receipt::settle_all(receipts, Settlement::Backlogged);
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::backlog::pace_of;
+use super::backlog::drain_rate_of;
+use crate::flow::drain_rate::DrainRateOptions;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,10 +19,10 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// With so many cores.
+    /// The rate of replays, with so many cores.
     #[must_use]
-    pub fn events_per_second_max(&self, cores: usize) -> u32 {
-        pace_of(self.events_per_second_max, cores)
+    pub fn rate(&self, cores: usize) -> DrainRateOptions {
+        drain_rate_of(self.events_per_second_max, cores)
     }
 
     #[must_use]

@@ -167,8 +167,16 @@ pub struct Ingest {
     pub partition_events_max: usize,
     pub partition_bytes_max: usize,
     pub memory_bytes_max: usize,
+    pub wait_ms_target: u64,
     pub chunk_events_max: usize,
     pub event_bytes_max: usize,
+}
+
+impl Ingest {
+    #[must_use]
+    pub fn wait_target(&self) -> Duration {
+        Duration::from_millis(self.wait_ms_target)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -21,7 +21,6 @@ use crate::{
     clock,
     endpoint::{delivery::Reason, settings::Settings},
     ingest::{
-        backpressure::Storing,
         receipt::{Receipt, Settlement},
     },
     store::{
@@ -37,7 +36,7 @@ use crate::{
 pub struct WriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
-    /// Above this, [`Storing::is_full`].
+    /// Above this, [`DeadLetterWriter::is_full`].
     pub queue_bytes_max: usize,
 }
 
@@ -77,7 +76,7 @@ impl DeadLetterWriter {
         DeadLetterWriter { shared }
     }
 
-    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`Storing::is_full`] first.
+    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
     pub fn submit(&self, letters: impl IntoIterator<Item = Letter>) {
         for letter in letters {
             let bytes = letter.weight_bytes();
@@ -122,9 +121,10 @@ impl DeadLetterWriter {
     }
 }
 
-/// Full beyond its limit, and until an eighth of it is free, so that partitions do not flutter.
-impl Storing for DeadLetterWriter {
-    fn is_full(&self) -> bool {
+impl DeadLetterWriter {
+    /// Full beyond its limit, and until an eighth of it is free, so that partitions do not flutter.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let bytes_max = self.shared.options.queue_bytes_max;
         let was_full = self.shared.is_full.load(Ordering::Relaxed);
         let is_full = self.queued_bytes() > if was_full { bytes_max - bytes_max / 8 } else { bytes_max };

@@ -33,6 +33,7 @@ use crate::{
     backlog::writer::BacklogWriter,
     clock,
     dead_letter::writer::DeadLetterWriter,
+    flow::counters::{CoreCounters, FlowCounters},
     ingest::receipt::{Receipt, Settlement},
     trace::Tracer,
 };
@@ -53,6 +54,14 @@ pub struct Core {
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
     pub tracer: Option<Arc<Tracer>>,
+    /// Counters of the flow control.
+    pub flow: Arc<FlowCounters>,
+}
+
+impl Core {
+    fn counters(&self) -> &CoreCounters {
+        self.flow.core(self.index)
+    }
 }
 
 /// Look at the queue, the answers and the settings.
@@ -81,6 +90,8 @@ pub struct EndpointActor {
     /// The trouble is ours, and the machine knows.
     held_back: bool,
     shown_silent_until: Option<Instant>,
+    /// Events that count in the read window, as the core's counters know it.
+    shown_waiting: usize,
     /// The oldest event held, and when that was looked for.
     shown_oldest: (Option<Instant>, Instant),
     draining: bool,
@@ -108,6 +119,7 @@ impl EndpointActor {
             idle_since: None,
             held_back: false,
             shown_silent_until: None,
+            shown_waiting: 0,
             shown_oldest: (None, now),
             draining: false,
             retired: false,
@@ -122,8 +134,8 @@ impl EndpointActor {
         }
         self.adopt_settings(now);
         self.adopt_own_trouble(now);
-        if self.queue.take_lagging() {
-            self.delivery.handle_lagging(now);
+        if self.queue.take_backlog_emptied() {
+            self.delivery.handle_backlog_emptied(now);
         }
         if self.settings.delivery.rate_limit.is_some() {
             self.delivery.handle_instances(self.core.instances.load(Relaxed), now);
@@ -178,7 +190,8 @@ impl EndpointActor {
             self.taken = other;
             self.core.backlog.skip(&self.settings, live);
         }
-        if !self.taken.is_empty() {
+        if let Some(first) = self.taken.first() {
+            self.core.counters().waited(now.saturating_duration_since(first.event().received_at));
             fail::fail_point!("endpoint-turn");
             self.delivery.handle_events(std::mem::take(&mut self.taken), now);
         }
@@ -199,6 +212,7 @@ impl EndpointActor {
                     if how == Settlement::Delivered {
                         self.queue.health.delivered.fetch_add(receipts.len() as u64, Relaxed);
                     }
+                    self.count_ended(receipts.iter());
                     Receipt::settle_all(receipts, how);
                 }
                 Effect::Park(parked) => {
@@ -208,6 +222,7 @@ impl EndpointActor {
                 Effect::Unpark(events) => self.core.backlog.remove(&self.settings, &events),
                 Effect::DeadLetter(given_up) => {
                     self.core.report.given_up(&given_up);
+                    self.count_ended(given_up.iter().map(|given_up| &given_up.receipt));
                     self.trace_storing(given_up.iter().map(|given_up| &given_up.receipt), now);
                     self.core.dead_letters.submit_given_up(&self.settings, given_up);
                 }
@@ -345,6 +360,7 @@ impl Handler<Drain> for EndpointActor {
 
 impl Drop for EndpointActor {
     fn drop(&mut self) {
+        self.show_waiting(0);
         self.core.report.breaker(&self.queue.health, BreakerState::Closed);
         if self.retired {
             return self.core.notices.retired(self.core.index);

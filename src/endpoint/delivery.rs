@@ -14,6 +14,7 @@ mod dispatch;
 mod effect;
 mod flight;
 mod held;
+mod lagging;
 mod ordered;
 mod park;
 mod waiting;
@@ -45,7 +46,10 @@ use super::{
     rate_limit::RateLimiter,
     settings::{Mode, Settings, State},
 };
-use crate::ingest::receipt::{Origin, Receipt};
+use crate::{
+    flow::rate::Rate,
+    ingest::receipt::{Origin, Receipt},
+};
 
 /// See the module's page.
 pub struct Delivery {
@@ -86,7 +90,11 @@ pub struct Delivery {
     trying: bool,
     /// When that was over.
     released_at: Option<Instant>,
-    /// A partition waited for this endpoint too long: what is older than `park_after` leaves until the queue is empty.
+    /// Since when events wait for a limit of the endpoint's own, without a break.
+    blocked_since: Option<Instant>,
+    /// What it takes.
+    delivered: Rate,
+    /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: bool,
     stopping: bool,
 
@@ -124,6 +132,8 @@ impl Delivery {
             held_back: false,
             trying: false,
             released_at: None,
+            blocked_since: None,
+            delivered: Rate::new(now),
             lagging: false,
             stopping: false,
             settings,
@@ -153,7 +163,8 @@ impl Delivery {
         let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
         for receipt in receipts {
             let received_at = receipt.event().received_at;
-            if until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until) {
+            let overtakes = self.lagging && !stored;
+            if overtakes || until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until) {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
@@ -201,14 +212,6 @@ impl Delivery {
             self.renew_rate_limiter(now);
             self.advance(now);
         }
-    }
-
-    /// A partition has waited for this endpoint too long: what is older than `park_after` leaves memory until the
-    /// endpoint has caught up, although it answers.
-    pub fn handle_lagging(&mut self, now: Instant) {
-        self.lagging = true;
-        self.park_check_at = Some(now);
-        self.advance(now);
     }
 
     /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it. An open breaker may
@@ -318,6 +321,7 @@ impl Delivery {
 
     /// Does all that time allows: parks what is due, then sends what can go.
     fn advance(&mut self, now: Instant) {
+        self.excuse_late_turn(now);
         if self.park_check_at.is_some_and(|at| at <= now) {
             self.park_overdue(now);
         }

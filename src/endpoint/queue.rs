@@ -21,10 +21,8 @@ use super::{
 };
 use crate::{
     event::EndpointKey,
-    ingest::{
-        backpressure::Downstream,
-        receipt::{Receipt, Settlement},
-    },
+    flow::counters::FlowCounters,
+    ingest::receipt::{Receipt, Settlement},
 };
 
 /// Wakes the actor of a queue; an actor's mailbox carries only such wakes, never events.
@@ -71,10 +69,11 @@ pub struct EndpointQueue {
     pub health: Health,
     /// What waits here, not yet with the actor.
     waiting_bytes: AtomicUsize,
-    bytes_max: usize,
-    /// A partition has waited for it in vain: nobody waits again until it has caught up.
+    flow: Arc<FlowCounters>,
+    /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: AtomicBool,
-    tell_lagging: AtomicBool,
+    /// The backlog is empty, since the actor last asked.
+    backlog_emptied: AtomicBool,
 }
 
 #[derive(Default)]
@@ -91,7 +90,7 @@ struct Inner {
 
 impl EndpointQueue {
     #[must_use]
-    pub fn new(key: EndpointKey, settings: Arc<Settings>, bytes_max: usize) -> Self {
+    pub fn new(key: EndpointKey, settings: Arc<Settings>, flow: Arc<FlowCounters>) -> Self {
         EndpointQueue {
             key,
             id: Arc::clone(&settings.id),
@@ -99,9 +98,9 @@ impl EndpointQueue {
             inner: Mutex::default(),
             health: Health::default(),
             waiting_bytes: AtomicUsize::new(0),
-            bytes_max,
+            flow,
             lagging: AtomicBool::new(false),
-            tell_lagging: AtomicBool::new(false),
+            backlog_emptied: AtomicBool::new(false),
         }
     }
 
@@ -129,8 +128,9 @@ impl EndpointQueue {
             Receipt::settle_all(receipts.by_ref(), Settlement::Cancelled);
             return Pushed::Awake;
         }
-        let mut bytes = 0;
+        let (mut bytes, before) = (0, inner.waiting.len());
         inner.waiting.extend(receipts.inspect(|receipt| bytes += receipt.event().weight_bytes()));
+        self.flow.queued((inner.waiting.len() - before) as i64);
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         inner.wake()
     }
@@ -153,6 +153,7 @@ impl EndpointQueue {
         debug_assert!(taken.is_empty(), "what was taken before has been handled");
         let mut inner = self.inner.lock();
         std::mem::swap(&mut inner.waiting, taken);
+        self.flow.queued(-(taken.len() as i64));
         self.waiting_bytes.store(0, Ordering::Relaxed);
         inner.woken = false;
         std::mem::take(&mut inner.stored)
@@ -193,6 +194,7 @@ impl EndpointQueue {
             self.waiting_bytes.store(0, Ordering::Relaxed);
             (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.stored))
         };
+        self.flow.queued(-(waiting.len() as i64));
         Receipt::settle_all(waiting, Settlement::Cancelled);
         Receipt::settle_all(stored, Settlement::Cancelled);
     }
@@ -209,20 +211,26 @@ impl EndpointQueue {
         }
     }
 
-    /// True once after a partition has waited for this endpoint in vain.
-    #[must_use]
-    pub fn take_lagging(&self) -> bool {
-        self.tell_lagging.load(Ordering::Relaxed) && self.tell_lagging.swap(false, Ordering::Relaxed)
-    }
-
-    /// Its actor holds so many events: with none left, it has caught up.
-    pub fn caught_up_if_empty(&self, held_events: usize) {
-        if held_events == 0 && self.lagging.load(Ordering::Relaxed) {
-            self.lagging.store(false, Ordering::Relaxed);
+    /// Nothing waits in the backlog any more: an endpoint that was lagging has caught up.
+    pub fn backlog_emptied(&self) {
+        if self.is_lagging() {
+            self.backlog_emptied.store(true, Ordering::Relaxed);
+            self.nudge();
         }
     }
 
-    /// It cannot keep up: what waits too long leaves memory.
+    /// True once after the backlog has become empty.
+    #[must_use]
+    pub fn take_backlog_emptied(&self) -> bool {
+        self.backlog_emptied.load(Ordering::Relaxed) && self.backlog_emptied.swap(false, Ordering::Relaxed)
+    }
+
+    /// The actor says whether the endpoint keeps up. True when that is news.
+    pub fn show_lagging(&self, is_lagging: bool) -> bool {
+        self.is_lagging() != is_lagging && self.lagging.swap(is_lagging, Ordering::Relaxed) != is_lagging
+    }
+
+    /// Whether it cannot keep up.
     #[must_use]
     pub fn is_lagging(&self) -> bool {
         self.lagging.load(Ordering::Relaxed)
@@ -267,24 +275,6 @@ impl EndpointQueue {
     #[must_use]
     pub fn has_actor(&self) -> bool {
         self.inner.lock().waker.is_some()
-    }
-}
-
-/// Full at half of what it may hold: partitions that catch up stop in time, with chunks still on their way.
-impl Downstream for EndpointQueue {
-    fn is_full(&self) -> bool {
-        self.held_bytes() >= self.bytes_max / 2 && !self.lagging.load(Ordering::Relaxed)
-    }
-
-    fn has_room(&self) -> bool {
-        self.held_bytes() < self.bytes_max / 4
-    }
-
-    fn cannot_keep_up(&self) {
-        tracing::warn!(endpoint.id = %self.id, "endpoint {} cannot keep up; what waits too long leaves memory", self.id);
-        self.lagging.store(true, Ordering::Relaxed);
-        self.tell_lagging.store(true, Ordering::Relaxed);
-        self.nudge();
     }
 }
 

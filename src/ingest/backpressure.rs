@@ -49,8 +49,8 @@ pub enum PauseReason {
     Span,
     /// All partitions together hold too many bytes.
     Memory,
-    /// An endpoint it feeds is full, while the partition catches up.
-    Endpoint,
+    /// As many events wait in this process as it delivers within the target: see [`ReadWindow`](crate::flow::read_window).
+    Window,
     /// Nobody can be reached: see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
     OwnTrouble,
 }
@@ -61,7 +61,7 @@ impl PauseReason {
         PauseReason::Bytes,
         PauseReason::Span,
         PauseReason::Memory,
-        PauseReason::Endpoint,
+        PauseReason::Window,
         PauseReason::OwnTrouble,
     ];
 
@@ -73,7 +73,7 @@ impl PauseReason {
             PauseReason::Bytes => "bytes",
             PauseReason::Span => "span",
             PauseReason::Memory => "memory",
-            PauseReason::Endpoint => "endpoint",
+            PauseReason::Window => "window",
             PauseReason::OwnTrouble => "own_trouble",
         }
     }
@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// What has to be done now, if anything. `beyond` is a reason that is not the partition's own: the process's
-    /// [`MemoryBudget`] is full, or an endpoint.
+    /// [`MemoryBudget`] or its read window is full.
     pub fn decide(&mut self, load: Load, beyond: Option<PauseReason>) -> Option<Decision> {
         let PartitionLimits { events_max, bytes_max, span_max } = self.limits;
         if self.paused.is_some() {
@@ -175,18 +175,14 @@ impl Brake {
 
 const RELEASED: u64 = u64::MAX;
 
-/// Who stores what the partitions gave up. While too much of it is not stored yet, nothing more is read.
-pub trait Storing: Send + Sync + std::fmt::Debug {
+/// The writers to PostgreSQL, as far as reading depends on them.
+pub trait StorePressure: Send + Sync + std::fmt::Debug {
+    /// Too much of what was given up is not stored yet: nothing more is read.
     fn is_full(&self) -> bool;
-}
-
-/// Something behind the partitions that can be full: an endpoint's queue. A partition that catches up waits for it for
-/// a while; then it is told that it cannot keep up.
-pub trait Downstream: Send + Sync + std::fmt::Debug {
-    fn is_full(&self) -> bool;
-    /// Enough room again for those that waited.
-    fn has_room(&self) -> bool;
-    fn cannot_keep_up(&self);
+    /// Events that wait to be stored in the backlog.
+    fn waiting_events(&self) -> u64;
+    /// Events that were stored in the backlog, ever.
+    fn stored_ever(&self) -> u64;
 }
 
 /// A limit of 1 has nothing between 0 and its half: nothing outstanding is always low enough.

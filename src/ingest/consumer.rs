@@ -31,13 +31,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use self::poller::Poller;
 pub(crate) use self::poller::record_of;
 use super::{
-    backpressure::{Brake, PartitionLimits, Storing},
+    backpressure::{Brake, PartitionLimits, StorePressure},
     first_start::FirstStart,
     ledger::PartitionLedger,
     rebalance::{Assigned, PollContext},
     receipt::Abandoned,
 };
-use crate::clock;
+use crate::{
+    clock,
+    flow::{counters::FlowCounters, read_window::ReadWindowOptions},
+};
 
 /// What to consume, and how.
 #[derive(Debug, Clone)]
@@ -46,14 +49,16 @@ pub struct ConsumerSettings {
     pub topics: Topics,
     pub commit_interval: Duration,
     pub limits: PartitionLimits,
-    /// A partition that catches up waits this long for a full endpoint.
-    pub park_after: Duration,
     /// Records handed on at once.
     pub chunk_events_max: usize,
     /// What all partitions together may have outstanding.
     pub memory_bytes_max: u64,
-    /// Where dead letters wait for PostgreSQL.
-    pub storing: Arc<dyn Storing>,
+    /// How much may wait for reasons of our own.
+    pub window: ReadWindowOptions,
+    /// What the cores count for it.
+    pub flow: Arc<FlowCounters>,
+    /// Where events wait for PostgreSQL.
+    pub store: Arc<dyn StorePressure>,
     /// Held while nobody can be reached.
     pub brake: Arc<Brake>,
 }

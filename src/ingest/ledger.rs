@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::arrivals::Arrivals;
 use super::{
-    backpressure::{Downstream, PauseReason},
+    backpressure::PauseReason,
     offsets::{OffsetTracker, TrackError},
     parked::ParkedCounts,
     receipt::{Abandoned, Done, Origin, Settlement},
@@ -40,14 +40,13 @@ pub struct PartitionLedger {
     revoked: AtomicBool,
     /// Something behind the poll thread lost events of this assignment: they must be read again.
     failed: AtomicBool,
-    /// An endpoint that this assignment's events found full.
-    full: Mutex<Option<Arc<dyn Downstream>>>,
     /// Why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
     paused: AtomicU8,
-    found_full: AtomicBool,
     owed: Mutex<Owed>,
     /// What was read, ever: events and their weight.
     received: Amounts,
+    /// Events that a router has seen, ever.
+    routed: AtomicU64,
     /// What was done with, ever. Written with `owed` locked.
     done: Amounts,
     settled: [AtomicU64; Settlement::ALL.len()],
@@ -122,11 +121,10 @@ impl PartitionLedger {
             log_end: AtomicI64::new(-1),
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            full: Mutex::new(None),
             paused: AtomicU8::new(0),
-            found_full: AtomicBool::new(false),
             owed: Mutex::new(Owed { tracker: OffsetTracker::new(start), arrivals: Arrivals::default() }),
             received: Amounts::default(),
+            routed: AtomicU64::new(0),
             done: Amounts::default(),
             settled: Default::default(),
             abandoned_total: AtomicU64::new(0),
@@ -137,14 +135,11 @@ impl PartitionLedger {
         }
     }
 
-    /// The newest endpoint that was found full since this was last asked.
+    /// Events that were handed on and that no router has seen yet.
     #[must_use]
-    pub fn take_full(&self) -> Option<Arc<dyn Downstream>> {
-        if !self.found_full.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.found_full.store(false, Ordering::Relaxed);
-        self.full.lock().take()
+    pub fn unrouted_events(&self) -> u64 {
+        let routed = self.routed.load(Ordering::Relaxed);
+        self.received_events().saturating_sub(routed)
     }
 
     /// The poll thread has paused the partition, or goes on with it: for those who look on.
@@ -304,9 +299,8 @@ impl Origin for PartitionLedger {
         !self.revoked.load(Ordering::Acquire)
     }
 
-    fn found_full(&self, downstream: Arc<dyn Downstream>) {
-        *self.full.lock() = Some(downstream);
-        self.found_full.store(true, Ordering::Relaxed);
+    fn routed(&self, events: usize) {
+        self.routed.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     fn fail(&self) {

@@ -9,7 +9,7 @@ use actix::{Addr, dev::SendError};
 
 use super::{
     actor::{Chunk, IngestActor},
-    backpressure::{Decision, Downstream, Gate, Load, PartitionLimits, PauseReason},
+    backpressure::{Decision, Gate, Load, PartitionLimits, PauseReason},
     ledger::PartitionLedger,
     offsets::{SPAN_MAX, TrackError},
     receipt::{Origin as _, Settlement},
@@ -22,9 +22,6 @@ use crate::{
 
 /// A short wait for room costs less than a pause, which makes librdkafka throw away what it has fetched already.
 const STALL_MAX: Duration = Duration::from_millis(20);
-
-/// Behind the present by more than this, a partition is catching up.
-const CATCHING_UP_MS: i64 = 10_000;
 
 /// How long a partition takes to be delivered again, measured where something waited in it.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +57,7 @@ pub struct Partition {
     refused: bool,
     gate: Gate,
     limits: PartitionLimits,
-    park_after: Duration,
     full_since: Option<Instant>,
-    /// The full endpoint that is waited for, and since when.
-    waits_for: Option<(Arc<dyn Downstream>, Instant)>,
-    newest_record_ms: i64,
     /// Events read since the brake was last put on.
     read_on_brake: u64,
     stored: Option<i64>,
@@ -78,12 +71,7 @@ pub struct Partition {
 
 impl Partition {
     #[must_use]
-    pub fn new(
-        ledger: Arc<PartitionLedger>,
-        ingest: Addr<IngestActor>,
-        limits: PartitionLimits,
-        park_after: Duration,
-    ) -> Self {
+    pub fn new(ledger: Arc<PartitionLedger>, ingest: Addr<IngestActor>, limits: PartitionLimits) -> Self {
         let metrics = PartitionMetrics::new(ledger.topic(), ledger.partition());
         Partition {
             ledger,
@@ -93,10 +81,7 @@ impl Partition {
             refused: false,
             gate: Gate::new(limits),
             limits,
-            park_after,
             full_since: None,
-            waits_for: None,
-            newest_record_ms: 0,
             read_on_brake: 0,
             stored: None,
             restart_at: None,
@@ -111,7 +96,6 @@ impl Partition {
             let was_waiting = record.timestamp_ms < at_ms;
             self.restore = if was_waiting { Restore::Waiting { since: at } } else { Restore::Over };
         }
-        self.newest_record_ms = record.timestamp_ms;
         self.read_on_brake += 1;
         self.chunk.push(record);
     }
@@ -196,8 +180,9 @@ impl Partition {
         self.read_on_brake = 0;
     }
 
-    /// What this partition's load asks for. `brake` is how many events it may read since the brake was put on.
-    pub fn hold_back(&mut self, memory_full: bool, brake: Option<u64>, now: Instant) -> Option<Move> {
+    /// What this partition's load asks for. `beyond` is a reason to pause that all partitions share; `brake` is how many
+    /// events it may read since the brake was put on.
+    pub fn hold_back(&mut self, beyond: Option<PauseReason>, brake: Option<u64>, now: Instant) -> Option<Move> {
         let (events, bytes) = self.ledger.outstanding();
         if let Restore::Waiting { since } = self.restore
             && events < self.ledger.received_events()
@@ -212,15 +197,9 @@ impl Partition {
             (false, _) => self.ledger.span(),
         };
         let load = Load { events, bytes, span };
-        let endpoint_full = self.waits_for_endpoint(now);
         let braked = brake.is_some_and(|events_max| self.read_on_brake >= events_max);
-        let beyond = match (memory_full, braked, endpoint_full) {
-            (true, ..) => Some(PauseReason::Memory),
-            (_, true, _) => Some(PauseReason::OwnTrouble),
-            (.., true) => Some(PauseReason::Endpoint),
-            _ => None,
-        };
-        if self.gate.paused().is_none() && !memory_full && (endpoint_full || self.is_full(load)) {
+        let beyond = beyond.or(braked.then_some(PauseReason::OwnTrouble));
+        if self.gate.paused().is_none() && beyond.is_none() && self.is_full(load) {
             let since = *self.full_since.get_or_insert(now);
             if now.duration_since(since) < STALL_MAX {
                 return Some(Move::Stall);
@@ -234,29 +213,6 @@ impl Partition {
             Decision::Pause(reason) => Some(Move::Pause(reason)),
             Decision::Resume => Some(Move::Resume),
         }
-    }
-
-    /// While it catches up, a partition waits for a full endpoint, but no longer than `park_after`: then the endpoint is
-    /// told that it cannot keep up, and everybody else goes on.
-    fn waits_for_endpoint(&mut self, now: Instant) -> bool {
-        if self.waits_for.is_none()
-            && let Some(full) = self.ledger.take_full()
-            && full.is_full()
-            && clock::wall_ms() - self.newest_record_ms > CATCHING_UP_MS
-        {
-            self.waits_for = Some((full, now));
-        }
-        let Some((full, since)) = &self.waits_for else { return false };
-        if full.has_room() {
-            self.waits_for = None;
-            return false;
-        }
-        if now.duration_since(*since) >= self.park_after {
-            full.cannot_keep_up();
-            self.waits_for = None;
-            return false;
-        }
-        true
     }
 
     fn is_full(&self, load: Load) -> bool {
@@ -281,7 +237,7 @@ impl Partition {
     /// Needs a look again soon: paused, or records wait for room.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.gate.paused().is_some() || self.waits_for.is_some() || !self.chunk.is_empty()
+        self.gate.paused().is_some() || !self.chunk.is_empty()
     }
 
     #[must_use]

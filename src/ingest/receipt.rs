@@ -10,7 +10,6 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::backpressure::Downstream;
 use crate::event::{EndpointKey, Event};
 
 /// How a receipt ended.
@@ -71,9 +70,8 @@ pub trait Origin: Send + Sync + fmt::Debug {
     /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must
     /// be read again. Origins that keep their events until they settle have nothing to do.
     fn fail(&self) {}
-    /// An event of it was put into a queue that is full: whoever reads on may want to wait. Origins with a bound of
-    /// their own have nothing to do.
-    fn found_full(&self, _: Arc<dyn Downstream>) {}
+    /// So many of its events were seen by a router. Origins that are not read from Kafka have nothing to count.
+    fn routed(&self, _events: usize) {}
     /// True where the events come straight from Kafka, by their partition's assignment.
     fn is_live(&self) -> bool {
         false

@@ -20,6 +20,7 @@ use super::{part::Part, runner::Shared};
 use crate::{
     backlog::{drainer::Surroundings, pace::Pace},
     clock,
+    flow::drain_rate::{DrainRate, DrainRateOptions},
     ingest::decode::Decoder,
     ingest::receipt::Origin as _,
 };
@@ -29,7 +30,7 @@ use crate::{
 pub struct ReaderOptions {
     /// Of the service's own consumer.
     pub client: ClientConfig,
-    pub events_per_second_max: u32,
+    pub rate: DrainRateOptions,
     pub records_per_second_max: u32,
     /// On their way to one endpoint.
     pub endpoint_events_max: usize,
@@ -66,6 +67,7 @@ pub fn start(
 /// What all readings of the thread share.
 struct Bounds {
     events: Pace,
+    rate: DrainRate,
     records: Pace,
     options: ReaderOptions,
 }
@@ -82,9 +84,10 @@ struct Reader {
 impl Reader {
     fn new(options: ReaderOptions, shared: Arc<Shared>, surroundings: Arc<dyn Surroundings>) -> Self {
         let now = clock::now();
-        let events = Pace::new(options.events_per_second_max, now);
+        let events = Pace::new(options.rate.per_second_min, now);
+        let rate = DrainRate::new(options.rate, now);
         let records = Pace::new(options.records_per_second_max, now);
-        let bounds = Bounds { events, records, options };
+        let bounds = Bounds { events, rate, records, options };
         Reader { bounds, shared, surroundings, seen: Arc::default(), readings: Vec::new(), consumer: None }
     }
 
@@ -134,7 +137,9 @@ impl Reader {
                 Arc::clone(self.consumer.insert(consumer))
             }
         };
-        self.bounds.events.hear_lag(self.surroundings.core_lag(), clock::now());
+        let (now, bounds) = (clock::now(), &mut self.bounds);
+        bounds.rate.observe(self.surroundings.load(), now);
+        bounds.events.set(bounds.rate.per_second(), now);
         let mut any = false;
         // Whoever is first may use up what is left of the rate: everyone is first in turn.
         self.readings.rotate_left(1);

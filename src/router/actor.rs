@@ -26,7 +26,6 @@ use crate::{
         supervisor::Notices,
     },
     event::{EndpointKey, Event},
-    ingest::backpressure::Downstream as _,
     ingest::receipt::{Done, Receipt, Settlement},
     telemetry::handles::RoutingMetrics,
 };
@@ -128,13 +127,14 @@ impl Router {
         if !unmatched.is_empty() {
             first.origin.events_done(&unmatched, Settlement::Cancelled);
         }
+        self.table.flow().core(self.core).routed(events.len(), self.routed.len());
         self.metrics.routed.increment((events.len() - unmatched.len()) as u64);
         self.metrics.unmatched.increment(unmatched.len() as u64);
         self.metrics.receipts_opened.increment(self.routed.len() as u64);
     }
 
     /// Runs of one endpoint go into its queue at once.
-    fn dispatch(&mut self, chunk_of: &Arc<Event>) {
+    fn dispatch(&mut self) {
         let endpoints = self.table.endpoints();
         let dead_letters = &self.dead_letters;
         let mut receipts = self.routed.drain(..).peekable();
@@ -144,7 +144,7 @@ impl Router {
                 std::iter::once(first).chain(std::iter::from_fn(|| receipts.next_if(|next| next.endpoint() == key)));
             match endpoints.get(key) {
                 None if key == NO_ENDPOINT => dead_letters.submit(run.map(letter_of)),
-                Some(queue) => dispatch_run(queue, chunk_of, run, &self.notices),
+                Some(queue) => push(queue, run, &self.notices),
                 // Deleted since the snapshot was taken.
                 None => Receipt::settle_all(run, Settlement::Cancelled),
             }
@@ -168,14 +168,6 @@ pub fn push(queue: &Arc<EndpointQueue>, receipts: impl IntoIterator<Item = Recei
     }
 }
 
-/// A chunk's worth of one endpoint; tells where it came from when that is more than the endpoint should hold.
-fn dispatch_run(queue: &Arc<EndpointQueue>, first: &Arc<Event>, run: impl Iterator<Item = Receipt>, notices: &Notices) {
-    push(queue, run, notices);
-    if queue.is_full() {
-        first.origin.found_full(Arc::clone(queue) as _);
-    }
-}
-
 impl Actor for Router {
     type Context = Context<Self>;
 
@@ -189,14 +181,15 @@ impl Handler<Route> for Router {
 
     fn handle(&mut self, Route { events }: Route, _: &mut Context<Self>) {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
+        if let Some(first) = events.first() {
+            first.origin.routed(events.len());
+        }
         self.match_all(&events);
         // A panic here must cost this chunk a second reading, not the core its router.
         let routed = catch_unwind(AssertUnwindSafe(|| {
             fail::fail_point!("route-chunk");
             self.open(&events);
-            if let Some(first) = events.first() {
-                self.dispatch(first);
-            }
+            self.dispatch();
         }));
         self.matched.clear();
         self.ends.clear();

@@ -9,6 +9,7 @@ use super::index::{Change, IndexWriter, SubscriptionIndex};
 use crate::{
     endpoint::{queue::EndpointQueue, settings::Settings},
     event::EndpointKey,
+    flow::counters::FlowCounters,
 };
 
 /// Which endpoint gets which event, and where its queue is.
@@ -16,7 +17,7 @@ pub struct RoutingTable {
     index: ArcSwap<SubscriptionIndex>,
     writer: Mutex<IndexWriter>,
     endpoints: RwLock<Endpoints>,
-    endpoint_bytes_max: usize,
+    flow: Arc<FlowCounters>,
 }
 
 /// Keys are dense and never used twice, so a key that outlives its endpoint finds nothing instead of somebody else.
@@ -43,15 +44,21 @@ impl Endpoints {
 }
 
 impl RoutingTable {
-    /// `endpoint_bytes_max` is what one endpoint may hold before partitions that catch up wait for it.
+    /// `flow` counts what waits in the endpoints' queues.
     #[must_use]
-    pub fn new(endpoint_bytes_max: usize) -> Self {
+    pub fn new(flow: Arc<FlowCounters>) -> Self {
         RoutingTable {
             index: ArcSwap::default(),
             writer: Mutex::default(),
             endpoints: RwLock::default(),
-            endpoint_bytes_max,
+            flow,
         }
+    }
+
+    /// Counters of the flow control.
+    #[must_use]
+    pub fn flow(&self) -> &Arc<FlowCounters> {
+        &self.flow
     }
 
     /// The newest snapshot; one event is matched against one snapshot.
@@ -72,7 +79,7 @@ impl RoutingTable {
         }
         let mut endpoints = self.endpoints.write();
         let key = EndpointKey(u32::try_from(endpoints.by_key.len()).unwrap_or(u32::MAX));
-        let queue = Arc::new(EndpointQueue::new(key, settings, self.endpoint_bytes_max));
+        let queue = Arc::new(EndpointQueue::new(key, settings, Arc::clone(&self.flow)));
         endpoints.by_id.insert(Arc::clone(&queue.id), key);
         endpoints.by_key.push(Some(Arc::clone(&queue)));
         queue

@@ -106,6 +106,25 @@ impl ConsumerMetrics {
 }
 
 /// The router.
+/// How much may be read.
+pub struct IntakeMetrics {
+    pub window_events: Gauge,
+    pub waiting_events: Gauge,
+    pub leaving_per_second: Gauge,
+}
+
+impl IntakeMetrics {
+    #[must_use]
+    #[allow(clippy::new_without_default)] // as above
+    pub fn new() -> Self {
+        IntakeMetrics {
+            window_events: gauge!(names::READ_WINDOW),
+            waiting_events: gauge!(names::READ_WINDOW_WAITING),
+            leaving_per_second: gauge!(names::LEAVING),
+        }
+    }
+}
+
 pub struct RoutingMetrics {
     pub routed: Counter,
     pub unmatched: Counter,

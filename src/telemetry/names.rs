@@ -48,6 +48,11 @@ metrics! {
     PARTITIONS_PAUSED = "postrider_partitions_paused", Kind::Gauge, "Partitions not read because a limit is reached, by reason";
     OUTSTANDING_EVENTS = "postrider_outstanding_events", Kind::Gauge, "Events read and not yet settled";
     OUTSTANDING_BYTES = "postrider_outstanding_bytes", Kind::Gauge, "Their bytes; at most ingest.memory_bytes_max";
+    READ_WINDOW = "postrider_read_window_events", Kind::Gauge,
+        "Events that may wait at once for reasons of our own: what leaves a second, times ingest.wait_ms_target";
+    READ_WINDOW_WAITING = "postrider_read_window_waiting_events", Kind::Gauge,
+        "Events that wait for reasons of our own; at the window's size nothing more is read";
+    LEAVING = "postrider_leaving_events_per_second", Kind::Gauge, "Events delivered, given up or stored a second";
     UNCOMMITTED_AGE = "postrider_uncommitted_age_seconds", Kind::Gauge,
         "Age of the oldest event whose offset cannot be committed yet; the main sign of health";
     COMMITS = "postrider_commits_total", Kind::Counter, "Commits of offsets, by result";

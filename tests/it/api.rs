@@ -28,6 +28,7 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::{client::ClientLimits, delivery::Reason, egress::Egress},
+    flow::counters::FlowCounters,
     ingest::{
         consumer::Topics,
         decode::{Decoder, Place, Places},
@@ -167,7 +168,7 @@ impl Api {
 
     pub async fn with(options: AdminOptions) -> Api {
         let database = Database::new().await;
-        let table = Arc::new(RoutingTable::new(1 << 20));
+        let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(1))));
         let (pool, health) = (database.pool(), Arc::new(Health::default()));
         let state = AdminState {
             pool: pool.clone(),

@@ -8,7 +8,7 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::delivery::Reason,
-    ingest::{backpressure::Storing as _, receipt::Settlement},
+    ingest::receipt::Settlement,
     store::maintenance::{self, Retention},
 };
 use tokio::runtime::Handle;

@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::EndpointActor;
+use crate::ingest::receipt::Receipt;
 
 const OLDEST_EVERY: Duration = Duration::from_secs(1);
 
 impl EndpointActor {
     pub(super) fn show_health(&mut self, now: Instant) {
-        self.queue.caught_up_if_empty(self.delivery.queued_events());
+        self.show_waiting(self.delivery.window_events(now));
+        self.show_lagging();
         let health = &self.queue.health;
         health.queued_events.store(self.delivery.queued_events(), Relaxed);
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
@@ -25,6 +27,40 @@ impl EndpointActor {
             *health.silent_until.lock() = silent_until;
         }
         self.show_oldest(now);
+    }
+
+    /// What waits here and counts in the read window.
+    pub(super) fn show_waiting(&mut self, events: usize) {
+        if events != self.shown_waiting {
+            self.core.counters().waiting(events as i64 - self.shown_waiting as i64);
+            self.shown_waiting = events;
+        }
+    }
+
+    /// What ended for this endpoint, for the flow control: events of Kafka and of the backlog apart.
+    pub(super) fn count_ended<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
+        let (mut ended, mut drained) = (0, 0);
+        for receipt in receipts {
+            *if receipt.event().origin.is_stored() { &mut drained } else { &mut ended } += 1;
+        }
+        if ended > 0 {
+            self.core.counters().ended(ended);
+        }
+        if drained > 0 {
+            self.core.counters().drained(drained);
+        }
+    }
+
+    fn show_lagging(&self) {
+        let is_lagging = self.delivery.is_lagging();
+        if self.queue.show_lagging(is_lagging) {
+            let id = &self.queue.id;
+            if is_lagging {
+                tracing::warn!(endpoint.id = %id, "endpoint {id} cannot keep up; its events go to the backlog");
+            } else {
+                tracing::info!(endpoint.id = %id, "endpoint {id} has caught up");
+            }
+        }
     }
 
     /// Looked for once a second at most: that looks at every event held.

@@ -42,6 +42,7 @@ impl Delivery {
         let change = self.breaker.succeeded(permit, now, &delivery.breaker, delivery.in_flight_max);
         self.report(change);
         self.last_delivered = Some(now);
+        self.delivered.add(batch.len() as u64, now);
         self.refusals = 0;
         self.effects.next = Next::Ended;
         self.all_ended(&batch);

@@ -3,7 +3,24 @@
 use std::time::Instant;
 
 use super::{Delivery, flight::Flight};
-use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits, lanes::Lanes};
+use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
+
+/// Why nothing is sent, and until when, as far as time decides it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait {
+    /// A limit of the endpoint's own: its requests, its rate, its breaker, its order, or it asked for silence.
+    Endpoint(Option<Instant>),
+    /// Nothing is there, a batch is not full, a retry is not due, or the trouble is ours.
+    Ours(Option<Instant>),
+}
+
+impl Wait {
+    fn until(self) -> Option<Instant> {
+        match self {
+            Wait::Endpoint(until) | Wait::Ours(until) => until,
+        }
+    }
+}
 
 /// Where the next batch comes from.
 #[derive(Clone, Copy)]
@@ -28,39 +45,45 @@ impl Delivery {
     pub(super) fn dispatch(&mut self, now: Instant) {
         let change = self.breaker.handle_timeout(now);
         self.report(change);
-        self.wake_at = loop {
+        let wait = loop {
             match self.next_source(now) {
                 Ok(source) => {
                     if let Some(batch) = self.take(source) {
                         self.begin(batch, now);
                     }
                 }
-                Err(wake_at) => break wake_at,
+                Err(wait) => break wait,
             }
         };
-        if self.lagging && self.buffer.is_empty() && self.lanes.as_ref().is_none_or(Lanes::is_empty) {
-            self.lagging = false;
-        }
+        self.wake_at = wait.until();
+        self.note_wait(wait, now);
     }
 
-    /// What can be sent now, or when something can (`None`: when something else happens).
-    fn next_source(&mut self, now: Instant) -> Result<Source, Option<Instant>> {
+    /// What can be sent now, or what is waited for.
+    fn next_source(&mut self, now: Instant) -> Result<Source, Wait> {
         if let Some(until) = self.blocked_until(now) {
-            return Err(Some(until));
+            return Err(Wait::Endpoint(Some(until)));
         }
-        if !self.may_send() || self.has_nothing_to_send() {
-            return Err(None);
+        if self.held_back && !self.trying {
+            return Err(Wait::Ours(None));
+        }
+        if self.has_nothing_to_send() {
+            return Err(if self.behind.is_empty() { Wait::Ours(None) } else { Wait::Endpoint(None) });
+        }
+        if !self.may_send() {
+            return Err(Wait::Endpoint(None));
         }
         if self.flights.len() >= self.settings.delivery.in_flight_max as usize {
-            return Err(None);
+            return Err(Wait::Endpoint(None));
         }
         let probe = match self.breaker.allowance() {
-            Allowance::Requests(0) | Allowance::AwaitProbe => return Err(None),
+            Allowance::Requests(0) | Allowance::AwaitProbe => return Err(Wait::Endpoint(None)),
             Allowance::Requests(_) => false,
             Allowance::Probe => true,
-            Allowance::Until(until) => return Err(Some(until)),
+            Allowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
         };
         let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) };
+        let source = source.map_err(|until| if until.is_none() { Wait::Endpoint(None) } else { Wait::Ours(until) });
         self.limit_rate(source?, now)
     }
 
@@ -113,7 +136,7 @@ impl Delivery {
         }
     }
 
-    fn limit_rate(&mut self, source: Source, now: Instant) -> Result<Source, Option<Instant>> {
+    fn limit_rate(&mut self, source: Source, now: Instant) -> Result<Source, Wait> {
         let Some(limiter) = &mut self.rate_limiter else {
             return Ok(source);
         };
@@ -124,7 +147,7 @@ impl Delivery {
             Source::Lanes => self.lanes.as_ref().map_or(0, |lanes| lanes.next_len(&self.batch_limits)),
             Source::WaitingOne | Source::BufferOne | Source::StoredOne | Source::LaneOne => 1,
         };
-        limiter.take(events, now).map(|()| source).map_err(Some)
+        limiter.take(events, now).map(|()| source).map_err(|until| Wait::Endpoint(Some(until)))
     }
 
     fn take(&mut self, source: Source) -> Option<Batch> {

@@ -107,8 +107,10 @@ pub enum StateChange {
 pub struct Limits {
     /// How long an event may wait in memory for an endpoint that does not answer 2xx.
     pub park_after: Duration,
-    /// Above this many bytes waiting, an endpoint that cannot keep up sheds what is older than `park_after`.
+    /// With more bytes waiting, an endpoint is lagging.
     pub endpoint_bytes_max: usize,
+    /// How long an event may wait for reasons of our own; see [`crate::flow`].
+    pub wait_target: Duration,
 }
 
 /// Effects not yet polled. What settles, parks or dies is gathered, so that one answer of the shell serves many events.

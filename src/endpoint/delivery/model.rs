@@ -59,7 +59,7 @@ impl Model {
     fn new(plan: &Plan) -> Self {
         let now = Instant::now();
         let settings = settings_of(plan, 1);
-        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000 };
+        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000, wait_target: ms(500) };
         Model {
             delivery: Delivery::new(Arc::new(settings.clone()), limits, 7, now),
             settings,
@@ -93,7 +93,11 @@ impl Model {
             Action::Answer { .. } => {}
             Action::Wait(by) => self.wait(ms(by)),
             Action::Stall(by) => {
+                let due = self.delivery.poll_timeout();
                 self.now += ms(by);
+                if due.is_some_and(|due| due < self.now) {
+                    self.clock_base = self.now;
+                }
                 self.delivery.handle_timeout(self.now);
                 self.poll();
             }
@@ -121,8 +125,8 @@ impl Model {
                 self.poll();
                 self.trying = false;
             }
-            Action::Lagging => {
-                self.delivery.handle_lagging(self.now);
+            Action::BacklogEmptied => {
+                self.delivery.handle_backlog_emptied(self.now);
                 self.poll();
             }
             Action::Instances(instances) => {
@@ -363,7 +367,12 @@ impl Model {
 
     /// With the timer kept, nothing current waits longer than it may.
     fn check_parked_in_time(&self) {
-        let slack = ms(101);
+        // A batch that is not full yet waits for us.
+        let fills = match self.settings.delivery.mode {
+            Mode::Stream => Duration::ZERO,
+            Mode::Batch { wait, .. } => wait,
+        };
+        let slack = ms(101) + fills;
         if self.held_back || self.now < self.clock_base + PARK_AFTER + slack {
             return;
         }
@@ -379,6 +388,7 @@ impl Model {
     /// In the end the endpoint answers well, and all that is held gets there.
     fn drain(&mut self) {
         self.held_back = false;
+        self.clock_base = self.now;
         self.delivery.handle_own_trouble(false, self.now);
         self.poll();
         self.drained();

@@ -36,7 +36,8 @@ impl Delivery {
             let ahead = origin.parked_ahead(&self.settings.id);
             let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
             let joins = ahead.is_some_and(|rows| rows > AHEAD_MAX || (rows > 0 && until.is_some()));
-            if too_long || joins {
+            let overtakes = self.lagging && !stored;
+            if too_long || joins || overtakes {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }

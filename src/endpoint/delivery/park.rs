@@ -1,8 +1,9 @@
 //! ○ What leaves memory for the backlog, and when.
 //!
-//! An event is parked once it has waited for `park_after`, counted from the latest of
+//! An event that was not sent yet is parked once it has waited for the endpoint (`lagging.rs`) for `park_after`. One that
+//! was sent is parked `park_after` after the latest of
 //! - when it was received,
-//! - the endpoint's last 2xx, for one that answers shall have its burst absorbed for a while, but no later than
+//! - the endpoint's last 2xx, but no later than
 //! - when the event was first sent: from there on a hanging or failing attempt would hold up its partition's commit.
 
 use std::time::{Duration, Instant};
@@ -42,22 +43,31 @@ impl Delivery {
         Some(from + self.limits.park_after)
     }
 
-    /// When an event that comes from Kafka and was never sent leaves memory. However well the endpoint answers, it holds up
-    /// its partition's commit no longer than [`BURST_PARKS`] times `park_after`.
-    pub(super) fn unsent_park_at(&self, received_at: Instant, sheds: bool) -> Option<Instant> {
-        let at = self.park_at(received_at, None)?;
-        if sheds {
-            return Some(at.min(received_at + self.limits.park_after));
+    /// When an event that comes from Kafka and was never sent leaves memory: after `park_after` in which it waited for the
+    /// endpoint, however well that answers. `None` while it waits for us.
+    fn unsent_park_at(&self, received_at: Instant) -> Option<Instant> {
+        let waits_for_endpoint = self.blocked_since.is_some() || self.is_off();
+        self.unsent_check_at(received_at).filter(|_| waits_for_endpoint)
+    }
+
+    /// Not before then may such an event have to leave. By then it may have been sent, and wait for its answer.
+    fn unsent_check_at(&self, received_at: Instant) -> Option<Instant> {
+        if self.held_back {
+            return None;
         }
-        let from = self.released_at.map_or(received_at, |released| received_at.max(released));
-        Some(at.min(from + self.limits.park_after * BURST_PARKS))
+        if self.is_off() {
+            return Some(received_at);
+        }
+        let from = [self.blocked_since, self.released_at].into_iter().flatten().fold(received_at, Instant::max);
+        Some(from + self.limits.park_after)
     }
 
     /// An event that was received then is held from now on.
     pub(super) fn expect_park(&mut self, received_at: Instant, stored: bool, now: Instant) {
         let at = match stored {
             true => self.park_at(received_at, None),
-            false => self.unsent_park_at(received_at, self.sheds()),
+            false if self.holds_too_much() => Some(now),
+            false => self.unsent_check_at(received_at),
         };
         let Some(at) = at else { return };
         // Looking at all that is held for each chunk that comes would cost too much.
@@ -67,10 +77,12 @@ impl Delivery {
 
     /// Parks all that has waited long enough, and finds when to look again.
     pub(super) fn park_overdue(&mut self, now: Instant) {
-        let sheds = self.sheds();
-        self.park_buffered(|delivery, event| {
-            delivery.unsent_park_at(event.received_at, sheds).is_some_and(|at| at <= now)
-        });
+        let parked = self.effects.parked.len();
+        self.park_buffered(|delivery, event| delivery.unsent_park_at(event.received_at).is_some_and(|at| at <= now));
+        let waited_too_long = self.effects.parked.len() > parked && !self.is_off();
+        if waited_too_long || self.blocked_since.is_some() && self.holds_too_much() {
+            self.fall_behind();
+        }
         // What is stored costs no commit any time: it may wait for its turn as long as the endpoint answers.
         self.park_stored(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
         self.park_waiting(|delivery, batch, _| {
@@ -78,7 +90,8 @@ impl Delivery {
         });
         self.park_in_flight(now);
         self.park_checked_at = Some(now);
-        self.park_check_at = self.next_park_at().map(|at| at.max(now + PARK_CHECK_SPACING));
+        let next = if self.holds_too_much() { Some(now) } else { self.next_park_at() };
+        self.park_check_at = next.map(|at| at.max(now + PARK_CHECK_SPACING));
     }
 
     /// The endpoint is to be left alone until then: parks what would have to leave before it.
@@ -124,22 +137,7 @@ impl Delivery {
         std::mem::take(&mut self.effects.parked)
     }
 
-    /// Holds more than it should although the endpoint answers: it cannot keep up.
-    fn sheds(&self) -> bool {
-        self.lagging || self.queued_bytes() > self.limits.endpoint_bytes_max || self.is_far_behind_its_rate()
-    }
-
-    /// What waits would need longer than `park_after` at the endpoint's rate limit.
-    fn is_far_behind_its_rate(&self) -> bool {
-        let (Some(limit), Some(limiter)) = (self.settings.delivery.rate_limit, &self.rate_limiter) else {
-            return false;
-        };
-        let in_time =
-            f64::from(limit.events_per_second) / f64::from(self.instances) * self.limits.park_after.as_secs_f64();
-        self.queued_events() as f64 > in_time + f64::from(limiter.burst_events())
-    }
-
-    fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+    pub(super) fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         self.park_in_lanes(|delivery, event| !event.origin.is_stored() && leaves(delivery, event));
         let mut buffer = std::mem::take(&mut self.buffer);
         for receipt in buffer.take_out(|event| leaves(self, event)) {
@@ -210,14 +208,13 @@ impl Delivery {
 
     /// The earliest time at which something that is held now would have to leave.
     fn next_park_at(&self) -> Option<Instant> {
-        let sheds = self.sheds();
         let of_lanes = |stored: bool| {
             let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(self.behind.iter());
             lanes.filter(move |receipt| receipt.event().origin.is_stored() == stored)
         };
         let buffered = self.buffer.iter().chain(of_lanes(false)).filter_map(|receipt| {
             let received_at = receipt.event().received_at;
-            self.unsent_park_at(received_at, sheds)
+            self.unsent_check_at(received_at)
         });
         let stored = self.stored.iter().chain(of_lanes(true));
         let stored = stored.filter_map(|receipt| self.park_at(receipt.event().received_at, None));
@@ -236,7 +233,5 @@ pub(super) struct Leave {
     pub not_before: Option<Instant>,
 }
 
-/// A burst is absorbed for so many times `park_after`; an endpoint that needs longer cannot keep up.
-const BURST_PARKS: u32 = 2;
 /// Between two looks at all that is held. It adds to `park_after`.
 const PARK_CHECK_SPACING: Duration = Duration::from_millis(100);

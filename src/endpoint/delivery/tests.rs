@@ -295,64 +295,110 @@ fn a_breaker_that_our_own_trouble_opened_lets_a_probe_through_when_it_is_over() 
     assert_eq!(world.under_way().len(), 1, "at once, and one event only");
 }
 
-#[test]
-fn an_endpoint_that_answers_has_its_burst_absorbed_for_a_while() {
+/// One request at a time, answered after a second each.
+fn slow(events: usize) -> World {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;
     let mut world = World::new(settings);
-    world.events(21);
-    for _ in 0..9 {
+    world.events(events);
+    world
+}
+
+fn answer_each_second(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
         world.wait(secs(1));
         world.answer(Outcome::Delivered);
     }
-    assert!(world.parked.is_empty(), "the others have waited for 9 s");
-    world.wait(secs(2));
-    assert_eq!(world.parked.len(), 11, "for longer they would hold up their partition");
-    assert_eq!(world.under_way(), [[9]]);
 }
 
 #[test]
-fn above_its_share_of_memory_an_endpoint_sheds_what_is_old() {
-    let mut settings = stream();
-    settings.delivery.in_flight_max = 1;
-    let mut world = World::new(settings);
-    world.events(6_000);
-    assert!(world.delivery.queued_bytes() > 1 << 20);
-    while !world.sent.is_empty() {
-        world.wait(secs(1));
-        world.answer(Outcome::Delivered);
-    }
-    assert!(world.parked.len() > 5_900, "not {}", world.parked.len());
+fn a_burst_that_an_endpoint_takes_within_park_after_stays_in_memory() {
+    let mut world = slow(5);
+    answer_each_second(&mut world, 5);
+    assert_eq!((world.delivered.len(), world.parked.len()), (5, 0));
+    assert!(!world.delivery.is_lagging());
+}
+
+#[test]
+fn an_endpoint_whose_events_wait_for_it_longer_than_park_after_is_lagging() {
+    let mut world = slow(21);
+    answer_each_second(&mut world, 4);
+    assert!(world.parked.is_empty() && !world.delivery.is_lagging());
+    answer_each_second(&mut world, 1);
+    assert!(world.delivery.is_lagging());
+    assert_eq!(world.parked_offsets(), (5..21).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_comes_for_a_lagging_endpoint_is_parked_at_once_until_its_backlog_is_gone() {
+    let mut world = slow(21);
+    world.wait(secs(5));
+    let parked = world.parked.len();
+    let next = world.events(2);
+    assert_eq!(world.parked_offsets()[parked..], [next, next + 1]);
+    world.stored(1, 0);
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.under_way(), [[next + 2]], "what comes from the backlog is sent");
+    world.delivery.handle_backlog_emptied(world.now);
+    world.poll();
+    let parked = world.parked.len();
+    world.events(1);
+    assert_eq!(world.parked.len(), parked);
+}
+
+#[test]
+fn a_new_burst_has_its_own_time() {
+    let mut world = slow(4);
+    answer_each_second(&mut world, 4);
+    world.wait(secs(60));
+    world.events(5);
+    answer_each_second(&mut world, 4);
+    assert!(world.parked.is_empty());
+}
+
+#[test]
+fn above_its_share_of_memory_an_endpoint_is_lagging_at_once() {
+    let mut world = slow(6_000);
+    world.wait(ms(200));
+    assert!(world.delivery.is_lagging());
+    assert_eq!(world.parked.len(), 5_999);
     assert!(world.parked.iter().all(|parked| parked.attempts == 0));
 }
 
 #[test]
-fn far_behind_its_rate_limit_an_endpoint_sheds_what_is_old() {
+fn far_behind_its_rate_limit_an_endpoint_is_lagging_at_once() {
     let mut world = World::new(limited(stream(), 10, 1));
     world.events(200);
-    for _ in 0..60 {
-        world.wait(ms(100));
-        while !world.sent.is_empty() {
-            world.answer(Outcome::Delivered);
-        }
-    }
-    assert!(world.delivered.len() >= 50 && world.parked.len() >= 130, "{} parked", world.parked.len());
+    world.wait(ms(200));
+    assert!(world.delivery.is_lagging());
+    assert!(world.parked.len() >= 190, "{} parked", world.parked.len());
 }
 
 #[test]
-fn an_endpoint_that_holds_up_a_partition_sheds_what_is_old() {
-    let mut settings = stream();
-    settings.delivery.in_flight_max = 1;
-    let mut world = World::new(settings);
-    world.events(10);
-    for _ in 0..6 {
-        world.wait(secs(1));
+fn time_in_which_the_process_stood_still_is_not_the_endpoints() {
+    let mut world = slow(3);
+    world.now += secs(30); // stopped by the host
+    world.delivery.handle_timeout(world.now);
+    world.poll();
+    assert!(world.parked.is_empty());
+    answer_each_second(&mut world, 3);
+    assert_eq!(world.delivered.len(), 3);
+}
+
+#[test]
+fn what_waits_counts_in_the_read_window_as_far_as_the_endpoint_takes_it_soon() {
+    let mut world = slow(100);
+    assert_eq!(world.delivery.window_events(world.now), 4, "it has answered nothing yet");
+    for _ in 0..60 {
+        world.wait(ms(10));
         world.answer(Outcome::Delivered);
     }
-    assert!(world.parked.is_empty());
-    world.delivery.handle_lagging(world.now);
-    world.poll();
-    assert_eq!(world.parked_offsets(), [7, 8, 9]);
+    let counted = world.delivery.window_events(world.now);
+    assert_eq!(counted, 39, "100 a second, for a second: all that waits");
+    world.wait(secs(4));
+    assert_eq!(world.delivery.window_events(world.now), 4, "it hangs");
+    world.wait(secs(1));
+    assert_eq!(world.delivery.window_events(world.now), 0, "its events are in the backlog");
 }
 
 #[test]

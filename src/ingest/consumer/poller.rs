@@ -1,5 +1,6 @@
 //! ● The poll thread's loop: poll, hand on, hold back, store what is settled.
 
+mod intake; // how much may be read
 mod show; // what is counted of it
 
 use std::{
@@ -18,12 +19,13 @@ use rdkafka::{
 
 use smallvec::SmallVec;
 
+use self::intake::{Intake, IntakeControl};
 use super::{ConsumerSettings, ConsumerState};
 use crate::{
     clock,
     event::Record,
     ingest::{
-        backpressure::{Brake, MemoryBudget, PartitionLimits, Storing},
+        backpressure::{Brake, MemoryBudget, PartitionLimits, PauseReason, StorePressure},
         ledger::PartitionLedger,
         partition::{Move, Partition},
         rebalance::{Assigned, PollContext},
@@ -53,10 +55,12 @@ pub(super) struct Poller {
     state: Arc<ConsumerState>,
     assigned: Box<dyn Assigned>,
     limits: PartitionLimits,
-    park_after: Duration,
     chunk_events_max: usize,
     memory: MemoryBudget,
-    storing: Arc<dyn Storing>,
+    intake: IntakeControl,
+    /// Events that may be read in this round.
+    room_events: usize,
+    store: Arc<dyn StorePressure>,
     brake: Arc<Brake>,
     /// The brake was on in the last round.
     is_braked: bool,
@@ -85,10 +89,11 @@ impl Poller {
             state,
             assigned,
             limits: settings.limits,
-            park_after: settings.park_after,
             chunk_events_max: settings.chunk_events_max,
             memory: MemoryBudget::new(settings.memory_bytes_max),
-            storing: Arc::clone(&settings.storing),
+            intake: IntakeControl::new(settings.window, &settings.flow, &settings.store, clock::now()),
+            room_events: 0,
+            store: Arc::clone(&settings.store),
             brake: Arc::clone(&settings.brake),
             is_braked: false,
             commit_interval: settings.commit_interval,
@@ -134,7 +139,8 @@ impl Poller {
     fn poll_burst(&mut self) {
         let mut wait =
             if self.active.iter().any(|slot| self.partitions[*slot].is_busy()) { POLL_WAIT_BUSY } else { POLL_WAIT };
-        for _ in 0..if self.is_braked { POLL_BURST_BRAKED } else { POLL_BURST } {
+        let burst = if self.is_braked { POLL_BURST_BRAKED } else { POLL_BURST };
+        for _ in 0..burst.min(self.room_events) {
             let polled = self.consumer.poll(wait);
             // Rebalances happen inside of poll, so what came with one belongs to the new assignment.
             let changed = self.consumer.context().take_changed();
@@ -179,16 +185,19 @@ impl Poller {
     /// Pauses partitions that have too much outstanding and resumes those that have room again. True when nothing
     /// more should be taken for a moment.
     fn hold_back(&mut self, now: Instant) -> bool {
-        let bytes = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
         let brake = self.brake_now();
-        let is_quiet = self.state.quiet.load(Ordering::Acquire);
-        let memory_full = self.memory.decide(bytes) || self.storing.is_full() || is_quiet;
+        let intake = self.look(now);
+        let beyond = match intake {
+            _ if self.memory_is_full() => Some(PauseReason::Memory),
+            Intake::Pause => Some(PauseReason::Window),
+            Intake::Read(_) | Intake::Wait => None,
+        };
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
-        let mut stalled = false;
+        let mut stalled = intake == Intake::Wait;
         let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
         self.active.retain(|slot| {
             let partition = &mut partitions[*slot];
-            let list = match partition.hold_back(memory_full, brake, now) {
+            let list = match partition.hold_back(beyond, brake, now) {
                 None => {
                     is_active[*slot] = partition.is_active();
                     return is_active[*slot];
@@ -210,6 +219,28 @@ impl Poller {
             warn_on_error("resume", self.consumer.resume(&resume));
         }
         stalled
+    }
+
+    /// What may be read in this round. While partitions pause for the window, one event at a time is polled, for rebalances
+    /// come with polling.
+    fn look(&mut self, now: Instant) -> Intake {
+        let unrouted = |slot: &usize| {
+            let partition = &self.partitions[*slot];
+            partition.ledger.unrouted_events() + partition.waiting() as u64
+        };
+        let unrouted = self.active.iter().map(unrouted).sum();
+        let intake = self.intake.decide(unrouted, now);
+        self.room_events = match intake {
+            Intake::Read(events) => events,
+            Intake::Wait | Intake::Pause => 1,
+        };
+        intake
+    }
+
+    fn memory_is_full(&mut self) -> bool {
+        let bytes: u64 = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
+        let is_quiet = self.state.quiet.load(Ordering::Acquire);
+        self.memory.decide(bytes + IntakeControl::receipt_bytes()) || self.store.is_full() || is_quiet
     }
 
     fn brake_now(&mut self) -> Option<u64> {
@@ -254,7 +285,7 @@ impl Poller {
 
     fn start_partition(&self, ledger: Arc<PartitionLedger>) -> Partition {
         let ingest = self.assigned.start_ingest(Arc::clone(&ledger));
-        Partition::new(ledger, ingest, self.limits, self.park_after)
+        Partition::new(ledger, ingest, self.limits)
     }
 
     /// Stores the settled prefix of every partition where it moved; librdkafka commits it a moment later.

@@ -82,7 +82,11 @@ impl Reading {
         }
         let mut hand = Hand::new(self, bounds, surroundings, now);
         for _ in 0..RECORDS_A_TURN {
-            if !bounds.events.has_any(now) || !bounds.records.has_any(now) {
+            if !bounds.events.has_any(now) {
+                bounds.rate.was_short();
+                break;
+            }
+            if !bounds.records.has_any(now) {
                 break;
             }
             let step = pass::step(self.at, self.read_since_seek, &hand.views(self));

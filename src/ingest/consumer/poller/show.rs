@@ -18,6 +18,7 @@ impl Poller {
                 paused[reason as usize] += 1;
             }
         }
+        self.intake.show(now);
         let metrics = &self.consumer.context().metrics;
         metrics.partitions_assigned.set(self.partitions.len() as f64);
         for (gauge, count) in metrics.partitions_paused.iter().zip(paused) {

@@ -1,0 +1,80 @@
+//! ○ Whether the endpoint keeps up, and how much of what waits for it counts in the read window.
+//!
+//! What waits for a limit of the endpoint's own is the endpoint's wait; all else is ours. An endpoint whose events wait for
+//! it longer than `park_after` is lagging: what waits goes to the backlog, and so does what comes, until the backlog is
+//! gone. So a slow endpoint holds neither memory nor commits, and nobody waits for it twice.
+
+use std::time::{Duration, Instant};
+
+use super::{Delivery, dispatch::Wait};
+use crate::endpoint::lanes::Lanes;
+
+impl Delivery {
+    /// Nothing waits in the backlog any more: the endpoint has caught up.
+    pub fn handle_backlog_emptied(&mut self, now: Instant) {
+        self.lagging = false;
+        self.advance(now);
+    }
+
+    /// It cannot keep up with what comes for it.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        self.lagging
+    }
+
+    /// How many of the events that wait count in the read window: as many as the endpoint takes within twice the target, so
+    /// one that is slow compared with the others does not hold them up.
+    #[must_use]
+    pub fn window_events(&self, now: Instant) -> usize {
+        if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
+            return 0;
+        }
+        let takes = self.delivered.per_second(now) * self.limits.wait_target.as_secs_f64() * 2.0;
+        self.unsent_events().min((takes as usize).max(WINDOW_EVENTS_MIN))
+    }
+
+    /// Dispatching has ended, for this reason.
+    pub(super) fn note_wait(&mut self, wait: Wait, now: Instant) {
+        self.blocked_since = match wait {
+            Wait::Endpoint(_) if self.unsent_events() > 0 => self.blocked_since.or(Some(now)),
+            _ => None,
+        };
+    }
+
+    /// A turn that comes much later than it was asked for is our own fault: the process was stopped, or its core was busy.
+    /// What waited meanwhile gets its time again.
+    pub(super) fn excuse_late_turn(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|due| now.saturating_duration_since(due) > LATE_MIN) {
+            self.released_at = Some(now);
+        }
+    }
+
+    /// Holds more than it should, or has held something for too long: it cannot keep up. What it has goes to the backlog.
+    pub(super) fn fall_behind(&mut self) {
+        self.lagging = true;
+        self.park_buffered(|_, _| true);
+    }
+
+    /// More waits than may, or than its rate limit lets through within `park_after`.
+    pub(super) fn holds_too_much(&self) -> bool {
+        self.queued_bytes() > self.limits.endpoint_bytes_max || self.is_far_behind_its_rate()
+    }
+
+    fn unsent_events(&self) -> usize {
+        self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len()
+    }
+
+    fn is_far_behind_its_rate(&self) -> bool {
+        let (Some(limit), Some(limiter)) = (self.settings.delivery.rate_limit, &self.rate_limiter) else {
+            return false;
+        };
+        let in_time =
+            f64::from(limit.events_per_second) / f64::from(self.instances) * self.limits.park_after.as_secs_f64();
+        self.queued_events() as f64 > in_time + f64::from(limiter.burst_events())
+    }
+}
+
+/// An endpoint that has answered nothing yet counts with this many events.
+const WINDOW_EVENTS_MIN: usize = 4;
+/// A core that is this late has no say about endpoints.
+const LATE_MIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,159 @@
+//! ○ What the cores count for the flow control: additions on memory of their own, read by the poll thread.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// Of one process.
+#[derive(Debug)]
+pub struct FlowCounters {
+    cores: Box<[CoreCounters]>,
+    /// Events in the endpoints' queues that their actors have not taken yet.
+    queued: AtomicI64,
+    window_is_full: AtomicBool,
+}
+
+/// Of one core.
+#[derive(Debug)]
+#[repr(align(128))] // two cores on one cache line would make each other wait
+pub struct CoreCounters {
+    /// Events that wait with the core's actors and count in the read window.
+    waiting: AtomicI64,
+    /// Events of Kafka that were delivered or given up, ever.
+    ended: AtomicU64,
+    /// Events of the backlog that were delivered or given up, ever.
+    drained: AtomicU64,
+    /// Events that were routed, ever, and the receipts that were opened for them.
+    routed: AtomicU64,
+    opened: AtomicU64,
+    wait_min_micros: AtomicU64,
+}
+
+impl Default for CoreCounters {
+    fn default() -> Self {
+        CoreCounters {
+            waiting: AtomicI64::new(0),
+            ended: AtomicU64::new(0),
+            drained: AtomicU64::new(0),
+            routed: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            wait_min_micros: AtomicU64::new(NONE),
+        }
+    }
+}
+
+impl FlowCounters {
+    #[must_use]
+    pub fn new(cores: usize) -> Self {
+        FlowCounters { cores: (0..cores).map(|_| CoreCounters::default()).collect(), queued: AtomicI64::new(0), window_is_full: AtomicBool::new(false) }
+    }
+
+    #[must_use]
+    pub fn core(&self, core: usize) -> &CoreCounters {
+        &self.cores[core]
+    }
+
+    /// The events in the endpoints' queues changed by this many.
+    pub fn queued(&self, change: i64) {
+        self.queued.fetch_add(change, Relaxed);
+    }
+
+    /// The poll thread says whether reading is held back.
+    pub fn show_window_full(&self, is_full: bool) {
+        self.window_is_full.store(is_full, Relaxed);
+    }
+
+    /// Reading is held back: as many events wait as may.
+    #[must_use]
+    pub fn is_window_full(&self) -> bool {
+        self.window_is_full.load(Relaxed)
+    }
+
+    /// Events that wait in queues and with actors and count in the read window.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let waiting: i64 = self.cores.iter().map(|core| core.waiting.load(Relaxed)).sum();
+        u64::try_from(waiting + self.queued.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Events of the backlog that were delivered or given up, ever.
+    #[must_use]
+    pub fn drained_ever(&self) -> u64 {
+        self.sum(|core| &core.drained)
+    }
+
+    /// Events of Kafka that were delivered or given up, ever.
+    #[must_use]
+    pub fn ended_ever(&self) -> u64 {
+        self.sum(|core| &core.ended)
+    }
+
+    /// Events that were routed, ever, and the receipts that were opened for them.
+    #[must_use]
+    pub fn routed_and_opened(&self) -> (u64, u64) {
+        (self.sum(|core| &core.routed), self.sum(|core| &core.opened))
+    }
+
+    /// The least time that an event waited for its endpoint's actor since this was last asked.
+    #[must_use]
+    pub fn take_wait_min(&self) -> Option<Duration> {
+        let wait_min = self.cores.iter().map(|core| core.wait_min_micros.swap(NONE, Relaxed)).min()?;
+        (wait_min != NONE).then(|| Duration::from_micros(wait_min))
+    }
+
+    fn sum(&self, count: fn(&CoreCounters) -> &AtomicU64) -> u64 {
+        self.cores.iter().map(|core| count(core).load(Relaxed)).sum()
+    }
+}
+
+impl CoreCounters {
+    /// What waits with an actor changed by this many.
+    pub fn waiting(&self, change: i64) {
+        self.waiting.fetch_add(change, Relaxed);
+    }
+
+    pub fn ended(&self, events: usize) {
+        self.ended.fetch_add(events as u64, Relaxed);
+    }
+
+    pub fn drained(&self, events: usize) {
+        self.drained.fetch_add(events as u64, Relaxed);
+    }
+
+    pub fn routed(&self, events: usize, receipts: usize) {
+        self.routed.fetch_add(events as u64, Relaxed);
+        self.opened.fetch_add(receipts as u64, Relaxed);
+    }
+
+    /// An event waited so long for its endpoint's actor.
+    pub fn waited(&self, wait: Duration) {
+        self.wait_min_micros.fetch_min(u64::try_from(wait.as_micros()).unwrap_or(NONE), Relaxed);
+    }
+}
+
+const NONE: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_wait_of_all_cores_is_told_once() {
+        let counters = FlowCounters::new(2);
+        counters.core(0).waited(Duration::from_millis(7));
+        counters.core(1).waited(Duration::from_millis(3));
+        assert_eq!(counters.take_wait_min(), Some(Duration::from_millis(3)));
+        assert_eq!(counters.take_wait_min(), None);
+    }
+
+    #[test]
+    fn what_waits_in_queues_and_with_actors_adds_up() {
+        let counters = FlowCounters::new(2);
+        counters.queued(5);
+        counters.core(1).waiting(4);
+        counters.queued(-2);
+        counters.core(1).waiting(-1);
+        assert_eq!(counters.waiting(), 6);
+    }
+}

@@ -1,0 +1,168 @@
+//! ○ How many events may wait in this process for reasons of our own.
+//!
+//! The window is the rate at which events leave, times the target: an event that is read then waits about that long
+//! (Little's law). While nothing is the limit the window is never reached. When a core, a receiver that all share, or
+//! PostgreSQL is, reading follows it. The wait itself corrects the product, as the delay does in CoDel (RFC 8289): should
+//! even the quickest events wait longer than twice the target, the window shrinks by a part, and grows back by a step.
+//!
+//! **Invariant:** the window is never smaller than its floor, so reading never stops for good.
+
+use std::time::{Duration, Instant};
+
+use super::rate::Rate;
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReadWindowOptions {
+    /// How long an event may wait for us.
+    pub wait_target: Duration,
+    /// The window while little or nothing leaves.
+    pub events_min: u64,
+}
+
+/// Counts of the process, each ever growing but for `waiting`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Events that ended for one endpoint: delivered, given up, or stored in the backlog.
+    pub left: u64,
+    /// The least time that an event waited for its endpoint's actor since the last look.
+    pub wait_min: Option<Duration>,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct ReadWindow {
+    options: ReadWindowOptions,
+    left: u64,
+    leaving: Rate,
+    /// Between [`CORRECTION_MIN`] and 1.
+    correction: f64,
+    wait_min: Option<Duration>,
+    corrected_at: Instant,
+    events_max: u64,
+    is_full: bool,
+}
+
+impl ReadWindow {
+    #[must_use]
+    pub fn new(options: ReadWindowOptions, now: Instant) -> Self {
+        let leaving = Rate::new(now);
+        let events_max = options.events_min;
+        ReadWindow {
+            options,
+            left: 0,
+            leaving,
+            correction: 1.0,
+            wait_min: None,
+            corrected_at: now,
+            events_max,
+            is_full: false,
+        }
+    }
+
+    /// The counts by now.
+    pub fn observe(&mut self, counts: Counts, now: Instant) {
+        self.leaving.add(counts.left.saturating_sub(self.left), now);
+        self.left = counts.left;
+        self.wait_min = [self.wait_min, counts.wait_min].into_iter().flatten().min();
+        self.correct(now);
+        let product = self.leaving.per_second(now) * self.options.wait_target.as_secs_f64() * self.correction;
+        self.events_max = (product as u64).max(self.options.events_min);
+    }
+
+    /// How many more events may be read while so many wait; 0 while the window is full. It is full until an eighth of it
+    /// is free, or what leaves within [`FREE_TIME`] if that is less: single events would make single chunks.
+    pub fn room(&mut self, waiting: u64, now: Instant) -> u64 {
+        let free = self.events_max.saturating_sub(waiting);
+        if self.is_full {
+            let within = self.leaving.per_second(now) * FREE_TIME.as_secs_f64();
+            let wanted = (self.events_max / 8).min(within as u64).max(1);
+            self.is_full = free < wanted;
+        } else {
+            self.is_full = free == 0;
+        }
+        if self.is_full { 0 } else { free }
+    }
+
+    /// Events that may wait at once.
+    #[must_use]
+    pub fn events_max(&self) -> u64 {
+        self.events_max
+    }
+
+    /// Events that leave a second.
+    #[must_use]
+    pub fn leaving_per_second(&self, now: Instant) -> f64 {
+        self.leaving.per_second(now)
+    }
+
+    fn correct(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.corrected_at) < self.options.wait_target {
+            return;
+        }
+        self.corrected_at = now;
+        let Some(wait_min) = self.wait_min.take() else { return };
+        self.correction = if wait_min > self.options.wait_target * 2 {
+            (self.correction * SHRINKS_TO).max(CORRECTION_MIN)
+        } else {
+            (self.correction + GROWS_BY).min(1.0)
+        };
+    }
+}
+
+const SHRINKS_TO: f64 = 0.8;
+const GROWS_BY: f64 = 0.1;
+const CORRECTION_MIN: f64 = 0.25;
+const FREE_TIME: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: ReadWindowOptions = ReadWindowOptions { wait_target: Duration::from_millis(500), events_min: 100 };
+
+    fn leaving(per_ms: u64, ms: u64, wait: Duration) -> (ReadWindow, Instant) {
+        let start = Instant::now();
+        let mut window = ReadWindow::new(OPTIONS, start);
+        let mut now = start;
+        for ms in 1..=ms {
+            now = start + Duration::from_millis(ms);
+            window.observe(Counts { left: ms * per_ms, wait_min: Some(wait) }, now);
+        }
+        (window, now)
+    }
+
+    #[test]
+    fn the_window_is_what_leaves_within_the_target() {
+        let (window, _) = leaving(20, 2_000, Duration::from_millis(300));
+        assert!((9_500..=10_500).contains(&window.events_max()), "{}", window.events_max());
+    }
+
+    #[test]
+    fn an_idle_process_may_still_read_its_floor() {
+        let (mut window, now) = leaving(0, 5_000, Duration::ZERO);
+        assert_eq!(window.events_max(), 100);
+        assert_eq!(window.room(40, now), 60);
+    }
+
+    #[test]
+    fn a_full_window_opens_again_when_a_part_of_it_is_free() {
+        let (mut window, now) = leaving(20, 2_000, Duration::from_millis(300));
+        let max = window.events_max();
+        assert_eq!(window.room(max, now), 0);
+        assert_eq!(window.room(max - 100, now), 0, "a few free places are not worth a chunk");
+        assert_eq!(window.room(max - max / 8, now), max / 8);
+        assert_eq!(window.room(max - 1, now), 1, "it is open until it is full");
+    }
+
+    #[test]
+    fn waits_beyond_twice_the_target_shrink_it_and_shorter_ones_let_it_grow_back() {
+        let (long, _) = leaving(20, 4_000, Duration::from_millis(1_100));
+        assert!(long.events_max() < 6_000, "{}", long.events_max());
+        let (mut window, mut now) = leaving(20, 4_000, Duration::from_millis(1_100));
+        for ms in 4_001..=10_000_u64 {
+            now += Duration::from_millis(1);
+            window.observe(Counts { left: ms * 20, wait_min: Some(Duration::from_millis(400)) }, now);
+        }
+        assert!(window.events_max() > 9_500, "{}", window.events_max());
+    }
+}

@@ -1,0 +1,133 @@
+//! ● How many more events may be read now: the read window, held against what the cores and the writers count.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    flow::{
+        counters::FlowCounters,
+        rate::Rate,
+        read_window::{Counts, ReadWindow, ReadWindowOptions},
+    },
+    ingest::{backpressure::StorePressure, receipt::tally},
+    telemetry::handles::IntakeMetrics,
+};
+
+/// What the poll thread does about the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// So many events may be read.
+    Read(usize),
+    /// Nothing for a moment: room is expected soon, and what librdkafka has fetched stays.
+    Wait,
+    /// Nothing for longer: partitions pause, so that polling goes on.
+    Pause,
+}
+
+/// The window of one process, and what it is held against.
+pub(super) struct IntakeControl {
+    window: ReadWindow,
+    wait_target: Duration,
+    counters: Arc<FlowCounters>,
+    store: Arc<dyn StorePressure>,
+    stored: u64,
+    storing: Rate,
+    /// Receipts an event.
+    fan_out: f64,
+    counted: (u64, u64),
+    full_since: Option<Instant>,
+    waiting: u64,
+    metrics: IntakeMetrics,
+}
+
+impl IntakeControl {
+    pub fn new(
+        options: ReadWindowOptions,
+        counters: &Arc<FlowCounters>,
+        store: &Arc<dyn StorePressure>,
+        now: Instant,
+    ) -> Self {
+        IntakeControl {
+            window: ReadWindow::new(options, now),
+            wait_target: options.wait_target,
+            counters: Arc::clone(counters),
+            store: Arc::clone(store),
+            stored: 0,
+            storing: Rate::new(now),
+            fan_out: 1.0,
+            counted: (0, 0),
+            full_since: None,
+            waiting: 0,
+            metrics: IntakeMetrics::new(),
+        }
+    }
+
+    /// What may be read, with so many events on their way to the routers.
+    pub fn decide(&mut self, unrouted: u64, now: Instant) -> Intake {
+        self.measure_fan_out();
+        let stored = self.store.stored_ever();
+        self.storing.add(stored - self.stored, now);
+        self.stored = stored;
+        let counts = Counts { left: self.counters.ended_ever() + stored, wait_min: self.counters.take_wait_min() };
+        self.window.observe(counts, now);
+        self.waiting = (unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
+        let room = self.window.room(self.waiting, now);
+        self.counters.show_window_full(room == 0);
+        match room {
+            0 => self.full(now),
+            _ if self.is_paused(now) && self.waiting > self.window.events_max() / 2 => Intake::Pause,
+            room => {
+                self.full_since = None;
+                Intake::Read((room as f64 / self.fan_out).max(1.0) as usize)
+            }
+        }
+    }
+
+    /// Memory of the receipts that are open, in bytes.
+    pub fn receipt_bytes() -> u64 {
+        u64::try_from(tally::totals().held()).unwrap_or(0) * RECEIPT_BYTES
+    }
+
+    pub fn show(&self, now: Instant) {
+        self.metrics.window_events.set(self.window.events_max() as f64);
+        self.metrics.waiting_events.set(self.waiting as f64);
+        self.metrics.leaving_per_second.set(self.window.leaving_per_second(now));
+    }
+
+    fn full(&mut self, now: Instant) -> Intake {
+        self.full_since.get_or_insert(now);
+        if self.is_paused(now) { Intake::Pause } else { Intake::Wait }
+    }
+
+    fn is_paused(&self, now: Instant) -> bool {
+        self.full_since.is_some_and(|since| now.saturating_duration_since(since) >= WAIT_MAX)
+    }
+
+    /// PostgreSQL is one more place that takes events at its own rate: what waits for it counts as far as it is stored
+    /// soon. While PostgreSQL is away that is nothing, for whoever needs no row does not wait for it.
+    fn waiting_for_store(&self, now: Instant) -> u64 {
+        let soon = self.storing.per_second(now) * self.wait_target.as_secs_f64() * 2.0;
+        self.store.waiting_events().min(soon as u64)
+    }
+
+    fn measure_fan_out(&mut self) {
+        let (routed, opened) = self.counters.routed_and_opened();
+        let (events, receipts) = (routed - self.counted.0, opened - self.counted.1);
+        if events >= FAN_OUT_EVENTS_MIN {
+            self.counted = (routed, opened);
+            self.fan_out += (receipts as f64 / events as f64 - self.fan_out) * FAN_OUT_PART;
+            self.fan_out = self.fan_out.max(FAN_OUT_MIN);
+        }
+    }
+}
+
+/// A full window lasts a fraction of the target; where it lasts this long, next to nothing leaves.
+const WAIT_MAX: Duration = Duration::from_millis(200);
+/// A receipt, its place in a queue, and what is made of it while it is parked.
+const RECEIPT_BYTES: u64 = 300;
+const FAN_OUT_EVENTS_MIN: u64 = 64;
+const FAN_OUT_PART: f64 = 0.2;
+/// Events that nobody wants pass quickly, but not for nothing.
+const FAN_OUT_MIN: f64 = 0.05;
