@@ -9,3 +9,6 @@ pub mod counters; // what the cores count for it
 pub mod drain_rate; // rows of the backlog a second
 pub mod rate; // events a second, smoothed
 pub mod read_window; // events that may wait at once
+
+#[cfg(test)]
+mod model; // cores, endpoints and arrivals in virtual time
