@@ -20,9 +20,7 @@ use super::letter::{Letter, LetterKey, Written, strip};
 use crate::{
     clock,
     endpoint::{delivery::Reason, settings::Settings},
-    ingest::{
-        receipt::{Receipt, Settlement},
-    },
+    ingest::receipt::{Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
         lane::{self, Lane, lane_of},

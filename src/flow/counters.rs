@@ -46,7 +46,11 @@ impl Default for CoreCounters {
 impl FlowCounters {
     #[must_use]
     pub fn new(cores: usize) -> Self {
-        FlowCounters { cores: (0..cores).map(|_| CoreCounters::default()).collect(), queued: AtomicI64::new(0), window_is_full: AtomicBool::new(false) }
+        FlowCounters {
+            cores: (0..cores).map(|_| CoreCounters::default()).collect(),
+            queued: AtomicI64::new(0),
+            window_is_full: AtomicBool::new(false),
+        }
     }
 
     #[must_use]

@@ -47,12 +47,7 @@ impl RoutingTable {
     /// `flow` counts what waits in the endpoints' queues.
     #[must_use]
     pub fn new(flow: Arc<FlowCounters>) -> Self {
-        RoutingTable {
-            index: ArcSwap::default(),
-            writer: Mutex::default(),
-            endpoints: RwLock::default(),
-            flow,
-        }
+        RoutingTable { index: ArcSwap::default(), writer: Mutex::default(), endpoints: RwLock::default(), flow }
     }
 
     /// Counters of the flow control.

@@ -124,7 +124,7 @@ metrics! {
     BACKLOG_WRITE_FAILURES = "postrider_backlog_write_failures_total", Kind::Counter,
         "Statements of the backlog that failed and are tried again";
     BACKLOG_READ_SECONDS = "postrider_backlog_read_seconds", Kind::Histogram(SECONDS), "Reading a page of the backlog";
-    BACKLOG_PACE = "postrider_backlog_pace_events_per_second", Kind::Gauge, "Events of backlogs that may be sent a second now: fewer while cores are late";
+    BACKLOG_PACE = "postrider_backlog_pace_events_per_second", Kind::Gauge, "Events of backlogs that may be sent a second now: what live events leave";
     BACKLOG_READ_FAILURES = "postrider_backlog_read_failures_total", Kind::Counter,
         "Turns of reading the backlog that failed and are tried again";
     DEAD_LETTERS_STANDING = "postrider_dead_letters", Kind::Gauge,

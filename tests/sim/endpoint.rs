@@ -41,7 +41,8 @@ pub struct Sent {
 
 impl Machine {
     pub fn new(endpoint: u32, version: u64, now: Instant) -> Self {
-        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 24_000, wait_target: Duration::from_millis(500) };
+        let limits =
+            Limits { park_after: PARK_AFTER, endpoint_bytes_max: 24_000, wait_target: Duration::from_millis(500) };
         let seed = u64::from(endpoint) << 32 | version;
         Machine { delivery: Delivery::new(Arc::new(settings(endpoint)), limits, seed, now), version, wake: None }
     }

@@ -58,7 +58,11 @@ fn receipt(source: &Arc<Source>) -> Receipt {
 }
 
 fn queue() -> EndpointQueue {
-    EndpointQueue::new(EndpointKey(0), Arc::new(crate::endpoint::delivery::testing::stream()), Arc::new(FlowCounters::new(1)))
+    EndpointQueue::new(
+        EndpointKey(0),
+        Arc::new(crate::endpoint::delivery::testing::stream()),
+        Arc::new(FlowCounters::new(1)),
+    )
 }
 
 #[test]
