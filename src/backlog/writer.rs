@@ -4,6 +4,7 @@
 //! here, unsettled, so their partitions pause: nothing is lost, nothing is committed early.
 //! **Invariant:** what is submitted of one row is carried out in that order: a delete comes after its insert.
 
+mod queued; // how many wait
 mod removal; // rows that are to be taken out
 mod run; // what is carried out together
 mod skipped; // what comes for a suspended endpoint
@@ -22,6 +23,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 
 use self::{
+    queued::{Counter, Queued},
     removal::{Removal, Removals},
     run::Run,
 };
@@ -358,29 +360,6 @@ impl Shared {
         let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
         Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
-}
-
-/// The count of what waits in hand: given back when it is stored, and after a panic as well.
-struct Queued<'a> {
-    counter: Counter,
-    shared: &'a Shared,
-    events: usize,
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        match self.counter {
-            Counter::Inserts => self.shared.carried_out(self.events),
-            Counter::Known => {
-                self.shared.known_receipts.fetch_sub(self.events, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-enum Counter {
-    Inserts,
-    Known,
 }
 
 /// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked

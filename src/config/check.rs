@@ -186,7 +186,7 @@ impl Checks {
         self.range("ingest.partition_events_max", c.ingest.partition_events_max, 1..=1_000_000);
         self.range("ingest.partition_bytes_max", c.ingest.partition_bytes_max, MIB / 16..=16 * GIB);
         self.range("ingest.memory_bytes_max", c.ingest.memory_bytes_max, MIB..=1024 * GIB);
-        self.range("ingest.wait_ms_target", c.ingest.wait_ms_target, 10..=60_000);
+        self.range("ingest.wait_target_ms", c.ingest.wait_target_ms, 10..=60_000);
         self.range("ingest.chunk_events_max", c.ingest.chunk_events_max, 1..=65_536);
         self.range("ingest.event_bytes_max", c.ingest.event_bytes_max, 1024..=64 * MIB);
         self.range("delivery.park_after_ms", c.delivery.park_after_ms, 100..=60_000);

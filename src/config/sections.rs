@@ -167,7 +167,7 @@ pub struct Ingest {
     pub partition_events_max: usize,
     pub partition_bytes_max: usize,
     pub memory_bytes_max: usize,
-    pub wait_ms_target: u64,
+    pub wait_target_ms: u64,
     pub chunk_events_max: usize,
     pub event_bytes_max: usize,
 }
@@ -175,7 +175,7 @@ pub struct Ingest {
 impl Ingest {
     #[must_use]
     pub fn wait_target(&self) -> Duration {
-        Duration::from_millis(self.wait_ms_target)
+        Duration::from_millis(self.wait_target_ms)
     }
 }
 

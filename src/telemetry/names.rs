@@ -49,7 +49,7 @@ metrics! {
     OUTSTANDING_EVENTS = "postrider_outstanding_events", Kind::Gauge, "Events read and not yet settled";
     OUTSTANDING_BYTES = "postrider_outstanding_bytes", Kind::Gauge, "Their bytes; at most ingest.memory_bytes_max";
     READ_WINDOW = "postrider_read_window_events", Kind::Gauge,
-        "Events that may wait at once for reasons of our own: what leaves a second, times ingest.wait_ms_target";
+        "Events that may wait at once for reasons of our own: what leaves a second, times ingest.wait_target_ms";
     READ_WINDOW_WAITING = "postrider_read_window_waiting_events", Kind::Gauge,
         "Events that wait for reasons of our own; at the window's size nothing more is read";
     LEAVING = "postrider_leaving_events_per_second", Kind::Gauge, "Events delivered, given up or stored a second";

@@ -83,7 +83,6 @@ impl Delivery {
             Allowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
         };
         let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) };
-        let source = source.map_err(|until| if until.is_none() { Wait::Endpoint(None) } else { Wait::Ours(until) });
         self.limit_rate(source?, now)
     }
 
@@ -96,8 +95,7 @@ impl Delivery {
         open_until.max(self.silent_until).filter(|until| *until > now)
     }
 
-    /// `Err(None)`: an answer comes first, for every lane has something under way.
-    fn due_source(&self, now: Instant) -> Result<Source, Option<Instant>> {
+    fn due_source(&self, now: Instant) -> Result<Source, Wait> {
         let retry_at = self.waiting.first_due().map(|(due, _)| due);
         if retry_at.is_some_and(|due| due <= now) {
             return Ok(Source::Waiting);
@@ -106,7 +104,9 @@ impl Delivery {
             let lanes_at = lanes.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
             return match lanes_at {
                 Some(due) if due <= now => Ok(Source::Lanes),
-                _ => Err(retry_at.into_iter().chain(lanes_at).min()),
+                Some(due) => Err(Wait::Ours(Some(retry_at.map_or(due, |retry| retry.min(due))))),
+                // An answer comes first, for every lane has something under way.
+                None => Err(Wait::Endpoint(retry_at)),
             };
         }
         let live_at = self.buffer.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
@@ -115,12 +115,12 @@ impl Delivery {
             (Some(_), Some(_)) if self.live_in_row >= LIVE_IN_ROW_MAX => Ok(Source::Stored),
             (Some(_), _) => Ok(Source::Buffer),
             (None, Some(_)) => Ok(Source::Stored),
-            (None, None) => Err([retry_at, live_at, stored_at].into_iter().flatten().min()),
+            (None, None) => Err(Wait::Ours([retry_at, live_at, stored_at].into_iter().flatten().min())),
         }
     }
 
     /// A probe is a single event: a batch that waits is taken apart only when there is no other.
-    fn probe_source(&self, now: Instant) -> Result<Source, Option<Instant>> {
+    fn probe_source(&self, now: Instant) -> Result<Source, Wait> {
         let waiting = self.waiting.first_due();
         let lane = self.lanes.as_ref().and_then(|lanes| lanes.due_at(&self.batch_limits));
         match waiting {
@@ -131,8 +131,8 @@ impl Delivery {
             _ if !self.buffer.is_empty() => Ok(Source::BufferOne),
             _ if !self.stored.is_empty() => Ok(Source::StoredOne),
             Some((due, _)) if due <= now => Ok(Source::WaitingOne),
-            Some((due, _)) => Err(Some(due)),
-            None => Err(None),
+            Some((due, _)) => Err(Wait::Endpoint(Some(due))),
+            None => Err(Wait::Endpoint(None)),
         }
     }
 

@@ -377,7 +377,8 @@ impl Model {
             return;
         }
         for (offset, (place, event, came_in_at)) in &self.books {
-            let due = (event.received_at + PARK_AFTER).max(*came_in_at) + slack;
+            // Before it came in it waited for us.
+            let due = *came_in_at + PARK_AFTER + slack;
             // What is stored costs no commit any time.
             let counts = event.origin.is_current() && !event.origin.is_stored();
             let late = *place == Place::Held && counts && due < self.now;

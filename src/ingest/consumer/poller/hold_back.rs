@@ -1,0 +1,88 @@
+//! ● Which partitions pause and which go on, in every round of the poll thread.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use rdkafka::{TopicPartitionList, consumer::Consumer as _};
+
+use super::{
+    Poller,
+    intake::{Intake, IntakeControl},
+    warn_on_error,
+};
+use crate::ingest::{
+    backpressure::PauseReason,
+    partition::{Move, Partition},
+    receipt::Origin as _,
+};
+
+impl Poller {
+    /// Pauses partitions that have too much outstanding and resumes those that have room again. True when nothing
+    /// more should be taken for a moment.
+    pub(super) fn hold_back(&mut self, now: Instant) -> bool {
+        let brake = self.brake_now();
+        let intake = self.look(now);
+        let beyond = match intake {
+            _ if self.memory_is_full() => Some(PauseReason::Memory),
+            Intake::Pause => Some(PauseReason::Window),
+            Intake::Read(_) | Intake::Wait => None,
+        };
+        let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
+        let mut stalled = intake == Intake::Wait;
+        let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
+        self.active.retain(|slot| {
+            let partition = &mut partitions[*slot];
+            let list = match partition.hold_back(beyond, brake, now) {
+                None => {
+                    is_active[*slot] = partition.is_active();
+                    return is_active[*slot];
+                }
+                Some(Move::Stall) => {
+                    stalled = true;
+                    return true;
+                }
+                Some(Move::Pause(_)) => &mut pause,
+                Some(Move::Resume) => &mut resume,
+            };
+            list.add_partition(partition.ledger.topic(), partition.ledger.partition());
+            true
+        });
+        if pause.count() > 0 {
+            warn_on_error("pause", self.consumer.pause(&pause));
+        }
+        if resume.count() > 0 {
+            warn_on_error("resume", self.consumer.resume(&resume));
+        }
+        stalled
+    }
+
+    /// What may be read in this round. While partitions pause for the window, one event at a time is polled, for rebalances
+    /// come with polling.
+    fn look(&mut self, now: Instant) -> Intake {
+        let unrouted = |slot: &usize| {
+            let partition = &self.partitions[*slot];
+            partition.ledger.unrouted_events() + partition.waiting() as u64
+        };
+        let unrouted = self.active.iter().map(unrouted).sum();
+        let intake = self.intake.decide(unrouted, now);
+        self.room_events = match intake {
+            Intake::Read(events) => events,
+            Intake::Wait | Intake::Pause => 1,
+        };
+        intake
+    }
+
+    fn memory_is_full(&mut self) -> bool {
+        let bytes: u64 = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
+        let is_quiet = self.state.quiet.load(Ordering::Acquire);
+        self.memory.decide(bytes + IntakeControl::receipt_bytes()) || self.store.is_full() || is_quiet
+    }
+
+    fn brake_now(&mut self) -> Option<u64> {
+        let brake = self.brake.events_max();
+        if brake.is_some() && !self.is_braked {
+            self.partitions.iter_mut().for_each(Partition::count_from_here);
+        }
+        self.is_braked = brake.is_some();
+        brake
+    }
+}
