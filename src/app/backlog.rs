@@ -206,9 +206,9 @@ impl Surroundings for Around {
         }
     }
 
-    fn emptied(&self, endpoint_id: &str) {
+    fn rows_wait(&self, endpoint_id: &str, rows: u64) {
         if let Some(queue) = self.table.endpoints().find(endpoint_id) {
-            queue.backlog_emptied();
+            queue.show_backlog_rows(rows);
         }
     }
 

@@ -8,7 +8,7 @@ mod assignment; // which partitions are ours
 mod reading; // rows go to their endpoint
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -61,8 +61,8 @@ pub trait Surroundings: Send + Sync {
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
     fn wake(&self, endpoint_id: &str);
-    /// Nothing waits for an endpoint any more.
-    fn emptied(&self, endpoint_id: &str);
+    /// So many rows wait for an endpoint.
+    fn rows_wait(&self, endpoint_id: &str, rows: u64);
     /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);
 }
@@ -88,6 +88,8 @@ pub struct Heads {
     abandoned: Mutex<Vec<(Arc<str>, Abandoned)>>,
     /// Endpoints of which a head is empty by now.
     emptied: Mutex<Vec<String>>,
+    /// Endpoints whose rows have become more or fewer.
+    changed: Mutex<HashSet<Arc<str>>>,
     /// Heads that have fewer rows than was thought: someone else took them out.
     misjudged: Mutex<Vec<Arc<Head>>>,
     /// Who is told of what became of rows in memory; set when the writer stands.
@@ -103,6 +105,7 @@ impl Heads {
             news: Notify::new(),
             abandoned: Mutex::default(),
             emptied: Mutex::default(),
+            changed: Mutex::default(),
             misjudged: Mutex::default(),
             events: Mutex::default(),
             metrics: BacklogMetrics::new(),
@@ -128,8 +131,11 @@ impl HeadWatch for Heads {
     fn changed(&self, heads: Vec<HeadRow>) {
         let Some(events) = self.events.lock().clone() else { return };
         {
-            let mut book = self.book.lock();
+            let (mut book, mut changed) = (self.book.lock(), self.changed.lock());
             for head in &heads {
+                if !changed.contains(head.endpoint_id.as_str()) {
+                    changed.insert(Arc::from(head.endpoint_id.as_str()));
+                }
                 book.count(head);
                 book.note(head, &events);
                 if head.events <= 0 {
@@ -244,7 +250,8 @@ impl Drainer {
         self.follow_assignment().await?;
         self.take_up_abandoned();
         let emptied = std::mem::take(&mut *self.heads.emptied.lock());
-        emptied.iter().for_each(|endpoint_id| self.tell_emptied(endpoint_id));
+        emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
+        self.tell_rows();
         let now = clock::now();
         if now >= self.age_at {
             self.age_at = now + AGE_EVERY;
@@ -284,10 +291,11 @@ impl Drainer {
         reads
     }
 
-    fn tell_emptied(&self, endpoint_id: &str) {
-        self.surroundings.wake(endpoint_id);
-        if self.heads.book.lock().of_endpoint(endpoint_id).0 <= 0 {
-            self.surroundings.emptied(endpoint_id);
+    fn tell_rows(&self) {
+        let changed = std::mem::take(&mut *self.heads.changed.lock());
+        for endpoint_id in changed {
+            let (rows, _) = self.heads.book.lock().of_endpoint(&endpoint_id);
+            self.surroundings.rows_wait(&endpoint_id, u64::try_from(rows).unwrap_or(0));
         }
     }
 

@@ -134,8 +134,8 @@ impl EndpointActor {
         }
         self.adopt_settings(now);
         self.adopt_own_trouble(now);
-        if self.queue.take_backlog_emptied() {
-            self.delivery.handle_backlog_emptied(now);
+        if let Some(rows) = self.queue.take_backlog_rows() {
+            self.delivery.handle_backlog_rows(rows, now);
         }
         if self.settings.delivery.rate_limit.is_some() {
             self.delivery.handle_instances(self.core.instances.load(Relaxed), now);

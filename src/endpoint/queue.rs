@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -72,8 +72,8 @@ pub struct EndpointQueue {
     flow: Arc<FlowCounters>,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: AtomicBool,
-    /// The backlog is empty, since the actor last asked.
-    backlog_emptied: AtomicBool,
+    /// Rows that wait in the backlog, as was said last; [`UNKNOWN`] once the actor knows.
+    backlog_rows: AtomicU64,
 }
 
 #[derive(Default)]
@@ -100,7 +100,7 @@ impl EndpointQueue {
             waiting_bytes: AtomicUsize::new(0),
             flow,
             lagging: AtomicBool::new(false),
-            backlog_emptied: AtomicBool::new(false),
+            backlog_rows: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -211,18 +211,19 @@ impl EndpointQueue {
         }
     }
 
-    /// Nothing waits in the backlog any more: an endpoint that was lagging has caught up.
-    pub fn backlog_emptied(&self) {
+    /// So many rows wait in the backlog: a lagging endpoint may have caught up.
+    pub fn show_backlog_rows(&self, rows: u64) {
         if self.is_lagging() {
-            self.backlog_emptied.store(true, Ordering::Relaxed);
+            self.backlog_rows.store(rows, Ordering::Relaxed);
             self.nudge();
         }
     }
 
-    /// True once after the backlog has become empty.
+    /// Rows that wait in the backlog, if that is news.
     #[must_use]
-    pub fn take_backlog_emptied(&self) -> bool {
-        self.backlog_emptied.load(Ordering::Relaxed) && self.backlog_emptied.swap(false, Ordering::Relaxed)
+    pub fn take_backlog_rows(&self) -> Option<u64> {
+        let is_news = self.is_lagging() && self.backlog_rows.load(Ordering::Relaxed) != UNKNOWN;
+        is_news.then(|| self.backlog_rows.swap(UNKNOWN, Ordering::Relaxed))
     }
 
     /// The actor says whether the endpoint keeps up. True when that is news.
@@ -277,6 +278,8 @@ impl EndpointQueue {
         self.inner.lock().waker.is_some()
     }
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 impl Inner {
     fn wake(&mut self) -> Pushed {

@@ -10,9 +10,13 @@ use super::{Delivery, dispatch::Wait};
 use crate::endpoint::lanes::Lanes;
 
 impl Delivery {
-    /// Nothing waits in the backlog any more: the endpoint has caught up.
-    pub fn handle_backlog_emptied(&mut self, now: Instant) {
-        self.lagging = false;
+    /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
+    /// all the time, the last row would never be the last.
+    pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
+        let takes = self.delivered.per_second(now) * CAUGHT_UP_WITHIN.as_secs_f64();
+        if self.lagging && rows <= (takes as u64).max(CAUGHT_UP_ROWS) {
+            self.lagging = false;
+        }
         self.advance(now);
     }
 
@@ -76,5 +80,9 @@ impl Delivery {
 
 /// An endpoint that has answered nothing yet counts with this many events.
 const WINDOW_EVENTS_MIN: usize = 4;
+/// A backlog that an endpoint takes within this time does not make it wait …
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
+/// … nor does one of so few rows, whatever its rate.
+const CAUGHT_UP_ROWS: u64 = 10;
 /// A core that is this late has no say about endpoints.
 const LATE_MIN: Duration = Duration::from_secs(1);

@@ -125,8 +125,8 @@ impl Model {
                 self.poll();
                 self.trying = false;
             }
-            Action::BacklogEmptied => {
-                self.delivery.handle_backlog_emptied(self.now);
+            Action::BacklogRows => {
+                self.delivery.handle_backlog_rows(0, self.now);
                 self.poll();
             }
             Action::Instances(instances) => {

@@ -339,7 +339,9 @@ fn what_comes_for_a_lagging_endpoint_is_parked_at_once_until_its_backlog_is_gone
     world.stored(1, 0);
     world.answer(Outcome::Delivered);
     assert_eq!(world.under_way(), [[next + 2]], "what comes from the backlog is sent");
-    world.delivery.handle_backlog_emptied(world.now);
+    world.delivery.handle_backlog_rows(20, world.now);
+    assert!(world.delivery.is_lagging());
+    world.delivery.handle_backlog_rows(2, world.now);
     world.poll();
     let parked = world.parked.len();
     world.events(1);

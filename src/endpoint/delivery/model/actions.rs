@@ -31,7 +31,7 @@ pub enum Action {
     Drained,
     OwnTrouble(bool),
     Trial,
-    BacklogEmptied,
+    BacklogRows,
     Instances(u32),
 }
 
@@ -100,7 +100,7 @@ pub fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => any::<bool>().prop_map(Action::OwnTrouble),
         1 => Just(Action::Trial),
         2 => Just(Action::Drained),
-        1 => Just(Action::BacklogEmptied),
+        1 => Just(Action::BacklogRows),
         1 => (1_u32..4).prop_map(Action::Instances),
     ];
     prop::collection::vec(action, 1..120)
