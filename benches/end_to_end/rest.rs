@@ -19,38 +19,20 @@ pub fn is_ready(admin: SocketAddr) -> bool {
 /// A customer, an endpoint and a subscription for each of the plan's endpoints.
 pub fn set_up(admin: SocketAddr, key: &str, plan: &Plan, port: u16) -> io::Result<()> {
     actix_rt::System::new().block_on(async {
-        let client = Client::builder()
-            .connector(Connector::new().limit(AT_ONCE))
-            .timeout(Duration::from_secs(30))
-            .bearer_auth(key)
-            .finish();
-        let api = Api { client, base: format!("http://{admin}/v1") };
-        let mut ended =
-            stream::iter(0..plan.endpoints).map(|number| api.set_up(plan, port, number)).buffer_unordered(AT_ONCE);
-        while let Some(result) = ended.next().await {
-            result?;
+        let api = Api::new(admin, key);
+        let all: Vec<usize> = (0..plan.endpoints).collect();
+        for some in all.chunks(BULK_ITEMS) {
+            api.put_bulk("customers", some.iter().map(|number| customer(*number))).await?;
+            api.put_bulk("endpoints", some.iter().map(|number| endpoint(plan, port, *number))).await?;
+            api.put_bulk("subscriptions", some.iter().map(|number| subscription(plan, *number))).await?;
         }
-        Ok(())
+        api.command_paused(plan, "pause").await
     })
 }
 
 /// Lets the plan's endpoints have what waits for them.
 pub fn resume(admin: SocketAddr, key: &str, plan: &Plan) -> io::Result<()> {
-    actix_rt::System::new().block_on(async {
-        let client = Client::builder().timeout(Duration::from_secs(30)).bearer_auth(key).finish();
-        let api = Api { client, base: format!("http://{admin}/v1") };
-        let mut ended = stream::iter(0..plan.paused)
-            .map(|number| {
-                let path = format!("/endpoints/{}/resume", addresses::name(number));
-                let api = &api;
-                async move { api.send(Method::POST, &path, &json!({})).await }
-            })
-            .buffer_unordered(AT_ONCE);
-        while let Some(result) = ended.next().await {
-            result?;
-        }
-        Ok(())
-    })
+    actix_rt::System::new().block_on(async { Api::new(admin, key).command_paused(plan, "resume").await })
 }
 
 /// An instance's metrics at one time.
@@ -131,36 +113,30 @@ struct Api {
 }
 
 impl Api {
-    async fn set_up(&self, plan: &Plan, port: u16, number: usize) -> io::Result<()> {
-        let name = addresses::name(number);
-        let customer = json!({ "name": name, "grants": { "topics": ["*"], "tenants": ["*"] } });
-        let customer = self.put(&format!("/customers/{name}"), &customer).await?;
-        let mut endpoint = json!({
-            "customer_id": customer["id"],
-            "url": addresses::url(number, port),
-            "format": if plan.raw { "raw" } else { "envelope" },
-            "in_flight_max": plan.in_flight_max,
-        });
-        if let Some(slow) = plan.slow.filter(|slow| addresses::is_one_in(number, slow.every)) {
-            // Slow, and no failure.
-            endpoint["request_timeout_ms"] = (slow.after * 3).as_secs().clamp(15, 120).saturating_mul(1_000).into();
-        }
-        if let Some(events_max) = plan.batch_events {
-            endpoint["mode"] = "batch".into();
-            endpoint["batch"] = json!({ "events_max": events_max, "wait_ms_max": 1000, "bytes_max": 1 << 20 });
-        }
-        let endpoint = self.put(&format!("/endpoints/{name}"), &endpoint).await?;
-        let scope = match plan.endpoints {
-            1 => json!({ "level": "topic" }),
-            _ => {
-                let own = (0..plan.tenants).filter(|tenant| plan.endpoint_of(*tenant) == number);
-                json!({ "level": "tenants", "tenants": own.map(addresses::tenant).collect::<Vec<_>>() })
-            }
-        };
-        let subscription = json!({ "endpoint_id": endpoint["id"], "topic": plan.topic, "scope": scope });
-        self.put(&format!("/subscriptions/{name}"), &subscription).await?;
-        if number < plan.paused {
-            self.send(Method::POST, &format!("/endpoints/{name}/pause"), &json!({})).await?;
+    fn new(admin: SocketAddr, key: &str) -> Self {
+        let client = Client::builder()
+            .connector(Connector::new().limit(AT_ONCE))
+            .timeout(Duration::from_secs(120))
+            .bearer_auth(key)
+            .finish();
+        Api { client, base: format!("http://{admin}/v1") }
+    }
+
+    async fn put_bulk(&self, what: &str, items: impl Iterator<Item = Value>) -> io::Result<()> {
+        let body = json!({ what: items.collect::<Vec<_>>() });
+        self.send(Method::POST, &format!("/{what}/bulk"), &body).await.map(drop)
+    }
+
+    /// To each of those that the plan pauses, a few at once.
+    async fn command_paused(&self, plan: &Plan, command: &str) -> io::Result<()> {
+        let mut ended = stream::iter(0..plan.paused)
+            .map(|number| async move {
+                let path = format!("/endpoints/{}/{command}", addresses::name(number));
+                self.send(Method::POST, &path, &json!({})).await
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some(result) = ended.next().await {
+            result?;
         }
         Ok(())
     }
@@ -181,6 +157,45 @@ impl Api {
     }
 }
 
+fn customer(number: usize) -> Value {
+    let name = addresses::name(number);
+    json!({ "uid": name, "name": name, "grants": { "topics": ["*"], "tenants": ["*"] } })
+}
+
+fn endpoint(plan: &Plan, port: u16, number: usize) -> Value {
+    let name = addresses::name(number);
+    let mut endpoint = json!({
+        "uid": name,
+        "customer_id": name,
+        "url": addresses::url(number, port),
+        "format": if plan.raw { "raw" } else { "envelope" },
+        "in_flight_max": plan.in_flight_max,
+    });
+    if let Some(slow) = plan.slow.filter(|slow| addresses::is_one_in(number, slow.every)) {
+        // Slow, and no failure.
+        endpoint["request_timeout_ms"] = (slow.after * 3).as_secs().clamp(15, 120).saturating_mul(1_000).into();
+    }
+    if let Some(events_max) = plan.batch_events {
+        endpoint["mode"] = "batch".into();
+        endpoint["batch"] = json!({ "events_max": events_max, "wait_ms_max": 1000, "bytes_max": 1 << 20 });
+    }
+    endpoint
+}
+
+fn subscription(plan: &Plan, number: usize) -> Value {
+    let name = addresses::name(number);
+    let scope = match plan.endpoints {
+        1 => json!({ "level": "topic" }),
+        _ => {
+            let own = (0..plan.tenants).filter(|tenant| plan.endpoint_of(*tenant) == number);
+            json!({ "level": "tenants", "tenants": own.map(addresses::tenant).collect::<Vec<_>>() })
+        }
+    };
+    json!({ "uid": name, "endpoint_id": name, "topic": plan.topic, "scope": scope })
+}
+
+/// As many as one bulk call takes.
+const BULK_ITEMS: usize = 10_000;
 const AT_ONCE: usize = 8;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const METRICS_BYTES_MAX: usize = 16 << 20;
