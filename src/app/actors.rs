@@ -78,10 +78,10 @@ impl ActorReport for Health {
     }
 
     fn overview(&self) -> OverviewPart {
-        let breakers = self.breakers();
+        let (breakers, flow) = (self.breakers(), self.table().flow().view());
         match self.parts() {
-            Some(parts) => parts.sampler.lock().part(self.instance(), breakers),
-            None => Sampler::default().part(self.instance(), breakers),
+            Some(parts) => parts.sampler.lock().part(self.instance(), breakers, flow),
+            None => Sampler::default().part(self.instance(), breakers, flow),
         }
     }
 

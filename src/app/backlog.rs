@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::{Error, core_lag::CoreLag, loader::Progress};
 use crate::{
     backlog::{
-        drainer::{self, DrainerOptions, Heads, Surroundings},
+        drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
         orphans::Orphans,
         read::{Room, Standing},
         writer::BacklogWriter,
@@ -67,13 +67,22 @@ pub fn start_drainer(
     let options = DrainerOptions {
         poll: backlog.poll(),
         refresh: backlog.refresh(),
-        age_max: backlog.age_max(),
         queries_max: backlog.queries_max,
         rate: backlog.rate(around.core_lag.cores()),
     };
     let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
+    let around: Arc<dyn Surroundings> = Arc::new(around);
+    let ageing = Ageing {
+        pool: own_pool(config, 1)?,
+        age_max: backlog.age_max(),
+        poll: backlog.poll(),
+        heads: Arc::clone(&heads),
+        dead_letters: dead_letters.clone(),
+        surroundings: Arc::clone(&around),
+    };
+    actix_rt::spawn(ageing.run());
     actix_rt::spawn(async move {
-        let never = drainer::run(pool, options, heads, writer, dead_letters, Arc::new(around)).await;
+        let never = drainer::run(pool, options, heads, writer, dead_letters, around).await;
         match never {}
     });
     Ok(())
@@ -204,6 +213,10 @@ impl Surroundings for Around {
         if let Some(queue) = self.table.endpoints().find(endpoint_id) {
             queue.nudge();
         }
+    }
+
+    fn show_drain_rate(&self, per_second: f64) {
+        self.table.flow().show_drain_rate(per_second);
     }
 
     fn rows_wait(&self, endpoint_id: &str, rows: u64) {

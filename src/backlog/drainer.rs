@@ -3,7 +3,7 @@
 //! **Invariant:** what leaves the backlog is matched again, against today's subscriptions.
 //! **Invariant:** a row stays until what became of its event is committed; whatever ends this process, it is read again.
 
-mod ageing; // what has waited for too long
+pub mod ageing; // what has waited for too long
 mod assignment; // which partitions are ours
 mod reading; // rows go to their endpoint
 
@@ -57,6 +57,8 @@ pub trait Surroundings: Send + Sync {
     fn settings_complete_to_ms(&self) -> i64;
     /// How busy the machine was a moment ago.
     fn load(&self) -> Load;
+    /// So many rows may be sent a second, for people to see.
+    fn show_drain_rate(&self, per_second: f64);
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
@@ -72,8 +74,6 @@ pub struct DrainerOptions {
     pub poll: Duration,
     /// Heads are read anew this often, for what another instance wrote.
     pub refresh: Duration,
-    /// What has waited longer is given up.
-    pub age_max: Duration,
     pub queries_max: usize,
     /// Rows read a second.
     pub rate: DrainRateOptions,
@@ -118,6 +118,28 @@ impl Heads {
     #[must_use]
     pub fn waiting(&self) -> (i64, i64, Option<i64>) {
         self.book.lock().totals()
+    }
+
+    /// The heads with something older than that.
+    fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
+        self.book.lock().older_than(wall_ms)
+    }
+
+    /// Memory holds what it may.
+    fn is_full(&self) -> bool {
+        self.book.lock().is_full()
+    }
+
+    /// The oldest row of a head was found.
+    fn renewed(&self, head: Option<HeadRow>) {
+        if let (Some(head), Some(events)) = (head, self.events.lock().as_ref()) {
+            self.book.lock().note(&head, events);
+        }
+    }
+
+    /// A head has fewer rows than was thought.
+    fn misjudged(&self, head: &Arc<Head>) {
+        self.misjudged.lock().push(Arc::clone(head));
     }
 
     /// Rows in memory: events and bytes.
@@ -186,7 +208,6 @@ pub async fn run(
     let now = clock::now();
     let mut drainer = Drainer {
         refresh_at: now + options.refresh,
-        age_at: now,
         pace: Pace::new(options.rate.per_second_min, now),
         rate: DrainRate::new(options.rate, now),
         unread: Vec::new(),
@@ -217,7 +238,6 @@ struct Drainer {
     /// Partitions whose heads are still to be read.
     unread: Vec<Arc<PartitionLedger>>,
     refresh_at: Instant,
-    age_at: Instant,
     pace: Pace,
     rate: DrainRate,
 }
@@ -253,15 +273,12 @@ impl Drainer {
         emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
         self.tell_rows();
         let now = clock::now();
-        if now >= self.age_at {
-            self.age_at = now + AGE_EVERY;
-            self.give_up_old().await?;
-        }
         self.show();
         self.rate.observe(self.surroundings.load(), now);
         self.pace.set(self.rate.per_second(), now);
         let reads = self.choose(now);
         self.heads.metrics.pace.set(self.rate.per_second());
+        self.surroundings.show_drain_rate(self.rate.per_second());
         let asked: Vec<usize> = reads.iter().map(|read| read.rows_max).collect();
         let results = join_all(reads.into_iter().map(|read| self.read(read))).await;
         for (rows_max, rows) in asked.into_iter().zip(&results) {
@@ -332,4 +349,3 @@ impl Drainer {
 const SLICE_ROWS_MIN: usize = 25;
 /// Between two turns: what came meanwhile shares the next one.
 const BREATH: Duration = Duration::from_millis(5);
-const AGE_EVERY: Duration = Duration::from_secs(60);

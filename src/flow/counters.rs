@@ -5,6 +5,32 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
+/// The flow control of one process, or of several added up, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowView {
+    /// Events that wait for reasons of our own …
+    pub waiting_events: u64,
+    /// … and how many may.
+    pub window_events: u64,
+    pub leaving_per_second: u64,
+    /// Rows of the backlog that may be sent a second.
+    pub drain_per_second: u64,
+    /// Reading is held back, at this instance or at one of these.
+    pub is_held_back: bool,
+}
+
+impl FlowView {
+    pub fn add(&mut self, other: &FlowView) {
+        self.waiting_events += other.waiting_events;
+        self.window_events += other.window_events;
+        self.leaving_per_second += other.leaving_per_second;
+        self.drain_per_second += other.drain_per_second;
+        self.is_held_back |= other.is_held_back;
+    }
+}
+
 /// Of one process.
 #[derive(Debug)]
 pub struct FlowCounters {
@@ -12,6 +38,10 @@ pub struct FlowCounters {
     /// Events in the endpoints' queues that their actors have not taken yet.
     queued: AtomicI64,
     window_is_full: AtomicBool,
+    window_events: AtomicU64,
+    window_waiting: AtomicU64,
+    leaving_per_second: AtomicU64,
+    drain_per_second: AtomicU64,
 }
 
 /// Of one core.
@@ -50,6 +80,10 @@ impl FlowCounters {
             cores: (0..cores).map(|_| CoreCounters::default()).collect(),
             queued: AtomicI64::new(0),
             window_is_full: AtomicBool::new(false),
+            window_events: AtomicU64::new(0),
+            window_waiting: AtomicU64::new(0),
+            leaving_per_second: AtomicU64::new(0),
+            drain_per_second: AtomicU64::new(0),
         }
     }
 
@@ -66,6 +100,29 @@ impl FlowCounters {
     /// The poll thread says whether reading is held back.
     pub fn show_window_full(&self, is_full: bool) {
         self.window_is_full.store(is_full, Relaxed);
+    }
+
+    /// The poll thread says how large the window is, how many events wait in it, and how many leave a second.
+    pub fn show_window(&self, events_max: u64, waiting: u64, leaving_per_second: f64) {
+        self.window_events.store(events_max, Relaxed);
+        self.window_waiting.store(waiting, Relaxed);
+        self.leaving_per_second.store(leaving_per_second as u64, Relaxed);
+    }
+
+    /// The drainer says how many rows it may send a second.
+    pub fn show_drain_rate(&self, per_second: f64) {
+        self.drain_per_second.store(per_second as u64, Relaxed);
+    }
+
+    #[must_use]
+    pub fn view(&self) -> FlowView {
+        FlowView {
+            waiting_events: self.window_waiting.load(Relaxed),
+            window_events: self.window_events.load(Relaxed),
+            leaving_per_second: self.leaving_per_second.load(Relaxed),
+            drain_per_second: self.drain_per_second.load(Relaxed),
+            is_held_back: self.is_window_full(),
+        }
     }
 
     /// Reading is held back: as many events wait as may.

@@ -155,18 +155,6 @@ pub async fn page(
     .await
 }
 
-/// Sets a head's oldest time right: deliveries only ever make it younger, and nobody looks at each of them.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn renew_oldest(pool: &Pool, (topic, partition, endpoint_id): (&str, i32, &str)) -> Result<(), StoreError> {
-    pool.with(async |client| {
-        let statement = client.prepare_cached(RENEW_OLDEST).await?;
-        Ok(client.execute(&statement, &[&topic, &partition, &endpoint_id]).await.map(drop)?)
-    })
-    .await
-}
-
 fn row(row: &Row) -> Result<BacklogRow, StoreError> {
     Ok(BacklogRow {
         offset: row.try_get("offset")?,
@@ -214,9 +202,3 @@ pub const PAGE: &str = r#"
         ) AS p
     ) AS rows
     WHERE coalesce(before, 0) < $9::bigint ORDER BY "offset", record_ms"#;
-
-const RENEW_OLDEST: &str = "
-    UPDATE backlog_head h SET oldest_ms = coalesce(
-        (SELECT min(received_ms) FROM backlog b
-         WHERE b.topic = h.topic AND b.partition = h.partition AND b.endpoint_id = h.endpoint_id), h.oldest_ms)
-    WHERE h.topic = $1 AND h.partition = $2 AND h.endpoint_id = $3";

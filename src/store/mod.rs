@@ -33,6 +33,7 @@ pub mod api_keys; // ● who may use the API
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out
+pub mod backlog_ageing; // ● … searched for what is too old
 pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_pull; // ● as customers see them: listed, read, acknowledged, marked for another try

@@ -9,6 +9,7 @@ use super::{
     sampler::{NOW_STEPS, STEPS_MAX, Step},
     window::STEP_MS,
 };
+use crate::flow::counters::FlowView;
 
 /// What one instance says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct OverviewPart {
     pub instance: String,
     pub topics: Vec<TopicPart>,
     pub breakers: Breakers,
+    /// Older instances do not say.
+    #[serde(default)]
+    pub flow: FlowView,
     pub history: Vec<Step>,
 }
 
@@ -54,6 +58,7 @@ pub struct Overview {
     pub delivered_per_second: f64,
     pub failed_attempts_per_second: f64,
     pub latency_ms: Latency,
+    pub flow: FlowView,
     pub topics: Vec<Topic>,
     pub breakers: BreakerCounts,
     pub endpoints: Endpoints,
@@ -147,6 +152,10 @@ impl Overview {
             delivered_per_second: rate(|step| step.delivered),
             failed_attempts_per_second: rate(|step| step.failed_attempts),
             latency_ms: Latency { p50: ages.percentile_ms(0.5), p99: ages.percentile_ms(0.99) },
+            flow: parts.iter().fold(FlowView::default(), |mut sum, part| {
+                sum.add(&part.flow);
+                sum
+            }),
             topics: topics(parts),
             breakers: breakers(parts, known.enabled + known.paused + known.disabled),
             endpoints: Endpoints { enabled: known.enabled, paused: known.paused, disabled: known.disabled },
@@ -253,7 +262,8 @@ mod tests {
     fn part(instance: &str, history: Vec<Step>) -> OverviewPart {
         let topic = TopicPart { in_recently: 100, lag: 5, partitions: 2, ..TopicPart::of("orders") };
         let breakers = Breakers { open: vec!["ep_1".to_owned()], half_open: vec![format!("ep_{instance}")] };
-        OverviewPart { instance: instance.to_owned(), topics: vec![topic], breakers, history }
+        let flow = FlowView { waiting_events: 3, is_held_back: instance == "2", ..FlowView::default() };
+        OverviewPart { instance: instance.to_owned(), topics: vec![topic], breakers, flow, history }
     }
 
     #[test]
@@ -266,6 +276,7 @@ mod tests {
         assert_eq!((seen.events_in_per_second, seen.history[0].events_in_per_second), (10.0, 2.0));
         assert_eq!((seen.history[5].events_in_per_second, seen.history[5].lag), (10.0, 2));
         assert_eq!((seen.topics[0].partitions, seen.topics[0].in_per_second, seen.topics[0].lag), (4, 20.0, 10));
+        assert_eq!((seen.flow.waiting_events, seen.flow.is_held_back), (6, true));
         assert_eq!((seen.backlog.events, seen.backlog.change_per_minute), (119, 12));
         assert_eq!((seen.dead_letters.total, seen.dead_letters.change_per_minute), (Some(9), 0), "not added up");
     }

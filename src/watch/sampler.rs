@@ -13,6 +13,7 @@ use super::{
     overview::{Breakers, OverviewPart, TopicPart},
     window::{STEP_MS, Window},
 };
+use crate::flow::counters::FlowView;
 
 /// Steps that are kept: 15 minutes.
 pub const STEPS_MAX: usize = 180;
@@ -222,7 +223,7 @@ impl Sampler {
 
     /// What this instance adds to the overview.
     #[must_use]
-    pub fn part(&self, instance: &str, breakers: Breakers) -> OverviewPart {
+    pub fn part(&self, instance: &str, breakers: Breakers, flow: FlowView) -> OverviewPart {
         let mut topics: BTreeMap<&Arc<str>, TopicPart> = BTreeMap::new();
         for partition in self.partitions.values() {
             let seen = &partition.seen;
@@ -236,6 +237,7 @@ impl Sampler {
             instance: instance.to_owned(),
             topics: topics.into_values().collect(),
             breakers,
+            flow,
             history: self.history.iter().cloned().collect(),
         }
     }
@@ -295,7 +297,7 @@ mod tests {
         let mut sampler = Sampler::default();
         sampler.sample(seen(100, 1_000, (1, 50)));
         sampler.sample(seen(101, 1_030, (1, 70)));
-        let part = sampler.part("in_1", Breakers::default());
+        let part = sampler.part("in_1", Breakers::default(), FlowView::default());
         let steps: Vec<_> = part.history.iter().map(|step| (step.step, step.events_in, step.delivered)).collect();
         assert_eq!(steps, [(100, 50, 1_000), (101, 20, 30)]);
         assert_eq!((part.topics[0].in_recently, part.topics[0].lag), (70, 3));

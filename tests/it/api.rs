@@ -28,7 +28,7 @@ use postrider::{
         writer::{DeadLetterWriter, WriterOptions},
     },
     endpoint::{client::ClientLimits, delivery::Reason, egress::Egress},
-    flow::counters::FlowCounters,
+    flow::counters::{FlowCounters, FlowView},
     ingest::{
         consumer::Topics,
         decode::{Decoder, Place, Places},
@@ -103,7 +103,7 @@ impl ActorReport for Health {
     }
 
     fn overview(&self) -> OverviewPart {
-        Sampler::default().part("one", Breakers::default())
+        Sampler::default().part("one", Breakers::default(), FlowView::default())
     }
 
     fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart> {

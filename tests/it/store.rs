@@ -8,6 +8,7 @@ use postrider::{
     router::subscription::Scope,
     store::{
         self, Pool, PoolOptions, StoreError,
+        backlog_ageing::{self, Scanned},
         backlog_read::{self, BACKLOG_PLANS, PAGE, Page},
         first_start::{Positions, first_start, record_first_start},
         instances,
@@ -330,4 +331,30 @@ async fn a_page_of_the_backlog_leaves_out_the_keys_it_is_told_to() {
     assert_eq!(offsets(&[], false).await, [1, 2, 3, 4, 5, 6]);
     assert_eq!(offsets(&[b"a", b"b"], false).await, [2, 3, 6], "a key is not the beginning of another one");
     assert_eq!(offsets(&[b""], true).await, [1, 2, 4, 5], "an empty key is one, and none is not");
+}
+
+#[tokio::test]
+async fn the_oldest_row_of_a_backlog_is_found_in_bounded_steps() {
+    let database = Database::new().await;
+    let rows = "INSERT INTO backlog (topic, partition, endpoint_id, \"offset\", record_ms, received_ms, not_before_ms, attempts,
+            occurred_ms, record, bytes)
+        SELECT 'orders', 0, 'ep_1', n, 7, age, 0, 0, 0, 'v', 1
+        FROM unnest(ARRAY[500, 300, 400, 900, 800]) WITH ORDINALITY AS r (age, n)";
+    database.execute(rows).await;
+    let head = "INSERT INTO backlog_head (topic, partition, endpoint_id, events, bytes, oldest_ms)
+        VALUES ('orders', 0, 'ep_1', 5, 5, 100)";
+    database.execute(head).await;
+    let (pool, name) = (database.pool(), ("orders", 0, "ep_1"));
+    let scan = async |after| backlog_ageing::scan(&pool, name, after, 2).await.expect("a step");
+    let first = scan((i64::MIN, i64::MIN)).await;
+    assert_eq!(first, Scanned { rows: 2, oldest_ms: Some(300), last: Some((2, 7)) });
+    assert_eq!(scan((4, 7)).await, Scanned { rows: 1, oldest_ms: Some(800), last: Some((5, 7)) });
+    assert_eq!(scan((5, 7)).await, Scanned { rows: 0, oldest_ms: None, last: None });
+
+    let set = async |oldest_ms, before_ms| {
+        let head = backlog_ageing::set_oldest(&pool, name, oldest_ms, before_ms).await.expect("written");
+        head.map(|head| head.oldest_ms)
+    };
+    assert_eq!(set(300, 200).await, Some(300));
+    assert_eq!(set(400, 200).await, None, "whoever looked again has found a younger one already");
 }

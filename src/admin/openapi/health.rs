@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{about, count, list, object, of, or_null, plain, time, whole, word};
+use super::schema::{about, count, flag, list, object, of, or_null, plain, time, whole, word};
 
 /// Each with its name.
 pub fn answers() -> Vec<(&'static str, Value)> {
@@ -93,10 +93,15 @@ fn of_all() -> Vec<(&'static str, Value)> {
     let backlog = json!({
         "events": count(), "bytes": or_null(count()), "oldest_ms": or_null(count()), "change_per_minute": whole(),
     });
+    let flow = json!({
+        "waiting_events": count(), "window_events": count(), "leaving_per_second": count(), "drain_per_second": count(),
+        "is_held_back": flag(),
+    });
     let overview = json!({
         "at": whole(), "instances": list(object(instance, &[])), "unreachable": silent(),
         "events_in_per_second": number(), "delivered_per_second": number(), "failed_attempts_per_second": number(),
         "latency_ms": object(json!({"p50": or_null(number()), "p99": or_null(number())}), &[]),
+        "flow": object(flow, &[]),
         "topics": list(object(topic, &[])),
         "breakers": object(json!({"closed": count(), "open": count(), "half_open": count()}), &[]),
         "endpoints": object(json!({"enabled": count(), "paused": count(), "disabled": count()}), &[]),

@@ -38,7 +38,7 @@ impl Drainer {
             }
         };
         if rows.is_empty() && read.sees_all() {
-            self.heads.misjudged.lock().push(Arc::clone(&head));
+            self.heads.misjudged(&head);
         }
         let rows = if read.order.is_some() && head.is_closing() { Vec::new() } else { rows };
         let at = At { now, wall_ms: clock::wall_ms(), up_to };

@@ -37,7 +37,7 @@ function Figures({ now }) {
     <${Figure} name="Delivered" value=${rate(now.delivered_per_second)} unit="/ s" />
     <${Figure} name="Failed attempts" value=${rate(now.failed_attempts_per_second)} unit="/ s" mood=${now.failed_attempts_per_second > 0 ? "warn" : ""} />
     <${Figure} name="Latency" value=${duration(now.latency_ms?.p50)} unit="p50" note="p99 ${duration(now.latency_ms?.p99)}" />
-    <${Figure} name="Lag" value=${compact(lag)} unit="events" note="oldest ${duration(worst)}" />
+    <${Figure} name="Lag" value=${compact(lag)} unit="events" note="oldest ${duration(worst)}${now.flow?.is_held_back ? " · read as fast as it is delivered" : ""}" mood=${now.flow?.is_held_back ? "warn" : ""} />
     <${Figure} name="Waiting" value=${compact(now.backlog?.events)} unit="events" note="${change(now.backlog?.change_per_minute)} · ${bytes(now.backlog?.bytes)}"
       mood=${now.backlog?.change_per_minute > 0.5 ? "warn" : ""} />
     <${Figure} name="Dead letters" value=${compact(now.dead_letters?.total)} unit="" note=${change(now.dead_letters?.change_per_minute)}

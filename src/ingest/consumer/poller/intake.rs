@@ -91,9 +91,11 @@ impl IntakeControl {
     }
 
     pub fn show(&self, now: Instant) {
+        let leaving = self.window.leaving_per_second(now);
+        self.counters.show_window(self.window.events_max(), self.waiting, leaving);
         self.metrics.window_events.set(self.window.events_max() as f64);
         self.metrics.waiting_events.set(self.waiting as f64);
-        self.metrics.leaving_per_second.set(self.window.leaving_per_second(now));
+        self.metrics.leaving_per_second.set(leaving);
     }
 
     fn full(&mut self, now: Instant) -> Intake {
