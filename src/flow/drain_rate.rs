@@ -67,11 +67,12 @@ impl DrainRate {
         let was_short = std::mem::take(&mut self.was_short);
         let live = self.live.per_second(now);
         // Where nothing comes from Kafka, nobody notices a late core but the backlog itself.
-        let lag_max = if live < LIVE_MIN_PER_SECOND { LAG_MAX_ALONE } else { LAG_MAX };
+        let (lag_max, grows_to) =
+            if live < LIVE_MIN_PER_SECOND { (LAG_MAX_ALONE, GROWS_TO_ALONE) } else { (LAG_MAX, GROWS_TO) };
         if load.core_lag > lag_max || load.live_waits {
             self.per_second *= SHRINKS_TO;
         } else if was_short {
-            self.per_second = self.per_second * GROWS_TO + f64::from(self.options.per_second_min) / 10.0;
+            self.per_second = self.per_second * grows_to + f64::from(self.options.per_second_min) / 10.0;
         }
         let share = (live + self.drained.per_second(now)) * SHARE_MIN;
         let min = f64::from(self.options.per_second_min).max(share);
@@ -89,12 +90,14 @@ impl DrainRate {
 /// The cores say how late they were this often.
 const DECISION: Duration = Duration::from_millis(100);
 /// A core that is later than this has more to do than it can; a quiet one is late by the millisecond of its timer.
-const LAG_MAX: Duration = Duration::from_millis(5);
+const LAG_MAX: Duration = Duration::from_millis(4);
 const LAG_MAX_ALONE: Duration = Duration::from_millis(50);
 const LIVE_MIN_PER_SECOND: f64 = 20.0;
 const SHRINKS_TO: f64 = 0.85;
-/// Ten times within three seconds.
+/// Ten times within three seconds …
 const GROWS_TO: f64 = 1.08;
+/// … and within one where it disturbs nobody.
+const GROWS_TO_ALONE: f64 = 1.25;
 /// Of what the machine does, while rows are due.
 const SHARE_MIN: f64 = 0.2;
 /// Beyond what any machine does.
