@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Mode, Receiver, TestApp, eventually_holds, within};
+use crate::harness::{Mode, Receiver, Record, TestApp, eventually_holds, within};
 
 const PARK_AFTER: Duration = Duration::from_secs(2);
 
@@ -32,6 +32,32 @@ fn a_hung_endpoint_delays_neither_a_healthy_one_nor_the_commit() {
     assert_eq!(findings.duplicates, 0, "the healthy one got each event once");
     assert_eq!(findings.backlog, all, "what the hung one did not take waits for it");
     assert!(app.dead_letters(&hung).is_empty());
+}
+
+/// What decides about waiting is how much waits, never the time that a producer wrote on an event.
+#[test]
+fn a_producer_whose_clock_is_a_day_behind_makes_nobody_wait_for_a_hung_endpoint() {
+    let park_after = Duration::from_secs(20);
+    let app = TestApp::named("day-behind")
+        .set("DELIVERY_PARK_AFTER_MS", park_after.as_millis())
+        .set("INGEST_EVENT_BYTES_MAX", 16 * 1024)
+        .set("DELIVERY_ENDPOINT_BYTES_MAX", 128 * 1024)
+        .start();
+    let receiver = Receiver::start();
+    let hung = receiver.hook("hung");
+    hung.set(Mode::Hang);
+    let hung = app.subscribed_endpoint(&hung, json!({"mode": "stream", "request_timeout_ms": 60_000}));
+    let healthy = app.subscribed_endpoint(&receiver.hook("healthy"), json!({"mode": "stream"}));
+    let yesterday = jiff::Timestamp::now().as_millisecond() - 24 * 3_600_000;
+    let record = Record { timestamp_ms: Some(yesterday), size_bytes: 4 * 1024, ..Record::default() };
+    for all in [100, 200] {
+        for _ in 0..100 {
+            app.produce_one(&record);
+        }
+        // Had a partition waited for the hung one, that would have been until the event is parked.
+        within(park_after / 2, "the healthy one has all", || (healthy.hook.accepted_count() == all).then_some(()));
+    }
+    assert!(hung.hook.waiting() > 0, "the other one still hangs");
 }
 
 #[test]
