@@ -17,6 +17,7 @@ pub mod health; // ○ what is known of an endpoint from outside its actor
 pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod egress; // ○ where requests may go
+pub mod fair_share; // ○ who gets how much of what cannot be taken back
 pub mod resolver; // ● names → addresses
 pub mod connections; // ● so many may be open
 pub mod connector; // ● opens connections, to addresses that egress allows
