@@ -23,6 +23,7 @@ use crate::{
         client::{ClientLimits, CoreClient},
         delivery::Limits,
         egress::Egress,
+        names::NameLimits,
         own_trouble::OwnTrouble,
         report::Report,
         supervisor::{self, Notices},
@@ -189,17 +190,26 @@ pub(super) fn client_limits(
     ClientLimits {
         connect_timeout: http.connect_timeout(),
         keep_alive: http.keep_alive(),
-        rebuild_after: http.client_rebuild(),
+        connection_age_max: http.connection_age_max(),
         in_flight_max: http.in_flight_max.div_ceil(cores),
         connections_max: connections_max / cores,
         answer_bytes_max: http.answer_bytes_max,
-        dns_cache: http.dns_cache(),
+        dns_servers: http.dns_servers.clone(),
+        names: NameLimits {
+            fresh_max: http.dns_cache(),
+            stale_max: http.dns_stale_max(),
+            failure: http.dns_failure(),
+            names_max: NAMES_MAX.div_ceil(cores),
+        },
         dns_timeout: http.dns_timeout(),
         dns_lookups_max: http.dns_lookups_max.div_ceil(cores),
         tls_clients_max: http.tls_clients_max.div_ceil(cores),
         egress: Arc::new(Egress::from(config).with_own_receiver(own_receiver)),
     }
 }
+
+/// Names that are remembered; one costs a look-up, and some hundred bytes.
+const NAMES_MAX: usize = 65_536;
 
 /// Where a topic's fields stand. Every place was parsed once already, when the configuration was checked.
 pub(super) fn places_of(config: &Config, topic: &str) -> Places {

@@ -199,10 +199,12 @@ impl Checks {
         self.range("http.connect_timeout_ms", c.http.connect_timeout_ms, 10..=60_000);
         self.range("http.in_flight_max", c.http.in_flight_max, 1..=1_000_000);
         self.range("http.keep_alive_ms", c.http.keep_alive_ms, 0..=3_600_000);
-        self.range("http.client_rebuild_ms", c.http.client_rebuild_ms, 1_000..=86_400_000);
+        self.range("http.connection_age_ms_max", c.http.connection_age_ms_max, 1_000..=86_400_000);
         self.range("http.answer_bytes_max", c.http.answer_bytes_max, 1_024..=MIB);
         self.range("http.dns_timeout_ms", c.http.dns_timeout_ms, 10..=60_000);
         self.range("http.dns_cache_ms", c.http.dns_cache_ms, 0..=3_600_000);
+        self.range("http.dns_stale_ms_max", c.http.dns_stale_ms_max, 0..=259_200_000);
+        self.range("http.dns_failure_ms", c.http.dns_failure_ms, 0..=600_000);
         self.range("http.dns_lookups_max", c.http.dns_lookups_max, 1..=4_096);
         self.range("http.tls_clients_max", c.http.tls_clients_max, 1..=100_000);
         self.range("postgres.connections_max", c.postgres.connections_max, 2..=1_000);

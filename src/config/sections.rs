@@ -1,6 +1,6 @@
 //! ○ The sections of `config/default.toml` as types. What a key means stands there, not here.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
@@ -225,10 +225,13 @@ pub struct Http {
     pub connect_timeout_ms: u64,
     pub in_flight_max: usize,
     pub keep_alive_ms: u64,
-    pub client_rebuild_ms: u64,
+    pub connection_age_ms_max: u64,
     pub answer_bytes_max: usize,
+    pub dns_servers: Vec<SocketAddr>,
     pub dns_timeout_ms: u64,
     pub dns_cache_ms: u64,
+    pub dns_stale_ms_max: u64,
+    pub dns_failure_ms: u64,
     pub dns_lookups_max: usize,
     pub tls_clients_max: usize,
     pub https_only: bool,
@@ -246,8 +249,8 @@ impl Http {
     }
 
     #[must_use]
-    pub fn client_rebuild(&self) -> Duration {
-        Duration::from_millis(self.client_rebuild_ms)
+    pub fn connection_age_max(&self) -> Duration {
+        Duration::from_millis(self.connection_age_ms_max)
     }
 
     #[must_use]
@@ -258,6 +261,16 @@ impl Http {
     #[must_use]
     pub fn dns_cache(&self) -> Duration {
         Duration::from_millis(self.dns_cache_ms)
+    }
+
+    #[must_use]
+    pub fn dns_stale_max(&self) -> Duration {
+        Duration::from_millis(self.dns_stale_ms_max)
+    }
+
+    #[must_use]
+    pub fn dns_failure(&self) -> Duration {
+        Duration::from_millis(self.dns_failure_ms)
     }
 }
 

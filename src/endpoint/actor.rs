@@ -242,10 +242,10 @@ impl EndpointActor {
             request.trace = tracer.context_of(batch, &self.settings, self.queue.key, number);
         }
         let sending = self.target.send(&self.core.client, request);
-        let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, answer: None };
+        let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, sent: None };
         actix_rt::spawn(async move {
-            let answer = sending.await;
-            owed.arrive(answer);
+            let sent = sending.await;
+            owed.arrive(sent);
         });
     }
 

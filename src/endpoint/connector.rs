@@ -1,91 +1,162 @@
 //! ● Opens connections, with `TCP_NODELAY`: a request larger than a segment must not wait for the receiver's delayed ACK.
 //!
 //! **Invariant:** this is the only place that opens a connection to an endpoint, and each goes to addresses that egress
-//! has just allowed. They are handed to the TCP connector, which therefore asks no resolver of its own.
+//! has just allowed.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{cell::RefCell, io, net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc, time::Duration};
 
-use actix_service::Service;
-use actix_tls::connect::{
-    ConnectError, ConnectInfo, Connection,
-    tcp::{TcpConnector, TcpConnectorService},
-};
-use awc::http::Uri;
-use futures_util::future::LocalBoxFuture;
+use lru::LruCache;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::{
-    connections::{Connections, Held, lacks_handles},
+    connections::{Connections, Destination, is_local, lacks_handles},
+    deadline::within,
     egress::{Egress, Refusal},
+    exchange::Failure,
+    http_connection::{HttpConnection, Stream},
+    identity::{Fingerprint, TlsIdentity},
+    idle,
+    names::NameFailure,
+    outcome::Answer,
     resolver::Resolver,
+    tls::Tls,
+    waits::Waits,
 };
+use crate::clock;
 
-/// What the HTTP client connects with.
-#[derive(Clone)]
-pub struct GuardedConnector {
-    tcp: TcpConnectorService,
-    connections: Connections,
-    resolver: Resolver,
-    egress: Arc<Egress>,
+/// Opens the connections of one core.
+pub struct Connector {
+    pub connections: Connections,
+    pub resolver: Resolver,
+    pub egress: Arc<Egress>,
+    /// Looking a name up and connecting, together; a handshake may take as long again.
+    pub timeout: Duration,
+    /// No connection is older.
+    pub age_max: Duration,
+    pub tls: Arc<Tls>,
+    /// Each with sessions of its own.
+    pub identities: RefCell<LruCache<Fingerprint, Arc<ClientConfig>>>,
 }
 
-impl GuardedConnector {
+/// Who wants a connection, and where to.
+pub struct Wanted<'a> {
+    pub customer: &'a Arc<str>,
+    pub destination: &'a Rc<Destination>,
+    /// Of an https URL; `None` is how everybody is.
+    pub identity: Option<&'a TlsIdentity>,
+    pub is_tls: bool,
+    pub waits: &'a Waits,
+}
+
+impl Connector {
+    /// Room for so many identities.
     #[must_use]
-    pub fn new(resolver: Resolver, egress: Arc<Egress>, connections: Connections) -> Self {
-        GuardedConnector { tcp: TcpConnector::default().service(), connections, resolver, egress }
+    pub fn identities(identities_max: usize) -> RefCell<LruCache<Fingerprint, Arc<ClientConfig>>> {
+        RefCell::new(LruCache::new(NonZeroUsize::new(identities_max).unwrap_or(NonZeroUsize::MIN)))
     }
 
-    async fn connect(self, info: ConnectInfo<Uri>) -> Result<Connection<Uri, Held>, ConnectError> {
-        let (host, port) = (info.hostname(), info.port());
-        let addresses =
-            self.resolver.addresses(host, port).await.map_err(|error| ConnectError::Resolver(Box::new(error)))?;
-        self.egress.check_addresses(host, &addresses).map_err(refused)?;
-        let place = self.connections.place().map_err(|error| ConnectError::Resolver(Box::new(error)))?;
-        let connection = self.open(info.request().clone(), addresses).await?;
-        let stream: &TcpStream = connection.io_ref();
+    /// # Errors
+    /// When there is no connection: what that says of the endpoint, or of us.
+    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<Box<HttpConnection>, Failure> {
+        let opening = self.open(wanted);
+        let (stream, place) = match within(self.timeout, wanted.waits, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(Answer::ConnectFailed("connecting timed out".into()).into()),
+        };
+        let stream = match wanted.is_tls {
+            false => Stream::Plain(stream),
+            true => self.handshake(wanted, stream).await?,
+        };
+        let ends_at = idle::ends_at(clock::now(), self.age_max, rand::random());
+        let connection = HttpConnection::new(stream, place, ends_at).await;
+        connection.map(Box::new).map_err(|error| Answer::ConnectFailed(error.to_string().into()).into())
+    }
+
+    async fn open(&self, wanted: &Wanted<'_>) -> Result<(TcpStream, super::connections::Place), Failure> {
+        let (host, port) = (&*wanted.destination.host, wanted.destination.port);
+        let addresses = self.resolver.addresses(wanted.customer, host, port, wanted.waits).await;
+        let addresses = addresses.map_err(|failure| unresolved(&failure))?;
+        self.egress.check_addresses(host, &addresses).map_err(Failure::Refused)?;
+        let place = self.connections.place().map_err(|error| Answer::LocalFault(error.to_string().into()))?;
+        let stream = self.tcp(&addresses).await.map_err(|error| unconnected(&error))?;
         if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
             && self.egress.is_own_api(local, peer)
         {
-            return Err(refused(Refusal::OwnApi));
+            return Err(Failure::Refused(Refusal::OwnApi));
         }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
         }
-        let (uri, stream) = (connection.request().clone(), connection.into_parts().0);
-        Ok(Connection::new(uri, place.taken_by(stream)))
+        Ok((stream, place))
     }
 
     /// Others may take more handles than was left for them: then ours that nobody uses go first.
-    async fn open(&self, uri: Uri, addresses: Vec<SocketAddr>) -> Result<Connection<Uri, TcpStream>, ConnectError> {
-        let info = || ConnectInfo::new(uri.clone()).set_addrs(addresses.iter().copied());
-        match self.tcp.call(info()).await {
-            Err(ConnectError::Io(error)) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => {
-                self.tcp.call(info()).await
+    async fn tcp(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        match first_of(addresses).await {
+            Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => {
+                first_of(addresses).await
             }
             result => result,
         }
     }
-}
 
-/// The way for an error of ours through the client library: the client takes it out again.
-fn refused(refusal: Refusal) -> ConnectError {
-    ConnectError::Resolver(Box::new(refusal))
-}
-
-impl Service<ConnectInfo<Uri>> for GuardedConnector {
-    type Response = Connection<Uri, Held>;
-    type Error = ConnectError;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&self, task: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<ConnectInfo<Uri>>::poll_ready(&self.tcp, task)
+    async fn handshake(&self, wanted: &Wanted<'_>, stream: TcpStream) -> Result<Stream, Failure> {
+        let config = self.tls_of(wanted.identity).map_err(Answer::LocalFault)?;
+        let name = ServerName::try_from(wanted.destination.host.to_string())
+            .map_err(|error| Answer::TlsFailed(error.to_string().into()))?;
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        match tokio::time::timeout(self.timeout, handshake).await {
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => Err(handshake_failed(&error)),
+            Err(_) => Err(Answer::ConnectFailed("the TLS handshake timed out".into()).into()),
+        }
     }
 
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        Box::pin(self.clone().connect(info))
+    fn tls_of(&self, identity: Option<&TlsIdentity>) -> Result<Arc<ClientConfig>, Box<str>> {
+        let Some(identity) = identity else { return Ok(Arc::clone(self.tls.without_identity())) };
+        let mut identities = self.identities.borrow_mut();
+        let made = identities.try_get_or_insert(*identity.fingerprint(), || self.tls.config(identity));
+        made.map(Arc::clone).map_err(|error| format!("no TLS for this endpoint: {error}").into())
     }
+}
+
+/// Tries each, in their order. What is said of the endpoint counts more than what this machine cannot do, such as IPv6.
+async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut failed = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if lacks_handles(&error) => return Err(error),
+            Err(error) if failed.as_ref().is_none_or(is_local) => failed = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+fn unresolved(failure: &NameFailure) -> Failure {
+    let text = failure.to_string().into();
+    Failure::Answer(match failure {
+        NameFailure::Local(_) => Answer::LocalFault(text),
+        _ => Answer::ResolveFailed(text),
+    })
+}
+
+fn unconnected(error: &io::Error) -> Failure {
+    let text = error.to_string().into();
+    Failure::Answer(match error {
+        error if is_local(error) => Answer::LocalFault(text),
+        error if error.kind() == io::ErrorKind::ConnectionRefused => Answer::Refused(text),
+        _ => Answer::ConnectFailed(text),
+    })
+}
+
+fn handshake_failed(error: &io::Error) -> Failure {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    if is_tls || error.kind() == io::ErrorKind::UnexpectedEof {
+        return Answer::TlsFailed(error.to_string().into()).into();
+    }
+    unconnected(error)
 }

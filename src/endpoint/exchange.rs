@@ -1,32 +1,39 @@
 //! ● One request and its whole answer, within limits. What went wrong comes back in [`Answer`]'s words.
 
-use std::io;
+use std::{error::Error as _, io, rc::Rc, sync::Arc, time::Duration};
 
-use awc::{
-    SendClientRequest,
-    error::{ConnectError, SendRequestError},
-    http::{Uri, header},
+use bytes::Bytes;
+use http::{
+    HeaderMap, Request, Response, Uri, Version,
+    header::{self, HeaderName},
 };
-use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
 
 use super::{
     client::CoreClient,
-    connections::{self, NoPlace, lacks_handles},
+    connections::{Destination, Security},
+    connector::Wanted,
     egress::Refusal,
+    http_connection::HttpConnection,
     identity::TlsIdentity,
     outcome::Answer,
     settings::EndpointUrl,
+    waits::Waits,
 };
+use crate::clock;
 
 /// A complete answer; of its body what was to be kept.
 pub struct Reply {
     pub status: u16,
     pub retry_after: Option<String>,
+    /// Where a redirect leads, which nobody follows.
+    pub location: Option<String>,
     pub body: Vec<u8>,
 }
 
 /// Why there is no complete answer.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Failure {
     Answer(Answer),
     /// Nothing was sent.
@@ -39,142 +46,162 @@ impl From<Answer> for Failure {
     }
 }
 
-/// Waits for the answer and reads its body, so that the connection can be used again; beyond
-/// `answer_bytes_max` the connection is dropped instead. `keep_bytes` of the body are kept, by the answer's status.
+/// Where the requests to a URL go: what is the same for each of them.
+#[derive(Clone)]
+pub struct Way {
+    destination: Rc<Destination>,
+    identity: Option<Arc<TlsIdentity>>,
+    /// Path and query, as they stand in a request.
+    pub uri: Uri,
+    pub host: String,
+}
+
+impl Way {
+    /// `None` when no request line can hold the URL.
+    #[must_use]
+    pub fn to(url: &EndpointUrl, identity: Option<&Arc<TlsIdentity>>) -> Option<Self> {
+        let url = url.url();
+        let is_tls = url.scheme() == "https";
+        let identity = identity.filter(|_| is_tls).cloned();
+        let security = match &identity {
+            Some(identity) => Security::TlsIdentity(*identity.fingerprint()),
+            None if is_tls => Security::Tls,
+            None => Security::Plain,
+        };
+        let host = url.host_str()?;
+        let destination = Destination { host: host.into(), port: url.port_or_known_default()?, security };
+        let host = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let uri = url[url::Position::BeforePath..url::Position::AfterQuery].parse().ok()?;
+        Some(Way { destination: Rc::new(destination), identity, uri, host })
+    }
+}
+
+/// Sends a request out of a customer's share. Waits for the answer and reads its body, so that the connection can be used
+/// again; beyond `answer_bytes_max` the connection is closed instead. `keep_bytes` of the body are kept, by the status.
 ///
 /// # Errors
 /// When there is no complete answer. The caller sets the deadline.
 pub async fn exchange(
     client: &CoreClient,
-    identity: Option<&TlsIdentity>,
-    sent: SendClientRequest,
+    customer: &Arc<str>,
+    way: &Way,
+    waits: &Waits,
+    request: Request<Full<Bytes>>,
     keep_bytes: impl FnOnce(u16) -> usize,
 ) -> Result<Reply, Failure> {
-    connections::in_use(exchange_now(client, identity, sent, keep_bytes)).await
-}
-
-async fn exchange_now(
-    client: &CoreClient,
-    identity: Option<&TlsIdentity>,
-    sent: SendClientRequest,
-    keep_bytes: impl FnOnce(u16) -> usize,
-) -> Result<Reply, Failure> {
-    let mut response = sent.await.map_err(|error| failure_of(&error))?;
+    let identity = way.identity.as_deref();
+    let is_tls = way.destination.security != Security::Plain;
+    let wanted = Wanted { customer, destination: &way.destination, identity, is_tls, waits };
+    let mut connection = client.connection(&wanted).await?;
+    let read_before = connection.read_bytes();
+    let response = connection.send(request).await;
+    let has_begun = connection.read_bytes() > read_before;
+    let mut response = response.map_err(|error| answer_of(&error, has_begun))?;
     let status = response.status().as_u16();
-    if (100..200).contains(&status) {
-        // awc has put the connection back already, and the real answer is still to come on it: the next
-        // request would take that for its own. No connection of this client may be used again.
-        client.rebuild(identity);
+    let text = |name: HeaderName, headers: &HeaderMap| headers.get(name)?.to_str().ok().map(str::to_owned);
+    let retry_after = text(header::RETRY_AFTER, response.headers());
+    let location = text(header::LOCATION, response.headers()).filter(|_| (300..400).contains(&status));
+    let limits = BodyLimits { bytes_max: client.answer_bytes_max(), keep_bytes: keep_bytes(status) };
+    let (body, is_whole) = read_body(&mut connection, &mut response, limits).await?;
+    drop(response);
+    if is_whole && connection.is_alive() {
+        client.connections().keep(&way.destination, connection, clock::now());
     }
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let body = read_body(&mut response, status, client.answer_bytes_max(), keep_bytes(status)).await?;
-    Ok(Reply { status, retry_after, body })
+    Ok(Reply { status, retry_after, location, body })
 }
 
-/// A URL as the client library reads it, which must not see another host in it than was checked.
-pub fn uri_of(url: &EndpointUrl) -> Option<Uri> {
-    let (text, url) = (url.as_str(), url.url());
-    text.parse::<Uri>().ok().filter(|uri| uri.host() == url.host_str() && uri.port_u16() == url.port())
-}
-
-pub fn host_header(url: &EndpointUrl) -> String {
-    let host = url.url().host_str().unwrap_or_default();
-    match url.url().port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-async fn read_body(
-    response: &mut awc::ClientResponse,
-    status: u16,
+#[derive(Clone, Copy)]
+struct BodyLimits {
     bytes_max: usize,
     keep_bytes: usize,
-) -> Result<Vec<u8>, Answer> {
+}
+
+/// What is kept of the body, and whether it came to its end.
+async fn read_body(
+    connection: &mut HttpConnection,
+    response: &mut Response<Incoming>,
+    limits: BodyLimits,
+) -> Result<(Vec<u8>, bool), Answer> {
+    if !says_no_end(response) {
+        return read_to_end(connection, response, limits).await;
+    }
+    // Its end would be that of the connection, which the server means to keep: nothing may be coming at all.
+    if limits.keep_bytes == 0 {
+        return Ok((Vec::new(), false));
+    }
+    let read = tokio::time::timeout(ENDLESS_BODY, read_to_end(connection, response, limits)).await;
+    Ok((read.unwrap_or_else(|_| Ok((Vec::new(), false)))?.0, false))
+}
+
+async fn read_to_end(
+    connection: &mut HttpConnection,
+    response: &mut Response<Incoming>,
+    limits: BodyLimits,
+) -> Result<(Vec<u8>, bool), Answer> {
     let mut kept = Vec::new();
     let mut read = 0_usize;
-    while let Some(chunk) = response.next().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
+    while let Some(frame) = connection.drive(response.body_mut().frame()).await {
+        let frame = match frame {
+            Ok(frame) => frame,
             // The status is known, so the answer stands; only a truncated 2xx is not one.
-            Err(error) if (200..300).contains(&status) => return Err(Answer::Broken(error.to_string().into())),
-            Err(_) => break,
+            Err(error) if response.status().is_success() => return Err(Answer::Broken(words(&error).into())),
+            Err(_) => return Ok((kept, false)),
         };
-        kept.extend_from_slice(&chunk[..chunk.len().min(keep_bytes - kept.len())]);
+        let Ok(chunk) = frame.into_data() else { continue };
+        kept.extend_from_slice(&chunk[..chunk.len().min(limits.keep_bytes - kept.len())]);
         read += chunk.len();
-        if read > bytes_max {
-            break;
+        if read > limits.bytes_max {
+            return Ok((kept, false));
         }
     }
-    Ok(kept)
+    Ok((kept, true))
 }
 
-fn failure_of(error: &SendRequestError) -> Failure {
-    if let SendRequestError::Connect(ConnectError::Resolver(error)) = error
-        && let Some(refusal) = error.downcast_ref::<Refusal>()
-    {
-        return Failure::Refused(refusal.clone());
-    }
-    Failure::Answer(answer_of(error))
+/// An answer of HTTP/1.1 that says neither how long its body is nor that the connection ends with it.
+fn says_no_end(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    response.version() == Version::HTTP_11
+        && !response.body().is_end_stream()
+        && [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().all(|name| !headers.contains_key(name))
+        && !headers.get_all(header::CONNECTION).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
-fn answer_of(error: &SendRequestError) -> Answer {
+/// `has_begun`: something of an answer came.
+fn answer_of(error: &hyper::Error, has_begun: bool) -> Answer {
     // A server may refuse our certificate after the handshake: it is still TLS that failed.
     if let Some(tls) = tls_error(error) {
         return Answer::TlsFailed(tls.to_string().into());
     }
-    match error {
-        SendRequestError::Connect(ConnectError::Disconnected) => Answer::Disconnected,
-        SendRequestError::Connect(ConnectError::Timeout) => Answer::ConnectFailed("connecting timed out".into()),
-        SendRequestError::Connect(ConnectError::Resolver(error)) if error.is::<NoPlace>() => {
-            Answer::LocalFault(error.to_string().into())
+    if error.is_parse() {
+        return Answer::Malformed(words(error).into());
+    }
+    if !has_begun && (error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {
+        return Answer::Disconnected;
+    }
+    Answer::Broken(words(error).into())
+}
+
+/// rustls hands its own errors on inside an `io::Error`, and the library that one inside its own.
+fn tls_error(error: &hyper::Error) -> Option<&rustls::Error> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.get_ref()?.downcast_ref();
         }
-        SendRequestError::Connect(ConnectError::Resolver(error)) => match error.downcast_ref::<io::Error>() {
-            // The system's resolver needs a handle too.
-            Some(error) if is_local(error) => Answer::LocalFault(error.to_string().into()),
-            _ => Answer::ResolveFailed(error.to_string().into()),
-        },
-        SendRequestError::Connect(ConnectError::NoRecords | ConnectError::Unresolved) => {
-            Answer::ResolveFailed("the name has no address".into())
-        }
-        SendRequestError::Connect(ConnectError::Io(error)) if is_local(error) => {
-            Answer::LocalFault(error.to_string().into())
-        }
-        SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Answer::Refused(error.to_string().into())
-        }
-        // Opening a connection knows no end; the handshake after it does.
-        SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Answer::TlsFailed(error.to_string().into())
-        }
-        SendRequestError::Connect(error) => Answer::ConnectFailed(error.to_string().into()),
-        SendRequestError::Send(error) => Answer::Broken(error.to_string().into()),
-        SendRequestError::Response(error) if is_io(error) => Answer::Broken(error.to_string().into()),
-        SendRequestError::Timeout => Answer::TimedOut,
-        error => Answer::Malformed(error.to_string().into()),
+        source = error.source();
+    }
+    None
+}
+
+fn words(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 
-/// rustls hands its own errors on inside an `io::Error`.
-fn tls_error(error: &SendRequestError) -> Option<&rustls::Error> {
-    let io = match error {
-        SendRequestError::Connect(ConnectError::Io(io)) | SendRequestError::Send(io) => io,
-        SendRequestError::Response(error) => std::error::Error::source(error)?.downcast_ref::<io::Error>()?,
-        _ => return None,
-    };
-    io.get_ref()?.downcast_ref()
-}
-
-/// The connection broke while the answer's head was read.
-fn is_io(error: &dyn std::error::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<io::Error>())
-}
-
-/// Errors of this machine rather than of the endpoint: no handles, no buffers, no local port, no route at all.
-fn is_local(error: &io::Error) -> bool {
-    const EADDRNOTAVAIL: i32 = 99;
-    const ENETDOWN: i32 = 100;
-    const ENETUNREACH: i32 = 101;
-    const ENOBUFS: i32 = 105;
-    lacks_handles(error) || matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | ENETDOWN | ENETUNREACH | ENOBUFS))
-}
+/// For what such an answer says of itself.
+const ENDLESS_BODY: Duration = Duration::from_secs(1);

@@ -18,13 +18,19 @@ pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod egress; // ○ where requests may go
 pub mod fair_share; // ○ who gets how much of what cannot be taken back
+pub mod shares; // ● the same, awaited
+pub mod waits; // ○ what an attempt waits for us
+pub mod deadline; // ● runs while nothing of ours is waited for
+pub mod names; // ○ what is known of names, and for how long
+pub mod name_server; // ● asks them
 pub mod resolver; // ● names → addresses
+pub mod idle; // ○ connections kept for the next request
 pub mod connections; // ● so many may be open
+pub mod http_connection; // ● one of them
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod identity; // ○ a client certificate, authorities of the customer's own
 pub mod tls; // ● TLS with an identity and without
-pub mod recent; // ○ values by key, bounded
-pub mod client; // ● the HTTP clients of a core
+pub mod client; // ● the HTTP client of a core
 pub mod exchange; // ● one request and its whole answer
 pub mod redaction; // ○ no answer is kept with our secrets in it
 pub mod oauth; // ○ what a token server is asked and what it says

@@ -1,107 +1,187 @@
-//! ● Names → addresses: cached, bounded in time and in number, off the arbiters.
+//! ● Names → addresses, for one core: one look-up of a name at a time, and as many at once as the customers' shares allow.
 //!
-//! The system's resolver blocks a thread of the blocking pool, so a dead name server could use that pool up; hence
-//! the bound on lookups under way and the deadline.
+//! A look-up that was begun goes on to its own deadline, whoever still waits for it, so that a slow name is known in the
+//! end. What is known of a name, and for how long, is decided in `names.rs`.
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
-    io,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
-    rc::Rc,
-    time::{Duration, Instant},
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Duration,
 };
 
-use futures_util::future::LocalBoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
-use crate::clock;
+use super::{
+    name_server::NameServer,
+    names::{Addresses, Found, Known, NameFailure, NameLimits, Names},
+    shares::Shares,
+    waits::Waits,
+};
+use crate::{
+    clock,
+    telemetry::handles::{NameMetrics, ShareMetrics},
+};
 
-/// Names kept at most; beyond it the cache starts anew (a name costs one lookup, never more).
-const NAMES_MAX: usize = 50_000;
-
-/// Who knows the addresses of a name.
-pub trait NameServer {
-    fn addresses<'a>(&'a self, name: &'a str) -> LocalBoxFuture<'a, io::Result<Vec<IpAddr>>>;
-}
-
-/// The operating system: its hosts file, its name servers.
-pub struct System;
-
-impl NameServer for System {
-    fn addresses<'a>(&'a self, name: &'a str) -> LocalBoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
-    }
-}
-
-/// One core's view of DNS.
+/// One core's view of names. Cheap to clone.
 #[derive(Clone)]
 pub struct Resolver {
     shared: Rc<Shared>,
 }
 
 struct Shared {
-    names: Box<dyn NameServer>,
-    cache: RefCell<HashMap<Box<str>, Entry>>,
-    lookups: Semaphore,
-    cache_for: Duration,
+    server: Box<dyn NameServer>,
+    names: RefCell<Names>,
+    /// Look-ups that are wanted or under way, by name.
+    lookups: RefCell<HashMap<Box<str>, Rc<Lookup>>>,
+    shares: Shares,
     timeout: Duration,
+    metrics: NameMetrics,
 }
 
-struct Entry {
-    addresses: Vec<IpAddr>,
-    until: Instant,
+/// A look-up for all who want it.
+struct Lookup {
+    stage: watch::Sender<Stage>,
+    /// Customers out of whose share it may be done: it begins with the first that has one to spare.
+    customers: RefCell<HashSet<Arc<str>>>,
+}
+
+#[derive(Clone)]
+enum Stage {
+    /// It waits for a share.
+    Wanted,
+    UnderWay,
+    Done(Result<Addresses, NameFailure>),
 }
 
 impl Resolver {
+    /// A look-up is over after `timeout`; so many of them are under way at once.
     #[must_use]
-    pub fn new(names: Box<dyn NameServer>, cache_for: Duration, timeout: Duration, lookups_max: usize) -> Self {
-        let lookups = Semaphore::new(lookups_max.max(1));
-        Resolver { shared: Rc::new(Shared { names, cache: RefCell::default(), lookups, cache_for, timeout }) }
+    pub fn new(server: Box<dyn NameServer>, limits: NameLimits, timeout: Duration, lookups_max: usize) -> Self {
+        let shares = Shares::new(lookups_max, ShareMetrics::of_lookups());
+        let (names, lookups) = (RefCell::new(Names::new(limits)), RefCell::default());
+        let metrics = NameMetrics::new();
+        Resolver { shared: Rc::new(Shared { server, names, lookups, shares, timeout, metrics }) }
     }
 
-    /// The addresses of a URL's host, which may be one itself.
+    /// The addresses of a URL's host, which may be one itself. Waiting for the customer's share is told to `waits`.
     ///
     /// # Errors
-    /// When it has none, or the name server does not answer in time.
-    pub async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    /// When it has none, or no name server says so in time.
+    pub async fn addresses(
+        &self,
+        customer: &Arc<str>,
+        host: &str,
+        port: u16,
+        waits: &Waits,
+    ) -> Result<Vec<SocketAddr>, NameFailure> {
         if let Some(ip) = literal(host) {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let ips = match self.shared.cached(host, clock::now()) {
-            Some(ips) => ips,
-            None => self.shared.look_up(host).await?,
+        let known = self.shared.names.borrow_mut().look(host, clock::now());
+        let ips = match known {
+            Known::Addresses(ips) => ips,
+            Known::Ageing(ips) => {
+                drop(self.shared.want(customer, host));
+                ips
+            }
+            Known::Failed(failure) => return Err(failure),
+            Known::No => self.shared.looked_up(customer, host, waits).await?,
         };
-        Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+        Ok(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
 }
 
 impl Shared {
-    async fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let addresses = tokio::time::timeout(self.timeout, async {
-            let _turn = self.lookups.acquire().await.map_err(io::Error::other)?;
-            self.names.addresses(name).await
-        })
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "name lookup timed out"))??;
-        if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "name has no address"));
+    async fn looked_up(
+        self: &Rc<Self>,
+        customer: &Arc<str>,
+        name: &str,
+        waits: &Waits,
+    ) -> Result<Addresses, NameFailure> {
+        let mut stage = self.want(customer, name).stage.subscribe();
+        waits.begin(clock::now());
+        let _ = stage.wait_for(|stage| !matches!(stage, Stage::Wanted)).await;
+        waits.end(clock::now());
+        let done = stage.wait_for(|stage| matches!(stage, Stage::Done(_))).await;
+        match done.as_deref() {
+            Ok(Stage::Done(result)) => result.clone(),
+            _ => Err(NameFailure::Local("the name lookup broke off".into())),
         }
-        self.remember(name, &addresses, clock::now());
-        Ok(addresses)
     }
 
-    fn cached(&self, name: &str, now: Instant) -> Option<Vec<IpAddr>> {
-        let cache = self.cache.borrow();
-        cache.get(name).filter(|entry| now < entry.until).map(|entry| entry.addresses.clone())
+    /// The look-up of a name, begun as soon as the share of one who wants it allows.
+    fn want(self: &Rc<Self>, customer: &Arc<str>, name: &str) -> Rc<Lookup> {
+        let mut lookups = self.lookups.borrow_mut();
+        let lookup = match lookups.get(name) {
+            Some(lookup) => Rc::clone(lookup),
+            None => {
+                let lookup =
+                    Rc::new(Lookup { stage: watch::Sender::new(Stage::Wanted), customers: RefCell::default() });
+                lookups.insert(name.into(), Rc::clone(&lookup));
+                lookup
+            }
+        };
+        let is_wanted = matches!(*lookup.stage.borrow(), Stage::Wanted);
+        if is_wanted && lookup.customers.borrow_mut().insert(Arc::clone(customer)) {
+            actix_rt::spawn(Rc::clone(self).contend(Rc::clone(&lookup), Arc::clone(customer), name.into()));
+        }
+        lookup
     }
 
-    fn remember(&self, name: &str, addresses: &[IpAddr], now: Instant) {
-        let mut cache = self.cache.borrow_mut();
-        if cache.len() >= NAMES_MAX {
-            cache.clear();
+    /// Does the look-up out of a customer's share, unless it was begun out of another's before.
+    async fn contend(self: Rc<Self>, lookup: Rc<Lookup>, customer: Arc<str>, name: Box<str>) {
+        let mut stage = lookup.stage.subscribe();
+        let member = Arc::from(&*name);
+        let _unit = tokio::select! {
+            biased;
+            unit = self.shares.unit(&customer, &member) => unit,
+            _ = stage.wait_for(|stage| !matches!(stage, Stage::Wanted)) => return,
+        };
+        if !matches!(*stage.borrow_and_update(), Stage::Wanted) {
+            return;
         }
-        cache.insert(name.into(), Entry { addresses: addresses.to_vec(), until: now + self.cache_for });
+        let _ending = Ending { shared: Rc::downgrade(&self), name: name.clone() };
+        lookup.stage.send_replace(Stage::UnderWay);
+        let looked_up = tokio::time::timeout(self.timeout, self.server.look_up(&name)).await;
+        let result = self.learn(&name, looked_up.unwrap_or(Err(NameFailure::TimedOut)));
+        lookup.stage.send_replace(Stage::Done(result));
+    }
+
+    fn learn(&self, name: &str, looked_up: Result<Found, NameFailure>) -> Result<Addresses, NameFailure> {
+        let (mut names, now) = (self.names.borrow_mut(), clock::now());
+        match looked_up {
+            Ok(found) => {
+                self.metrics.found.increment(1);
+                names.found(name, found, now)
+            }
+            Err(failure) => {
+                let served = names.failed(name, failure.clone(), now);
+                if served.is_ok() {
+                    self.metrics.stale.increment(1);
+                    tracing::warn!(%failure, "{name} cannot be looked up; its old addresses are used");
+                } else {
+                    self.metrics.failed.increment(1);
+                }
+                served
+            }
+        }
+    }
+}
+
+/// A look-up that has ended, however it did, is not joined any more.
+struct Ending {
+    shared: Weak<Shared>,
+    name: Box<str>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.lookups.borrow_mut().remove(&self.name);
+        }
     }
 }
 
@@ -112,79 +192,7 @@ fn literal(host: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-pub mod testing {
-    //! Name servers that tests play.
-
-    use std::cell::Cell;
-
-    use super::*;
-
-    /// Answers with these, one after the other, and with the last one from then on.
-    pub struct Scripted {
-        pub answers: Vec<Vec<IpAddr>>,
-        pub asked: Rc<Cell<usize>>,
-    }
-
-    impl Scripted {
-        #[must_use]
-        pub fn new(answers: &[&[&str]]) -> Self {
-            let parse = |ips: &&[&str]| ips.iter().map(|ip| ip.parse().expect("an address")).collect();
-            Scripted { answers: answers.iter().map(parse).collect(), asked: Rc::default() }
-        }
-    }
-
-    impl NameServer for Scripted {
-        fn addresses<'a>(&'a self, _name: &'a str) -> LocalBoxFuture<'a, io::Result<Vec<IpAddr>>> {
-            let nth = self.asked.replace(self.asked.get() + 1).min(self.answers.len() - 1);
-            Box::pin(std::future::ready(Ok(self.answers[nth].clone())))
-        }
-    }
-}
+pub mod testing;
 
 #[cfg(test)]
-mod tests {
-    use super::{testing::Scripted, *};
-
-    fn resolver(names: impl NameServer + 'static) -> Resolver {
-        Resolver::new(Box::new(names), Duration::from_secs(30), Duration::from_secs(2), 4)
-    }
-
-    #[actix_rt::test]
-    async fn a_name_is_looked_up_once_and_serves_every_port() {
-        let names = Scripted::new(&[&["1.1.1.1", "::1"]]);
-        let asked = Rc::clone(&names.asked);
-        let resolver = resolver(names);
-        for port in [80, 8080] {
-            let addresses = resolver.addresses("example.test", port).await.expect("an answer");
-            assert_eq!(addresses.iter().map(SocketAddr::port).collect::<Vec<_>>(), [port, port]);
-        }
-        assert_eq!(asked.get(), 1);
-    }
-
-    #[actix_rt::test]
-    async fn an_address_needs_no_name_server() {
-        let names = Scripted::new(&[&[]]);
-        let asked = Rc::clone(&names.asked);
-        let resolver = resolver(names);
-        for (host, address) in [("[::1]", "[::1]:80"), ("127.0.0.1", "127.0.0.1:80")] {
-            let address: SocketAddr = address.parse().expect("an address");
-            assert_eq!(resolver.addresses(host, 80).await.expect("itself"), [address]);
-        }
-        assert_eq!(asked.get(), 0);
-        assert!(resolver.addresses("example.test", 80).await.is_err(), "no address is an error");
-    }
-
-    #[actix_rt::test]
-    async fn the_system_knows_localhost() {
-        assert!(!resolver(System).addresses("localhost", 80).await.expect("localhost resolves").is_empty());
-    }
-
-    #[test]
-    fn a_cached_name_expires() {
-        let resolver = resolver(System);
-        let now = clock::now();
-        resolver.shared.remember("example.test", &[IpAddr::from([127, 0, 0, 1])], now);
-        assert!(resolver.shared.cached("example.test", now + Duration::from_secs(29)).is_some());
-        assert!(resolver.shared.cached("example.test", now + Duration::from_secs(30)).is_none());
-    }
-}
+mod tests;

@@ -5,29 +5,30 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
-use awc::{
-    Client, FrozenClientRequest, SendClientRequest,
-    http::{
-        Method,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
-};
 use base64::Engine as _;
+use http::{
+    HeaderMap, Method,
+    header::{self, HeaderName, HeaderValue},
+};
+use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    client::{CoreClient, Prepared},
+    client::CoreClient,
+    deadline::within,
     egress::Refusal,
-    exchange::{Failure, Reply, exchange, host_header, uri_of},
-    identity::TlsIdentity,
+    exchange::{Failure, Reply, Way, exchange},
     outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
     redaction::Redaction,
     settings::{Auth, Request, Settings},
+    shares::Unit,
     token::{HeldToken, TokenSource},
+    waits::Waits,
 };
-use crate::{telemetry::names, trace::context::TRACEPARENT};
+use crate::{clock, telemetry::names, trace::context::TRACEPARENT};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -36,87 +37,135 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// Where one endpoint's requests go.
 pub struct Target {
     settings: Arc<Settings>,
-    prepared: Rc<Prepared>,
-    /// What `prepared` says its bodies are.
-    content_type: &'static str,
+    prepared: Option<Rc<Prepared>>,
     tokens: Option<Rc<TokenSource>>,
     redaction: Rc<Redaction>,
+    waiting: Rc<Cell<usize>>,
+}
+
+/// The same for each of an endpoint's requests.
+struct Prepared {
+    way: Way,
+    headers: HeaderMap,
+}
+
+/// A request that has ended.
+#[derive(Debug)]
+pub struct Sent {
+    pub answer: Answer,
+    /// What of its time it waited for something of ours (a permit, a turn with the name servers): no part of what the
+    /// endpoint took.
+    pub waited: Duration,
 }
 
 impl Target {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
         let tokens = match &settings.auth {
-            Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth), settings.tls.clone()))),
+            Auth::OAuth2(oauth) => Some(Rc::new(TokenSource::new(Arc::clone(oauth), &settings))),
             _ => None,
         };
         let redaction = Rc::new(Redaction::new(&settings.auth));
-        Target { settings, prepared: Rc::default(), content_type: "", tokens, redaction }
+        Target { settings, prepared: None, tokens, redaction, waiting: Rc::default() }
+    }
+
+    /// Requests that wait for a permit: they are not under way yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.get()
     }
 
     /// Starts a request; the future owns all it needs.
-    pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Answer> + use<> {
-        let prepared = self.prepare(client, request.content_type);
+    pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Sent> + use<> {
+        let prepared = self.prepare(client);
         let (client, settings, tokens) = (Rc::clone(client), Arc::clone(&self.settings), self.tokens.clone());
-        let redaction = Rc::clone(&self.redaction);
+        let (redaction, waiting) = (Rc::clone(&self.redaction), Rc::clone(&self.waiting));
         async move {
+            let waits = Waits::default();
             // The deadline starts with the permit: waiting for our own cap is not the endpoint's fault.
-            let Some(_permit) = client.permit().await else {
-                return Answer::LocalFault("the client is shutting down".into());
-            };
+            let _permit = permit(&client, &settings, &waits, &waiting).await;
             let posting = Posting {
                 client: &client,
-                identity: settings.tls.as_deref(),
+                settings: &settings,
                 request: &request,
                 tokens: tokens.as_deref(),
                 for_token: Cell::new(false),
                 redaction: RefCell::new(Cow::Borrowed(&redaction)),
+                waits: &waits,
             };
-            match tokio::time::timeout(settings.delivery.request_timeout, posting.run(prepared)).await {
-                Ok(Ok(reply)) => Answer::Answered {
-                    status: reply.status,
-                    retry_after: reply.retry_after,
-                    excerpt: posting.shown(&reply.body),
-                },
-                Ok(Err(Failure::Answer(answer))) => answer,
-                Ok(Err(Failure::Refused(refusal))) => blocked(&settings, &refusal),
-                Err(_) if posting.for_token.get() => {
-                    Answer::TokenFailed("the token server did not answer in time".into())
-                }
-                Err(_) => Answer::TimedOut,
-            }
+            let answer = posting.answer(prepared).await;
+            Sent { answer, waited: waits.so_far(clock::now()) }
         }
     }
 
-    fn prepare(&mut self, client: &CoreClient, content_type: &'static str) -> Result<FrozenClientRequest, Failure> {
-        let current = client.generation(self.settings.tls.as_deref()).map_err(Answer::LocalFault)?;
-        if let Some(prepared) = &*self.prepared.borrow()
-            && self.content_type == content_type
-        {
-            return Ok(prepared.clone());
+    fn prepare(&mut self, client: &CoreClient) -> Result<Rc<Prepared>, Failure> {
+        if let Some(prepared) = &self.prepared {
+            return Ok(Rc::clone(prepared));
         }
         client.egress().check_url(&self.settings.url).map_err(Failure::Refused)?;
-        let request = freeze(&current.client, &self.settings, content_type).map_err(Answer::LocalFault)?;
-        current.prepare(&self.prepared, request.clone());
-        self.content_type = content_type;
-        Ok(request)
+        let prepared = Rc::new(prepared(&self.settings).map_err(Answer::LocalFault)?);
+        self.prepared = Some(Rc::clone(&prepared));
+        Ok(prepared)
+    }
+}
+
+/// One of the requests that may be under way at once.
+async fn permit(client: &CoreClient, settings: &Settings, waits: &Waits, waiting: &Cell<usize>) -> Unit {
+    let (customer, endpoint) = (&settings.customer_id, &settings.id);
+    if let Some(permit) = client.try_permit(customer, endpoint) {
+        return permit;
+    }
+    waits.begin(clock::now());
+    let waiting = Waiting::counted(waiting);
+    let permit = client.permit(customer, endpoint).await;
+    drop(waiting);
+    waits.end(clock::now());
+    permit
+}
+
+/// Counted for as long as it is there.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn counted(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
 /// One attempt under way.
 struct Posting<'a> {
     client: &'a CoreClient,
-    identity: Option<&'a TlsIdentity>,
+    settings: &'a Settings,
     request: &'a Request,
     tokens: Option<&'a TokenSource>,
     /// Whether it waits for the token server.
     for_token: Cell<bool>,
     /// What was sent to prove who we are, tokens included.
     redaction: RefCell<Cow<'a, Redaction>>,
+    waits: &'a Waits,
 }
 
 impl Posting<'_> {
-    async fn run(&self, prepared: Result<FrozenClientRequest, Failure>) -> Result<Reply, Failure> {
+    async fn answer(&self, prepared: Result<Rc<Prepared>, Failure>) -> Answer {
+        match within(self.settings.delivery.request_timeout, self.waits, self.run(prepared)).await {
+            Ok(Ok(reply)) => {
+                Answer::Answered { status: reply.status, excerpt: self.shown(&reply), retry_after: reply.retry_after }
+            }
+            Ok(Err(Failure::Answer(answer))) => answer,
+            Ok(Err(Failure::Refused(refusal))) => blocked(self.settings, &refusal),
+            Err(_) if self.for_token.get() => Answer::TokenFailed("the token server did not answer in time".into()),
+            Err(_) => Answer::TimedOut,
+        }
+    }
+
+    async fn run(&self, prepared: Result<Rc<Prepared>, Failure>) -> Result<Reply, Failure> {
         let prepared = prepared?;
         let Some(tokens) = self.tokens else { return self.post(&prepared, None).await };
         let token = self.token(tokens, None).await?;
@@ -131,7 +180,7 @@ impl Posting<'_> {
 
     async fn token(&self, tokens: &TokenSource, refused: Option<u64>) -> Result<HeldToken, Failure> {
         self.for_token.set(true);
-        let token = tokens.token(self.client, refused).await;
+        let token = tokens.token(self.client, refused, self.waits).await;
         self.for_token.set(false);
         if let Ok(token) = &token {
             self.redaction.borrow_mut().to_mut().hide(token.bare());
@@ -139,21 +188,31 @@ impl Posting<'_> {
         token
     }
 
-    async fn post(&self, prepared: &FrozenClientRequest, token: Option<&HeldToken>) -> Result<Reply, Failure> {
-        let mut headers = webhook_headers(self.request);
+    async fn post(&self, prepared: &Prepared, token: Option<&HeldToken>) -> Result<Reply, Failure> {
+        let mut request = http::Request::new(Full::new(self.request.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = prepared.way.uri.clone();
+        let headers = request.headers_mut();
+        *headers = prepared.headers.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.request.content_type));
+        add_webhook_headers(headers, self.request);
         if let Some(token) = token {
             headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
-        let sent: SendClientRequest = prepared.extra_headers(headers).send_body(self.request.body.clone());
         let kept_bytes = EXCERPT_BYTES_MAX + self.redaction.borrow().margin_bytes();
         // Of a 2xx answer nothing is kept.
         let keep = |status| if (200..300).contains(&status) { 0 } else { kept_bytes };
-        exchange(self.client, self.identity, sent, keep).await
+        exchange(self.client, &self.settings.customer_id, &prepared.way, self.waits, request, keep).await
     }
 
-    /// An answer's beginning as it may be shown and stored.
-    fn shown(&self, body: &[u8]) -> Box<str> {
-        self.redaction.borrow().applied_to(&String::from_utf8_lossy(body), EXCERPT_BYTES_MAX).into()
+    /// An answer's beginning as it may be shown and stored; of a redirect also where it leads.
+    fn shown(&self, reply: &Reply) -> Box<str> {
+        let body = String::from_utf8_lossy(&reply.body);
+        let text = match &reply.location {
+            Some(location) => format!("Location: {location} (not followed)\n{body}"),
+            None => body.into_owned(),
+        };
+        self.redaction.borrow().applied_to(&text, EXCERPT_BYTES_MAX).into()
     }
 }
 
@@ -163,36 +222,48 @@ fn blocked(settings: &Settings, refusal: &Refusal) -> Answer {
     Answer::Blocked
 }
 
-fn freeze(http: &Client, settings: &Settings, content_type: &'static str) -> Result<FrozenClientRequest, Box<str>> {
-    let uri = uri_of(&settings.url).ok_or_else(|| Box::<str>::from("the endpoint's URL cannot be requested"))?;
-    let mut request = http
-        .request(Method::POST, uri)
-        .insert_header((header::HOST, host_header(&settings.url)))
-        .insert_header((header::USER_AGENT, concat!("postrider/", env!("CARGO_PKG_VERSION"))))
-        .insert_header((header::CONTENT_TYPE, content_type));
+fn prepared(settings: &Settings) -> Result<Prepared, Box<str>> {
+    let way = Way::to(&settings.url, settings.tls.as_ref());
+    let way = way.ok_or_else(|| Box::<str>::from("the endpoint's URL cannot be requested"))?;
+    // The library's own message could quote a header's value, which may be a secret.
+    let headers = base_headers(settings, &way.host).ok_or("the endpoint's headers cannot be sent")?;
+    Ok(Prepared { way, headers })
+}
+
+/// The headers of each request. `None` when one of them cannot be sent.
+fn base_headers(settings: &Settings, host: &str) -> Option<HeaderMap> {
+    // Of our own a dozen at most.
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::HOST, HeaderValue::from_str(host).ok()?);
+    headers.insert(header::USER_AGENT, USER_AGENT);
     match &settings.auth {
         // A token comes with each request, a certificate with each connection.
         Auth::None | Auth::OAuth2(_) | Auth::MutualTls => {}
         Auth::Basic { username, password } => {
             let pair = format!("{username}:{}", password.expose_secret());
             let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-            request = request.insert_header((header::AUTHORIZATION, value));
+            headers.insert(header::AUTHORIZATION, secret(&value)?);
         }
         Auth::Bearer { token } => {
-            request = request.insert_header((header::AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
+            headers.insert(header::AUTHORIZATION, secret(&format!("Bearer {}", token.expose_secret()))?);
         }
-        Auth::Headers(headers) => {
-            for (name, value) in headers {
-                request = request.insert_header((name.as_str(), value.expose_secret()));
+        Auth::Headers(own) => {
+            for (name, value) in own {
+                headers.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, secret(value.expose_secret())?);
             }
         }
     }
-    // awc's own message could quote a header's value, which may be a secret.
-    request.freeze().map_err(|_| Box::from("the endpoint's headers cannot be sent"))
+    Some(headers)
 }
 
-fn webhook_headers(request: &Request) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(4);
+/// A value whose `Debug` shows nothing.
+fn secret(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn add_webhook_headers(headers: &mut HeaderMap, request: &Request) {
     let id = HeaderValue::from_str(&request.webhook_id);
     let signature = HeaderValue::from_str(&request.webhook_signature);
     debug_assert!(id.is_ok() && signature.is_ok(), "ids and signatures are built of header characters");
@@ -206,8 +277,10 @@ fn webhook_headers(request: &Request) -> HeaderMap {
     {
         headers.insert(HeaderName::from_static(TRACEPARENT), value);
     }
-    headers
 }
+
+/// Who we are, for those who read their logs.
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("postrider/", env!("CARGO_PKG_VERSION")));
 
 #[cfg(test)]
 mod tests;

@@ -42,9 +42,9 @@ pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128
     let mut target = Target::new(settings);
     loop {
         let (started, again) = (clock::now(), request.clone());
-        let answer = target.send(client, again).await;
-        let took = clock::now().saturating_duration_since(started);
-        let (outcome, note) = outcome::classify(&answer, clock::wall_ms());
+        let sent = target.send(client, again).await;
+        let took = clock::now().saturating_duration_since(started).saturating_sub(sent.waited);
+        let (outcome, note) = outcome::classify(&sent.answer, clock::wall_ms());
         // A connection that was kept and closed meanwhile says nothing of the endpoint: as with events, once more.
         if outcome != Outcome::Disconnected || repeated {
             return Tested { webhook_id, outcome, note, took };

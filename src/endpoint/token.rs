@@ -3,23 +3,31 @@
 
 use std::{cell::RefCell, sync::Arc, time::Instant};
 
-use awc::http::header::{self, HeaderValue};
+use http::{
+    Method, Request,
+    header::{self, HeaderValue},
+};
+use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
 use super::{
     client::CoreClient,
-    exchange::{Failure, exchange, host_header, uri_of},
-    identity::TlsIdentity,
+    exchange::{Failure, Way, exchange},
     oauth::{self, OAuth2, Token},
     outcome::{self, Answer},
+    settings::Settings,
+    target::USER_AGENT,
+    waits::Waits,
 };
 use crate::{clock, telemetry::names};
 
 /// Where an endpoint's tokens come from.
 pub struct TokenSource {
     oauth: Arc<OAuth2>,
-    tls: Option<Arc<TlsIdentity>>,
+    /// Of whose share name look-ups are.
+    customer: Arc<str>,
+    way: Option<Way>,
     state: RefCell<State>,
     /// Held by the one that fetches.
     turn: Mutex<()>,
@@ -55,15 +63,22 @@ impl HeldToken {
 
 impl TokenSource {
     #[must_use]
-    pub fn new(oauth: Arc<OAuth2>, tls: Option<Arc<TlsIdentity>>) -> Self {
-        TokenSource { oauth, tls, state: RefCell::default(), turn: Mutex::new(()) }
+    pub fn new(oauth: Arc<OAuth2>, settings: &Settings) -> Self {
+        let way = Way::to(&oauth.token_url, settings.tls.as_ref());
+        TokenSource {
+            oauth,
+            customer: Arc::clone(&settings.customer_id),
+            way,
+            state: RefCell::default(),
+            turn: Mutex::new(()),
+        }
     }
 
     /// A token that can be used now. `refused` is the number of one that the endpoint did not take: it is not used again.
     ///
     /// # Errors
     /// When the token server gives none. Whoever waited for that answer shares it.
-    pub async fn token(&self, client: &CoreClient, refused: Option<u64>) -> Result<HeldToken, Failure> {
+    pub async fn token(&self, client: &CoreClient, refused: Option<u64>, waits: &Waits) -> Result<HeldToken, Failure> {
         if let Some(held) = self.usable(refused) {
             return Ok(held);
         }
@@ -80,7 +95,7 @@ impl TokenSource {
                 return Err(failure.clone());
             }
         }
-        let fetched = self.fetch(client).await;
+        let fetched = self.fetch(client, waits).await;
         self.take(fetched)
     }
 
@@ -105,35 +120,40 @@ impl TokenSource {
         held
     }
 
-    async fn fetch(&self, client: &CoreClient) -> Result<Token, Failure> {
-        let url = &self.oauth.token_url;
-        client.egress().check_url(url).map_err(Failure::Refused)?;
-        let uri = uri_of(url).ok_or_else(|| failed("the token URL cannot be requested"))?;
-        let asked = oauth::token_request(&self.oauth);
-        let identity = self.tls.as_deref();
-        let http = client.generation(identity).map_err(Answer::LocalFault)?.client;
-        let mut request = http
-            .post(uri)
-            .insert_header((header::HOST, host_header(url)))
-            .insert_header((header::USER_AGENT, concat!("postrider/", env!("CARGO_PKG_VERSION"))))
-            .insert_header((header::ACCEPT, "application/json"))
-            .insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"));
-        if let Some(authorization) = asked.authorization {
-            request = request.insert_header((header::AUTHORIZATION, authorization.expose_secret()));
-        }
+    async fn fetch(&self, client: &CoreClient, waits: &Waits) -> Result<Token, Failure> {
+        client.egress().check_url(&self.oauth.token_url).map_err(Failure::Refused)?;
+        let way = self.way.as_ref().ok_or_else(|| failed("the token URL cannot be requested"))?;
+        let request = self.request(way).ok_or_else(|| failed("the token request cannot be sent"))?;
         let bytes_max = client.answer_bytes_max();
-        let reply =
-            exchange(client, identity, request.send_body(asked.form), |_| bytes_max).await.map_err(|failure| {
-                match failure {
-                    // Ours, not the token server's.
-                    Failure::Answer(Answer::LocalFault(_)) | Failure::Refused(_) => failure,
-                    Failure::Answer(answer) => {
-                        let (_, note) = outcome::classify(&answer, 0);
-                        failed(&format!("the token server: {} {}", note.class, note.excerpt))
-                    }
-                }
-            })?;
+        let exchanged = exchange(client, &self.customer, way, waits, request, |_| bytes_max).await;
+        let reply = exchanged.map_err(|failure| match failure {
+            // Ours, not the token server's.
+            Failure::Answer(Answer::LocalFault(_)) | Failure::Refused(_) => failure,
+            Failure::Answer(answer) => {
+                let (_, note) = outcome::classify(&answer, 0);
+                failed(&format!("the token server: {} {}", note.class, note.excerpt))
+            }
+        })?;
         oauth::token_of(reply.status, &reply.body).map_err(|reason| failed(&reason))
+    }
+
+    /// `None` when a header cannot hold what it should.
+    fn request(&self, way: &Way) -> Option<Request<Full<bytes::Bytes>>> {
+        let asked = oauth::token_request(&self.oauth);
+        let mut request = Request::new(Full::new(asked.form.into()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = way.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, HeaderValue::from_str(&way.host).ok()?);
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(authorization) = asked.authorization {
+            let mut value = HeaderValue::from_str(authorization.expose_secret()).ok()?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Some(request)
     }
 }
 

@@ -1,8 +1,12 @@
 //! ○ What the rooms count with: handles made once, an atomic addition each on the hot path.
 
 mod delivery; // attempts
+mod shares; // what customers share
 
-pub use self::delivery::{DeliveryMetrics, delivered_after};
+pub use self::{
+    delivery::{DeliveryMetrics, delivered_after},
+    shares::{NameMetrics, ShareMetrics},
+};
 
 use std::time::Duration;
 

@@ -110,6 +110,14 @@ metrics! {
         "Connections that nobody used, closed because others needed their file handles";
     CONNECTIONS_MAX = "postrider_endpoint_connections_max", Kind::Gauge,
         "As many as there may be: what the limit of file handles leaves";
+    PERMITS_WAITING = "postrider_requests_waiting_for_permit", Kind::Gauge,
+        "Requests that wait for their customer's share of http.in_flight_max; not under way, and nobody is blamed for them";
+    PERMIT_WAIT_SECONDS = "postrider_request_permit_wait_seconds", Kind::Histogram(SECONDS),
+        "How long requests waited that had to wait for a permit";
+    LOOKUPS_WAITING = "postrider_name_lookups_waiting", Kind::Gauge,
+        "Name look-ups that wait for their customer's share of http.dns_lookups_max";
+    NAME_LOOKUPS = "postrider_name_lookups_total", Kind::Counter,
+        "Name look-ups by result: found, failed, or stale (it failed, and old addresses are used)";
     OAUTH_TOKENS = "postrider_oauth_tokens_total", Kind::Counter, "Access tokens asked for, by result";
     LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
     OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge,

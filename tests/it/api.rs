@@ -27,7 +27,7 @@ use postrider::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::{client::ClientLimits, delivery::Reason, egress::Egress},
+    endpoint::{client::ClientLimits, delivery::Reason, egress::Egress, names::NameLimits},
     flow::counters::{FlowCounters, FlowView},
     ingest::{
         consumer::Topics,
@@ -330,11 +330,12 @@ fn limits() -> ClientLimits {
     ClientLimits {
         connect_timeout: 4 * second,
         keep_alive: second,
-        rebuild_after: 60 * second,
+        connection_age_max: 60 * second,
         in_flight_max: 4,
         connections_max: 4,
         answer_bytes_max: 16_384,
-        dns_cache: second,
+        dns_servers: Vec::new(),
+        names: NameLimits { fresh_max: second, stale_max: second, failure: second, names_max: 100 },
         dns_timeout: second,
         dns_lookups_max: 4,
         tls_clients_max: 4,

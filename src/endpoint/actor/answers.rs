@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::atomic::Ordering::Relaxed,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::Addr;
@@ -18,6 +18,7 @@ use crate::{
         delivery::AttemptId,
         health::LastError,
         outcome::{self, Answer, AttemptNote, Contact, Outcome},
+        target::Sent,
     },
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Arrived {
     pub attempt: AttemptId,
     pub answer: Answer,
     pub sent_at: Instant,
+    /// What it waited for us since then, before it was under way or between.
+    pub waited: Duration,
 }
 
 /// The machine gets its answer however the request's future ends; one that panics must not cost a slot for ever.
@@ -40,20 +43,22 @@ pub(super) struct OwedAnswer {
     pub address: Addr<EndpointActor>,
     pub attempt: AttemptId,
     pub sent_at: Instant,
-    pub answer: Option<Answer>,
+    pub sent: Option<Sent>,
 }
 
 impl OwedAnswer {
-    pub fn arrive(mut self, answer: Answer) {
-        self.answer = Some(answer);
+    pub fn arrive(mut self, sent: Sent) {
+        self.sent = Some(sent);
     }
 }
 
 impl Drop for OwedAnswer {
     fn drop(&mut self) {
-        let answer = self.answer.take().unwrap_or_else(|| Answer::Broken("the request ended without an answer".into()));
+        let broken = || Answer::Broken("the request ended without an answer".into());
+        let Sent { answer, waited } =
+            self.sent.take().unwrap_or_else(|| Sent { answer: broken(), waited: Duration::ZERO });
         let (attempt, sent_at) = (self.attempt, self.sent_at);
-        self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at });
+        self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at, waited });
         if !self.answers.woken.replace(true) {
             // A full mailbox holds a wake already.
             let _ = self.address.try_send(Turn);
@@ -70,9 +75,10 @@ impl EndpointActor {
         }
         fail::fail_point!("answers-arrived", |_| std::process::abort());
         let wall_ms = clock::wall_ms();
-        for Arrived { attempt, answer, sent_at } in arrived.drain(..) {
+        for Arrived { attempt, answer, sent_at, waited } in arrived.drain(..) {
             let (outcome, note) = self.judge(&answer, wall_ms, now);
-            let ended = Ended { outcome: &outcome, note: &note, took: now.duration_since(sent_at), wall_ms };
+            let took = now.duration_since(sent_at).saturating_sub(waited);
+            let ended = Ended { outcome: &outcome, note: &note, took, wall_ms };
             let batch = self.delivery.batch(attempt);
             if batch.is_some() {
                 self.queue.health.attempted(note.class, ended.took);

@@ -1,0 +1,68 @@
+//! ● A deadline that does not run while an attempt waits for something of ours.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
+
+use super::waits::Waits;
+use crate::clock;
+
+/// The time is over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// Runs `work` for at most `limit`, beside what it waits for us.
+///
+/// # Errors
+/// When it is not done by then.
+pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let started = clock::now();
+    let waited_before = waits.so_far(started);
+    let mut work = pin!(work);
+    let mut left = limit;
+    loop {
+        let timer = pin!(tokio::time::sleep(left));
+        match select(work.as_mut(), timer).await {
+            Either::Left((done, _)) => return Ok(done),
+            Either::Right(_) => {
+                let now = clock::now();
+                let used = (now - started).saturating_sub(waits.so_far(now).saturating_sub(waited_before));
+                if used >= limit {
+                    return Err(Elapsed);
+                }
+                left = limit - used;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    #[actix_rt::test]
+    async fn time_that_is_waited_for_us_does_not_count() {
+        let waits = Waits::default();
+        let work = async {
+            waits.begin(clock::now());
+            tokio::time::sleep(4 * LIMIT).await;
+            waits.end(clock::now());
+        };
+        assert_eq!(within(LIMIT, &waits, work).await, Ok(()));
+    }
+
+    #[actix_rt::test]
+    async fn all_other_time_counts() {
+        let (waits, started) = (Waits::default(), clock::now());
+        let work = async {
+            waits.begin(clock::now());
+            tokio::time::sleep(2 * LIMIT).await;
+            waits.end(clock::now());
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(within(LIMIT, &waits, work).await, Err(Elapsed));
+        assert!(clock::now() - started >= 3 * LIMIT);
+    }
+}
