@@ -24,6 +24,7 @@ mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted
 mod outage; // endpoints that are down for minutes
 mod stolen; // when the host took the machine away
+mod shares; // customers that take what all share
 mod crowd; // many endpoints, many changes
 mod quota; // customers that write more than their share
 mod event; // events that cannot be delivered

@@ -5,7 +5,7 @@ use rand::rngs::SmallRng;
 use crate::{
     crowd, database, event, group, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
-    tls,
+    shares, tls,
 };
 
 pub const ALL: &[Row] = &[
@@ -34,7 +34,7 @@ pub const ALL: &[Row] = &[
     quick("37", "resets before, in and after an answer", receiver::resets),
     quick("38", "a receiver closes kept-alive connections", receiver::closes_kept_alive_connections),
     asked("39", "a receiver never reads", receiver::never_reads),
-    asked("40", "100, 204, 206, no HTTP at all", receiver::odd_answers),
+    asked("40", "100, 103, 204, 97 headers, no HTTP at all", receiver::odd_answers),
     asked("41", "redirects, and a loop of them", receiver::redirects),
     asked("42", "TLS: expired, other name, other roots, 1.0", tls::tls_not_to_be_trusted),
     asked("43", "429 with every kind of Retry-After", receiver::asks_to_wait),
@@ -48,6 +48,8 @@ pub const ALL: &[Row] = &[
     asked("51", "Postgres is away at the start", database::away_at_the_start),
     quick("52", "poison in a batch of 100", event::poison_in_a_batch),
     asked("53", "an event of 10 MB", event::oversize),
+    alone("permits", "a customer's 64 endpoints never answer", shares::receivers_that_never_answer),
+    alone("names", "a customer's names, and a silent name server", shares::names_that_nobody_answers_for),
     named("outage", "endpoints down for 10 min, 500 events/s each", outage::down_for_minutes),
     asked("mix", "3 to 5 of these at once, 3 times", mix::of_faults),
 ];

@@ -12,6 +12,7 @@ pub mod postgres; // a database of its own
 pub mod link; // a wire that can be cut
 pub mod receiver; // customers' HTTP servers
 pub mod collector; // what takes traces and logs
+pub mod names; // a name server
 pub mod tls; // servers that are careful about who comes, or not to be trusted
 pub mod http; // as little of HTTP as a receiver needs
 pub mod hook; // one endpoint's side of a receiver, and what it got
@@ -31,6 +32,7 @@ pub use audit::Audit;
 pub use findings::Findings;
 pub use hook::{Hook, Mode};
 pub use kafka::Record;
+pub use names::Names;
 pub use process::Instance;
 pub use receiver::{Front, Receiver};
 pub use rude::Rude;

@@ -32,6 +32,12 @@ pub enum Rude {
     OnlyContinue,
     /// `100 Continue`, then 200.
     ContinueThenOk,
+    /// `103 Early Hints`, twice, then 200.
+    HintsThenOk,
+    /// 200 with 97 headers.
+    ManyHeaders,
+    /// 200 with a header on several lines.
+    FoldedHeader,
     /// No HTTP.
     Malformed,
 }
@@ -43,7 +49,8 @@ impl Rude {
     /// What counts as said: a 2xx whose answer is complete, as far as anybody may ask for it.
     pub fn status(self) -> Option<u16> {
         match self {
-            Rude::EndlessBody | Rude::ResetAfter | Rude::CloseAfter | Rude::ContinueThenOk => Some(200),
+            Rude::EndlessBody | Rude::ResetAfter | Rude::CloseAfter => Some(200),
+            Rude::ContinueThenOk | Rude::HintsThenOk | Rude::ManyHeaders | Rude::FoldedHeader => Some(200),
             _ => None,
         }
     }
@@ -97,6 +104,19 @@ impl Rude {
             Rude::ContinueThenOk => {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 http::answer(stream, 200, &[], "ok")?;
+                return Ok(true);
+            }
+            Rude::HintsThenOk => {
+                stream.write_all("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n".repeat(2).as_bytes())?;
+                http::answer(stream, 200, &[], "ok")?;
+                return Ok(true);
+            }
+            Rude::ManyHeaders => {
+                http::answer(stream, 200, &vec![("x-one-of-many", "x".to_owned()); 95], "ok")?;
+                return Ok(true);
+            }
+            Rude::FoldedHeader => {
+                http::answer(stream, 200, &[("x-folded", "one\r\n two\r\n\tthree".to_owned())], "ok")?;
                 return Ok(true);
             }
             Rude::Malformed => stream.write_all(b"HTTP/1.1 2OO Fine\r\ncontent-length: 0\r\n\r\n")?,
