@@ -23,6 +23,7 @@ pub mod admin; // REST
 pub mod dashboard; // the web page
 
 pub mod app; // builds it all; the order of start and drain
+pub mod fair_share; // what the API has little of, shared between its callers
 pub mod clock; // the only reader of time
 pub mod command; // what the command line offers
 pub mod watch; // how it goes, of this instance and of all

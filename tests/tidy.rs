@@ -196,6 +196,7 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
         "subscriptions",
         "entries",
         "cores",
+        "threads",
         "every",
     ];
     for line in read("config/default.toml").lines().filter(|line| !line.starts_with('#')) {

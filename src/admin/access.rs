@@ -11,6 +11,7 @@ use std::{
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::StatusCode};
 
 use super::problem::Problem;
+use crate::fair_share::shares::Holder;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,12 @@ impl Access {
             (Role::Customer(own), Some(name)) if name == own.id || Some(name) == own.uid.as_deref() => Some(&own.id),
             (Role::Customer(_), Some(_)) => Some(NOBODY),
         }
+    }
+
+    /// The holder of what this key takes: keys of one customer share.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        self.customer().unwrap_or(&self.key_id).into()
     }
 
     /// The id of the customer that this key is bound to.

@@ -33,7 +33,7 @@ pub async fn create(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let body = parse(&request::object(&request, body)?, clock::wall_ms())?;
+    let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let (id, token) = (new_id(Kind::ApiKey), new_token());
     let key = NewApiKey {
         id: &id,
@@ -106,7 +106,7 @@ pub async fn patch(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let change = parse_change(&request::object(&request, body)?, clock::wall_ms())?;
+    let change = parse_change(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let changed = api_keys::change(&state.pool, key_id(&path)?, &change).await?;
     Ok(HttpResponse::Ok().json(view(&present(changed)?)))
 }
@@ -119,7 +119,7 @@ pub async fn rotate(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let overlap_ms = parse_rotation(&request::optional_object(&request, body)?)?;
+    let overlap_ms = parse_rotation(&request::optional_object(&state, &request, body).await?)?;
     let until = Timestamp::from_millisecond(clock::wall_ms().saturating_add(overlap_ms)).ok();
     let until = until.filter(|_| overlap_ms > 0);
     let token = new_token();

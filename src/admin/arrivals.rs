@@ -12,8 +12,13 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::problem::Problem;
 use crate::{
     clock,
+    fair_share::{
+        shares::Holder,
+        turns::{Turn, Turns},
+    },
     store::{
         Pool,
         dead_letter_pull::{self, Position},
@@ -30,7 +35,7 @@ struct Shared {
     pool: Pool,
     waiting: Mutex<Waiting>,
     next: AtomicU64,
-    waiters_max: usize,
+    places: Turns,
 }
 
 #[derive(Default)]
@@ -54,17 +59,26 @@ impl Arrivals {
     #[must_use]
     pub fn new(pool: Pool, connections_max: usize) -> Self {
         let waiters_max = WAITERS_MAX.min(connections_max / 2);
-        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), waiters_max }) }
+        let places = Turns::new("long_polls", waiters_max, 0);
+        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), places }) }
+    }
+
+    /// A place to wait, among those of one holder.
+    ///
+    /// # Errors
+    /// 429 when as many of the same key wait as may; 503 when there is no place at all.
+    pub fn place(&self, holder: &Holder) -> Result<Turn, Problem> {
+        self.shared.places.take(holder).map_err(|refused| Problem::no_share(refused, "long polls"))
     }
 
     /// Where the newest letter of an endpoint is, once there is one after `after`. `None` at the deadline, and at once
-    /// when too many wait already or the server stops. Whoever goes away is forgotten.
+    /// when the server stops. Whoever goes away is forgotten.
     pub async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
         let (found, arrived) = oneshot::channel();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut waiting = self.shared.waiting.lock();
-            if !waiting.has_room(self.shared.waiters_max) {
+            if waiting.closed {
                 return None;
             }
             let waiter = Waiter { endpoint_id: endpoint_id.to_owned(), after: after.clone(), found };
@@ -78,13 +92,13 @@ impl Arrivals {
         tokio::time::timeout(wait, arrived).await.ok()?.ok()
     }
 
-    /// True after that time; false at once when too many wait already, and when the server stops.
+    /// True after that time; false when the server stops.
     pub async fn rest_until(&self, until: Instant) -> bool {
         let (resting, stopped) = oneshot::channel::<()>();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut waiting = self.shared.waiting.lock();
-            if !waiting.has_room(self.shared.waiters_max) {
+            if waiting.closed {
                 return false;
             }
             waiting.resting.insert(number, resting);
@@ -105,12 +119,6 @@ impl Arrivals {
 impl std::fmt::Debug for Arrivals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrivals").field("waiting", &self.shared.waiting.lock().waiters.len()).finish_non_exhaustive()
-    }
-}
-
-impl Waiting {
-    fn has_room(&self, waiters_max: usize) -> bool {
-        !self.closed && self.waiters.len() + self.resting.len() < waiters_max
     }
 }
 
@@ -161,5 +169,5 @@ impl Drop for Place<'_> {
 }
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// Beyond that an answer comes at once, as without waiting.
+/// Of all keys together.
 const WAITERS_MAX: usize = 500;

@@ -1,7 +1,12 @@
 //! ● Keys: bearer tokens, compared by their hashes. The key of the configuration needs no Postgres; all others are looked
 //! up there, and known for a moment.
 
-use std::{net::IpAddr, num::NonZeroU32, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage as _,
@@ -19,11 +24,14 @@ use super::{
     access::{Access, CONFIGURED, Needs, Own, Role},
     answer::Written,
     call_limits::{CallLimits, WrongKeys},
+    client_address::{ForwardedHeaders, TrustedProxies, site},
     known_keys::{KnownKeys, TokenHash},
+    memory::{self, Memory},
     problem::Problem,
 };
 use crate::{
     clock,
+    fair_share::turns,
     store::{
         Pool,
         api_keys::{self, StoredRole, TokenHolder},
@@ -43,6 +51,13 @@ pub struct Limits {
     pub wrong_keys_per_second: Option<NonZeroU32>,
 }
 
+/// The key of the configuration passes for this long from an address that it came from, whatever else comes from there.
+const CONFIGURED_KNOWN_FOR: Duration = Duration::from_secs(3_600);
+/// All keys are read again after this long, while an address tries wrong ones.
+const ISSUED_FRESH_FOR: Duration = Duration::from_secs(1);
+/// More keys than that are not held in memory.
+const ISSUED_MAX: i64 = 100_000;
+
 /// Who may come in.
 pub struct Keys {
     configured: TokenHash,
@@ -50,6 +65,11 @@ pub struct Keys {
     known: Mutex<KnownKeys<Holder>>,
     calls: Option<Mutex<CallLimits<String>>>,
     wrong: Option<Mutex<WrongKeys>>,
+    /// Where the key of the configuration came from, and when last.
+    configured_from: Mutex<HashMap<IpAddr, Instant>>,
+    /// The hashes of all keys that hold, and when they were read.
+    issued: tokio::sync::Mutex<Option<(Instant, HashSet<TokenHash>)>>,
+    trusted_proxies: TrustedProxies,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +81,7 @@ struct Holder {
 impl Keys {
     /// `configured` is the admin key of the configuration; only its hash is kept.
     #[must_use]
-    pub fn new(configured: &str, limits: Limits, pool: Pool) -> Self {
+    pub fn new(configured: &str, limits: Limits, pool: Pool, trusted_proxies: TrustedProxies) -> Self {
         let now = clock::now();
         let calls = |rate| Mutex::new(CallLimits::new(rate, limits.burst_requests, KNOWN_MAX, now));
         Keys {
@@ -70,24 +90,77 @@ impl Keys {
             known: Mutex::new(KnownKeys::new(KNOWN_MAX)),
             calls: limits.requests_per_second.map(calls),
             wrong: limits.wrong_keys_per_second.map(|rate| Mutex::new(WrongKeys::new(rate, now))),
+            configured_from: Mutex::default(),
+            issued: tokio::sync::Mutex::default(),
+            trusted_proxies,
+        }
+    }
+
+    /// The address that a request comes from.
+    fn client(&self, request: &ServiceRequest) -> Option<IpAddr> {
+        let lines = |name: &str| request.headers().get_all(name).filter_map(|line| line.to_str().ok()).collect();
+        let headers = ForwardedHeaders { forwarded: lines("forwarded"), x_forwarded_for: lines("x-forwarded-for") };
+        request.peer_addr().map(|peer| self.trusted_proxies.client(peer.ip(), headers))
+    }
+
+    /// Whether a key passes although wrong ones came from its address: others behind the same address shall not be shut
+    /// out, and whoever guesses shall not learn of a hit. Keys that were issued are too long to be guessed; that of the
+    /// configuration passes where it was used before.
+    async fn passes_among_wrong_ones(&self, token: &str, hash: &TokenHash, address: IpAddr, now: Instant) -> bool {
+        if bool::from(hash.ct_eq(&self.configured)) {
+            let used_at = self.configured_from.lock().get(&site(address)).copied();
+            return used_at.is_some_and(|at| now.saturating_duration_since(at) < CONFIGURED_KNOWN_FOR);
+        }
+        let was_held = self.known.lock().was_held(hash);
+        was_held || (looks_like_a_token(token) && self.is_issued(hash, now).await)
+    }
+
+    /// Whether a key of this hash was issued: one statement a second for all that are asked about.
+    async fn is_issued(&self, hash: &TokenHash, now: Instant) -> bool {
+        let mut issued = self.issued.lock().await;
+        let is_fresh = |(at, _): &(Instant, _)| now.saturating_duration_since(*at) < ISSUED_FRESH_FOR;
+        if !issued.as_ref().is_some_and(is_fresh) {
+            match api_keys::hashes(&self.pool, ISSUED_MAX).await {
+                Ok(hashes) => *issued = Some((now, hashes.into_iter().collect())),
+                Err(error) => {
+                    tracing::debug!(%error, "the keys that were issued cannot be read at the moment");
+                    // Those known before, so that not each of very many guesses waits for Postgres.
+                    let known = issued.take().map(|(_, hashes)| hashes).unwrap_or_default();
+                    *issued = Some((now, known));
+                }
+            }
+        }
+        issued.as_ref().is_some_and(|(_, hashes)| hashes.contains(hash))
+    }
+
+    fn note_configured(&self, address: Option<IpAddr>, now: Instant) {
+        let Some(address) = address else { return };
+        let mut known = self.configured_from.lock();
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, at| now.saturating_duration_since(*at) < CONFIGURED_KNOWN_FOR);
+        }
+        if known.len() < KNOWN_MAX {
+            known.insert(site(address), now);
         }
     }
 
     /// Who holds this token, if they may call now.
     async fn admit(&self, token: &str, address: Option<IpAddr>) -> Result<Access, Problem> {
-        let hash = hash_of(token);
-        if hash.ct_eq(&self.configured).into() {
-            return Ok(Access { key_id: CONFIGURED.to_owned(), role: Role::Admin });
-        }
-        let now = clock::now();
+        let (hash, now) = (hash_of(token), clock::now());
         // Whoever tries keys costs neither the database nor those who have one, though they come from the same address.
         let wait = address.zip(self.wrong.as_ref()).and_then(|(address, wrong)| wrong.lock().wait(address, now));
-        if let Some(wait) = wait.filter(|_| !self.known.lock().was_held(&hash)) {
+        if let Some((address, wait)) = address.zip(wait)
+            && !self.passes_among_wrong_ones(token, &hash, address, now).await
+        {
             metrics::counter!(names::API_REFUSED, "reason" => "wrong_keys").increment(1);
             return Err(Problem::too_many(
                 "too many wrong keys came from this address; wait before the next one",
                 wait,
             ));
+        }
+        if hash.ct_eq(&self.configured).into() {
+            self.note_configured(address, now);
+            return Ok(Access { key_id: CONFIGURED.to_owned(), role: Role::Admin });
         }
         let found = if looks_like_a_token(token) { self.holder(hash, now).await? } else { None };
         let Some(access) = found else {
@@ -164,7 +237,7 @@ pub fn start_of(token: &str) -> &str {
 /// Lets a request through when it carries a key, and says who it is; whoever answers decides what they may do. Each write
 /// leaves a line in the log.
 pub async fn require_key(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let keys = request.app_data::<web::Data<Keys>>().cloned().expect("invariant: the server has its keys");
@@ -179,9 +252,14 @@ pub async fn require_key(
         let detail = "send the key: authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail).into());
     };
-    let access = keys.admit(&token, request.peer_addr().map(|address| address.ip())).await?;
+    let access = keys.admit(&token, keys.client(&request)).await?;
+    let memory = request.app_data::<web::Data<Memory>>().cloned().expect("invariant: the server has its budget");
+    let holder = access.holder();
     request.extensions_mut().insert(access);
-    let response = next.call(request).await?;
+    // Held until the operation has answered, whatever it keeps of its body.
+    let (payload, _held) = memory::charged(request.take_payload(), &memory, &holder);
+    request.set_payload(payload);
+    let response = turns::on_behalf_of(holder, next.call(request)).await?;
     note_write(&response);
     Ok(response)
 }

@@ -72,7 +72,7 @@ pub async fn purge(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let asked = asked(&request::optional_object(&request, body)?)?;
+    let asked = asked(&request::optional_object(&state, &request, body).await?)?;
     let endpoint = find(&state, &access, &request, path).await?;
     let until = clock::now() + PURGE_MAX;
     let (mut events, mut bytes) = (0, 0);

@@ -12,14 +12,12 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     fields::Object,
-    problem::{FieldError, Problem},
+    problem::{ERRORS_MAX, FieldError, Problem},
 };
 use crate::store::config_write::Effect;
 
 /// Items in one call.
 pub const ITEMS_MAX: usize = 10_000;
-/// Mistakes that are named one by one; the rest is counted.
-const ERRORS_MAX: usize = 100;
 
 /// The items of a body, not yet looked at.
 ///

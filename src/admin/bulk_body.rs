@@ -1,36 +1,37 @@
 //! ● The body of a bulk call: larger than others, so only a few are read at once. The rest wait on their connections,
 //! unread.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use super::{problem::Problem, request, work::Work};
+use crate::fair_share::turns::{self, Turn, Turns};
 use actix_web::{
     HttpRequest,
     error::PayloadError,
     http::StatusCode,
-    web::{self, Bytes, Payload},
+    web::{Bytes, Payload},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{problem::Problem, request};
-
-/// Who may read a body now.
+/// The right to read a body, a few at once and shared by key.
 #[derive(Clone)]
 pub struct BulkGate {
-    permits: Arc<Semaphore>,
+    turns: Turns,
+    work: Work,
     bytes_max: usize,
 }
 
 /// A body, and the right to work on it.
 pub struct BulkBody {
     pub bytes: Bytes,
-    _permit: OwnedSemaphorePermit,
+    work: Work,
+    _turn: Turn,
 }
 
 impl BulkGate {
     /// `bytes_max`: a larger body is refused.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
-        BulkGate { permits: Arc::new(Semaphore::new(AT_ONCE_MAX)), bytes_max }
+    pub fn new(bytes_max: usize, work: Work) -> Self {
+        BulkGate { turns: Turns::new("bulk", AT_ONCE_MAX, HOLDER_WAITING_MAX), work, bytes_max }
     }
 
     /// Reads a body when it is its turn.
@@ -39,13 +40,10 @@ impl BulkGate {
     /// 503 when its turn does not come, 408, 413 and 415 as they say.
     pub async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<BulkBody, Problem> {
         request::check_content_type(request)?;
-        let turn = tokio::time::timeout(TURN_MAX, Arc::clone(&self.permits).acquire_owned());
-        let Ok(Ok(permit)) = turn.await else {
-            let detail = "too many bulk calls at once; try again in a moment";
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail));
-        };
+        let turn = self.turns.wait(&turns::holder(), TURN_MAX).await;
+        let turn = turn.map_err(|refused| Problem::no_share(refused, "bulk calls"))?;
         match payload.to_bytes_limited(self.bytes_max).await {
-            Ok(Ok(bytes)) => Ok(BulkBody { bytes, _permit: permit }),
+            Ok(Ok(bytes)) => Ok(BulkBody { bytes, work: self.work.clone(), _turn: turn }),
             Ok(Err(error)) => Err(error.as_error::<PayloadError>().map_or_else(
                 || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
                 request::unreadable,
@@ -68,15 +66,13 @@ impl BulkBody {
         work: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let bytes = self.bytes.clone();
-        web::block(move || work(&bytes)).await.unwrap_or_else(|_| {
-            tracing::error!("a bulk call's work panicked");
-            let detail = "this is our fault; the log says more";
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
-        })
+        self.work.run(move || work(&bytes)).await?
     }
 }
 
-/// Bodies in memory at once.
-const AT_ONCE_MAX: usize = 2;
+/// Bodies in memory at once: two of one key, and some for others.
+const AT_ONCE_MAX: usize = 4;
+/// Calls of one key that wait for their turn.
+const HOLDER_WAITING_MAX: usize = 16;
 /// How long one waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(30);

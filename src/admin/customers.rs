@@ -40,7 +40,7 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn create(_: Administer, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let body = parse(&request::object(&request, body)?)?;
+    let body = parse(&request::object(&state, &request, body).await?)?;
     let written = customers::write(&state.pool, body.uid.as_deref(), |current| match current {
         Some(_) => Err(Problem::uid_taken(WHAT)),
         None => Ok(Change::Create { id: new_id(Kind::Customer), uid: body.uid.clone(), with: body.write.clone() }),
@@ -69,7 +69,7 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&request, body)?)?;
+    let body = parse(&request::object(&state, &request, body).await?)?;
     let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         conditions.check(current.map(|row| row.stamps.version))?;
@@ -91,7 +91,7 @@ pub async fn patch(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let patch = request::object(&request, body)?;
+    let patch = request::object(&state, &request, body).await?;
     let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         let current = current.ok_or_else(|| Problem::not_found(WHAT))?;

@@ -26,6 +26,15 @@ pub struct LetterPageRequest {
     pub limit: usize,
 }
 
+impl<T> LetterPage<T> {
+    /// Goes on from `tried` where the filter found no more up to there, and there are more letters.
+    #[must_use]
+    pub fn going_on_from(mut self, tried: Option<&Position>) -> Self {
+        self.next_cursor = self.next_cursor.or_else(|| tried.map(encode));
+        self
+    }
+}
+
 impl LetterPageRequest {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.

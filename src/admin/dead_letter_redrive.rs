@@ -23,7 +23,7 @@ pub async fn redrive(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selected(&request, body)?;
+    let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
     if endpoint.state == EndpointState::Disabled {
         return Err(disabled());

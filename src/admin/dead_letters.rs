@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    fair_share::turns,
     store::{
         customers,
         dead_letter_pull::{self, LetterData, LetterHead, Of, Selection},
@@ -68,7 +69,7 @@ pub async fn acknowledge(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selected(&request, body)?;
+    let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
     let done = dead_letter_pull::acknowledge(&state.pool, &endpoint.id, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
@@ -80,7 +81,7 @@ pub async fn acknowledge_of_operator(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let selection = selected(&request, body)?;
+    let selection = selected(&state, &request, body).await?;
     let done = dead_letter_pull::acknowledge(&state.pool, OPERATOR, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
@@ -110,10 +111,17 @@ async fn list(
     let LetterQuery { filter, with_data, wait } = LetterQuery::parse(query)?;
     let of = Of { endpoint_id, filter: &filter };
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
+    let (mut tried, mut place) = (None, None);
     let mut rows = loop {
         let rows = dead_letter_pull::list(&state.pool, of, &page.after, page.rows()).await?;
-        if page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
+        if (rows.len() as i64) < page.rows() {
+            tried = dead_letter_pull::tried_up_to(&state.pool, of, &page.after).await?;
+        }
+        if tried.is_some() || page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
             break rows;
+        }
+        if place.is_none() {
+            place = Some(arrivals.place(&turns::holder())?);
         }
         if !rows.is_empty() {
             if arrivals.rest_until(deadline.min(clock::now() + SETTLES_IN)).await {
@@ -127,13 +135,15 @@ async fn list(
         }
     };
     if with_data {
-        return Ok(HttpResponse::Ok().json(page_with_data(state, &page, rows, granted).await?));
+        let page = page_with_data(state, &page, rows, granted).await?;
+        return Ok(HttpResponse::Ok().json(page.going_on_from(tried.as_ref())));
     }
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     let (next_cursor, resume_cursor) = page.cursors(&rows, more);
     let data = rows.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None));
-    Ok(HttpResponse::Ok().json(LetterPage { data: data.collect(), next_cursor, resume_cursor }))
+    let page = LetterPage { data: data.collect(), next_cursor, resume_cursor };
+    Ok(HttpResponse::Ok().json(page.going_on_from(tried.as_ref())))
 }
 
 /// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
@@ -154,6 +164,9 @@ async fn page_with_data(
     rows.truncate(fit);
     let (next_cursor, resume_cursor) = page.cursors(&rows, more);
     rows.retain(|row| shown(row, granted));
+    // The data itself, and what it is as JSON.
+    let bytes: i64 = rows.iter().map(|row| row.data_bytes).sum();
+    let _reserved = state.memory.reserve(&turns::holder(), usize::try_from(bytes).unwrap_or(0).saturating_mul(3))?;
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
         dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();
@@ -166,8 +179,8 @@ async fn page_with_data(
 }
 
 /// What a command is about.
-pub(super) fn selected(request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
-    selection(&request::object(request, body)?, clock::wall_ms())
+pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
+    selection(&request::object(state, request, body).await?, clock::wall_ms())
 }
 
 /// The endpoint of records that never got as far as one.

@@ -85,7 +85,7 @@ pub async fn rotate(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
-    let object = request::optional_object(&request, body)?;
+    let object = request::optional_object(&state, &request, body).await?;
     let (secret, overlap_ms) = fields::parse(&object, |fields| {
         let secret = fields.value("secret").map(|value| value.as_str().unwrap_or_default().to_owned());
         if let Some(Err(error)) = secret.as_deref().map(signing_bytes) {

@@ -27,6 +27,7 @@ use crate::{
         test_event,
         tls::Tls,
     },
+    fair_share::turns::Turns,
     store::{
         endpoints::Endpoint,
         stored::{EndpointHead, state_word},
@@ -40,6 +41,7 @@ type State = web::Data<AdminState>;
 pub struct Tester {
     limits: ClientLimits,
     limit: Arc<Mutex<TestLimit>>,
+    turns: Turns,
 }
 
 impl Tester {
@@ -48,10 +50,10 @@ impl Tester {
     pub fn new(limits: ClientLimits) -> Self {
         let few = IN_FLIGHT_MAX;
         let limits = ClientLimits { in_flight_max: few, connections_max: few, tls_clients_max: few, ..limits };
-        Tester { limits, limit: Arc::default() }
+        Tester { limits, limit: Arc::default(), turns: Turns::new("tests", few, 0) }
     }
 
-    /// The client of this thread; the API has one.
+    /// The client of this thread.
     fn client(&self) -> Rc<CoreClient> {
         thread_local! {
             static CLIENT: RefCell<Option<Rc<CoreClient>>> = const { RefCell::new(None) };
@@ -71,7 +73,7 @@ pub async fn test(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     // What is sent is ours to say.
-    super::fields::parse(&request::optional_object(&request, body)?, |_| Some(()))?;
+    super::fields::parse(&request::optional_object(&state, &request, body).await?, |_| Some(()))?;
     let endpoint = find(&state, &access, &request, path).await?;
     let settings = settings(&state, &endpoint)?;
     if let Err(wait) = state.tester.limit.lock().take(&endpoint.id, clock::now()) {
@@ -81,6 +83,9 @@ pub async fn test(
         refused.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         return Ok(refused);
     }
+    // One that hangs takes its own key's places alone.
+    let turn = state.tester.turns.take(&access.holder());
+    let _turn = turn.map_err(|refused| Problem::no_share(refused, "tests"))?;
     let tested = test_event::send(&state.tester.client(), Arc::new(settings), rand::random()).await;
     tracing::info!(
         endpoint.id = endpoint.id,
@@ -120,5 +125,5 @@ fn settings(state: &AdminState, endpoint: &Endpoint) -> Result<Settings, Problem
     })
 }
 
-/// Tests under way at once; others wait for a place.
+/// Tests under way at once; beyond its share of them a key is refused.
 const IN_FLIGHT_MAX: usize = 16;

@@ -58,7 +58,7 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let object = request::object(&request, body)?;
+    let object = request::object(&state, &request, body).await?;
     let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
     let body = fields::needing(parse(&object, &state.rules), &object, needed)?;
     let customer = access.within(body.customer.as_deref());
@@ -93,7 +93,7 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&request, body)?, &state.rules)?;
+    let body = parse(&request::object(&state, &request, body).await?, &state.rules)?;
     let made = Made::new(&state, &body);
     let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), access.within(body.customer.as_deref()), |context| {
@@ -119,7 +119,7 @@ pub async fn patch(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
-    let patch = request::object(&request, body)?;
+    let patch = request::object(&state, &request, body).await?;
     let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;

@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::problem::{FieldError, Problem};
+use super::problem::{ERRORS_MAX, FieldError, Problem};
 
 /// The object of a request's body.
 pub type Object = Map<String, Value>;
@@ -48,8 +48,9 @@ pub fn needing<T>(read: Result<T, Problem>, object: &Object, needed: &[&str]) ->
         Ok(_) => Err(Problem::invalid(errors)),
         Err(problem) if problem.errors.is_empty() => Err(problem),
         Err(problem) => {
+            let total = errors.len() + problem.errors_total;
             errors.extend(problem.errors);
-            Err(Problem::invalid(errors))
+            Err(Problem::invalid_of(total, errors))
         }
     }
 }
@@ -62,6 +63,10 @@ pub fn checked_time(text: &str) -> Result<Timestamp, &'static str> {
 impl Fields<'_> {
     /// Notes a mistake of a field.
     pub fn wrong(&mut self, name: &str, message: impl Display) {
+        if self.errors.len() >= ERRORS_MAX {
+            // Counted, and not listed.
+            return self.errors.push(FieldError::new(String::new(), String::new()));
+        }
         self.errors.push(FieldError::new(format!("{}{name}", self.path), message.to_string()));
     }
 

@@ -35,7 +35,7 @@ pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Bo
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
     let bytes = body.as_ref().cloned().unwrap_or_default();
-    let body = parse(&request::object(&request, body)?, &bytes)?;
+    let body = parse(&request::object(&state, &request, body).await?, &bytes)?;
     check_granted(&state, &access, &body.topic).await?;
     let one = match &body.endpoint {
         Some(name) => Some(endpoint_id(&state, name, access.within(body.customer.as_deref())).await?),

@@ -9,6 +9,8 @@ pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
 mod conditions; // ○ If-Match, If-None-Match
 mod answer; // ● problems and what a write came to, as responses
+pub mod memory; // ● bodies and answers that are held, within a budget
+pub mod work; // ● what takes a while, beside the threads that answer
 mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
 pub mod client_address; // ○ where a request comes from, also behind a proxy

@@ -153,7 +153,7 @@ fn responses(operation: &Documented, all: &[Documented], needs: Needs, takes_cus
     statuses.extend((needs != Needs::Read).then_some(403));
     statuses.extend((named || !takes_customers).then_some(404));
     if operation.body.is_some() {
-        statuses.extend([413, 415, 422]);
+        statuses.extend([408, 413, 415, 422]);
     }
     if operation.conditional {
         statuses.push(if operation.method == "GET" { 304 } else { 412 });
@@ -276,7 +276,7 @@ const TAGS: &[(&str, &str)] = &[
 const DESCRIPTION: &str = "Customers have endpoints, endpoints have subscriptions to topics, tenants or departments of \
     tenants. What could not be delivered waits as dead letters.\n\nIds are prefixed and sort by time; your own keys (uid) \
     stand wherever an id does, and PUT by them may be repeated without harm. Lists come in pages: pass next_cursor as cursor \
-    until it is null. Errors are RFC 9457 problems with a stable code. Wrong fields are all named at once.\n\nSingle \
+    until it is null. Errors are RFC 9457 problems with a stable code. Wrong fields are all named at once, up to a hundred.\n\nSingle \
     resources carry an ETag: with If-Match a write happens only if nobody else wrote, else 412.";
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use crate::store::StoreError;
+use crate::{fair_share::shares::Refused, store::StoreError};
 
 /// An error as the caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,9 @@ pub struct Problem {
     /// The quota that would be exceeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Box<OverQuota>>,
+    /// How many there are, listed or not.
+    #[serde(skip)]
+    pub errors_total: usize,
     /// When to try again, as the header `Retry-After` says it.
     #[serde(skip)]
     pub retry_after_s: Option<u64>,
@@ -46,6 +49,9 @@ pub struct FieldError {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
 }
+
+/// Mistakes that are named one by one; the rest is counted.
+pub const ERRORS_MAX: usize = 100;
 
 /// All there are.
 pub const CODES: &[&str] = &[
@@ -85,15 +91,36 @@ pub const CODES: &[&str] = &[
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { status, title, code, detail: detail.into(), errors: Vec::new(), quota: None, retry_after_s: None }
+        let (errors, quota) = (Vec::new(), None);
+        Problem { status, title, code, detail: detail.into(), errors, errors_total: 0, quota, retry_after_s: None }
     }
 
-    /// Fields that are wrong, all of them.
+    /// Fields that are wrong: how many, and the first [`ERRORS_MAX`] of them.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Problem::invalid_of(errors.len(), errors)
+    }
+
+    /// As [`Problem::invalid`], where `total` fields are wrong and `errors` are the first of them.
+    #[must_use]
+    pub fn invalid_of(total: usize, mut errors: Vec<FieldError>) -> Self {
         let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).take(5).collect();
-        let detail = format!("{} field(s) are not valid: {}", errors.len(), names.join(", "));
-        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
+        let more = if total > ERRORS_MAX { "; only the first mistakes are listed" } else { "" };
+        let detail = format!("{total} field(s) are not valid: {}{more}", names.join(", "));
+        errors.truncate(ERRORS_MAX);
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail);
+        Problem { errors, errors_total: total, ..problem }
+    }
+
+    /// Names these mistakes, the first [`ERRORS_MAX`] of them.
+    #[must_use]
+    pub fn listing(mut self, mut errors: Vec<FieldError>) -> Self {
+        self.errors_total = errors.len();
+        if errors.len() > ERRORS_MAX {
+            self.detail = format!("{} ({} mistakes; only the first are listed)", self.detail, errors.len());
+            errors.truncate(ERRORS_MAX);
+        }
+        Problem { errors, ..self }
     }
 
     /// 400: a parameter of the query is wrong.
@@ -107,6 +134,26 @@ impl Problem {
     pub fn too_many(detail: &str, wait: Duration) -> Self {
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
         Problem { retry_after_s: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)), ..problem }
+    }
+
+    /// 429: this key, or its customer's keys together, have as much under way as they may.
+    #[must_use]
+    pub fn beyond_share(of: &str) -> Self {
+        let detail = format!("this key has its whole share of {of} under way; wait until something of it has ended");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Problem { retry_after_s: Some(1), ..problem }
+    }
+
+    /// No share of `of` for this request.
+    #[must_use]
+    pub fn no_share(refused: Refused, of: &str) -> Self {
+        match refused {
+            Refused::BeyondShare => Problem::beyond_share(of),
+            Refused::UsedUp => {
+                let detail = format!("there is too much to do: no {of} left; try again in a moment");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail)
+            }
+        }
     }
 
     #[must_use]
@@ -139,8 +186,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
+impl std::error::Error for Problem {}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if error == StoreError::BeyondShare {
+            return Problem::beyond_share("statements");
+        }
         if error.is_unavailable() {
             tracing::warn!(%error, "a request could not reach postgres");
             let detail = "the database cannot be reached at the moment; try again";
@@ -166,4 +218,20 @@ impl From<StoreError> for Problem {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_mistakes_the_first_are_named_and_all_are_counted() {
+        let errors =
+            (0..90_000).map(|number| FieldError::new(format!("field_{number}"), "is not known here")).collect();
+        let problem = Problem::invalid(errors);
+        assert_eq!((problem.errors.len(), problem.errors[99].field.as_str()), (100, "field_99"));
+        assert!(problem.detail.starts_with("90000 field(s)") && problem.detail.contains("only the first"));
+        let one = Problem::invalid(vec![FieldError::new("url", "is missing")]);
+        assert_eq!(one.detail, "1 field(s) are not valid: url");
+    }
 }

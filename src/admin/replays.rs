@@ -38,7 +38,7 @@ use crate::{
 type State = web::Data<AdminState>;
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let body = parse(&request::object(&request, body)?, clock::wall_ms())?;
+    let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let found = endpoints::read(&state.pool, &body.endpoint, access.within(body.customer.as_deref())).await?;
     let endpoint = match &found {
         Lookup::Missing => {

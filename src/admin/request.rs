@@ -14,16 +14,24 @@ use serde_json::Value;
 use super::{
     fields::{Object, checked_time},
     problem::Problem,
+    server::AdminState,
 };
 use crate::store::config_write::Lookup;
 
 /// A body as the extractor gives it: too large is for us to say.
 pub type Body = Result<web::Bytes, actix_web::Error>;
 
-/// The JSON object of a body.
-pub fn object(request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+/// The JSON object of a body. A large one is read by a thread that answers nobody else.
+pub async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
     let bytes = bytes(request, body)?;
-    match serde_json::from_slice(&bytes) {
+    if bytes.len() < LARGE_BYTES_MIN {
+        return parsed(&bytes);
+    }
+    state.work.run(move || parsed(&bytes)).await?
+}
+
+fn parsed(bytes: &[u8]) -> Result<Object, Problem> {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "the body must be a JSON object"))
@@ -34,12 +42,15 @@ pub fn object(request: &HttpRequest, body: Body) -> Result<Object, Problem> {
 }
 
 /// The JSON object of a body that may be left out.
-pub fn optional_object(request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+pub async fn optional_object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
     match body {
         Ok(bytes) if bytes.is_empty() => Ok(Object::new()),
-        body => object(request, body),
+        body => object(state, request, body).await,
     }
 }
+
+/// A millisecond of work or less.
+const LARGE_BYTES_MIN: usize = 64 * 1024;
 
 /// The query's parameters: only `known` ones, each once.
 pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
@@ -89,7 +100,7 @@ fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this service takes")
         }
         Some(error) => unreadable(error),
-        None => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+        None => not_whole(),
     })?;
     check_content_type(request)?;
     Ok(bytes)
@@ -102,8 +113,16 @@ pub fn unreadable(error: &PayloadError) -> Problem {
             let detail = "the body did not arrive in time; send it faster, or in smaller parts";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "unreadable_body", detail)
         }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
+        PayloadError::Io(error) => {
+            let refused = error.get_ref().and_then(|error| error.downcast_ref::<Problem>()).cloned();
+            refused.unwrap_or_else(not_whole)
+        }
+        _ => not_whole(),
     }
+}
+
+fn not_whole() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole")
 }
 
 /// Refuses a body that says it is something other than JSON.

@@ -25,9 +25,11 @@ use super::{
     health::{self, Readiness},
     listener::{Listener, ListenerOptions, StartError},
     live::Live,
+    memory::{Memory, charge_answers},
     peer,
     problem::Problem,
     routes::resources,
+    work::Work,
 };
 use crate::{
     clock,
@@ -66,7 +68,7 @@ impl AdminOptions {
         let public = ListenerOptions {
             name: "admin",
             bind: config.bind,
-            threads: 1,
+            threads: threads(config.threads),
             connections_max: handles.admin,
             address_connections_max: config.address_connections_max.min(handles.admin / 2),
             trusted_proxies: TrustedProxies::parse(&config.trusted_proxies)
@@ -100,10 +102,21 @@ impl AdminOptions {
     }
 }
 
+/// Threads that answer: as many as are said, or one for two cores.
+fn threads(said: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    if said == 0 { (cores() / 2).max(2) } else { said }
+}
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct AdminState {
+    /// Connections for whoever calls, apart from those that Postrider itself needs.
     pub pool: Pool,
+    /// Beside the threads that answer.
+    pub work: Work,
+    /// The budget of bodies and answers.
+    pub memory: Memory,
     pub secrets: SecretBox,
     pub rules: Rules,
     /// Of customers that have none of their own.
@@ -166,10 +179,16 @@ impl Server {
 /// # Errors
 /// When a listener cannot be started.
 pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartError> {
-    let keys = web::Data::new(Keys::new(options.key.expose_secret(), options.limits, state.pool.clone()));
+    let keys = web::Data::new(Keys::new(
+        options.key.expose_secret(),
+        options.limits,
+        state.pool.clone(),
+        options.public.trusted_proxies.clone(),
+    ));
     let arrivals = Arrivals::new(state.pool.clone(), options.public.connections_max);
     let waiting = web::Data::new(arrivals.clone());
-    let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max));
+    let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max, state.work.clone()));
+    let memory = web::Data::new(state.memory.clone());
     let state = web::Data::new(state);
     let bytes_max = options.request_bytes_max;
     let with_internal = options.internal.is_none() || options.internal_paths_public;
@@ -180,6 +199,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
             .app_data(keys.clone())
             .app_data(bulk.clone())
             .app_data(waiting.clone())
+            .app_data(memory.clone())
             .app_data(web::PayloadConfig::new(bytes_max));
         if with_internal {
             config.configure(internal_routes);
@@ -206,7 +226,8 @@ fn public_routes(config: &mut web::ServiceConfig) {
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
-        .wrap(from_fn(compress));
+        .wrap(from_fn(compress))
+        .wrap(from_fn(charge_answers));
     let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config
         .service(open("/openapi.json", web::get().to(description::document)))

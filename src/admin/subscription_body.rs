@@ -66,7 +66,7 @@ pub fn check_grants(grants: &Grants, topic: &str, scope: &Scope) -> Result<(), P
     });
     let detail = "the subscription asks for more than the customer's grants give";
     let problem = Problem::new(StatusCode::FORBIDDEN, "outside_grants", detail);
-    Err(Problem { errors: errors.collect(), ..problem })
+    Err(problem.listing(errors.collect()))
 }
 
 /// 403 for what one field asks for.

@@ -44,7 +44,7 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let object = request::object(&request, body)?;
+    let object = request::object(&state, &request, body).await?;
     let body = fields::needing(parse(&object), &object, &["endpoint_id"])?;
     let written =
         subscriptions::write(&state.pool, under(&access, &body.endpoint), body.uid.as_deref(), |context| match context
@@ -76,7 +76,7 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&request, body)?)?;
+    let body = parse(&request::object(&state, &request, body).await?)?;
     let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &body.endpoint), Some(&name), |context| {
         let current = unambiguous(&context.subscription)?;
@@ -100,7 +100,7 @@ pub async fn patch(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
-    let patch = request::object(&request, body)?;
+    let patch = request::object(&state, &request, body).await?;
     let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         let current = present(&context.subscription)?;

@@ -21,7 +21,10 @@ use super::{
     sweeper, watch,
 };
 use crate::{
-    admin::{self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, server::AdminState},
+    admin::{
+        self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, memory::Memory,
+        server::AdminState, work::Work,
+    },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{orphans::Orphans, writer::BacklogWriter},
     clock,
@@ -36,7 +39,7 @@ use crate::{
     operator_event::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
-    store::{self, Pool, secret_box::SecretBox, settings::SettingsReader},
+    store::{self, Pool, PoolOptions, secret_box::SecretBox, settings::SettingsReader},
     telemetry,
     watch::{peers::Peers, token::PeerToken},
 };
@@ -62,7 +65,7 @@ pub struct App {
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
 pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
     let handles = handles::share_out(&config)?;
-    let pool = Pool::open(&(&config.postgres).into())?;
+    let (pool, api_pool) = open_pools(&config)?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(cores::count(&config)))));
@@ -71,7 +74,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
     let positions = Positions::new(consumer_client(&config), topics(&config));
-    let admin = start_admin(&config, (&pool, &secrets), &handles, &health, (live, &peers, &positions))?;
+    let admin = start_admin(&config, (&api_pool, &secrets), &handles, &health, (live, &peers, &positions))?;
     tracing::info!(
         address = %admin.address(),
         internal_address = %admin.internal_address(),
@@ -116,6 +119,13 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around)?;
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance })
+}
+
+/// Connections for what Postrider does by itself, and those that callers of the API share.
+fn open_pools(config: &Config) -> Result<(Pool, Pool), Error> {
+    let own = PoolOptions::from(&config.postgres);
+    let shared = PoolOptions { connections_max: config.postgres.api_connections_max, ..own.clone() };
+    Ok((Pool::open(&own)?, Pool::open_shared(&shared)?))
 }
 
 /// Those that take nothing for days, and those whose backlogs grow too large.
@@ -174,6 +184,8 @@ fn start_admin(
     let metrics = telemetry::metrics();
     let state = AdminState {
         pool: pool.clone(),
+        work: Work::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        memory: Memory::new(config.admin.memory_bytes_max),
         secrets: secrets.clone(),
         rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
         quotas: config.quotas,

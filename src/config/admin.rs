@@ -17,6 +17,7 @@ pub struct Admin {
     pub internal_paths_public: bool,
     pub advertise: String,
     pub connections_max: usize,
+    pub threads: usize,
     pub address_connections_max: usize,
     // Texts; `admin::client_address` gives them their meaning.
     pub trusted_proxies: Vec<String>,
@@ -28,6 +29,7 @@ pub struct Admin {
     pub key: SecretString,
     pub request_bytes_max: usize,
     pub bulk_bytes_max: usize,
+    pub memory_bytes_max: usize,
     pub key_requests_per_second_max: u32,
     pub key_burst_requests_max: u32,
     pub wrong_keys_per_second_max: u32,

@@ -208,6 +208,7 @@ impl Checks {
         self.range("http.dns_lookups_max", c.http.dns_lookups_max, 1..=4_096);
         self.range("http.tls_clients_max", c.http.tls_clients_max, 1..=100_000);
         self.range("postgres.connections_max", c.postgres.connections_max, 2..=1_000);
+        self.range("postgres.api_connections_max", c.postgres.api_connections_max, 2..=1_000);
         self.range("postgres.connect_timeout_ms", c.postgres.connect_timeout_ms, 100..=60_000);
         self.range("postgres.statement_timeout_ms", c.postgres.statement_timeout_ms, 100..=600_000);
         self.range("postgres.settings_poll_ms", c.postgres.settings_poll_ms, 50..=5_000);

@@ -34,8 +34,11 @@ pub struct TooFew {
 pub fn share_out(limit: u64, cores: usize, config: &Config) -> Result<Handles, TooFew> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let admin = config.admin.connections_max.min((limit / ADMIN_SHARE).max(ADMIN_MIN));
-    let postgres =
-        config.postgres.connections_max + config.backlog.connections_max + config.backlog.queries_max + POSTGRES_OTHERS;
+    let postgres = config.postgres.connections_max
+        + config.postgres.api_connections_max
+        + config.backlog.connections_max
+        + config.backlog.queries_max
+        + POSTGRES_OTHERS;
     let internal = match config.admin.internal_bind {
         Some(_) => INTERNAL_MAX.min((limit / INTERNAL_SHARE).max(ADMIN_MIN)),
         None => 0,

@@ -289,6 +289,7 @@ pub struct Postgres {
     #[serde(deserialize_with = "secret")]
     pub url: SecretString,
     pub connections_max: usize,
+    pub api_connections_max: usize,
     pub connect_timeout_ms: u64,
     pub statement_timeout_ms: u64,
     pub settings_poll_ms: u64,

@@ -103,6 +103,20 @@ pub async fn create(pool: &Pool, key: &NewApiKey<'_>) -> Result<Option<ApiKey>, 
     .await
 }
 
+/// The hashes of at most `limit` tokens that may hold.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn hashes(pool: &Pool, limit: i64) -> Result<Vec<[u8; 32]>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(HASHES).await?;
+        let rows = client.query(&statement, &[&limit]).await?;
+        let hash = |row: &Row| Ok(<[u8; 32]>::try_from(row.try_get::<_, &[u8]>(0)?).ok());
+        rows.iter().filter_map(|row| hash(row).transpose()).collect()
+    })
+    .await
+}
+
 /// At most `limit` keys after the id `after`, of one customer (id) or of all.
 ///
 /// # Errors
@@ -247,4 +261,7 @@ const HOLDER: &str = "
         (k.last_used_at IS NULL OR k.last_used_at < now() - interval '10 minutes') AS use_is_news
     FROM api_key k LEFT JOIN customer c ON c.id = k.customer_id
     WHERE (k.token_sha256 = $1 OR k.previous_sha256 = $1) AND (k.customer_id IS NULL OR c.deleted_at IS NULL)";
+const HASHES: &str = "
+    SELECT token_sha256 FROM api_key WHERE expires_at IS NULL OR expires_at > now()
+    UNION ALL SELECT previous_sha256 FROM api_key WHERE previous_expires_at > now() LIMIT $1";
 const USED: &str = "UPDATE api_key SET last_used_at = now() WHERE id = $1";

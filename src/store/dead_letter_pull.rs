@@ -3,7 +3,7 @@
 //! Every statement looks at a bounded number of rows.
 
 use jiff::Timestamp;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{Pool, StoreError};
 
@@ -113,6 +113,28 @@ pub async fn list(pool: &Pool, of: Of<'_>, after: &Position, limit: i64) -> Resu
             )
             .await?;
         rows.iter().map(head).collect()
+    })
+    .await
+}
+
+/// Whether a filter may have ended before all letters were tried: then the position of the last one that was. To be asked
+/// after a [`list`] that came back with less than its limit.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn tried_up_to(pool: &Pool, of: Of<'_>, after: &Position) -> Result<Option<Position>, StoreError> {
+    let Filter { reason, topic, tenant, .. } = of.filter;
+    if topic.is_none() && tenant.is_none() {
+        return Ok(None);
+    }
+    let (from, before) = bounds(of.filter);
+    let statement = if reason.is_some() { TRIED_OF_REASON } else { TRIED };
+    pool.with(async |client| {
+        let statement = client.prepare_cached(statement).await?;
+        let parameters: &[&(dyn ToSql + Sync)] =
+            &[&of.endpoint_id, &from, &before, reason, &after.written_in, &after.id];
+        let row = client.query_opt(&statement, parameters).await?;
+        row.map(|row| Ok(Position { written_in: row.try_get(0)?, id: row.try_get(1)? })).transpose()
     })
     .await
 }
@@ -288,20 +310,38 @@ macro_rules! of_filter {
         AND ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR reason = $6) "
     };
 }
-// One statement has one snapshot: what it does not see and could come yet is at or above its xmin.
+// One statement has one snapshot: what it does not see and could come yet is at or above its xmin. Topic and tenant have no
+// index: letters are tried in their order, and no more of them than a statement may look at.
 macro_rules! list {
     ($more:literal) => {
         concat!(
             "SELECT ",
             head_columns!(),
-            of_filter!(),
+            " FROM (SELECT * FROM dead_letter d WHERE endpoint_id = $1 AND id > $2 AND id < $3 ",
             $more,
-            "AND (d.written_in, id) > ($7::bigint::text::xid8, $8) ORDER BY d.written_in, id LIMIT $9"
+            "AND (d.written_in, id) > ($7::bigint::text::xid8, $8) ORDER BY d.written_in, id LIMIT 20000) d
+            WHERE ($4::text IS NULL OR topic = $4) AND ($5::text IS NULL OR tenant = $5)
+            AND ($6::text IS NULL OR reason = $6) ORDER BY d.written_in, id LIMIT $9"
         )
     };
 }
 const LIST: &str = list!("");
 const LIST_OF_REASON: &str = list!("AND reason = $6 ");
+// The last of those letters that were tried, if there are more. One that is not settled is no place to go on from.
+macro_rules! tried {
+    ($more:literal) => {
+        concat!(
+            "SELECT d.written_in::text::bigint, id FROM dead_letter d
+            WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR reason = $4) ",
+            $more,
+            "AND (d.written_in, id) > ($5::bigint::text::xid8, $6)
+            AND d.written_in < pg_snapshot_xmin(pg_current_snapshot())
+            ORDER BY d.written_in, id OFFSET 19999 LIMIT 1"
+        )
+    };
+}
+const TRIED: &str = tried!("");
+const TRIED_OF_REASON: &str = tried!("AND reason = $4 ");
 const NEWEST: &str = "
     SELECT wanted.place, newest.written_in::text::bigint, newest.id
     FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS wanted (endpoint_id, written_in, id, place)

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// No answer in time; whether the statement took effect is not known.
     #[error("postgres did not answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    /// Whoever this is for has as many statements under way and waiting as it may.
+    #[error("too many statements for one holder at once")]
+    BeyondShare,
     /// Postgres refused the statement: this data or this schema, so trying again does not help.
     #[error("postgres refused the statement ({code}): {message}")]
     Refused { code: String, message: String, constraint: Option<String> },
@@ -38,6 +41,7 @@ impl StoreError {
             StoreError::Settings(_) => "settings",
             StoreError::Unavailable(_) => "unavailable",
             StoreError::TimedOut(_) => "timed_out",
+            StoreError::BeyondShare => "beyond_share",
             StoreError::Refused { .. } => "refused",
             StoreError::Unsendable(_) => "unsendable",
             StoreError::Unreadable(_) => "unreadable",

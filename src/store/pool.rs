@@ -16,7 +16,14 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{StoreError, tls::TlsOptions};
-use crate::{clock, telemetry::names};
+use crate::{
+    clock,
+    fair_share::{
+        shares::Refused,
+        turns::{self, Turn, Turns},
+    },
+    telemetry::names,
+};
 
 /// How to reach Postgres: `[postgres]` of the configuration.
 #[derive(Clone, Debug)]
@@ -47,9 +54,20 @@ pub struct Pool {
     inner: deadpool_postgres::Pool,
     /// What [`Pool::with`] may take once it has its connection.
     deadline: Duration,
+    /// Who may use a connection next, where holders share them.
+    turns: Option<(Turns, Duration)>,
 }
 
 impl Pool {
+    /// A pool whose connections are [shared between holders](crate::fair_share): nobody takes all of them.
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open_shared(options: &PoolOptions) -> Result<Pool, StoreError> {
+        let turns = Turns::new("statements", options.connections_max, HOLDER_WAITING_MAX);
+        Ok(Pool { turns: Some((turns, options.connect_timeout)), ..Pool::open(options)? })
+    }
+
     /// Connects to nothing yet. The connections will live on the tokio runtime this is called on, whoever uses them.
     ///
     /// # Errors
@@ -78,7 +96,7 @@ impl Pool {
             .build()
             .map_err(|error| StoreError::Settings(error.to_string()))?;
         // The server's own timeout speaks first; ours is for a server that says nothing.
-        Ok(Pool { inner, deadline: options.statement_timeout + FROZEN_AFTER })
+        Ok(Pool { inner, deadline: options.statement_timeout + FROZEN_AFTER, turns: None })
     }
 
     /// Runs `work` on a connection, within the usual deadline.
@@ -99,6 +117,7 @@ impl Pool {
         work: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let asked_at = clock::now();
+        let _turn = self.turn().await.inspect_err(count)?;
         let client = self.inner.get().await.map_err(StoreError::from).inspect_err(count)?;
         metrics::histogram!(names::POSTGRES_WAIT_SECONDS).record(clock::now().saturating_duration_since(asked_at));
         let mut lease = Lease { client: Some(client) };
@@ -116,6 +135,15 @@ impl Pool {
             _ => lease.give_back(),
         }
         result
+    }
+
+    /// The right to use a connection, where that is shared.
+    async fn turn(&self) -> Result<Option<Turn>, StoreError> {
+        let Some((turns, patience)) = &self.turns else { return Ok(None) };
+        turns.wait(&turns::holder(), *patience).await.map(Some).map_err(|refused| match refused {
+            Refused::BeyondShare => StoreError::BeyondShare,
+            Refused::UsedUp => StoreError::Unavailable("no connection came free in time".to_owned()),
+        })
     }
 
     /// Closes all connections; later calls fail.
@@ -165,6 +193,9 @@ pub(super) fn connection_config(
 const LIFETIME_MAX: Duration = Duration::from_secs(300);
 /// Beyond `statement_timeout`, a server that has not answered is frozen or cut off.
 const FROZEN_AFTER: Duration = Duration::from_secs(3);
+
+/// Statements of one holder that may wait.
+const HOLDER_WAITING_MAX: usize = 256;
 
 fn count(error: &StoreError) {
     metrics::counter!(names::POSTGRES_ERRORS, "kind" => error.word()).increment(1);

@@ -75,6 +75,10 @@ metrics! {
         "Connections refused because their client address has as many as it may (admin.address_connections_max), by listener";
     API_CERTIFICATE_RELOADS = "postrider_api_certificate_reloads_total", Kind::Counter,
         "Changes of the API's certificate files, by outcome: used, refused (the old certificate stays)";
+    API_MEMORY_BYTES = "postrider_api_memory_bytes", Kind::Gauge,
+        "Bodies of requests and answers that are held in memory; at most admin.memory_bytes_max";
+    API_SHARES_REFUSED = "postrider_api_shares_refused_total", Kind::Counter,
+        "Requests of the API refused for want of a share, by resource (statements, work, memory, bulk, tests, long_polls) and reason: share (the key has its own), used_up";
     API_TIMEOUTS = "postrider_api_timeouts_total", Kind::Counter,
         "Connections of the API that took too long, by phase: handshake (TLS), head (of a request), body, write (of an answer)";
     RECEIPTS_ABANDONED = "postrider_receipts_abandoned_total", Kind::Counter,

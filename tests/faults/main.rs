@@ -28,6 +28,7 @@ mod shares; // customers that take what all share
 mod crowd; // many endpoints, many changes
 mod quota; // customers that write more than their share
 mod event; // events that cannot be delivered
+mod attack; // the API, attacked
 mod mix; // several faults at once
 
 use std::{

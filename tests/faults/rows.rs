@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    crowd, database, event, group, mix, outage, process, quota, receiver,
+    attack, crowd, database, event, group, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     shares, tls,
 };
@@ -50,6 +50,12 @@ pub const ALL: &[Row] = &[
     asked("53", "an event of 10 MB", event::oversize),
     alone("permits", "a customer's 64 endpoints never answer", shares::receivers_that_never_answer),
     alone("names", "a customer's names, and a silent name server", shares::names_that_nobody_answers_for),
+    alone("61", "2,048 sockets that ask once and send one byte", attack::sockets),
+    alone("62", "bodies without an end, answers that nobody reads", attack::memory),
+    alone("63", "filters that match none of 300,000 letters", attack::queries),
+    alone("64", "sample events of 90,000 unknown fields", attack::matches),
+    alone("65", "bulk calls, tests and long polls that hang", attack::slots),
+    alone("66", "guesses of the configured key", attack::guesses),
     named("outage", "endpoints down for 10 min, 500 events/s each", outage::down_for_minutes),
     asked("mix", "3 to 5 of these at once, 3 times", mix::of_faults),
 ];

@@ -33,7 +33,7 @@ pub struct TestApp {
     settings: BTreeMap<String, String>,
     lanes: u32,
     tenants: u32,
-    customer: std::cell::OnceCell<String>,
+    customer: std::sync::OnceLock<String>,
 }
 
 /// What a story wants before the start.
@@ -73,6 +73,12 @@ impl TestApp {
     #[track_caller]
     pub fn rest(&self) -> &Rest {
         &self.instance.as_ref().expect("the story has started an instance").rest
+    }
+
+    /// Where the first instance answers probes.
+    #[track_caller]
+    pub fn internal(&self) -> &Rest {
+        &self.instance.as_ref().expect("the story has started an instance").internal
     }
 
     /// The first instance dies in the middle of whatever it does.
@@ -349,7 +355,7 @@ impl Preparation {
             settings,
             lanes: self.lanes,
             tenants: self.tenants,
-            customer: std::cell::OnceCell::new(),
+            customer: std::sync::OnceLock::new(),
         }
     }
 }

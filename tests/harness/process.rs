@@ -20,6 +20,8 @@ pub struct Instance {
     child: Child,
     log: PathBuf,
     pub rest: Rest,
+    /// Where probes are answered.
+    pub internal: Rest,
 }
 
 /// How an instance ended.
@@ -33,17 +35,22 @@ impl Instance {
     pub fn spawn(name: &str, settings: &BTreeMap<String, String>) -> Self {
         let log = log_path(name);
         let bind = format!("127.0.0.1:{}", free_port());
+        // Where handles are few there are none for a second listener.
+        let internal =
+            if settings.contains_key(HANDLES_MAX) { None } else { Some(format!("127.0.0.1:{}", free_port())) };
         let file = File::create(&log).expect("a log file");
         let child = command(settings)
             .arg("serve")
             .env("POSTRIDER_ADMIN_BIND", &bind)
+            .env("POSTRIDER_ADMIN_INTERNAL_BIND", internal.as_deref().unwrap_or_default())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle of the log"))
             .stderr(file)
             .spawn()
             .expect("the binary starts");
         let rest = Rest::new(&bind, &settings["POSTRIDER_ADMIN_KEY"]);
-        Instance { child, log, rest }
+        let internal = Rest::new(internal.as_deref().unwrap_or(&bind), "").with_key(None);
+        Instance { child, log, rest, internal }
     }
 
     /// Waits until it is ready.

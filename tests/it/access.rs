@@ -1,11 +1,14 @@
 //! Who may do what with the REST API, against a real Postgres.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-use postrider::admin::{access::Needs, routes::operations};
+use postrider::admin::{access::Needs, client_address::TrustedProxies, routes::operations};
 use serde_json::{Value, json};
 
-use crate::api::{Api, KEY, all};
+use crate::{
+    api::{Api, KEY, all, options},
+    connections::{answer, connect_from, send},
+};
 
 /// Two customers with an endpoint, a subscription and a dead letter each; a key of the first.
 struct Two {
@@ -397,4 +400,49 @@ async fn wrong_keys_of_an_address_are_refused_unseen_while_right_ones_pass() {
     assert_eq!(statuses.last(), Some(&(429, "too_many_requests".to_owned())));
     assert_eq!(api.call_as(&right, "GET", "/v1/actors", None).await.0, 200, "a key that is known passes");
     assert_eq!(api.call("GET", "/v1/actors", None).await.0, 200, "and so does that of the configuration");
+}
+
+/// The status of a call from another address of the loopback, with this key.
+fn status_from(source: &str, api: &Api, token: &str, headers: &str) -> u16 {
+    let mut stream = connect_from(source, api.address());
+    let head = format!(
+        "GET /v1/api-keys/current HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\n\r\n"
+    );
+    send(&mut stream, &head);
+    answer(&mut stream)[9..12].parse().expect("a status")
+}
+
+#[actix_rt::test]
+async fn guesses_of_the_configured_key_are_held_back_and_keys_that_were_issued_are_not() {
+    let api = Api::limited(None, Some(1)).await;
+    let (never_used, _) = api.api_key("operator", None).await;
+    let guesser = "127.0.0.7";
+    let refused = (0..100).any(|number| status_from(guesser, &api, &format!("guess-number-{number}"), "") == 429);
+    assert!(refused, "it is held back in the end");
+    // Whoever guesses keeps it so.
+    let guess_again = || assert!([401, 429].contains(&status_from(guesser, &api, "one-more-guess-of-it", "")));
+    let mut hits = 0;
+    for _ in 0..20 {
+        guess_again();
+        hits += usize::from(status_from(guesser, &api, KEY, "") == 200);
+    }
+    assert!(hits <= 2, "the right one among the guesses is refused as well: {hits} of 20");
+    guess_again();
+    assert_eq!(status_from(guesser, &api, &never_used, ""), 200, "a key that was issued passes beside them");
+    assert_eq!(api.call("GET", "/v1/actors", None).await.0, 200, "and from elsewhere so does the configured one");
+}
+
+#[actix_rt::test]
+async fn behind_a_trusted_proxy_the_clients_address_is_what_the_proxy_says() {
+    let mut options = options();
+    options.public.trusted_proxies = TrustedProxies::parse(&["127.0.0.8"]).expect("networks");
+    options.limits.wrong_keys_per_second = NonZeroU32::new(1);
+    let api = Api::with(options).await;
+    let guess = |source: &str, client: &str| {
+        status_from(source, &api, "a-guess-of-the-key", &format!("x-forwarded-for: 198.51.100.99, {client}\r\n"))
+    };
+    assert!((0..100).any(|_| guess("127.0.0.8", "203.0.113.1") == 429));
+    assert_eq!(guess("127.0.0.8", "203.0.113.2"), 401, "another client of the same proxy");
+    // What is no trusted proxy cannot speak for others.
+    assert!((0..100).any(|number| guess("127.0.0.7", &format!("203.0.113.{number}")) == 429));
 }

@@ -20,7 +20,9 @@ use postrider::{
         health::Readiness,
         listener::{ListenerOptions, pace::Deadlines},
         live::Live,
+        memory::Memory,
         server::AdminState,
+        work::Work,
     },
     config::Quotas,
     dead_letter::{
@@ -169,9 +171,11 @@ impl Api {
     pub async fn with(options: AdminOptions) -> Api {
         let database = Database::new().await;
         let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(1))));
-        let (pool, health) = (database.pool(), Arc::new(Health::default()));
+        let (pool, health) = (database.shared_pool(), Arc::new(Health::default()));
         let state = AdminState {
             pool: pool.clone(),
+            work: Work::new(2),
+            memory: Memory::new(8 << 20),
             secrets: secret_box(),
             rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
             quotas: QUOTAS,

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use postrider::admin::{AdminOptions, listener::tls::TlsFiles};
@@ -15,10 +15,11 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
-    api::{Api, listener, options},
+    api::{Api, all, listener, options},
     harness::{
         eventually,
         tls::{Authority, Certified},
@@ -35,7 +36,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// From another address of the loopback.
-fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+pub fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&format!("{source}:0").parse::<SocketAddr>().expect("an address").into()).expect("bound");
     socket.connect(&address.into()).expect("connected");
@@ -44,12 +45,12 @@ fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn send(stream: &mut TcpStream, text: &str) {
+pub fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).expect("sent");
 }
 
 /// The head of an answer, and its body by its length.
-fn answer(stream: &mut TcpStream) -> String {
+pub fn answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
@@ -238,4 +239,54 @@ async fn certificates_are_read_again_when_they_change_and_bad_ones_are_not_used(
     let said = until_closed(&mut plain);
     assert!(!said.starts_with(b"HTTP"), "without TLS nobody is answered");
     fs::remove_dir_all(folder).expect("removed");
+}
+
+/// The head of a bulk call whose body never comes.
+fn unfinished_bulk(api: &Api, key: &str) -> TcpStream {
+    let mut stream = connect(api.address());
+    let head = format!(
+        "POST /v1/customers/bulk HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+         content-length: 500\r\n\r\n{{"
+    );
+    send(&mut stream, &head);
+    stream
+}
+
+#[actix_rt::test]
+async fn unfinished_bulk_calls_of_one_key_leave_a_place_for_another() {
+    let api = Api::new().await;
+    let (greedy, _) = api.api_key("admin", None).await;
+    let held: Vec<TcpStream> = (0..6).map(|_| unfinished_bulk(&api, &greedy)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    let customers = json!({"customers": [{"uid": "one", "name": "One"}]});
+    let (status, answer) = api.call("POST", "/v1/customers/bulk", Some(customers)).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "it waited for the others: {:?}", begun.elapsed());
+    drop(held);
+}
+
+#[actix_rt::test]
+async fn long_polls_of_one_key_leave_places_for_another() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    api.endpoint("acme", "hook").await;
+    let (greedy, _) = api.api_key("operator", None).await;
+    let path = "/v1/endpoints/hook/dead-letters?wait=20s";
+    let mut polls: Vec<TcpStream> =
+        (0..100).map(|number| connect_from(&format!("127.0.1.{number}"), api.address())).collect();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {greedy}\r\n\r\n");
+    polls.iter_mut().for_each(|poll| send(poll, &head));
+    // Those beyond the share are told so.
+    let refused = polls.iter().filter(|poll| {
+        poll.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let (mut reader, mut status) = (*poll, [0; 12]);
+        reader.read_exact(&mut status).is_ok_and(|()| &status == b"HTTP/1.1 429")
+    });
+    let refused = refused.count();
+    assert!((20..=60).contains(&refused), "{refused} of 100, where 128 may wait");
+    let begun = Instant::now();
+    let (status, page) = api.call("GET", "/v1/endpoints/hook/dead-letters?wait=1s", None).await;
+    assert_eq!((status.as_u16(), &page["data"]), (200, &json!([])));
+    assert!(begun.elapsed() >= Duration::from_millis(900), "it was answered at once: {:?}", begun.elapsed());
 }

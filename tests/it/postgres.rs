@@ -43,6 +43,11 @@ impl Database {
         Pool::open(&self.options()).expect("pool")
     }
 
+    /// As the API's: shared between its callers.
+    pub fn shared_pool(&self) -> Pool {
+        Pool::open_shared(&self.options()).expect("pool")
+    }
+
     /// A connection of the test's own.
     pub async fn connect(&self) -> tokio_postgres::Client {
         connect(&self.url).await

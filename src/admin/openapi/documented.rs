@@ -78,8 +78,7 @@ fn customers() -> Vec<Documented> {
         post("/customers/bulk", "putCustomers", "Create or replace up to 10,000 customers by your own keys")
             .about("All of them or none; repeating the call changes nothing.")
             .body("CustomersBody")
-            .answer(200, "CustomersWritten")
-            .problem(408),
+            .answer(200, "CustomersWritten"),
         get("/customers/{name}", "readCustomer", "Read a customer").answer(200, "Customer").conditional(),
         put("/customers/{name}", "putCustomer", "Create or replace a customer by your own key")
             .body("CustomerBody")
@@ -114,8 +113,7 @@ fn endpoints() -> Vec<Documented> {
         post("/endpoints/bulk", "putEndpoints", "Create or replace up to 10,000 endpoints by your own keys")
             .about("All of them or none; repeating the call changes nothing.")
             .body("EndpointsBody")
-            .answer(200, "EndpointsWritten")
-            .problem(408),
+            .answer(200, "EndpointsWritten"),
         get("/endpoints/{name}", "readEndpoint", "Read an endpoint")
             .query(OF_CUSTOMER)
             .answer(200, "Endpoint")
@@ -222,8 +220,7 @@ fn subscriptions() -> Vec<Documented> {
         .about("All of them or none; repeating the call changes nothing.")
         .body("SubscriptionsBody")
         .answer(200, "SubscriptionsWritten")
-        .problem(403)
-        .problem(408),
+        .problem(403),
         get("/subscriptions/{name}", "readSubscription", "Read a subscription")
             .query(OF_ENDPOINT)
             .answer(200, "Subscription")

@@ -1,12 +1,14 @@
 //! ○ What the settings of the API may be.
 
-use super::{Checks, MIB};
+use super::{Checks, GIB, MIB};
 use crate::{admin::client_address::TrustedProxies, config::Admin};
 
 impl Checks {
     pub(super) fn admin_ranges(&mut self, c: &Admin) {
         self.range("admin.connections_max", c.connections_max, 8..=100_000);
         self.range("admin.address_connections_max", c.address_connections_max, 4..=100_000);
+        self.range("admin.threads", c.threads, 0..=256);
+        self.range("admin.memory_bytes_max", c.memory_bytes_max, MIB..=64 * GIB);
         self.range("admin.head_timeout_ms", c.head_timeout_ms, 100..=60_000);
         self.range("admin.keep_alive_ms", c.keep_alive_ms, 100..=600_000);
         self.range("admin.body_timeout_ms", c.body_timeout_ms, 100..=600_000);
@@ -17,6 +19,9 @@ impl Checks {
         self.range("admin.key_requests_per_second_max", c.key_requests_per_second_max, 0..=1_000_000);
         self.range("admin.key_burst_requests_max", c.key_burst_requests_max, 1..=1_000_000);
         self.range("admin.wrong_keys_per_second_max", c.wrong_keys_per_second_max, 0..=1_000_000);
+        let half = ("half of admin.memory_bytes_max", c.memory_bytes_max / 2);
+        self.at_most(("admin.bulk_bytes_max", c.bulk_bytes_max), half);
+        self.at_most(("admin.request_bytes_max", c.request_bytes_max), half);
     }
 
     pub(super) fn admin(&mut self, c: &Admin) {

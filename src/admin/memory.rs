@@ -1,0 +1,177 @@
+//! ● The bytes of all request bodies and answers that are held in memory: a budget for all of them, shared by key.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpMessage as _,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    error::PayloadError,
+    http::Method,
+    middleware::Next,
+    web::{self, Bytes},
+};
+use futures_util::Stream;
+use parking_lot::Mutex;
+
+use super::{access::Access, problem::Problem};
+use crate::{
+    fair_share::shares::{Holder, Refused, Shares},
+    telemetry::names,
+};
+
+/// The budget. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    shares: Arc<Mutex<Shares>>,
+}
+
+/// Bytes of the budget that somebody holds, given back when dropped.
+#[derive(Debug)]
+pub struct Reserved {
+    memory: Memory,
+    holder: Holder,
+    bytes: usize,
+}
+
+impl Memory {
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Memory { shares: Arc::new(Mutex::new(Shares::new(bytes_max))) }
+    }
+
+    /// So many bytes for this holder.
+    ///
+    /// # Errors
+    /// 429 for one that has its share already, 503 when all of it is used.
+    pub fn reserve(&self, holder: &Holder, bytes: usize) -> Result<Reserved, Problem> {
+        let mut reserved = Reserved { memory: self.clone(), holder: Arc::clone(holder), bytes: 0 };
+        reserved.grow(bytes).map_err(problem)?;
+        Ok(reserved)
+    }
+}
+
+impl Reserved {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        let mut shares = self.memory.shares.lock();
+        shares.take(&self.holder, bytes)?;
+        self.bytes += bytes;
+        metrics::gauge!(names::API_MEMORY_BYTES).set(shares.taken() as f64);
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut shares = self.memory.shares.lock();
+        shares.give_back(&self.holder, self.bytes);
+        metrics::gauge!(names::API_MEMORY_BYTES).set(shares.taken() as f64);
+    }
+}
+
+fn problem(refused: Refused) -> Problem {
+    let reason = refused.as_str();
+    metrics::counter!(names::API_SHARES_REFUSED, "resource" => "memory", "reason" => reason).increment(1);
+    Problem::no_share(refused, "memory for bodies and answers")
+}
+
+/// A body whose bytes are charged to the budget as they arrive, until `Held` is dropped.
+pub fn charged(payload: Payload, memory: &Memory, holder: &Holder) -> (Payload, Held) {
+    let reserved = Reserved { memory: memory.clone(), holder: Arc::clone(holder), bytes: 0 };
+    let held = Rc::new(RefCell::new(reserved));
+    let body = ChargedBody { payload, held: Rc::clone(&held) };
+    (Payload::Stream { payload: Box::pin(body) }, held)
+}
+
+/// What a request's body takes of the budget.
+pub type Held = Rc<RefCell<Reserved>>;
+
+struct ChargedBody {
+    payload: Payload,
+    held: Held,
+}
+
+impl Stream for ChargedBody {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.payload).poll_next(cx);
+        let Poll::Ready(Some(Ok(bytes))) = next else { return next };
+        let charged = self.held.borrow_mut().grow(bytes.len());
+        Poll::Ready(Some(match charged {
+            Ok(()) => Ok(bytes),
+            Err(refused) => Err(PayloadError::Io(std::io::Error::other(problem(refused)))),
+        }))
+    }
+}
+
+/// Charges answers to reads until they are sent. What a write came to is always told: its caller must know.
+///
+/// # Errors
+/// What the operation came to, or that there is no room for its answer.
+pub async fn charge_answers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<Charged>, Error> {
+    let memory = request.app_data::<web::Data<Memory>>().cloned().expect("invariant: the server has its budget");
+    let reads = request.method() == Method::GET;
+    let response = next.call(request).await?;
+    let bytes = match response.response().body().size() {
+        BodySize::Sized(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        BodySize::None | BodySize::Stream => 0,
+    };
+    let holder = response.request().extensions().get::<Access>().map(Access::holder);
+    let Some(holder) = holder.filter(|_| bytes > SMALL_BYTES_MAX) else {
+        return Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: None }));
+    };
+    match memory.reserve(&holder, bytes) {
+        Ok(reserved) => Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: Some(reserved) })),
+        Err(_) if !reads => Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: None })),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// An answer, and what it takes of the budget.
+pub struct Charged {
+    body: BoxBody,
+    _reserved: Option<Reserved>,
+}
+
+impl MessageBody for Charged {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// Answers up to here are bounded by the number of connections.
+const SMALL_BYTES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_with_much_in_memory_leaves_room_for_others() {
+        let memory = Memory::new(1_000);
+        let (greedy, modest): (Holder, Holder) = ("greedy".into(), "modest".into());
+        let first = memory.reserve(&greedy, 500).expect("half");
+        assert_eq!(memory.reserve(&greedy, 1).expect_err("beyond its share").status, 429);
+        let other = memory.reserve(&modest, 250).expect("there is room");
+        let full = memory.reserve(&"third".into(), 500).expect_err("no room");
+        assert_eq!((full.status.as_u16(), full.code), (503, "too_busy"));
+        drop((first, other));
+        assert_eq!(memory.shares.lock().taken(), 0);
+    }
+}

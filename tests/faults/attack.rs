@@ -1,0 +1,318 @@
+//! ● Whoever attacks the API, with one key or none: another key's calls are timed without and with the attack, and so are
+//! the probes.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand::rngs::SmallRng;
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    harness::{Mode, Receiver, TestApp, rest::Rest},
+    row::Outcome,
+    stage::stream_settings,
+};
+
+/// deploy/kubernetes gives an instance so much.
+const RESIDENT_BYTES_MAX: f64 = 1_536.0 * 1_048_576.0;
+const LIVEZ_MAX: Duration = Duration::from_millis(100);
+/// How much slower others may become, and what a busy machine adds by itself.
+const SLOWER_MAX: f64 = 1.5;
+const NOISE: Duration = Duration::from_millis(50);
+const QUIET: Duration = Duration::from_secs(4);
+const UNDER_ATTACK: Duration = Duration::from_secs(8);
+
+/// One instance with a customer that attacks, and somebody else who wants an answer.
+struct Stand {
+    app: TestApp,
+    receiver: Receiver,
+    /// A key of the attacker's customer, and its endpoint.
+    attacker: String,
+    endpoint: String,
+    victim: Rest,
+}
+
+impl Stand {
+    fn new(name: &'static str) -> Self {
+        let app = TestApp::named(name).start();
+        let receiver = Receiver::start();
+        let hook = receiver.hook("attacker");
+        let endpoint = app.endpoint(&hook, stream_settings()).id;
+        let key = |role: &str, customer: Value| {
+            let body = json!({"name": role, "role": role, "customer_id": customer});
+            app.rest().post("/v1/api-keys", &body).ok().json()["token"].as_str().expect("a token").to_owned()
+        };
+        let attacker = key("customer", json!(app.customer()));
+        let victim = app.rest().with_key(Some(&key("operator", Value::Null)));
+        Stand { app, receiver, attacker, endpoint, victim }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.app.rest().base().trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// A request's head, with the attacker's key.
+    fn head(&self, line: &str, length: usize) -> String {
+        format!(
+            "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n",
+            self.attacker
+        )
+    }
+
+    /// Times others without and beside the attack, which goes on until it is told to stop.
+    fn compare(self, attack: impl Fn(&Stand, &AtomicBool) + Sync) -> Outcome {
+        let audit = self.app.audit();
+        let quiet = self.timed(QUIET);
+        let stop = AtomicBool::new(false);
+        let attacked = thread::scope(|scope| {
+            scope.spawn(|| attack(&self, &stop));
+            thread::sleep(Duration::from_secs(1)); // it gets going
+            let attacked = self.timed(UNDER_ATTACK);
+            stop.store(true, Ordering::Release);
+            attacked
+        });
+        let resident = attacked.resident;
+        let allowed = quiet.p99.mul_f64(SLOWER_MAX) + NOISE;
+        let mut problems = Vec::new();
+        if attacked.p99 > allowed || attacked.failed > 0 {
+            problems.push(format!("others: p99 {:?}, at most {allowed:?}; {} failed", attacked.p99, attacked.failed));
+        }
+        if attacked.livez > LIVEZ_MAX {
+            problems.push(format!("/livez took {:?}", attacked.livez));
+        }
+        if resident > RESIDENT_BYTES_MAX {
+            problems.push(format!("{:.0} MB resident", resident / 1e6));
+        }
+        assert!(problems.is_empty(), "{}", problems.join("; "));
+        Outcome::of(audit.settle()).note(format!(
+            "others: p99 {:.1?}, without it {:.1?}; /livez {:.1?} (p99); {:.0} MB resident",
+            attacked.p99,
+            quiet.p99,
+            attacked.livez,
+            resident / 1e6
+        ))
+    }
+
+    fn timed(&self, lasting: Duration) -> Timed {
+        let until = Instant::now() + lasting;
+        let (mut calls, mut probes, mut failed, mut resident) = (Vec::new(), Vec::new(), 0, 0.0_f64);
+        while Instant::now() < until {
+            let begun = Instant::now();
+            let answered = self.victim.try_get("/v1/endpoints?limit=10").is_some_and(|reply| reply.status == 200);
+            calls.push(begun.elapsed());
+            failed += usize::from(!answered);
+            let begun = Instant::now();
+            let lives = self.app.internal().try_get("/livez").is_some_and(|reply| reply.status == 200);
+            probes.push(begun.elapsed());
+            failed += usize::from(!lives);
+            resident = resident.max(self.app.internal().metric("postrider_resident_bytes"));
+        }
+        Timed { p99: p99(calls), livez: p99(probes), failed, resident }
+    }
+}
+
+struct Timed {
+    p99: Duration,
+    livez: Duration,
+    failed: usize,
+    resident: f64,
+}
+
+fn p99(mut all: Vec<Duration>) -> Duration {
+    all.sort_unstable();
+    all.get(all.len() * 99 / 100).copied().unwrap_or_default()
+}
+
+/// A connection from this address of the loopback.
+fn connect_from(source: &str, address: SocketAddr) -> Option<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+    socket.bind(&format!("{source}:0").parse::<SocketAddr>().ok()?.into()).ok()?;
+    socket.connect(&address.into()).ok()?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
+    Some(stream)
+}
+
+fn until(stop: &AtomicBool, mut step: impl FnMut()) {
+    while !stop.load(Ordering::Acquire) {
+        step();
+    }
+}
+
+/// Row 61: connections that asked once, and then sent one byte more.
+pub fn sockets(_: &mut SmallRng) -> Outcome {
+    Stand::new("fault-61").compare(|stand, stop| {
+        let mut held = Vec::new();
+        until(stop, || {
+            if held.len() >= 2_048 {
+                held.drain(..1_024);
+            }
+            let Some(mut stream) = connect_from("127.0.0.61", stand.address()) else { return };
+            let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(b"G");
+            held.push(stream);
+        });
+    })
+}
+
+/// Row 62: bodies that never end, with a key and without, and answers that nobody reads.
+pub fn memory(_: &mut SmallRng) -> Outcome {
+    let stand = Stand::new("fault-62");
+    stand.app.postgres.execute(&letters(&stand.endpoint, 40, "repeat('x', 200000)::bytea"));
+    stand.compare(|stand, stop| {
+        let body = vec![b' '; 1_000_000];
+        let path = format!("/v1/endpoints/{}/dead-letters", stand.endpoint);
+        let heads = [
+            stand.head("POST /v1/endpoints", 1_048_576),
+            "POST /peer/endpoints HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n".to_owned(),
+            stand.head(&format!("GET {path}?data=true&limit=100"), 0),
+        ];
+        let (mut held, mut number) = (Vec::new(), 0);
+        until(stop, || {
+            let head = &heads[number % heads.len()];
+            number += 1;
+            if held.len() >= 900 {
+                held.drain(..450);
+            }
+            // From several addresses: the limit of each is not what is tried here.
+            let source = format!("127.0.62.{}", 1 + number % 8);
+            let Some(mut stream) = connect_from(&source, stand.address()) else { return };
+            let sent = stream.write_all(head.as_bytes());
+            if sent.is_ok() && head.starts_with("POST") {
+                let _ = stream.set_write_timeout(Some(Duration::from_millis(20)));
+                let _ = stream.write_all(&body);
+            }
+            held.push(stream);
+        });
+    })
+}
+
+/// Letters of an endpoint, written by hand.
+fn letters(endpoint: &str, count: u32, value: &str) -> String {
+    format!(
+        "INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, \"offset\", record_ms, occurred_ms,
+            tenant, record_value, record_headers, reason, attempts, received_at, created_at)
+         SELECT 'dl_' || lpad(n::text, 26, '0'), 'k', '{endpoint}', 'cus', 'orders', 0, n, 0, 0, 'other', {value}, '',
+            'exhausted', 1, now(), now() FROM generate_series(1, {count}) AS n; ANALYZE dead_letter"
+    )
+}
+
+/// Row 63: a filter that matches none of very many letters, 24 at a time.
+pub fn queries(_: &mut SmallRng) -> Outcome {
+    let stand = Stand::new("fault-63");
+    stand.app.postgres.execute(&letters(&stand.endpoint, 300_000, "NULL"));
+    let path = format!("/v1/endpoints/{}/dead-letters?tenant=nosuch", stand.endpoint);
+    stand.compare(|stand, stop| {
+        let attacker = stand.app.rest().with_key(Some(&stand.attacker));
+        thread::scope(|scope| {
+            for _ in 0..24 {
+                scope.spawn(|| until(stop, || drop(attacker.try_get(&path))));
+            }
+        });
+    })
+}
+
+/// Row 64: sample events with 90,000 fields that nobody knows, 12 at a time.
+pub fn matches(_: &mut SmallRng) -> Outcome {
+    let unknown: Vec<String> = (0..90_000).map(|number| format!("\"f{number}\":0")).collect();
+    let body = format!("{{{}}}", unknown.join(","));
+    Stand::new("fault-64").compare(|stand, stop| {
+        let request = [stand.head("POST /v1/match", body.len()).as_bytes(), body.as_bytes()].concat();
+        thread::scope(|scope| {
+            for number in 0..12 {
+                let request = &request;
+                scope.spawn(move || {
+                    until(stop, || {
+                        let source = format!("127.0.64.{}", 1 + number);
+                        let Some(mut stream) = connect_from(&source, stand.address()) else { return };
+                        let _ = stream.write_all(request);
+                        let _ = stream.read(&mut [0; 512]);
+                        thread::sleep(Duration::from_millis(20));
+                    });
+                });
+            }
+        });
+    })
+}
+
+/// Row 65: bulk calls that never end, tests of an endpoint that never answers, long polls; others still get their own.
+pub fn slots(_: &mut SmallRng) -> Outcome {
+    let stand = Stand::new("fault-65");
+    let hanging = stand.receiver.hook("hanging");
+    hanging.set(Mode::Hang);
+    let hanging = stand.app.endpoint(&hanging, stream_settings()).id;
+    let own = stand.app.endpoint(&stand.receiver.hook("own"), stream_settings()).id;
+    let served = AtomicBool::new(false);
+    let outcome = stand.compare(|stand, stop| {
+        let heads = [
+            stand.head("POST /v1/endpoints/bulk", 5_000),
+            stand.head(&format!("POST /v1/endpoints/{hanging}/test"), 0),
+            stand.head(&format!("GET /v1/endpoints/{}/dead-letters?wait=30s", stand.endpoint), 0),
+        ];
+        let mut held: Vec<TcpStream> = Vec::new();
+        for number in 0..400_usize {
+            let kind = match number {
+                0..6 => 0,
+                6..26 => 1,
+                _ => 2,
+            };
+            let source = format!("127.0.65.{}", 1 + number % 8);
+            let Some(mut stream) = connect_from(&source, stand.address()) else { continue };
+            let _ = stream.write_all(heads[kind].as_bytes());
+            held.push(stream);
+        }
+        let begun = Instant::now();
+        let body = json!({"customers": [{"uid": "bulk", "name": "of the victim"}]});
+        let bulk = stand.app.rest().post("/v1/customers/bulk", &body).status;
+        let test = stand.app.rest().post(&format!("/v1/endpoints/{own}/test"), &json!({})).status;
+        let soon = begun.elapsed() < Duration::from_secs(3);
+        let begun = Instant::now();
+        let poll = stand.victim.get(&format!("/v1/endpoints/{own}/dead-letters?wait=2s")).status;
+        let waited = begun.elapsed() >= Duration::from_millis(1_900);
+        assert!((bulk, test, poll) == (200, 200, 200) && soon && waited, "{bulk} {test} {poll}, {soon} {waited}");
+        served.store(true, Ordering::Release);
+        until(stop, || thread::sleep(Duration::from_millis(50)));
+    });
+    assert!(served.load(Ordering::Acquire), "others had a bulk call, a test and a long poll meanwhile");
+    outcome
+}
+
+/// Row 66: guesses of the configured key, the right one among them; other keys come from the same address.
+pub fn guesses(_: &mut SmallRng) -> Outcome {
+    let hits = std::sync::atomic::AtomicUsize::new(0);
+    let stand = Stand::new("fault-66");
+    let right = stand.app.settings()["POSTRIDER_ADMIN_KEY"].clone();
+    let status = |stand: &Stand, key: &str| {
+        let mut stream = connect_from("127.0.0.66", stand.address())?;
+        let head = format!(
+            "GET /v1/api-keys/current HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).ok()?;
+        String::from_utf8_lossy(&status[9..]).parse::<u16>().ok()
+    };
+    let outcome = stand.compare(|stand, stop| {
+        let mut number = 0;
+        until(stop, || {
+            number += 1;
+            let _ = status(stand, &format!("a-guess-{number:08}"));
+            if number > 200 && number % 50 == 0 {
+                hits.fetch_add(usize::from(status(stand, &right) == Some(200)), Ordering::Relaxed);
+                assert_eq!(status(stand, &stand.attacker), Some(200), "a key of its own passes");
+            }
+        });
+    });
+    let hits = hits.load(Ordering::Relaxed);
+    assert!(hits <= 3, "{hits} guesses of the right key were told so");
+    outcome
+}
