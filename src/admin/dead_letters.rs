@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::json;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
     fair_share::turns,
     store::{
         customers,
-        dead_letter_pull::{self, LetterData, LetterHead, Of, Selection},
+        dead_letter_pull::{self, LetterData, LetterHead, Of, Position, Selection},
         grants::Grants,
         id::{self, Kind},
     },
@@ -135,8 +135,7 @@ async fn list(
         }
     };
     if with_data {
-        let page = page_with_data(state, &page, rows, granted).await?;
-        return Ok(HttpResponse::Ok().json(page.going_on_from(tried.as_ref())));
+        return page_with_data(state, &page, rows, granted, tried).await;
     }
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
@@ -152,7 +151,8 @@ async fn page_with_data(
     page: &LetterPageRequest,
     mut rows: Vec<LetterHead>,
     granted: Option<&Grants>,
-) -> Result<LetterPage<LetterView>, Problem> {
+    tried: Option<Position>,
+) -> Result<HttpResponse, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {
         let first = bytes == 0;
@@ -170,12 +170,21 @@ async fn page_with_data(
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
         dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();
-    // One that was acknowledged meanwhile is left out.
-    let views = rows.into_iter().filter_map(|row| {
-        let data = data.remove(&row.id)?;
-        Some(LetterView::new(row, Some(data)))
+    // Megabytes take their time; nobody else waits for it.
+    let written = state.work.run(move || {
+        // One that was acknowledged meanwhile is left out.
+        let views = rows.into_iter().filter_map(|row| {
+            let data = data.remove(&row.id)?;
+            Some(LetterView::new(row, Some(data)))
+        });
+        let page = LetterPage { data: views.collect(), next_cursor, resume_cursor };
+        serde_json::to_string(&page.going_on_from(tried.as_ref()))
     });
-    Ok(LetterPage { data: views.collect(), next_cursor, resume_cursor })
+    let written = written.await?.map_err(|error| {
+        tracing::error!(%error, "a page of dead letters cannot be written as JSON");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")
+    })?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(written))
 }
 
 /// What a command is about.

@@ -271,7 +271,8 @@ pub fn slots(_: &mut SmallRng) -> Outcome {
             held.push(stream);
         }
         let begun = Instant::now();
-        let body = json!({"customers": [{"uid": "bulk", "name": "of the victim"}]});
+        let body =
+            json!({"customers": [{"uid": "bulk", "name": "of the victim", "grants": {"topics": [], "tenants": []}}]});
         let bulk = stand.app.rest().post("/v1/customers/bulk", &body).status;
         let test = stand.app.rest().post(&format!("/v1/endpoints/{own}/test"), &json!({})).status;
         let soon = begun.elapsed() < Duration::from_secs(3);
