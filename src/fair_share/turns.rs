@@ -152,10 +152,10 @@ mod tests {
     async fn one_holders_crowd_leaves_a_turn_for_another() {
         let turns = Turns::new("tests", 2, 10);
         let (greedy, modest): (Holder, Holder) = ("greedy".into(), "modest".into());
-        let held = turns.wait(&greedy, PATIENCE).await.ok().expect("the first");
+        let held = turns.wait(&greedy, PATIENCE).await.expect("the first");
         assert!(matches!(turns.take(&greedy), Err(Refused::BeyondShare)));
         assert!(turns.wait(&greedy, Duration::ZERO).await.is_err(), "it waits, and in vain");
-        let other = turns.wait(&modest, PATIENCE).await.ok().expect("another's");
+        let other = turns.wait(&modest, PATIENCE).await.expect("another's");
         let mut waiting = Box::pin(turns.wait(&greedy, PATIENCE));
         assert!((&mut waiting).now_or_never().is_none());
         drop(held);
@@ -167,7 +167,7 @@ mod tests {
     async fn a_turn_that_nobody_waits_for_any_more_comes_back() {
         let turns = Turns::new("tests", 1, 10);
         let (one, other): (Holder, Holder) = ("one".into(), "other".into());
-        let held = turns.wait(&one, PATIENCE).await.ok().expect("the first");
+        let held = turns.wait(&one, PATIENCE).await.expect("the first");
         let mut gone = Box::pin(turns.wait(&other, PATIENCE));
         assert!((&mut gone).now_or_never().is_none());
         drop(held);
