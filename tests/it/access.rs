@@ -1,7 +1,8 @@
 //! Who may do what with the REST API, against a real Postgres.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
+use actix_rt::task::spawn_blocking;
 use postrider::admin::{access::Needs, client_address::TrustedProxies, routes::operations};
 use serde_json::{Value, json};
 
@@ -403,8 +404,8 @@ async fn wrong_keys_of_an_address_are_refused_unseen_while_right_ones_pass() {
 }
 
 /// The status of a call from another address of the loopback, with this key.
-fn status_from(source: &str, api: &Api, token: &str, headers: &str) -> u16 {
-    let mut stream = connect_from(source, api.address());
+fn status_from(source: &str, address: SocketAddr, token: &str, headers: &str) -> u16 {
+    let mut stream = connect_from(source, address);
     let head = format!(
         "GET /v1/api-keys/current HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\n\r\n"
     );
@@ -416,15 +417,19 @@ fn status_from(source: &str, api: &Api, token: &str, headers: &str) -> u16 {
 async fn guesses_of_the_configured_key_are_held_back_and_keys_that_were_issued_are_not() {
     let api = Api::limited(None, Some(1)).await;
     let (never_used, _) = api.api_key("operator", None).await;
-    // Each from an address of its own; a machine that pauses for a second lets a block end.
-    let rounds = (0..10).map(|round| {
-        let guesser = format!("127.0.7.{round}");
-        let is_held_back = (0..100).any(|number| status_from(&guesser, &api, &format!("a-guess-{number}"), "") == 429);
-        assert!(is_held_back, "in the end");
-        let right = status_from(&guesser, &api, KEY, "");
-        (right, status_from(&guesser, &api, &never_used, ""))
+    let address = api.address();
+    // Elsewhere, because the API's connections to Postgres live on this thread. Each round is from an address of its own; a
+    // machine that pauses for a second lets a block end.
+    let rounds = spawn_blocking(move || {
+        let round = |round: u32| {
+            let from = format!("127.0.7.{round}");
+            let guess = |number: u32| status_from(&from, address, &format!("a-guess-{number}"), "");
+            assert!((0..100).any(|number| guess(number) == 429), "it is held back in the end");
+            (status_from(&from, address, KEY, ""), status_from(&from, address, &never_used, ""))
+        };
+        (0..10).map(round).collect::<Vec<_>>()
     });
-    let (right, issued): (Vec<u16>, Vec<u16>) = rounds.unzip();
+    let (right, issued): (Vec<u16>, Vec<u16>) = rounds.await.expect("rounds").into_iter().unzip();
     let told = right.iter().filter(|status| **status == 200).count();
     assert!(told <= 2, "the right one among the guesses is refused as well: {right:?}");
     assert_eq!(issued, [200; 10], "a key that was issued passes beside them");
@@ -438,7 +443,12 @@ async fn behind_a_trusted_proxy_the_clients_address_is_what_the_proxy_says() {
     options.limits.wrong_keys_per_second = NonZeroU32::new(1);
     let api = Api::with(options).await;
     let guess = |source: &str, client: &str| {
-        status_from(source, &api, "a-guess-of-the-key", &format!("x-forwarded-for: 198.51.100.99, {client}\r\n"))
+        status_from(
+            source,
+            api.address(),
+            "a-guess-of-the-key",
+            &format!("x-forwarded-for: 198.51.100.99, {client}\r\n"),
+        )
     };
     assert!((0..100).any(|_| guess("127.0.0.8", "203.0.113.1") == 429));
     assert_eq!(guess("127.0.0.8", "203.0.113.2"), 401, "another client of the same proxy");
