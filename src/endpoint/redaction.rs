@@ -3,9 +3,10 @@
 //!
 //! **Invariant:** no answer leaves [`Target`](super::target::Target) with a secret of the endpoint's in it.
 
+mod spellings;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
-use url::form_urlencoded;
 
 use super::settings::Auth;
 
@@ -31,7 +32,9 @@ impl Redaction {
                 redaction.hide(password.expose_secret());
             }
             Auth::Bearer { token } => redaction.hide(token.expose_secret()),
-            Auth::Headers(headers) => headers.iter().for_each(|(_, value)| redaction.hide(value.expose_secret())),
+            Auth::Headers(headers) => {
+                headers.iter().for_each(|(_, value)| redaction.hide_header(value.expose_secret()))
+            }
             // The access token comes later.
             Auth::OAuth2(oauth) => redaction.hide(oauth.client_secret.expose_secret()),
         }
@@ -40,15 +43,20 @@ impl Redaction {
 
     /// This as well, in whatever form an answer may repeat it.
     pub fn hide(&mut self, secret: &str) {
-        let in_json = serde_json::Value::from(secret).to_string();
-        let in_json = &in_json[1..in_json.len() - 1]; // without its quotes
-        let in_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let forms = [secret, in_json, &in_json.replace('/', "\\/"), &in_form];
-        for (place, form) in forms.iter().enumerate() {
-            if !form.is_empty() && !forms[..place].contains(form) {
+        for form in spellings::of(secret) {
+            let is_known = self.secrets.iter().any(|known| known.expose_secret() == form);
+            if !form.is_empty() && !is_known {
                 self.secret_bytes_max = self.secret_bytes_max.max(form.len());
-                self.secrets.push(SecretString::from(*form));
+                self.secrets.push(SecretString::from(form));
             }
+        }
+    }
+
+    /// The value of a header: what follows the name of a scheme is secret without that name as well.
+    fn hide_header(&mut self, value: &str) {
+        self.hide(value);
+        if let Some((_, credentials)) = value.trim().split_once(' ') {
+            self.hide(credentials.trim());
         }
     }
 
@@ -111,6 +119,46 @@ mod tests {
         for answer in [r#""hush/hush+\"1\"""#, r#""hush\/hush+\"1\"""#, "\"hush%2Fhush%2B%221%22\""] {
             assert_eq!(shown(&bearer, answer), "\"(hidden)\"", "{answer}");
         }
+    }
+
+    #[test]
+    fn it_is_found_in_every_usual_spelling() {
+        let secret = "hush<&>'quiet\"/é+1 z";
+        let bearer = Redaction::new(&Auth::Bearer { token: secret.into() });
+        for answer in [
+            "hush&lt;&amp;&gt;&#39;quiet&quot;/é+1 z",
+            "hush&lt;&amp;&gt;&#x27;quiet&#34;/é+1 z",
+            "hush&lt;&amp;&gt;'quiet\"/é+1 z",
+            "hush\\u003c\\u0026\\u003e'quiet\\\"/é+1 z",
+            "hush\\u003C\\u0026\\u003E\\u0027quiet\\u0022\\/\\u00E9+1 z",
+            "hush<&>'quiet\\\"\\/\\u00e9+1 z",
+            "hush%3C%26%3E%27quiet%22%2F%C3%A9%2B1%20z",
+            "hush%3c%26%3e%27quiet%22%2f%c3%a9%2b1%20z",
+            "hush%3C%26%3E%27quiet%22%2F%C3%A9%2B1+z",
+        ] {
+            assert_eq!(shown(&bearer, &format!("[{answer}]")), "[(hidden)]", "{answer}");
+        }
+    }
+
+    #[test]
+    fn it_is_found_in_base64_wherever_it_begins() {
+        let bearer = Redaction::new(&Auth::Bearer { token: "hush/hush+1234567890".into() });
+        for around in ["", "B", "Be", "Bearer ", "authorization: Bearer "] {
+            for engine in [&BASE64_STANDARD, &base64::prelude::BASE64_URL_SAFE] {
+                let answer = engine.encode(format!("{around}hush/hush+1234567890\r\n"));
+                let kept = shown(&bearer, &answer);
+                assert!(
+                    kept.contains(HIDDEN) && kept.len() <= around.len() * 2 + HIDDEN.len() + 10,
+                    "{around:?}: {kept}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_credentials_of_a_header_are_hidden_without_their_scheme_as_well() {
+        let headers = Auth::Headers(vec![("authorization".to_owned(), "Token hush-hush".into())]);
+        assert_eq!(shown(&Redaction::new(&headers), "no such token: hush-hush"), "no such token: (hidden)");
     }
 
     #[test]
