@@ -34,6 +34,16 @@ pub(super) fn is_secret(key: &str) -> bool {
         || key.strip_prefix("kafka.properties.").is_some_and(super::Properties::is_secret)
 }
 
+/// Keys of URLs that may hold a token: in the path, the query or before the host.
+pub(super) fn is_url_with_secrets(key: &str) -> bool {
+    matches!(key, "operator_events.webhook_url" | "canary.url" | "otlp.endpoint")
+}
+
+/// Whether messages may quote a key's value.
+pub(super) fn may_be_quoted(key: &str) -> bool {
+    !is_secret(key) && !is_url_with_secrets(key)
+}
+
 /// Properties that the promise rests on, or that have a setting of their own. The answer says which.
 pub(super) fn refused_property(name: &str) -> Option<String> {
     let own = |key: &str| Some(format!("is refused; set {key}"));
@@ -360,7 +370,8 @@ impl Checks {
 
     fn wrong(&mut self, key: &str, value: Option<&dyn Debug>, problem: &str) {
         let from = self.layers.from.get(key).cloned();
-        self.layers.error(key, value.map(|value| format!("{value:?}")), from.as_deref(), problem);
+        let shown = value.filter(|_| may_be_quoted(key));
+        self.layers.error(key, shown.map(|value| format!("{value:?}")), from.as_deref(), problem);
     }
 }
 

@@ -12,7 +12,7 @@ use figment::{
 };
 
 use super::{
-    check::{is_secret, refused_property},
+    check::{may_be_quoted, refused_property},
     error::{ConfigError, nearest},
     show::plain,
 };
@@ -128,7 +128,7 @@ impl Layers {
                 self.from.insert(key.to_owned(), from.to_owned());
             }
             Err(allowed) => {
-                let value = (!is_secret(key)).then(|| plain(&Value::from(text)));
+                let value = may_be_quoted(key).then(|| plain(&Value::from(text)));
                 self.error(key, value, Some(from), allowed);
             }
         }
@@ -176,7 +176,7 @@ impl Layers {
                 self.from.insert(key.to_owned(), from.to_owned());
             }
             (kind, value) => {
-                let shown = (!is_secret(key)).then(|| plain(&value));
+                let shown = may_be_quoted(key).then(|| plain(&value));
                 let allowed = allowed_kind(kind);
                 self.error(key, shown, Some(from), allowed);
             }

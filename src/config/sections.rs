@@ -99,7 +99,7 @@ impl Properties {
     /// Whether a property's value must not be shown.
     #[must_use]
     pub fn is_secret(name: &str) -> bool {
-        ["password", "passphrase", "secret", "key.pem", "private.key", "oauthbearer.config"]
+        ["password", "passphrase", "secret", "key.pem", "private.key", "oauthbearer.config", "jaas.config"]
             .iter()
             .any(|part| name.contains(part))
     }

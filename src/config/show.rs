@@ -2,7 +2,10 @@
 
 use figment::value::{Dict, Value};
 
-use super::{check::is_secret, layers::find};
+use super::{
+    check::{is_secret, is_url_with_secrets},
+    layers::find,
+};
 
 /// What stands in the place of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
@@ -49,8 +52,17 @@ fn own_keys(section: &str, tree: &mut Dict, lines: &mut Vec<String>) {
 fn shown(key: &str, value: &Value) -> String {
     match value {
         Value::String(_, text) if is_secret(key) && !text.is_empty() => quoted(HIDDEN),
+        Value::String(_, text) if is_url_with_secrets(key) && !text.is_empty() => quoted(&site(text)),
         value => plain(value),
     }
+}
+
+/// Where a URL leads, without anything that may be secret: its path, its query, a user.
+fn site(text: &str) -> String {
+    let Ok(url) = url::Url::parse(text) else { return HIDDEN.to_owned() };
+    let site = url.origin().ascii_serialization();
+    let is_bare = text.trim_end_matches('/') == site;
+    if is_bare { text.to_owned() } else { format!("{site}/{HIDDEN}") }
 }
 
 /// A value as TOML, and as messages quote it.

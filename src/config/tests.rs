@@ -251,3 +251,25 @@ fn what_a_collector_gets_is_checked_and_its_headers_are_never_shown() {
     }
     assert_eq!(errors("[otlp]\nqueue_records_max = 1\ninterval_ms = 1\n", &[]).len(), 2);
 }
+
+#[test]
+fn a_token_in_a_url_or_in_a_java_property_is_never_shown() {
+    let file = "[kafka.properties]\n\"sasl.jaas.config\" = \"Login required password=hush;\"\n";
+    let environment = [
+        ("POSTRIDER_OPERATOR_EVENTS_WEBHOOK_URL", "https://hooks.example/services/hush"),
+        ("POSTRIDER_CANARY_URL", "https://canary.example/?key=hush"),
+        ("POSTRIDER_OTLP_ENDPOINT", "http://collector:4318/hush"),
+        ("POSTRIDER_CANARY_TOPIC", "canary"),
+        ("POSTRIDER_KAFKA_TOPICS", "canary"),
+    ];
+    let shown = match parse(file, &environment) {
+        Ok(config) => config.to_toml().to_owned(),
+        Err(errors) => panic!("{errors}"),
+    };
+    assert!(!shown.contains("hush"), "{shown}");
+    assert!(shown.contains("webhook_url = \"https://hooks.example/(hidden)\""), "{shown}");
+    let bare = parse("", &[("POSTRIDER_OTLP_ENDPOINT", "http://collector:4318")]).unwrap();
+    assert!(bare.to_toml().contains("endpoint = \"http://collector:4318\""), "what holds nothing is shown whole");
+    let wrong = errors("", &[("POSTRIDER_OPERATOR_EVENTS_WEBHOOK_URL", "ftp://hooks.example/hush")]);
+    assert!(!wrong.is_empty() && !wrong.concat().contains("hush"), "{wrong:?}");
+}
