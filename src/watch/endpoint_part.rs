@@ -86,7 +86,9 @@ impl EndpointPart {
     #[must_use]
     pub fn status(&self, state: State, stored: Stored, now_ms: i64) -> &'static str {
         let failed_last = self.last_error.as_ref().is_some_and(|error| {
-            Some(error.at_ms) > self.last_success_ms && now_ms.saturating_sub(error.at_ms) < FAILING_MS
+            let is_recent = now_ms.saturating_sub(error.at_ms) < FAILING_MS;
+            // Events that were given up stay a reason to look as long as they are there.
+            Some(error.at_ms) > self.last_success_ms && (is_recent || stored.dead_letters > 0)
         });
         let (delivered, failed) = (self.delivered_rates.last_minute, self.failed_rates.last_minute);
         let waits_long = stored.backlog_oldest_ms.is_some_and(|oldest| now_ms.saturating_sub(oldest) > LAGGING_MS);
@@ -117,7 +119,7 @@ impl Rates {
     }
 }
 
-/// A failure this long ago, with nothing after it, says nothing of today.
+/// A failure this long ago, with nothing after it and nothing given up, says nothing of today.
 const FAILING_MS: i64 = 15 * 60_000;
 /// What waits in the backlog longer than this does not go out as it comes in.
 const LAGGING_MS: i64 = 60_000;
@@ -182,6 +184,10 @@ mod tests {
         check(&well_again, State::Enabled, Stored::default(), "healthy");
         let long_ago = EndpointPart { last_error: Some(error(NOW - 3_600_000)), ..part(0, 0, 0) };
         check(&long_ago, State::Enabled, Stored::default(), "idle");
+        let given_up = Stored { dead_letters: 1, ..Stored::default() };
+        check(&long_ago, State::Enabled, given_up, "failing");
+        let well_again = EndpointPart { last_success_ms: Some(NOW - 3_500_000), ..long_ago };
+        check(&well_again, State::Enabled, given_up, "idle");
     }
 
     #[test]
