@@ -9,7 +9,7 @@ use crate::{
     watch::{
         actor_view::Filter,
         canary::Canary,
-        peers::Answer,
+        peers::{Answer, is_for},
         token::{DIGEST_HEADER, HEADER, digest_of},
     },
 };
@@ -70,7 +70,8 @@ fn check(state: &AdminState, request: &HttpRequest, body: &[u8]) -> Result<(), P
 fn check_digest(state: &AdminState, request: &HttpRequest, digest: &str) -> Result<(), Problem> {
     let token = request.headers().get(HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default();
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    if state.peers.token().promises(token, clock::wall_ms(), path, digest) {
+    let is_for_us = is_for(request.query_string(), state.peers.own_id());
+    if is_for_us && state.peers.token().promises(token, clock::wall_ms(), path, digest) {
         return Ok(());
     }
     let detail =

@@ -15,4 +15,5 @@ pub mod actor_view; // ○ how one actor is; pages of them
 pub mod endpoint_part; // ○ how one endpoint is, added up over instances
 pub mod canary; // ○ whether synthetic events come back
 pub mod token; // ○ by which instances know each other
+mod peer_address; // ○ where another instance may be
 pub mod peers; // ● asks the others

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::token::{DIGEST_HEADER, HEADER, PeerToken, digest_of};
+use super::{
+    peer_address,
+    token::{DIGEST_HEADER, HEADER, PeerToken, digest_of},
+};
 use crate::{clock, store::instances::Instance};
 
 /// Connecting, asking and the whole answer.
@@ -130,8 +133,10 @@ impl Peers {
         body: Option<&str>,
     ) -> Result<T, String> {
         let Some(address) = &other.address else { return Err("it says no address".to_owned()) };
+        peer_address::check(address)?;
+        let path = for_one(path, &other.id);
         let asked =
-            tokio::time::timeout(DEADLINE, self.exchange(address, path, body.unwrap_or_default(), body.is_some()));
+            tokio::time::timeout(DEADLINE, self.exchange(address, &path, body.unwrap_or_default(), body.is_some()));
         let bytes = asked.await.map_err(|_| format!("no answer within {} ms", DEADLINE.as_millis()))??;
         let answer: Answer<T> =
             serde_json::from_slice(&bytes).map_err(|_| "its answer is of another version".to_owned())?;
@@ -155,6 +160,21 @@ impl Peers {
     }
 }
 
+/// What is asked of one instance names it, and is signed with that name: whoever else gets the question cannot use it.
+fn for_one(path: &str, id: &str) -> String {
+    let to: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    let join = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{join}{TO}={to}")
+}
+
+/// Whether a question is for this instance. One of an older version does not say for whom it is.
+#[must_use]
+pub fn is_for(query: &str, own_id: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes()).all(|(name, value)| name != TO || value == own_id)
+}
+
+const TO: &str = "to";
+
 impl std::fmt::Debug for Peers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Peers").field("own", &self.own.id).finish_non_exhaustive()
@@ -164,4 +184,19 @@ impl std::fmt::Debug for Peers {
 thread_local! {
     /// Not the endpoints' client: instances stand where endpoints may not lead.
     static CLIENT: awc::Client = awc::Client::builder().timeout(DEADLINE).disable_redirects().finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_for_the_instance_that_it_names_and_for_nobody_else() {
+        for path in ["/peer/overview", "/peer/actors?kind=endpoint"] {
+            let asked = for_one(path, "in_1 & co");
+            let query = asked.split_once('?').expect("a query").1;
+            assert!(is_for(query, "in_1 & co") && !is_for(query, "in_2"), "{asked}");
+        }
+        assert!(is_for("kind=endpoint", "in_1"), "an older instance does not say for whom");
+    }
 }
