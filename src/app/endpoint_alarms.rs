@@ -25,7 +25,7 @@ pub async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
     loop {
         for _ in 0..LOOKS {
             tokio::time::sleep(LOOK_EVERY).await;
-            alarms.failing();
+            alarms.failing(clock::now());
             alarms.dead_letters(clock::now());
         }
         alarms.recovered().await;
@@ -36,33 +36,38 @@ struct Alarms {
     config: OperatorEvents,
     pool: Pool,
     health: Arc<Health>,
-    /// Since when each endpoint fails that was told of.
-    told: HashMap<u32, u64>,
+    /// Since when each endpoint fails that was told of, and when it was told last.
+    told: HashMap<u32, (u64, Instant)>,
     growing_at: Option<Instant>,
 }
 
 impl Alarms {
-    /// Each time that an endpoint begins to fail is told once, when it has lasted.
-    fn failing(&mut self) {
+    /// An endpoint that has failed for a while is told of, and again while it goes on.
+    fn failing(&mut self, now: Instant) {
         let now_ms = clock::wall_ms().unsigned_abs();
         let endpoints = self.health.table().endpoints();
         let is_told = self.config.is_on();
-        self.told.retain(|key, since| {
+        self.told.retain(|key, (since, _)| {
             let Some(queue) = endpoints.get(EndpointKey(*key)) else { return false };
-            let (now, success_ms) =
+            let (since_ms, success_ms) =
                 (queue.health.failing_since_ms.load(Relaxed), queue.health.last_success_ms.load(Relaxed));
             // Where nobody is told, nobody notes what was told: then this instance's own word is all there is.
-            if !is_told && now == 0 && success_ms > *since {
+            if !is_told && since_ms == 0 && success_ms > *since {
                 emit(recovered(queue, success_ms - *since));
             }
-            now == *since
+            since_ms == *since
         });
         for queue in endpoints.iter() {
             let since = queue.health.failing_since_ms.load(Relaxed);
             if since == 0 || now_ms.saturating_sub(since) < self.config.failing_after_ms {
                 continue;
             }
-            if queue.settings().state == State::Enabled && self.told.insert(queue.key.0, since).is_none() {
+            let is_told = self
+                .told
+                .get(&queue.key.0)
+                .is_some_and(|(_, at)| now.saturating_duration_since(*at) < self.config.repeat_after());
+            if queue.settings().state == State::Enabled && !is_told {
+                self.told.insert(queue.key.0, (since, now));
                 emit(failing(queue, since));
             }
         }

@@ -7,10 +7,20 @@ const SUBJECTS_MAX: usize = 10_000;
 
 /// One a process: what other instances told stands in the database.
 #[derive(Debug, Default)]
-pub struct Told(HashMap<String, (&'static str, i64)>);
+pub struct Told(HashMap<String, Last>);
+
+/// What was told last of a subject.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    word: &'static str,
+    at_ms: i64,
+    /// The newest of it that was no relief, and when.
+    bad: Option<(&'static str, i64)>,
+}
 
 impl Told {
-    /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one.
+    /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one, and the same
+    /// bad news is none within `repeat_after_ms`, whatever good news came in between.
     pub fn is_news(
         &mut self,
         key: &str,
@@ -19,20 +29,23 @@ impl Told {
         now_ms: i64,
         repeat_after_ms: i64,
     ) -> bool {
-        let last = self.0.get(key);
+        let last = self.0.get(key).copied();
         let is_news = match last {
             // A relief of something told before this process started is for the database to judge.
             None => true,
-            Some((last, at_ms)) => *last != word || (!is_relief && now_ms - at_ms >= repeat_after_ms),
+            Some(last) if is_relief => last.word != word,
+            Some(Last { bad: Some((bad, at_ms)), .. }) => bad != word || now_ms - at_ms >= repeat_after_ms,
+            Some(Last { bad: None, .. }) => true,
         };
         if is_news {
             if self.0.len() >= SUBJECTS_MAX
                 && !self.0.contains_key(key)
-                && let Some(oldest) = self.0.iter().min_by_key(|(_, (_, at_ms))| *at_ms).map(|(key, _)| key.clone())
+                && let Some(oldest) = self.0.iter().min_by_key(|(_, last)| last.at_ms).map(|(key, _)| key.clone())
             {
                 self.0.remove(&oldest);
             }
-            self.0.insert(key.to_owned(), (word, now_ms));
+            let bad = if is_relief { last.and_then(|last| last.bad) } else { Some((word, now_ms)) };
+            self.0.insert(key.to_owned(), Last { word, at_ms: now_ms, bad });
         }
         is_news
     }
@@ -54,6 +67,21 @@ mod tests {
         assert!(!say("endpoint.recovered", true, 9 * HOUR), "good news is not repeated");
         assert!(say("endpoint.failing", false, 9 * HOUR));
         assert!(say("endpoint.failing", false, 10 * HOUR));
+        assert!(say("endpoint.disabled", false, 10 * HOUR), "something worse is news");
+    }
+
+    #[test]
+    fn what_goes_to_and_fro_is_told_once_in_a_while() {
+        let mut told = Told::default();
+        let mut say = |word, is_relief, at| told.is_news("endpoint/ep_1/health", word, is_relief, at, HOUR);
+        assert!(say("endpoint.failing", false, 0));
+        assert!(say("endpoint.recovered", true, 60_000));
+        for minute in 2..60 {
+            assert!(!say("endpoint.failing", false, minute * 60_000));
+            assert!(!say("endpoint.recovered", true, minute * 60_000 + 30_000), "nobody was told that it failed");
+        }
+        assert!(say("endpoint.failing", false, HOUR));
+        assert!(say("endpoint.recovered", true, HOUR + 1));
     }
 
     #[test]

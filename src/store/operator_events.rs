@@ -2,8 +2,8 @@
 
 use super::{Pool, StoreError};
 
-/// True when this is for the caller to tell: nobody told `word` of this subject within `repeat_after_ms`. Good news is
-/// told once, and only after the bad one.
+/// True when this is for the caller to tell: nobody told `word` of this subject within `repeat_after_ms`, whatever good news
+/// came in between. Good news is told once, and only after the bad one.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -43,9 +43,10 @@ const FAILING: &str = "
     WHERE word = 'endpoint.failing' AND subject LIKE 'endpoint/%/health'";
 
 const CLAIM: &str = "
-    INSERT INTO operator_event (subject, word) VALUES ($1, $2)
-    ON CONFLICT (subject) DO UPDATE SET word = $2, told_at = now()
-    WHERE operator_event.word <> $2 OR operator_event.told_at <= now() - make_interval(secs => $3::bigint / 1000.0)";
+    INSERT INTO operator_event AS o (subject, word, bad_word, bad_at) VALUES ($1, $2, $2, now())
+    ON CONFLICT (subject) DO UPDATE SET word = $2, told_at = now(), bad_word = $2, bad_at = now()
+    WHERE (o.word <> $2 AND o.bad_word IS DISTINCT FROM $2)
+        OR coalesce(o.bad_at, o.told_at) <= now() - make_interval(secs => $3::bigint / 1000.0)";
 
 const CLAIM_RELIEF: &str = "UPDATE operator_event SET word = $2, told_at = now() WHERE subject = $1 AND word <> $2";
 
