@@ -358,3 +358,24 @@ async fn the_oldest_row_of_a_backlog_is_found_in_bounded_steps() {
     assert_eq!(set(300, 200).await, Some(300));
     assert_eq!(set(400, 200).await, None, "whoever looked again has found a younger one already");
 }
+
+#[tokio::test]
+async fn long_lists_of_names_are_read_in_parts_and_all_of_them() {
+    let database = Database::new().await;
+    let names: Vec<String> = (0..10_000).map(|name| format!("\"t{name}\"")).collect();
+    let scope = format!("{{\"level\": \"tenants\", \"tenants\": [{}]}}", names.join(","));
+    let mut statements = customer("cus_1", ALL) + &endpoint("ep_1", "cus_1", 1);
+    statements.extend((0..13).map(|n| subscription(&format!("sub_{n:02}"), "ep_1", &scope, 1)));
+    database.execute(&(statements + "UPDATE config_version SET version = 1;")).await;
+    let reader = SettingsReader::new(database.pool(), secret_box());
+    let mut parts = Vec::new();
+    let each = |chunk| {
+        if let store::settings::SettingsChunk::Subscriptions(rows) = chunk {
+            parts.push(rows.len());
+        }
+    };
+    reader.load_all(each).await.expect("loaded");
+    assert_eq!(parts, [5, 5, 3], "none has many more than fifty thousand names");
+    let delta = reader.load_since(0).await.expect("loaded");
+    assert_eq!(delta.subscriptions.len(), 13);
+}
