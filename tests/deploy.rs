@@ -48,6 +48,13 @@ fn dashboards_and_alerts_name_metrics_that_exist() {
 }
 
 #[test]
+fn a_pod_has_as_many_threads_as_it_requests_cores() {
+    let manifest = fs::read_to_string(Path::new(ROOT).join("deploy/kubernetes/postrider.yaml")).expect("a manifest");
+    let after = manifest.split("name: POSTRIDER_SERVICE_CORES").nth(1).expect("it says how many cores");
+    assert!(after.lines().nth(1).is_some_and(|line| line.contains("resource: requests.cpu")), "{after:.200}");
+}
+
+#[test]
 fn every_metric_in_the_code_is_described() {
     let mut files = Vec::new();
     texts(&Path::new(ROOT).join("src"), &mut files);
