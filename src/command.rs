@@ -44,8 +44,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the database to this version's schema
     Migrate,
-    /// Say whether the configuration is right, and print what is in effect, secrets hidden
-    Check,
+    /// Say whether the settings are right, and print what is in effect, secrets hidden
+    Check(check::Arguments),
     /// Print every setting, its default and its meaning, as a page of Markdown
     Settings,
     /// Print the API as an OpenAPI 3.1 document
@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),
         Command::Migrate => with(config(), |config| migrate::run(&config)),
         Command::Settings => settings::run(),
-        Command::Check => with(config(), |config| check::run(&config)),
+        Command::Check(arguments) => with(config(), |config| check::run(&arguments, &config)),
         Command::Demo(arguments) => with(config(), |config| demo::run(&arguments, line.config.as_ref(), config)),
     }
 }
@@ -112,4 +112,48 @@ fn usage(errors: &ConfigErrors) -> ExitCode {
 fn failure(error: &dyn Display) -> ExitCode {
     eprintln!("postrider: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every argument of a command and of those below it that nobody explains.
+    fn unexplained(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        let arguments = command.get_arguments().filter(|argument| argument.get_help().is_none());
+        found.extend(arguments.map(|argument| format!("{path} {}", argument.get_id())));
+        command.get_subcommands().for_each(|below| unexplained(below, &path, found));
+    }
+
+    #[test]
+    fn every_argument_is_explained() {
+        let mut found = Vec::new();
+        unexplained(&CommandLine::command(), "", &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
+    #[test]
+    fn how_to_reach_the_api_stands_apart_from_a_commands_own_options() {
+        let mut line = CommandLine::command();
+        line.build();
+        let endpoints = line.find_subcommand("endpoints").and_then(|command| command.find_subcommand("list"));
+        let arguments: Vec<_> = endpoints.expect("a command").get_arguments().collect();
+        let heading = |id: &str| {
+            arguments.iter().find(|argument| argument.get_id() == id).and_then(|argument| argument.get_help_heading())
+        };
+        assert!(heading("api_url").is_some() && heading("json").is_some());
+        assert_eq!(heading("limit"), None);
+    }
+
+    #[test]
+    fn actors_are_listed_as_everything_else_is() {
+        for words in
+            [&["postrider", "actors", "list", "--kind", "endpoint"][..], &["postrider", "actors", "get", "ep_1"]]
+        {
+            assert!(CommandLine::try_parse_from(words).is_ok(), "{words:?}");
+        }
+    }
 }

@@ -34,6 +34,23 @@ fn check_prints_what_is_in_effect_and_hides_secrets() {
 }
 
 #[test]
+fn check_says_that_it_connected_to_nothing_and_with_connect_what_does_not_answer() {
+    let environment = [
+        ("POSTRIDER_KAFKA_BROKERS", "127.0.0.1:1"),
+        ("POSTRIDER_KAFKA_TOPICS", "orders"),
+        ("POSTRIDER_POSTGRES_URL", "postgres://nobody:hush@127.0.0.1:1/none"),
+        ("POSTRIDER_POSTGRES_CONNECT_TIMEOUT_MS", "500"),
+    ];
+    let (code, _, stderr) = run(&["check"], &environment);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("nothing was connected to"), "{stderr}");
+    let (code, _, stderr) = run(&["check", "--connect"], &environment);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("kafka: FAILED: 127.0.0.1:1") && stderr.contains("postgres: FAILED"), "{stderr}");
+    assert!(!stderr.contains("hush"), "{stderr}");
+}
+
+#[test]
 fn the_page_of_settings_is_what_the_defaults_say() {
     let (code, stdout, _) = run(&["settings"], &[]);
     assert_eq!(code, Some(0));

@@ -80,7 +80,7 @@ resources! {
     /// API keys and their roles
     Keys(Remote<keys::Command>) = keys::run;
     /// The health of every actor
-    Actors(Single<actors::Arguments>) = actors::run;
+    Actors(Remote<actors::Command>) = actors::run;
     /// Write customers, endpoints and subscriptions from a file; repeating it changes nothing
     Apply(Single<apply::Arguments>) = apply::run;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{StoreError, pool::connection_config};
+use super::{Pool, StoreError, pool::connection_config};
 
 mod embedded {
     refinery::embed_migrations!("sql");
@@ -30,6 +30,21 @@ pub async fn migrate(url: &str) -> Result<(), StoreError> {
         let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         StoreError::Settings(format!("migration failed: {error}{cause}"))
     })
+}
+
+/// The newest migration that the database has; `None`: it has none.
+///
+/// # Errors
+/// When Postgres is away, or this user may not read it.
+pub async fn newest(pool: &Pool) -> Result<Option<i32>, StoreError> {
+    pool.with(async |client| {
+        let has = client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[]).await?;
+        if !has.try_get::<_, bool>(0)? {
+            return Ok(None);
+        }
+        Ok(client.query_one("SELECT max(version) FROM refinery_schema_history", &[]).await?.try_get(0)?)
+    })
+    .await
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -78,7 +78,11 @@ impl Trial {
         self.endpoint = text(&endpoint, "id")?;
         self.secret = text(&endpoint, "secret")?;
         let subscription = json!({ "endpoint_id": self.endpoint, "topic": topic, "scope": scope });
-        self.session.post(&["subscriptions"], &subscription).await.map(drop)
+        let made = self.session.post(&["subscriptions"], &subscription).await?;
+        for warning in made["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.session.note(&format!("warning: {warning}"));
+        }
+        Ok(())
     }
 
     /// The customer of the key, or one that is made for the time.

@@ -1,8 +1,19 @@
 //! ● `postrider actors`
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
-use super::{Failure, Page, Session, show_list, table::Column};
+use super::{Failure, Page, Session, show, show_list, table::Column};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::command) enum Command {
+    /// List actors, the unwell first
+    List(Arguments),
+    /// One actor
+    Get {
+        /// Its id: an endpoint's, or TOPIC/PARTITION
+        actor: String,
+    },
+}
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Arguments {
@@ -19,7 +30,17 @@ pub(in crate::command) struct Arguments {
     page: Page,
 }
 
-pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List(arguments) => list(session, arguments).await,
+        Command::Get { actor } => {
+            show(session, &session.get(&["actors", actor], &[]).await?);
+            Ok(())
+        }
+    }
+}
+
+async fn list(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { kind, state, q, page } = arguments;
     let query = [("kind", kind.as_deref()), ("state", state.as_deref()), ("q", q.as_deref())];
     show_list(session, &session.list(&["actors"], &query, page.rows_max()).await?, &COLUMNS);

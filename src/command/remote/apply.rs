@@ -1,9 +1,11 @@
 //! ● Many at once, from a file. Each is written under its own uid, so repeating it changes nothing.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::admin::{customer_body, subscription_body};
 
 use super::{Failure, Session, progress, show, show_list, table::Column, who_gets::text_of};
 
@@ -23,10 +25,16 @@ pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     let Some(sections) = known else {
         return Err(Failure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
     };
+    beyond_grants(sections)?;
     let mut done = Vec::new();
     for name in SECTIONS {
-        if let Some(items) = sections.get(name) {
-            done.push(write(session, items.clone(), name).await?);
+        let Some(items) = sections.get(name) else { continue };
+        let (one, ended) = write(session, items.clone(), name).await;
+        done.extend(one);
+        if let Err(failure) = ended {
+            // What was written stays written, and a secret is shown once.
+            report(session, &done);
+            return Err(failure);
         }
     }
     report(session, &done);
@@ -39,9 +47,9 @@ pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static st
     if let Some(own) = items.get_mut(name) {
         items = own.take();
     }
-    let done = write(session, items, name).await?;
-    report(session, &[done]);
-    Ok(())
+    let (done, ended) = write(session, items, name).await;
+    report(session, done.as_slice());
+    ended
 }
 
 fn parsed(file: &PathBuf) -> Result<Value, Failure> {
@@ -56,11 +64,12 @@ struct Done {
     items: Vec<Value>,
 }
 
-async fn write(session: &Session, items: Value, name: &'static str) -> Result<Done, Failure> {
+/// Writes a kind's items, and says what was written also where it ended before its end; `None`: nothing was.
+async fn write(session: &Session, items: Value, name: &'static str) -> (Option<Done>, Result<(), Failure>) {
     let items = match items {
         Value::Array(items) => items,
         one @ Value::Object(_) => vec![one],
-        _ => return Err(Failure::Usage(format!("{name} must be a list"))),
+        _ => return (None, Err(Failure::Usage(format!("{name} must be a list")))),
     };
     let bar = progress::bar(items.len() as u64, name);
     let mut done = Done { name, counts: [0; 3], items: Vec::new() };
@@ -69,14 +78,19 @@ async fn write(session: &Session, items: Value, name: &'static str) -> Result<Do
     for part in parts {
         let count = part.len() as u64;
         let answer = session.post(&[name, "bulk"], &json!({ name: part })).await;
-        let mut answer = answer.inspect_err(|_| {
-            if many {
-                session.note(&format!(
-                    "{} of the {name} were written before this; the file is written in parts",
-                    bar.position()
-                ));
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if many {
+                    session.note(&format!(
+                        "{} of the {name} were written before this; the file is written in parts",
+                        bar.position()
+                    ));
+                }
+                bar.finish_and_clear();
+                return ((bar.position() > 0).then_some(done), Err(failure));
             }
-        })?;
+        };
         for (sum, word) in done.counts.iter_mut().zip(["created", "updated", "unchanged"]) {
             *sum += answer[word].as_u64().unwrap_or(0);
         }
@@ -86,7 +100,36 @@ async fn write(session: &Session, items: Value, name: &'static str) -> Result<Do
         bar.inc(count);
     }
     bar.finish_and_clear();
-    Ok(done)
+    (Some(done), Ok(()))
+}
+
+/// What the file itself shows to be wrong is said before anything is written: subscriptions beyond the grants of their
+/// customers, where both and the endpoint between them stand in it. The rest is for the API to say.
+fn beyond_grants(sections: &Map<String, Value>) -> Result<(), Failure> {
+    let items = |name: &str| sections.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let named = |name: &'static str, uid: Option<&str>| {
+        items(name).iter().find(|item| item["uid"].as_str() == uid).filter(|_| uid.is_some())
+    };
+    let mut wrong = Vec::new();
+    for (place, item) in items("subscriptions").iter().enumerate() {
+        let customer = named("endpoints", item["endpoint_id"].as_str())
+            .and_then(|endpoint| named("customers", endpoint["customer_id"].as_str()));
+        let grants = customer.and_then(Value::as_object).and_then(|customer| customer_body::parse(customer).ok());
+        let subscription = item.as_object().and_then(|item| subscription_body::parse(item).ok());
+        let (Some(customer), Some(subscription)) = (grants, subscription) else { continue };
+        for beyond in customer.write.grants.beyond(&subscription.topic, &subscription.scope) {
+            wrong.push(format!("\n  subscriptions[{place}] {beyond}"));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let more = if wrong.len() > WRONG_MAX { "\n  …" } else { "" };
+    wrong.truncate(WRONG_MAX);
+    Err(Failure::Failed(format!(
+        "nothing was written: subscriptions ask for more than is granted{}{more}",
+        wrong.concat()
+    )))
 }
 
 /// As many in one call as the API takes: each part is written whole or not at all.
@@ -124,11 +167,16 @@ fn report(session: &Session, done: &[Done]) {
         if !secret.is_empty() {
             show_list(session, &secret, &SECRETS);
         }
+        let warnings = one.items.iter().flat_map(|item| item["warnings"].as_array().into_iter().flatten());
+        let warnings: BTreeSet<&str> = warnings.filter_map(Value::as_str).collect();
+        warnings.iter().for_each(|warning| session.note(&format!("warning: {warning}")));
         let [created, updated, unchanged] = one.counts;
         session.say(&format!("{}: {created} created, {updated} updated, {unchanged} unchanged", one.name));
     }
 }
 
+/// So many are named.
+const WRONG_MAX: usize = 20;
 const PART_ITEMS_MAX: usize = 10_000;
 /// Well below admin.bulk_bytes_max.
 const PART_BYTES_MAX: usize = 24 << 20;
@@ -137,6 +185,24 @@ const SECRETS: [Column; 3] = [("ID", "/id"), ("UID", "/uid"), ("SECRET", "/secre
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_file_shows_to_be_beyond_grants_is_refused_before_anything_is_written() {
+        let file = |tenant: &str| {
+            json!({
+                "customers": [{"uid": "acme", "name": "Acme", "grants": {"topics": ["orders"], "tenants": ["2"]}}],
+                "endpoints": [{"uid": "erp", "customer_id": "acme", "url": "https://acme.example/"}],
+                "subscriptions": [
+                    {"uid": "s", "endpoint_id": "erp", "topic": "orders", "scope": {"level": "tenants", "tenants": [tenant]}},
+                    {"uid": "t", "endpoint_id": "elsewhere", "topic": "bills", "scope": {"level": "topic"}},
+                ],
+            })
+        };
+        let checked = |tenant: &str| beyond_grants(file(tenant).as_object().expect("an object"));
+        assert!(checked("2").is_ok(), "what the file does not show is for the API to say");
+        let Err(Failure::Failed(message)) = checked("7") else { panic!("refused") };
+        assert!(message.contains("subscriptions[0] tenant `7`") && !message.contains("[1]"), "{message}");
+    }
 
     #[test]
     fn a_large_file_is_written_in_parts_that_the_api_takes() {

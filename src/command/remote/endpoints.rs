@@ -151,6 +151,10 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
                 [("outcome", outcome.as_deref()), ("event_id", event_id.as_deref()), ("since", since.as_deref())];
             let rows = session.list(&["endpoints", endpoint, "attempts"], &query, page.rows_max()).await?;
             show_list(session, &rows, &ATTEMPTS);
+            session.note(
+                "failures are kept in full; of first attempts that went well only a sample is (attempts.delivered_sample_every): \
+                 `postrider endpoints counts` counts all",
+            );
         }
         Command::Counts(counts) => counts.show(session).await?,
         Command::Stats { endpoint } => {

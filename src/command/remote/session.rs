@@ -23,16 +23,16 @@ use super::table::plain;
 #[derive(Debug, Args)]
 pub(in crate::command) struct Connection {
     /// Where the API is; without it `url` of the file below, or http://127.0.0.1:8080
-    #[arg(long, global = true, env = "POSTRIDER_API_URL", value_name = "URL")]
+    #[arg(long, global = true, help_heading = CONNECTION, env = "POSTRIDER_API_URL", value_name = "URL")]
     api_url: Option<String>,
     /// The API key; better given by the variable or the file than here, where others may see it
-    #[arg(long, global = true, env = "POSTRIDER_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(long, global = true, help_heading = CONNECTION, env = "POSTRIDER_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
     /// A file with `url` and `key` (TOML); without it ~/.config/postrider/client.toml
-    #[arg(long, global = true, env = "POSTRIDER_API_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = CONNECTION, env = "POSTRIDER_API_CONFIG", value_name = "FILE")]
     api_config: Option<PathBuf>,
     /// Print the API's JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = CONNECTION)]
     json: bool,
 }
 
@@ -247,6 +247,8 @@ fn usual_file() -> Option<PathBuf> {
     Some(folder.join("postrider").join("client.toml"))
 }
 
+/// Apart from a command's own options.
+const CONNECTION: &str = "Connection and output";
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// A bulk of thousands and a long poll take their time.
 const TIMEOUT: Duration = Duration::from_secs(120);
