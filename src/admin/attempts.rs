@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::Read,
+    conceal::conceal,
     counts,
     endpoints::find_as_asked,
     paging::{Page, PageRequest},
@@ -53,7 +54,14 @@ pub async fn list(
         Some(_) => return Err(Problem::invalid_query("include must be counts")),
     };
     let rows = attempts::list(&state.pool, of, page.rows()).await?;
-    let page = page.page(rows, |row| &row.id, |row| view(&row));
+    let shown = |row: AttemptRow| {
+        let mut shown = view(&row);
+        if access.customer().is_some() {
+            conceal(&mut shown);
+        }
+        shown
+    };
+    let page = page.page(rows, |row| &row.id, shown);
     Ok(HttpResponse::Ok().json(Counted { page, counts }))
 }
 

@@ -13,7 +13,7 @@ use super::{
     problem::Problem,
     quotas,
     server::{AdminState, new_id},
-    subscription_body::{SubscriptionBody, check_grants, parse},
+    subscription_body::{SubscriptionBody, check_grants, not_read, parse},
 };
 use crate::{
     config::{Quota, Quotas},
@@ -38,14 +38,18 @@ pub async fn upsert(
     let items = body.work(|bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, item)).await?;
     let keys = items.iter().filter_map(|item| item.endpoint.clone().zip(item.uid.clone()));
     let (keys, defaults): (Vec<(String, String)>, _) = (keys.collect(), state.quotas);
+    let topics: Vec<String> = items.iter().map(|item| item.topic.clone()).collect();
     let written = bulk_subscriptions::upsert(&state.pool, access.customer(), &keys, move |context| {
         decide(&defaults, &context, items)
     });
     let written = written.await??;
-    let views = written
-        .items
-        .into_iter()
-        .map(|item| (item.effect, json!({ "id": item.id, "uid": item.uid, "endpoint_id": item.endpoint_id })));
+    let views = written.items.into_iter().zip(topics).map(|(item, topic)| {
+        let mut shown = json!({ "id": item.id, "uid": item.uid, "endpoint_id": item.endpoint_id });
+        if !state.positions.reads(&topic) {
+            shown["warnings"] = json!([not_read(&topic)]);
+        }
+        (item.effect, shown)
+    });
     Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::conceal::{EXCERPT, UNREACHABLE, is_concealed};
 use crate::{
     dead_letter::letter::record,
     store::dead_letter_pull::{LetterData, LetterHead},
@@ -83,8 +84,11 @@ enum ValueView {
 }
 
 impl LetterView {
+    /// `for_customer`: some failures are not told apart.
     #[must_use]
-    pub fn new(head: LetterHead, data: Option<LetterData>) -> Self {
+    pub fn new(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> Self {
+        let conceals = for_customer && head.last_class.as_deref().is_some_and(is_concealed);
+        let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
         LetterView {
             id: head.id,
             endpoint_id: Some(head.endpoint_id).filter(|id| !id.is_empty()),
@@ -101,8 +105,8 @@ impl LetterView {
             reason: head.reason,
             attempts: head.attempts,
             last_status: head.last_status,
-            last_class: head.last_class,
-            last_excerpt: head.excerpt,
+            last_class: shown(head.last_class, UNREACHABLE),
+            last_excerpt: shown(head.excerpt, EXCERPT),
             received_at: head.received_at,
             created_at: head.created_at,
             state: head.state,

@@ -59,7 +59,7 @@ pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result
     let granted = grants(&state, &access).await?;
     let found = found.filter(|(head, _)| access.sees(&head.customer_id) && shown(head, granted.as_ref()));
     let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
-    Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data))))
+    Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data), granted.is_some())))
 }
 
 pub async fn acknowledge(
@@ -140,7 +140,8 @@ async fn list(
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     let (next_cursor, resume_cursor) = page.cursors(&rows, more);
-    let data = rows.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None));
+    let data =
+        rows.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None, granted.is_some()));
     let page = LetterPage { data: data.collect(), next_cursor, resume_cursor };
     Ok(HttpResponse::Ok().json(page.going_on_from(tried.as_ref())))
 }
@@ -170,12 +171,13 @@ async fn page_with_data(
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
         dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();
+    let is_customer = granted.is_some();
     // Megabytes take their time; nobody else waits for it.
     let written = state.work.run(move || {
         // One that was acknowledged meanwhile is left out.
         let views = rows.into_iter().filter_map(|row| {
             let data = data.remove(&row.id)?;
-            Some(LetterView::new(row, Some(data)))
+            Some(LetterView::new(row, Some(data), is_customer))
         });
         let page = LetterPage { data: views.collect(), next_cursor, resume_cursor };
         serde_json::to_string(&page.going_on_from(tried.as_ref()))

@@ -6,7 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{access::Read, counts, endpoints::find_as_asked, problem::Problem, request, server::AdminState};
+use super::{
+    access::Read, conceal::conceal, counts, endpoints::find_as_asked, problem::Problem, request, server::AdminState,
+};
 use crate::{
     clock,
     endpoint::settings::State,
@@ -43,7 +45,7 @@ pub async fn stats(
     let now_ms = clock::wall_ms();
     let by_class: serde_json::Map<String, Value> =
         part.by_class.iter().map(|(class, count)| (class.clone(), json!(count))).collect();
-    Ok(HttpResponse::Ok().json(json!({
+    let mut answer = json!({
         "endpoint_id": endpoint.id,
         "status": part.status(endpoint.state, stored, now_ms),
         "breaker": part.breaker_word(),
@@ -61,7 +63,11 @@ pub async fn stats(
         "last_failure_at": part.last_error.as_ref().and_then(|error| time(error.at_ms)),
         "last_error": part.last_error.as_ref().map(error_view),
         "unreachable": parts.unreachable,
-    })))
+    });
+    if access.customer().is_some() {
+        conceal(&mut answer);
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// Adds `health` to each endpoint of a page; one that cannot be read has none.

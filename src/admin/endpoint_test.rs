@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{
     access::Write,
+    conceal::conceal,
     endpoints::{find, opened},
     problem::Problem,
     request::{self, Body},
@@ -94,7 +95,7 @@ pub async fn test(
         "endpoint {} was tested",
         endpoint.id
     );
-    Ok(HttpResponse::Ok().json(json!({
+    let mut answer = json!({
         "endpoint_id": endpoint.id,
         "state": state_word(endpoint.state),
         "webhook_id": tested.webhook_id,
@@ -104,7 +105,11 @@ pub async fn test(
         "class": tested.note.class,
         "duration_ms": u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),
         "excerpt": &*tested.note.excerpt,
-    })))
+    });
+    if access.customer().is_some() {
+        conceal(&mut answer);
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// What an endpoint actor would work by.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     access::{Access, Read, Write},
     answer::{answer, conditions, found},
+    conceal::conceal,
     customer_names,
     customers::{uid_of_put, unchanged},
     endpoint_body::{EndpointBody, as_body, merge, parse, view},
@@ -41,20 +42,44 @@ type State = web::Data<AdminState>;
 
 pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = EndpointQuery::parse(&request::query(&request, &PARAMETERS)?)?;
-    let rows =
-        endpoint_search::search(&state.pool, query.search(access.within(query.customer())), query.limit as i64 + 1)
-            .await?;
-    let next = rows.get(query.limit).and(rows.get(query.limit - 1));
-    let next_cursor = next.map(|(key, row)| query.cursor(key, &row.id));
+    let (rows, next_cursor) = search(&state, &access, &query).await?;
     let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, view);
     let mut data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
     if query.wants_health {
         endpoint_health::attach(&state, &mut data).await?;
+        if access.customer().is_some() {
+            data.iter_mut().for_each(conceal);
+        }
     }
     if query.wants_customer {
         customer_names::attach(&state, &mut data).await?;
     }
     Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
+}
+
+/// A row more than the page has, when there is one, and the cursor that goes on.
+async fn search(
+    state: &AdminState,
+    access: &Access,
+    query: &EndpointQuery,
+) -> Result<(Vec<(String, Listed<Endpoint>)>, Option<String>), Problem> {
+    let customer = access.within(query.customer());
+    let rows_max = query.limit as i64 + 1;
+    let mut rows = endpoint_search::search(&state.pool, query.search(customer), rows_max).await?;
+    let known = rows.len();
+    let first = rows.first().map(|(key, _)| key.clone());
+    let sweep = query.next_sweep(first.as_deref()).filter(|_| known <= query.limit);
+    if let Some(sweep) = &sweep {
+        let more = rows_max - known as i64;
+        rows.extend(endpoint_search::search(&state.pool, sweep.search(customer), more).await?);
+    }
+    // The last row of the page says where to go on: in this sweep, or in the next one.
+    let next = rows.get(query.limit).and(rows.get(query.limit - 1));
+    let next_cursor = next.map(|(key, row)| match &sweep {
+        Some(sweep) if query.limit > known => sweep.cursor(&rows[known].0, (key, &row.id)),
+        _ => query.cursor(first.as_deref().unwrap_or_default(), (key, &row.id)),
+    });
+    Ok((rows, next_cursor))
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

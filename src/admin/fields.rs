@@ -57,7 +57,20 @@ pub fn needing<T>(read: Result<T, Problem>, object: &Object, needed: &[&str]) ->
 
 /// A moment, as it is written in JSON and in queries.
 pub fn checked_time(text: &str) -> Result<Timestamp, &'static str> {
-    text.parse().map_err(|_| "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
+    match text.parse() {
+        Ok(time) => Ok(time),
+        // The last day of the calendar is beyond what can be reckoned with in every time zone: as late as can be.
+        Err(_) if text.strip_prefix("9999-12-31T").is_some_and(is_time_of_day) => Ok(Timestamp::MAX),
+        Err(_) if text.contains(' ') => {
+            Err("must be an RFC 3339 time, such as 2026-01-31T12:00:00Z; in a URL, + is written as %2B")
+        }
+        Err(_) => Err("must be an RFC 3339 time, such as 2026-01-31T12:00:00Z"),
+    }
+}
+
+/// Whether this is what follows a date and a T.
+fn is_time_of_day(text: &str) -> bool {
+    format!("2026-01-31T{text}").parse::<Timestamp>().is_ok()
 }
 
 impl Fields<'_> {
@@ -96,11 +109,8 @@ impl Fields<'_> {
 
     /// A moment, as in RFC 3339.
     pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
-        let time = self.text(name, 64)?.parse().ok();
-        if time.is_none() {
-            self.wrong(name, "must be a time as in 2026-01-31T12:00:00Z");
-        }
-        time
+        let time = checked_time(&self.text(name, 64)?);
+        time.map_err(|message| self.wrong(name, message)).ok()
     }
 
     /// A text that must be there.
@@ -231,6 +241,9 @@ pub fn checked_uid(text: &str, prefix: &str) -> Result<(), String> {
     if text.is_empty() || text.len() > 128 || !text.chars().all(allowed) {
         return Err("must have 1 to 128 letters, digits or any of . _ : -".to_owned());
     }
+    if matches!(text, "." | "..") {
+        return Err("must not be . or .., which mean other paths".to_owned());
+    }
     if text.starts_with(prefix) {
         return Err(format!("must not begin with {prefix}, which ids begin with"));
     }
@@ -247,6 +260,27 @@ mod tests {
         let object = body.as_object().expect("an object");
         let problem = parse(object, read).expect_err("mistakes");
         problem.errors.into_iter().map(|error| (error.field, error.message)).collect()
+    }
+
+    #[test]
+    fn a_key_that_no_path_can_name_is_refused() {
+        for uid in [".", "..", "", "a/b", "a b", "cus_1"] {
+            assert!(checked_uid(uid, "cus_").is_err(), "{uid}");
+        }
+        for uid in ["...", ".a", "a.", "a..b", "cus"] {
+            assert_eq!(checked_uid(uid, "cus_"), Ok(()), "{uid}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_to_the_end_of_the_calendar_and_a_lost_plus_is_explained() {
+        assert_eq!(checked_time("9999-12-31T23:59:59Z"), Ok(Timestamp::MAX));
+        assert!(checked_time("2026-01-31T12:00:00+02:00").is_ok());
+        let lost = checked_time("2026-01-31T12:00:00 02:00").expect_err("no time");
+        assert!(lost.contains("%2B"), "{lost}");
+        for text in ["", "yesterday", "9999-12-31", "9999-12-32T00:00:00Z"] {
+            assert!(checked_time(text).is_err(), "{text}");
+        }
     }
 
     #[test]

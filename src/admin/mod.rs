@@ -19,7 +19,7 @@ mod known_keys; // ○ tokens that were looked up a moment ago
 pub mod auth; // ● keys, and a line for each write
 mod api_key_body; // ○ parsed and validated
 mod api_keys; // ●
-mod customer_body; // ○ parsed and validated
+pub mod customer_body; // ○ parsed and validated
 mod customers; // ●
 mod quotas; // ● how much it may have, and has
 mod customer_names; // ● … beside what is theirs
@@ -31,7 +31,7 @@ mod endpoint_query; // ○ a list: part of a name, state, order
 mod endpoint_commands; // ● enable, disable, pause, resume, rotate
 pub mod endpoint_test; // ● one synthetic event, right now
 mod test_limit; // ○ … and how often
-mod subscription_body; // ○ parsed and validated
+pub mod subscription_body; // ○ parsed and validated
 mod subscriptions; // ●
 mod bulk; // ○ many of a kind in one body
 mod bulk_body; // ● … which is large
@@ -48,6 +48,7 @@ mod dead_letter_redrive; // ● letters once more, and how that goes
 mod dead_letter_query; // ○ which dead letters are meant
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
+mod conceal; // ○ what customers are not told of failures
 mod attempts; // ● how an endpoint answered
 mod counts; // ● … and how often, by the minute
 mod backlog; // ● what waits

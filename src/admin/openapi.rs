@@ -207,7 +207,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
     (422, "Fields are not valid; all of them are named", &["validation_failed", "refused_by_store"]),
     (429, "Too many calls; come back after Retry-After", &["too_many_requests", "too_many_tests"]),
     (500, "Our fault", &["internal"]),
-    (503, "Try again after Retry-After", &["store_unavailable", "kafka_unavailable", "too_busy"]),
+    (503, "Try again after Retry-After", &["starting", "store_unavailable", "kafka_unavailable", "too_busy"]),
 ];
 
 fn problems() -> Value {

@@ -75,6 +75,7 @@ pub const CODES: &[&str] = &[
     "quota_exceeded",
     "refused_by_store",
     "secrets_unreadable",
+    "starting",
     "store_unavailable",
     "stored_unreadable",
     "too_busy",
@@ -198,6 +199,11 @@ impl From<StoreError> for Problem {
             let detail = "the database cannot be reached at the moment; try again";
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail);
         }
+        if error.lacks_schema() {
+            tracing::warn!(%error, "a request came before the database has this version's schema");
+            let detail = "the service is starting, and the database is not ready for it yet; try again";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail);
+        }
         if error.blames_data() {
             tracing::warn!(%error, "postgres refused a caller's data");
             let detail = "the database refuses these values";
@@ -233,5 +239,19 @@ mod tests {
         assert!(problem.detail.starts_with("90000 field(s)") && problem.detail.contains("only the first"));
         let one = Problem::invalid(vec![FieldError::new("url", "is missing")]);
         assert_eq!(one.detail, "1 field(s) are not valid: url");
+    }
+
+    fn refused(code: &str) -> Problem {
+        let message = "relation \"customer\" does not exist".to_owned();
+        StoreError::Refused { code: code.to_owned(), message, constraint: None }.into()
+    }
+
+    #[test]
+    fn before_the_schema_is_there_the_service_is_starting_and_asks_to_be_asked_again() {
+        for code in ["42P01", "42703", "42883"] {
+            let problem = refused(code);
+            assert_eq!((problem.status.as_u16(), problem.code), (503, "starting"), "{code}");
+        }
+        assert_eq!(refused("42601").status.as_u16(), 500, "a statement that is wrong is our fault");
     }
 }

@@ -91,6 +91,14 @@ pub fn view(subscription: &StoredSubscription) -> Value {
     })
 }
 
+/// What is said of a subscription to a topic that this service does not read.
+#[must_use]
+pub fn not_read(topic: &str) -> String {
+    format!(
+        "topic `{topic}` is not read by this service, so nothing of it is delivered: an operator adds it to kafka.topics"
+    )
+}
+
 /// What PATCH merges into: the body that would write the subscription as it is.
 #[must_use]
 pub fn as_body(subscription: &StoredSubscription) -> Value {

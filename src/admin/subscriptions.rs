@@ -1,7 +1,7 @@
 //! ● `/v1/subscriptions`
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     access::{Access, Read, Write},
@@ -14,7 +14,7 @@ use super::{
     quotas,
     request::{self, Body},
     server::{AdminState, new_id},
-    subscription_body::{SubscriptionBody, as_body, check_grants, parse, view},
+    subscription_body::{SubscriptionBody, as_body, check_grants, not_read, parse, view},
 };
 use crate::{
     config::{Quota, Quotas},
@@ -40,7 +40,7 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
         return Ok(HttpResponse::Ok().json(Page::<Value>::empty()));
     };
     let rows = subscriptions::list(&state.pool, &owner, get("topic"), &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.listed(rows, view)))
+    Ok(HttpResponse::Ok().json(page.listed(rows, |row| shown(&state, row))))
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
@@ -54,7 +54,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
             Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
         });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
 pub async fn read(
@@ -65,7 +65,7 @@ pub async fn read(
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
     let stored = subscriptions::read(&state.pool, under(&access, &endpoint), &name).await?;
-    found(&request, view(present(&stored)?))
+    found(&request, shown(&state, present(&stored)?))
 }
 
 pub async fn put(
@@ -89,7 +89,7 @@ pub async fn put(
         }
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
 pub async fn patch(
@@ -117,7 +117,7 @@ pub async fn patch(
         updated(&state.quotas, context, current, &body)
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
 pub async fn delete(
@@ -165,6 +165,15 @@ pub async fn owner(
         Lookup::Missing => Ok(None),
         Lookup::Ambiguous => Err(Problem::ambiguous("endpoint", "customer")),
     }
+}
+
+/// The subscription as JSON, with what keeps it from ever matching.
+fn shown(state: &AdminState, subscription: &StoredSubscription) -> Value {
+    let mut view = view(subscription);
+    if !state.positions.reads(&subscription.topic) {
+        view["warnings"] = json!([not_read(&subscription.topic)]);
+    }
+    view
 }
 
 fn created(

@@ -1,5 +1,7 @@
 //! ● Endpoints found by a part of a name, by state, and in an order other than that of their ids.
 
+use tokio_postgres::types::ToSql;
+
 use super::{
     Pool, StoreError, customers,
     endpoints::{Endpoint, parse},
@@ -18,6 +20,8 @@ pub struct Search<'a> {
     pub descending: bool,
     /// Key and id of the last row of the page before.
     pub after: Option<(&'a str, &'a str)>,
+    /// Only rows with a key above this one.
+    pub above: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub async fn search(
             AND ($3::text IS NULL OR e.id ILIKE $3 OR e.uid ILIKE $3 OR e.url ILIKE $3
                 OR e.settings->>'description' ILIKE $3)
             AND ($4::text IS NULL OR (({key}) COLLATE \"C\", e.id) {beyond} ($4, $5))
+            AND ($7::text IS NULL OR ({key}) COLLATE \"C\" > $7)
          ORDER BY sort_key {direction}, e.id {direction} LIMIT $6"
     );
     let pattern = search.part.map(pattern);
@@ -71,8 +76,9 @@ pub async fn search(
             None => None,
         };
         let statement = client.prepare_cached(&statement).await?;
-        let rows =
-            client.query(&statement, &[&customer_id, &search.state, &pattern, &after, &after_id, &limit]).await?;
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&customer_id, &search.state, &pattern, &after, &after_id, &limit, &search.above];
+        let rows = client.query(&statement, &parameters).await?;
         let keys: Vec<String> = rows.iter().map(|row| row.try_get("sort_key")).collect::<Result<_, _>>()?;
         Ok(keys.into_iter().zip(listed(&rows, parse)?).collect())
     })

@@ -66,6 +66,13 @@ impl StoreError {
         }
     }
 
+    /// A table, column or function is not there: this version's schema is still to be made.
+    #[must_use]
+    pub fn lacks_schema(&self) -> bool {
+        let missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION];
+        matches!(self, StoreError::Refused { code, .. } if missing.iter().any(|state| state.code() == code))
+    }
+
     /// The unique or foreign key that was violated.
     #[must_use]
     pub fn violated(&self) -> Option<&str> {

@@ -64,6 +64,23 @@ async fn a_list_is_walked_in_any_order_without_missing_or_repeating_anything() {
 }
 
 #[actix_rt::test]
+async fn what_changes_while_somebody_pages_from_the_newest_change_is_not_passed_over() {
+    let api = api().await;
+    let first = page(&api, "?limit=2&sort=-updated").await;
+    assert_eq!(uids(&first), ["cxledger", "b-Mixed"]);
+    // It stood on a page to come, and stands before the first one now.
+    assert_eq!(api.call("POST", "/v1/endpoints/d-erp/pause", None).await.0, 200);
+    let (mut all, mut cursor) = (uids(&first), first["next_cursor"].as_str().map(ToOwned::to_owned));
+    while let Some(next) = cursor {
+        let page = page(&api, &format!("?limit=2&sort=-updated&cursor={next}")).await;
+        all.extend(uids(&page));
+        cursor = page["next_cursor"].as_str().map(ToOwned::to_owned);
+    }
+    all.sort_unstable();
+    assert_eq!(all, ["a-dwh", "b-Mixed", "c_ledger", "cxledger", "d-erp"], "each of them, and each once");
+}
+
+#[actix_rt::test]
 async fn endpoints_are_found_by_a_part_of_a_name_by_state_and_by_customer() {
     let api = api().await;
     assert_eq!(uids(&page(&api, "?q=MIXED").await), ["b-Mixed"]);

@@ -252,3 +252,22 @@ async fn replays_have_no_more_to_read_together_than_their_customer_may() {
     ));
     assert_eq!(used(&api, "replay_events_max").await["used"], 60);
 }
+
+#[actix_rt::test]
+async fn a_subscription_to_a_topic_that_nobody_reads_says_so() {
+    let api = limited(json!({})).await;
+    api.endpoint("acme", "hook").await;
+    let body = |topic: &str| json!({"uid": "s", "endpoint_id": "hook", "topic": topic, "scope": {"level": "topic"}});
+    let (status, made) = api.call("PUT", "/v1/subscriptions/s", Some(body("nobody-reads-me"))).await;
+    assert_eq!(status, 201);
+    let warned =
+        |json: &Value| json["warnings"][0].as_str().is_some_and(|text| text.contains("`nobody-reads-me` is not read"));
+    assert!(warned(&made), "{made}");
+    let (_, read) = api.call("GET", "/v1/subscriptions/s", None).await;
+    assert!(warned(&read), "{read}");
+    let bulk = json!({"subscriptions": [body("nobody-reads-me")]});
+    let (_, bulk) = api.call("POST", "/v1/subscriptions/bulk", Some(bulk)).await;
+    assert!(warned(&bulk["data"][0]), "{bulk}");
+    let (_, well) = api.call("PUT", "/v1/subscriptions/s", Some(body("orders"))).await;
+    assert_eq!(well["warnings"], Value::Null, "{well}");
+}

@@ -167,7 +167,9 @@ fn of_endpoints() -> Schemas {
     };
     let customer = json!({"id": id("cus_"), "uid": plain(), "effect": effect});
     let endpoint = json!({"id": id("ep_"), "uid": plain(), "effect": effect, "secret": plain()});
-    let subscription = json!({"id": id("sub_"), "uid": plain(), "endpoint_id": id("ep_"), "effect": effect});
+    let subscription = json!({
+        "id": id("sub_"), "uid": plain(), "endpoint_id": id("ep_"), "effect": effect, "warnings": warnings(),
+    });
     vec![
         ("Backlog", object(backlog, &[])),
         ("Purged", object(purged, &[])),
@@ -176,7 +178,7 @@ fn of_endpoints() -> Schemas {
         ("AttemptPage", attempts()),
         ("CustomersWritten", bulk(customer, &[])),
         ("EndpointsWritten", bulk(endpoint, &["secret"])),
-        ("SubscriptionsWritten", bulk(subscription, &[])),
+        ("SubscriptionsWritten", bulk(subscription, &["warnings"])),
     ]
 }
 
@@ -185,10 +187,15 @@ fn attempts() -> Value {
     object(json!({"data": list(of("Attempt")), "next_cursor": next, "counts": of("Counts")}), &["counts"])
 }
 
+/// What keeps a subscription from ever matching.
+fn warnings() -> Value {
+    about(list(plain()), "What keeps it from ever matching, such as a topic that is not read; for people.")
+}
+
 fn subscriptions() -> Schemas {
     let subscription = json!({
         "id": id("sub_"), "uid": or_null(plain()), "endpoint_id": id("ep_"), "topic": plain(), "scope": of("Scope"),
-        "version": count(), "created_at": time(), "updated_at": time(),
+        "version": count(), "created_at": time(), "updated_at": time(), "warnings": warnings(),
     });
     let event = json!({
         "topic": plain(), "tenant": or_null(plain()), "department": or_null(plain()), "type": or_null(plain()),
@@ -204,7 +211,7 @@ fn subscriptions() -> Schemas {
         "next_cursor": or_null(plain()),
     });
     vec![
-        ("Subscription", object(subscription, &[])),
+        ("Subscription", object(subscription, &["warnings"])),
         ("SubscriptionPage", listed("Subscription", "sub_")),
         ("Matched", object(matched, &[])),
     ]

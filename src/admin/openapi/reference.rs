@@ -215,7 +215,7 @@ nav { position: sticky; top: 0; height: 100vh; overflow: auto; padding: 0 1rem; 
 nav ul { list-style: none; padding: 0; margin: 0; } nav h2 { font-size: 13px; margin: 1rem 0 .2rem; }
 main { padding: 0 2rem 4rem; max-width: 60rem; } section { border-top: 1px solid var(--line); padding: .5rem 0 1rem; }
 a { color: light-dark(#0b57d0, #8ab4f8); text-decoration: none; } a:hover, a:focus { text-decoration: underline; }
-code, pre { font: 13px/1.5 ui-monospace, monospace; } pre { background: var(--soft); padding: .7rem; overflow: auto; }
+code, pre { font: 13px/1.5 ui-monospace, monospace; } th code { white-space: nowrap; } pre { background: var(--soft); padding: .7rem; overflow: auto; }
 .call { background: var(--soft); padding: .4rem .7rem; } table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 caption { text-align: left; font-weight: 600; } th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0;
   border-top: 1px solid var(--line); font-weight: normal; overflow-wrap: anywhere; }

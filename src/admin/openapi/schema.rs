@@ -83,7 +83,7 @@ pub fn id(prefix: &str) -> Value {
 /// The caller's own key, of a thing whose ids begin with `prefix`.
 pub fn uid(prefix: &str) -> Value {
     json!({
-        "type": "string", "minLength": 1, "maxLength": 128, "pattern": format!("^(?!{prefix})[A-Za-z0-9._:-]+$"),
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": format!("^(?!{prefix})(?!\\.{{1,2}}$)[A-Za-z0-9._:-]+$"),
         "description": "Your own key: PUT by it creates or replaces, and it may stand wherever an id does.",
     })
 }
