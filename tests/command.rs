@@ -169,10 +169,10 @@ fn where_the_api_is_may_stand_in_a_file_that_keeps_its_key_to_itself() {
     let file = folder.join("client.toml");
     std::fs::write(&file, "url = \"http://127.0.0.1:1\"\nkey = \"hush-hush\"\n").expect("written");
     let environment = [("POSTRIDER_API_CONFIG", file.to_str().expect("text"))];
-    let (code, _, stderr) = run(&["actors"], &environment);
+    let (code, _, stderr) = run(&["actors", "list"], &environment);
     assert_eq!(code, Some(69), "{stderr}");
     std::fs::write(&file, "kye = \"hush-hush\"\n").expect("written");
-    let (code, _, stderr) = run(&["actors"], &environment);
+    let (code, _, stderr) = run(&["actors", "list"], &environment);
     assert_eq!(code, Some(64), "{stderr}");
     assert!(!stderr.contains("hush"), "{stderr}");
     std::fs::remove_dir_all(&folder).expect("removed");

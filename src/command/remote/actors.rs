@@ -6,7 +6,7 @@ use super::{Failure, Page, Session, show, show_list, table::Column};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
-    /// List actors, the unwell first
+    /// List actors
     List(Arguments),
     /// One actor
     Get {

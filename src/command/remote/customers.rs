@@ -15,9 +15,13 @@ pub(in crate::command) enum Command {
         page: Page,
     },
     /// One customer and its grants
-    Get { customer: String },
+    Get {
+        /// An id, or your own key
+        customer: String,
+    },
     /// Create a customer; it may see what is granted, and nothing without
     Create {
+        /// What people call it
         name: String,
         /// Your own name for it
         #[arg(long)]
@@ -31,11 +35,15 @@ pub(in crate::command) enum Command {
     },
     /// Create or change many from a file (JSON: a list, or {"customers": […]}; "-" reads standard input)
     Apply {
+        /// The file
         #[arg(long, short, value_name = "FILE")]
         file: PathBuf,
     },
     /// Delete a customer with its endpoints and subscriptions
-    Delete { customer: String },
+    Delete {
+        /// An id, or your own key
+        customer: String,
+    },
 }
 
 pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {

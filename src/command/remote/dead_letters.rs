@@ -11,6 +11,7 @@ use super::{Failure, Page, Session, progress, show, show_list, table::Column};
 pub(in crate::command) enum Command {
     /// List an endpoint's dead letters; without an endpoint, records that never got as far as one
     List {
+        /// An id, or your own key
         endpoint: Option<String>,
         #[command(flatten)]
         filter: Filter,
@@ -21,7 +22,10 @@ pub(in crate::command) enum Command {
         page: Page,
     },
     /// One dead letter with its record
-    Get { id: String },
+    Get {
+        /// Its id
+        id: String,
+    },
     /// They were seen: delete them
     Ack(Selection),
     /// Send them to their endpoint once more, and watch until each is delivered or given up again
@@ -40,8 +44,10 @@ pub(in crate::command) struct Filter {
     /// rejected, exhausted, undecodable, too_large or internal
     #[arg(long)]
     reason: Option<String>,
+    /// Only of this topic
     #[arg(long)]
     topic: Option<String>,
+    /// Only of this tenant
     #[arg(long)]
     tenant: Option<String>,
     /// From this time on (RFC 3339)
@@ -54,6 +60,7 @@ pub(in crate::command) struct Filter {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Selection {
+    /// An id, or your own key
     endpoint: String,
     /// These, separated by commas
     #[arg(long, value_name = "ID", value_delimiter = ',')]

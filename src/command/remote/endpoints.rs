@@ -14,6 +14,7 @@ pub(in crate::command) enum Command {
         /// A part of an id, uid, URL or description
         #[arg(long, short)]
         q: Option<String>,
+        /// Only those in this state
         #[arg(long, value_parser = ["enabled", "paused", "disabled"])]
         state: Option<String>,
         /// Of one customer (id or uid)
@@ -26,32 +27,63 @@ pub(in crate::command) enum Command {
         page: Page,
     },
     /// One endpoint with all its settings
-    Get { endpoint: String },
+    Get {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Create an endpoint; prints its signing secret, this once
     Create(Create),
     /// Change settings: a JSON merge patch, such as '{"in_flight_max": 4}'
-    Set { endpoint: String, patch: String },
+    Set {
+        /// An id, or your own key
+        endpoint: String,
+        /// The settings that change, as a JSON object
+        patch: String,
+    },
     /// Create or change many from a file (JSON: a list, or {"endpoints": […]}; "-" reads standard input)
     Apply {
+        /// The file
         #[arg(long, short, value_name = "FILE")]
         file: PathBuf,
     },
     /// Delete an endpoint with its subscriptions
-    Delete { endpoint: String },
+    Delete {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Keep its events waiting
-    Pause { endpoint: String },
+    Pause {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Send what waits, and go on
-    Resume { endpoint: String },
+    Resume {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Take a disabled endpoint up again
-    Enable { endpoint: String },
+    Enable {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Send nothing any more; what comes waits
-    Disable { endpoint: String },
+    Disable {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Build its actor anew, on every instance
-    Restart { endpoint: String },
+    Restart {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// Send one synthetic event now, whatever its state, and say what came back
-    Test { endpoint: String },
+    Test {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// A new signing secret; the one before goes on signing for a while
     Rotate {
+        /// An id, or your own key
         endpoint: String,
         /// For how long the old one goes on signing; a day without
         #[arg(long, value_name = "MS")]
@@ -59,6 +91,7 @@ pub(in crate::command) enum Command {
     },
     /// How it answered, the newest first
     Attempts {
+        /// An id, or your own key
         endpoint: String,
         /// not_delivered, delivered, failed, rejected, …
         #[arg(long)]
@@ -75,9 +108,15 @@ pub(in crate::command) enum Command {
     /// How many events it took and how many attempts failed, by the minute or the hour
     Counts(Counts),
     /// How it does: its state in one word, rates, durations, what waits, the newest error
-    Stats { endpoint: String },
+    Stats {
+        /// An id, or your own key
+        endpoint: String,
+    },
     /// What waits for it, and since when
-    Backlog { endpoint: String },
+    Backlog {
+        /// An id, or your own key
+        endpoint: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -85,11 +124,13 @@ pub(in crate::command) struct Create {
     /// Whose it is (id or uid); not needed with a customer's key
     #[arg(long)]
     customer: Option<String>,
+    /// Where its events go
     #[arg(long)]
     url: String,
     /// Your own name for it
     #[arg(long)]
     uid: Option<String>,
+    /// What people read of it
     #[arg(long)]
     description: Option<String>,
     /// Send batches: N events or T milliseconds, whichever comes first
@@ -102,7 +143,9 @@ pub(in crate::command) struct Create {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Counts {
+    /// An id, or your own key
     endpoint: String,
+    /// How long each number stands for
     #[arg(long, value_parser = ["minute", "hour"])]
     per: Option<String>,
     /// From this time on (RFC 3339); an hour ago without, or a day by the hour

@@ -13,12 +13,17 @@ pub(in crate::command) enum Command {
         page: Page,
     },
     /// One API key
-    Get { id: String },
+    Get {
+        /// Its id
+        id: String,
+    },
     /// The key that is used here
     Current,
     /// Create a key; prints its token, this once
     Create {
+        /// What people call it
         name: String,
+        /// What the key may do
         #[arg(long, value_parser = ["admin", "operator", "customer"])]
         role: String,
         /// Whose key it is (id or uid), for the role customer
@@ -29,9 +34,15 @@ pub(in crate::command) enum Command {
         expires_at: Option<String>,
     },
     /// A new token for the same key; prints it, this once
-    Rotate { id: String },
+    Rotate {
+        /// Its id
+        id: String,
+    },
     /// End a key
-    Revoke { id: String },
+    Revoke {
+        /// Its id
+        id: String,
+    },
 }
 
 pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {

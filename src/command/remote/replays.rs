@@ -18,13 +18,22 @@ pub(in crate::command) enum Command {
         page: Page,
     },
     /// How one replay goes
-    Get { id: String },
+    Get {
+        /// Its id
+        id: String,
+    },
     /// Send a closed range of a topic to one endpoint once more
     Create(Create),
     /// Watch a replay until it is over
-    Follow { id: String },
+    Follow {
+        /// Its id
+        id: String,
+    },
     /// End a replay
-    Cancel { id: String },
+    Cancel {
+        /// Its id
+        id: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -32,6 +41,7 @@ pub(in crate::command) struct Create {
     /// Id or uid
     #[arg(long)]
     endpoint: String,
+    /// The topic
     #[arg(long)]
     topic: String,
     /// The first moment (RFC 3339)

@@ -14,18 +14,23 @@ pub(in crate::command) enum Command {
         /// Of one endpoint (id or uid)
         #[arg(long)]
         endpoint: Option<String>,
+        /// Only of this topic
         #[arg(long)]
         topic: Option<String>,
         #[command(flatten)]
         page: Page,
     },
     /// One subscription
-    Get { subscription: String },
+    Get {
+        /// An id, or your own key
+        subscription: String,
+    },
     /// Subscribe an endpoint to a topic: all of it, some tenants, or some departments of tenants
     Create {
         /// Id or uid
         #[arg(long)]
         endpoint: String,
+        /// The topic
         #[arg(long)]
         topic: String,
         /// Your own name for it
@@ -36,11 +41,15 @@ pub(in crate::command) enum Command {
     },
     /// Create or change many from a file (JSON: a list, or {"subscriptions": […]}; "-" reads standard input)
     Apply {
+        /// The file
         #[arg(long, short, value_name = "FILE")]
         file: PathBuf,
     },
     /// Delete a subscription
-    Delete { subscription: String },
+    Delete {
+        /// An id, or your own key
+        subscription: String,
+    },
 }
 
 /// How much of a topic.

@@ -9,9 +9,12 @@ use super::{Failure, Session, endpoints::object, show, show_list, table::Column}
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Arguments {
+    /// The topic
     topic: String,
+    /// The tenant
     #[arg(long)]
     tenant: Option<String>,
+    /// The department
     #[arg(long)]
     department: Option<String>,
     /// A whole record in their place: {"key", "headers", "value"} as JSON; "-" reads standard input

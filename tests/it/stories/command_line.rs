@@ -91,7 +91,7 @@ fn a_customer_is_set_up_tried_and_looked_after_from_a_terminal() {
     assert!(terminal.json(&["endpoints", "rotate", "erp"])["secret"].is_string());
     let key = terminal.json(&["keys", "create", "for Acme", "--role", "customer", "--customer", "acme"]);
     assert!(key["token"].is_string(), "{key}");
-    assert!(terminal.says(&["actors"]).contains("KIND"));
+    assert!(terminal.says(&["actors", "list"]).contains("KIND"));
     let (code, _, said) = terminal.run(&["endpoints", "get", "nobody"], "");
     assert_eq!(code, Some(1));
     assert_eq!(said, "postrider: Not Found (not_found): there is no such endpoint\n");
