@@ -1,6 +1,7 @@
 //! ● Customers that write more than their share: settings without end, and a crowd of endpoints that nobody answers for.
 
 use std::{
+    net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
@@ -82,8 +83,11 @@ pub fn crowd_at_a_closed_port(_: &mut SmallRng) -> Outcome {
     let receiver = Receiver::start();
     let victim = victim(&app, &receiver);
     let audit = app.audit().expect_all(&victim);
+    // Nobody listens on it any more.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let url = format!("http://127.0.0.1:{port}/");
     let crowd = |count: usize| -> Value {
-        let endpoint = |number| json!({"uid": format!("crowd-{number}"), "customer_id": app.customer(), "url": "http://127.0.0.1:1/", "mode": "stream"});
+        let endpoint = |number| json!({"uid": format!("crowd-{number}"), "customer_id": app.customer(), "url": url, "mode": "stream"});
         json!({"endpoints": (0..count).map(endpoint).collect::<Vec<_>>()})
     };
     let problem = app.rest().post("/v1/endpoints/bulk", &crowd(ASKED)).problem(409);
