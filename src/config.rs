@@ -28,8 +28,8 @@ pub use self::{
     quotas::{QUOTA_MAX, Quota, Quotas},
     replay::Replay,
     sections::{
-        DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, Places, Postgres,
-        Properties, Secrets, Service, TopicPlaces,
+        DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, OffsetLost, Places,
+        Postgres, Properties, Secrets, Service, TopicPlaces,
     },
 };
 

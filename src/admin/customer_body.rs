@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::{QUOTA_MAX, Quota},
+    ingest::topic_name::is_kafkas_own,
     store::{
         customers::{Customer, CustomerWrite},
         grants::{Granted, Grants},
@@ -91,6 +92,9 @@ pub fn is_topic(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.len() > 249 || !name.chars().all(allowed) || matches!(name, "." | "..") {
         return Err("must be a topic's name: at most 249 letters, digits or any of . _ -".to_owned());
+    }
+    if is_kafkas_own(name) {
+        return Err("is one of Kafka's own topics (their names begin with __), which are never delivered".to_owned());
     }
     Ok(())
 }

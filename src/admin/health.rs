@@ -9,6 +9,9 @@ use super::{problem::Problem, server::AdminState};
 pub trait Readiness: Send + Sync {
     /// Why it is not ready; empty when it is. Postgres away is no reason: that would take all instances out at once.
     fn reasons(&self) -> Vec<String>;
+    /// What stands still although it has something to do, and why: no reason to put the instance out, for another one would
+    /// fare no better.
+    fn details(&self) -> Vec<String>;
 }
 
 /// The process answers.
@@ -17,11 +20,11 @@ pub async fn live() -> HttpResponse {
 }
 
 pub async fn ready(state: web::Data<AdminState>) -> HttpResponse {
-    let reasons = state.readiness.reasons();
+    let (reasons, details) = (state.readiness.reasons(), state.readiness.details());
     if reasons.is_empty() {
-        HttpResponse::Ok().json(json!({"ready": true}))
+        HttpResponse::Ok().json(json!({"ready": true, "details": details}))
     } else {
-        HttpResponse::ServiceUnavailable().json(json!({"ready": false, "reasons": reasons}))
+        HttpResponse::ServiceUnavailable().json(json!({"ready": false, "reasons": reasons, "details": details}))
     }
 }
 

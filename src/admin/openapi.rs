@@ -242,10 +242,12 @@ fn open() -> Vec<(String, Value)> {
     let flag = |name: &str, value: bool| object(json!({name: {"const": value}}), &[]);
     let operation = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "tags": ["Health"], "security": [], "responses": responses}});
     let text = |media: &str| json!({"200": {"description": "As asked.", "content": {media: {"schema": plain()}}}});
-    let not_ready = object(json!({"ready": {"const": false}, "reasons": list(about(plain(), "Why not."))}), &[]);
+    let details = list(about(plain(), "Partitions that have something to do and do not move, and why."));
+    let not_ready = json!({"ready": {"const": false}, "reasons": list(about(plain(), "Why not.")), "details": details});
+    let is_ready = json!({"ready": {"const": true}, "details": details});
     let ready = json!({
-        "200": {"description": "It does its work.", "content": json_of(flag("ready", true))},
-        "503": {"description": "Not now.", "content": json_of(not_ready)},
+        "200": {"description": "It does its work.", "content": json_of(object(is_ready, &[]))},
+        "503": {"description": "Not now.", "content": json_of(object(not_ready, &[]))},
     });
     let live = json!({"200": {"description": "It lives.", "content": json_of(flag("live", true))}});
     let document = json!({"200": {"description": "This document.", "content": json_of(json!({"type": "object"}))}});

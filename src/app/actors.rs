@@ -17,13 +17,18 @@ use crate::{
     clock,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue, settings::State},
-    ingest::{consumer::ConsumerState, ledger::PartitionLedger, receipt::Origin as _},
+    ingest::{
+        consumer::ConsumerState,
+        ledger::PartitionLedger,
+        receipt::Origin as _,
+        standing::{Group, Standing, groups},
+    },
     replay::runner,
     store::patience::WriterHealth,
     watch::{
         actor_view::{ActorView, Filter},
         endpoint_part::{EndpointPart, ErrorPart},
-        overview::{Breakers, OverviewPart},
+        overview::{Breakers, OverviewPart, StandingPart},
         sampler::Sampler,
     },
 };
@@ -80,7 +85,10 @@ impl ActorReport for Health {
     fn overview(&self) -> OverviewPart {
         let (breakers, flow) = (self.breakers(), self.table().flow().view());
         match self.parts() {
-            Some(parts) => parts.sampler.lock().part(self.instance(), breakers, flow),
+            Some(parts) => {
+                let part = parts.sampler.lock().part(self.instance(), breakers, flow);
+                OverviewPart { standing: standing_parts(&parts.consumer, clock::now()), ..part }
+            }
             None => Sampler::default().part(self.instance(), breakers, flow),
         }
     }
@@ -168,10 +176,10 @@ impl Parts {
             actors.push(self.consumer_view(now));
         }
         if filter.wants("ingest") {
-            let sampler = self.sampler.lock();
+            let (sampler, standing) = (self.sampler.lock(), self.consumer.standing());
             actors.extend(self.consumer.assigned().iter().map(|ledger| ActorView {
                 events_last_minute: sampler.partition_per_minute(&ledger.topic_name(), ledger.partition()),
-                ..ingest_actor(ledger, now)
+                ..ingest_actor(ledger, standing.iter().find(|one| one.is_of(ledger.topic(), ledger.partition())), now)
             }));
         }
         if filter.wants("router") {
@@ -204,7 +212,7 @@ impl Parts {
     }
 
     fn consumer_view(&self, now: Instant) -> ActorView {
-        let trouble = self.consumer.trouble.lock().clone();
+        let trouble = self.consumer.trouble();
         let state = match () {
             () if self.consumer.is_quiet() => "draining",
             () if !self.consumer.has_joined() => "joining",
@@ -249,6 +257,18 @@ impl Parts {
     }
 }
 
+fn standing_parts(consumer: &ConsumerState, now: Instant) -> Vec<StandingPart> {
+    let part = |group: Group| StandingPart {
+        topic: group.topic.to_string(),
+        why: group.why.word().to_owned(),
+        words: group.words,
+        partitions: group.partitions,
+        for_ms: millis(now.saturating_duration_since(group.since)),
+        lag: group.lag,
+    };
+    groups(&consumer.standing()).into_iter().map(part).collect()
+}
+
 fn writer(id: &str, health: &WriterHealth) -> ActorView {
     ActorView {
         kind: "writer",
@@ -260,12 +280,13 @@ fn writer(id: &str, health: &WriterHealth) -> ActorView {
     }
 }
 
-fn ingest_actor(ledger: &PartitionLedger, now: Instant) -> ActorView {
+fn ingest_actor(ledger: &PartitionLedger, standing: Option<&Standing>, now: Instant) -> ActorView {
     let seen = ledger.snapshot(now);
-    let (state, why) = match (ledger.has_failed(), ledger.paused()) {
-        (true, _) => ("rereading", Some("events were lost by a panic and are read again".to_owned())),
-        (false, Some(reason)) => ("paused", Some(reason.word().to_owned())),
-        (false, None) => ("running", None),
+    let (state, why) = match (ledger.has_failed(), standing, ledger.paused()) {
+        (true, ..) => ("rereading", Some("events were lost by a panic and are read again".to_owned())),
+        (false, Some(standing), _) => ("standing", Some(standing.explained())),
+        (false, None, Some(reason)) => ("paused", Some(reason.word().to_owned())),
+        (false, None, None) => ("running", None),
     };
     ActorView {
         kind: "ingest",

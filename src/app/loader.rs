@@ -4,7 +4,7 @@
 //! again and compared, which heals whatever a delta could not (an endpoint that became readable, a missed tombstone).
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -44,6 +44,8 @@ pub struct Loader {
 struct Known {
     endpoints: HashSet<Arc<str>>,
     subscriptions: HashSet<Arc<str>>,
+    /// Those that this version cannot read, and their topics.
+    unreadable: HashMap<Arc<str>, Arc<str>>,
 }
 
 /// How far the settings are, for `/readyz` and metrics.
@@ -204,13 +206,22 @@ impl Loader {
         {
             let endpoints = self.table.endpoints();
             for row in rows {
+                if let SubscriptionRow::Unreadable { id, topic } = row {
+                    let name: Arc<str> = Arc::from(id);
+                    known.unreadable.insert(Arc::clone(&name), Arc::from(topic));
+                    known.subscriptions.insert(Arc::clone(&name));
+                    seen.insert(name);
+                    // As it was before, if it was read then: its topic waits, and what waits already is not cancelled.
+                    continue;
+                }
                 let (id, found) = match row {
                     SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
                         let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
                         (id, found)
                     }
-                    SubscriptionRow::Absent { id } => (id, None),
+                    SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => (id, None),
                 };
+                known.unreadable.remove(id.as_str());
                 match found {
                     Some((endpoint, topic, scope)) => {
                         let name: Arc<str> = Arc::from(id.as_str());
@@ -225,6 +236,7 @@ impl Loader {
                 }
             }
         }
+        self.table.holds.set(known.unreadable.values().cloned().collect());
         let from = clock::now();
         self.table.change_subscriptions(changes);
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));

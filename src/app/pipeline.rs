@@ -15,7 +15,7 @@ use crate::{
     attempts::AttemptWriter,
     backlog::writer::BacklogWriter,
     clock,
-    config::Config,
+    config::{self, Config},
     dead_letter::{
         letter::{Letter, NO_ENDPOINT},
         writer::DeadLetterWriter,
@@ -29,7 +29,7 @@ use crate::{
     flow::read_window::ReadWindowOptions,
     ingest::{
         backpressure::{Brake, PartitionLimits, StorePressure},
-        consumer::{self, Consumer, ConsumerSettings, Topics},
+        consumer::{self, Consumer, ConsumerSettings, OffsetLost, Topics},
         first_start::FirstStart,
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
@@ -91,7 +91,13 @@ impl Pipeline {
         let settings = ConsumerSettings {
             client: consumer_client(config),
             topics: topics(config),
+            offset_lost: match config.kafka.offset_lost {
+                config::OffsetLost::Earliest => OffsetLost::Earliest,
+                config::OffsetLost::Latest => OffsetLost::Latest,
+                config::OffsetLost::Stop => OffsetLost::Stop,
+            },
             commit_interval: config.kafka.commit_interval(),
+            park_after: config.delivery.park_after(),
             limits: PartitionLimits::new(ingest.partition_events_max as u64, ingest.partition_bytes_max as u64),
             window: ReadWindowOptions {
                 wait_target: ingest.wait_target(),
@@ -102,6 +108,7 @@ impl Pipeline {
             memory_bytes_max: ingest.memory_bytes_max as u64,
             store: Arc::new(Writers { backlog: backlog.clone(), dead_letters: dead_letters.clone() }),
             brake,
+            holds: Arc::clone(&table.holds),
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;

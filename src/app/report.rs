@@ -9,10 +9,18 @@ use std::{
 };
 
 use super::{actors::Parts, loader::Progress};
-use crate::{admin::health::Readiness, clock, router::table::RoutingTable};
+use crate::{
+    admin::health::Readiness,
+    clock,
+    ingest::standing::{Group, groups},
+    router::table::RoutingTable,
+};
 
 /// A poll thread that has not polled for this long is in trouble: its group will put it out.
 const POLL_GAP_MAX: Duration = Duration::from_secs(10);
+
+/// Named one by one, at most.
+const NAMED_MAX: usize = 20;
 
 /// What is known of the parts; written by them, read by REST.
 pub struct Health {
@@ -70,7 +78,7 @@ impl Health {
                 if gap > POLL_GAP_MAX {
                     reasons.push(format!("Kafka was last polled {} s ago", gap.as_secs()));
                 }
-                let trouble = consumer.trouble.lock().clone();
+                let trouble = consumer.trouble();
                 if !trouble.is_empty() && consumer.assigned().is_empty() {
                     reasons.push(format!("Kafka: {trouble}"));
                 } else if !consumer.has_joined() {
@@ -85,5 +93,19 @@ impl Health {
 impl Readiness for Health {
     fn reasons(&self) -> Vec<String> {
         self.not_ready()
+    }
+
+    fn details(&self) -> Vec<String> {
+        let Some(parts) = self.parts.get() else { return Vec::new() };
+        let (now, standing) = (clock::now(), parts.consumer.standing());
+        let detail = |group: Group| {
+            let Group { topic, why, words, since, partitions, .. } = group;
+            let seconds = now.saturating_duration_since(since).as_secs();
+            let numbers: Vec<String> = partitions.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+            let more = if partitions.len() > NAMED_MAX { ", …" } else { "" };
+            let (numbers, why) = (numbers.join(", "), why.word());
+            format!("partitions {numbers}{more} of {topic} have not moved for {seconds} s: {why}: {words}")
+        };
+        groups(&standing).into_iter().take(NAMED_MAX).map(detail).collect()
     }
 }

@@ -225,7 +225,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
     let group = &config.kafka.group_id;
     loop {
         match store::first_start::first_start(pool, group).await {
-            Ok(Some(known)) => return FirstStart::new(known.positions, known.at_ms),
+            Ok(Some(known)) => return FirstStart::new(known.positions, known.at_ms, at),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "where the group began cannot be looked up yet");
@@ -245,7 +245,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
             Err(_) => continue,
         };
         match store::first_start::record_first_start(pool, group, &rows).await {
-            Ok(recorded) => return FirstStart::new(recorded.positions, recorded.at_ms),
+            Ok(recorded) => return FirstStart::new(recorded.positions, recorded.at_ms, at),
             Err(error) => tracing::warn!(%error, "where the group begins cannot be recorded yet"),
         }
         tokio::time::sleep(RETRY).await;

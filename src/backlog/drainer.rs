@@ -53,8 +53,8 @@ pub trait Surroundings: Send + Sync {
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
     /// Whether the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
-    /// Whatever was committed of the settings before this time is in effect here; milliseconds since 1970.
-    fn settings_complete_to_ms(&self) -> i64;
+    /// Whatever was committed before this time of the settings that concern a topic is in effect here; milliseconds since 1970.
+    fn settings_complete_to_ms(&self, topic: &str) -> i64;
     /// How busy the machine was a moment ago.
     fn load(&self) -> Load;
     /// So many rows may be sent a second, for people to see.

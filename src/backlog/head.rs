@@ -232,7 +232,7 @@ impl Origin for Head {
     }
 
     fn is_current(&self) -> bool {
-        self.ledger.is_current() && !self.is_closed()
+        self.ledger.is_current() && !self.ledger.is_retired() && !self.is_closed()
     }
 
     fn is_stored(&self) -> bool {

@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     endpoint::egress::{Ports, Rule},
-    ingest::decode::Place,
+    ingest::{
+        decode::Place,
+        topic_name::{check_pattern, is_kafkas_own},
+    },
 };
 
 /// Keys whose value no message may show.
@@ -54,7 +57,7 @@ pub(super) fn refused_property(name: &str) -> Option<String> {
         "heartbeat.interval.ms" => own("kafka.heartbeat_interval_ms"),
         "auto.commit.interval.ms" => own("kafka.commit_interval_ms"),
         "topic.metadata.refresh.interval.ms" => own("kafka.metadata_refresh_ms"),
-        "auto.offset.reset" | "topic.auto.offset.reset" => own("kafka.first_start"),
+        "auto.offset.reset" | "topic.auto.offset.reset" => own("kafka.first_start and kafka.offset_lost"),
         "enable.auto.commit"
         | "auto.commit.enable"
         | "enable.auto.offset.store"
@@ -73,7 +76,9 @@ pub(super) fn refused_property(name: &str) -> Option<String> {
 pub(super) fn check(mut layers: Layers) -> Result<Config, ConfigErrors> {
     // What does not parse is replaced by its default, so that one pass finds every mistake.
     let mut defaults = Layers::of_default(super::DEFAULT).tree;
-    for key in ["admin.bind", "admin.internal_bind", "kafka.first_start", "log.format", "log.filter"] {
+    for key in
+        ["admin.bind", "admin.internal_bind", "kafka.first_start", "kafka.offset_lost", "log.format", "log.filter"]
+    {
         check_parses(&mut layers, &mut defaults, key);
     }
     check_places(&mut layers);
@@ -139,6 +144,8 @@ fn check_parses(layers: &mut Layers, defaults: &mut Dict, key: &str) {
             text.parse::<SocketAddr>().err().map(|_| "must be ADDRESS:PORT, such as \"0.0.0.0:8080\"")
         }
         "kafka.first_start" => FirstStart::try_from(text.clone()).err(),
+        "kafka.offset_lost" => (!matches!(text.as_str(), "earliest" | "latest" | "stop"))
+            .then_some("must be \"earliest\", \"latest\" or \"stop\""),
         "log.format" => (!matches!(text.as_str(), "text" | "json")).then_some("must be \"text\" or \"json\""),
         _ => tracing_subscriber::EnvFilter::try_new(&text)
             .err()
@@ -279,7 +286,13 @@ impl Checks {
         if c.kafka.group_id.is_empty() {
             self.wrong("kafka.group_id", Some(&""), "must not be empty");
         }
+        if let Err(problem) = check_pattern(&c.kafka.topics_pattern) {
+            self.wrong("kafka.topics_pattern", Some(&c.kafka.topics_pattern), &problem);
+        }
         for topic in &c.kafka.topics {
+            if is_kafkas_own(topic) {
+                self.wrong("kafka.topics", Some(topic), "is one of Kafka's own topics, which are never read as events");
+            }
             if !is_topic_name(topic) {
                 let problem = "must hold names of up to 249 letters, digits, '.', '_' and '-'; a regular expression goes into kafka.topics_pattern";
                 self.wrong("kafka.topics", Some(topic), problem);

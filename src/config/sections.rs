@@ -27,6 +27,7 @@ pub struct Kafka {
     pub topics: Vec<String>,
     pub topics_pattern: String,
     pub first_start: FirstStart,
+    pub offset_lost: OffsetLost,
     pub commit_interval_ms: u64,
     pub session_timeout_ms: u64,
     pub heartbeat_interval_ms: u64,
@@ -79,6 +80,15 @@ impl fmt::Display for FirstStart {
             FirstStart::At(time) => time.fmt(f),
         }
     }
+}
+
+/// Where reading goes on when its offset is no longer in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OffsetLost {
+    Earliest,
+    Latest,
+    Stop,
 }
 
 /// librdkafka properties by their dotted names, the refused ones already refused.

@@ -273,3 +273,22 @@ fn a_token_in_a_url_or_in_a_java_property_is_never_shown() {
     let wrong = errors("", &[("POSTRIDER_OPERATOR_EVENTS_WEBHOOK_URL", "ftp://hooks.example/hush")]);
     assert!(!wrong.is_empty() && !wrong.concat().contains("hush"), "{wrong:?}");
 }
+
+#[test]
+fn a_pattern_that_kafkas_client_would_misread_and_kafkas_own_topics_are_refused_by_name() {
+    for pattern in [r"orders\\d+", "(?:a|b)", "(?i)orders", "orders-[0-9"] {
+        let errors = errors(&format!("[kafka]\ntopics_pattern = \"{pattern}\"\n"), &[]);
+        assert!(errors.len() == 1 && errors[0].starts_with("kafka.topics_pattern"), "{errors:?}");
+    }
+    assert!(parse("[kafka]\ntopics_pattern = 'orders\\.(eu|us)-[0-9]+'\n", &[]).is_ok());
+    let errors = errors("[kafka]\ntopics = [\"orders\", \"__consumer_offsets\"]\n", &[]);
+    assert!(errors.len() == 1 && errors[0].starts_with("kafka.topics"), "{errors:?}");
+}
+
+#[test]
+fn where_an_offset_is_lost_is_one_of_three_words() {
+    assert_eq!(parse("", &[]).unwrap().kafka.offset_lost, OffsetLost::Earliest);
+    assert_eq!(parse("", &[("POSTRIDER_KAFKA_OFFSET_LOST", "stop")]).unwrap().kafka.offset_lost, OffsetLost::Stop);
+    let errors = errors("", &[("POSTRIDER_KAFKA_OFFSET_LOST", "newest")]);
+    assert!(errors.len() == 1 && errors[0].starts_with("kafka.offset_lost"), "{errors:?}");
+}

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     attempts::{AttemptRecord, AttemptWriter, record::Ended},
+    clock,
     event::Event,
     telemetry::handles::{DeliveryMetrics, EndpointMetrics},
     watch::flow::Flow,
@@ -105,8 +106,10 @@ impl Report {
                 1 => drop(self.flow.delivered_at_once.fetch_add(1, Ordering::Relaxed)),
                 attempts => metrics.delivered_after(attempts),
             }
-            let oldest_ms = batch.events().next().map_or(wall_ms, |event| event.record.timestamp_ms);
-            let age = Duration::from_millis(u64::try_from(wall_ms - oldest_ms).unwrap_or(0));
+            let age = batch.events().next().map_or(Duration::ZERO, |event| {
+                metrics.events_were_old(since_ms(event.record.timestamp_ms, wall_ms), batch.len());
+                in_our_hands(event, wall_ms)
+            });
             metrics.delivered_at_age(age, batch.len());
             self.flow.delivered.fetch_add(batch.len() as u64, Ordering::Relaxed);
             self.flow.ages.add(age, u32::try_from(batch.len()).unwrap_or(u32::MAX));
@@ -185,6 +188,19 @@ impl Report {
             self.endpoints.breaker_half_open.increment(by);
         }
     }
+}
+
+/// Since this service first received the event: nothing that a producer's clock says goes into how late we are.
+fn in_our_hands(event: &Event, wall_ms: i64) -> Duration {
+    match event.origin.first_received_ms(event.offset()) {
+        Some(received_ms) => since_ms(received_ms, wall_ms).unwrap_or_default(),
+        None => clock::now().saturating_duration_since(event.received_at),
+    }
+}
+
+/// `None` for a record without a time.
+fn since_ms(at_ms: i64, wall_ms: i64) -> Option<Duration> {
+    (at_ms > 0).then(|| Duration::from_millis(u64::try_from(wall_ms - at_ms).unwrap_or(0)))
 }
 
 /// True once in `every` calls; never for 0.

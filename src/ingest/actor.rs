@@ -13,6 +13,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, dev::SendError
 
 use super::{decode::Decoder, ledger::PartitionLedger, receipt::Origin};
 use crate::{
+    clock,
     dead_letter::{
         letter::{Letter, NO_ENDPOINT},
         writer::DeadLetterWriter,
@@ -78,6 +79,7 @@ impl IngestActor {
                 Err(_) => (Fields::default(), Some(Reason::Internal)),
             }
         };
+        let fields = happened(fields, &record);
         let origin: Arc<dyn Origin> = Arc::clone(&self.ledger) as _;
         let mut event = Event::new(origin, record, fields, received_at);
         if let Some(tracer) = &self.tracer {
@@ -111,6 +113,14 @@ impl IngestActor {
             Err(SendError::Closed(_)) => self.ledger.fail(),
         }
     }
+}
+
+/// A record without a time of its own happened when it came, as far as anybody can tell.
+pub(crate) fn happened(fields: Fields, record: &Record) -> Fields {
+    if fields.occurred_ms.is_some() || record.timestamp_ms > 0 {
+        return fields;
+    }
+    Fields { occurred_ms: Some(clock::wall_ms()), ..fields }
 }
 
 /// Compiled in for the tests alone: records with this word in them are poisonous.

@@ -3,11 +3,13 @@
 //! A plain thread, because the rebalance callback runs on whichever thread polls, and an arbiter must never wait for
 //! Kafka. Records leave it in chunks, one partition each.
 //!
-//! **Invariant:** offsets go to Kafka only through `store_offsets`, only from this thread, and only what
-//! [`PartitionLedger::committable`] says. Rebalance callbacks run on this thread too, so no store can race a revoke.
+//! **Invariant:** offsets go to Kafka only from this thread, and only what [`PartitionLedger::committable`] says: through
+//! `store_offsets`, but for one commit by hand where the log is another one than was committed. Rebalance callbacks run on
+//! this thread too, so no store can race a revoke.
 //! **Invariant:** a record is tracked in its ledger before it is handed on, so whatever is lost behind this thread
 //! holds the commit back instead of slipping past it.
 
+pub mod orders; // what others ask of it
 mod poller; // its loop
 
 use std::{
@@ -28,14 +30,19 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::poller::Poller;
 pub(crate) use self::poller::record_of;
+use self::{orders::Orders, poller::Poller};
 use super::{
     backpressure::{Brake, PartitionLimits, StorePressure},
     first_start::FirstStart,
+    holds::TopicHolds,
     ledger::PartitionLedger,
+    log_watch::LogWatch,
     rebalance::{Assigned, PollContext},
     receipt::Abandoned,
+    standing::Standing,
+    topic_name::{KAFKAS_OWN, is_kafkas_own},
+    trouble::Trouble,
 };
 use crate::{
     clock,
@@ -47,7 +54,10 @@ use crate::{
 pub struct ConsumerSettings {
     pub client: ClientConfig,
     pub topics: Topics,
+    pub offset_lost: OffsetLost,
     pub commit_interval: Duration,
+    /// How long an event may wait in memory: one that moves nothing for twice as long stands still.
+    pub park_after: Duration,
     pub limits: PartitionLimits,
     /// Records handed on at once.
     pub chunk_events_max: usize,
@@ -61,6 +71,30 @@ pub struct ConsumerSettings {
     pub store: Arc<dyn StorePressure>,
     /// Held while nobody can be reached.
     pub brake: Arc<Brake>,
+    /// Topics that are not read for now.
+    pub holds: Arc<TopicHolds>,
+}
+
+/// Where reading goes on when the offset to go on from is not in the log: `kafka.offset_lost`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetLost {
+    /// With everything that is there: repeated, but not skipped.
+    Earliest,
+    /// With what comes.
+    Latest,
+    /// Not at all.
+    Stop,
+}
+
+impl OffsetLost {
+    /// librdkafka's word for it.
+    fn reset(self) -> &'static str {
+        match self {
+            OffsetLost::Earliest => "earliest",
+            OffsetLost::Latest => "latest",
+            OffsetLost::Stop => "error",
+        }
+    }
 }
 
 /// The operator's choice of topics, subscribed to by someone or not: a subscription's change is never a rebalance.
@@ -75,10 +109,11 @@ impl Topics {
     /// Whether a topic may be one of them. A pattern is librdkafka's to match, so here it may be any but Kafka's own.
     #[must_use]
     pub fn may_contain(&self, name: &str) -> bool {
-        match self {
+        let is_chosen = match self {
             Topics::Names(names) => names.iter().any(|known| known == name),
-            Topics::Pattern(_) => !name.starts_with("__"),
-        }
+            Topics::Pattern(_) => true,
+        };
+        is_chosen && !is_kafkas_own(name)
     }
 }
 
@@ -98,8 +133,11 @@ pub struct ConsumerState {
     /// Nanoseconds since `started`, at the newest poll.
     polled_at_ns: AtomicU64,
     started: Instant,
-    /// The newest error librdkafka reported as affecting the whole client; empty when well.
-    pub trouble: Mutex<String>,
+    /// What librdkafka complains about.
+    pub(super) trouble: Mutex<Trouble>,
+    pub(super) orders: Orders,
+    /// The partitions that stand still.
+    pub(super) standing: ArcSwap<Vec<Standing>>,
 }
 
 impl ConsumerState {
@@ -107,6 +145,22 @@ impl ConsumerState {
     #[must_use]
     pub fn assigned(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
         self.assigned.load_full()
+    }
+
+    /// The client's newest complaint; empty when all is well.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        self.trouble.lock().words().to_owned()
+    }
+
+    /// The partitions of this instance that stand still, at the newest look.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Vec<Standing>> {
+        self.standing.load_full()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 
     /// The group has assigned partitions to this instance, or said that there are none for it.
@@ -168,9 +222,14 @@ impl Consumer {
             polled_at_ns: AtomicU64::new(0),
             started: clock::now(),
             trouble: Mutex::default(),
+            orders: Orders::default(),
+            standing: ArcSwap::default(),
         });
-        let context = PollContext::new(first_start, abandoned, Arc::clone(&state));
-        let consumer: BaseConsumer<PollContext> = settings.client.create_with_context(context)?;
+        let first_start = Arc::new(first_start);
+        let context = PollContext::new(Arc::clone(&first_start), abandoned, Arc::clone(&state));
+        let mut client = settings.client.clone();
+        client.set("auto.offset.reset", settings.offset_lost.reset());
+        let consumer: BaseConsumer<PollContext> = client.create_with_context(context)?;
         match &settings.topics {
             Topics::Names(names) => consumer.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>())?,
             Topics::Pattern(pattern) => consumer.subscribe(&[&whole_name(pattern)])?,
@@ -186,6 +245,18 @@ impl Consumer {
                 }
             })
             .map_err(|error| KafkaError::ClientCreation(format!("cannot start the poll thread: {error}")))?;
+        let watch = LogWatch {
+            state: Arc::clone(&state),
+            client: settings.client.clone(),
+            first_start,
+            offset_lost: settings.offset_lost,
+            park_after: settings.park_after,
+        };
+        // Nobody waits for its end: it has nothing to leave in order.
+        std::thread::Builder::new()
+            .name("kafka-watch".into())
+            .spawn(move || watch.run())
+            .map_err(|error| KafkaError::ClientCreation(format!("cannot start the watch thread: {error}")))?;
         Ok(Consumer { state, thread })
     }
 
@@ -216,17 +287,58 @@ pub fn client_config<'a>(
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "32768")
         .set("statistics.interval.ms", "5000") // where partitions end
+        // How large a batch may become when it is decompressed, too: what does not fit stops its partition for good.
+        .set("receive.message.max.bytes", "1073741824")
         .set("socket.nagle.disable", "true");
     for (key, value) in properties {
         client.set(key, value);
     }
+    let own = match client.get("topic.blacklist") {
+        Some(theirs) if !theirs.is_empty() => format!("{theirs},{KAFKAS_OWN}"),
+        _ => KAFKAS_OWN.to_owned(),
+    };
     // What the promise rests on, whatever the operator wrote (the configuration refuses these keys with a message).
     client
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("enable.auto.offset.store", "false")
         .set("enable.auto.commit", "true") // commits what was stored, also while partitions are being revoked
-        .set("auto.offset.reset", "earliest") // never skip: an offset out of range may cost duplicates, but no event
+        .set("topic.blacklist", own)
+        .set("auto.offset.reset", "earliest") // of whoever reads without a group; the group's own is `kafka.offset_lost`
         .set("enable.partition.eof", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafkas_own_topics_are_never_read_by_name_or_by_pattern() {
+        let names = Topics::Names(vec!["orders".to_owned(), "__consumer_offsets".to_owned()]);
+        assert!(names.may_contain("orders") && !names.may_contain("refunds"));
+        assert!(!names.may_contain("__consumer_offsets"));
+        let all = Topics::Pattern(".*".to_owned());
+        assert!(all.may_contain("orders") && all.may_contain("_schemas") && !all.may_contain("__transaction_state"));
+    }
+
+    #[test]
+    fn what_the_operator_hides_from_the_client_is_hidden_beside_kafkas_own_topics() {
+        let blacklist = |properties: &[(&'static str, &'static str)]| {
+            let client = client_config("b:1", "g", properties.iter().copied());
+            client.get("topic.blacklist").map(str::to_owned)
+        };
+        assert_eq!(blacklist(&[]).as_deref(), Some("^__"));
+        assert_eq!(blacklist(&[("topic.blacklist", "^test")]).as_deref(), Some("^test,^__"));
+    }
+
+    #[test]
+    fn a_batch_that_becomes_large_when_it_is_decompressed_fits_unless_the_operator_says_otherwise() {
+        let of = |properties: &[(&'static str, &'static str)]| {
+            let client = client_config("b:1", "g", properties.iter().copied());
+            client.get("receive.message.max.bytes").and_then(|bytes| bytes.parse::<u64>().ok())
+        };
+        assert!(of(&[]).is_some_and(|bytes| bytes >= 500_000_000));
+        assert_eq!(of(&[("receive.message.max.bytes", "200000000")]), Some(200_000_000));
+    }
 }

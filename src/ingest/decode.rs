@@ -9,8 +9,9 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
+use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
 pub use self::place::{Place, PlaceError, Places, Pointer};
@@ -32,8 +33,6 @@ pub struct Decoder {
 pub enum Undecodable {
     #[error("decode: the value is not JSON, but fields are configured to stand in it")]
     NotJson,
-    #[error("decode: the {field} is not UTF-8")]
-    NotUtf8 { field: &'static str },
     #[error("decode: the {field} is longer than {FIELD_BYTES_MAX} bytes")]
     TooLong { field: &'static str },
 }
@@ -61,11 +60,12 @@ impl Decoder {
     }
 
     /// Finds the fields of a record. What is not there, is empty, or is no text or number (JSON null, true, an object)
-    /// is absent; such a record still is an event. A time that cannot be read is absent as well.
+    /// is absent; such a record still is an event. So is one whose tenant, department or type is no UTF-8: whoever wants the
+    /// whole topic gets it. An id that is none is hashed. A time that cannot be read is absent as well.
     ///
     /// # Errors
-    /// [`Undecodable`], when a field should stand in JSON and the value is not JSON; when a text that was found is not
-    /// UTF-8 or too long. A tombstone (null value) is no error: it has no fields in it.
+    /// [`Undecodable`], when a field should stand in JSON and the value is not JSON; when a text that was found is too long.
+    /// A tombstone (null value) is no error: it has no fields in it.
     pub fn decode(&self, record: &Record) -> Result<Fields, Undecodable> {
         let mut found = Found::default();
         if !self.headers.is_empty() {
@@ -153,7 +153,7 @@ impl Found {
         let len = match &text {
             Text::Bytes(span) | Text::Utf8(span) => span.len as usize,
             Text::Unescaped(text) => text.len(),
-            Text::Broken => return Err(Undecodable::NotUtf8 { field }),
+            Text::Broken => return Ok(Field::Absent),
         };
         if len > FIELD_BYTES_MAX {
             return Err(Undecodable::TooLong { field });
@@ -161,11 +161,11 @@ impl Found {
         match text {
             _ if len == 0 => Ok(Field::Absent),
             Text::Bytes(span) if std::str::from_utf8(span.of(&record.bytes)).is_err() => {
-                Err(Undecodable::NotUtf8 { field })
+                Ok(of_binary(what, span.of(&record.bytes)))
             }
             Text::Bytes(span) | Text::Utf8(span) => Ok(Field::Literal(span)),
             Text::Unescaped(text) => Ok(Field::Owned(text)),
-            Text::Broken => Err(Undecodable::NotUtf8 { field }),
+            Text::Broken => Ok(Field::Absent),
         }
     }
 
@@ -181,4 +181,17 @@ impl Found {
         }
         text.parse().ok().or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
     }
+}
+
+/// Bytes that are no text name nobody. As an id they still tell an event from others, so their hash stands for them.
+fn of_binary(what: What, bytes: &[u8]) -> Field {
+    if what != What::Id {
+        return Field::Absent;
+    }
+    let hash = digest(&SHA256, bytes);
+    let hex = hash.as_ref()[..16].iter().fold(String::from("bin_"), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    Field::Owned(hex.into())
 }

@@ -25,17 +25,26 @@ pub enum FirstStartAt {
     Time(i64),
 }
 
-/// Where partitions without a committed offset begin.
+/// In place of an offset: nobody led the partition then, so where it begins follows from the time of the first start.
+pub const AT_ITS_TIME: i64 = -1;
+
+/// Where partitions without a committed offset begin. Those that it does not know were born later, and begin at their
+/// beginning.
 #[derive(Debug, Clone, Default)]
 pub struct FirstStart {
     positions: HashMap<(String, i32), i64>,
     at_ms: i64,
+    asked_ms: Option<i64>,
 }
 
 impl FirstStart {
     #[must_use]
-    pub fn new(positions: HashMap<(String, i32), i64>, at_ms: i64) -> Self {
-        FirstStart { positions, at_ms }
+    pub fn new(positions: HashMap<(String, i32), i64>, at_ms: i64, at: FirstStartAt) -> Self {
+        let asked_ms = match at {
+            FirstStartAt::Time(ms) => Some(ms),
+            FirstStartAt::Latest | FirstStartAt::Earliest => None,
+        };
+        FirstStart { positions, at_ms, asked_ms }
     }
 
     /// When the first start was, in milliseconds since 1970.
@@ -44,20 +53,16 @@ impl FirstStart {
         self.at_ms
     }
 
-    /// The partition existed at the group's first start.
+    /// The time that partitions without an offset of their own begin at ([`AT_ITS_TIME`]).
     #[must_use]
-    pub fn knows(&self, topic: &str, partition: i32) -> bool {
-        self.positions.contains_key(&(topic.to_owned(), partition))
+    pub fn time_ms(&self) -> i64 {
+        self.asked_ms.unwrap_or(self.at_ms)
     }
 
-    /// A partition that did not exist at the group's first start begins at its beginning. `since` is its first record
-    /// since then, as it is now: in a topic that was deleted and made again all records are, at whatever offsets.
+    /// The offset that was fixed for a partition, or [`AT_ITS_TIME`]; `None` for one that was not there then.
     #[must_use]
-    pub fn position(&self, topic: &str, partition: i32, since: Option<i64>) -> Offset {
-        match self.positions.get(&(topic.to_owned(), partition)) {
-            Some(offset) => Offset::Offset(since.map_or(*offset, |since| since.min(*offset))),
-            None => Offset::Beginning,
-        }
+    pub fn offset(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.positions.get(&(topic.to_owned(), partition)).copied()
     }
 }
 
@@ -79,17 +84,27 @@ pub fn resolve(
         FirstStartAt::Time(ms) => ms,
         FirstStartAt::Latest | FirstStartAt::Earliest => -1, // ListOffsets' word for the end
     };
+    let mut rows = HashMap::new();
     let metadata = consumer.fetch_metadata(None, KAFKA_TIMEOUT)?;
     for topic in metadata.topics().iter().filter(|topic| topics.may_contain(topic.name())) {
         for partition in topic.partitions() {
-            asked.add_partition_offset(topic.name(), partition.id(), Offset::from_raw(time))?;
+            // One that nobody leads waits alone: where it begins is found out when somebody does.
+            if partition.leader() < 0 {
+                tracing::warn!(
+                    topic = topic.name(),
+                    partition = partition.id(),
+                    "nobody leads this partition: it waits"
+                );
+                rows.insert((topic.name().to_owned(), partition.id()), AT_ITS_TIME);
+            } else {
+                asked.add_partition_offset(topic.name(), partition.id(), Offset::from_raw(time))?;
+            }
         }
     }
     if asked.count() == 0 {
-        return Ok(HashMap::new());
+        return Ok(rows);
     }
     let found = consumer.offsets_for_times(asked, KAFKA_TIMEOUT)?;
-    let mut rows = HashMap::with_capacity(found.count());
     for element in found.elements() {
         element.error()?;
         let offset = match element.offset() {
@@ -100,27 +115,4 @@ pub fn resolve(
         rows.insert((element.topic().to_owned(), element.partition()), offset);
     }
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partition_born_after_the_first_start_begins_at_its_beginning() {
-        let first_start = first_start();
-        assert_eq!(first_start.position("orders", 0, None), Offset::Offset(42));
-        assert_eq!(first_start.position("orders", 1, None), Offset::Beginning);
-        assert_eq!(first_start.position("refunds", 0, None), Offset::Beginning);
-    }
-
-    #[test]
-    fn a_topic_made_again_begins_with_its_first_record_and_not_at_an_offset_of_the_one_before() {
-        assert_eq!(first_start().position("orders", 0, Some(0)), Offset::Offset(0));
-        assert_eq!(first_start().position("orders", 0, Some(50)), Offset::Offset(42), "clocks may be apart");
-    }
-
-    fn first_start() -> FirstStart {
-        FirstStart::new(HashMap::from([(("orders".to_owned(), 0), 42)]), 0)
-    }
 }

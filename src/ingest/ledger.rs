@@ -5,11 +5,13 @@
 //! **Invariant:** every offset is tracked before its event is handed on, so it cannot settle unseen.
 
 mod arrivals; // when what is not settled came
+mod gaps; // what was passed over, and what of it was lost
+mod log; // where the partition's log begins and ends
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +19,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::arrivals::Arrivals;
+use self::{arrivals::Arrivals, gaps::Gaps, log::Log};
 use super::{
     backpressure::PauseReason,
     offsets::{OffsetTracker, TrackError},
@@ -33,9 +35,15 @@ pub struct PartitionLedger {
     partition: i32,
     epoch: u64,
     start: Option<i64>,
-    /// Where the partition's log begins and ends, as far as Kafka said; -1 unknown.
-    log_begin: AtomicI64,
-    log_end: AtomicI64,
+    /// Which log it is: a topic that was made again has its old name and another id.
+    topic_id: OnceLock<Arc<str>>,
+    log: Log,
+    /// The log is gone. What was read of it is delivered all the same; nothing more is committed.
+    retired: AtomicBool,
+    /// Its topic is not read for now.
+    topic_held: AtomicBool,
+    /// Why reading it has not begun: one more than its place in [`Hold::ALL`](super::begin::Hold::ALL); 0 when it has.
+    held: AtomicU8,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
     /// Something behind the poll thread lost events of this assignment: they must be read again.
@@ -62,6 +70,7 @@ pub struct PartitionLedger {
 #[derive(Debug)]
 struct Owed {
     tracker: OffsetTracker,
+    gaps: Gaps,
     arrivals: Arrivals,
 }
 
@@ -117,12 +126,19 @@ impl PartitionLedger {
             partition,
             epoch,
             start,
-            log_begin: AtomicI64::new(-1),
-            log_end: AtomicI64::new(-1),
+            topic_id: OnceLock::new(),
+            log: Log::default(),
+            retired: AtomicBool::new(false),
+            topic_held: AtomicBool::new(false),
+            held: AtomicU8::new(0),
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             paused: AtomicU8::new(0),
-            owed: Mutex::new(Owed { tracker: OffsetTracker::new(start), arrivals: Arrivals::default() }),
+            owed: Mutex::new(Owed {
+                tracker: OffsetTracker::new(start),
+                gaps: Gaps::default(),
+                arrivals: Arrivals::default(),
+            }),
             received: Amounts::default(),
             routed: AtomicU64::new(0),
             done: Amounts::default(),
@@ -193,8 +209,13 @@ impl PartitionLedger {
     /// full, the rest of the chunk waits until the oldest event settles.
     pub fn track_chunk(&self, offsets: &[i64], received_at: Instant) -> Result<(), ChunkRefused> {
         let mut owed = self.owed.lock();
-        let Owed { tracker, arrivals } = &mut *owed;
+        let Owed { tracker, gaps, arrivals } = &mut *owed;
+        let mut expected = self.expects(tracker);
         for (tracked, offset) in offsets.iter().enumerate() {
+            if let Some(expected) = expected.filter(|expected| offset > expected) {
+                gaps.note(expected, *offset);
+            }
+            expected = Some(offset + 1);
             tracker.track(*offset).map_err(|error| ChunkRefused { tracked, error })?;
             if tracked == 0 {
                 arrivals.push(*offset, received_at);
@@ -207,28 +228,7 @@ impl PartitionLedger {
     #[must_use]
     pub fn committable(&self) -> Option<i64> {
         let owed = self.owed.lock();
-        self.is_current().then(|| owed.tracker.committable()).flatten()
-    }
-
-    /// Kafka said where the partition's log begins and ends (the first offset, and the one after the last).
-    pub fn saw_log(&self, begin: i64, end: i64) {
-        self.log_begin.store(begin, Ordering::Relaxed);
-        self.log_end.store(end, Ordering::Relaxed);
-    }
-
-    /// Records from what may be committed to the end of the log, as it was when Kafka was last asked for records;
-    /// `None` while that is not known.
-    #[must_use]
-    pub fn start(&self) -> Option<i64> {
-        self.start
-    }
-
-    #[must_use]
-    pub fn lag(&self) -> Option<i64> {
-        let known = |offset: i64| (offset >= 0).then_some(offset);
-        let end = known(self.log_end.load(Ordering::Relaxed))?;
-        let from = self.committable().or(self.start).or(known(self.log_begin.load(Ordering::Relaxed)))?;
-        Some((end - from).max(0))
+        (self.is_current() && !self.is_retired()).then(|| owed.tracker.committable()).flatten()
     }
 
     /// Age of the oldest event that is not settled; zero when nothing is owed.
@@ -329,7 +329,7 @@ impl Origin for PartitionLedger {
         if !self.is_current() {
             return;
         }
-        let Owed { tracker, arrivals } = &mut *owed;
+        let Owed { tracker, arrivals, .. } = &mut *owed;
         let (mut events, mut bytes) = (0, 0);
         for Done { offset, weight_bytes } in done {
             if tracker.settle(*offset) {

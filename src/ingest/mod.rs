@@ -3,11 +3,21 @@
 pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
+pub mod topic_name; // ○ which topics may be read
+pub mod topics_now; // ● which logs stand behind the topics' names
+pub mod begin; // ○ where an assigned partition begins
+pub mod starts; // ● … asked of Kafka
 pub mod first_start; // ● where a group's very first start begins
+pub mod log_watch; // ● asks about the logs, beside the poll thread
+pub mod holds; // ○ topics that are not read for now
+pub mod standing; // ○ which partitions stand still, and why
+pub mod trouble; // ○ the client's complaints in few lines
 pub mod record; // ○ a Kafka record in one allocation
 pub mod actor; // ● one per assigned partition
 pub mod decode; // ○ where tenant, department, type, id and time stand
 pub mod parked; // ○ how much of a partition waits in the backlog
+#[cfg(test)]
+pub mod testing; // ● what tests of the shells are made with
 pub mod receipt; // ○ each (event, endpoint) settles exactly once
 pub mod ledger; // ○ what one assignment of a partition still owes
 pub mod offsets; // ○ the contiguous settled prefix

@@ -95,6 +95,19 @@ impl OffsetTracker {
         self.seen_any.then_some(self.oldest)
     }
 
+    /// One above the last offset seen, or passed as settled.
+    #[must_use]
+    pub fn next_offset(&self) -> i64 {
+        self.next
+    }
+
+    /// Nothing below `offset` is an event any more. Without effect while anything is owed.
+    pub fn skip_to(&mut self, offset: i64) {
+        if self.outstanding == 0 && offset > self.next {
+            (self.oldest, self.next, self.seen_any) = (offset, offset, true);
+        }
+    }
+
     /// Seen and not settled.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
@@ -226,6 +239,21 @@ mod tests {
         assert!(tracker.settle(3));
         assert!(!tracker.settle(3));
         assert_eq!(tracker.outstanding(), 1);
+    }
+
+    #[test]
+    fn what_is_no_event_is_committed_over_when_nothing_is_owed() {
+        let mut tracker = tracking([0, 1]);
+        assert!(tracker.settle(0));
+        tracker.skip_to(10);
+        assert_eq!(tracker.committable(), Some(1), "an event is owed");
+        assert!(tracker.settle(1));
+        tracker.skip_to(10);
+        assert_eq!((tracker.committable(), tracker.outstanding()), (Some(10), 0));
+        tracker.skip_to(5);
+        assert_eq!(tracker.committable(), Some(10), "it never goes back");
+        tracker.track(10).expect("the next one");
+        assert_eq!(tracker.committable(), Some(10));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! ● The poll thread's side of one assigned partition: the chunk being filled, the gate, and what was stored last.
 
+mod tail; // the end of a log that no event stands at
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -7,6 +9,7 @@ use std::{
 
 use actix::{Addr, dev::SendError};
 
+use self::tail::Tail;
 use super::{
     actor::{Chunk, IngestActor},
     backpressure::{Decision, Gate, Load, PartitionLimits, PauseReason},
@@ -61,6 +64,9 @@ pub struct Partition {
     /// Events read since the brake was last put on.
     read_on_brake: u64,
     stored: Option<i64>,
+    /// Records read, ever.
+    read: u64,
+    tail: Tail,
     /// The log was cut or recreated: read on from here, with a new ledger.
     restart_at: Option<i64>,
     metrics: PartitionMetrics,
@@ -84,6 +90,8 @@ impl Partition {
             full_since: None,
             read_on_brake: 0,
             stored: None,
+            read: 0,
+            tail: Tail::default(),
             restart_at: None,
             metrics,
             restore: Restore::Assigned { at: clock::now(), at_ms: clock::wall_ms() },
@@ -91,7 +99,12 @@ impl Partition {
         }
     }
 
+    /// What comes before its beginning is known, or while its topic is held, is nothing to it: it is read again.
     pub fn receive(&mut self, record: Record) {
+        if self.ledger.held().is_some() || self.ledger.is_topic_held() {
+            return;
+        }
+        self.read += 1;
         if let Restore::Assigned { at, at_ms } = self.restore {
             let was_waiting = record.timestamp_ms < at_ms;
             self.restore = if was_waiting { Restore::Waiting { since: at } } else { Restore::Over };
@@ -208,6 +221,7 @@ impl Partition {
             self.full_since = None;
         }
         let decision = self.gate.decide(load, beyond)?;
+        self.tail.disturbed();
         self.ledger.show_paused(self.gate.paused());
         match decision {
             Decision::Pause(reason) => Some(Move::Pause(reason)),
@@ -264,12 +278,22 @@ impl Partition {
 
     /// The settled prefix, if it moved since it was last asked for.
     pub fn newly_committable(&mut self) -> Option<i64> {
+        let idle = self.chunk.is_empty() && self.ledger.outstanding().0 == 0 && self.gate.paused().is_none();
+        if let Some(to) = self.tail.look(self.ledger.fetched(), self.read, idle) {
+            self.ledger.skip_to(to);
+        }
         let committable = self.ledger.committable()?;
         let moved = self.stored.is_none_or(|stored| stored < committable);
         moved.then(|| {
             self.stored = Some(committable);
             committable
         })
+    }
+
+    /// The log was cut: it was read up to here, and goes on below.
+    #[must_use]
+    pub fn was_cut_at(&self) -> Option<i64> {
+        self.restart_at.and_then(|_| self.ledger.next_offset())
     }
 
     /// What was to be stored was not: it is offered again.
@@ -289,3 +313,6 @@ impl Partition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,10 @@
 //! callback returns: until then librdkafka pauses the partitions we keep as well (deferring it by 1.5 s stopped them
 //! for 2.4 s).
 
+mod complaints; // what its callbacks say of errors and commits
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,19 +27,30 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+pub(in crate::ingest) use self::complaints::made_again;
 use super::{
-    actor::IngestActor, consumer::ConsumerState, first_start::FirstStart, ledger::PartitionLedger, receipt::Abandoned,
+    actor::IngestActor,
+    begin::{Begin, Hold, note_of},
+    consumer::ConsumerState,
+    first_start::FirstStart,
+    ledger::PartitionLedger,
+    receipt::{Abandoned, Origin as _},
+    starts::{self, Name},
 };
-use crate::{clock, telemetry::handles::ConsumerMetrics};
+use crate::telemetry::handles::ConsumerMetrics;
 
-/// The committed offsets of new partitions are asked for this long; librdkafka asks again by itself when that fails.
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where new partitions begin is asked for this long, thrice at most; what is not known then waits, and is asked again
+/// from elsewhere.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn known(offset: Offset) -> Option<i64> {
-    match offset {
-        Offset::Offset(offset) if offset >= 0 => Some(offset),
-        _ => None,
+/// Adds what may be committed of a partition, and of which log it is.
+pub(super) fn add_commit(list: &mut TopicPartitionList, ledger: &PartitionLedger, offset: i64) -> KafkaResult<()> {
+    let mut element = list.add_partition(ledger.topic(), ledger.partition());
+    element.set_offset(Offset::Offset(offset))?;
+    if let Some(topic_id) = ledger.topic_id() {
+        element.set_metadata(note_of(topic_id));
     }
+    Ok(())
 }
 
 /// Starts what reads an assigned partition.
@@ -45,12 +58,9 @@ pub trait Assigned: Send {
     fn start_ingest(&self, ledger: Arc<PartitionLedger>) -> actix::Addr<IngestActor>;
 }
 
-/// A topic and a partition of it.
-pub type Name = (Arc<str>, i32);
-
 /// What the callbacks know and change.
 pub struct PollContext {
-    first_start: FirstStart,
+    first_start: Arc<FirstStart>,
     abandoned: UnboundedSender<Abandoned>,
     state: Arc<ConsumerState>,
     ledgers: Mutex<HashMap<Name, Arc<PartitionLedger>>>,
@@ -59,11 +69,15 @@ pub struct PollContext {
     changed: AtomicBool,
     /// When the offsets now being committed were stored.
     stored_at: Mutex<Option<Instant>>,
+    /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards.
+    rewinds: Mutex<HashSet<Name>>,
+    /// Partitions that this client has had.
+    known: Mutex<HashSet<Name>>,
     pub metrics: ConsumerMetrics,
 }
 
 impl PollContext {
-    pub fn new(first_start: FirstStart, abandoned: UnboundedSender<Abandoned>, state: Arc<ConsumerState>) -> Self {
+    pub fn new(first_start: Arc<FirstStart>, abandoned: UnboundedSender<Abandoned>, state: Arc<ConsumerState>) -> Self {
         PollContext {
             first_start,
             abandoned,
@@ -72,6 +86,8 @@ impl PollContext {
             epoch: AtomicU64::new(0),
             changed: AtomicBool::new(false),
             stored_at: Mutex::new(None),
+            rewinds: Mutex::default(),
+            known: Mutex::default(),
             metrics: ConsumerMetrics::new(),
         }
     }
@@ -85,12 +101,50 @@ impl PollContext {
         self.ledgers.lock().values().cloned().collect()
     }
 
-    /// A fresh ledger, a new epoch, for a partition that goes on being ours.
-    pub fn renew(&self, topic: &Arc<str>, partition: i32, start: Option<i64>) -> Arc<PartitionLedger> {
+    /// A fresh ledger, a new epoch, for a partition that is read again from here.
+    pub fn renew(&self, old: &PartitionLedger, from: i64) -> Arc<PartitionLedger> {
+        let topic_id = old.topic_id().cloned();
+        self.begin(&(old.topic_name(), old.partition()), &Begin::At { offset: from, topic_id, is_committed: true })
+    }
+
+    /// A fresh ledger, a new epoch, for a partition that begins so.
+    pub fn begin(&self, name: &Name, begin: &Begin) -> Arc<PartitionLedger> {
+        let (start, topic_id) = match begin {
+            Begin::At { offset, topic_id, .. } => (Some(*offset), topic_id.clone()),
+            Begin::Beginning { topic_id } => (None, topic_id.clone()),
+            // Nobody has read anything of it: what retention has removed already is lost.
+            Begin::NewLog { topic_id } => (Some(0), Some(Arc::clone(topic_id))),
+            Begin::Unknown(_) => (None, None),
+        };
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
-        let ledger = Arc::new(PartitionLedger::new(Arc::clone(topic), partition, epoch, start, self.abandoned.clone()));
-        self.ledgers.lock().insert((Arc::clone(topic), partition), Arc::clone(&ledger));
+        let (topic, partition) = (Arc::clone(&name.0), name.1);
+        let ledger = Arc::new(PartitionLedger::new(topic, partition, epoch, start, self.abandoned.clone()));
+        topic_id.into_iter().for_each(|id| ledger.identify(id));
+        match begin {
+            Begin::Unknown(hold) => ledger.hold(*hold),
+            Begin::NewLog { .. } => self.rewind(name),
+            // The broker forgets the commits of a topic that is deleted, but this client does not.
+            Begin::At { is_committed: false, .. } | Begin::Beginning { .. } => {
+                if !self.known.lock().insert(name.clone()) {
+                    self.rewind(name);
+                }
+            }
+            Begin::At { is_committed: true, .. } => {
+                self.known.lock().insert(name.clone());
+            }
+        }
+        self.ledgers.lock().insert(name.clone(), Arc::clone(&ledger));
         ledger
+    }
+
+    /// What is committed of this partition lies ahead of where it is read now.
+    pub fn rewind(&self, name: &Name) {
+        self.rewinds.lock().insert(name.clone());
+    }
+
+    /// Partitions whose commit must be taken back by hand.
+    pub fn rewinds(&self) -> Vec<Name> {
+        self.rewinds.lock().iter().cloned().collect()
     }
 
     /// Offsets were stored; the next commit answers for them.
@@ -99,75 +153,32 @@ impl PollContext {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
-        let starts = self.starting_positions(consumer, partitions);
-        for element in partitions.elements() {
-            let topic: Arc<str> = Arc::from(element.topic());
-            let start =
-                starts.find_partition(element.topic(), element.partition()).and_then(|start| match start.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                });
-            self.renew(&topic, element.partition(), start);
+        let name = |topic: &str, partition| (Arc::from(topic), partition);
+        let names: Vec<Name> =
+            partitions.elements().iter().map(|element| name(element.topic(), element.partition())).collect();
+        let mut begins = starts::ask(consumer, &self.first_start, &names, ASK_TIMEOUT);
+        let (mut starts, mut held) = (TopicPartitionList::new(), TopicPartitionList::new());
+        for name in &names {
+            let begin = begins.remove(name).unwrap_or(Begin::Unknown(Hold::Commit));
+            let _ = starts.add_partition_offset(&name.0, name.1, offset_of(&begin));
+            if matches!(begin, Begin::Unknown(_)) {
+                held.add_partition(&name.0, name.1);
+            }
+            if matches!(begin, Begin::NewLog { .. }) {
+                complaints::made_again(&name.0, Some(name.1));
+            }
+            self.begin(name, &begin);
         }
         if let Err(error) = consumer.incremental_assign(&starts) {
             tracing::error!(%error, "taking over partitions failed; the group assigns them again");
         }
+        if held.count() > 0
+            && let Err(error) = consumer.pause(&held)
+        {
+            tracing::error!(%error, "partitions whose beginning is not known could not be paused");
+        }
         self.metrics.assigned.increment(partitions.count() as u64);
-        tracing::info!(partitions = partitions.count(), "partitions assigned");
-    }
-
-    /// Where each partition begins: what the group committed, else where its first start was fixed, else its beginning.
-    fn starting_positions(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> TopicPartitionList {
-        let mut asked = TopicPartitionList::new();
-        for element in partitions.elements() {
-            asked.add_partition(element.topic(), element.partition());
-        }
-        if asked.count() == 0 {
-            return asked; // empty assignments happen
-        }
-        match consumer.committed_offsets(asked.clone(), COMMITTED_TIMEOUT) {
-            Ok(committed) => {
-                let since = self.since_first_start(consumer, &committed);
-                let mut starts = TopicPartitionList::new();
-                for element in committed.elements() {
-                    let offset = match element.offset() {
-                        Offset::Offset(offset) if offset >= 0 => Offset::Offset(offset),
-                        _ => {
-                            let (topic, partition) = (element.topic(), element.partition());
-                            let since = since.find_partition(topic, partition).and_then(|since| known(since.offset()));
-                            self.first_start.position(topic, partition, since)
-                        }
-                    };
-                    let _ = starts.add_partition_offset(element.topic(), element.partition(), offset);
-                }
-                starts
-            }
-            Err(error) => {
-                // librdkafka asks for the committed offsets itself; where there are none it begins at the earliest:
-                // at worst more than was asked for, never less.
-                tracing::warn!(%error, "the group's committed offsets cannot be read; librdkafka asks for them again");
-                asked
-            }
-        }
-    }
-
-    /// The first records since the group's first start, of the partitions that have no commit although they were there
-    /// then: for most of them it is just that, but a topic may have been deleted and made again.
-    fn since_first_start(&self, consumer: &BaseConsumer<Self>, committed: &TopicPartitionList) -> TopicPartitionList {
-        let mut asked = TopicPartitionList::new();
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            if known(element.offset()).is_none() && self.first_start.knows(topic, partition) {
-                let _ = asked.add_partition_offset(topic, partition, Offset::Offset(self.first_start.at_ms()));
-            }
-        }
-        if asked.count() == 0 {
-            return asked;
-        }
-        consumer.offsets_for_times(asked, COMMITTED_TIMEOUT).unwrap_or_else(|error| {
-            tracing::warn!(%error, "whether topics were made again is not known; they begin where the group began");
-            TopicPartitionList::new()
-        })
+        tracing::info!(partitions = partitions.count(), waiting = held.count(), "partitions assigned");
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
@@ -180,10 +191,11 @@ impl PollContext {
                 if let Some(offset) = ledger.committable()
                     && !lost
                 {
-                    let _ = settled.add_partition_offset(element.topic(), element.partition(), Offset::Offset(offset));
+                    let _ = add_commit(&mut settled, &ledger, offset);
                 }
                 ledger.revoke();
             }
+            self.rewinds.lock().retain(|name| ledgers.contains_key(name));
         }
         if settled.count() > 0
             && let Err(error) = consumer.store_offsets(&settled)
@@ -204,33 +216,25 @@ impl PollContext {
     }
 }
 
+/// The offset that librdkafka begins at. One that waits is paused, and sought when its beginning is known.
+pub(super) fn offset_of(begin: &Begin) -> Offset {
+    match begin {
+        Begin::At { offset, .. } => Offset::Offset(*offset),
+        Begin::Beginning { .. } | Begin::NewLog { .. } | Begin::Unknown(_) => Offset::Beginning,
+    }
+}
+
 impl ClientContext for PollContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                tracing::error!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-            _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
-        }
+        complaints::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.metrics.errors.increment(1);
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
-        *self.state.trouble.lock() = reason.to_owned();
+        self.complain(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {
-        // Its own `consumer_lag` is unknown before the first commit, when it may matter most.
-        for ((topic, partition), ledger) in &*self.ledgers.lock() {
-            let of_topic = statistics.topics.get(&**topic);
-            if let Some(seen) = of_topic.and_then(|topic| topic.partitions.get(partition)) {
-                // What belongs to an open transaction cannot be read yet.
-                let end = if seen.ls_offset >= 0 { seen.ls_offset } else { seen.hi_offset };
-                ledger.saw_log(seen.lo_offset, end);
-            }
-        }
+        self.look_at(&statistics);
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
@@ -248,22 +252,7 @@ impl ConsumerContext for PollContext {
         self.changed.store(true, Ordering::Release);
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        let stored_at = self.stored_at.lock().take();
-        match result {
-            Ok(()) => {
-                self.state.trouble.lock().clear();
-                self.metrics.commits_ok.increment(1);
-                if let Some(stored_at) = stored_at {
-                    self.metrics.commit_seconds.record(clock::now().duration_since(stored_at));
-                }
-            }
-            // Nothing was stored since the last commit.
-            Err(KafkaError::ConsumerCommit(rdkafka::error::RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => {
-                self.metrics.commits_failed.increment(1);
-                tracing::warn!(%error, "commit failed; the next one covers it");
-            }
-        }
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        self.committed(result, offsets);
     }
 }

@@ -64,6 +64,29 @@ pub enum OperatorEvent {
     OwnTroubleBegan {},
     #[serde(rename = "own_trouble.ended")]
     OwnTroubleEnded { lasted_ms: u64 },
+    /// Partitions have something to do and do not move, for one and the same reason.
+    #[serde(rename = "partitions.standing")]
+    PartitionsStanding {
+        topic: Arc<str>,
+        /// See [`Why`](crate::ingest::standing::Why).
+        why: &'static str,
+        /// The broker's own, where it has said any.
+        words: String,
+        /// Of this instance; the first hundred.
+        partitions: Vec<i32>,
+        lag: i64,
+    },
+    #[serde(rename = "partitions.moving")]
+    PartitionsMoving { topic: Arc<str>, why: &'static str, stood_for_ms: u64 },
+    /// Kafka's retention removed records before they were read: nobody gets them.
+    #[serde(rename = "source.lost")]
+    SourceLost { topic: Arc<str>, partition: i32, first_offset: i64, last_offset: i64 },
+    /// The log ends before the offset that was to be read next.
+    #[serde(rename = "source.offset_lost")]
+    OffsetLost { topic: Arc<str>, partition: i32, offset: i64, goes_on_at: i64 },
+    /// A topic was deleted and made again: the new one is read from its beginning.
+    #[serde(rename = "source.topic_made_again")]
+    TopicMadeAgain { topic: Arc<str> },
 }
 
 /// What an event is about. Of one subject the same is not told twice in a row within a while.
@@ -84,6 +107,17 @@ pub enum Subject {
     Canary,
     /// Of one instance.
     OwnTrouble,
+    Partition {
+        topic: Arc<str>,
+        partition: i32,
+        side: &'static str,
+    },
+    Topic(Arc<str>),
+    /// Of one instance.
+    Standing {
+        topic: Arc<str>,
+        why: &'static str,
+    },
 }
 
 impl OperatorEvent {
@@ -103,12 +137,19 @@ impl OperatorEvent {
             OperatorEvent::CanaryBack { .. } => "canary.back",
             OperatorEvent::OwnTroubleBegan {} => "own_trouble.began",
             OperatorEvent::OwnTroubleEnded { .. } => "own_trouble.ended",
+            OperatorEvent::PartitionsStanding { .. } => "partitions.standing",
+            OperatorEvent::PartitionsMoving { .. } => "partitions.moving",
+            OperatorEvent::SourceLost { .. } => "source.lost",
+            OperatorEvent::OffsetLost { .. } => "source.offset_lost",
+            OperatorEvent::TopicMadeAgain { .. } => "source.topic_made_again",
         }
     }
 
     #[must_use]
     pub fn subject(&self) -> Subject {
         let endpoint = |id: &Arc<str>, side| Subject::Endpoint { id: Arc::clone(id), side };
+        let of_partition =
+            |topic: &Arc<str>, partition, side| Subject::Partition { topic: Arc::clone(topic), partition, side };
         match self {
             OperatorEvent::EndpointFailing { endpoint_id, .. }
             | OperatorEvent::EndpointDisabled { endpoint_id, .. }
@@ -125,6 +166,11 @@ impl OperatorEvent {
             OperatorEvent::DeadLettersGrowing { .. } => Subject::DeadLetters,
             OperatorEvent::CanaryLate { .. } | OperatorEvent::CanaryBack { .. } => Subject::Canary,
             OperatorEvent::OwnTroubleBegan {} | OperatorEvent::OwnTroubleEnded { .. } => Subject::OwnTrouble,
+            OperatorEvent::PartitionsStanding { topic, why, .. }
+            | OperatorEvent::PartitionsMoving { topic, why, .. } => Subject::Standing { topic: Arc::clone(topic), why },
+            OperatorEvent::SourceLost { topic, partition, .. } => of_partition(topic, *partition, "lost"),
+            OperatorEvent::OffsetLost { topic, partition, .. } => of_partition(topic, *partition, "offset"),
+            OperatorEvent::TopicMadeAgain { topic } => Subject::Topic(Arc::clone(topic)),
         }
     }
 
@@ -137,6 +183,7 @@ impl OperatorEvent {
                 | OperatorEvent::EndpointUnsuspended { .. }
                 | OperatorEvent::CanaryBack { .. }
                 | OperatorEvent::OwnTroubleEnded { .. }
+                | OperatorEvent::PartitionsMoving { .. }
         )
     }
 
@@ -155,8 +202,12 @@ impl Subject {
     #[must_use]
     pub fn key(&self, instance: &str) -> String {
         match self {
-            Subject::Endpoint { .. } | Subject::Customer { .. } | Subject::DeadLetters => self.to_string(),
-            Subject::Canary | Subject::OwnTrouble => format!("{self}/{instance}"),
+            Subject::Endpoint { .. }
+            | Subject::Customer { .. }
+            | Subject::DeadLetters
+            | Subject::Partition { .. }
+            | Subject::Topic(_) => self.to_string(),
+            Subject::Canary | Subject::OwnTrouble | Subject::Standing { .. } => format!("{self}/{instance}"),
         }
     }
 }
@@ -169,6 +220,9 @@ impl fmt::Display for Subject {
             Subject::DeadLetters => f.write_str("dead_letters"),
             Subject::Canary => f.write_str("canary"),
             Subject::OwnTrouble => f.write_str("own_trouble"),
+            Subject::Partition { topic, partition, side } => write!(f, "partition/{topic}/{partition}/{side}"),
+            Subject::Topic(topic) => write!(f, "topic/{topic}"),
+            Subject::Standing { topic, why } => write!(f, "standing/{topic}/{why}"),
         }
     }
 }
@@ -207,6 +261,24 @@ impl fmt::Display for OperatorEvent {
             OperatorEvent::OwnTroubleBegan {} => f.write_str("nobody can be reached: the trouble is our own"),
             OperatorEvent::OwnTroubleEnded { lasted_ms } => {
                 write!(f, "somebody can be reached again after {lasted_ms} ms")
+            }
+            OperatorEvent::PartitionsStanding { topic, why, words, partitions, .. } => {
+                write!(f, "partitions {partitions:?} of {topic} stand still ({why}): {words}")
+            }
+            OperatorEvent::PartitionsMoving { topic, why, stood_for_ms } => {
+                write!(f, "no partition of {topic} stands still any more for {why}, after {stood_for_ms} ms")
+            }
+            OperatorEvent::SourceLost { topic, partition, first_offset, last_offset } => {
+                write!(f, "Kafka removed {topic}/{partition} from {first_offset} to {last_offset} before it was read")
+            }
+            OperatorEvent::OffsetLost { topic, partition, offset, goes_on_at } => {
+                write!(
+                    f,
+                    "{topic}/{partition} ends before {offset}, where it was to be read; it goes on at {goes_on_at}"
+                )
+            }
+            OperatorEvent::TopicMadeAgain { topic } => {
+                write!(f, "topic {topic} was made again and is read from its beginning")
             }
         }
     }

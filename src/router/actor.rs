@@ -201,3 +201,6 @@ impl Handler<Route> for Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

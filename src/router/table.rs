@@ -10,6 +10,7 @@ use crate::{
     endpoint::{queue::EndpointQueue, settings::Settings},
     event::EndpointKey,
     flow::counters::FlowCounters,
+    ingest::holds::TopicHolds,
 };
 
 /// Which endpoint gets which event, and where its queue is.
@@ -18,6 +19,8 @@ pub struct RoutingTable {
     writer: Mutex<IndexWriter>,
     endpoints: RwLock<Endpoints>,
     flow: Arc<FlowCounters>,
+    /// Topics of which nobody knows who should get their events.
+    pub holds: Arc<TopicHolds>,
 }
 
 /// Keys are dense and never used twice, so a key that outlives its endpoint finds nothing instead of somebody else.
@@ -47,7 +50,13 @@ impl RoutingTable {
     /// `flow` counts what waits in the endpoints' queues.
     #[must_use]
     pub fn new(flow: Arc<FlowCounters>) -> Self {
-        RoutingTable { index: ArcSwap::default(), writer: Mutex::default(), endpoints: RwLock::default(), flow }
+        RoutingTable {
+            index: ArcSwap::default(),
+            writer: Mutex::default(),
+            endpoints: RwLock::default(),
+            flow,
+            holds: Arc::default(),
+        }
     }
 
     /// Counters of the flow control.

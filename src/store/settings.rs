@@ -4,7 +4,7 @@
 //! no write: writers take the row of `config_version` first, so versions commit in their order.
 //!
 //! A row that cannot be understood or decrypted is reported and costs itself, not all: such an endpoint keeps its events
-//! and sends none, such a subscription matches nothing.
+//! and sends none, such a subscription holds its topic: what it wants of it stays in Kafka.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -39,8 +39,20 @@ pub enum EndpointRow {
 /// A subscription under today's grants, or that there is none (any more).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubscriptionRow {
-    Present { id: String, endpoint_id: String, topic: String, scope: Scope },
-    Absent { id: String },
+    Present {
+        id: String,
+        endpoint_id: String,
+        topic: String,
+        scope: Scope,
+    },
+    Absent {
+        id: String,
+    },
+    /// There is one, and this version cannot read whose events of the topic it wants.
+    Unreadable {
+        id: String,
+        topic: String,
+    },
 }
 
 /// A part of a load. Endpoints come before the subscriptions that name them.
@@ -212,8 +224,8 @@ fn subscription(row: &Row, grants: &KnownGrants) -> SubscriptionRow {
         }
         Err(error) => {
             metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "subscription").increment(1);
-            tracing::error!(subscription.id = %id, %error, "subscription `{id}` cannot be read and matches nothing");
-            None
+            tracing::error!(subscription.id = %id, topic, %error, "subscription `{id}` cannot be read: its topic waits");
+            return SubscriptionRow::Unreadable { id, topic };
         }
     };
     match scope {

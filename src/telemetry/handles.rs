@@ -82,6 +82,8 @@ pub struct ConsumerMetrics {
     pub poll_age_seconds: Gauge,
     pub commits_ok: Counter,
     pub commits_failed: Counter,
+    /// Of topics that are there no more.
+    pub commits_absent: Counter,
     /// Offsets not stored because the partition is no longer ours: the new owner has the events.
     pub commits_stale: Counter,
     pub commit_seconds: Histogram,
@@ -103,6 +105,7 @@ impl ConsumerMetrics {
             poll_age_seconds: gauge!(names::KAFKA_POLL_AGE),
             commits_ok: counter!(names::COMMITS, "result" => "ok"),
             commits_failed: counter!(names::COMMITS, "result" => "failed"),
+            commits_absent: counter!(names::COMMITS, "result" => "topic_absent"),
             commits_stale: counter!(names::COMMITS, "result" => "stale_epoch"),
             commit_seconds: histogram!(names::COMMIT_SECONDS),
         }

@@ -41,7 +41,13 @@ metrics! {
     KAFKA_CONSUMED = "postrider_kafka_consumed_total", Kind::Counter, "Records read from Kafka, by topic";
     KAFKA_CONSUMED_BYTES = "postrider_kafka_consumed_bytes_total", Kind::Counter, "Bytes of the records read, by topic";
     KAFKA_LAG = "postrider_kafka_lag", Kind::Gauge,
-        "Records between what is settled of a partition and its end, as of the last records that came";
+        "Records between what is settled of a partition and its end; those of open transactions count, those that retention took do not";
+    PARTITION_STANDING = "postrider_partition_standing_seconds", Kind::Gauge,
+        "How long a partition with something to do has not moved, by topic, partition and why; 0 when it moves again";
+    SOURCE_LOST = "postrider_source_lost_offsets_total", Kind::Counter,
+        "Offsets that Kafka's retention removed before they were read, by topic";
+    OFFSETS_LOST = "postrider_kafka_offsets_lost_total", Kind::Counter,
+        "Times that a log ended before the offset that was to be read next, by topic: see kafka.offset_lost";
     KAFKA_POLL_AGE = "postrider_kafka_poll_age_seconds", Kind::Gauge, "Time since the consumer was last polled";
     REBALANCES = "postrider_rebalances_total", Kind::Counter, "Partitions assigned, revoked or lost, by kind";
     PARTITIONS_ASSIGNED = "postrider_partitions_assigned", Kind::Gauge, "Partitions that this instance owns";
@@ -87,7 +93,9 @@ metrics! {
     REQUESTS = "postrider_requests_total", Kind::Counter, "Requests by their outcome";
     DELIVERY_SECONDS = "postrider_delivery_duration_seconds", Kind::Histogram(SECONDS), "From sending a request to its answer";
     END_TO_END_SECONDS = "postrider_end_to_end_seconds", Kind::Histogram(AGES),
-        "From an event's timestamp in Kafka to its 2xx answer, waiting included";
+        "From receiving an event to its 2xx answer, waiting included";
+    EVENT_AGE_SECONDS = "postrider_event_age_seconds", Kind::Histogram(AGES),
+        "From an event's own timestamp in Kafka to its 2xx answer: how old it was";
     BATCH_EVENTS = "postrider_batch_events", Kind::Histogram(EVENTS), "Events in a batch request";
     BATCHES = "postrider_batches_total", Kind::Counter, "Batches sent for the first time, by what filled them: events, bytes, time";
     ATTEMPTS_USED = "postrider_attempts_used", Kind::Histogram(ATTEMPTS),

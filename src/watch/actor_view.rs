@@ -13,7 +13,7 @@ pub struct ActorView {
     /// The endpoint's id, the topic and partition, …: the same at every instance that has one.
     pub id: String,
     pub instance: String,
-    /// `running`, `idle`, `paused`, `disabled`, `held_back`, `lagging`, `rereading`, `retrying`, …
+    /// `running`, `idle`, `paused`, `disabled`, `held_back`, `lagging`, `rereading`, `standing`, `retrying`, …
     pub state: String,
     /// Why it is not simply running, in words.
     pub why: Option<String>,

@@ -21,6 +21,22 @@ pub struct OverviewPart {
     #[serde(default)]
     pub flow: FlowView,
     pub history: Vec<Step>,
+    /// Partitions that do not move; none from an instance of an older version.
+    #[serde(default)]
+    pub standing: Vec<StandingPart>,
+}
+
+/// Partitions of one topic that have something to do and do not move, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingPart {
+    pub topic: String,
+    /// See [`Why`](crate::ingest::standing::Why).
+    pub why: String,
+    /// The broker's own words, where it has said any.
+    pub words: String,
+    pub partitions: Vec<i32>,
+    pub for_ms: u64,
+    pub lag: i64,
 }
 
 /// Ids of endpoints whose breaker is not closed at this instance.
@@ -60,6 +76,8 @@ pub struct Overview {
     pub latency_ms: Latency,
     pub flow: FlowView,
     pub topics: Vec<Topic>,
+    /// Of all instances.
+    pub standing: Vec<StandingPart>,
     pub breakers: BreakerCounts,
     pub endpoints: Endpoints,
     pub backlog: Backlog,
@@ -157,6 +175,7 @@ impl Overview {
                 sum
             }),
             topics: topics(parts),
+            standing: parts.iter().flat_map(|part| part.standing.iter().cloned()).collect(),
             breakers: breakers(parts, known.enabled + known.paused + known.disabled),
             endpoints: Endpoints { enabled: known.enabled, paused: known.paused, disabled: known.disabled },
             backlog: Backlog {
@@ -263,7 +282,8 @@ mod tests {
         let topic = TopicPart { in_recently: 100, lag: 5, partitions: 2, ..TopicPart::of("orders") };
         let breakers = Breakers { open: vec!["ep_1".to_owned()], half_open: vec![format!("ep_{instance}")] };
         let flow = FlowView { waiting_events: 3, is_held_back: instance == "2", ..FlowView::default() };
-        OverviewPart { instance: instance.to_owned(), topics: vec![topic], breakers, flow, history }
+        let (instance, topics, standing) = (instance.to_owned(), vec![topic], vec![]);
+        OverviewPart { instance, topics, breakers, flow, history, standing }
     }
 
     #[test]

@@ -239,6 +239,7 @@ impl Sampler {
             breakers,
             flow,
             history: self.history.iter().cloned().collect(),
+            standing: Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod table; // the result
 
 mod process; // processes that die, freeze and stop
 mod group; // Kafka, its topics and the group
+mod log; // logs that change behind the group's back
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted

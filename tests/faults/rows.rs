@@ -4,6 +4,7 @@ use rand::rngs::SmallRng;
 
 use crate::{
     attack, crowd, database, event, group, mix, outage, process, quota, receiver,
+    crowd, database, event, group, log, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     shares, tls,
 };
@@ -23,6 +24,13 @@ pub const ALL: &[Row] = &[
     asked("20", "members join, leave, crash and freeze", group::rebalance_storm),
     asked("22", "partitions and a topic appear", group::partitions_and_topics_appear),
     asked("24", "compaction and aborted transactions", group::compaction_and_aborted_transactions),
+    asked("K1", "topics made again while they are read", log::made_again_while_it_is_read),
+    asked("K1a", "topics made again within a second", log::made_again_soon),
+    quick("K1b", "a topic made again while nobody reads", log::made_again_while_nobody_reads),
+    asked("K3", "a batch of 4 kB that holds 90 MB", log::batch_larger_than_it_looks),
+    asked("K4", "records behind an open transaction", log::behind_an_open_transaction),
+    quick("K6", "retention takes what was not read", log::retention_is_faster),
+    asked("K7", "markers and aborted records at the end", log::nothing_at_the_end),
     quick("26", "Postgres restarts", database::restarted),
     asked("27", "connections to Postgres freeze", database::frozen_connections),
     asked("28", "Postgres is silent until memory is full", database::silent_for_long),

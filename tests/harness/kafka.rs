@@ -239,6 +239,70 @@ impl Kafka {
         }
     }
 
+    /// As [`Kafka::transaction`], without an end: whoever gets the producer commits it.
+    pub fn open_transaction(&self, topic: &str, records: u32) -> BaseProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers()).set("transactional.id", format!("{}-open-{topic}", self.group));
+        let producer: BaseProducer = config.create().expect("a producer");
+        producer.init_transactions(TIMEOUT).expect("it may begin");
+        producer.begin_transaction().expect("it begins");
+        for _ in 0..records {
+            producer.send(BaseRecord::<[u8], str>::to(topic).payload("{}")).expect("it is taken");
+        }
+        producer.flush(TIMEOUT).expect("Kafka takes what was sent");
+        producer
+    }
+
+    /// Events that reach the broker as one batch, compressed to next to nothing.
+    pub fn compressed_batch(&self, topic: &str, events: u32, size_bytes: usize) {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", brokers())
+            .set("compression.codec", "zstd")
+            .set("message.max.bytes", "200000000")
+            .set("batch.size", "200000000")
+            .set("queue.buffering.max.kbytes", "400000")
+            .set("linger.ms", "5000");
+        let producer: ThreadedProducer<Landing> =
+            config.create_with_context(Landing(Arc::clone(&self.produced))).expect("a producer");
+        for _ in 0..events {
+            let seq = self.produced.add(topic, None, None, None);
+            let (id, payload) = (event_id(topic, seq), payload(seq, size_bytes));
+            let headers = OwnedHeaders::new().insert(Header { key: "id", value: Some(&id) });
+            let record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, Box::new(seq));
+            let record = record.partition(0).payload(payload.as_bytes()).headers(headers);
+            producer.send(record).map_err(|(error, _)| error).expect("it is taken");
+        }
+        producer.flush(TIMEOUT).expect("Kafka takes what was sent");
+        self.produced.await_landed();
+    }
+
+    /// What the group has committed, and what stands beside each commit.
+    pub fn commits_with_notes(&self) -> Vec<(String, i32, i64, String)> {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in self.partitions() {
+            asked.add_partition(&topic, partition);
+        }
+        let found = self.observer.committed_offsets(asked, TIMEOUT).expect("committed offsets");
+        let elements = found.elements();
+        let commit = |at: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match at.offset() {
+            Offset::Offset(offset) => Some((at.topic().to_owned(), at.partition(), offset, at.metadata().to_owned())),
+            _ => None,
+        };
+        elements.iter().filter_map(commit).collect()
+    }
+
+    /// Commits for the group, as a member that is long gone would.
+    pub fn commit(&self, commits: &[(String, i32, i64, String)]) {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset, note) in commits {
+            let mut element = list.add_partition(topic, *partition);
+            element.set_offset(Offset::Offset(*offset)).expect("an offset");
+            element.set_metadata(note);
+        }
+        self.observer.commit(&list, rdkafka::consumer::CommitMode::Sync).expect("the group has no members");
+    }
+
     /// Where a partition ends.
     pub fn end(&self, topic: &str, partition: i32) -> i64 {
         self.observer.fetch_watermarks(topic, partition, TIMEOUT).expect("watermarks").1

@@ -88,6 +88,10 @@ pub struct Health {
 }
 
 impl Readiness for Health {
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn reasons(&self) -> Vec<String> {
         self.reasons.lock().expect("reasons").clone()
     }
@@ -319,7 +323,7 @@ impl Api {
                 let endpoint = self.table.endpoints().find(&endpoint_id).expect("loaded before").key;
                 Change::Put(Subscription { id, endpoint, topic, scope })
             }
-            SubscriptionRow::Absent { id } => Change::Remove { id },
+            SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => Change::Remove { id },
         });
         self.table.change_subscriptions(changes.collect::<Vec<_>>());
     }

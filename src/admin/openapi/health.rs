@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::schema::{about, count, flag, list, object, of, or_null, plain, time, whole, word};
+use crate::ingest::standing::Why;
 
 /// Each with its name.
 pub fn answers() -> Vec<(&'static str, Value)> {
@@ -85,6 +86,10 @@ fn of_all() -> Vec<(&'static str, Value)> {
         "topic": plain(), "partitions": count(), "in_per_second": number(), "lag": whole(),
         "oldest_uncommitted_ms": count(),
     });
+    let standing = json!({
+        "topic": plain(), "why": word(&Why::ALL.map(Why::word)), "words": plain(), "partitions": list(whole()),
+        "for_ms": count(), "lag": whole(),
+    });
     let point = json!({
         "at": whole(), "events_in_per_second": number(), "delivered_per_second": number(),
         "failed_attempts_per_second": number(), "latency_p50_ms": or_null(number()),
@@ -103,6 +108,7 @@ fn of_all() -> Vec<(&'static str, Value)> {
         "latency_ms": object(json!({"p50": or_null(number()), "p99": or_null(number())}), &[]),
         "flow": object(flow, &[]),
         "topics": list(object(topic, &[])),
+        "standing": about(list(object(standing, &[])), "Partitions that have something to do and do not move."),
         "breakers": object(json!({"closed": count(), "open": count(), "half_open": count()}), &[]),
         "endpoints": object(json!({"enabled": count(), "paused": count(), "disabled": count()}), &[]),
         "backlog": object(backlog, &[]),

@@ -70,7 +70,7 @@ impl Drainer {
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
     fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
-        let complete_to_ms = self.surroundings.settings_complete_to_ms();
+        let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.topic);
         let young = rows.iter().filter(|row| !row::may_be_cancelled(row.received_ms, complete_to_ms));
         let young: HashSet<i64> = young.map(|row| row.offset).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)

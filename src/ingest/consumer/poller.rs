@@ -1,11 +1,14 @@
 //! ● The poll thread's loop: poll, hand on, hold back, store what is settled.
 
+mod commits; // what goes to the group
 mod hold_back; // which partitions pause
+mod holds; // topics that are not read for now
 mod intake; // how much may be read
+mod restart; // partitions that are read again, from elsewhere
 mod show; // what is counted of it
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -14,7 +17,7 @@ use std::{
 use rdkafka::{
     Message as _, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
 
@@ -27,6 +30,7 @@ use crate::{
     event::Record,
     ingest::{
         backpressure::{Brake, MemoryBudget, PartitionLimits, StorePressure},
+        holds::TopicHolds,
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{Assigned, PollContext},
@@ -47,9 +51,6 @@ const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
 
 /// How long the thread looks away when room is expected soon.
 const STALL: Duration = Duration::from_micros(500);
-const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two rounds of reading again: a chunk that fails each time must not become a hot loop.
-const REREAD_SPACING: Duration = Duration::from_secs(1);
 
 pub(super) struct Poller {
     consumer: BaseConsumer<PollContext>,
@@ -63,6 +64,9 @@ pub(super) struct Poller {
     room_events: usize,
     store: Arc<dyn StorePressure>,
     brake: Arc<Brake>,
+    holds: Arc<TopicHolds>,
+    /// Those that are held now.
+    held: Arc<HashSet<Arc<str>>>,
     /// The brake was on in the last round.
     is_braked: bool,
     commit_interval: Duration,
@@ -96,6 +100,8 @@ impl Poller {
             room_events: 0,
             store: Arc::clone(&settings.store),
             brake: Arc::clone(&settings.brake),
+            holds: Arc::clone(&settings.holds),
+            held: settings.holds.now(),
             is_braked: false,
             commit_interval: settings.commit_interval,
             partitions: Vec::new(),
@@ -121,6 +127,8 @@ impl Poller {
             for slot in &self.active {
                 self.partitions[*slot].hand_on(clock::now());
             }
+            self.follow_holds();
+            self.carry_out_orders();
             self.reread_failed();
             let now = clock::now();
             if now >= self.commit_at {
@@ -148,10 +156,7 @@ impl Poller {
             let received = match polled {
                 None => None,
                 Some(Ok(message)) => Some((record_of(&message), self.slot_of(&message, changed))),
-                Some(Err(error)) => {
-                    note_trouble(&self.state, &error);
-                    None
-                }
+                Some(Err(_)) => None, // the context was told, in the client's own words
             };
             if changed {
                 return self.adopt_assignment(received);
@@ -183,70 +188,10 @@ impl Poller {
         partition
     }
 
-    /// Events of these partitions were lost behind us (an actor's panic), or the log was cut: they are read again,
-    /// from the settled prefix, in a new epoch.
-    fn reread_failed(&mut self) {
-        let now = clock::now();
-        if now < self.reread_at {
-            return;
-        }
-        for slot in self.active.clone() {
-            let Some(from) = self.partitions[slot].must_reread_from() else { continue };
-            self.reread_at = now + REREAD_SPACING;
-            let old = Arc::clone(&self.partitions[slot].ledger);
-            let (topic, number) = (old.topic_name(), old.partition());
-            // The old ledger stays until Kafka has gone back: a new one that began too late would commit over the gap.
-            if let Err(error) = self.consumer.seek(&topic, number, rdkafka::Offset::Offset(from), SEEK_TIMEOUT) {
-                tracing::warn!(%topic, partition = number, %error, "could not go back; it is tried again");
-                continue;
-            }
-            tracing::error!(%topic, partition = number, offset = from, "the partition is read again from here");
-            let was_paused = self.partitions[slot].paused().is_some();
-            old.revoke();
-            let ledger = self.consumer.context().renew(&topic, number, Some(from));
-            self.partitions[slot] = self.start_partition(ledger);
-            if was_paused {
-                let mut resume = TopicPartitionList::new();
-                resume.add_partition(&topic, number);
-                warn_on_error("resume", self.consumer.resume(&resume));
-            }
-            self.publish_assigned();
-        }
-    }
-
     fn start_partition(&self, ledger: Arc<PartitionLedger>) -> Partition {
+        self.hold_new(&ledger);
         let ingest = self.assigned.start_ingest(Arc::clone(&ledger));
         Partition::new(ledger, ingest, self.limits)
-    }
-
-    /// Stores the settled prefix of every partition where it moved; librdkafka commits it a moment later.
-    fn store_settled(&mut self) {
-        let mut moved = TopicPartitionList::new();
-        for partition in &mut self.partitions {
-            if let Some(offset) = partition.newly_committable() {
-                let added = moved.add_partition_offset(
-                    partition.ledger.topic(),
-                    partition.ledger.partition(),
-                    rdkafka::Offset::Offset(offset),
-                );
-                warn_on_error("store", added);
-            }
-        }
-        if moved.count() == 0 {
-            return;
-        }
-        self.consumer.context().stored(clock::now());
-        match self.consumer.store_offsets(&moved) {
-            Ok(()) => {}
-            // A partition was lost in between: its new owner reads on from the last commit.
-            Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {
-                self.consumer.context().metrics.commits_stale.increment(1);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "storing offsets failed; they are stored again in the next round");
-                self.partitions.iter_mut().for_each(Partition::not_stored);
-            }
-        }
     }
 
     /// Follows what the rebalance callbacks did, then takes the message that came with them.
@@ -329,15 +274,6 @@ pub(crate) fn record_of(message: &BorrowedMessage<'_>) -> Record {
         headers.extend((0..all.count()).filter_map(read).map(|header| (header.key, header.value)));
     }
     Record::copy_from(parts, headers.iter().copied())
-}
-
-fn note_trouble(state: &ConsumerState, error: &KafkaError) {
-    let trouble = error.to_string();
-    let mut known = state.trouble.lock();
-    if *known != trouble {
-        tracing::warn!(%error, "Kafka reports trouble; the client goes on trying");
-        *known = trouble;
-    }
 }
 
 fn warn_on_error(what: &str, result: Result<(), KafkaError>) {

@@ -48,6 +48,7 @@ fn a_settle_after_the_revoke_has_no_effect_but_is_counted() {
     let receipts = receipts(&ledger, 0, 2, now);
     ledger.revoke();
     Receipt::settle_all(receipts, Settlement::Delivered);
+    assert_eq!(ledger.committable(), None);
     let snapshot = ledger.snapshot(now);
     assert_eq!(snapshot.committable, None);
     assert_eq!(snapshot.settled, [0; 5]);
@@ -150,7 +151,48 @@ fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
     unknown.saw_log(5, 30);
     assert_eq!(unknown.lag(), Some(25), "without a start it begins at the beginning");
     unknown.saw_log(-1001, -1001);
-    assert_eq!(unknown.lag(), None);
+    assert_eq!(unknown.lag(), Some(25), "what was known stays known");
+}
+
+#[test]
+fn what_retention_has_removed_is_no_lag_and_is_told_once_as_lost() {
+    let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(100), sender);
+    assert_eq!(ledger.lost(), [], "nobody has said where the log begins");
+    ledger.saw_log(700, 1_000);
+    assert_eq!(ledger.lag(), Some(300));
+    ledger.track_chunk(&[700, 701], Instant::now()).expect("tracked");
+    assert_eq!(ledger.lost(), [(100, 699)]);
+    ledger.track_chunk(&[703], Instant::now()).expect("tracked");
+    assert_eq!(ledger.lost(), [], "a marker is no loss");
+    assert_eq!(ledger.next_offset(), Some(704));
+}
+
+#[test]
+fn a_log_that_is_gone_is_not_committed_and_what_was_read_of_it_still_ends() {
+    let now = Instant::now();
+    let (ledger, _abandoned) = ledger(now);
+    let receipts = receipts(&ledger, 0, 1, now);
+    ledger.retire();
+    assert_eq!(ledger.committable(), None);
+    assert!(ledger.is_current(), "its events are delivered");
+    Receipt::settle_all(receipts, Settlement::Delivered);
+    assert_eq!(ledger.snapshot(now).settled[0], 1);
+}
+
+#[test]
+fn records_behind_an_open_transaction_are_waited_for() {
+    let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(10), sender);
+    ledger.saw_log(0, 60);
+    assert!(!ledger.waits_for_transaction(), "nobody said what may be read");
+    ledger.saw_fetch(20, 15);
+    assert!(!ledger.waits_for_transaction(), "there is more to read");
+    ledger.saw_fetch(20, 20);
+    assert!(ledger.waits_for_transaction());
+    assert_eq!(ledger.lag(), Some(50), "they count");
+    ledger.saw_fetch(60, 60);
+    assert!(!ledger.waits_for_transaction());
 }
 
 #[test]

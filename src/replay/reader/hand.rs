@@ -6,7 +6,10 @@ use super::{Bounds, reading::Reading};
 use crate::{
     backlog::{drainer::Surroundings, read::Standing},
     event::{EndpointKey, Event, Fields, Record},
-    ingest::receipt::{Origin, Receipt},
+    ingest::{
+        actor::happened,
+        receipt::{Origin, Receipt},
+    },
     replay::{part::Part, pass::View},
     trace::{self, Source},
 };
@@ -68,7 +71,7 @@ impl<'a> Hand<'a> {
         fields: &Fields,
     ) -> bool {
         let origin: Arc<dyn Origin> = Arc::clone(part) as _;
-        let mut event = Event::new(origin, record.clone(), fields.clone(), self.now);
+        let mut event = Event::new(origin, record.clone(), happened(fields.clone(), record), self.now);
         if !self.surroundings.matches(&event, key) || !part.track(record.offset, event.weight_bytes()) {
             return false;
         }

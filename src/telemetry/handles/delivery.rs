@@ -15,6 +15,7 @@ pub struct DeliveryMetrics {
     requests: [Counter; OUTCOMES.len()],
     duration: Histogram,
     end_to_end: Histogram,
+    event_age: Histogram,
     batch_events: Option<Histogram>,
     /// In the order of [`FilledBy::COUNTED`].
     batches: [Counter; FilledBy::COUNTED.len()],
@@ -36,6 +37,7 @@ impl DeliveryMetrics {
             requests: OUTCOMES.map(|outcome| counter!(names::REQUESTS, "outcome" => outcome, "mode" => mode)),
             duration: histogram!(names::DELIVERY_SECONDS, "mode" => mode),
             end_to_end: histogram!(names::END_TO_END_SECONDS, "mode" => mode),
+            event_age: histogram!(names::EVENT_AGE_SECONDS, "mode" => mode),
             batch_events: (mode == "batch").then(|| histogram!(names::BATCH_EVENTS)),
             batches: FilledBy::COUNTED.map(|by| counter!(names::BATCHES, "filled_by" => by.word())),
             delivered_after: delivered_after(),
@@ -77,6 +79,13 @@ impl DeliveryMetrics {
     /// An event was given up after this attempt.
     pub fn given_up_after(&self, attempts: u32) {
         self.given_up_after.record(f64::from(attempts));
+    }
+
+    /// So old were events by their own timestamps when they were delivered.
+    pub fn events_were_old(&self, age: Option<Duration>, events: usize) {
+        if let Some(age) = age {
+            self.event_age.record_many(age.as_secs_f64(), events);
+        }
     }
 
     /// Events of this age, counted from their timestamp in Kafka, were delivered.

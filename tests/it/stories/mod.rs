@@ -3,6 +3,7 @@
 
 mod delivered; // events reach their endpoints
 mod topics; // which records are read
+mod source; // logs that are not as they were
 mod crash; // a process dies
 mod rebalance; // instances come and go
 mod drain; // a process is asked to stop

@@ -17,6 +17,7 @@ export function Overview() {
     <${Title} live=${live}>Overview<//>
     <${Loaded} live=${live} what="the overview">${(now) => html`
       <${Unreachable} instances=${now.unreachable} />
+      <${Standing} standing=${now.standing ?? []} />
       <${Figures} now=${now} />
       <${Plots} history=${now.history ?? []} />
       <div class="beside">
@@ -28,6 +29,12 @@ export function Overview() {
       </div>`}
     <//>`;
 }
+
+const Standing = ({ standing }) => standing.map(({ topic, why, words, partitions, for_ms: ms, lag }) => html`
+  <p class="notice bad" role="alert" key="${topic} ${why}">
+    <b>${count(partitions.length)} ${partitions.length === 1 ? "partition" : "partitions"} of <code>${topic}</code></b>
+    ${" "}stand still for ${duration(ms)} (${why.replaceAll("_", " ")}): ${words}. ${compact(lag)} events wait.
+  </p>`);
 
 function Figures({ now }) {
   const worst = (now.topics ?? []).reduce((most, topic) => Math.max(most, topic.oldest_uncommitted_ms ?? 0), 0);

@@ -1,0 +1,58 @@
+//! ● What the poll thread hands to the group.
+
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{CommitMode, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::{Poller, warn_on_error};
+use crate::{
+    clock,
+    ingest::{partition::Partition, rebalance::add_commit},
+};
+
+impl Poller {
+    /// Stores the settled prefix of every partition where it moved; librdkafka commits it a moment later.
+    pub(super) fn store_settled(&mut self) {
+        let mut moved = TopicPartitionList::new();
+        for partition in &mut self.partitions {
+            if let Some(offset) = partition.newly_committable() {
+                warn_on_error("store", add_commit(&mut moved, &partition.ledger, offset));
+            }
+        }
+        self.take_commits_back();
+        if moved.count() == 0 {
+            return;
+        }
+        self.consumer.context().stored(clock::now());
+        match self.consumer.store_offsets(&moved) {
+            Ok(()) => {}
+            // A partition was lost in between: its new owner reads on from the last commit.
+            Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {
+                self.consumer.context().metrics.commits_stale.increment(1);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "storing offsets failed; they are stored again in the next round");
+                self.partitions.iter_mut().for_each(Partition::not_stored);
+            }
+        }
+    }
+
+    /// What the group has committed of a log that is gone lies ahead of the one that is read now. librdkafka commits what is
+    /// stored only forwards, so this one commit is made by hand, until it went through.
+    fn take_commits_back(&self) {
+        let context = self.consumer.context();
+        let mut back = TopicPartitionList::new();
+        for name in context.rewinds() {
+            let Some(slot) = self.by_name.get(&name) else { continue };
+            let ledger = &self.partitions[*slot].ledger;
+            if let Some(offset) = ledger.committable().or(ledger.start()) {
+                warn_on_error("take back commits of", add_commit(&mut back, ledger, offset));
+            }
+        }
+        if back.count() > 0 {
+            warn_on_error("take back commits of", self.consumer.commit(&back, CommitMode::Async));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! ● Topics that are not read for now: their partitions pause, whatever else they do.
+
+use std::sync::Arc;
+
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
+
+use super::{Poller, warn_on_error};
+use crate::ingest::{ledger::PartitionLedger, receipt::Origin as _};
+
+impl Poller {
+    /// Pauses what is to be left alone, and goes on where it may be read again. Costs a comparison while nothing changes.
+    pub(super) fn follow_holds(&mut self) {
+        let now = self.holds.now();
+        if Arc::ptr_eq(&now, &self.held) {
+            return;
+        }
+        self.held = now;
+        for partition in &self.partitions {
+            let ledger = &partition.ledger;
+            match (self.held.contains(ledger.topic()), ledger.is_topic_held()) {
+                (true, false) => self.hold(ledger),
+                (false, true) => self.release(ledger),
+                _ => {}
+            }
+        }
+    }
+
+    /// A new assignment of a topic that is held.
+    pub(super) fn hold_new(&self, ledger: &Arc<PartitionLedger>) {
+        if self.held.contains(ledger.topic()) {
+            self.hold(ledger);
+        }
+    }
+
+    fn hold(&self, ledger: &PartitionLedger) {
+        tracing::warn!(
+            topic = ledger.topic(),
+            partition = ledger.partition(),
+            "a subscription to this topic cannot be read: its events stay in Kafka until it can be, or is deleted"
+        );
+        ledger.hold_topic(true);
+        warn_on_error("pause", self.consumer.pause(&list_of(ledger)));
+    }
+
+    /// What came meanwhile was not taken, so it is read again.
+    fn release(&self, ledger: &PartitionLedger) {
+        let from = ledger.next_offset().map_or(Offset::Beginning, Offset::Offset);
+        if ledger.held().is_none() && !self.go_to(ledger, from) {
+            ledger.fail(); // it is read again from what is settled
+        }
+        ledger.hold_topic(false);
+        if ledger.held().is_none() && ledger.paused().is_none() {
+            warn_on_error("resume", self.consumer.resume(&list_of(ledger)));
+        }
+    }
+}
+
+fn list_of(ledger: &PartitionLedger) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(ledger.topic(), ledger.partition());
+    list
+}

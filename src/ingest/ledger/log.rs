@@ -1,0 +1,203 @@
+//! ○ What Kafka has said of a partition's log: which log it is, where it begins and ends, and how far it was fetched.
+
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicI64, AtomicU64,
+        Ordering::{self, Relaxed},
+    },
+};
+
+use super::{Owed, PartitionLedger};
+use crate::ingest::{begin::Hold, offsets::OffsetTracker};
+
+/// Offsets, `-1` where they are not known.
+#[derive(Debug)]
+pub(super) struct Log {
+    begin: AtomicI64,
+    end: AtomicI64,
+    /// What belongs to an open transaction lies between here and the end.
+    stable_end: AtomicI64,
+    /// Everything below was fetched: records, and what is none (markers, aborted records).
+    fetched_to: AtomicI64,
+    /// How often that was said.
+    fetches: AtomicU64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        let unknown = || AtomicI64::new(-1);
+        Log {
+            begin: unknown(),
+            end: unknown(),
+            stable_end: unknown(),
+            fetched_to: unknown(),
+            fetches: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Log {
+    /// Kafka said where it begins and ends. What is not known (negative) changes nothing.
+    pub fn saw(&self, begin: i64, end: i64) {
+        for (place, offset) in [(&self.begin, begin), (&self.end, end)] {
+            if offset >= 0 {
+                place.store(offset, Relaxed);
+            }
+        }
+    }
+
+    pub fn saw_fetch(&self, stable_end: i64, fetched_to: i64) {
+        self.stable_end.store(stable_end, Relaxed);
+        self.fetched_to.store(fetched_to, Relaxed);
+        self.fetches.fetch_add(1, Relaxed);
+    }
+
+    pub fn begin(&self) -> Option<i64> {
+        known(&self.begin)
+    }
+
+    pub fn end(&self) -> Option<i64> {
+        known(&self.end)
+    }
+
+    pub fn stable_end(&self) -> Option<i64> {
+        known(&self.stable_end)
+    }
+
+    /// How far it was fetched, and how often that was said.
+    pub fn fetched(&self) -> (u64, Option<i64>) {
+        (self.fetches.load(Relaxed), known(&self.fetched_to))
+    }
+
+    /// Records from `from` to the end; what retention has removed is none.
+    pub fn lag_from(&self, from: Option<i64>) -> Option<i64> {
+        let (begin, end) = (self.begin(), self.end()?);
+        let from = from.max(begin)?;
+        Some((end - from).max(0))
+    }
+}
+
+fn known(place: &AtomicI64) -> Option<i64> {
+    Some(place.load(Relaxed)).filter(|offset| *offset >= 0)
+}
+
+impl PartitionLedger {
+    /// With nothing owed, everything below `offset` is done: what was fetched up to there and is no record (transaction
+    /// markers, aborted records) is nobody's.
+    pub fn skip_to(&self, offset: i64) {
+        let mut owed = self.owed.lock();
+        let Owed { tracker, gaps, .. } = &mut *owed;
+        if let Some(next) = self.expects(tracker).filter(|next| *next < offset) {
+            gaps.note(next, offset);
+        }
+        tracker.skip_to(offset);
+    }
+
+    /// The offset that comes next, where it is known.
+    #[must_use]
+    pub fn next_offset(&self) -> Option<i64> {
+        self.expects(&self.owed.lock().tracker)
+    }
+
+    pub(super) fn expects(&self, tracker: &OffsetTracker) -> Option<i64> {
+        (self.start.is_some() || tracker.committable().is_some()).then(|| tracker.next_offset())
+    }
+
+    /// Offsets that the log had lost before they were read (the first and the last of each gap), as far as they were not
+    /// told before.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(i64, i64)> {
+        let Some(begin) = self.log.begin() else { return Vec::new() };
+        let mut owed = self.owed.lock();
+        let next = self.expects(&owed.tracker);
+        owed.gaps.lost(begin, next)
+    }
+
+    /// Kafka said where the partition's log begins and ends (the first offset, and the one after the last); negative where
+    /// it did not.
+    pub fn saw_log(&self, begin: i64, end: i64) {
+        self.log.saw(begin, end);
+    }
+
+    /// The client said how far it has fetched, and up to where what it may read goes.
+    pub fn saw_fetch(&self, stable_end: i64, fetched_to: i64) {
+        self.log.saw_fetch(stable_end, fetched_to);
+    }
+
+    /// How far the client has fetched, and how often it has said so.
+    #[must_use]
+    pub fn fetched(&self) -> (u64, Option<i64>) {
+        self.log.fetched()
+    }
+
+    /// Everything that may be read was: the rest belongs to a transaction that is still open.
+    #[must_use]
+    pub fn waits_for_transaction(&self) -> bool {
+        let (stable, next) = (self.log.stable_end(), self.next_offset().max(self.log.fetched().1));
+        stable.zip(self.log.end()).is_some_and(|(stable, end)| stable < end && next >= Some(stable))
+    }
+
+    /// Where the log begins and ends, as far as is known.
+    #[must_use]
+    pub fn extent(&self) -> Option<(i64, i64)> {
+        self.log.begin().zip(self.log.end())
+    }
+
+    /// The position that the assignment begins at, where it is known.
+    #[must_use]
+    pub fn start(&self) -> Option<i64> {
+        self.start
+    }
+
+    /// Records from what may be committed to the end of the log, as it was when Kafka was last asked; `None` while that is
+    /// not known.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        self.log.lag_from(self.committable().or(self.start))
+    }
+
+    /// The id of the topic whose log this is, where the cluster has told it.
+    #[must_use]
+    pub fn topic_id(&self) -> Option<&Arc<str>> {
+        self.topic_id.get()
+    }
+
+    /// It is of the topic with this id. Only the first answer counts.
+    pub fn identify(&self, topic_id: Arc<str>) {
+        let _ = self.topic_id.set(topic_id);
+    }
+
+    /// The log is gone, and another one has its name.
+    pub fn retire(&self) {
+        let _owed = self.owed.lock();
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Where it begins is not known yet: nothing is taken of it.
+    pub fn hold(&self, hold: Hold) {
+        self.held.store(hold as u8 + 1, Ordering::Release);
+    }
+
+    /// Its topic is not read for now, or is again.
+    pub fn hold_topic(&self, held: bool) {
+        self.topic_held.store(held, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_topic_held(&self) -> bool {
+        self.topic_held.load(Ordering::Acquire)
+    }
+
+    /// Why it waits for its beginning, if it does.
+    #[must_use]
+    pub fn held(&self) -> Option<Hold> {
+        let place = self.held.load(Ordering::Acquire).checked_sub(1)?;
+        Hold::ALL.get(usize::from(place)).copied()
+    }
+
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+}

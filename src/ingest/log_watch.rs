@@ -1,0 +1,301 @@
+//! ● Asks Kafka about the logs of the assigned partitions, on a thread and with a client of its own, so that the poll thread
+//! waits for no answer.
+//!
+//! Whether a topic is still the same one, where logs begin and end, what retention took before it was read, where those
+//! begin that could not be told at their assignment, and which stand still and why.
+
+mod probe; // what another reader is told
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use metrics::{counter, gauge};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+
+use self::probe::{Listener, Tries};
+use super::{
+    begin::Begin,
+    consumer::{ConsumerState, OffsetLost, orders::Order},
+    first_start::FirstStart,
+    ledger::PartitionLedger,
+    receipt::Origin as _,
+    standing::{Group, Seen, Standing, Standings, TopicSeen, groups},
+    starts::{self, Name},
+    topics_now::{self, TopicNow},
+};
+use crate::{
+    clock,
+    operator_event::{OperatorEvent, emit},
+    telemetry::names,
+};
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Beyond the time that an event may wait in memory: so much without a move is standing still.
+const STANDS_AFTER: Duration = Duration::from_secs(5);
+
+/// What it works with.
+pub(super) struct LogWatch {
+    pub state: Arc<ConsumerState>,
+    pub client: ClientConfig,
+    pub first_start: Arc<FirstStart>,
+    pub offset_lost: OffsetLost,
+    pub park_after: Duration,
+}
+
+/// What it remembers from look to look.
+struct Looks {
+    watch: LogWatch,
+    consumer: BaseConsumer<Listener>,
+    standings: Standings,
+    tries: Tries,
+    /// Outside of their logs at the last look.
+    out_of_log: BTreeSet<(Name, u64)>,
+}
+
+impl LogWatch {
+    /// Looks until the consumer stops.
+    pub fn run(mut self) {
+        // Where a log ends is asked as of all records: those of open transactions wait, too.
+        self.client.set("isolation.level", "read_uncommitted").set("statistics.interval.ms", "0");
+        self.client
+            .set("enable.auto.commit", "false")
+            .set("client.id", "postrider-watch")
+            .set("auto.offset.reset", "error");
+        let state = Arc::clone(&self.state);
+        let consumer = match self.client.create_with_context(Listener::default()) {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                tracing::error!(%error, "nobody watches the logs: whether topics are made again is not noticed");
+                return;
+            }
+        };
+        let (standings, tries, out_of_log) = (Standings::default(), Tries::default(), BTreeSet::new());
+        let mut looks = Looks { watch: self, consumer, standings, tries, out_of_log };
+        while !state.is_stopping() {
+            if catch_unwind(AssertUnwindSafe(|| looks.look())).is_err() {
+                tracing::error!("looking at the logs panicked; it is tried again");
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+}
+
+impl Looks {
+    fn look(&mut self) {
+        let assigned = self.watch.state.assigned();
+        let topics: BTreeSet<&str> = assigned.iter().map(|ledger| ledger.topic()).collect();
+        let topics: Vec<&str> = topics.into_iter().collect();
+        let asked = topics_now::ask(self.consumer.client(), &topics, ASK_TIMEOUT);
+        let mut out_of_log = BTreeSet::new();
+        if let Ok(now) = &asked {
+            self.compare_ids(&assigned, now);
+            self.ask_for_beginnings(&assigned);
+            // Before the ends are asked for: what is read meanwhile is no reason to think that a log was cut.
+            let next: Vec<Option<i64>> = assigned.iter().map(|ledger| ledger.next_offset()).collect();
+            if let Err(error) = self.ask_for_extents(&assigned, now) {
+                tracing::debug!(%error, "where logs begin and end is not known");
+            }
+            assigned.iter().for_each(|ledger| tell_lost(ledger));
+            out_of_log = assigned.iter().zip(next).filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
+            self.bring_back(&assigned, &out_of_log);
+        }
+        self.out_of_log = out_of_log;
+        self.try_unexplained(&assigned);
+        let words = asked.as_ref().err().map(KafkaError::to_string);
+        let asked = asked.unwrap_or_default();
+        let seen = |ledger: &Arc<PartitionLedger>| (name_of(ledger), self.seen(ledger, &asked, words.as_deref()));
+        let seen = assigned.iter().map(seen).collect();
+        let (after, now) = (self.watch.park_after * 2 + STANDS_AFTER, clock::now());
+        let before = groups(&self.standings.standing());
+        let changes = self.standings.look(seen, after, now);
+        changes.ended.iter().for_each(|ended| show(ended, Duration::ZERO));
+        let standing = self.standings.standing();
+        tell(&before, &groups(&standing), now);
+        standing.iter().for_each(|one| show(one, now.saturating_duration_since(one.since)));
+        self.watch.state.standing.store(Arc::new(standing));
+    }
+
+    /// A topic that was made again has another id than the log that its partitions read.
+    fn compare_ids(&self, assigned: &[Arc<PartitionLedger>], now: &HashMap<String, TopicNow>) {
+        for ledger in assigned {
+            let Some(id) = now.get(ledger.topic()).and_then(TopicNow::id) else { continue };
+            match ledger.topic_id() {
+                None => ledger.identify(id),
+                Some(known) if *known == id => {}
+                Some(_) => self.watch.state.orders.give(Order::MadeAgain { topic: ledger.topic_name(), topic_id: id }),
+            }
+        }
+    }
+
+    /// Partitions whose beginning was not known at their assignment.
+    fn ask_for_beginnings(&self, assigned: &[Arc<PartitionLedger>]) {
+        let held: Vec<&Arc<PartitionLedger>> = assigned.iter().filter(|ledger| ledger.held().is_some()).collect();
+        let names: Vec<Name> = held.iter().map(|ledger| name_of(ledger)).collect();
+        let mut begins = starts::ask(&self.consumer, &self.watch.first_start, &names, ASK_TIMEOUT);
+        for ledger in held {
+            match begins.remove(&name_of(ledger)) {
+                None => {}
+                Some(Begin::Unknown(hold)) => ledger.hold(hold),
+                Some(begin) => {
+                    let (topic, partition, epoch) = (ledger.topic_name(), ledger.partition(), ledger.epoch());
+                    self.watch.state.orders.give(Order::Begin { topic, partition, epoch, begin });
+                }
+            }
+        }
+    }
+
+    /// Those without a leader are left out: they would hold up the answers of the others.
+    fn ask_for_extents(
+        &self,
+        assigned: &[Arc<PartitionLedger>],
+        now: &HashMap<String, TopicNow>,
+    ) -> Result<(), KafkaError> {
+        let is_led = |ledger: &&Arc<PartitionLedger>| {
+            now.get(ledger.topic()).is_some_and(|topic| topic.has_leader(ledger.partition()))
+        };
+        let led: Vec<&Arc<PartitionLedger>> = assigned.iter().filter(is_led).collect();
+        if led.is_empty() {
+            return Ok(());
+        }
+        let ask = |which: i64| {
+            let mut asked = TopicPartitionList::new();
+            for ledger in &led {
+                asked.add_partition_offset(ledger.topic(), ledger.partition(), Offset::from_raw(which))?;
+            }
+            self.consumer.offsets_for_times(asked, ASK_TIMEOUT)
+        };
+        let (begins, ends) = (ask(EARLIEST)?, ask(LATEST)?);
+        for ledger in led {
+            let of = |list: &TopicPartitionList| match list.find_partition(ledger.topic(), ledger.partition()) {
+                Some(element) if element.error().is_ok() => match element.offset() {
+                    Offset::Offset(offset) => offset,
+                    _ => -1,
+                },
+                _ => -1,
+            };
+            ledger.saw_log(of(&begins), of(&ends));
+        }
+        Ok(())
+    }
+
+    /// Those whose log does not reach as far as they were read go on where the operator wants, if it was so twice.
+    fn bring_back(&self, assigned: &[Arc<PartitionLedger>], out_of_log: &BTreeSet<(Name, u64)>) {
+        for ledger in assigned {
+            let key = (name_of(ledger), ledger.epoch());
+            let Some((begin, end)) = ledger.extent() else { continue };
+            let is_cut = ledger.next_offset().is_some_and(|next| next > end);
+            if !is_cut || !out_of_log.contains(&key) || !self.out_of_log.contains(&key) {
+                continue;
+            }
+            let offset = match self.watch.offset_lost {
+                OffsetLost::Earliest => begin,
+                OffsetLost::Latest => end,
+                OffsetLost::Stop => continue,
+            };
+            let ((topic, partition), epoch) = key;
+            self.watch.state.orders.give(Order::GoBack { topic, partition, epoch, offset });
+        }
+    }
+
+    fn try_unexplained(&mut self, assigned: &[Arc<PartitionLedger>]) {
+        let unexplained = self.standings.unexplained();
+        let standing = self.standings.standing();
+        self.tries.keep(|name| standing.iter().any(|one| (&one.topic, one.partition) == (&name.0, name.1)));
+        let next = |name: &Name| {
+            let ledger = assigned.iter().find(|ledger| name_of(ledger) == *name)?;
+            ledger.next_offset().or(ledger.extent().map(|(begin, _)| begin))
+        };
+        self.tries.try_next(
+            &self.consumer,
+            unexplained.iter().filter_map(|name| Some((name, next(name)?))),
+            clock::now(),
+        );
+    }
+
+    fn seen(&self, ledger: &PartitionLedger, topics: &HashMap<String, TopicNow>, silent: Option<&str>) -> Seen {
+        let topic = match (topics.get(ledger.topic()), silent) {
+            (_, Some(words)) => TopicSeen::Unknown(words.to_owned()),
+            (None, None) | (Some(TopicNow::Absent), None) => TopicSeen::Absent,
+            (Some(TopicNow::Refused(words)), None) => TopicSeen::Refused(words.clone()),
+            (Some(topic), None) if topic.has_leader(ledger.partition()) => TopicSeen::Led,
+            (Some(_), None) => TopicSeen::NotLed,
+        };
+        let name = (ledger.topic_name(), ledger.partition());
+        Seen {
+            epoch: ledger.epoch(),
+            lag: ledger.lag(),
+            received: ledger.received_events(),
+            outstanding: ledger.outstanding().0,
+            committable: ledger.committable(),
+            held: ledger.held(),
+            topic_held: ledger.is_topic_held(),
+            paused: ledger.paused(),
+            topic,
+            waits_for_transaction: ledger.waits_for_transaction(),
+            tried: self.tries.of(&name),
+            out_of_log: self.out_of_log.contains(&(name, ledger.epoch())),
+        }
+    }
+}
+
+/// ListOffsets' words for the beginning and the end.
+const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
+
+fn name_of(ledger: &Arc<PartitionLedger>) -> Name {
+    (ledger.topic_name(), ledger.partition())
+}
+
+/// `next` is what was to be read next before the log was asked for its end.
+fn is_out(ledger: &Arc<PartitionLedger>, next: i64) -> Option<(Name, u64)> {
+    let (begin, end) = ledger.extent()?;
+    let has_read_on = ledger.next_offset() != Some(next);
+    (!has_read_on && (next < begin || next > end)).then(|| (name_of(ledger), ledger.epoch()))
+}
+
+fn tell_lost(ledger: &PartitionLedger) {
+    for (first_offset, last_offset) in ledger.lost() {
+        let (topic, partition) = (ledger.topic_name(), ledger.partition());
+        let offsets = (last_offset - first_offset + 1).unsigned_abs();
+        counter!(names::SOURCE_LOST, "topic" => topic.to_string()).increment(offsets);
+        tracing::error!(%topic, partition, first_offset, last_offset, "the log had lost records before they were read");
+        emit(OperatorEvent::SourceLost { topic, partition, first_offset, last_offset });
+    }
+}
+
+/// Each topic and reason is told when the first partition stands, and when none does any more.
+fn tell(before: &[Group], after: &[Group], now: Instant) {
+    let has =
+        |groups: &[Group], one: &Group| groups.iter().any(|group| group.topic == one.topic && group.why == one.why);
+    for over in before.iter().filter(|group| !has(after, group)) {
+        let stood_for_ms = u64::try_from(now.saturating_duration_since(over.since).as_millis()).unwrap_or(u64::MAX);
+        emit(OperatorEvent::PartitionsMoving { topic: Arc::clone(&over.topic), why: over.why.word(), stood_for_ms });
+    }
+    for began in after.iter().filter(|group| !has(before, group)) {
+        emit(OperatorEvent::PartitionsStanding {
+            topic: Arc::clone(&began.topic),
+            why: began.why.word(),
+            words: began.words.clone(),
+            partitions: began.partitions.iter().take(PARTITIONS_TOLD_MAX).copied().collect(),
+            lag: began.lag,
+        });
+    }
+}
+
+const PARTITIONS_TOLD_MAX: usize = 100;
+
+fn show(standing: &Standing, age: Duration) {
+    let (topic, partition) = (standing.topic.to_string(), standing.partition.to_string());
+    gauge!(names::PARTITION_STANDING, "topic" => topic, "partition" => partition, "why" => standing.why.word())
+        .set(age.as_secs_f64());
+}

@@ -1,0 +1,116 @@
+//! ● Another reader's try at a partition that stands still although nothing seems to be in its way: what it is told is told
+//! of that partition alone, in the broker's words.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use crate::{
+    clock,
+    ingest::{standing::Why, starts::Name},
+};
+
+/// Hears the client's words, which its errors do not carry.
+#[derive(Default)]
+pub(super) struct Listener {
+    newest: Mutex<String>,
+}
+
+impl ClientContext for Listener {
+    fn error(&self, _: KafkaError, reason: &str) {
+        reason.clone_into(&mut self.newest.lock());
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+/// What was tried when, and what came of it.
+#[derive(Default)]
+pub(super) struct Tries(HashMap<Name, (Instant, Option<(Why, String)>)>);
+
+impl Tries {
+    /// What the last try was told, if anything.
+    pub fn of(&self, name: &Name) -> Option<(Why, String)> {
+        self.0.get(name).and_then(|(_, told)| told.clone())
+    }
+
+    pub fn keep(&mut self, is_wanted: impl Fn(&Name) -> bool) {
+        self.0.retain(|name, _| is_wanted(name));
+    }
+
+    /// Tries one of these, from its offset on: the one that was not tried for longest, and none too often.
+    pub fn try_next<'a>(
+        &mut self,
+        consumer: &BaseConsumer<Listener>,
+        candidates: impl Iterator<Item = (&'a Name, i64)>,
+        now: Instant,
+    ) {
+        let tried_at = |name: &Name| self.0.get(name).map(|(at, _)| *at);
+        let is_due = |name: &Name| tried_at(name).is_none_or(|at| now.saturating_duration_since(at) >= TRY_EVERY);
+        let next = candidates.filter(|(name, _)| is_due(name)).min_by_key(|(name, _)| tried_at(name));
+        if let Some((name, offset)) = next {
+            let told = read_one(consumer, name, offset).unwrap_or_else(|error| Some((Why::Broker, error.to_string())));
+            self.0.insert(name.clone(), (now, told));
+        }
+    }
+}
+
+const TRY_EVERY: Duration = Duration::from_secs(60);
+const TRY_FOR: Duration = Duration::from_secs(5);
+
+/// What reading the record at this offset is answered with; `None` when it could be read, or nothing came.
+fn read_one(
+    consumer: &BaseConsumer<Listener>,
+    (topic, partition): &Name,
+    offset: i64,
+) -> Result<Option<(Why, String)>, KafkaError> {
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, *partition, Offset::Offset(offset))?;
+    consumer.assign(&assignment)?;
+    let until = clock::now() + TRY_FOR;
+    let mut told = None;
+    while clock::now() < until {
+        match consumer.poll(Duration::from_millis(200)) {
+            None => {}
+            Some(Ok(_)) => break,
+            Some(Err(error)) => {
+                let words = std::mem::take(&mut *consumer.context().newest.lock());
+                let words = if words.is_empty() { error.to_string() } else { words };
+                told = Some((why(&error), words));
+                break;
+            }
+        }
+    }
+    consumer.unassign()?;
+    Ok(told)
+}
+
+fn why(error: &KafkaError) -> Why {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed,
+        ) => Why::NotAuthorized,
+        Some(
+            RDKafkaErrorCode::BadCompression
+            | RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::NotImplemented
+            | RDKafkaErrorCode::Underflow,
+        ) => Why::Unreadable,
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Why::TopicMissing,
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Why::OffsetLost,
+        _ => Why::Broker,
+    }
+}

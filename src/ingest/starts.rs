@@ -1,0 +1,150 @@
+//! ● Where assigned partitions begin: what the group committed of this very log, else where its first start was fixed, else
+//! at the beginning.
+//!
+//! **Invariant:** an offset that was committed of another log is never applied. What is committed carries the topic's id;
+//! where the log behind the name is another one, it is read from its beginning.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+};
+
+use super::{
+    begin::{Begin, Committed, First, Hold, begin_of, id_of},
+    first_start::{AT_ITS_TIME, FirstStart},
+    topics_now::{self, TopicNow},
+};
+
+/// A topic and a partition of it.
+pub type Name = (Arc<str>, i32);
+
+/// Asks Kafka where each of these begins. Blocks for at most three times `timeout`; what it cannot say is
+/// [`Begin::Unknown`], to be asked again.
+pub fn ask<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    first_start: &FirstStart,
+    names: &[Name],
+    timeout: Duration,
+) -> HashMap<Name, Begin> {
+    if names.is_empty() {
+        return HashMap::new();
+    }
+    let mut topics: Vec<&str> = names.iter().map(|(topic, _)| &**topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let topics_now = topics_now::ask(consumer.client(), &topics, timeout).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the ids of topics are not known yet; what was committed is taken at its word until they are");
+        HashMap::new()
+    });
+    let committed = match committed(consumer, names, timeout) {
+        Ok(committed) => committed,
+        Err(error) => {
+            tracing::warn!(%error, "the group's committed offsets cannot be read yet; its partitions wait for them");
+            return names.iter().map(|name| (name.clone(), Begin::Unknown(Hold::Commit))).collect();
+        }
+    };
+    let uncommitted: Vec<&Name> = names.iter().filter(|name| !committed.contains_key(*name)).collect();
+    let mut firsts = firsts(consumer, first_start, &uncommitted, &topics_now, timeout);
+    let begin = |name: &Name| {
+        let topic_id = topics_now.get(&*name.0).and_then(TopicNow::id);
+        let first = firsts.remove(name).unwrap_or(First::Unwritten);
+        (name.clone(), begin_of(committed.get(name), topic_id, first))
+    };
+    names.iter().map(begin).collect()
+}
+
+/// What the group has committed, of those that have a commit.
+fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    names: &[Name],
+    timeout: Duration,
+) -> Result<HashMap<Name, Committed>, KafkaError> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in names {
+        asked.add_partition(topic, *partition);
+    }
+    let found = consumer.committed_offsets(asked, timeout)?;
+    let mut committed = HashMap::new();
+    for element in found.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset()
+            && offset >= 0
+        {
+            // Another tool may have written anything beside its commit, and the crate panics where that is no text.
+            let note = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
+            let topic_id = id_of(&note).map(Arc::from);
+            let name = (Arc::from(element.topic()), element.partition());
+            committed.insert(name, Committed { offset, topic_id });
+        }
+    }
+    Ok(committed)
+}
+
+/// What is known of the group's first start in partitions that have no commit.
+fn firsts<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    first_start: &FirstStart,
+    names: &[&Name],
+    topics_now: &HashMap<String, TopicNow>,
+    timeout: Duration,
+) -> HashMap<Name, First> {
+    let known = names.iter().filter_map(|name| Some((*name, first_start.offset(&name.0, name.1)?)));
+    let known: Vec<(&Name, i64)> = known.collect();
+    // A partition without a leader answers nothing, and would hold up the answers of the others.
+    let has_leader = |(topic, partition): &Name| topics_now.get(&**topic).is_some_and(|now| now.has_leader(*partition));
+    let asked: Vec<&Name> = known.iter().map(|(name, _)| *name).filter(|name| has_leader(name)).collect();
+    let (unfixed, fixed): (Vec<&Name>, Vec<&Name>) =
+        asked.into_iter().partition(|name| first_start.offset(&name.0, name.1) == Some(AT_ITS_TIME));
+    let mut since = since_time(consumer, &fixed, first_start.at_ms(), timeout);
+    since.extend(since_time(consumer, &unfixed, first_start.time_ms(), timeout));
+    let first = |(name, offset): &(&Name, i64)| {
+        let first = match (since.get(*name), *offset) {
+            (None, AT_ITS_TIME) if !has_leader(name) => First::Unknown(Hold::NoLeader),
+            (None, AT_ITS_TIME) => First::Unknown(Hold::Broker),
+            (None, offset) => First::At(offset),
+            (Some(since), AT_ITS_TIME) => First::At(*since),
+            // In a topic that was deleted and made again all records are newer, at whatever offsets; clocks may be apart.
+            (Some(since), offset) => First::At(offset.min(*since)),
+        };
+        ((*name).clone(), first)
+    };
+    known.iter().map(first).collect()
+}
+
+/// The first records since a time, as the log is now; its end where there is none.
+fn since_time<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    names: &[&Name],
+    at_ms: i64,
+    timeout: Duration,
+) -> HashMap<Name, i64> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in names {
+        let _ = asked.add_partition_offset(topic, *partition, Offset::Offset(at_ms.max(0)));
+    }
+    if asked.count() == 0 {
+        return HashMap::new();
+    }
+    let found = consumer.offsets_for_times(asked, timeout).unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether topics were made again is not known; they begin where the group began");
+        TopicPartitionList::new()
+    });
+    let mut since = HashMap::new();
+    for element in found.elements().iter().filter(|element| element.error().is_ok()) {
+        let name: Name = (Arc::from(element.topic()), element.partition());
+        let offset = match element.offset() {
+            Offset::Offset(offset) if offset >= 0 => Some(offset),
+            _ => consumer.fetch_watermarks(&name.0, name.1, timeout).ok().map(|(_, end)| end),
+        };
+        since.extend(offset.map(|offset| (name, offset)));
+    }
+    since
+}

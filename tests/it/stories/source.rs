@@ -1,0 +1,104 @@
+//! ● What may be wrong with the logs that are read, and whose they are.
+
+use serde_json::json;
+
+use crate::harness::{Receiver, Record, TestApp, eventually_holds};
+
+/// The group's offset lies beyond the end of the log: somebody set it, or the log was cut.
+#[test]
+fn an_offset_that_the_log_does_not_reach_goes_on_as_the_operator_wants() {
+    let mut app = TestApp::named("offset-lost").partitions(1).set("DELIVERY_PARK_AFTER_MS", 1_000).start();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.produce(20);
+    eventually_holds("they are delivered", || endpoint.hook.accepted_count() == 20);
+    app.await_committed();
+    let beyond = |app: &mut TestApp, policy: &str| {
+        assert!(app.sigterm().status.success());
+        app.kafka.commit(&[(app.topic.clone(), 0, 1_000, String::new())]);
+        app.set("KAFKA_OFFSET_LOST", policy);
+        app.restart();
+    };
+    let told = |app: &TestApp| app.rest().metric("postrider_kafka_offsets_lost_total") >= 1.0;
+
+    beyond(&mut app, "earliest");
+    eventually_holds("all of it comes again", || endpoint.hook.duplicates() == 20);
+    assert!(told(&app));
+    app.await_committed();
+
+    beyond(&mut app, "latest");
+    eventually_holds("operators are told", || told(&app));
+    app.produce(5);
+    eventually_holds("what comes is delivered", || endpoint.hook.accepted_count() == 25);
+    app.await_committed();
+    assert_eq!(endpoint.hook.duplicates(), 20, "and nothing else");
+
+    beyond(&mut app, "stop");
+    let stands = || app.rest().get("/readyz").json()["details"].to_string().contains("offset_lost");
+    eventually_holds("it says that it stands, and why", stands);
+    let overview = app.rest().get("/v1/overview").ok().json();
+    assert_eq!(overview["standing"][0]["why"], "offset_lost", "{overview}");
+    assert!(app.rest().metric_with("postrider_partition_standing_seconds", "why=\"offset_lost\"") > 0.0);
+    app.produce(5);
+    assert_eq!(endpoint.hook.accepted_count(), 25);
+}
+
+#[test]
+fn kafkas_own_topics_are_not_read_though_a_pattern_means_them() {
+    let mut app = TestApp::named("own-topics").partitions(2).prepare();
+    app.set("KAFKA_TOPICS", "");
+    let pattern = format!("({}|__consumer_offsets|__transaction_state)", app.topic.replace('.', "\\."));
+    app.set("KAFKA_TOPICS_PATTERN", pattern);
+    app.restart();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.produce(10);
+    app.audit().expect_all(&endpoint).close();
+    assert_eq!(app.rest().metric("postrider_partitions_assigned"), 2.0);
+    let body = json!({"endpoint_id": endpoint.id, "topic": "__consumer_offsets", "scope": {"level": "topic"}});
+    let refused = app.rest().post("/v1/subscriptions", &body);
+    assert_eq!(refused.status, 422, "{}", refused.text);
+}
+
+#[test]
+fn a_record_without_a_time_happened_when_it_came_and_an_old_one_was_not_late() {
+    let app = TestApp::named("no-time").partitions(1).start();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.produce_one(&Record { timestamp_ms: Some(-1), ..Record::default() });
+    app.produce_one(&Record { timestamp_ms: Some(1_000_000_000_000), ..Record::default() });
+    eventually_holds("both come", || endpoint.hook.accepted_count() == 2);
+    let times: Vec<String> =
+        endpoint.hook.requests().iter().map(|request| request.json()["timestamp"].to_string()).collect();
+    assert!(times.iter().any(|time| time.starts_with("\"2001-09-09")), "{times:?}");
+    assert!(times.iter().all(|time| !time.starts_with("\"1970") && !time.starts_with("\"1969")), "{times:?}");
+    let seconds = app.rest().metric("postrider_end_to_end_seconds_sum");
+    assert!(seconds < 60.0, "delivered {seconds} s after they were received");
+    assert!(app.rest().metric("postrider_event_age_seconds_sum") > 1e8, "the event's own age is another figure");
+}
+
+#[test]
+fn while_a_subscription_is_of_a_newer_version_its_topic_waits_in_kafka() {
+    let app = TestApp::named("newer-version").partitions(2).set("DELIVERY_PARK_AFTER_MS", 1_000).start();
+    let receiver = Receiver::start();
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let subscription = app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.await_settings();
+    app.produce(10);
+    eventually_holds("they are delivered", || endpoint.hook.accepted_count() == 10);
+    app.await_committed();
+    let write = |scope: &str| {
+        app.postgres.execute(&format!(
+            "UPDATE config_version SET version = version + 1;
+             UPDATE subscription SET scope = '{scope}', version = (SELECT version FROM config_version) WHERE id = '{subscription}'"
+        ));
+        app.await_settings();
+    };
+    write(r#"{"level": "galaxy"}"#);
+    app.produce(20);
+    let waits = || app.rest().get("/readyz").json()["details"].to_string().contains("settings_unreadable");
+    eventually_holds("it says that they wait, and why", waits);
+    assert_eq!(endpoint.hook.accepted_count(), 10);
+    write(r#"{"level": "topic"}"#);
+    app.audit().expect_all(&endpoint).close();
+}
