@@ -43,6 +43,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Beyond the time that an event may wait in memory: so much without a move is standing still.
 const STANDS_AFTER: Duration = Duration::from_secs(5);
 
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
 /// What it works with.
 pub(super) struct LogWatch {
     pub state: Arc<ConsumerState>,
@@ -58,6 +60,8 @@ struct Looks {
     consumer: BaseConsumer<Listener>,
     standings: Standings,
     tries: Tries,
+    /// When the log was last told of those that stand.
+    said_at: Instant,
     /// Outside of their logs at the last look.
     out_of_log: BTreeSet<(Name, u64)>,
 }
@@ -80,7 +84,7 @@ impl LogWatch {
             }
         };
         let (standings, tries, out_of_log) = (Standings::default(), Tries::default(), BTreeSet::new());
-        let mut looks = Looks { watch: self, consumer, standings, tries, out_of_log };
+        let mut looks = Looks { watch: self, consumer, standings, tries, said_at: clock::now(), out_of_log };
         while !state.is_stopping() {
             if catch_unwind(AssertUnwindSafe(|| looks.look())).is_err() {
                 tracing::error!("looking at the logs panicked; it is tried again");
@@ -120,7 +124,9 @@ impl Looks {
         let changes = self.standings.look(seen, after, now);
         changes.ended.iter().for_each(|ended| show(ended, Duration::ZERO));
         let standing = self.standings.standing();
-        tell(&before, &groups(&standing), now);
+        let groups = groups(&standing);
+        tell(&before, &groups, now);
+        self.say_again(&groups, now);
         standing.iter().for_each(|one| show(one, now.saturating_duration_since(one.since)));
         self.watch.state.standing.store(Arc::new(standing));
     }
@@ -204,6 +210,18 @@ impl Looks {
             };
             let ((topic, partition), epoch) = key;
             self.watch.state.orders.give(Order::GoBack { topic, partition, epoch, offset });
+        }
+    }
+
+    /// A line a minute for each topic and reason, as long as it lasts.
+    fn say_again(&mut self, groups: &[Group], now: Instant) {
+        if groups.is_empty() || now.saturating_duration_since(self.said_at) < SAY_EVERY {
+            return;
+        }
+        self.said_at = now;
+        for Group { topic, why, words, since, partitions, lag } in groups {
+            let (why, seconds) = (why.word(), now.saturating_duration_since(*since).as_secs());
+            tracing::warn!(%topic, ?partitions, why, words, seconds, lag, "partitions of {topic} stand still");
         }
     }
 
