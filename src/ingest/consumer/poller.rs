@@ -15,7 +15,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message as _, TopicPartitionList,
+    Message as _,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
