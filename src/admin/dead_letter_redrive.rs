@@ -5,14 +5,20 @@ use serde_json::json;
 
 use super::{
     access::{Read, Write},
-    dead_letters::selected,
+    dead_letters::{grants, selected},
     endpoint_commands::disabled,
     endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, Body},
     server::AdminState,
 };
-use crate::{endpoint::settings::State as EndpointState, store::redriven};
+use crate::{
+    endpoint::settings::State as EndpointState,
+    store::{
+        dead_letter_pull::Whose,
+        redriven::{self, Progress},
+    },
+};
 
 type State = web::Data<AdminState>;
 
@@ -28,7 +34,9 @@ pub async fn redrive(
     if endpoint.state == EndpointState::Disabled {
         return Err(disabled());
     }
-    let (requested_at, done) = redriven::redrive(&state.pool, &endpoint.id, &selection).await?;
+    let granted = grants(&state, &access).await?;
+    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let (requested_at, done) = redriven::redrive(&state.pool, whose, &selection).await?;
     Ok(HttpResponse::Accepted().json(json!({
         "redriving": done.letters, "more": done.more, "requested_at": requested_at,
     })))
@@ -43,6 +51,10 @@ pub async fn progress(
     let query = request::query(&request, &["customer_id", "since"])?;
     let since = request::time(&query, "since")?;
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
-    let progress = redriven::progress(&state.pool, &endpoint.id, since).await?;
-    Ok(HttpResponse::Ok().json(json!({"redriving": progress.redriving, "dead_again": progress.dead_again})))
+    let granted = grants(&state, &access).await?;
+    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let Progress { delivered, waiting, dead_again, cancelled } = redriven::progress(&state.pool, whose, since).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "delivered": delivered, "waiting": waiting, "dead_again": dead_again, "cancelled": cancelled,
+    })))
 }

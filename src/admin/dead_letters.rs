@@ -22,7 +22,7 @@ use crate::{
     fair_share::turns,
     store::{
         customers,
-        dead_letter_pull::{self, LetterData, LetterHead, Of, Position, Selection},
+        dead_letter_pull::{self, LetterData, LetterHead, Of, Position, Selection, Whose},
         grants::Grants,
         id::{self, Kind},
     },
@@ -71,7 +71,9 @@ pub async fn acknowledge(
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
-    let done = dead_letter_pull::acknowledge(&state.pool, &endpoint.id, &selection).await?;
+    let granted = grants(&state, &access).await?;
+    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let done = dead_letter_pull::acknowledge(&state.pool, whose, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
@@ -82,14 +84,14 @@ pub async fn acknowledge_of_operator(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
-    let done = dead_letter_pull::acknowledge(&state.pool, OPERATOR, &selection).await?;
+    let done = dead_letter_pull::acknowledge(&state.pool, Whose::all_of(OPERATOR), &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
 type Query = std::collections::BTreeMap<String, String>;
 
 /// The grants of the customer whose key this is; `None` for other keys.
-async fn grants(state: &AdminState, access: &Access) -> Result<Option<Grants>, Problem> {
+pub(super) async fn grants(state: &AdminState, access: &Access) -> Result<Option<Grants>, Problem> {
     let Some(own) = access.customer() else { return Ok(None) };
     Ok(Some(customers::read(&state.pool, own).await?.map(|customer| customer.grants).unwrap_or_default()))
 }

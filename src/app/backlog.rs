@@ -175,6 +175,10 @@ impl Surroundings for Around {
         if self.table.holds.now().contains(topic) { 0 } else { self.settings.complete_to_ms() }
     }
 
+    fn settings_complete_to_store_ms(&self) -> i64 {
+        self.settings.complete_to_store_ms()
+    }
+
     fn load(&self) -> Load {
         let flow = self.table.flow();
         Load {

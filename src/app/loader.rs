@@ -54,6 +54,8 @@ pub struct Progress {
     version: AtomicI64,
     /// Whatever was committed before this time (milliseconds since 1970) is in effect.
     complete_to_ms: AtomicI64,
+    /// The same, by the clock of Postgres.
+    complete_to_store_ms: AtomicI64,
     confirmed_at: Mutex<Option<Instant>>,
 }
 
@@ -76,9 +78,16 @@ impl Progress {
         self.complete_to_ms.load(Ordering::Relaxed)
     }
 
-    /// `asked_ms` is when Postgres was asked which is the newest.
-    fn confirm(&self, version: i64, asked_ms: i64) {
+    /// The same, by the clock of Postgres: for what was written down by that clock.
+    #[must_use]
+    pub fn complete_to_store_ms(&self) -> i64 {
+        self.complete_to_store_ms.load(Ordering::Relaxed)
+    }
+
+    /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then.
+    fn confirm(&self, version: i64, asked_ms: i64, store_ms: i64) {
         self.complete_to_ms.store(asked_ms, Ordering::Relaxed);
+        self.complete_to_store_ms.store(store_ms, Ordering::Release);
         self.version.store(version, Ordering::Relaxed);
         *self.confirmed_at.lock() = Some(clock::now());
     }
@@ -137,14 +146,14 @@ impl Loader {
     async fn catch_up(&self) -> Result<(), StoreError> {
         let (version, asked_ms) = (self.progress.version(), clock::wall_ms());
         let newest = self.reader.version().await?;
-        if newest > version {
+        if newest.version > version {
             let delta = self.reader.load_since(version).await?;
             self.apply_endpoints(delta.endpoints, &mut HashSet::new());
             self.apply_subscriptions(delta.subscriptions, &mut HashSet::new());
-            self.progress.confirm(delta.version, asked_ms);
+            self.progress.confirm(delta.version, asked_ms, newest.at_ms);
             tracing::debug!(version = delta.version, "settings changed");
         } else {
-            self.progress.confirm(version, asked_ms);
+            self.progress.confirm(version, asked_ms, newest.at_ms);
         }
         Ok(())
     }
@@ -153,6 +162,7 @@ impl Loader {
     async fn reconcile(&self) -> Result<(), StoreError> {
         let (mut endpoints, mut subscriptions) = (HashSet::new(), HashSet::new());
         let asked_ms = clock::wall_ms();
+        let store_ms = self.reader.version().await?.at_ms;
         let version = self
             .reader
             .load_all(|chunk| match chunk {
@@ -175,7 +185,7 @@ impl Loader {
             let rows = gone_endpoints.iter().map(|id| EndpointRow::Absent { id: id.to_string() }).collect();
             self.apply_endpoints(rows, &mut HashSet::new());
         }
-        self.progress.confirm(version, asked_ms);
+        self.progress.confirm(version, asked_ms, store_ms);
         Ok(())
     }
 

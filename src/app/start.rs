@@ -103,8 +103,6 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let places = (handles.connections, receiver_at);
     let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, places)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
-    let queues = redrives::Queues { table: Arc::clone(&table), notices: pipeline.notices.clone() };
-    redrives::start(&config, pool.clone(), dead_letters.clone(), Arc::clone(&consumer), queues);
     let notices = pipeline.notices.clone();
     let core_lag = pipeline.cores.lag();
     let mut around =
@@ -114,6 +112,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
     sweep(&config, &pool, &instance, positions, &orphans);
     around.orphans = Some(backlog::Owned::with(orphans));
+    redrives::start(&config, pool.clone(), dead_letters.clone(), around.clone());
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));

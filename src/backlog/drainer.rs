@@ -55,6 +55,9 @@ pub trait Surroundings: Send + Sync {
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// Whatever was committed before this time of the settings that concern a topic is in effect here; milliseconds since 1970.
     fn settings_complete_to_ms(&self, topic: &str) -> i64;
+    /// The same by the clock of Postgres: for what somebody asked for, which is matched against settings of that moment at
+    /// least.
+    fn settings_complete_to_store_ms(&self) -> i64;
     /// How busy the machine was a moment ago.
     fn load(&self) -> Load;
     /// So many rows may be sent a second, for people to see.

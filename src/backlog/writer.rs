@@ -33,7 +33,10 @@ use super::{
 };
 use crate::{
     clock,
-    dead_letter::{letter::Letter, writer::DeadLetterWriter},
+    dead_letter::{
+        letter::{Letter, LetterKey},
+        writer::DeadLetterWriter,
+    },
     endpoint::{
         delivery::{GivenUp, Parked, Reason},
         outcome::AttemptNote,
@@ -118,6 +121,9 @@ impl BacklogWriter {
 
     /// What an endpoint's machine parked. Events that have a row already and used up no attempt just leave memory.
     pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
+        let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
+        let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
+        self.shared.dead_letters.postpone(&settings.id, letters);
         let lane = self.shared.lane(&settings.id);
         let mut untouched = Vec::new();
         // Counted first: a lane may store them, and count them down, before the last one is handed over.
@@ -148,6 +154,14 @@ impl BacklogWriter {
 
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
     pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
+        let (letters, events): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.origin.is_letter());
+        if !letters.is_empty() {
+            let keys = letters.iter().map(|event| LetterKey::of(event, &settings.id)).collect();
+            self.shared.dead_letters.remove(&settings.id, keys, None);
+        }
+        if events.is_empty() {
+            return;
+        }
         let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
         self.shared.lane(&settings.id).push(Work::Remove(Removal::of(keys, None)));
     }

@@ -1,6 +1,8 @@
 //! ● Dead letters on their way to the endpoint once more.
 //!
-//! Whoever owns a letter's partition sends it: asked for in any instance, marked in Postgres, found here by polling.
+//! Whoever owns a letter's partition sends it: asked for in any instance, marked in Postgres, found here by polling. While its
+//! endpoint takes nothing, it waits as the letter that it is.
+//! **Invariant:** what is sent again is matched again, against settings that are at least as new as the wish for it.
 //! **Invariant:** a letter is in flight at most once in this process, and until what became of it is committed.
 //! **Invariant:** a letter in flight is still a letter: whatever ends this process, it waits for its redrive again.
 
@@ -19,10 +21,14 @@ use super::{
     writer::DeadLetterWriter,
 };
 use crate::{
+    backlog::{drainer::Surroundings, read::Standing},
     clock,
     endpoint::delivery::{GivenUp, Reason},
     event::{EndpointKey, Event, Field, Fields},
-    ingest::receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
+    ingest::{
+        ledger::PartitionLedger,
+        receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
+    },
     store::{
         Pool, StoreError, dead_letters,
         redrives::{self, Candidate, RedriveRow},
@@ -31,29 +37,24 @@ use crate::{
     trace::{self, Source},
 };
 
-/// Where redriven events go: the queues of the endpoints.
-pub trait EndpointSink: Send + Sync {
-    /// `None`: there is no such endpoint (any more).
-    fn key(&self, endpoint_id: &str) -> Option<EndpointKey>;
-    /// Takes receipts for an endpoint and wakes its actor. When the endpoint is gone meanwhile, settles them as
-    /// [`Settlement::Cancelled`].
-    fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
-}
-
-/// True for a partition that this instance owns now.
-pub type Owns = Arc<dyn Fn(&str, i32) -> bool + Send + Sync>;
-
 #[derive(Debug, Clone)]
 pub struct RedriveOptions {
     pub poll: Duration,
     /// Letters in flight at once, all endpoints together and of one endpoint: one that hangs must not hold the others'.
     pub in_flight_max: usize,
     pub endpoint_in_flight_max: usize,
+    /// What waits longer for its endpoint is given up again.
+    pub age_max: Duration,
 }
 
-impl From<&crate::config::DeadLetter> for RedriveOptions {
-    fn from(config: &crate::config::DeadLetter) -> Self {
-        RedriveOptions { poll: config.redrive_poll(), in_flight_max: 500, endpoint_in_flight_max: 200 }
+impl From<&crate::config::Config> for RedriveOptions {
+    fn from(config: &crate::config::Config) -> Self {
+        RedriveOptions {
+            poll: config.dead_letter.redrive_poll(),
+            in_flight_max: 500,
+            endpoint_in_flight_max: 200,
+            age_max: config.backlog.age_max(),
+        }
     }
 }
 
@@ -62,20 +63,19 @@ pub async fn run(
     pool: Pool,
     options: RedriveOptions,
     writer: DeadLetterWriter,
-    sink: Arc<dyn EndpointSink>,
-    owns: Owns,
+    surroundings: Arc<dyn Surroundings>,
 ) -> Infallible {
     let shared = Arc::new(Shared {
         writer,
-        sink,
-        owns,
+        surroundings,
         in_flight: Mutex::default(),
         ended: Mutex::default(),
         abandoned: Mutex::default(),
         room: Notify::new(),
         metrics: DeadLetterMetrics::new(),
     });
-    let mut redrive = Redrive { pool, options, shared, after: String::new() };
+    let mut redrive =
+        Redrive { pool, options, shared, owned: HashMap::new(), seen: Arc::default(), after: String::new() };
     loop {
         match redrive.turn().await {
             // Full, with more to come: as soon as there is room, and then some company for whoever made it.
@@ -96,6 +96,9 @@ struct Redrive {
     pool: Pool,
     options: RedriveOptions,
     shared: Arc<Shared>,
+    /// The partitions of this instance.
+    owned: HashMap<(Arc<str>, i32), Arc<PartitionLedger>>,
+    seen: Arc<Vec<Arc<PartitionLedger>>>,
     /// The last letter looked at; the next turn goes on behind it, and begins anew at the end.
     after: String,
 }
@@ -103,16 +106,21 @@ struct Redrive {
 impl Redrive {
     /// Looks through a bounded number of letters and sends what it may; true when some had to wait for want of room.
     async fn turn(&mut self) -> Result<bool, StoreError> {
+        self.follow_assignment();
         self.take_up_abandoned();
         self.end_cancelled().await?;
         let mut waiting = false;
         for _ in 0..PAGES_A_TURN {
             let page = redrives::candidates(&self.pool, &self.after, PAGE_ROWS).await?;
             let last_page = (page.len() as i64) < PAGE_ROWS;
-            let Choice { letters, passed_over, full } = self.choose(&page);
+            let Choice { letters, old, passed_over, full } = self.choose(&page);
             waiting |= passed_over;
-            let sent = self.send(&letters).await?;
-            if full || sent < letters.len() {
+            if !old.is_empty() {
+                redrives::give_up_old(&self.pool, &old).await?;
+            }
+            let chosen = letters.len();
+            let sent = self.send(letters).await?;
+            if full || sent < chosen {
                 // What was passed over for want of room comes first next time.
                 self.after.clear();
                 return Ok(true);
@@ -128,39 +136,70 @@ impl Redrive {
         Ok(waiting)
     }
 
-    fn choose(&self, page: &[Candidate]) -> Choice {
+    fn follow_assignment(&mut self) {
+        let ledgers = self.shared.surroundings.ledgers();
+        if !Arc::ptr_eq(&ledgers, &self.seen) {
+            let key = |ledger: &Arc<PartitionLedger>| ((ledger.topic_name(), ledger.partition()), Arc::clone(ledger));
+            self.owned = ledgers.iter().map(key).collect();
+            self.seen = ledgers;
+        }
+    }
+
+    fn owner(&self, letter: &Candidate) -> Option<Arc<PartitionLedger>> {
+        let ledger = self.owned.get(&(Arc::from(letter.topic.as_str()), letter.partition));
+        ledger.filter(|ledger| ledger.is_current()).cloned()
+    }
+
+    fn choose<'a>(&self, page: &'a [Candidate]) -> Choice<'a> {
+        let surroundings = &self.shared.surroundings;
+        let (now, complete_to_ms) = (clock::now(), surroundings.settings_complete_to_store_ms());
+        let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
+        let old_before_ms = clock::wall_ms().saturating_sub(age_max_ms);
         let in_flight = self.shared.in_flight.lock();
         let mut room = self.options.in_flight_max.saturating_sub(in_flight.ids.len());
-        let mut of_endpoint: HashMap<&str, usize> = HashMap::new();
+        // How many more each endpoint takes, and whether it takes any at all.
+        let mut of_endpoint: HashMap<&str, (usize, bool)> = HashMap::new();
         let mut choice = Choice::default();
         for letter in page {
-            if in_flight.ids.contains(&letter.id) || !(self.shared.owns)(&letter.topic, letter.partition) {
+            // Asked for a moment ago: it is matched against settings that are at least as new.
+            if in_flight.ids.contains(&letter.id) || letter.asked_ms >= complete_to_ms {
+                continue;
+            }
+            let Some(ledger) = self.owner(letter) else { continue };
+            if letter.asked_ms < old_before_ms {
+                choice.old.push(&letter.id);
                 continue;
             }
             if room == 0 {
                 choice.full = true;
                 break;
             }
-            let taken = of_endpoint
-                .entry(&letter.endpoint_id)
-                .or_insert_with(|| in_flight.endpoints.get(&letter.endpoint_id).copied().unwrap_or(0));
-            if *taken < self.options.endpoint_in_flight_max {
-                *taken += 1;
+            let (left, takes) = of_endpoint.entry(&letter.endpoint_id).or_insert_with(|| {
+                let in_flight = in_flight.endpoints.get(&letter.endpoint_id).copied().unwrap_or(0);
+                let takes = match surroundings.standing(&letter.endpoint_id, now) {
+                    Standing::Takes(events) | Standing::TakesInOrder(events, _) => events,
+                    Standing::Waits => 0,
+                    Standing::Gone => usize::MAX,
+                };
+                (takes.min(self.options.endpoint_in_flight_max).saturating_sub(in_flight), takes > 0)
+            });
+            if *left > 0 {
+                *left -= 1;
                 room -= 1;
-                choice.letters.push(letter.clone());
+                choice.letters.push((letter, ledger));
             } else {
-                choice.passed_over = true;
+                choice.passed_over |= *takes;
             }
         }
         choice
     }
 
     /// Returns how many were read: fewer when their data is too large to be in memory at once.
-    async fn send(&self, chosen: &[Candidate]) -> Result<usize, StoreError> {
+    async fn send(&self, chosen: Vec<(&Candidate, Arc<PartitionLedger>)>) -> Result<usize, StoreError> {
         if chosen.is_empty() {
             return Ok(0);
         }
-        let ids: Vec<&str> = chosen.iter().map(|letter| letter.id.as_str()).collect();
+        let ids: Vec<&str> = chosen.iter().map(|(letter, _)| letter.id.as_str()).collect();
         let room = BYTES_MAX.saturating_sub(self.shared.in_flight.lock().bytes);
         if room == 0 {
             return Ok(0);
@@ -169,20 +208,25 @@ impl Redrive {
         let found: HashSet<String> = rows.iter().map(|row| row.id.clone()).collect();
         // A letter that was acknowledged meanwhile counts as read; one behind the last that fitted does not.
         let last = rows.last().map(|row| row.id.clone());
-        let read = chosen.iter().take_while(|letter| found.contains(&letter.id) || Some(&letter.id) < last.as_ref());
-        let read = if rows.is_empty() { chosen.len() } else { read.count() };
+        let is_read = |id: &str| found.contains(id) || last.as_deref().is_some_and(|last| id < last);
+        let read = if rows.is_empty() { ids.len() } else { ids.iter().take_while(|id| is_read(id)).count() };
+        let owners: HashMap<&str, &Arc<PartitionLedger>> =
+            chosen.iter().map(|(letter, ledger)| (letter.id.as_str(), ledger)).collect();
 
         let mut by_endpoint: HashMap<String, Vec<Receipt>> = HashMap::new();
         for row in rows {
+            let Some(ledger) = owners.get(row.id.as_str()) else { continue };
             let endpoint_id = row.endpoint_id.clone();
-            match self.shared.sink.key(&endpoint_id) {
-                Some(key) => by_endpoint.entry(endpoint_id).or_default().extend(receipt(&self.shared, row, key)),
+            match self.shared.surroundings.endpoint(&endpoint_id) {
+                Some((key, _)) => {
+                    let receipt = receipt(&self.shared, row, Arc::clone(ledger), key);
+                    by_endpoint.entry(endpoint_id).or_default().extend(self.shared.wanted(receipt));
+                }
                 None => self.shared.ended.lock().push(Lease::take(&self.shared, &row)),
             }
         }
         for (endpoint_id, receipts) in by_endpoint {
-            self.shared.metrics.redriven.increment(receipts.len() as u64);
-            self.shared.sink.push(&endpoint_id, receipts);
+            self.shared.surroundings.push(&endpoint_id, receipts);
         }
         Ok(read)
     }
@@ -194,9 +238,10 @@ impl Redrive {
             let abandons = receipt.abandons;
             let receipt = receipt.into_receipt();
             if abandons < ABANDONS_MAX {
-                self.shared.sink.push(&endpoint_id, vec![receipt]);
+                self.shared.surroundings.push(&endpoint_id, vec![receipt]);
             } else {
-                let given_up = GivenUp { receipt, reason: Reason::Internal, attempts: abandons.into(), last: None };
+                let attempts = receipt.attempts() + u32::from(abandons);
+                let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                 self.shared.writer.submit([Letter { endpoint_id, customer_id, given_up }]);
             }
         }
@@ -219,8 +264,10 @@ impl Redrive {
 
 /// What of a page is to be sent.
 #[derive(Default)]
-struct Choice {
-    letters: Vec<Candidate>,
+struct Choice<'a> {
+    letters: Vec<(&'a Candidate, Arc<PartitionLedger>)>,
+    /// Those that have waited for too long.
+    old: Vec<&'a str>,
     /// Some wait because their endpoint has enough in flight.
     passed_over: bool,
     /// The rest waits because there is enough in flight.
@@ -229,8 +276,7 @@ struct Choice {
 
 struct Shared {
     writer: DeadLetterWriter,
-    sink: Arc<dyn EndpointSink>,
-    owns: Owns,
+    surroundings: Arc<dyn Surroundings>,
     in_flight: Mutex<InFlight>,
     /// Redrives that ended without an attempt, to be written down.
     ended: Mutex<Vec<Arc<Lease>>>,
@@ -239,6 +285,18 @@ struct Shared {
     /// A letter has left.
     room: Notify,
     metrics: DeadLetterMetrics,
+}
+
+impl Shared {
+    /// The receipt of a letter, unless its endpoint no longer subscribes to the event: then it is just a letter again.
+    fn wanted(&self, receipt: Option<Receipt>) -> Option<Receipt> {
+        let receipt = receipt?;
+        if self.surroundings.matches(receipt.event(), receipt.endpoint()) {
+            return Some(receipt);
+        }
+        receipt.settle(Settlement::Cancelled);
+        None
+    }
 }
 
 /// A receipt that was dropped unsettled, and whose it is.
@@ -295,8 +353,8 @@ impl Drop for Lease {
 /// Where a redriven event comes from: its own letter.
 struct RedriveOrigin {
     lease: Arc<Lease>,
-    topic: String,
-    partition: i32,
+    /// Of the present assignment of its partition.
+    ledger: Arc<PartitionLedger>,
     endpoint_id: Arc<str>,
     customer_id: Arc<str>,
     key: LetterKey,
@@ -304,26 +362,39 @@ struct RedriveOrigin {
 
 impl Origin for RedriveOrigin {
     fn topic(&self) -> &str {
-        &self.topic
+        self.ledger.topic()
+    }
+
+    fn topic_name(&self) -> Arc<str> {
+        self.ledger.topic_name()
     }
 
     fn partition(&self) -> i32 {
-        self.partition
+        self.ledger.partition()
     }
 
     fn is_current(&self) -> bool {
-        (self.lease.shared.owns)(&self.topic, self.partition)
+        self.ledger.is_current()
     }
 
-    fn receipts_settled(&self, how: Settlement, _receipts: usize) {
+    fn is_stored(&self) -> bool {
+        true
+    }
+
+    fn is_letter(&self) -> bool {
+        true
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
         let shared = &self.lease.shared;
         match how {
             // Out of the letters, and only then free for another redrive.
-            Settlement::Delivered | Settlement::Backlogged => {
+            Settlement::Delivered => {
+                shared.metrics.redriven.increment(receipts as u64);
                 shared.writer.remove(&self.endpoint_id, vec![self.key], Some(self.lease.clone()));
             }
-            // The writer has stored it as dead again.
-            Settlement::DeadLettered => {}
+            // Still a letter on its redrive, or dead again: the writer has written that down.
+            Settlement::Backlogged | Settlement::DeadLettered => {}
             Settlement::Cancelled | Settlement::Skipped => shared.ended.lock().push(Arc::clone(&self.lease)),
         }
     }
@@ -343,14 +414,13 @@ impl std::fmt::Debug for RedriveOrigin {
 }
 
 /// The event that the letter was about, with the same ids, and its receipt.
-fn receipt(shared: &Arc<Shared>, row: RedriveRow, key: EndpointKey) -> Option<Receipt> {
+fn receipt(shared: &Arc<Shared>, row: RedriveRow, ledger: Arc<PartitionLedger>, key: EndpointKey) -> Option<Receipt> {
     let field = |text: Option<String>| text.map_or(Field::Absent, |text| Field::Owned(text.into()));
     let record =
         record(row.offset, row.record_ms, row.record_key.as_deref(), row.record_value.as_deref(), &row.record_headers);
     let origin = RedriveOrigin {
         lease: Lease::take(shared, &row),
-        topic: row.topic,
-        partition: row.partition,
+        ledger,
         endpoint_id: Arc::from(row.endpoint_id),
         customer_id: Arc::from(row.customer_id),
         key: LetterKey(row.key),
@@ -366,7 +436,8 @@ fn receipt(shared: &Arc<Shared>, row: RedriveRow, key: EndpointKey) -> Option<Re
     trace::begin(&mut event, Source::Redrive);
     let event = Arc::new(event);
     let mut receipt = None;
-    event.open_receipts(&[key], |_, opened| receipt = Some(opened));
+    let attempts = u32::try_from(row.attempts).unwrap_or(0);
+    event.open_receipts(&[key], |_, opened| receipt = Some(opened.with_attempts(attempts)));
     receipt
 }
 

@@ -18,13 +18,18 @@ use tokio::runtime::Handle;
 
 use super::letter::{Letter, LetterKey, Written, strip};
 use crate::{
+    backlog::row::{self, Clocks},
     clock,
-    endpoint::{delivery::Reason, settings::Settings},
+    endpoint::{
+        delivery::{Parked, Reason},
+        settings::Settings,
+    },
     ingest::receipt::{Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
         lane::{self, Lane, lane_of},
         patience::{Patience, WriterHealth},
+        redrives::{self, NextAttempt},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -92,6 +97,23 @@ impl DeadLetterWriter {
     /// `kept` is dropped when they are gone.
     pub fn remove(&self, endpoint_id: &str, keys: Vec<LetterKey>, kept: Option<Arc<dyn Send + Sync>>) {
         self.shared.lane(endpoint_id).push(Work::Remove { keys, kept });
+    }
+
+    /// Letters on a redrive that leave memory undelivered: they stay letters, and their next attempt is due later. Those
+    /// that used up nothing are as they were.
+    pub fn postpone(&self, endpoint_id: &str, parked: impl IntoIterator<Item = Parked>) {
+        let mut untouched = Vec::new();
+        for parked in parked {
+            let is_later = parked.not_before.is_some() || parked.in_flight_until.is_some();
+            if parked.attempts > parked.receipt.attempts() || is_later {
+                self.shared.queued(0);
+                let key = LetterKey::of(parked.receipt.event(), endpoint_id);
+                self.shared.lane(endpoint_id).push(Work::Postpone { key, parked });
+            } else {
+                untouched.push(parked.receipt);
+            }
+        }
+        Receipt::settle_all(untouched, Settlement::Backlogged);
     }
 
     /// How many wait to be stored.
@@ -181,6 +203,7 @@ impl Shared {
             match self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
                 Run::Empty => {}
                 Run::Store(letters) => self.store(letters).await,
+                Run::Postpone(letters) => self.postpone(letters).await,
                 Run::Remove { keys, kept } => {
                     self.patience().retry(|| dead_letters::remove(&self.pool, &keys)).await;
                     drop(kept);
@@ -203,6 +226,19 @@ impl Shared {
         self.count(&letters);
         Receipt::settle_all(letters.into_iter().map(|letter| letter.given_up.receipt), Settlement::DeadLettered);
         drop(bytes);
+    }
+
+    async fn postpone(&self, letters: Vec<(LetterKey, Parked)>) {
+        let in_hand = Bytes { shared: self, letters: letters.len(), bytes: 0 };
+        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let next = |(key, parked): &(LetterKey, Parked)| {
+            let standing = row::standing(parked, clocks);
+            NextAttempt { key: key.0, attempts: standing.attempts, not_before_ms: standing.not_before_ms }
+        };
+        let next: Vec<NextAttempt> = letters.iter().map(next).collect();
+        self.patience().retry(|| redrives::postpone(&self.pool, &next)).await;
+        Receipt::settle_all(letters.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
+        drop(in_hand);
     }
 
     /// One statement. With a `refusal`, without the data that Postgres refused.
@@ -240,6 +276,10 @@ impl Shared {
 /// What is to be done.
 enum Work {
     Store(Letter),
+    Postpone {
+        key: LetterKey,
+        parked: Parked,
+    },
     /// `kept` is held until they are gone.
     Remove {
         keys: Vec<LetterKey>,
@@ -253,6 +293,7 @@ impl lane::Work for Work {
     fn weight_bytes(&self) -> usize {
         match self {
             Work::Store(letter) => letter.weight_bytes(),
+            Work::Postpone { .. } => size_of::<LetterKey>(),
             Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
         }
     }
@@ -260,19 +301,24 @@ impl lane::Work for Work {
     fn fits(&self, run: &Run) -> bool {
         matches!(
             (run, self),
-            (Run::Empty, _) | (Run::Store(_), Work::Store(_)) | (Run::Remove { .. }, Work::Remove { .. })
+            (Run::Empty, _)
+                | (Run::Store(_), Work::Store(_))
+                | (Run::Postpone(_), Work::Postpone { .. })
+                | (Run::Remove { .. }, Work::Remove { .. })
         )
     }
 
     fn join(self, run: &mut Run) {
         match (&mut *run, self) {
             (Run::Store(letters), Work::Store(letter)) => letters.push(letter),
+            (Run::Postpone(letters), Work::Postpone { key, parked }) => letters.push((key, parked)),
             (Run::Remove { keys: all, kept: all_kept }, Work::Remove { keys, kept }) => {
                 all.extend(keys.into_iter().map(|key| key.0));
                 all_kept.extend(kept);
             }
             // What does not fit is not given to it.
             (_, Work::Store(letter)) => *run = Run::Store(vec![letter]),
+            (_, Work::Postpone { key, parked }) => *run = Run::Postpone(vec![(key, parked)]),
             (_, Work::Remove { keys, kept }) => {
                 let keys = keys.into_iter().map(|key| key.0).collect();
                 *run = Run::Remove { keys, kept: kept.into_iter().collect() };
@@ -300,6 +346,7 @@ enum Run {
     #[default]
     Empty,
     Store(Vec<Letter>),
+    Postpone(Vec<(LetterKey, Parked)>),
     Remove {
         keys: Vec<[u8; dead_letters::KEY_BYTES]>,
         kept: Vec<Arc<dyn Send + Sync>>,

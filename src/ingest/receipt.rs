@@ -17,7 +17,7 @@ use crate::event::{EndpointKey, Event};
 pub enum Settlement {
     /// A 2xx answer.
     Delivered,
-    /// Stored in the backlog, still to be delivered.
+    /// Stored, still to be delivered: in the backlog, or as the letter that it was before its redrive.
     Backlogged,
     /// Stored as a dead letter.
     DeadLettered,
@@ -76,8 +76,12 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn is_live(&self) -> bool {
         false
     }
-    /// True where the events have rows in the backlog: leaving memory costs them nothing but an attempt's note.
+    /// True where the events are stored in Postgres, by rows of the backlog or as letters: leaving memory costs them nothing but an attempt's note.
     fn is_stored(&self) -> bool {
+        false
+    }
+    /// True where its event is a dead letter on a redrive: leaving memory undelivered, it stays that letter.
+    fn is_letter(&self) -> bool {
         false
     }
     /// When the event at this offset was first received, milliseconds since 1970, where that was before it came into memory.

@@ -147,6 +147,9 @@ impl Runner {
         let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
         let (open, gone): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|open| self.surroundings.endpoint(&open.endpoint_id).is_some());
+        // Matched against settings that are at least as new as what was asked for.
+        let complete_to_ms = self.surroundings.settings_complete_to_store_ms();
+        let open = open.into_iter().filter(|open| open.asked_ms < complete_to_ms).collect();
         let open = self.choose(open);
         self.adopt(&ledgers, open);
         for open in gone {

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Pool, StoreError};
+use super::{Pool, StoreError, grants::Grants};
 
 /// A letter without the record's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,44 @@ pub struct Of<'a> {
     pub endpoint_id: &'a str,
     pub filter: &'a Filter,
 }
+
+/// Whose letters a command is about, and what of them the one who asks may see: all of them, where no grants are named.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    pub endpoint_id: &'a str,
+    pub granted: Option<&'a Grants>,
+}
+
+impl<'a> Whose<'a> {
+    #[must_use]
+    pub fn all_of(endpoint_id: &'a str) -> Self {
+        Whose { endpoint_id, granted: None }
+    }
+
+    /// Topics and tenants; `None` is every one.
+    pub(super) fn granted_names(&self) -> (Option<Vec<&'a str>>, Option<Vec<&'a str>>) {
+        self.granted.map_or((None, None), |grants| (grants.topics.names(), grants.tenants.names()))
+    }
+}
+
+/// The condition of a letter that is granted, by two parameters: topics and tenants, each NULL for every one. A letter
+/// without a tenant is given by the grant of all tenants alone.
+macro_rules! granted {
+    ($topics:literal, $tenants:literal) => {
+        concat!(
+            " AND (",
+            $topics,
+            "::text[] IS NULL OR topic = ANY(",
+            $topics,
+            ")) AND (",
+            $tenants,
+            "::text[] IS NULL OR tenant = ANY(",
+            $tenants,
+            ")) "
+        )
+    };
+}
+pub(super) use granted;
 
 /// What letters are chosen by; what is not said chooses none out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,16 +240,17 @@ pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<Vec<(String, LetterD
     .await
 }
 
-/// Deletes letters of an endpoint: they were seen.
+/// Deletes letters of an endpoint, as far as they are granted: they were seen.
 ///
 /// # Errors
 /// When Postgres is away; some may be deleted then.
-pub async fn acknowledge(pool: &Pool, endpoint_id: &str, selection: &Selection) -> Result<Selected, StoreError> {
-    each_page(pool, endpoint_id, selection, PAGE, async |ids| {
+pub async fn acknowledge(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Result<Selected, StoreError> {
+    let (topics, tenants) = of.granted_names();
+    each_page(pool, of, selection, PAGE, async |ids| {
         pool.with(async |client| {
             let transaction = client.transaction().await?;
             let statement = transaction.prepare_cached(DELETE).await?;
-            let gone = transaction.query(&statement, &[&endpoint_id, &ids]).await?;
+            let gone = transaction.query(&statement, &[&of.endpoint_id, &ids, &topics, &tenants]).await?;
             let keys: Vec<&[u8]> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
             let statement = transaction.prepare_cached("DELETE FROM dead_letter_key WHERE key = ANY($1)").await?;
             transaction.execute(&statement, &[&keys]).await?;
@@ -226,7 +265,7 @@ pub async fn acknowledge(pool: &Pool, endpoint_id: &str, selection: &Selection) 
 /// Runs `work` on the ids of a selection, some thousand at a time, found by the statement `page`.
 pub(super) async fn each_page(
     pool: &Pool,
-    endpoint_id: &str,
+    of: Whose<'_>,
     selection: &Selection,
     page: &str,
     work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,
@@ -236,12 +275,15 @@ pub(super) async fn each_page(
         Selection::Matching(filter) => filter,
     };
     let Filter { reason, topic, tenant, .. } = filter;
+    let (topics, tenants) = of.granted_names();
     let ((mut after, before), mut letters) = (bounds(filter), 0);
     loop {
         let ids: Vec<String> = pool
             .with(async |client| {
                 let statement = client.prepare_cached(page).await?;
-                let rows = client.query(&statement, &[&endpoint_id, &after, &before, topic, tenant, reason]).await?;
+                let parameters: [&(dyn ToSql + Sync); 8] =
+                    [&of.endpoint_id, &after, &before, topic, tenant, reason, &topics, &tenants];
+                let rows = client.query(&statement, &parameters).await?;
                 Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
             })
             .await?;
@@ -354,6 +396,8 @@ const READ: &str =
     concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter d WHERE id = $1");
 const READ_DATA: &str =
     "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
-const PAGE: &str = concat!("SELECT id", of_filter!(), "ORDER BY id LIMIT 5000");
-pub(super) const PAGE_OF_DEAD: &str = concat!("SELECT id", of_filter!(), "AND state = 'dead' ORDER BY id LIMIT 5000");
-const DELETE: &str = "DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2) RETURNING key";
+const PAGE: &str = concat!("SELECT id", of_filter!(), granted!("$7", "$8"), "ORDER BY id LIMIT 5000");
+pub(super) const PAGE_OF_DEAD: &str =
+    concat!("SELECT id", of_filter!(), granted!("$7", "$8"), "AND state = 'dead' ORDER BY id LIMIT 5000");
+const DELETE: &str =
+    concat!("DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2)", granted!("$3", "$4"), "RETURNING key");

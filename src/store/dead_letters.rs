@@ -59,7 +59,7 @@ pub async fn insert(pool: &Pool, letters: &[NewLetter<'_>]) -> Result<(), StoreE
     .await
 }
 
-/// Takes letters out: their events were delivered after all.
+/// Takes letters out: their events were delivered after all, which is counted for the redrive that they were part of.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -71,7 +71,7 @@ pub async fn remove(pool: &Pool, keys: &[[u8; KEY_BYTES]]) -> Result<(), StoreEr
         let gone = transaction.query(&gone, &[&keys]).await?;
         let ids: Vec<&str> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         if !ids.is_empty() {
-            let statement = transaction.prepare_cached("DELETE FROM dead_letter WHERE id = ANY($1)").await?;
+            let statement = transaction.prepare_cached(REMOVE).await?;
             transaction.execute(&statement, &[&ids]).await?;
         }
         Ok(transaction.commit().await?)
@@ -180,7 +180,8 @@ const INSERT: &str = r#"
 
 const GIVE_UP_AGAIN: &str = "
     UPDATE dead_letter d
-    SET state = 'dead', redrive_requested_at = NULL, attempts = d.attempts + g.attempts, reason = g.reason,
+    SET state = 'dead', redrive_requested_at = NULL, redrive_end = 'given_up', redrive_attempts = 0,
+        redrive_not_before = NULL, attempts = d.attempts + g.attempts, reason = g.reason,
         last_status = g.last_status, last_class = g.last_class, excerpt = g.excerpt,
         -- Whoever follows the letters sees it once more.
         written_in = pg_current_xact_id()
@@ -189,4 +190,16 @@ const GIVE_UP_AGAIN: &str = "
     WHERE d.id = g.id AND d.id = ANY($1) AND d.state = 'redriving'";
 
 const END_REDRIVE: &str = "
-    UPDATE dead_letter SET state = 'dead', redrive_requested_at = NULL WHERE id = ANY($1) AND state = 'redriving'";
+    UPDATE dead_letter
+    SET state = 'dead', redrive_requested_at = NULL, redrive_end = 'cancelled', attempts = attempts + redrive_attempts,
+        redrive_attempts = 0, redrive_not_before = NULL
+    WHERE id = ANY($1) AND state = 'redriving'";
+
+/// In the order of keys, so that two writers wait for each other in one direction.
+const REMOVE: &str = "
+    WITH gone AS (
+        DELETE FROM dead_letter WHERE id = ANY($1) RETURNING endpoint_id, redriven_at
+    )
+    INSERT INTO dead_letter_delivered AS d (endpoint_id, redriven_at, letters)
+    SELECT endpoint_id, redriven_at, count(*) FROM gone WHERE redriven_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (endpoint_id, redriven_at) DO UPDATE SET letters = d.letters + EXCLUDED.letters";

@@ -88,6 +88,15 @@ impl Grants {
 }
 
 impl Granted {
+    /// `None` is every name.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<&str>> {
+        match self {
+            Granted::All => None,
+            Granted::These(names) => Some(names.iter().map(String::as_str).collect()),
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         match self {
             Granted::All => true,

@@ -39,6 +39,7 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
     let kept_days = i32::try_from(retention.dead_letter_days).unwrap_or(i32::MAX);
     let wall_s = wall_ms.div_euclid(1_000);
     pool.with(async |client| Ok(client.execute(SIZES, &[&wall_s, &kept_days]).await.map(drop)?)).await?;
+    pool.with(async |client| Ok(client.execute(OLD_REDRIVES, &[&kept_days]).await.map(drop)?)).await?;
     for statement in STALE {
         pool.with(async |client| Ok(client.execute(statement, &[]).await.map(drop)?)).await?;
     }
@@ -71,6 +72,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 const SIZES: &str = "
     DELETE FROM dead_letter_size
     WHERE day < (to_timestamp($1::bigint) AT TIME ZONE 'UTC')::date - $2::int";
+/// How many were delivered is kept as long as letters are.
+const OLD_REDRIVES: &str = "DELETE FROM dead_letter_delivered WHERE redriven_at < now() - make_interval(days => $1)";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
 const STALE: [&str; 7] = [

@@ -4,47 +4,54 @@ use jiff::Timestamp;
 
 use super::{
     Pool, StoreError,
-    dead_letter_pull::{PAGE_OF_DEAD, Selected, Selection, each_page},
+    dead_letter_pull::{PAGE_OF_DEAD, Selected, Selection, Whose, each_page, granted},
 };
 
-/// What became of letters that were asked for once more; those in neither count were delivered, or acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of letters that were asked for once more. Those in none of these were acknowledged meanwhile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Wait, or are under way.
-    pub redriving: i64,
+    /// Their endpoint answered 2xx.
+    pub delivered: i64,
+    /// On their way, or waiting for their endpoint.
+    pub waiting: i64,
     pub dead_again: i64,
+    /// Dead letters as before: the endpoint no longer subscribes to them, or is gone.
+    pub cancelled: i64,
 }
 
-/// Marks letters of an endpoint for another try; says since when. Repeating it changes nothing.
+/// Marks letters of an endpoint for another try, as far as they are granted; says since when. Repeating it changes nothing.
 ///
 /// # Errors
 /// When Postgres is away; some may be marked then.
-pub async fn redrive(
-    pool: &Pool,
-    endpoint_id: &str,
-    selection: &Selection,
-) -> Result<(Timestamp, Selected), StoreError> {
+pub async fn redrive(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Result<(Timestamp, Selected), StoreError> {
     let now =
         pool.with(async |client| Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)).await?;
-    let marked = each_page(pool, endpoint_id, selection, PAGE_OF_DEAD, async |ids| {
+    let (topics, tenants) = of.granted_names();
+    let marked = each_page(pool, of, selection, PAGE_OF_DEAD, async |ids| {
         pool.with(async |client| {
             let statement = client.prepare_cached(REDRIVE).await?;
-            Ok(client.execute(&statement, &[&endpoint_id, &ids]).await?)
+            Ok(client.execute(&statement, &[&of.endpoint_id, &ids, &topics, &tenants]).await?)
         })
         .await
     });
     Ok((now, marked.await?))
 }
 
-/// How those go that were asked for `since` then, or ever; counted up to [`COUNTED_MAX`].
+/// How those go that were asked for `since` then, or ever; letters that are there are counted up to [`COUNTED_MAX`].
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn progress(pool: &Pool, endpoint_id: &str, since: Option<Timestamp>) -> Result<Progress, StoreError> {
+pub async fn progress(pool: &Pool, of: Whose<'_>, since: Option<Timestamp>) -> Result<Progress, StoreError> {
+    let (topics, tenants) = of.granted_names();
     pool.with(async |client| {
         let statement = client.prepare_cached(PROGRESS).await?;
-        let row = client.query_one(&statement, &[&endpoint_id, &since, &COUNTED_MAX]).await?;
-        Ok(Progress { redriving: row.try_get(0)?, dead_again: row.try_get(1)? })
+        let row = client.query_one(&statement, &[&of.endpoint_id, &since, &COUNTED_MAX, &topics, &tenants]).await?;
+        Ok(Progress {
+            waiting: row.try_get(0)?,
+            dead_again: row.try_get(1)?,
+            cancelled: row.try_get(2)?,
+            delivered: row.try_get(3)?,
+        })
     })
     .await
 }
@@ -52,10 +59,20 @@ pub async fn progress(pool: &Pool, endpoint_id: &str, since: Option<Timestamp>) 
 /// Letters that are counted one by one.
 pub const COUNTED_MAX: i64 = 1_000_000;
 
-const REDRIVE: &str = "
-    UPDATE dead_letter SET state = 'redriving', redrive_requested_at = now(), redriven_at = now()
-    WHERE endpoint_id = $1 AND id = ANY($2) AND state = 'dead'";
-const PROGRESS: &str = "
-    SELECT count(*) FILTER (WHERE state = 'redriving'), count(*) FILTER (WHERE state = 'dead')
-    FROM (SELECT state FROM dead_letter
-        WHERE endpoint_id = $1 AND redriven_at >= coalesce($2::timestamptz, '-infinity') LIMIT $3) AS letters";
+const REDRIVE: &str = concat!(
+    "UPDATE dead_letter SET state = 'redriving', redrive_requested_at = now(), redriven_at = now(), redrive_end = NULL,
+        redrive_attempts = 0, redrive_not_before = NULL
+    WHERE endpoint_id = $1 AND id = ANY($2) AND state = 'dead'",
+    granted!("$3", "$4")
+);
+const PROGRESS: &str = concat!(
+    "SELECT count(*) FILTER (WHERE state = 'redriving'),
+        count(*) FILTER (WHERE state = 'dead' AND redrive_end IS DISTINCT FROM 'cancelled'),
+        count(*) FILTER (WHERE state = 'dead' AND redrive_end = 'cancelled'),
+        (SELECT coalesce(sum(letters), 0)::bigint FROM dead_letter_delivered
+            WHERE endpoint_id = $1 AND redriven_at >= coalesce($2::timestamptz, '-infinity'))
+    FROM (SELECT state, redrive_end FROM dead_letter
+        WHERE endpoint_id = $1 AND redriven_at >= coalesce($2::timestamptz, '-infinity')",
+    granted!("$4", "$5"),
+    " LIMIT $3) AS letters"
+);

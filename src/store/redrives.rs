@@ -11,6 +11,8 @@ pub struct Candidate {
     pub endpoint_id: String,
     pub topic: String,
     pub partition: i32,
+    /// When it was asked for, by the clock of Postgres: milliseconds since 1970.
+    pub asked_ms: i64,
 }
 
 /// Everything that is sent again.
@@ -25,6 +27,8 @@ pub struct RedriveRow {
     pub offset: i64,
     pub record_ms: i64,
     pub occurred_ms: i64,
+    /// Attempts of this redrive so far.
+    pub attempts: i32,
     pub event_id: Option<String>,
     pub tenant: Option<String>,
     pub department: Option<String>,
@@ -34,7 +38,7 @@ pub struct RedriveRow {
     pub record_headers: Vec<u8>,
 }
 
-/// At most `limit` letters after the id `after` that wait for a redrive, the oldest first.
+/// At most `limit` letters after the id `after` whose next attempt is due, the oldest first.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -61,12 +65,50 @@ pub async fn read(pool: &Pool, ids: &[&str], bytes_max: i64) -> Result<Vec<Redri
     .await
 }
 
+/// A letter's next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextAttempt {
+    pub key: [u8; KEY_BYTES],
+    /// Attempts of this redrive so far.
+    pub attempts: i32,
+    /// Milliseconds since 1970; 0 for at once.
+    pub not_before_ms: i64,
+}
+
+/// Writes down when letters are tried again whose endpoint did not take them.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn postpone(pool: &Pool, letters: &[NextAttempt]) -> Result<(), StoreError> {
+    let keys: Vec<&[u8]> = letters.iter().map(|letter| letter.key.as_slice()).collect();
+    let attempts: Vec<i32> = letters.iter().map(|letter| letter.attempts).collect();
+    let not_before: Vec<i64> = letters.iter().map(|letter| letter.not_before_ms).collect();
+    pool.with(async |client| {
+        let statement = client.prepare_cached(POSTPONE).await?;
+        Ok(client.execute(&statement, &[&keys, &attempts, &not_before]).await.map(drop)?)
+    })
+    .await
+}
+
+/// Gives up letters that have waited for their endpoint for too long.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn give_up_old(pool: &Pool, ids: &[&str]) -> Result<(), StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(GIVE_UP_OLD).await?;
+        Ok(client.execute(&statement, &[&ids]).await.map(drop)?)
+    })
+    .await
+}
+
 fn candidate(row: &Row) -> Result<Candidate, StoreError> {
     Ok(Candidate {
         id: row.try_get("id")?,
         endpoint_id: row.try_get("endpoint_id")?,
         topic: row.try_get("topic")?,
         partition: row.try_get("partition")?,
+        asked_ms: row.try_get("asked_ms")?,
     })
 }
 
@@ -84,6 +126,7 @@ fn row(row: &Row) -> Result<RedriveRow, StoreError> {
         offset: row.try_get("offset")?,
         record_ms: row.try_get("record_ms")?,
         occurred_ms: row.try_get("occurred_ms")?,
+        attempts: row.try_get("redrive_attempts")?,
         event_id: row.try_get("event_id")?,
         tenant: row.try_get("tenant")?,
         department: row.try_get("department")?,
@@ -95,15 +138,36 @@ fn row(row: &Row) -> Result<RedriveRow, StoreError> {
 }
 
 const CANDIDATES: &str = "
-    SELECT id, endpoint_id, topic, partition FROM dead_letter
-    WHERE state = 'redriving' AND id > $1 ORDER BY id LIMIT $2";
+    SELECT id, endpoint_id, topic, partition, (extract(epoch FROM redrive_requested_at) * 1000)::bigint AS asked_ms
+    FROM dead_letter
+    WHERE state = 'redriving' AND id > $1 AND (redrive_not_before IS NULL OR redrive_not_before <= now())
+    ORDER BY id LIMIT $2";
 
 const READ: &str = r#"
-    SELECT id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id, tenant,
-        department, type, record_key, record_value, record_headers
+    SELECT id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, redrive_attempts,
+        event_id, tenant, department, type, record_key, record_value, record_headers
     FROM (
         SELECT d.*, sum(coalesce(octet_length(record_key), 0)::bigint + coalesce(octet_length(record_value), 0)
             + octet_length(record_headers)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
         FROM dead_letter d WHERE id = ANY($1) AND state = 'redriving'
     ) AS letters
     WHERE coalesce(before, 0) < $2::bigint ORDER BY id"#;
+
+/// The ids are found first: the letters are partitioned by them.
+const POSTPONE: &str = "
+    WITH given AS (
+        SELECT k.id, g.attempts, g.not_before_ms
+        FROM unnest($1::bytea[], $2::int[], $3::bigint[]) AS g (key, attempts, not_before_ms)
+        JOIN dead_letter_key k ON k.key = g.key
+    )
+    UPDATE dead_letter d
+    SET redrive_attempts = g.attempts,
+        redrive_not_before = CASE WHEN g.not_before_ms > 0 THEN to_timestamp(g.not_before_ms / 1000.0) END
+    FROM given g WHERE d.id = g.id AND d.id IN (SELECT id FROM given) AND d.state = 'redriving'";
+
+const GIVE_UP_OLD: &str = "
+    UPDATE dead_letter
+    SET state = 'dead', redrive_requested_at = NULL, redrive_end = 'given_up', reason = 'exhausted',
+        attempts = attempts + redrive_attempts, redrive_attempts = 0, redrive_not_before = NULL,
+        written_in = pg_current_xact_id()
+    WHERE id = ANY($1) AND state = 'redriving'";

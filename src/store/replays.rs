@@ -65,6 +65,8 @@ pub struct ShareRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenShare {
     pub endpoint_id: String,
+    /// When it was asked for, by the clock of Postgres: milliseconds since 1970.
+    pub asked_ms: i64,
     pub share: ShareRow,
 }
 
@@ -177,7 +179,10 @@ pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) 
     pool.with(async |client| {
         let statement = client.prepare_cached(OPEN).await?;
         let rows = client.query(&statement, &[&topics, &partitions, &limit]).await?;
-        let open = |row: &Row| Ok(OpenShare { endpoint_id: row.try_get("endpoint_id")?, share: share(row)? });
+        let open = |row: &Row| {
+            let (endpoint_id, asked_ms) = (row.try_get("endpoint_id")?, row.try_get("asked_ms")?);
+            Ok(OpenShare { endpoint_id, asked_ms, share: share(row)? })
+        };
         rows.iter().map(open).collect()
     })
     .await
@@ -290,7 +295,8 @@ const CANCEL: &str = "
     UPDATE replay_partition p SET open = false FROM cancelled WHERE p.replay_id = cancelled.id AND p.open";
 
 const OPEN: &str = "
-    SELECT p.*, r.endpoint_id FROM replay_partition p JOIN replay r ON r.id = p.replay_id
+    SELECT p.*, r.endpoint_id, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
+    FROM replay_partition p JOIN replay r ON r.id = p.replay_id
     JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
     WHERE p.open ORDER BY p.replay_id, p.partition LIMIT $3";
 

@@ -69,6 +69,13 @@ pub struct SettingsReader {
     secrets: SecretBox,
 }
 
+/// Which version was the newest, and when: milliseconds since 1970, by the clock of Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    pub version: i64,
+    pub at_ms: i64,
+}
+
 impl SettingsReader {
     #[must_use]
     pub fn new(pool: Pool, secrets: SecretBox) -> Self {
@@ -79,8 +86,13 @@ impl SettingsReader {
     ///
     /// # Errors
     /// When Postgres is away.
-    pub async fn version(&self) -> Result<i64, StoreError> {
-        self.pool.with(async |client| Ok(client.query_one(VERSION, &[]).await?.try_get(0)?)).await
+    pub async fn version(&self) -> Result<Newest, StoreError> {
+        self.pool
+            .with(async |client| {
+                let row = client.query_one(NEWEST, &[]).await?;
+                Ok(Newest { version: row.try_get(0)?, at_ms: row.try_get(1)? })
+            })
+            .await
     }
 
     /// What changed above `version`, tombstones included.
@@ -260,6 +272,8 @@ const PAGE_ROWS: i64 = 2_000;
 const LOAD_MAX: Duration = Duration::from_secs(300);
 
 const VERSION: &str = "SELECT version FROM config_version";
+/// The transaction's beginning: it sees all that was committed before.
+const NEWEST: &str = "SELECT version, (extract(epoch FROM now()) * 1000)::bigint FROM config_version";
 const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";
 
 /// All that stand | those above a version, tombstones with them.

@@ -154,7 +154,7 @@ metrics! {
     DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", Kind::Histogram(SECONDS), "Storing a group of dead letters";
     DEAD_LETTER_WRITE_FAILURES = "postrider_dead_letter_write_failures_total", Kind::Counter,
         "Statements that failed and are tried again";
-    REDRIVEN = "postrider_redriven_total", Kind::Counter, "Dead letters sent again on request";
+    REDRIVEN = "postrider_redriven_total", Kind::Counter, "Dead letters that a redrive delivered";
     ATTEMPTS_RECORDED = "postrider_attempts_recorded_total", Kind::Counter, "Attempts written down for people to look at";
     ATTEMPTS_DROPPED = "postrider_attempts_dropped_total", Kind::Counter,
         "Attempts that were to be written down and found no room, or no Postgres";

@@ -341,6 +341,16 @@ async fn a_customers_key_manages_its_own_within_its_grants() {
         assert_eq!(two.call("GET", &format!("{letters}{query}"), None).await.1["data"], json!([]), "{query}");
     }
     assert_eq!(two.call("GET", &format!("/v1/dead-letters/{}", two.mine.letter), None).await.0, 404);
+    // Nor is it sent again or removed, whatever names it.
+    for body in [json!({"all": true}), json!({"ids": [two.mine.letter]}), json!({"filter": {"topic": "orders"}})] {
+        let (_, done) = two.call("POST", &format!("{letters}/redrive"), Some(body.clone())).await;
+        assert_eq!(done["redriving"], 0, "{body}");
+        let (_, done) = two.call("POST", &format!("{letters}/ack"), Some(body.clone())).await;
+        assert_eq!(done["acknowledged"], 0, "{body}");
+    }
+    let (_, done) = two.api.call("POST", &format!("{letters}/redrive"), Some(json!({"all": true}))).await;
+    assert_eq!(done["redriving"], 1, "an admin's key sees it");
+    assert_eq!(two.call("GET", &format!("{letters}/redrive"), None).await.1["waiting"], 0, "not even as a number");
     assert_eq!(two.call("DELETE", &format!("/v1/endpoints/{id}"), None).await.0, 204);
 }
 

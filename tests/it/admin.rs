@@ -319,9 +319,13 @@ async fn dead_letters_are_pulled_read_acknowledged_and_redriven() {
     let (_, done) = api.call("POST", &format!("{list}/redrive"), Some(json!({"all": true}))).await;
     assert_eq!((&done["redriving"], &done["more"]), (&json!(0), &json!(false)), "repeating a redrive changes nothing");
     let (_, going) = api.call("GET", &format!("{list}/redrive?since={since}"), None).await;
-    assert_eq!(going, json!({"redriving": 3, "dead_again": 0}));
+    assert_eq!(going, json!({"delivered": 0, "waiting": 3, "dead_again": 0, "cancelled": 0}));
     let (_, later) = api.call("GET", &format!("{list}/redrive?since=2100-01-01T00:00:00Z"), None).await;
-    assert_eq!(later, json!({"redriving": 0, "dead_again": 0}), "of those that were asked for since");
+    assert_eq!(
+        later,
+        json!({"delivered": 0, "waiting": 0, "dead_again": 0, "cancelled": 0}),
+        "of those that were asked for since"
+    );
     api.refused("GET", &format!("{list}/redrive?since=now"), None, 400, "invalid_query").await;
     assert_eq!(api.call("POST", &format!("{list}/ack"), Some(json!({"all": true}))).await.1["acknowledged"], 3);
     assert_eq!(api.database.count("dead_letter_key").await, 0);

@@ -3,24 +3,29 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use postrider::{
+    backlog::{drainer::Surroundings, read::Standing},
     dead_letter::{
         letter::Letter,
-        redrive::{self, EndpointSink, RedriveOptions},
+        redrive::{self, RedriveOptions},
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::delivery::{GivenUp, Reason},
-    event::EndpointKey,
-    ingest::receipt::{Receipt, Settlement},
+    endpoint::delivery::{GivenUp, Parked, Reason},
+    event::{EndpointKey, Event},
+    ingest::{
+        ledger::PartitionLedger,
+        parked::Parking,
+        receipt::{Receipt, Settlement},
+    },
     store::{
         Pool,
-        dead_letter_pull::{Filter, Selection},
+        dead_letter_pull::{Filter, Selection, Whose},
         redriven::{Progress, progress, redrive as mark},
     },
 };
@@ -31,14 +36,56 @@ use crate::{
     postgres::Database,
 };
 
-/// Endpoints whose names begin with `ep_`; what is sent to them goes to the test.
-struct Endpoints {
+/// Endpoints whose names begin with `ep_`; what is sent to them goes to the test. One partition is owned.
+struct Around {
     sent: Mutex<mpsc::UnboundedSender<(String, Receipt)>>,
+    ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
+    standing: Mutex<Standing>,
+    subscribes: AtomicBool,
+    /// How far the settings are known.
+    complete_to_ms: AtomicI64,
 }
 
-impl EndpointSink for Endpoints {
-    fn key(&self, endpoint_id: &str) -> Option<EndpointKey> {
-        endpoint_id.starts_with("ep_").then_some(EndpointKey(1))
+impl Around {
+    fn own(&self) {
+        let abandoned = mpsc::unbounded_channel().0;
+        let ledger = PartitionLedger::new(Arc::from("orders"), 3, 1, None, abandoned);
+        *self.ledgers.lock() = Arc::new(vec![Arc::new(ledger)]);
+    }
+
+    fn lose(&self) {
+        self.ledgers.lock().iter().for_each(|ledger| ledger.revoke());
+        *self.ledgers.lock() = Arc::default();
+    }
+}
+
+impl Surroundings for Around {
+    fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
+        self.ledgers.lock().clone()
+    }
+
+    fn standing(&self, _: &str, _: Instant) -> Standing {
+        *self.standing.lock()
+    }
+
+    fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {
+        endpoint_id.starts_with("ep_").then(|| (EndpointKey(1), Arc::from("cus_1")))
+    }
+
+    fn matches(&self, _: &Event, _: EndpointKey) -> bool {
+        self.subscribes.load(Ordering::Relaxed)
+    }
+
+    fn settings_complete_to_ms(&self) -> i64 {
+        i64::MAX
+    }
+
+    fn settings_complete_to_store_ms(&self) -> i64 {
+        self.complete_to_ms.load(Ordering::Relaxed)
+    }
+
+    fn core_lag(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>) {
@@ -46,6 +93,10 @@ impl EndpointSink for Endpoints {
             let _ = self.sent.lock().send((endpoint_id.to_owned(), receipt));
         }
     }
+
+    fn wake(&self, _: &str) {}
+
+    fn wake_ordered(&self) {}
 }
 
 struct Bench {
@@ -53,7 +104,7 @@ struct Bench {
     pool: Pool,
     writer: DeadLetterWriter,
     sent: mpsc::UnboundedReceiver<(String, Receipt)>,
-    owned: Arc<AtomicBool>,
+    around: Arc<Around>,
 }
 
 impl Bench {
@@ -72,20 +123,33 @@ impl Bench {
         }));
         writer.flushed().await;
         let (sender, sent) = mpsc::unbounded_channel();
-        let owned = Arc::new(AtomicBool::new(true));
-        let bench = Bench { database, pool: pool.clone(), writer: writer.clone(), sent, owned: owned.clone() };
-        bench.mark(endpoint).await;
-        let sink = Arc::new(Endpoints { sent: Mutex::new(sender) });
-        let owns = Arc::new(move |topic: &str, partition| {
-            topic == "orders" && partition == 3 && owned.load(Ordering::Relaxed)
+        let around = Arc::new(Around {
+            sent: Mutex::new(sender),
+            ledgers: Mutex::default(),
+            standing: Mutex::new(Standing::Takes(500)),
+            subscribes: AtomicBool::new(true),
+            complete_to_ms: AtomicI64::new(i64::MAX),
         });
-        tokio::spawn(redrive::run(pool, options, writer, sink, owns));
+        around.own();
+        let bench = Bench { database, pool: pool.clone(), writer: writer.clone(), sent, around: around.clone() };
+        bench.mark(endpoint).await;
+        tokio::spawn(redrive::run(pool, options, writer, around));
         bench
     }
 
     async fn mark(&self, endpoint: &str) {
         let all = Selection::Matching(Filter { before: Some("dl_z".to_owned()), ..Filter::default() });
-        mark(&self.pool, endpoint, &all).await.expect("marked");
+        mark(&self.pool, Whose::all_of(endpoint), &all).await.expect("marked");
+    }
+
+    async fn progress(&self) -> Progress {
+        progress(&self.pool, Whose::all_of("ep_1"), None).await.expect("progress")
+    }
+
+    /// Several looks of the redrive later, nothing was sent.
+    async fn nothing_is_sent(&mut self) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(self.sent.try_recv().is_err(), "something was sent");
     }
 
     async fn next(&mut self) -> Receipt {
@@ -101,7 +165,17 @@ impl Bench {
 }
 
 fn options() -> RedriveOptions {
-    RedriveOptions { poll: Duration::from_millis(20), in_flight_max: 500, endpoint_in_flight_max: 500 }
+    RedriveOptions {
+        poll: Duration::from_millis(20),
+        in_flight_max: 500,
+        endpoint_in_flight_max: 500,
+        age_max: Duration::from_secs(3600),
+    }
+}
+
+fn parked(receipt: Receipt, attempts: u32, not_before: Option<Instant>) -> Parked {
+    let parking = Parking::begin(&receipt.event().origin, &Arc::from("ep_1"));
+    Parked { receipt, attempts, last: None, in_flight_until: None, not_before, parking }
 }
 
 #[tokio::test]
@@ -125,14 +199,14 @@ async fn a_letter_given_up_again_is_dead_with_all_its_attempts() {
     let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts: 5, last: None };
     bench.writer.submit([Letter { endpoint_id: "ep_1".into(), customer_id: "cus_1".into(), given_up }]);
     bench.becomes("SELECT state || ' ' || reason || ' ' || attempts FROM dead_letter", "dead exhausted 17").await;
-    assert_eq!(progress(&bench.pool, "ep_1", None).await, Ok(Progress { redriving: 0, dead_again: 1 }));
+    assert_eq!(bench.progress().await, Progress { dead_again: 1, ..Progress::default() });
     // And may be asked for again.
     bench.mark("ep_1").await;
-    let under_way = progress(&bench.pool, "ep_1", None).await;
+    let under_way = bench.progress().await;
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
-    assert_eq!(under_way, Ok(Progress { redriving: 1, dead_again: 0 }));
-    assert_eq!(progress(&bench.pool, "ep_1", None).await, Ok(Progress { redriving: 0, dead_again: 0 }));
+    assert_eq!(under_way, Progress { waiting: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, Progress { delivered: 1, ..Progress::default() });
 }
 
 #[tokio::test]
@@ -147,6 +221,75 @@ async fn a_cancelled_redrive_leaves_the_letter() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     bench.next().await.settle(Settlement::Cancelled);
     bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    assert_eq!(bench.progress().await, Progress { cancelled: 1, ..Progress::default() });
+}
+
+#[tokio::test]
+async fn a_letter_of_what_its_endpoint_no_longer_subscribes_to_is_never_sent() {
+    let mut bench = Bench::new(2, "ep_2", options()).await;
+    bench.around.subscribes.store(false, Ordering::Relaxed);
+    while let Ok((_, receipt)) = bench.sent.try_recv() {
+        receipt.settle(Settlement::Cancelled);
+    }
+    bench.becomes("SELECT count(*) FROM dead_letter WHERE state = 'dead'", "2").await;
+    bench.mark("ep_2").await;
+    bench.becomes("SELECT count(*) FROM dead_letter WHERE redrive_end = 'cancelled'", "2").await;
+    bench.nothing_is_sent().await;
+}
+
+#[tokio::test]
+async fn a_letter_is_matched_against_settings_as_new_as_its_redrive() {
+    let mut bench = Bench::new(1, "ep_1", options()).await;
+    bench.next().await.settle(Settlement::Cancelled);
+    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    bench.around.complete_to_ms.store(0, Ordering::Relaxed);
+    bench.mark("ep_1").await;
+    bench.nothing_is_sent().await;
+    bench.around.complete_to_ms.store(i64::MAX, Ordering::Relaxed);
+    bench.next().await.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+}
+
+#[tokio::test]
+async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
+    let mut bench = Bench::new(1, "ep_1", options()).await;
+    bench.next().await.settle(Settlement::Cancelled);
+    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    *bench.around.standing.lock() = Standing::Waits;
+    bench.mark("ep_1").await;
+    bench.nothing_is_sent().await;
+    assert_eq!(bench.progress().await, Progress { waiting: 1, ..Progress::default() });
+    *bench.around.standing.lock() = Standing::Takes(1);
+    bench.next().await.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+    assert_eq!(bench.progress().await, Progress { delivered: 1, ..Progress::default() });
+}
+
+#[tokio::test]
+async fn a_letter_that_leaves_memory_undelivered_stays_that_letter_and_keeps_its_attempts() {
+    let mut bench = Bench::new(1, "ep_1", options()).await;
+    let receipt = bench.next().await;
+    assert!(receipt.event().origin.is_letter());
+    bench.writer.postpone("ep_1", [parked(receipt, 0, None)]);
+    let receipt = bench.next().await;
+    let later = postrider::clock::now() + Duration::from_millis(300);
+    bench.writer.postpone("ep_1", [parked(receipt, 4, Some(later))]);
+    bench.writer.flushed().await;
+    assert_eq!(bench.progress().await, Progress { waiting: 1, ..Progress::default() });
+    let receipt = bench.next().await;
+    assert!(postrider::clock::now() + Duration::from_millis(20) >= later, "its next attempt was not due");
+    assert_eq!(receipt.attempts(), 4);
+    receipt.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+}
+
+#[tokio::test]
+async fn a_letter_that_waits_for_its_endpoint_for_too_long_is_given_up_again() {
+    let options = RedriveOptions { age_max: Duration::ZERO, ..options() };
+    let bench = Bench::new(1, "ep_1", options).await;
+    bench
+        .becomes("SELECT state || ' ' || reason || ' ' || redrive_end FROM dead_letter", "dead exhausted given_up")
+        .await;
 }
 
 #[tokio::test]
@@ -162,11 +305,11 @@ async fn an_abandoned_redrive_is_tried_again_and_given_up_after_the_third_time()
 async fn a_letter_of_a_lost_partition_waits_for_the_new_owner() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     let receipt = bench.next().await;
-    bench.owned.store(false, Ordering::Relaxed);
+    bench.around.lose();
     assert!(!receipt.event().origin.is_current());
     drop(receipt);
     assert_eq!(bench.database.value("SELECT state FROM dead_letter").await.as_deref(), Some("redriving"));
-    bench.owned.store(true, Ordering::Relaxed);
+    bench.around.own();
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
 }

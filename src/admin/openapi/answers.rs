@@ -242,8 +242,18 @@ fn letters() -> Schemas {
         ("DeadLetterPage", page_of_letters()),
         ("Acknowledged", done("acknowledged")),
         ("Redriving", redriving),
-        ("RedriveProgress", object(json!({"redriving": count(), "dead_again": count()}), &[])),
+        ("RedriveProgress", redrive_progress()),
     ]
+}
+
+fn redrive_progress() -> Value {
+    let progress = json!({
+        "delivered": about(count(), "Their endpoint answered 2xx."),
+        "waiting": about(count(), "On their way, or waiting for the endpoint to take events."),
+        "dead_again": about(count(), "Given up again."),
+        "cancelled": about(count(), "The endpoint no longer subscribes to them; they are dead letters as before."),
+    });
+    object(progress, &[])
 }
 
 fn page_of_letters() -> Value {

@@ -194,8 +194,8 @@ fn of_endpoints() -> Vec<Documented> {
             .answer(202, "Redriving"),
         get("/endpoints/{name}/dead-letters/redrive", "readRedrive", "Read how a redrive goes")
             .about(
-                "Of the letters that were asked for since requested_at of the redrive's answer, or ever. Those in neither count were \
-                 delivered, or acknowledged.",
+                "Of the letters that were asked for since requested_at of the redrive's answer, or ever. Those in no count were \
+                 acknowledged meanwhile.",
             )
             .query(&["customer_id", "since"])
             .answer(200, "RedriveProgress"),

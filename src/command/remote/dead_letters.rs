@@ -28,7 +28,7 @@ pub(in crate::command) enum Command {
     },
     /// They were seen: delete them
     Ack(Selection),
-    /// Send them to their endpoint once more, and watch until each is delivered or given up again
+    /// Send them to their endpoint once more, and watch until each is delivered, given up again or cancelled
     Redrive {
         #[command(flatten)]
         selection: Selection,
@@ -132,27 +132,47 @@ async fn redrive(session: &Session, selection: &Selection, mut wait: bool) -> Re
         told(session, &json!({ "redriving": letters }), &format!("{letters} redriving"));
         return Ok(());
     }
-    let again = follow(session, selection, letters, &first["requested_at"]).await?;
-    let delivered = letters.saturating_sub(again);
-    let counts = json!({ "redriven": letters, "delivered": delivered, "dead_again": again });
-    told(session, &counts, &format!("{letters} redriven: {delivered} delivered, {again} given up again"));
-    match again {
-        0 => Ok(()),
+    let Ends { delivered, again, cancelled } = follow(session, selection, letters, &first["requested_at"]).await?;
+    let counts = json!({ "redriven": letters, "delivered": delivered, "dead_again": again, "cancelled": cancelled, "waiting": 0 });
+    let text = format!("{letters} redriven: {delivered} delivered, {again} given up again, {cancelled} cancelled");
+    told(session, &counts, &text);
+    match (again, cancelled) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(Failure::Failed(format!("{cancelled} of {letters} are no longer subscribed to"))),
         _ => Err(Failure::Failed(format!("{again} of {letters} were given up again"))),
     }
 }
 
-/// Until none is on its way any more; how many were given up again.
-async fn follow(session: &Session, selection: &Selection, all: u64, since: &Value) -> Result<u64, Failure> {
+/// How letters ended.
+struct Ends {
+    delivered: u64,
+    again: u64,
+    cancelled: u64,
+}
+
+/// Until none waits any more.
+async fn follow(session: &Session, selection: &Selection, all: u64, since: &Value) -> Result<Ends, Failure> {
     let query: Vec<(&str, &str)> = since.as_str().map(|since| ("since", since)).into_iter().collect();
-    let bar = progress::bar(all, "delivered or given up again");
+    let bar = progress::bar(all, "delivered, given up again or cancelled");
+    let mut looks_in_vain = 0;
+    let mut before = u64::MAX;
     loop {
         let answer = session.get(&["endpoints", &selection.endpoint, "dead-letters", "redrive"], &query).await?;
         let count = |name: &str| answer[name].as_u64().unwrap_or(0);
-        bar.set_position(all.saturating_sub(count("redriving")));
-        if count("redriving") == 0 {
+        let waiting = count("waiting");
+        bar.set_position(all.saturating_sub(waiting));
+        if waiting == 0 {
             bar.finish_and_clear();
-            return Ok(count("dead_again"));
+            return Ok(Ends {
+                delivered: count("delivered"),
+                again: count("dead_again"),
+                cancelled: count("cancelled"),
+            });
+        }
+        looks_in_vain = if waiting < before { 0 } else { looks_in_vain + 1 };
+        before = waiting;
+        if looks_in_vain == LOOKS_BEFORE_NOTE {
+            session.note(&format!("{waiting} wait for the endpoint; an interrupt leaves them on their way"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -192,6 +212,8 @@ impl Selection {
     }
 }
 
+/// Looks at which nothing has moved.
+const LOOKS_BEFORE_NOTE: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 const COLUMNS: [Column; 8] = [

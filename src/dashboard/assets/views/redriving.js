@@ -1,4 +1,4 @@
-// How dead letters go that were sent again: under way, delivered, given up once more. What was asked for here is followed to
+// How dead letters go that were sent again: delivered, waiting, given up again, cancelled. What was asked for here is followed to
 // its end; what somebody else asked for is told while it lasts.
 import { count } from "../core/format.js";
 import { useLive } from "../core/live.js";
@@ -23,10 +23,10 @@ export function Redriving({ at, endpoint, onChange }) {
   const [, drawn] = useState(0);
   const before = useRef(null);
   const { data } = useLive(`${at}/redrive`, mine && { since: mine.since }, follows && endpoint.state === "enabled" ? LOOK_MS : GLANCE_MS);
-  const under = data?.redriving ?? null;
+  const under = data?.waiting ?? null;
   useEffect(() => {
     if (under === null) return;
-    if (follows && under === 0) asked.set(at, { ...mine, ended: true, again: data.dead_again });
+    if (follows && under === 0) asked.set(at, { ...mine, ended: true, delivered: data.delivered, again: data.dead_again, cancelled: data.cancelled });
     if (before.current !== null || follows) onChange();
     before.current = under;
     drawn(Date.now());
@@ -36,26 +36,31 @@ export function Redriving({ at, endpoint, onChange }) {
     drawn(Date.now());
   };
   return html`<div class="redriving">
-    <div role="status">${mine?.ended && html`<${Ended} letters=${mine.letters} again=${mine.again} onClose=${close} />`}</div>
-    ${follows && html`<${UnderWay} letters=${mine.letters} under=${under} endpoint=${endpoint} />`}
+    <div role="status">${mine?.ended && html`<${Ended} ends=${mine} onClose=${close} />`}</div>
+    ${follows && html`<${UnderWay} letters=${mine.letters} now=${data} endpoint=${endpoint} />`}
     ${!mine && under > 0 && html`<p class="notice">${count(under)} ${under === 1 ? "is on its" : "are on their"} way to the endpoint again.<${Waits} endpoint=${endpoint} /></p>`}
   </div>`;
 }
 
-function UnderWay({ letters, under, endpoint }) {
-  const left = Math.min(under ?? letters, letters);
+function UnderWay({ letters, now, endpoint }) {
+  const left = Math.min(now?.waiting ?? letters, letters);
   return html`<p class="notice">
-    <progress max=${letters} value=${letters - left} aria-label="Delivered or given up again"></progress>
-    ${" "}<strong>${count(letters - left)} of ${count(letters)}</strong> delivered or given up again.<${Waits} endpoint=${endpoint} />
+    <progress max=${letters} value=${letters - left} aria-label="Letters that no longer wait"></progress>
+    ${" "}<strong>${count(now?.delivered ?? 0)} of ${count(letters)}</strong> delivered, ${count(left)} on their way or waiting${rest(now ?? {})}.<${Waits} endpoint=${endpoint} />
   </p>`;
 }
 
+// What ended otherwise, where anything did.
+const rest = ({ dead_again: again, cancelled }) => `${again > 0 ? `, ${count(again)} given up again` : ""}${cancelled > 0 ? `, ${count(cancelled)} cancelled` : ""}`;
+
 const Waits = ({ endpoint: { state } }) => state !== "enabled" && html` The endpoint is ${state}: they wait until it is ${state === "paused" ? "resumed" : "enabled"}.`;
 
-function Ended({ letters, again, onClose }) {
-  return html`<div class="notice ${again > 0 ? "bad" : "good-end"}">
-    <strong>${count(letters)} sent again: ${count(Math.max(0, letters - again))} delivered, ${count(again)} given up again</strong>
-    ${again > 0 && html`<p>What was given up again stands below, with what the endpoint answered this time.</p>`}
+function Ended({ ends: { letters, delivered, again, cancelled }, onClose }) {
+  const bad = again > 0 || cancelled > 0;
+  return html`<div class="notice ${bad ? "bad" : "good-end"}">
+    <strong>${count(letters)} sent again: ${count(delivered)} delivered${rest({ dead_again: again, cancelled })}</strong>
+    ${again > 0 && html`<p>Events that were given up again are listed below, with what the endpoint answered this time.</p>`}
+    ${cancelled > 0 && html`<p>The endpoint no longer subscribes to the cancelled events; they stay dead letters.</p>`}
     <button type="button" class="small" onClick=${onClose}>Close</button>
   </div>`;
 }
