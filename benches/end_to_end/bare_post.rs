@@ -121,7 +121,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
             ordering: None,
             in_flight_max: 1,
             rate_limit: None,
-            retry: Retry { attempts_max: 1, schedule: Schedule::Explicit(Vec::new()) },
+            retry: Retry { attempts_max: Some(1), schedule: Schedule::Explicit(Vec::new()) },
             breaker: Breaker {
                 consecutive_failures: 1,
                 failure_ratio: 1.0,

@@ -207,8 +207,7 @@ fn rate_limit(fields: &mut Fields<'_>, burst_min: u32) -> Option<RateLimit> {
 }
 
 fn retry(fields: &mut Fields<'_>) -> Option<StoredRetry> {
-    let default = StoredRetry::default();
-    let attempts_max = fields.number("attempts_max", 1_u32..=100).unwrap_or(default.attempts_max);
+    let attempts_max = fields.number("attempts_max", 1_u32..=100);
     let waits = fields.list("schedule_ms", 1..=100, |wait| {
         let wait = wait.as_u64().filter(|wait| *wait <= WAIT_MS_MAX);
         wait.ok_or_else(|| format!("must be a whole number from 0 to {WAIT_MS_MAX}"))
@@ -362,6 +361,6 @@ mod tests {
         assert_eq!(patched.rate_limit, None);
         assert_eq!((patched.batch.events_max, patched.batch.wait_ms_max), (50, 9));
         let schedule = StoredSchedule::Explicit { schedule_ms: vec![5] };
-        assert_eq!(patched.retry, StoredRetry { attempts_max: 3, schedule });
+        assert_eq!(patched.retry, StoredRetry { attempts_max: Some(3), schedule });
     }
 }

@@ -20,7 +20,7 @@ use self::answers::{Answers, OwedAnswer};
 use super::{
     breaker::BreakerState,
     client::CoreClient,
-    delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
+    delivery::{AttemptId, Delivery, Effect, Limits, Remembered, StateChange},
     own_trouble::OwnTrouble,
     queue::{Drain, EndpointQueue, Wake},
     report::Report,
@@ -105,6 +105,12 @@ impl EndpointActor {
     pub fn new(queue: Arc<EndpointQueue>, core: Rc<Core>, seed: u64) -> Self {
         let (settings, now) = (queue.settings(), clock::now());
         let delivery = Delivery::new(Arc::clone(&settings), core.limits, seed, now);
+        let remembered = queue.health.remembered.lock().take();
+        queue.health.breaker.store(BreakerState::Closed as u32, Relaxed); // a retired actor's breaker is not counted
+        let delivery = match remembered {
+            Some(remembered) => delivery.remembering(*remembered, now),
+            None => delivery,
+        };
         let target = Target::new(Arc::clone(&settings));
         EndpointActor {
             queue,
@@ -293,7 +299,7 @@ impl EndpointActor {
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
         // An open breaker is remembered: a new actor would begin with a closed one.
         let idle_out = idle_out && self.delivery.silent_until(now).is_none();
-        if idle_out && !self.draining && self.delivery.is_idle() && self.queue.try_detach() {
+        if idle_out && !self.draining && self.delivery.is_idle() && self.try_detach() {
             return self.retire(ctx);
         }
         self.delivery.handle_timeout(now);
@@ -313,6 +319,23 @@ impl EndpointActor {
         self.core.backlog.submit(&self.settings, held);
         self.replaced = true;
         ctx.stop();
+    }
+
+    /// The next actor may start as soon as this one is detached: what it must know is there before.
+    fn try_detach(&self) -> bool {
+        let health = &self.queue.health;
+        let remembered = self.delivery.remember();
+        let breaker = remembered.as_ref().map_or(BreakerState::Closed, Remembered::breaker_state);
+        self.core.report.breaker(health, BreakerState::Closed);
+        health.breaker.store(breaker as u32, Relaxed);
+        *health.remembered.lock() = remembered.map(Box::new);
+        let is_detached = self.queue.try_detach();
+        if !is_detached {
+            *health.remembered.lock() = None;
+            health.breaker.store(BreakerState::Closed as u32, Relaxed);
+            self.core.report.breaker(health, self.delivery.breaker_state());
+        }
+        is_detached
     }
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
@@ -361,10 +384,10 @@ impl Handler<Drain> for EndpointActor {
 impl Drop for EndpointActor {
     fn drop(&mut self) {
         self.show_waiting(0);
-        self.core.report.breaker(&self.queue.health, BreakerState::Closed);
         if self.retired {
             return self.core.notices.retired(self.core.index);
         }
+        self.core.report.breaker(&self.queue.health, BreakerState::Closed);
         // After a panic in a handler the receipts that the machine held come back by themselves.
         self.queue.detach_dead();
         if self.replaced {

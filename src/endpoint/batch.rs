@@ -178,14 +178,20 @@ impl Batch {
     }
 
     fn single(&self, receipt: Receipt) -> Batch {
-        let (weight, received_at) = (receipt.event().weight_bytes(), receipt.event().received_at);
-        let mut single = Batch::new(Members::from_iter([receipt]), weight, received_at);
-        single.first_sent = self.first_sent;
-        single.attempts = self.attempts;
+        self.part(Members::from_iter([receipt]))
+    }
+
+    /// A batch of some of its members, which have the same behind them.
+    pub(super) fn part(&self, members: Members) -> Batch {
+        let since = members.iter().map(|receipt| receipt.event().received_at).min().unwrap_or(self.since);
+        let mut part = Batch::new(Members::new(), 0, since);
+        part.set_members(members);
+        part.first_sent = self.first_sent;
+        part.attempts = self.attempts;
         if let Some(last) = self.last() {
-            single.trouble().last = Some(last.clone());
+            part.trouble().last = Some(last.clone());
         }
-        single
+        part
     }
 
     pub(super) fn bisection(&self) -> Option<&Bisection> {

@@ -10,7 +10,7 @@ use rand::Rng;
 use super::{retry::spread, settings::Breaker as Thresholds};
 
 /// The breaker of one endpoint.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Breaker {
     state: State,
     /// Grows with every change of state, so that a late answer is known as late.
@@ -100,6 +100,15 @@ impl Breaker {
             State::Open { .. } => BreakerState::Open,
             State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
+    }
+
+    /// Closed, at its full load, and nothing has failed lately.
+    #[must_use]
+    pub fn is_untroubled(&self) -> bool {
+        matches!(self.state, State::Closed { ramp: None })
+            && self.openings == 0
+            && self.failures_in_row == 0
+            && self.window.totals().1 == 0
     }
 
     /// What may be sent as of the last [`handle_timeout`](Breaker::handle_timeout).
@@ -250,7 +259,7 @@ fn climb(ramp: &mut Option<Ramp>, in_flight_max: u32) {
 }
 
 /// Answers of the last `window`, in [`SLOTS`] slots: a slot is forgotten whole, so the window is exact to one slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Window {
     slots: [Slot; SLOTS],
     current: usize,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    batch::{Batch, FilledBy, Members},
+    batch::{Batch, FilledBy, Members, attempts_before},
     settings::Mode,
 };
 use crate::{event::Event, ingest::receipt::Receipt};
@@ -19,20 +19,40 @@ pub struct BatchLimits {
     pub bytes_max: usize,
     /// How old the first event may get before the batch goes as it is.
     pub wait: Duration,
+    /// An event with so many attempts behind it goes alone: the next one may be its last.
+    pub alone_after: u32,
 }
 
+/// An endpoint that sets no end to attempts gets an event alone after so many: often enough for a failure that passes, and
+/// soon enough for those that share a batch with an event that never will.
+const ALONE_AFTER: u32 = 5;
+/// Before it goes alone, an event goes with a part of a batch: few requests find the one that fails all others.
+const PARTS: usize = 16;
+
 impl BatchLimits {
-    /// `burst_events` is the most that a rate limit lets through at once.
+    /// `burst_events` is the most that a rate limit lets through at once, `attempts_max` what ends an event's attempts.
     #[must_use]
-    pub fn new(mode: Mode, burst_events: Option<u32>) -> Self {
+    pub fn new(mode: Mode, burst_events: Option<u32>, attempts_max: Option<u32>) -> Self {
+        let alone_after = attempts_max.map_or(ALONE_AFTER, |attempts| attempts.saturating_sub(1).clamp(1, ALONE_AFTER));
         let limits = match mode {
-            Mode::Stream => BatchLimits { events_max: 1, bytes_max: usize::MAX, wait: Duration::ZERO },
+            Mode::Stream => BatchLimits { events_max: 1, bytes_max: usize::MAX, wait: Duration::ZERO, alone_after },
             Mode::Batch { events_max, bytes_max, wait } => {
-                BatchLimits { events_max: events_max.max(1) as usize, bytes_max, wait }
+                BatchLimits { events_max: events_max.max(1) as usize, bytes_max, wait, alone_after }
             }
         };
         let burst = burst_events.map_or(usize::MAX, |burst| burst.max(1) as usize);
         BatchLimits { events_max: limits.events_max.min(burst), ..limits }
+    }
+
+    /// How many events may share a batch with one that has so many attempts behind it, as far as these say.
+    #[must_use]
+    pub fn company_max(&self, attempts: u32) -> usize {
+        match self.alone_after.saturating_sub(attempts) {
+            _ if attempts == 0 => usize::MAX,
+            0 => 1,
+            1 => (self.events_max / PARTS).max(1),
+            _ => usize::MAX,
+        }
     }
 }
 
@@ -76,15 +96,17 @@ impl BatchBuffer {
     /// How many events the next batch has, at most.
     #[must_use]
     pub fn next_len(&self, limits: &BatchLimits) -> usize {
-        if limits.bytes_max == usize::MAX {
-            return self.queue.len().min(limits.events_max);
+        if limits.events_max == 1 {
+            return self.queue.len().min(1);
         }
-        let mut bytes = 0;
+        let (mut bytes, mut events, mut events_max) = (0, 0, limits.events_max);
         let fits = |receipt: &&Receipt| {
             bytes += receipt.event().weight_bytes();
-            bytes <= limits.bytes_max
+            events += 1;
+            events_max = events_max.min(limits.company_max(attempts_before(receipt)));
+            bytes <= limits.bytes_max && events <= events_max
         };
-        let fitting = self.queue.iter().take(limits.events_max).take_while(fits).count();
+        let fitting = self.queue.iter().take_while(fits).count();
         fitting.max(1).min(self.queue.len())
     }
 
@@ -97,11 +119,13 @@ impl BatchBuffer {
         }
         let mut bytes = 0;
         let mut oldest = None;
-        while members.len() < limits.events_max
+        let mut events_max = limits.events_max;
+        while members.len() < events_max
             && let Some(next) = self.queue.front()
         {
             let weight = next.event().weight_bytes();
-            if !members.is_empty() && bytes + weight > limits.bytes_max {
+            let company_max = limits.company_max(attempts_before(next));
+            if !members.is_empty() && (bytes + weight > limits.bytes_max || members.len() >= company_max) {
                 break;
             }
             let Some(receipt) = self.queue.pop_front() else {
@@ -112,6 +136,7 @@ impl BatchBuffer {
                 let received_at = receipt.event().received_at;
                 oldest = Some(oldest.map_or(received_at, |oldest: Instant| oldest.min(received_at)));
                 bytes += weight;
+                events_max = events_max.min(company_max);
                 members.push(receipt);
             }
         }
@@ -162,7 +187,7 @@ mod tests {
     }
 
     fn limits(events_max: usize, bytes_max: usize) -> BatchLimits {
-        BatchLimits { events_max, bytes_max, wait: ms(500) }
+        BatchLimits { events_max, bytes_max, wait: ms(500), alone_after: ALONE_AFTER }
     }
 
     /// Events of one weight, that of [`receipt`].
@@ -246,9 +271,9 @@ mod tests {
     #[test]
     fn a_batch_is_never_larger_than_what_the_rate_limit_lets_through_at_once() {
         let mode = Mode::Batch { events_max: 100, bytes_max: 1 << 20, wait: ms(10) };
-        assert_eq!(BatchLimits::new(mode, Some(30)).events_max, 30);
-        assert_eq!(BatchLimits::new(mode, None).events_max, 100);
-        assert_eq!(BatchLimits::new(Mode::Stream, Some(30)).events_max, 1);
+        assert_eq!(BatchLimits::new(mode, Some(30), None).events_max, 30);
+        assert_eq!(BatchLimits::new(mode, None, None).events_max, 100);
+        assert_eq!(BatchLimits::new(Mode::Stream, Some(30), None).events_max, 1);
     }
 
     #[derive(Clone, Debug)]
@@ -309,5 +334,35 @@ mod tests {
                 prop_assert_eq!((buffer.len(), buffer.bytes()), (model.len(), model.len() * weight));
             }
         }
+    }
+
+    #[test]
+    fn an_event_that_fails_again_and_again_goes_with_fewer_others_and_then_alone() {
+        let company = |attempts_max, attempts| {
+            let mode = Mode::Batch { events_max: 64, bytes_max: 1, wait: ms(1) };
+            BatchLimits::new(mode, None, attempts_max).company_max(attempts).min(64)
+        };
+        assert_eq!([0, 1, 3, 4, 5, 1_000].map(|attempts| company(None, attempts)), [64, 64, 64, 4, 1, 1]);
+        assert_eq!([0, 1, 2].map(|attempts| company(Some(3), attempts)), [64, 4, 1], "the last attempt is alone");
+        assert_eq!([0, 1].map(|attempts| company(Some(1), attempts)), [64, 1], "or one more");
+    }
+
+    #[test]
+    fn one_that_must_go_alone_waits_for_the_batch_before_it_and_takes_nobody_along() {
+        let (mut buffer, now) = (BatchBuffer::default(), Instant::now());
+        let origin = TestOrigin::new();
+        for (offset, attempts) in [(0, 0), (1, 0), (2, 7), (3, 0), (4, 0)] {
+            buffer.push(receipt(&origin, offset, now).with_attempts(attempts));
+        }
+        let limits = limits(10, usize::MAX);
+        let mut lens = Vec::new();
+        while !buffer.is_empty() {
+            let expected = buffer.next_len(&limits);
+            let batch = buffer.take(&limits).expect("a batch");
+            assert_eq!(batch.len(), expected, "as the rate limit was told");
+            lens.push(batch.len());
+        }
+        assert_eq!(lens, [2, 1, 2]);
+        origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
     }
 }

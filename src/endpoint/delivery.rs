@@ -17,6 +17,8 @@ mod held;
 mod lagging;
 mod ordered;
 mod park;
+mod refusals;
+mod remembered;
 mod waiting;
 
 #[cfg(test)]
@@ -36,8 +38,9 @@ use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
+pub use self::remembered::Remembered;
 pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Reason, StateChange};
-use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, waiting::Waiting};
+use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, refusals::Refusals, waiting::Waiting};
 use super::{
     batch::Batch,
     breaker::{Breaker, BreakerState, Change},
@@ -80,8 +83,8 @@ pub struct Delivery {
     /// The endpoint asked (`Retry-After`) to be left alone until then.
     silent_until: Option<Instant>,
     last_delivered: Option<Instant>,
-    /// Single events refused since something was accepted; see [`REFUSALS_MAX`](super::bisection::REFUSALS_MAX).
-    refusals: usize,
+    /// Single events refused since something was accepted.
+    refusals: Refusals,
     /// It answered 410 to these settings.
     gone: bool,
     /// The trouble is ours: nothing is sent, and nothing parked for not being sent.
@@ -110,7 +113,7 @@ impl Delivery {
     #[must_use]
     pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
         let mut delivery = Delivery {
-            batch_limits: BatchLimits::new(settings.delivery.mode, None),
+            batch_limits: BatchLimits::new(settings.delivery.mode, None, settings.delivery.retry.attempts_max),
             limits,
             instances: 1,
             rng: SmallRng::seed_from_u64(seed),
@@ -127,7 +130,7 @@ impl Delivery {
             rate_limiter: None,
             silent_until: None,
             last_delivered: None,
-            refusals: 0,
+            refusals: Refusals::default(),
             gone: false,
             held_back: false,
             trying: false,
@@ -191,11 +194,12 @@ impl Delivery {
             self.renew_rate_limiter(now);
             self.take_apart_for_a_stream(now);
         }
+        self.renew_batch_limits();
         self.change_order(before.delivery.ordering, now);
         if self.settings.version > before.version {
             // What was changed may well have been the cause of the trouble: one probe tells.
             self.gone = false;
-            self.refusals = 0;
+            self.refusals = Refusals::default();
             self.silent_until = None;
             let change = self.breaker.probe_now();
             self.report(change);
@@ -340,10 +344,16 @@ impl Delivery {
 
     fn renew_rate_limiter(&mut self, now: Instant) {
         let delivery = &self.settings.delivery;
-        let events_max = BatchLimits::new(delivery.mode, None).events_max;
+        let events_max = BatchLimits::new(delivery.mode, None, None).events_max;
         let events_max = u32::try_from(events_max).unwrap_or(u32::MAX);
         self.rate_limiter = delivery.rate_limit.map(|limit| RateLimiter::new(limit, self.instances, events_max, now));
-        self.batch_limits = BatchLimits::new(delivery.mode, self.rate_limiter.as_ref().map(RateLimiter::burst_events));
+        self.renew_batch_limits();
+    }
+
+    fn renew_batch_limits(&mut self) {
+        let delivery = &self.settings.delivery;
+        let burst_events = self.rate_limiter.as_ref().map(RateLimiter::burst_events);
+        self.batch_limits = BatchLimits::new(delivery.mode, burst_events, delivery.retry.attempts_max);
     }
 
     fn report(&mut self, change: Option<Change>) {

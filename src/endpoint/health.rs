@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::outcome::CLASSES;
+use super::{delivery::Remembered, outcome::CLASSES};
 use crate::watch::latencies::Latencies;
 
 /// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
@@ -40,6 +40,8 @@ pub struct Health {
     /// The first failure since then; 0 for none. Wall clock, milliseconds.
     pub failing_since_ms: AtomicU64,
     pub last_error: Mutex<Option<LastError>>,
+    /// Of an actor that retired, for the next one.
+    pub(super) remembered: Mutex<Option<Box<Remembered>>>,
 }
 
 impl Health {

@@ -3,14 +3,14 @@
 //! **Invariant:** of a lane, what was taken out has ended before more of it is taken.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
     time::Instant,
 };
 
 use super::{
-    batch::{Batch, FilledBy, Members},
+    batch::{Batch, FilledBy, Members, attempts_before},
     buffer::BatchLimits,
     settings::OrderBy,
 };
@@ -120,18 +120,20 @@ impl Lanes {
         let mut members = Members::new();
         let (mut bytes, mut oldest) = (0, None::<Instant>);
         let mut passed_over = Vec::new();
-        while members.len() < limits.events_max && (members.is_empty() || bytes < limits.bytes_max) {
+        let mut events_max = limits.events_max;
+        while members.len() < events_max && (members.is_empty() || bytes < limits.bytes_max) {
             let Some(id) = self.ready.pop_front() else { break };
             let taken_before = members.len();
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             self.ready_events -= lane.waiting.len();
             self.ready_bytes -= lane.bytes;
-            while members.len() < limits.events_max
+            while members.len() < events_max
                 && let Some(next) = lane.waiting.front()
             {
                 let event = next.event();
                 let weight = event.weight_bytes();
-                let fits = members.is_empty() || bytes + weight <= limits.bytes_max;
+                let company_max = limits.company_max(attempts_before(next));
+                let fits = members.is_empty() || bytes + weight <= limits.bytes_max && members.len() < company_max;
                 // What is stored and what is not share no batch.
                 let is_like = members
                     .first()
@@ -148,6 +150,7 @@ impl Lanes {
                     oldest = Some(oldest.map_or(received_at, |oldest| oldest.min(received_at)));
                     bytes += weight;
                     lane.out += 1;
+                    events_max = events_max.min(company_max);
                     members.push(receipt);
                 }
             }
@@ -178,6 +181,20 @@ impl Lanes {
         } else if lane.out == 0 {
             self.becomes_ready(id);
         }
+    }
+
+    /// Of what was taken out, all but the first of each lane comes back: it waits for the first one's end.
+    pub fn put_back_behind_the_first(&mut self, members: Members) -> Members {
+        let (mut firsts, mut seen) = (Members::new(), HashSet::new());
+        for receipt in members {
+            if seen.insert(self.lane_of(receipt.event())) {
+                firsts.push(receipt);
+            } else {
+                self.ended(receipt.event());
+                self.push(receipt);
+            }
+        }
+        firsts
     }
 
     /// Takes out those that `leaves` picks, of each lane in order. They count as ended.

@@ -52,7 +52,7 @@ impl Settings {
                 ordering: None,
                 in_flight_max: 1,
                 rate_limit: None,
-                retry: Retry { attempts_max: 1, schedule: Schedule::Explicit(vec![Duration::from_secs(60)]) },
+                retry: Retry { attempts_max: None, schedule: Schedule::Explicit(vec![Duration::from_secs(60)]) },
                 breaker: Breaker {
                     consecutive_failures: 1,
                     failure_ratio: 1.0,
@@ -152,8 +152,8 @@ pub struct RateLimit {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
-    /// Attempts in all; the last failure makes a dead letter (`exhausted`).
-    pub attempts_max: u32,
+    /// Attempts in all; the last failure makes a dead letter (`exhausted`). `None`: only age does.
+    pub attempts_max: Option<u32>,
     pub schedule: Schedule,
 }
 

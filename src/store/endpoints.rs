@@ -9,7 +9,7 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     quotas::{self, Allowance},
-    stored::{StoredSettings, parse_state, state_word},
+    stored::{ATTEMPTS_WITHOUT_END, StoredSettings, parse_state, state_word},
 };
 use crate::endpoint::settings::State;
 
@@ -265,7 +265,11 @@ pub(super) fn parse(row: &Row) -> Result<Endpoint, StoreError> {
 }
 
 pub(super) fn json(settings: &StoredSettings) -> serde_json::Value {
-    serde_json::to_value(settings).expect("invariant: settings are plain values")
+    let mut json = serde_json::to_value(settings).expect("invariant: settings are plain values");
+    if let Some(attempts_max) = json.pointer_mut("/retry/attempts_max").filter(|attempts_max| attempts_max.is_null()) {
+        *attempts_max = ATTEMPTS_WITHOUT_END.into();
+    }
+    json
 }
 
 // A key of the caller's never looks like an id. Two rows are enough to know that a key is not unique.

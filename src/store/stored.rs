@@ -54,9 +54,18 @@ pub struct StoredBatch {
 /// With `schedule_ms`, or with `base_ms` and `max_ms`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRetry {
-    pub attempts_max: u32,
+    /// `None`: age alone ends it.
+    #[serde(default, deserialize_with = "an_end")]
+    pub attempts_max: Option<u32>,
     #[serde(flatten)]
     pub schedule: StoredSchedule,
+}
+
+/// How an unlimited number of attempts is stored: the version before knows no other.
+pub const ATTEMPTS_WITHOUT_END: u32 = u32::MAX;
+
+fn an_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    Ok(Option::<u32>::deserialize(from)?.filter(|attempts| *attempts != ATTEMPTS_WITHOUT_END))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +180,7 @@ impl StoredSettings {
                 burst_events: limit.burst_events.max(1),
             }),
             retry: Retry {
-                attempts_max: self.retry.attempts_max.max(1),
+                attempts_max: self.retry.attempts_max.map(|attempts| attempts.max(1)),
                 schedule: match &self.retry.schedule {
                     StoredSchedule::Explicit { schedule_ms } => {
                         Schedule::Explicit(schedule_ms.iter().copied().map(ms).collect())
@@ -243,7 +252,7 @@ impl Default for StoredBatch {
 
 impl Default for StoredRetry {
     fn default() -> Self {
-        StoredRetry { attempts_max: 12, schedule: StoredSchedule::Exponential { base_ms: 500, max_ms: 3_600_000 } }
+        StoredRetry { attempts_max: None, schedule: StoredSchedule::Exponential { base_ms: 500, max_ms: 3_600_000 } }
     }
 }
 
@@ -288,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_comes_back_as_it_was() {
-        let explicit = StoredRetry { attempts_max: 3, schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
+        let explicit = StoredRetry { attempts_max: Some(3), schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
         for retry in [StoredRetry::default(), explicit] {
             let stored = StoredSettings {
                 retry,

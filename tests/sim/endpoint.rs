@@ -85,7 +85,7 @@ fn settings(endpoint: u32) -> Settings {
         ordering: None,
         in_flight_max: 1 + endpoint % 4,
         rate_limit: (endpoint == 4).then_some(RateLimit { events_per_second: 20, burst_events: 50 }),
-        retry: Retry { attempts_max: 4, schedule: Schedule::Explicit(vec![ms(200), ms(1_000), ms(2_000)]) },
+        retry: Retry { attempts_max: Some(4), schedule: Schedule::Explicit(vec![ms(200), ms(1_000), ms(2_000)]) },
         breaker: Breaker {
             consecutive_failures: 5,
             failure_ratio: 0.5,

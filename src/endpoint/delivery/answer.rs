@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{AttemptId, Delivery, GivenUp, Next, Reason, StateChange, flight::Flight};
+use super::{AttemptId, Delivery, GivenUp, Next, Reason, StateChange, flight::Flight, refusals::Refusals};
 use crate::{
     endpoint::{
         batch::{Batch, attempts_before},
@@ -43,7 +43,7 @@ impl Delivery {
         self.report(change);
         self.last_delivered = Some(now);
         self.delivered.add(batch.len() as u64, now);
-        self.refusals = 0;
+        self.refusals = Refusals::default();
         self.effects.next = Next::Ended;
         self.all_ended(&batch);
         self.effects.settle(std::mem::take(&mut batch.members));
@@ -80,12 +80,12 @@ impl Delivery {
         if batch.bisection().is_some() {
             return self.rejected_in_bisection(batch, permit, note, now);
         }
-        if self.refusals >= REFUSALS_MAX {
+        if batch.events().any(|event| self.refusals.blame_endpoint(event)) {
             return self.failed(1, batch, permit, note, None, now);
         }
         self.breaker.undecided(permit);
-        self.refusals += 1;
         for receipt in std::mem::take(&mut batch.members) {
+            self.refusals.add(receipt.event());
             self.give_up_refused(Refused { receipt, note: note.clone() }, batch.attempts);
         }
     }
@@ -97,7 +97,7 @@ impl Delivery {
         };
         match bisection.refused(Refused { receipt, note: note.clone() }) {
             Blame::Endpoint(members) => {
-                self.refusals = REFUSALS_MAX;
+                self.refusals.blame();
                 batch.trouble().bisection = None;
                 batch.set_members(members);
                 // The attempt is one, the failed requests are three.
@@ -160,7 +160,32 @@ impl Delivery {
         let Some(batch) = self.give_up_exhausted(batch) else {
             return;
         };
-        let failures = batch.attempts + batch.members.first().map_or(0, attempts_before);
+        self.wait_or_take_apart(batch, now);
+    }
+
+    /// A batch whose members failed so often that fewer of them shall go together is taken apart; others wait as they are.
+    fn wait_or_take_apart(&mut self, mut batch: Batch, now: Instant) {
+        let attempts = batch.attempts + batch.members.iter().map(attempts_before).max().unwrap_or(0);
+        let company_max = self.batch_limits.company_max(attempts);
+        if batch.members.len() <= company_max {
+            return self.wait_for_next_attempt(batch, now);
+        }
+        let mut members = batch.take_receipts();
+        if let Some(lanes) = &mut self.lanes {
+            // Of a lane, one after the other.
+            members = lanes.put_back_behind_the_first(members);
+        }
+        let company_max = if self.lanes.is_some() { 1 } else { company_max };
+        while !members.is_empty() {
+            let part = members.drain(..company_max.min(members.len())).collect();
+            let part = batch.part(part);
+            self.wait_for_next_attempt(part, now);
+        }
+    }
+
+    fn wait_for_next_attempt(&mut self, batch: Batch, now: Instant) {
+        // The one with the fewest failures says when: others may have failed for days, and alone.
+        let failures = batch.attempts + batch.members.iter().map(attempts_before).min().unwrap_or(0);
         let wait = retry::wait(&self.settings.delivery.retry.schedule, failures, &mut self.rng);
         self.wait_or_park(batch, wait, now);
     }
@@ -177,8 +202,9 @@ impl Delivery {
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
         match self.park_at(batch.since, batch.first_sent) {
             Some(at) if self.stopping || at <= now || at < due => {
+                // The row says when the event is due; the silence is the endpoint's, and ends with other settings.
                 let not_before = (wait > Duration::ZERO).then_some(now + wait);
-                self.effects.next = Next::Backlog { at: not_before };
+                self.effects.next = Next::Backlog { at: (due > now).then_some(due) };
                 self.park(batch, not_before);
             }
             _ => {
@@ -188,23 +214,16 @@ impl Delivery {
         }
     }
 
-    /// Without the members that had their last attempt.
+    /// What is left after the last attempt of an event: nothing is given up that was not tried alone.
     fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
-        let attempts_max = self.settings.delivery.retry.attempts_max;
-        let attempts = batch.attempts;
-        let exhausted = |receipt: &Receipt| attempts + attempts_before(receipt) >= attempts_max;
-        if self.blocks() || !batch.members.iter().any(exhausted) {
+        let (attempts, attempts_max) = (batch.attempts, self.settings.delivery.retry.attempts_max);
+        let is_exhausted = |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + attempts_before(receipt) >= max);
+        if self.blocks() || batch.members.len() > 1 || !batch.members.first().is_some_and(is_exhausted) {
             return Some(batch);
         }
-        let (over, left) = std::mem::take(&mut batch.members).into_iter().partition(exhausted);
         let last = batch.last().cloned();
-        batch.set_members(left);
-        let over: crate::endpoint::batch::Members = over;
-        for receipt in over {
+        for receipt in std::mem::take(&mut batch.members) {
             self.give_up(receipt, Reason::Exhausted, attempts, last.clone());
-        }
-        if !batch.members.is_empty() {
-            return Some(batch);
         }
         // What a bisection still holds had no part in this attempt.
         batch.attempts -= 1;

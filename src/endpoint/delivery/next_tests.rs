@@ -27,7 +27,7 @@ fn a_failed_attempt_says_when_the_next_one_is_due() {
 #[test]
 fn the_last_attempt_and_a_refused_event_are_dead_letters() {
     let mut settings = stream();
-    settings.delivery.retry.attempts_max = 1;
+    settings.delivery.retry.attempts_max = Some(1);
     assert_eq!(next(settings, 1, FAILED).0, Next::DeadLetter);
     assert_eq!(next(stream(), 1, Outcome::Rejected).0, Next::DeadLetter);
 }

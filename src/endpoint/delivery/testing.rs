@@ -143,7 +143,7 @@ pub fn stream() -> Settings {
         ordering: None,
         in_flight_max: 4,
         rate_limit: None,
-        retry: Retry { attempts_max: 4, schedule: Schedule::Explicit(vec![ms(100)]) },
+        retry: Retry { attempts_max: Some(4), schedule: Schedule::Explicit(vec![ms(100)]) },
         breaker: Thresholds {
             consecutive_failures: 5,
             failure_ratio: 0.5,
