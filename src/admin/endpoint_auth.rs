@@ -29,7 +29,8 @@ pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
         Kind::Basic => {
             fields.require("username");
             fields.require("password");
-            let (username, password) = (secret(fields, "username", 256), secret(fields, "password", 1_024));
+            // Sent in base64: any text is one.
+            let (username, password) = (any_text(fields, "username"), any_text(fields, "password"));
             if username.as_ref().is_some_and(|name| name.contains(':')) {
                 fields.wrong("username", "must not contain a colon");
                 return None;
@@ -38,7 +39,7 @@ pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
         }
         Kind::Bearer => {
             fields.require("token");
-            let token = secret(fields, "token", VALUE_BYTES_MAX)?;
+            let token = secret(fields, "token")?;
             if token.contains(' ') {
                 fields.wrong("token", "must not contain spaces");
                 return None;
@@ -171,14 +172,10 @@ fn check_value(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A secret that goes into a header.
-fn secret(fields: &mut Fields<'_>, name: &'static str, bytes_max: usize) -> Option<String> {
+/// A secret that goes into a header as it is.
+fn secret(fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
     let value = fields.value(name)?.as_str().unwrap_or_default().to_owned();
-    let checked = check_value(&value).and_then(|()| match value.len() > bytes_max {
-        true => Err(format!("must have at most {bytes_max} characters")),
-        false => Ok(()),
-    });
-    match checked {
+    match check_value(&value) {
         Ok(()) => Some(value),
         Err(message) => {
             fields.wrong(name, message);
@@ -187,9 +184,24 @@ fn secret(fields: &mut Fields<'_>, name: &'static str, bytes_max: usize) -> Opti
     }
 }
 
+/// A secret of any characters but control characters; it may be empty.
+fn any_text(fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
+    let value = fields.value(name)?.as_str().map(ToOwned::to_owned);
+    match value {
+        Some(value) if value.len() <= VALUE_BYTES_MAX && !value.chars().any(char::is_control) => Some(value),
+        _ => {
+            fields.wrong(
+                name,
+                format_args!("must be a text of at most {VALUE_BYTES_MAX} bytes without control characters"),
+            );
+            None
+        }
+    }
+}
+
 const HEADERS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
-const VALUE_BYTES_MAX: usize = 4_096;
+const VALUE_BYTES_MAX: usize = 16_384;
 
 const RESERVED: &[&str] = &[
     "accept",
@@ -241,13 +253,30 @@ mod tests {
         for value in ["a\r\nb: c", "a\nb", "a\0b", "ä", "", " hush", long.as_str()] {
             assert!(check(json!({"type": "headers", "headers": {"x-key": value}})).is_err(), "{value:.20}");
             assert!(check(json!({"type": "bearer", "token": value})).is_err(), "{value:.20}");
+        }
+        for value in ["a\r\nb: c", "a\nb", "a\0b", "a\u{7f}b", "a\u{85}b", long.as_str()] {
             let basic = check(json!({"type": "basic", "username": "u", "password": value}));
             let errors = basic.err().expect("refused");
-            assert!(value.is_empty() || !errors[0].contains(value), "{errors:?}");
+            assert!(!errors[0].contains(value), "{errors:?}");
+            assert!(check(json!({"type": "basic", "username": value, "password": "p"})).is_err());
         }
         for name in ["x key", "x\r\ny", "", "ä", long.as_str(), "x:y"] {
             assert!(check(json!({"type": "headers", "headers": {name: "v"}})).is_err(), "{name:.20}");
         }
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_any_text_and_a_token_may_be_long() {
+        for (username, password) in
+            [("u", ""), ("", "p"), ("", ""), ("müller", "pässwörd€ "), ("u", &"x".repeat(16_384))]
+        {
+            let basic = check(json!({"type": "basic", "username": username, "password": password}));
+            let expected = StoredAuth::Basic { username: username.to_owned(), password: password.to_owned() };
+            assert!(basic.is_ok_and(|basic| basic == expected), "{username:?}");
+        }
+        assert!(check(json!({"type": "basic", "username": "u:v", "password": "p"})).is_err());
+        assert!(check(json!({"type": "basic", "username": "u"})).is_err(), "a password that is not said is a mistake");
+        assert!(check(json!({"type": "bearer", "token": "t".repeat(6_000)})).is_ok());
     }
 
     #[test]

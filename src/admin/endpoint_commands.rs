@@ -6,7 +6,7 @@ use super::{
     access::{Access, Write},
     answer::{answer, conditions},
     endpoint_body::view,
-    endpoints::{OVERLAP_MS_DEFAULT, named, opened, present},
+    endpoints::{OVERLAP_MS_DEFAULT, named, opened, present, too_many_secrets},
     fields,
     problem::Problem,
     request::{self, Body},
@@ -101,7 +101,7 @@ pub async fn rotate(
         conditions.check(Some(current.stamps.version))?;
         let mut secrets = opened(&state, current)?;
         let now = clock::wall_ms();
-        secrets.rotate(secret.clone(), now, now.saturating_add(overlap_ms));
+        secrets.rotate(secret.clone(), now, now.saturating_add(overlap_ms)).map_err(too_many_secrets)?;
         let secrets = state.sealed(&current.id, &secrets);
         Ok::<_, Problem>(Change::Update(EndpointWrite { secrets, ..current.as_write() }))
     });

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     clock,
     config::{Quota, Quotas},
-    endpoint::settings::State as EndpointState,
+    endpoint::settings::{EndpointUrl, State as EndpointState},
     store::{
         StoreError,
         config_write::{Change, Effect, Lookup},
@@ -33,7 +33,10 @@ use crate::{
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
         id::Kind,
         listed::Listed,
-        secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
+        secrets::{
+            EndpointSecrets, SIGNING_SECRETS_MAX, StoredAuth, StoredSigningSecret, TooManySecrets, signing_secret,
+        },
+        stored::AuthView,
         unreadable::{self, Named, Table},
     },
 };
@@ -155,6 +158,9 @@ pub async fn patch(
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
         if body.auth.is_none() {
+            if current.settings.auth != AuthView::None && !same_host(&body.url, &current.url) {
+                return Err(Problem::invalid(vec![FieldError::new("auth", SAY_AUTH_AGAIN)]));
+            }
             body.settings.auth = current.settings.auth.clone();
         }
         if lacks_tls(&body.url, &body.settings.auth) {
@@ -168,7 +174,7 @@ pub async fn patch(
                 if let Some(auth) = auth {
                     secrets.auth = auth.clone();
                 }
-                resealed(&state, current, secrets, secret.as_ref())
+                resealed(&state, current, secrets, secret.as_ref())?
             }
         };
         let with = EndpointWrite { url: body.url, settings: body.settings, secrets, ..current.as_write() };
@@ -257,15 +263,26 @@ pub fn resealed(
     endpoint: &Endpoint,
     mut secrets: EndpointSecrets,
     secret: Option<&String>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Problem> {
     if let Some(secret) = secret {
         let now = clock::wall_ms();
-        secrets.rotate(secret.clone(), now, now.saturating_add(OVERLAP_MS_DEFAULT));
+        let rotated = secrets.rotate(secret.clone(), now, now.saturating_add(OVERLAP_MS_DEFAULT));
+        rotated.map_err(too_many_secrets)?;
     }
     if opened(state, endpoint).is_ok_and(|before| before == secrets) {
-        return endpoint.secrets.clone();
+        return Ok(endpoint.secrets.clone());
     }
-    state.sealed(&endpoint.id, &secrets)
+    Ok(state.sealed(&endpoint.id, &secrets))
+}
+
+/// A rotation would end a secret that was promised to go on signing.
+pub(super) fn too_many_secrets(TooManySecrets { until_ms }: TooManySecrets) -> Problem {
+    let until = jiff::Timestamp::from_millisecond(until_ms).map(|until| until.to_string()).unwrap_or_default();
+    let detail = format!(
+        "{SIGNING_SECRETS_MAX} secrets sign already, and one of the older ones does until {until}: rotate after that, or with \
+         \"overlap_ms\": 0, which ends the older ones at once"
+    );
+    Problem::new(StatusCode::CONFLICT, "too_many_secrets", detail)
 }
 
 /// For this long the secret before goes on signing.
@@ -339,7 +356,7 @@ pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBo
     Ok(EndpointWrite {
         url: body.url.clone(),
         settings: body.settings.clone(),
-        secrets: resealed(state, current, secrets, body.secret.as_ref()),
+        secrets: resealed(state, current, secrets, body.secret.as_ref())?,
         ..current.as_write()
     })
 }
@@ -347,5 +364,13 @@ pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBo
 fn unambiguous(found: &Lookup<Endpoint>) -> Result<Option<&Endpoint>, Problem> {
     request::unambiguous(found, WHAT, "customer")
 }
+
+/// Whether two URLs lead to the same scheme, host and port: what is secret towards one of them is none of another's business.
+fn same_host(one: &str, other: &str) -> bool {
+    let origin = |url: &str| EndpointUrl::parse(url).ok().map(|url| url.url().origin());
+    origin(one).is_some_and(|one| Some(one) == origin(other))
+}
+
+const SAY_AUTH_AGAIN: &str = "must be said again: the url leads to another scheme, host or port, which would be sent the secrets of the one before";
 
 const WHAT: &str = "endpoint";

@@ -81,6 +81,7 @@ pub const CODES: &[&str] = &[
     "too_busy",
     "too_many_replays",
     "too_many_requests",
+    "too_many_secrets",
     "too_many_tests",
     "uid_taken",
     "unreadable_body",

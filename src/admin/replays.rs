@@ -132,8 +132,8 @@ pub async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> 
 async fn shares(state: &State, body: &ReplayBody) -> Result<Vec<Share>, Problem> {
     let positions = &state.positions;
     match &body.range {
-        Range::Times { from_ms, to_ms } => {
-            positions.of_times(&body.topic, *from_ms, *to_ms).await.map_err(|error| problem(&error))
+        Range::Times { from_ms, .. } => {
+            positions.of_times(&body.topic, *from_ms).await.map_err(|error| problem(&error))
         }
         Range::Offsets(asked) => {
             let extents = positions.extents(&body.topic).await.map_err(|error| problem(&error))?;

@@ -38,8 +38,8 @@ use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
-pub use self::remembered::Remembered;
 pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Reason, StateChange};
+pub use self::remembered::Remembered;
 use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, refusals::Refusals, waiting::Waiting};
 use super::{
     batch::Batch,

@@ -148,6 +148,10 @@ pub fn refuses_token(status: u16) -> bool {
 fn outcome_of(status: u16, retry_after: Option<&str>, wall_ms: i64) -> Outcome {
     match status {
         200..=299 => Outcome::Delivered,
+        // Too large for now, as RFC 9110 has it.
+        413 if retry_after.is_some_and(|text| parse_retry_after(text, wall_ms).is_some()) => {
+            Outcome::Failed { retry_after: retry_after.and_then(|text| parse_retry_after(text, wall_ms)) }
+        }
         400 | 413 | 422 => Outcome::Rejected,
         410 => Outcome::Gone,
         // 3xx too: whoever redirects has not taken the event, and we follow nobody. 1xx too: it is not an answer.
@@ -161,6 +165,14 @@ fn parse_retry_after(text: &str, wall_ms: i64) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit is just a long wait.
         let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    }
+    // Not what the RFC says, but what is meant is clear.
+    if let Some((whole, part)) = text.split_once('.')
+        && [whole, part].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    {
+        let up = u64::from(part.bytes().any(|b| b != b'0'));
+        let seconds = whole.parse().unwrap_or(u64::MAX).saturating_add(up);
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
     }
     let wait_ms = parse_http_date(text)?.saturating_sub(wall_ms);
@@ -263,6 +275,14 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_is_too_large_for_now_is_tried_again() {
+        let wait = Some(Duration::from_secs(60));
+        assert_eq!(classify(&answered(413, Some("60")), WALL_MS).0, Outcome::Failed { retry_after: wait });
+        assert_eq!(classify(&answered(413, Some("soon")), WALL_MS).0, Outcome::Rejected);
+        assert_eq!(classify(&answered(400, Some("60")), WALL_MS).0, Outcome::Rejected);
+    }
+
+    #[test]
     fn only_410_is_gone() {
         check(410, Outcome::Gone, "http_4xx");
     }
@@ -319,6 +339,9 @@ mod tests {
         check_retry_after(" 120 ", Some(120));
         check_retry_after("3600", Some(3600));
         check_retry_after("86400", Some(3600));
+        check_retry_after("3.5", Some(4));
+        check_retry_after("3.0", Some(3));
+        check_retry_after("0.1", Some(1));
         check_retry_after("99999999999999999999999999", Some(3600));
         check_retry_after("Thu, 01 Jan 2026 00:00:30 GMT", Some(30));
         check_retry_after("Thursday, 01-Jan-26 00:00:30 GMT", Some(30));
@@ -334,9 +357,23 @@ mod tests {
 
     #[test]
     fn garbage_in_retry_after_is_ignored() {
-        for text in
-            ["", " ", "soon", "-1", "+1", "1.5", "1e3", "0x10", "١", "Thu, 32 Jan 2026 00:00:00 GMT", "\u{0}", "12 s"]
-        {
+        for text in [
+            "",
+            " ",
+            "soon",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1.5.1",
+            "-1.5",
+            "1e3",
+            "0x10",
+            "١",
+            "Thu, 32 Jan 2026 00:00:00 GMT",
+            "\u{0}",
+            "12 s",
+        ] {
             check_retry_after(text, None);
         }
         check_retry_after(&"9".repeat(1_000_000), Some(3600));

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     pass::View,
     progress::{Counts, Progress},
+    range::Times,
 };
 use crate::{
     backlog::amount::Amount,
@@ -29,6 +30,8 @@ use crate::{
 pub struct Name {
     pub replay_id: Arc<str>,
     pub endpoint_id: Arc<str>,
+    /// What it is about, where that is a range of time.
+    pub times: Option<Times>,
 }
 
 /// The origin of the events of one replay from one partition, for one assignment of it.
@@ -109,6 +112,18 @@ impl Part {
             && progress.held() < HELD_TO_UNDER_WAY * events_max
             && self.of_all.bytes() < bytes_max;
         View { read_next: progress.read_next(), end: progress.end(), has_room }
+    }
+
+    /// Whether a record of this time (milliseconds since 1970) is part of it.
+    #[must_use]
+    pub fn wants(&self, record_ms: i64) -> bool {
+        self.name.times.is_none_or(|times| times.contain(record_ms))
+    }
+
+    /// Whether nothing behind a record is part of it that the broker appended then.
+    #[must_use]
+    pub fn ends_before(&self, appended_ms: Option<i64>) -> bool {
+        self.name.times.is_some_and(|times| times.end_before(appended_ms))
     }
 
     /// The event at this offset is going on its way; false when it is not to.

@@ -60,17 +60,15 @@ impl Positions {
         self.ask(topic, extents).await
     }
 
-    /// The shares of a closed range of time, in milliseconds since 1970.
+    /// The shares of a range of time that begins then (milliseconds since 1970).
     ///
     /// # Errors
     /// As [`Positions::extents`].
-    pub async fn of_times(&self, topic: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Share>, PositionError> {
+    pub async fn of_times(&self, topic: &str, from_ms: i64) -> Result<Vec<Share>, PositionError> {
         self.ask(topic, move |consumer, topic| {
             let extents = extents(consumer, topic)?;
             let from = at_time(consumer, topic, &extents, from_ms)?;
-            let end = at_time(consumer, topic, &extents, to_ms.saturating_add(1))?;
-            let share = |(extent, (from, end)): (&Extent, _)| range::of_times(*extent, from, end);
-            Ok(extents.iter().zip(from.into_iter().zip(end)).map(share).collect())
+            Ok(extents.iter().zip(from).map(|(extent, from)| range::of_times(*extent, from)).collect())
         })
         .await
     }

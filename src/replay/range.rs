@@ -65,14 +65,35 @@ pub fn of_offsets(asked: &[Asked], extents: &[Extent]) -> Result<Vec<Share>, Vec
     if mistakes.is_empty() { Ok(shares) } else { Err(mistakes) }
 }
 
-/// The share of a partition in a range of time, whose ends Kafka found to be at these offsets (`None`: no record is that
-/// young).
+/// The share of a partition in a range of time, whose beginning Kafka found to be at this offset (`None`: no record is that
+/// young). It ends where the partition does: records are not in the order of their times, so of each one behind the first it
+/// is its own time that says whether it is wanted (see [`Times`]).
 #[must_use]
-pub fn of_times(extent: Extent, from: Option<i64>, end: Option<i64>) -> Share {
-    let end = end.unwrap_or(extent.high).min(extent.high);
-    let from = from.unwrap_or(extent.high).min(end);
+pub fn of_times(extent: Extent, from: Option<i64>) -> Share {
+    let end = extent.high;
+    let from = from.unwrap_or(end).min(end);
     let at_log_start = from <= extent.low && extent.low > 0;
     Share { partition: extent.partition, from, end, at_log_start }
+}
+
+/// A closed range of time, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    pub from_ms: i64,
+    pub to_ms: i64,
+}
+
+impl Times {
+    #[must_use]
+    pub fn contain(self, record_ms: i64) -> bool {
+        (self.from_ms..=self.to_ms).contains(&record_ms)
+    }
+
+    /// Nothing behind this record is wanted: the broker stamps what it appends, so what follows is later.
+    #[must_use]
+    pub fn end_before(self, appended_ms: Option<i64>) -> bool {
+        appended_ms.is_some_and(|appended_ms| appended_ms > self.to_ms)
+    }
 }
 
 #[cfg(test)]
@@ -113,10 +134,16 @@ mod tests {
 
     #[test]
     fn a_time_younger_than_every_record_is_the_end_and_one_older_may_have_lost_some() {
-        assert_eq!(of_times(EXTENTS[0], Some(20), Some(30)), share(0, 20, 30));
-        assert_eq!(of_times(EXTENTS[0], Some(20), None), share(0, 20, 100));
-        assert_eq!(of_times(EXTENTS[0], None, None), share(0, 100, 100));
-        assert!(of_times(EXTENTS[0], Some(10), None).at_log_start);
-        assert!(!of_times(EXTENTS[1], None, None).at_log_start, "nothing was ever deleted there");
+        assert_eq!(of_times(EXTENTS[0], Some(20)), share(0, 20, 100));
+        assert_eq!(of_times(EXTENTS[0], None), share(0, 100, 100));
+        assert!(of_times(EXTENTS[0], Some(10)).at_log_start);
+        assert!(!of_times(EXTENTS[1], None).at_log_start, "nothing was ever deleted there");
+    }
+
+    #[test]
+    fn both_ends_belong_to_a_range_of_time_and_only_the_brokers_own_clock_ends_the_search() {
+        let times = Times { from_ms: 10, to_ms: 20 };
+        assert_eq!([9, 10, 20, 21].map(|ms| times.contain(ms)), [false, true, true, false]);
+        assert_eq!([None, Some(20), Some(21)].map(|ms| times.end_before(ms)), [false, false, true]);
     }
 }

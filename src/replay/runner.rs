@@ -19,6 +19,7 @@ use super::{
     choice::{self, Candidate},
     part::{Name, Part},
     progress::{Counts, Progress},
+    range::Times,
 };
 use crate::{
     backlog::{amount::Amount, drainer::Surroundings, read},
@@ -215,7 +216,11 @@ impl Runner {
             dead_lettered: share.dead_lettered,
             gap_offsets: share.gap_offsets,
         };
-        let name = Name { replay_id: share.replay_id.as_str().into(), endpoint_id: open.endpoint_id.as_str().into() };
+        let name = Name {
+            replay_id: share.replay_id.as_str().into(),
+            endpoint_id: open.endpoint_id.as_str().into(),
+            times: open.times.map(|(from_ms, to_ms)| Times { from_ms, to_ms }),
+        };
         tracing::info!(
             replay.id = %name.replay_id, endpoint.id = %name.endpoint_id, topic = %share.topic,
             partition = share.partition, next = share.next, end = share.end, "a replay goes on here"

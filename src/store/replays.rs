@@ -67,6 +67,8 @@ pub struct OpenShare {
     pub endpoint_id: String,
     /// When it was asked for, by the clock of Postgres: milliseconds since 1970.
     pub asked_ms: i64,
+    /// Milliseconds since 1970, where times were given.
+    pub times: Option<(i64, i64)>,
     pub share: ShareRow,
 }
 
@@ -181,7 +183,8 @@ pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) 
         let rows = client.query(&statement, &[&topics, &partitions, &limit]).await?;
         let open = |row: &Row| {
             let (endpoint_id, asked_ms) = (row.try_get("endpoint_id")?, row.try_get("asked_ms")?);
-            Ok(OpenShare { endpoint_id, asked_ms, share: share(row)? })
+            let (from_ms, to_ms): (Option<i64>, Option<i64>) = (row.try_get("from_ms")?, row.try_get("to_ms")?);
+            Ok(OpenShare { endpoint_id, asked_ms, times: from_ms.zip(to_ms), share: share(row)? })
         };
         rows.iter().map(open).collect()
     })
@@ -295,7 +298,7 @@ const CANCEL: &str = "
     UPDATE replay_partition p SET open = false FROM cancelled WHERE p.replay_id = cancelled.id AND p.open";
 
 const OPEN: &str = "
-    SELECT p.*, r.endpoint_id, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
+    SELECT p.*, r.endpoint_id, r.from_ms, r.to_ms, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
     FROM replay_partition p JOIN replay r ON r.id = p.replay_id
     JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
     WHERE p.open ORDER BY p.replay_id, p.partition LIMIT $3";

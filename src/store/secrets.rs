@@ -85,14 +85,22 @@ impl EndpointSecrets {
         self.current(wall_ms).map(|stored| signing_bytes(&stored.secret).map(|bytes| SigningKey::new(&bytes))).collect()
     }
 
-    /// Puts `secret` first; those before it go on signing until `expires_ms`, at most [`SIGNING_SECRETS_MAX`] in all.
-    pub fn rotate(&mut self, secret: String, wall_ms: i64, expires_ms: i64) {
+    /// Puts `secret` first; those before it go on signing until `expires_ms`, or as long as they were to before.
+    ///
+    /// # Errors
+    /// When more than [`SIGNING_SECRETS_MAX`] would sign: none is ended before its time.
+    pub fn rotate(&mut self, secret: String, wall_ms: i64, expires_ms: i64) -> Result<(), TooManySecrets> {
         let kept = self.current(wall_ms).filter(|old| old.secret != secret).map(|old| StoredSigningSecret {
             secret: old.secret.clone(),
             expires_ms: Some(old.expires_ms.unwrap_or(expires_ms).min(expires_ms)),
         });
-        let kept: Vec<_> = kept.take(SIGNING_SECRETS_MAX - 1).collect();
+        let kept: Vec<_> = kept.filter(|old| old.expires_ms.is_some_and(|expires| wall_ms < expires)).collect();
+        if kept.len() >= SIGNING_SECRETS_MAX {
+            let until_ms = kept.iter().filter_map(|old| old.expires_ms).min().unwrap_or(expires_ms);
+            return Err(TooManySecrets { until_ms });
+        }
         self.signing = std::iter::once(StoredSigningSecret { secret, expires_ms: None }).chain(kept).collect();
+        Ok(())
     }
 
     fn current(&self, wall_ms: i64) -> impl Iterator<Item = &StoredSigningSecret> {
@@ -108,6 +116,13 @@ impl EndpointSecrets {
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: strings and numbers are always JSON")
     }
+}
+
+/// Too many secrets sign already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySecrets {
+    /// When the next of them ends: milliseconds since 1970.
+    pub until_ms: i64,
 }
 
 impl fmt::Debug for EndpointSecrets {
@@ -194,27 +209,31 @@ mod tests {
     #[test]
     fn both_secrets_sign_during_a_rotation_and_the_old_one_ends() {
         let mut secrets = secrets();
-        secrets.rotate(secret(2), 0, 1_000);
+        assert_eq!(secrets.rotate(secret(2), 0, 1_000), Ok(()));
         assert_eq!(secrets.signing[0].secret, secret(2));
         assert_eq!(secrets.signing_keys(999).map(|keys| keys.len()), Ok(2));
         assert_eq!(secrets.signing_keys(1_000).map(|keys| keys.len()), Ok(1));
     }
 
     #[test]
-    fn many_rotations_keep_a_bounded_number_of_secrets_and_never_extend_one() {
+    fn a_rotation_that_would_end_a_secret_before_its_time_is_refused() {
         let mut secrets = secrets();
-        for round in 2..20 {
-            secrets.rotate(secret(round), 0, 1_000 * i64::from(round));
-        }
-        assert_eq!(secrets.signing.len(), SIGNING_SECRETS_MAX);
-        assert_eq!(secrets.signing[2].expires_ms, Some(18_000), "the earlier end stands");
+        assert_eq!(secrets.rotate(secret(2), 0, 2_000), Ok(()));
+        assert_eq!(secrets.rotate(secret(3), 0, 1_000), Ok(()));
+        assert_eq!(secrets.rotate(secret(4), 999, 5_000), Err(TooManySecrets { until_ms: 1_000 }));
+        assert_eq!(secrets.signing_keys(999).map(|keys| keys.len()), Ok(3), "all of them go on");
+        assert_eq!(secrets.rotate(secret(4), 1_000, 5_000), Ok(()));
+        assert_eq!(secrets.signing.len(), SIGNING_SECRETS_MAX - 1, "both of the older ones ended");
+        assert_eq!(secrets.rotate(secret(5), 1_000, 5_000), Ok(()));
+        assert_eq!(secrets.rotate(secret(6), 1_000, 1_000), Ok(()), "without an overlap, the older ones end at once");
+        assert_eq!(secrets.signing.len(), 1);
     }
 
     #[test]
     fn rotating_to_the_secret_in_use_changes_nothing() {
         let mut secrets = secrets();
         let before = secrets.clone();
-        secrets.rotate(secret(1), 0, 1_000);
+        assert_eq!(secrets.rotate(secret(1), 0, 1_000), Ok(()));
         assert!(secrets == before);
     }
 

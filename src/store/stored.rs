@@ -297,7 +297,8 @@ mod tests {
 
     #[test]
     fn what_is_stored_comes_back_as_it_was() {
-        let explicit = StoredRetry { attempts_max: Some(3), schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
+        let explicit =
+            StoredRetry { attempts_max: Some(3), schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
         for retry in [StoredRetry::default(), explicit] {
             let stored = StoredSettings {
                 retry,

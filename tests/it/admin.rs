@@ -106,6 +106,46 @@ async fn customers_are_created_changed_listed_and_deleted() {
 }
 
 #[actix_rt::test]
+async fn a_url_that_leads_elsewhere_takes_no_secret_along() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    let bearer = json!({"type": "bearer", "token": "hush"});
+    let body = json!({"customer_id": "acme", "url": "https://example.com/a", "auth": bearer});
+    assert_eq!(api.call("PUT", "/v1/endpoints/hook", Some(body)).await.0, 201);
+    for url in ["http://example.com/a", "https://example.com:8443/a", "https://example.org/a"] {
+        let problem =
+            api.refused("PATCH", "/v1/endpoints/hook", Some(json!({ "url": url })), 422, "validation_failed").await;
+        assert_eq!(problem["errors"][0]["field"], "auth", "{url}: {problem}");
+    }
+    for patch in [
+        json!({"url": "https://example.com:443/b?c"}),
+        json!({"url": "https://example.org/a", "auth": {"type": "bearer", "token": "other"}}),
+        json!({"url": "https://example.net/a", "auth": {"type": "none"}}),
+        json!({"url": "https://example.com/a"}),
+    ] {
+        let (status, patched) = api.call("PATCH", "/v1/endpoints/hook", Some(patch.clone())).await;
+        assert_eq!(status, 200, "{patch}: {patched}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_rotation_ends_no_secret_before_its_time() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    api.endpoint("acme", "hook").await;
+    let rotate = "/v1/endpoints/hook/secrets/rotate";
+    for _ in 0..2 {
+        assert_eq!(api.call("POST", rotate, None).await.0, 200);
+    }
+    let problem = api.refused("POST", rotate, None, 409, "too_many_secrets").await;
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("overlap_ms")), "{problem}");
+    let secret = json!({"secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"});
+    api.refused("PATCH", "/v1/endpoints/hook", Some(secret), 409, "too_many_secrets").await;
+    assert_eq!(api.call("POST", rotate, Some(json!({"overlap_ms": 0}))).await.0, 200);
+    assert_eq!(api.call("POST", rotate, None).await.0, 200);
+}
+
+#[actix_rt::test]
 async fn an_endpoint_shows_its_signing_secret_once_and_no_other_secret_ever() {
     let api = Api::new().await;
     let customer = api.customer("acme", all()).await;
@@ -175,7 +215,7 @@ async fn an_endpoint_is_patched_by_field_and_its_state_by_command() {
     let (status, patched) = api.call("PATCH", "/v1/endpoints/hook", Some(patch)).await;
     assert_eq!(status, 200, "{patched}");
     assert_eq!(patched["rate_limit"], json!({"events_per_second": 5, "burst_events": 5}));
-    assert_eq!(patched["retry"], json!({"attempts_max": 12, "schedule_ms": [100, 200]}));
+    assert_eq!(patched["retry"], json!({"attempts_max": null, "schedule_ms": [100, 200]}));
     assert_eq!(patched["url"], made["url"]);
     let (_, patched) = api.call("PATCH", "/v1/endpoints/hook", Some(json!({"rate_limit": null}))).await;
     assert_eq!(patched["rate_limit"], Value::Null);

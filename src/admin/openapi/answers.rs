@@ -77,8 +77,8 @@ fn endpoints() -> Schemas {
     let ordering = json!({"by": word(&["key", "partition"]), "on_failure": word(&["block", "dead_letter"])});
     let limit = json!({"events_per_second": count(), "burst_events": count()});
     let retry = json!({"oneOf": [
-        object(json!({"attempts_max": count(), "schedule_ms": list(count())}), &[]),
-        object(json!({"attempts_max": count(), "base_ms": count(), "max_ms": count()}), &[]),
+        object(json!({"attempts_max": or_null(count()), "schedule_ms": list(count())}), &[]),
+        object(json!({"attempts_max": or_null(count()), "base_ms": count(), "max_ms": count()}), &[]),
     ]});
     let breaker = json!({
         "consecutive_failures": count(), "failure_ratio": {"type": "number"}, "requests_min": count(),

@@ -131,13 +131,13 @@ fn auth() -> Value {
         body(&["type"], json!({"type": kind("none")})),
         body(
             &["type", "username", "password"],
-            json!({"type": kind("basic"), "username": secret(256), "password": secret(1_024)})
+            json!({"type": kind("basic"), "username": text(16_384), "password": text(16_384)})
         ),
-        body(&["type", "token"], json!({"type": kind("bearer"), "token": secret(4_096)})),
+        body(&["type", "token"], json!({"type": kind("bearer"), "token": secret(16_384)})),
         body(
             &["type", "headers"],
             json!({"type": kind("headers"), "headers": {
-                "type": "object", "minProperties": 1, "maxProperties": 16, "additionalProperties": secret(4_096),
+                "type": "object", "minProperties": 1, "maxProperties": 16, "additionalProperties": secret(16_384),
                 "propertyNames": {"pattern": "^[A-Za-z0-9-]{1,64}$"},
             }})
         ),
@@ -193,7 +193,7 @@ fn settings() -> Schemas {
                         "schedule_ms": list_of(wait_ms, 1, 100),
                     }),
                 ),
-                "Waits by schedule_ms, or doubling from base_ms to max_ms.",
+                "Waits by schedule_ms, or doubling from base_ms to max_ms. Without attempts_max, age alone ends an event's attempts.",
             ),
         ),
         (

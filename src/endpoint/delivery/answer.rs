@@ -217,7 +217,8 @@ impl Delivery {
     /// What is left after the last attempt of an event: nothing is given up that was not tried alone.
     fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
         let (attempts, attempts_max) = (batch.attempts, self.settings.delivery.retry.attempts_max);
-        let is_exhausted = |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + attempts_before(receipt) >= max);
+        let is_exhausted =
+            |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + attempts_before(receipt) >= max);
         if self.blocks() || batch.members.len() > 1 || !batch.members.first().is_some_and(is_exhausted) {
             return Some(batch);
         }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 const STREAM: BatchLimits = BatchLimits { events_max: 1, bytes_max: usize::MAX, wait: Duration::ZERO, alone_after: 5 };
-const TEN: BatchLimits = BatchLimits { events_max: 10, bytes_max: usize::MAX, wait: Duration::from_secs(1), alone_after: 5 };
+const TEN: BatchLimits =
+    BatchLimits { events_max: 10, bytes_max: usize::MAX, wait: Duration::from_secs(1), alone_after: 5 };
 
 struct World {
     lanes: Lanes,

@@ -10,6 +10,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Message as _, Timestamp},
 };
 
 use super::{Bounds, hand::Hand};
@@ -159,16 +160,18 @@ impl Reading {
         metrics: &ReplayMetrics,
     ) -> Result<bool, KafkaError> {
         let polled = match &self.queue {
-            Some(queue) => queue.poll(Duration::ZERO).map(|result| result.map(|message| record_of(&message))),
+            Some(queue) => {
+                queue.poll(Duration::ZERO).map(|result| result.map(|message| (record_of(&message), appended(&message))))
+            }
             None => return Ok(false),
         };
         match polled {
             None => Ok(false),
-            Some(Ok(record)) => {
+            Some(Ok((record, appended_ms))) => {
                 bounds.records.take(1);
                 self.read_since_seek += 1;
                 hand.has_read = true;
-                let events = self.hand_out(record, bounds.options.event_bytes_max, hand);
+                let events = self.hand_out(record, appended_ms, bounds.options.event_bytes_max, hand);
                 bounds.events.take(events);
                 metrics.events.increment(events as u64);
                 Ok(true)
@@ -202,7 +205,7 @@ impl Reading {
     }
 
     /// Gives a record to the parts that are here and want it; returns how many did.
-    fn hand_out(&mut self, record: Record, event_bytes_max: usize, hand: &mut Hand) -> usize {
+    fn hand_out(&mut self, record: Record, appended_ms: Option<i64>, event_bytes_max: usize, hand: &mut Hand) -> usize {
         let offset = record.offset;
         let Some(at) = self.at.filter(|at| offset >= *at) else { return 0 };
         self.at = Some(offset + 1);
@@ -213,7 +216,11 @@ impl Reading {
             if !has_room || !pass::is_here(at, offset, read_next) {
                 continue;
             }
-            if offset < end {
+            if part.ends_before(appended_ms) {
+                part.progress().pass(end);
+                continue;
+            }
+            if offset < end && part.wants(record.timestamp_ms) {
                 let fields = fields.get_or_insert_with(|| self.decode(&record, event_bytes_max));
                 if let (Some(fields), Some(key)) = (fields, hand.endpoint(place)) {
                     events += usize::from(hand.take(place, part, key, &record, fields));
@@ -236,6 +243,14 @@ impl Reading {
                 None
             }
         }
+    }
+}
+
+/// When the broker appended a record, where its times are the broker's: milliseconds since 1970.
+fn appended(message: &BorrowedMessage<'_>) -> Option<i64> {
+    match message.timestamp() {
+        Timestamp::LogAppendTime(ms) => Some(ms),
+        _ => None,
     }
 }
 

@@ -201,6 +201,29 @@ fn a_range_of_time_is_what_kafka_has_of_it_at_that_moment() {
 }
 
 #[test]
+fn a_range_of_time_is_every_record_of_these_times_whatever_their_order() {
+    let app = app("replaydisorder");
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let now_ms = i64::try_from(now.as_millis()).expect("before the end of time");
+    let ages_minutes = [5, 40, 20, 39, 38, 50, 37, 10, 36, 60];
+    for age_minutes in ages_minutes {
+        let timestamp_ms = Some(now_ms - age_minutes * 60_000);
+        app.produce_one(&Record { tenant: Some("1"), partition: Some(0), timestamp_ms, ..Record::default() });
+    }
+    app.await_committed();
+    let time = |age_minutes: i64| {
+        jiff::Timestamp::from_millisecond(now_ms - age_minutes * 60_000).expect("a time").to_string()
+    };
+    let done = await_done(&app, &replay(&app, &endpoint, json!({"from_time": time(40), "to_time": time(30)})));
+    let again = |seq: u32| times(&endpoint.hook, seq) == 2;
+    let expected = ages_minutes.map(|age| (30..=40).contains(&age));
+    assert_eq!((0..10).map(again).collect::<Vec<_>>(), expected, "{done}");
+    assert_eq!((&done["events_sent"], &done["gap_offsets"]), (&json!(5), &json!(0)), "{done}");
+}
+
+#[test]
 fn a_range_beyond_the_end_or_of_no_topic_is_refused() {
     let app = app("replayrefused");
     let receiver = Receiver::start();
