@@ -56,10 +56,11 @@ pub async fn read(
             })
         })
         .collect();
-    let oldest = heads.first().and_then(|head| time(head.oldest_ms));
+    let oldest_ms = heads.first().map(|head| head.oldest_ms);
+    let given_up_ms = oldest_ms.map(|oldest| oldest.saturating_add(state.rules.backlog_age_max_ms));
     Ok(HttpResponse::Ok().json(json!({
-        "endpoint_id": endpoint.id, "events": events, "bytes": bytes, "oldest_received_at": oldest,
-        "partitions": partitions, "suspended_at": endpoint.suspended_at, "gaps": gaps,
+        "endpoint_id": endpoint.id, "events": events, "bytes": bytes, "oldest_received_at": oldest_ms.and_then(time),
+        "oldest_given_up_at": given_up_ms.and_then(time), "partitions": partitions, "suspended_at": endpoint.suspended_at, "gaps": gaps,
     })))
 }
 

@@ -29,6 +29,8 @@ use crate::{
 pub struct Rules {
     /// A batch may wait no longer than an event may wait in memory.
     pub park_after_ms: u64,
+    /// What waits for longer is given up.
+    pub backlog_age_max_ms: i64,
     pub egress: Arc<Egress>,
 }
 
@@ -260,7 +262,7 @@ mod tests {
     use super::*;
 
     fn check(body: Value) -> Result<EndpointBody, Vec<String>> {
-        let rules = Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) };
+        let rules = Rules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(Egress::by_default()) };
         let parsed = parse(body.as_object().expect("an object"), &rules);
         parsed.map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
     }

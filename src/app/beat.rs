@@ -11,13 +11,16 @@ use std::{
 
 use tokio::net::UdpSocket;
 
+use super::pipeline::topics;
 use crate::{
     config::Config,
+    ingest::consumer::Topics,
     store::{self, Pool},
     watch::peers::Peers,
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
+const CLAIM_EVERY: u32 = 30;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Beats until the process ends. Returns the number of live instances, kept as it is: they share an endpoint's rate limit.
@@ -29,7 +32,7 @@ pub fn start(config: &Arc<Config>, pool: &Pool, peers: &Arc<Peers>, served_at: S
 }
 
 async fn beat(config: Arc<Config>, pool: Pool, peers: Arc<Peers>, served_at: SocketAddr, instances: Arc<AtomicU32>) {
-    let mut known = None;
+    let (mut known, topics, mut beats) = (None, claimed(&config), 0_u32);
     loop {
         if known.is_none() {
             known = address(&config, served_at).await;
@@ -39,10 +42,26 @@ async fn beat(config: Arc<Config>, pool: Pool, peers: Arc<Peers>, served_at: Soc
             Ok(others) => {
                 instances.store(u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1), Ordering::Relaxed);
                 peers.saw(others);
+                // Now and then as well: whoever was silent for a day is forgotten with it.
+                if beats.is_multiple_of(CLAIM_EVERY)
+                    && let Err(error) = store::instances::claim(&pool, peers.own_id(), &topics).await
+                {
+                    tracing::debug!(%error, "which topics this instance reads is not said yet");
+                    beats = beats.wrapping_sub(1);
+                }
+                beats = beats.wrapping_add(1);
             }
             Err(error) => tracing::debug!(%error, "heartbeat missed; the number of instances stays as it was"),
         }
         tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+/// The topics that are read here, as the others know them.
+fn claimed(config: &Config) -> Vec<String> {
+    match topics(config) {
+        Topics::Names(names) => names,
+        Topics::Pattern(_) => vec![store::instances::EVERY_TOPIC.to_owned()],
     }
 }
 

@@ -51,28 +51,29 @@ async fn look(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_
     Ok(())
 }
 
-/// Endpoints, and when; milliseconds since 1970.
+/// Endpoints, and how many milliseconds ago.
 type Times = Vec<(Arc<str>, i64)>;
 
 /// Those that take nothing and since when, and those that took something after `since_ms`.
 fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
-    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let now_ms = clock::wall_ms().unsigned_abs();
+    let ago = |ms: u64| i64::try_from(now_ms.saturating_sub(ms)).unwrap_or(i64::MAX);
     let (mut failing, mut delivered) = (Vec::new(), Vec::new());
     for queue in table.endpoints().iter() {
         let failing_since = queue.health.failing_since_ms.load(Relaxed);
         let success = queue.health.last_success_ms.load(Relaxed);
         if failing_since != 0 && queue.settings().state == State::Enabled {
-            failing.push((Arc::clone(&queue.id), signed(failing_since)));
+            failing.push((Arc::clone(&queue.id), ago(failing_since)));
         }
         if success >= since_ms.max(1) {
-            delivered.push((Arc::clone(&queue.id), signed(success)));
+            delivered.push((Arc::clone(&queue.id), ago(success)));
         }
     }
     (failing, delivered)
 }
 
 fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<Seen<'_>> {
-    times.iter().map(|(id, ms)| Seen { endpoint_id: id, at_ms: *ms }).collect()
+    times.iter().map(|(id, ms)| Seen { endpoint_id: id, ago_ms: *ms }).collect()
 }
 
 async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<(), StoreError> {

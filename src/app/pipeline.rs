@@ -82,7 +82,7 @@ impl Pipeline {
             canary,
         };
         let cores = Cores::start(config, &Arc::new(shared));
-        supervise(config, notice_receiver, &cores, on_gone);
+        supervise(config, notice_receiver, &cores, backlog.clone(), on_gone);
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
         let brake = Arc::new(Brake::default());
@@ -167,9 +167,10 @@ pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {
     client
 }
 
-fn supervise(config: &Config, notices: NoticeReceiver, cores: &Cores, on_gone: OnGone) {
+fn supervise(config: &Config, notices: NoticeReceiver, cores: &Cores, backlog: BacklogWriter, on_gone: OnGone) {
     let rebuild = Rebuild { base: config.delivery.rebuild_base(), max: config.delivery.rebuild_max() };
-    Supervisor::new(notices, cores.handles(), cores.routed(), rebuild, on_gone).start();
+    let parking = (backlog, config.delivery.park_after());
+    Supervisor::new(notices, cores.handles(), cores.routed(), rebuild, parking, on_gone).start();
 }
 
 /// Events whose receipts were dropped unsettled (a panic) go back into their endpoint's queue; the third time they are

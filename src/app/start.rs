@@ -186,7 +186,11 @@ fn start_admin(
         work: Work::new(std::thread::available_parallelism().map_or(1, usize::from)),
         memory: Memory::new(config.admin.memory_bytes_max),
         secrets: secrets.clone(),
-        rules: Rules { park_after_ms: config.delivery.park_after_ms, egress: Arc::new(Egress::from(config)) },
+        rules: Rules {
+            park_after_ms: config.delivery.park_after_ms,
+            backlog_age_max_ms: i64::try_from(config.backlog.age_max().as_millis()).unwrap_or(i64::MAX),
+            egress: Arc::new(Egress::from(config)),
+        },
         quotas: config.quotas,
         actors: Arc::clone(health) as _,
         peers: Arc::clone(peers),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 use crate::{
     backlog::orphans::{Orphans, Place},
     replay::positions::Positions,
-    store::{Pool, StoreError, backlog_read, instances},
+    store::{Pool, StoreError, backlog_read, instances, redrives},
 };
 
 /// Looks until the process ends.
@@ -40,12 +40,14 @@ async fn nobodys(pool: &Pool, instance: &str, positions: &Positions) -> Result<O
         return Ok(Some(HashSet::new()));
     }
     let mut waiting = backlog_read::partitions(pool).await?;
+    waiting.extend(redrives::partitions(pool).await?);
     if waiting.is_empty() {
         return Ok(Some(HashSet::new()));
     }
     match positions.partitions().await {
-        Ok(read) => {
-            waiting.retain(|place| !read.contains(place));
+        Ok(there) => {
+            let claims = instances::claims(pool).await?;
+            waiting.retain(|place| !(claims.contain(&place.0) && there.contains(place)));
             Ok(Some(waiting))
         }
         Err(error) => {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     endpoint::settings::OrderBy,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
-    store::backlog::HeadRow,
+    store::backlog::{HeadRow, RowKey},
 };
 
 type Key = (Arc<str>, i32);
@@ -54,6 +54,8 @@ struct Entry {
     grew: bool,
     passed_over: PassedOver,
     is_being_read: bool,
+    /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
+    gone: Vec<i64>,
 }
 
 #[derive(Clone, Copy)]
@@ -144,7 +146,23 @@ impl Book {
                 grew: false,
                 passed_over: PassedOver::default(),
                 is_being_read: false,
+                gone: Vec::new(),
             });
+        }
+    }
+
+    /// These rows are gone without having been in memory: their attempts were under way when they were parked, and brought a
+    /// 2xx. What was passed over for one of them may go now.
+    pub fn gone(&mut self, keys: &[RowKey]) {
+        for key in keys {
+            let Some(endpoint) = self.endpoints.get_mut(&key.endpoint_id) else { continue };
+            let of_key = |entry: &&mut Entry| entry.head.partition == key.partition && entry.head.topic == key.topic;
+            for entry in endpoint.heads.iter_mut().filter(of_key) {
+                entry.passed_over.gone(key.offset);
+                if entry.is_being_read {
+                    entry.gone.push(key.offset);
+                }
+            }
         }
     }
 
@@ -214,6 +232,7 @@ impl Book {
         entry.is_being_read = false;
         entry.head.is_read(false);
         entry.passed_over = read.passed_over;
+        std::mem::take(&mut entry.gone).into_iter().for_each(|offset| entry.passed_over.gone(offset));
         if let Some(last) = last {
             entry.after = last;
         }
@@ -295,7 +314,8 @@ impl OfEndpoint {
         }
         for _ in 0..self.heads.len() {
             let mut entry = self.heads.pop_front()?;
-            if entry.head.is_closed() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
+            // Nobody else has it: what was on its way out of memory is out, however it ended.
+            if entry.head.is_closing() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
                 entry.head = entry.head.renewed();
                 entry.begin_anew();
             }

@@ -170,6 +170,10 @@ impl HeadWatch for Heads {
         }
         self.news.notify_one();
     }
+
+    fn gone(&self, keys: &[RowKey]) {
+        self.book.lock().gone(keys);
+    }
 }
 
 /// The way from a head's receipts to the writer.

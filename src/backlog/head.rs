@@ -126,7 +126,7 @@ impl Head {
     /// nothing that is still to be read from Kafka belongs before them.
     #[must_use]
     pub fn ordered_up_to(&self) -> Option<i64> {
-        self.ledger.committable().or(self.ledger.start())
+        self.ledger.ended_up_to()
     }
 
     /// Whether it belongs to this very assignment.
@@ -233,6 +233,10 @@ impl Origin for Head {
 
     fn is_current(&self) -> bool {
         self.ledger.is_current() && !self.ledger.is_retired() && !self.is_closed()
+    }
+
+    fn is_owned(&self) -> bool {
+        self.ledger.is_current()
     }
 
     fn is_stored(&self) -> bool {

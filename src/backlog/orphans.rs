@@ -65,7 +65,7 @@ impl Orphans {
             }
             *epoch += 1;
             let (topic, partition) = (Arc::from(place.0.as_str()), place.1);
-            let ledger = PartitionLedger::new(topic, partition, *epoch, None, self.abandoned.clone());
+            let ledger = PartitionLedger::orphan(topic, partition, *epoch, self.abandoned.clone());
             owned.insert(place.clone(), Arc::new(ledger));
             (changed, new) = (true, new + 1);
         }
@@ -108,6 +108,14 @@ mod tests {
         orphans.look(HashSet::new());
         assert!(!ledger.is_current() && orphans.ledgers().is_empty());
         assert_eq!(orphans.look(places(&["a"])), 0, "and doubtful again");
+    }
+
+    #[test]
+    fn all_that_waits_of_it_may_be_sent_in_its_order() {
+        let orphans = orphans();
+        orphans.look(places(&["a"]));
+        orphans.look(places(&["a"]));
+        assert_eq!(orphans.ledgers()[0].ended_up_to(), Some(i64::MAX));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct PassedOver {
 
 #[derive(Debug)]
 struct Passed {
+    /// The row that is waited for.
+    offset: i64,
     until: Until,
     /// How many came behind the one that is waited for.
     rows: u64,
@@ -32,8 +34,8 @@ struct Passed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Due(Instant),
-    /// The row with this offset is in memory no more.
-    Ended(i64),
+    /// The row is in memory no more.
+    Ended,
 }
 
 /// Rows that may be sent now, of a page.
@@ -80,7 +82,7 @@ impl PassedOver {
                 passed.rows += 1;
             } else {
                 let until = match is_due {
-                    true => Until::Ended(row.offset),
+                    true => Until::Ended,
                     false => Until::Due(at.now + Duration::from_millis(row.not_before_ms.abs_diff(at.wall_ms))),
                 };
                 if !is_due || row.attempts > 0 {
@@ -88,7 +90,7 @@ impl PassedOver {
                         sendable.end = End::Reached;
                         break;
                     }
-                    self.keys.insert(row.key().map(Box::from), Passed { until, rows: 0 });
+                    self.keys.insert(row.key().map(Box::from), Passed { offset: row.offset, until, rows: 0 });
                 }
                 if is_due {
                     sendable.rows.push(row);
@@ -110,8 +112,16 @@ impl PassedOver {
         spaced(self.began_at, AGAIN_AFTER)
             || self.keys.values().any(|passed| match passed.until {
                 Until::Due(at) => at <= now,
-                Until::Ended(offset) => !is_held(offset),
+                Until::Ended => !is_held(passed.offset),
             })
+    }
+
+    /// A row is gone, whenever it was due.
+    pub fn gone(&mut self, offset: i64) {
+        for passed in self.keys.values_mut().filter(|passed| passed.offset == offset) {
+            passed.until = Until::Ended;
+            self.asked_at = None;
+        }
     }
 
     #[must_use]
@@ -189,6 +199,16 @@ mod tests {
         assert_eq!(sent, [1, 3]);
         assert!(!passed.is_over(|offset| offset == 1, now + secs(1)));
         assert!(passed.is_over(|_| false, now + secs(2)));
+    }
+
+    #[test]
+    fn a_row_that_is_gone_before_it_is_due_lets_its_key_go_on() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        read(&mut passed, &[(1, "a", 1, 9_000), (2, "b", 1, 9_000)], OrderBy::Key, now);
+        passed.gone(7);
+        assert!(!passed.is_over(|_| false, now + ms(100)), "it was another row");
+        passed.gone(2);
+        assert!(passed.is_over(|_| false, now + ms(101)), "although somebody asked a moment ago");
     }
 
     #[test]

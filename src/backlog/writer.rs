@@ -47,7 +47,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        lane::{self, Lane, lane_of},
+        lane::{self, Lane, Owner},
         patience::{Patience, WriterHealth},
     },
     telemetry::handles::BacklogMetrics,
@@ -79,6 +79,8 @@ impl From<&crate::config::Backlog> for WriterOptions {
 pub trait HeadWatch: Send + Sync {
     /// These heads are so by now.
     fn changed(&self, heads: Vec<HeadRow>);
+    /// These rows are gone without having been in memory.
+    fn gone(&self, keys: &[RowKey]);
 }
 
 /// Where events are handed in: from any thread, without waiting. Cheap to clone.
@@ -124,21 +126,19 @@ impl BacklogWriter {
         let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
         let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
         self.shared.dead_letters.postpone(&settings.id, letters);
-        let lane = self.shared.lane(&settings.id);
+        let (lane, owner) = self.shared.lane(&settings.id);
         let mut untouched = Vec::new();
         // Counted first: a lane may store them, and count them down, before the last one is handed over.
         self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().origin.is_stored()).count());
         for parked in parked {
             let receipt = &parked.receipt;
             if !receipt.event().origin.is_stored() {
-                lane.push(Work::Insert(Waiting {
-                    key: row::key(receipt.event(), &settings.id),
-                    customer_id: Arc::clone(&settings.customer_id),
-                    parked,
-                }));
+                let key = row::key(receipt.event(), &settings.id);
+                let customer_id = Arc::clone(&settings.customer_id);
+                lane.push(owner, Work::Insert(Waiting { key, customer_id, parked }));
             } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
                 self.shared.known_receipts.fetch_add(1, Ordering::Relaxed);
-                lane.push(Work::Update { key: row::key(receipt.event(), &settings.id), parked });
+                lane.push(owner, Work::Update { key: row::key(receipt.event(), &settings.id), parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -149,7 +149,7 @@ impl BacklogWriter {
     /// What comes for a suspended endpoint: its positions are stored, and then it is settled.
     pub fn skip(&self, settings: &Settings, receipts: Vec<Receipt>) {
         self.shared.known_receipts.fetch_add(receipts.len(), Ordering::Relaxed);
-        self.shared.lane(&settings.id).push(Work::Skip { endpoint_id: Arc::clone(&settings.id), receipts });
+        self.shared.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), receipts });
     }
 
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
@@ -163,13 +163,13 @@ impl BacklogWriter {
             return;
         }
         let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
-        self.shared.lane(&settings.id).push(Work::Remove(Removal::of(keys, None)));
+        self.shared.push(&settings.id, Work::Remove(Removal::of(keys, None)));
     }
 
     /// Takes out rows that are in memory, and then lets the head forget them.
     pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
         let endpoint_id = Arc::clone(&head.endpoint_id);
-        self.shared.lane(&endpoint_id).push(Work::Remove(Removal::of(keys, Some(head))));
+        self.shared.push(&endpoint_id, Work::Remove(Removal::of(keys, Some(head))));
     }
 
     /// Events that wait to be stored.
@@ -270,8 +270,14 @@ struct Shared {
 }
 
 impl Shared {
-    fn lane(&self, endpoint_id: &str) -> &Lane<Work> {
-        &self.lanes[lane_of(endpoint_id, self.lanes.len())]
+    fn lane(&self, endpoint_id: &str) -> (&Lane<Work>, Owner) {
+        let owner = Owner::of(endpoint_id);
+        (&self.lanes[owner.lane(self.lanes.len())], owner)
+    }
+
+    fn push(&self, endpoint_id: &str, work: Work) {
+        let (lane, owner) = self.lane(endpoint_id);
+        lane.push(owner, work);
     }
 
     fn queued(&self, events: usize) {
@@ -316,9 +322,7 @@ impl Shared {
 
     /// Returns what comes second.
     async fn insert(&self, waiting: Vec<Waiting>) -> Vec<Waiting> {
-        // What another instance owns by now is its own to store, once it has come as far.
-        let waiting = waiting.into_iter().filter(|waiting| waiting.parked.receipt.event().origin.is_current());
-        let (waiting, again) = in_order(waiting.collect());
+        let (waiting, again) = in_order(waiting);
         if let Some(rows) = NonZeroU32::new(u32::try_from(waiting.len()).unwrap_or(u32::MAX)) {
             // More than the burst at once is never asked for: a run has at most so many rows.
             let _ = self.rate.until_n_ready(rows).await;
@@ -341,20 +345,8 @@ impl Shared {
 
     /// What is stored settles. What Postgres refuses for its data can never be stored here: it becomes a dead letter.
     fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, StoreError)]) {
-        let mut receipts = Vec::with_capacity(waiting.len());
-        for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
-            // Its row is counted by now, so nothing of an ordered endpoint slips in between.
-            drop(parked.parking);
-            let Some((_, error)) = refused.iter().find(|(refused, _)| *refused == place) else {
-                receipts.push(parked.receipt);
-                continue;
-            };
-            tracing::error!(endpoint.id = %key.endpoint_id, %error, "an event cannot be stored in the backlog");
-            let last = AttemptNote { status: None, class: "internal", excerpt: error.to_string().into() };
-            let (receipt, attempts) = (parked.receipt, parked.attempts);
-            let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: Some(last) };
-            self.dead_letters.submit([Letter { endpoint_id: key.endpoint_id, customer_id, given_up }]);
-        }
+        let (receipts, letters) = stored(waiting, refused);
+        self.dead_letters.submit(letters);
         self.metrics.parked.increment(receipts.len() as u64);
         self.stored_events.fetch_add(receipts.len() as u64, Ordering::Relaxed);
         Receipt::settle_all(receipts, Settlement::Backlogged);
@@ -376,9 +368,30 @@ impl Shared {
     }
 }
 
+/// Receipts of what was stored, and letters of what was refused.
+fn stored(waiting: Vec<Waiting>, refused: &[(usize, StoreError)]) -> (Vec<Receipt>, Vec<Letter>) {
+    let (mut receipts, mut letters) = (Vec::with_capacity(waiting.len()), Vec::new());
+    for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
+        // Its row is counted by now, so nothing of an ordered endpoint slips in between.
+        drop(parked.parking);
+        let Some((_, error)) = refused.iter().find(|(refused, _)| *refused == place) else {
+            receipts.push(parked.receipt);
+            continue;
+        };
+        tracing::error!(endpoint.id = %key.endpoint_id, %error, "an event cannot be stored in the backlog");
+        let last = AttemptNote { status: None, class: "internal", excerpt: error.to_string().into() };
+        let (receipt, attempts) = (parked.receipt, parked.attempts);
+        let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: Some(last) };
+        letters.push(Letter { endpoint_id: key.endpoint_id, customer_id, given_up });
+    }
+    (receipts, letters)
+}
+
 /// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked
-/// twice in one run comes second, for another statement.
+/// twice in one run comes second, for another statement. What another instance owns by now is its own to store, once it has
+/// come as far.
 fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
+    waiting.retain(|waiting| waiting.parked.receipt.event().origin.is_current());
     waiting.sort_by(|a, b| a.key.cmp(&b.key));
     let (mut once, mut again): (Vec<Waiting>, Vec<Waiting>) = (Vec::with_capacity(waiting.len()), Vec::new());
     for next in waiting {
@@ -392,3 +405,6 @@ fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
 
 /// A statement carries at most this much, or one larger event.
 const STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use crate::{
     ingest::receipt::{Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
-        lane::{self, Lane, lane_of},
+        lane::{self, Lane, Owner},
         patience::{Patience, WriterHealth},
         redrives::{self, NextAttempt},
     },
@@ -84,7 +84,8 @@ impl DeadLetterWriter {
         for letter in letters {
             let bytes = letter.weight_bytes();
             self.shared.queued(bytes);
-            self.shared.lane(&letter.endpoint_id).push(Work::Store(letter));
+            let endpoint_id = Arc::clone(&letter.endpoint_id);
+            self.shared.push(&endpoint_id, Work::Store(letter));
         }
     }
 
@@ -96,7 +97,7 @@ impl DeadLetterWriter {
     /// Takes letters out again whose events were delivered after all: after their insert, if that still waits.
     /// `kept` is dropped when they are gone.
     pub fn remove(&self, endpoint_id: &str, keys: Vec<LetterKey>, kept: Option<Arc<dyn Send + Sync>>) {
-        self.shared.lane(endpoint_id).push(Work::Remove { keys, kept });
+        self.shared.push(endpoint_id, Work::Remove { keys, kept });
     }
 
     /// Letters on a redrive that leave memory undelivered: they stay letters, and their next attempt is due later. Those
@@ -108,7 +109,7 @@ impl DeadLetterWriter {
             if parked.attempts > parked.receipt.attempts() || is_later {
                 self.shared.queued(0);
                 let key = LetterKey::of(parked.receipt.event(), endpoint_id);
-                self.shared.lane(endpoint_id).push(Work::Postpone { key, parked });
+                self.shared.push(endpoint_id, Work::Postpone { key, parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -173,9 +174,9 @@ struct Shared {
 }
 
 impl Shared {
-    /// An endpoint's lane: always the same one, so its work stays in order.
-    fn lane(&self, endpoint_id: &str) -> &Lane<Work> {
-        &self.lanes[lane_of(endpoint_id, self.lanes.len())]
+    fn push(&self, endpoint_id: &str, work: Work) {
+        let owner = Owner::of(endpoint_id);
+        self.lanes[owner.lane(self.lanes.len())].push(owner, work);
     }
 
     fn queued(&self, bytes: usize) {

@@ -34,7 +34,10 @@ use crate::{
     clock,
     dead_letter::writer::DeadLetterWriter,
     flow::counters::{CoreCounters, FlowCounters},
-    ingest::receipt::{Receipt, Settlement},
+    ingest::receipt::{
+        Receipt, Settlement,
+        suspects::{self, Handling},
+    },
     trace::Tracer,
 };
 
@@ -242,12 +245,14 @@ impl EndpointActor {
             debug_assert!(false, "a batch stays with the machine until its outcome");
             return;
         };
+        let handling = Handling::of(batch.events());
         let mut request = request::build(batch.events(), &self.settings, wall_ms);
         if let Some(tracer) = &self.core.tracer {
             let number = self.attempt_number(attempt);
             request.trace = tracer.context_of(batch, &self.settings, self.queue.key, number);
         }
         let sending = self.target.send(&self.core.client, request);
+        handling.over();
         let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, sent: None };
         actix_rt::spawn(async move {
             let sent = sending.await;
@@ -269,7 +274,7 @@ impl EndpointActor {
                 self.idle_since = None;
                 due
             }
-            None if self.delivery.is_idle() => {
+            None if self.delivery.is_idle() && !self.draining => {
                 let idle_out_at = *self.idle_since.get_or_insert(now) + self.core.idle_after;
                 self.delivery.silent_until(now).map_or(idle_out_at, |until| until.max(idle_out_at))
             }
@@ -388,7 +393,11 @@ impl Drop for EndpointActor {
             return self.core.notices.retired(self.core.index);
         }
         self.core.report.breaker(&self.queue.health, BreakerState::Closed);
-        // After a panic in a handler the receipts that the machine held come back by themselves.
+        // After a panic in a handler the receipts that the machine held come back by themselves: now, while it is known which
+        // of them were being handled.
+        drop(std::mem::take(&mut self.taken));
+        self.delivery.abandon();
+        suspects::forget();
         self.queue.detach_dead();
         if self.replaced {
             self.core.notices.replaced(&self.queue, self.core.index);

@@ -44,6 +44,13 @@ impl BatchLimits {
         BatchLimits { events_max: limits.events_max.min(burst), ..limits }
     }
 
+    /// How many events may share a batch with this one. One whose handling panicked goes alone: if it does so again, nobody else
+    /// is suspected.
+    #[must_use]
+    pub fn company_of(&self, receipt: &Receipt) -> usize {
+        if receipt.abandons() > 0 { 1 } else { self.company_max(attempts_before(receipt)) }
+    }
+
     /// How many events may share a batch with one that has so many attempts behind it, as far as these say.
     #[must_use]
     pub fn company_max(&self, attempts: u32) -> usize {
@@ -103,7 +110,7 @@ impl BatchBuffer {
         let fits = |receipt: &&Receipt| {
             bytes += receipt.event().weight_bytes();
             events += 1;
-            events_max = events_max.min(limits.company_max(attempts_before(receipt)));
+            events_max = events_max.min(limits.company_of(receipt));
             bytes <= limits.bytes_max && events <= events_max
         };
         let fitting = self.queue.iter().take_while(fits).count();
@@ -124,7 +131,7 @@ impl BatchBuffer {
             && let Some(next) = self.queue.front()
         {
             let weight = next.event().weight_bytes();
-            let company_max = limits.company_max(attempts_before(next));
+            let company_max = limits.company_of(next);
             if !members.is_empty() && (bytes + weight > limits.bytes_max || members.len() >= company_max) {
                 break;
             }

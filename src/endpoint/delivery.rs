@@ -78,6 +78,8 @@ pub struct Delivery {
     flights: Flights,
     effects: Effects,
 
+    /// When this machine was made.
+    began_at: Instant,
     breaker: Breaker,
     rate_limiter: Option<RateLimiter>,
     /// The endpoint asked (`Retry-After`) to be left alone until then.
@@ -126,6 +128,7 @@ impl Delivery {
             waiting: Waiting::default(),
             flights: Flights::default(),
             effects: Effects::default(),
+            began_at: now,
             breaker: Breaker::new(now),
             rate_limiter: None,
             silent_until: None,
@@ -247,6 +250,12 @@ impl Delivery {
         self.park_stored(|_, _| true);
         self.park_waiting(|_, _, _| true);
         self.advance(now);
+    }
+
+    /// Drops all that is held, the effects not yet polled included: the receipts report themselves.
+    pub fn abandon(&mut self) {
+        let (settings, limits, now) = (Arc::clone(&self.settings), self.limits, self.began_at);
+        *self = Delivery::new(settings, limits, 0, now);
     }
 
     /// `None` until the next `handle_*`.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    batch::{Batch, FilledBy, Members, attempts_before},
+    batch::{Batch, FilledBy, Members},
     buffer::BatchLimits,
     settings::OrderBy,
 };
@@ -132,7 +132,7 @@ impl Lanes {
             {
                 let event = next.event();
                 let weight = event.weight_bytes();
-                let company_max = limits.company_max(attempts_before(next));
+                let company_max = limits.company_of(next);
                 let fits = members.is_empty() || bytes + weight <= limits.bytes_max && members.len() < company_max;
                 // What is stored and what is not share no batch.
                 let is_like = members

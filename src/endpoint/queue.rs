@@ -159,6 +159,19 @@ impl EndpointQueue {
         std::mem::take(&mut inner.stored)
     }
 
+    /// Of a queue whose actor died: all that waits, once the first of it was received before that. The next actor is on its way,
+    /// so nothing is woken.
+    #[must_use]
+    pub fn take_what_waits_since(&self, before: Instant) -> Vec<Receipt> {
+        let mut inner = self.inner.lock();
+        let is_old = inner.waiting.iter().any(|receipt| receipt.event().received_at <= before);
+        if inner.waker.is_some() || !is_old {
+            return Vec::new();
+        }
+        self.waiting_bytes.store(0, Ordering::Relaxed);
+        std::mem::take(&mut inner.waiting)
+    }
+
     /// An actor starts: from now on it is the one to be woken. It must take the queue next.
     pub fn attach(&self, waker: Arc<dyn Wake>) {
         let mut inner = self.inner.lock();

@@ -32,6 +32,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether these are the same settings, read again: then nothing has to be told of them. A write makes a new version; what
+    /// else may differ is a secret whose time was over, or a form that could not be read before.
+    #[must_use]
+    pub fn are_as(&self, other: &Settings) -> bool {
+        let of = |settings: &Settings| {
+            let tls = settings.tls.as_ref().map(|tls| *tls.fingerprint());
+            (settings.version, settings.restarts, settings.state, settings.suspended, settings.signing_keys.len(), tls)
+        };
+        of(self) == of(other)
+            && self.url == other.url
+            && self.delivery == other.delivery
+            && std::mem::discriminant(&self.auth) == std::mem::discriminant(&other.auth)
+    }
+
     /// What stands in for an endpoint whose stored form cannot be understood or decrypted: it is paused, so that its
     /// events are owed and kept, and nothing is sent anywhere until the form can be read again.
     #[must_use]

@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc,
@@ -22,10 +23,19 @@ use super::{
     placement::Placement,
     queue::EndpointQueue,
 };
-use crate::{clock, event::EndpointKey, telemetry::handles::EndpointMetrics};
+use crate::{
+    backlog::writer::BacklogWriter,
+    clock,
+    endpoint::delivery::Parked,
+    event::EndpointKey,
+    ingest::{parked::Parking, receipt::Receipt},
+    telemetry::handles::EndpointMetrics,
+};
 
 /// A crash this long after the one before it counts as the first again.
 const CRASHES_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+const PARK_EVERY: Duration = Duration::from_secs(1);
 
 /// How the supervisor hears of things, from any thread. Unbounded, because each endpoint has at most one notice of
 /// each kind under way: their number is the bound.
@@ -106,6 +116,11 @@ pub struct Supervisor {
     routed: Arc<Vec<AtomicU64>>,
     rebuild: Rebuild,
     crashes: HashMap<EndpointKey, Crashes>,
+    /// Endpoints whose actors died and are not rebuilt yet. What comes for them meanwhile goes into the backlog when it has waited
+    /// as long as an actor would let it.
+    dead: HashMap<EndpointKey, Arc<EndpointQueue>>,
+    backlog: BacklogWriter,
+    park_after: Duration,
     /// Called when an endpoint answered 410: writes it down as disabled.
     on_gone: OnGone,
     metrics: EndpointMetrics,
@@ -124,6 +139,7 @@ impl Supervisor {
         arbiters: Vec<ArbiterHandle>,
         routed: Arc<Vec<AtomicU64>>,
         rebuild: Rebuild,
+        (backlog, park_after): (BacklogWriter, Duration),
         on_gone: OnGone,
     ) -> Self {
         let placement = Placement::new(arbiters.len(), clock::now());
@@ -134,19 +150,33 @@ impl Supervisor {
             routed,
             rebuild,
             crashes: HashMap::new(),
+            dead: HashMap::new(),
+            backlog,
+            park_after,
             on_gone,
             metrics: EndpointMetrics::new(),
         }
     }
 
     fn start_actor(&mut self, queue: Arc<EndpointQueue>) {
+        self.dead.remove(&queue.key);
         let core = self.placement.place(self.routed.iter().map(|routed| routed.load(Relaxed)), clock::now());
         self.show_actors();
         let seed = rand::random();
-        EndpointActor::start_in_arbiter(&self.arbiters[core], move |_| {
+        let is_started = self.arbiters[core].spawn_fn(move || {
             let core = CORE.with(|slot| slot.borrow().clone()).expect("cores are installed before actors start");
-            EndpointActor::new(queue, core, seed)
+            let new = || EndpointActor::new(Arc::clone(&queue), Rc::clone(&core), seed);
+            match catch_unwind(AssertUnwindSafe(new)) {
+                Ok(actor) => drop(actor.start()),
+                Err(_panic) => {
+                    queue.detach_dead();
+                    core.notices.died(&queue, core.index);
+                }
+            }
         });
+        if !is_started {
+            tracing::error!("an endpoint's core is gone; the process stops");
+        }
     }
 
     fn show_actors(&self) {
@@ -163,8 +193,35 @@ impl Supervisor {
             endpoint.id = %queue.id, crashes = crashes.in_a_row, wait_ms = wait.as_millis(),
             "endpoint actor died of a panic; it is rebuilt from its settings"
         );
+        self.dead.insert(queue.key, Arc::clone(&queue));
         ctx.run_later(wait, move |supervisor, _| supervisor.start_actor(queue));
     }
+
+    /// Nobody waits for an actor that is not there: not a partition's commit either.
+    fn park_for_the_dead(&self, now: Instant) {
+        let Some(before) = now.checked_sub(self.park_after) else { return };
+        for queue in self.dead.values() {
+            let waiting = queue.take_what_waits_since(before);
+            if waiting.is_empty() {
+                continue;
+            }
+            let settings = queue.settings();
+            if settings.suspended {
+                let (live, other) = waiting.into_iter().partition(|receipt| receipt.event().origin.is_live());
+                self.backlog.skip(&settings, live);
+                self.backlog.submit(&settings, other.into_iter().map(|receipt| parked(&queue.id, receipt)).collect());
+            } else {
+                self.backlog.submit(&settings, waiting.into_iter().map(|receipt| parked(&queue.id, receipt)).collect());
+            }
+        }
+    }
+}
+
+/// Leaves memory with nothing known of its next attempt.
+fn parked(endpoint_id: &Arc<str>, receipt: Receipt) -> Parked {
+    let parking = Parking::begin(&receipt.event().origin, endpoint_id);
+    let attempts = receipt.attempts() + u32::from(receipt.abandons());
+    Parked { receipt, attempts, last: None, in_flight_until: None, not_before: None, parking }
 }
 
 fn note_crash(before: Option<Crashes>, now: Instant) -> Crashes {
@@ -186,6 +243,7 @@ impl Actor for Supervisor {
         if let Some(mut receiver) = self.receiver.take() {
             ctx.add_stream(futures_util::stream::poll_fn(move |task| receiver.poll_recv(task)));
         }
+        ctx.run_interval(PARK_EVERY, |supervisor, _| supervisor.park_for_the_dead(clock::now()));
     }
 }
 

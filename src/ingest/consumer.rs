@@ -11,6 +11,7 @@
 
 pub mod orders; // what others ask of it
 mod poller; // its loop
+mod starts; // where assignments began, asked for again
 
 use std::{
     sync::{

@@ -44,6 +44,9 @@ pub struct PartitionLedger {
     topic_held: AtomicBool,
     /// Why reading it has not begun: one more than its place in [`Hold::ALL`](super::begin::Hold::ALL); 0 when it has.
     held: AtomicU8,
+    /// Where the assignment began, if that was learnt later; -1 unknown.
+    learnt_start: AtomicI64,
+    is_orphan: bool,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
     /// Something behind the poll thread lost events of this assignment: they must be read again.
@@ -131,6 +134,8 @@ impl PartitionLedger {
             retired: AtomicBool::new(false),
             topic_held: AtomicBool::new(false),
             held: AtomicU8::new(0),
+            learnt_start: AtomicI64::new(-1),
+            is_orphan: false,
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             paused: AtomicU8::new(0),
@@ -222,6 +227,27 @@ impl PartitionLedger {
             }
         }
         Ok(())
+    }
+
+    /// A partition that nobody reads any more: nothing comes of it but what waits already.
+    #[must_use]
+    pub fn orphan(topic: Arc<str>, partition: i32, epoch: u64, abandoned: UnboundedSender<Abandoned>) -> Self {
+        PartitionLedger { is_orphan: true, ..PartitionLedger::new(topic, partition, epoch, None, abandoned) }
+    }
+
+    /// Everything of the partition below this offset has ended or has its row, and nothing that is still to be read belongs
+    /// before it; `None` while that is not known.
+    #[must_use]
+    pub fn ended_up_to(&self) -> Option<i64> {
+        if self.is_orphan {
+            return Some(i64::MAX);
+        }
+        self.committable().or(self.start())
+    }
+
+    /// What the group has committed, where that could not be had when the assignment began.
+    pub fn learn_start(&self, offset: i64) {
+        self.learnt_start.store(offset, Ordering::Relaxed);
     }
 
     /// The offset to commit; `None` before anything was read, and after the revoke.

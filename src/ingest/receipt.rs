@@ -4,6 +4,7 @@
 //! **Invariant:** a receipt dropped without [`settle`](Receipt::settle) (a panic, a forgotten branch) reports itself as
 //! abandoned, so a bug can cost latency, but no event.
 
+pub mod suspects; // whose handling may be what panics
 pub mod tally; // how many there are
 
 use std::{fmt, sync::Arc};
@@ -67,6 +68,11 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn partition(&self) -> i32;
     /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
     fn is_current(&self) -> bool;
+    /// True while what becomes of its events is for us to write down, although nothing more of it may be sent: rows of an
+    /// ordered endpoint that are to be read anew.
+    fn is_owned(&self) -> bool {
+        self.is_current()
+    }
     /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must
     /// be read again. Origins that keep their events until they settle have nothing to do.
     fn fail(&self) {}
@@ -218,7 +224,8 @@ impl Drop for Receipt {
             return;
         }
         let origin = Arc::clone(&event.origin);
-        let (endpoint, attempts, abandons) = (self.endpoint, self.attempts, self.abandons.saturating_add(1));
+        let abandons = self.abandons.saturating_add(u8::from(suspects::may_be_to_blame(&event)));
+        let (endpoint, attempts) = (self.endpoint, self.attempts);
         origin.abandoned(Abandoned { event, endpoint, attempts, abandons });
     }
 }

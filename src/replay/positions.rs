@@ -73,16 +73,15 @@ impl Positions {
         .await
     }
 
-    /// Every partition of the topics that this service reads.
+    /// Every partition that there is, whoever reads it.
     ///
     /// # Errors
     /// When Kafka does not answer.
     pub async fn partitions(&self) -> Result<HashSet<(String, i32)>, PositionError> {
-        let topics = self.topics.clone();
         let all = move |consumer: &BaseConsumer| {
             let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
-            let read = metadata.topics().iter().filter(|topic| topics.may_contain(topic.name()));
-            let places = read
+            let topics = metadata.topics().iter();
+            let places = topics
                 .flat_map(|topic| topic.partitions().iter().map(|partition| (topic.name().to_owned(), partition.id())));
             Ok(places.collect())
         };

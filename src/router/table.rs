@@ -78,7 +78,9 @@ impl RoutingTable {
     /// An endpoint is new or has changed: its queue, made if there is none.
     pub fn put_endpoint(&self, settings: Arc<Settings>) -> Arc<EndpointQueue> {
         if let Some(queue) = self.endpoints.read().find(&settings.id) {
-            queue.replace_settings(settings);
+            if !queue.settings().are_as(&settings) {
+                queue.replace_settings(settings);
+            }
             return Arc::clone(queue);
         }
         let mut endpoints = self.endpoints.write();
@@ -105,5 +107,26 @@ impl RoutingTable {
         let mut writer = self.writer.lock();
         writer.apply(changes);
         self.index.store(Arc::new(writer.snapshot()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::delivery::testing::{batch, stream};
+
+    #[test]
+    fn settings_that_are_read_again_replace_nothing_and_what_differs_does() {
+        let table = RoutingTable::new(1);
+        let queue = table.put_endpoint(Arc::new(stream()));
+        let before = queue.settings();
+        table.put_endpoint(Arc::new(stream()));
+        assert!(Arc::ptr_eq(&before, &queue.settings()), "its access token, for one, goes on");
+        table.put_endpoint(Arc::new(Settings { version: 2, ..stream() }));
+        assert_eq!(queue.settings().version, 2);
+        let mut readable = batch(7);
+        readable.version = 2;
+        table.put_endpoint(Arc::new(readable.clone()));
+        assert_eq!(queue.settings().delivery, readable.delivery, "though the version is the same");
     }
 }

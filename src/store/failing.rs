@@ -2,11 +2,11 @@
 
 use super::{Pool, StoreError};
 
-/// What one instance saw of an endpoint; times in milliseconds since 1970.
+/// What one instance saw of an endpoint, and how long ago: the clocks of machines may be days apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     pub endpoint_id: &'a str,
-    pub at_ms: i64,
+    pub ago_ms: i64,
 }
 
 /// An endpoint that is enabled and was said to fail.
@@ -19,7 +19,7 @@ pub struct Failing {
     pub warned_percent: i16,
 }
 
-/// These fail since then, as far as this instance knows.
+/// These have failed for so long, as far as this instance knows.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -32,7 +32,7 @@ pub async fn fail(pool: &Pool, seen: &[Seen<'_>]) -> Result<(), StoreError> {
     .await
 }
 
-/// These took something then. Those that nobody said to fail are not noted.
+/// These took something so long ago. Those that nobody said to fail are not noted.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -82,16 +82,16 @@ pub async fn forget(pool: &Pool, endpoint_id: &str) -> Result<(), StoreError> {
 }
 
 fn columns<'a>(seen: &[Seen<'a>]) -> (Vec<&'a str>, Vec<i64>) {
-    seen.iter().map(|seen| (seen.endpoint_id, seen.at_ms)).unzip()
+    seen.iter().map(|seen| (seen.endpoint_id, seen.ago_ms)).unzip()
 }
 
 const FAIL: &str = "
     INSERT INTO endpoint_failing AS f (endpoint_id, since)
-    SELECT id, to_timestamp(ms / 1000.0) FROM unnest($1::text[], $2::bigint[]) AS g (id, ms) ORDER BY id
+    SELECT id, now() - make_interval(secs => ms / 1000.0) FROM unnest($1::text[], $2::bigint[]) AS g (id, ms) ORDER BY id
     ON CONFLICT (endpoint_id) DO UPDATE SET since = least(f.since, excluded.since), seen_at = now()";
 
 const DELIVER: &str = "
-    UPDATE endpoint_failing f SET delivered_at = greatest(f.delivered_at, to_timestamp(g.ms / 1000.0))
+    UPDATE endpoint_failing f SET delivered_at = greatest(f.delivered_at, now() - make_interval(secs => g.ms / 1000.0))
     FROM unnest($1::text[], $2::bigint[]) AS g (id, ms) WHERE f.endpoint_id = g.id";
 
 /// One that nobody has spoken of for a while gets no events: it waits for the next one.

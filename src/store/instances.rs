@@ -45,6 +45,46 @@ pub async fn heartbeat(
     .await
 }
 
+/// Says which topics instance `id` reads; [`EVERY_TOPIC`] for a pattern.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn claim(pool: &Pool, id: &str, topics: &[String]) -> Result<(), StoreError> {
+    pool.with(async |client| {
+        let claim = "UPDATE instance SET topics = $2 WHERE id = $1 AND topics IS DISTINCT FROM $2";
+        Ok(client.execute(claim, &[&id, &topics]).await.map(drop)?)
+    })
+    .await
+}
+
+/// Whether some live instance reads a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    topics: std::collections::HashSet<String>,
+}
+
+impl Claims {
+    #[must_use]
+    pub fn contain(&self, topic: &str) -> bool {
+        self.topics.contains(EVERY_TOPIC) || self.topics.contains(topic)
+    }
+}
+
+/// What the live instances read. One that has not said so may read everything.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn claims(pool: &Pool) -> Result<Claims, StoreError> {
+    pool.with(async |client| {
+        let rows = client.query(CLAIMS, &[]).await?;
+        Ok(Claims { topics: rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()? })
+    })
+    .await
+}
+
+/// No topic has such a name.
+pub const EVERY_TOPIC: &str = "*";
+
 /// The instance that has lived longest.
 ///
 /// # Errors
@@ -72,3 +112,7 @@ const BEAT: &str = "
 
 /// Ids sort by their time.
 const ELDEST: &str = "SELECT min(id) FROM instance WHERE seen_at > now() - interval '10 seconds'";
+
+const CLAIMS: &str = "
+    SELECT DISTINCT topic FROM instance i CROSS JOIN LATERAL unnest(coalesce(i.topics, ARRAY['*'])) AS topic
+    WHERE seen_at > now() - interval '10 seconds'";

@@ -1,7 +1,7 @@
-//! ● What waits to be written for some of the endpoints: in order, handed out in runs.
+//! ● A queue of pending writes for a share of the endpoints: each endpoint's in order, the endpoints in turn, handed out in runs.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -25,7 +25,8 @@ pub trait Work: Sized {
         true
     }
 
-    /// Whether it may be carried out together with these, which were handed in before it. Everything fits an empty run.
+    /// Whether it may be carried out together with these, which were handed in before it or for others. Everything fits an
+    /// empty run.
     fn fits(&self, run: &Self::Run) -> bool;
 
     fn join(self, run: &mut Self::Run);
@@ -49,9 +50,29 @@ pub struct Lane<W> {
 }
 
 struct Queue<W> {
-    /// Each with whether somebody waited for it when it came.
-    waiting: VecDeque<(W, bool)>,
+    /// For each endpoint, what waits: each with whether somebody waited for it when it came.
+    of: HashMap<Owner, VecDeque<(W, bool)>>,
+    /// Endpoints with something to write, in the order of their turns.
+    turns: VecDeque<Owner>,
+    waiting: usize,
     urgent: usize,
+}
+
+/// An endpoint's number: two that share one just wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner(u64);
+
+impl Owner {
+    #[must_use]
+    pub fn of(endpoint_id: &str) -> Self {
+        Owner(endpoint_id.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())))
+    }
+
+    /// Its lane among `lanes`: always the same one, so its work stays in order.
+    #[must_use]
+    pub fn lane(self, lanes: usize) -> usize {
+        (self.0 % lanes.max(1) as u64) as usize
+    }
 }
 
 /// How much waits.
@@ -67,7 +88,7 @@ impl<W: Work> Lane<W> {
     #[must_use]
     pub fn new(rows_max: usize) -> Self {
         Lane {
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), urgent: 0 }),
+            queue: Mutex::new(Queue { of: HashMap::new(), turns: VecDeque::new(), waiting: 0, urgent: 0 }),
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
@@ -78,14 +99,15 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    pub fn push(&self, work: W) {
+    pub fn push(&self, owner: Owner, work: W) {
         self.owed.fetch_add(1, Ordering::AcqRel);
         let is_urgent = work.is_urgent();
         let (waiting, urgent) = {
             let mut queue = self.queue.lock();
             queue.urgent += usize::from(is_urgent);
-            queue.waiting.push_back((work, is_urgent));
-            (queue.waiting.len(), queue.urgent)
+            queue.waiting += 1;
+            queue.push(owner, (work, is_urgent));
+            (queue.waiting, queue.urgent)
         };
         if waiting == 1 {
             self.some.notify_one();
@@ -125,7 +147,7 @@ impl<W: Work> Lane<W> {
 
     fn waits(&self) -> Waits {
         let queue = self.queue.lock();
-        match queue.waiting.len() {
+        match queue.waiting {
             0 => Waits::Nothing,
             waiting if waiting >= self.rows_max => Waits::Enough,
             _ if queue.urgent == 0 => Waits::Unhurried,
@@ -153,30 +175,87 @@ impl<W: Work> Lane<W> {
         }
     }
 
+    /// Some of each endpoint in turn, so that one with a long queue makes no other wait for all of it.
     fn take(&self, bytes_max: usize) -> W::Run {
         let mut queue = self.queue.lock();
-        let (mut run, mut pieces, mut bytes) = (W::Run::default(), 0, 0);
-        while let Some((work, is_urgent)) = queue.waiting.front() {
-            let is_urgent = usize::from(*is_urgent);
-            bytes += work.weight_bytes();
-            if pieces == self.rows_max || pieces > 0 && (bytes > bytes_max || !work.fits(&run)) {
+        let (mut taken, share) =
+            (Taken { run: W::Run::default(), pieces: 0, bytes: 0 }, self.rows_max.div_ceil(SHARES));
+        let mut passed_over = Vec::new();
+        while taken.pieces < self.rows_max
+            && let Some(owner) = queue.turns.pop_front()
+        {
+            let pieces_max = self.rows_max.min(taken.pieces + share);
+            let Some(waiting) = queue.of.get_mut(&owner) else { continue };
+            let (before, urgent, end) = (taken.pieces, taken.fill(waiting, pieces_max, bytes_max), waiting.is_empty());
+            let (urgent, stopped) = urgent;
+            queue.urgent -= urgent;
+            queue.waiting -= taken.pieces - before;
+            match (end, stopped) {
+                (true, _) => drop(queue.of.remove(&owner)),
+                (false, None) => queue.turns.push_back(owner),
+                (false, Some(_)) => passed_over.push(owner),
+            }
+            if stopped == Some(Stop::Full) {
                 break;
             }
-            if let Some((work, _)) = queue.waiting.pop_front() {
-                work.join(&mut run);
-            }
-            queue.urgent -= is_urgent;
-            pieces += 1;
         }
-        self.in_hand.store(pieces, Ordering::Release);
-        run
+        // They come first the next time.
+        passed_over.into_iter().rev().for_each(|owner| queue.turns.push_front(owner));
+        self.in_hand.store(taken.pieces, Ordering::Release);
+        taken.run
     }
 }
 
-/// An endpoint's lane among `lanes`: always the same one, so its work stays in order.
-#[must_use]
-pub fn lane_of(endpoint_id: &str, lanes: usize) -> usize {
-    endpoint_id.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % lanes.max(1)
+impl<W> Queue<W> {
+    fn push(&mut self, owner: Owner, work: (W, bool)) {
+        let waiting = self.of.entry(owner).or_insert_with(|| {
+            self.turns.push_back(owner);
+            VecDeque::new()
+        });
+        waiting.push_back(work);
+    }
+}
+
+/// A run that is being put together.
+struct Taken<R> {
+    run: R,
+    pieces: usize,
+    bytes: usize,
+}
+
+/// Why nothing more of an endpoint is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Full,
+    DoesNotFit,
+}
+
+impl<R> Taken<R> {
+    /// Takes what an endpoint has next; how much of it was urgent, and why there was no more before `pieces_max`.
+    fn fill<W: Work<Run = R>>(
+        &mut self,
+        waiting: &mut VecDeque<(W, bool)>,
+        pieces_max: usize,
+        bytes_max: usize,
+    ) -> (usize, Option<Stop>) {
+        let mut urgent = 0;
+        while self.pieces < pieces_max
+            && let Some((work, _)) = waiting.front()
+        {
+            let bytes = self.bytes + work.weight_bytes();
+            if self.pieces > 0 && bytes > bytes_max {
+                return (urgent, Some(Stop::Full));
+            }
+            if self.pieces > 0 && !work.fits(&self.run) {
+                return (urgent, Some(Stop::DoesNotFit));
+            }
+            let Some((work, is_urgent)) = waiting.pop_front() else { break };
+            work.join(&mut self.run);
+            urgent += usize::from(is_urgent);
+            (self.pieces, self.bytes) = (self.pieces + 1, bytes);
+        }
+        (urgent, None)
+    }
 }
 
 /// Runs a writer for ever, each time with a new one from `writes`. A panic costs what it had in hand nothing: dropped, the
@@ -199,6 +278,8 @@ where
 
 /// How many times as long what nobody waits for is left alone.
 const UNHURRIED: u32 = 5;
+/// A statement has room for so many endpoints, where that many have something to write.
+const SHARES: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -228,8 +309,22 @@ mod tests {
 
     fn lane(work: &[u32]) -> Lane<u32> {
         let lane = Lane::new(4);
-        work.iter().for_each(|work| lane.push(*work));
+        work.iter().for_each(|work| lane.push(ONE, *work));
         lane
+    }
+
+    const ONE: Owner = Owner(1);
+
+    #[test]
+    fn endpoints_are_written_for_in_turn_and_each_in_its_order() {
+        let lane = Lane::new(8);
+        [1, 2, 3, 4, 5, 6, 7, 8, 9].into_iter().for_each(|work| lane.push(ONE, work));
+        [20, 21].into_iter().for_each(|work| lane.push(Owner(2), work));
+        lane.push(Owner(3), 30);
+        assert_eq!(lane.take(1_000), [1, 20, 30], "nothing smaller fits behind it");
+        assert_eq!(lane.take(1_000), [2, 21]);
+        assert_eq!(lane.take(1_000), [3, 4, 5, 6, 7, 8, 9]);
+        assert!(matches!(lane.waits(), Waits::Nothing));
     }
 
     #[test]
@@ -249,13 +344,13 @@ mod tests {
     fn what_nobody_waits_for_is_left_alone_until_something_else_comes() {
         let lane = lane(&[2, 4]);
         assert!(matches!(lane.waits(), Waits::Unhurried));
-        lane.push(5);
+        lane.push(ONE, 5);
         assert!(matches!(lane.waits(), Waits::Some));
-        lane.push(6);
+        lane.push(ONE, 6);
         assert!(matches!(lane.waits(), Waits::Enough));
         lane.take(1_000);
         assert!(matches!(lane.waits(), Waits::Nothing));
-        lane.push(8);
+        lane.push(ONE, 8);
         assert!(matches!(lane.waits(), Waits::Unhurried), "what was waited for is gone");
     }
 
@@ -266,7 +361,7 @@ mod tests {
         let hour = Duration::from_secs(3_600) / UNHURRIED;
         let (run, ()) = futures_util::join!(lane.next(hour, 1_000), async {
             tokio::task::yield_now().await;
-            [3, 4, 6].into_iter().for_each(|work| lane.push(work));
+            [3, 4, 6].into_iter().for_each(|work| lane.push(ONE, work));
         });
         assert_eq!(run, [2, 3, 4, 6]);
         assert_eq!(lane.owed.load(Ordering::Relaxed), 4);

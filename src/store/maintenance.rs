@@ -40,6 +40,10 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
     let wall_s = wall_ms.div_euclid(1_000);
     pool.with(async |client| Ok(client.execute(SIZES, &[&wall_s, &kept_days]).await.map(drop)?)).await?;
     pool.with(async |client| Ok(client.execute(OLD_REDRIVES, &[&kept_days]).await.map(drop)?)).await?;
+    for erase in [ERASE_LETTERS, ERASE_ATTEMPTS] {
+        // A few thousand at a time, until nothing is left.
+        while pool.with(async |client| Ok(client.execute(erase, &[]).await?)).await? > 0 {}
+    }
     for statement in STALE {
         pool.with(async |client| Ok(client.execute(statement, &[]).await.map(drop)?)).await?;
     }
@@ -74,6 +78,26 @@ const SIZES: &str = "
     WHERE day < (to_timestamp($1::bigint) AT TIME ZONE 'UTC')::date - $2::int";
 /// How many were delivered is kept as long as letters are.
 const OLD_REDRIVES: &str = "DELETE FROM dead_letter_delivered WHERE redriven_at < now() - make_interval(days => $1)";
+
+/// Nobody can reach what is kept of a customer that was deleted: it goes with the customer.
+const ERASE_LETTERS: &str = "
+    WITH page AS (
+        SELECT d.id, d.key FROM customer c JOIN endpoint e ON e.customer_id = c.id CROSS JOIN LATERAL (
+            SELECT id, key FROM dead_letter d WHERE d.endpoint_id = e.id ORDER BY id LIMIT 5000
+        ) AS d
+        WHERE c.deleted_at IS NOT NULL LIMIT 5000
+    ), keys AS (
+        DELETE FROM dead_letter_key k USING page WHERE k.key = page.key AND k.id = page.id
+    )
+    DELETE FROM dead_letter WHERE id IN (SELECT id FROM page)";
+const ERASE_ATTEMPTS: &str = "
+    WITH page AS (
+        SELECT a.id FROM customer c JOIN endpoint e ON e.customer_id = c.id CROSS JOIN LATERAL (
+            SELECT id FROM attempt a WHERE a.endpoint_id = e.id ORDER BY id LIMIT 5000
+        ) AS a
+        WHERE c.deleted_at IS NOT NULL LIMIT 5000
+    )
+    DELETE FROM attempt WHERE id IN (SELECT id FROM page)";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
 const STALE: [&str; 7] = [

@@ -1,5 +1,7 @@
 //! ● Dead letters that are asked for once more.
 
+use std::collections::HashSet;
+
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError, dead_letters::KEY_BYTES};
@@ -61,6 +63,18 @@ pub async fn read(pool: &Pool, ids: &[&str], bytes_max: i64) -> Result<Vec<Redri
         let statement = client.prepare_cached(READ).await?;
         let rows = client.query(&statement, &[&ids, &bytes_max]).await?;
         rows.iter().map(row).collect()
+    })
+    .await
+}
+
+/// All partitions with letters that wait for their redrive.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn partitions(pool: &Pool) -> Result<HashSet<(String, i32)>, StoreError> {
+    pool.with(async |client| {
+        let rows = client.query(PARTITIONS, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     })
     .await
 }
@@ -142,6 +156,8 @@ const CANDIDATES: &str = "
     FROM dead_letter
     WHERE state = 'redriving' AND id > $1 AND (redrive_not_before IS NULL OR redrive_not_before <= now())
     ORDER BY id LIMIT $2";
+
+const PARTITIONS: &str = "SELECT DISTINCT topic, partition FROM dead_letter WHERE state = 'redriving'";
 
 const READ: &str = r#"
     SELECT id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, redrive_attempts,

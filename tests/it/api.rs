@@ -181,7 +181,11 @@ impl Api {
             work: Work::new(2),
             memory: Memory::new(8 << 20),
             secrets: secret_box(),
-            rules: Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) },
+            rules: Rules {
+                park_after_ms: 5_000,
+                backlog_age_max_ms: 72 * 3_600_000,
+                egress: Arc::new(Egress::by_default()),
+            },
             quotas: QUOTAS,
             actors: health.clone(),
             peers: Arc::new(Peers::new("one", 0, PeerToken::new("key"))),

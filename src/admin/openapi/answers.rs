@@ -139,6 +139,7 @@ fn of_endpoints() -> Schemas {
     });
     let backlog = json!({
         "endpoint_id": id("ep_"), "events": count(), "bytes": count(), "oldest_received_at": or_null(time()),
+        "oldest_given_up_at": about(or_null(time()), "When the oldest event becomes a dead letter, if it still waits then."),
         "partitions": list(object(part, &[])), "suspended_at": or_null(time()), "gaps": list(object(gap, &[])),
     });
     let purged = json!({

@@ -207,6 +207,72 @@ fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
 }
 
 #[test]
+fn a_head_whose_rows_are_all_in_memory_is_not_read() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    let read = world.next(100).expect("something waits");
+    world.read(read, 0..5);
+    world.now += secs(2);
+    assert!(world.next(100).is_none(), "there is nothing to be found");
+    world.note(&row(0, "a", 6));
+    assert!(world.next(100).is_some());
+}
+
+#[test]
+fn what_was_released_while_its_head_was_read_is_not_taken_in_again() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 50));
+    let read = world.next(100).expect("something waits");
+    let head = Arc::clone(&read.head);
+    assert!(head.hold(1, (0, 0), 100));
+    head.release([1]);
+    assert!(!head.hold(1, (0, 0), 100), "the page may be older than that");
+    world.book.was_read(read, None, End::Reached, world.now);
+    world.now += secs(2);
+    let again = world.next(100).expect("it is read again");
+    assert!(again.head.hold(1, (0, 0), 100), "it is there after all");
+}
+
+#[test]
+fn a_row_that_goes_back_closes_a_head_that_is_sent_in_order() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    let head = world.next(100).expect("something waits").head;
+    assert!(head.hold(1, (0, 0), 100) && head.hold(2, (0, 0), 100));
+    head.events_done(&done(1..2), Settlement::Backlogged);
+    assert!(head.is_current(), "in any order, the others go on");
+    head.keep_order(true);
+    head.events_done(&done(2..3), Settlement::Backlogged);
+    assert!(head.is_closed() && !head.is_current() && head.is_owned(), "nothing behind it is sent");
+}
+
+/// An ordered head of which a row was to leave memory, and ended in this way.
+fn ends_while_it_is_parked(how: Settlement) {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 5));
+    let in_order = |_: &str| Standing::TakesInOrder(100, OrderBy::Partition);
+    let read = world.book.next(world.now, in_order).expect("something waits");
+    let head = Arc::clone(&read.head);
+    assert!(head.hold(1, (0, 0), 100));
+    world.book.was_read(read, Some((1, 0)), End::Reached, world.now);
+    head.parking(&Arc::from("a"));
+    head.events_done(&done(1..2), how);
+    world.now += secs(1);
+    assert!(world.book.next(world.now, |_| Standing::Gone).is_none(), "somebody has it still");
+    head.release([1]);
+    drop(head);
+    let again = world.book.next(world.now, |_| Standing::Gone);
+    assert!(again.is_some_and(|read| read.after == BEGINNING && !read.head.is_closing()), "{how:?}");
+}
+
+#[test]
+fn however_what_leaves_memory_ends_the_rest_of_an_ordered_head_is_read_again() {
+    [Settlement::Cancelled, Settlement::DeadLettered, Settlement::Backlogged]
+        .into_iter()
+        .for_each(ends_while_it_is_parked);
+}
+
+#[test]
 fn an_endpoint_that_takes_nothing_is_passed_over_and_one_that_is_gone_is_read_to_be_cancelled() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 5));

@@ -7,7 +7,7 @@ use crate::{
     backlog::head::Head,
     store::{
         backlog::{self, RowKey},
-        lane::Lane,
+        lane::{Lane, Owner},
     },
 };
 
@@ -57,7 +57,8 @@ impl Drop for Removals<'_> {
         for removal in self.removals.drain(..) {
             if removal.panics < PANICS_MAX {
                 let panics = removal.panics + u32::from(self.are_begun);
-                self.lane.push(Work::Remove(Removal { panics, ..removal }));
+                let owner = Owner::of(removal.keys.first().map_or("", |key| &key.endpoint_id));
+                self.lane.push(owner, Work::Remove(Removal { panics, ..removal }));
             } else {
                 removal.release();
             }
@@ -75,6 +76,8 @@ impl Shared {
         keys.sort_unstable();
         fail::fail_point!("backlog-remove");
         let heads = self.patience().retry(|| backlog::remove(&self.pool, &keys)).await;
+        let unheld = removals.removals.iter().filter(|removal| removal.head.is_none());
+        unheld.for_each(|removal| self.watch.gone(&removal.keys));
         self.watch.changed(heads);
         removals.removals.drain(..).for_each(Removal::release);
     }

@@ -200,6 +200,12 @@ impl Delivery {
             return;
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
+        if batch.members.iter().any(|receipt| !receipt.event().origin.is_current()) {
+            // Read anew, it would be sent at once and its attempts forgotten: its row has to say when it is due.
+            let not_before = (wait > Duration::ZERO).then_some(now + wait);
+            self.effects.next = Next::Backlog { at: not_before };
+            return self.park(batch, not_before);
+        }
         match self.park_at(batch.since, batch.first_sent) {
             Some(at) if self.stopping || at <= now || at < due => {
                 // The row says when the event is due; the silence is the endpoint's, and ends with other settings.

@@ -142,6 +142,21 @@ fn a_stored_event_that_fails_for_long_sends_back_all_that_were_read_with_it() {
 }
 
 #[test]
+fn an_event_that_leaves_memory_takes_the_rest_of_its_partition_along_and_no_other() {
+    let mut world = World::new(ordered(OnFailure::Block));
+    world.events(3);
+    let other = TestOrigin::new();
+    world.delivery.handle_events(vec![receipt(&other, 77, world.now)], world.now);
+    world.poll();
+    assert_eq!(world.under_way(), [[0], [77]]);
+    world.answer(failed_for(secs(60)));
+    assert_eq!(world.parked_offsets(), [0, 1, 2], "before anything behind it is sent");
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.delivered, [77]);
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
 fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;

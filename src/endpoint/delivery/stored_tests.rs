@@ -106,3 +106,20 @@ fn a_stop_leaves_the_backlog_alone() {
     world.answer(Outcome::Delivered);
     assert!(world.sent.is_empty() && world.delivery.is_idle());
 }
+
+#[test]
+fn an_attempt_that_was_under_way_when_its_rows_were_to_be_read_anew_counts_and_says_when_the_next_one_is_due() {
+    let mut settings = stream();
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(2)]);
+    let mut world = World::new(settings);
+    world.stored(1, 1);
+    let backlog = Arc::clone(world.backlog.as_ref().expect("a backlog"));
+    backlog.owned.store(true, Ordering::Relaxed);
+    backlog.current.store(false, Ordering::Relaxed);
+    world.answer(FAILED);
+    let parked = world.parked.pop().expect("it is written down");
+    assert_eq!(parked.attempts, 2);
+    assert!(parked.not_before.is_some_and(|at| at >= world.now + ms(1_600)), "{parked:?}");
+    parked.receipt.settle(Settlement::Backlogged);
+    backlog.owned.store(false, Ordering::Relaxed);
+}

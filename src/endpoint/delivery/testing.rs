@@ -37,6 +37,8 @@ pub const fn secs(n: u64) -> Duration {
 #[derive(Debug)]
 pub struct TestOrigin {
     pub current: AtomicBool,
+    /// Ours, although nothing more of it is sent.
+    pub owned: AtomicBool,
     /// What waits of it in the backlog.
     pub ahead: AtomicU64,
     /// Its events have rows in the backlog.
@@ -58,6 +60,7 @@ impl TestOrigin {
         let current = AtomicBool::new(true);
         Arc::new(TestOrigin {
             current,
+            owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
             stored,
             settled: Mutex::default(),
@@ -80,6 +83,10 @@ impl Origin for TestOrigin {
 
     fn is_current(&self) -> bool {
         self.current.load(Ordering::Relaxed)
+    }
+
+    fn is_owned(&self) -> bool {
+        self.is_current() || self.owned.load(Ordering::Relaxed)
     }
 
     fn is_stored(&self) -> bool {

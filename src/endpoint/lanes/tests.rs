@@ -82,6 +82,20 @@ fn a_batch_takes_many_of_a_lane_in_order_and_fills_up_with_others() {
 }
 
 #[test]
+fn a_lane_waits_for_the_end_of_all_that_was_taken_of_it() {
+    let mut world = World::new(OrderBy::Partition);
+    world.push(&["a", "a", "a", "a"]);
+    assert_eq!(world.take(&BatchLimits { events_max: 3, ..TEN }), [0, 1, 2]);
+    let mut batch = world.out.pop().expect("a batch");
+    for (ended, receipt) in batch.members.iter().enumerate() {
+        assert!(world.take(&TEN).is_empty(), "{ended} of three have ended");
+        world.lanes.ended(receipt.event());
+    }
+    Receipt::settle_all(std::mem::take(&mut batch.members), Settlement::Delivered);
+    assert_eq!(world.take(&TEN), [3]);
+}
+
+#[test]
 fn what_another_instance_owns_is_dropped_and_its_lane_forgotten() {
     let mut world = World::new(OrderBy::Key);
     world.push(&["a", "b"]);

@@ -114,3 +114,20 @@ fn a_closed_queue_cancels_what_waits_and_what_comes() {
     assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
     assert_eq!(source.cancelled.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn what_waits_for_an_actor_that_died_is_taken_once_it_is_old_and_nobody_is_asked_for_meanwhile() {
+    let (queue, source) = (queue(), Arc::new(Source::default()));
+    queue.attach(Arc::new(Wakes::default()));
+    queue.detach_dead();
+    assert_eq!(queue.push([receipt(&source), receipt(&source)]), Pushed::Awake);
+    let received_at = std::time::Instant::now();
+    assert!(
+        queue.take_what_waits_since(received_at - std::time::Duration::from_secs(5)).is_empty(),
+        "it may wait a little"
+    );
+    let taken = queue.take_what_waits_since(received_at + std::time::Duration::from_secs(5));
+    assert_eq!((taken.len(), queue.waiting_events(), queue.held_bytes()), (2, 0, 0));
+    assert_eq!(queue.push(taken), Pushed::Awake, "the next actor is on its way");
+    queue.close();
+}

@@ -147,14 +147,14 @@ impl PartitionLedger {
     /// The position that the assignment begins at, where it is known.
     #[must_use]
     pub fn start(&self) -> Option<i64> {
-        self.start
+        self.start.or_else(|| Some(self.learnt_start.load(Ordering::Relaxed)).filter(|start| *start >= 0))
     }
 
     /// Records from what may be committed to the end of the log, as it was when Kafka was last asked; `None` while that is
     /// not known.
     #[must_use]
     pub fn lag(&self) -> Option<i64> {
-        self.log.lag_from(self.committable().or(self.start))
+        self.log.lag_from(self.committable().or(self.start()))
     }
 
     /// The id of the topic whose log this is, where the cluster has told it.

@@ -20,6 +20,7 @@ export function Backlog({ endpoint }) {
       <${Figure} name="Size" value=${bytes(backlog.bytes)} unit="" />
       <${Figure} name="Oldest" value=${backlog.oldest_received_at ? since(backlog.oldest_received_at) : "–"} unit=""
         note=${backlog.oldest_received_at ? `received ${time(backlog.oldest_received_at)}` : ""} />
+      ${backlog.oldest_given_up_at && html`<${Figure} name="Kept until" value=${time(backlog.oldest_given_up_at)} unit="" note="then the oldest is a dead letter" />`}
     </dl>
     ${trace.times.length > 1 && html`<${Plot} title="Waiting" span="since this page was opened" times=${trace.times} show=${compact} steps=${WHOLE} series=${[{ label: "events", colour: "warn", values: trace.values[0] }]} />`}
     ${backlog.events === 0

@@ -27,7 +27,7 @@ export const AUTH = {
 export const DEFAULTS = {
   "batch.events_max": "1000", "batch.wait_ms_max": "1 s", "batch.bytes_max": "1 MiB",
   in_flight_max: "8", request_timeout_ms: "15 s",
-  "retry.attempts_max": "12", "retry.base_ms": "500 ms", "retry.max_ms": "1 h",
+  "retry.attempts_max": "no end", "retry.base_ms": "500 ms", "retry.max_ms": "1 h",
   "breaker.consecutive_failures": "10", "breaker.failure_ratio": "50 %", "breaker.requests_min": "20",
   "breaker.window_ms": "30 s", "breaker.open_base_ms": "1 s", "breaker.open_max_ms": "5 min",
 };

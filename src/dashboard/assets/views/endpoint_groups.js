@@ -42,7 +42,7 @@ export function PaceGroup(of) {
 export function RetryGroup(of) {
   const [{ form, set }, put] = [of, field(of)];
   return html`<${Group} title="When a request fails">
-    <${Text} label="Attempts, at most" ...${put("retry.attempts_max")} inputmode="numeric" hint="1 to 100; then it is a dead letter" />
+    <${Text} label="Attempts, at most" ...${put("retry.attempts_max")} inputmode="numeric" hint="1 to 100, then it is a dead letter; empty: tried until it is too old" />
     <${Choice} label="Pauses between them" value=${form.schedule ? "listed" : "growing"} onValue=${(value) => set("schedule")(value === "listed")} options=${PAUSES} />
     ${form.schedule
       ? html`<${Text} label="Pauses" ...${put("retry.schedule_ms")} wide placeholder="5 s, 1 min, 10 min, 1 h" hint="the last one from then on; each at most 3 d" />`

@@ -46,7 +46,7 @@ function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
       ["A request may take", duration(of.request_timeout_ms)],
     ]],
     ["Retries", [
-      ["Attempts", count(retry.attempts_max)],
+      ["Attempts", retry.attempts_max ? count(retry.attempts_max) : "until the event is too old"],
       ["Pauses", retry.schedule_ms ? retry.schedule_ms.map(duration).join(", ") : `${duration(retry.base_ms)}, doubling up to ${duration(retry.max_ms)}`],
     ]],
     ["Breaker", [

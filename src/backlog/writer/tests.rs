@@ -1,0 +1,77 @@
+//! ● What settles, and when.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    dead_letter::writer::WriterOptions as LetterOptions,
+    endpoint::delivery::testing::{TestOrigin, receipt, stream},
+    ingest::parked::Parking,
+    store::PoolOptions,
+};
+
+fn waiting(origin: &Arc<TestOrigin>, offset: i64) -> Waiting {
+    let (receipt, endpoint_id) = (receipt(origin, offset, Instant::now()), Arc::from("ep_1"));
+    let key = row::key(receipt.event(), &endpoint_id);
+    let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
+    let parked = Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking };
+    Waiting { key, customer_id: Arc::from("cu_1"), parked }
+}
+
+#[test]
+fn a_receipt_whose_row_was_refused_becomes_a_letter_and_does_not_settle_as_stored() {
+    let origin = TestOrigin::new();
+    let rows = (0..3).map(|offset| waiting(&origin, offset)).collect();
+    let (receipts, letters) = stored(rows, &[(1, StoreError::Unreadable("its data".to_owned()))]);
+    assert_eq!(receipts.iter().map(|receipt| receipt.event().offset()).collect::<Vec<_>>(), [0, 2]);
+    let letters: Vec<i64> = letters.iter().map(|letter| letter.given_up.receipt.event().offset()).collect();
+    assert_eq!(letters, [1]);
+    origin.current.store(false, Ordering::Relaxed);
+}
+
+#[test]
+fn what_another_instance_owns_by_now_is_not_stored_and_a_row_is_written_once_in_a_statement() {
+    let (ours, lost) = (TestOrigin::new(), TestOrigin::new());
+    lost.current.store(false, Ordering::Relaxed);
+    let rows = vec![waiting(&ours, 2), waiting(&lost, 1), waiting(&ours, 1), waiting(&ours, 2)];
+    let offsets = |rows: &[Waiting]| rows.iter().map(|waiting| waiting.key.offset).collect::<Vec<_>>();
+    let (once, again) = in_order(rows);
+    assert_eq!((offsets(&once), offsets(&again)), (vec![1, 2], vec![2]));
+    ours.current.store(false, Ordering::Relaxed);
+}
+
+struct Nobody;
+
+impl HeadWatch for Nobody {
+    fn changed(&self, _: Vec<HeadRow>) {}
+    fn gone(&self, _: &[RowKey]) {}
+}
+
+#[tokio::test]
+async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
+    let options = PoolOptions {
+        // Nothing listens there.
+        url: "postgres://postrider@127.0.0.1:1/postrider".to_owned().into(),
+        connections_max: 1,
+        connect_timeout: Duration::from_secs(1),
+        statement_timeout: Duration::from_secs(1),
+        session: "",
+    };
+    let pool = Pool::open(&options).expect("a pool");
+    let runtime = Handle::current();
+    let letters = LetterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
+    let letters = DeadLetterWriter::start(pool.clone(), letters, &runtime);
+    let options =
+        WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, lanes: 1, inserts_per_second_max: 1_000 };
+    let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
+    let origin = TestOrigin::new();
+    writer.skip(&stream(), vec![receipt(&origin, 1, Instant::now())]);
+    while !writer.health().is_retrying() {
+        tokio::task::yield_now().await;
+    }
+    assert!(origin.settled.lock().is_empty(), "{:?}", origin.settled.lock());
+    origin.current.store(false, Ordering::Relaxed);
+}
