@@ -1,7 +1,12 @@
 //! ○ What comes from the backlog, beside what comes from Kafka.
 
+use std::sync::atomic::Ordering;
+
 use super::{testing::*, *};
-use crate::endpoint::outcome::Outcome;
+use crate::{
+    endpoint::{outcome::Outcome, settings::Schedule},
+    ingest::receipt::Settlement,
+};
 
 fn one_at_a_time() -> Settings {
     let mut settings = stream();
