@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::conceal::{EXCERPT, UNREACHABLE, is_concealed};
 use crate::{
     dead_letter::letter::record,
+    endpoint::request::{self, Place},
     store::dead_letter_pull::{LetterData, LetterHead},
 };
 
@@ -25,6 +26,9 @@ pub struct LetterView {
     /// The record's own time.
     timestamp: Option<Timestamp>,
     occurred_at: Option<Timestamp>,
+    /// The event's id at its endpoint, which the endpoint was or will be shown.
+    webhook_id: Option<String>,
+    /// The producer's own id.
     event_id: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -89,6 +93,11 @@ impl LetterView {
     pub fn new(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> Self {
         let conceals = for_customer && head.last_class.as_deref().is_some_and(is_concealed);
         let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
+        let webhook_id = (!head.endpoint_id.is_empty()).then(|| {
+            let (partition, offset, record_ms) = (head.partition, head.offset, head.record_ms);
+            let place = Place { topic: &head.topic, partition, offset, record_ms };
+            request::event_id(&place, head.event_id.as_deref(), &head.endpoint_id)
+        });
         LetterView {
             id: head.id,
             endpoint_id: Some(head.endpoint_id).filter(|id| !id.is_empty()),
@@ -98,6 +107,7 @@ impl LetterView {
             offset: head.offset,
             timestamp: Timestamp::from_millisecond(head.record_ms).ok(),
             occurred_at: Timestamp::from_millisecond(head.occurred_ms).ok(),
+            webhook_id,
             event_id: head.event_id,
             kind: head.kind,
             tenant: head.tenant,

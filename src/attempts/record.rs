@@ -48,7 +48,10 @@ pub struct AttemptRecord {
 /// An event of an attempt, by the id its receiver sees and by where Kafka has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
-    pub event_id: String,
+    /// Its id at the endpoint.
+    pub webhook_id: String,
+    /// The producer's own, where it has one.
+    pub event_id: Option<String>,
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -72,8 +75,9 @@ impl AttemptRecord {
     #[must_use]
     pub fn new(settings: &Settings, batch: &Batch, ended: Ended<'_>, stands_for: u64) -> Self {
         let (batch_id, first) = request::ids(batch.events(), settings, MEMBERS_MAX);
-        let member = |(event, event_id): (&Arc<Event>, String)| Member {
-            event_id,
+        let member = |(event, webhook_id): (&Arc<Event>, String)| Member {
+            webhook_id,
+            event_id: event.own_id().filter(|own| !own.is_empty()).map(|own| own.replace('\0', "\u{fffd}")),
             topic: event.topic().to_owned(),
             partition: event.partition(),
             offset: event.offset(),

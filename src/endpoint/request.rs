@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::id::Place;
 use self::id::{BatchId, write_event_id};
 use super::{
     settings::{BatchFormat, Format, Mode, Request, Settings},
@@ -47,6 +48,14 @@ pub fn build<'a>(
     let webhook_timestamp = wall_ms.div_euclid(1000);
     let webhook_signature = signature::sign(&settings.signing_keys, &webhook_id, webhook_timestamp, &body);
     Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature, trace: None }
+}
+
+/// The id by which an endpoint knows an event, of one that is not there any more.
+#[must_use]
+pub fn event_id(place: &Place<'_>, own_id: Option<&str>, endpoint_id: &str) -> String {
+    let mut id = Vec::with_capacity(ID_LEN);
+    id::write_id(place, own_id, endpoint_id, &mut id);
+    String::from_utf8_lossy(&id).into_owned()
 }
 
 /// The id of such a request, and those of its first `events_max` events.

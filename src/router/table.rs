@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn settings_that_are_read_again_replace_nothing_and_what_differs_does() {
-        let table = RoutingTable::new(1);
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
         let queue = table.put_endpoint(Arc::new(stream()));
         let before = queue.settings();
         table.put_endpoint(Arc::new(stream()));

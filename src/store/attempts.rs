@@ -87,10 +87,13 @@ pub async fn list(pool: &Pool, of: Of<'_>, limit: i64) -> Result<Vec<AttemptRow>
     pool.with(async |client| {
         let rows = match of.event_id {
             Some(event_id) => {
-                let member = json!([{ "event_id": event_id }]);
+                let (at_endpoint, own) = (json!([{ "webhook_id": event_id }]), json!([{ "event_id": event_id }]));
                 let statement = client.prepare_cached(LIST_OF_EVENT).await?;
                 client
-                    .query(&statement, &[&of.endpoint_id, &of.outcomes, &of.from, &of.before, &limit, &member])
+                    .query(
+                        &statement,
+                        &[&of.endpoint_id, &of.outcomes, &of.from, &of.before, &limit, &at_endpoint, &own],
+                    )
                     .await?
             }
             None => {
@@ -141,4 +144,4 @@ macro_rules! list {
     };
 }
 const LIST: &str = list!("");
-const LIST_OF_EVENT: &str = list!("AND members @> $6");
+const LIST_OF_EVENT: &str = list!("AND (members @> $6 OR members @> $7)");

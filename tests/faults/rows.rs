@@ -64,6 +64,10 @@ pub const ALL: &[Row] = &[
     alone("64", "sample events of 90,000 unknown fields", attack::matches),
     alone("65", "bulk calls, tests and long polls that hang", attack::slots),
     alone("66", "guesses of the configured key", attack::guesses),
+    asked("d1", "an event that fails its batch of 20 with 500", event::fails_its_batch),
+    asked("d2", "one event, and nobody listens there", event::alone_with_nobody_there),
+    asked("d5", "a redrive of what is no longer granted", event::redriven_ungranted),
+    asked("d6", "a replay by time of records in disorder", event::replayed_in_disorder),
     named("outage", "endpoints down for 10 min, 500 events/s each", outage::down_for_minutes),
     asked("mix", "3 to 5 of these at once, 3 times", mix::of_faults),
 ];

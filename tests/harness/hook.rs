@@ -30,6 +30,8 @@ pub enum Mode {
     BreakOff,
     /// 400 for a request that has one of these, and 200 for the others.
     Refuse(HashSet<u32>),
+    /// 500 for a request that has one of these, and 200 for the others.
+    FailOn(HashSet<u32>),
     /// 200 after a while.
     Slow(Duration),
     /// An answer that is none, or one that comes in a bad way.
@@ -263,6 +265,7 @@ impl Hook {
             Mode::Refuse(refused) if seqs.iter().any(|seq| refused.contains(seq)) => {
                 Answer::of(400, "this event is refused")
             }
+            Mode::FailOn(poison) if seqs.iter().any(|seq| poison.contains(seq)) => Answer::of(500, "it hurts"),
             _ => Answer::of(200, "ok"),
         }
     }

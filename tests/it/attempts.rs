@@ -22,7 +22,8 @@ fn record(endpoint: &str, at_ms: i64, outcome: &'static str) -> AttemptRecord {
         batch_id: format!("bat_{at_ms}"),
         events: 2,
         members: vec![Member {
-            event_id: format!("evt_{at_ms}"),
+            webhook_id: format!("evt_{at_ms}"),
+            event_id: Some(format!("order.{at_ms}")),
             topic: "orders".to_owned(),
             partition: 3,
             offset: at_ms,
@@ -69,7 +70,9 @@ async fn attempts_are_listed_the_newest_first_by_outcome_time_and_event() {
     assert_eq!(ended(&api, "").await, expected(&[4, 3, 2, 1, 0]));
     assert_eq!(ended(&api, "?outcome=delivered").await, expected(&[3]));
     assert_eq!(ended(&api, "?outcome=not_delivered").await, expected(&[4, 2, 1, 0]));
-    assert_eq!(ended(&api, &format!("?event_id=evt_{}", now + 1)).await, expected(&[1]));
+    for id in ["evt_", "order."] {
+        assert_eq!(ended(&api, &format!("?event_id={id}{}", now + 1)).await, expected(&[1]), "by either id");
+    }
     let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).expect("time");
     assert_eq!(ended(&api, &format!("?since={}&until={}", time(now + 1), time(now + 3))).await, expected(&[2, 1]));
 

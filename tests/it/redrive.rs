@@ -18,6 +18,7 @@ use postrider::{
     },
     endpoint::delivery::{GivenUp, Parked, Reason},
     event::{EndpointKey, Event},
+    flow::drain_rate::Load,
     ingest::{
         ledger::PartitionLedger,
         parked::Parking,
@@ -84,9 +85,11 @@ impl Surroundings for Around {
         self.complete_to_ms.load(Ordering::Relaxed)
     }
 
-    fn core_lag(&self) -> Duration {
-        Duration::ZERO
+    fn load(&self) -> Load {
+        Load { core_lag: Duration::ZERO, live_ever: 0, drained_ever: 0, live_waits: false }
     }
+
+    fn show_drain_rate(&self, _: f64) {}
 
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>) {
         for receipt in receipts {
@@ -95,6 +98,8 @@ impl Surroundings for Around {
     }
 
     fn wake(&self, _: &str) {}
+
+    fn rows_wait(&self, _: &str, _: u64) {}
 
     fn wake_ordered(&self) {}
 }

@@ -146,10 +146,10 @@ fn of_endpoints() -> Schemas {
         "endpoint_id": id("ep_"), "purged_events": count(), "purged_bytes": count(),
         "events": about(count(), "What is left."), "finished": flag(),
     });
-    let member = json!({"event_id": plain(), "topic": plain(), "partition": count(), "offset": whole()});
+    let member = json!({"webhook_id": plain(), "event_id": or_null(plain()), "topic": plain(), "partition": count(), "offset": whole()});
     let attempt = json!({
         "id": plain(), "endpoint_id": plain(), "ended_at": time(), "duration_ms": count(), "webhook_id": plain(),
-        "events": count(), "first_events": list(object(member, &[])), "attempt": count(), "outcome": plain(),
+        "events": count(), "first_events": list(object(member, &["webhook_id"])), "attempt": count(), "outcome": plain(),
         "status": or_null(count()), "class": plain(), "excerpt": plain(), "next": plain(), "next_at": or_null(time()),
         "stands_for": about(count(), "Successes are sampled: this one stands for so many."),
     });
@@ -222,8 +222,9 @@ fn letters() -> Schemas {
     let head = json!({
         "id": id("dl_"), "endpoint_id": or_null(plain()), "customer_id": or_null(plain()), "topic": plain(),
         "partition": count(), "offset": whole(), "timestamp": or_null(time()), "occurred_at": or_null(time()),
-        "event_id": or_null(plain()), "type": or_null(plain()), "tenant": or_null(plain()),
-        "department": or_null(plain()),
+        "webhook_id": about(or_null(plain()), "The event's id at its endpoint."),
+        "event_id": about(or_null(plain()), "The producer's own id."), "type": or_null(plain()),
+        "tenant": or_null(plain()), "department": or_null(plain()),
         "reason": word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "attempts": count(),
         "last_status": or_null(count()), "last_class": or_null(plain()), "last_excerpt": or_null(plain()),
         "received_at": time(), "created_at": time(), "state": word(&["dead", "redriving"]),

@@ -15,6 +15,7 @@ export function Letter({ id, onClose }) {
     <${Loaded} live=${live} what="the dead letter">${(letter) => html`
       <${Facts} of=${[
         ["Event", letter.event_id && html`<code>${letter.event_id}</code>`],
+        ["Its id at the endpoint", letter.webhook_id && html`<code>${letter.webhook_id}</code>`],
         ["Type", letter.type],
         ["Tenant", letter.tenant && `${letter.tenant}${letter.department ? ` / ${letter.department}` : ""}`],
         ["Record", html`<code>${letter.topic}</code> ${letter.partition} / ${letter.offset}`],
