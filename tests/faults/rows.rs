@@ -3,8 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    attack, crowd, database, event, group, mix, outage, process, quota, receiver,
-    crowd, database, event, group, log, mix, outage, process, quota, receiver,
+    attack, crowd, database, event, group, log, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     shares, tls,
 };

@@ -77,7 +77,7 @@ impl Surroundings for Around {
         self.subscribes.load(Ordering::Relaxed)
     }
 
-    fn settings_complete_to_ms(&self) -> i64 {
+    fn settings_complete_to_ms(&self, _topic: &str) -> i64 {
         i64::MAX
     }
 
