@@ -196,6 +196,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
             "endpoint_is_disabled",
             "endpoint_unreadable",
             "secrets_unreadable",
+            "too_many_secrets",
             "stored_unreadable",
             "too_many_replays",
             "quota_exceeded",

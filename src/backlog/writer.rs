@@ -8,6 +8,7 @@ mod queued; // how many wait
 mod removal; // rows that are to be taken out
 mod run; // what is carried out together
 mod skipped; // what comes for a suspended endpoint
+mod stored; // what was stored, and what was refused
 
 use std::{
     convert::Infallible,
@@ -22,6 +23,7 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 
+use self::stored::stored;
 use self::{
     queued::{Counter, Queued},
     removal::{Removal, Removals},
@@ -33,15 +35,8 @@ use super::{
 };
 use crate::{
     clock,
-    dead_letter::{
-        letter::{Letter, LetterKey},
-        writer::DeadLetterWriter,
-    },
-    endpoint::{
-        delivery::{GivenUp, Parked, Reason},
-        outcome::AttemptNote,
-        settings::Settings,
-    },
+    dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
+    endpoint::{delivery::Parked, settings::Settings},
     event::Event,
     ingest::receipt::{Receipt, Settlement},
     store::{
@@ -366,25 +361,6 @@ impl Shared {
         let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
         Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
-}
-
-/// Receipts of what was stored, and letters of what was refused.
-fn stored(waiting: Vec<Waiting>, refused: &[(usize, StoreError)]) -> (Vec<Receipt>, Vec<Letter>) {
-    let (mut receipts, mut letters) = (Vec::with_capacity(waiting.len()), Vec::new());
-    for (place, Waiting { key, customer_id, parked }) in waiting.into_iter().enumerate() {
-        // Its row is counted by now, so nothing of an ordered endpoint slips in between.
-        drop(parked.parking);
-        let Some((_, error)) = refused.iter().find(|(refused, _)| *refused == place) else {
-            receipts.push(parked.receipt);
-            continue;
-        };
-        tracing::error!(endpoint.id = %key.endpoint_id, %error, "an event cannot be stored in the backlog");
-        let last = AttemptNote { status: None, class: "internal", excerpt: error.to_string().into() };
-        let (receipt, attempts) = (parked.receipt, parked.attempts);
-        let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: Some(last) };
-        letters.push(Letter { endpoint_id: key.endpoint_id, customer_id, given_up });
-    }
-    (receipts, letters)
 }
 
 /// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked

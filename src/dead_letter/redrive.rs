@@ -6,6 +6,8 @@
 //! **Invariant:** a letter is in flight at most once in this process, and until what became of it is committed.
 //! **Invariant:** a letter in flight is still a letter: whatever ends this process, it waits for its redrive again.
 
+mod origin; // where redriven events come from
+
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
@@ -16,25 +18,21 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{
-    letter::{Letter, LetterKey, record},
-    writer::DeadLetterWriter,
-};
+use self::origin::{Lease, receipt};
+use super::{letter::Letter, writer::DeadLetterWriter};
 use crate::{
     backlog::{drainer::Surroundings, read::Standing},
     clock,
     endpoint::delivery::{GivenUp, Reason},
-    event::{EndpointKey, Event, Field, Fields},
     ingest::{
         ledger::PartitionLedger,
-        receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Origin as _, Receipt, Settlement},
     },
     store::{
         Pool, StoreError, dead_letters,
-        redrives::{self, Candidate, RedriveRow},
+        redrives::{self, Candidate},
     },
     telemetry::handles::DeadLetterMetrics,
-    trace::{self, Source},
 };
 
 #[derive(Debug, Clone)]
@@ -311,134 +309,6 @@ struct InFlight {
     ids: HashSet<String>,
     endpoints: HashMap<String, usize>,
     bytes: usize,
-}
-
-/// A letter's place in flight; given back when the last one who holds it lets go, however that comes.
-struct Lease {
-    shared: Arc<Shared>,
-    id: String,
-    endpoint_id: String,
-    bytes: usize,
-}
-
-impl Lease {
-    fn take(shared: &Arc<Shared>, row: &RedriveRow) -> Arc<Lease> {
-        let data = [row.record_key.as_deref(), row.record_value.as_deref(), Some(row.record_headers.as_slice())];
-        let bytes = data.into_iter().flatten().map(<[u8]>::len).sum();
-        let mut in_flight = shared.in_flight.lock();
-        in_flight.ids.insert(row.id.clone());
-        *in_flight.endpoints.entry(row.endpoint_id.clone()).or_default() += 1;
-        in_flight.bytes += bytes;
-        let (id, endpoint_id) = (row.id.clone(), row.endpoint_id.clone());
-        Arc::new(Lease { shared: Arc::clone(shared), id, endpoint_id, bytes })
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let mut in_flight = self.shared.in_flight.lock();
-        in_flight.ids.remove(&self.id);
-        in_flight.bytes = in_flight.bytes.saturating_sub(self.bytes);
-        if let Some(count) = in_flight.endpoints.get_mut(&self.endpoint_id) {
-            *count -= 1;
-            if *count == 0 {
-                in_flight.endpoints.remove(&self.endpoint_id);
-            }
-        }
-        drop(in_flight);
-        self.shared.room.notify_one();
-    }
-}
-
-/// Where a redriven event comes from: its own letter.
-struct RedriveOrigin {
-    lease: Arc<Lease>,
-    /// Of the present assignment of its partition.
-    ledger: Arc<PartitionLedger>,
-    endpoint_id: Arc<str>,
-    customer_id: Arc<str>,
-    key: LetterKey,
-}
-
-impl Origin for RedriveOrigin {
-    fn topic(&self) -> &str {
-        self.ledger.topic()
-    }
-
-    fn topic_name(&self) -> Arc<str> {
-        self.ledger.topic_name()
-    }
-
-    fn partition(&self) -> i32 {
-        self.ledger.partition()
-    }
-
-    fn is_current(&self) -> bool {
-        self.ledger.is_current()
-    }
-
-    fn is_stored(&self) -> bool {
-        true
-    }
-
-    fn is_letter(&self) -> bool {
-        true
-    }
-
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
-        let shared = &self.lease.shared;
-        match how {
-            // Out of the letters, and only then free for another redrive.
-            Settlement::Delivered => {
-                shared.metrics.redriven.increment(receipts as u64);
-                shared.writer.remove(&self.endpoint_id, vec![self.key], Some(self.lease.clone()));
-            }
-            // Still a letter on its redrive, or dead again: the writer has written that down.
-            Settlement::Backlogged | Settlement::DeadLettered => {}
-            Settlement::Cancelled | Settlement::Skipped => shared.ended.lock().push(Arc::clone(&self.lease)),
-        }
-    }
-
-    fn events_done(&self, _done: &[Done], _how: Settlement) {}
-
-    fn abandoned(&self, receipt: Abandoned) {
-        let (endpoint_id, customer_id) = (Arc::clone(&self.endpoint_id), Arc::clone(&self.customer_id));
-        self.lease.shared.abandoned.lock().push(Dropped { endpoint_id, customer_id, receipt });
-    }
-}
-
-impl std::fmt::Debug for RedriveOrigin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedriveOrigin").field("letter", &self.lease.id).finish_non_exhaustive()
-    }
-}
-
-/// The event that the letter was about, with the same ids, and its receipt.
-fn receipt(shared: &Arc<Shared>, row: RedriveRow, ledger: Arc<PartitionLedger>, key: EndpointKey) -> Option<Receipt> {
-    let field = |text: Option<String>| text.map_or(Field::Absent, |text| Field::Owned(text.into()));
-    let record =
-        record(row.offset, row.record_ms, row.record_key.as_deref(), row.record_value.as_deref(), &row.record_headers);
-    let origin = RedriveOrigin {
-        lease: Lease::take(shared, &row),
-        ledger,
-        endpoint_id: Arc::from(row.endpoint_id),
-        customer_id: Arc::from(row.customer_id),
-        key: LetterKey(row.key),
-    };
-    let fields = Fields {
-        tenant: field(row.tenant),
-        department: field(row.department),
-        kind: field(row.kind),
-        id: field(row.event_id),
-        occurred_ms: Some(row.occurred_ms),
-    };
-    let mut event = Event::new(Arc::new(origin), record, fields, clock::now());
-    trace::begin(&mut event, Source::Redrive);
-    let event = Arc::new(event);
-    let mut receipt = None;
-    let attempts = u32::try_from(row.attempts).unwrap_or(0);
-    event.open_receipts(&[key], |_, opened| receipt = Some(opened.with_attempts(attempts)));
-    receipt
 }
 
 /// Data of letters in flight.

@@ -4,6 +4,7 @@
 //! machine holds come back through their receipts.
 
 mod answers; // what came in since the last turn
+mod remembering; // what the next one must know
 mod show; // what others see of it
 mod traced; // what a trace hears of it
 
@@ -20,7 +21,7 @@ use self::answers::{Answers, OwedAnswer};
 use super::{
     breaker::BreakerState,
     client::CoreClient,
-    delivery::{AttemptId, Delivery, Effect, Limits, Remembered, StateChange},
+    delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
     own_trouble::OwnTrouble,
     queue::{Drain, EndpointQueue, Wake},
     report::Report,
@@ -314,33 +315,6 @@ impl EndpointActor {
     fn cancel_all(&mut self) {
         let held = self.delivery.take_held().into_iter().map(|parked| parked.receipt);
         Receipt::settle_all(held, Settlement::Cancelled);
-    }
-
-    /// For a new actor, which begins with nothing of this one: what is held goes to the backlog, and what becomes of the
-    /// requests under way changes nothing any more.
-    fn make_way(&mut self, ctx: &mut Context<Self>) {
-        tracing::warn!(endpoint.id = %self.queue.id, "endpoint {} is restarted as asked for", self.queue.id);
-        let held = self.delivery.take_held();
-        self.core.backlog.submit(&self.settings, held);
-        self.replaced = true;
-        ctx.stop();
-    }
-
-    /// The next actor may start as soon as this one is detached: what it must know is there before.
-    fn try_detach(&self) -> bool {
-        let health = &self.queue.health;
-        let remembered = self.delivery.remember();
-        let breaker = remembered.as_ref().map_or(BreakerState::Closed, Remembered::breaker_state);
-        self.core.report.breaker(health, BreakerState::Closed);
-        health.breaker.store(breaker as u32, Relaxed);
-        *health.remembered.lock() = remembered.map(Box::new);
-        let is_detached = self.queue.try_detach();
-        if !is_detached {
-            *health.remembered.lock() = None;
-            health.breaker.store(BreakerState::Closed as u32, Relaxed);
-            self.core.report.breaker(health, self.delivery.breaker_state());
-        }
-        is_detached
     }
 
     fn retire(&mut self, ctx: &mut Context<Self>) {

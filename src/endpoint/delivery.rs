@@ -22,6 +22,8 @@ mod remembered;
 mod waiting;
 
 #[cfg(test)]
+mod alone_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod next_tests;

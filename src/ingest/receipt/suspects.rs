@@ -1,4 +1,4 @@
-//! ○ Which events are being handled at this moment on this thread: when that panics, they may be to blame, and what is only in the
+//! ● Which events are being handled at this moment on this thread: when that panics, they may be to blame, and what is only in the
 //! same hands is not.
 //!
 //! Without it, one event that nobody can handle would take all that waits beside it into the dead letters.
