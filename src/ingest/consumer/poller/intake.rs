@@ -107,11 +107,13 @@ impl IntakeControl {
         self.full_since.is_some_and(|since| now.saturating_duration_since(since) >= WAIT_MAX)
     }
 
-    /// PostgreSQL is one more place that takes events at its own rate: what waits for it counts as far as it is stored
-    /// soon. While PostgreSQL is away that is nothing, for whoever needs no row does not wait for it.
+    /// PostgreSQL is one more place that takes events at its own rate. What it stores within [`STORE_QUEUE`] does not count:
+    /// one customer's burst of rows is no reason to read less for the others. Of what is beyond that, as much counts as it
+    /// stores soon; while PostgreSQL is away that is nothing, for whoever needs no row does not wait for it.
     fn waiting_for_store(&self, now: Instant) -> u64 {
-        let soon = self.storing.per_second(now) * self.wait_target.as_secs_f64() * 2.0;
-        self.store.waiting_events().min(soon as u64)
+        let per_second = self.storing.per_second(now);
+        let beyond = self.store.waiting_events().saturating_sub((per_second * STORE_QUEUE.as_secs_f64()) as u64);
+        beyond.min((per_second * self.wait_target.as_secs_f64() * 2.0) as u64)
     }
 
     fn measure_fan_out(&mut self) {
@@ -127,6 +129,8 @@ impl IntakeControl {
 
 /// A full window lasts a fraction of the target; where it lasts this long, next to nothing leaves.
 const WAIT_MAX: Duration = Duration::from_millis(200);
+/// Rows may wait this long for PostgreSQL before reading slows down for them. It adds to the age of their commits.
+const STORE_QUEUE: Duration = Duration::from_secs(3);
 /// A receipt, its place in a queue, and what is made of it while it is parked.
 const RECEIPT_BYTES: u64 = 300;
 const FAN_OUT_EVENTS_MIN: u64 = 64;
