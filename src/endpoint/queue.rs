@@ -84,6 +84,8 @@ struct Inner {
     waker: Option<Arc<dyn Wake>>,
     /// The actor has been told (or asked for) and has not looked yet.
     woken: bool,
+    /// Its actor died, and no other has come yet.
+    is_dead: bool,
     /// The endpoint was deleted: what comes now is cancelled.
     closed: bool,
 }
@@ -130,7 +132,7 @@ impl EndpointQueue {
         }
         let (mut bytes, before) = (0, inner.waiting.len());
         inner.waiting.extend(receipts.inspect(|receipt| bytes += receipt.event().weight_bytes()));
-        self.flow.queued((inner.waiting.len() - before) as i64);
+        self.count(&inner, (inner.waiting.len() - before) as i64);
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         inner.wake()
     }
@@ -168,15 +170,32 @@ impl EndpointQueue {
         if inner.waker.is_some() || !is_old {
             return Vec::new();
         }
+        self.empty(&mut inner)
+    }
+
+    /// Takes out what waits, and counts it off.
+    fn empty(&self, inner: &mut Inner) -> Vec<Receipt> {
         self.waiting_bytes.store(0, Ordering::Relaxed);
+        self.count(inner, -(inner.waiting.len() as i64));
         std::mem::take(&mut inner.waiting)
     }
 
     /// An actor starts: from now on it is the one to be woken. It must take the queue next.
     pub fn attach(&self, waker: Arc<dyn Wake>) {
         let mut inner = self.inner.lock();
+        if std::mem::take(&mut inner.is_dead) {
+            self.count(&inner, inner.waiting.len() as i64);
+        }
         inner.waker = Some(waker);
         inner.woken = true;
+    }
+
+    /// The events that wait here have changed by this many. While the actor is dead they are the endpoint's own trouble, and
+    /// hold up nobody's reading.
+    fn count(&self, inner: &Inner, change: i64) {
+        if !inner.is_dead {
+            self.flow.queued(change);
+        }
     }
 
     /// An idle actor wants to retire: true when nothing came in between, and then it is no longer woken.
@@ -192,6 +211,10 @@ impl EndpointQueue {
     /// The actor died. Nothing is woken until a new one attaches; the supervisor starts it.
     pub fn detach_dead(&self) {
         let mut inner = self.inner.lock();
+        if !inner.is_dead {
+            self.flow.queued(-(inner.waiting.len() as i64));
+            inner.is_dead = true;
+        }
         inner.waker = None;
         inner.woken = true;
         self.health.restarts.fetch_add(1, Ordering::Relaxed);
@@ -204,10 +227,8 @@ impl EndpointQueue {
             let mut inner = self.inner.lock();
             inner.closed = true;
             inner.wake_if_running();
-            self.waiting_bytes.store(0, Ordering::Relaxed);
-            (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.stored))
+            (self.empty(&mut inner), std::mem::take(&mut inner.stored))
         };
-        self.flow.queued(-(waiting.len() as i64));
         Receipt::settle_all(waiting, Settlement::Cancelled);
         Receipt::settle_all(stored, Settlement::Cancelled);
     }

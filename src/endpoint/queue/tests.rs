@@ -131,3 +131,32 @@ fn what_waits_for_an_actor_that_died_is_taken_once_it_is_old_and_nobody_is_asked
     assert_eq!(queue.push(taken), Pushed::Awake, "the next actor is on its way");
     queue.close();
 }
+
+#[test]
+fn what_waits_is_counted_for_the_read_window_until_it_is_taken() {
+    let flow = Arc::new(FlowCounters::new(1));
+    let settings = Arc::new(crate::endpoint::delivery::testing::stream());
+    let queue = EndpointQueue::new(EndpointKey(0), settings, Arc::clone(&flow));
+    let (source, mut taken) = (Arc::new(Source::default()), Vec::new());
+    let push = |events: usize| {
+        let _ = queue.push((0..events).map(|_| receipt(&source)));
+    };
+    push(3);
+    assert_eq!(flow.waiting(), 3);
+    queue.take(&mut taken);
+    assert_eq!(flow.waiting(), 0);
+    push(2);
+    queue.detach_dead();
+    push(1);
+    assert_eq!(flow.waiting(), 0, "an endpoint whose actor died holds up nobody's reading");
+    queue.attach(Arc::new(Wakes::default()));
+    assert_eq!(flow.waiting(), 3);
+    queue.detach_dead();
+    let late = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    Receipt::settle_all(queue.take_what_waits_since(late), Settlement::Cancelled);
+    queue.attach(Arc::new(Wakes::default()));
+    push(1);
+    queue.close();
+    assert_eq!(flow.waiting(), 0);
+    Receipt::settle_all(taken, Settlement::Cancelled);
+}
