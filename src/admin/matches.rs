@@ -34,8 +34,7 @@ pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Bo
     let query = request::query(&request, &["limit", "cursor"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
-    let bytes = body.as_ref().cloned().unwrap_or_default();
-    let body = parse(&request::object(&state, &request, body).await?, &bytes)?;
+    let body = request::parsed_by(&state, &request, body, parse).await?;
     check_granted(&state, &access, &body.topic).await?;
     let one = match &body.endpoint {
         Some(name) => Some(endpoint_id(&state, name, access.within(body.customer.as_deref())).await?),

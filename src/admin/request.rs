@@ -30,6 +30,21 @@ pub async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Re
     state.work.run(move || parsed(&bytes)).await?
 }
 
+/// What `parse` makes of a body that is a JSON object. A large one is parsed, looked through and dropped beside the threads
+/// that answer: with very many fields that takes longer than anybody may wait for.
+pub async fn parsed_by<T: Send + 'static>(
+    state: &AdminState,
+    request: &HttpRequest,
+    body: Body,
+    parse: impl FnOnce(&Object, &[u8]) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let bytes = bytes(request, body)?;
+    if bytes.len() < LARGE_BYTES_MIN {
+        return parse(&parsed(&bytes)?, &bytes);
+    }
+    state.work.run(move || parse(&parsed(&bytes)?, &bytes)).await?
+}
+
 fn parsed(bytes: &[u8]) -> Result<Object, Problem> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
