@@ -167,6 +167,7 @@ impl EndpointActor {
         self.show_health(now);
         if self.queue.is_closed() {
             self.cancel_all();
+            self.core.report.breaker(&self.queue.health, BreakerState::Closed);
             return self.retire(ctx);
         }
         if self.held_back && self.delivery.queued_events() > 0 {

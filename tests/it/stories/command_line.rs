@@ -82,7 +82,7 @@ fn a_customer_is_set_up_tried_and_looked_after_from_a_terminal() {
     let acknowledged = ["dead-letters", "ack", "erp", "--id", letters[0]["id"].as_str().expect("id")];
     assert_eq!(terminal.says(&acknowledged), "1 acknowledged\n");
     let redriven = terminal.says(&["dead-letters", "redrive", "erp", "--all"]);
-    assert_eq!(redriven, "1 redriven: 1 delivered, 0 given up again\n");
+    assert_eq!(redriven, "1 redriven: 1 delivered, 0 given up again, 0 cancelled\n");
     assert_eq!(hook.accepted_count(), 1, "the command returned when it was delivered");
 
     assert!(terminal.says(&["endpoints", "pause", "erp"]).contains("paused"));

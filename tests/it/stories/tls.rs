@@ -65,7 +65,7 @@ fn each_endpoint_of_a_host_shows_its_own_certificate() {
     let shown = app.rest().get(&path_a).ok();
     assert_eq!(shown.json()["auth"]["type"], "mutual_tls");
     assert!(!shown.text.contains("PRIVATE KEY"), "{}", shown.text);
-    let plain = json!({"url": server.url("a").replace("https:", "http:")});
+    let plain = json!({"url": server.url("a").replace("https:", "http:"), "auth": mutual_tls(&renewed)});
     app.rest().patch(&path_a, &plain).problem_with_fields(422, &["url"]);
     let mixed = json!({"auth": {"type": "mutual_tls", "certificate": a.certificate, "key": b.key}});
     app.rest().patch(&path_a, &mixed).problem_with_fields(422, &["auth.key"]);
