@@ -96,7 +96,8 @@ story("every default that a form names is the one that an endpoint gets", {}, as
     return Object.entries(DEFAULTS).map(([name, value]) => [name, value, form[name]]);
   }, made);
   assert.ok(pairs.length > 10);
-  for (const [name, said, got] of pairs) assert.equal(said, got, name);
+  // An empty field is no end.
+  for (const [name, said, got] of pairs) assert.equal(said, got || "no end", name);
   await api("DELETE", "endpoints/browser-defaults");
 });
 
