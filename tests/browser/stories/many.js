@@ -17,6 +17,7 @@ story("with ten thousand endpoints the page asks for one page of them and finds 
   const endpoints = [...Array(MANY).keys()].map((n) => ({
     uid: `many-${String(n).padStart(5, "0")}`, customer_id: "demo-initech", url: `https://hooks-${n % 100}.example.com/in/${n}`, mode: "stream",
   }));
+  await api("PATCH", "customers/demo-initech", { quotas: { endpoints_max: MANY + 100 } });
   await api("POST", "endpoints/bulk", { endpoints });
 
   await signIn(page, stage.key, "#/endpoints");
