@@ -93,6 +93,7 @@ pub fn alone_with_nobody_there(_: &mut SmallRng) -> Outcome {
     let requests = hook.requests_count();
     assert!(app.dead_letters(&endpoint).is_empty(), "it is not given up after {requests} attempts");
     hook.set(Mode::Ok);
+    eventually_holds("it is delivered", || hook.accepted_count() == 1);
     let findings = audit.settle();
     assert_eq!((findings.delivered, findings.dead_letters), (1, 0));
     Outcome::of(findings).at_most(0).note(format!("{requests} attempts before somebody was there"))
