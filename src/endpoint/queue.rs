@@ -211,10 +211,8 @@ impl EndpointQueue {
     /// The actor died. Nothing is woken until a new one attaches; the supervisor starts it.
     pub fn detach_dead(&self) {
         let mut inner = self.inner.lock();
-        if !inner.is_dead {
-            self.flow.queued(-(inner.waiting.len() as i64));
-            inner.is_dead = true;
-        }
+        self.count(&inner, -(inner.waiting.len() as i64));
+        inner.is_dead = true;
         inner.waker = None;
         inner.woken = true;
         self.health.restarts.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,6 @@
 
 pub mod orders; // what others ask of it
 mod poller; // its loop
-mod starts; // where assignments began, asked for again
 
 use std::{
     sync::{

@@ -11,7 +11,7 @@ mod log; // where the partition's log begins and ends
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -44,8 +44,6 @@ pub struct PartitionLedger {
     topic_held: AtomicBool,
     /// Why reading it has not begun: one more than its place in [`Hold::ALL`](super::begin::Hold::ALL); 0 when it has.
     held: AtomicU8,
-    /// Where the assignment began, if that was learnt later; -1 unknown.
-    learnt_start: AtomicI64,
     is_orphan: bool,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
@@ -134,7 +132,6 @@ impl PartitionLedger {
             retired: AtomicBool::new(false),
             topic_held: AtomicBool::new(false),
             held: AtomicU8::new(0),
-            learnt_start: AtomicI64::new(-1),
             is_orphan: false,
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -243,11 +240,6 @@ impl PartitionLedger {
             return Some(i64::MAX);
         }
         self.committable().or(self.start())
-    }
-
-    /// What the group has committed, where that could not be had when the assignment began.
-    pub fn learn_start(&self, offset: i64) {
-        self.learnt_start.store(offset, Ordering::Relaxed);
     }
 
     /// The offset to commit; `None` before anything was read, and after the revoke.

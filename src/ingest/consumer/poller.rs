@@ -24,7 +24,7 @@ use rdkafka::{
 use smallvec::SmallVec;
 
 use self::intake::IntakeControl;
-use super::{ConsumerSettings, ConsumerState, starts};
+use super::{ConsumerSettings, ConsumerState};
 use crate::{
     clock,
     event::Record,
@@ -51,8 +51,6 @@ const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
 
 /// How long the thread looks away when room is expected soon.
 const STALL: Duration = Duration::from_micros(500);
-/// Where assignments began is asked again.
-const LEARN_STARTS_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Poller {
     consumer: BaseConsumer<PollContext>,
@@ -81,7 +79,6 @@ pub(super) struct Poller {
     is_active: Vec<bool>,
     commit_at: Instant,
     reread_at: Instant,
-    learn_starts_at: Instant,
     settled: SettlementMetrics,
 }
 
@@ -114,7 +111,6 @@ impl Poller {
             is_active: Vec::new(),
             commit_at: clock::now() + settings.commit_interval,
             reread_at: clock::now(),
-            learn_starts_at: clock::now() + LEARN_STARTS_EVERY,
             settled: SettlementMetrics::new(),
         }
     }
@@ -138,10 +134,6 @@ impl Poller {
             if now >= self.commit_at {
                 self.store_settled();
                 self.show(now);
-                if now >= self.learn_starts_at {
-                    self.learn_starts_at = now + LEARN_STARTS_EVERY;
-                    starts::learn(&self.consumer, &self.state.assigned());
-                }
                 self.commit_at = now + self.commit_interval;
             }
             self.state.polled(now);

@@ -147,7 +147,7 @@ impl PartitionLedger {
     /// The position that the assignment begins at, where it is known.
     #[must_use]
     pub fn start(&self) -> Option<i64> {
-        self.start.or_else(|| Some(self.learnt_start.load(Ordering::Relaxed)).filter(|start| *start >= 0))
+        self.start
     }
 
     /// Records from what may be committed to the end of the log, as it was when Kafka was last asked; `None` while that is
