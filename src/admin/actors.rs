@@ -5,11 +5,14 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{access::Read, paging, problem::Problem, request, server::AdminState};
-use crate::watch::{
-    actor_view::{ActorView, Filter, merge_pages},
-    endpoint_part::EndpointPart,
-    overview::OverviewPart,
-    peers::Heard,
+use crate::{
+    store::endpoints,
+    watch::{
+        actor_view::{ActorView, Filter, merge_pages},
+        endpoint_part::EndpointPart,
+        overview::OverviewPart,
+        peers::Heard,
+    },
 };
 
 /// Tells how this instance is. Asked seldom; must not block.
@@ -44,7 +47,8 @@ pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpReque
     })))
 }
 
-/// One actor, at every instance that has it.
+/// One actor, at every instance that has it. An endpoint that was made a moment ago has none yet, until its settings
+/// have reached an instance: an empty list then, because the endpoint is known.
 pub async fn read(
     access: Read,
     state: web::Data<AdminState>,
@@ -57,10 +61,12 @@ pub async fn read(
     let filter = Filter { id: Some(id.clone()), customer, ..Filter::default() };
     let (pages, heard) = ask(&state, &filter, query.remove("instance").as_deref()).await;
     let (data, _) = merge_pages(pages, usize::MAX);
+    let mut kind = data.first().map(|actor| actor["kind"].clone());
     if data.is_empty() && heard.silent.is_empty() {
-        return Err(Problem::not_found("actor"));
+        let endpoint = endpoints::read(&state.pool, &id, access.customer()).await?.found();
+        endpoint.filter(|endpoint| endpoint.id == id).ok_or_else(|| Problem::not_found("actor"))?;
+        kind = Some(json!("endpoint"));
     }
-    let kind = data.first().map(|actor| actor["kind"].clone());
     Ok(HttpResponse::Ok().json(json!({"id": id, "kind": kind, "data": data, "unreachable": heard.silent})))
 }
 

@@ -45,6 +45,8 @@ fn whichever_instance_is_asked_answers_for_all_and_says_who_is_gone() {
     let partition = app.rest().get(&format!("/v1/actors/{}%2F3", app.topic)).ok().json();
     assert_eq!((partition["data"].as_array().map(Vec::len), &partition["unreachable"]), (Some(1), &json!([])));
     app.rest().get("/v1/actors/ep_nope").problem(404);
+    let nowhere = app.rest().get(&format!("/v1/actors/{}?instance=inst_other", endpoint.id)).ok().json();
+    assert_eq!((&nowhere["kind"], &nowhere["data"]), (&json!("endpoint"), &json!([])), "known, but without an actor");
 
     // Page by page it is the same list.
     let (mut paged, mut cursor) = (Vec::new(), String::new());
