@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
+    connection::Connection,
     connections::Connections,
     connector::{Connector, Wanted},
     egress::Egress,
     exchange::Failure,
-    http_connection::HttpConnection,
     name_server::{Dns, NameServer},
     names::NameLimits,
     resolver::Resolver,
@@ -86,7 +86,7 @@ impl CoreClient {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub async fn connection(&self, wanted: &Wanted<'_>) -> Result<Box<HttpConnection>, Failure> {
+    pub async fn connection(&self, wanted: &Wanted<'_>) -> Result<Connection, Failure> {
         match self.connector.connections.take(wanted.destination, clock::now()) {
             Some(kept) => Ok(kept),
             None => self.connector.connect(wanted).await,

@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
+    connection::{Connection, Stream},
     connections::{Connections, Destination, is_local, lacks_handles},
     deadline::within,
     egress::{Egress, Refusal},
     exchange::Failure,
-    http_connection::{HttpConnection, Stream},
     identity::{Fingerprint, TlsIdentity},
     idle,
     names::NameFailure,
@@ -59,7 +59,7 @@ impl Connector {
 
     /// # Errors
     /// When there is no connection: what that says of the endpoint, or of us.
-    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<Box<HttpConnection>, Failure> {
+    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<Connection, Failure> {
         let opening = self.open(wanted);
         let (stream, place) = match within(self.timeout, wanted.waits, opening).await {
             Ok(opened) => opened?,
@@ -70,8 +70,7 @@ impl Connector {
             true => self.handshake(wanted, stream).await?,
         };
         let ends_at = idle::ends_at(clock::now(), self.age_max, rand::random());
-        let connection = HttpConnection::new(stream, place, ends_at).await;
-        connection.map(Box::new).map_err(|error| Answer::ConnectFailed(error.to_string().into()).into())
+        Ok(Connection::new(stream, place, ends_at))
     }
 
     async fn open(&self, wanted: &Wanted<'_>) -> Result<(TcpStream, super::connections::Place), Failure> {

@@ -95,7 +95,8 @@ pub async fn exchange(
     let identity = way.identity.as_deref();
     let is_tls = way.destination.security != Security::Plain;
     let wanted = Wanted { customer, destination: &way.destination, identity, is_tls, waits };
-    let mut connection = client.connection(&wanted).await?;
+    let connection = client.connection(&wanted).await?;
+    let mut connection = HttpConnection::begin(connection).await.map_err(|error| answer_of(&error, false))?;
     let read_before = connection.read_bytes();
     let response = connection.send(request).await;
     let has_begun = connection.read_bytes() > read_before;
@@ -107,7 +108,7 @@ pub async fn exchange(
     let limits = BodyLimits { bytes_max: client.answer_bytes_max(), keep_bytes: keep_bytes(status) };
     let (body, is_whole) = read_body(&mut connection, &mut response, limits).await?;
     drop(response);
-    if is_whole && connection.is_alive() {
+    if is_whole && let Some(connection) = connection.end() {
         client.connections().keep(&way.destination, connection, clock::now());
     }
     Ok(Reply { status, retry_after, location, body })

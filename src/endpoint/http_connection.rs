@@ -1,15 +1,14 @@
-//! ● One HTTP/1.1 connection to an endpoint.
+//! ● One exchange of HTTP/1.1 on a connection to an endpoint.
 //!
-//! Whoever exchanges something on it drives it; nobody does while it is kept. Interim answers (1xx) are passed over, folded
-//! header lines are unfolded, and an answer may have some hundred headers: what a browser takes is taken.
+//! Whoever exchanges something drives it; between two exchanges there is only the connection. Interim answers (1xx) are
+//! passed over, folded header lines are unfolded, and an answer may have some hundred headers: what a browser takes is
+//! taken.
 
 use std::{
     cell::Cell,
-    io,
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use bytes::Bytes;
@@ -21,67 +20,52 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::client::TlsStream;
 
-use super::connections::Place;
+use super::connection::Connection;
 
-/// A connection, until it is dropped: then it is closed.
+/// A connection with HTTP's state, which is large: some 30 kB, most of it the library's buffers and queue.
 pub struct HttpConnection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
-    ends_at: Instant,
-    /// Bytes that came on it.
+    /// Bytes that came on the connection.
     read_bytes: Rc<Cell<u64>>,
-    _place: Place,
 }
 
 /// The connection's own work; nothing once that has ended: what waits for it hears so when it is dropped.
-struct Driver(Option<http1::Connection<TokioIo<Counted>, Full<Bytes>>>);
-
-/// How bytes travel.
-pub enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+struct Driver(Option<http1::Connection<TokioIo<Connection>, Full<Bytes>>>);
 
 impl HttpConnection {
-    /// Speaks HTTP on a stream.
+    /// Speaks HTTP on a connection.
     ///
     /// # Errors
     /// Never, as the library is today.
-    pub async fn new(stream: Stream, place: Place, ends_at: Instant) -> hyper::Result<Self> {
-        let read_bytes = Rc::<Cell<u64>>::default();
-        let counted = Counted { stream, read_bytes: Rc::clone(&read_bytes) };
+    pub async fn begin(connection: Connection) -> hyper::Result<Self> {
+        let read_bytes = connection.read_bytes();
         let (sender, connection) = http1::Builder::new()
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .max_headers(HEADERS_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(counted))
+            .handshake(TokioIo::new(connection))
             .await?;
-        place.is_open_now();
-        Ok(HttpConnection { sender, driver: Driver(Some(connection)), ends_at, read_bytes, _place: place })
+        Ok(HttpConnection { sender, driver: Driver(Some(connection)), read_bytes })
     }
 
+    /// The connection, when its exchange is over and another one may follow: not when either side said that this was the
+    /// last, or when more has come than the answer.
     #[must_use]
-    pub fn ends_at(&self) -> Instant {
-        self.ends_at
+    pub fn end(mut self) -> Option<Connection> {
+        self.driver.poll(&mut Context::from_waker(noop_waker_ref()));
+        if !self.sender.is_ready() {
+            return None;
+        }
+        let parts = self.driver.0?.into_parts();
+        parts.read_buf.is_empty().then(|| parts.io.into_inner())
     }
 
     #[must_use]
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes.get()
-    }
-
-    /// Nothing has come on a kept connection, not even its end.
-    #[must_use]
-    pub fn is_alive(&mut self) -> bool {
-        self.driver.poll(&mut Context::from_waker(noop_waker_ref()));
-        self.driver.0.is_some() && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -116,73 +100,6 @@ impl Driver {
             work.as_mut().poll(task)
         })
         .await
-    }
-}
-
-struct Counted {
-    stream: Stream,
-    read_bytes: Rc<Cell<u64>>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(task, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(task, buffer),
-        };
-        self.read_bytes.set(self.read_bytes.get() + (buffer.filled().len() - before) as u64);
-        result
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(task, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(task, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(task, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(task, bytes),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(task),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(task),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(task),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(task),
-        }
-    }
-}
-
-/// The other side is told that this was the end, if that takes no waiting.
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Stream::Tls(stream) = self {
-            let _ = Pin::new(stream).poll_shutdown(&mut Context::from_waker(noop_waker_ref()));
-        }
     }
 }
 

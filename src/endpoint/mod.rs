@@ -25,8 +25,9 @@ pub mod names; // ○ what is known of names, and for how long
 pub mod name_server; // ● asks them
 pub mod resolver; // ● names → addresses
 pub mod idle; // ○ connections kept for the next request
+pub mod connection; // ● bytes to and from an endpoint
 pub mod connections; // ● so many may be open
-pub mod http_connection; // ● one of them
+pub mod http_connection; // ● one exchange on one of them
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod identity; // ○ a client certificate, authorities of the customer's own
 pub mod tls; // ● TLS with an identity and without

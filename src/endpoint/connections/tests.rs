@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::endpoint::http_connection::Stream;
+use crate::endpoint::connection::Stream;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -15,14 +15,13 @@ fn destination(port: u16) -> Rc<Destination> {
 }
 
 /// A connection and its other end.
-async fn connect(connections: &Connections) -> (Box<HttpConnection>, TcpStream) {
+async fn connect(connections: &Connections) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (here, there) = tokio::join!(TcpStream::connect(address), listener.accept());
     let place = connections.place().expect("a place");
     let ends_at = clock::now() + KEEP_ALIVE;
-    let connection = HttpConnection::new(Stream::Plain(here.expect("connected")), place, ends_at).await;
-    let mut connection = Box::new(connection.expect("connected"));
+    let mut connection = Connection::new(Stream::Plain(here.expect("connected")), place, ends_at);
     assert!(connection.is_alive());
     (connection, there.expect("accepted").0)
 }

@@ -205,6 +205,22 @@ async fn an_answer_that_says_nothing_of_its_body_is_complete_with_its_head() {
 }
 
 #[actix_rt::test]
+async fn an_answer_that_nobody_asked_for_is_never_taken_for_the_next_requests() {
+    let unasked = |_| format!("{OK}HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").into();
+    let (got, connections) = answered(unasked).await;
+    assert!(got.iter().all(|answer| matches!(answer, Answer::Answered { status: 200, .. })), "{got:?}");
+    assert_eq!(connections, 2, "a connection with more on it than the answer is not used again");
+}
+
+#[actix_rt::test]
+async fn a_connection_of_which_the_server_says_that_it_ends_is_not_used_again() {
+    let last = |_| b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok".to_vec();
+    let (got, connections) = answered(last).await;
+    assert!(got.iter().all(|answer| matches!(answer, Answer::Answered { status: 200, .. })), "{got:?}");
+    assert_eq!(connections, 2);
+}
+
+#[actix_rt::test]
 async fn a_redirect_is_shown_with_where_it_leads() {
     let (got, _) = answered(|_| {
         let head = "HTTP/1.1 301 Moved\r\nlocation: https://elsewhere.example/hook\r\ncontent-length: 5\r\n\r\n";
