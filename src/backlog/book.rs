@@ -342,7 +342,8 @@ impl OfEndpoint {
                 entry.head.keep_order(order.is_some());
                 let (head, after, is_gone) = (Arc::clone(&entry.head), entry.after, standing == Standing::Gone);
                 let passed_over = std::mem::take(&mut entry.passed_over);
-                Read { head, after, rows_max, bytes_max, is_gone, order, passed_over }
+                let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
+                Read { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
             });
             self.heads.push_back(entry);
             if read.is_some() {

@@ -234,6 +234,14 @@ pub async fn run(
     }
 }
 
+/// When something may be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    AtOnce,
+    Soon,
+    WhenThereIsNews,
+}
+
 struct Drainer {
     pool: Pool,
     options: DrainerOptions,
@@ -253,8 +261,9 @@ impl Drainer {
     async fn drain(&mut self) -> Infallible {
         loop {
             match self.turn().await {
-                Ok(true) => tokio::time::sleep(BREATH).await,
-                Ok(false) => {
+                Ok(Next::AtOnce) => {}
+                Ok(Next::Soon) => tokio::time::sleep(BREATH).await,
+                Ok(Next::WhenThereIsNews) => {
                     let _ = tokio::time::timeout(self.options.poll, self.heads.news.notified()).await;
                     tokio::time::sleep(BREATH).await;
                 }
@@ -272,8 +281,8 @@ impl Drainer {
         self.refresh_at = clock::now();
     }
 
-    /// Follows assignments, then reads what may be read; true when something was, or may be in a moment.
-    async fn turn(&mut self) -> Result<bool, StoreError> {
+    /// Follows assignments, then reads what may be read.
+    async fn turn(&mut self) -> Result<Next, StoreError> {
         self.follow_assignment().await?;
         self.take_up_abandoned();
         let emptied = std::mem::take(&mut *self.heads.emptied.lock());
@@ -286,28 +295,33 @@ impl Drainer {
         let reads = self.choose(now);
         self.heads.metrics.pace.set(self.rate.per_second());
         self.surroundings.show_drain_rate(self.rate.per_second());
-        let asked: Vec<usize> = reads.iter().map(|read| read.rows_max).collect();
+        let (reads, taken): (Vec<Read>, Vec<usize>) = reads.into_iter().unzip();
         let results = join_all(reads.into_iter().map(|read| self.read(read))).await;
-        for (rows_max, rows) in asked.into_iter().zip(&results) {
-            self.pace.give_back(rows_max.saturating_sub(*rows.as_ref().unwrap_or(&0)));
+        for (taken, rows) in taken.into_iter().zip(&results) {
+            self.pace.correct(taken, *rows.as_ref().unwrap_or(&0));
         }
-        let any = !results.is_empty() || !self.pace.has_any(now);
-        results.into_iter().collect::<Result<Vec<usize>, _>>()?;
-        Ok(any)
+        let read = results.into_iter().collect::<Result<Vec<usize>, _>>()?;
+        Ok(match self.pace.has_any(clock::now()) {
+            // Small heads: the statements were too few for what the pace allows.
+            true if read.len() == self.options.queries_max => Next::AtOnce,
+            true if read.is_empty() => Next::WhenThereIsNews,
+            _ => Next::Soon,
+        })
     }
 
     /// What is read now. None is read beyond the pace, so that live events keep most of the machine; nor much at a time, for
     /// a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it waits that long.
-    fn choose(&mut self, now: Instant) -> Vec<Read> {
+    /// Each comes with the rows that were taken of the pace for it.
+    fn choose(&mut self, now: Instant) -> Vec<(Read, usize)> {
         let mut book = self.heads.book.lock();
         self.pace.allow(book.take_came_in_order());
         let mut reads = Vec::new();
         while reads.len() < self.options.queries_max && self.pace.has_any(now) {
             let rows_max = self.pace.has(now).max(SLICE_ROWS_MIN);
             let Some(mut read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
-            read.rows_max = read.rows_max.min(rows_max);
-            self.pace.take(read.rows_max);
-            reads.push(read);
+            let rows = read.limit(rows_max);
+            self.pace.take(rows);
+            reads.push((read, rows));
         }
         if !self.pace.has_any(now) {
             self.rate.was_short();

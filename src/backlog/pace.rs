@@ -52,9 +52,9 @@ impl Pace {
         self.left -= count - allowed;
     }
 
-    /// So many were taken and not there.
-    pub fn give_back(&mut self, count: usize) {
-        self.left += count as f64;
+    /// Instead of what was taken, so many were there.
+    pub fn correct(&mut self, taken: usize, found: usize) {
+        self.left += taken as f64 - found as f64;
     }
 }
 
@@ -86,6 +86,21 @@ mod tests {
         let mut pace = Pace::new(1_000, start);
         let taken = taken_within(&mut pace, start, 5);
         assert!((4_950..=5_003).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn what_is_found_counts_and_not_what_was_taken_for_it() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1_000, start);
+        let mut found = 0;
+        for ms in 0..5_000 {
+            while pace.has_any(start + Duration::from_millis(ms)) {
+                pace.take(3);
+                pace.correct(3, if found % 2 == 0 { 1 } else { 5 });
+                found += if found % 2 == 0 { 1 } else { 5 };
+            }
+        }
+        assert!((4_950..=5_005).contains(&found), "{found}");
     }
 
     #[test]

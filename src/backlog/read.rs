@@ -49,6 +49,8 @@ pub struct Read {
     pub head: Arc<Head>,
     pub after: (i64, i64),
     pub rows_max: usize,
+    /// Rows that wait and are not in memory, by the last count.
+    pub rows_waiting: usize,
     pub bytes_max: usize,
     pub is_gone: bool,
     pub order: Option<OrderBy>,
@@ -57,6 +59,12 @@ pub struct Read {
 }
 
 impl Read {
+    /// No more rows than that; returns how many are likely to be found.
+    pub fn limit(&mut self, rows_max: usize) -> usize {
+        self.rows_max = self.rows_max.min(rows_max);
+        self.rows_max.min(self.rows_waiting)
+    }
+
     /// It sees everything that waits, whenever that is due: where it finds no row there is none.
     #[must_use]
     pub fn sees_all(&self) -> bool {

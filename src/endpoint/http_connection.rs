@@ -8,7 +8,7 @@ use std::{
     cell::Cell,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll},
+    task::Context,
 };
 
 use bytes::Bytes;

@@ -137,6 +137,16 @@ fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
 }
 
 #[test]
+fn a_read_counts_as_many_rows_as_wait_not_as_many_as_it_may_find() {
+    let mut world = World::new(&[ledger(0), ledger(1)]);
+    [row(0, "a", 3), row(1, "a", 50)].iter().for_each(|row| world.note(row));
+    let mut small = world.next(100).expect("something waits");
+    assert_eq!((small.limit(8), small.rows_max), (3, 8), "three wait, and a fourth would be found");
+    let mut large = world.next(100).expect("something waits");
+    assert_eq!((large.limit(8), large.rows_max), (8, 8));
+}
+
+#[test]
 fn bytes_bound_an_endpoint_and_all_of_them_together() {
     let mut world = World::new(&[ledger(0)]);
     ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
