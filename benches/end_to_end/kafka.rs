@@ -38,14 +38,23 @@ impl Topics {
 
     /// A new topic of this name and the process's id.
     pub fn create(&mut self, name: &str, partitions: i32) -> io::Result<String> {
-        let name = format!("bench-{}-{name}", std::process::id());
-        let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
-        let created = self.runtime.block_on(self.admin.create_topics(&[topic], &AdminOptions::new()));
-        for result in created.map_err(io::Error::other)? {
-            result.map_err(|(topic, code)| io::Error::other(format!("topic {topic}: {code}")))?;
+        Ok(self.create_all(&[name.to_owned()], partitions)?.remove(0))
+    }
+
+    /// The same for many, some at a time: a broker answers late when it makes thousands of logs.
+    pub fn create_all(&mut self, names: &[String], partitions: i32) -> io::Result<Vec<String>> {
+        let names: Vec<String> = names.iter().map(|name| format!("bench-{}-{name}", std::process::id())).collect();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        for some in names.chunks(CREATED_AT_ONCE) {
+            let topics: Vec<NewTopic<'_>> =
+                some.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+            let created = self.runtime.block_on(self.admin.create_topics(&topics, &options));
+            self.made.extend(some.iter().cloned());
+            for result in created.map_err(io::Error::other)? {
+                result.map_err(|(topic, code)| io::Error::other(format!("topic {topic}: {code}")))?;
+            }
         }
-        self.made.push(name.clone());
-        Ok(name)
+        Ok(names)
     }
 
     /// Gives its disk back before the run ends.
@@ -110,3 +119,5 @@ fn client(brokers: &str) -> ClientConfig {
     config.set("bootstrap.servers", brokers);
     config
 }
+
+const CREATED_AT_ONCE: usize = 100;

@@ -38,6 +38,7 @@ mod catch_up_slow;
 mod spike; // more than the machine can do
 mod slow_tenth; // some are slow
 mod backlog_drain; // a large backlog goes out
+mod topics; // many that are quiet
 mod settings; // written, in effect, listed, loaded
 mod scenarios;
 mod table;

@@ -69,6 +69,8 @@ pub enum Name {
     SlowTenth,
     /// A large backlog whose endpoints answer again, alone and beside live events.
     Drain,
+    /// Hundreds of topics with nothing to do.
+    Topics,
     /// Ten thousand endpoints and a million subscription entries, over REST.
     Settings,
 }

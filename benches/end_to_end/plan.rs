@@ -11,6 +11,8 @@ use crate::addresses;
 pub struct Plan {
     pub topic: String,
     pub partitions: i32,
+    /// Topics that are read as well, and stay empty.
+    pub empty_topics: Vec<String>,
     /// One address and one customer each. They share the tenants evenly; a single one subscribes to the whole topic.
     pub endpoints: usize,
     /// The events go round the tenants 0 to here.
@@ -44,6 +46,7 @@ impl Plan {
         Plan {
             topic: topic.to_owned(),
             partitions,
+            empty_topics: Vec::new(),
             endpoints: 1,
             tenants,
             in_flight_max: 64,
@@ -65,6 +68,12 @@ impl Plan {
             backlog_events_per_second_max: None,
             ..Plan::stream(topic, partitions, (endpoints * TENANTS_EACH).min(addresses::MAX))
         }
+    }
+
+    /// All topics that are read, as the setting wants them.
+    pub fn topics(&self) -> String {
+        let topics: Vec<&str> = [&self.topic].into_iter().chain(&self.empty_topics).map(String::as_str).collect();
+        topics.join(",")
     }
 
     pub fn endpoint_of(&self, tenant: usize) -> usize {

@@ -47,7 +47,8 @@ impl Installation {
         })
     }
 
-    pub fn start(&self, topic: &str, group: &str) -> io::Result<Instance> {
+    /// Reads these topics, separated by commas.
+    pub fn start(&self, topics: &str, group: &str) -> io::Result<Instance> {
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let log = self.folder.join(format!("{group}.log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
@@ -61,7 +62,7 @@ impl Installation {
             .args(["serve", "--until-stdin-ends"]) // so that nobody stays behind when the driver is killed
             .env("POSTRIDER_SERVICE_CORES", self.cores.to_string())
             .env("POSTRIDER_KAFKA_BROKERS", &self.brokers)
-            .env("POSTRIDER_KAFKA_TOPICS", topic)
+            .env("POSTRIDER_KAFKA_TOPICS", topics)
             .env("POSTRIDER_KAFKA_GROUP_ID", group)
             .env("POSTRIDER_KAFKA_FIRST_START", "earliest")
             .env("POSTRIDER_POSTGRES_URL", self.database.url())

@@ -18,6 +18,7 @@ use crate::{
     sender::{Stage, Who},
     settings, slow_tenth, spike,
     table::{Table, percent, thousands},
+    topics,
 };
 
 pub fn run(options: &Options) -> io::Result<ExitCode> {
@@ -25,7 +26,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
     let mut tables = vec![bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
-    for run in [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run] {
+    for run in [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run, topics::run] {
         tables.extend(run(&mut bench)?);
     }
     println!("\nPostrider, end to end: 512-byte events, {} core(s)", options.cores());

@@ -81,7 +81,7 @@ impl Stage {
                     self.installation = Some(Installation::new(&self.plan, self.port, self.cores, topics)?);
                 }
                 let installation = self.installation.as_ref().expect("just made");
-                Sender::Postrider(installation.start(&self.plan.topic, group)?)
+                Sender::Postrider(installation.start(&self.plan.topics(), group)?)
             }
         };
         Ok(Run { sender, receiver })

@@ -19,6 +19,7 @@ use rdkafka::{
     config::ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use self::probe::{Listener, Tries};
@@ -181,13 +182,11 @@ impl Looks {
             self.consumer.offsets_for_times(asked, ASK_TIMEOUT)
         };
         let (begins, ends) = (ask(EARLIEST)?, ask(LATEST)?);
+        let (begins, ends) = (begins.elements(), ends.elements());
+        let (begins, ends) = (by_partition(&begins), by_partition(&ends));
         for ledger in led {
-            let of = |list: &TopicPartitionList| match list.find_partition(ledger.topic(), ledger.partition()) {
-                Some(element) if element.error().is_ok() => match element.offset() {
-                    Offset::Offset(offset) => offset,
-                    _ => -1,
-                },
-                _ => -1,
+            let of = |offsets: &HashMap<(&str, i32), i64>| {
+                offsets.get(&(ledger.topic(), ledger.partition())).copied().unwrap_or(UNKNOWN)
             };
             ledger.saw_log(of(&begins), of(&ends));
         }
@@ -266,6 +265,17 @@ impl Looks {
     }
 }
 
+/// The offsets that were answered, to be found without looking through the whole list for each.
+fn by_partition<'a>(elements: &'a [TopicPartitionListElem<'_>]) -> HashMap<(&'a str, i32), i64> {
+    let offset = |element: &TopicPartitionListElem<'_>| match (element.error(), element.offset()) {
+        (Ok(()), Offset::Offset(offset)) => offset,
+        _ => UNKNOWN,
+    };
+    elements.iter().map(|element| ((element.topic(), element.partition()), offset(element))).collect()
+}
+
+/// An offset that was not answered.
+const UNKNOWN: i64 = -1;
 /// ListOffsets' words for the beginning and the end.
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
