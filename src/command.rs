@@ -9,11 +9,13 @@ pub mod health; // does a running instance live?
 pub mod listen; // a customer's side: receive and verify
 pub mod migrate; // the database's schema
 pub mod openapi; // the API, described
+pub mod produce; // events to try things out with
 pub mod serve; // deliver
 pub mod settings; // the manual as a page
 mod completion; // what a shell needs to complete commands
 mod remote; // the API, for people
 
+mod topics; // topics of Kafka and a rate, for produce and demo
 mod receiver; // a customer's side, for listen and demo
 
 use std::{fmt::Display, fs, path::PathBuf, process::ExitCode};
@@ -52,6 +54,8 @@ enum Command {
     Openapi,
     /// Receive deliveries as a customer would: verify signatures and print what comes
     Listen(listen::Arguments),
+    /// Send events to a topic: one, or a file of them, at a rate
+    Produce(produce::Arguments),
     /// Deliver sample events to sample customers, and show it
     Demo(demo::Arguments),
     /// Succeed when the instance lives (for container health checks)
@@ -78,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Serve(arguments) => with(config(), |config| serve::run(&arguments, config)),
         Command::Migrate => with(config(), |config| migrate::run(&config)),
+        Command::Produce(arguments) => with(config(), |config| produce::run(&arguments, &config)),
         Command::Settings => settings::run(),
         Command::Check(arguments) => with(config(), |config| check::run(&arguments, &config)),
         Command::Demo(arguments) => with(config(), |config| demo::run(&arguments, line.config.as_ref(), config)),

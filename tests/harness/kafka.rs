@@ -354,6 +354,19 @@ impl Drop for Kafka {
     }
 }
 
+/// How many records a topic has.
+pub fn records(topic: &str) -> i64 {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers());
+    let observer: BaseConsumer = config.create().expect("an observer");
+    let metadata = observer.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+    let ends = metadata.topics()[0].partitions().iter().map(|partition| {
+        let (low, end) = observer.fetch_watermarks(topic, partition.id(), TIMEOUT).expect("watermarks");
+        end - low
+    });
+    ends.sum()
+}
+
 /// Where the broker is.
 pub fn brokers() -> String {
     service("POSTRIDER_KAFKA_BROKERS")

@@ -6,15 +6,12 @@ use std::{
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
@@ -25,38 +22,18 @@ use super::{
     script::{Sample, sample},
     tally::{Tally, UNCOUNTED},
 };
-use crate::{clock, config::Kafka};
+use crate::{
+    clock,
+    command::topics::{self, KAFKA_TIMEOUT, PARTITIONS, Pace},
+    config::Kafka,
+};
 
-/// Partitions of a new topic.
-const PARTITIONS: i32 = 4;
-const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the producing thread looks at the clock.
 const TICK: Duration = Duration::from_millis(5);
 
-fn client(kafka: &Kafka) -> ClientConfig {
-    let mut client = ClientConfig::new();
-    for (name, value) in kafka.client_properties() {
-        client.set(name, value);
-    }
-    client
-}
-
 /// Creates the topics that are missing.
 pub async fn create_topics(kafka: &Kafka) -> Result<(), String> {
-    let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(|error| error.to_string())?;
-    let topics = TOPICS.map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1)));
-    let options = AdminOptions::new().operation_timeout(Some(KAFKA_TIMEOUT)).request_timeout(Some(KAFKA_TIMEOUT));
-    let results = admin
-        .create_topics(&topics, &options)
-        .await
-        .map_err(|error| format!("Kafka at {} did not take the demo's topics: {error}", kafka.brokers))?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, error)) => return Err(format!("topic {topic} could not be created: {error}")),
-        }
-    }
-    Ok(())
+    topics::create(kafka, &TOPICS, PARTITIONS).await.map(drop)
 }
 
 /// The producing thread.
@@ -83,7 +60,7 @@ impl Producing {
         parts: Arc<Vec<Part>>,
         tally: Arc<Mutex<Tally>>,
     ) -> Result<Self, String> {
-        let producer: ThreadedProducer<DefaultProducerContext> = client(kafka)
+        let producer: ThreadedProducer<DefaultProducerContext> = topics::client(kafka)
             .set("linger.ms", "1")
             .set("compression.type", "none")
             .set("enable.idempotence", "true")
@@ -187,39 +164,4 @@ fn headers(sample: &Sample) -> OwnedHeaders {
         .insert(Header { key: "tenant", value: Some(&sample.tenant) })
         .insert(Header { key: "department", value: Some(&sample.department) })
         .insert(Header { key: "type", value: Some(sample.kind) })
-}
-
-/// A steady rate, whatever the ticks do.
-struct Pace {
-    rate: u32,
-    start: Instant,
-    sent: u64,
-}
-
-impl Pace {
-    fn new(rate: u32, start: Instant) -> Self {
-        Pace { rate, start, sent: 0 }
-    }
-
-    /// How many events are due now.
-    fn due(&mut self, now: Instant) -> u64 {
-        let by_now = (now.saturating_duration_since(self.start).as_secs_f64() * f64::from(self.rate)) as u64;
-        let due = by_now.saturating_sub(self.sent);
-        self.sent += due;
-        due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_tick_makes_up_for_what_it_missed() {
-        let start = Instant::now();
-        let mut pace = Pace::new(200, start);
-        assert_eq!(pace.due(start + Duration::from_millis(5)), 1);
-        assert_eq!(pace.due(start + Duration::from_millis(7)), 0);
-        assert_eq!(pace.due(start + Duration::from_secs(1)), 199);
-    }
 }

@@ -27,5 +27,6 @@ mod traces; // what a collector gets of it
 mod watch; // what operators see
 mod api; // what clients send
 mod command_line; // the same from a terminal
+mod first_steps; // what a newcomer types
 mod demo; // what a newcomer sees first
 mod million; // the proof, in numbers
