@@ -1,12 +1,13 @@
 //! ● Many at once, from a file. Each is written under its own uid, so repeating it changes nothing.
 
+mod mistakes; // ○ what is wrong, before anything is written
+
 use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::admin::{customer_body, subscription_body};
-
+use self::mistakes::{File, Known, KnownCustomer};
 use super::{Failure, Session, progress, show, show_list, table::Column, who_gets::text_of};
 
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     let Some(sections) = known else {
         return Err(Failure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
     };
-    beyond_grants(sections)?;
+    check(session, sections).await?;
     let mut done = Vec::new();
     for name in SECTIONS {
         let Some(items) = sections.get(name) else { continue };
@@ -103,33 +104,42 @@ async fn write(session: &Session, items: Value, name: &'static str) -> (Option<D
     (Some(done), Ok(()))
 }
 
-/// What the file itself shows to be wrong is said before anything is written: subscriptions beyond the grants of their
-/// customers, where both and the endpoint between them stand in it. The rest is for the API to say.
-fn beyond_grants(sections: &Map<String, Value>) -> Result<(), Failure> {
-    let items = |name: &str| sections.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let named = |name: &'static str, uid: Option<&str>| {
-        items(name).iter().find(|item| item["uid"].as_str() == uid).filter(|_| uid.is_some())
-    };
-    let mut wrong = Vec::new();
-    for (place, item) in items("subscriptions").iter().enumerate() {
-        let customer = named("endpoints", item["endpoint_id"].as_str())
-            .and_then(|endpoint| named("customers", endpoint["customer_id"].as_str()));
-        let grants = customer.and_then(Value::as_object).and_then(|customer| customer_body::parse(customer).ok());
-        let subscription = item.as_object().and_then(|item| subscription_body::parse(item).ok());
-        let (Some(customer), Some(subscription)) = (grants, subscription) else { continue };
-        for beyond in customer.write.grants.beyond(&subscription.topic, &subscription.scope) {
-            wrong.push(format!("\n  subscriptions[{place}] {beyond}"));
+/// What is wrong is said before anything is written, grants included.
+async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), Failure> {
+    let file = File::new(sections);
+    let mut known = Known::default();
+    for name in file.endpoints_elsewhere().into_iter().take(LOOK_UPS_MAX) {
+        if let Some(found) = look_up(session, "endpoints", &name).await? {
+            known.endpoints.insert(name, found.and_then(|endpoint| Some(endpoint["customer_id"].as_str()?.to_owned())));
         }
     }
+    for name in file.customers_elsewhere(&known).into_iter().take(LOOK_UPS_MAX) {
+        if let Some(found) = look_up(session, "customers", &name).await? {
+            let customer = found.and_then(|customer| {
+                let grants = serde_json::from_value(customer["grants"].clone()).ok()?;
+                Some(KnownCustomer { uid: customer["uid"].as_str().map(ToOwned::to_owned), grants })
+            });
+            known.customers.insert(name, customer);
+        }
+    }
+    let mut wrong = file.mistakes(&known);
     if wrong.is_empty() {
         return Ok(());
     }
-    let more = if wrong.len() > WRONG_MAX { "\n  …" } else { "" };
+    let more = wrong.len().saturating_sub(WRONG_MAX);
     wrong.truncate(WRONG_MAX);
-    Err(Failure::Failed(format!(
-        "nothing was written: subscriptions ask for more than is granted{}{more}",
-        wrong.concat()
-    )))
+    let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
+    Err(Failure::Failed(format!("nothing was written:\n  {}{more}", wrong.join("\n  "))))
+}
+
+/// What has this name: `Some(None)` is nothing; `None` is what this key cannot be told, which the API will say of each item.
+async fn look_up(session: &Session, kind: &str, name: &str) -> Result<Option<Option<Value>>, Failure> {
+    match session.get(&[kind, name], &[]).await {
+        Ok(found) => Ok(Some(Some(found))),
+        Err(Failure::Refused(problem)) if problem["code"] == "not_found" => Ok(Some(None)),
+        Err(Failure::Refused(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// As many in one call as the API takes: each part is written whole or not at all.
@@ -177,6 +187,8 @@ fn report(session: &Session, done: &[Done]) {
 
 /// So many are named.
 const WRONG_MAX: usize = 20;
+/// Names that are looked up before anything is written; of what goes beyond it the API says what is wrong.
+const LOOK_UPS_MAX: usize = 200;
 const PART_ITEMS_MAX: usize = 10_000;
 /// Well below admin.bulk_bytes_max.
 const PART_BYTES_MAX: usize = 24 << 20;
@@ -185,24 +197,6 @@ const SECRETS: [Column; 3] = [("ID", "/id"), ("UID", "/uid"), ("SECRET", "/secre
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_file_shows_to_be_beyond_grants_is_refused_before_anything_is_written() {
-        let file = |tenant: &str| {
-            json!({
-                "customers": [{"uid": "acme", "name": "Acme", "grants": {"topics": ["orders"], "tenants": ["2"]}}],
-                "endpoints": [{"uid": "erp", "customer_id": "acme", "url": "https://acme.example/"}],
-                "subscriptions": [
-                    {"uid": "s", "endpoint_id": "erp", "topic": "orders", "scope": {"level": "tenants", "tenants": [tenant]}},
-                    {"uid": "t", "endpoint_id": "elsewhere", "topic": "bills", "scope": {"level": "topic"}},
-                ],
-            })
-        };
-        let checked = |tenant: &str| beyond_grants(file(tenant).as_object().expect("an object"));
-        assert!(checked("2").is_ok(), "what the file does not show is for the API to say");
-        let Err(Failure::Failed(message)) = checked("7") else { panic!("refused") };
-        assert!(message.contains("subscriptions[0] tenant `7`") && !message.contains("[1]"), "{message}");
-    }
 
     #[test]
     fn a_large_file_is_written_in_parts_that_the_api_takes() {

@@ -123,9 +123,44 @@ fn a_file_is_applied_whole_and_once_more_changes_nothing() {
     wrong["subscriptions"][7]["topic"] = "no topic".into();
     let (code, _, said) = apply(&wrong);
     assert_eq!(code, Some(1));
-    assert!(said.contains("validation_failed") && said.contains("subscriptions[7].topic must be"), "{said}");
+    assert!(said.contains("nothing was written") && said.contains("subscriptions[7].topic must be"), "{said}");
     assert_eq!(terminal.json(&["subscriptions", "list", "--endpoint", "e7"]).as_array().map(Vec::len), Some(1));
     assert_eq!(terminal.json(&["endpoints", "list", "--all"]).as_array().map(Vec::len), Some(50));
+}
+
+#[test]
+fn of_a_wrong_file_nothing_is_written_and_of_one_that_fails_later_what_was_written_is_shown() {
+    let app = TestApp::start("terminal-wrong");
+    let terminal = Terminal::new(&app);
+    terminal.says(&["customers", "create", "Globex", "--uid", "globex", "--topics", "bills", "--tenants", "*"]);
+    let subscription = |uid: &str, endpoint: &str| json!({"uid": uid, "endpoint_id": endpoint, "topic": "orders", "scope": {"level": "topic"}});
+    let mut file = json!({
+        "customers": [{"uid": "acme", "name": "Acme", "grants": {"topics": ["*"], "tenants": ["*"]},
+                       "quotas": {"subscriptions_max": 1}}],
+        "endpoints": [{"customer_id": "acme", "uid": "a", "url": "https://a.example/"},
+                      {"customer_id": "globex", "uid": "g", "url": "https://g.example/"}],
+        "subscriptions": [subscription("s", "a"), subscription("t", "g"), subscription("u", "nobody")],
+    });
+    let apply = |file: &Value| terminal.run(&["apply", "-f", "-"], &file.to_string());
+    // The grants of one customer stand in the file, those of the other in the API.
+    let (code, stdout, said) = apply(&file);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(said.contains("nothing was written:\n  subscriptions[1] topic `orders`"), "{said}");
+    assert!(said.contains("subscriptions[2].endpoint_id there is no endpoint `nobody`"), "{said}");
+    assert_eq!(terminal.json(&["endpoints", "list"]), json!([]));
+    assert_eq!(terminal.json(&["customers", "list"]).as_array().map(Vec::len), Some(1));
+
+    // A quota is for the API to say, when the rest is written: the secrets are shown, this once.
+    file["subscriptions"] = json!([subscription("s", "a"), subscription("t", "a")]);
+    let (code, stdout, said) = apply(&file);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("quota_exceeded"), "{said}");
+    assert!(stdout.contains("endpoints: 2 created") && stdout.matches("whsec_").count() == 2, "{stdout}");
+    file["subscriptions"] = json!([subscription("s", "a")]);
+    let (code, stdout, _) = apply(&file);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("endpoints: 0 created, 0 updated, 2 unchanged"), "{stdout}");
+    assert!(stdout.contains("subscriptions: 1 created"), "{stdout}");
 }
 
 #[test]
