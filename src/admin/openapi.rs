@@ -4,6 +4,7 @@
 mod answers; // the shapes of answers
 mod bodies; // … and of what is sent
 mod health; // … of what is said of health
+mod delivered; // what endpoints receive
 mod documented; // what each operation is for
 mod links; // … and what may follow from it
 mod parameters; // what stands in paths, queries and headers
@@ -46,6 +47,7 @@ pub fn document(routes: &[Route]) -> Value {
     paths.extend(open());
     let mut schemas = bodies::bodies();
     schemas.extend(answers::answers());
+    schemas.extend(delivered::schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
@@ -57,6 +59,7 @@ pub fn document(routes: &[Route]) -> Value {
         "security": [{"key": []}],
         "tags": tags(),
         "paths": paths,
+        "webhooks": delivered::webhooks(),
         "components": {
             "securitySchemes": {"key": {
                 "type": "http", "scheme": "bearer",
@@ -87,6 +90,7 @@ fn tags() -> Vec<Value> {
     let mut names: Vec<&str> = TAGS.iter().map(|(_, name)| *name).collect();
     names.sort_by_key(|name| TAGS.iter().position(|(_, other)| other == name));
     names.dedup();
+    names.push(delivered::TAG);
     names.into_iter().map(|name| json!({"name": name})).collect()
 }
 
@@ -310,10 +314,41 @@ mod tests {
     fn operations_have_names_of_their_own() {
         let document = document(&listed());
         let mut names = BTreeSet::new();
-        for item in document["paths"].as_object().expect("paths").values() {
+        let items = ["paths", "webhooks"].map(|part| document[part].as_object().expect("operations").values());
+        for item in items.into_iter().flatten() {
             for operation in item.as_object().expect("operations").values() {
                 let name = operation["operationId"].as_str().expect("a name");
                 assert!(names.insert(name), "{name} is given twice");
+            }
+        }
+    }
+
+    #[test]
+    fn what_endpoints_receive_is_described_and_stands_on_the_page() {
+        let document = document(&listed());
+        let content = &document["webhooks"]["event"]["post"]["requestBody"]["content"];
+        assert_eq!(content["application/json"]["schema"]["$ref"], "#/components/schemas/Envelope");
+        let page = page(&document);
+        assert!(page.contains("<h2>Deliveries</h2>") && page.contains("id=\"receiveEvent\""), "no section");
+        assert!(page.contains("event_id") && page.contains("data_base64"));
+    }
+
+    /// The envelopes that the documentation shows are those that are sent: see `endpoint/target/page_tests.rs`.
+    #[test]
+    fn an_envelope_has_the_members_that_are_described() {
+        let page = include_str!("../../docs/what-arrives.md");
+        let schema = &document(&listed())["components"]["schemas"]["Envelope"];
+        let described = schema["properties"].as_object().expect("members");
+        let shown: Vec<Value> = page.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let envelopes: Vec<&Value> =
+            shown.iter().filter(|value| value["webhook-id"].is_null() && value["id"].is_string()).collect();
+        assert!(envelopes.len() >= 4, "{shown:?}");
+        for envelope in envelopes {
+            let members = envelope.as_object().expect("an object");
+            assert!(members.keys().all(|name| described.contains_key(name)), "{envelope}");
+            let required = schema["required"].as_array().expect("names").iter().filter_map(Value::as_str);
+            for name in required {
+                assert!(members.contains_key(name), "{name} is not in {envelope}");
             }
         }
     }

@@ -7,18 +7,20 @@
 //!
 //! A value is spliced into JSON only after it was proved to be exactly one JSON value, or it could forge a sibling event
 //! under our signature. One that is not becomes `"data_base64":"…"` in an envelope and `{"data_base64":"…"}` in a raw
-//! batch; a tombstone becomes `null`.
+//! batch; a tombstone becomes `null`. Where an event comes from stands in its envelope; beside a raw value, in headers
+//! (`source.rs`).
 //!
 //! **Invariant:** nothing here is random: the same members give the same ids and, at the same second, the same signature.
 
 mod id;
 mod json;
+mod source;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 
@@ -39,6 +41,9 @@ pub fn build<'a>(
 ) -> Request {
     let mut id = Vec::with_capacity(ID_LEN);
     let mut body = Vec::with_capacity(capacity(events.clone()));
+    let is_bare =
+        settings.delivery.mode == Mode::Stream && settings.delivery.format == Format::Raw && events.len() == 1;
+    let source = events.clone().next().filter(|_| is_bare).map(|event| Box::new(source::of(event)));
     let content_type = match settings.delivery.mode {
         Mode::Stream if events.len() == 1 => stream(events, settings, &mut id, &mut body),
         // A batch that was formed before its endpoint became a stream must not lose a member.
@@ -47,7 +52,8 @@ pub fn build<'a>(
     let webhook_id = String::from_utf8(id).expect("an id is ASCII");
     let webhook_timestamp = wall_ms.div_euclid(1000);
     let webhook_signature = signature::sign(&settings.signing_keys, &webhook_id, webhook_timestamp, &body);
-    Request { body: Bytes::from(body), content_type, webhook_id, webhook_timestamp, webhook_signature, trace: None }
+    let body = Bytes::from(body);
+    Request { body, content_type, webhook_id, webhook_timestamp, webhook_signature, source, trace: None }
 }
 
 /// The id by which an endpoint knows an event, of one that is not there any more.
@@ -161,6 +167,7 @@ fn write_envelope(event: &Event, id: &[u8], lines: Lines, body: &mut Vec<u8>) {
     write_optional(event.tenant(), body);
     body.extend_from_slice(b",\"department\":");
     write_optional(event.department(), body);
+    write_source(event, body);
     match event.value() {
         None => body.extend_from_slice(b",\"data\":null}"),
         Some(value) => {
@@ -176,6 +183,27 @@ fn write_envelope(event: &Event, id: &[u8], lines: Lines, body: &mut Vec<u8>) {
             }
             body.push(b'}');
         }
+    }
+}
+
+/// Where it comes from: the producer's own id, and where Kafka has it.
+fn write_source(event: &Event, body: &mut Vec<u8>) {
+    body.extend_from_slice(b",\"event_id\":");
+    write_optional(event.own_id(), body);
+    body.extend_from_slice(b",\"topic\":");
+    json::write_string(event.topic(), body);
+    // Writing to a vector cannot fail.
+    let _ = write!(body, ",\"partition\":{},\"offset\":{}", event.partition(), event.offset());
+    match event.key().map(|key| (key, std::str::from_utf8(key))) {
+        Some((key, Err(_))) => {
+            body.extend_from_slice(b",\"key_base64\":");
+            json::write_base64(key, body);
+        }
+        Some((_, Ok(key))) => {
+            body.extend_from_slice(b",\"key\":");
+            json::write_string(key, body);
+        }
+        None => body.extend_from_slice(b",\"key\":null"),
     }
 }
 
@@ -206,7 +234,7 @@ fn capacity<'a>(events: impl ExactSizeIterator<Item = &'a Arc<Event>>) -> usize 
 /// As long as an id of ours; an own id may be longer.
 const ID_LEN: usize = 36;
 /// About what an envelope adds to its value, with a short tenant, department and type.
-const ENVELOPE_LEN: usize = 224;
+const ENVELOPE_LEN: usize = 352;
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";

@@ -319,6 +319,17 @@ fn is_resolvable(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
+/// An event's place in Kafka, as headers can hold it: percent-encoded where they cannot.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<String>,
+    /// The producer's own id.
+    pub event_id: Option<String>,
+}
+
 /// A request ready to be sent: what [`super::request::build`] makes of a batch.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -329,6 +340,8 @@ pub struct Request {
     pub webhook_timestamp: i64,
     /// `v1,… v1,…`
     pub webhook_signature: String,
+    /// Where a raw value comes from, in headers; not signed.
+    pub source: Option<Box<Source>>,
     /// Of which trace it is part; not signed.
     pub trace: Option<TraceContext>,
 }

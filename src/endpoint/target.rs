@@ -23,7 +23,7 @@ use super::{
     exchange::{Failure, Reply, Way, exchange},
     outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
     redaction::Redaction,
-    settings::{Auth, Request, Settings},
+    settings::{Auth, Request, Settings, Source},
     shares::Unit,
     token::{HeldToken, TokenSource},
     waits::Waits,
@@ -272,10 +272,31 @@ fn add_webhook_headers(headers: &mut HeaderMap, request: &Request) {
         headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(request.webhook_timestamp));
         headers.insert(WEBHOOK_SIGNATURE, signature);
     }
+    if let Some(source) = &request.source {
+        add_source(headers, source);
+    }
     if let Some(trace) = request.trace
         && let Ok(value) = HeaderValue::from_str(&trace.traceparent())
     {
         headers.insert(HeaderName::from_static(TRACEPARENT), value);
+    }
+}
+
+/// Values without an envelope come with these.
+fn add_source(headers: &mut HeaderMap, source: &Source) {
+    let mut insert = |name, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    insert("postrider-topic", &source.topic);
+    insert("postrider-partition", &source.partition.to_string());
+    insert("postrider-offset", &source.offset.to_string());
+    if let Some(key) = &source.key {
+        insert("postrider-key", key);
+    }
+    if let Some(id) = &source.event_id {
+        insert("postrider-event-id", id);
     }
 }
 
@@ -284,3 +305,6 @@ pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("pos
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod page_tests;

@@ -110,7 +110,7 @@ fn endpoint_members() -> Value {
         "description": or_null(text(1_000)),
         "mode": or_null(word(&["stream", "batch"])),
         "batch": or_null(of("Batch")),
-        "format": or_null(about(word(&["envelope", "raw"]), "envelope: {id, type, timestamp, tenant, department, data}.")),
+        "format": or_null(about(word(&["envelope", "raw"]), "envelope: the shape Envelope around the value; raw: the value alone.")),
         "batch_format": or_null(word(&["json_array", "ndjson"])),
         "ordering": or_null(of("Ordering")),
         "in_flight_max": or_null(number(1, 256)),

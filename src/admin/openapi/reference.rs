@@ -43,6 +43,11 @@ fn operations(document: &Value) -> Vec<Operation<'_>> {
             all.push(Operation { method: method.to_uppercase(), path, value });
         }
     }
+    for item in object(&document["webhooks"]).values() {
+        for (method, value) in object(item) {
+            all.push(Operation { method: method.to_uppercase(), path: "the endpoint's URL", value });
+        }
+    }
     all
 }
 

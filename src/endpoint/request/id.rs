@@ -79,8 +79,13 @@ fn write_hex(prefix: &[u8], digest: &digest::Digest, out: &mut Vec<u8>) {
 
 /// Percent-encoded where it must be. Two different ids stay different, for `%` is encoded as well.
 fn write_encoded(own: &str, out: &mut Vec<u8>) {
-    for byte in own.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'%' | b'"' | b'\\') {
+    write_percent(own.as_bytes(), |byte| matches!(byte, b'.' | b'%' | b'"' | b'\\'), out);
+}
+
+/// Visible ASCII as it is, but for what is `special`; the rest percent-encoded.
+pub fn write_percent(bytes: &[u8], is_special: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    for &byte in bytes {
+        if byte.is_ascii_graphic() && !is_special(byte) {
             out.push(byte);
         } else {
             let (high, low) = (UPPER_HEX[usize::from(byte >> 4)], UPPER_HEX[usize::from(byte & 15)]);

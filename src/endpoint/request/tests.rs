@@ -20,12 +20,17 @@ fn owned(text: &str) -> Field {
 }
 
 fn event_with(offset: i64, value: Option<&[u8]>, fields: Fields) -> Arc<Event> {
+    keyed_event(offset, None, value, fields)
+}
+
+fn keyed_event(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>, fields: Fields) -> Arc<Event> {
+    let key_len = key.map_or(0, <[u8]>::len) as u32;
     let record = Record {
         offset,
         timestamp_ms: AT_MS,
-        value: value.map(|value| Span { start: 0, len: value.len() as u32 }),
-        bytes: value.unwrap_or_default().into(),
-        key: None,
+        value: value.map(|value| Span { start: key_len, len: value.len() as u32 }),
+        bytes: [key.unwrap_or_default(), value.unwrap_or_default()].concat().into(),
+        key: key.map(|_| Span { start: 0, len: key_len }),
         headers: Span { start: 0, len: 0 },
     };
     let origin = TestOrigin::new() as Arc<dyn Origin>;
@@ -71,9 +76,9 @@ fn a_streams_envelope_holds_the_events_own_bytes() {
         id: owned("o-1"),
         occurred_ms: Some(AT_MS),
     };
-    let event = event_with(7, Some(b" {\"n\" : 1.0e0, \"n\":2} \n"), fields);
+    let event = keyed_event(7, Some(b"c-7"), Some(b" {\"n\" : 1.0e0, \"n\":2} \n"), fields);
     let request = streamed(Format::Envelope, &event);
-    let expected = r#"{"id":"o-1","type":"order.paid","timestamp":"2026-01-01T00:00:00.123Z","tenant":"2","department":"1\"00","data":{"n" : 1.0e0, "n":2}}"#;
+    let expected = r#"{"id":"o-1","type":"order.paid","timestamp":"2026-01-01T00:00:00.123Z","tenant":"2","department":"1\"00","event_id":"o-1","topic":"orders","partition":3,"offset":7,"key":"c-7","data":{"n" : 1.0e0, "n":2}}"#;
     assert_eq!(text(&request), expected);
     assert_eq!(request.content_type, "application/json");
     assert_eq!(request.webhook_id, "o-1");
@@ -90,7 +95,10 @@ fn what_an_event_does_not_have_is_null_and_its_type_is_the_topic() {
     let request = streamed(Format::Envelope, &tombstone());
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let id = request.webhook_id.as_str();
-    let expected = json!({ "id": id, "type": "orders", "timestamp": "2026-01-01T00:00:00.123Z", "tenant": null, "department": null, "data": null });
+    let expected = json!({
+        "id": id, "type": "orders", "timestamp": "2026-01-01T00:00:00.123Z", "tenant": null, "department": null,
+        "event_id": null, "topic": "orders", "partition": 3, "offset": 8, "key": null, "data": null,
+    });
     assert_eq!(body, expected);
 }
 
@@ -254,6 +262,36 @@ fn an_id_is_of_the_place_in_kafka_and_of_the_endpoint() {
     assert_eq!(id, at(7, "ep_1"));
     assert_ne!(id, at(8, "ep_1"));
     assert_ne!(id, at(7, "ep_2"));
+}
+
+#[test]
+fn a_producers_own_id_and_a_key_arrive_as_they_were_written() {
+    let long = "x".repeat(300);
+    for own in ["order.created.1", "a\r\nb", "ü", long.as_str()] {
+        let fields = Fields { id: owned(own), ..Fields::default() };
+        let request = streamed(Format::Envelope, &keyed_event(7, Some(own.as_bytes()), None, fields));
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["event_id"], &body["key"]), (&json!(own), &json!(own)));
+    }
+    let request = streamed(Format::Envelope, &keyed_event(7, Some(b"\xff\x00"), None, Fields::default()));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!((body.get("key"), &body["key_base64"]), (None, &json!("/wA=")));
+}
+
+#[test]
+fn beside_a_raw_value_headers_say_where_it_comes_from() {
+    let fields = Fields { id: owned("order.1\r\n%"), ..Fields::default() };
+    let event = keyed_event(7, Some(b"c 7"), Some(b"text"), fields);
+    let source = streamed(Format::Raw, &event).source.expect("a raw stream has no envelope");
+    assert_eq!((source.topic.as_str(), source.partition, source.offset), ("orders", 3, 7));
+    assert_eq!((source.key.as_deref(), source.event_id.as_deref()), (Some("c%207"), Some("order.1%0D%0A%25")));
+    assert!(streamed(Format::Envelope, &event).source.is_none());
+    assert!(
+        batched(Format::Raw, BatchFormat::Ndjson, &[event]).source.is_none(),
+        "of several events there is no one place"
+    );
+    let large = keyed_event(7, Some(&[b'x'; 2000]), None, Fields::default());
+    assert_eq!(streamed(Format::Raw, &large).source.and_then(|source| source.key), None, "a header stays small");
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Inside {
     }
 }
 
-fn client(names: Scripted, egress: Egress) -> Rc<CoreClient> {
+pub(super) fn client(names: Scripted, egress: Egress) -> Rc<CoreClient> {
     client_of(names, egress, |_| {})
 }
 
@@ -75,6 +75,7 @@ fn request() -> Request {
         webhook_id: "evt_1".to_owned(),
         webhook_timestamp: 1,
         webhook_signature: "v1,x".to_owned(),
+        source: None,
         trace: None,
     }
 }
