@@ -243,6 +243,25 @@ fn links_in_the_documentation_lead_somewhere() {
 }
 
 #[test]
+fn samples_on_a_page_are_those_that_are_run() {
+    let page = read("docs/verifying-signatures.md");
+    let mut samples = 0;
+    // A line that is a link to a sample and nothing else, and the block below it.
+    for part in page.split("\n\n[").skip(1) {
+        let Some((link, rest)) = part.split_once(")\n\n```") else { continue };
+        let Some((_, path)) = link.split_once("](").filter(|_| !link.contains('\n')) else { continue };
+        let file = read(&format!("docs/{path}"));
+        let known: Vec<&str> = file.lines().map(str::trim).collect();
+        let block = rest.split("\n```").next().unwrap_or_default();
+        for line in block.lines().skip(1).map(str::trim) {
+            assert!(known.contains(&line), "{path} has no such line: {line}");
+        }
+        samples += 1;
+    }
+    assert_eq!(samples, 4);
+}
+
+#[test]
 fn the_map_names_what_exists() {
     let reason = "a map that lies is worse than none";
     let sources = rust(&["src", "tests", "benches"]);
