@@ -23,6 +23,8 @@ pub trait ActorReport: Send + Sync {
     fn overview(&self) -> OverviewPart;
     /// What it knows of these endpoints; one that it does not know is left out.
     fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart>;
+    /// An endpoint has taken a test event: where its breaker is open, a probe is worth it now. False: it is not known here.
+    fn want_probe(&self, id: &str) -> bool;
     /// How many endpoints there are: enabled, paused, disabled.
     fn endpoint_states(&self) -> (usize, usize, usize);
 }

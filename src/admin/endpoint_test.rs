@@ -24,6 +24,7 @@ use crate::{
     clock,
     endpoint::{
         client::{ClientLimits, CoreClient},
+        outcome::Outcome,
         settings::Settings,
         test_event,
         tls::Tls,
@@ -95,6 +96,9 @@ pub async fn test(
         "endpoint {} was tested",
         endpoint.id
     );
+    if tested.outcome == Outcome::Delivered {
+        want_probe(&state, &endpoint.id);
+    }
     let mut answer = json!({
         "endpoint_id": endpoint.id,
         "state": state_word(endpoint.state),
@@ -110,6 +114,22 @@ pub async fn test(
         conceal(&mut answer);
     }
     Ok(HttpResponse::Ok().json(answer))
+}
+
+/// Deliveries need not wait for the breaker's time where somebody has just seen that the endpoint answers; at any instance.
+fn want_probe(state: &State, id: &str) {
+    state.actors.want_probe(id);
+    let (peers, id) = (Arc::clone(&state.peers), json!(id));
+    actix_rt::spawn(async move {
+        let heard = peers.ask::<bool>("/peer/probe", Some(&id)).await;
+        for silent in heard.silent {
+            tracing::debug!(
+                instance = silent.id,
+                reason = silent.reason,
+                "another instance could not be asked for a probe"
+            );
+        }
+    });
 }
 
 /// What an endpoint actor would work by.

@@ -38,6 +38,13 @@ pub async fn endpoints(state: State, request: HttpRequest, body: web::Payload) -
     Ok(answered(&state, state.actors.endpoints(&ids[..ids.len().min(IDS_MAX)])))
 }
 
+/// An endpoint has taken a test event at another instance.
+pub async fn probe(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = signed_body(&state, &request, body).await?;
+    let id = serde_json::from_slice::<String>(&body).unwrap_or_default();
+    Ok(answered(&state, state.actors.want_probe(&id)))
+}
+
 /// A canary of this instance's arrived at another one.
 pub async fn canary(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let body = signed_body(&state, &request, body).await?;

@@ -247,6 +247,7 @@ fn internal_routes(config: &mut web::ServiceConfig) {
         .service(open("/peer/overview", web::get().to(peer::overview)))
         .service(open("/peer/actors", web::get().to(peer::actors)))
         .service(web::resource("/peer/canary").route(web::post().to(peer::canary)))
+        .service(web::resource("/peer/probe").route(web::post().to(peer::probe)))
         .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)));
 }
 

@@ -108,6 +108,14 @@ impl ActorReport for Health {
         ids.iter().filter_map(|id| endpoints.find(id)).map(part).collect()
     }
 
+    fn want_probe(&self, id: &str) -> bool {
+        let found = self.table().endpoints().find(id).cloned();
+        if let Some(queue) = &found {
+            queue.want_probe();
+        }
+        found.is_some()
+    }
+
     fn endpoint_states(&self) -> (usize, usize, usize) {
         self.table().endpoints().iter().fold((0, 0, 0), |(enabled, paused, disabled), queue| {
             match queue.settings().state {

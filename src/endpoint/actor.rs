@@ -147,6 +147,9 @@ impl EndpointActor {
         if let Some(rows) = self.queue.take_backlog_rows() {
             self.delivery.handle_backlog_rows(rows, now);
         }
+        if self.queue.health.probe_wanted.swap(false, Relaxed) {
+            self.delivery.handle_probe_wanted(now);
+        }
         if self.settings.delivery.rate_limit.is_some() {
             self.delivery.handle_instances(self.core.instances.load(Relaxed), now);
         }

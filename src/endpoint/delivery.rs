@@ -238,6 +238,14 @@ impl Delivery {
         self.advance(now);
     }
 
+    /// The endpoint was seen to take something: an open breaker finds out now, not when its time is over.
+    pub fn handle_probe_wanted(&mut self, now: Instant) {
+        let change = self.breaker.probe_now();
+        self.report(change);
+        self.park_check_at = Some(now);
+        self.advance(now);
+    }
+
     /// Whether our own trouble is over is to be found out here: one event is sent, if any can be.
     pub fn handle_trial(&mut self, now: Instant) {
         self.trying = self.held_back;

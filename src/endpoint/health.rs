@@ -33,6 +33,8 @@ pub struct Health {
     pub oldest_received_at: Mutex<Option<Instant>>,
     /// The actor sends nothing, whatever the time: it answered 410, or the trouble is ours.
     pub off: AtomicBool,
+    /// Somebody has seen it take something: an open breaker may as well try.
+    pub probe_wanted: AtomicBool,
     /// The endpoint is left alone until then: its breaker is open, or it asked for it.
     pub silent_until: Mutex<Option<Instant>>,
     /// Wall clock, milliseconds; 0 never.

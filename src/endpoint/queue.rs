@@ -293,6 +293,12 @@ impl EndpointQueue {
         self.inner.lock().wake_if_running();
     }
 
+    /// The endpoint has just taken something that was no event: an open breaker need not wait for its time.
+    pub fn want_probe(&self) {
+        self.health.probe_wanted.store(true, Ordering::Relaxed);
+        self.nudge();
+    }
+
     #[must_use]
     pub fn waiting_events(&self) -> usize {
         self.inner.lock().waiting.len()

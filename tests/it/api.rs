@@ -116,6 +116,10 @@ impl ActorReport for Health {
         ids.iter().map(|id| EndpointPart { id: id.clone(), ..EndpointPart::default() }).collect()
     }
 
+    fn want_probe(&self, _: &str) -> bool {
+        true
+    }
+
     fn endpoint_states(&self) -> (usize, usize, usize) {
         (1, 0, 0)
     }

@@ -295,6 +295,27 @@ fn a_breaker_that_our_own_trouble_opened_lets_a_probe_through_when_it_is_over() 
     assert_eq!(world.under_way().len(), 1, "at once, and one event only");
 }
 
+#[test]
+fn an_endpoint_that_was_seen_to_take_something_is_probed_at_once() {
+    let mut world = World::new(stream());
+    world.events(20);
+    while world.delivery.breaker_state() != BreakerState::Open {
+        world.answer(FAILED);
+    }
+    while !world.under_way().is_empty() {
+        world.answer(FAILED);
+    }
+    world.delivery.handle_probe_wanted(world.now);
+    world.poll();
+    assert_eq!((world.delivery.breaker_state(), world.under_way().len()), (BreakerState::HalfOpen, 1));
+    // Asked again while the probe is under way, nothing more is sent.
+    world.delivery.handle_probe_wanted(world.now);
+    world.poll();
+    assert_eq!(world.under_way().len(), 1);
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.delivery.breaker_state(), BreakerState::Closed);
+}
+
 /// One request at a time, answered after a second each.
 fn slow(events: usize) -> World {
     let mut settings = stream();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Mode, Receiver, TestApp};
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds, rest::Rest};
 
 #[test]
 fn a_test_event_is_signed_and_sent_as_any_other_also_to_an_endpoint_that_is_paused_or_disabled() {
@@ -48,4 +48,27 @@ fn an_endpoint_is_tested_only_so_often_and_nothing_of_the_callers_is_sent() {
     let refused = app.rest().post(&path, &json!({})).problem(429);
     assert_eq!(refused["code"], "too_many_tests");
     app.rest().post("/v1/endpoints/nobody/test", &json!({})).problem(404);
+}
+
+#[test]
+fn a_test_that_is_taken_while_the_breaker_is_open_brings_the_deliveries_back_at_once() {
+    let app = TestApp::start("trying-probe");
+    // It has some of the partitions, and breakers of its own.
+    let other = app.second_instance();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let breaker = json!({"consecutive_failures": 1, "open_base_ms": 600_000, "open_max_ms": 600_000});
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "breaker": breaker}));
+    hook.set(Mode::Status(503));
+    app.produce(40);
+    app.await_settings_of(&other.rest);
+    let open_at = |rest: &Rest| rest.metric_with("postrider_breaker_endpoints", r#""open""#);
+    let open = || open_at(app.rest()) + open_at(&other.rest);
+    eventually_holds("the breaker of each instance opens", || open() == 2.0);
+    hook.set(Mode::Ok);
+    let path = format!("/v1/endpoints/{}/test", endpoint.id);
+    assert_eq!(app.rest().post(&path, &json!({})).ok().json()["outcome"], "delivered");
+    // Long before the breakers would have let anything through.
+    app.audit().expect_all(&endpoint).await_nothing_missing();
+    assert_eq!(open(), 0.0);
 }
