@@ -1,6 +1,8 @@
 //! ● Endpoints that fail for minutes and recover, and dead letters that grow: operators hear of them. This is the only place
 //! that says of an endpoint that it recovered.
 
+mod causes; // ○ what is told together
+
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -9,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 
+use self::causes::{Cause, Causes};
 use super::report::Health;
 use crate::{
     clock,
@@ -21,7 +24,7 @@ use crate::{
 
 /// Looks until the process ends.
 pub async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
-    let mut alarms = Alarms { config, pool, health, told: HashMap::new(), growing_at: None };
+    let mut alarms = Alarms { config, pool, health, told: HashMap::new(), causes: Causes::default(), growing_at: None };
     loop {
         for _ in 0..LOOKS {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -38,6 +41,7 @@ struct Alarms {
     health: Arc<Health>,
     /// Since when each endpoint fails that was told of, and when it was told last.
     told: HashMap<u32, (u64, Instant)>,
+    causes: Causes,
     growing_at: Option<Instant>,
 }
 
@@ -57,6 +61,7 @@ impl Alarms {
             }
             since_ms == *since
         });
+        let mut due = Vec::new();
         for queue in endpoints.iter() {
             let since = queue.health.failing_since_ms.load(Relaxed);
             if since == 0 || now_ms.saturating_sub(since) < self.config.failing_after_ms {
@@ -67,9 +72,16 @@ impl Alarms {
                 .get(&queue.key.0)
                 .is_some_and(|(_, at)| now.saturating_duration_since(*at) < self.config.repeat_after());
             if queue.settings().state == State::Enabled && !is_told {
-                self.told.insert(queue.key.0, (since, now));
-                emit(failing(queue, since));
+                due.push((cause(queue), (Arc::clone(queue), since)));
             }
+        }
+        let company = (Duration::from_millis(self.config.failing_after_ms) / 10).min(COMPANY_MAX);
+        for (cause, group) in self.causes.take(due, company, now) {
+            self.told.extend(group.iter().map(|(queue, since)| (queue.key.0, (*since, now))));
+            emit(match group.as_slice() {
+                [(queue, since)] => failing(queue, *since),
+                _ => several_failing(cause, &group),
+            });
         }
     }
 
@@ -82,6 +94,16 @@ impl Alarms {
             let success_ms = queue.health.last_success_ms.load(Relaxed);
             if queue.health.failing_since_ms.load(Relaxed) == 0 && success_ms > told_ms.max(0).unsigned_abs() {
                 emit(recovered(queue, success_ms - told_ms.unsigned_abs() + self.config.failing_after_ms));
+            }
+        }
+        let Ok(hosts) = operator_events::failing_hosts(&self.pool).await else { return };
+        for (host, told_ms) in hosts {
+            let of_host = || endpoints.iter().filter(|queue| *host_of(queue) == *host);
+            let fails = |queue: &Arc<EndpointQueue>| queue.health.failing_since_ms.load(Relaxed) != 0;
+            let took =
+                |queue: &Arc<EndpointQueue>| queue.health.last_success_ms.load(Relaxed) > told_ms.max(0).unsigned_abs();
+            if !of_host().any(fails) && of_host().any(took) {
+                emit(OperatorEvent::EndpointsRecovered { host: host.into() });
             }
         }
     }
@@ -106,16 +128,49 @@ fn recovered(queue: &EndpointQueue, failed_for_ms: u64) -> OperatorEvent {
     }
 }
 
+fn host_of(queue: &EndpointQueue) -> Arc<str> {
+    let settings = queue.settings();
+    let url = settings.url.url();
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}").into())
+}
+
+fn cause(queue: &EndpointQueue) -> Cause {
+    let last = queue.health.last_error.lock().clone();
+    let class = last.as_ref().map(|error| error.class);
+    Cause { host: host_of(queue), class, status: last.and_then(|error| error.status) }
+}
+
+fn several_failing(cause: Cause, group: &[(Arc<EndpointQueue>, u64)]) -> OperatorEvent {
+    let since_ms = group.iter().map(|(_, since)| *since).min().unwrap_or(0);
+    OperatorEvent::EndpointsFailing {
+        host: cause.host,
+        endpoints: group.len(),
+        endpoint_ids: group.iter().take(IDS_MAX).map(|(queue, _)| Arc::clone(&queue.id)).collect(),
+        failing_since: time(since_ms),
+        last_class: cause.class,
+        last_status: cause.status,
+    }
+}
+
+fn time(wall_ms: u64) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(wall_ms).unwrap_or(0)).unwrap_or_default()
+}
+
 fn failing(queue: &EndpointQueue, since_ms: u64) -> OperatorEvent {
     let last = queue.health.last_error.lock().clone();
     OperatorEvent::EndpointFailing {
         endpoint_id: Arc::clone(&queue.id),
         customer_id: Arc::clone(&queue.settings().customer_id),
-        failing_since: Timestamp::from_millisecond(i64::try_from(since_ms).unwrap_or(0)).unwrap_or_default(),
+        failing_since: time(since_ms),
         last_class: last.as_ref().map(|error| error.class),
         last_status: last.and_then(|error| error.status),
     }
 }
 
+/// Endpoints that fail for the same cause within this time are told of together.
+const COMPANY_MAX: Duration = Duration::from_secs(10);
+/// Of endpoints that are told of together.
+const IDS_MAX: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 5;

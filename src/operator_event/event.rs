@@ -20,6 +20,21 @@ pub enum OperatorEvent {
         last_class: Option<&'static str>,
         last_status: Option<u16>,
     },
+    /// Several are failing for one cause: they lead to one host, and it answers all of them in the same way.
+    #[serde(rename = "endpoints.failing")]
+    EndpointsFailing {
+        host: Arc<str>,
+        endpoints: usize,
+        /// The first hundred.
+        endpoint_ids: Vec<Arc<str>>,
+        /// The one that has failed for longest.
+        failing_since: Timestamp,
+        last_class: Option<&'static str>,
+        last_status: Option<u16>,
+    },
+    /// No endpoint that leads to a host of which that was told fails any more.
+    #[serde(rename = "endpoints.recovered")]
+    EndpointsRecovered { host: Arc<str> },
     /// It goes on failing, and will be disabled then.
     #[serde(rename = "endpoint.disable_near")]
     EndpointDisableNear {
@@ -97,6 +112,8 @@ pub enum Subject {
         id: Arc<str>,
         side: &'static str,
     },
+    /// Where several endpoints lead.
+    Host(Arc<str>),
     /// A customer's quota.
     Customer {
         id: Arc<str>,
@@ -126,6 +143,8 @@ impl OperatorEvent {
     pub fn word(&self) -> &'static str {
         match self {
             OperatorEvent::EndpointFailing { .. } => "endpoint.failing",
+            OperatorEvent::EndpointsFailing { .. } => "endpoints.failing",
+            OperatorEvent::EndpointsRecovered { .. } => "endpoints.recovered",
             OperatorEvent::EndpointDisableNear { .. } => "endpoint.disable_near",
             OperatorEvent::EndpointDisabled { .. } => "endpoint.disabled",
             OperatorEvent::EndpointRecovered { .. } => "endpoint.recovered",
@@ -154,6 +173,9 @@ impl OperatorEvent {
             OperatorEvent::EndpointFailing { endpoint_id, .. }
             | OperatorEvent::EndpointDisabled { endpoint_id, .. }
             | OperatorEvent::EndpointRecovered { endpoint_id, .. } => endpoint(endpoint_id, "health"),
+            OperatorEvent::EndpointsFailing { host, .. } | OperatorEvent::EndpointsRecovered { host } => {
+                Subject::Host(Arc::clone(host))
+            }
             // Each share of the time is told on its own.
             OperatorEvent::EndpointDisableNear { endpoint_id, percent, .. } => {
                 endpoint(endpoint_id, if *percent < 90 { "disable_soon" } else { "disable_very_soon" })
@@ -180,6 +202,7 @@ impl OperatorEvent {
         matches!(
             self,
             OperatorEvent::EndpointRecovered { .. }
+                | OperatorEvent::EndpointsRecovered { .. }
                 | OperatorEvent::EndpointUnsuspended { .. }
                 | OperatorEvent::CanaryBack { .. }
                 | OperatorEvent::OwnTroubleEnded { .. }
@@ -203,6 +226,7 @@ impl Subject {
     pub fn key(&self, instance: &str) -> String {
         match self {
             Subject::Endpoint { .. }
+            | Subject::Host(_)
             | Subject::Customer { .. }
             | Subject::DeadLetters
             | Subject::Partition { .. }
@@ -216,6 +240,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Subject::Endpoint { id, side } => write!(f, "endpoint/{id}/{side}"),
+            Subject::Host(host) => write!(f, "host/{host}"),
             Subject::Customer { id, quota } => write!(f, "customer/{id}/{quota}"),
             Subject::DeadLetters => f.write_str("dead_letters"),
             Subject::Canary => f.write_str("canary"),
@@ -232,6 +257,12 @@ impl fmt::Display for OperatorEvent {
         match self {
             OperatorEvent::EndpointFailing { endpoint_id, failing_since, .. } => {
                 write!(f, "endpoint {endpoint_id} has been failing since {failing_since}")
+            }
+            OperatorEvent::EndpointsFailing { host, endpoints, failing_since, .. } => {
+                write!(f, "{endpoints} endpoints that lead to {host} have been failing since {failing_since}")
+            }
+            OperatorEvent::EndpointsRecovered { host } => {
+                write!(f, "the endpoints that lead to {host} no longer fail")
             }
             OperatorEvent::EndpointDisableNear { endpoint_id, disabled_at, .. } => {
                 write!(f, "endpoint {endpoint_id} goes on failing and will be disabled at {disabled_at}")

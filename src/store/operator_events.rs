@@ -38,6 +38,22 @@ pub async fn failing(pool: &Pool) -> Result<Vec<(String, i64)>, StoreError> {
     .await
 }
 
+/// Hosts of which operators were told that several endpoints fail, and when (milliseconds since 1970).
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn failing_hosts(pool: &Pool) -> Result<Vec<(String, i64)>, StoreError> {
+    pool.with(async |client| {
+        let rows = client.query(FAILING_HOSTS, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    })
+    .await
+}
+
+const FAILING_HOSTS: &str = "
+    SELECT substr(subject, 6), (extract(epoch FROM told_at) * 1000)::bigint FROM operator_event
+    WHERE word = 'endpoints.failing' AND subject LIKE 'host/%'";
+
 const FAILING: &str = "
     SELECT split_part(subject, '/', 2), (extract(epoch FROM told_at) * 1000)::bigint FROM operator_event
     WHERE word = 'endpoint.failing' AND subject LIKE 'endpoint/%/health'";

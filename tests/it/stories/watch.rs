@@ -178,6 +178,40 @@ fn operators_are_told_once_that_an_endpoint_fails_and_that_it_recovered() {
     eventually_holds("the topic has them too", || app.kafka.end(&topic, 0) == 2);
 }
 
+#[test]
+fn many_endpoints_behind_one_failing_host_are_told_of_once_though_they_come_and_go() {
+    let (receiver, operators) = (Receiver::start(), Receiver::start());
+    let told = operators.hook("told");
+    let app = TestApp::named("told-together")
+        .set("OPERATOR_EVENTS_WEBHOOK_URL", told.url())
+        .set("OPERATOR_EVENTS_FAILING_AFTER_MS", 5_000)
+        .start();
+    let breaker = json!({"consecutive_failures": 2, "open_base_ms": 100, "open_max_ms": 200});
+    let hooks: Vec<_> = (0..20).map(|n| receiver.hook(&format!("hook-{n}"))).collect();
+    let settings = json!({"mode": "stream", "breaker": breaker});
+    let endpoints: Vec<_> = hooks.iter().map(|hook| app.endpoint(hook, settings.clone())).collect();
+    endpoints.iter().for_each(|endpoint| drop(app.subscribe(endpoint, json!({"level": "topic"}))));
+    app.await_settings();
+    let heard = || told.requests().iter().map(|request| request.json()).collect::<Vec<_>>();
+    let of = |kind: &str| heard().iter().filter(|event| event["type"] == kind).count();
+    let all = |mode: &Mode| hooks.iter().for_each(|hook| hook.set(mode.clone()));
+    all(&Mode::Status(503));
+    app.produce(20);
+    eventually_holds("operators are told", || of("endpoints.failing") == 1);
+    assert!(heard()[0]["data"]["endpoints"].as_u64() > Some(1), "{:?}", heard());
+    assert_eq!(heard()[0]["data"]["last_status"], 503);
+    for round in 1..=2 {
+        all(&Mode::Ok);
+        eventually_holds("they recover", || hooks.iter().all(|hook| hook.accepted_count() >= 20 * round));
+        eventually_holds("operators hear of it, the first time", || of("endpoints.recovered") == 1);
+        all(&Mode::Status(503));
+        app.produce(20);
+        let emitted = || app.rest().metric_with("postrider_operator_events_total", "endpoints.failing");
+        eventually_holds("they fail again for as long", || emitted() >= (round + 1) as f64);
+    }
+    assert_eq!(heard().len(), 2, "{:?}", heard());
+}
+
 /// An app whose canaries go through a topic of their own with one partition.
 fn with_canary(preparation: Preparation, name: &str) -> TestApp {
     let topic = format!("{name}.{:x}", std::process::id());
