@@ -11,7 +11,7 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
 
 test: lint deploy-check browser-deps samples-deps ## everything CI checks: lint, deploy/, then all tests against a real Kafka and PostgreSQL, also in a browser
-	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run && docs/verify/test && dev/api-test'
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run && docs/verify/test && dev/api-test && dev/dashboard-check'
 
 browser-test: deps browser-deps ## the web page in a real browser, against a real Postrider; keeps screenshots
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test tests/browser/run
@@ -21,6 +21,9 @@ api-test: deps ## schemathesis against a running API, with a key of each role; A
 
 samples: deps samples-deps ## the receivers of docs/verify, in five languages, against requests of a running Postrider
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test docs/verify/test
+
+dashboard-check: deps ## every query of Grafana's dashboard, and the alert rules, by a real Prometheus over a running Postrider
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test dev/dashboard-check
 
 fuzz: deps ## a minute of every fuzzer: what producers, receivers and customers write; FUZZ_SECONDS=600 for longer
 	@dev/fuzz
@@ -60,4 +63,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint services services-down image deps
+.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint services services-down image deps
