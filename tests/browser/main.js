@@ -13,7 +13,7 @@ after(async () => {
 });
 
 const only = process.argv.slice(2);
-const ALL = ["sign_in", "customer", "roles", "delivery", "dead_letters", "endpoint_form", "settings_forms", "unsaved", "customer_names", "loading", "counts", "replay", "keyboard", "accessibility", "narrow", "away", "many"];
+const ALL = ["sign_in", "customer", "roles", "delivery", "dead_letters", "endpoint_form", "settings_forms", "unsaved", "customer_names", "loading", "counts", "replay", "keyboard", "accessibility", "narrow", "long_names", "away", "many"];
 for (const stories of ALL) {
   if (only.length === 0 || only.includes(stories)) await import(`./stories/${stories}.js`);
 }
