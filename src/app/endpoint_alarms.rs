@@ -32,6 +32,7 @@ pub async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
             alarms.dead_letters(clock::now());
         }
         alarms.recovered().await;
+        alarms.recovered_hosts().await;
     }
 }
 
@@ -96,7 +97,12 @@ impl Alarms {
                 emit(recovered(queue, success_ms - told_ms.unsigned_abs() + self.config.failing_after_ms));
             }
         }
+    }
+
+    /// The same of hosts.
+    async fn recovered_hosts(&self) {
         let Ok(hosts) = operator_events::failing_hosts(&self.pool).await else { return };
+        let endpoints = self.health.table().endpoints();
         for (host, told_ms) in hosts {
             let of_host = || endpoints.iter().filter(|queue| *host_of(queue) == *host);
             let fails = |queue: &Arc<EndpointQueue>| queue.health.failing_since_ms.load(Relaxed) != 0;

@@ -224,6 +224,7 @@ code, pre { font: 13px/1.5 ui-monospace, monospace; } th code { white-space: now
 .call { background: var(--soft); padding: .4rem .7rem; } table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 caption { text-align: left; font-weight: 600; } th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0;
   border-top: 1px solid var(--line); font-weight: normal; overflow-wrap: anywhere; }
+th { white-space: nowrap; overflow-wrap: normal; }
 @media (max-width: 50rem) { body { display: block; } nav { position: static; height: auto; border: 0; } }
 </style></head><body>"#;
 

@@ -105,6 +105,8 @@ fn shown(got: &[u8]) -> String {
     format!("```http\n{text}{blank}{body}\n```\n").replace("\n\n```", "\n```")
 }
 
+type Sample<'a> = (&'a str, Mode, Format, BatchFormat, &'a [Arc<Event>]);
+
 #[actix_rt::test]
 async fn the_page_of_what_arrives_shows_what_arrives() {
     let order = event(4711, Some("order.17"), Some(b"{\"order\": 17, \"total\": \"12.50\"}"));
@@ -114,7 +116,7 @@ async fn the_page_of_what_arrives_shows_what_arrives() {
     let batch = Mode::Batch { events_max: 100, bytes_max: 1 << 20, wait: testing::secs(1) };
     let (envelope, raw) = (Format::Envelope, Format::Raw);
     let (array, lines) = (BatchFormat::JsonArray, BatchFormat::Ndjson);
-    let samples: [(&str, Mode, Format, BatchFormat, &[Arc<Event>]); 11] = [
+    let samples: [Sample<'_>; 11] = [
         ("envelope", Mode::Stream, envelope, array, &all[..1]),
         ("envelope of text", Mode::Stream, envelope, array, &all[1..2]),
         ("envelope of bytes", Mode::Stream, envelope, array, &all[2..3]),

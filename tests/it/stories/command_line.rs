@@ -66,6 +66,8 @@ fn a_customer_is_set_up_tried_and_looked_after_from_a_terminal() {
     assert!(terminal.says(&["endpoints", "list", "-q", "er"]).contains(hook.url()));
     assert!(terminal.says(&["endpoints", "test", "erp"]).contains("delivered"));
     assert!(terminal.says(&["match", &app.topic, "--tenant", "1"]).contains("subscribed"));
+    let (_, _, said) = terminal.run(&["endpoints", "attempts", "erp"], "");
+    assert!(said.contains("only a sample is"), "nothing is not said of an endpoint that takes everything: {said}");
     let (code, said, _) = terminal.run(&["match", &app.topic, "--tenant", "3", "--endpoint", "erp"], "");
     assert_eq!(code, Some(1));
     assert!(said.contains("tenant_not_listed"), "{said}");

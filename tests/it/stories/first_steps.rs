@@ -110,7 +110,7 @@ fn the_first_subscription_of_the_readme_works_from_its_first_command_to_its_last
         shell.said().lines().find(|line| line.contains("  /hook  ")).map(str::to_owned)
     });
     assert!(line.contains("good signature") && line.contains("tenant 2 department 100 {\"order\": 17}"), "{line}");
-    assert!(shell.said().contains("{\"ready\":true"), "{}", shell.said());
+    assert!(shell.said().contains("\"ready\":true"), "{}", shell.said());
     shell.run(&format!("{stop}\nwait || true"));
     eventually_holds("nobody listens any more", || TcpListener::bind((Ipv4Addr::LOCALHOST, receiver)).is_ok());
     let _ = std::fs::remove_dir_all(&folder);

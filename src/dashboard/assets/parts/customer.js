@@ -6,7 +6,7 @@ import { html } from "../core/ui.js";
 
 // `customer`: its name and its own key, where the API said them.
 export const CustomerName = ({ id, customer }) => html`<a class="customer" href=${to(["endpoints"], { customer: customer?.uid ?? id })} title=${id}>${customer?.name ?? html`<code>${id}</code>`}</a>
-  ${customer && html`<small title=${id}>${customer.uid ?? id}</small>`}`;
+  ${customer && html`<small title=${customer.uid ? `${customer.uid}, ${id}` : id}>${customer.uid ?? id}</small>`}`;
 
 // Of one thing alone: asks for the name.
 export function CustomerOf({ id }) {

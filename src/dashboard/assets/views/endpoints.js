@@ -68,7 +68,7 @@ function columns(who) {
   const health = (of) => (endpoint) => of(endpoint.health ?? {});
   return [
     { title: "Endpoint", wide: true, sort: "uid", cell: (endpoint) => html`<a class="name" href=${to(["endpoints", endpoint.id])}>${endpoint.uid ?? endpoint.id}</a>
-      <small class="address">${endpoint.url}</small>` },
+      <small class="address" title=${endpoint.url}>${endpoint.url}</small>` },
     { title: "State", cell: (endpoint) => html`<${State} of=${endpointState(endpoint)} />` },
     ...(seesAll(who) ? [{ title: "Customer", cell: ({ customer_id: id, customer }) => id && html`<${CustomerName} id=${id} customer=${customer} />` }] : []),
     { title: "Mode", cell: ({ mode, ordering }) => html`${mode}${ordering && html`<small>by ${ordering.by}</small>`}` },

@@ -46,7 +46,7 @@ function Answer({ answer: { event, matched, data, next_cursor: more } }) {
 }
 
 const COLUMNS = [
-  { title: "Endpoint", wide: true, cell: ({ endpoint_id: id, uid, url }) => html`<a class="name" href=${to(["endpoints", id])}>${uid ?? id}</a><small class="address">${url}</small>` },
+  { title: "Endpoint", wide: true, cell: ({ endpoint_id: id, uid, url }) => html`<a class="name" href=${to(["endpoints", id])}>${uid ?? id}</a><small class="address" title=${url}>${url}</small>` },
   { title: "Gets it", cell: ({ gets }) => html`<span class=${gets ? "good" : "bad"}>${gets ? "yes" : "no"}</span>` },
   { title: "Why", wide: true, cell: ({ detail, code }) => html`${detail}<small><code>${code}</code></small>` },
   { title: "By", cell: ({ subscription_ids: ids }) => ids.map((id) => html`<code class="dim" key=${id}>${id} </code>`) },
