@@ -32,7 +32,7 @@ story("long names of customers and endpoints keep nothing from being seen", {}, 
     assert.deepEqual(await unseen(page), []);
     const row = page.getByRole("row").filter({ hasText: UID });
     assert.ok((await row.textContent()).includes(NAME), "the whole name is there");
-    for (const place of [`endpoints/${UID}`, `endpoints/${UID}/settings`, "customers"]) {
+    for (const place of [`endpoints/${UID}`, `endpoints/${UID}/settings`, `endpoints?customer=${UID}`, "customers"]) {
       await page.goto(`${stage.base}/#/${place}`);
       await page.getByText(NAME).or(page.getByTitle(NAME)).first().waitFor();
       await page.waitForFunction(() => document.querySelector("[aria-busy]") === null);
