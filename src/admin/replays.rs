@@ -58,6 +58,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
         at_log_start: share.at_log_start,
     };
     let replay = NewReplay {
+        of_gap: false,
         id: new_id(Kind::Replay),
         endpoint_id: endpoint.id.clone(),
         topic: body.topic,

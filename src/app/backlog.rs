@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::{Error, core_lag::CoreLag, loader::Progress};
 use crate::{
     backlog::{
-        drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
+        drainer::{self, CatchesUp, DrainerOptions, Heads, Surroundings, ageing::Ageing},
         orphans::Orphans,
         read::{Room, Standing},
         writer::BacklogWriter,
@@ -17,7 +17,7 @@ use crate::{
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
         queue::{Pushed, Takes},
-        settings::{DeliverySettings, Mode},
+        settings::{DeliverySettings, Mode, State},
         supervisor::Notices,
     },
     event::{EndpointKey, Event},
@@ -167,6 +167,17 @@ impl Surroundings for Around {
                 };
                 takes(&settings.delivery, events)
             }
+        }
+    }
+
+    fn catches_up(&self, endpoint_id: &str) -> CatchesUp {
+        let endpoints = self.table.endpoints();
+        let Some(queue) = endpoints.find(endpoint_id) else { return CatchesUp::Never };
+        let settings = queue.settings();
+        match settings.delivery.ordering {
+            _ if settings.suspended || settings.state == State::Disabled => CatchesUp::Later,
+            Some(_) => CatchesUp::InOrder,
+            None => CatchesUp::InAnyOrder,
         }
     }
 

@@ -50,6 +50,8 @@ pub trait Surroundings: Send + Sync {
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>>;
     /// How an endpoint stands with its backlog.
     fn standing(&self, endpoint_id: &str, now: Instant) -> Standing;
+    /// Whether an endpoint that was suspended gets what it missed.
+    fn catches_up(&self, endpoint_id: &str) -> CatchesUp;
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
     /// Whether the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
@@ -70,6 +72,17 @@ pub trait Surroundings: Send + Sync {
     fn rows_wait(&self, endpoint_id: &str, rows: u64);
     /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);
+}
+
+/// Whether an endpoint that was suspended gets what it missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchesUp {
+    /// It is gone.
+    Never,
+    /// It is suspended still, or disabled.
+    Later,
+    InOrder,
+    InAnyOrder,
 }
 
 #[derive(Debug, Clone)]

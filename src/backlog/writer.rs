@@ -38,7 +38,10 @@ use crate::{
     dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
     endpoint::{delivery::Parked, settings::Settings},
     event::Event,
-    ingest::receipt::{Receipt, Settlement},
+    ingest::{
+        missed::Skipping,
+        receipt::{Receipt, Settlement},
+    },
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
@@ -118,6 +121,7 @@ impl BacklogWriter {
 
     /// What an endpoint's machine parked. Events that have a row already and used up no attempt just leave memory.
     pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
+        let parked = self.skip_leaving(settings, parked);
         let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
         let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
         self.shared.dead_letters.postpone(&settings.id, letters);
@@ -139,12 +143,6 @@ impl BacklogWriter {
             }
         }
         Receipt::settle_all(untouched, Settlement::Backlogged);
-    }
-
-    /// What comes for a suspended endpoint: its positions are stored, and then it is settled.
-    pub fn skip(&self, settings: &Settings, receipts: Vec<Receipt>) {
-        self.shared.known_receipts.fetch_add(receipts.len(), Ordering::Relaxed);
-        self.shared.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), receipts });
     }
 
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
@@ -210,7 +208,7 @@ enum Work {
     Insert(Waiting),
     Update { key: RowKey, parked: Parked },
     Remove(Removal),
-    Skip { endpoint_id: Arc<str>, receipts: Vec<Receipt> },
+    Skip { endpoint_id: Arc<str>, skipped: Vec<Skipping> },
 }
 
 struct Waiting {
@@ -227,7 +225,7 @@ impl lane::Work for Work {
             Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
             Work::Update { .. } => size_of::<RowKey>(),
             Work::Remove(removal) => size_of_val(removal.keys.as_slice()),
-            Work::Skip { receipts, .. } => size_of_val(receipts.as_slice()),
+            Work::Skip { skipped, .. } => size_of_val(skipped.as_slice()),
         }
     }
 
@@ -298,7 +296,7 @@ impl Shared {
             let next = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX);
             let Run { mut inserts, updates, removals, skips, .. } = next.await;
             // What is in hand is counted off, and what is to be taken out comes again, also when one of these panics.
-            let skipped = skips.iter().map(|(_, receipts)| receipts.len()).sum();
+            let skipped = skips.iter().map(|(_, skipped)| skipped.len()).sum();
             let stored = Queued { counter: Counter::Inserts, shared: self, events: inserts.len() };
             let updated = Queued { counter: Counter::Known, shared: self, events: updates.len() };
             let _skipped = Queued { counter: Counter::Known, shared: self, events: skipped };

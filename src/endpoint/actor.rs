@@ -199,10 +199,8 @@ impl EndpointActor {
 
     fn take_events(&mut self, now: Instant) {
         let stored = self.queue.take(&mut self.taken);
-        if self.settings.suspended {
-            let (live, other) = self.taken.drain(..).partition(|receipt| receipt.event().origin.is_live());
-            self.taken = other;
-            self.core.backlog.skip(&self.settings, live);
+        if self.settings.suspended || self.settings.delivery.ordering.is_some() {
+            self.taken = self.core.backlog.skip_missed(&self.settings, std::mem::take(&mut self.taken));
         }
         if let Some(first) = self.taken.first() {
             self.core.counters().waited(now.saturating_duration_since(first.event().received_at));

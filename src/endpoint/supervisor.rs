@@ -206,13 +206,8 @@ impl Supervisor {
                 continue;
             }
             let settings = queue.settings();
-            if settings.suspended {
-                let (live, other) = waiting.into_iter().partition(|receipt| receipt.event().origin.is_live());
-                self.backlog.skip(&settings, live);
-                self.backlog.submit(&settings, other.into_iter().map(|receipt| parked(&queue.id, receipt)).collect());
-            } else {
-                self.backlog.submit(&settings, waiting.into_iter().map(|receipt| parked(&queue.id, receipt)).collect());
-            }
+            let waiting = self.backlog.skip_missed(&settings, waiting);
+            self.backlog.submit(&settings, waiting.into_iter().map(|receipt| parked(&queue.id, receipt)).collect());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! there is none. A settle that comes later belongs to an event that the partition's new owner reads again.
 //! **Invariant:** every offset is tracked before its event is handed on, so it cannot settle unseen.
 
+mod amounts; // what came and what ended, ever
 mod arrivals; // when what is not settled came
 mod gaps; // what was passed over, and what of it was lost
 mod log; // where the partition's log begins and ends
@@ -19,9 +20,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::{arrivals::Arrivals, gaps::Gaps, log::Log};
+use self::{amounts::Amounts, arrivals::Arrivals, gaps::Gaps, log::Log};
 use super::{
     backpressure::PauseReason,
+    missed::MissedRanges,
     offsets::{OffsetTracker, TrackError},
     parked::ParkedCounts,
     receipt::{Abandoned, Done, Origin, Settlement},
@@ -66,6 +68,8 @@ pub struct PartitionLedger {
     unheard_abandons: AtomicU64,
     /// What waits in the backlog.
     pub backlog: ParkedCounts,
+    /// What suspended endpoints missed of it, until that has come back.
+    pub missed: MissedRanges,
 }
 
 #[derive(Debug)]
@@ -73,13 +77,6 @@ struct Owed {
     tracker: OffsetTracker,
     gaps: Gaps,
     arrivals: Arrivals,
-}
-
-/// Counters that only grow; what is outstanding is the difference of two of them.
-#[derive(Debug, Default)]
-struct Amounts {
-    events: AtomicU64,
-    bytes: AtomicU64,
 }
 
 /// A chunk that could not be tracked whole. The offsets before the refused one are tracked.
@@ -150,6 +147,7 @@ impl PartitionLedger {
             abandoned,
             unheard_abandons: AtomicU64::new(0),
             backlog: ParkedCounts::default(),
+            missed: MissedRanges::default(),
         }
     }
 
@@ -326,7 +324,20 @@ impl Origin for PartitionLedger {
     }
 
     fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        self.backlog.ahead(endpoint_id)
+        let rows = self.backlog.ahead(endpoint_id)?;
+        Some(if rows == 0 && self.missed.has(endpoint_id) { 1 } else { rows })
+    }
+
+    fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
+        self.missed.skips(endpoint_id, offset, suspended)
+    }
+
+    fn skips_instead_of_parking(&self, endpoint_id: &Arc<str>, offset: i64) -> bool {
+        self.missed.skips_instead_of_parking(endpoint_id, offset)
+    }
+
+    fn skipped(&self, endpoint_id: &str) {
+        self.missed.skipped(endpoint_id);
     }
 
     fn parking(&self, endpoint_id: &Arc<str>) {
@@ -372,18 +383,6 @@ impl Origin for PartitionLedger {
                 "an abandoned event has no taker; its partition commits nothing beyond it until it is assigned anew"
             );
         }
-    }
-}
-
-impl Amounts {
-    fn read(&self) -> (u64, u64) {
-        (self.events.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
-    }
-
-    /// For the one who holds the lock: two plain stores instead of two locked additions.
-    fn add_locked(&self, events: u64, bytes: u64) {
-        self.events.store(self.events.load(Ordering::Relaxed) + events, Ordering::Release);
-        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Release);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod record; // ○ a Kafka record in one allocation
 pub mod actor; // ● one per assigned partition
 pub mod decode; // ○ where tenant, department, type, id and time stand
 pub mod parked; // ○ how much of a partition waits in the backlog
+pub mod missed; // ○ what a suspended endpoint misses, until it has come back
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with
 pub mod receipt; // ○ each (event, endpoint) settles exactly once

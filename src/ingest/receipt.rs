@@ -99,6 +99,17 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
         Some(0)
     }
+    /// Whether an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
+    /// being replayed. Each yes is answered by [`Origin::skipped`]; see [`Skipping`](super::missed::Skipping).
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
+        false
+    }
+    /// The same of an event that would leave memory for the backlog of an ordered endpoint.
+    fn skips_instead_of_parking(&self, _endpoint_id: &Arc<str>, _offset: i64) -> bool {
+        false
+    }
+    /// The position of a skipped event is stored, or it comes again.
+    fn skipped(&self, _endpoint_id: &str) {}
     /// An event of it leaves memory for the backlog; see [`Parking`](super::parked::Parking).
     fn parking(&self, _endpoint_id: &Arc<str>) {}
     /// So many of these have their rows, or come back unstored.

@@ -5,6 +5,7 @@
 
 pub mod range; // ○ what may be asked for
 pub mod progress; // ○ how far a part has come
+pub mod catching_up; // ● ordered endpoints get what they missed
 pub mod choice; // ○ which parts are at work
 pub mod pass; // ○ where a partition's one reader reads next
 pub mod part; // ○ a replay's share of one partition: the origin of its events

@@ -83,6 +83,13 @@ impl Part {
         self.cancelled.store(true, Ordering::Release);
     }
 
+    /// Whether everything of the partition that comes before what is read next has ended or has its row.
+    #[must_use]
+    pub fn is_next_in_order(&self) -> bool {
+        let read_next = self.progress.lock().read_next();
+        self.ledger.ended_up_to().is_some_and(|ended| ended >= read_next)
+    }
+
     pub fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock()
     }
@@ -169,7 +176,7 @@ impl Origin for Part {
     }
 
     fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        self.ledger.parked_ahead(endpoint_id)
+        self.ledger.backlog.ahead(endpoint_id)
     }
 
     fn parking(&self, endpoint_id: &Arc<str>) {

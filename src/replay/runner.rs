@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::{
+    catching_up,
     choice::{self, Candidate},
     part::{Name, Part},
     progress::{Counts, Progress},
@@ -121,10 +122,11 @@ pub async fn run(
 ) -> Infallible {
     let mut runner = Runner { pool, options, shared, dead_letters, surroundings, of_endpoints: HashMap::new() };
     loop {
-        if let Err(error) = runner.turn().await {
+        let is_held = runner.turn().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "replays cannot be looked for or written down at the moment");
-        }
-        tokio::time::sleep(runner.options.poll).await;
+            false
+        });
+        tokio::time::sleep(if is_held { runner.options.poll.min(POLL_HELD) } else { runner.options.poll }).await;
     }
 }
 
@@ -138,19 +140,21 @@ struct Runner {
 }
 
 impl Runner {
-    async fn turn(&mut self) -> Result<(), StoreError> {
+    /// True when events wait in memory for what is replayed.
+    async fn turn(&mut self) -> Result<bool, StoreError> {
         self.take_up_abandoned();
         self.shared.save(&self.pool).await?;
         let ledgers = self.surroundings.ledgers();
+        let is_held = catching_up::turn(&self.pool, &ledgers, &*self.surroundings).await?;
         let names: Vec<_> = ledgers.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();
         let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
         let (open, gone): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|open| self.surroundings.endpoint(&open.endpoint_id).is_some());
-        // Matched against settings that are at least as new as what was asked for.
+        // Matched against settings that are at least as new as what was asked for; a gap is nobody's wish.
         let complete_to_ms = self.surroundings.settings_complete_to_store_ms();
-        let open = open.into_iter().filter(|open| open.asked_ms < complete_to_ms).collect();
+        let open = open.into_iter().filter(|open| open.of_gap || open.asked_ms < complete_to_ms).collect();
         let open = self.choose(open);
         self.adopt(&ledgers, open);
         for open in gone {
@@ -158,7 +162,7 @@ impl Runner {
             tracing::info!(replay.id = %id, endpoint.id = %open.endpoint_id, "a replay ends with its endpoint");
             replays::cancel(&self.pool, id, "the endpoint is gone").await?;
         }
-        Ok(())
+        Ok(is_held)
     }
 
     fn choose(&self, open: Vec<OpenShare>) -> Vec<OpenShare> {
@@ -273,5 +277,7 @@ fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> Standing
     }
 }
 
+/// Between two turns while events wait in memory for the end of a replay.
+const POLL_HELD: Duration = Duration::from_millis(50);
 /// The oldest of what is still to be done; the others are seen once these are done.
 const ROWS_MAX: i64 = 10_000;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
     replays::{self, NewReplay, NewShare},
 };
+use crate::ingest::missed::Stored;
 
 /// Offsets of a partition that an endpoint did not get, from `from` to before `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,15 +73,78 @@ pub async fn of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<ShownGap>
     .await
 }
 
+/// Which gap: an endpoint's, of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapKey {
+    pub endpoint_id: String,
+    pub topic: String,
+    pub partition: i32,
+}
+
+/// What there is of a gap: its own row, replays of it that are not done yet, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenGap {
+    pub key: GapKey,
+    /// The first offset of all of it.
+    pub from: i64,
+    pub stored: Stored,
+}
+
+/// What is still missed of these partitions.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn of_partitions(pool: &Pool, topics: &[&str], partitions: &[i32]) -> Result<Vec<OpenGap>, StoreError> {
+    pool.with(async |client| {
+        let statement = client.prepare_cached(OF_PARTITIONS).await?;
+        let open = |row: &Row| {
+            let key = GapKey {
+                endpoint_id: row.try_get("endpoint_id")?,
+                topic: row.try_get("topic")?,
+                partition: row.try_get("partition")?,
+            };
+            let (gap_events, has_open_replay) = (row.try_get("gap_events")?, row.try_get("has_open_replay")?);
+            Ok(OpenGap { key, from: row.try_get("from_offset")?, stored: Stored { gap_events, has_open_replay } })
+        };
+        client.query(&statement, &[&topics, &partitions]).await?.iter().map(open).collect()
+    })
+    .await
+}
+
 /// Turns the gaps of endpoints that are suspended no more into replays, one for each endpoint and topic, and returns them.
-/// `new_id` makes an id that nobody has.
+/// Those of ordered endpoints are left to the owners of their partitions ([`close_these`]). `new_id` makes an id that nobody
+/// has.
 ///
 /// # Errors
 /// When Postgres is away: then nothing has changed.
 pub async fn close(pool: &Pool, new_id: impl Fn() -> String) -> Result<Vec<NewReplay>, StoreError> {
+    take(pool, TAKE, &[], new_id).await
+}
+
+/// The same for these gaps of partitions that this instance owns, where nothing widens them but itself.
+///
+/// # Errors
+/// When Postgres is away: then nothing has changed.
+pub async fn close_these(
+    pool: &Pool,
+    keys: &[GapKey],
+    new_id: impl Fn() -> String,
+) -> Result<Vec<NewReplay>, StoreError> {
+    let endpoints: Vec<&str> = keys.iter().map(|key| &*key.endpoint_id).collect();
+    let topics: Vec<&str> = keys.iter().map(|key| &*key.topic).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.partition).collect();
+    take(pool, TAKE_THESE, &[&endpoints, &topics, &partitions], new_id).await
+}
+
+async fn take(
+    pool: &Pool,
+    statement: &str,
+    which: &[&(dyn ToSql + Sync)],
+    new_id: impl Fn() -> String,
+) -> Result<Vec<NewReplay>, StoreError> {
     pool.with(async |client| {
         let transaction = client.transaction().await?;
-        let rows = transaction.query(TAKE, &[]).await?;
+        let rows = transaction.query(statement, which).await?;
         let gaps: Vec<Gap> = rows.iter().map(gap).collect::<Result<_, _>>()?;
         let replays = as_replays(gaps, &new_id);
         for replay in &replays {
@@ -98,7 +162,14 @@ fn as_replays(gaps: Vec<Gap>, new_id: impl Fn() -> String) -> Vec<NewReplay> {
         let share = NewShare { partition: gap.partition, from: gap.from, end: gap.end, at_log_start: false };
         shares.entry((gap.endpoint_id, gap.topic)).or_default().push(share);
     }
-    let replay = |((endpoint_id, topic), shares)| NewReplay { id: new_id(), endpoint_id, topic, times: None, shares };
+    let replay = |((endpoint_id, topic), shares)| NewReplay {
+        id: new_id(),
+        endpoint_id,
+        topic,
+        times: None,
+        of_gap: true,
+        shares,
+    };
     shares.into_iter().map(replay).collect()
 }
 
@@ -160,8 +231,29 @@ const OF_ENDPOINT: &str = "
 const TAKE: &str = "
     DELETE FROM backlog_gap g USING endpoint e
     WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL AND e.suspended_at IS NULL AND e.state <> 'disabled'
-        AND g.updated_at < now() - interval '2 seconds'
+        AND g.updated_at < now() - interval '2 seconds' AND e.settings->>'ordering' IS NULL
     RETURNING g.endpoint_id, g.topic, g.partition, g.from_offset, g.end_offset, g.events";
+
+const TAKE_THESE: &str = "
+    DELETE FROM backlog_gap g USING endpoint e, unnest($1::text[], $2::text[], $3::int[]) AS k (endpoint_id, topic, partition)
+    WHERE g.endpoint_id = k.endpoint_id AND g.topic = k.topic AND g.partition = k.partition
+        AND e.id = g.endpoint_id AND e.deleted_at IS NULL AND e.suspended_at IS NULL AND e.state <> 'disabled'
+    RETURNING g.endpoint_id, g.topic, g.partition, g.from_offset, g.end_offset, g.events";
+
+const OF_PARTITIONS: &str = "
+    WITH p AS (
+        SELECT * FROM unnest($1::text[], $2::int[]) AS p (topic, partition)
+    ), open AS (
+        SELECT g.endpoint_id, topic, partition, g.from_offset, g.events, false AS is_replay
+        FROM backlog_gap g JOIN p USING (topic, partition)
+        UNION ALL
+        SELECT r.endpoint_id, p.topic, p.partition, s.from_offset, NULL, true
+        FROM p JOIN replay_partition s ON s.topic = p.topic AND s.partition = p.partition AND s.open
+        JOIN replay r ON r.id = s.replay_id AND r.of_gap
+    )
+    SELECT endpoint_id, topic, partition, min(from_offset) AS from_offset, max(events) AS gap_events,
+        bool_or(is_replay) AS has_open_replay
+    FROM open GROUP BY 1, 2, 3";
 
 const OVER_QUOTA: &str = "
     SELECT h.endpoint_id, e.customer_id, sum(h.events)::bigint, sum(h.bytes)::bigint FROM backlog_head h JOIN endpoint e ON e.id = h.endpoint_id

@@ -18,6 +18,8 @@ pub struct NewReplay {
     pub topic: String,
     /// Milliseconds since 1970, where times were given.
     pub times: Option<(i64, i64)>,
+    /// Of what its endpoint missed while it was suspended.
+    pub of_gap: bool,
     pub shares: Vec<NewShare>,
 }
 
@@ -69,6 +71,8 @@ pub struct OpenShare {
     pub asked_ms: i64,
     /// Milliseconds since 1970, where times were given.
     pub times: Option<(i64, i64)>,
+    /// Of what its endpoint missed while it was suspended.
+    pub of_gap: bool,
     pub share: ShareRow,
 }
 
@@ -131,7 +135,9 @@ pub(super) async fn insert(transaction: &Transaction<'_>, replay: &NewReplay) ->
         };
     }
     let (from_ms, to_ms) = replay.times.unzip();
-    transaction.execute(INSERT, &[&replay.id, &replay.endpoint_id, &replay.topic, &from_ms, &to_ms]).await?;
+    let row: [&(dyn ToSql + Sync); 6] =
+        [&replay.id, &replay.endpoint_id, &replay.topic, &from_ms, &to_ms, &replay.of_gap];
+    transaction.execute(INSERT, &row).await?;
     let shares: [&(dyn ToSql + Sync); 6] =
         [&replay.id, &replay.topic, &column!(partition), &column!(from), &column!(end), &column!(at_log_start)];
     transaction.execute(INSERT_SHARES, &shares).await?;
@@ -184,7 +190,8 @@ pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) 
         let open = |row: &Row| {
             let (endpoint_id, asked_ms) = (row.try_get("endpoint_id")?, row.try_get("asked_ms")?);
             let (from_ms, to_ms): (Option<i64>, Option<i64>) = (row.try_get("from_ms")?, row.try_get("to_ms")?);
-            Ok(OpenShare { endpoint_id, asked_ms, times: from_ms.zip(to_ms), share: share(row)? })
+            let (times, of_gap) = (from_ms.zip(to_ms), row.try_get("of_gap")?);
+            Ok(OpenShare { endpoint_id, asked_ms, times, of_gap, share: share(row)? })
         };
         rows.iter().map(open).collect()
     })
@@ -269,7 +276,8 @@ const COUNT_OPEN: &str = "
     SELECT count(*) FROM replay r WHERE r.endpoint_id = $1
     AND EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id AND p.open)";
 
-const INSERT: &str = "INSERT INTO replay (id, endpoint_id, topic, from_ms, to_ms) VALUES ($1, $2, $3, $4, $5)";
+const INSERT: &str = "
+    INSERT INTO replay (id, endpoint_id, topic, from_ms, to_ms, of_gap) VALUES ($1, $2, $3, $4, $5, $6)";
 
 const INSERT_SHARES: &str = "
     INSERT INTO replay_partition (replay_id, topic, partition, from_offset, end_offset, next_offset, at_log_start, open)
@@ -298,7 +306,7 @@ const CANCEL: &str = "
     UPDATE replay_partition p SET open = false FROM cancelled WHERE p.replay_id = cancelled.id AND p.open";
 
 const OPEN: &str = "
-    SELECT p.*, r.endpoint_id, r.from_ms, r.to_ms, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
+    SELECT p.*, r.endpoint_id, r.of_gap, r.from_ms, r.to_ms, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
     FROM replay_partition p JOIN replay r ON r.id = p.replay_id
     JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
     WHERE p.open ORDER BY p.replay_id, p.partition LIMIT $3";

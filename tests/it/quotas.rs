@@ -234,6 +234,7 @@ async fn replays_have_no_more_to_read_together_than_their_customer_may() {
     let api = limited(json!({"replay_events_max": 100})).await;
     let endpoints = [api.endpoint("acme", "a").await, api.endpoint("acme", "b").await];
     let replay = |n: usize, events: i64| NewReplay {
+        of_gap: false,
         id: format!("rep_{n}"),
         endpoint_id: endpoints[n % 2]["id"].as_str().expect("an id").to_owned(),
         topic: "orders".to_owned(),

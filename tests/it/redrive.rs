@@ -10,7 +10,10 @@ use std::{
 
 use parking_lot::Mutex;
 use postrider::{
-    backlog::{drainer::Surroundings, read::Standing},
+    backlog::{
+        drainer::{CatchesUp, Surroundings},
+        read::Standing,
+    },
     dead_letter::{
         letter::Letter,
         redrive::{self, RedriveOptions},
@@ -67,6 +70,10 @@ impl Surroundings for Around {
 
     fn standing(&self, _: &str, _: Instant) -> Standing {
         *self.standing.lock()
+    }
+
+    fn catches_up(&self, _: &str) -> CatchesUp {
+        CatchesUp::Later
     }
 
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {

@@ -6,7 +6,10 @@ use super::Drainer;
 use crate::{
     clock,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
-    store::{StoreError, backlog_read},
+    store::{
+        StoreError, backlog_read,
+        gaps::{self, OpenGap},
+    },
 };
 
 impl Drainer {
@@ -36,6 +39,7 @@ impl Drainer {
         let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
+        self.follow_missed().await?;
         let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
         {
             let mut book = self.heads.book.lock();
@@ -48,6 +52,23 @@ impl Drainer {
             ledger.backlog.all_rows(version, counts);
         }
         self.surroundings.wake_ordered();
+        Ok(())
+    }
+
+    /// What suspended endpoints missed of partitions that are new: before anything of them may be sent in order.
+    async fn follow_missed(&self) -> Result<(), StoreError> {
+        let new: Vec<&Arc<PartitionLedger>> = self.unread.iter().filter(|ledger| !ledger.missed.is_known()).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = new.iter().map(|ledger| ledger.topic_name()).collect();
+        let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let partitions: Vec<i32> = new.iter().map(|ledger| ledger.partition()).collect();
+        let open = gaps::of_partitions(&self.pool, &topics, &partitions).await?;
+        for ledger in new {
+            let is_of = |gap: &&OpenGap| gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic();
+            ledger.missed.begin(open.iter().filter(is_of).map(|gap| (gap.key.endpoint_id.as_str(), gap.from)));
+        }
         Ok(())
     }
 }

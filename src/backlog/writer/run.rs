@@ -5,14 +5,14 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{Removal, Waiting, Work};
-use crate::{endpoint::delivery::Parked, ingest::receipt::Receipt, store::backlog::RowKey};
+use crate::{endpoint::delivery::Parked, ingest::missed::Skipping, store::backlog::RowKey};
 
 #[derive(Default)]
 pub(super) struct Run {
     pub inserts: Vec<Waiting>,
     pub updates: Vec<(RowKey, Parked)>,
     pub removals: Vec<Removal>,
-    pub skips: Vec<(Arc<str>, Vec<Receipt>)>,
+    pub skips: Vec<(Arc<str>, Vec<Skipping>)>,
     updated: HashSet<RowKey>,
     removed: HashSet<RowKey>,
 }
@@ -38,7 +38,7 @@ impl Run {
                 self.removed.extend(removal.keys.iter().cloned());
                 self.removals.push(removal);
             }
-            Work::Skip { endpoint_id, receipts } => self.skips.push((endpoint_id, receipts)),
+            Work::Skip { endpoint_id, skipped } => self.skips.push((endpoint_id, skipped)),
         }
     }
 }

@@ -1,21 +1,73 @@
-//! ● What comes for a suspended endpoint: its position is stored, and nothing else of it.
+//! ● What comes for a suspended endpoint, and for an ordered one that has not caught up yet: its position is stored, and
+//! nothing else of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
-use super::Shared;
+use super::{BacklogWriter, Shared, Work};
 use crate::{
-    ingest::receipt::{Receipt, Settlement},
+    endpoint::{delivery::Parked, settings::Settings},
+    ingest::{
+        missed::Skipping,
+        receipt::{Receipt, Settlement},
+    },
     store::gaps::{self, Gap},
 };
 
+impl BacklogWriter {
+    /// Of what comes for an endpoint, takes out what it misses: the positions of that are stored, and then it is settled.
+    /// Returns the rest.
+    #[must_use]
+    pub fn skip_missed(&self, settings: &Settings, receipts: Vec<Receipt>) -> Vec<Receipt> {
+        let suspended = settings.suspended;
+        if !suspended && settings.delivery.ordering.is_none() {
+            return receipts;
+        }
+        let (mut skipped, mut rest) = (Vec::new(), Vec::with_capacity(receipts.len()));
+        for receipt in receipts {
+            match Skipping::of(receipt, &settings.id, suspended) {
+                Ok(skipping) => skipped.push(skipping),
+                Err(receipt) => rest.push(receipt),
+            }
+        }
+        self.skip(settings, skipped);
+        rest
+    }
+
+    /// The same of what leaves memory: a row would be sent before what is still being replayed.
+    pub(super) fn skip_leaving(&self, settings: &Settings, parked: Vec<Parked>) -> Vec<Parked> {
+        if settings.delivery.ordering.is_none() {
+            return parked;
+        }
+        let (mut skipped, mut rest) = (Vec::new(), Vec::with_capacity(parked.len()));
+        for Parked { receipt, attempts, last, in_flight_until, not_before, parking } in parked {
+            match Skipping::of_leaving(receipt, &settings.id) {
+                Ok(skipping) => skipped.push(skipping),
+                Err(receipt) => rest.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking }),
+            }
+        }
+        self.skip(settings, skipped);
+        rest
+    }
+
+    fn skip(&self, settings: &Settings, skipped: Vec<Skipping>) {
+        if !skipped.is_empty() {
+            self.shared.known_receipts.fetch_add(skipped.len(), Ordering::Relaxed);
+            self.shared.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), skipped });
+        }
+    }
+}
+
 impl Shared {
     /// Settles receipts once their positions are stored; those of partitions that are someone else's by now are dropped.
-    pub(super) async fn skip(&self, skipped: Vec<(Arc<str>, Vec<Receipt>)>) {
+    pub(super) async fn skip(&self, skipped: Vec<(Arc<str>, Vec<Skipping>)>) {
         let mut of: BTreeMap<(Arc<str>, String, i32), Gap> = BTreeMap::new();
-        let mut settled = Vec::new();
-        for (endpoint_id, receipts) in skipped {
-            for receipt in receipts {
-                let event = receipt.event();
+        let mut current = Vec::new();
+        for (endpoint_id, skipped) in skipped {
+            for skipping in skipped {
+                let event = skipping.receipt.event();
                 if !event.origin.is_current() {
                     continue;
                 }
@@ -29,14 +81,14 @@ impl Shared {
                     events: 0,
                 });
                 (gap.from, gap.end, gap.events) = (gap.from.min(offset), gap.end.max(offset + 1), gap.events + 1);
-                settled.push(receipt);
+                current.push(skipping);
             }
         }
-        if settled.is_empty() {
+        if current.is_empty() {
             return;
         }
         let gaps: Vec<Gap> = of.into_values().collect();
         self.patience().retry(|| gaps::widen(&self.pool, &gaps)).await;
-        Receipt::settle_all(settled, Settlement::Skipped);
+        Receipt::settle_all(current.into_iter().map(|skipping| skipping.receipt), Settlement::Skipped);
     }
 }

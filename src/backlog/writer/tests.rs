@@ -68,7 +68,8 @@ async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
         WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, lanes: 1, inserts_per_second_max: 1_000 };
     let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
     let origin = TestOrigin::new();
-    writer.skip(&stream(), vec![receipt(&origin, 1, Instant::now())]);
+    let suspended = Settings { suspended: true, ..stream() };
+    assert!(writer.skip_missed(&suspended, vec![receipt(&origin, 1, Instant::now())]).is_empty());
     while !writer.health().is_retrying() {
         tokio::task::yield_now().await;
     }

@@ -97,6 +97,10 @@ impl Origin for TestOrigin {
         Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN)
     }
 
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, suspended: bool) -> bool {
+        suspended
+    }
+
     fn parking(&self, _endpoint_id: &Arc<str>) {
         self.ahead.fetch_add(1, Ordering::Relaxed);
     }

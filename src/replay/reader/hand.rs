@@ -30,8 +30,8 @@ impl<'a> Hand<'a> {
         let endpoint = |part: &Arc<Part>| {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
-                // Nothing is sent past what waits of the partition: it would only join it.
-                Standing::TakesInOrder(..) if part.parked_ahead(id) != Some(0) => 0,
+                // Nothing is sent past what waits of the partition, in the backlog (it would only join it) or in memory.
+                Standing::TakesInOrder(..) if part.parked_ahead(id) != Some(0) || !part.is_next_in_order() => 0,
                 Standing::Takes(events) | Standing::TakesInOrder(events, _) => {
                     events.min(bounds.options.endpoint_events_max)
                 }

@@ -69,6 +69,43 @@ fn a_partition_keeps_its_order_through_a_crash_with_events_waiting() {
 }
 
 #[test]
+fn an_endpoint_over_its_quota_is_resumed_while_events_come_and_gets_what_it_missed_in_order() {
+    let app = TestApp::named("quotaorder")
+        .lanes(20)
+        .set("DELIVERY_PARK_AFTER_MS", 3_000)
+        .set("BACKLOG_POLL_MS", 100)
+        .set("BACKLOG_ENDPOINT_ROWS_MAX", 200)
+        .start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, ordered("partition", "block"));
+    // What is skipped is committed with only its position stored, which the audit does not know of.
+    let audit = app.audit().expect_all(&endpoint);
+    hook.set(Mode::Status(503));
+    let load = app.load(200);
+    let shown = || app.rest().get(&format!("/v1/endpoints/{}/backlog", endpoint.id)).ok().json();
+    eventually_holds("it is suspended", || shown()["suspended_at"].is_string());
+    app.await_settings();
+    hook.set(Mode::Ok);
+    eventually_holds("what waited is delivered", || app.postgres.backlog().is_empty());
+    let skipped = || app.postgres.count("SELECT coalesce(sum(events), 0)::bigint FROM backlog_gap");
+    eventually_holds("some is skipped", || skipped() > 300);
+    app.rest().post(&format!("/v1/endpoints/{}/resume", endpoint.id), &json!({})).ok();
+    let open = || {
+        app.postgres.count("SELECT count(*) FROM backlog_gap")
+            + app.postgres.count("SELECT count(*) FROM replay_partition WHERE open")
+    };
+    eventually_holds("it has caught up while events come", || open() == 0);
+    let caught_up = hook.accepted_count();
+    eventually_holds("they come live", || hook.accepted_count() > caught_up + 100);
+    assert_eq!(open(), 0, "nothing is skipped any more");
+    load.stop();
+    let findings = audit.await_nothing_waiting();
+    assert_eq!((findings.reordered, findings.dead_letters), (0, 0), "{findings}");
+    audit.close();
+}
+
+#[test]
 fn an_event_that_is_refused_for_good_leaves_its_lane_where_that_was_chosen() {
     let app = app("lanegoeson");
     let receiver = Receiver::start();

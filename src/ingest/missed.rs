@@ -1,0 +1,278 @@
+//! ○ What an endpoint misses of a partition while it is suspended, and afterwards until that has come back: for an ordered
+//! endpoint, nothing that comes may pass it.
+//!
+//! What comes goes on being skipped while the gap is replayed. Once little of it is left, what comes is held in memory
+//! behind the last replay; when that has ended, the endpoint has caught up.
+//!
+//! **Invariant:** from the first event that is skipped to the end of the last replay, no later event of the partition is sent
+//! live to an ordered endpoint.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::receipt::{Origin, Receipt};
+
+/// An event of which only the position is stored. It counts as under way as long as this lives.
+#[derive(Debug)]
+pub struct Skipping {
+    pub receipt: Receipt,
+    _under_way: UnderWay,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    origin: Arc<dyn Origin>,
+    endpoint_id: Arc<str>,
+}
+
+impl Skipping {
+    /// # Errors
+    /// Gives the receipt back when its event is not to be skipped. `suspended`: its endpoint is.
+    pub fn of(receipt: Receipt, endpoint_id: &Arc<str>, suspended: bool) -> Result<Self, Receipt> {
+        let event = receipt.event();
+        match event.origin.skips(endpoint_id, event.offset(), suspended) {
+            true => Ok(Skipping::begin(receipt, endpoint_id)),
+            false => Err(receipt),
+        }
+    }
+
+    /// As [`Skipping::of`], of an event that would leave memory for the backlog.
+    ///
+    /// # Errors
+    /// Gives the receipt back when it may.
+    pub fn of_leaving(receipt: Receipt, endpoint_id: &Arc<str>) -> Result<Self, Receipt> {
+        let event = receipt.event();
+        match event.origin.skips_instead_of_parking(endpoint_id, event.offset()) {
+            true => Ok(Skipping::begin(receipt, endpoint_id)),
+            false => Err(receipt),
+        }
+    }
+
+    fn begin(receipt: Receipt, endpoint_id: &Arc<str>) -> Self {
+        let origin = Arc::clone(&receipt.event().origin);
+        Skipping { receipt, _under_way: UnderWay { origin, endpoint_id: Arc::clone(endpoint_id) } }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.origin.skipped(&self.endpoint_id);
+    }
+}
+
+/// See the module's page. One for each assignment.
+#[derive(Debug, Default)]
+pub struct MissedRanges {
+    is_known: AtomicBool,
+    of: Mutex<HashMap<Arc<str>, Missed>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Missed {
+    /// The first offset that was skipped.
+    from: i64,
+    /// What comes is held in memory, and no longer skipped.
+    is_held: bool,
+    /// Skipped, and the position not stored yet.
+    under_way: u64,
+}
+
+/// What there is of an endpoint's gap in the tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// So many events are in no replay yet.
+    pub gap_events: Option<i64>,
+    pub has_open_replay: bool,
+}
+
+/// What is to be done next for an ordered endpoint that is suspended no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Wait,
+    /// The gap becomes a replay; what comes from now on is skipped as before, or held.
+    Replay {
+        hold: bool,
+    },
+    Hold,
+    Over,
+}
+
+impl MissedRanges {
+    /// What the tables say of earlier assignments: endpoints, and the first offset that each missed.
+    pub fn begin<'a>(&self, stored: impl Iterator<Item = (&'a str, i64)>) {
+        let mut of = self.of.lock();
+        for (endpoint_id, from) in stored {
+            let missed = of.entry(Arc::from(endpoint_id)).or_insert(Missed { from, is_held: false, under_way: 0 });
+            missed.from = missed.from.min(from);
+        }
+        self.is_known.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Acquire)
+    }
+
+    /// Endpoints that have not caught up.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Arc<str>> {
+        self.of.lock().keys().cloned().collect()
+    }
+
+    #[must_use]
+    pub fn has(&self, endpoint_id: &str) -> bool {
+        self.of.lock().contains_key(endpoint_id)
+    }
+
+    /// What comes waits in memory for the end of a replay.
+    #[must_use]
+    pub fn is_held(&self, endpoint_id: &str) -> bool {
+        self.of.lock().get(endpoint_id).is_some_and(|missed| missed.is_held)
+    }
+
+    /// Whether an event that comes is to be skipped; if so it counts as under way.
+    #[must_use]
+    pub fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
+        let mut of = self.of.lock();
+        if suspended {
+            let missed =
+                of.entry(Arc::clone(endpoint_id)).or_insert(Missed { from: offset, is_held: false, under_way: 0 });
+            *missed = Missed { from: missed.from.min(offset), is_held: false, under_way: missed.under_way + 1 };
+            return true;
+        }
+        let missed = of.get_mut(endpoint_id).filter(|missed| !missed.is_held && offset >= missed.from);
+        missed.map(|missed| missed.under_way += 1).is_some()
+    }
+
+    /// Whether an event that leaves memory is to be skipped, because what it follows is still being replayed. Then the rest of
+    /// what is held is skipped as well.
+    #[must_use]
+    pub fn skips_instead_of_parking(&self, endpoint_id: &str, offset: i64) -> bool {
+        let mut of = self.of.lock();
+        let Some(missed) = of.get_mut(endpoint_id).filter(|missed| offset >= missed.from) else { return false };
+        (missed.is_held, missed.under_way) = (false, missed.under_way + 1);
+        true
+    }
+
+    /// The position of one is stored, or it comes again.
+    pub fn skipped(&self, endpoint_id: &str) {
+        if let Some(missed) = self.of.lock().get_mut(endpoint_id) {
+            missed.under_way = missed.under_way.saturating_sub(1);
+        }
+    }
+
+    /// What follows for this endpoint from what a look at the tables said, and does it as far as that is here.
+    pub fn next_step(&self, endpoint_id: &str, stored: Stored) -> Step {
+        let mut of = self.of.lock();
+        let Some(missed) = of.get_mut(endpoint_id) else { return Step::Over };
+        match stored {
+            Stored { has_open_replay: true, .. } => Step::Wait,
+            Stored { gap_events: Some(events), .. } => {
+                missed.is_held |= events <= HELD_GAP_EVENTS_MAX;
+                Step::Replay { hold: missed.is_held }
+            }
+            // What was skipped before it was held may not be stored yet; then it is a gap once more.
+            _ if missed.under_way > 0 => Step::Wait,
+            _ if missed.is_held => {
+                of.remove(endpoint_id);
+                Step::Over
+            }
+            _ => {
+                missed.is_held = true;
+                Step::Hold
+            }
+        }
+    }
+
+    /// There is nobody any more who missed it.
+    pub fn forget(&self, endpoint_id: &str) {
+        self.of.lock().remove(endpoint_id);
+    }
+}
+
+/// While a gap of so few events is replayed, what comes waits in memory.
+const HELD_GAP_EVENTS_MAX: i64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: fn(i64) -> Stored = |events| Stored { gap_events: Some(events), has_open_replay: false };
+    const REPLAYING: Stored = Stored { gap_events: None, has_open_replay: true };
+    const NOTHING: Stored = Stored { gap_events: None, has_open_replay: false };
+
+    fn skips(ranges: &MissedRanges, offset: i64) -> bool {
+        let skipped = ranges.skips(&"ep_1".into(), offset, false);
+        if skipped {
+            ranges.skipped("ep_1");
+        }
+        skipped
+    }
+
+    fn suspended_at(offset: i64) -> MissedRanges {
+        let ranges = MissedRanges::default();
+        assert!(ranges.skips(&"ep_1".into(), offset, true));
+        ranges.skipped("ep_1");
+        ranges
+    }
+
+    #[test]
+    fn after_the_suspension_what_comes_is_skipped_until_the_replays_have_caught_up() {
+        let ranges = suspended_at(100);
+        assert!(!skips(&ranges, 99) && skips(&ranges, 155));
+        assert_eq!(ranges.next_step("ep_1", GAP(5_000)), Step::Replay { hold: false });
+        assert!(skips(&ranges, 5_100), "a large gap is replayed");
+        assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
+        assert_eq!(ranges.next_step("ep_1", GAP(20)), Step::Replay { hold: true });
+        assert!(!skips(&ranges, 5_120) && ranges.has("ep_1"), "it waits in memory");
+        assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Over);
+        assert!(!ranges.has("ep_1") && !skips(&ranges, 5_121));
+    }
+
+    #[test]
+    fn what_is_skipped_and_not_stored_yet_comes_before_what_is_held() {
+        let ranges = suspended_at(100);
+        assert!(ranges.skips(&"ep_1".into(), 101, false));
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
+        ranges.skipped("ep_1");
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Over);
+    }
+
+    #[test]
+    fn what_is_held_and_cannot_stay_in_memory_makes_all_that_follows_it_a_gap_again() {
+        let ranges = suspended_at(100);
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
+        assert!(!ranges.skips_instead_of_parking("ep_1", 99), "what was there before the gap has its row");
+        assert!(ranges.skips_instead_of_parking("ep_1", 120));
+        assert!(skips(&ranges, 121), "its successors may not be sent before it");
+        ranges.skipped("ep_1");
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold, "not over: its position may just have been stored");
+    }
+
+    #[test]
+    fn who_is_suspended_again_is_not_over() {
+        let ranges = suspended_at(100);
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold);
+        assert!(ranges.skips(&"ep_1".into(), 130, true));
+        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
+    }
+
+    #[test]
+    fn what_an_earlier_assignment_skipped_is_known_from_the_tables() {
+        let ranges = MissedRanges::default();
+        assert!(!ranges.is_known());
+        ranges.begin([("ep_1", 40)].into_iter());
+        assert!(ranges.is_known() && skips(&ranges, 40) && !skips(&ranges, 39));
+        assert_eq!(ranges.endpoints(), [Arc::from("ep_1")]);
+    }
+}

@@ -1,0 +1,88 @@
+//! ● Ordered endpoints that were suspended get what they missed, before anything that came later.
+//!
+//! The owner of a partition makes the replays, for it alone decides what else goes to the endpoint meanwhile
+//! (`ingest/missed.rs`).
+
+use std::sync::Arc;
+
+use crate::{
+    backlog::drainer::{CatchesUp, Surroundings},
+    clock,
+    ingest::{
+        ledger::PartitionLedger,
+        missed::{Step, Stored},
+        receipt::Origin as _,
+    },
+    store::{
+        Pool, StoreError,
+        gaps::{self, GapKey, OpenGap},
+        id::{self, Kind},
+    },
+};
+
+/// One step for each endpoint that has not caught up; true while events wait in memory for the next.
+pub(super) async fn turn(
+    pool: &Pool,
+    ledgers: &[Arc<PartitionLedger>],
+    surroundings: &dyn Surroundings,
+) -> Result<bool, StoreError> {
+    let behind: Vec<(&Arc<PartitionLedger>, Arc<str>)> = ledgers
+        .iter()
+        .filter(|ledger| ledger.missed.is_known() && ledger.is_current())
+        .flat_map(|ledger| ledger.missed.endpoints().into_iter().map(move |endpoint_id| (ledger, endpoint_id)))
+        .collect();
+    if behind.is_empty() {
+        return Ok(false);
+    }
+    let names: Vec<_> = behind.iter().map(|(ledger, _)| ledger.topic_name()).collect();
+    let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let partitions: Vec<i32> = behind.iter().map(|(ledger, _)| ledger.partition()).collect();
+    let open = gaps::of_partitions(pool, &topics, &partitions).await?;
+    let (mut to_replay, mut is_held) = (Vec::new(), false);
+    for (ledger, endpoint_id) in behind {
+        let catches_up = surroundings.catches_up(&endpoint_id);
+        match catches_up {
+            CatchesUp::Never => ledger.missed.forget(&endpoint_id),
+            CatchesUp::Later => {}
+            CatchesUp::InOrder | CatchesUp::InAnyOrder => {
+                let stored = stored(&open, ledger, &endpoint_id);
+                let step = ledger.missed.next_step(&endpoint_id, stored);
+                is_held |= catches_up == CatchesUp::InOrder && ledger.missed.is_held(&endpoint_id);
+                match step {
+                    Step::Replay { .. } if catches_up == CatchesUp::InOrder => to_replay.push(GapKey {
+                        endpoint_id: endpoint_id.to_string(),
+                        topic: ledger.topic().to_owned(),
+                        partition: ledger.partition(),
+                    }),
+                    Step::Over => surroundings.wake(&endpoint_id),
+                    Step::Replay { .. } | Step::Hold | Step::Wait => {}
+                }
+            }
+        }
+    }
+    replay(pool, &to_replay).await?;
+    Ok(is_held)
+}
+
+async fn replay(pool: &Pool, keys: &[GapKey]) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    for replay in gaps::close_these(pool, keys, || id::new(Kind::Replay, clock::wall_ms(), rand::random())).await? {
+        tracing::info!(
+            endpoint.id = replay.endpoint_id,
+            replay.id = replay.id,
+            topic = replay.topic,
+            "what ordered endpoint {} missed while it was suspended is replayed",
+            replay.endpoint_id
+        );
+    }
+    Ok(())
+}
+
+fn stored(open: &[OpenGap], ledger: &PartitionLedger, endpoint_id: &str) -> Stored {
+    let is_it = |gap: &&OpenGap| {
+        gap.key.endpoint_id == endpoint_id && gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic()
+    };
+    open.iter().find(is_it).map(|gap| gap.stored).unwrap_or_default()
+}
