@@ -21,7 +21,7 @@ use super::{
     names::NameFailure,
     outcome::Answer,
     resolver::Resolver,
-    tls::Tls,
+    tls::{Tls, in_words},
     waits::Waits,
 };
 use crate::clock;
@@ -153,9 +153,11 @@ fn unconnected(error: &io::Error) -> Failure {
 }
 
 fn handshake_failed(error: &io::Error) -> Failure {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if is_tls || error.kind() == io::ErrorKind::UnexpectedEof {
-        return Answer::TlsFailed(error.to_string().into()).into();
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Answer::TlsFailed(in_words(tls).into()).into();
+    }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Answer::TlsFailed("the receiver closed the connection in the TLS handshake".into()).into();
     }
     unconnected(error)
 }

@@ -19,6 +19,7 @@ use super::{
     identity::TlsIdentity,
     outcome::Answer,
     settings::EndpointUrl,
+    tls::in_words,
     waits::Waits,
 };
 use crate::clock;
@@ -174,7 +175,7 @@ fn says_no_end(response: &Response<Incoming>) -> bool {
 fn answer_of(error: &hyper::Error, has_begun: bool) -> Answer {
     // A server may refuse our certificate after the handshake: it is still TLS that failed.
     if let Some(tls) = tls_error(error) {
-        return Answer::TlsFailed(tls.to_string().into());
+        return Answer::TlsFailed(in_words(tls).into());
     }
     if error.is_parse() {
         return Answer::Malformed(words(error).into());

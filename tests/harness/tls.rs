@@ -41,6 +41,11 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), certificate }
     }
 
+    /// A server that shows the authority's own certificate, as one made by `openssl req -x509`.
+    pub fn as_server(&self) -> Certified {
+        Certified { certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }
+    }
+
     pub fn issue(&self, name: &str) -> Certified {
         self.issue_with(name, |_| {})
     }

@@ -110,6 +110,23 @@ fn a_server_whose_certificate_is_wrong_gets_nothing_not_even_in_the_clear() {
     assert_eq!(hook.requests_count(), 0);
 }
 
+#[test]
+fn a_self_signed_certificate_that_an_endpoint_names_is_trusted_and_no_other() {
+    let app = TestApp::named("named").start();
+    let own = Authority::new();
+    let server = TlsReceiver::start(&own.as_server(), None);
+    subscribed(&app, &server.url("named"), json!({"tls": {"ca": own.certificate}}));
+    let path = subscribed(&app, &server.url("other"), json!({"tls": {"ca": Authority::new().certificate}}));
+    app.await_settings();
+    app.produce(3);
+    app.await_committed();
+    let seen: Vec<_> = server.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(seen, ["/named", "/named", "/named"]);
+    expect_tls_failures(&app, &path);
+    let letters = app.rest().get(&format!("{path}/dead-letters")).ok().text;
+    assert!(letters.contains("tls.ca"), "it says what to do: {letters}");
+}
+
 #[track_caller]
 fn expect_tls_failures(app: &TestApp, path: &str) {
     let letters = app.rest().get(&format!("{path}/dead-letters")).ok().json();
