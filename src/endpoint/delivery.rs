@@ -117,7 +117,12 @@ impl Delivery {
     #[must_use]
     pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
         let mut delivery = Delivery {
-            batch_limits: BatchLimits::new(settings.delivery.mode, None, settings.delivery.retry.attempts_max),
+            batch_limits: BatchLimits::new(
+                settings.delivery.mode,
+                settings.delivery.format,
+                None,
+                settings.delivery.retry.attempts_max,
+            ),
             limits,
             instances: 1,
             rng: SmallRng::seed_from_u64(seed),
@@ -363,7 +368,7 @@ impl Delivery {
 
     fn renew_rate_limiter(&mut self, now: Instant) {
         let delivery = &self.settings.delivery;
-        let events_max = BatchLimits::new(delivery.mode, None, None).events_max;
+        let events_max = BatchLimits::new(delivery.mode, delivery.format, None, None).events_max;
         let events_max = u32::try_from(events_max).unwrap_or(u32::MAX);
         self.rate_limiter = delivery.rate_limit.map(|limit| RateLimiter::new(limit, self.instances, events_max, now));
         self.renew_batch_limits();
@@ -372,7 +377,7 @@ impl Delivery {
     fn renew_batch_limits(&mut self) {
         let delivery = &self.settings.delivery;
         let burst_events = self.rate_limiter.as_ref().map(RateLimiter::burst_events);
-        self.batch_limits = BatchLimits::new(delivery.mode, burst_events, delivery.retry.attempts_max);
+        self.batch_limits = BatchLimits::new(delivery.mode, delivery.format, burst_events, delivery.retry.attempts_max);
     }
 
     fn report(&mut self, change: Option<Change>) {

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     batch::{Batch, FilledBy, Members},
+    body_size::BodySize,
     buffer::BatchLimits,
     settings::OrderBy,
 };
@@ -118,10 +119,10 @@ impl Lanes {
     /// that another instance owns by now are dropped on the way. `None`: nothing is left in the lanes that are ready.
     pub fn take(&mut self, limits: &BatchLimits) -> Option<Batch> {
         let mut members = Members::new();
-        let (mut bytes, mut oldest) = (0, None::<Instant>);
+        let (mut bytes, mut size, mut oldest) = (0, BodySize::default(), None::<Instant>);
         let mut passed_over = Vec::new();
         let mut events_max = limits.events_max;
-        while members.len() < events_max && (members.is_empty() || bytes < limits.bytes_max) {
+        while members.len() < events_max && (members.is_empty() || size.bytes() < limits.bytes_max) {
             let Some(id) = self.ready.pop_front() else { break };
             let taken_before = members.len();
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
@@ -133,19 +134,20 @@ impl Lanes {
                 let event = next.event();
                 let weight = event.weight_bytes();
                 let company_max = limits.company_of(next);
-                let fits = members.is_empty() || bytes + weight <= limits.bytes_max && members.len() < company_max;
+                let has_room = members.is_empty() || members.len() < company_max;
                 // What is stored and what is not share no batch.
                 let is_like = members
                     .first()
                     .is_none_or(|first: &Receipt| first.event().origin.is_stored() == event.origin.is_stored());
-                if event.origin.is_current() && !(fits && is_like) {
+                let is_ours = event.origin.is_current();
+                if is_ours && !(has_room && is_like && size.add(event, limits, members.iter())) {
                     break;
                 }
                 let Some(receipt) = lane.waiting.pop_front() else { break };
                 lane.bytes -= weight;
                 self.events -= 1;
                 self.bytes -= weight;
-                if receipt.event().origin.is_current() {
+                if is_ours {
                     let received_at = receipt.event().received_at;
                     oldest = Some(oldest.map_or(received_at, |oldest| oldest.min(received_at)));
                     bytes += weight;
@@ -162,7 +164,7 @@ impl Lanes {
         }
         passed_over.into_iter().rev().for_each(|id| self.becomes_ready_first(id));
         // What is left waits for what is out, and not for room.
-        let filled_by = FilledBy::of(members.len(), bytes, false, limits);
+        let filled_by = FilledBy::of(members.len(), size.bytes(), false, limits);
         let mut batch = Batch::new(members, bytes, oldest?);
         batch.filled_by = filled_by;
         Some(batch)

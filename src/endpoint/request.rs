@@ -226,6 +226,30 @@ fn write_optional(text: Option<&str>, body: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes the event takes in a batch's body, its separator included.
+#[must_use]
+pub fn sent_bytes(event: &Event, format: Format) -> usize {
+    let mut body = Vec::with_capacity(event.value().map_or(0, <[u8]>::len) + ENVELOPE_LEN);
+    match format {
+        Format::Envelope => {
+            let mut id = Vec::with_capacity(ID_LEN);
+            write_event_id(event, "", &mut id); // as long as with any endpoint
+            write_envelope(event, &id, Lines::Free, &mut body);
+        }
+        Format::Raw => write_raw(event, Lines::Free, &mut body),
+    }
+    body.len() + 1
+}
+
+/// At most so many, found without a look at the value: as if all of it were encoded.
+#[must_use]
+pub fn sent_bytes_max(event: &Event) -> usize {
+    let texts = [event.tenant(), event.department(), event.own_id(), event.own_id(), Some(event.kind())];
+    let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+    let texts = texts + event.topic().len() + event.key().map_or(0, <[u8]>::len);
+    event.value().map_or(0, <[u8]>::len).div_ceil(3) * 4 + ESCAPED_LEN_MAX * texts + ENVELOPE_LEN_MAX
+}
+
 /// Room for the whole body in nearly every case; base64 grows it once.
 fn capacity<'a>(events: impl ExactSizeIterator<Item = &'a Arc<Event>>) -> usize {
     events.map(|event| event.value().map_or(0, <[u8]>::len) + ENVELOPE_LEN).sum::<usize>() + 2
@@ -235,6 +259,10 @@ fn capacity<'a>(events: impl ExactSizeIterator<Item = &'a Arc<Event>>) -> usize 
 const ID_LEN: usize = 36;
 /// About what an envelope adds to its value, with a short tenant, department and type.
 const ENVELOPE_LEN: usize = 352;
+/// What it adds at most, its texts left out.
+const ENVELOPE_LEN_MAX: usize = 512;
+/// A byte of a text may become `\u0000`.
+const ESCAPED_LEN_MAX: usize = 6;
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";

@@ -15,6 +15,7 @@ use super::{testing::*, *};
 use crate::{
     endpoint::{
         outcome::{AttemptNote, Outcome},
+        request::sent_bytes,
         settings::{Mode, OrderBy},
     },
     event::Event,
@@ -276,7 +277,7 @@ impl Model {
             let batch = self.delivery.batch(*attempt).expect("an attempt has members");
             let events: Vec<_> = batch.events().cloned().collect();
             let members: Vec<i64> = events.iter().map(|event| event.offset()).collect();
-            let bytes: usize = events.iter().map(|event| event.weight_bytes()).sum();
+            let bytes: usize = events.iter().map(|event| sent_bytes(event, self.settings.delivery.format)).sum();
             // Only what failed again and again comes again in parts.
             let whole = batch.attempt_number() < FAILURES_TOGETHER;
             assert!(!members.is_empty());

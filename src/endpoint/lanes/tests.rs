@@ -6,13 +6,27 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    endpoint::delivery::testing::{TestOrigin, keyed},
+    endpoint::{
+        delivery::testing::{TestOrigin, keyed},
+        settings::Format,
+    },
     ingest::receipt::Settlement,
 };
 
-const STREAM: BatchLimits = BatchLimits { events_max: 1, bytes_max: usize::MAX, wait: Duration::ZERO, alone_after: 5 };
-const TEN: BatchLimits =
-    BatchLimits { events_max: 10, bytes_max: usize::MAX, wait: Duration::from_secs(1), alone_after: 5 };
+const STREAM: BatchLimits = BatchLimits {
+    events_max: 1,
+    bytes_max: usize::MAX,
+    format: Format::Envelope,
+    wait: Duration::ZERO,
+    alone_after: 5,
+};
+const TEN: BatchLimits = BatchLimits {
+    events_max: 10,
+    bytes_max: usize::MAX,
+    format: Format::Envelope,
+    wait: Duration::from_secs(1),
+    alone_after: 5,
+};
 
 struct World {
     lanes: Lanes,

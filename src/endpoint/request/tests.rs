@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    endpoint::delivery::testing::{self, TestOrigin},
-    event::{Field, Fields, Record, Span},
+    endpoint::{
+        buffer::{BatchBuffer, BatchLimits},
+        delivery::testing::{self, TestOrigin},
+    },
+    event::{EndpointKey, Field, Fields, Record, Span},
     ingest::receipt::Origin,
 };
 
@@ -368,4 +371,55 @@ fn check_elements(values: &[Vec<u8>]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// Values as topics have them: JSON, nearly JSON, bytes, nothing.
+fn values() -> impl Strategy<Value = Option<Vec<u8>>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(br#" {"n" : 1} "#.to_vec())),
+        prop::collection::vec(any::<u8>(), 0..200).prop_map(Some),
+        prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| Some([b"{", &*bytes, b"}"].concat())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_size_of_a_body_is_known_before_it_is_made(
+        values in prop::collection::vec((values(), "\\PC{0,9}"), 1..9), raw in any::<bool>(), lines in any::<bool>(),
+    ) {
+        let format = if raw { Format::Raw } else { Format::Envelope };
+        let fields = |text: &str| Fields { tenant: owned(text), kind: owned(text), id: owned(text), ..Fields::default() };
+        let of = |(offset, (value, text)): (usize, &(Option<Vec<u8>>, String))| {
+            event_with(offset as i64, value.as_deref(), fields(text))
+        };
+        let events: Vec<_> = values.iter().enumerate().map(of).collect();
+        let sent: usize = events.iter().map(|event| sent_bytes(event, format)).sum();
+        let batch_format = if lines { BatchFormat::Ndjson } else { BatchFormat::JsonArray };
+        let body = batched(format, batch_format, &events).body.len();
+        prop_assert_eq!(body, if lines { sent } else { sent + 1 });
+        prop_assert!(events.iter().all(|event| sent_bytes(event, format) <= sent_bytes_max(event)));
+    }
+}
+
+#[test]
+fn a_batch_of_bytes_is_no_larger_than_its_endpoint_wants_it() {
+    const BYTES_MAX: usize = 1 << 20;
+    let value = [0xff; 600];
+    for format in [Format::Envelope, Format::Raw] {
+        let mut limits = BatchLimits::new(BATCH, format, None, None);
+        (limits.events_max, limits.bytes_max) = (1_500, BYTES_MAX);
+        let mut buffer = BatchBuffer::default();
+        for offset in 0..1_500 {
+            let event = event_with(offset, Some(&value), Fields::default());
+            event.open_receipts(&[EndpointKey(1)], |_, receipt| buffer.push(receipt));
+        }
+        let mut bodies = Vec::new();
+        while let Some(batch) = buffer.take(&limits) {
+            let events: Vec<_> = batch.events().cloned().collect();
+            bodies.push(batched(format, BatchFormat::JsonArray, &events).body.len());
+        }
+        assert!(bodies.iter().all(|bytes| *bytes <= BYTES_MAX), "{bodies:?}");
+        assert!(bodies[0] > BYTES_MAX - 2_000, "as large as may be: {bodies:?}");
+    }
 }
