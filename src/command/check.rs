@@ -4,11 +4,13 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use regex_lite::Regex;
 use secrecy::ExposeSecret as _;
 
 use crate::{
     app::pipeline::consumer_client,
     config::Config,
+    ingest::{consumer::whole_name, topic_name::is_kafkas_own},
     store::{self, Pool},
 };
 
@@ -63,12 +65,33 @@ fn kafka(config: &Config) -> Result<String, String> {
             .committed_offsets(positions, TIMEOUT)
             .map_err(|error| format!("the positions of group `{group}` cannot be read: {error}"))?;
     }
-    Ok(format!(
-        "{} brokers answer, all of {} topics are there, group `{group}` may be read",
-        metadata.brokers().len(),
-        config.kafka.topics.len()
-    ))
+    let topics = match config.kafka.topics_pattern.as_str() {
+        "" => format!("all of {} topics are there", config.kafka.topics.len()),
+        pattern => said_of_pattern(pattern, &known),
+    };
+    Ok(format!("{} brokers answer, {topics}, group `{group}` may be read", metadata.brokers().len()))
 }
+
+/// How many topics a pattern matches, and which they are.
+fn said_of_pattern(pattern: &str, known: &[&str]) -> String {
+    let Ok(whole) = Regex::new(&whole_name(pattern)) else {
+        return format!("what kafka.topics_pattern `{pattern}` matches only Kafka's client can say");
+    };
+    let mut matching: Vec<&str> =
+        known.iter().copied().filter(|topic| whole.is_match(topic) && !is_kafkas_own(topic)).collect();
+    matching.sort_unstable();
+    let more = if matching.len() > NAMED_MAX { ", …" } else { "" };
+    match matching.len() {
+        0 => format!("NO topic matches kafka.topics_pattern `{pattern}` yet"),
+        1 => format!("1 topic matches kafka.topics_pattern `{pattern}` ({})", matching[0]),
+        count => {
+            let named = matching[..count.min(NAMED_MAX)].join(", ");
+            format!("{count} topics match kafka.topics_pattern `{pattern}` ({named}{more})")
+        }
+    }
+}
+
+const NAMED_MAX: usize = 10;
 
 /// It answers, and what it has of the schema is said.
 fn postgres(config: &Config) -> Result<String, String> {
@@ -90,3 +113,21 @@ fn postgres(config: &Config) -> Result<String, String> {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_how_many_topics_a_pattern_matches_kafkas_own_left_out() {
+        let known = ["orders.eu", "orders.us", "xorders.eu", "__consumer_offsets", "payments"];
+        let says = |pattern| said_of_pattern(pattern, &known);
+        assert_eq!(
+            says(r"orders\.(eu|us)"),
+            r"2 topics match kafka.topics_pattern `orders\.(eu|us)` (orders.eu, orders.us)"
+        );
+        assert!(says(".*").starts_with("4 topics match"), "{}", says(".*"));
+        assert!(says("order").starts_with("NO topic"), "{}", says("order"));
+        assert!(says("[[:alpha:]]+").ends_with("(payments)"), "{}", says("[[:alpha:]]+"));
+    }
+}

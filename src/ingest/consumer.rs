@@ -117,8 +117,9 @@ impl Topics {
     }
 }
 
-/// The pattern as librdkafka wants it: a leading `^` marks it as one.
-fn whole_name(pattern: &str) -> String {
+/// A pattern as librdkafka wants it: of whole names; a leading `^` marks it as one.
+#[must_use]
+pub fn whole_name(pattern: &str) -> String {
     format!("^({})$", pattern.trim_start_matches('^').trim_end_matches('$'))
 }
 
