@@ -66,6 +66,19 @@ pub fn begin_of(committed: Option<&Committed>, topic_id: Option<Arc<str>>, first
     }
 }
 
+/// Where the group's first start is in a partition without a commit: at the offset that was `fixed` then, unless its broker says
+/// that records since that time begin earlier. Where no offset was fixed only the broker can say.
+#[must_use]
+pub fn first_of(fixed: Option<i64>, since: Option<i64>, has_leader: bool) -> First {
+    match (fixed, since) {
+        // In a topic that was deleted and made again all records are newer, at whatever offsets; clocks may be apart.
+        (Some(fixed), Some(since)) => First::At(fixed.min(since)),
+        (Some(offset), None) | (None, Some(offset)) => First::At(offset),
+        (None, None) if has_leader => First::Unknown(Hold::Broker),
+        (None, None) => First::Unknown(Hold::NoLeader),
+    }
+}
+
 /// What is written beside each commit: of which topic it is.
 #[must_use]
 pub fn note_of(topic_id: &str) -> String {
@@ -122,6 +135,15 @@ mod tests {
         assert_eq!(begin, Begin::At { offset: 42, topic_id: id("a"), is_committed: false });
         assert_eq!(begin_of(None, id("a"), First::Unwritten), Begin::Beginning { topic_id: id("a") });
         assert_eq!(begin_of(None, None, First::Unknown(Hold::NoLeader)), Begin::Unknown(Hold::NoLeader));
+    }
+
+    #[test]
+    fn at_the_first_start_a_partition_without_a_leader_waits_alone() {
+        assert_eq!(first_of(None, None, false), First::Unknown(Hold::NoLeader));
+        assert_eq!(first_of(None, None, true), First::Unknown(Hold::Broker));
+        assert_eq!(first_of(None, Some(7), true), First::At(7), "the others begin");
+        assert_eq!(first_of(Some(9), None, false), First::At(9), "what was fixed needs no leader");
+        assert_eq!(first_of(Some(9), Some(3), true), First::At(3), "the topic was made again");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use super::{
-    begin::{Begin, Committed, First, Hold, begin_of, id_of},
+    begin::{Begin, Committed, First, Hold, begin_of, first_of, id_of},
     first_start::{AT_ITS_TIME, FirstStart},
     topics_now::{self, TopicNow},
 };
@@ -106,15 +106,8 @@ fn firsts<C: ConsumerContext>(
     let mut since = since_time(consumer, &fixed, first_start.at_ms(), timeout);
     since.extend(since_time(consumer, &unfixed, first_start.time_ms(), timeout));
     let first = |(name, offset): &(&Name, i64)| {
-        let first = match (since.get(*name), *offset) {
-            (None, AT_ITS_TIME) if !has_leader(name) => First::Unknown(Hold::NoLeader),
-            (None, AT_ITS_TIME) => First::Unknown(Hold::Broker),
-            (None, offset) => First::At(offset),
-            (Some(since), AT_ITS_TIME) => First::At(*since),
-            // In a topic that was deleted and made again all records are newer, at whatever offsets; clocks may be apart.
-            (Some(since), offset) => First::At(offset.min(*since)),
-        };
-        ((*name).clone(), first)
+        let fixed = Some(*offset).filter(|offset| *offset != AT_ITS_TIME);
+        ((*name).clone(), first_of(fixed, since.get(*name).copied(), has_leader(name)))
     };
     known.iter().map(first).collect()
 }
