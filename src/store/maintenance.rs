@@ -107,7 +107,9 @@ const STALE: [&str; 7] = [
     "DELETE FROM backlog_gap g WHERE NOT EXISTS (SELECT FROM endpoint e WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM subscription WHERE deleted_at < now() - interval '1 day'",
     "DELETE FROM endpoint e WHERE deleted_at < now() - interval '1 day'
-     AND NOT EXISTS (SELECT FROM subscription s WHERE s.endpoint_id = e.id)",
+     AND NOT EXISTS (SELECT FROM subscription s WHERE s.endpoint_id = e.id)
+     AND NOT EXISTS (SELECT FROM dead_letter d WHERE d.endpoint_id = e.id)
+     AND NOT EXISTS (SELECT FROM attempt a WHERE a.endpoint_id = e.id)",
     "DELETE FROM replay r WHERE created_at < now() - interval '30 days'
      AND NOT EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id AND p.open)",
     "DELETE FROM customer c WHERE deleted_at < now() - interval '1 day'

@@ -133,3 +133,31 @@ async fn what_postgres_does_not_take_is_dropped_in_the_end() {
     let kept: Value = json!(api.database.value("SELECT outcome FROM attempt").await);
     assert_eq!(kept, "failed");
 }
+
+#[tokio::test]
+async fn letters_and_attempts_go_with_their_customer_also_those_of_an_endpoint_that_went_long_before() {
+    let api = Api::new().await;
+    let now = clock::wall_ms();
+    let week = Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 };
+    let mut endpoints = Vec::new();
+    for (customer, uid) in [("gone", "early"), ("gone", "late"), ("stays", "other")] {
+        if uid != "late" {
+            api.customer(customer, all()).await;
+        }
+        let endpoint = api.endpoint(customer, uid).await;
+        let (id, customer) = (endpoint["id"].as_str().expect("id").to_owned(), endpoint["customer_id"].clone());
+        api.letters_of(customer.as_str().expect("a customer"), &id, &[b"{}", b"{}"]).await;
+        written(&api, vec![record(&id, now, "failed")]).await;
+        endpoints.push(id);
+    }
+    assert_eq!(api.call("DELETE", "/v1/endpoints/early", None).await.0, 204);
+    api.database.execute("UPDATE endpoint SET deleted_at = now() - interval '3 days' WHERE uid = 'early'").await;
+    maintenance::once(&api.pool, now, week).await.expect("maintenance");
+    assert_eq!(api.database.count("dead_letter").await, 6, "its customer may still read them");
+    assert_eq!(api.call("DELETE", "/v1/customers/gone", None).await.0, 204);
+    maintenance::once(&api.pool, now, week).await.expect("maintenance");
+    for table in ["dead_letter", "attempt"] {
+        let left = api.database.value(&format!("SELECT string_agg(DISTINCT endpoint_id, ',') FROM {table}")).await;
+        assert_eq!(left.as_ref(), endpoints.last(), "{table}");
+    }
+}

@@ -170,6 +170,27 @@ async fn live_instances_know_each_other() {
 }
 
 #[tokio::test]
+async fn a_topic_that_any_live_instance_reads_is_claimed_whoever_has_lived_longest() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let beat = async |id: &str, topics: &[&str]| {
+        instances::heartbeat(&pool, id, None, "0").await.expect("a beat");
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        instances::claim(&pool, id, &topics).await.expect("a claim");
+    };
+    beat("elder", &["a"]).await;
+    beat("younger", &["a", "b"]).await;
+    let claims = instances::claims(&pool).await.expect("claims");
+    assert_eq!(instances::eldest(&pool).await, Ok(Some("elder".to_owned())));
+    assert!(claims.contain("a") && claims.contain("b"), "the elder one does not send what the younger one reads");
+    assert!(!claims.contain("c"));
+    database.execute("UPDATE instance SET seen_at = now() - interval '11 seconds' WHERE id = 'younger'").await;
+    assert!(!instances::claims(&pool).await.expect("claims").contain("b"), "who is gone claims nothing");
+    database.execute("INSERT INTO instance (id) VALUES ('of an older version')").await;
+    assert!(instances::claims(&pool).await.expect("claims").contain("b"), "who has not said what it reads may read it");
+}
+
+#[tokio::test]
 async fn a_full_load_has_what_stands_and_a_delta_what_changed() {
     let database = Database::new().await;
     let reader = SettingsReader::new(database.pool(), secret_box());
