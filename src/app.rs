@@ -23,6 +23,7 @@ mod report; // what /readyz says
 mod actors; // what /v1/actors and /v1/overview say
 mod canary; // a synthetic event through the whole path
 mod endpoint_alarms; // endpoints that fail, dead letters that grow
+mod standing_endpoints; // endpoints for which nothing moves
 mod sampler; // what was counted, every five seconds
 mod tables; // how large they are
 mod core_lag; // how late the cores are

@@ -17,7 +17,7 @@ use crate::{
         stored::parse_state,
     },
     watch::{
-        endpoint_part::{EndpointPart, ErrorPart, Stored},
+        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart, Stored},
         peers::Silent,
         sampler::Rates,
     },
@@ -25,7 +25,7 @@ use crate::{
 
 /// What the instances say of some endpoints together.
 pub struct Parts {
-    by_id: HashMap<String, EndpointPart>,
+    pub by_id: HashMap<String, EndpointPart>,
     pub unreachable: Vec<Silent>,
 }
 
@@ -62,6 +62,8 @@ pub async fn stats(
         "last_success_at": part.last_success_ms.and_then(time),
         "last_failure_at": part.last_error.as_ref().and_then(|error| time(error.at_ms)),
         "last_error": part.last_error.as_ref().map(error_view),
+        "silent_until": silent_until(&part, now_ms),
+        "standing": part.standing.as_ref().map(|standing| standing_view(standing, now_ms)),
         "unreachable": parts.unreachable,
     });
     if access.customer().is_some() {
@@ -107,10 +109,25 @@ fn short(part: &EndpointPart, state: State, stored: Stored, now_ms: i64) -> Valu
         "delivered_per_minute": part.delivered_rates.last_minute,
         "failed_per_minute": part.failed_rates.last_minute,
         "last_error": part.last_error.as_ref().map(error_view),
+        "silent_until": silent_until(part, now_ms),
+        "standing": part.standing.as_ref().map(|standing| standing_view(standing, now_ms)),
     })
 }
 
-async fn parts(state: &AdminState, ids: &[String]) -> Parts {
+/// Until when it is left alone: its breaker is open, or it asked for it.
+pub(super) fn silent_until(part: &EndpointPart, now_ms: i64) -> Option<Timestamp> {
+    time(now_ms + i64::try_from(part.silent_for_ms?).ok()?)
+}
+
+fn standing_view(standing: &EndpointStanding, now_ms: i64) -> Value {
+    let since_ms = now_ms - i64::try_from(standing.for_ms).unwrap_or(0);
+    json!({
+        "since": time(since_ms), "why": standing.why, "words": standing.words, "class": standing.class,
+        "excerpt": standing.excerpt,
+    })
+}
+
+pub(super) async fn parts(state: &AdminState, ids: &[String]) -> Parts {
     let body = json!(ids);
     let heard = state.peers.ask::<Vec<EndpointPart>>("/peer/endpoints", Some(&body)).await;
     let mut by_id: HashMap<String, EndpointPart> = HashMap::new();

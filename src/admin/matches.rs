@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Access, Read},
+    endpoint_health,
     endpoints::present,
     match_body::{MatchBody, Sample, parse},
     match_why::{Facts, why},
@@ -17,6 +18,7 @@ use super::{
     server::AdminState,
 };
 use crate::{
+    clock,
     event::Record,
     router::index::Matches,
     store::{
@@ -25,6 +27,7 @@ use crate::{
         id::Kind,
         matching::{self, Asked, Candidate},
     },
+    watch::endpoint_part::EndpointPart,
 };
 
 type State = web::Data<AdminState>;
@@ -53,6 +56,8 @@ pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Bo
         None => shown(&page, &live),
     };
     let names: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let parts = endpoint_health::parts(&state, &shown).await.by_id;
+    let (now_ms, unknown) = (clock::wall_ms(), EndpointPart::default());
     let candidates = matching::candidates(&state.pool, &names, asked).await?;
     let mut by_id: HashMap<&str, &Candidate> =
         candidates.iter().map(|candidate| (candidate.endpoint_id.as_str(), candidate)).collect();
@@ -61,7 +66,10 @@ pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Bo
     let data: Vec<Value> = found
         .map(|candidate| {
             let live = live.binary_search(&candidate.endpoint_id).is_ok();
-            view(candidate, Facts { asked, candidate, topic_is_read, live }, sample.refused.as_ref())
+            let mut view = view(candidate, Facts { asked, candidate, topic_is_read, live }, sample.refused.as_ref());
+            let part = parts.get(&candidate.endpoint_id).unwrap_or(&unknown);
+            view["silent_until"] = json!(endpoint_health::silent_until(part, now_ms));
+            view
         })
         .collect();
     let mut answer = json!({ "event": sample.view(asked), "version": version, "matched": matched });

@@ -27,7 +27,7 @@ use crate::{
     store::patience::WriterHealth,
     watch::{
         actor_view::{ActorView, Filter},
-        endpoint_part::{EndpointPart, ErrorPart},
+        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart},
         overview::{Breakers, OverviewPart, StandingPart},
         sampler::Sampler,
     },
@@ -321,11 +321,14 @@ fn endpoint_actor(queue: &EndpointQueue, held_back: bool, now: Instant) -> Actor
         (State::Enabled, false) => ("idle", None),
     };
     let silent_until = *health.silent_until.lock();
+    let standing = health.standing.lock().clone();
+    let why = standing.as_ref().map(|standing| standing.explained()).or_else(|| why.map(str::to_owned));
     ActorView {
         kind: "endpoint",
         id: queue.id.to_string(),
         state: state.to_owned(),
-        why: why.map(str::to_owned),
+        why,
+        standing_for_ms: standing.map(|standing| millis(now.saturating_duration_since(standing.since))),
         queue_events: (queue.waiting_events() + health.queued_events.load(Relaxed)) as u64,
         queue_bytes: queue.held_bytes() as u64,
         in_flight: u64::from(health.in_flight.load(Relaxed)),
@@ -342,7 +345,18 @@ fn endpoint_actor(queue: &EndpointQueue, held_back: bool, now: Instant) -> Actor
 }
 
 fn endpoint_part(queue: &EndpointQueue) -> EndpointPart {
-    let health = &queue.health;
+    let (health, now) = (&queue.health, clock::now());
+    let silent_until = health.silent_until.lock().filter(|until| *until > now);
+    let standing = health.standing.lock().clone().map(|standing| {
+        let (class, excerpt) = standing.said.unzip();
+        EndpointStanding {
+            why: standing.why.word().to_owned(),
+            words: standing.why.words().to_owned(),
+            for_ms: millis(now.saturating_duration_since(standing.since)),
+            class: class.map(str::to_owned),
+            excerpt,
+        }
+    });
     let error = health.last_error.lock().clone().map(|error| ErrorPart {
         at_ms: error.at_ms,
         class: error.class.to_owned(),
@@ -366,6 +380,8 @@ fn endpoint_part(queue: &EndpointQueue) -> EndpointPart {
         by_class: health.by_class().map(|(class, count)| (class.to_owned(), count)).collect(),
         last_success_ms: Some(health.last_success_ms.load(Relaxed) as i64).filter(|at| *at > 0),
         last_error: error,
+        silent_for_ms: silent_until.map(|until| millis(until - now)),
+        standing,
         ..EndpointPart::default()
     }
 }

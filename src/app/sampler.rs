@@ -8,7 +8,7 @@ use std::{
 use metrics::Histogram;
 use parking_lot::Mutex;
 
-use super::{actors::Parts, report::Health};
+use super::{actors::Parts, report::Health, standing_endpoints::StandingEndpoints};
 use crate::{
     admin::actors::ActorReport as _,
     clock,
@@ -60,7 +60,7 @@ pub async fn run(looking: Looking) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
     let (metrics, mut unaccounted, mut stray) = (StandingMetrics::new(), Lasting::default(), Lasting::default());
-    let mut at_once = AtOnce::new();
+    let (mut at_once, mut standing) = (AtOnce::new(), StandingEndpoints::new());
     loop {
         let wall_ms = clock::wall_ms();
         let rest_ms = STEP_MS - wall_ms.rem_euclid(STEP_MS);
@@ -76,6 +76,7 @@ pub async fn run(looking: Looking) {
             sampler.keep_endpoints(|key| endpoints.get(EndpointKey(key)).is_some());
         }
         looking.show(parts, &metrics);
+        standing.look(parts, looking.health.table().endpoints().iter());
         metrics.dead_letters(letters);
         let difference = parts.consumer.assigned().iter().map(|ledger| ledger.unaccounted()).sum();
         metrics.unaccounted(unaccounted.look(difference));

@@ -301,6 +301,16 @@ impl Book {
         entries.fold((0, 0), |(events, bytes), entry| (events + entry.events, bytes + entry.bytes))
     }
 
+    /// Rows of each endpoint that has some.
+    #[must_use]
+    pub fn rows_by_endpoint(&self) -> HashMap<Arc<str>, u64> {
+        let rows = self.endpoints.iter().map(|(id, endpoint)| {
+            let rows: i64 = endpoint.heads.iter().map(|entry| entry.events).sum();
+            (Arc::clone(id), u64::try_from(rows).unwrap_or(0))
+        });
+        rows.filter(|(_, rows)| *rows > 0).collect()
+    }
+
     fn entry(&mut self, head: &Arc<Head>) -> Option<&mut Entry> {
         let heads = &mut self.endpoints.get_mut(&head.endpoint_id)?.heads;
         heads.iter_mut().find(|entry| Arc::ptr_eq(&entry.head, head))

@@ -136,6 +136,12 @@ impl Heads {
         self.book.lock().totals()
     }
 
+    /// Rows that wait of this instance's partitions, of each endpoint that has some.
+    #[must_use]
+    pub fn rows_by_endpoint(&self) -> HashMap<Arc<str>, u64> {
+        self.book.lock().rows_by_endpoint()
+    }
+
     /// The heads with something older than that.
     fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
         self.book.lock().older_than(wall_ms)

@@ -4,6 +4,7 @@
 //! machine holds come back through their receipts.
 
 mod answers; // what came in since the last turn
+mod retiring; // when it gives its memory back
 mod remembering; // what the next one must know
 mod show; // what others see of it
 mod traced; // what a trace hears of it
@@ -107,6 +108,7 @@ pub struct EndpointActor {
 impl EndpointActor {
     #[must_use]
     pub fn new(queue: Arc<EndpointQueue>, core: Rc<Core>, seed: u64) -> Self {
+        fail::fail_point!("endpoint-new");
         let (settings, now) = (queue.settings(), clock::now());
         let delivery = Delivery::new(Arc::clone(&settings), core.limits, seed, now);
         let remembered = queue.health.remembered.lock().take();
@@ -234,6 +236,7 @@ impl EndpointActor {
                 Effect::Unpark(events) => self.core.backlog.remove(&self.settings, &events),
                 Effect::DeadLetter(given_up) => {
                     self.core.report.given_up(&given_up);
+                    self.queue.health.given_up.fetch_add(given_up.len() as u64, Relaxed);
                     self.count_ended(given_up.iter().map(|given_up| &given_up.receipt));
                     self.trace_storing(given_up.iter().map(|given_up| &given_up.receipt), now);
                     self.core.dead_letters.submit_given_up(&self.settings, given_up);
@@ -277,14 +280,10 @@ impl EndpointActor {
                 self.idle_since = None;
                 due
             }
-            None if self.delivery.is_idle() && !self.draining => {
-                let idle_out_at = *self.idle_since.get_or_insert(now) + self.core.idle_after;
-                self.delivery.silent_until(now).map_or(idle_out_at, |until| until.max(idle_out_at))
-            }
-            None => {
-                self.idle_since = None;
-                return;
-            }
+            None => match self.retires_at(now) {
+                Some(due) => due,
+                None => return,
+            },
         };
         // A timer that fires too early costs a look; moving it back at every turn would cost more.
         match self.timer {

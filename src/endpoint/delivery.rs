@@ -15,6 +15,7 @@ mod effect;
 mod flight;
 mod held;
 mod lagging;
+mod obstacle;
 mod ordered;
 mod park;
 mod refusals;
@@ -86,6 +87,8 @@ pub struct Delivery {
     rate_limiter: Option<RateLimiter>,
     /// The endpoint asked (`Retry-After`) to be left alone until then.
     silent_until: Option<Instant>,
+    /// Its rate lets nothing more through before then.
+    limited_until: Option<Instant>,
     last_delivered: Option<Instant>,
     /// Single events refused since something was accepted.
     refusals: Refusals,
@@ -139,6 +142,7 @@ impl Delivery {
             breaker: Breaker::new(now),
             rate_limiter: None,
             silent_until: None,
+            limited_until: None,
             last_delivered: None,
             refusals: Refusals::default(),
             gone: false,

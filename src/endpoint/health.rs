@@ -1,13 +1,17 @@
 //! ○ What is known of an endpoint from outside its actor: written by the actor, read by anyone.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use super::{delivery::Remembered, outcome::CLASSES};
+use super::{
+    delivery::Remembered,
+    outcome::CLASSES,
+    standing::{Obstacle, Standing},
+};
 use crate::watch::latencies::Latencies;
 
 /// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
@@ -19,6 +23,8 @@ pub struct Health {
     pub held_events: AtomicUsize,
     pub in_flight: AtomicU32,
     pub delivered: AtomicU64,
+    /// Events that became dead letters.
+    pub given_up: AtomicU64,
     pub failed_attempts: AtomicU64,
     pub restarts: AtomicU64,
     /// 0 closed, 1 open, 2 half open.
@@ -42,6 +48,10 @@ pub struct Health {
     /// The first failure since then; 0 for none. Wall clock, milliseconds.
     pub failing_since_ms: AtomicU64,
     pub last_error: Mutex<Option<LastError>>,
+    /// One more than the place in [`Obstacle::ALL`]; 0 for none.
+    obstacle: AtomicU8,
+    /// It has something to do and nothing ends, as the last look found.
+    pub standing: Mutex<Option<Standing>>,
     /// Of an actor that retired, for the next one.
     pub(super) remembered: Mutex<Option<Box<Remembered>>>,
 }
@@ -54,8 +64,20 @@ impl Health {
         self.held_events.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
+        self.show_obstacle(None);
         *self.silent_until.lock() = None;
         *self.oldest_received_at.lock() = None;
+    }
+
+    /// What keeps the events that the actor holds from being sent.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        let place = self.obstacle.load(Ordering::Relaxed).checked_sub(1)?;
+        Obstacle::ALL.get(usize::from(place)).copied()
+    }
+
+    pub(super) fn show_obstacle(&self, obstacle: Option<Obstacle>) {
+        self.obstacle.store(obstacle.map_or(0, |obstacle| obstacle as u8 + 1), Ordering::Relaxed);
     }
 
     /// An attempt has ended.

@@ -39,6 +39,7 @@ pub mod token; // ● an endpoint's access token
 pub mod target; // ● one endpoint's requests
 pub mod test_event; // ● one synthetic event, right now
 pub mod body_size; // ○ how large a request becomes
+pub mod standing; // ○ for whom nothing moves, and why
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
 pub mod placement; // ○ which core an actor starts on

@@ -13,6 +13,7 @@ use super::{
     delivery::{GivenUp, Next, StateChange},
     health::Health,
     outcome::Outcome,
+    request,
     settings::{Mode, Settings},
 };
 use crate::{
@@ -119,6 +120,9 @@ impl Report {
         }
         let (events, attempt) = (batch.len(), batch.attempt_number());
         let (id, ms) = (&*settings.id, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let (webhook_id, _) = request::ids(batch.events(), settings, 0);
+        // Of a batch, its record has each.
+        let event_id = batch.events().next().filter(|_| events == 1).and_then(|event| event.own_id());
         if *outcome == Outcome::Delivered {
             tracing::info!(
                 endpoint.id = id,
@@ -126,6 +130,8 @@ impl Report {
                 attempt.duration_ms = ms,
                 attempt.events = events,
                 outcome = note.class,
+                webhook_id,
+                event_id,
                 "delivered to endpoint {id}"
             );
         } else {
@@ -137,6 +143,8 @@ impl Report {
                 attempt.events = events,
                 outcome = note.class,
                 status = note.status,
+                webhook_id,
+                event_id,
                 "attempt failed at endpoint {id}"
             );
         }

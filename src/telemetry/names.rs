@@ -108,6 +108,8 @@ metrics! {
     BREAKER_PROBES = "postrider_breaker_probes_total", Kind::Counter,
         "Requests that asked whether an endpoint is back, by result: succeeded, failed, undecided";
     ENDPOINTS = "postrider_endpoints", Kind::Gauge, "Endpoints there are, by state";
+    ENDPOINTS_STANDING = "postrider_endpoints_standing", Kind::Gauge,
+        "Endpoints with something to do for which nothing ended within half a minute, by why";
     LAGGING_ENDPOINTS = "postrider_lagging_endpoints", Kind::Gauge, "Endpoints that cannot keep up with what comes for them";
     ENDPOINT_QUEUE_EVENTS = "postrider_endpoint_queue_events", Kind::Gauge, "Events that wait in memory for their endpoints";
     ENDPOINT_QUEUE_BYTES = "postrider_endpoint_queue_bytes", Kind::Gauge, "Their bytes";

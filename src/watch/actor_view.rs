@@ -26,6 +26,8 @@ pub struct ActorView {
     pub breaker_why: Option<String>,
     /// When it is left alone until, milliseconds from now.
     pub silent_for_ms: Option<u64>,
+    /// An endpoint's: it has something to do and nothing has ended for so many milliseconds; `why` says why.
+    pub standing_for_ms: Option<u64>,
     pub restarts: u64,
     pub delivered: u64,
     pub failed_attempts: u64,

@@ -28,6 +28,22 @@ pub struct EndpointPart {
     pub took: Counts,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<ErrorPart>,
+    /// It is left alone for so many milliseconds more.
+    #[serde(default)]
+    pub silent_for_ms: Option<u64>,
+    #[serde(default)]
+    pub standing: Option<EndpointStanding>,
+}
+
+/// It has something to do, and nothing ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointStanding {
+    pub why: String,
+    pub words: String,
+    pub for_ms: u64,
+    /// Where it is about the receiver: the class of its newest failure, and what was said.
+    pub class: Option<String>,
+    pub excerpt: Option<String>,
 }
 
 /// The newest failure.
@@ -67,6 +83,11 @@ impl EndpointPart {
         }
         self.by_class.sort_unstable();
         self.took.add(&other.took);
+        self.silent_for_ms = self.silent_for_ms.max(other.silent_for_ms);
+        let stands = |standing: &Option<EndpointStanding>| standing.as_ref().map(|standing| standing.for_ms);
+        if stands(&other.standing) > stands(&self.standing) {
+            self.standing = other.standing;
+        }
         self.last_success_ms = self.last_success_ms.max(other.last_success_ms);
         if other.last_error.as_ref().map(|error| error.at_ms) > self.last_error.as_ref().map(|error| error.at_ms) {
             self.last_error = other.last_error;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    health,
+    health::{self, silent_until},
     schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
 };
 use crate::{admin::problem::CODES, config::Quota};
@@ -204,7 +204,7 @@ fn subscriptions() -> Schemas {
     });
     let one = json!({
         "endpoint_id": plain(), "uid": or_null(plain()), "customer_id": plain(), "url": plain(),
-        "state": word(&["enabled", "paused", "disabled"]), "gets": flag(),
+        "state": word(&["enabled", "paused", "disabled"]), "silent_until": silent_until(), "gets": flag(),
         "code": about(plain(), "Why; stable."), "detail": plain(), "subscription_ids": list(plain()),
     });
     let matched = json!({

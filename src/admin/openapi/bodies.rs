@@ -120,7 +120,10 @@ fn endpoint_members() -> Value {
         "request_timeout_ms": or_null(number(100, 120_000)),
         "auth": or_null(of("Auth")),
         "secret": or_null(of("SigningSecret")),
-        "tls": or_null(body(&[], json!({"ca": or_null(about(text(65_536), "Authorities of the customer's own, PEM."))}))),
+        "tls": or_null(body(&[], json!({"ca": or_null(about(
+            text(65_536),
+            "Authorities of the customer's own, or the very certificate that the receiver shows; PEM.",
+        ))}))),
     })
 }
 
@@ -165,7 +168,10 @@ fn settings() -> Schemas {
                 &[],
                 json!({
                     "events_max": or_null(number(1, 10_000)), "wait_ms_max": or_null(number(1, 5_000)),
-                    "bytes_max": or_null(number(1_024, 8_388_608)),
+                    "bytes_max": about(
+                        or_null(number(1_024, 8_388_608)),
+                        "Of a request's body; a single event may make a larger one.",
+                    ),
                 }),
             ),
         ),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::schema::{about, count, flag, list, object, of, or_null, plain, time, whole, word};
-use crate::ingest::standing::Why;
+use crate::{endpoint::standing as endpoint, ingest::standing::Why};
 
 /// Each with its name.
 pub fn answers() -> Vec<(&'static str, Value)> {
@@ -26,12 +26,26 @@ fn breaker() -> Value {
     word(&["closed", "half_open", "open"])
 }
 
+/// Until when an endpoint is left alone.
+pub fn silent_until() -> Value {
+    about(or_null(time()), "It is left alone until then: its breaker is open, or it asked for it (Retry-After).")
+}
+
+fn standing() -> Value {
+    or_null(of("EndpointStanding"))
+}
+
 fn of_endpoints() -> Vec<(&'static str, Value)> {
     let error = json!({"at": or_null(time()), "class": plain(), "status": or_null(count()), "excerpt": plain()});
+    let stands = json!({
+        "since": or_null(time()), "why": word(&endpoint::Why::ALL.map(endpoint::Why::word)), "words": plain(),
+        "class": about(or_null(plain()), "Of its newest failure, where it is about the receiver."),
+        "excerpt": about(or_null(plain()), "What the receiver or the network said."),
+    });
     let health = json!({
         "status": status(), "breaker": breaker(), "backlog_events": count(), "backlog_oldest_ms": or_null(count()),
         "dead_letters": count(), "delivered_per_minute": count(), "failed_per_minute": count(),
-        "last_error": or_null(of("EndpointError")),
+        "last_error": or_null(of("EndpointError")), "silent_until": silent_until(), "standing": standing(),
     });
     let rates =
         json!({"since_start": count(), "last_minute": count(), "per_minute_5": number(), "per_minute_15": number()});
@@ -44,7 +58,8 @@ fn of_endpoints() -> Vec<(&'static str, Value)> {
         "attempts_by_class": {"type": "object", "additionalProperties": count()},
         "duration_ms": object(percentiles, &[]), "queue": object(queue, &[]), "backlog": object(backlog, &[]),
         "dead_letters": count(), "counts": of("Counts"), "last_success_at": or_null(time()),
-        "last_failure_at": or_null(time()), "last_error": or_null(of("EndpointError")), "unreachable": silent(),
+        "last_failure_at": or_null(time()), "last_error": or_null(of("EndpointError")),
+        "silent_until": silent_until(), "standing": standing(), "unreachable": silent(),
     });
     let point = json!({"at": time(), "delivered": count(), "failed_attempts": count()});
     let counts = json!({
@@ -55,6 +70,7 @@ fn of_endpoints() -> Vec<(&'static str, Value)> {
     });
     vec![
         ("EndpointError", object(error, &[])),
+        ("EndpointStanding", about(object(stands, &[]), "It has something to do, and nothing has ended since then.")),
         ("Health", object(health, &[])),
         ("Rates", object(rates, &[])),
         ("Stats", object(stats, &[])),
@@ -68,7 +84,7 @@ fn of_actors() -> Vec<(&'static str, Value)> {
     let actor = json!({
         "kind": plain(), "id": plain(), "instance": plain(), "state": plain(), "why": or_null(plain()),
         "queue_events": count(), "queue_bytes": count(), "in_flight": count(), "breaker": or_null(breaker()),
-        "breaker_why": or_null(plain()), "silent_for_ms": or_null(count()), "restarts": count(), "delivered": count(),
+        "breaker_why": or_null(plain()), "silent_for_ms": or_null(count()), "standing_for_ms": or_null(count()), "restarts": count(), "delivered": count(),
         "failed_attempts": count(), "events_last_minute": count(), "failed_last_minute": count(),
         "last_error": or_null(object(error, &[])), "oldest_ms": or_null(count()), "lag": or_null(whole()),
     });

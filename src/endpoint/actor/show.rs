@@ -21,6 +21,7 @@ impl EndpointActor {
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
         self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);
+        health.show_obstacle(self.delivery.obstacle(now));
         let silent_until = self.delivery.silent_until(now);
         if silent_until != self.shown_silent_until {
             self.shown_silent_until = silent_until;

@@ -147,7 +147,10 @@ impl Delivery {
             Source::Lanes => self.lanes.as_ref().map_or(0, |lanes| lanes.next_len(&self.batch_limits)),
             Source::WaitingOne | Source::BufferOne | Source::StoredOne | Source::LaneOne => 1,
         };
-        limiter.take(events, now).map(|()| source).map_err(|until| Wait::Endpoint(Some(until)))
+        limiter.take(events, now).map(|()| source).map_err(|until| {
+            self.limited_until = Some(until);
+            Wait::Endpoint(Some(until))
+        })
     }
 
     fn take(&mut self, source: Source) -> Option<Batch> {

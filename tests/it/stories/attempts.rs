@@ -15,7 +15,7 @@ fn attempts(app: &TestApp, endpoint: &Endpoint, count: usize, query: &str) -> Ve
 
 #[test]
 fn every_failed_attempt_is_written_down_with_what_followed_from_it() {
-    let app = TestApp::start("attempts");
+    let mut app = TestApp::start("attempts");
     let receiver = Receiver::start();
     let hook = receiver.hook("hook");
     hook.set(Mode::Say(500, "no, hush-hush".to_owned()));
@@ -33,6 +33,9 @@ fn every_failed_attempt_is_written_down_with_what_followed_from_it() {
     let expected = [(3, "dead_letter"), (2, "retry"), (1, "retry")];
     let expected = expected.map(|(attempt, next)| json!([attempt, "failed", 500, next, "no, (hidden)"]));
     assert_eq!(told, expected);
+    let (webhook, event) = (&found[0]["webhook_id"], &found[0]["first_events"][0]["event_id"]);
+    let line = format!("webhook_id={webhook} event_id={event}");
+    assert!(app.instance().log().matches(&line).count() == 3, "each attempt's line names the event: {line}");
     let place = app.produced.place(0);
     let event = &found[0]["first_events"][0];
     assert_eq!(

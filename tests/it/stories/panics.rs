@@ -27,6 +27,17 @@ fn a_panicking_endpoint_actor_loses_nothing() {
 }
 
 #[test]
+fn an_endpoint_actor_that_panics_before_it_stands_is_made_again_and_loses_nothing() {
+    let mut app = TestApp::named("panic-new").env("FAILPOINTS", "endpoint-new=3*panic->off").start();
+    let receiver = Receiver::start();
+    let stream = app.subscribed_endpoint(&receiver.hook("stream"), json!({"mode": "stream"}));
+    let audit = app.audit().expect_all(&stream).watch_commits();
+    app.produce(100);
+    println!("panicking before it stands: {}", audit.close());
+    assert!(app.instance().log().contains("failpoint endpoint-new panic"), "it did panic");
+}
+
+#[test]
 fn a_panicking_router_loses_nothing() {
     let mut app = TestApp::named("panic-route").env("FAILPOINTS", "route-chunk=2*off->2*panic->off").start();
     let receiver = Receiver::start();

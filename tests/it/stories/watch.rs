@@ -1,10 +1,10 @@
 //! ● What operators see: all instances at one glance, every actor, how an endpoint is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mode, Receiver, TestApp, app::Preparation, eventually, eventually_holds, rest::Rest};
+use crate::harness::{Mode, Receiver, TestApp, app::Preparation, eventually, eventually_holds, rest::Rest, within};
 
 fn actors(rest: &Rest, query: &str) -> Vec<Value> {
     let page = rest.get(&format!("/v1/actors?limit=250&{query}")).ok().json();
@@ -120,6 +120,40 @@ fn an_endpoints_health_is_told_in_one_word_and_in_numbers() {
     app.rest().post(&format!("/v1/endpoints/{}/pause", failing.id), &json!({})).ok();
     eventually_holds("it is paused", || health(&failing.id)["status"] == "paused");
     app.rest().get("/v1/endpoints?include=wealth").problem(400);
+}
+
+#[test]
+fn an_endpoint_that_asks_for_silence_stands_and_says_until_when_and_why_wherever_it_is_shown() {
+    let app = TestApp::named("silent").set("DELIVERY_PARK_AFTER_MS", 500).set("BACKLOG_POLL_MS", 100).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("silent");
+    hook.set(Mode::StatusWith(429, vec![("retry-after", "1800".to_owned())]));
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream"}));
+    app.produce(1);
+    let stats = || app.rest().get(&format!("/v1/endpoints/{}/stats", endpoint.id)).ok().json();
+    let silent_until = eventually("it is left alone", || stats()["silent_until"].as_str().map(str::to_owned));
+    let health = app.rest().get("/v1/endpoints?include=health").ok().json()["data"][0]["health"].clone();
+    let asked = json!({"topic": app.topic, "tenant": "1", "department": "1"});
+    let matched = app.rest().post("/v1/match", &asked).ok().json()["data"][0].clone();
+    let attempt = eventually("the attempt is written down", || {
+        let page = app.rest().get(&format!("/v1/endpoints/{}/attempts", endpoint.id)).ok().json();
+        page["data"].as_array().and_then(|attempts| attempts.first().cloned())
+    });
+    // To the minute: each is reckoned from now.
+    for shown in [&health["silent_until"], &matched["silent_until"], &attempt["next_at"]] {
+        let shown = shown.as_str().unwrap_or_else(|| panic!("no time: {health} {matched} {attempt}"));
+        let minutes = |time: &str| time.parse::<jiff::Timestamp>().expect("a time").as_second() / 60;
+        assert!(minutes(shown).abs_diff(minutes(&silent_until)) <= 1, "{shown} {silent_until}");
+    }
+    assert!(stats()["standing"].is_null(), "for half a minute that is nothing unusual");
+    let standing = within(Duration::from_secs(90), "it stands", || {
+        let standing = stats()["standing"].clone();
+        standing.is_object().then_some(standing)
+    });
+    assert_eq!((&standing["why"], &standing["class"]), (&json!("silent"), &json!("http_4xx")), "{standing}");
+    let actor = app.rest().get(&format!("/v1/actors/{}", endpoint.id)).ok().json()["data"][0].clone();
+    assert!(actor["why"].as_str().is_some_and(|why| why.starts_with("silent")), "{actor}");
+    assert_eq!(app.rest().metric_with("postrider_endpoints_standing", "silent"), 1.0);
 }
 
 #[test]

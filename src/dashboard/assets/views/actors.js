@@ -40,7 +40,7 @@ export const ActorTable = ({ actors }) => html`<${Table} caption="Actors" rows=$
 
 const COLUMNS = [
   { title: "Actor", wide: true, cell: ({ kind, id }) => html`${kind === "endpoint" ? html`<a href=${to(["endpoints", id])}>${id}</a>` : html`<code>${id}</code>`}<small>${kind}</small>` },
-  { title: "State", cell: ({ state, why }) => html`<${State} of=${state} />${why && html`<small>${why}</small>`}` },
+  { title: "State", cell: ({ state, why, standing_for_ms: stands }) => html`<${State} of=${state} />${why && html`<small>${why}</small>`}${stands > 0 && html`<small>for ${duration(stands)}</small>`}` },
   { title: "Breaker", cell: ({ breaker, breaker_why: why, silent_for_ms: ms }) => breaker && html`<${State} of=${breaker} />${why && html`<small>${why}</small>`}${ms > 0 && html`<small>left alone for ${duration(ms)}</small>`}` },
   { title: "Queue", number: true, cell: ({ queue_events: events, queue_bytes: size }) => html`<${Number} value=${events} show=${compact} /><small>${size > 0 ? bytes(size) : ""}</small>` },
   { title: "In flight", number: true, cell: ({ in_flight: requests }) => html`<${Number} value=${requests} />` },

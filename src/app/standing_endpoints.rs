@@ -1,0 +1,75 @@
+//! ● Every five seconds, each endpoint is looked at: whether it stands still, since when, and why.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use metrics::{Gauge, gauge};
+
+use super::actors::Parts;
+use crate::{
+    clock,
+    endpoint::{
+        queue::EndpointQueue,
+        standing::{Seen, Standings, Why},
+    },
+    telemetry::names,
+};
+
+/// What is remembered from one look to the next.
+pub(super) struct StandingEndpoints {
+    standings: Standings,
+    gauges: [Gauge; Why::ALL.len()],
+}
+
+impl StandingEndpoints {
+    pub(super) fn new() -> Self {
+        let gauges = Why::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.word()));
+        StandingEndpoints { standings: Standings::default(), gauges }
+    }
+
+    pub(super) fn look<'a>(&mut self, parts: &Parts, queues: impl Iterator<Item = &'a Arc<EndpointQueue>>) {
+        let (now, rows) = (clock::now(), parts.heads.rows_by_endpoint());
+        let (own_trouble, storage_away) = (parts.own_trouble.is_on(), parts.backlog.health().is_retrying());
+        let mut counts = [0_u32; Why::ALL.len()];
+        for queue in queues {
+            let seen = Seen { own_trouble, storage_away, ..seen(queue, &rows, now) };
+            let standing = self.standings.look(queue.key, &seen, STANDS_AFTER, now);
+            if let Some(place) = standing.as_ref().and_then(|one| Why::ALL.iter().position(|why| *why == one.why)) {
+                counts[place] += 1;
+            }
+            let mut shown = queue.health.standing.lock();
+            if shown.is_some() || standing.is_some() {
+                *shown = standing;
+            }
+        }
+        self.standings.looked_at_all();
+        self.gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(count));
+    }
+}
+
+fn seen(queue: &EndpointQueue, rows: &HashMap<Arc<str>, u64>, now: Instant) -> Seen {
+    let (health, settings) = (&queue.health, queue.settings());
+    let last_success_ms = i64::try_from(health.last_success_ms.load(Relaxed)).unwrap_or(i64::MAX);
+    let error = health.last_error.lock();
+    let failure = error.as_ref().filter(|error| error.at_ms >= last_success_ms);
+    Seen {
+        state: settings.state,
+        is_unreadable: settings.signing_keys.is_empty(),
+        held: (queue.waiting_events() + health.held_events.load(Relaxed)) as u64,
+        rows: rows.get(&queue.id).copied().unwrap_or(0),
+        ended: health.delivered.load(Relaxed) + health.given_up.load(Relaxed),
+        obstacle: health.obstacle(),
+        is_off: health.off.load(Relaxed),
+        is_breaker_closed: health.breaker_word() == "closed",
+        is_silent: health.silent_until.lock().is_some_and(|until| until > now),
+        own_trouble: false,
+        storage_away: false,
+        failure: failure.map(|error| (error.class, error.excerpt.clone())),
+    }
+}
+
+/// Longer than the longest wait that is nothing unusual: an attempt, and its first retries.
+const STANDS_AFTER: Duration = Duration::from_secs(30);
