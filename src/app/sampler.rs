@@ -76,7 +76,7 @@ pub async fn run(looking: Looking) {
             sampler.keep_endpoints(|key| endpoints.get(EndpointKey(key)).is_some());
         }
         looking.show(parts, &metrics);
-        standing.look(parts, looking.health.table().endpoints().iter());
+        standing.look(parts, looking.health.table().endpoints().iter(), letters.is_some());
         metrics.dead_letters(letters);
         let difference = parts.consumer.assigned().iter().map(|ledger| ledger.unaccounted()).sum();
         metrics.unaccounted(unaccounted.look(difference));

@@ -30,9 +30,16 @@ impl StandingEndpoints {
         StandingEndpoints { standings: Standings::default(), gauges }
     }
 
-    pub(super) fn look<'a>(&mut self, parts: &Parts, queues: impl Iterator<Item = &'a Arc<EndpointQueue>>) {
+    /// `is_answered`: PostgreSQL answered a moment ago.
+    pub(super) fn look<'a>(
+        &mut self,
+        parts: &Parts,
+        queues: impl Iterator<Item = &'a Arc<EndpointQueue>>,
+        is_answered: bool,
+    ) {
         let (now, rows) = (clock::now(), parts.heads.rows_by_endpoint());
-        let (own_trouble, storage_away) = (parts.own_trouble.is_on(), parts.backlog.health().is_retrying());
+        let storage_away = !is_answered || parts.backlog.health().is_retrying();
+        let own_trouble = parts.own_trouble.is_on();
         let mut counts = [0_u32; Why::ALL.len()];
         for queue in queues {
             let seen = Seen { own_trouble, storage_away, ..seen(queue, &rows, now) };

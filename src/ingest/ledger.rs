@@ -336,6 +336,10 @@ impl Origin for PartitionLedger {
         self.missed.skips_instead_of_parking(endpoint_id, offset)
     }
 
+    fn misses(&self, endpoint_id: &str) -> bool {
+        self.missed.has(endpoint_id)
+    }
+
     fn skipped(&self, endpoint_id: &str) {
         self.missed.skipped(endpoint_id);
     }

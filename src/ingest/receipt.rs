@@ -108,6 +108,10 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn skips_instead_of_parking(&self, _endpoint_id: &Arc<str>, _offset: i64) -> bool {
         false
     }
+    /// Whether something of it that this endpoint missed has not come back yet.
+    fn misses(&self, _endpoint_id: &str) -> bool {
+        false
+    }
     /// The position of a skipped event is stored, or it comes again.
     fn skipped(&self, _endpoint_id: &str) {}
     /// An event of it leaves memory for the backlog; see [`Parking`](super::parked::Parking).

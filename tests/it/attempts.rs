@@ -134,7 +134,7 @@ async fn what_postgres_does_not_take_is_dropped_in_the_end() {
     assert_eq!(kept, "failed");
 }
 
-#[tokio::test]
+#[actix_rt::test]
 async fn letters_and_attempts_go_with_their_customer_also_those_of_an_endpoint_that_went_long_before() {
     let api = Api::new().await;
     let now = clock::wall_ms();

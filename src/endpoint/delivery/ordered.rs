@@ -81,7 +81,7 @@ impl Delivery {
         self.park_in_behind(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
     }
 
-    fn park_in_behind(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
+    pub(super) fn park_in_behind(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         for receipt in self.behind.take() {
             if leaves(self, receipt.event()) {
                 self.park_one(receipt, 0, &None, Leave::default());

@@ -173,3 +173,17 @@ fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     assert_eq!(order, [0, 1, 2, 3]);
     assert!(world.delivery.is_idle());
 }
+
+#[test]
+fn what_waits_for_a_replay_of_what_was_missed_leaves_in_time_and_does_not_make_the_endpoint_lag() {
+    use std::sync::atomic::Ordering::Relaxed;
+    for misses in [true, false] {
+        let mut world = World::new(ordered(OnFailure::Block));
+        world.origin.ahead.store(1, Relaxed);
+        world.origin.misses.store(misses, Relaxed);
+        world.events(2);
+        world.wait(PARK_AFTER + secs(1));
+        assert_eq!(world.parked_offsets(), [0, 1]);
+        assert_eq!(world.delivery.is_lagging(), !misses);
+    }
+}

@@ -77,6 +77,11 @@ impl Delivery {
 
     /// Parks all that has waited long enough, and finds when to look again.
     pub(super) fn park_overdue(&mut self, now: Instant) {
+        // What waits for a replay of what was missed says nothing of how the endpoint keeps up.
+        self.park_in_behind(|delivery, event| {
+            event.origin.misses(&delivery.settings.id)
+                && delivery.park_at(event.received_at, None).is_some_and(|at| at <= now)
+        });
         let parked = self.effects.parked.len();
         self.park_buffered(|delivery, event| delivery.unsent_park_at(event.received_at).is_some_and(|at| at <= now));
         let waited_too_long = self.effects.parked.len() > parked && !self.is_off();

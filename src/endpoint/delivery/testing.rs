@@ -41,6 +41,8 @@ pub struct TestOrigin {
     pub owned: AtomicBool,
     /// What waits of it in the backlog.
     pub ahead: AtomicU64,
+    /// Something that its endpoint missed has not come back.
+    pub misses: AtomicBool,
     /// Its events have rows in the backlog.
     pub stored: bool,
     pub settled: Mutex<BTreeMap<&'static str, usize>>,
@@ -62,6 +64,7 @@ impl TestOrigin {
             current,
             owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
+            misses: AtomicBool::new(false),
             stored,
             settled: Mutex::default(),
             abandoned: Mutex::default(),
@@ -99,6 +102,10 @@ impl Origin for TestOrigin {
 
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, suspended: bool) -> bool {
         suspended
+    }
+
+    fn misses(&self, _endpoint_id: &str) -> bool {
+        self.misses.load(Ordering::Relaxed)
     }
 
     fn parking(&self, _endpoint_id: &Arc<str>) {

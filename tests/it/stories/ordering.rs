@@ -72,17 +72,18 @@ fn a_partition_keeps_its_order_through_a_crash_with_events_waiting() {
 fn an_endpoint_over_its_quota_is_resumed_while_events_come_and_gets_what_it_missed_in_order() {
     let app = TestApp::named("quotaorder")
         .lanes(20)
-        .set("DELIVERY_PARK_AFTER_MS", 3_000)
         .set("BACKLOG_POLL_MS", 100)
-        .set("BACKLOG_ENDPOINT_ROWS_MAX", 200)
+        .set("BACKLOG_ENDPOINT_ROWS_MAX", 300)
         .start();
     let receiver = Receiver::start();
     let hook = receiver.hook("hook");
-    let endpoint = app.subscribed_endpoint(&hook, ordered("partition", "block"));
+    let mut settings = ordered("partition", "block");
+    (settings["mode"], settings["batch"]) = (json!("batch"), json!({"events_max": 50, "wait_ms_max": 20}));
+    let endpoint = app.subscribed_endpoint(&hook, settings);
     // What is skipped is committed with only its position stored, which the audit does not know of.
     let audit = app.audit().expect_all(&endpoint);
     hook.set(Mode::Status(503));
-    let load = app.load(200);
+    let load = app.load(100);
     let shown = || app.rest().get(&format!("/v1/endpoints/{}/backlog", endpoint.id)).ok().json();
     eventually_holds("it is suspended", || shown()["suspended_at"].is_string());
     app.await_settings();
