@@ -3,7 +3,7 @@
 use super::{testing::*, *};
 use crate::endpoint::{
     outcome::Outcome,
-    settings::{OnFailure, OrderBy, Ordering},
+    settings::{OnFailure, OrderBy, Ordering, Schedule},
 };
 
 fn ordered(on_failure: OnFailure) -> Settings {
@@ -139,6 +139,17 @@ fn a_stored_event_that_fails_for_long_sends_back_all_that_were_read_with_it() {
     world.answer(failed_for(secs(60)));
     assert_eq!(world.parked_offsets().iter().copied().collect::<std::collections::BTreeSet<_>>(), [0, 1, 2].into());
     assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn what_stands_behind_an_event_that_waits_long_for_its_next_attempt_is_not_sent_before_it() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(60)]);
+    let mut world = World::new(settings);
+    world.events(3);
+    world.answer(FAILED);
+    assert!(world.sent.is_empty(), "{:?}", world.under_way());
+    assert_eq!(world.parked_offsets(), [0, 1, 2], "the endpoint itself could go on: it has failed once");
 }
 
 #[test]

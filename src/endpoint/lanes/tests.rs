@@ -75,6 +75,8 @@ fn a_lane_has_one_under_way_and_others_go_beside_it() {
     world.push(&["a", "a", "b"]);
     assert_eq!((world.take(&STREAM), world.take(&STREAM), world.take(&STREAM)), (vec![0], vec![2], vec![]));
     assert_eq!(world.lanes.due_at(&STREAM), None, "every lane has something under way");
+    world.push(&["a"]);
+    assert_eq!(world.lanes.next_len(&TEN), 0, "what comes for a lane that is out waits for it, and makes no batch");
     world.end(0);
     assert_eq!(world.take(&STREAM), [1]);
 }
