@@ -69,6 +69,7 @@ fn made_again(name: &'static str, topics: &[MadeAgain], metadata_refresh_ms: u64
                 kafka.delete_topic(name);
                 thread::sleep(topic.pause); // the fault
                 eventually_holds("the topic is gone and is made again", || kafka.make_again(name, 1));
+                kafka.await_partition(name, 0); // a producer remembers for a while that it was gone
                 for _ in 0..topic.after {
                     kafka.send(name, &Record { partition: Some(0), ..Record::default() });
                 }
@@ -136,6 +137,29 @@ pub fn behind_an_open_transaction(_: &mut SmallRng) -> Outcome {
     }
     transaction.commit_transaction(Duration::from_secs(30)).expect("it commits");
     app.produced.complete(&app.topic, 0, app.kafka.end(&app.topic, 0));
+    let mut findings = audit.settle();
+    eventually_holds("nothing stands any more", || details(&app).is_empty());
+    findings.complaints.extend(complaints);
+    Outcome::of(findings).at_most(0)
+}
+
+/// Row K4a: the broker lets the group read a topic no more, and then again.
+pub fn the_right_to_read_is_taken_away(_: &mut SmallRng) -> Outcome {
+    let (mut app, _receiver, endpoint) = one_partition("fault-k4a", &[("DELIVERY_PARK_AFTER_MS", "1000")]);
+    let audit = app.audit().expect_all(&endpoint).watch_commits();
+    send(&app, &app.topic, 10);
+    app.await_committed();
+    app.kafka.allow(&app.topic, &["Write", "Describe", "DescribeConfigs"]); // the fault
+    eventually_holds("the broker refuses", || app.instance().log().contains("TopicAuthorizationFailed"));
+    send(&app, &app.topic, 50);
+    let stands = || details(&app).iter().any(|detail| detail.contains("not_authorized") && detail.contains(&app.topic));
+    eventually_holds("it is told that they wait, and why", stands);
+    let mut complaints = Vec::new();
+    let lag = app.rest().metric("postrider_kafka_lag");
+    if lag < 50.0 {
+        complaints.push(format!("lag is {lag} while 50 records wait"));
+    }
+    app.kafka.allow(&app.topic, &["Read"]);
     let mut findings = audit.settle();
     eventually_holds("nothing stands any more", || details(&app).is_empty());
     findings.complaints.extend(complaints);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -190,6 +191,21 @@ impl Kafka {
             let metadata = self.producer.client().fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
             metadata.topics()[0].partitions().iter().any(|known| known.id() == partition)
         });
+    }
+
+    /// Everybody may do this with a topic from now on, and nothing that was not allowed: the first call takes all else away.
+    #[track_caller]
+    pub fn allow(&self, topic: &str, operations: &[&str]) {
+        let packages = Command::new("dev/fetch").output().expect("where Kafka is");
+        let jars = format!("{}/kafka/*", String::from_utf8_lossy(&packages.stdout).trim());
+        let operations = operations.iter().flat_map(|operation| ["--operation", operation]);
+        let said = Command::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-cp", &jars, "org.apache.kafka.tools.AclCommand"])
+            .args(["--bootstrap-server", &brokers(), "--add", "--allow-principal", "User:*", "--topic", topic])
+            .args(operations)
+            .output()
+            .expect("java");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     }
 
     /// What the group has committed: topic, partition and offset, of the partitions that have a commit.
