@@ -1,8 +1,10 @@
 //! A customer tries an endpoint: one synthetic event, right now, and what came of it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::harness::{Mode, Receiver, TestApp, eventually_holds, rest::Rest};
+use crate::harness::{Mode, Receiver, TestApp, rest::Rest, within_looks};
 
 #[test]
 fn a_test_event_is_signed_and_sent_as_any_other_also_to_an_endpoint_that_is_paused_or_disabled() {
@@ -60,11 +62,14 @@ fn a_test_that_is_taken_while_the_breaker_is_open_brings_the_deliveries_back_at_
     let breaker = json!({"consecutive_failures": 1, "open_base_ms": 600_000, "open_max_ms": 600_000});
     let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream", "breaker": breaker}));
     hook.set(Mode::Status(503));
-    app.produce(40);
     app.await_settings_of(&other.rest);
     let open_at = |rest: &Rest| rest.metric_with("postrider_breaker_endpoints", r#""open""#);
     let open = || open_at(app.rest()) + open_at(&other.rest);
-    eventually_holds("the breaker of each instance opens", || open() == 2.0);
+    // Until each of them has some of the partitions.
+    within_looks(Duration::from_secs(60), Duration::from_millis(200), "the breaker of each instance opens", || {
+        app.produce(4);
+        (open() == 2.0).then_some(())
+    });
     hook.set(Mode::Ok);
     let path = format!("/v1/endpoints/{}/test", endpoint.id);
     assert_eq!(app.rest().post(&path, &json!({})).ok().json()["outcome"], "delivered");
