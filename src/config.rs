@@ -64,6 +64,9 @@ pub struct Config {
     /// See [`Config::to_toml`].
     #[serde(skip)]
     effective: String,
+    /// See [`Config::warnings`].
+    #[serde(skip)]
+    warnings: Vec<String>,
 }
 
 impl Config {
@@ -88,6 +91,12 @@ impl Config {
     /// What `serve` needs beyond what every command needs: topics and the two keys.
     pub fn ready_to_serve(&self) -> Result<(), ConfigErrors> {
         check::ready_to_serve(self)
+    }
+
+    /// Settings that are understood, and should be written in another way.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Every setting with its value, as TOML in the order of the manual; secrets hidden.

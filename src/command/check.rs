@@ -23,6 +23,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> ExitCode {
     print!("{}", config.to_toml());
+    config.warnings().iter().for_each(|warning| eprintln!("postrider: warning: {warning}"));
     // Secrets often come only where it runs, so their absence here is no failure.
     if let Err(missing) = config.ready_to_serve() {
         for error in missing.0 {

@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return super::failure(&error),
     };
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let result = if arguments.until_stdin_ends {
         app::run_until(config, instance, stdin_ended())
     } else {

@@ -97,6 +97,7 @@ pub(super) fn check(mut layers: Layers) -> Result<Config, ConfigErrors> {
     match checks.layers.errors {
         errors if errors.is_empty() => {
             config.effective = super::show::to_toml(super::DEFAULT, &mut checks.layers.tree);
+            config.warnings = checks.layers.warnings;
             Ok(config)
         }
         errors => Err(ConfigErrors(errors)),

@@ -22,6 +22,8 @@ const PROPERTIES: &str = "kafka.properties";
 const TOPICS: &str = "event.topics";
 /// Variables of the command line's own options, which are no settings.
 const OF_COMMANDS: [&str; 6] = ["CONFIG", "API_CONFIG", "API_KEY", "API_URL", "DEMO_ADMIN_KEY", "LISTEN_SECRET"];
+/// Settings that have another name by now. The old one is taken until the next version, with a warning.
+const RENAMED: [(&str, &str); 1] = [("http.client_rebuild_ms", "http.connection_age_ms_max")];
 const TOPIC_KEYS: [&str; 5] = ["tenant", "department", "type", "id", "time"];
 
 pub(super) struct Layers {
@@ -29,6 +31,8 @@ pub(super) struct Layers {
     /// Where a key got its value, for those that are not defaults.
     pub from: BTreeMap<String, String>,
     pub errors: Vec<ConfigError>,
+    /// What is understood, and should be changed.
+    pub warnings: Vec<String>,
     keys: Vec<String>,
 }
 
@@ -37,7 +41,7 @@ impl Layers {
         let tree = parse_toml(text).expect("config/default.toml is TOML; a test reads it");
         let mut keys = Vec::new();
         collect_keys(&tree, "", &mut keys);
-        Layers { tree, from: BTreeMap::new(), errors: Vec::new(), keys }
+        Layers { tree, from: BTreeMap::new(), errors: Vec::new(), warnings: Vec::new(), keys }
     }
 
     pub fn lay_file(&mut self, name: &str, text: &str) {
@@ -66,7 +70,7 @@ impl Layers {
                 Some(name) if self.key_of(name).is_some() => (name, true),
                 _ => (name, false),
             };
-            let Some(key) = self.key_of(name) else {
+            let Some(key) = self.key_of(name).or_else(|| self.renamed(&name.to_lowercase(), &variable)) else {
                 self.unknown_variable(&variable, name);
                 continue;
             };
@@ -92,6 +96,15 @@ impl Layers {
         let wanted = name.to_lowercase();
         let known = self.keys.iter().map(String::as_str).chain([PROPERTIES, TOPICS]);
         known.into_iter().find(|key| key.replace('.', "_") == wanted).map(str::to_owned)
+    }
+
+    /// The new name of a setting that is called by its old one: `.` or `_` between section and key.
+    fn renamed(&mut self, old: &str, from: &str) -> Option<String> {
+        let is_meant = |known: &str| known == old || known.replace('.', "_") == old;
+        let (old, new) = RENAMED.into_iter().find(|(known, _)| is_meant(known))?;
+        self.warnings
+            .push(format!("{old} ({from}) is called {new} now; the old name will be refused in the next version"));
+        Some(new.to_owned())
     }
 
     fn unknown_variable(&mut self, variable: &str, name: &str) {
@@ -162,6 +175,9 @@ impl Layers {
 
     fn lay_value(&mut self, key: &str, value: Value, from: &str) {
         let Some(current) = find(&mut self.tree, key) else {
+            if let Some(new) = self.renamed(key, from) {
+                return self.lay_value(&new, value, from);
+            }
             let problem = match nearest(key, self.keys.iter().map(String::as_str)) {
                 Some(near) => format!("is not a setting; did you mean {near}?"),
                 None => "is not a setting; `postrider check` prints them all".to_owned(),

@@ -35,6 +35,22 @@ fn a_file_overrides_the_defaults_and_the_environment_overrides_the_file() {
 }
 
 #[test]
+fn a_setting_is_found_by_its_old_name_with_a_warning_until_the_next_version() {
+    let of_file = parse("[http]\nclient_rebuild_ms = 60000\n", &[]).unwrap();
+    let of_variable = parse("", &[("POSTRIDER_HTTP_CLIENT_REBUILD_MS", "70000")]).unwrap();
+    assert_eq!((of_file.http.connection_age_ms_max, of_variable.http.connection_age_ms_max), (60_000, 70_000));
+    for (config, from) in [(&of_file, "postrider.toml"), (&of_variable, "POSTRIDER_HTTP_CLIENT_REBUILD_MS")] {
+        let [warning] = config.warnings() else { panic!("{:?}", config.warnings()) };
+        assert!(warning.contains(from) && warning.contains("http.connection_age_ms_max"), "{warning}");
+    }
+    let both = [("POSTRIDER_HTTP_CLIENT_REBUILD_MS", "1"), ("POSTRIDER_HTTP_CONNECTION_AGE_MS_MAX", "2")];
+    assert!(errors("", &both)[0].contains("give one of them"));
+    let wrong = errors("[http]\nclient_rebuild_ms = \"long\"\n", &[]);
+    assert!(wrong[0].contains("http.connection_age_ms_max"), "{wrong:?}");
+    assert!(parse("", &[]).unwrap().warnings().is_empty());
+}
+
+#[test]
 fn a_variable_finds_sections_and_keys_with_underscores() {
     let config =
         parse("", &[("POSTRIDER_DEAD_LETTER_RETENTION_DAYS", "7"), ("POSTRIDER_HTTP_HTTPS_ONLY", "true")]).unwrap();
