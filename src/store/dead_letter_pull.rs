@@ -265,7 +265,8 @@ pub async fn acknowledge(pool: &Pool, of: Whose<'_>, selection: &Selection) -> R
     .await
 }
 
-/// Runs `work` on the ids of a selection, some thousand at a time, found by the statement `page`.
+/// Runs `work` on the ids of a selection, some thousand at a time, found by the statement `page`. Between two statements
+/// the connection is free for others.
 pub(super) async fn each_page(
     pool: &Pool,
     of: Whose<'_>,
@@ -281,18 +282,22 @@ pub(super) async fn each_page(
     let (topics, tenants) = of.granted_names();
     let ((mut after, before), mut letters) = (bounds(filter), 0);
     loop {
-        let ids: Vec<String> = pool
+        let (ids, tried): (Vec<String>, Option<String>) = pool
             .with(async |client| {
                 let statement = client.prepare_cached(page).await?;
                 let parameters: [&(dyn ToSql + Sync); 8] =
                     [&of.endpoint_id, &after, &before, topic, tenant, reason, &topics, &tenants];
-                let rows = client.query(&statement, &parameters).await?;
-                Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+                let row = client.query_one(&statement, &parameters).await?;
+                Ok((row.try_get(0)?, row.try_get(1)?))
             })
             .await?;
-        let Some(last) = ids.last() else { return Ok(Selected { letters, more: false }) };
-        after.clone_from(last);
-        letters += work(ids).await?;
+        // What was chosen fills the page, or all that was tried is behind us.
+        let last = if ids.len() >= PAGE_ROWS { ids.last().cloned() } else { tried };
+        let Some(last) = last else { return Ok(Selected { letters, more: false }) };
+        after = last;
+        if !ids.is_empty() {
+            letters += work(ids).await?;
+        }
         if letters >= ROWS_MAX {
             return Ok(Selected { letters, more: true });
         }
@@ -312,10 +317,19 @@ macro_rules! head_columns {
 
 /// Above every id.
 const BEYOND: &str = "~";
-macro_rules! of_filter {
-    () => {
-        " FROM dead_letter d WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR topic = $4)
-        AND ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR reason = $6) "
+// The ids of a page, and the last letter that was tried for it. As in a list, a statement tries so many and no more.
+macro_rules! page {
+    ($more:literal) => {
+        concat!(
+            "WITH tried AS MATERIALIZED (
+                SELECT id, topic, tenant, reason, state FROM dead_letter
+                WHERE endpoint_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 20000
+            ) SELECT ARRAY(SELECT id FROM tried WHERE ($4::text IS NULL OR topic = $4)
+                AND ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR reason = $6) ",
+            granted!("$7", "$8"),
+            $more,
+            "ORDER BY id LIMIT 5000), (SELECT max(id) FROM tried)"
+        )
     };
 }
 // One statement has one snapshot: what it does not see and could come yet is at or above its xmin. Topic and tenant have no
@@ -362,8 +376,9 @@ const READ: &str =
     concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter d WHERE id = $1");
 const READ_DATA: &str =
     "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
-const PAGE: &str = concat!("SELECT id", of_filter!(), granted!("$7", "$8"), "ORDER BY id LIMIT 5000");
-pub(super) const PAGE_OF_DEAD: &str =
-    concat!("SELECT id", of_filter!(), granted!("$7", "$8"), "AND state = 'dead' ORDER BY id LIMIT 5000");
+const PAGE: &str = page!("");
+pub(super) const PAGE_OF_DEAD: &str = page!("AND state = 'dead' ");
+/// The limit of a page.
+const PAGE_ROWS: usize = 5_000;
 const DELETE: &str =
     concat!("DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2)", granted!("$3", "$4"), "RETURNING key");

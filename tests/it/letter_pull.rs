@@ -176,4 +176,13 @@ async fn a_filter_that_matches_nothing_looks_at_a_bounded_number_of_letters_at_o
     assert_eq!(page(&format!("tenant=nosuch&cursor={cursor}")).await["next_cursor"], Value::Null);
     let found = page(&format!("tenant=last&limit=100&cursor={cursor}")).await;
     assert_eq!(found["data"].as_array().map(Vec::len), Some(100), "whoever goes on finds what is further back");
+    let filtered = async |command: &str, tenant: &str| {
+        let filter = json!({"filter": {"tenant": tenant}});
+        api.call("POST", &format!("{LETTERS}/{command}"), Some(filter)).await.1
+    };
+    assert_eq!(filtered("redrive", "nosuch").await["redriving"], 0);
+    assert_eq!(filtered("redrive", "last").await["redriving"], 500, "behind all that one statement tries");
+    let done = filtered("ack", "last").await;
+    assert_eq!((&done["acknowledged"], &done["more"]), (&json!(500), &json!(false)));
+    assert_eq!(filtered("ack", "other").await["acknowledged"], 20_500, "of several pages");
 }
