@@ -4,3 +4,4 @@
 pub mod shares; // ○ how much each may hold
 pub mod waiting; // ○ … and who is next
 pub mod turns; // ● turns, waited for and given back
+pub mod rounds; // ○ customers in turn, each with its members in turn

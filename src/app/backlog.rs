@@ -40,7 +40,7 @@ pub fn start_writer(
     dead_letters: &DeadLetterWriter,
     runtime: &Handle,
 ) -> Result<(BacklogWriter, Arc<Heads>), Error> {
-    let pool = own_pool(config, config.backlog.connections_max)?;
+    let pool = own_pool(config, config.backlog.connections_max, runtime)?;
     let heads = Heads::new(room(&config.backlog));
     let watch = Arc::clone(&heads) as _;
     let writer = BacklogWriter::start(pool, (&config.backlog).into(), dead_letters.clone(), watch, runtime);
@@ -48,8 +48,9 @@ pub fn start_writer(
 }
 
 /// Connections for the backlog alone, with plans that stay right whatever the tables' statistics say.
-fn own_pool(config: &Config, connections_max: usize) -> Result<Pool, Error> {
-    Ok(Pool::open(&PoolOptions { connections_max, session: BACKLOG_PLANS, ..(&config.postgres).into() })?)
+fn own_pool(config: &Config, connections_max: usize, runtime: &Handle) -> Result<Pool, Error> {
+    let options = PoolOptions { connections_max, session: BACKLOG_PLANS, ..(&config.postgres).into() };
+    Ok(Pool::open_on(&options, runtime.clone())?)
 }
 
 /// Starts draining, until the process ends.
@@ -61,8 +62,9 @@ pub fn start_drainer(
     heads: Arc<Heads>,
     (writer, dead_letters): (&BacklogWriter, &DeadLetterWriter),
     around: Around,
+    runtime: &Handle,
 ) -> Result<(), Error> {
-    let pool = own_pool(config, config.backlog.queries_max)?;
+    let pool = own_pool(config, config.backlog.queries_max, runtime)?;
     let backlog = &config.backlog;
     let options = DrainerOptions {
         poll: backlog.poll(),
@@ -73,7 +75,7 @@ pub fn start_drainer(
     let (writer, dead_letters) = (writer.clone(), dead_letters.clone());
     let around: Arc<dyn Surroundings> = Arc::new(around);
     let ageing = Ageing {
-        pool: own_pool(config, 1)?,
+        pool: own_pool(config, 1, runtime)?,
         age_max: backlog.age_max(),
         poll: backlog.poll(),
         heads: Arc::clone(&heads),

@@ -39,7 +39,10 @@ use crate::{
     operator_event::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
-    store::{self, Pool, PoolOptions, secret_box::SecretBox, settings::SettingsReader},
+    store::{
+        self, Pool, PoolOptions, lane::CustomerOf, secret_box::SecretBox, settings::SettingsReader,
+        threads::StoreThreads,
+    },
     telemetry,
     watch::{peers::Peers, token::PeerToken},
 };
@@ -60,12 +63,32 @@ pub struct App {
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
     pub(super) instance: String,
+    /// To be dropped last: the way down still writes.
+    _storage: Storage,
 }
+
+/// Threads on which everything that talks to Postgres lives: for what Postrider does by itself, and for callers of the API.
+struct Storage {
+    own: StoreThreads,
+    api: StoreThreads,
+}
+
+impl Storage {
+    fn start() -> Result<Self, Error> {
+        let start = |name| StoreThreads::start(name, STORE_THREADS).map_err(Error::Thread);
+        Ok(Storage { own: start("store")?, api: start("store-api")? })
+    }
+}
+
+/// They wait for Postgres most of the time.
+const STORE_THREADS: usize = 2;
 
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
 pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
     let handles = handles::share_out(&config)?;
-    let (pool, api_pool) = open_pools(&config)?;
+    let storage = Storage::start()?;
+    let runtime = storage.own.handle();
+    let (pool, api_pool) = open_pools(&config, &storage)?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(cores::count(&config)))));
@@ -93,12 +116,14 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config)));
     let first_start = fix_first_start(&pool, &config).await;
     let instances = beat::start(&config, &pool, &peers, admin.internal_address());
-    let runtime = tokio::runtime::Handle::current();
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
     let counts = counting(&pool, &table);
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = disabling(pool.clone());
+    backlog.share_by(customer_of(&table));
+    dead_letters.share_by(customer_of(&table));
+    heads.share_by(customer_of(&table));
     let writers = (&backlog, &dead_letters, &attempts);
     let places = (handles.connections, receiver_at);
     let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, places)?;
@@ -116,15 +141,29 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
-    backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around)?;
-    Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance })
+    backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around, &runtime)?;
+    let _storage = storage;
+    Ok(App {
+        health,
+        table,
+        pipeline,
+        backlog,
+        dead_letters,
+        attempts,
+        counts,
+        replays,
+        admin,
+        pool,
+        instance,
+        _storage,
+    })
 }
 
 /// Connections for what Postrider does by itself, and those that callers of the API share.
-fn open_pools(config: &Config) -> Result<(Pool, Pool), Error> {
+fn open_pools(config: &Config, storage: &Storage) -> Result<(Pool, Pool), Error> {
     let own = PoolOptions::from(&config.postgres);
     let shared = PoolOptions { connections_max: config.postgres.api_connections_max, ..own.clone() };
-    Ok((Pool::open(&own)?, Pool::open_shared(&shared)?))
+    Ok((Pool::open_on(&own, storage.own.handle())?, Pool::open_shared(&shared, storage.api.handle())?))
 }
 
 /// Those that take nothing for days, and those whose backlogs grow too large.
@@ -134,6 +173,12 @@ fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
     }
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas));
+}
+
+/// By customers, writers and the drainer share what Postgres takes.
+fn customer_of(table: &Arc<RoutingTable>) -> CustomerOf {
+    let table = Arc::clone(table);
+    Box::new(move |endpoint_id| table.customer_of(endpoint_id))
 }
 
 /// What the API matches sample events against: the same as the routers.

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a head is read by one at a time, and belongs to the present assignment of its partition.
 
+mod totals; // how much waits
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -16,8 +18,12 @@ use super::{
 };
 use crate::{
     endpoint::settings::OrderBy,
+    fair_share::rounds::Rounds,
     ingest::{ledger::PartitionLedger, receipt::Origin as _},
-    store::backlog::{HeadRow, RowKey},
+    store::{
+        backlog::{HeadRow, RowKey},
+        lane::CustomerOf,
+    },
 };
 
 type Key = (Arc<str>, i32);
@@ -28,8 +34,9 @@ pub struct Book {
     of_all: Arc<Amount>,
     ledgers: HashMap<Key, Arc<PartitionLedger>>,
     endpoints: HashMap<Arc<str>, OfEndpoint>,
-    /// Whose turn it is.
-    turns: VecDeque<Arc<str>>,
+    /// Customers in turn, and the endpoints of each.
+    turns: Rounds<Arc<str>, Arc<str>>,
+    customer_of: Option<CustomerOf>,
     /// Rows that came for heads that are sent in order: live events, which pass through here only for their order.
     came_in_order: usize,
     /// Grows with every note.
@@ -77,10 +84,16 @@ impl Book {
             of_all: Arc::default(),
             ledgers: HashMap::new(),
             endpoints: HashMap::new(),
-            turns: VecDeque::new(),
+            turns: Rounds::default(),
+            customer_of: None,
             came_in_order: 0,
             notes: 0,
         }
+    }
+
+    /// From now on customers take turns, and the endpoints of each. Until then all endpoints do.
+    pub fn share_by(&mut self, customer_of: CustomerOf) {
+        self.customer_of = Some(customer_of);
     }
 
     /// These partitions are ours now. Returns those that are new: their heads are to be read.
@@ -121,7 +134,8 @@ impl Book {
             None => Arc::from(row.endpoint_id.as_str()),
         };
         let of_endpoint = self.endpoints.entry(Arc::clone(&endpoint_id)).or_insert_with(|| {
-            self.turns.push_back(Arc::clone(&endpoint_id));
+            let customer = self.customer_of.as_ref().and_then(|customer_of| customer_of(&endpoint_id));
+            self.turns.push_back(customer.unwrap_or_default(), Arc::clone(&endpoint_id));
             OfEndpoint { held: Arc::default(), heads: VecDeque::new() }
         });
         if let Some(entry) = of_endpoint.heads.iter_mut().find(|entry| entry.head.is_of(ledger)) {
@@ -187,20 +201,36 @@ impl Book {
         }
     }
 
-    /// The next head to be read, endpoints and their heads in turn; `None` when all are read, full, resting or waiting.
+    /// The next head to be read, in turn; `None` when all are read, full, resting or waiting.
     pub fn next(&mut self, now: Instant, standing: impl Fn(&str) -> Standing) -> Option<Read> {
         let bytes_left = self.room.bytes_max.saturating_sub(self.of_all.bytes());
         if bytes_left == 0 {
             return None;
         }
-        for _ in 0..self.turns.len() {
-            let id = self.turns.pop_front()?;
+        for _ in 0..self.turns.customers() {
+            let customer = self.turns.next_customer()?;
+            if let Some(read) = self.next_of(&customer, now, &standing, bytes_left) {
+                return Some(read);
+            }
+        }
+        None
+    }
+
+    fn next_of(
+        &mut self,
+        customer: &Arc<str>,
+        now: Instant,
+        standing: impl Fn(&str) -> Standing,
+        bytes_left: usize,
+    ) -> Option<Read> {
+        for _ in 0..self.turns.members(customer) {
+            let id = self.turns.next_member(customer)?;
             let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
             if endpoint.heads.is_empty() && endpoint.held.events() == 0 {
                 self.endpoints.remove(&id);
                 continue;
             }
-            self.turns.push_back(Arc::clone(&id));
+            self.turns.push_back(Arc::clone(customer), Arc::clone(&id));
             let standing = standing(&id);
             let rows = match standing {
                 Standing::Waits => continue,
@@ -260,55 +290,6 @@ impl Book {
     /// How many rows came since this was last asked, for endpoints that are sent their backlog in order.
     pub fn take_came_in_order(&mut self) -> usize {
         std::mem::take(&mut self.came_in_order)
-    }
-
-    /// Memory holds what it may.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.of_all.bytes() >= self.room.bytes_max
-    }
-
-    /// The heads with something older than that.
-    #[must_use]
-    pub fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
-        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads);
-        entries
-            .filter(|entry| entry.events > 0 && entry.oldest_ms < wall_ms)
-            .map(|entry| Arc::clone(&entry.head))
-            .collect()
-    }
-
-    /// Events, bytes and the oldest one's time (milliseconds since 1970) of all heads.
-    #[must_use]
-    pub fn totals(&self) -> (i64, i64, Option<i64>) {
-        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads).filter(|entry| entry.events > 0);
-        entries.fold((0, 0, None), |(events, bytes, oldest), entry| {
-            let oldest = oldest.map_or(entry.oldest_ms, |oldest: i64| oldest.min(entry.oldest_ms));
-            (events + entry.events, bytes + entry.bytes, Some(oldest))
-        })
-    }
-
-    /// Rows that are in memory: events and bytes.
-    #[must_use]
-    pub fn in_memory(&self) -> (usize, usize) {
-        (self.of_all.events(), self.of_all.bytes())
-    }
-
-    /// Events and bytes that wait for one endpoint, as far as its partitions are ours.
-    #[must_use]
-    pub fn of_endpoint(&self, id: &str) -> (i64, i64) {
-        let entries = self.endpoints.get(id).into_iter().flat_map(|endpoint| &endpoint.heads);
-        entries.fold((0, 0), |(events, bytes), entry| (events + entry.events, bytes + entry.bytes))
-    }
-
-    /// Rows of each endpoint that has some.
-    #[must_use]
-    pub fn rows_by_endpoint(&self) -> HashMap<Arc<str>, u64> {
-        let rows = self.endpoints.iter().map(|(id, endpoint)| {
-            let rows: i64 = endpoint.heads.iter().map(|entry| entry.events).sum();
-            (Arc::clone(id), u64::try_from(rows).unwrap_or(0))
-        });
-        rows.filter(|(_, rows)| *rows > 0).collect()
     }
 
     fn entry(&mut self, head: &Arc<Head>) -> Option<&mut Entry> {

@@ -39,6 +39,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
+        lane::CustomerOf,
         patience::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
@@ -130,6 +131,11 @@ impl Heads {
 }
 
 impl Heads {
+    /// From now on customers take turns at being read.
+    pub fn share_by(&self, customer_of: CustomerOf) {
+        self.book.lock().share_by(customer_of);
+    }
+
     /// What waits of this instance's partitions: events, bytes, and when the oldest came (milliseconds since 1970).
     #[must_use]
     pub fn waiting(&self) -> (i64, i64, Option<i64>) {

@@ -45,7 +45,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        lane::{self, Lane, Owner},
+        lane::{self, CustomerOf, Lanes},
         patience::{Patience, WriterHealth},
     },
     telemetry::handles::BacklogMetrics,
@@ -97,12 +97,13 @@ impl BacklogWriter {
         watch: Arc<dyn HeadWatch>,
         runtime: &Handle,
     ) -> Self {
-        let lanes = options.lanes.max(1);
+        let lanes = Lanes::new(options.lanes, options.batch_rows_max);
+        let count = lanes.count();
         let rate = NonZeroU32::new(options.inserts_per_second_max).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(u32::try_from(options.batch_rows_max).unwrap_or(u32::MAX)).unwrap_or(rate);
         let shared = Arc::new(Shared {
             pool,
-            lanes: (0..lanes).map(|_| Lane::new(options.batch_rows_max)).collect(),
+            lanes,
             rate: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             options,
             dead_letters,
@@ -113,10 +114,15 @@ impl BacklogWriter {
             metrics: BacklogMetrics::new(),
             health: WriterHealth::default(),
         });
-        for lane in 0..lanes {
+        for lane in 0..count {
             runtime.spawn(Arc::clone(&shared).keep_writing(lane));
         }
         BacklogWriter { shared }
+    }
+
+    /// From now on customers take turns, and the endpoints of each.
+    pub fn share_by(&self, customer_of: CustomerOf) {
+        self.shared.lanes.share_by(customer_of);
     }
 
     /// What an endpoint's machine parked. Events that have a row already and used up no attempt just leave memory.
@@ -125,7 +131,7 @@ impl BacklogWriter {
         let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
         let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
         self.shared.dead_letters.postpone(&settings.id, letters);
-        let (lane, owner) = self.shared.lane(&settings.id);
+        let (lane, owner) = self.shared.lanes.of(&settings.id);
         let mut untouched = Vec::new();
         // Counted first: a lane may store them, and count them down, before the last one is handed over.
         self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().origin.is_stored()).count());
@@ -156,13 +162,13 @@ impl BacklogWriter {
             return;
         }
         let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
-        self.shared.push(&settings.id, Work::Remove(Removal::of(keys, None)));
+        self.shared.lanes.push(&settings.id, Work::Remove(Removal::of(keys, None)));
     }
 
     /// Takes out rows that are in memory, and then lets the head forget them.
     pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
         let endpoint_id = Arc::clone(&head.endpoint_id);
-        self.shared.push(&endpoint_id, Work::Remove(Removal::of(keys, Some(head))));
+        self.shared.lanes.push(&endpoint_id, Work::Remove(Removal::of(keys, Some(head))));
     }
 
     /// Events that wait to be stored.
@@ -191,9 +197,7 @@ impl BacklogWriter {
 
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
-        for lane in &self.shared.lanes {
-            lane.flushed().await;
-        }
+        self.shared.lanes.flushed().await;
     }
 }
 
@@ -249,7 +253,7 @@ impl lane::Work for Work {
 struct Shared {
     pool: Pool,
     options: WriterOptions,
-    lanes: Vec<Lane<Work>>,
+    lanes: Lanes<Work>,
     rate: DefaultDirectRateLimiter,
     dead_letters: DeadLetterWriter,
     watch: Arc<dyn HeadWatch>,
@@ -263,16 +267,6 @@ struct Shared {
 }
 
 impl Shared {
-    fn lane(&self, endpoint_id: &str) -> (&Lane<Work>, Owner) {
-        let owner = Owner::of(endpoint_id);
-        (&self.lanes[owner.lane(self.lanes.len())], owner)
-    }
-
-    fn push(&self, endpoint_id: &str, work: Work) {
-        let (lane, owner) = self.lane(endpoint_id);
-        lane.push(owner, work);
-    }
-
     fn queued(&self, events: usize) {
         let before = self.queued_events.fetch_add(events, Ordering::Relaxed);
         self.metrics.queued_events.set((before + events) as f64);
@@ -288,19 +282,19 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(&self.lanes[lane], "the backlog", &self.health, writes).await;
+        lane::keep_writing(self.lanes.lane(lane), "the backlog", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {
         loop {
-            let next = self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX);
+            let next = self.lanes.lane(lane).next(self.options.batch_wait, STATEMENT_BYTES_MAX);
             let Run { mut inserts, updates, removals, skips, .. } = next.await;
             // What is in hand is counted off, and what is to be taken out comes again, also when one of these panics.
             let skipped = skips.iter().map(|(_, skipped)| skipped.len()).sum();
             let stored = Queued { counter: Counter::Inserts, shared: self, events: inserts.len() };
             let updated = Queued { counter: Counter::Known, shared: self, events: updates.len() };
             let _skipped = Queued { counter: Counter::Known, shared: self, events: skipped };
-            let removals = Removals::in_hand(&self.lanes[lane], removals);
+            let removals = Removals::in_hand(&self.lanes, removals);
             while !inserts.is_empty() {
                 inserts = self.insert(inserts).await;
             }
@@ -309,7 +303,7 @@ impl Shared {
             drop(updated);
             self.remove(removals).await;
             self.skip(skips).await;
-            self.lanes[lane].done();
+            self.lanes.lane(lane).done();
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{
     ingest::receipt::{Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
-        lane::{self, Lane, Owner},
+        lane::{self, CustomerOf, Lanes},
         patience::{Patience, WriterHealth},
         redrives::{self, NextAttempt},
     },
@@ -65,7 +65,7 @@ impl DeadLetterWriter {
     pub fn start(pool: Pool, options: WriterOptions, runtime: &Handle) -> Self {
         let shared = Arc::new(Shared {
             pool,
-            lanes: (0..LANES).map(|_| Lane::new(options.batch_rows_max)).collect(),
+            lanes: Lanes::new(LANES, options.batch_rows_max),
             options,
             queued_letters: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -79,13 +79,18 @@ impl DeadLetterWriter {
         DeadLetterWriter { shared }
     }
 
+    /// From now on customers take turns, and the endpoints of each.
+    pub fn share_by(&self, customer_of: CustomerOf) {
+        self.shared.lanes.share_by(customer_of);
+    }
+
     /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
     pub fn submit(&self, letters: impl IntoIterator<Item = Letter>) {
         for letter in letters {
             let bytes = letter.weight_bytes();
             self.shared.queued(bytes);
             let endpoint_id = Arc::clone(&letter.endpoint_id);
-            self.shared.push(&endpoint_id, Work::Store(letter));
+            self.shared.lanes.push(&endpoint_id, Work::Store(letter));
         }
     }
 
@@ -97,7 +102,7 @@ impl DeadLetterWriter {
     /// Takes letters out again whose events were delivered after all: after their insert, if that still waits.
     /// `kept` is dropped when they are gone.
     pub fn remove(&self, endpoint_id: &str, keys: Vec<LetterKey>, kept: Option<Arc<dyn Send + Sync>>) {
-        self.shared.push(endpoint_id, Work::Remove { keys, kept });
+        self.shared.lanes.push(endpoint_id, Work::Remove { keys, kept });
     }
 
     /// Letters on a redrive that leave memory undelivered: they stay letters, and their next attempt is due later. Those
@@ -109,7 +114,7 @@ impl DeadLetterWriter {
             if parked.attempts > parked.receipt.attempts() || is_later {
                 self.shared.queued(0);
                 let key = LetterKey::of(parked.receipt.event(), endpoint_id);
-                self.shared.push(endpoint_id, Work::Postpone { key, parked });
+                self.shared.lanes.push(endpoint_id, Work::Postpone { key, parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -136,9 +141,7 @@ impl DeadLetterWriter {
 
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
-        for lane in &self.shared.lanes {
-            lane.flushed().await;
-        }
+        self.shared.lanes.flushed().await;
     }
 }
 
@@ -165,7 +168,7 @@ impl std::fmt::Debug for DeadLetterWriter {
 struct Shared {
     pool: Pool,
     options: WriterOptions,
-    lanes: Vec<Lane<Work>>,
+    lanes: Lanes<Work>,
     queued_letters: AtomicUsize,
     queued_bytes: AtomicUsize,
     is_full: AtomicBool,
@@ -174,11 +177,6 @@ struct Shared {
 }
 
 impl Shared {
-    fn push(&self, endpoint_id: &str, work: Work) {
-        let owner = Owner::of(endpoint_id);
-        self.lanes[owner.lane(self.lanes.len())].push(owner, work);
-    }
-
     fn queued(&self, bytes: usize) {
         self.queued_letters.fetch_add(1, Ordering::Relaxed);
         let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -196,12 +194,12 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(&self.lanes[lane], "dead letters", &self.health, writes).await;
+        lane::keep_writing(self.lanes.lane(lane), "dead letters", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {
         loop {
-            match self.lanes[lane].next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
+            match self.lanes.lane(lane).next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
                 Run::Empty => {}
                 Run::Store(letters) => self.store(letters).await,
                 Run::Postpone(letters) => self.postpone(letters).await,
@@ -210,7 +208,7 @@ impl Shared {
                     drop(kept);
                 }
             }
-            self.lanes[lane].done();
+            self.lanes.lane(lane).done();
         }
     }
 

@@ -75,6 +75,12 @@ impl RoutingTable {
         self.endpoints.read()
     }
 
+    /// The customer of an endpoint. May be asked while [`RoutingTable::endpoints`] is held.
+    #[must_use]
+    pub fn customer_of(&self, endpoint_id: &str) -> Option<Arc<str>> {
+        self.endpoints.read_recursive().find(endpoint_id).map(|queue| Arc::clone(&queue.settings().customer_id))
+    }
+
     /// An endpoint is new or has changed: its queue, made if there is none.
     pub fn put_endpoint(&self, settings: Arc<Settings>) -> Arc<EndpointQueue> {
         if let Some(queue) = self.endpoints.read().find(&settings.id) {

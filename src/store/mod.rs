@@ -6,6 +6,7 @@
 pub mod error; // what went wrong, and what to do about it
 pub mod tls; // ● how the wire is protected
 pub mod pool; // ● connections
+pub mod threads; // ● … and where they live
 pub mod migrations; // ● sql/, embedded
 pub mod id; // ○ prefixed ids that sort by time
 pub mod secret_box; // ○ secrets at rest

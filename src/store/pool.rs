@@ -62,24 +62,32 @@ impl Pool {
     /// A pool whose connections are [shared between holders](crate::fair_share): nobody takes all of them.
     ///
     /// # Errors
-    /// As [`Pool::open`].
-    pub fn open_shared(options: &PoolOptions) -> Result<Pool, StoreError> {
+    /// As [`Pool::open_on`].
+    pub fn open_shared(options: &PoolOptions, runtime: Handle) -> Result<Pool, StoreError> {
         let turns = Turns::new("statements", options.connections_max, HOLDER_WAITING_MAX);
-        Ok(Pool { turns: Some((turns, options.connect_timeout)), ..Pool::open(options)? })
+        Ok(Pool { turns: Some((turns, options.connect_timeout)), ..Pool::open_on(options, runtime)? })
     }
 
-    /// Connects to nothing yet. The connections will live on the tokio runtime this is called on, whoever uses them.
+    /// A pool whose connections live on the tokio runtime this is called on, whoever uses them.
+    ///
+    /// # Errors
+    /// As [`Pool::open_on`].
+    pub fn open(options: &PoolOptions) -> Result<Pool, StoreError> {
+        Pool::open_on(options, Handle::current())
+    }
+
+    /// Connects to nothing yet. The connections will live on `runtime`, whoever uses them.
     ///
     /// # Errors
     /// When the URL or its TLS options make no sense.
-    pub fn open(options: &PoolOptions) -> Result<Pool, StoreError> {
+    pub fn open_on(options: &PoolOptions, runtime: Handle) -> Result<Pool, StoreError> {
         let (config, tls) = connection_config(
             options.url.expose_secret(),
             options.connect_timeout,
             options.statement_timeout,
             options.session,
         )?;
-        let connect = ConnectOn { runtime: Handle::current(), tls };
+        let connect = ConnectOn { runtime, tls };
         let manager =
             Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Verified });
         let inner = deadpool_postgres::Pool::builder(manager)

@@ -45,7 +45,7 @@ impl Database {
 
     /// As the API's: shared between its callers.
     pub fn shared_pool(&self) -> Pool {
-        Pool::open_shared(&self.options()).expect("pool")
+        Pool::open_shared(&self.options(), tokio::runtime::Handle::current()).expect("pool")
     }
 
     /// A connection of the test's own.

@@ -101,6 +101,16 @@ fn endpoints_take_turns_and_so_do_their_heads() {
 }
 
 #[test]
+fn a_customer_with_many_endpoints_is_read_no_more_often_than_one_with_one() {
+    let mut world = World::new(&[ledger(0), ledger(1), ledger(2)]);
+    world.book.share_by(Box::new(|endpoint_id| Some(Arc::from(&endpoint_id[..1]))));
+    ["a1", "a2", "a3"].iter().for_each(|endpoint_id| world.note(&row(0, endpoint_id, 50)));
+    (0..3).for_each(|partition| world.note(&row(partition, "b1", 50)));
+    let reads: Vec<_> = std::iter::from_fn(|| world.next(100)).map(|read| read.head.endpoint_id.to_string()).collect();
+    assert_eq!(reads, ["a1", "b1", "a2", "b1", "a3", "b1"]);
+}
+
+#[test]
 fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 50));

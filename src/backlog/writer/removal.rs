@@ -7,7 +7,7 @@ use crate::{
     backlog::head::Head,
     store::{
         backlog::{self, RowKey},
-        lane::{Lane, Owner},
+        lane::Lanes,
     },
 };
 
@@ -40,15 +40,15 @@ impl Removal {
 /// What a writer has in its hands. After a panic it comes again, behind what waits. Rows on which each writer dies stay
 /// where they are and leave memory: so they are read and sent once more, and others find their room.
 pub(super) struct Removals<'a> {
-    lane: &'a Lane<Work>,
+    lanes: &'a Lanes<Work>,
     removals: Vec<Removal>,
     /// Whoever dies now dies on them.
     are_begun: bool,
 }
 
 impl<'a> Removals<'a> {
-    pub fn in_hand(lane: &'a Lane<Work>, removals: Vec<Removal>) -> Self {
-        Removals { lane, removals, are_begun: false }
+    pub fn in_hand(lanes: &'a Lanes<Work>, removals: Vec<Removal>) -> Self {
+        Removals { lanes, removals, are_begun: false }
     }
 }
 
@@ -57,8 +57,8 @@ impl Drop for Removals<'_> {
         for removal in self.removals.drain(..) {
             if removal.panics < PANICS_MAX {
                 let panics = removal.panics + u32::from(self.are_begun);
-                let owner = Owner::of(removal.keys.first().map_or("", |key| &key.endpoint_id));
-                self.lane.push(owner, Work::Remove(Removal { panics, ..removal }));
+                let endpoint_id = removal.keys.first().map(|key| Arc::clone(&key.endpoint_id)).unwrap_or_default();
+                self.lanes.push(&endpoint_id, Work::Remove(Removal { panics, ..removal }));
             } else {
                 removal.release();
             }

@@ -55,7 +55,7 @@ impl BacklogWriter {
     fn skip(&self, settings: &Settings, skipped: Vec<Skipping>) {
         if !skipped.is_empty() {
             self.shared.known_receipts.fetch_add(skipped.len(), Ordering::Relaxed);
-            self.shared.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), skipped });
+            self.shared.lanes.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), skipped });
         }
     }
 }
