@@ -26,6 +26,7 @@ use crate::{
         names::NameLimits,
         own_trouble::OwnTrouble,
         report::Report,
+        shares::Shares,
         supervisor::{self, Notices},
         tls::Tls,
     },
@@ -37,6 +38,7 @@ use crate::{
         receipt::Origin as _,
     },
     router::{actor::Router, table::RoutingTable},
+    telemetry::handles::ShareMetrics,
     trace,
     watch::flow::Flow,
 };
@@ -91,6 +93,7 @@ impl Cores {
                 supervisor::install_core(Core {
                     index,
                     client: Rc::new(CoreClient::new(limits, Arc::clone(&shared.tls))),
+                    park_turns: Shares::new(1, ShareMetrics::none()),
                     limits: delivery,
                     idle_after,
                     backlog: shared.backlog.clone(),

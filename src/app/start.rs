@@ -26,7 +26,7 @@ use crate::{
         server::AdminState, work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
-    backlog::{orphans::Orphans, writer::BacklogWriter},
+    backlog::{drainer::Heads, orphans::Orphans, writer::BacklogWriter},
     clock,
     config::{self, Config, handles::Handles},
     dead_letter::writer::DeadLetterWriter,
@@ -63,8 +63,9 @@ pub struct App {
     pub(super) admin: admin::Server,
     pub(super) pool: Pool,
     pub(super) instance: String,
-    /// To be dropped last: the way down still writes.
-    _storage: Storage,
+    /// Kept until all is written.
+    #[expect(dead_code, reason = "it ends with the process")]
+    store: Storage,
 }
 
 /// Threads on which everything that talks to Postgres lives: for what Postrider does by itself, and for callers of the API.
@@ -86,9 +87,9 @@ const STORE_THREADS: usize = 2;
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
 pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
     let handles = handles::share_out(&config)?;
-    let storage = Storage::start()?;
-    let runtime = storage.own.handle();
-    let (pool, api_pool) = open_pools(&config, &storage)?;
+    let store = Storage::start()?;
+    let runtime = store.own.handle();
+    let (pool, api_pool) = open_pools(&config, &store)?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(cores::count(&config)))));
@@ -121,9 +122,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let counts = counting(&pool, &table);
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = disabling(pool.clone());
-    backlog.share_by(customer_of(&table));
-    dead_letters.share_by(customer_of(&table));
-    heads.share_by(customer_of(&table));
+    share_by_customers(&table, (&backlog, &dead_letters), &heads);
     let writers = (&backlog, &dead_letters, &attempts);
     let places = (handles.connections, receiver_at);
     let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, places)?;
@@ -142,21 +141,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around, &runtime)?;
-    let _storage = storage;
-    Ok(App {
-        health,
-        table,
-        pipeline,
-        backlog,
-        dead_letters,
-        attempts,
-        counts,
-        replays,
-        admin,
-        pool,
-        instance,
-        _storage,
-    })
+    Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance, store })
 }
 
 /// Connections for what Postrider does by itself, and those that callers of the API share.
@@ -175,10 +160,15 @@ fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas));
 }
 
-/// By customers, writers and the drainer share what Postgres takes.
-fn customer_of(table: &Arc<RoutingTable>) -> CustomerOf {
-    let table = Arc::clone(table);
-    Box::new(move |endpoint_id| table.customer_of(endpoint_id))
+/// Customers take turns at what Postgres takes.
+fn share_by_customers(table: &Arc<RoutingTable>, writers: (&BacklogWriter, &DeadLetterWriter), heads: &Heads) {
+    let customer_of = || -> CustomerOf {
+        let table = Arc::clone(table);
+        Box::new(move |endpoint_id| table.customer_of(endpoint_id))
+    };
+    writers.0.share_by(customer_of());
+    writers.1.share_by(customer_of());
+    heads.share_by(customer_of());
 }
 
 /// What the API matches sample events against: the same as the routers.

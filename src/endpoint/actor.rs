@@ -5,69 +5,36 @@
 
 mod answers; // what came in since the last turn
 mod retiring; // when it gives its memory back
+mod core; // what those of one core share
+mod permits; // whether requests may begin
 mod remembering; // what the next one must know
 mod show; // what others see of it
 mod traced; // what a trace hears of it
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 
-use self::answers::{Answers, OwedAnswer};
+pub use self::core::Core;
+use self::{
+    answers::{Answers, OwedAnswer},
+    permits::Place,
+};
 use super::{
     breaker::BreakerState,
-    client::CoreClient,
-    delivery::{AttemptId, Delivery, Effect, Limits, StateChange},
-    own_trouble::OwnTrouble,
+    delivery::{AttemptId, Delivery, Effect, StateChange},
     queue::{Drain, EndpointQueue, Wake},
-    report::Report,
     request,
     settings::Settings,
-    supervisor::Notices,
     target::Target,
 };
 use crate::{
-    backlog::writer::BacklogWriter,
     clock,
-    dead_letter::writer::DeadLetterWriter,
-    flow::counters::{CoreCounters, FlowCounters},
     ingest::receipt::{
         Receipt, Settlement,
         suspects::{self, Handling},
     },
-    trace::Tracer,
 };
-
-/// What the endpoint actors of one core share.
-pub struct Core {
-    pub index: usize,
-    pub client: Rc<CoreClient>,
-    pub limits: Limits,
-    /// An actor with nothing to do for this long gives its memory back.
-    pub idle_after: Duration,
-    pub backlog: BacklogWriter,
-    pub dead_letters: DeadLetterWriter,
-    pub report: Report,
-    pub notices: Notices,
-    /// Whether endpoints are to blame, or ourselves.
-    pub own_trouble: Arc<OwnTrouble>,
-    /// Live instances, which share an endpoint's rate limit.
-    pub instances: Arc<AtomicU32>,
-    pub tracer: Option<Arc<Tracer>>,
-    /// Counters of the flow control.
-    pub flow: Arc<FlowCounters>,
-}
-
-impl Core {
-    fn counters(&self) -> &CoreCounters {
-        self.flow.core(self.index)
-    }
-}
 
 /// Look at the queue, the answers and the settings.
 #[derive(Message)]
@@ -86,6 +53,10 @@ pub struct EndpointActor {
     delivery: Delivery,
     target: Target,
     answers: Rc<Answers>,
+    /// Where it waits for a permit, …
+    to_send: Rc<Place>,
+    /// … and for its turn to park.
+    to_park: Rc<Place>,
     /// No other actor's, so that no two attempts share a span.
     seed: u64,
     /// Given to the machine at each turn.
@@ -125,6 +96,8 @@ impl EndpointActor {
             delivery,
             target,
             answers: Rc::default(),
+            to_send: Rc::default(),
+            to_park: Rc::default(),
             seed,
             taken: Vec::new(),
             timer: None,
@@ -144,6 +117,7 @@ impl EndpointActor {
         if self.queue.settings().restarts > self.settings.restarts {
             return self.make_way(ctx);
         }
+        self.offer_permits(now);
         self.adopt_settings(now);
         self.adopt_own_trouble(now);
         if let Some(rows) = self.queue.take_backlog_rows() {
@@ -160,7 +134,7 @@ impl EndpointActor {
         if self.held_back && self.core.own_trouble.takes_trial(self.queue.key) {
             self.delivery.handle_trial(now);
         }
-        if self.settings.delivery.ordering.is_some() {
+        if self.settings.delivery.ordering.is_some() || self.was_handed_something() {
             self.delivery.handle_timeout(now); // what it waited for may be over
         }
         self.settle_turn(ctx, now);
@@ -169,6 +143,7 @@ impl EndpointActor {
     /// What every turn ends with: effects, health, the timer, and whether there is anything left to live for.
     fn settle_turn(&mut self, ctx: &mut Context<Self>, now: Instant) {
         self.carry_out(ctx, now);
+        self.settle_permits(|| ctx.address());
         self.show_health(now);
         if self.queue.is_closed() {
             self.cancel_all();
@@ -257,7 +232,8 @@ impl EndpointActor {
             let number = self.attempt_number(attempt);
             request.trace = tracer.context_of(batch, &self.settings, self.queue.key, number);
         }
-        let sending = self.target.send(&self.core.client, request);
+        let permit = self.take_permit();
+        let sending = self.target.send_with(&self.core.client, permit, request);
         handling.over();
         let owed = OwedAnswer { answers: Rc::clone(&self.answers), address, attempt, sent_at: now, sent: None };
         actix_rt::spawn(async move {
@@ -302,6 +278,7 @@ impl EndpointActor {
 
     fn timed_out(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
+        self.offer_permits(now);
         self.adopt_own_trouble(now);
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
         // An open breaker is remembered: a new actor would begin with a closed one.
@@ -348,6 +325,7 @@ impl Handler<Drain> for EndpointActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.draining = true;
+        self.offer_permits(now);
         self.adopt_own_trouble(now);
         self.take_events(now);
         match drain {

@@ -160,21 +160,27 @@ impl BatchBuffer {
     }
 
     /// Takes out those that `leaves` picks, in order.
-    pub fn take_out(&mut self, mut leaves: impl FnMut(&Event) -> bool) -> Vec<Receipt> {
+    pub fn take_out(&mut self, leaves: impl FnMut(&Event) -> bool) -> Vec<Receipt> {
+        self.take_some(usize::MAX, leaves)
+    }
+
+    /// Takes out those that `leaves` picks, in order, at most so many.
+    pub fn take_some(&mut self, events_max: usize, mut leaves: impl FnMut(&Event) -> bool) -> Vec<Receipt> {
         let mut out = Vec::new();
-        let mut stay = VecDeque::new();
-        if !self.queue.iter().any(|receipt| leaves(receipt.event())) {
-            return out;
+        // As a rule the oldest leave first.
+        while out.len() < events_max && self.queue.front().is_some_and(|first| leaves(first.event())) {
+            out.extend(self.queue.pop_front());
         }
-        for receipt in self.queue.drain(..) {
-            if leaves(receipt.event()) {
-                self.bytes -= receipt.event().weight_bytes();
-                out.push(receipt);
-            } else {
-                stay.push_back(receipt);
+        if out.len() < events_max && self.queue.iter().any(|receipt| leaves(receipt.event())) {
+            for receipt in std::mem::take(&mut self.queue) {
+                if out.len() < events_max && leaves(receipt.event()) {
+                    out.push(receipt);
+                } else {
+                    self.queue.push_back(receipt);
+                }
             }
         }
-        self.queue = stay;
+        self.bytes -= out.iter().map(|receipt| receipt.event().weight_bytes()).sum::<usize>();
         out
     }
 

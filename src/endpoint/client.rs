@@ -6,6 +6,7 @@ use super::{
     connection::Connection,
     connections::Connections,
     connector::{Connector, Wanted},
+    delivery::Permits,
     egress::Egress,
     exchange::Failure,
     name_server::{Dns, NameServer},
@@ -75,6 +76,13 @@ impl CoreClient {
     #[must_use]
     pub fn try_permit(&self, customer: &Arc<str>, endpoint: &Arc<str>) -> Option<Unit> {
         self.permits.try_unit(customer, endpoint)
+    }
+
+    /// How many requests the customer and its endpoint could begin now.
+    #[must_use]
+    pub fn permits(&self, customer: &Arc<str>, endpoint: &Arc<str>, max: usize) -> Permits {
+        let (free, has_share) = self.permits.obtainable(customer, endpoint, max);
+        Permits { free, has_share }
     }
 
     /// The same, as soon as their shares allow it.

@@ -18,6 +18,9 @@ mod lagging;
 mod obstacle;
 mod ordered;
 mod park;
+mod park_room;
+mod permits;
+mod renewed;
 mod refusals;
 mod remembered;
 mod waiting;
@@ -31,6 +34,8 @@ mod next_tests;
 #[cfg(test)]
 mod ordered_tests;
 #[cfg(test)]
+mod permit_tests;
+#[cfg(test)]
 mod stored_tests;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -41,7 +46,7 @@ use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
-pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Reason, StateChange};
+pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Permits, Reason, StateChange};
 pub use self::remembered::Remembered;
 use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, refusals::Refusals, waiting::Waiting};
 use super::{
@@ -50,7 +55,7 @@ use super::{
     buffer::{BatchBuffer, BatchLimits},
     lanes::Lanes,
     rate_limit::RateLimiter,
-    settings::{Mode, Settings, State},
+    settings::{Settings, State},
 };
 use crate::{
     flow::rate::Rate,
@@ -85,6 +90,12 @@ pub struct Delivery {
     began_at: Instant,
     breaker: Breaker,
     rate_limiter: Option<RateLimiter>,
+    /// Requests that may begin, as far as the core has permits.
+    permits: Permits,
+    /// Something could go if there were a permit.
+    wants_permit: bool,
+    /// What was due when the last turn ended had to wait for a permit, by no doing of its customer.
+    was_short: bool,
     /// The endpoint asked (`Retry-After`) to be left alone until then.
     silent_until: Option<Instant>,
     /// Its rate lets nothing more through before then.
@@ -104,8 +115,12 @@ pub struct Delivery {
     blocked_since: Option<Instant>,
     /// What it takes.
     delivered: Rate,
+    /// What leaves memory.
+    leaving: Rate,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: bool,
+    /// It takes nothing.
+    stalled: bool,
     stopping: bool,
 
     /// When something more can be sent, as far as time decides it.
@@ -113,6 +128,10 @@ pub struct Delivery {
     /// Not before then is anything old enough to be parked.
     park_check_at: Option<Instant>,
     park_checked_at: Option<Instant>,
+    /// So many events may leave memory in this turn, …
+    park_room: usize,
+    /// … and there were more that should.
+    wants_park_room: bool,
 }
 
 impl Delivery {
@@ -141,6 +160,9 @@ impl Delivery {
             began_at: now,
             breaker: Breaker::new(now),
             rate_limiter: None,
+            permits: Permits::PLENTY,
+            wants_permit: false,
+            was_short: false,
             silent_until: None,
             limited_until: None,
             last_delivered: None,
@@ -151,12 +173,16 @@ impl Delivery {
             released_at: None,
             blocked_since: None,
             delivered: Rate::new(now),
+            leaving: Rate::new(now),
             lagging: false,
+            stalled: false,
             stopping: false,
             settings,
             wake_at: None,
             park_check_at: None,
             park_checked_at: None,
+            park_room: usize::MAX,
+            wants_park_room: false,
         };
         delivery.renew_rate_limiter(now);
         delivery
@@ -181,7 +207,8 @@ impl Delivery {
         for receipt in receipts {
             let received_at = receipt.event().received_at;
             let overtakes = self.lagging && !stored;
-            if overtakes || until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until) {
+            let leaves = overtakes || until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
+            if leaves && self.takes_park_room() {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
@@ -266,6 +293,7 @@ impl Delivery {
     /// What cannot go now stays until [`take_held`](Delivery::take_held).
     pub fn handle_stop(&mut self, now: Instant) {
         self.stopping = true;
+        self.park_room = usize::MAX;
         self.park_stored(|_, _| true);
         self.park_waiting(|_, _, _| true);
         self.advance(now);
@@ -288,14 +316,6 @@ impl Delivery {
         match (self.wake_at, self.park_check_at) {
             (Some(wake), Some(park)) => Some(wake.min(park)),
             (wake, park) => wake.or(park),
-        }
-    }
-
-    /// The vector of an [`Effect::Settle`], emptied: it saves the next one an allocation.
-    pub fn reuse(&mut self, mut emptied: Vec<Receipt>) {
-        emptied.clear();
-        if emptied.capacity() > self.effects.spare.capacity() && emptied.capacity() <= SPARE_EVENTS_MAX {
-            self.effects.spare = emptied;
         }
     }
 
@@ -354,34 +374,14 @@ impl Delivery {
     /// Does all that time allows: parks what is due, then sends what can go.
     fn advance(&mut self, now: Instant) {
         self.excuse_late_turn(now);
+        let parked = self.effects.parked.len();
         if self.park_check_at.is_some_and(|at| at <= now) {
             self.park_overdue(now);
         }
         self.let_in(now);
         self.park_the_rest();
+        self.leaving.add((self.effects.parked.len() - parked) as u64, now);
         self.dispatch(now);
-    }
-
-    fn take_apart_for_a_stream(&mut self, now: Instant) {
-        if self.settings.delivery.mode == Mode::Stream {
-            for (due, batch) in self.waiting.take_out(|batch, _| batch.held_len() > 1) {
-                self.wait_or_park(batch, due.saturating_duration_since(now), now);
-            }
-        }
-    }
-
-    fn renew_rate_limiter(&mut self, now: Instant) {
-        let delivery = &self.settings.delivery;
-        let events_max = BatchLimits::new(delivery.mode, delivery.format, None, None).events_max;
-        let events_max = u32::try_from(events_max).unwrap_or(u32::MAX);
-        self.rate_limiter = delivery.rate_limit.map(|limit| RateLimiter::new(limit, self.instances, events_max, now));
-        self.renew_batch_limits();
-    }
-
-    fn renew_batch_limits(&mut self) {
-        let delivery = &self.settings.delivery;
-        let burst_events = self.rate_limiter.as_ref().map(RateLimiter::burst_events);
-        self.batch_limits = BatchLimits::new(delivery.mode, delivery.format, burst_events, delivery.retry.attempts_max);
     }
 
     fn report(&mut self, change: Option<Change>) {
@@ -393,6 +393,3 @@ impl Delivery {
         });
     }
 }
-
-/// A larger emptied vector is not worth keeping: an idle endpoint shall hold little memory.
-const SPARE_EVENTS_MAX: usize = 1024;

@@ -73,6 +73,39 @@ impl<C: Clone + Eq + Hash, M: Clone + Eq + Hash, W> FairShare<C, M, W> {
         true
     }
 
+    /// How many units a member could take now, one after the other; never more than `max`.
+    #[must_use]
+    pub fn obtainable(&self, customer: &C, member: &M, max: usize) -> usize {
+        let (held, by_member) = self.held(customer, member);
+        let fits = |more: usize| {
+            let last = more - 1;
+            self.free.checked_sub(last).is_some_and(|free| need(self.units, held + last, by_member + last) <= free)
+        };
+        let max = max.min(self.free);
+        if max == 0 || fits(max) {
+            return max;
+        }
+        // The need grows with what is held, so what fits is a beginning of 1..=max.
+        let (mut fit, mut too_many) = (0, max);
+        while too_many - fit > 1 {
+            let middle = fit + (too_many - fit) / 2;
+            *if fits(middle) { &mut fit } else { &mut too_many } = middle;
+        }
+        fit
+    }
+
+    /// Whether a member, or its customer, holds what it may expect beside those that are there now: waiting for more is
+    /// its own doing. One that waits for others has less.
+    #[must_use]
+    pub fn has_share(&self, customer: &C, member: &M) -> bool {
+        let Some(owner) = self.customers.get(customer) else { return false };
+        let by_member = owner.members.get(member).map_or(0, |member| member.held);
+        let of_customer = equal_share(self.units as f64, self.customers.len());
+        let of_member = equal_share(of_customer, owner.members.len());
+        let has = |held: usize, share: f64| held >= ((share * NEARLY) as usize).max(1);
+        has(owner.held, of_customer) || has(by_member, of_member)
+    }
+
     /// Stands in line. Nobody takes it out again: a unit that is handed to one who has gone is given back.
     pub fn wait(&mut self, customer: &C, member: &M, waiter: W) {
         let turn = self.turn();
@@ -237,6 +270,15 @@ fn need(units: usize, held: usize, by_member: usize) -> usize {
     need.ceil() as usize
 }
 
+/// What each of so many gets when all of them want more: `h = 4 F² / C` with `F = C - n h`.
+fn equal_share(units: f64, holders: usize) -> f64 {
+    let n = holders.max(1) as f64;
+    let free = ((1.0 + 4.0 * FACTOR * n).sqrt() - 1.0) / (2.0 * FACTOR * n);
+    FACTOR * free * free * units
+}
+
+/// Units are whole, so a share is reached a little earlier.
+const NEARLY: f64 = 0.75;
 /// A larger one gives more to one customer alone and leaves less for those who come.
 const FACTOR: f64 = 4.0;
 

@@ -41,6 +41,8 @@ pub struct Health {
     pub off: AtomicBool,
     /// Somebody has seen it take something: an open breaker may as well try.
     pub probe_wanted: AtomicBool,
+    /// The endpoint takes nothing, although requests are under way.
+    pub stalled: AtomicBool,
     /// The endpoint is left alone until then: its breaker is open, or it asked for it.
     pub silent_until: Mutex<Option<Instant>>,
     /// Wall clock, milliseconds; 0 never.
@@ -65,6 +67,7 @@ impl Health {
         self.in_flight.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         self.show_obstacle(None);
+        self.stalled.store(false, Ordering::Relaxed);
         *self.silent_until.lock() = None;
         *self.oldest_received_at.lock() = None;
     }

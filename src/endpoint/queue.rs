@@ -279,7 +279,8 @@ impl EndpointQueue {
         {
             return Takes::Nothing;
         }
-        if health.breaker_word() == "closed" { Takes::Many } else { Takes::Few }
+        let takes_many = health.breaker_word() == "closed" && !health.stalled.load(Ordering::Relaxed);
+        if takes_many { Takes::Many } else { Takes::Few }
     }
 
     /// What waits here, and what its actor holds.

@@ -40,6 +40,14 @@ impl Shares {
         taken.then(|| self.inner.unit(Arc::clone(customer), Arc::clone(member)))
     }
 
+    /// How many units a customer's member could take now, and whether it is its own doing when that is less than `max`.
+    #[must_use]
+    pub fn obtainable(&self, customer: &Arc<str>, member: &Arc<str>, max: usize) -> (usize, bool) {
+        let state = self.inner.state.borrow();
+        let free = state.obtainable(customer, member, max);
+        (free, free < max && state.has_share(customer, member))
+    }
+
     /// A unit for a customer's member, as soon as its share allows it.
     pub async fn unit(&self, customer: &Arc<str>, member: &Arc<str>) -> Unit {
         loop {

@@ -40,7 +40,6 @@ pub struct Target {
     prepared: Option<Rc<Prepared>>,
     tokens: Option<Rc<TokenSource>>,
     redaction: Rc<Redaction>,
-    waiting: Rc<Cell<usize>>,
 }
 
 /// The same for each of an endpoint's requests.
@@ -66,24 +65,31 @@ impl Target {
             _ => None,
         };
         let redaction = Rc::new(Redaction::new(&settings.auth));
-        Target { settings, prepared: None, tokens, redaction, waiting: Rc::default() }
+        Target { settings, prepared: None, tokens, redaction }
     }
 
-    /// Requests that wait for a permit: they are not under way yet.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.get()
-    }
-
-    /// Starts a request; the future owns all it needs.
+    /// Starts a request, which waits for its permit first; the future owns all it needs.
     pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Sent> + use<> {
+        self.send_with(client, None, request)
+    }
+
+    /// Starts a request that has its permit, or none yet.
+    pub fn send_with(
+        &mut self,
+        client: &Rc<CoreClient>,
+        permit: Option<Unit>,
+        request: Request,
+    ) -> impl Future<Output = Sent> + use<> {
         let prepared = self.prepare(client);
         let (client, settings, tokens) = (Rc::clone(client), Arc::clone(&self.settings), self.tokens.clone());
-        let (redaction, waiting) = (Rc::clone(&self.redaction), Rc::clone(&self.waiting));
+        let redaction = Rc::clone(&self.redaction);
         async move {
             let waits = Waits::default();
             // The deadline starts with the permit: waiting for our own cap is not the endpoint's fault.
-            let _permit = permit(&client, &settings, &waits, &waiting).await;
+            let _permit = match permit {
+                Some(permit) => permit,
+                None => awaited_permit(&client, &settings, &waits).await,
+            };
             let posting = Posting {
                 client: &client,
                 settings: &settings,
@@ -110,33 +116,11 @@ impl Target {
 }
 
 /// One of the requests that may be under way at once.
-async fn permit(client: &CoreClient, settings: &Settings, waits: &Waits, waiting: &Cell<usize>) -> Unit {
-    let (customer, endpoint) = (&settings.customer_id, &settings.id);
-    if let Some(permit) = client.try_permit(customer, endpoint) {
-        return permit;
-    }
+async fn awaited_permit(client: &CoreClient, settings: &Settings, waits: &Waits) -> Unit {
     waits.begin(clock::now());
-    let waiting = Waiting::counted(waiting);
-    let permit = client.permit(customer, endpoint).await;
-    drop(waiting);
+    let permit = client.permit(&settings.customer_id, &settings.id).await;
     waits.end(clock::now());
     permit
-}
-
-/// Counted for as long as it is there.
-struct Waiting<'a>(&'a Cell<usize>);
-
-impl<'a> Waiting<'a> {
-    fn counted(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Waiting(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
 }
 
 /// One attempt under way.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
 use smallvec::SmallVec;
 
 use super::{
@@ -48,11 +48,14 @@ pub struct Router {
     load: Arc<Vec<AtomicU64>>,
     core: usize,
     dead_letters: DeadLetterWriter,
+    /// The chunk at hand, and how many of its events were routed.
+    events: Vec<Arc<Event>>,
+    done: usize,
     /// Who gets the events of the chunk at hand: all of them, one after the other, …
     matched: Vec<EndpointKey>,
     /// … and where each event's end.
     ends: Vec<usize>,
-    /// Receipts of the chunk at hand, in the order of its events.
+    /// Receipts of this turn, in the order of its events.
     routed: Vec<Receipt>,
 }
 
@@ -72,6 +75,8 @@ impl Router {
             load,
             core,
             dead_letters,
+            events: Vec::new(),
+            done: 0,
             matched: Vec::new(),
             ends: Vec::new(),
             routed: Vec::new(),
@@ -112,12 +117,19 @@ impl Router {
         self.ends.push(self.matched.len());
     }
 
-    /// Opens the receipts of the events that were matched.
+    /// How many events from `done` on are routed in one turn: one that many endpoints want makes nobody wait for all of them.
+    fn helping(&self) -> usize {
+        let before = self.done.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let fits = self.ends[self.done..].iter().take_while(|end| **end - before <= TURN_RECEIPTS_MAX).count();
+        fits.max(1).min(self.ends.len() - self.done)
+    }
+
+    /// Opens the receipts of some events that were matched.
     fn open(&mut self, events: &[Arc<Event>]) {
         let Some(first) = events.first() else { return };
         let mut unmatched: SmallVec<[Done; 16]> = SmallVec::new();
-        let mut from = 0;
-        for (event, to) in events.iter().zip(&self.ends) {
+        let mut from = self.done.checked_sub(1).map_or(0, |last| self.ends[last]);
+        for (event, to) in events.iter().zip(&self.ends[self.done..]) {
             if from == *to {
                 unmatched.push(Done { offset: event.offset(), weight_bytes: event.weight_bytes() });
             }
@@ -133,8 +145,12 @@ impl Router {
         self.metrics.receipts_opened.increment(self.routed.len() as u64);
     }
 
-    /// Runs of one endpoint go into its queue at once.
-    fn dispatch(&mut self) {
+    /// What one endpoint gets goes into its queue at once.
+    fn dispatch(&mut self, events: usize) {
+        if self.routed.len() > events {
+            // Stable: the events of each stay in their order.
+            self.routed.sort_by_key(Receipt::endpoint);
+        }
         let endpoints = self.table.endpoints();
         let dead_letters = &self.dead_letters;
         let mut receipts = self.routed.drain(..).peekable();
@@ -179,28 +195,54 @@ impl Actor for Router {
 impl Handler<Route> for Router {
     type Result = ();
 
-    fn handle(&mut self, Route { events }: Route, _: &mut Context<Self>) {
+    fn handle(&mut self, Route { events }: Route, ctx: &mut Context<Self>) {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
         if let Some(first) = events.first() {
             first.origin.routed(events.len());
         }
         self.match_all(&events);
+        (self.events, self.done) = (events, 0);
+        self.go_on(ctx);
+    }
+}
+
+impl Router {
+    /// Routes some of the chunk at hand, and the rest after others had a turn; the next chunk waits until then.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if self.route_some() {
+            ctx.wait(tokio::task::yield_now().into_actor(self).map(|(), router, ctx| router.go_on(ctx)));
+        }
+    }
+
+    /// True when some of the chunk is left.
+    fn route_some(&mut self) -> bool {
+        let events = std::mem::take(&mut self.events);
+        let count = self.helping();
         // A panic here must cost this chunk a second reading, not the core its router.
         let routed = catch_unwind(AssertUnwindSafe(|| {
             fail::fail_point!("route-chunk");
-            self.open(&events);
-            self.dispatch();
+            self.open(&events[self.done..][..count]);
+            self.dispatch(count);
         }));
-        self.matched.clear();
-        self.ends.clear();
+        self.done += count;
         if routed.is_err() {
             self.routed.clear();
             if let Some(event) = events.first() {
                 event.origin.fail();
             }
+        } else if self.done < events.len() {
+            self.events = events;
+            return true;
         }
+        self.matched.clear();
+        self.ends.clear();
+        self.done = 0;
+        false
     }
 }
+
+/// Receipts that a router opens in one turn, if no single event needs more.
+const TURN_RECEIPTS_MAX: usize = 2_048;
 
 #[cfg(test)]
 mod tests;

@@ -125,9 +125,9 @@ metrics! {
     CONNECTIONS_MAX = "postrider_endpoint_connections_max", Kind::Gauge,
         "As many as there may be: what the limit of file handles leaves";
     PERMITS_WAITING = "postrider_requests_waiting_for_permit", Kind::Gauge,
-        "Requests that wait for their customer's share of http.in_flight_max; not under way, and nobody is blamed for them";
+        "Endpoints that have something to send and wait for their customer's share of http.in_flight_max; nobody is blamed for them";
     PERMIT_WAIT_SECONDS = "postrider_request_permit_wait_seconds", Kind::Histogram(SECONDS),
-        "How long requests waited that had to wait for a permit";
+        "How long endpoints waited that had to wait for a permit";
     LOOKUPS_WAITING = "postrider_name_lookups_waiting", Kind::Gauge,
         "Name look-ups that wait for their customer's share of http.dns_lookups_max";
     NAME_LOOKUPS = "postrider_name_lookups_total", Kind::Counter,

@@ -22,6 +22,7 @@ impl EndpointActor {
         self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);
         health.show_obstacle(self.delivery.obstacle(now));
+        health.stalled.store(self.delivery.is_stalled(), Relaxed);
         let silent_until = self.delivery.silent_until(now);
         if silent_until != self.shown_silent_until {
             self.shown_silent_until = silent_until;

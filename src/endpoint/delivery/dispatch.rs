@@ -10,7 +10,7 @@ use crate::endpoint::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
 pub(super) enum Wait {
     /// A limit of the endpoint's own: its requests, its rate, its breaker, its order, or it asked for silence.
     Endpoint(Option<Instant>),
-    /// Nothing is there, a batch is not full, a retry is not due, or the trouble is ours.
+    /// Nothing is there, a batch is not full, a retry is not due, no permit is left for it, or the trouble is ours.
     Ours(Option<Instant>),
 }
 
@@ -45,6 +45,7 @@ impl Delivery {
     pub(super) fn dispatch(&mut self, now: Instant) {
         let change = self.breaker.handle_timeout(now);
         self.report(change);
+        self.wants_permit = false;
         let wait = loop {
             match self.next_source(now) {
                 Ok(source) => {
@@ -56,7 +57,9 @@ impl Delivery {
             }
         };
         self.wake_at = wait.until();
+        self.was_short = self.waits_for_our_permit();
         self.note_wait(wait, now);
+        self.note_stall(now);
     }
 
     /// What can be sent now, or what is waited for.
@@ -82,8 +85,12 @@ impl Delivery {
             Allowance::Probe => true,
             Allowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
         };
-        let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) };
-        self.limit_rate(source?, now)
+        let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) }?;
+        if self.permits.free == 0 {
+            self.wants_permit = true;
+            return Err(if self.permits.has_share { Wait::Endpoint(None) } else { Wait::Ours(None) });
+        }
+        self.limit_rate(source, now)
     }
 
     /// The time before which the endpoint must be left alone.
@@ -197,6 +204,11 @@ impl Delivery {
 
     fn begin(&mut self, mut batch: Batch, now: Instant) {
         self.trying = false;
+        self.permits.free -= 1;
+        if self.was_short {
+            // What waited for us gets its time again.
+            batch.since = now;
+        }
         batch.first_sent.get_or_insert(now);
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;

@@ -113,6 +113,19 @@ pub struct Limits {
     pub wait_target: Duration,
 }
 
+/// Permits of the core for requests, as the endpoint may have them now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permits {
+    /// So many requests may begin.
+    pub free: usize,
+    /// Its customer has its share already, so waiting for more is the customer's own doing and not ours.
+    pub has_share: bool,
+}
+
+impl Permits {
+    pub const PLENTY: Permits = Permits { free: usize::MAX, has_share: false };
+}
+
 /// Effects not yet polled. What settles, parks or dies is gathered, so that one answer of the shell serves many events.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
@@ -124,8 +137,6 @@ pub(super) struct Effects {
     pub given_up: Vec<GivenUp>,
     /// What became of the batch whose outcome was heard last.
     pub next: Next,
-    /// An emptied vector that the shell gave back.
-    pub spare: Vec<Receipt>,
 }
 
 impl Effects {
@@ -152,7 +163,7 @@ impl Effects {
             return Some(Effect::Send(attempt));
         }
         if !self.delivered.is_empty() {
-            let receipts = std::mem::replace(&mut self.delivered, std::mem::take(&mut self.spare));
+            let receipts = std::mem::take(&mut self.delivered);
             return Some(Effect::Settle { receipts, how: Settlement::Delivered });
         }
         if !self.parked.is_empty() {

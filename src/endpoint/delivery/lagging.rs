@@ -11,13 +11,30 @@ use crate::endpoint::lanes::Lanes;
 
 impl Delivery {
     /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
-    /// all the time, the last row would never be the last.
+    /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet.
     pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
         let takes = self.delivered.per_second(now) * CAUGHT_UP_WITHIN.as_secs_f64();
-        if self.lagging && rows <= (takes as u64).max(CAUGHT_UP_ROWS) {
+        let rows = rows.saturating_add(self.leaving.per_second(now) as u64);
+        if self.lagging && !self.wants_park_room && rows <= (takes as u64).max(CAUGHT_UP_ROWS) {
             self.lagging = false;
         }
         self.advance(now);
+    }
+
+    /// It has taken nothing for as long as an event may wait, although something was under way, or waited for its customer's
+    /// share: to read much of its backlog would only fill memory.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// To be asked when all is sent that can be.
+    pub(super) fn note_stall(&mut self, now: Instant) {
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) >= self.limits.park_after;
+        let waits_for_share = self.wants_permit && self.permits.has_share;
+        let hangs = || self.flights.iter().any(|flight| flight.batch.first_sent.is_some_and(is_long_ago));
+        let is_quiet = is_long_ago(self.last_delivered.unwrap_or(self.began_at));
+        self.stalled = is_quiet && (self.stalled || waits_for_share || hangs());
     }
 
     /// It cannot keep up with what comes for it.
@@ -30,6 +47,9 @@ impl Delivery {
     /// one that is slow compared with the others does not hold them up.
     #[must_use]
     pub fn window_events(&self, now: Instant) -> usize {
+        if self.waits_for_our_permit() {
+            return self.unsent_events();
+        }
         if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
             return 0;
         }

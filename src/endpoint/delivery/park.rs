@@ -46,7 +46,7 @@ impl Delivery {
     /// When an event that comes from Kafka and was never sent leaves memory: after `park_after` in which it waited for the
     /// endpoint, however well that answers. `None` while it waits for us.
     fn unsent_park_at(&self, received_at: Instant) -> Option<Instant> {
-        let waits_for_endpoint = self.blocked_since.is_some() || self.is_off();
+        let waits_for_endpoint = self.blocked_since.is_some() || self.is_off() || self.lagging;
         self.unsent_check_at(received_at).filter(|_| waits_for_endpoint)
     }
 
@@ -55,7 +55,7 @@ impl Delivery {
         if self.held_back {
             return None;
         }
-        if self.is_off() {
+        if self.is_off() || self.lagging {
             return Some(received_at);
         }
         let from = [self.blocked_since, self.released_at].into_iter().flatten().fold(received_at, Instant::max);
@@ -82,6 +82,7 @@ impl Delivery {
             event.origin.misses(&delivery.settings.id)
                 && delivery.park_at(event.received_at, None).is_some_and(|at| at <= now)
         });
+        self.park_the_blocked(now);
         let parked = self.effects.parked.len();
         self.park_buffered(|delivery, event| delivery.unsent_park_at(event.received_at).is_some_and(|at| at <= now));
         let waited_too_long = self.effects.parked.len() > parked && !self.is_off();
@@ -90,8 +91,9 @@ impl Delivery {
         }
         // What is stored costs no commit any time: it may wait for its turn as long as the endpoint answers.
         self.park_stored(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
-        self.park_waiting(|delivery, batch, _| {
-            delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at <= now)
+        self.park_waiting(|delivery, batch, due| {
+            let waits_for_us = due <= now && delivery.waits_for_our_permit();
+            !waits_for_us && delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at <= now)
         });
         self.park_in_flight(now);
         self.park_checked_at = Some(now);
@@ -131,6 +133,7 @@ impl Delivery {
     /// Takes out all that is held, the attempts under way included, to be stored in the backlog: the end of a
     /// graceful stop. Later answers to those attempts are of no effect.
     pub fn take_held(&mut self) -> Vec<Parked> {
+        self.park_room = usize::MAX;
         self.park_buffered(|_, _| true);
         self.park_stored(|_, _| true);
         self.park_waiting(|_, _, _| true);
@@ -145,18 +148,14 @@ impl Delivery {
     pub(super) fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         self.park_in_lanes(|delivery, event| !event.origin.is_stored() && leaves(delivery, event));
         let mut buffer = std::mem::take(&mut self.buffer);
-        for receipt in buffer.take_out(|event| leaves(self, event)) {
-            self.park_one(receipt, 0, &None, Leave::default());
-        }
+        self.park_some(&mut buffer, leaves);
         self.buffer = buffer;
     }
 
     pub(super) fn park_stored(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         self.park_in_lanes(|delivery, event| event.origin.is_stored() && leaves(delivery, event));
         let mut stored = std::mem::take(&mut self.stored);
-        for receipt in stored.take_out(|event| leaves(self, event)) {
-            self.park_one(receipt, 0, &None, Leave::default());
-        }
+        self.park_some(&mut stored, leaves);
         self.stored = stored;
     }
 

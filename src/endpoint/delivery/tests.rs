@@ -3,7 +3,7 @@
 use super::{testing::*, *};
 use crate::endpoint::{
     outcome::Outcome,
-    settings::{DeliverySettings, Schedule},
+    settings::{DeliverySettings, Mode, Schedule},
 };
 
 #[test]

@@ -39,6 +39,48 @@ fn a_customer_alone_gets_most_of_it_and_a_member_alone_a_third() {
 }
 
 #[test]
+fn what_is_obtainable_is_what_can_be_taken() {
+    for (units, customers) in [(1, 1), (5, 2), (64, 3), (1_000, 1), (1_000, 12)] {
+        let mut share = Share::new(units);
+        for customer in 0..customers {
+            let expected = share.obtainable(&customer, &0, usize::MAX);
+            assert_eq!(take_all(&mut share, customer, 0), expected, "{units} units, customer {customer}");
+            assert_eq!(share.obtainable(&customer, &0, 10), 0);
+        }
+    }
+    assert_eq!(Share::new(1_000).obtainable(&1, &1, 7), 7, "no more than is asked for");
+}
+
+#[test]
+fn one_that_took_all_it_may_has_its_share_and_one_that_finds_nothing_has_not() {
+    for units in 1..200 {
+        for customers in 1..12_u32 {
+            let mut share = Share::new(units);
+            let everybody = || (0..4).flat_map(|member| (0..customers).map(move |customer| (customer, member)));
+            while everybody().filter(|(customer, member)| share.try_take(customer, member)).count() > 0 {}
+            for customer in 0..customers {
+                (0..4).for_each(|member| share.wait(&customer, &member, 0));
+            }
+            for customer in 0..customers {
+                let (held, _) = share.held(&customer, &0);
+                let has_share = share.has_share(&customer, &0);
+                assert_eq!(has_share, held > 0, "{units} units, {customers} customers: {customer} holds {held}");
+            }
+            assert!(!share.has_share(&99, &1));
+        }
+    }
+}
+
+#[test]
+fn one_within_its_share_does_not_wait_by_its_own_doing() {
+    let mut share = Share::new(1_000);
+    attack(&mut share, 1, 8);
+    assert!(share.has_share(&1, &0));
+    assert!(share.try_take(&2, &1));
+    assert!(!share.has_share(&2, &1), "the other customer holds more than half");
+}
+
+#[test]
 fn few_units_are_shared_too() {
     for units in 1..64 {
         let mut share = Share::new(units);

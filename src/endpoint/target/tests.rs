@@ -285,12 +285,10 @@ async fn waiting_for_a_permit_uses_up_nothing_of_the_endpoints_time() {
     let mut target = target(&format!("http://inside.example:{port}/"));
     // Its time-out is a second: four requests one after the other take longer.
     let all = futures_util::future::join_all((0..4).map(|_| target.send(&client, request())));
-    let waiting = Rc::clone(&target.waiting);
     let sent = all.await;
     assert!(sent.iter().all(|sent| matches!(sent.answer, Answer::Answered { status: 200, .. })), "{sent:?}");
     assert!(sent[3].waited > Duration::from_secs(1), "{:?}", sent[3].waited);
     assert!(sent[0].waited < Duration::from_millis(300), "{:?}", sent[0].waited);
-    assert_eq!(waiting.get(), 0);
 }
 
 #[test]

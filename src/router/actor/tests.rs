@@ -2,6 +2,13 @@
 
 use super::*;
 use crate::ingest::testing::{ledger, router, tracked};
+use crate::{
+    endpoint::delivery::testing::stream,
+    router::{
+        index::Change,
+        subscription::{Scope, Subscription},
+    },
+};
 
 #[actix_rt::test]
 async fn an_event_that_nobody_wants_is_done_and_holds_no_commit() {
@@ -13,4 +20,49 @@ async fn an_event_that_nobody_wants_is_done_and_holds_no_commit() {
     router.open(&events);
     assert_eq!(ledger.committable(), Some(3));
     assert_eq!(ledger.outstanding(), (0, 0));
+}
+
+/// A router with endpoints that all want the same topic.
+fn wanted_by(endpoints: usize) -> (Router, Vec<Arc<EndpointQueue>>) {
+    let router = router();
+    let queues: Vec<_> = (0..endpoints)
+        .map(|number| {
+            let mut settings = stream();
+            settings.id = format!("ep_{number}").into();
+            router.table.put_endpoint(Arc::new(settings))
+        })
+        .collect();
+    router.table.change_subscriptions(queues.iter().map(|queue| {
+        Change::Put(Subscription {
+            id: format!("sub_{}", queue.id),
+            endpoint: queue.key,
+            topic: "orders".into(),
+            scope: Scope::Topic,
+        })
+    }));
+    (router, queues)
+}
+
+#[actix_rt::test]
+async fn events_that_many_endpoints_want_are_routed_in_several_turns_and_each_gets_them_in_order() {
+    const ENDPOINTS: usize = 1_000;
+    let (ledger, (mut router, queues)) = (ledger(), wanted_by(ENDPOINTS));
+    let events: Vec<Arc<Event>> = (0..5).map(|offset| tracked(&ledger, offset)).collect();
+    router.match_all(&events);
+    router.events = events;
+    let mut routed = Vec::new();
+    loop {
+        let goes_on = router.route_some();
+        routed.push(queues[7].waiting_events());
+        if !goes_on {
+            break;
+        }
+    }
+    assert_eq!(routed, [2, 4, 5], "no turn opens more than {TURN_RECEIPTS_MAX} receipts");
+    let mut taken = Vec::new();
+    drop(queues[7].take(&mut taken));
+    assert_eq!(taken.iter().map(|receipt| receipt.event().offset()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert!(router.matched.is_empty() && router.ends.is_empty() && router.events.is_empty());
+    Receipt::settle_all(taken, Settlement::Cancelled);
+    queues.iter().for_each(|queue| queue.close());
 }

@@ -24,6 +24,12 @@ impl ShareMetrics {
         ShareMetrics { waiting: gauge!(names::LOOKUPS_WAITING), wait_seconds: None }
     }
 
+    /// What nobody looks at.
+    #[must_use]
+    pub fn none() -> Self {
+        ShareMetrics { waiting: Gauge::noop(), wait_seconds: None }
+    }
+
     /// Somebody has waited for so long.
     pub fn waited(&self, wait: Duration) {
         if let Some(wait_seconds) = &self.wait_seconds {

@@ -1,0 +1,46 @@
+//! ● What the endpoint actors of one core share.
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
+
+use crate::{
+    backlog::writer::BacklogWriter,
+    dead_letter::writer::DeadLetterWriter,
+    endpoint::{
+        client::CoreClient, delivery::Limits, own_trouble::OwnTrouble, report::Report, shares::Shares,
+        supervisor::Notices,
+    },
+    flow::counters::{CoreCounters, FlowCounters},
+    trace::Tracer,
+};
+
+/// What the endpoint actors of one core share.
+pub struct Core {
+    pub index: usize,
+    pub client: Rc<CoreClient>,
+    /// One endpoint after the other parks, customers in turn.
+    pub park_turns: Shares,
+    pub limits: Limits,
+    /// An actor with nothing to do for this long gives its memory back.
+    pub idle_after: Duration,
+    pub backlog: BacklogWriter,
+    pub dead_letters: DeadLetterWriter,
+    pub report: Report,
+    pub notices: Notices,
+    /// Whether endpoints are to blame, or ourselves.
+    pub own_trouble: Arc<OwnTrouble>,
+    /// Live instances, which share an endpoint's rate limit.
+    pub instances: Arc<AtomicU32>,
+    pub tracer: Option<Arc<Tracer>>,
+    /// Counters of the flow control.
+    pub flow: Arc<FlowCounters>,
+}
+
+impl Core {
+    pub(super) fn counters(&self) -> &CoreCounters {
+        self.flow.core(self.index)
+    }
+}
