@@ -21,6 +21,46 @@ pub enum Step {
     Rest,
 }
 
+/// Where the reader of a partition stands in its log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Position {
+    /// The offset that comes next out of the reader, `None` when that is not known.
+    at: Option<i64>,
+    /// The end of the log when the reader went there.
+    end_when_sought: i64,
+}
+
+impl Position {
+    /// It goes to an offset of a log that ends there by now.
+    #[must_use]
+    pub fn sought(to: i64, end: i64) -> Self {
+        Position { at: Some(to), end_when_sought: end }
+    }
+
+    #[must_use]
+    pub fn at(self) -> Option<i64> {
+        self.at
+    }
+
+    pub fn read(&mut self, offset: i64) {
+        self.at = Some(offset + 1);
+    }
+
+    pub fn forget(&mut self) {
+        self.at = None;
+    }
+
+    /// The reader came to the end of the log, and has to go somewhere before it reads on. Returns the offsets that have no
+    /// record any more: those at the end are gone by compaction or an aborted transaction.
+    ///
+    /// The log may have grown since it said so, and even since it came there: the message waits in the reader's queue, and
+    /// the records behind it. So only what was there when the reader went there is known to be gone.
+    pub fn reached_end(&mut self) -> Option<std::ops::Range<i64>> {
+        let at = self.at.take()?;
+        Some(at..self.end_when_sought.max(at))
+    }
+}
+
 /// `at` is the offset that comes next out of the reader, `None` when that is not known.
 #[must_use]
 pub fn step(at: Option<i64>, read_since_seek: u64, parts: &[View]) -> Step {
@@ -80,6 +120,23 @@ mod tests {
         assert_eq!(step(Some(0), 0, &[part(500, true)]), Step::Seek(500));
         assert_eq!(step(None, 0, &[part(500, true)]), Step::Seek(500));
         assert_eq!(step(Some(7), 0, &[View { read_next: 7, end: 7, has_room: true }]), Step::Rest);
+    }
+
+    #[test]
+    fn what_was_appended_after_the_end_was_reached_is_not_passed_over() {
+        let mut position = Position::sought(260, 262);
+        position.read(260);
+        position.read(261);
+        // The message that the end is reached waits until somebody replays offset 262, which is there by then.
+        assert_eq!(position.reached_end(), Some(262..262), "nothing is known to be gone");
+        assert_eq!(step(position.at(), 2, &[part(262, true)]), Step::Seek(262));
+    }
+
+    #[test]
+    fn what_has_no_record_at_the_end_of_the_log_is_passed_over() {
+        let mut position = Position::sought(262, 265);
+        assert_eq!(position.reached_end(), Some(262..265));
+        assert_eq!(position.reached_end(), None, "it is nowhere");
     }
 
     #[test]

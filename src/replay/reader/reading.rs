@@ -21,7 +21,7 @@ use crate::{
     ingest::{consumer::record_of, decode::Decoder},
     replay::{
         part::Part,
-        pass::{self, Step, View},
+        pass::{self, Position, Step, View},
         positions,
         range::Extent,
     },
@@ -36,8 +36,7 @@ pub(super) struct Reading {
     pub(super) parts: Vec<Arc<Part>>,
     /// Made when it is first read.
     queue: Option<PartitionQueue<DefaultConsumerContext>>,
-    /// The offset that comes next.
-    at: Option<i64>,
+    position: Position,
     read_since_seek: u64,
     /// After a failure it is left alone for a while.
     not_before: Option<Instant>,
@@ -46,7 +45,8 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(topic: Arc<str>, partition: i32, decoder: Decoder) -> Self {
         let (parts, queue) = (Vec::new(), None);
-        Reading { topic, partition, decoder, parts, queue, at: None, read_since_seek: 0, not_before: None }
+        let position = Position::default();
+        Reading { topic, partition, decoder, parts, queue, position, read_since_seek: 0, not_before: None }
     }
 
     pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
@@ -66,7 +66,7 @@ impl Reading {
 
     pub(super) fn forget_consumer(&mut self) {
         self.queue = None;
-        self.at = None;
+        self.position.forget();
     }
 
     /// Reads some records; true when there may be more at once.
@@ -90,18 +90,18 @@ impl Reading {
             if !bounds.records.has_any(now) {
                 break;
             }
-            let step = pass::step(self.at, self.read_since_seek, &hand.views(self));
+            let step = pass::step(self.position.at(), self.read_since_seek, &hand.views(self));
             let done = match step {
                 Step::Rest => break,
                 Step::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
-                Step::Read => self.read(consumer, bounds, &mut hand, metrics),
+                Step::Read => self.read(bounds, &mut hand, metrics),
             };
             match done {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
                     tracing::warn!(topic = %self.topic, partition = self.partition, %error, "a replay cannot be read");
-                    self.at = None;
+                    self.position.forget();
                     self.not_before = Some(now + AFTER_FAILURE);
                     break;
                 }
@@ -128,7 +128,7 @@ impl Reading {
             consumer.incremental_assign(&assignment)?;
             self.queue = queue;
         }
-        self.at = Some(to);
+        self.position = Position::sought(to, extent.high);
         self.read_since_seek = 0;
         Ok(())
     }
@@ -152,13 +152,7 @@ impl Reading {
     }
 
     /// Takes one record or the end; false when nothing has come yet.
-    fn read(
-        &mut self,
-        consumer: &Arc<BaseConsumer>,
-        bounds: &mut Bounds,
-        hand: &mut Hand,
-        metrics: &ReplayMetrics,
-    ) -> Result<bool, KafkaError> {
+    fn read(&mut self, bounds: &mut Bounds, hand: &mut Hand, metrics: &ReplayMetrics) -> Result<bool, KafkaError> {
         let polled = match &self.queue {
             Some(queue) => {
                 queue.poll(Duration::ZERO).map(|result| result.map(|message| (record_of(&message), appended(&message))))
@@ -177,38 +171,35 @@ impl Reading {
                 Ok(true)
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
-                let extent = positions::extent(consumer, &self.topic, self.partition)?;
-                self.at_the_end(extent, metrics);
+                self.at_the_end();
                 Ok(true)
             }
             Some(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ))) => {
-                self.at = None; // going there again counts what is missing
+                self.position.forget(); // going there again counts what is missing
                 Ok(true)
             }
             Some(Err(error)) => Err(error),
         }
     }
 
-    /// The log has no record from here on: whoever is here has read all there is, the last records being gone by
-    /// compaction or an aborted transaction.
-    fn at_the_end(&mut self, extent: Extent, metrics: &ReplayMetrics) {
-        let Some(at) = self.at.take() else { return };
+    /// Whoever is here has read all that there was.
+    fn at_the_end(&mut self) {
+        let Some(gone) = self.position.reached_end() else { return };
         for part in &self.parts {
             let mut progress = part.progress();
-            if progress.read_next() >= at {
-                progress.pass(extent.high);
+            if progress.read_next() >= gone.start {
+                progress.pass(gone.end);
             }
         }
-        self.count_gaps(extent, metrics);
     }
 
     /// Gives a record to the parts that are here and want it; returns how many did.
     fn hand_out(&mut self, record: Record, appended_ms: Option<i64>, event_bytes_max: usize, hand: &mut Hand) -> usize {
         let offset = record.offset;
-        let Some(at) = self.at.filter(|at| offset >= *at) else { return 0 };
-        self.at = Some(offset + 1);
+        let Some(at) = self.position.at().filter(|at| offset >= *at) else { return 0 };
+        self.position.read(offset);
         let mut fields: Option<Option<Fields>> = None;
         let mut events = 0;
         for (place, part) in self.parts.iter().enumerate() {
