@@ -26,6 +26,8 @@ const LIVEZ_MAX: Duration = Duration::from_millis(100);
 const SLOWER_MAX: f64 = 1.5;
 const NOISE: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_secs(4);
+/// Between two of the others' calls: a key has 100 a second (`admin.key_requests_per_second_max`).
+const PACE: Duration = Duration::from_millis(20);
 const UNDER_ATTACK: Duration = Duration::from_secs(8);
 
 /// One instance with a customer that attacks, and somebody else who wants an answer.
@@ -113,6 +115,7 @@ impl Stand {
             probes.push(begun.elapsed());
             failed += usize::from(!lives);
             resident = resident.max(self.app.internal().metric("postrider_resident_bytes"));
+            thread::sleep(PACE);
         }
         Timed { p99: p99(calls), livez: p99(probes), failed, resident }
     }
