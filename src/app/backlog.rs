@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::{Error, core_lag::CoreLag, loader::Progress};
 use crate::{
     backlog::{
-        drainer::{self, CatchesUp, DrainerOptions, Heads, Surroundings, ageing::Ageing},
+        drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
         orphans::Orphans,
         read::{Room, Standing},
         writer::BacklogWriter,
@@ -25,6 +25,7 @@ use crate::{
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
+        missed::CatchesUp,
         receipt::{Receipt, Settlement},
     },
     router::{index::Matches, table::RoutingTable},

@@ -4,14 +4,12 @@
 use std::convert::Infallible;
 
 use crate::{
-    clock,
     config::{Backlog, Quota, Quotas},
     operator_event::{OperatorEvent, emit},
     store::{
         Pool, StoreError,
         endpoints::suspend,
         gaps::{self, OverQuota},
-        id::{self, Kind},
         quotas::{self, Beyond, Held},
     },
 };
@@ -27,15 +25,7 @@ pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas) -> Infallible
 }
 
 async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas) -> Result<(), StoreError> {
-    for replay in gaps::close(pool, || id::new(Kind::Replay, clock::wall_ms(), rand::random())).await? {
-        tracing::info!(
-            endpoint.id = replay.endpoint_id,
-            replay.id = replay.id,
-            topic = replay.topic,
-            "what endpoint {} missed while it was suspended is replayed",
-            replay.endpoint_id
-        );
-    }
+    gaps::close(pool).await?;
     let (events_max, bytes_max) = (backlog.endpoint_rows_max, backlog.endpoint_rows_bytes_max);
     for OverQuota { endpoint_id, customer_id, events, bytes } in gaps::over_quota(pool, events_max, bytes_max).await? {
         let quota = if events > events_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };

@@ -34,6 +34,7 @@ use crate::{
     flow::drain_rate::{DrainRate, DrainRateOptions, Load},
     ingest::{
         ledger::PartitionLedger,
+        missed::CatchesUp,
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     store::{
@@ -51,7 +52,7 @@ pub trait Surroundings: Send + Sync {
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>>;
     /// How an endpoint stands with its backlog.
     fn standing(&self, endpoint_id: &str, now: Instant) -> Standing;
-    /// Whether an endpoint that was suspended gets what it missed.
+    /// The way in which an endpoint that was suspended gets what it missed.
     fn catches_up(&self, endpoint_id: &str) -> CatchesUp;
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
     /// Whether the endpoint still subscribes to this event.
@@ -73,17 +74,6 @@ pub trait Surroundings: Send + Sync {
     fn rows_wait(&self, endpoint_id: &str, rows: u64);
     /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);
-}
-
-/// Whether an endpoint that was suspended gets what it missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchesUp {
-    /// It is gone.
-    Never,
-    /// It is suspended still, or disabled.
-    Later,
-    InOrder,
-    InAnyOrder,
 }
 
 #[derive(Debug, Clone)]
@@ -240,6 +230,7 @@ pub async fn run(
     let now = clock::now();
     let mut drainer = Drainer {
         refresh_at: now + options.refresh,
+        show_at: now,
         pace: Pace::new(options.rate.per_second_min, now),
         rate: DrainRate::new(options.rate, now),
         unread: Vec::new(),
@@ -278,6 +269,7 @@ struct Drainer {
     /// Partitions whose heads are still to be read.
     unread: Vec<Arc<PartitionLedger>>,
     refresh_at: Instant,
+    show_at: Instant,
     pace: Pace,
     rate: DrainRate,
 }
@@ -314,7 +306,7 @@ impl Drainer {
         emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
         self.tell_rows();
         let now = clock::now();
-        self.show();
+        self.show(now);
         self.rate.observe(self.surroundings.load(), now);
         self.pace.set(self.rate.per_second(), now);
         let reads = self.choose(now);
@@ -384,13 +376,19 @@ impl Drainer {
         }
     }
 
-    fn show(&self) {
+    /// Looks through all heads, so not at every turn.
+    fn show(&mut self, now: Instant) {
+        if now < self.show_at {
+            return;
+        }
+        self.show_at = now + SHOW_EVERY;
         let (events, bytes, oldest_ms) = self.heads.book.lock().totals();
         let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
         self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
     }
 }
 
+const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// A statement for fewer rows is not worth it.
 const SLICE_ROWS_MIN: usize = 25;
 /// Between two turns: what came meanwhile shares the next one.

@@ -84,7 +84,18 @@ struct Missed {
     under_way: u64,
 }
 
-/// What there is of an endpoint's gap in the tables.
+/// The way in which an endpoint that was suspended gets what it missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchesUp {
+    /// It is gone.
+    Never,
+    /// It is suspended still, or disabled.
+    Later,
+    InOrder,
+    InAnyOrder,
+}
+
+/// State of an endpoint's gap in the tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stored {
     /// So many events are in no replay yet.

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 
 use crate::{
-    backlog::drainer::{CatchesUp, Surroundings},
-    clock,
+    backlog::drainer::Surroundings,
     ingest::{
         ledger::PartitionLedger,
-        missed::{Step, Stored},
+        missed::{CatchesUp, Step, Stored},
         receipt::Origin as _,
     },
     store::{
         Pool, StoreError,
         gaps::{self, GapKey, OpenGap},
-        id::{self, Kind},
     },
 };
 
@@ -60,24 +58,10 @@ pub(super) async fn turn(
             }
         }
     }
-    replay(pool, &to_replay).await?;
+    if !to_replay.is_empty() {
+        gaps::close_these(pool, &to_replay).await?;
+    }
     Ok(is_held)
-}
-
-async fn replay(pool: &Pool, keys: &[GapKey]) -> Result<(), StoreError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    for replay in gaps::close_these(pool, keys, || id::new(Kind::Replay, clock::wall_ms(), rand::random())).await? {
-        tracing::info!(
-            endpoint.id = replay.endpoint_id,
-            replay.id = replay.id,
-            topic = replay.topic,
-            "what ordered endpoint {} missed while it was suspended is replayed",
-            replay.endpoint_id
-        );
-    }
-    Ok(())
 }
 
 fn stored(open: &[OpenGap], ledger: &PartitionLedger, endpoint_id: &str) -> Stored {

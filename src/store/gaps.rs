@@ -7,9 +7,10 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
+    id::{self, Kind},
     replays::{self, NewReplay, NewShare},
 };
-use crate::ingest::missed::Stored;
+use crate::{clock, ingest::missed::Stored};
 
 /// Offsets of a partition that an endpoint did not get, from `from` to before `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,49 +112,47 @@ pub async fn of_partitions(pool: &Pool, topics: &[&str], partitions: &[i32]) -> 
     .await
 }
 
-/// Turns the gaps of endpoints that are suspended no more into replays, one for each endpoint and topic, and returns them.
-/// Those of ordered endpoints are left to the owners of their partitions ([`close_these`]). `new_id` makes an id that nobody
-/// has.
+/// Turns the gaps of endpoints that are suspended no more into replays, one for each endpoint and topic. Those of ordered
+/// endpoints are left to the owners of their partitions ([`close_these`]).
 ///
 /// # Errors
 /// When Postgres is away: then nothing has changed.
-pub async fn close(pool: &Pool, new_id: impl Fn() -> String) -> Result<Vec<NewReplay>, StoreError> {
-    take(pool, TAKE, &[], new_id).await
+pub async fn close(pool: &Pool) -> Result<(), StoreError> {
+    take(pool, TAKE, &[]).await
 }
 
 /// The same for these gaps of partitions that this instance owns, where nothing widens them but itself.
 ///
 /// # Errors
 /// When Postgres is away: then nothing has changed.
-pub async fn close_these(
-    pool: &Pool,
-    keys: &[GapKey],
-    new_id: impl Fn() -> String,
-) -> Result<Vec<NewReplay>, StoreError> {
+pub async fn close_these(pool: &Pool, keys: &[GapKey]) -> Result<(), StoreError> {
     let endpoints: Vec<&str> = keys.iter().map(|key| &*key.endpoint_id).collect();
     let topics: Vec<&str> = keys.iter().map(|key| &*key.topic).collect();
     let partitions: Vec<i32> = keys.iter().map(|key| key.partition).collect();
-    take(pool, TAKE_THESE, &[&endpoints, &topics, &partitions], new_id).await
+    take(pool, TAKE_THESE, &[&endpoints, &topics, &partitions]).await
 }
 
-async fn take(
-    pool: &Pool,
-    statement: &str,
-    which: &[&(dyn ToSql + Sync)],
-    new_id: impl Fn() -> String,
-) -> Result<Vec<NewReplay>, StoreError> {
-    pool.with(async |client| {
+async fn take(pool: &Pool, statement: &str, which: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
+    let replays = pool.with(async |client| {
         let transaction = client.transaction().await?;
         let rows = transaction.query(statement, which).await?;
         let gaps: Vec<Gap> = rows.iter().map(gap).collect::<Result<_, _>>()?;
-        let replays = as_replays(gaps, &new_id);
+        let replays = as_replays(gaps, || id::new(Kind::Replay, clock::wall_ms(), rand::random()));
         for replay in &replays {
             replays::insert(&transaction, replay).await?;
         }
         transaction.commit().await?;
         Ok(replays)
-    })
-    .await
+    });
+    for NewReplay { id, endpoint_id, topic, .. } in replays.await? {
+        tracing::info!(
+            endpoint.id = endpoint_id,
+            replay.id = id,
+            topic,
+            "what endpoint {endpoint_id} missed while it was suspended is replayed"
+        );
+    }
+    Ok(())
 }
 
 fn as_replays(gaps: Vec<Gap>, new_id: impl Fn() -> String) -> Vec<NewReplay> {

@@ -10,10 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use postrider::{
-    backlog::{
-        drainer::{CatchesUp, Surroundings},
-        read::Standing,
-    },
+    backlog::{drainer::Surroundings, read::Standing},
     dead_letter::{
         letter::Letter,
         redrive::{self, RedriveOptions},
@@ -24,6 +21,7 @@ use postrider::{
     flow::drain_rate::Load,
     ingest::{
         ledger::PartitionLedger,
+        missed::CatchesUp,
         parked::Parking,
         receipt::{Receipt, Settlement},
     },
