@@ -32,9 +32,8 @@ pub fn run(bench: &mut Bench<'_>) -> io::Result<Option<Table>> {
     let mut columns = Vec::new();
     for (topics, partitions) in [(1, 8), (500, 4), (500, 20)] {
         let names: Vec<String> = (0..topics).map(|number| format!("topics-{partitions}-{number}")).collect();
-        let mut names = bench.topics.create_all(&names, partitions)?;
-        let plan = Plan { empty_topics: names.split_off(1), ..Plan::stream(&names[0], partitions, 1) };
-        let all: Vec<String> = plan.topics().split(',').map(str::to_owned).collect();
+        let names = bench.topics.create_all(&names, partitions)?;
+        let plan = Plan { empty_topics: names[1..].to_vec(), ..Plan::stream(&names[0], partitions, 1) };
         let label = format!("{topics} x {partitions} partitions");
         let measured = measure(bench, plan)?;
         progress(&format!(
@@ -44,7 +43,7 @@ pub fn run(bench: &mut Bench<'_>) -> io::Result<Option<Table>> {
         ));
         bench.lost += measured.lost;
         columns.push((label, measured));
-        all.iter().for_each(|name| bench.topics.delete(name));
+        names.iter().for_each(|name| bench.topics.delete(name));
     }
     let title = format!("Topics with nothing to do, then {EVENTS_PER_SECOND} events/s to one of them");
     Ok(Some(Table::of_columns(&title, &columns, &ROWS)))

@@ -30,7 +30,7 @@ pub async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Re
     state.work.run(move || parsed(&bytes)).await?
 }
 
-/// What `parse` makes of a body that is a JSON object. A large one is parsed, looked through and dropped beside the threads
+/// The result of `parse` for a body that is a JSON object. A large one is parsed, looked through and dropped beside the threads
 /// that answer: with very many fields that takes longer than anybody may wait for.
 pub async fn parsed_by<T: Send + 'static>(
     state: &AdminState,

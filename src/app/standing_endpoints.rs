@@ -18,7 +18,7 @@ use crate::{
     telemetry::names,
 };
 
-/// What is remembered from one look to the next.
+/// State kept from one look to the next.
 pub(super) struct StandingEndpoints {
     standings: Standings,
     gauges: [Gauge; Why::ALL.len()],

@@ -73,7 +73,7 @@ fn kafka(config: &Config) -> Result<String, String> {
     Ok(format!("{} brokers answer, {topics}, group `{group}` may be read", metadata.brokers().len()))
 }
 
-/// How many topics a pattern matches, and which they are.
+/// The number of topics that a pattern matches, and their names.
 fn said_of_pattern(pattern: &str, known: &[&str]) -> String {
     let Ok(whole) = Regex::new(&whole_name(pattern)) else {
         return format!("what kafka.topics_pattern `{pattern}` matches only Kafka's client can say");

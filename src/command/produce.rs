@@ -239,9 +239,9 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// How often the clock is looked at.
+/// The clock is looked at this often.
 const TICK: Duration = Duration::from_millis(5);
-/// What Kafka did not take by then is not sent.
+/// Events that Kafka did not take by then are not sent.
 const MESSAGE_TIMEOUT_MS: &str = "30000";
 /// Longer than any event may take.
 const FLUSH_MAX: Duration = Duration::from_secs(40);

@@ -68,7 +68,7 @@ pub struct PartitionLedger {
     unheard_abandons: AtomicU64,
     /// What waits in the backlog.
     pub backlog: ParkedCounts,
-    /// What suspended endpoints missed of it, until that has come back.
+    /// Gaps of suspended endpoints, until they have come back.
     pub missed: MissedRanges,
 }
 

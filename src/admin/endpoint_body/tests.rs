@@ -1,4 +1,4 @@
-//! ○ What an endpoint's body may say.
+//! ○ Bodies of endpoints, right and wrong.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! ○ How much waits, and how much of it is in memory.
+//! ○ Counts of the rows that wait, and of those in memory.
 
 use std::{collections::HashMap, sync::Arc};
 

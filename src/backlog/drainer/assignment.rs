@@ -55,7 +55,7 @@ impl Drainer {
         Ok(())
     }
 
-    /// What suspended endpoints missed of partitions that are new: before anything of them may be sent in order.
+    /// Reads the gaps of suspended endpoints for partitions that are new: before anything of them may be sent in order.
     async fn follow_missed(&self) -> Result<(), StoreError> {
         let new: Vec<&Arc<PartitionLedger>> = self.unread.iter().filter(|ledger| !ledger.missed.is_known()).collect();
         if new.is_empty() {

@@ -1,5 +1,5 @@
-//! ● What comes for a suspended endpoint, and for an ordered one that has not caught up yet: its position is stored, and
-//! nothing else of it.
+//! ● Events for a suspended endpoint, and for an ordered one that has not caught up yet: their positions are stored, and
+//! nothing else of them.
 
 use std::{
     collections::BTreeMap,

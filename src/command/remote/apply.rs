@@ -104,7 +104,7 @@ async fn write(session: &Session, items: Value, name: &'static str) -> (Option<D
     (Some(done), Ok(()))
 }
 
-/// What is wrong is said before anything is written, grants included.
+/// Says all mistakes before anything is written, grants included.
 async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), Failure> {
     let file = File::new(sections);
     let mut known = Known::default();
