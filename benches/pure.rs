@@ -16,17 +16,20 @@ use std::{
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use postrider::{
-    event::{EndpointKey, Event, Fields, Record},
     ingest::{
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
         offsets::OffsetTracker,
+    },
+    model::{
+        event::{EndpointKey, Event, Fields, Record},
         receipt::{Origin, Receipt, Settlement},
         record::RecordParts,
+        scope::Scope,
     },
     router::{
         index::{Change, IndexWriter, Matches, SubscriptionIndex},
-        subscription::{Scope, Subscription},
+        subscription::Subscription,
     },
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};

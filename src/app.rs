@@ -8,6 +8,7 @@
 //! stop. What is not settled by then is not committed, and the next owner reads it again.
 
 mod backlog; // what waits in Postgres, parked and drained
+mod options; // the configuration, as the rooms want it
 mod cores; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
 mod handles; // who gets how many file handles
@@ -54,8 +55,6 @@ pub enum Error {
     TooFewHandles(#[from] crate::config::handles::TooFew),
     #[error("a thread cannot be started: {0}")]
     Thread(std::io::Error),
-    #[error("a decoding place is wrong: {0}")]
-    Places(String),
 }
 
 /// Runs until a signal (SIGTERM or Ctrl-C) and a clean drain. Blocks.

@@ -14,7 +14,6 @@ mod attempts;
 mod backlog;
 mod operator_events;
 mod otlp;
-mod quotas;
 mod replay;
 mod show; // the effective configuration, secrets hidden
 
@@ -25,13 +24,13 @@ pub use self::{
     error::{ConfigError, ConfigErrors},
     operator_events::{Canary, OperatorEvents},
     otlp::Otlp,
-    quotas::{QUOTA_MAX, Quota, Quotas},
     replay::Replay,
     sections::{
         DeadLetter, Delivery, Egress, Event, FirstStart, Http, Ingest, Kafka, Log, LogFormat, OffsetLost, Places,
         Postgres, Properties, Secrets, Service, TopicPlaces,
     },
 };
+pub use crate::model::quotas::{QUOTA_MAX, Quota, Quotas};
 
 use serde::Deserialize;
 

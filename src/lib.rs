@@ -6,7 +6,7 @@
 // A test begins at any instant and states the times after it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-pub mod event; // what travels
+pub mod model; // the values that every room speaks of
 
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
 pub mod router; // 2. Event → endpoints
@@ -14,6 +14,7 @@ pub mod endpoint; // 3. events → HTTP
 pub mod flow; // how much is read, and how fast the backlog is drained
 pub mod backlog; // 4. still to be delivered
 pub mod dead_letter; // 5. given up
+pub mod redrive; // dead letters on their way to the endpoint again
 pub mod trace; // where the time of a sampled event went
 pub mod attempts; // how endpoints answered, for people to look at
 pub mod replay; // 6. Kafka again, for one endpoint

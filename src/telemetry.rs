@@ -10,7 +10,7 @@ pub mod otlp; // traces and logs for a collector, where there is one
 mod log; // lines to stderr that never hold up a delivery
 mod process; // what the operating system says of us
 
-pub use self::log::{LogError, Logs, logs};
+pub use self::log::{LogError, LogOptions, Logs, logs};
 
 use std::{sync::OnceLock, thread, time::Duration};
 
@@ -71,12 +71,12 @@ fn install() -> PrometheusHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{endpoint::outcome::Outcome, ingest::receipt::Settlement};
+    use crate::model::{outcome::Outcome, receipt::Settlement};
 
     #[test]
     fn what_is_counted_is_on_the_page() {
         let metrics = metrics();
-        let delivery = handles::DeliveryMetrics::new("stream");
+        let delivery = crate::endpoint::delivery_metrics::DeliveryMetrics::new("stream");
         delivery.attempted(&Outcome::Delivered, "http_2xx", 1, Duration::from_millis(3));
         handles::SettlementMetrics::new().settled(Settlement::Delivered, 7);
         let page = metrics.render();

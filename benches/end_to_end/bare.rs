@@ -12,7 +12,10 @@ use std::{
 };
 
 use actix_rt::Arbiter;
-use postrider::{endpoint::settings::Request, event::Event, ingest::receipt::Origin};
+use postrider::{
+    endpoint::request::Request,
+    model::{event::Event, receipt::Origin},
+};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},

@@ -8,16 +8,14 @@ use awc::{
 };
 use bytes::Bytes;
 use postrider::{
-    endpoint::{
-        request,
-        settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, Request, Retry, Schedule,
-            Settings, State,
-        },
+    endpoint::request::{self, Request},
+    model::{
+        event::{Event, Field, Fields, Record, Span},
+        receipt::{Abandoned, Done, Origin, Settlement},
+        settings::{Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, Retry, Schedule, Settings, State},
         signature::SigningKey,
+        url::EndpointUrl,
     },
-    event::{Event, Field, Fields, Record, Span},
-    ingest::receipt::{Abandoned, Done, Origin, Settlement},
 };
 use rdkafka::{Message, message::BorrowedMessage};
 

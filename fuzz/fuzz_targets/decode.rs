@@ -5,11 +5,8 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use postrider::{
-    event::Record,
-    ingest::{
-        decode::{Decoder, FIELD_BYTES_MAX, Place, Places},
-        record::RecordParts,
-    },
+    ingest::decode::{Decoder, FIELD_BYTES_MAX, Place, Places},
+    model::{event::Record, record::RecordParts},
 };
 
 #[derive(Debug, Arbitrary)]

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use postrider::{
     admin::endpoint_body::{Rules, parse},
-    endpoint::{egress::Egress, settings::Auth},
+    endpoint::egress::Egress,
+    model::settings::Auth,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -17,7 +18,8 @@ static RULES: LazyLock<Rules> =
 
 fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
     let (headers, username, password) = input;
-    let headers: serde_json::Map<_, _> = headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let headers: serde_json::Map<_, _> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     for auth in [
         json!({"type": "headers", "headers": headers}),
         json!({"type": "basic", "username": username, "password": password}),
@@ -30,7 +32,9 @@ fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
         for (name, value) in headers {
             http::HeaderName::from_bytes(name.as_bytes()).expect("a name that can be sent");
             http::HeaderValue::from_str(value.expose_secret()).expect("a value that can be sent");
-            assert!(!name.starts_with("webhook-") && !["host", "content-length", "transfer-encoding"].contains(&&*name));
+            assert!(
+                !name.starts_with("webhook-") && !["host", "content-length", "transfer-encoding"].contains(&&*name)
+            );
         }
     }
 });

@@ -8,12 +8,13 @@ use std::{sync::Arc, time::Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use postrider::{
-    endpoint::{request::build, settings::Settings},
-    event::{Event, Record},
-    ingest::{
-        decode::{Decoder, Place, Places},
+    endpoint::request::build,
+    ingest::decode::{Decoder, Place, Places},
+    model::{
+        event::{Event, Record},
         receipt::{Abandoned, Done, Origin, Settlement},
         record::RecordParts,
+        settings::Settings,
     },
     store::{
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use postrider::endpoint::outcome::{Answer, EXCERPT_BYTES_MAX, Outcome, classify};
+use postrider::model::outcome::{Answer, EXCERPT_BYTES_MAX, Outcome, classify};
 
 fuzz_target!(|input: (u16, Option<&str>, &str, i64)| {
     let (status, retry_after, excerpt, wall_ms) = input;

@@ -6,12 +6,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use postrider::endpoint::{egress::Egress, settings::EndpointUrl};
+use postrider::{endpoint::egress::Egress, model::url::EndpointUrl};
 
 fuzz_target!(|text: &str| {
     let Ok(url) = EndpointUrl::parse(text) else { return };
     let again = EndpointUrl::parse(url.as_str()).expect("what was accepted is accepted again");
-    assert_eq!((url.url().host(), url.url().port_or_known_default()), (again.url().host(), again.url().port_or_known_default()));
+    assert_eq!(
+        (url.url().host(), url.url().port_or_known_default()),
+        (again.url().host(), again.url().port_or_known_default())
+    );
     assert!(matches!(url.url().scheme(), "http" | "https"));
     assert!(url.url().username().is_empty() && url.url().password().is_none() && url.url().fragment().is_none());
     // What awc will connect to is parsed by another crate: it must see the same host.

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{access::Read, paging, problem::Problem, request, server::AdminState};
+use super::{access::Read, paging, problem::Problem, request, state::AdminState};
 use crate::{
     store::endpoints,
     watch::{

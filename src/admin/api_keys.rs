@@ -14,14 +14,12 @@ use super::{
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
 };
 use crate::{
     clock,
-    store::{
-        api_keys::{self, ApiKey, NewApiKey},
-        id::{self, Kind},
-    },
+    model::id::{self, Kind},
+    store::api_keys::{self, ApiKey, NewApiKey},
 };
 
 type State = web::Data<AdminState>;

@@ -13,11 +13,11 @@ use super::{
     paging::{Page, PageRequest},
     problem::Problem,
     request,
-    server::AdminState,
+    state::AdminState,
 };
-use crate::store::{
-    attempts::{self, AttemptRow, Of},
-    id::{self, Kind},
+use crate::{
+    model::id::{self, Kind},
+    store::attempts::{self, AttemptRow, Of},
 };
 
 type State = web::Data<AdminState>;

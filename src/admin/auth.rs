@@ -32,10 +32,10 @@ use super::{
 use crate::{
     clock,
     fair_share::{shares, turns},
+    model::id,
     store::{
         Pool,
         api_keys::{self, StoredRole, TokenHolder},
-        id,
     },
     telemetry::names,
 };

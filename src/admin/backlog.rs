@@ -12,11 +12,11 @@ use super::{
     fields::{self, Object},
     problem::Problem,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
     clock,
-    ingest::receipt::Settlement,
+    model::receipt::Settlement,
     store::{
         backlog::HeadRow,
         backlog_read, endpoint_commands,

@@ -12,11 +12,11 @@ use super::{
     customer_body::parse,
     fields,
     problem::Problem,
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
 };
-use crate::store::{
-    bulk_customers::{self, Upsert},
-    id::Kind,
+use crate::{
+    model::id::Kind,
+    store::bulk_customers::{self, Upsert},
 };
 
 /// Each item is what PUT takes, with its `uid`.

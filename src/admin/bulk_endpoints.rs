@@ -14,10 +14,10 @@ use super::{
     fields::{self, Object},
     problem::Problem,
     quotas,
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
-    config::Quota,
+    model::quotas::Quota,
     store::{
         bulk_endpoints::{self, BulkContext, Upsert},
         config_write::Effect,

@@ -12,16 +12,18 @@ use super::{
     fields::{self, Object},
     problem::Problem,
     quotas,
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
     subscription_body::{SubscriptionBody, check_grants, not_read, parse},
 };
 use crate::{
-    config::{Quota, Quotas},
+    model::{
+        grants::Grants,
+        id::Kind,
+        quotas::{Quota, Quotas},
+    },
     store::{
         bulk_subscriptions::{self, BulkContext, Upsert},
         config_write::Lookup,
-        grants::Grants,
-        id::Kind,
     },
 };
 

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{problem::Problem, request};
 use crate::{
-    attempts::counts::{HOUR_MS, Per, Period, Point},
+    attempts::counts::{Per, Period, Point},
     clock,
+    model::hour_count::HOUR_MS,
     store::{Pool, counts},
 };
 

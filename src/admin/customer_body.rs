@@ -9,12 +9,14 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    config::{QUOTA_MAX, Quota},
     ingest::topic_name::is_kafkas_own,
-    store::{
-        customers::{Customer, CustomerWrite},
+    model::{
         grants::{Granted, Grants},
         id::Kind,
+        quotas::{QUOTA_MAX, Quota},
+    },
+    store::{
+        customers::{Customer, CustomerWrite},
         quotas::OwnQuotas,
     },
 };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{problem::Problem, server::AdminState};
+use super::{problem::Problem, state::AdminState};
 use crate::store::customers;
 
 /// Adds `customer` to each of a page that has a `customer_id`.

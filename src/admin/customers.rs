@@ -11,14 +11,16 @@ use super::{
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
 };
-use crate::store::{
-    StoreError,
-    config_write::{Change, Effect},
-    customers,
-    id::{self, Kind},
-    unreadable::{self, Named, Table},
+use crate::{
+    model::id::{self, Kind},
+    store::{
+        StoreError,
+        config_write::{Change, Effect},
+        customers,
+        unreadable::{self, Named, Table},
+    },
 };
 
 type State = web::Data<AdminState>;

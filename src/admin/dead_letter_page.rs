@@ -5,9 +5,9 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 use super::{paging, problem::Problem};
-use crate::store::{
-    dead_letter_pull::{LetterHead, Position},
-    id::{self, Kind},
+use crate::{
+    model::id::{self, Kind},
+    store::dead_letter_pull::{LetterHead, Position},
 };
 
 /// A page of a list of letters.

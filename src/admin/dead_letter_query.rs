@@ -9,9 +9,9 @@ use super::{
     problem::Problem,
     request,
 };
-use crate::store::{
-    dead_letter_pull::{Filter, Selection},
-    id::{self, Kind},
+use crate::{
+    model::id::{self, Kind},
+    store::dead_letter_pull::{Filter, Selection},
 };
 
 /// The parameters of a list.

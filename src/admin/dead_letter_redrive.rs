@@ -10,10 +10,10 @@ use super::{
     endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
-    endpoint::settings::State as EndpointState,
+    model::settings::State as EndpointState,
     store::{
         dead_letter_pull::Whose,
         redriven::{self, Progress},

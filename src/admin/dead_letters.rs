@@ -15,16 +15,18 @@ use super::{
     endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
     clock,
     fair_share::turns,
+    model::{
+        grants::Grants,
+        id::{self, Kind},
+    },
     store::{
         customers,
         dead_letter_pull::{self, LetterData, LetterHead, Of, Position, Selection, Whose},
-        grants::Grants,
-        id::{self, Kind},
     },
 };
 

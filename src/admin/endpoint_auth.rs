@@ -6,7 +6,8 @@ use super::{
     fields::{Fields, Object},
 };
 use crate::{
-    endpoint::{egress::Egress, oauth::ClientStyle, settings::EndpointUrl},
+    endpoint::egress::Egress,
+    model::{oauth::ClientStyle, url::EndpointUrl},
     store::{
         secrets::{StoredAuth, StoredOAuth2},
         stored::AuthView,

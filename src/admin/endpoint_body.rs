@@ -12,13 +12,13 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    endpoint::{
-        egress::Egress,
+    endpoint::egress::Egress,
+    model::{
+        id::Kind,
         settings::{BatchFormat, Format, OnFailure, OrderBy, Ordering, RateLimit},
     },
     store::{
         endpoints::Endpoint,
-        id::Kind,
         secrets::{StoredAuth, signing_bytes},
         stored::{StoredBatch, StoredBreaker, StoredMode, StoredRetry, StoredSchedule, StoredSettings, state_word},
     },

@@ -10,11 +10,11 @@ use super::{
     fields,
     problem::Problem,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
     clock,
-    endpoint::settings::State as EndpointState,
+    model::settings::State as EndpointState,
     operator_event::{OperatorEvent, emit},
     store::{
         config_write::{Change, Lookup},

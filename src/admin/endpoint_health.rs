@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    access::Read, conceal::conceal, counts, endpoints::find_as_asked, problem::Problem, request, server::AdminState,
+    access::Read, conceal::conceal, counts, endpoints::find_as_asked, problem::Problem, request, state::AdminState,
 };
 use crate::{
     clock,
-    endpoint::settings::State,
+    model::settings::State,
     store::{
-        standing::{self, LETTERS_MAX, LISTED_LETTERS_MAX},
+        standing::{self, LETTERS_MAX, LISTED_LETTERS_MAX, StoredCounts},
         stored::parse_state,
     },
     watch::{
-        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart, Stored},
+        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart},
         peers::Silent,
         sampler::Rates,
     },
@@ -99,7 +99,7 @@ pub async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Proble
     Ok(())
 }
 
-fn short(part: &EndpointPart, state: State, stored: Stored, now_ms: i64) -> Value {
+fn short(part: &EndpointPart, state: State, stored: StoredCounts, now_ms: i64) -> Value {
     json!({
         "status": part.status(state, stored, now_ms),
         "breaker": part.breaker_word(),

@@ -6,9 +6,9 @@ use actix_web::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{paging, problem::Problem};
-use crate::store::{
-    endpoint_search::{Order, Search},
-    id::{self, Kind},
+use crate::{
+    model::id::{self, Kind},
+    store::endpoint_search::{Order, Search},
 };
 
 /// What was asked for.

@@ -16,20 +16,18 @@ use super::{
     endpoints::{find, opened},
     problem::Problem,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
     test_limit::TestLimit,
 };
 use crate::{
-    attempts::record,
     clock,
     endpoint::{
         client::{ClientLimits, CoreClient},
-        outcome::Outcome,
-        settings::Settings,
         test_event,
         tls::Tls,
     },
     fair_share::turns::Turns,
+    model::{attempt, outcome::Outcome, settings::Settings},
     store::{
         endpoints::Endpoint,
         stored::{EndpointHead, state_word},
@@ -104,7 +102,7 @@ pub async fn test(
         "state": state_word(endpoint.state),
         "webhook_id": tested.webhook_id,
         "type": test_event::KIND,
-        "outcome": record::word(&tested.outcome),
+        "outcome": attempt::word(&tested.outcome),
         "status": tested.note.status,
         "class": tested.note.class,
         "duration_ms": u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use crate::{
-    endpoint::identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
+    model::tls_identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
     store::{
         secrets::StoredAuth,
         stored::{AuthView, StoredTls},

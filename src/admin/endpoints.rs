@@ -20,18 +20,21 @@ use super::{
     problem::{FieldError, Problem},
     quotas,
     request::{self, Body},
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
 };
 use crate::{
     clock,
-    config::{Quota, Quotas},
-    endpoint::settings::{EndpointUrl, State as EndpointState},
+    model::{
+        id::Kind,
+        quotas::{Quota, Quotas},
+        settings::State as EndpointState,
+        url::EndpointUrl,
+    },
     store::{
         StoreError,
         config_write::{Change, Effect, Lookup},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
-        id::Kind,
         listed::Listed,
         secrets::{
             EndpointSecrets, SIGNING_SECRETS_MAX, StoredAuth, StoredSigningSecret, TooManySecrets, signing_secret,

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::json;
 
-use super::{problem::Problem, server::AdminState};
+use super::{problem::Problem, state::AdminState};
 
 /// Tells whether this instance does its work.
 pub trait Readiness: Send + Sync {

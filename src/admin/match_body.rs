@@ -9,7 +9,7 @@ use super::{
     fields::{self, Fields, Object},
     problem::Problem,
 };
-use crate::{event::Record, ingest::record::RecordParts};
+use crate::model::{event::Record, record::RecordParts};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! ○ Why an endpoint gets an event, or why not: in words, and with a stable code.
 
 use crate::{
-    endpoint::settings::State,
+    model::settings::State,
     store::matching::{Asked, Candidate, Covering, Level},
 };
 
@@ -132,7 +132,7 @@ fn ids(subscriptions: &[&Covering]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::grants::{Granted, Grants};
+    use crate::model::grants::{Granted, Grants};
 
     const ALL: Grants = Grants { topics: Granted::All, tenants: Granted::All };
 

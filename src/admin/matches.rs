@@ -15,16 +15,15 @@ use super::{
     problem::{FieldError, Problem},
     replays::check_granted,
     request::{self, Body},
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
     clock,
-    event::Record,
+    model::{event::Record, id::Kind},
     router::index::Matches,
     store::{
         config_write::Lookup,
         endpoints,
-        id::Kind,
         matching::{self, Asked, Candidate},
     },
     watch::endpoint_part::EndpointPart,
@@ -129,7 +128,7 @@ impl Decoded {
     }
 }
 
-fn text(field: &crate::event::Field, record: &Record) -> Option<String> {
+fn text(field: &crate::model::event::Field, record: &Record) -> Option<String> {
     field.text(record).map(ToOwned::to_owned)
 }
 

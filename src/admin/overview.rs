@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::{access::Watch, problem::Problem, request, server::AdminState};
+use super::{access::Watch, problem::Problem, request, state::AdminState};
 use crate::{
     clock,
     store::{instances::Instance, standing},

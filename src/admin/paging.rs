@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::store::{
-    id::{self, Kind},
-    listed::Listed,
+use crate::{
+    model::id::{self, Kind},
+    store::listed::Listed,
 };
 
 /// A page of a list.

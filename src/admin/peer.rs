@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Serialize;
 
-use super::{problem::Problem, server::AdminState};
+use super::{problem::Problem, state::AdminState};
 use crate::{
     clock,
     watch::{

@@ -7,10 +7,10 @@ use super::{
     access::Read,
     problem::{OverQuota, Problem},
     request,
-    server::AdminState,
+    state::AdminState,
 };
 use crate::{
-    config::{Quota, Quotas},
+    model::quotas::{Quota, Quotas},
     operator_event::{OperatorEvent, emit},
     store::{
         customers,

@@ -13,14 +13,18 @@ use super::{
     quotas::{self, beyond},
     replay_body::{Range, ReplayBody, not_there, parse, view},
     request::{self, Body},
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
     subscription_body::outside_grants,
     subscriptions::owner,
 };
 use crate::{
     clock,
-    config::Quota,
-    endpoint::settings::State as EndpointState,
+    model::{
+        grants::BeyondGrants,
+        id::{self, Kind},
+        quotas::Quota,
+        settings::State as EndpointState,
+    },
     replay::{
         positions::PositionError,
         range::{self, Share},
@@ -28,8 +32,6 @@ use crate::{
     store::{
         config_write::Lookup,
         customers, endpoints,
-        grants::BeyondGrants,
-        id::{self, Kind},
         quotas::Allowance,
         replays::{self, Asked, NewReplay, NewShare, ReplayRow},
     },

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     fields::{Object, checked_time},
     problem::Problem,
-    server::AdminState,
+    state::AdminState,
 };
 use crate::store::config_write::Lookup;
 

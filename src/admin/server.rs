@@ -1,7 +1,7 @@
 //! ● The routes and their listeners, each with threads of its own: requests for settings never share a core's arbiter with
 //! deliveries, and probes never share a thread with requests.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+use std::net::SocketAddr;
 
 use actix_web::{
     Resource, Route, Scope,
@@ -12,38 +12,20 @@ use actix_web::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    actors::ActorReport,
     answer::{not_allowed, nowhere},
     arrivals::Arrivals,
     auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
-    client_address::TrustedProxies,
     compress::compress,
-    description,
-    endpoint_body::Rules,
-    endpoint_test::Tester,
-    health::{self, Readiness},
+    description, health,
     listener::{Listener, ListenerOptions, StartError},
-    live::Live,
-    memory::{Memory, charge_answers},
+    memory::charge_answers,
     peer,
     problem::Problem,
     routes::resources,
-    work::Work,
+    state::AdminState,
 };
-use crate::{
-    clock,
-    config::{Quotas, handles::Handles},
-    dashboard,
-    replay::positions::Positions,
-    store::{
-        Pool,
-        id::{self, Kind},
-        secret_box::SecretBox,
-        secrets::EndpointSecrets,
-    },
-    watch::peers::Peers,
-};
+use crate::dashboard;
 
 /// `[admin]` of the configuration.
 #[derive(Clone)]
@@ -59,87 +41,6 @@ pub struct AdminOptions {
     /// Of a call with many items.
     pub bulk_bytes_max: usize,
     pub limits: Limits,
-}
-
-impl AdminOptions {
-    /// With as many connections as there are file handles for.
-    #[must_use]
-    pub fn new(config: &crate::config::Admin, handles: &Handles) -> Self {
-        let public = ListenerOptions {
-            name: "admin",
-            bind: config.bind,
-            threads: threads(config.threads),
-            connections_max: handles.admin,
-            address_connections_max: config.address_connections_max.min(handles.admin / 2),
-            trusted_proxies: TrustedProxies::parse(&config.trusted_proxies)
-                .expect("networks were checked with the configuration"),
-            deadlines: config.deadlines(),
-            tls: config.tls.files(),
-        };
-        let internal = config.internal_bind.map(|bind| ListenerOptions {
-            name: "internal",
-            bind,
-            threads: 1,
-            connections_max: handles.internal,
-            address_connections_max: handles.internal / 2,
-            trusted_proxies: TrustedProxies::default(),
-            tls: None,
-            ..public.clone()
-        });
-        AdminOptions {
-            public,
-            internal,
-            internal_paths_public: config.internal_paths_public,
-            key: config.key.clone(),
-            request_bytes_max: config.request_bytes_max,
-            bulk_bytes_max: config.bulk_bytes_max,
-            limits: Limits {
-                requests_per_second: NonZeroU32::new(config.key_requests_per_second_max),
-                burst_requests: NonZeroU32::new(config.key_burst_requests_max).unwrap_or(NonZeroU32::MIN),
-                wrong_keys_per_second: NonZeroU32::new(config.wrong_keys_per_second_max),
-            },
-        }
-    }
-}
-
-/// Threads that answer: as many as are said, or one for two cores.
-fn threads(said: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    if said == 0 { (cores() / 2).max(2) } else { said }
-}
-
-/// What the handlers work with.
-#[derive(Clone)]
-pub struct AdminState {
-    /// Connections for whoever calls, apart from those that Postrider itself needs.
-    pub pool: Pool,
-    /// Beside the threads that answer.
-    pub work: Work,
-    /// The budget of bodies and answers.
-    pub memory: Memory,
-    pub secrets: SecretBox,
-    pub rules: Rules,
-    /// Of customers that have none of their own.
-    pub quotas: Quotas,
-    pub actors: Arc<dyn ActorReport>,
-    /// The other instances.
-    pub peers: Arc<Peers>,
-    pub readiness: Arc<dyn Readiness>,
-    /// Where ranges of Kafka are looked up.
-    pub positions: Positions,
-    /// What events are matched against.
-    pub live: Live,
-    /// Sends tests.
-    pub tester: Tester,
-    /// Renders `/metrics`.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-}
-
-impl AdminState {
-    /// An endpoint's secrets as they are stored.
-    pub(super) fn sealed(&self, endpoint_id: &str, secrets: &EndpointSecrets) -> Vec<u8> {
-        self.secrets.seal(endpoint_id, &secrets.to_bytes(), rand::random())
-    }
 }
 
 /// The listeners of an instance.
@@ -254,9 +155,4 @@ fn internal_routes(config: &mut web::ServiceConfig) {
 /// What needs no key.
 fn open(path: &str, route: Route) -> Resource {
     web::resource(path).route(route).default_service(web::to(|| not_allowed("GET".to_owned())))
-}
-
-/// An id that nobody has.
-pub(super) fn new_id(kind: Kind) -> String {
-    id::new(kind, clock::wall_ms(), rand::random())
 }

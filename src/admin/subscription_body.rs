@@ -11,12 +11,12 @@ use super::{
     problem::{FieldError, Problem},
 };
 use crate::{
-    router::subscription::Scope,
-    store::{
+    model::{
         grants::{BeyondGrants, Grants},
         id::Kind,
-        subscriptions::StoredSubscription,
+        scope::Scope,
     },
+    store::subscriptions::StoredSubscription,
 };
 
 /// What was asked for.
@@ -174,7 +174,7 @@ const NAMES_MAX: usize = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::grants::Granted;
+    use crate::model::grants::Granted;
 
     fn check(scope: Value) -> Result<Scope, Vec<String>> {
         let body = json!({"endpoint_id": "ep_1", "topic": "orders", "scope": scope});

@@ -13,17 +13,19 @@ use super::{
     problem::{FieldError, Problem},
     quotas,
     request::{self, Body},
-    server::{AdminState, new_id},
+    state::{AdminState, new_id},
     subscription_body::{SubscriptionBody, as_body, check_grants, not_read, parse, view},
 };
 use crate::{
-    config::{Quota, Quotas},
-    router::subscription::Scope,
+    model::{
+        id::Kind,
+        quotas::{Quota, Quotas},
+        scope::Scope,
+    },
     store::{
         StoreError,
         config_write::{Change, Effect, Lookup},
         endpoints,
-        id::Kind,
         listed::Owner,
         subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
         unreadable::{self, Named, Table},

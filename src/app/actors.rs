@@ -16,13 +16,13 @@ use crate::{
     backlog::{drainer::Heads, writer::BacklogWriter},
     clock,
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue, settings::State},
+    endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue},
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
-        receipt::Origin as _,
         standing::{Group, Standing, groups},
     },
+    model::{receipt::Origin as _, settings::State},
     replay::runner,
     store::patience::WriterHealth,
     watch::{

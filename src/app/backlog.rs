@@ -17,16 +17,14 @@ use crate::{
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
         queue::{Pushed, Takes},
-        settings::{DeliverySettings, Mode, State},
         supervisor::Notices,
     },
-    event::{EndpointKey, Event},
     flow::drain_rate::Load,
-    ingest::{
-        consumer::ConsumerState,
-        ledger::PartitionLedger,
-        missed::CatchesUp,
+    ingest::{consumer::ConsumerState, ledger::PartitionLedger, missed::CatchesUp},
+    model::{
+        event::{EndpointKey, Event},
         receipt::{Receipt, Settlement},
+        settings::{DeliverySettings, Mode, State},
     },
     router::{index::Matches, table::RoutingTable},
     store::{Pool, PoolOptions, backlog_read::BACKLOG_PLANS},

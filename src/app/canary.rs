@@ -22,9 +22,9 @@ use super::{Error, pipeline::plain_client};
 use crate::{
     clock,
     config::Config,
-    endpoint::{report::Observed, settings::EndpointUrl},
-    event::Event,
-    ingest::{consumer::ConsumerState, receipt::Origin as _},
+    endpoint::report::Observed,
+    ingest::consumer::ConsumerState,
+    model::{event::Event, receipt::Origin as _, url::EndpointUrl},
     operator_event::emit,
     store::{Pool, secret_box::SecretBox},
     telemetry::names,

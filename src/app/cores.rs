@@ -35,8 +35,8 @@ use crate::{
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
         rebalance::Assigned,
-        receipt::Origin as _,
     },
+    model::receipt::Origin as _,
     router::{actor::Router, table::RoutingTable},
     telemetry::handles::ShareMetrics,
     trace,
@@ -245,7 +245,7 @@ impl Assigned for IngestStarter {
         let (router, dead_letters) = (router.clone(), self.dead_letters.clone());
         let event_bytes_max = self.config.ingest.event_bytes_max;
         IngestActor::start_in_arbiter(arbiter, move |_| {
-            IngestActor::new(ledger, decoder, event_bytes_max, router, dead_letters, handed)
+            IngestActor::new(ledger, decoder, event_bytes_max, router.recipient(), dead_letters, handed)
         })
     }
 }

@@ -16,8 +16,8 @@ use super::report::Health;
 use crate::{
     clock,
     config::OperatorEvents,
-    endpoint::{queue::EndpointQueue, settings::State},
-    event::EndpointKey,
+    endpoint::queue::EndpointQueue,
+    model::{event::EndpointKey, settings::State},
     operator_event::{OperatorEvent, emit},
     store::{Pool, operator_events},
 };

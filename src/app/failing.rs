@@ -6,10 +6,8 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    endpoint::{
-        failing::{self, Step},
-        settings::State,
-    },
+    endpoint::failing::{self, Step},
+    model::settings::State,
     operator_event::{OperatorEvent, emit},
     router::table::RoutingTable,
     store::{

@@ -21,7 +21,6 @@ use crate::{
         writer::DeadLetterWriter,
     },
     endpoint::{
-        delivery::{GivenUp, Reason},
         own_trouble::OwnTrouble,
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
@@ -31,6 +30,9 @@ use crate::{
         backpressure::{Brake, PartitionLimits, StorePressure},
         consumer::{self, Consumer, ConsumerSettings, OffsetLost, Topics},
         first_start::FirstStart,
+    },
+    model::{
+        disposition::{GivenUp, Reason},
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     router::{actor::push, table::RoutingTable},

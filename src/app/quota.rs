@@ -4,7 +4,8 @@
 use std::convert::Infallible;
 
 use crate::{
-    config::{Backlog, Quota, Quotas},
+    config::Backlog,
+    model::quotas::{Quota, Quotas},
     operator_event::{OperatorEvent, emit},
     store::{
         Pool, StoreError,

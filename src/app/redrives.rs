@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use super::backlog::Around;
-use crate::{
-    config::Config,
-    dead_letter::{redrive, writer::DeadLetterWriter},
-    store::Pool,
-};
+use crate::{config::Config, dead_letter::writer::DeadLetterWriter, redrive, store::Pool};
 
 /// Starts following what is asked for, until the process ends.
 pub fn start(config: &Config, pool: Pool, dead_letters: DeadLetterWriter, around: Around) {

@@ -13,17 +13,14 @@ use crate::{
     admin::actors::ActorReport as _,
     clock,
     config::Config,
-    endpoint::queue::EndpointQueue,
-    event::EndpointKey,
-    ingest::{
-        ledger::PartitionLedger,
+    endpoint::{delivery_metrics::delivered_after, queue::EndpointQueue},
+    ingest::ledger::PartitionLedger,
+    model::{
+        event::EndpointKey,
         receipt::{Origin as _, tally},
     },
     store::{Pool, standing},
-    telemetry::{
-        handles,
-        standing::{QueueTotals, StandingMetrics, memory},
-    },
+    telemetry::standing::{QueueTotals, StandingMetrics, memory},
     watch::{
         flow::{Flow, FlowTotals},
         lasting::Lasting,
@@ -146,7 +143,7 @@ struct AtOnce {
 
 impl AtOnce {
     fn new() -> Self {
-        AtOnce { told: 0, attempts: handles::delivered_after() }
+        AtOnce { told: 0, attempts: delivered_after() }
     }
 
     fn tell(&mut self, flows: &[Arc<Flow>]) {

@@ -14,6 +14,7 @@ use super::{
     cores::{self, client_limits, places_of},
     failing, handles,
     loader::{Loader, Progress},
+    options,
     pipeline::{Pipeline, consumer_client, topics},
     quota, redrives,
     replays::Replays,
@@ -22,20 +23,20 @@ use super::{
 };
 use crate::{
     admin::{
-        self, AdminOptions, endpoint_body::Rules, endpoint_test::Tester, live::Live, memory::Memory,
-        server::AdminState, work::Work,
+        self, endpoint_body::Rules, endpoint_test::Tester, live::Live, memory::Memory, state::AdminState, work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{drainer::Heads, orphans::Orphans, writer::BacklogWriter},
     clock,
     config::{self, Config, handles::Handles},
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{egress::Egress, queue::EndpointQueue, settings::State, supervisor::OnGone},
+    endpoint::{egress::Egress, queue::EndpointQueue, supervisor::OnGone},
     flow::counters::FlowCounters,
     ingest::{
         decode::Decoder,
         first_start::{self, FirstStart, FirstStartAt},
     },
+    model::settings::State,
     operator_event::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
@@ -235,7 +236,7 @@ fn start_admin(
         tester: Tester::new(client_limits(config, 1, handles.admin, None)),
         metrics: Arc::new(move || metrics.render()),
     };
-    Ok(admin::start(&AdminOptions::new(&config.admin, handles), state)?)
+    Ok(admin::start(&options::admin(&config.admin, handles), state)?)
 }
 
 /// Brings the schema up to date; several instances at once take turns.

@@ -6,10 +6,9 @@ use std::{
     sync::Arc,
 };
 
-/// Minutes of an hour.
-pub const MINUTES: usize = 60;
+use crate::model::hour_count::{HOUR_MS, HourCount, MINUTES};
+
 pub const MINUTE_MS: i64 = 60_000;
-pub const HOUR_MS: i64 = 3_600_000;
 
 /// What an endpoint has come to since this process started.
 #[derive(Debug, Clone)]
@@ -29,16 +28,6 @@ pub struct MinuteCount {
     pub minute: i64,
     pub delivered: u64,
     pub failed: u64,
-}
-
-/// An hour of one endpoint, by its minutes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HourCount {
-    pub endpoint_id: Arc<str>,
-    /// Since 1970.
-    pub hour: i64,
-    pub delivered: [i32; MINUTES],
-    pub failed: [i32; MINUTES],
 }
 
 /// The minute that a time falls into; milliseconds since 1970.

@@ -16,9 +16,9 @@ use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
-use super::record::AttemptRecord;
 use crate::{
     clock,
+    model::attempt::AttemptRecord,
     store::{Pool, attempts},
     telemetry::handles::AttemptMetrics,
 };
@@ -32,16 +32,6 @@ pub struct WriterOptions {
     pub rows_per_second_max: u32,
     /// One delivered first attempt in this many is recorded; 0 none.
     pub delivered_sample_every: u64,
-}
-
-impl From<&crate::config::Attempts> for WriterOptions {
-    fn from(config: &crate::config::Attempts) -> Self {
-        WriterOptions {
-            queue_rows_max: config.queue_rows_max,
-            rows_per_second_max: config.rows_per_second_max,
-            delivered_sample_every: config.delivered_sample_every,
-        }
-    }
 }
 
 /// Where attempts are handed in, from any thread. Cheap to clone.

@@ -17,9 +17,9 @@ use super::{
     read::{BEGINNING, End, Read, Room, Standing},
 };
 use crate::{
-    endpoint::settings::OrderBy,
     fair_share::rounds::Rounds,
-    ingest::{ledger::PartitionLedger, receipt::Origin as _},
+    ingest::ledger::PartitionLedger,
+    model::{receipt::Origin as _, settings::OrderBy},
     store::{
         backlog::{HeadRow, RowKey},
         lane::CustomerOf,

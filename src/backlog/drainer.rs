@@ -29,12 +29,11 @@ use super::{
 use crate::{
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
-    endpoint::delivery::{GivenUp, Reason},
-    event::{EndpointKey, Event},
     flow::drain_rate::{DrainRate, DrainRateOptions, Load},
-    ingest::{
-        ledger::PartitionLedger,
-        missed::CatchesUp,
+    ingest::{ledger::PartitionLedger, missed::CatchesUp},
+    model::{
+        disposition::{GivenUp, Reason},
+        event::{EndpointKey, Event},
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     store::{

@@ -15,10 +15,8 @@ use parking_lot::Mutex;
 
 use super::amount::Amount;
 use crate::{
-    ingest::{
-        ledger::PartitionLedger,
-        receipt::{Abandoned, Done, Origin, Settlement},
-    },
+    ingest::ledger::PartitionLedger,
+    model::receipt::{Abandoned, Done, Origin, Settlement},
     store::backlog::RowKey,
 };
 

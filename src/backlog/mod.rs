@@ -1,6 +1,5 @@
 //! 4. Still to be delivered: parked in Postgres, read again when its endpoint takes events.
 
-pub mod row; // ○ an event on its way into the backlog, and back
 pub mod amount; // ○ how much is in memory
 pub mod head; // ○ what waits of one partition for one endpoint
 pub mod passed_over; // ○ keys that wait while others of their partition go on

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::ingest::{ledger::PartitionLedger, receipt::Abandoned};
+use crate::{ingest::ledger::PartitionLedger, model::receipt::Abandoned};
 
 /// A topic and a partition of it.
 pub type Place = (String, i32);
@@ -80,7 +80,7 @@ impl Orphans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::receipt::Origin as _;
+    use crate::model::receipt::Origin as _;
 
     fn orphans() -> Orphans {
         Orphans::new(tokio::sync::mpsc::unbounded_channel().0)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::read::End;
-use crate::{endpoint::settings::OrderBy, store::backlog_read::BacklogRow};
+use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
 
 /// What one reading of a head, from its beginning to its end, passes over. Bounded: where too many keys wait, all behind
 /// them wait as well.

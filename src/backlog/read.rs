@@ -6,7 +6,7 @@ use super::{
     head::Head,
     passed_over::{At, PassedOver, Sendable},
 };
-use crate::{endpoint::settings::OrderBy, store::backlog_read::BacklogRow};
+use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
 
 /// How an endpoint stands, as far as its backlog is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

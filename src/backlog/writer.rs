@@ -23,28 +23,27 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 
-use self::stored::stored;
 use self::{
     queued::{Counter, Queued},
     removal::{Removal, Removals},
     run::Run,
+    stored::stored,
 };
-use super::{
-    head::Head,
-    row::{self, Clocks},
-};
+use super::head::Head;
 use crate::{
     clock,
     dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
-    endpoint::{delivery::Parked, settings::Settings},
-    event::Event,
-    ingest::{
-        missed::Skipping,
+    ingest::missed::Skipping,
+    model::{
+        disposition::Parked,
+        event::Event,
         receipt::{Receipt, Settlement},
+        settings::Settings,
     },
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
+        event_row::{self, Clocks},
         lane::{self, CustomerOf, Lanes},
         patience::{Patience, WriterHealth},
     },
@@ -60,17 +59,6 @@ pub struct WriterOptions {
     pub lanes: usize,
     /// Rows stored a second, all lanes together: beyond it events wait, and their partitions pause.
     pub inserts_per_second_max: u32,
-}
-
-impl From<&crate::config::Backlog> for WriterOptions {
-    fn from(config: &crate::config::Backlog) -> Self {
-        WriterOptions {
-            batch_rows_max: config.batch_rows_max,
-            batch_wait: config.batch_wait(),
-            lanes: config.connections_max,
-            inserts_per_second_max: config.inserts_per_second_max,
-        }
-    }
 }
 
 /// Who keeps count of what waits.
@@ -138,12 +126,12 @@ impl BacklogWriter {
         for parked in parked {
             let receipt = &parked.receipt;
             if !receipt.event().origin.is_stored() {
-                let key = row::key(receipt.event(), &settings.id);
+                let key = event_row::key(receipt.event(), &settings.id);
                 let customer_id = Arc::clone(&settings.customer_id);
                 lane.push(owner, Work::Insert(Waiting { key, customer_id, parked }));
             } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
                 self.shared.known_receipts.fetch_add(1, Ordering::Relaxed);
-                lane.push(owner, Work::Update { key: row::key(receipt.event(), &settings.id), parked });
+                lane.push(owner, Work::Update { key: event_row::key(receipt.event(), &settings.id), parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -161,7 +149,7 @@ impl BacklogWriter {
         if events.is_empty() {
             return;
         }
-        let keys = events.iter().map(|event| row::key(event, &settings.id)).collect();
+        let keys = events.iter().map(|event| event_row::key(event, &settings.id)).collect();
         self.shared.lanes.push(&settings.id, Work::Remove(Removal::of(keys, None)));
     }
 
@@ -322,7 +310,7 @@ impl Shared {
     async fn insert_part(&self, waiting: &[Waiting]) -> Result<(), StoreError> {
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<NewRow<'_>> =
-            waiting.iter().map(|waiting| row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
+            waiting.iter().map(|waiting| event_row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
         fail::fail_point!("backlog-insert");
         let heads = backlog::insert(&self.pool, &rows).await?;
         self.metrics.write_seconds.record(clock::now().saturating_duration_since(clocks.now));
@@ -344,7 +332,8 @@ impl Shared {
             return;
         }
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
-        let rows: Vec<_> = updates.iter().map(|(key, parked)| (key.clone(), row::standing(parked, clocks))).collect();
+        let rows: Vec<_> =
+            updates.iter().map(|(key, parked)| (key.clone(), event_row::standing(parked, clocks))).collect();
         self.patience().retry(|| backlog::update(&self.pool, &rows)).await;
         Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
     }

@@ -23,11 +23,11 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
     // Before the logs, which count what they drop.
     let _metrics = telemetry::metrics();
     let instance = app::new_instance();
-    let exports = match telemetry::otlp::start(&config.otlp, &config.kafka.group_id, &instance) {
+    let exports = match telemetry::otlp::start(&(&config.otlp).into(), &config.kafka.group_id, &instance) {
         Ok(exports) => exports,
         Err(error) => return super::failure(&error),
     };
-    let _logs = match telemetry::logs(&config.log, exports.log_bridge()) {
+    let _logs = match telemetry::logs(&(&config.log).into(), exports.log_bridge()) {
         Ok(logs) => logs,
         Err(error) => return super::failure(&error),
     };

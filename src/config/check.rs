@@ -20,7 +20,7 @@ use figment::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, ConfigErrors, FirstStart, QUOTA_MAX, Quota,
+    Config, ConfigError, ConfigErrors, FirstStart,
     layers::{Layers, find},
     show::plain,
 };
@@ -30,6 +30,7 @@ use crate::{
         decode::Place,
         topic_name::{check_pattern, is_kafkas_own},
     },
+    model::quotas::{QUOTA_MAX, Quota},
 };
 
 /// Keys whose value no message may show.

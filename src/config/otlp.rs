@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -23,18 +23,6 @@ pub struct Otlp {
 }
 
 impl Otlp {
-    /// Where a signal goes: `traces` or `logs`.
-    #[must_use]
-    pub fn url_of(&self, signal: &str) -> String {
-        format!("{}/v1/{signal}", self.endpoint.trim_end_matches('/'))
-    }
-
-    /// Names and values, as far as they are pairs.
-    pub fn header_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let pairs = self.headers.expose_secret().split(',').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(name, value)| (name.trim(), value.trim()))
-    }
-
     #[must_use]
     pub fn interval(&self) -> Duration {
         Duration::from_millis(self.interval_ms)

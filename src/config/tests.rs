@@ -3,6 +3,7 @@
 use std::{collections::HashMap, io};
 
 use super::*;
+use crate::telemetry::otlp::OtlpOptions;
 
 fn parse(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let files =
@@ -251,8 +252,9 @@ fn serving_needs_topics_and_both_keys() {
 fn what_a_collector_gets_is_checked_and_its_headers_are_never_shown() {
     let file = "[otlp]\nendpoint = \"http://collector:4318/\"\nheaders = \"x-api-key=hidden-thing, other=a b\"\n";
     let config = parse(file, &[]).unwrap();
-    assert_eq!(config.otlp.url_of("traces"), "http://collector:4318/v1/traces");
-    let pairs: Vec<_> = config.otlp.header_pairs().collect();
+    let options = OtlpOptions::from(&config.otlp);
+    assert_eq!(options.url_of("traces"), "http://collector:4318/v1/traces");
+    let pairs: Vec<_> = options.header_pairs().collect();
     assert_eq!(pairs, [("x-api-key", "hidden-thing"), ("other", "a b")]);
     assert!(!config.to_toml().contains("hidden-thing") && !format!("{config:?}").contains("hidden-thing"));
 

@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Instant};
 use jiff::Timestamp;
 
 use crate::{
-    endpoint::{delivery::GivenUp, settings::Settings},
-    event::{EndpointKey, Event, Record, Span},
-    store::{
-        dead_letters::{KEY_BYTES, NewLetter},
+    model::{
+        disposition::GivenUp,
+        event::{EndpointKey, Event, Record, Span},
         id,
+        settings::Settings,
     },
+    store::dead_letters::{KEY_BYTES, NewLetter},
     telemetry::handles::reason_word,
 };
 
@@ -173,10 +174,11 @@ fn timestamp(ms: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        endpoint::{delivery::Reason, outcome::AttemptNote},
+    use crate::model::{
+        disposition::Reason,
         event::{Field, Fields},
-        ingest::receipt::{Abandoned, Done, Origin, Settlement},
+        outcome::AttemptNote,
+        receipt::{Abandoned, Done, Origin, Settlement},
     };
 
     /// With the time at which its events were first received, where that is known.

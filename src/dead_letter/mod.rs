@@ -2,4 +2,3 @@
 
 pub mod letter; // ○ what a dead letter says
 pub mod writer; // ● batches into Postgres, settles after COMMIT
-pub mod redrive; // ● dead letters on their way to the endpoint once more

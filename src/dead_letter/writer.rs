@@ -18,15 +18,15 @@ use tokio::runtime::Handle;
 
 use super::letter::{Letter, LetterKey, Written, strip};
 use crate::{
-    backlog::row::{self, Clocks},
     clock,
-    endpoint::{
-        delivery::{Parked, Reason},
+    model::{
+        disposition::{Parked, Reason},
+        receipt::{Receipt, Settlement},
         settings::Settings,
     },
-    ingest::receipt::{Receipt, Settlement},
     store::{
         Pool, StoreError, dead_letters,
+        event_row::{self, Clocks},
         lane::{self, CustomerOf, Lanes},
         patience::{Patience, WriterHealth},
         redrives::{self, NextAttempt},
@@ -41,16 +41,6 @@ pub struct WriterOptions {
     pub batch_wait: Duration,
     /// Above this, [`DeadLetterWriter::is_full`].
     pub queue_bytes_max: usize,
-}
-
-impl From<&crate::config::DeadLetter> for WriterOptions {
-    fn from(config: &crate::config::DeadLetter) -> Self {
-        WriterOptions {
-            batch_rows_max: config.batch_rows_max,
-            batch_wait: config.batch_wait(),
-            queue_bytes_max: config.queue_bytes_max,
-        }
-    }
 }
 
 /// Where letters are handed in: from any thread, without waiting. Cheap to clone.
@@ -95,7 +85,7 @@ impl DeadLetterWriter {
     }
 
     /// What an endpoint gave up.
-    pub fn submit_given_up(&self, settings: &Settings, given_up: Vec<crate::endpoint::delivery::GivenUp>) {
+    pub fn submit_given_up(&self, settings: &Settings, given_up: Vec<crate::model::disposition::GivenUp>) {
         self.submit(given_up.into_iter().map(|given_up| Letter::of_endpoint(settings, given_up)));
     }
 
@@ -231,7 +221,7 @@ impl Shared {
         let in_hand = Bytes { shared: self, letters: letters.len(), bytes: 0 };
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let next = |(key, parked): &(LetterKey, Parked)| {
-            let standing = row::standing(parked, clocks);
+            let standing = event_row::standing(parked, clocks);
             NextAttempt { key: key.0, attempts: standing.attempts, not_before_ms: standing.not_before_ms }
         };
         let next: Vec<NextAttempt> = letters.iter().map(next).collect();

@@ -25,14 +25,16 @@ use super::{
     delivery::{AttemptId, Delivery, Effect, StateChange},
     queue::{Drain, EndpointQueue, Wake},
     request,
-    settings::Settings,
     target::Target,
 };
 use crate::{
     clock,
-    ingest::receipt::{
-        Receipt, Settlement,
-        suspects::{self, Handling},
+    model::{
+        receipt::{
+            Receipt, Settlement,
+            suspects::{self, Handling},
+        },
+        settings::Settings,
     },
 };
 
@@ -230,7 +232,8 @@ impl EndpointActor {
         let mut request = request::build(batch.events(), &self.settings, wall_ms);
         if let Some(tracer) = &self.core.tracer {
             let number = self.attempt_number(attempt);
-            request.trace = tracer.context_of(batch, &self.settings, self.queue.key, number);
+            let alone = batch.events().next().filter(|_| batch.len() == 1);
+            request.trace = alone.and_then(|event| tracer.context_of(event, &self.settings, self.queue.key, number));
         }
         let permit = self.take_permit();
         let sending = self.target.send_with(&self.core.client, permit, request);

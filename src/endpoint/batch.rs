@@ -4,8 +4,8 @@ use std::{slice, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 
-use super::{bisection::Bisection, buffer::BatchLimits, outcome::AttemptNote};
-use crate::{event::Event, ingest::receipt::Receipt};
+use super::{bisection::Bisection, buffer::BatchLimits};
+use crate::model::{event::Event, outcome::AttemptNote, receipt::Receipt};
 
 /// The receipts of one request; a stream's single one needs no memory of its own.
 pub type Members = SmallVec<[Receipt; 1]>;

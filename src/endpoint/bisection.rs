@@ -5,8 +5,8 @@
 
 use smallvec::SmallVec;
 
-use super::{batch::Members, outcome::AttemptNote};
-use crate::ingest::receipt::Receipt;
+use super::batch::Members;
+use crate::model::{outcome::AttemptNote, receipt::Receipt};
 
 /// The search in one refused batch. The part that is sent next is not in here: its batch holds it.
 #[derive(Debug, Default)]

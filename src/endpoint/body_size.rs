@@ -1,7 +1,7 @@
 //! ○ How large the body of a batch becomes, while it is put together.
 
 use super::{buffer::BatchLimits, request};
-use crate::{event::Event, ingest::receipt::Receipt};
+use crate::model::{event::Event, receipt::Receipt};
 
 /// An upper bound, which costs no look at the values, until that is too much; from then on what is sent.
 #[derive(Debug, Default)]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{retry::spread, settings::Breaker as Thresholds};
+use super::retry::spread;
+use crate::model::settings::Breaker as Thresholds;
 
 /// The breaker of one endpoint.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{connection::Connection, identity::Fingerprint, idle::Idle};
-use crate::{clock, telemetry::handles::ConnectionMetrics};
+use super::{connection::Connection, idle::Idle};
+use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
 /// Where a connection leads, and as whom: requests with the same may share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

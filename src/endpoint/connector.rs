@@ -16,15 +16,19 @@ use super::{
     deadline::within,
     egress::{Egress, Refusal},
     exchange::Failure,
-    identity::{Fingerprint, TlsIdentity},
     idle,
     names::NameFailure,
-    outcome::Answer,
     resolver::Resolver,
     tls::{Tls, in_words},
     waits::Waits,
 };
-use crate::clock;
+use crate::{
+    clock,
+    model::{
+        outcome::Answer,
+        tls_identity::{Fingerprint, TlsIdentity},
+    },
+};
 
 /// Opens the connections of one core.
 pub struct Connector {

@@ -46,7 +46,7 @@ use std::{sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
-pub use self::effect::{AttemptId, Effect, GivenUp, Limits, Next, Parked, Permits, Reason, StateChange};
+pub use self::effect::{AttemptId, Effect, Limits, Permits, StateChange};
 pub use self::remembered::Remembered;
 use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, refusals::Refusals, waiting::Waiting};
 use super::{
@@ -55,11 +55,14 @@ use super::{
     buffer::{BatchBuffer, BatchLimits},
     lanes::Lanes,
     rate_limit::RateLimiter,
-    settings::{Settings, State},
 };
+pub use crate::model::disposition::{GivenUp, Next, Parked, Reason};
 use crate::{
     flow::rate::Rate,
-    ingest::receipt::{Origin, Receipt},
+    model::{
+        receipt::{Origin, Receipt},
+        settings::{Settings, State},
+    },
 };
 
 /// See the module's page.

@@ -18,8 +18,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub use self::rules::{Ports, Rule};
 
 use self::rules::Rules;
-use super::settings::EndpointUrl;
-use crate::config::Config;
+use crate::model::url::EndpointUrl;
+
+/// `[egress]` of the configuration, and what else a URL is checked against.
+#[derive(Debug, Clone)]
+pub struct EgressOptions {
+    pub allow: Vec<Rule>,
+    pub deny: Vec<Rule>,
+    pub ports_denied: Vec<Ports>,
+    pub https_only: bool,
+    /// Where our own API listens.
+    pub own_api: SocketAddr,
+}
 
 /// The operator's policy. Made once: a pooled connection was opened under the same one.
 #[derive(Debug, Clone)]
@@ -51,37 +61,11 @@ pub enum Refusal {
     OwnApi,
 }
 
-impl From<&Config> for Egress {
-    fn from(config: &Config) -> Self {
-        let rules = |texts: &[String]| {
-            Rules(
-                texts
-                    .iter()
-                    .map(|text| Rule::parse(text).expect("rules were checked with the configuration"))
-                    .collect(),
-            )
-        };
-        let ports = |text: &String| Ports::parse(text).expect("ports were checked with the configuration");
-        Egress {
-            allow: rules(&config.egress.allow),
-            deny: rules(&config.egress.deny),
-            ports_denied: config.egress.ports_denied.iter().map(ports).collect(),
-            https_only: config.http.https_only,
-            own_api: config.admin.bind,
-            own_receiver: None,
-        }
-    }
-}
-
 impl Egress {
-    /// The policy of `config/default.toml`.
-    ///
-    /// # Panics
-    /// Never: a test reads the defaults.
     #[must_use]
-    pub fn by_default() -> Self {
-        let config = Config::parse(crate::config::DEFAULT, None, [], |_| Err(std::io::ErrorKind::NotFound.into()));
-        Egress::from(&config.expect("the defaults are a valid configuration"))
+    pub fn new(options: EgressOptions) -> Self {
+        let EgressOptions { allow, deny, ports_denied, https_only, own_api } = options;
+        Egress { allow: Rules(allow), deny: Rules(deny), ports_denied, https_only, own_api, own_receiver: None }
     }
 
     /// The same policy, and this one address beside it: the canary's receiver.

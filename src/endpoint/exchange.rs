@@ -16,13 +16,13 @@ use super::{
     connector::Wanted,
     egress::Refusal,
     http_connection::HttpConnection,
-    identity::TlsIdentity,
-    outcome::Answer,
-    settings::EndpointUrl,
     tls::in_words,
     waits::Waits,
 };
-use crate::clock;
+use crate::{
+    clock,
+    model::{outcome::Answer, tls_identity::TlsIdentity, url::EndpointUrl},
+};
 
 /// A complete answer; of its body what was to be kept.
 pub struct Reply {

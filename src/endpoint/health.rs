@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 
 use super::{
     delivery::Remembered,
-    outcome::CLASSES,
     standing::{Obstacle, Standing},
 };
-use crate::watch::latencies::Latencies;
+use crate::{
+    model::outcome::{CLASSES, LastError},
+    watch::latencies::Latencies,
+};
 
 /// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
 #[derive(Default)]
@@ -134,13 +136,4 @@ impl Health {
             _ => "half_open",
         }
     }
-}
-
-/// The newest failure of an endpoint, for people.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct LastError {
-    pub at_ms: i64,
-    pub class: &'static str,
-    pub status: Option<u16>,
-    pub excerpt: String,
 }

@@ -13,9 +13,8 @@ use super::{
     batch::{Batch, FilledBy, Members},
     body_size::BodySize,
     buffer::BatchLimits,
-    settings::OrderBy,
 };
-use crate::{event::Event, ingest::receipt::Receipt};
+use crate::model::{event::Event, receipt::Receipt, settings::OrderBy};
 
 /// The buffer of an ordered endpoint, in the place of a [`BatchBuffer`](super::buffer::BatchBuffer).
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! 3. Events → HTTP: one supervised actor per customer endpoint around a pure machine.
 
-pub mod settings; // ○ what a customer set
 pub mod delivery; // ○ the machine: told the time and the dice, returns effects
 pub mod lanes; // ○ what waits in the order of its lanes
 pub mod buffer; // ○ what waits to become a batch: full by events, bytes or age
@@ -9,10 +8,8 @@ pub mod bisection; // ○ which event of a refused batch is guilty
 pub mod rate_limit; // ○ GCRA, checked, never awaited
 pub mod retry; // ○ when an attempt is repeated
 pub mod breaker; // ○ Closed, Open, HalfOpen
-pub mod outcome; // ○ the world's answers in our few words
 pub mod own_trouble; // ○ when nobody can be reached, no endpoint is to blame
 pub mod request; // ○ events → body and headers
-pub mod signature; // ○ Standard Webhooks
 pub mod health; // ○ what is known of an endpoint from outside its actor
 pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
@@ -29,7 +26,6 @@ pub mod connection; // ● bytes to and from an endpoint
 pub mod connections; // ● so many may be open
 pub mod http_connection; // ● one exchange on one of them
 pub mod connector; // ● opens connections, to addresses that egress allows
-pub mod identity; // ○ a client certificate, authorities of the customer's own
 pub mod tls; // ● TLS with an identity and without
 pub mod client; // ● the HTTP client of a core
 pub mod exchange; // ● one request and its whole answer
@@ -40,6 +36,8 @@ pub mod target; // ● one endpoint's requests
 pub mod test_event; // ● one synthetic event, right now
 pub mod body_size; // ○ how large a request becomes
 pub mod standing; // ○ for whom nothing moves, and why
+pub mod attempt_record; // ○ the record of an attempt
+pub mod delivery_metrics; // ○ counters of attempts
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
 pub mod placement; // ○ which core an actor starts on

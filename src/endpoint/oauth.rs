@@ -6,32 +6,10 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::settings::EndpointUrl;
-
-/// How an endpoint's access tokens are got.
-#[derive(Debug, Clone)]
-pub struct OAuth2 {
-    pub token_url: EndpointUrl,
-    pub client_id: String,
-    pub client_secret: SecretString,
-    pub scope: Option<String>,
-    /// Not of the RFC, but asked for by some token servers.
-    pub audience: Option<String>,
-    pub style: ClientStyle,
-}
-
-/// Where the client's id and secret stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientStyle {
-    /// In the `Authorization` header.
-    Basic,
-    /// In the form.
-    Body,
-}
+use crate::model::oauth::{ClientStyle, OAuth2};
 
 /// What is sent to the token server, `application/x-www-form-urlencoded`.
 pub struct TokenRequest {
@@ -143,6 +121,7 @@ const USE_FOR_MAX: Duration = Duration::from_secs(86_400);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::url::EndpointUrl;
 
     fn oauth(style: ClientStyle) -> OAuth2 {
         OAuth2 {

@@ -31,8 +31,7 @@ use parking_lot::Mutex;
 
 pub use self::suspicion::{Change, Tick};
 use self::suspicion::{Failure, Suspicion};
-use super::settings::Settings;
-use crate::event::EndpointKey;
+use crate::model::{event::EndpointKey, settings::Settings};
 
 /// What all cores know together. Told of every attempt's end, so contacts cost one look at the common case.
 pub struct OwnTrouble {

@@ -15,14 +15,14 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{
-    health::Health,
-    settings::{Settings, State},
-};
+use super::health::Health;
 use crate::{
-    event::EndpointKey,
     flow::counters::FlowCounters,
-    ingest::receipt::{Receipt, Settlement},
+    model::{
+        event::EndpointKey,
+        receipt::{Receipt, Settlement},
+        settings::{Settings, State},
+    },
 };
 
 /// Wakes the actor of a queue; an actor's mailbox carries only such wakes, never events.

@@ -14,7 +14,7 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-use super::settings::RateLimit;
+use crate::model::settings::RateLimit;
 
 /// How many events an endpoint may get, and when.
 ///

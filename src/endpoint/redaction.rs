@@ -8,7 +8,7 @@ mod spellings;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::settings::Auth;
+use crate::model::settings::Auth;
 
 /// What must not be kept of an answer, for one endpoint.
 #[derive(Debug, Clone)]

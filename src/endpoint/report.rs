@@ -8,19 +8,25 @@ use std::{
 };
 
 use super::{
+    attempt_record::{Ended, record_of},
     batch::Batch,
     breaker::BreakerState,
-    delivery::{GivenUp, Next, StateChange},
+    delivery::StateChange,
+    delivery_metrics::DeliveryMetrics,
     health::Health,
-    outcome::Outcome,
     request,
-    settings::{Mode, Settings},
 };
 use crate::{
-    attempts::{AttemptRecord, AttemptWriter, record::Ended},
+    attempts::AttemptWriter,
     clock,
-    event::Event,
-    telemetry::handles::{DeliveryMetrics, EndpointMetrics},
+    model::{
+        attempt::AttemptRecord,
+        disposition::{GivenUp, Next},
+        event::Event,
+        outcome::Outcome,
+        settings::{Mode, Settings},
+    },
+    telemetry::handles::EndpointMetrics,
     watch::flow::Flow,
 };
 
@@ -84,7 +90,7 @@ impl Report {
                 every_so_many(&self.first_delivered, every).then_some(every)?
             }
         };
-        Some(AttemptRecord::new(settings, batch, ended, stands_for))
+        Some(record_of(settings, batch, ended, stands_for))
     }
 
     /// What becomes of the batch of an attempt that is recorded.

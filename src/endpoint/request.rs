@@ -26,11 +26,29 @@ use bytes::Bytes;
 
 pub use self::id::Place;
 use self::id::{BatchId, write_event_id};
-use super::{
-    settings::{BatchFormat, Format, Mode, Request, Settings},
+pub use self::source::Source;
+use crate::model::{
+    event::Event,
+    settings::{BatchFormat, Format, Mode, Settings},
     signature,
 };
-use crate::event::Event;
+use crate::trace::context::TraceContext;
+
+/// A request ready to be sent: what [`crate::endpoint::request::build`] makes of a batch.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub body: Bytes,
+    pub content_type: &'static str,
+    pub webhook_id: String,
+    /// Seconds since 1970.
+    pub webhook_timestamp: i64,
+    /// `v1,… v1,…`
+    pub webhook_signature: String,
+    /// Where a raw value comes from, in headers; not signed.
+    pub source: Option<Box<Source>>,
+    /// Of which trace it is part; not signed.
+    pub trace: Option<TraceContext>,
+}
 
 /// The request of a batch's members. `wall_ms` (since 1970) is what `webhook-timestamp` says.
 #[must_use]

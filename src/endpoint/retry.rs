@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use super::settings::Schedule;
+use crate::model::settings::Schedule;
 
 /// How long to wait after the `failures`-th failure (counted from 1) of a batch.
 ///

@@ -7,8 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::settings::State;
-use crate::event::EndpointKey;
+use crate::model::{event::EndpointKey, settings::State};
 
 /// What keeps the events that an endpoint's machine holds from being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,9 +26,7 @@ use super::{
 use crate::{
     backlog::writer::BacklogWriter,
     clock,
-    endpoint::delivery::Parked,
-    event::EndpointKey,
-    ingest::{parked::Parking, receipt::Receipt},
+    model::{disposition::Parked, event::EndpointKey, parking::Parking, receipt::Receipt},
     telemetry::handles::EndpointMetrics,
 };
 

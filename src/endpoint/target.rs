@@ -21,14 +21,21 @@ use super::{
     deadline::within,
     egress::Refusal,
     exchange::{Failure, Reply, Way, exchange},
-    outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
     redaction::Redaction,
-    settings::{Auth, Request, Settings, Source},
+    request::{Request, Source},
     shares::Unit,
     token::{HeldToken, TokenSource},
     waits::Waits,
 };
-use crate::{clock, telemetry::names, trace::context::TRACEPARENT};
+use crate::{
+    clock,
+    model::{
+        outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
+        settings::{Auth, Settings},
+    },
+    telemetry::names,
+    trace::context::TRACEPARENT,
+};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");

@@ -3,19 +3,15 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use super::{
-    client::CoreClient,
-    outcome::{self, AttemptNote, Outcome},
-    request,
-    settings::Settings,
-    target::Target,
-};
+use super::{client::CoreClient, request, target::Target};
 use crate::{
     clock,
-    event::{Event, Field, Fields, Record},
-    ingest::{
+    model::{
+        event::{Event, Field, Fields, Record},
+        outcome::{self, AttemptNote, Outcome},
         receipt::{Abandoned, Done, Origin, Settlement},
         record::RecordParts,
+        settings::Settings,
     },
 };
 

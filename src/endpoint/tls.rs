@@ -14,7 +14,7 @@ use rustls::{
 
 use self::named::NamedCertificates;
 pub use self::words::in_words;
-use super::identity::TlsIdentity;
+use crate::model::tls_identity::TlsIdentity;
 
 /// What every TLS connection of this process has in common. Certificates of servers are checked always: there is no
 /// setting that turns it off.

@@ -14,13 +14,19 @@ use tokio::sync::Mutex;
 use super::{
     client::CoreClient,
     exchange::{Failure, Way, exchange},
-    oauth::{self, OAuth2, Token},
-    outcome::{self, Answer},
-    settings::Settings,
+    oauth::{self, Token},
     target::USER_AGENT,
     waits::Waits,
 };
-use crate::{clock, telemetry::names};
+use crate::{
+    clock,
+    model::{
+        oauth::OAuth2,
+        outcome::{self, Answer},
+        settings::Settings,
+    },
+    telemetry::names,
+};
 
 /// Where an endpoint's tokens come from.
 pub struct TokenSource {

@@ -11,14 +11,14 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::read_window::{Counts, ReadWindow, ReadWindowOptions};
 use crate::{
-    endpoint::{
-        delivery::{
-            AttemptId, Delivery, Effect, Limits,
-            testing::{TestOrigin, ms, receipt, secs, stream},
-        },
-        outcome::{AttemptNote, Outcome},
+    endpoint::delivery::{
+        AttemptId, Delivery, Effect, Limits,
+        testing::{TestOrigin, ms, receipt, secs, stream},
     },
-    ingest::receipt::{Receipt, Settlement},
+    model::{
+        outcome::{AttemptNote, Outcome},
+        receipt::{Receipt, Settlement},
+    },
 };
 
 const STEP: Duration = ms(1);

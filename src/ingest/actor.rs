@@ -9,18 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, dev::SendError};
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, dev::SendError};
 
-use super::{decode::Decoder, ledger::PartitionLedger, receipt::Origin};
+use super::{decode::Decoder, ledger::PartitionLedger};
 use crate::{
     clock,
     dead_letter::{
         letter::{Letter, NO_ENDPOINT},
         writer::DeadLetterWriter,
     },
-    endpoint::delivery::{GivenUp, Reason},
-    event::{Event, Fields, Record},
-    router::actor::{Route, Router},
+    model::{
+        disposition::{GivenUp, Reason},
+        event::{Event, Fields, Record},
+        receipt::Origin,
+    },
     trace::{self, Source, Tracer},
 };
 
@@ -32,6 +34,13 @@ pub struct Chunk {
     pub received_at: Instant,
 }
 
+/// Events of one partition, in offset order: for the router of the core.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Route {
+    pub events: Vec<Arc<Event>>,
+}
+
 /// Chunks that may wait for one ingest actor; beyond it they wait with the poll thread, which pauses the partition.
 const MAILBOX_CHUNKS_MAX: usize = 64;
 /// A router without room is asked again this soon.
@@ -41,7 +50,7 @@ pub struct IngestActor {
     ledger: Arc<PartitionLedger>,
     decoder: Decoder,
     event_bytes_max: usize,
-    router: Addr<Router>,
+    router: Recipient<Route>,
     dead_letters: DeadLetterWriter,
     /// Events that each core's router was handed, and which of them is this one's.
     handed: (Arc<Vec<AtomicU64>>, usize),
@@ -56,7 +65,7 @@ impl IngestActor {
         ledger: Arc<PartitionLedger>,
         decoder: Decoder,
         event_bytes_max: usize,
-        router: Addr<Router>,
+        router: Recipient<Route>,
         dead_letters: DeadLetterWriter,
         handed: (Arc<Vec<AtomicU64>>, usize),
     ) -> Self {

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::offsets::SPAN_MAX;
+use crate::model::pause::PauseReason;
 
 /// What one partition may have outstanding before it pauses; it resumes below half of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,47 +37,6 @@ pub struct Load {
 pub enum Decision {
     Pause(PauseReason),
     Resume,
-}
-
-/// Why a partition is paused. The first reason stays until it resumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PauseReason {
-    /// Too many events of it are outstanding.
-    Events,
-    /// Too many bytes of it are outstanding.
-    Bytes,
-    /// Its oldest unsettled event is too far behind.
-    Span,
-    /// All partitions together hold too many bytes.
-    Memory,
-    /// As many events wait in this process as it delivers within the target: see [`ReadWindow`](crate::flow::read_window).
-    Window,
-    /// Nobody can be reached: see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
-    OwnTrouble,
-}
-
-impl PauseReason {
-    pub const ALL: [PauseReason; 6] = [
-        PauseReason::Events,
-        PauseReason::Bytes,
-        PauseReason::Span,
-        PauseReason::Memory,
-        PauseReason::Window,
-        PauseReason::OwnTrouble,
-    ];
-
-    /// The word in metrics and logs.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            PauseReason::Events => "events",
-            PauseReason::Bytes => "bytes",
-            PauseReason::Span => "span",
-            PauseReason::Memory => "memory",
-            PauseReason::Window => "window",
-            PauseReason::OwnTrouble => "own_trouble",
-        }
-    }
 }
 
 /// Whether one partition is paused. A new assignment begins with a new gate: a revoke resumes what was paused.

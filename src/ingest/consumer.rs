@@ -39,7 +39,6 @@ use super::{
     ledger::PartitionLedger,
     log_watch::LogWatch,
     rebalance::{Assigned, PollContext},
-    receipt::Abandoned,
     standing::Standing,
     topic_name::{KAFKAS_OWN, is_kafkas_own},
     trouble::Trouble,
@@ -47,6 +46,7 @@ use super::{
 use crate::{
     clock,
     flow::{counters::FlowCounters, read_window::ReadWindowOptions},
+    model::receipt::Abandoned,
 };
 
 /// What to consume, and how.

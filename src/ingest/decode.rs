@@ -15,7 +15,7 @@ use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
 pub use self::place::{Place, PlaceError, Places, Pointer};
-use crate::event::{Field, Fields, Record, Span};
+use crate::model::event::{Field, Fields, Record, Span};
 
 /// A longer text is nobody's tenant, department, type or id: it would only burden every index, log and header.
 pub const FIELD_BYTES_MAX: usize = 1024;

@@ -22,10 +22,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::{amounts::Amounts, arrivals::Arrivals, gaps::Gaps, log::Log};
 use super::{
-    backpressure::PauseReason,
     missed::MissedRanges,
     offsets::{OffsetTracker, TrackError},
     parked::ParkedCounts,
+};
+use crate::model::{
+    pause::PauseReason,
     receipt::{Abandoned, Done, Origin, Settlement},
 };
 
@@ -195,7 +197,7 @@ impl PartitionLedger {
         self.epoch
     }
 
-    /// These records were read and are handed on. `bytes` are weights ([`weight_bytes`](crate::event::weight_bytes)),
+    /// These records were read and are handed on. `bytes` are weights ([`weight_bytes`](crate::model::event::weight_bytes)),
     /// as each comes back in its [`Done`].
     pub fn received(&self, events: u64, bytes: u64) {
         self.received.events.fetch_add(events, Ordering::Relaxed);

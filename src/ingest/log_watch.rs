@@ -28,13 +28,13 @@ use super::{
     consumer::{ConsumerState, OffsetLost, orders::Order},
     first_start::FirstStart,
     ledger::PartitionLedger,
-    receipt::Origin as _,
     standing::{Group, Seen, Standing, Standings, TopicSeen, groups},
     starts::{self, Name},
     topics_now::{self, TopicNow},
 };
 use crate::{
     clock,
+    model::receipt::Origin as _,
     operator_event::{OperatorEvent, emit},
     telemetry::names,
 };

@@ -17,7 +17,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::receipt::{Origin, Receipt};
+use crate::model::{
+    gap::GapState,
+    receipt::{Origin, Receipt},
+};
 
 /// An event of which only the position is stored. It counts as under way as long as this lives.
 #[derive(Debug)]
@@ -93,14 +96,6 @@ pub enum CatchesUp {
     Later,
     InOrder,
     InAnyOrder,
-}
-
-/// State of an endpoint's gap in the tables.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// So many events are in no replay yet.
-    pub gap_events: Option<i64>,
-    pub has_open_replay: bool,
 }
 
 /// What is to be done next for an ordered endpoint that is suspended no more.
@@ -180,12 +175,12 @@ impl MissedRanges {
     }
 
     /// What follows for this endpoint from what a look at the tables said, and does it as far as that is here.
-    pub fn next_step(&self, endpoint_id: &str, stored: Stored) -> Step {
+    pub fn next_step(&self, endpoint_id: &str, stored: GapState) -> Step {
         let mut of = self.of.lock();
         let Some(missed) = of.get_mut(endpoint_id) else { return Step::Over };
         match stored {
-            Stored { has_open_replay: true, .. } => Step::Wait,
-            Stored { gap_events: Some(events), .. } => {
+            GapState { has_open_replay: true, .. } => Step::Wait,
+            GapState { gap_events: Some(events), .. } => {
                 missed.is_held |= events <= HELD_GAP_EVENTS_MAX;
                 Step::Replay { hold: missed.is_held }
             }
@@ -215,9 +210,9 @@ const HELD_GAP_EVENTS_MAX: i64 = 1_000;
 mod tests {
     use super::*;
 
-    const GAP: fn(i64) -> Stored = |events| Stored { gap_events: Some(events), has_open_replay: false };
-    const REPLAYING: Stored = Stored { gap_events: None, has_open_replay: true };
-    const NOTHING: Stored = Stored { gap_events: None, has_open_replay: false };
+    const GAP: fn(i64) -> GapState = |events| GapState { gap_events: Some(events), has_open_replay: false };
+    const REPLAYING: GapState = GapState { gap_events: None, has_open_replay: true };
+    const NOTHING: GapState = GapState { gap_events: None, has_open_replay: false };
 
     fn skips(ranges: &MissedRanges, offset: i64) -> bool {
         let skipped = ranges.skips(&"ep_1".into(), offset, false);

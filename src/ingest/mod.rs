@@ -12,14 +12,12 @@ pub mod log_watch; // ● asks about the logs, beside the poll thread
 pub mod holds; // ○ topics that are not read for now
 pub mod standing; // ○ which partitions stand still, and why
 pub mod trouble; // ○ the client's complaints in few lines
-pub mod record; // ○ a Kafka record in one allocation
 pub mod actor; // ● one per assigned partition
 pub mod decode; // ○ where tenant, department, type, id and time stand
 pub mod parked; // ○ how much of a partition waits in the backlog
 pub mod missed; // ○ what a suspended endpoint misses, until it has come back
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with
-pub mod receipt; // ○ each (event, endpoint) settles exactly once
 pub mod ledger; // ○ what one assignment of a partition still owes
 pub mod offsets; // ○ the contiguous settled prefix
 pub mod backpressure; // ○ when a partition pauses

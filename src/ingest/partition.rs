@@ -12,14 +12,17 @@ use actix::{Addr, dev::SendError};
 use self::tail::Tail;
 use super::{
     actor::{Chunk, IngestActor},
-    backpressure::{Decision, Gate, Load, PartitionLimits, PauseReason},
+    backpressure::{Decision, Gate, Load, PartitionLimits},
     ledger::PartitionLedger,
     offsets::{SPAN_MAX, TrackError},
-    receipt::{Origin as _, Settlement},
 };
 use crate::{
     clock,
-    event::{Record, weight_bytes},
+    model::{
+        event::{Record, weight_bytes},
+        pause::PauseReason,
+        receipt::{Origin as _, Settlement},
+    },
     telemetry::handles::{PartitionMetrics, SettlementMetrics},
 };
 

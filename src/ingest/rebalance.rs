@@ -34,10 +34,12 @@ use super::{
     consumer::ConsumerState,
     first_start::FirstStart,
     ledger::PartitionLedger,
-    receipt::{Abandoned, Origin as _},
     starts::{self, Name},
 };
-use crate::telemetry::handles::ConsumerMetrics;
+use crate::{
+    model::receipt::{Abandoned, Origin as _},
+    telemetry::handles::ConsumerMetrics,
+};
 
 /// Where new partitions begin is asked for this long, thrice at most; what is not known then waits, and is asked again
 /// from elsewhere.

@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{backpressure::PauseReason, begin::Hold};
+use super::begin::Hold;
+use crate::model::pause::PauseReason;
 
 /// Why a partition stands still. Closed: each is documented in `docs/operating.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,15 +14,17 @@ use super::{
     decode::{Decoder, Places},
     ledger::PartitionLedger,
     partition::Partition,
-    receipt::{Abandoned, Origin},
-    record::RecordParts,
 };
 use crate::{
     clock,
     dead_letter::writer::{DeadLetterWriter, WriterOptions},
     endpoint::supervisor::Notices,
-    event::{Event, Fields, Record},
     flow::counters::FlowCounters,
+    model::{
+        event::{Event, Fields, Record},
+        receipt::{Abandoned, Origin},
+        record::RecordParts,
+    },
     router::{actor::Router, table::RoutingTable},
     store::{Pool, pool::PoolOptions},
 };
@@ -56,7 +58,8 @@ pub fn ledger() -> Arc<PartitionLedger> {
 /// A partition whose actors run as soon as the test waits.
 pub fn partition(ledger: &Arc<PartitionLedger>) -> Partition {
     let (decoder, handed) = (Decoder::new(&Places::default()), (Arc::new(vec![AtomicU64::new(0)]), 0));
-    let ingest = IngestActor::new(Arc::clone(ledger), decoder, 1 << 20, router().start(), dead_letters(), handed);
+    let ingest =
+        IngestActor::new(Arc::clone(ledger), decoder, 1 << 20, router().start().recipient(), dead_letters(), handed);
     let limits = PartitionLimits::new(10_000, 1 << 30);
     Partition::new(Arc::clone(ledger), ingest.start(), limits)
 }

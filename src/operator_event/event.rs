@@ -16,7 +16,7 @@ pub enum OperatorEvent {
         endpoint_id: Arc<str>,
         customer_id: Arc<str>,
         failing_since: Timestamp,
-        /// The newest failure: see [`AttemptNote`](crate::endpoint::outcome::AttemptNote).
+        /// The newest failure: see [`AttemptNote`](crate::model::outcome::AttemptNote).
         last_class: Option<&'static str>,
         last_status: Option<u16>,
     },

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{OperatorEvent, outbox, told::Told};
 use crate::{
     clock,
-    endpoint::signature::{self, SigningKey},
+    model::signature::{self, SigningKey},
     store::{Pool, operator_events},
     telemetry::names,
 };

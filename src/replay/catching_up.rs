@@ -9,9 +9,9 @@ use crate::{
     backlog::drainer::Surroundings,
     ingest::{
         ledger::PartitionLedger,
-        missed::{CatchesUp, Step, Stored},
-        receipt::Origin as _,
+        missed::{CatchesUp, Step},
     },
+    model::{gap::GapState, receipt::Origin as _},
     store::{
         Pool, StoreError,
         gaps::{self, GapKey, OpenGap},
@@ -64,7 +64,7 @@ pub(super) async fn turn(
     Ok(is_held)
 }
 
-fn stored(open: &[OpenGap], ledger: &PartitionLedger, endpoint_id: &str) -> Stored {
+fn stored(open: &[OpenGap], ledger: &PartitionLedger, endpoint_id: &str) -> GapState {
     let is_it = |gap: &&OpenGap| {
         gap.key.endpoint_id == endpoint_id && gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic()
     };

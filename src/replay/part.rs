@@ -19,10 +19,8 @@ use super::{
 };
 use crate::{
     backlog::amount::Amount,
-    ingest::{
-        ledger::PartitionLedger,
-        receipt::{Abandoned, Done, Origin, Settlement},
-    },
+    ingest::ledger::PartitionLedger,
+    model::receipt::{Abandoned, Done, Origin, Settlement},
 };
 
 /// Which part, and whose.

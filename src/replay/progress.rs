@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ingest::receipt::Settlement;
+use crate::model::receipt::Settlement;
 
 /// What became of the events below `next`. Gaps are counted in offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

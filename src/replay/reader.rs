@@ -22,7 +22,7 @@ use crate::{
     clock,
     flow::drain_rate::{DrainRate, DrainRateOptions},
     ingest::decode::Decoder,
-    ingest::receipt::Origin as _,
+    model::receipt::Origin as _,
 };
 
 /// `[replay]` of the configuration, as far as reading goes.

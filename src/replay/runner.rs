@@ -26,9 +26,9 @@ use crate::{
     backlog::{amount::Amount, drainer::Surroundings, read},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
-    endpoint::delivery::{GivenUp, Reason},
-    ingest::{
-        ledger::PartitionLedger,
+    ingest::ledger::PartitionLedger,
+    model::{
+        disposition::{GivenUp, Reason},
         receipt::{ABANDONS_MAX, Origin as _, Receipt, Settlement},
     },
     store::{

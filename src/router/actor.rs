@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
 use smallvec::SmallVec;
 
 use super::{
@@ -21,21 +21,17 @@ use crate::{
         writer::DeadLetterWriter,
     },
     endpoint::{
-        delivery::{GivenUp, Reason},
         queue::{EndpointQueue, Pushed},
         supervisor::Notices,
     },
-    event::{EndpointKey, Event},
-    ingest::receipt::{Done, Receipt, Settlement},
+    ingest::actor::Route,
+    model::{
+        disposition::{GivenUp, Reason},
+        event::{EndpointKey, Event},
+        receipt::{Done, Receipt, Settlement},
+    },
     telemetry::handles::RoutingMetrics,
 };
-
-/// Events of one partition, in offset order.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Route {
-    pub events: Vec<Arc<Event>>,
-}
 
 /// Chunks that may wait for one router; beyond it they wait with the ingest actors.
 const MAILBOX_CHUNKS_MAX: usize = 256;

@@ -26,7 +26,7 @@ use self::{
     table::ShardedTable,
     texts::Texts,
 };
-use crate::event::EndpointKey;
+use crate::model::event::EndpointKey;
 
 /// An immutable snapshot of all subscriptions. Cloning it takes no copy.
 #[derive(Clone, Debug, Default)]

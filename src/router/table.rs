@@ -7,10 +7,10 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::index::{Change, IndexWriter, SubscriptionIndex};
 use crate::{
-    endpoint::{queue::EndpointQueue, settings::Settings},
-    event::EndpointKey,
+    endpoint::queue::EndpointQueue,
     flow::counters::FlowCounters,
     ingest::holds::TopicHolds,
+    model::{event::EndpointKey, settings::Settings},
 };
 
 /// Which endpoint gets which event, and where its queue is.

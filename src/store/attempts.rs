@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
-use super::{
-    Pool, StoreError,
+use super::{Pool, StoreError};
+use crate::model::{
+    attempt::AttemptRecord,
     id::{self, Kind},
 };
-use crate::attempts::AttemptRecord;
 
 /// An attempt as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

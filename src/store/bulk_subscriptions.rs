@@ -10,9 +10,9 @@ use deadpool_postgres::Transaction;
 use super::{
     Pool, StoreError,
     config_write::{self, Effect, Lookup, Written},
-    grants::Grants,
     quotas::{self, Allowance},
 };
+use crate::model::grants::Grants;
 
 /// What a bulk write is decided by.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
-use super::{
-    Pool, StoreError,
+use super::{Pool, StoreError};
+use crate::model::{
+    hour_count::{HOUR_MS, HourCount, MINUTES},
     id::{self, Kind},
 };
-use crate::attempts::counts::{HOUR_MS, HourCount, MINUTES};
 
 /// Adds these to what is there, all of them or none. No endpoint has an hour twice.
 ///

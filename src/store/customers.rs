@@ -6,10 +6,10 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Stamps, Written},
-    grants::Grants,
     listed::{Listed, listed},
     quotas::OwnQuotas,
 };
+use crate::model::grants::Grants;
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]

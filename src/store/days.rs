@@ -3,10 +3,8 @@
 
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
-use super::{
-    Pool, StoreError,
-    id::{self, Kind},
-};
+use super::{Pool, StoreError};
+use crate::model::id::{self, Kind};
 
 /// A table that is cut into days.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
 use self::rows::{data, head};
-use super::{Pool, StoreError, grants::Grants};
+use super::{Pool, StoreError};
+use crate::model::grants::Grants;
 
 /// A letter without the record's data.
 #[derive(Debug, Clone, PartialEq, Eq)]

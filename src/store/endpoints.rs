@@ -11,7 +11,7 @@ use super::{
     quotas::{self, Allowance},
     stored::{ATTEMPTS_WITHOUT_END, StoredSettings, parse_state, state_word},
 };
-use crate::endpoint::settings::State;
+use crate::model::settings::State;
 
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,10 +7,15 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    id::{self, Kind},
     replays::{self, NewReplay, NewShare},
 };
-use crate::{clock, ingest::missed::Stored};
+use crate::{
+    clock,
+    model::{
+        gap::GapState,
+        id::{self, Kind},
+    },
+};
 
 /// Offsets of a partition that an endpoint did not get, from `from` to before `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +93,7 @@ pub struct OpenGap {
     pub key: GapKey,
     /// The first offset of all of it.
     pub from: i64,
-    pub stored: Stored,
+    pub stored: GapState,
 }
 
 /// What is still missed of these partitions.
@@ -105,7 +110,7 @@ pub async fn of_partitions(pool: &Pool, topics: &[&str], partitions: &[i32]) -> 
                 partition: row.try_get("partition")?,
             };
             let (gap_events, has_open_replay) = (row.try_get("gap_events")?, row.try_get("has_open_replay")?);
-            Ok(OpenGap { key, from: row.try_get("from_offset")?, stored: Stored { gap_events, has_open_replay } })
+            Ok(OpenGap { key, from: row.try_get("from_offset")?, stored: GapState { gap_events, has_open_replay } })
         };
         client.query(&statement, &[&topics, &partitions]).await?.iter().map(open).collect()
     })

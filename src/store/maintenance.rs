@@ -3,8 +3,8 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use super::{Pool, StoreError, days::Daily, id::Kind};
-use crate::clock;
+use super::{Pool, StoreError, days::Daily};
+use crate::{clock, model::id::Kind};
 
 /// How long what is kept by the day is kept.
 #[derive(Debug, Clone, Copy)]

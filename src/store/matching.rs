@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::{Pool, StoreError, grants::Grants, stored::parse_state};
-use crate::endpoint::settings::State;
+use super::{Pool, StoreError, stored::parse_state};
+use crate::model::{grants::Grants, settings::State};
 
 /// What an event is matched by.
 #[derive(Debug, Clone, Copy)]

@@ -8,10 +8,8 @@ pub mod tls; // ● how the wire is protected
 pub mod pool; // ● connections
 pub mod threads; // ● … and where they live
 pub mod migrations; // ● sql/, embedded
-pub mod id; // ○ prefixed ids that sort by time
 pub mod secret_box; // ○ secrets at rest
 pub mod secrets; // ○ what an endpoint keeps secret
-pub mod grants; // ○ what a customer may subscribe to
 pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
 pub mod lane; // ● what waits to be written, in order
@@ -34,6 +32,7 @@ pub mod api_keys; // ● who may use the API
 pub mod first_start; // ● where the group began
 pub mod instances; // ● who lives
 pub mod backlog; // ● what is still to be delivered: stored, written again, taken out
+pub mod event_row; // ○ a parked event as a row, and back
 pub mod backlog_ageing; // ● … searched for what is too old
 pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again

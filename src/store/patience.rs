@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rand::Rng as _;
 
 use super::StoreError;
-use crate::{clock, endpoint::health::LastError};
+use crate::{clock, model::outcome::LastError};
 
 /// What a writer does about statements that fail.
 pub struct Patience<'a> {

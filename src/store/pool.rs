@@ -36,18 +36,6 @@ pub struct PoolOptions {
     pub session: &'static str,
 }
 
-impl From<&crate::config::Postgres> for PoolOptions {
-    fn from(config: &crate::config::Postgres) -> Self {
-        PoolOptions {
-            url: config.url.clone(),
-            connections_max: config.connections_max,
-            connect_timeout: config.connect_timeout(),
-            statement_timeout: config.statement_timeout(),
-            session: "",
-        }
-    }
-}
-
 /// Connections to Postgres, shared by everyone; cheap to clone.
 #[derive(Clone)]
 pub struct Pool {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError};
-use crate::config::{Quota, Quotas};
+use crate::model::quotas::{Quota, Quotas};
 
 /// A customer's own quotas; of the others the configuration says how much.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::{
-    identity::TlsIdentity,
+use crate::model::{
     oauth::{ClientStyle, OAuth2},
-    settings::{Auth, EndpointUrl},
+    settings::Auth,
     signature::SigningKey,
+    tls_identity::TlsIdentity,
+    url::EndpointUrl,
 };
 
 /// Everything of an endpoint that never leaves the database in the clear. Its `Debug` shows nothing.

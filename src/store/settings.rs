@@ -13,12 +13,15 @@ use tokio_postgres::{IsolationLevel, Row, types::Json};
 
 use super::{
     Pool, StoreError,
-    grants::Grants,
     secret_box::SecretBox,
     secrets::EndpointSecrets,
     stored::{EndpointHead, StoredSettings},
 };
-use crate::{clock, endpoint::settings::Settings, router::subscription::Scope, telemetry::names};
+use crate::{
+    clock,
+    model::{grants::Grants, scope::Scope, settings::Settings},
+    telemetry::names,
+};
 
 /// What changed above a version; for a full load, everything.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,14 @@
 //! ● How much waits and how much was given up, as those who watch ask for it. Every count is bounded.
 
 use super::{Pool, StoreError};
-use crate::watch::endpoint_part::Stored;
+
+/// Counts of an endpoint in the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredCounts {
+    pub backlog_events: i64,
+    pub backlog_oldest_ms: Option<i64>,
+    pub dead_letters: i64,
+}
 
 /// Dead letters of one endpoint are counted up to here in a list of endpoints.
 pub const LISTED_LETTERS_MAX: i64 = 1_000;
@@ -43,12 +50,12 @@ pub async fn dead_letters(pool: &Pool) -> Result<u64, StoreError> {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn of_endpoints(pool: &Pool, ids: &[&str], letters_max: i64) -> Result<Vec<Stored>, StoreError> {
+pub async fn of_endpoints(pool: &Pool, ids: &[&str], letters_max: i64) -> Result<Vec<StoredCounts>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(OF_ENDPOINTS).await?;
         let rows = client.query(&statement, &[&ids, &letters_max]).await?;
         let stored = |row: &tokio_postgres::Row| {
-            Ok(Stored {
+            Ok(StoredCounts {
                 backlog_events: row.try_get(0)?,
                 backlog_oldest_ms: row.try_get(1)?,
                 dead_letters: row.try_get(2)?,

@@ -7,13 +7,13 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::secrets::EndpointSecrets;
-use crate::endpoint::{
+use crate::model::{
     oauth::ClientStyle,
     settings::{
-        BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, Ordering, RateLimit, Retry, Schedule,
-        Settings, State,
+        BatchFormat, Breaker, DeliverySettings, Format, Mode, Ordering, RateLimit, Retry, Schedule, Settings, State,
     },
     signature::SigningKey,
+    url::EndpointUrl,
 };
 
 /// `endpoint.settings`

@@ -11,7 +11,7 @@ use super::{
     listed::{Listed, Owner, listed},
     quotas::{self, Allowance},
 };
-use crate::router::subscription::Scope;
+use crate::model::scope::Scope;
 
 /// A subscription as it was written; what it gives is at most what its customer's grants give.
 #[derive(Debug, Clone, PartialEq, Eq)]

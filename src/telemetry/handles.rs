@@ -1,22 +1,15 @@
 //! ○ What the rooms count with: handles made once, an atomic addition each on the hot path.
 
-mod delivery; // attempts
 mod shares; // what customers share
 
-pub use self::{
-    delivery::{DeliveryMetrics, delivered_after},
-    shares::{NameMetrics, ShareMetrics},
-};
+pub use self::shares::{NameMetrics, ShareMetrics};
 
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names;
-use crate::{
-    endpoint::delivery::Reason,
-    ingest::{backpressure::PauseReason, receipt::Settlement},
-};
+use crate::model::{disposition::Reason, pause::PauseReason, receipt::Settlement};
 
 /// One assigned partition. Dropped with its assignment, so that a gauge does not go on about a partition we lost.
 pub struct PartitionMetrics {

@@ -11,12 +11,20 @@ use metrics::{Counter, counter};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{names, otlp::LogBridge};
-use crate::config::{Log, LogFormat};
 
 /// Lines that wait for stderr at most; at 300 bytes a line, about 2 MB.
 const LINES_MAX: usize = 8_192;
 /// How long the last lines may take when the process ends.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// `[log]` of the configuration, as far as lines go.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// Directives of `tracing`.
+    pub filter: String,
+    /// An object a line, for machines.
+    pub is_json: bool,
+}
 
 /// Writes what waits when it is dropped: keep it until the end of `main`.
 #[must_use]
@@ -38,18 +46,18 @@ pub enum LogError {
 ///
 /// # Errors
 /// When the filter does not parse, or the thread cannot be started.
-pub fn logs(config: &Log, bridge: Option<LogBridge>) -> Result<Logs, LogError> {
-    let filter = EnvFilter::try_new(&config.filter)?;
+pub fn logs(options: &LogOptions, bridge: Option<LogBridge>) -> Result<Logs, LogError> {
+    let filter = EnvFilter::try_new(&options.filter)?;
     let lines = start_writer(io::stderr())?;
     let writer = LineWriter { lines: lines.clone(), dropped: counter!(names::LOG_LINES_DROPPED) };
     let lines_of = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false)
-        .with_ansi(config.format == LogFormat::Text && io::stderr().is_terminal());
+        .with_ansi(!options.is_json && io::stderr().is_terminal());
     let subscriber = tracing_subscriber::registry().with(filter).with(bridge);
-    match config.format {
-        LogFormat::Text => subscriber.with(lines_of).try_init(),
-        LogFormat::Json => {
+    match options.is_json {
+        false => subscriber.with(lines_of).try_init(),
+        true => {
             let lines_of = lines_of.json().flatten_event(true).with_current_span(false).with_span_list(false);
             subscriber.with(lines_of).try_init()
         }

@@ -12,6 +12,7 @@ mod spans; // ○ our spans in the SDK's words
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::counter;
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
@@ -24,14 +25,46 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder as SpanBatches, BatchSpanProcessor, SpanProcessor as _},
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use self::{
     client::Collector,
     gate::{Counted, Gate, Gated},
 };
-use crate::{
-    config::Otlp,
-    trace::{self, Tracer, TracerOptions},
-};
+use super::names;
+use crate::trace::{self, TraceCounters, Tracer, TracerOptions};
+
+/// `[otlp]` of the configuration.
+#[derive(Debug, Clone)]
+pub struct OtlpOptions {
+    /// Empty: nothing is exported.
+    pub endpoint: String,
+    /// `name=value,…`
+    pub headers: SecretString,
+    pub service_name: String,
+    pub traces: bool,
+    pub logs: bool,
+    pub sample_every: u64,
+    pub events_per_second_max: u32,
+    pub propagate: bool,
+    pub queue_records_max: usize,
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+impl OtlpOptions {
+    /// The URL of a signal: `traces` or `logs`.
+    #[must_use]
+    pub fn url_of(&self, signal: &str) -> String {
+        format!("{}/v1/{signal}", self.endpoint.trim_end_matches('/'))
+    }
+
+    /// Names and values, as far as they are pairs.
+    pub fn header_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.headers.expose_secret().split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.trim(), value.trim()))
+    }
+}
 
 /// What takes log lines beside stderr.
 pub type LogBridge = OpenTelemetryTracingBridge<SdkLoggerProvider, SdkLogger>;
@@ -56,20 +89,20 @@ pub enum OtlpError {
 ///
 /// # Errors
 /// When a part refuses its configuration. A collector that is away is no error.
-pub fn start(config: &Otlp, group_id: &str, instance: &str) -> Result<Exports, OtlpError> {
-    let mut exports = Exports { spans: None, logs: None, flush_max: config.timeout().min(FLUSH_MAX) };
-    if config.endpoint.is_empty() || !(config.traces || config.logs) {
+pub fn start(options: &OtlpOptions, group_id: &str, instance: &str) -> Result<Exports, OtlpError> {
+    let mut exports = Exports { spans: None, logs: None, flush_max: options.timeout.min(FLUSH_MAX) };
+    if options.endpoint.is_empty() || !(options.traces || options.logs) {
         return Ok(exports);
     }
-    let collector = Arc::new(Collector::new(config)?);
-    let resource = resource(config, instance);
-    if config.traces {
-        let spans = Arc::new(spans(config, &collector, &resource)?);
-        trace::install(tracer(config, group_id, Arc::clone(&spans)));
+    let collector = Arc::new(Collector::new(options)?);
+    let resource = resource(options, instance);
+    if options.traces {
+        let spans = Arc::new(spans(options, &collector, &resource)?);
+        trace::install(tracer(options, group_id, Arc::clone(&spans)));
         exports.spans = Some(spans.0.clone());
     }
-    if config.logs {
-        exports.logs = Some(logs(config, &collector, resource)?);
+    if options.logs {
+        exports.logs = Some(logs(options, &collector, resource)?);
     }
     Ok(exports)
 }
@@ -109,10 +142,10 @@ fn span_context(trace_id: [u8; 16], span_id: u64, is_remote: bool) -> SpanContex
 }
 
 /// Whose spans and lines they are; `OTEL_RESOURCE_ATTRIBUTES` adds to it.
-fn resource(config: &Otlp, instance: &str) -> Resource {
+fn resource(options: &OtlpOptions, instance: &str) -> Resource {
     Resource::builder()
         .with_attributes([
-            KeyValue::new("service.name", config.service_name.clone()),
+            KeyValue::new("service.name", options.service_name.clone()),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", instance.to_owned()),
         ])
@@ -121,33 +154,34 @@ fn resource(config: &Otlp, instance: &str) -> Resource {
 
 type Spans = (Arc<BatchSpanProcessor>, Arc<Gate>);
 
-fn spans(config: &Otlp, collector: &Arc<Collector>, resource: &Resource) -> Result<Spans, OtlpError> {
+fn spans(options: &OtlpOptions, collector: &Arc<Collector>, resource: &Resource) -> Result<Spans, OtlpError> {
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_shared_http_client(Arc::clone(collector) as _)
-        .with_endpoint(config.url_of("traces"))
-        .with_timeout(config.timeout())
+        .with_endpoint(options.url_of("traces"))
+        .with_timeout(options.timeout)
         .build()?;
-    let gate = Arc::new(Gate::new("traces", config.queue_records_max));
+    let gate = Arc::new(Gate::new("traces", options.queue_records_max));
     let batches = SpanBatches::default()
-        .with_max_queue_size(config.queue_records_max + QUEUE_SLACK)
-        .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(config.queue_records_max))
-        .with_scheduled_delay(config.interval())
+        .with_max_queue_size(options.queue_records_max + QUEUE_SLACK)
+        .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))
+        .with_scheduled_delay(options.interval)
         .build();
     let mut processor = BatchSpanProcessor::new(Counted::new(exporter, &gate), batches);
     processor.set_resource(resource);
     Ok((Arc::new(processor), gate))
 }
 
-fn tracer(config: &Otlp, group_id: &str, spans: Arc<Spans>) -> Tracer {
-    let options = TracerOptions {
-        sample_every: config.sample_every,
-        events_per_second_max: config.events_per_second_max,
-        propagate: config.propagate,
+fn tracer(options: &OtlpOptions, group_id: &str, spans: Arc<Spans>) -> Tracer {
+    let traced = TracerOptions {
+        sample_every: options.sample_every,
+        events_per_second_max: options.events_per_second_max,
+        propagate: options.propagate,
         group_id: group_id.to_owned(),
     };
-    Tracer::new(options, move |span, clocks| {
+    let counters = TraceCounters { begun: counter!(names::TRACES), passed_over: counter!(names::TRACES_PASSED_OVER) };
+    Tracer::new(traced, counters, move |span, clocks| {
         let (processor, gate) = &*spans;
         if gate.enter() {
             processor.on_end(spans::data(span, clocks));
@@ -155,19 +189,19 @@ fn tracer(config: &Otlp, group_id: &str, spans: Arc<Spans>) -> Tracer {
     })
 }
 
-fn logs(config: &Otlp, collector: &Arc<Collector>, resource: Resource) -> Result<SdkLoggerProvider, OtlpError> {
+fn logs(options: &OtlpOptions, collector: &Arc<Collector>, resource: Resource) -> Result<SdkLoggerProvider, OtlpError> {
     let exporter = LogExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_shared_http_client(Arc::clone(collector) as _)
-        .with_endpoint(config.url_of("logs"))
-        .with_timeout(config.timeout())
+        .with_endpoint(options.url_of("logs"))
+        .with_timeout(options.timeout)
         .build()?;
-    let gate = Arc::new(Gate::new("logs", config.queue_records_max));
+    let gate = Arc::new(Gate::new("logs", options.queue_records_max));
     let batches = LogBatches::default()
-        .with_max_queue_size(config.queue_records_max + QUEUE_SLACK)
-        .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(config.queue_records_max))
-        .with_scheduled_delay(config.interval())
+        .with_max_queue_size(options.queue_records_max + QUEUE_SLACK)
+        .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))
+        .with_scheduled_delay(options.interval)
         .build();
     let processor = BatchLogProcessor::builder(Counted::new(exporter, &gate)).with_batch_config(batches).build();
     let gated = Gated::new(processor, gate);

@@ -10,7 +10,7 @@ use super::{
     journey::Place,
     span::{Attribute, Kind, Parent, Span, Value, number},
 };
-use crate::endpoint::{
+use crate::model::{
     outcome::{AttemptNote, Outcome},
     settings::{Mode, Settings},
 };

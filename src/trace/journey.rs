@@ -15,7 +15,7 @@ use super::{
     choice::span_below,
     span::{Attribute, Kind, Parent, Span, Value, number},
 };
-use crate::{event::EndpointKey, ingest::receipt::Settlement};
+use crate::model::{event::EndpointKey, receipt::Settlement};
 
 /// One traced event, from when it was received until nobody here holds it.
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! ● Begins traces, reads the clock for them, and hands their spans on.
 
 use std::{
+    any::Any,
     num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use metrics::{Counter, counter};
+use metrics::Counter;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
@@ -20,13 +21,11 @@ use super::{
 };
 use crate::{
     clock,
-    endpoint::{
-        batch::Batch,
+    model::{
+        event::{EndpointKey, Event, EventTrace},
+        receipt::Settlement,
         settings::{Mode, Settings},
     },
-    event::{EndpointKey, Event},
-    ingest::receipt::Settlement,
-    telemetry::names,
 };
 
 /// `[otlp]` of the configuration, as far as it says what is traced.
@@ -46,8 +45,14 @@ pub struct Tracer {
     options: TracerOptions,
     rate: Option<DefaultDirectRateLimiter>,
     sink: Box<dyn Fn(Span, Clocks) + Send + Sync>,
-    begun: Counter,
-    passed_over: Counter,
+    counters: TraceCounters,
+}
+
+/// Traces by how they began.
+pub struct TraceCounters {
+    pub begun: Counter,
+    /// Left out for [`TracerOptions::events_per_second_max`].
+    pub passed_over: Counter,
 }
 
 /// One instant by both clocks: spans carry wall time.
@@ -111,14 +116,17 @@ pub fn begin(event: &mut Event, source: Source) {
 impl Tracer {
     /// `sink` gets every span as it ends, on whatever thread; it must not wait.
     #[must_use]
-    pub fn new(options: TracerOptions, sink: impl Fn(Span, Clocks) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        options: TracerOptions,
+        counters: TraceCounters,
+        sink: impl Fn(Span, Clocks) + Send + Sync + 'static,
+    ) -> Self {
         let rate = NonZeroU32::new(options.events_per_second_max);
         Tracer {
             rate: rate.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
             options,
             sink: Box::new(sink),
-            begun: counter!(names::TRACES),
-            passed_over: counter!(names::TRACES_PASSED_OVER),
+            counters,
         }
     }
 
@@ -135,9 +143,9 @@ impl Tracer {
             return;
         }
         if self.rate.as_ref().is_some_and(|rate| rate.check().is_err()) {
-            return self.passed_over.increment(1);
+            return self.counters.passed_over.increment(1);
         }
-        self.begun.increment(1);
+        self.counters.begun.increment(1);
         let clocks = Clocks { now: clock::now(), wall: clock::wall() };
         let journey = Journey::new(Beginning {
             trace_id: producer.map_or_else(|| choice::trace_id(place), |producer| producer.trace_id),
@@ -174,21 +182,20 @@ impl Tracer {
         all
     }
 
-    /// What the request of an attempt says of its trace: where events go one by one, the attempt's own span, or of an event
-    /// that is not traced here what its producer said.
+    /// The trace context of a request with this event alone: the attempt's own span, or of an event that is not traced here
+    /// its producer's. Requests of batches have none.
     #[must_use]
     pub fn context_of(
         &self,
-        batch: &Batch,
+        event: &Event,
         settings: &Settings,
         endpoint: EndpointKey,
         number: u64,
     ) -> Option<TraceContext> {
-        if !self.options.propagate || settings.delivery.mode != Mode::Stream || batch.len() != 1 {
+        if !self.options.propagate || settings.delivery.mode != Mode::Stream {
             return None;
         }
-        let event = batch.events().next()?;
-        match &event.traced {
+        match own_trace(event) {
             Some(traced) => {
                 let place = traced.journey.lock().place(endpoint);
                 let span_id = attempt::id(place, number).to_be_bytes();
@@ -198,12 +205,17 @@ impl Tracer {
         }
     }
 
-    /// An attempt has ended. Returns the trace and the span that log lines about it belong to, where any of its events is
+    /// An attempt with these events has ended. Returns the trace and the span that log lines about it belong to, where any of its events is
     /// traced.
-    pub fn attempted(&self, batch: &Batch, endpoint: EndpointKey, ended: Ended<'_>) -> Option<([u8; 16], u64)> {
+    pub fn attempted<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Arc<Event>>,
+        endpoint: EndpointKey,
+        ended: Ended<'_>,
+    ) -> Option<([u8; 16], u64)> {
         let mut places: SmallVec<[journey::Place; 1]> = SmallVec::new();
         let mut clocks = None;
-        let traced = batch.events().filter_map(|event| event.traced.as_ref()).take(MEMBERS_MAX);
+        let traced = events.filter_map(|event| own_trace(event)).take(MEMBERS_MAX);
         for traced in traced {
             clocks.get_or_insert(traced.clocks);
             let times = (ended.sent_at, ended.ended_at);
@@ -224,24 +236,29 @@ pub struct Traced {
     journey: Mutex<Journey>,
 }
 
-impl Traced {
-    /// These endpoints get it.
-    pub fn routed(&self, endpoints: &[EndpointKey]) {
+/// The trace that [`Tracer::begin`] gave an event.
+fn own_trace(event: &Event) -> Option<&Traced> {
+    let trace: &dyn Any = &**event.traced.as_ref()?;
+    trace.downcast_ref()
+}
+
+impl EventTrace for Traced {
+    fn routed(&self, endpoints: &[EndpointKey]) {
         let span = self.journey.lock().routed(endpoints, clock::now());
         self.hand_on([span]);
     }
 
-    /// It is on its way into Postgres.
-    pub fn storing(&self, endpoint: EndpointKey, endpoint_id: &str, now: Instant) {
+    fn storing(&self, endpoint: EndpointKey, endpoint_id: &str, now: Instant) {
         self.journey.lock().storing(endpoint, endpoint_id, now);
     }
 
-    /// One of its receipts has settled.
-    pub fn settled(&self, endpoint: EndpointKey, how: Settlement) {
+    fn settled(&self, endpoint: EndpointKey, how: Settlement) {
         let spans = self.journey.lock().settled(endpoint, how, clock::now());
         self.hand_on(spans);
     }
+}
 
+impl Traced {
     fn hand_on(&self, spans: impl IntoIterator<Item = Span>) {
         spans.into_iter().for_each(|span| (self.tracer.sink)(span, self.clocks));
     }
@@ -259,8 +276,10 @@ mod tests {
     use super::*;
     use crate::{
         endpoint::delivery::testing::TestOrigin,
-        event::{Fields, Record},
-        ingest::record::RecordParts,
+        model::{
+            event::{Fields, Record},
+            record::RecordParts,
+        },
     };
 
     const PRODUCER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -270,9 +289,10 @@ mod tests {
     fn tracer(sample_every: u64, events_per_second_max: u32) -> (Arc<Tracer>, Told) {
         let told = Told::default();
         let into = Arc::clone(&told);
+        let counters = TraceCounters { begun: Counter::noop(), passed_over: Counter::noop() };
         let options =
             TracerOptions { sample_every, events_per_second_max, propagate: true, group_id: "group".to_owned() };
-        (Arc::new(Tracer::new(options, move |span, _| into.lock().push(span))), told)
+        (Arc::new(Tracer::new(options, counters, move |span, _| into.lock().push(span))), told)
     }
 
     fn event(offset: i64, traceparent: Option<&str>) -> Event {
@@ -290,7 +310,7 @@ mod tests {
         let event = Arc::new(event);
         let mut receipts = Vec::new();
         event.open_receipts(&[EndpointKey(1)], |_, receipt| receipts.push(receipt));
-        crate::ingest::receipt::Receipt::settle_all(receipts, Settlement::Delivered);
+        crate::model::receipt::Receipt::settle_all(receipts, Settlement::Delivered);
         drop(event);
         let told = told.lock();
         let names: Vec<&str> = told.iter().map(|span| &*span.name).collect();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::endpoint::health::LastError;
+use crate::model::outcome::LastError;
 
 /// How one actor is.
 #[derive(Debug, Clone, Default, Serialize)]

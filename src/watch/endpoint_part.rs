@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{latencies::Counts, sampler::Rates};
-use crate::endpoint::settings::State;
+use crate::{model::settings::State, store::standing::StoredCounts};
 
 /// What one instance knows of an endpoint since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct EndpointPart {
     pub failed_attempts: u64,
     pub delivered_rates: Rates,
     pub failed_rates: Rates,
-    /// Attempts by their class: see [`AttemptNote`](crate::endpoint::outcome::AttemptNote).
+    /// Attempts by their class: see [`AttemptNote`](crate::model::outcome::AttemptNote).
     pub by_class: Vec<(String, u64)>,
     /// From sending to the answer, of the last five to ten minutes.
     pub took: Counts,
@@ -53,14 +53,6 @@ pub struct ErrorPart {
     pub class: String,
     pub status: Option<u16>,
     pub excerpt: String,
-}
-
-/// What Postgres says of an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    pub backlog_events: i64,
-    pub backlog_oldest_ms: Option<i64>,
-    pub dead_letters: i64,
 }
 
 impl EndpointPart {
@@ -105,7 +97,7 @@ impl EndpointPart {
 
     /// The endpoint in one word: what an operator would say of it first.
     #[must_use]
-    pub fn status(&self, state: State, stored: Stored, now_ms: i64) -> &'static str {
+    pub fn status(&self, state: State, stored: StoredCounts, now_ms: i64) -> &'static str {
         let failed_last = self.last_error.as_ref().is_some_and(|error| {
             let is_recent = now_ms.saturating_sub(error.at_ms) < FAILING_MS;
             // Events that were given up stay a reason to look as long as they are there.
@@ -168,13 +160,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(part: &EndpointPart, state: State, stored: Stored, word: &str) {
+    fn check(part: &EndpointPart, state: State, stored: StoredCounts, word: &str) {
         assert_eq!(part.status(state, stored, NOW), word);
     }
 
     #[test]
     fn an_endpoint_is_what_an_operator_would_say_of_it_first() {
-        let nothing = Stored::default();
+        let nothing = StoredCounts::default();
         check(&part(2, 0, 9), State::Paused, nothing, "paused");
         check(&part(2, 0, 9), State::Disabled, nothing, "disabled");
         check(&part(2, 50, 9), State::Enabled, nothing, "open");
@@ -182,7 +174,7 @@ mod tests {
         check(&part(0, 50, 9), State::Enabled, nothing, "healthy");
         check(&part(0, 5, 9), State::Enabled, nothing, "failing");
         check(&part(0, 0, 0), State::Enabled, nothing, "idle");
-        let waits = |ms| Stored { backlog_events: 3, backlog_oldest_ms: Some(NOW - ms), dead_letters: 0 };
+        let waits = |ms| StoredCounts { backlog_events: 3, backlog_oldest_ms: Some(NOW - ms), dead_letters: 0 };
         check(&part(0, 50, 0), State::Enabled, waits(120_000), "lagging");
         check(&part(0, 0, 0), State::Enabled, waits(1_000), "healthy");
         let lagging = EndpointPart { is_lagging: true, ..part(0, 50, 0) };
@@ -193,19 +185,19 @@ mod tests {
     fn one_whose_secrets_cannot_be_read_at_any_instance_says_so() {
         let mut sum = part(0, 50, 0);
         sum.add(EndpointPart { is_unreadable: true, ..part(0, 0, 0) });
-        check(&sum, State::Enabled, Stored::default(), "unreadable");
-        check(&sum, State::Disabled, Stored::default(), "disabled");
+        check(&sum, State::Enabled, StoredCounts::default(), "unreadable");
+        check(&sum, State::Disabled, StoredCounts::default(), "disabled");
     }
 
     #[test]
     fn a_failure_counts_until_something_was_delivered_or_it_is_long_ago() {
         let failed = EndpointPart { last_error: Some(error(NOW - 1_000)), ..part(0, 50, 1) };
-        check(&failed, State::Enabled, Stored::default(), "failing");
+        check(&failed, State::Enabled, StoredCounts::default(), "failing");
         let well_again = EndpointPart { last_success_ms: Some(NOW - 500), ..failed.clone() };
-        check(&well_again, State::Enabled, Stored::default(), "healthy");
+        check(&well_again, State::Enabled, StoredCounts::default(), "healthy");
         let long_ago = EndpointPart { last_error: Some(error(NOW - 3_600_000)), ..part(0, 0, 0) };
-        check(&long_ago, State::Enabled, Stored::default(), "idle");
-        let given_up = Stored { dead_letters: 1, ..Stored::default() };
+        check(&long_ago, State::Enabled, StoredCounts::default(), "idle");
+        let given_up = StoredCounts { dead_letters: 1, ..StoredCounts::default() };
         check(&long_ago, State::Enabled, given_up, "failing");
         let well_again = EndpointPart { last_success_ms: Some(NOW - 3_500_000), ..long_ago };
         check(&well_again, State::Enabled, given_up, "idle");

@@ -21,20 +21,20 @@ use postrider::{
         listener::{ListenerOptions, pace::Deadlines},
         live::Live,
         memory::Memory,
-        server::AdminState,
+        state::AdminState,
         work::Work,
     },
-    config::Quotas,
     dead_letter::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::{client::ClientLimits, delivery::Reason, egress::Egress, names::NameLimits},
+    endpoint::{client::ClientLimits, egress::Egress, names::NameLimits},
     flow::counters::{FlowCounters, FlowView},
     ingest::{
         consumer::Topics,
         decode::{Decoder, Place, Places},
     },
+    model::{disposition::Reason, quotas::Quotas},
     replay::positions::Positions,
     router::{index::Change, subscription::Subscription, table::RoutingTable},
     store::{

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use postrider::{
-    attempts::{AttemptRecord, AttemptWriter, record::Member, writer::WriterOptions},
+    attempts::{AttemptWriter, writer::WriterOptions},
     clock,
+    model::attempt::{AttemptRecord, Member},
     store::maintenance::{self, Retention},
 };
 use serde_json::{Value, json};

@@ -7,8 +7,7 @@ use postrider::{
         letter::{Letter, LetterKey},
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::delivery::Reason,
-    ingest::receipt::Settlement,
+    model::{disposition::Reason, receipt::Settlement},
     store::maintenance::{self, Retention},
 };
 use tokio::runtime::Handle;

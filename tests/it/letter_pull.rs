@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use postrider::store::id::{self, Kind};
+use postrider::model::id::{self, Kind};
 use serde_json::{Value, json};
 
 use crate::api::{Api, all};

@@ -7,12 +7,10 @@ use std::{
 
 use postrider::{
     clock,
-    endpoint::{
-        delivery::{GivenUp, Reason},
+    model::{
+        disposition::{GivenUp, Reason},
+        event::{EndpointKey, Event, Fields},
         outcome::AttemptNote,
-    },
-    event::{EndpointKey, Event, Fields},
-    ingest::{
         receipt::{Abandoned, Done, Origin, Settlement},
         record::RecordParts,
     },
@@ -69,7 +67,7 @@ impl Origin for Partition {
 pub fn event(partition: &Arc<Partition>, offset: i64, value: &[u8]) -> Arc<Event> {
     let parts = RecordParts { offset, timestamp_ms: 1_700_000_000_000 + offset, key: Some(b"k"), value: Some(value) };
     let headers = [(&b"tenant"[..], Some(&b"2"[..]))];
-    let record = postrider::event::Record::copy_from(parts, headers.into_iter());
+    let record = postrider::model::event::Record::copy_from(parts, headers.into_iter());
     Arc::new(Event::new(Arc::clone(partition) as Arc<dyn Origin>, record, Fields::default(), clock::now()))
 }
 

@@ -1,8 +1,7 @@
 //! How much a customer may have, and that nobody gets around it.
 
 use postrider::{
-    config::Quota,
-    router::subscription::Scope,
+    model::{quotas::Quota, scope::Scope},
     store::{
         maintenance::{self, Retention},
         quotas,

@@ -13,18 +13,17 @@ use postrider::{
     backlog::{drainer::Surroundings, read::Standing},
     dead_letter::{
         letter::Letter,
-        redrive::{self, RedriveOptions},
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::delivery::{GivenUp, Parked, Reason},
-    event::{EndpointKey, Event},
     flow::drain_rate::Load,
-    ingest::{
-        ledger::PartitionLedger,
-        missed::CatchesUp,
-        parked::Parking,
+    ingest::{ledger::PartitionLedger, missed::CatchesUp},
+    model::{
+        disposition::{GivenUp, Parked, Reason},
+        event::{EndpointKey, Event},
+        parking::Parking,
         receipt::{Receipt, Settlement},
     },
+    redrive::{self, RedriveOptions},
     store::{
         Pool,
         dead_letter_pull::{Filter, Selection, Whose},

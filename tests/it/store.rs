@@ -4,8 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::{
-    endpoint::settings::State,
-    router::subscription::Scope,
+    model::{scope::Scope, settings::State},
     store::{
         self, Pool, PoolOptions, StoreError,
         backlog_ageing::{self, Scanned},

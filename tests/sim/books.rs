@@ -7,9 +7,9 @@ use std::{
 };
 
 use postrider::{
-    event::Event,
-    ingest::{
-        ledger::{LedgerSnapshot, PartitionLedger},
+    ingest::ledger::{LedgerSnapshot, PartitionLedger},
+    model::{
+        event::Event,
         receipt::{Origin, Receipt, Settlement},
     },
 };

@@ -6,15 +6,15 @@ use std::{
 };
 
 use postrider::{
-    endpoint::{
-        delivery::{AttemptId, Delivery, Effect, Limits},
+    endpoint::delivery::{AttemptId, Delivery, Effect, Limits},
+    model::{
+        receipt::Receipt,
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry, Schedule,
-            Settings, State,
+            Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule, Settings, State,
         },
         signature::SigningKey,
+        url::EndpointUrl,
     },
-    ingest::receipt::Receipt,
 };
 
 use crate::{

@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use postrider::{
     dead_letter::letter::NO_ENDPOINT,
-    endpoint::delivery::{GivenUp, Reason},
-    event::{EndpointKey, Event, Record, weight_bytes},
     ingest::{
-        backpressure::{Decision, Gate, Load, MemoryBudget, PartitionLimits, PauseReason},
+        backpressure::{Decision, Gate, Load, MemoryBudget, PartitionLimits},
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
+    },
+    model::{
+        disposition::{GivenUp, Reason},
+        event::{EndpointKey, Event, Record, weight_bytes},
+        pause::PauseReason,
         receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
         record::RecordParts,
     },

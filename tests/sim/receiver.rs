@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider::endpoint::outcome::Outcome;
+use postrider::model::outcome::Outcome;
 use rand::{Rng, rngs::SmallRng};
 
 use crate::books::Key;

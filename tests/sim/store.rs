@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postrider::{
-    endpoint::delivery::{GivenUp, Parked, Reason},
-    ingest::receipt::{Receipt, Settlement},
+use postrider::model::{
+    disposition::{GivenUp, Parked, Reason},
+    receipt::{Receipt, Settlement},
 };
 
 use crate::books::{Books, Key};

@@ -7,15 +7,13 @@ use std::{
 };
 
 use postrider::{
-    endpoint::{
-        delivery::AttemptId,
+    endpoint::delivery::AttemptId,
+    model::{
+        event::EndpointKey,
         outcome::{AttemptNote, Outcome},
+        scope::Scope,
     },
-    event::EndpointKey,
-    router::{
-        index::Change,
-        subscription::{Scope, Subscription},
-    },
+    router::{index::Change, subscription::Subscription},
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 

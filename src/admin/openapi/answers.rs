@@ -6,7 +6,7 @@ use super::{
     health::{self, silent_until},
     schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
 };
-use crate::{admin::problem::CODES, config::Quota};
+use crate::{admin::problem::CODES, model::quotas::Quota};
 
 /// Each by its name.
 pub fn answers() -> Map<String, Value> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, word};
 use crate::{
     admin::bulk::ITEMS_MAX,
-    config::{QUOTA_MAX, Quota},
+    model::quotas::{QUOTA_MAX, Quota},
 };
 
 /// Each by its name.

@@ -5,15 +5,17 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     clock,
     config::Canary,
-    endpoint::settings::State,
-    router::subscription::Scope,
+    model::{
+        grants::{Granted, Grants},
+        id::{self, Kind},
+        scope::Scope,
+        settings::State,
+    },
     store::{
         Pool, StoreError,
         config_write::{Change, Lookup},
         customers::{self, CustomerWrite},
         endpoints::{self, EndpointWrite},
-        grants::{Granted, Grants},
-        id::{self, Kind},
         secret_box::SecretBox,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
         stored::StoredSettings,

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     backlog::passed_over::At,
     endpoint::delivery::testing::{ms, secs},
-    ingest::receipt::{Abandoned, Done, Settlement},
+    model::receipt::{Abandoned, Done, Settlement},
     store::{backlog::RowKey, backlog_read::BacklogRow},
 };
 

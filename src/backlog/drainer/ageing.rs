@@ -17,8 +17,10 @@ use crate::{
     backlog::head::Head,
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
-    endpoint::delivery::{GivenUp, Reason},
-    ingest::receipt::Settlement,
+    model::{
+        disposition::{GivenUp, Reason},
+        receipt::Settlement,
+    },
     store::{
         Pool, StoreError,
         backlog_ageing::{self, Scanned},

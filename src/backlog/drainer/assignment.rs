@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Drainer;
 use crate::{
     clock,
-    ingest::{ledger::PartitionLedger, receipt::Origin as _},
+    ingest::ledger::PartitionLedger,
+    model::receipt::Origin as _,
     store::{
         StoreError, backlog_read,
         gaps::{self, OpenGap},

@@ -8,14 +8,16 @@ use crate::{
         head::Head,
         passed_over::{At, Sendable},
         read::{End, Read},
-        row,
     },
     clock,
-    event::{EndpointKey, Event},
-    ingest::receipt::{Receipt, Settlement},
+    model::{
+        event::{EndpointKey, Event},
+        receipt::{Receipt, Settlement},
+    },
     store::{
         StoreError,
         backlog_read::{self, BacklogRow, Page},
+        event_row,
     },
     trace::{self, Source},
 };
@@ -71,7 +73,7 @@ impl Drainer {
     fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
         let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.topic);
-        let young = rows.iter().filter(|row| !row::may_be_cancelled(row.received_ms, complete_to_ms));
+        let young = rows.iter().filter(|row| !event_row::may_be_cancelled(row.received_ms, complete_to_ms));
         let young: HashSet<i64> = young.map(|row| row.offset).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
             .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
@@ -103,5 +105,5 @@ pub(super) fn take_in(
         head.hold(row.offset, (row.record_ms, row.received_ms), usize::try_from(row.bytes).unwrap_or(0))
     };
     let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
-    rows.into_iter().filter(new).map(move |row| row::receipt(row, Arc::clone(head) as _, key, now, begin))
+    rows.into_iter().filter(new).map(move |row| event_row::receipt(row, Arc::clone(head) as _, key, now, begin))
 }

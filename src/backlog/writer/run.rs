@@ -5,7 +5,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{Removal, Waiting, Work};
-use crate::{endpoint::delivery::Parked, ingest::missed::Skipping, store::backlog::RowKey};
+use crate::{ingest::missed::Skipping, model::disposition::Parked, store::backlog::RowKey};
 
 #[derive(Default)]
 pub(super) struct Run {
@@ -49,14 +49,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        backlog::row,
         endpoint::delivery::testing::{TestOrigin, receipt},
-        ingest::parked::Parking,
+        model::parking::Parking,
+        store::event_row,
     };
 
     fn parked(offset: i64) -> (RowKey, Parked) {
         let (receipt, endpoint_id) = (receipt(&TestOrigin::new(), offset, Instant::now()), Arc::from("ep_1"));
-        let key = row::key(receipt.event(), &endpoint_id);
+        let key = event_row::key(receipt.event(), &endpoint_id);
         let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
         (key, Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking })
     }

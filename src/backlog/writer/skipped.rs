@@ -8,10 +8,11 @@ use std::{
 
 use super::{BacklogWriter, Shared, Work};
 use crate::{
-    endpoint::{delivery::Parked, settings::Settings},
-    ingest::{
-        missed::Skipping,
+    ingest::missed::Skipping,
+    model::{
+        disposition::Parked,
         receipt::{Receipt, Settlement},
+        settings::Settings,
     },
     store::gaps::{self, Gap},
 };

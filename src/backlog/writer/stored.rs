@@ -3,11 +3,11 @@
 use super::Waiting;
 use crate::{
     dead_letter::letter::Letter,
-    endpoint::{
-        delivery::{GivenUp, Reason},
+    model::{
+        disposition::{GivenUp, Reason},
         outcome::AttemptNote,
+        receipt::Receipt,
     },
-    ingest::receipt::Receipt,
     store::StoreError,
 };
 

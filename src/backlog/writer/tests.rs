@@ -9,13 +9,13 @@ use super::*;
 use crate::{
     dead_letter::writer::WriterOptions as LetterOptions,
     endpoint::delivery::testing::{TestOrigin, receipt, stream},
-    ingest::parked::Parking,
+    model::parking::Parking,
     store::PoolOptions,
 };
 
 fn waiting(origin: &Arc<TestOrigin>, offset: i64) -> Waiting {
     let (receipt, endpoint_id) = (receipt(origin, offset, Instant::now()), Arc::from("ep_1"));
-    let key = row::key(receipt.event(), &endpoint_id);
+    let key = event_row::key(receipt.event(), &endpoint_id);
     let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
     let parked = Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking };
     Waiting { key, customer_id: Arc::from("cu_1"), parked }

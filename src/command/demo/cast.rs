@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::digest;
 use serde_json::{Value, json};
 
-use crate::router::subscription::Scope;
+use crate::model::scope::Scope;
 
 pub const ORDERS: &str = "demo.orders";
 pub const SHIPMENTS: &str = "demo.shipments";

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Checks, Config, is_topic_name};
-use crate::endpoint::{settings::EndpointUrl, signature::SigningKey};
+use crate::model::{signature::SigningKey, url::EndpointUrl};
 
 impl Checks {
     pub(super) fn operator_events(&mut self, c: &Config) {

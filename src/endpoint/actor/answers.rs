@@ -11,15 +11,9 @@ use actix::Addr;
 
 use super::{EndpointActor, Turn};
 use crate::{
-    attempts::record::Ended,
     clock,
-    endpoint::{
-        breaker::BreakerState,
-        delivery::AttemptId,
-        health::LastError,
-        outcome::{self, Answer, AttemptNote, Contact, Outcome},
-        target::Sent,
-    },
+    endpoint::{attempt_record::Ended, breaker::BreakerState, delivery::AttemptId, target::Sent},
+    model::outcome::{self, Answer, AttemptNote, Contact, LastError, Outcome},
 };
 
 /// Answers that came in since the last turn; one wake serves all of them.

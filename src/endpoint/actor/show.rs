@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::EndpointActor;
-use crate::ingest::receipt::Receipt;
+use crate::model::receipt::Receipt;
 
 const OLDEST_EVERY: Duration = Duration::from_secs(1);
 

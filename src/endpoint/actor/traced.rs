@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use super::EndpointActor;
 use crate::{
-    attempts::record::Ended,
-    endpoint::{batch::Batch, delivery::AttemptId},
-    ingest::receipt::Receipt,
+    endpoint::{attempt_record::Ended, batch::Batch, delivery::AttemptId},
+    model::receipt::Receipt,
     telemetry::otlp::{self, Linked},
     trace::attempt,
 };
@@ -36,7 +35,7 @@ impl EndpointActor {
             outcome: ended.outcome,
             note: ended.note,
         };
-        let (trace_id, span_id) = tracer.attempted(batch, self.queue.key, ended)?;
+        let (trace_id, span_id) = tracer.attempted(batch.events(), self.queue.key, ended)?;
         Some(otlp::link(trace_id, span_id))
     }
 

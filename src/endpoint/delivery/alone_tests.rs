@@ -1,7 +1,7 @@
 //! ○ What fails with others is tried alone, and what is remembered of failures.
 
 use super::{testing::*, *};
-use crate::endpoint::{
+use crate::model::{
     outcome::{AttemptNote, Outcome},
     settings::{OnFailure, OrderBy, Ordering, Retry, Schedule},
 };
@@ -82,7 +82,7 @@ fn failures_add_up_although_the_machine_retires_between_them() {
         let Some(Effect::Send(attempt)) = delivery.poll_effect() else { panic!("it is sent") };
         delivery.handle_outcome(attempt, FAILED, AttemptNote::default(), now);
         for parked in delivery.take_held() {
-            parked.receipt.settle(crate::ingest::receipt::Settlement::Backlogged);
+            parked.receipt.settle(crate::model::receipt::Settlement::Backlogged);
         }
         let remembered = delivery.remember().expect("it failed");
         delivery = new(failures as u64).remembering(remembered, now);

@@ -4,17 +4,20 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{AttemptId, Delivery, GivenUp, Next, Reason, StateChange, flight::Flight, refusals::Refusals};
+use super::{AttemptId, Delivery, StateChange, flight::Flight, refusals::Refusals};
 use crate::{
     endpoint::{
         batch::{Batch, attempts_before},
         bisection::{Blame, REFUSALS_MAX, Refused},
         breaker::Permit,
-        outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
         retry,
+    },
+    model::{
+        disposition::{GivenUp, Next, Reason},
+        outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
+        receipt::Receipt,
         settings::Mode,
     },
-    ingest::receipt::Receipt,
 };
 
 impl Delivery {

@@ -1,6 +1,6 @@
 //! ○ Live events of an ordered endpoint that wait in memory for the last rows of their partition.
 
-use crate::ingest::receipt::Receipt;
+use crate::model::receipt::Receipt;
 
 #[derive(Default)]
 pub(super) struct Behind {

@@ -13,12 +13,12 @@ use proptest::prelude::*;
 use self::actions::{Action, Plan, actions, plans};
 use super::{testing::*, *};
 use crate::{
-    endpoint::{
+    endpoint::request::sent_bytes,
+    model::{
+        event::Event,
         outcome::{AttemptNote, Outcome},
-        request::sent_bytes,
         settings::{Mode, OrderBy},
     },
-    event::Event,
 };
 
 /// An attempt with this number, or a later one, may go without some that it went with before.
@@ -268,7 +268,7 @@ impl Model {
 
     fn leaves(&mut self, receipt: Receipt) {
         self.comes_out(&receipt);
-        receipt.settle(crate::ingest::receipt::Settlement::Backlogged);
+        receipt.settle(crate::model::receipt::Settlement::Backlogged);
     }
 
     fn check_sends(&mut self, sends: &[AttemptId]) {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{testing::*, *};
-use crate::endpoint::{outcome::Outcome, settings::Settings};
+use crate::model::{outcome::Outcome, settings::Settings};
 
 /// What follows from this answer to the first attempt, and when it was given.
 fn next(settings: Settings, events: usize, outcome: Outcome) -> (Next, Instant) {

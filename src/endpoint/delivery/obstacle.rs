@@ -41,9 +41,9 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{
-        delivery::testing::{FAILED, World, limited, ms, secs, stream},
-        outcome::Outcome,
+    use crate::{
+        endpoint::delivery::testing::{FAILED, World, limited, ms, secs, stream},
+        model::outcome::Outcome,
     };
 
     fn obstacle(world: &World) -> Option<Obstacle> {

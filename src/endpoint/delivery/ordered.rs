@@ -10,15 +10,12 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Delivery, behind::Behind, park::Leave};
 use crate::{
-    endpoint::{
-        batch::Batch,
-        lanes::Lanes,
-        settings::{OnFailure, Ordering},
-    },
-    event::Event,
-    ingest::{
-        parked::Parking,
+    endpoint::{batch::Batch, lanes::Lanes},
+    model::{
+        event::Event,
+        parking::Parking,
         receipt::{Origin, Receipt},
+        settings::{OnFailure, Ordering},
     },
 };
 

@@ -1,7 +1,7 @@
 //! ○ An ordered endpoint: one lane after the other, in memory and through the backlog.
 
 use super::{testing::*, *};
-use crate::endpoint::{
+use crate::model::{
     outcome::Outcome,
     settings::{OnFailure, OrderBy, Ordering, Schedule},
 };

@@ -8,16 +8,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, Parked, flight::Flight};
+use super::{Delivery, flight::Flight};
 use crate::{
     endpoint::{
         batch::{Batch, attempts_before},
         lanes::Lanes,
-        outcome::AttemptNote,
-        settings::State,
     },
-    event::Event,
-    ingest::receipt::Receipt,
+    model::{disposition::Parked, event::Event, outcome::AttemptNote, receipt::Receipt, settings::State},
 };
 
 impl Delivery {

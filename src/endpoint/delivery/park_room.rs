@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::{Delivery, park::Leave};
-use crate::{endpoint::buffer::BatchBuffer, event::Event};
+use crate::{endpoint::buffer::BatchBuffer, model::event::Event};
 
 impl Delivery {
     /// So many events may leave memory from now on, until this is said again. What has waited for room leaves with the next
@@ -58,7 +58,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use crate::endpoint::outcome::Outcome;
+    use crate::model::outcome::Outcome;
 
     fn room(world: &mut World, events: usize) {
         world.delivery.handle_park_room(events, world.now);

@@ -1,7 +1,7 @@
 //! ○ Permits of the core: waiting for one is our fault or the customer's own, and the machine knows which.
 
 use super::{testing::*, *};
-use crate::endpoint::outcome::Outcome;
+use crate::model::outcome::Outcome;
 
 /// No more than these may begin.
 fn permits(world: &mut World, free: usize, has_share: bool) {

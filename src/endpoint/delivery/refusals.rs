@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::{endpoint::bisection::REFUSALS_MAX, event::Event};
+use crate::{endpoint::bisection::REFUSALS_MAX, model::event::Event};
 
 /// See the module's page. At most [`REFUSALS_MAX`] are remembered.
 #[derive(Debug, Clone, Default)]

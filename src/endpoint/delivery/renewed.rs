@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use super::Delivery;
-use crate::endpoint::{buffer::BatchLimits, rate_limit::RateLimiter, settings::Mode};
+use crate::{
+    endpoint::{buffer::BatchLimits, rate_limit::RateLimiter},
+    model::settings::Mode,
+};
 
 impl Delivery {
     pub(super) fn take_apart_for_a_stream(&mut self, now: Instant) {

@@ -3,10 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{testing::*, *};
-use crate::{
-    endpoint::{outcome::Outcome, settings::Schedule},
-    ingest::receipt::Settlement,
-};
+use crate::model::{outcome::Outcome, receipt::Settlement, settings::Schedule};
 
 fn one_at_a_time() -> Settings {
     let mut settings = stream();

@@ -12,17 +12,13 @@ use std::{
 use parking_lot::Mutex;
 
 use super::*;
-use crate::{
-    endpoint::{
-        outcome::{AttemptNote, Outcome},
-        settings::{
-            Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointUrl, Format, Mode, RateLimit, Retry,
-            Schedule,
-        },
-        signature::SigningKey,
-    },
+use crate::model::{
     event::{EndpointKey, Event, Fields, Record, Span},
-    ingest::receipt::{Abandoned, Done, Origin, Settlement},
+    outcome::{AttemptNote, Outcome},
+    receipt::{Abandoned, Done, Origin, Settlement},
+    settings::{Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule},
+    signature::SigningKey,
+    url::EndpointUrl,
 };
 
 pub const fn ms(n: u64) -> Duration {

@@ -1,7 +1,7 @@
 //! ○ What the machine does, situation by situation.
 
 use super::{testing::*, *};
-use crate::endpoint::{
+use crate::model::{
     outcome::Outcome,
     settings::{DeliverySettings, Mode, Schedule},
 };
@@ -549,7 +549,7 @@ fn answers_are_settled_together() {
     let effect = world.delivery.poll_effect();
     let Some(Effect::Settle { receipts, .. }) = effect else { panic!("not {effect:?}") };
     assert_eq!(receipts.len(), 4);
-    Receipt::settle_all(receipts, crate::ingest::receipt::Settlement::Delivered);
+    Receipt::settle_all(receipts, crate::model::receipt::Settlement::Delivered);
 }
 
 #[test]

@@ -6,11 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    endpoint::{
-        delivery::testing::{TestOrigin, keyed},
-        settings::Format,
-    },
-    ingest::receipt::Settlement,
+    endpoint::delivery::testing::{TestOrigin, keyed},
+    model::{receipt::Settlement, settings::Format},
 };
 
 const STREAM: BatchLimits = BatchLimits {

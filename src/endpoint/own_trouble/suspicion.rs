@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::event::EndpointKey;
+use crate::model::event::EndpointKey;
 
 /// An attempt that found nobody.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub endpoint: EndpointKey,
     pub customer: Arc<str>,
-    /// See [`EndpointUrl::site`](crate::endpoint::settings::EndpointUrl::site).
+    /// See [`EndpointUrl::site`](crate::model::url::EndpointUrl::site).
     pub site: Box<str>,
     pub at: Instant,
 }

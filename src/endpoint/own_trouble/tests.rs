@@ -8,9 +8,9 @@ use super::{
     suspicion::{FORGOTTEN_AFTER, QUIET, TRIAL_SPACING},
     *,
 };
-use crate::endpoint::{
-    delivery::testing::{ms, secs},
-    settings::EndpointUrl,
+use crate::{
+    endpoint::delivery::testing::{ms, secs},
+    model::url::EndpointUrl,
 };
 
 const CUSTOMERS_MIN: usize = 3;

@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::{
     clock,
-    event::{Event, Fields, Record, Span},
-    ingest::receipt::{Abandoned, Done, Origin},
+    model::{
+        event::{Event, Fields, Record, Span},
+        receipt::{Abandoned, Done, Origin},
+    },
 };
 
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use ring::digest::{self, SHA256};
 use smallvec::SmallVec;
 
-use crate::event::Event;
+use crate::model::event::Event;
 
 /// Writes the id of an event on its way to an endpoint: the event's own id, else one of where it stands in Kafka and
 /// for which endpoint. The record's timestamp tells apart the events of a topic that was deleted and created again.

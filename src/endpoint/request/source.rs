@@ -1,7 +1,18 @@
 //! ○ Headers that say where a raw value comes from, which has no envelope to say it.
 
 use super::id::write_percent;
-use crate::{endpoint::settings::Source, event::Event};
+use crate::model::event::Event;
+
+/// An event's place in Kafka, as headers can hold it: percent-encoded where they cannot.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<String>,
+    /// The producer's own id.
+    pub event_id: Option<String>,
+}
 
 /// Of an event that is sent as the bytes of its value.
 #[must_use]

@@ -11,8 +11,10 @@ use crate::{
         buffer::{BatchBuffer, BatchLimits},
         delivery::testing::{self, TestOrigin},
     },
-    event::{EndpointKey, Field, Fields, Record, Span},
-    ingest::receipt::Origin,
+    model::{
+        event::{EndpointKey, Field, Fields, Record, Span},
+        receipt::Origin,
+    },
 };
 
 /// 2026-01-01T00:00:00.123Z

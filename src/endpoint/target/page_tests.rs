@@ -14,14 +14,15 @@ use super::{
         egress::Egress,
         request,
         resolver::testing::Scripted,
-        settings::{BatchFormat, EndpointUrl, Format, Mode},
     },
     tests::client,
     *,
 };
-use crate::{
+use crate::model::{
     event::{Event, Field, Fields, Record, Span},
-    ingest::receipt::Origin,
+    receipt::Origin,
+    settings::{BatchFormat, Format, Mode},
+    url::EndpointUrl,
 };
 
 const PAGE: &str = include_str!("../../../docs/what-arrives.md");

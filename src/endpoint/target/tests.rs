@@ -62,7 +62,7 @@ fn client_of(names: Scripted, egress: Egress, change: impl FnOnce(&mut ClientLim
 
 fn target(url: &str) -> Target {
     let settings = Settings {
-        url: crate::endpoint::settings::EndpointUrl::parse(url).expect(url),
+        url: crate::model::url::EndpointUrl::parse(url).expect(url),
         ..Settings::unreadable("ep_1", "cus_1", 1)
     };
     Target::new(Arc::new(settings))
@@ -299,7 +299,7 @@ fn a_url_is_sent_as_it_was_written() {
         ("http://[::1]:8080//elsewhere.example/", "//elsewhere.example/", "[::1]:8080"),
         ("http://hook.example/?q={\"a\":1}", "/?q={%22a%22:1}", "hook.example"),
     ] {
-        let url = crate::endpoint::settings::EndpointUrl::parse(url).expect(url);
+        let url = crate::model::url::EndpointUrl::parse(url).expect(url);
         let way = Way::to(&url, None).expect("it can be sent to");
         assert_eq!((way.uri.to_string().as_str(), way.host.as_str()), (uri, host));
     }

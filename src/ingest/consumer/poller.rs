@@ -27,16 +27,14 @@ use self::intake::IntakeControl;
 use super::{ConsumerSettings, ConsumerState};
 use crate::{
     clock,
-    event::Record,
     ingest::{
         backpressure::{Brake, MemoryBudget, PartitionLimits, StorePressure},
         holds::TopicHolds,
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{Assigned, PollContext},
-        receipt::Origin as _,
-        record::RecordParts,
     },
+    model::{event::Record, receipt::Origin as _, record::RecordParts},
     telemetry::handles::SettlementMetrics,
 };
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::{Found, Pointer, Text, Undecodable, What};
-use crate::event::{Record, Span};
+use crate::model::event::{Record, Span};
 
 /// The pointers of all fields, as one tree.
 #[derive(Clone, Debug, Default)]

@@ -62,23 +62,6 @@ impl Place {
     }
 }
 
-impl Places {
-    /// Reads the places of a topic from the configuration.
-    ///
-    /// # Errors
-    /// The name of the setting whose place cannot be read, and why.
-    pub fn parse(texts: &crate::config::Places) -> Result<Self, (&'static str, PlaceError)> {
-        let parse = |name, text: &str| Place::parse(text).map_err(|error| (name, error));
-        Ok(Places {
-            tenant: parse("tenant", &texts.tenant)?,
-            department: parse("department", &texts.department)?,
-            kind: parse("type", &texts.kind)?,
-            id: parse("id", &texts.id)?,
-            time: parse("time", &texts.time)?,
-        })
-    }
-}
-
 impl Pointer {
     /// A deeper one is a mistake; and reading goes one level of the stack deeper for each.
     pub const TOKENS_MAX: usize = 32;

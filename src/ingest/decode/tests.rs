@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingest::record::RecordParts;
+use crate::model::record::RecordParts;
 
 fn places(tenant: &str) -> Places {
     Places { tenant: Place::parse(tenant).expect("a place"), ..Places::default() }

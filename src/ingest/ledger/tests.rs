@@ -3,9 +3,11 @@
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::*;
-use crate::{
+use crate::model::{
     event::{EndpointKey, Event, Fields, Record},
-    ingest::{parked::Parking, receipt::Receipt, record::RecordParts},
+    parking::Parking,
+    receipt::Receipt,
+    record::RecordParts,
 };
 
 fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>) {

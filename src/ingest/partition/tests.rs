@@ -1,10 +1,12 @@
 //! What the poll thread's side of a partition promises.
 
 use super::*;
-use crate::ingest::{
-    begin::Hold,
-    receipt::Done,
-    testing::{ledger, partition, record},
+use crate::{
+    ingest::{
+        begin::Hold,
+        testing::{ledger, partition, record},
+    },
+    model::receipt::Done,
 };
 
 /// Lets the actors work until `holds`.

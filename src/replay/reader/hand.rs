@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Instant};
 use super::{Bounds, reading::Reading};
 use crate::{
     backlog::{drainer::Surroundings, read::Standing},
-    event::{EndpointKey, Event, Fields, Record},
-    ingest::{
-        actor::happened,
+    ingest::actor::happened,
+    model::{
+        event::{EndpointKey, Event, Fields, Record},
         receipt::{Origin, Receipt},
     },
     replay::{part::Part, pass::View},

@@ -17,8 +17,8 @@ use super::{Bounds, hand::Hand};
 use crate::{
     backlog::drainer::Surroundings,
     clock,
-    event::{Fields, Record},
     ingest::{consumer::record_of, decode::Decoder},
+    model::event::{Fields, Record},
     replay::{
         part::Part,
         pass::{self, Position, Step, View},

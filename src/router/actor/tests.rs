@@ -1,13 +1,11 @@
 //! What becomes of an event at its router.
 
 use super::*;
-use crate::ingest::testing::{ledger, router, tracked};
 use crate::{
     endpoint::delivery::testing::stream,
-    router::{
-        index::Change,
-        subscription::{Scope, Subscription},
-    },
+    ingest::testing::{ledger, router, tracked},
+    model::scope::Scope,
+    router::{index::Change, subscription::Subscription},
 };
 
 #[actix_rt::test]

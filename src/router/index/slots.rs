@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{table::ShardedTable, texts::TextId};
-use crate::event::EndpointKey;
+use crate::model::event::EndpointKey;
 
 /// What a slot is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,8 +10,8 @@ use super::{
     texts::TextId,
 };
 use crate::{
-    event::EndpointKey,
-    router::subscription::{Scope, Subscription},
+    model::{event::EndpointKey, scope::Scope},
+    router::subscription::Subscription,
 };
 
 /// A subscription that came, changed or went.

@@ -10,7 +10,7 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use crate::config::Otlp;
+use super::OtlpOptions;
 
 /// Where exports go, and with which headers. Its `Debug` shows neither.
 pub(super) struct Collector {
@@ -25,9 +25,9 @@ pub enum ClientError {
 }
 
 impl Collector {
-    pub fn new(config: &Otlp) -> Result<Self, ClientError> {
+    pub fn new(options: &OtlpOptions) -> Result<Self, ClientError> {
         let mut headers = Vec::new();
-        for (name, value) in config.header_pairs() {
+        for (name, value) in options.header_pairs() {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header)?;
             HeaderValue::from_str(value).map_err(|_| ClientError::Header)?;
             headers.push((name, SecretString::from(value)));
@@ -38,7 +38,7 @@ impl Collector {
             .build();
         let agent = Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(config.timeout()))
+            .timeout_global(Some(options.timeout))
             .max_redirects(0)
             .http_status_as_error(false) // the exporter knows what to make of one
             .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))

@@ -14,7 +14,7 @@ use crate::{
     },
     config::Config,
     endpoint::egress::Egress,
-    store::grants::Grants,
+    model::grants::Grants,
 };
 
 /// What the API has of the names that stand in a file and are not made by it. `None`: there is no such thing.

@@ -2,10 +2,12 @@
 
 use proptest::prelude::*;
 
-use crate::endpoint::{
-    delivery::testing::*,
-    outcome::Outcome,
-    settings::{Mode, OnFailure, OrderBy, Ordering, RateLimit, State},
+use crate::{
+    endpoint::delivery::testing::*,
+    model::{
+        outcome::Outcome,
+        settings::{Mode, OnFailure, OrderBy, Ordering, RateLimit, State},
+    },
 };
 
 #[derive(Clone, Debug)]

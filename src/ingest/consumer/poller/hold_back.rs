@@ -9,10 +9,9 @@ use super::{
     intake::{Intake, IntakeControl},
     warn_on_error,
 };
-use crate::ingest::{
-    backpressure::PauseReason,
-    partition::{Move, Partition},
-    receipt::Origin as _,
+use crate::{
+    ingest::partition::{Move, Partition},
+    model::{pause::PauseReason, receipt::Origin as _},
 };
 
 impl Poller {

@@ -11,7 +11,8 @@ use crate::{
         rate::Rate,
         read_window::{Counts, ReadWindow, ReadWindowOptions},
     },
-    ingest::{backpressure::StorePressure, receipt::tally},
+    ingest::backpressure::StorePressure,
+    model::receipt::tally,
     telemetry::handles::IntakeMetrics,
 };
 

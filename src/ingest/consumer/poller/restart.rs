@@ -15,8 +15,8 @@ use crate::{
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{made_again, offset_of},
-        receipt::Origin as _,
     },
+    model::receipt::Origin as _,
     operator_event::{OperatorEvent, emit},
     telemetry::names,
 };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rdkafka::consumer::Consumer as _;
 
 use super::Poller;
-use crate::ingest::backpressure::PauseReason;
+use crate::model::pause::PauseReason;
 
 impl Poller {
     pub(super) fn show(&mut self, now: Instant) {

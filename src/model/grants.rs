@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::router::subscription::Scope;
+use super::scope::Scope;
 
 /// The topics and tenants that a customer may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

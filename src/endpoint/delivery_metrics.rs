@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::{
-    endpoint::{batch::FilledBy, outcome::Outcome},
-    telemetry::names,
-};
+use crate::{endpoint::batch::FilledBy, model::outcome::Outcome, telemetry::names};
 
 /// Attempts of the endpoints of one mode (`"stream"`, `"batch"`); one set serves all endpoints of a core.
 pub struct DeliveryMetrics {
@@ -48,7 +45,7 @@ impl DeliveryMetrics {
         }
     }
 
-    /// An attempt of so many events ended; `class` is the [note](crate::endpoint::outcome::AttemptNote)'s word.
+    /// An attempt of so many events ended; `class` is the [note](crate::model::outcome::AttemptNote)'s word.
     pub fn attempted(&self, outcome: &Outcome, class: &'static str, events: usize, took: Duration) {
         let index = outcome_index(outcome);
         self.events[index].increment(events as u64);

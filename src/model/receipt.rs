@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::event::{EndpointKey, Event};
+use super::event::{EndpointKey, Event};
 
 /// How a receipt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +100,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
         Some(0)
     }
     /// Whether an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
-    /// being replayed. Each yes is answered by [`Origin::skipped`]; see [`Skipping`](super::missed::Skipping).
+    /// being replayed. Each yes is answered by [`Origin::skipped`]; see [`Skipping`](crate::ingest::missed::Skipping).
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
         false
     }
@@ -114,7 +114,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     }
     /// The position of a skipped event is stored, or it comes again.
     fn skipped(&self, _endpoint_id: &str) {}
-    /// An event of it leaves memory for the backlog; see [`Parking`](super::parked::Parking).
+    /// An event of it leaves memory for the backlog; see [`Parking`](crate::model::parking::Parking).
     fn parking(&self, _endpoint_id: &Arc<str>) {}
     /// So many of these have their rows, or come back unstored.
     fn parked(&self, _endpoint_id: &str, _events: u64) {}

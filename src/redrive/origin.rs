@@ -6,9 +6,9 @@ use super::{Dropped, Shared};
 use crate::{
     clock,
     dead_letter::letter::{LetterKey, record},
-    event::{EndpointKey, Event, Field, Fields},
-    ingest::{
-        ledger::PartitionLedger,
+    ingest::ledger::PartitionLedger,
+    model::{
+        event::{EndpointKey, Event, Field, Fields},
         receipt::{Abandoned, Done, Origin, Receipt, Settlement},
     },
     store::redrives::RedriveRow,

@@ -19,13 +19,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::origin::{Lease, receipt};
-use super::{letter::Letter, writer::DeadLetterWriter};
 use crate::{
     backlog::{drainer::Surroundings, read::Standing},
     clock,
-    endpoint::delivery::{GivenUp, Reason},
-    ingest::{
-        ledger::PartitionLedger,
+    dead_letter::{letter::Letter, writer::DeadLetterWriter},
+    ingest::ledger::PartitionLedger,
+    model::{
+        disposition::{GivenUp, Reason},
         receipt::{ABANDONS_MAX, Abandoned, Origin as _, Receipt, Settlement},
     },
     store::{
@@ -43,17 +43,6 @@ pub struct RedriveOptions {
     pub endpoint_in_flight_max: usize,
     /// What waits longer for its endpoint is given up again.
     pub age_max: Duration,
-}
-
-impl From<&crate::config::Config> for RedriveOptions {
-    fn from(config: &crate::config::Config) -> Self {
-        RedriveOptions {
-            poll: config.dead_letter.redrive_poll(),
-            in_flight_max: 500,
-            endpoint_in_flight_max: 200,
-            age_max: config.backlog.age_max(),
-        }
-    }
 }
 
 /// Sends what is asked for once more, for ever. To be run on the runtime of the store.

@@ -1,6 +1,6 @@
 //! ○ A Kafka record in one allocation: key, value and headers, copied out of the fetch buffer one after the other.
 
-use crate::event::{Record, Span};
+use super::event::{Record, Span};
 
 /// The parts of a record as Kafka lends them.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,12 @@ use std::{
 };
 
 use crate::{
-    endpoint::{delivery::Parked, outcome::AttemptNote},
-    event::{EndpointKey, Event, Field, Fields, Record, Span},
-    ingest::receipt::{Origin, Receipt},
+    model::{
+        disposition::Parked,
+        event::{EndpointKey, Event, Field, Fields, Record, Span},
+        outcome::AttemptNote,
+        receipt::{Origin, Receipt},
+    },
     store::{
         backlog::{NewRow, RowKey, Standing},
         backlog_read::BacklogRow,
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
     use crate::{
         endpoint::delivery::testing::{TestOrigin, receipt as new_receipt, secs},
-        ingest::parked::Parking,
+        model::parking::Parking,
     };
 
     fn clocks() -> Clocks {
@@ -166,7 +169,7 @@ mod tests {
     }
 
     fn settled(parked: Parked) {
-        parked.receipt.settle(crate::ingest::receipt::Settlement::Backlogged);
+        parked.receipt.settle(crate::model::receipt::Settlement::Backlogged);
     }
 
     #[test]

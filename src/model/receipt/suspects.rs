@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, ptr, sync::Arc};
 
-use crate::event::Event;
+use crate::model::event::Event;
 
 thread_local! {
     /// Addresses of events, for as long as [`Handling`] lives; `None` while nobody says what is handled.

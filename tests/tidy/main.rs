@@ -1,5 +1,7 @@
 //! Rules of the tree, checked by a machine; each says why. `clippy.toml` holds the ones clippy can check.
 
+mod rooms;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -303,7 +305,12 @@ fn program(file: &Source) -> &str {
     if is_test(file) {
         return "";
     }
-    file.text.find("#[cfg(test)]").map_or(&file.text, |start| &file.text[..start])
+    let mut marks = file.text.match_indices("#[cfg(test)]");
+    let tests = marks.find(|(start, mark)| {
+        let below = file.text[start + mark.len()..].trim_start().lines().next().unwrap_or_default();
+        below.contains("mod ") && below.ends_with('{')
+    });
+    tests.map_or(&file.text, |(start, _)| &file.text[..start])
 }
 
 /// Whether the module that declares a file has it for tests only; whatever is not in src serves tests.

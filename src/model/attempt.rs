@@ -1,23 +1,10 @@
-//! ○ What is kept of an attempt. Bounded, and without secrets: an answer that repeats what we sent to prove who we are
-//! has come without it already (`redaction.rs`).
+//! ○ The record of an attempt, for people to look at. Bounded, and without secrets.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
 
-use crate::{
-    endpoint::{
-        batch::Batch,
-        delivery::Next,
-        outcome::{AttemptNote, Outcome},
-        request,
-        settings::Settings,
-    },
-    event::Event,
-};
+use super::{disposition::Next, outcome::Outcome};
 
 /// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,46 +47,7 @@ pub struct Member {
 /// Events of one attempt that are named.
 pub const MEMBERS_MAX: usize = 20;
 
-/// What an attempt came to, as its shell knows it.
-#[derive(Debug, Clone, Copy)]
-pub struct Ended<'a> {
-    pub outcome: &'a Outcome,
-    pub note: &'a AttemptNote,
-    pub took: Duration,
-    /// Milliseconds since 1970.
-    pub wall_ms: i64,
-}
-
 impl AttemptRecord {
-    /// Of a batch that is still with its machine; what follows is said [afterwards](AttemptRecord::followed_by).
-    #[must_use]
-    pub fn new(settings: &Settings, batch: &Batch, ended: Ended<'_>, stands_for: u64) -> Self {
-        let (batch_id, first) = request::ids(batch.events(), settings, MEMBERS_MAX);
-        let member = |(event, webhook_id): (&Arc<Event>, String)| Member {
-            webhook_id,
-            event_id: event.own_id().filter(|own| !own.is_empty()).map(|own| own.replace('\0', "\u{fffd}")),
-            topic: event.topic().to_owned(),
-            partition: event.partition(),
-            offset: event.offset(),
-        };
-        AttemptRecord {
-            endpoint_id: Arc::clone(&settings.id),
-            at_ms: ended.wall_ms,
-            duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
-            batch_id,
-            events: batch.len(),
-            members: batch.events().zip(first).map(member).collect(),
-            attempt: batch.attempt_number(),
-            outcome: word(ended.outcome),
-            status: ended.note.status,
-            class: ended.note.class,
-            excerpt: ended.note.excerpt.to_string(),
-            next: "",
-            next_at_ms: None,
-            stands_for,
-        }
-    }
-
     /// What becomes of the batch now.
     #[must_use]
     pub fn followed_by(mut self, next: Next, now: Instant) -> Self {

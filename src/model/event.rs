@@ -4,6 +4,7 @@
 //! is two allocations (itself and its bytes) however many fields are configured.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
         Arc,
@@ -12,10 +13,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    ingest::receipt::{Origin, Receipt},
-    trace::Traced,
-};
+use super::receipt::{Origin, Receipt, Settlement};
 
 /// One endpoint within this process: dense, handed out in order, never used twice while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +67,7 @@ pub struct Record {
     pub key: Option<Span>,
     /// `None` is a tombstone.
     pub value: Option<Span>,
-    /// Encoded by [`HeaderBlock`](crate::ingest::record::HeaderBlock).
+    /// Encoded by [`HeaderBlock`](crate::model::record::HeaderBlock).
     pub headers: Span,
 }
 
@@ -96,9 +94,20 @@ pub struct Event {
     /// When it happened (milliseconds since 1970): the configured field, or the record's timestamp.
     pub occurred_ms: i64,
     /// Its trace; most have none.
-    pub traced: Option<Box<Traced>>,
+    pub traced: Option<Box<dyn EventTrace>>,
     /// Receipts not yet settled. Set once by [`Event::open_receipts`], before the first dispatch.
     pending: AtomicU32,
+}
+
+/// The trace of one event: it is told the event's steps, and ends when it is dropped. The room `trace` has the one
+/// implementation; `Any` lets it know its own again.
+pub trait EventTrace: Any + Send + Sync {
+    /// Receipts for these endpoints are about to be opened.
+    fn routed(&self, endpoints: &[EndpointKey]);
+    /// The event leaves memory for Postgres.
+    fn storing(&self, endpoint: EndpointKey, endpoint_id: &str, now: Instant);
+    /// One of the event's receipts has settled.
+    fn settled(&self, endpoint: EndpointKey, how: Settlement);
 }
 
 /// The fields that decoding finds in a record.

@@ -1,0 +1,57 @@
+//! ● The state that every handler shares.
+
+use std::sync::Arc;
+
+use super::{
+    actors::ActorReport, endpoint_body::Rules, endpoint_test::Tester, health::Readiness, live::Live, memory::Memory,
+    work::Work,
+};
+use crate::{
+    clock,
+    model::{
+        id::{self, Kind},
+        quotas::Quotas,
+    },
+    replay::positions::Positions,
+    store::{Pool, secret_box::SecretBox, secrets::EndpointSecrets},
+    watch::peers::Peers,
+};
+
+/// The parts that the handlers work with.
+#[derive(Clone)]
+pub struct AdminState {
+    /// Connections for whoever calls, apart from those that Postrider itself needs.
+    pub pool: Pool,
+    /// Beside the threads that answer.
+    pub work: Work,
+    /// The budget of bodies and answers.
+    pub memory: Memory,
+    pub secrets: SecretBox,
+    pub rules: Rules,
+    /// Of customers that have none of their own.
+    pub quotas: Quotas,
+    pub actors: Arc<dyn ActorReport>,
+    /// The other instances.
+    pub peers: Arc<Peers>,
+    pub readiness: Arc<dyn Readiness>,
+    /// Where ranges of Kafka are looked up.
+    pub positions: Positions,
+    /// What events are matched against.
+    pub live: Live,
+    /// Sends tests.
+    pub tester: Tester,
+    /// Renders `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl AdminState {
+    /// An endpoint's secrets as they are stored.
+    pub(super) fn sealed(&self, endpoint_id: &str, secrets: &EndpointSecrets) -> Vec<u8> {
+        self.secrets.seal(endpoint_id, &secrets.to_bytes(), rand::random())
+    }
+}
+
+/// Makes an id that nobody has.
+pub(super) fn new_id(kind: Kind) -> String {
+    id::new(kind, clock::wall_ms(), rand::random())
+}

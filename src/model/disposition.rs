@@ -1,0 +1,59 @@
+//! ○ The disposition of an event after an attempt: retried, parked in the backlog, or given up as a dead letter.
+
+use std::time::Instant;
+
+use super::{outcome::AttemptNote, parking::Parking, receipt::Receipt};
+
+/// What becomes of a batch after an attempt. For people to look at: nothing is decided by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// Delivered, or no longer ours.
+    #[default]
+    Ended,
+    /// It waits in memory for its next attempt; when the endpoint's breaker opens it may go into the backlog meanwhile.
+    Retry {
+        at: Instant,
+    },
+    /// It is stored; its next attempt is not due before `at`.
+    Backlog {
+        at: Option<Instant>,
+    },
+    DeadLetter,
+}
+
+/// An event that leaves memory, still to be delivered.
+#[derive(Debug)]
+pub struct Parked {
+    pub receipt: Receipt,
+    pub attempts: u32,
+    pub last: Option<AttemptNote>,
+    /// Its attempt is still under way until this deadline; a 2xx takes it out of the backlog again.
+    pub in_flight_until: Option<Instant>,
+    /// Its next attempt is due then; at once, as far as the event is concerned, where there is none.
+    pub not_before: Option<Instant>,
+    /// To be dropped once its row is counted.
+    pub parking: Parking,
+}
+
+/// An event that will not be delivered.
+#[derive(Debug)]
+pub struct GivenUp {
+    pub receipt: Receipt,
+    pub reason: Reason,
+    pub attempts: u32,
+    pub last: Option<AttemptNote>,
+}
+
+/// Why an event became a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The endpoint refused this event (400, 413, 422).
+    Rejected,
+    /// Attempts or age used up.
+    Exhausted,
+    /// The record could not be decoded.
+    Undecodable,
+    TooLarge,
+    /// Our own fault: abandoned three times.
+    Internal,
+}

@@ -1,0 +1,28 @@
+//! ○ OAuth2 client credentials of an endpoint.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::url::EndpointUrl;
+
+/// How an endpoint's access tokens are got.
+#[derive(Debug, Clone)]
+pub struct OAuth2 {
+    pub token_url: EndpointUrl,
+    pub client_id: String,
+    pub client_secret: SecretString,
+    pub scope: Option<String>,
+    /// Not of the RFC, but asked for by some token servers.
+    pub audience: Option<String>,
+    pub style: ClientStyle,
+}
+
+/// Where the client's id and secret stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientStyle {
+    /// In the `Authorization` header.
+    Basic,
+    /// In the form.
+    Body,
+}

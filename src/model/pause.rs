@@ -1,0 +1,42 @@
+//! ○ Reasons for which a partition is paused.
+
+/// Why a partition is paused. The first reason stays until it resumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PauseReason {
+    /// Too many events of it are outstanding.
+    Events,
+    /// Too many bytes of it are outstanding.
+    Bytes,
+    /// Its oldest unsettled event is too far behind.
+    Span,
+    /// All partitions together hold too many bytes.
+    Memory,
+    /// As many events wait in this process as it delivers within the target: see [`ReadWindow`](crate::flow::read_window).
+    Window,
+    /// Nobody can be reached: see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
+    OwnTrouble,
+}
+
+impl PauseReason {
+    pub const ALL: [PauseReason; 6] = [
+        PauseReason::Events,
+        PauseReason::Bytes,
+        PauseReason::Span,
+        PauseReason::Memory,
+        PauseReason::Window,
+        PauseReason::OwnTrouble,
+    ];
+
+    /// The word in metrics and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            PauseReason::Events => "events",
+            PauseReason::Bytes => "bytes",
+            PauseReason::Span => "span",
+            PauseReason::Memory => "memory",
+            PauseReason::Window => "window",
+            PauseReason::OwnTrouble => "own_trouble",
+        }
+    }
+}
