@@ -1,4 +1,4 @@
-//! ● What the command line offers: one file a command.
+//! ● The command line: one file a command.
 //!
 //! Exit codes: 0, 1 when a command failed or the API refused, 2 for a wrong command line, 64 (`EX_USAGE`) for a wrong
 //! configuration, 69 (`EX_UNAVAILABLE`) when the API does not answer.

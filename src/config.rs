@@ -87,7 +87,7 @@ impl Config {
         check::check(layers)
     }
 
-    /// What `serve` needs beyond what every command needs: topics and the two keys.
+    /// Checks the settings that `serve` alone needs: topics and the two keys.
     pub fn ready_to_serve(&self) -> Result<(), ConfigErrors> {
         check::ready_to_serve(self)
     }

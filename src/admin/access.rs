@@ -1,4 +1,4 @@
-//! ● Who asks, and what they may do.
+//! ● Authorization: the caller, and what the caller may do.
 //!
 //! **Invariant:** every handler says in its first argument who may call it; the table of routes takes no other. So a
 //! handler without a decision does not compile.
@@ -13,7 +13,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::
 use super::problem::Problem;
 use crate::fair_share::shares::Holder;
 
-/// Who asks.
+/// The caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// `key_…`, or [`CONFIGURED`].
@@ -21,14 +21,14 @@ pub struct Access {
     pub role: Role,
 }
 
-/// What a key may do.
+/// The role of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// Everything.
     Admin,
     /// Reads everything, writes nothing.
     Operator,
-    /// What belongs to this customer; of the rest it does not even learn that it exists.
+    /// A customer's key: whatever belongs to others does not exist for it.
     Customer(Own),
 }
 
@@ -81,7 +81,7 @@ impl Access {
     }
 }
 
-/// Who may call an operation.
+/// The role that an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Admins.

@@ -19,13 +19,13 @@ use crate::{
 pub trait ActorReport: Send + Sync {
     /// The actors that the filter wants, in their order.
     fn actors(&self, filter: &Filter) -> Vec<ActorView>;
-    /// What this instance adds to the overview.
+    /// This instance's part of the overview.
     fn overview(&self) -> OverviewPart;
-    /// What it knows of these endpoints; one that it does not know is left out.
+    /// This instance's parts of these endpoints; one that it does not know is left out.
     fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart>;
     /// An endpoint has taken a test event: where its breaker is open, a probe is worth it now. False: it is not known here.
     fn want_probe(&self, id: &str) -> bool;
-    /// How many endpoints there are: enabled, paused, disabled.
+    /// Numbers of endpoints: enabled, paused, disabled.
     fn endpoint_states(&self) -> (usize, usize, usize);
 }
 

@@ -61,7 +61,7 @@ pub fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem
     Ok(tagged(response, version))
 }
 
-/// What the request asks of the version that is there.
+/// Conditions of the request on the version that is there.
 pub fn conditions(request: &HttpRequest) -> Result<Conditions, Problem> {
     let header = |name| {
         let values: Vec<&str> = request.headers().get_all(name).map(|value| value.to_str().unwrap_or("?")).collect();

@@ -1,4 +1,4 @@
-//! ○ What an API key is made with, parsed and validated, and a key as JSON.
+//! ○ The body that makes an API key, parsed and validated, and a key as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::api_keys::{ApiKey, KeyChange, NewRole, StoredRole};
 
-/// What was asked for.
+/// The request's body, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyBody {
     pub name: String,
@@ -72,7 +72,7 @@ pub fn parse(object: &Object, wall_ms: i64) -> Result<ApiKeyBody, Problem> {
     })
 }
 
-/// What PATCH may change: the name, and when the key ends (`null`: never). A role is for life.
+/// Parses the changes that PATCH may make: the name, and the key's end (`null`: never). A role is for life.
 ///
 /// # Errors
 /// Every wrong field.

@@ -77,7 +77,7 @@ pub async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<Htt
     Ok(HttpResponse::Ok().json(view(&present(found)?)))
 }
 
-/// Whose key the request carries: what a program needs to know what it may ask for.
+/// Describes the key of the request: a program learns from it what it may ask for.
 pub async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
     let (role, customer) = match &access.role {
         Role::Admin => ("admin", None),

@@ -1,4 +1,5 @@
-//! ● Whoever waits for a dead letter: one statement now and then asks for all of them, and none is asked while nobody waits.
+//! ● Long polls for dead letters: one statement now and then asks for all of them, and none is asked while nobody
+//! waits.
 
 use std::{
     collections::HashMap,
@@ -41,7 +42,7 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     waiters: HashMap<u64, Waiter>,
-    /// Who waits for time to pass. Dropped when the server stops.
+    /// Waiters for time to pass. Dropped when the server stops.
     resting: HashMap<u64, oneshot::Sender<()>>,
     /// Somebody asks Postgres for all of them.
     asked_for: bool,
@@ -71,8 +72,8 @@ impl Arrivals {
         self.shared.places.take(holder).map_err(|refused| Problem::no_share(refused, "long polls"))
     }
 
-    /// Where the newest letter of an endpoint is, once there is one after `after`. `None` at the deadline, and at once
-    /// when the server stops. Whoever goes away is forgotten.
+    /// Position of the endpoint's newest letter, once there is one after `after`. `None` at the deadline, and at once
+    /// when the server stops. A waiter that goes away is forgotten.
     pub async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
         let (found, arrived) = oneshot::channel();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);

@@ -40,7 +40,7 @@ use crate::{
     telemetry::names,
 };
 
-/// How often the API may be called; `None` is without limit.
+/// Rates at which the API may be called; `None` is without limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// By one key; that of the configuration is not held back.
@@ -58,14 +58,14 @@ const ISSUED_FRESH_FOR: Duration = Duration::from_secs(1);
 /// More keys than that are not held in memory.
 const ISSUED_MAX: i64 = 100_000;
 
-/// Who may come in.
+/// Keys of the API.
 pub struct Keys {
     configured: TokenHash,
     pool: Pool,
     known: Mutex<KnownKeys<Holder>>,
     calls: Option<Mutex<CallLimits<String>>>,
     wrong: Option<Mutex<WrongKeys>>,
-    /// Where the key of the configuration came from, and when last.
+    /// Addresses that the key of the configuration came from, with the last time of each.
     configured_from: Mutex<HashMap<IpAddr, Instant>>,
     /// The hashes of all keys that hold, and when they were read.
     issued: tokio::sync::Mutex<Option<(Instant, HashSet<TokenHash>)>>,
@@ -144,7 +144,7 @@ impl Keys {
         }
     }
 
-    /// Who holds this token, if they may call now.
+    /// Finds the holder of this token, if it may call now.
     async fn admit(&self, token: &str, address: Option<IpAddr>) -> Result<Access, Problem> {
         let (hash, now) = (hash_of(token), clock::now());
         // Whoever tries keys costs neither the database nor those who have one, though they come from the same address.
@@ -191,7 +191,7 @@ impl Keys {
         }
     }
 
-    /// Who holds the token of this hash.
+    /// The holder of the token of this hash.
     async fn holder(&self, hash: TokenHash, now: Instant) -> Result<Option<Access>, Problem> {
         let known = self.known.lock().get(&hash, now);
         let holder = match known {
@@ -224,7 +224,7 @@ pub fn new_token() -> String {
     format!("{TOKEN_PREFIX}{}", id::digits_of(rand::random()))
 }
 
-/// What is stored of a token.
+/// The hash of a token, as it is stored.
 #[must_use]
 pub fn hash_of(token: &str) -> TokenHash {
     let mut hash = [0; 32];
@@ -232,7 +232,7 @@ pub fn hash_of(token: &str) -> TokenHash {
     hash
 }
 
-/// What may be shown of a token: enough to know it again, too little to guess the rest.
+/// The beginning of a token that may be shown: enough to know it again, too little to guess the rest.
 #[must_use]
 pub fn start_of(token: &str) -> &str {
     token.get(..TOKEN_PREFIX.len() + 6).unwrap_or(TOKEN_PREFIX)

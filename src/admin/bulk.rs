@@ -84,7 +84,7 @@ pub fn read_all<T>(
     mistakes.none_or_problem().map(|()| all)
 }
 
-/// What is wrong with the items of a body.
+/// Mistakes in the items of a body.
 pub struct Mistakes<'a> {
     name: &'a str,
     /// Items with mistakes.
@@ -148,7 +148,7 @@ impl<'a> Mistakes<'a> {
     }
 }
 
-/// What a bulk write came to, as JSON: how many of each effect, and each item in the order of the request.
+/// Result of a bulk write as JSON: the number of each effect, and each item in the order of the request.
 #[must_use]
 pub fn view(version: i64, items: impl Iterator<Item = (Effect, Value)>) -> Value {
     let (mut created, mut updated, mut unchanged) = (0, 0, 0);

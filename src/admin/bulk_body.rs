@@ -74,5 +74,5 @@ impl BulkBody {
 const AT_ONCE_MAX: usize = 4;
 /// Calls of one key that wait for their turn.
 const HOLDER_WAITING_MAX: usize = 16;
-/// How long one waits for its turn.
+/// Time to wait for one's turn.
 const TURN_MAX: Duration = Duration::from_secs(30);

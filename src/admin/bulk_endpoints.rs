@@ -67,7 +67,7 @@ fn key(item: &EndpointBody) -> Option<(&str, &str)> {
     item.customer.as_deref().zip(item.uid.as_deref())
 }
 
-/// What becomes of each item, and the secrets of those that are new.
+/// Decides about each item, and makes the secrets of new ones.
 fn decide(
     state: &AdminState,
     context: &BulkContext,

@@ -1,4 +1,4 @@
-//! ○ How often a key may call, and how often an address may come with a wrong one. Told the time; never waits.
+//! ○ Rate limits of keys, and of addresses with wrong keys. Told the time; never waits.
 
 use std::{
     collections::HashMap,

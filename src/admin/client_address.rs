@@ -42,7 +42,7 @@ impl TrustedProxies {
     }
 }
 
-/// What proxies said of the client, each header's lines in their order.
+/// Headers of proxies about the client, each one's lines in their order.
 #[derive(Debug, Clone, Default)]
 pub struct ForwardedHeaders<'a> {
     /// `Forwarded` (RFC 7239).

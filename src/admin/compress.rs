@@ -71,7 +71,7 @@ fn compressed(plain: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// What fits into one packet arrives no sooner for being smaller.
+/// The smallest answer that is compressed: one that fits into a packet arrives no sooner for being smaller.
 const COMPRESSED_BYTES_MIN: usize = 1_400;
 /// A millisecond of work or less.
 const AT_ONCE_BYTES_MAX: usize = 64 * 1024;

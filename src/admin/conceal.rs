@@ -1,11 +1,11 @@
-//! ○ What customers are told of an endpoint that cannot be connected to: whether its name leads to nothing or to an address
-//! that is not allowed would tell them which names exist inside this network.
+//! ○ Failures as customers are told of them: whether an endpoint's name leads to nothing or to an address that is not
+//! allowed would tell them which names exist inside this network.
 
 use serde_json::{Map, Value};
 
 /// Stands for the classes that must not be told apart.
 pub const UNREACHABLE: &str = "unreachable";
-/// What is said in the place of either's words.
+/// The excerpt in place of either's words.
 pub const EXCERPT: &str = "the endpoint's name leads to no address that requests may go to";
 
 /// Whether customers must not tell this class of a failure from its like.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 
 use super::problem::Problem;
 
-/// What a request asks of the version that is there.
+/// Conditions of a request on the version that is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     matches: Option<Tags>,

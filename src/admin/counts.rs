@@ -1,5 +1,5 @@
-//! ● How many events an endpoint took and how many attempts failed, by the minute or the hour: a part of its stats and of
-//! its attempts.
+//! ● Numbers of events that an endpoint took and of attempts that failed, by the minute or the hour: a part of its
+//! stats and of its attempts.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Pool, counts},
 };
 
-/// What an endpoint came to within the time that `per`, `since` and `until` say.
+/// Counts of an endpoint within the time that `per`, `since` and `until` say.
 ///
 /// # Errors
 /// 400 `invalid_query`; 503 when Postgres is away.

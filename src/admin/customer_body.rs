@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What was asked for.
+/// The request's body, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerBody {
     pub uid: Option<String>,
@@ -45,7 +45,7 @@ pub fn parse(object: &Object) -> Result<CustomerBody, Problem> {
     })
 }
 
-/// Those of its own; left out or null is as for everybody.
+/// Parses the customer's own quotas; one that is left out or null is as for everybody.
 fn quotas(fields: &mut Fields<'_>) -> Option<OwnQuotas> {
     let mut own = OwnQuotas::default();
     for quota in Quota::ALL {
@@ -71,7 +71,7 @@ pub fn view(customer: &Customer) -> Value {
     })
 }
 
-/// What PATCH merges into: the body that would write the customer as it is.
+/// The body that would write the customer as it is: PATCH merges into it.
 #[must_use]
 pub fn as_body(customer: &Customer) -> Value {
     json!({"uid": customer.uid, "name": customer.name, "grants": customer.grants, "quotas": customer.quotas})

@@ -134,7 +134,7 @@ pub async fn delete(
     Ok(answer(Effect::Deleted, &id, Value::Null))
 }
 
-/// Whose things a list shows.
+/// A filter of a list by owner.
 pub enum Whose {
     Everyones,
     /// This customer's (its id).
@@ -143,7 +143,7 @@ pub enum Whose {
     Nobodys,
 }
 
-/// Whose things are meant by `?customer_id=` and the key.
+/// The owners meant by `?customer_id=` and the key.
 pub async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> Result<Whose, Problem> {
     match access.within(named) {
         None => Ok(Whose::Everyones),

@@ -47,7 +47,7 @@ impl LetterPageRequest {
         Ok(LetterPageRequest { after, limit })
     }
 
-    /// What to ask the store for: one more than the page has, to know whether there is another page.
+    /// Number of rows to ask the store for: one more than the page has, to know whether there is another page.
     #[must_use]
     pub fn rows(&self) -> i64 {
         self.limit as i64 + 1

@@ -19,12 +19,12 @@ pub const PARAMETERS: [&str; 10] =
     ["limit", "cursor", "reason", "topic", "tenant", "since", "until", "data", "wait", "customer_id"];
 const REASONS: [&str; 5] = ["rejected", "exhausted", "undecodable", "too_large", "internal"];
 
-/// What a list is asked for with, beside its page.
+/// The query of a list, but for its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LetterQuery {
     pub filter: Filter,
     pub with_data: bool,
-    /// How long to wait for the first letter, when there is none.
+    /// Time to wait for the first letter, when there is none.
     pub wait: Duration,
 }
 

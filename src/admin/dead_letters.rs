@@ -193,7 +193,7 @@ async fn page_with_data(
     Ok(HttpResponse::Ok().content_type("application/json").body(written))
 }
 
-/// What a command is about.
+/// The letters that a command selects.
 pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
     selection(&request::object(state, request, body).await?, clock::wall_ms())
 }
@@ -201,5 +201,5 @@ pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Bo
 /// The endpoint of records that never got as far as one.
 const OPERATOR: &str = "";
 const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
-/// How long a transaction usually still runs whose letters are awaited.
+/// Time for which a transaction whose letters are awaited usually still runs.
 const SETTLES_IN: Duration = Duration::from_millis(500);

@@ -1,5 +1,5 @@
-//! ○ How an endpoint wants us to say who we are. What gets through here can be sent as it is: no header of ours or of
-//! the connection's, nothing that could split a request.
+//! ○ Authentication at an endpoint. A value that gets through here can be sent as it is: no header of ours or of the
+//! connection's, nothing that could split a request.
 
 use super::{
     endpoint_tls,
@@ -61,7 +61,7 @@ pub fn read(fields: &mut Fields<'_>, egress: &Egress) -> Option<StoredAuth> {
     }
 }
 
-/// What may be shown of an authentication.
+/// The part of an authentication that may be shown.
 #[must_use]
 pub fn view(auth: &StoredAuth) -> AuthView {
     match auth {

@@ -24,17 +24,17 @@ use crate::{
     },
 };
 
-/// What the operator's configuration allows.
+/// Limits from the operator's configuration.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// A batch may wait no longer than an event may wait in memory.
     pub park_after_ms: u64,
-    /// What waits for longer is given up.
+    /// The age at which a waiting event is given up.
     pub backlog_age_max_ms: i64,
     pub egress: Arc<Egress>,
 }
 
-/// What was asked for. `None` is what was not said.
+/// The request's body, parsed. `None` is a field that was not said.
 #[derive(Clone, PartialEq)]
 pub struct EndpointBody {
     pub customer: Option<String>,
@@ -87,7 +87,7 @@ pub fn view(endpoint: &Endpoint) -> Value {
     view
 }
 
-/// What PATCH merges into: the body that would write the endpoint as it is, but for its secrets.
+/// The body that would write the endpoint as it is, but for its secrets: PATCH merges into it.
 #[must_use]
 pub fn as_body(endpoint: &Endpoint) -> Value {
     let mut body = serde_json::to_value(&endpoint.settings).expect("invariant: settings are plain values");

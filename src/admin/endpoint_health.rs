@@ -1,4 +1,4 @@
-//! ● How endpoints are: `/v1/endpoints/{id}/stats`, and what a list of endpoints shows of each.
+//! ● Health of endpoints: `/v1/endpoints/{id}/stats`, and the part of it in a list of endpoints.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What the instances say of some endpoints together.
+/// The instances' parts of some endpoints together.
 pub struct Parts {
     pub by_id: HashMap<String, EndpointPart>,
     pub unreachable: Vec<Silent>,

@@ -1,4 +1,4 @@
-//! ○ What a list of endpoints is asked for with: part of a name, state, order, and where a page begins.
+//! ○ The query of a list of endpoints: part of a name, state, order, and the beginning of a page.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     store::endpoint_search::{Order, Search},
 };
 
-/// What was asked for.
+/// The query, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointQuery {
     customer: Option<String>,
@@ -102,7 +102,8 @@ impl EndpointQuery {
         }
     }
 
-    /// What is asked for once a walk from the newest change has come to its end; `first` is the key of the page's first row.
+    /// The query that follows a walk from the newest change that has come to its end; `first` is the key of the page's
+    /// first row.
     #[must_use]
     pub fn next_sweep(&self, first: Option<&str>) -> Option<EndpointQuery> {
         let through = self.sweep.from.as_deref().or(first).filter(|_| self.is_newest_first())?;

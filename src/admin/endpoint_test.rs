@@ -130,7 +130,7 @@ fn want_probe(state: &State, id: &str) {
     });
 }
 
-/// What an endpoint actor would work by.
+/// Settings as an endpoint actor would have them.
 fn settings(state: &AdminState, endpoint: &Endpoint) -> Result<Settings, Problem> {
     let secrets = opened(state, endpoint)?;
     let head = EndpointHead {

@@ -31,7 +31,7 @@ pub fn read(fields: &mut Fields<'_>) -> StoredTls {
     StoredTls { ca: pem(fields, "ca", |text| parse_authorities(text).map(drop)) }
 }
 
-/// What may be shown of a client certificate: enough to tell which one it is.
+/// The part of a client certificate that may be shown: enough to tell which one it is.
 #[must_use]
 pub fn view(certificate: &str) -> AuthView {
     let own = parse_certificates(certificate).ok().and_then(|chain| chain.into_iter().next());
@@ -46,7 +46,7 @@ pub fn lacks_tls(url: &str, auth: &AuthView) -> bool {
     matches!(auth, AuthView::MutualTls { .. }) && !url.starts_with("https://")
 }
 
-/// What to say of a URL that [`lacks_tls`].
+/// The problem of a URL that [`lacks_tls`].
 pub const NEEDS_TLS: &str = "must begin with https:// when auth is mutual_tls";
 
 fn pem(

@@ -346,7 +346,8 @@ impl Made {
     }
 }
 
-/// What PUT makes of an endpoint that is there: all of it new, but the signing secret, which only a new one replaces.
+/// The endpoint as PUT makes it of one that is there: all of it new, but the signing secret, which only a new one
+/// replaces.
 pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Result<EndpointWrite, Problem> {
     let auth = body.auth.clone().unwrap_or(StoredAuth::None);
     let secrets = match (opened(state, current), &body.secret) {

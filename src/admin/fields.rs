@@ -35,8 +35,8 @@ pub fn parse<T>(object: &Object, read: impl FnOnce(&mut Fields<'_>) -> Option<T>
     }
 }
 
-/// What was read of `object`, if that names all of `needed` as well: what is missing is said together with whatever else is
-/// wrong.
+/// The result of reading `object`, if that names all of `needed` as well: missing fields are named together with
+/// whatever else is wrong.
 ///
 /// # Errors
 /// All mistakes, or the one that is about no field.

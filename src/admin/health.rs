@@ -9,8 +9,8 @@ use super::{problem::Problem, state::AdminState};
 pub trait Readiness: Send + Sync {
     /// Why it is not ready; empty when it is. Postgres away is no reason: that would take all instances out at once.
     fn reasons(&self) -> Vec<String>;
-    /// What stands still although it has something to do, and why: no reason to put the instance out, for another one would
-    /// fare no better.
+    /// Parts that stand still although they have something to do, and why: no reason to put the instance out, for
+    /// another one would fare no better.
     fn details(&self) -> Vec<String>;
 }
 

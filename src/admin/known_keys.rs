@@ -1,5 +1,5 @@
-//! ○ What is known of tokens for the next two seconds, by their hashes: so a busy key does not cost a look-up each time,
-//! and a wrong one tried again and again costs none.
+//! ○ A cache of tokens for two seconds, by their hashes: so a busy key does not cost a look-up each time, and a wrong
+//! one tried again and again costs none.
 
 use std::{
     collections::HashMap,
@@ -32,7 +32,7 @@ impl<H: Clone> KnownKeys<H> {
         KnownKeys { entries: HashMap::new(), entries_max }
     }
 
-    /// Who holds it (`Some(None)`: nobody), or `None` when that has to be looked up.
+    /// The cached holder (`Some(None)`: nobody), or `None` when it has to be looked up.
     #[must_use]
     pub fn get(&self, token: &TokenHash, now: Instant) -> Option<Option<H>> {
         let fresh = self.entries.get(token).filter(|entry| entry.is_fresh(now));

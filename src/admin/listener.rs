@@ -99,7 +99,7 @@ impl Listener {
         Ok(Listener { address, handle, thread })
     }
 
-    /// Where it listens.
+    /// Address that it listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -252,5 +252,5 @@ const ACCEPT_QUEUE_MAX: u32 = 2_048;
 /// Of each thread.
 const BLOCKING_THREADS_MAX: usize = 16;
 const SHUTDOWN_SECONDS_MAX: u64 = 5;
-/// How long a client may take to close its side.
+/// Time for a client to close its side.
 const DISCONNECT_MAX: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! ● What this instance matches events against: the routers' own table, and the decoders of its topics.
+//! ● The table that this instance matches events against: the routers' own, and the decoders of its topics.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub struct Live {
     pub table: Arc<RoutingTable>,
     /// The version of the settings in the table.
     pub version: Arc<dyn Fn() -> i64 + Send + Sync>,
-    /// How the records of a topic are decoded.
+    /// Decoders by topic.
     pub decoder: Arc<dyn Fn(&str) -> Decoder + Send + Sync>,
     /// A larger record is not delivered.
     pub event_bytes_max: usize,

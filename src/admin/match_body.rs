@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{event::Record, record::RecordParts};
 
-/// What was asked for.
+/// The request's body, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchBody {
     pub topic: String,

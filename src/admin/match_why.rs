@@ -5,7 +5,7 @@ use crate::{
     store::matching::{Asked, Candidate, Covering, Level},
 };
 
-/// What is known of an event and an endpoint.
+/// Facts about an event and an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub asked: Asked<'a>,
@@ -44,7 +44,7 @@ pub fn why(facts: Facts<'_>) -> Verdict {
     }
 }
 
-/// What the settings say that are stored.
+/// The verdict of the settings that are stored.
 fn by_settings(facts: Facts<'_>) -> Verdict {
     let Facts { asked, candidate, .. } = facts;
     let no = |code, detail: String, subscriptions: Vec<&Covering>| Verdict {

@@ -73,7 +73,7 @@ pub fn document(routes: &[Route]) -> Value {
     })
 }
 
-/// What stands in the table of routes and not in the document, or the other way round.
+/// Operations of the table of routes that the document lacks, and the other way round.
 #[must_use]
 pub fn differences(routes: &[Route]) -> Vec<String> {
     let documented = documented();
@@ -241,7 +241,7 @@ fn headers() -> Value {
     })
 }
 
-/// What needs no key.
+/// Paths that need no key.
 fn open() -> Vec<(String, Value)> {
     let json_of = |schema: Value| json!({"application/json": {"schema": schema}});
     let flag = |name: &str, value: bool| object(json!({name: {"const": value}}), &[]);
@@ -265,7 +265,7 @@ fn open() -> Vec<(String, Value)> {
     ]
 }
 
-/// Where a path belongs, by its beginning.
+/// Tags of paths, by their beginning.
 const TAGS: &[(&str, &str)] = &[
     ("/customers", "Customers"),
     ("/endpoints/{name}/dead-letters", "Dead letters"),

@@ -49,7 +49,7 @@ impl PageRequest {
         Ok(PageRequest { after, limit })
     }
 
-    /// What to ask the store for: one more than the page has, to know whether there is another page.
+    /// Number of rows to ask the store for: one more than the page has, to know whether there is another page.
     #[must_use]
     pub fn rows(&self) -> i64 {
         self.limit as i64 + 1
@@ -73,7 +73,7 @@ impl PageRequest {
     }
 }
 
-/// How many rows a page is to have.
+/// Number of rows of a page.
 ///
 /// # Errors
 /// 400 `invalid_query`.

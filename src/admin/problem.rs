@@ -21,10 +21,10 @@ pub struct Problem {
     /// The quota that would be exceeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Box<OverQuota>>,
-    /// How many there are, listed or not.
+    /// Number of errors, listed or not.
     #[serde(skip)]
     pub errors_total: usize,
-    /// When to try again, as the header `Retry-After` says it.
+    /// Time after which to try again, as in the header `Retry-After`.
     #[serde(skip)]
     pub retry_after_s: Option<u64>,
 }
@@ -38,7 +38,7 @@ pub struct OverQuota {
     pub asked: i64,
 }
 
-/// What is wrong with one field.
+/// A mistake in one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// `batch.events_max`

@@ -58,7 +58,7 @@ pub fn check(
     }
 }
 
-/// What is wrong with so many more, if anything is: less than before is always right.
+/// The quota that so many more would go beyond, if any: less than before is always right.
 #[must_use]
 pub fn beyond(defaults: &Quotas, allowance: &Allowance, quota: Quota, asked: i64) -> Option<OverQuota> {
     let limit = allowance.own.limit(quota, defaults);

@@ -1,4 +1,4 @@
-//! ○ What a replay is asked for with, parsed and validated, and a replay as JSON.
+//! ○ The body that asks for a replay, parsed and validated, and a replay as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use crate::{
     store::replays::{ReplayRow, ShareRow},
 };
 
-/// What was asked for.
+/// The request's body, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayBody {
     /// Its id, or the caller's own key.
     pub endpoint: String,
-    /// Whose endpoint, where several have that key.
+    /// Customer of the endpoint, where several have that key.
     pub customer: Option<String>,
     pub topic: String,
     pub range: Range,

@@ -131,7 +131,7 @@ pub async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> 
     if granted { Ok(()) } else { Err(outside_grants("topic", &BeyondGrants::Topic(topic.to_owned()))) }
 }
 
-/// What the range is in offsets, as Kafka has it at this moment.
+/// The range in offsets, as Kafka has it at this moment.
 async fn shares(state: &State, body: &ReplayBody) -> Result<Vec<Share>, Problem> {
     let positions = &state.positions;
     match &body.range {

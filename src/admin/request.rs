@@ -100,7 +100,7 @@ pub fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
     Ok(name)
 }
 
-/// What a name led to, if it led to at most one; `owner` tells several apart.
+/// The row that a name led to, if it led to at most one; `owner` tells several apart.
 pub fn unambiguous<'a, R>(found: &'a Lookup<R>, what: &str, owner: &str) -> Result<Option<&'a R>, Problem> {
     match found {
         Lookup::Found(row) => Ok(Some(row)),

@@ -52,13 +52,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where the API is served.
+    /// Address of the API.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.public.address()
     }
 
-    /// Where probes and other instances are answered.
+    /// Address of probes and other instances.
     #[must_use]
     pub fn internal_address(&self) -> SocketAddr {
         self.internal.as_ref().unwrap_or(&self.public).address()
@@ -152,7 +152,7 @@ fn internal_routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/peer/endpoints").route(web::post().to(peer::endpoints)));
 }
 
-/// What needs no key.
+/// A path that needs no key.
 fn open(path: &str, route: Route) -> Resource {
     web::resource(path).route(route).default_service(web::to(|| not_allowed("GET".to_owned())))
 }

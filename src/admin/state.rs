@@ -34,9 +34,9 @@ pub struct AdminState {
     /// The other instances.
     pub peers: Arc<Peers>,
     pub readiness: Arc<dyn Readiness>,
-    /// Where ranges of Kafka are looked up.
+    /// Look-ups of Kafka's ranges.
     pub positions: Positions,
-    /// What events are matched against.
+    /// The table that events are matched against.
     pub live: Live,
     /// Sends tests.
     pub tester: Tester,

@@ -19,7 +19,7 @@ use crate::{
     store::subscriptions::StoredSubscription,
 };
 
-/// What was asked for.
+/// The request's body, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionBody {
     pub endpoint: Option<String>,
@@ -91,7 +91,7 @@ pub fn view(subscription: &StoredSubscription) -> Value {
     })
 }
 
-/// What is said of a subscription to a topic that this service does not read.
+/// The warning about a subscription to a topic that this service does not read.
 #[must_use]
 pub fn not_read(topic: &str) -> String {
     format!(
@@ -99,7 +99,7 @@ pub fn not_read(topic: &str) -> String {
     )
 }
 
-/// What PATCH merges into: the body that would write the subscription as it is.
+/// The body that would write the subscription as it is: PATCH merges into it.
 #[must_use]
 pub fn as_body(subscription: &StoredSubscription) -> Value {
     json!({

@@ -148,7 +148,7 @@ pub async fn delete(
     Ok(answer(Effect::Deleted, &id, Value::Null))
 }
 
-/// Whose things a list shows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
+/// The owner of a list's rows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
 pub async fn owner(
     state: &AdminState,
     access: &Access,
@@ -219,7 +219,7 @@ fn entries(scope: &Scope) -> i64 {
     i64::try_from(scope.entries()).unwrap_or(i64::MAX)
 }
 
-/// What is written, when the customer's grants give it.
+/// The row to write, when the customer's grants allow it.
 fn granted(context: &SubscriptionContext, body: &SubscriptionBody) -> Result<SubscriptionWrite, Problem> {
     let grants = context.customer.as_ref().map(|customer| customer.grants.clone()).unwrap_or_default();
     check_grants(&grants, &body.topic, &body.scope)?;

@@ -1,4 +1,4 @@
-//! ○ How often an endpoint may be tested: enough for somebody who fixes it, too little to be of use to anybody else.
+//! ○ Rate limit of tests of an endpoint: enough for somebody who fixes it, too little to be of use to anybody else.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -7,7 +7,7 @@ use actix_web::{http::StatusCode, web};
 use super::problem::Problem;
 use crate::fair_share::turns::{self, Turns};
 
-/// Where heavy work is done. Cheap to clone.
+/// Threads for heavy work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Work {
     turns: Turns,
@@ -42,5 +42,5 @@ impl Work {
 
 /// Of one key.
 const HOLDER_WAITING_MAX: usize = 64;
-/// How long one waits for its turn.
+/// Time to wait for one's turn.
 const TURN_MAX: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! ● What this instance says of its actors, its endpoints and itself.
+//! ● Views of this instance's actors, its endpoints and itself.
 
 use std::{
     sync::{
@@ -236,7 +236,7 @@ impl Parts {
         }
     }
 
-    /// What waits in Postgres, and how much of it is in memory.
+    /// The actor that reads the backlog: rows in Postgres, and the part of them in memory.
     fn backlog_reader(&self) -> ActorView {
         let (waiting, _, oldest_ms) = self.heads.waiting();
         let (events, bytes) = self.heads.in_memory();

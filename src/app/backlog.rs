@@ -98,7 +98,7 @@ fn room(backlog: &config::Backlog) -> Room {
     }
 }
 
-/// What the drainer sees of the rest.
+/// The rest of the service, as the drainer sees it.
 #[derive(Clone)]
 pub struct Around {
     pub table: Arc<RoutingTable>,

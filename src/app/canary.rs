@@ -42,7 +42,7 @@ pub struct OwnReceiver {
     pub address: SocketAddr,
 }
 
-/// What arrives, and what was sent.
+/// Canaries that were sent, and those that arrived.
 #[derive(Clone)]
 struct Arrivals {
     peers: Arc<Peers>,
@@ -85,13 +85,13 @@ pub struct Prepared {
     arrivals: Arrivals,
 }
 
-/// Whose receiver it is that gets them.
+/// The receiver that gets them.
 enum At {
     Own(OwnReceiver),
     Elsewhere(Arc<Observed>),
 }
 
-/// Where the canary arrives, as those need it who deliver.
+/// The canary's receiver, as those who deliver need it.
 #[derive(Clone, Default)]
 pub struct Place {
     pub own_receiver: Option<SocketAddr>,
@@ -127,7 +127,7 @@ pub async fn prepare(
     Ok(Some(Prepared { at, arrivals }))
 }
 
-/// Where its requests go, if not where its row says; and where they arrive.
+/// The address of its requests, if it is not its row's; and the place where they arrive.
 pub fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Place) {
     match prepared.map(|prepared| &prepared.at) {
         None => (None, Place::default()),
@@ -185,7 +185,7 @@ async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpRespons
     HttpResponse::Ok().finish()
 }
 
-/// What a receiver elsewhere has taken, as the cores see it.
+/// Observes the canaries that a receiver elsewhere has taken, as the cores see it.
 fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
     let (sender, mut taken) = channel::<Canary>(TAKEN_MAX);
     let arrivals = arrivals.clone();

@@ -1,4 +1,4 @@
-//! ● How late a core is: what is due on its arbiter waits this long for its turn.
+//! ● Lag of a core: the time for which work that is due on its arbiter waits for its turn.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ const LOOKS: u32 = 10;
 /// … and the worst of so many of those, a second's, is shown.
 const SHOWN_EVERY: u32 = 10;
 
-/// How late each core was within its last hundred milliseconds.
+/// Lag of each core within its last hundred milliseconds.
 pub struct CoreLag {
     micros: Box<[AtomicU64]>,
 }

@@ -43,7 +43,7 @@ use crate::{
     watch::flow::Flow,
 };
 
-/// What all cores work with.
+/// State that all cores share.
 pub struct Shared {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
@@ -56,7 +56,7 @@ pub struct Shared {
     pub tls: Arc<Tls>,
     /// Connections to endpoints, all cores together.
     pub connections_max: usize,
-    /// Where the canary arrives.
+    /// The canary's receiver.
     pub canary: canary::Place,
 }
 
@@ -139,13 +139,13 @@ impl Cores {
         Arc::clone(&self.handed)
     }
 
-    /// What each core delivers.
+    /// Counters of each core's deliveries.
     #[must_use]
     pub fn flows(&self) -> Vec<Arc<Flow>> {
         self.flows.clone()
     }
 
-    /// How late they are.
+    /// Lag of the cores.
     #[must_use]
     pub fn lag(&self) -> Arc<CoreLag> {
         Arc::clone(&self.lag)
@@ -156,7 +156,7 @@ impl Cores {
         self.arbiters.iter().map(Arbiter::handle).collect()
     }
 
-    /// What starts ingest actors beside the router they feed.
+    /// Starter of ingest actors, beside the router that each feeds.
     #[must_use]
     pub fn ingest_starter(&self, config: Arc<Config>, dead_letters: DeadLetterWriter) -> Box<dyn Assigned> {
         Box::new(IngestStarter {
@@ -214,7 +214,7 @@ pub(super) fn client_limits(
 /// Names that are remembered; one costs a look-up, and some hundred bytes.
 const NAMES_MAX: usize = 65_536;
 
-/// Where a topic's fields stand. Every place was parsed once already, when the configuration was checked.
+/// Places of a topic's fields. Every place was parsed once already, when the configuration was checked.
 pub(super) fn places_of(config: &Config, topic: &str) -> Places {
     let texts = config.event.places_of(topic);
     let parse = |text: &str| Place::parse(text).expect("places were checked with the configuration");

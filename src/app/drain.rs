@@ -12,7 +12,7 @@ const STORE_SHARE: f64 = 0.7;
 const RECORDS_MAX: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long the way down may take.
+/// Deadlines of the way down.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     pub shutdown_max: Duration,

@@ -86,7 +86,7 @@ impl Alarms {
         }
     }
 
-    /// What was said to be failing, by whichever instance, and takes events here.
+    /// Announces the recovery of endpoints that were said to fail, by whichever instance, and take events here.
     async fn recovered(&self) {
         let Ok(failing) = operator_events::failing(&self.pool).await else { return };
         let endpoints = self.health.table().endpoints();

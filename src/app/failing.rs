@@ -52,7 +52,7 @@ async fn look(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_
 /// Endpoints, and how many milliseconds ago.
 type Times = Vec<(Arc<str>, i64)>;
 
-/// Those that take nothing and since when, and those that took something after `since_ms`.
+/// Endpoints that take nothing and since when, and those that took something after `since_ms`.
 fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
     let now_ms = clock::wall_ms().unsigned_abs();
     let ago = |ms: u64| i64::try_from(now_ms.saturating_sub(ms)).unwrap_or(i64::MAX);

@@ -45,12 +45,12 @@ const COMMIT_LOOKS: u64 = 10;
 /// Events that may wait at once while nothing leaves, for each core. At 5 ms a delivery these are 50,000 a second.
 const WINDOW_CORE_EVENTS_MIN: u64 = 256;
 
-/// What carries events from Kafka to the endpoints.
+/// The path of events from Kafka to the endpoints.
 pub struct Pipeline {
     pub consumer: Consumer,
     pub cores: Cores,
     pub notices: Notices,
-    /// Where receipts that were dropped unsettled report themselves.
+    /// The channel through which receipts that were dropped unsettled report themselves.
     pub abandoned: UnboundedSender<Abandoned>,
     pub own_trouble: Arc<OwnTrouble>,
 }

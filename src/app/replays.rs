@@ -15,7 +15,7 @@ use crate::{
     store::Pool,
 };
 
-/// What runs, for whoever stops it.
+/// Running replays, and the handle that stops them.
 pub struct Replays {
     shared: Arc<Shared>,
     pool: Pool,
@@ -56,7 +56,7 @@ impl Replays {
         Ok(Replays { shared, pool, thread })
     }
 
-    /// What runs, for those who look on.
+    /// State of running replays, for monitoring.
     #[must_use]
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)

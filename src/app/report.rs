@@ -1,4 +1,4 @@
-//! ● What `/readyz` says of this process, and where its parts are found by those who look at them.
+//! ● The report of `/readyz`, and the parts of the process for those who look at them.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ const POLL_GAP_MAX: Duration = Duration::from_secs(10);
 /// Named one by one, at most.
 const NAMED_MAX: usize = 20;
 
-/// What is known of the parts; written by them, read by REST.
+/// State of the parts; written by them, read by REST.
 pub struct Health {
     table: Arc<RoutingTable>,
     settings: Arc<Progress>,

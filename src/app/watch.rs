@@ -1,4 +1,4 @@
-//! ● Those who look on: they count, compare and tell, and nobody waits for them.
+//! ● Background monitoring tasks: they count, compare and tell, and nobody waits for them.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! ○ How many events each endpoint took and how many attempts at it failed, by the minute: what is new since the minute
-//! before, what still has to be written, and what was written as points of a curve.
+//! ○ Events that each endpoint took and attempts at it that failed, by the minute: new ones since the minute before,
+//! ones still to be written, and written ones as points of a curve.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -10,7 +10,7 @@ use crate::model::hour_count::{HOUR_MS, HourCount, MINUTES};
 
 pub const MINUTE_MS: i64 = 60_000;
 
-/// What an endpoint has come to since this process started.
+/// Counts of an endpoint since this process started.
 #[derive(Debug, Clone)]
 pub struct Total {
     pub endpoint_id: Arc<str>,
@@ -20,7 +20,7 @@ pub struct Total {
     pub failed: u64,
 }
 
-/// What one endpoint came to within one minute.
+/// Counts of one endpoint within one minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MinuteCount {
     pub endpoint_id: Arc<str>,
@@ -36,7 +36,7 @@ pub fn minute_of(wall_ms: i64) -> i64 {
     wall_ms.div_euclid(MINUTE_MS)
 }
 
-/// What is new, minute by minute, and waits to be written.
+/// New counts, minute by minute, that wait to be written.
 #[derive(Debug, Default)]
 pub struct Counting {
     known: HashMap<Arc<str>, (u64, u64)>,
@@ -106,7 +106,7 @@ pub fn hours(counts: &[MinuteCount]) -> Vec<HourCount> {
     hours.into_values().collect()
 }
 
-/// What a point of a curve covers.
+/// The span of a curve's point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
     Minute,
@@ -134,7 +134,7 @@ impl Per {
 /// A point of a curve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Point {
-    /// Where it begins, milliseconds since 1970.
+    /// Its beginning, milliseconds since 1970.
     pub at_ms: i64,
     pub delivered: u64,
     pub failed: u64,
@@ -144,9 +144,9 @@ pub struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     pub per: Per,
-    /// Where the first point begins, milliseconds since 1970.
+    /// Beginning of the first point, milliseconds since 1970.
     pub from_ms: i64,
-    /// How many there are.
+    /// Number of points.
     pub points: usize,
 }
 
@@ -160,7 +160,7 @@ impl Period {
         Period { per, from_ms: first.saturating_mul(per.ms()), points }
     }
 
-    /// Where the last point ends.
+    /// End of the last point.
     #[must_use]
     pub fn until_ms(&self) -> i64 {
         self.from_ms + self.per.ms() * self.points as i64

@@ -1,5 +1,5 @@
-//! What people look at when they ask how an endpoint answered: its attempts, failures in full and successes sampled, and
-//! how many there were, by the minute.
+//! Attempts at endpoints for people to look at: failures in full and successes sampled, and their numbers by the
+//! minute.
 //!
 //! These records are not events. They are kept in memory for a moment and written in groups; what finds no room is
 //! dropped and counted, for no delivery ever waits for them.

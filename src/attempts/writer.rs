@@ -26,7 +26,7 @@ use crate::{
 /// `[attempts]` of the configuration, as far as writing goes.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// What may wait to be written.
+    /// Rows that may wait to be written.
     pub queue_rows_max: usize,
     /// More than that find no room in the end.
     pub rows_per_second_max: u32,
@@ -34,7 +34,7 @@ pub struct WriterOptions {
     pub delivered_sample_every: u64,
 }
 
-/// Where attempts are handed in, from any thread. Cheap to clone.
+/// Handle on the writer, for any thread. Cheap to clone.
 #[derive(Clone)]
 pub struct AttemptWriter {
     records: Sender<AttemptRecord>,

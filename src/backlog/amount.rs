@@ -1,4 +1,4 @@
-//! ○ How many events are in memory, and what they weigh: counted by whoever takes them in, read by whoever bounds them.
+//! ○ Number of events in memory and their weight: counted where they are taken in, read where they are bounded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -30,7 +30,7 @@ impl Pace {
         self.has(now) > 0
     }
 
-    /// How many may be taken now.
+    /// Number that may be taken now.
     #[must_use]
     pub fn has(&mut self, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.at);
@@ -58,7 +58,7 @@ impl Pace {
     }
 }
 
-/// What may be made up for after a pause.
+/// Time that may be made up for after a pause.
 const BURST: Duration = Duration::from_millis(50);
 /// Events that do not count and are remembered, however low the rate.
 const ALLOWED_MIN: f64 = 1_000.0;
@@ -67,7 +67,7 @@ const ALLOWED_MIN: f64 = 1_000.0;
 mod tests {
     use super::*;
 
-    /// What is taken within so many seconds, three at a time.
+    /// Number taken within so many seconds, three at a time.
     fn taken_within(pace: &mut Pace, start: Instant, seconds: u64) -> u64 {
         let mut taken = 0;
         for ms in 0..seconds * 1_000 {

@@ -61,7 +61,7 @@ pub struct WriterOptions {
     pub inserts_per_second_max: u32,
 }
 
-/// Who keeps count of what waits.
+/// Listener that keeps count of what waits.
 pub trait HeadWatch: Send + Sync {
     /// These heads are so by now.
     fn changed(&self, heads: Vec<HeadRow>);
@@ -69,7 +69,7 @@ pub trait HeadWatch: Send + Sync {
     fn gone(&self, keys: &[RowKey]);
 }
 
-/// Where events are handed in: from any thread, without waiting. Cheap to clone.
+/// Handle on the writer: for any thread, without waiting. Cheap to clone.
 #[derive(Clone)]
 pub struct BacklogWriter {
     shared: Arc<Shared>,
@@ -113,7 +113,8 @@ impl BacklogWriter {
         self.shared.lanes.share_by(customer_of);
     }
 
-    /// What an endpoint's machine parked. Events that have a row already and used up no attempt just leave memory.
+    /// Stores events that an endpoint's machine parked. Events that have a row already and used up no attempt just
+    /// leave memory.
     pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
         let parked = self.skip_leaving(settings, parked);
         let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
@@ -195,7 +196,7 @@ impl std::fmt::Debug for BacklogWriter {
     }
 }
 
-/// What is to be done.
+/// Work of a writer.
 enum Work {
     Insert(Waiting),
     Update { key: RowKey, parked: Parked },
@@ -221,7 +222,8 @@ impl lane::Work for Work {
         }
     }
 
-    /// What is taken out only keeps its row until then; but in order, what came meanwhile waits for that.
+    /// Whether somebody waits for it. Taking out only keeps its row until then; but in order, what came meanwhile waits
+    /// for that.
     fn is_urgent(&self) -> bool {
         match self {
             Work::Insert(_) | Work::Update { .. } | Work::Skip { .. } => true,
@@ -318,7 +320,8 @@ impl Shared {
         Ok(())
     }
 
-    /// What is stored settles. What Postgres refuses for its data can never be stored here: it becomes a dead letter.
+    /// Settles what was stored. A row that Postgres refuses for its data can never be stored here: it becomes a dead
+    /// letter.
     fn settle(&self, waiting: Vec<Waiting>, refused: &[(usize, StoreError)]) {
         let (receipts, letters) = stored(waiting, refused);
         self.dead_letters.submit(letters);

@@ -55,9 +55,9 @@ pub(super) struct Arguments {
 
 /// The customer whose own key is shown; the picky receiver is its.
 const WATCHED: &str = "globex";
-/// How long everything may take to come up, and to hear the first event.
+/// Time for everything to come up, and for the first event to be heard.
 const START_MAX: Duration = Duration::from_secs(60);
-/// How long the last deliveries may take: a failed one is tried again after a pause, and the pauses grow.
+/// Time for the last deliveries: a failed one is tried again after a pause, and the pauses grow.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 pub(super) fn run(arguments: &Arguments, config_path: Option<&PathBuf>, config: Config) -> ExitCode {

@@ -42,7 +42,7 @@ async fn ask(url: &str) -> Result<(), String> {
     if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status())) }
 }
 
-/// Where an address that was bound is reached from this machine: nobody can connect to "any address".
+/// The address at which this machine reaches one that was bound: nobody can connect to "any address".
 pub(super) fn reachable(bind: SocketAddr) -> SocketAddr {
     let ip = match bind.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -20,7 +20,7 @@ use crate::clock;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to listen: a port of this machine, 0 for any that is free
+    /// Port of this machine to listen on, 0 for any that is free
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Listen on every address of this machine instead of loopback only

@@ -23,7 +23,7 @@ use crate::{clock, config::Config};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to: a topic's name
+    /// Topic to send to
     #[arg(long, value_name = "NAME")]
     topic: String,
     /// One event: the record's value, JSON or whatever your topic holds

@@ -29,7 +29,7 @@ pub(super) struct Received {
     pub body: Bytes,
 }
 
-/// What the receiver answers.
+/// Answers of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Status(u16),

@@ -69,9 +69,9 @@ resources! {
     Endpoints(Remote<endpoints::Command>) = endpoints::run;
     /// Which events an endpoint gets
     Subscriptions(Remote<subscriptions::Command>) = subscriptions::run;
-    /// Who would get an event, and why an endpoint would not; nothing is sent
+    /// Shows who would get an event, and why an endpoint would not; nothing is sent
     Match(Single<who_gets::Arguments>) = who_gets::run;
-    /// What could not be delivered: list, acknowledge, send again
+    /// Dead letters: list, acknowledge, send again
     DeadLetters(Remote<dead_letters::Command>) = dead_letters::run;
     /// Kafka once more, for one endpoint
     Replays(Remote<replays::Command>) = replays::run;
@@ -114,7 +114,7 @@ fn show_list(session: &Session, rows: &[Value], columns: &[table::Column]) {
     session.say(&text);
 }
 
-/// How much of a list is shown.
+/// The part of a list that is shown.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Page {
     /// At most so many

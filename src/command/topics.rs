@@ -57,7 +57,7 @@ impl Pace {
         Pace { rate, start, sent: 0 }
     }
 
-    /// How many events are due now.
+    /// Number of events that are due now.
     pub fn due(&mut self, now: Instant) -> u64 {
         let by_now = (now.saturating_duration_since(self.start).as_secs_f64() * f64::from(self.rate)) as u64;
         let due = by_now.saturating_sub(self.sent);

@@ -1,4 +1,4 @@
-//! ○ What each value may be, and how values must fit together.
+//! ○ Limits of each value, and relations between values.
 
 mod admin; // … and of the API
 mod backlog; // … and of the backlog

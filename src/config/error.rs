@@ -1,4 +1,4 @@
-//! ○ What is wrong with the configuration: the key, the value (never a secret's), where it came from, what is allowed.
+//! ○ Mistakes in the configuration: the key, the value (never a secret's), its source, and the values that are allowed.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct ConfigError {
     pub value: Option<String>,
     /// `a file's name`, `a variable's name`; `None` for a default.
     pub from: Option<String>,
-    /// What is allowed.
+    /// The values that are allowed.
     pub problem: String,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, name)| name)
 }
 
-/// How many letters must be changed, added or removed to get from one word to the other (Levenshtein).
+/// Number of letters to change, add or remove to get from one word to the other (Levenshtein).
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,11 +1,11 @@
-//! ○ Who gets how many of the file handles that this process may have.
+//! ○ Shares of the file handles that this process may have.
 //!
 //! Kafka, Postgres and the API come first: without them nobody is served, and nobody can look at what is wrong.
 //! Connections to endpoints get what is left.
 
 use super::Config;
 
-/// How they are shared out.
+/// The shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handles {
     /// Connections to endpoints, those kept for later included.

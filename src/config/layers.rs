@@ -28,10 +28,10 @@ const TOPIC_KEYS: [&str; 5] = ["tenant", "department", "type", "id", "time"];
 
 pub(super) struct Layers {
     pub tree: Dict,
-    /// Where a key got its value, for those that are not defaults.
+    /// Sources of the keys that do not have their default.
     pub from: BTreeMap<String, String>,
     pub errors: Vec<ConfigError>,
-    /// What is understood, and should be changed.
+    /// Settings that are understood, and should be changed.
     pub warnings: Vec<String>,
     keys: Vec<String>,
 }

@@ -41,13 +41,13 @@ impl Kafka {
         Duration::from_millis(self.commit_interval_ms)
     }
 
-    /// What every Kafka client needs: the brokers, and the properties as they were given.
+    /// Properties of every Kafka client: the brokers, and the properties as they were given.
     pub fn client_properties(&self) -> impl Iterator<Item = (&str, &str)> {
         std::iter::once(("bootstrap.servers", self.brokers.as_str())).chain(self.properties.iter())
     }
 }
 
-/// Where the group's very first start begins.
+/// The beginning of the group's very first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum FirstStart {
@@ -82,7 +82,7 @@ impl fmt::Display for FirstStart {
     }
 }
 
-/// Where reading goes on when its offset is no longer in the log.
+/// The policy for an offset that is no longer in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OffsetLost {
@@ -130,7 +130,7 @@ pub struct Event {
     pub topics: BTreeMap<String, TopicPlaces>,
 }
 
-/// Where the fields of an event stand in a record: `header:NAME`, `json:/pointer`, `key`, or nothing for nowhere.
+/// Places of an event's fields in a record: `header:NAME`, `json:/pointer`, `key`, or nothing for nowhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Places {
     pub tenant: String,
@@ -141,7 +141,7 @@ pub struct Places {
     pub time: String,
 }
 
-/// What one topic has elsewhere; the rest is as everywhere.
+/// Places of one topic; the others are as everywhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicPlaces {

@@ -7,7 +7,7 @@ use super::{
     layers::find,
 };
 
-/// What stands in the place of a secret.
+/// A word in the place of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Follows the manual's lines, so that what is printed reads as what was documented.
@@ -57,7 +57,7 @@ fn shown(key: &str, value: &Value) -> String {
     }
 }
 
-/// Where a URL leads, without anything that may be secret: its path, its query, a user.
+/// The site of a URL, without anything that may be secret: its path, its query, a user.
 fn site(text: &str) -> String {
     let Ok(url) = url::Url::parse(text) else { return HIDDEN.to_owned() };
     let site = url.origin().ascii_serialization();

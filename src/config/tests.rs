@@ -1,4 +1,4 @@
-//! What operators may rely on when they configure Postrider.
+//! Guarantees to operators who configure Postrider.
 
 use std::{collections::HashMap, io};
 

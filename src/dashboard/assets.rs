@@ -26,14 +26,15 @@ pub struct Asset {
     pub gzipped: Option<Bytes>,
 }
 
-/// Where the page says of which version its files are.
+/// The mark in the page for the version of its files.
 const VERSION: &str = "{{version}}";
-/// Where the page names the modules that it begins with: they are fetched at once. Views come when they are wanted.
+/// The mark in the page for the modules that it begins with: they are fetched at once. Views come when they are wanted.
 const MODULES: &str = "{{modules}}";
-/// Where its first scripts stand: what runs at once costs no request of its own.
+/// The mark in the page for its first scripts: they run at once, without a request of their own.
 const EARLY: &str = "{{early}}";
 const EARLY_SCRIPTS: [&str; 2] = ["core/theme.js", "core/early.js"];
-/// Where it says what else each view needs (JSON), so that the first one comes with all of that beside them.
+/// The mark in the page for the further files of each view (JSON), so that the first one comes with all of that beside
+/// it.
 const VIEWS: &str = "{{views}}";
 const PAGE: &str = "index.html";
 /// The module that fetches views.

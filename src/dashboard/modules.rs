@@ -1,7 +1,7 @@
 //! ○ Which of the page's modules name which others, so that all that a view needs is fetched at once, and not one after
 //! the other as they name each other.
 
-/// What a module imports by one of these words: as it says it, and the path from the root of the files.
+/// Imports of a module by one of these words: as it says it, and the path from the root of the files.
 pub fn imports(name: &str, text: &str, words: &[&str]) -> Vec<(String, String)> {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     let said = words.iter().flat_map(|word| text.split(word).skip(1)).filter_map(|rest| rest.split('"').next());

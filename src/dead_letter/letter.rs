@@ -1,4 +1,4 @@
-//! ○ What a dead letter says.
+//! ○ Contents of a dead letter.
 
 use std::{sync::Arc, time::Instant};
 
@@ -27,11 +27,11 @@ pub struct Letter {
     pub given_up: GivenUp,
 }
 
-/// What makes a letter that letter: topic, partition, offset, the record's time and the endpoint, as a digest.
+/// The identity of a letter: topic, partition, offset, the record's time and the endpoint, as a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LetterKey(pub [u8; KEY_BYTES]);
 
-/// When a letter is written, by both clocks.
+/// Time at which a letter is written, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
     pub now: Instant,
@@ -57,7 +57,7 @@ impl Letter {
         LetterKey::of(self.event(), &self.endpoint_id)
     }
 
-    /// What it weighs against the writer's limit.
+    /// Its weight against the writer's limit.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.event().weight_bytes()
@@ -122,7 +122,7 @@ impl LetterKey {
     }
 }
 
-/// What is left of a row that Postgres refuses: everything but the producer's data, and why.
+/// Strips a row that Postgres refuses: everything is left but the producer's data, and the reason is added.
 pub fn strip(row: &mut NewLetter<'_>, refusal: &str) {
     row.event_id = None;
     row.tenant = None;

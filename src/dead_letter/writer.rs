@@ -43,7 +43,7 @@ pub struct WriterOptions {
     pub queue_bytes_max: usize,
 }
 
-/// Where letters are handed in: from any thread, without waiting. Cheap to clone.
+/// Handle on the writer: for any thread, without waiting. Cheap to clone.
 #[derive(Clone)]
 pub struct DeadLetterWriter {
     shared: Arc<Shared>,
@@ -84,7 +84,7 @@ impl DeadLetterWriter {
         }
     }
 
-    /// What an endpoint gave up.
+    /// Stores events that an endpoint gave up.
     pub fn submit_given_up(&self, settings: &Settings, given_up: Vec<crate::model::disposition::GivenUp>) {
         self.submit(given_up.into_iter().map(|given_up| Letter::of_endpoint(settings, given_up)));
     }
@@ -112,13 +112,13 @@ impl DeadLetterWriter {
         Receipt::settle_all(untouched, Settlement::Backlogged);
     }
 
-    /// How many wait to be stored.
+    /// Number of letters that wait to be stored.
     #[must_use]
     pub fn queued_letters(&self) -> usize {
         self.shared.queued_letters.load(Ordering::Relaxed)
     }
 
-    /// What waits to be stored.
+    /// Bytes that wait to be stored.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.shared.queued_bytes.load(Ordering::Relaxed)
@@ -262,7 +262,7 @@ impl Shared {
     }
 }
 
-/// What is to be done.
+/// Work of a writer.
 enum Work {
     Store(Letter),
     Postpone {

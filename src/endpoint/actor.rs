@@ -55,7 +55,7 @@ pub struct EndpointActor {
     delivery: Delivery,
     target: Target,
     answers: Rc<Answers>,
-    /// Where it waits for a permit, …
+    /// Its place in the queue for permits, …
     to_send: Rc<Place>,
     /// … and for its turn to park.
     to_park: Rc<Place>,
@@ -142,7 +142,7 @@ impl EndpointActor {
         self.settle_turn(ctx, now);
     }
 
-    /// What every turn ends with: effects, health, the timer, and whether there is anything left to live for.
+    /// Ends a turn: effects, health, the timer, and the end of the actor if there is nothing left to live for.
     fn settle_turn(&mut self, ctx: &mut Context<Self>, now: Instant) {
         self.carry_out(ctx, now);
         self.settle_permits(|| ctx.address());

@@ -11,7 +11,7 @@ use crate::model::{
     settings::Settings,
 };
 
-/// What an attempt came to, as its shell knows it.
+/// The end of an attempt, as its shell knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended<'a> {
     pub outcome: &'a Outcome,

@@ -10,7 +10,7 @@ use crate::model::{event::Event, outcome::AttemptNote, receipt::Receipt};
 /// The receipts of one request; a stream's single one needs no memory of its own.
 pub type Members = SmallVec<[Receipt; 1]>;
 
-/// What filled a batch.
+/// The limit that filled a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilledBy {
     /// Nobody filled it: an event that is sent alone.
@@ -22,7 +22,7 @@ pub enum FilledBy {
 }
 
 impl FilledBy {
-    /// Those that are told apart.
+    /// The limits that are told apart.
     pub const COUNTED: [FilledBy; 3] = [FilledBy::Events, FilledBy::Bytes, FilledBy::Time];
 
     /// The word in metrics.
@@ -53,9 +53,9 @@ impl FilledBy {
 pub struct Batch {
     pub(super) members: Members,
     pub(super) bytes: usize,
-    /// When the earliest of its events was received: `park_after` counts from here.
+    /// Time at which the earliest of its events was received: `park_after` counts from here.
     pub(super) since: Instant,
-    /// When it was first sent.
+    /// Time at which it was first sent.
     pub(super) first_sent: Option<Instant>,
     /// Attempts used up, the one under way not counted.
     pub(super) attempts: u32,
@@ -64,7 +64,7 @@ pub struct Batch {
     pub(super) trouble: Option<Box<Trouble>>,
 }
 
-/// What is remembered of a batch that did not go well.
+/// Memory of a batch that did not go well.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     pub last: Option<AttemptNote>,
@@ -82,7 +82,7 @@ impl Batch {
         Batch { members, bytes, since, first_sent: None, attempts: 0, filled_by: FilledBy::Nothing, trouble: None }
     }
 
-    /// What filled it, for the attempt that is the batch's first.
+    /// The limit that filled it, for the attempt that is the batch's first.
     #[must_use]
     pub fn filled_by(&self) -> FilledBy {
         if self.attempts == 0 && self.last().is_none() { self.filled_by } else { FilledBy::Nothing }
@@ -107,7 +107,7 @@ impl Batch {
         self.len() == 0
     }
 
-    /// What its members weigh.
+    /// Weight of its members.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -119,7 +119,7 @@ impl Batch {
         self.attempts + self.members.first().map_or(0, attempts_before) + 1
     }
 
-    /// When each event that it holds or has under way was received.
+    /// Times at which the events that it holds or has under way were received.
     pub(super) fn received_at(&self) -> impl Iterator<Item = Instant> {
         self.all_events().map(|event| event.received_at)
     }

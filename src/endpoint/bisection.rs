@@ -30,7 +30,7 @@ pub struct Refused {
     pub note: AttemptNote,
 }
 
-/// Whose fault a refusal is.
+/// The party to blame for a refusal.
 #[derive(Debug)]
 pub enum Blame {
     /// Not known before more was tried.
@@ -83,7 +83,7 @@ impl Bisection {
         if self.undecided.len() < REFUSALS_MAX { Blame::Unknown } else { Blame::Endpoint(self.dissolve()) }
     }
 
-    /// What is sent next. `None` ends the search; what is [`undecided`](Bisection::finish) then is guilty.
+    /// The part to send next. `None` ends the search; what is [`undecided`](Bisection::finish) then is guilty.
     #[must_use]
     pub fn next_part(&mut self) -> Option<Members> {
         let part = self.rest.pop()?;

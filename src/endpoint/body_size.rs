@@ -1,4 +1,4 @@
-//! ○ How large the body of a batch becomes, while it is put together.
+//! ○ Size of a batch's body, while it is put together.
 
 use super::{buffer::BatchLimits, request};
 use crate::model::{event::Event, receipt::Receipt};

@@ -32,7 +32,7 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// How much may be sent now.
+/// The amount that may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
     /// So many more requests.
@@ -45,7 +45,7 @@ pub enum Allowance {
     Until(Instant),
 }
 
-/// What a request brings back with its answer.
+/// A request's permit, which comes back with its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Permit {
     era: u32,
@@ -112,7 +112,7 @@ impl Breaker {
             && self.window.totals().1 == 0
     }
 
-    /// What may be sent as of the last [`handle_timeout`](Breaker::handle_timeout).
+    /// The allowance as of the last [`handle_timeout`](Breaker::handle_timeout).
     #[must_use]
     pub fn allowance(&self) -> Allowance {
         match self.state {
@@ -264,7 +264,7 @@ fn climb(ramp: &mut Option<Ramp>, in_flight_max: u32) {
 struct Window {
     slots: [Slot; SLOTS],
     current: usize,
-    /// When the current slot began.
+    /// Time at which the current slot began.
     since: Instant,
 }
 

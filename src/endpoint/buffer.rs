@@ -1,4 +1,4 @@
-//! ○ What waits to become a batch: full by events, bytes or age.
+//! ○ Events that wait to become a batch: full by events, bytes or age.
 
 use std::{
     collections::VecDeque,
@@ -15,14 +15,14 @@ use crate::model::{
     settings::{Format, Mode},
 };
 
-/// When a batch is full.
+/// Limits at which a batch is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
     pub events_max: usize,
     /// Of the body that is sent; a single event may make a larger one, and then goes alone.
     pub bytes_max: usize,
     pub format: Format,
-    /// How old the first event may get before the batch goes as it is.
+    /// The age of the first event at which the batch goes as it is.
     pub wait: Duration,
     /// An event with so many attempts behind it goes alone: the next one may be its last.
     pub alone_after: u32,
@@ -51,14 +51,14 @@ impl BatchLimits {
         BatchLimits { events_max: limits.events_max.min(burst), ..limits }
     }
 
-    /// How many events may share a batch with this one. One whose handling panicked goes alone: if it does so again, nobody else
-    /// is suspected.
+    /// Number of events that may share a batch with this one. One whose handling panicked goes alone: if it does so
+    /// again, nobody else is suspected.
     #[must_use]
     pub fn company_of(&self, receipt: &Receipt) -> usize {
         if receipt.abandons() > 0 { 1 } else { self.company_max(attempts_before(receipt)) }
     }
 
-    /// How many events may share a batch with one that has so many attempts behind it, as far as these say.
+    /// Number of events that may share a batch with one that has so many attempts behind it, as far as these say.
     #[must_use]
     pub fn company_max(&self, attempts: u32) -> usize {
         match self.alone_after.saturating_sub(attempts) {
@@ -99,7 +99,7 @@ impl BatchBuffer {
         self.bytes
     }
 
-    /// When the next batch is due: at once when it is full, else when its first event is old enough.
+    /// Time at which the next batch is due: at once when it is full, else when its first event is old enough.
     #[must_use]
     pub fn due_at(&self, limits: &BatchLimits) -> Option<Instant> {
         let first = self.queue.front()?.event().received_at;
@@ -107,7 +107,7 @@ impl BatchBuffer {
         Some(if full { first } else { first + limits.wait })
     }
 
-    /// How many events the next batch has, at most.
+    /// Largest number of events in the next batch.
     #[must_use]
     pub fn next_len(&self, limits: &BatchLimits) -> usize {
         if limits.events_max == 1 {

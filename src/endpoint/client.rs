@@ -1,4 +1,4 @@
-//! ● What the endpoints of a core send their requests with: permits, names and connections, each shared fairly.
+//! ● The HTTP client of a core: permits, names and connections, each shared fairly between its endpoints.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -78,7 +78,7 @@ impl CoreClient {
         self.permits.try_unit(customer, endpoint)
     }
 
-    /// How many requests the customer and its endpoint could begin now.
+    /// Number of requests that the customer and its endpoint could begin now.
     #[must_use]
     pub fn permits(&self, customer: &Arc<str>, endpoint: &Arc<str>, max: usize) -> Permits {
         let (free, has_share) = self.permits.obtainable(customer, endpoint, max);
@@ -101,7 +101,7 @@ impl CoreClient {
         }
     }
 
-    /// What is open.
+    /// Open connections.
     #[must_use]
     pub fn connections(&self) -> &Connections {
         &self.connector.connections

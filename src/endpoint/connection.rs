@@ -26,7 +26,7 @@ pub struct Connection {
     _place: Place,
 }
 
-/// How bytes travel.
+/// A stream of bytes, plain or encrypted.
 pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),

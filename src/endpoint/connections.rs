@@ -15,7 +15,7 @@ use std::{
 use super::{connection::Connection, idle::Idle};
 use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
-/// Where a connection leads, and as whom: requests with the same may share it.
+/// Destination and identity of a connection: requests with the same may share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     pub host: Box<str>,
@@ -23,7 +23,7 @@ pub struct Destination {
     pub security: Security,
 }
 
-/// How a connection is protected.
+/// Protection of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Security {
     Plain,
@@ -146,7 +146,7 @@ impl Connections {
         self.shared.taken.get()
     }
 
-    /// Those of them that nobody uses.
+    /// Number of them that nobody uses.
     #[must_use]
     pub fn unused(&self) -> usize {
         self.shared.idle.borrow().len()

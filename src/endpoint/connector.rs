@@ -44,7 +44,7 @@ pub struct Connector {
     pub identities: RefCell<LruCache<Fingerprint, Arc<ClientConfig>>>,
 }
 
-/// Who wants a connection, and where to.
+/// A wish for a connection: the holder, and the destination.
 pub struct Wanted<'a> {
     pub customer: &'a Arc<str>,
     pub destination: &'a Rc<Destination>,

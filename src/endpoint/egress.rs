@@ -1,4 +1,4 @@
-//! ○ Where requests may go: schemes, ports, names and addresses.
+//! ○ Rules for the destinations of requests: schemes, ports, names and addresses.
 //!
 //! A customer writes the URL and we send to it from inside the operator's network, so whatever only we can reach must
 //! be out of reach. A URL is looked at when it is written ([`Egress::check_url`]), and the addresses that a connection
@@ -27,7 +27,7 @@ pub struct EgressOptions {
     pub deny: Vec<Rule>,
     pub ports_denied: Vec<Ports>,
     pub https_only: bool,
-    /// Where our own API listens.
+    /// Address of our own API.
     pub own_api: SocketAddr,
 }
 
@@ -38,9 +38,9 @@ pub struct Egress {
     deny: Rules,
     ports_denied: Vec<Ports>,
     https_only: bool,
-    /// Where our own API listens.
+    /// Address of our own API.
     own_api: SocketAddr,
-    /// Where the canary arrives: on the loopback, and allowed.
+    /// Address of the canary's receiver: on the loopback, and allowed.
     own_receiver: Option<SocketAddr>,
 }
 

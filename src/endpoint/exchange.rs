@@ -28,7 +28,7 @@ use crate::{
 pub struct Reply {
     pub status: u16,
     pub retry_after: Option<String>,
-    /// Where a redirect leads, which nobody follows.
+    /// The target of a redirect, which nobody follows.
     pub location: Option<String>,
     pub body: Vec<u8>,
 }
@@ -47,7 +47,7 @@ impl From<Answer> for Failure {
     }
 }
 
-/// Where the requests to a URL go: what is the same for each of them.
+/// The way of requests to a URL: the same for each of them.
 #[derive(Clone)]
 pub struct Way {
     destination: Rc<Destination>,
@@ -121,7 +121,7 @@ struct BodyLimits {
     keep_bytes: usize,
 }
 
-/// What is kept of the body, and whether it came to its end.
+/// Reads the part of the body that is kept, and says whether it came to its end.
 async fn read_body(
     connection: &mut HttpConnection,
     response: &mut Response<Incoming>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What is to be done about an endpoint.
+/// The next step with an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Nothing,

@@ -19,12 +19,12 @@ use std::{
 
 use hashbrown::HashMap;
 
-/// What is shared, who holds how much of it, and who waits.
+/// Shares of a resource: its units, their holders, and the waiters.
 pub struct FairShare<C, M, W> {
     units: usize,
     free: usize,
     customers: HashMap<C, Customer<M, W>>,
-    /// Those who wait, the one with the least need first.
+    /// Customers with waiters, the one with the least need first.
     queue: BTreeMap<Rank, C>,
     next_turn: u64,
     waiting: usize,
@@ -73,7 +73,7 @@ impl<C: Clone + Eq + Hash, M: Clone + Eq + Hash, W> FairShare<C, M, W> {
         true
     }
 
-    /// How many units a member could take now, one after the other; never more than `max`.
+    /// Number of units that a member could take now, one after the other; never more than `max`.
     #[must_use]
     pub fn obtainable(&self, customer: &C, member: &M, max: usize) -> usize {
         let (held, by_member) = self.held(customer, member);
@@ -250,8 +250,8 @@ impl<W> Default for Member<W> {
     }
 }
 
-/// How many units must be free before one more of them goes to a member that holds so many, of a customer that holds so
-/// many. It grows with both.
+/// Number of units that must be free before one more of them goes to a member that holds so many, of a customer that
+/// holds so many. It grows with both.
 fn need(units: usize, held: usize, by_member: usize) -> usize {
     if held == 0 {
         return 1;
@@ -270,7 +270,7 @@ fn need(units: usize, held: usize, by_member: usize) -> usize {
     need.ceil() as usize
 }
 
-/// What each of so many gets when all of them want more: `h = 4 F² / C` with `F = C - n h`.
+/// Share of each of so many when all of them want more: `h = 4 F² / C` with `F = C - n h`.
 fn equal_share(units: f64, holders: usize) -> f64 {
     let n = holders.max(1) as f64;
     let free = ((1.0 + 4.0 * FACTOR * n).sqrt() - 1.0) / (2.0 * FACTOR * n);

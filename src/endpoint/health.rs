@@ -1,4 +1,4 @@
-//! ○ What is known of an endpoint from outside its actor: written by the actor, read by anyone.
+//! ○ State of an endpoint as seen from outside its actor: written by the actor, read by anyone.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -16,7 +16,7 @@ use crate::{
     watch::latencies::Latencies,
 };
 
-/// What `/v1/actors` shows of an endpoint actor: written by the actor, read by anyone.
+/// Health of an endpoint actor, as `/v1/actors` shows it: written by the actor, read by anyone.
 #[derive(Default)]
 pub struct Health {
     pub queued_events: AtomicUsize,
@@ -31,13 +31,13 @@ pub struct Health {
     pub restarts: AtomicU64,
     /// 0 closed, 1 open, 2 half open.
     pub breaker: AtomicU32,
-    /// What opened it: so many failures.
+    /// Number of failures that opened it.
     pub breaker_failures: AtomicU32,
     /// Attempts, in the order of [`CLASSES`].
     by_class: [AtomicU64; CLASSES.len()],
     /// From sending a request to its answer.
     pub took: Latencies,
-    /// When the oldest event that the actor holds was received; exact to a second.
+    /// Time at which the oldest event that the actor holds was received; exact to a second.
     pub oldest_received_at: Mutex<Option<Instant>>,
     /// The actor sends nothing, whatever the time: it answered 410, or the trouble is ours.
     pub off: AtomicBool,
@@ -61,7 +61,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// What a dead actor held is on its way back into the queue.
+    /// Forgets a dead actor's events: they are on their way back into the queue.
     pub(super) fn forget_actor(&self) {
         self.queued_events.store(0, Ordering::Relaxed);
         self.queued_bytes.store(0, Ordering::Relaxed);
@@ -74,7 +74,7 @@ impl Health {
         *self.oldest_received_at.lock() = None;
     }
 
-    /// What keeps the events that the actor holds from being sent.
+    /// The obstacle that keeps the events that the actor holds from being sent.
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {
         let place = self.obstacle.load(Ordering::Relaxed).checked_sub(1)?;

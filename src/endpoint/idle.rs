@@ -79,7 +79,7 @@ impl<K: Clone + Eq + Hash, C> Idle<K, C> {
         kept.map(|kept| kept.connection)
     }
 
-    /// Those that were not used for too long, to be closed.
+    /// Takes out connections that were not used for too long, to be closed.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
         let mut expired = Vec::new();
         while self.next_expiry().is_some_and(|at| at <= now) {
@@ -88,7 +88,7 @@ impl<K: Clone + Eq + Hash, C> Idle<K, C> {
         expired
     }
 
-    /// When one will have been unused for too long.
+    /// Time at which one will have been unused for too long.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Instant> {
         self.by_use.first_key_value().map(|(_, (used, _))| *used + self.keep_alive)
@@ -105,8 +105,8 @@ impl<K: Clone + Eq + Hash, C> Idle<K, C> {
     }
 }
 
-/// When a connection that is opened now ends: with jitter, so that those opened together do not end together. `dice` is
-/// from 0 to 1.
+/// Time at which a connection that is opened now ends: with jitter, so that those opened together do not end together.
+/// `dice` is from 0 to 1.
 #[must_use]
 pub fn ends_at(opened: Instant, age_max: Duration, dice: f64) -> Instant {
     opened + age_max.mul_f64(1.0 - dice.clamp(0.0, 1.0) * JITTER)

@@ -1,5 +1,5 @@
-//! ○ What is known of names: their addresses for as long as their records say, failures for some seconds, and old
-//! addresses while new ones cannot be had.
+//! ○ A cache of names: their addresses for as long as their records say, failures for some seconds, and old addresses
+//! while new ones cannot be had.
 
 use std::{
     net::IpAddr,
@@ -10,7 +10,7 @@ use std::{
 
 use lru::LruCache;
 
-/// How long what is used.
+/// Lifetimes of results.
 #[derive(Debug, Clone, Copy)]
 pub struct NameLimits {
     /// Addresses are looked up again after this long, or earlier where their records say so.
@@ -41,7 +41,7 @@ pub enum NameFailure {
     Local(Rc<str>),
 }
 
-/// What a look-up found.
+/// Result of a look-up.
 #[derive(Debug, Clone)]
 pub struct Found {
     pub addresses: Vec<IpAddr>,
@@ -87,7 +87,7 @@ impl Names {
         Names { limits, entries: LruCache::new(names_max) }
     }
 
-    /// What is known of a name. Counts as a use.
+    /// Looks a name up in the cache. Counts as a use.
     pub fn look(&mut self, name: &str, now: Instant) -> Known {
         let Some(entry) = self.entries.get(name) else { return Known::No };
         let failed = entry.failed.as_ref().filter(|(until, _)| now < *until);

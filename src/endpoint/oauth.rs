@@ -11,13 +11,13 @@ use url::form_urlencoded;
 
 use crate::model::oauth::{ClientStyle, OAuth2};
 
-/// What is sent to the token server, `application/x-www-form-urlencoded`.
+/// The request to the token server, `application/x-www-form-urlencoded`.
 pub struct TokenRequest {
     pub authorization: Option<SecretString>,
     pub form: String,
 }
 
-/// What it gave.
+/// The token that it gave.
 #[derive(Debug)]
 pub struct Token {
     /// `Bearer …`, printable ASCII.
@@ -111,7 +111,7 @@ struct Refused {
 }
 
 const TOKEN_BYTES_MAX: usize = 8_192;
-/// Where the answer does not say.
+/// Lifetime of a token whose answer does not say.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
 const MARGIN_MAX: Duration = Duration::from_secs(60);
 /// A token that is said to have expired already still serves the requests that wait for it.

@@ -1,4 +1,4 @@
-//! ○ Whose trouble it is: when nobody at all can be reached it is ours, and no endpoint is to blame.
+//! ○ Detection of a local outage: when nobody at all can be reached the trouble is ours, and no endpoint is to blame.
 //!
 //! An endpoint without a connection (no route, no answer to connecting, no address for its name, no file handle left
 //! for it) is in trouble by itself. But when that happens to several customers at several sites, and nobody was reached
@@ -33,11 +33,11 @@ pub use self::suspicion::{Change, Tick};
 use self::suspicion::{Failure, Suspicion};
 use crate::model::{event::EndpointKey, settings::Settings};
 
-/// What all cores know together. Told of every attempt's end, so contacts cost one look at the common case.
+/// Shared state of all cores. Told of every attempt's end, so contacts cost one look at the common case.
 pub struct OwnTrouble {
     /// Times are kept as microseconds since then.
     started: Instant,
-    /// When somebody was reached last, exact to [`COARSE`]; 0 never.
+    /// Time at which somebody was reached last, exact to [`COARSE`]; 0 never.
     reached_us: AtomicU64,
     /// Enough have failed since the last contact.
     in_doubt: AtomicBool,
@@ -125,7 +125,7 @@ impl OwnTrouble {
     }
 }
 
-/// How often it is judged.
+/// Interval of the judgement.
 pub const TICK: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 
 use std::time::Instant;
 
-/// Where the endpoint actors are.
+/// Cores of the endpoint actors.
 #[derive(Debug)]
 pub struct Placement {
     /// Endpoint actors on each core.
     actors: Vec<usize>,
     /// Events that each core has routed, when last asked.
     routed: Vec<u64>,
-    /// Those of them that count: what lies a second back counts half.
+    /// Recent load of each core: events of a second ago count half.
     recent: Vec<f64>,
     asked_at: Instant,
 }

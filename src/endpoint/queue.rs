@@ -1,4 +1,5 @@
-//! ○ What waits for an endpoint actor, and what is known of it. It lives outside the actor, so a panic costs nothing.
+//! ○ Events that wait for an endpoint actor, and the state of it. They live outside the actor, so a panic costs
+//! nothing.
 //!
 //! **Invariant:** whoever puts something into an empty queue either wakes the actor or asks for one; the lock that
 //! guards the events guards that decision too, so no wake is lost between a push and a retiring actor.
@@ -32,16 +33,16 @@ pub trait Wake: Send + Sync {
     fn drain(&self, drain: Drain);
 }
 
-/// How an actor is told that the process stops.
+/// The order to an actor when the process stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drain {
     /// Send what is there without waiting for more.
     Send,
-    /// What was not sent by now is parked, attempts under way included.
+    /// Events that were not sent by now are parked, attempts under way included.
     Park,
 }
 
-/// What a push asks of the caller.
+/// Request of a push to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an endpoint without an actor needs one started"]
 pub enum Pushed {
@@ -51,7 +52,7 @@ pub enum Pushed {
     NeedsActor,
 }
 
-/// How much of its backlog an endpoint takes now.
+/// The part of its backlog that an endpoint takes now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Nothing,
@@ -67,7 +68,7 @@ pub struct EndpointQueue {
     settings: ArcSwap<Settings>,
     inner: Mutex<Inner>,
     pub health: Health,
-    /// What waits here, not yet with the actor.
+    /// Bytes that wait here, not yet with the actor.
     waiting_bytes: AtomicUsize,
     flow: Arc<FlowCounters>,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
@@ -269,7 +270,7 @@ impl EndpointQueue {
         self.lagging.load(Ordering::Relaxed)
     }
 
-    /// How the endpoint stands with what is stored for it.
+    /// The part of the stored events that the endpoint takes now.
     #[must_use]
     pub fn takes_stored(&self, now: Instant) -> Takes {
         let health = &self.health;
@@ -283,7 +284,7 @@ impl EndpointQueue {
         if takes_many { Takes::Many } else { Takes::Few }
     }
 
-    /// What waits here, and what its actor holds.
+    /// Bytes that wait here, and that its actor holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.waiting_bytes.load(Ordering::Relaxed) + self.health.queued_bytes.load(Ordering::Relaxed)

@@ -16,7 +16,7 @@ use governor::{
 
 use crate::model::settings::RateLimit;
 
-/// How many events an endpoint may get, and when.
+/// Limit on the events that an endpoint gets a second.
 ///
 /// **Invariant:** in any window of `w` seconds at most `events_per_second × w + burst_events` events pass; the interval
 /// between events is rounded up, so rounding never adds one.

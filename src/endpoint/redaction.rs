@@ -1,5 +1,5 @@
-//! ○ What an endpoint must not learn from us twice: servers that answer with what they were sent would put our secrets into
-//! attempts, dead letters and logs.
+//! ○ Redaction of answers: servers that repeat what they were sent would put our secrets into attempts, dead letters
+//! and logs.
 //!
 //! **Invariant:** no answer leaves [`Target`](super::target::Target) with a secret of the endpoint's in it.
 
@@ -10,14 +10,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::model::settings::Auth;
 
-/// What must not be kept of an answer, for one endpoint.
+/// Secrets of one endpoint that must not be kept of an answer.
 #[derive(Debug, Clone)]
 pub struct Redaction {
     secrets: Vec<SecretString>,
     secret_bytes_max: usize,
 }
 
-/// What stands in the place of a secret.
+/// A word in the place of a secret.
 pub const HIDDEN: &str = "(hidden)";
 
 impl Redaction {

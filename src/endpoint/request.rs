@@ -44,7 +44,7 @@ pub struct Request {
     pub webhook_timestamp: i64,
     /// `v1,… v1,…`
     pub webhook_signature: String,
-    /// Where a raw value comes from, in headers; not signed.
+    /// Source of a raw value, in headers; not signed.
     pub source: Option<Box<Source>>,
     /// Of which trace it is part; not signed.
     pub trace: Option<TraceContext>,
@@ -204,7 +204,7 @@ fn write_envelope(event: &Event, id: &[u8], lines: Lines, body: &mut Vec<u8>) {
     }
 }
 
-/// Where it comes from: the producer's own id, and where Kafka has it.
+/// Writes the event's source: the producer's own id, and its position in Kafka.
 fn write_source(event: &Event, body: &mut Vec<u8>) {
     body.extend_from_slice(b",\"event_id\":");
     write_optional(event.own_id(), body);
@@ -244,7 +244,7 @@ fn write_optional(text: Option<&str>, body: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes the event takes in a batch's body, its separator included.
+/// Bytes of the event in a batch's body, its separator included.
 #[must_use]
 pub fn sent_bytes(event: &Event, format: Format) -> usize {
     let mut body = Vec::with_capacity(event.value().map_or(0, <[u8]>::len) + ENVELOPE_LEN);
@@ -277,7 +277,7 @@ fn capacity<'a>(events: impl ExactSizeIterator<Item = &'a Arc<Event>>) -> usize 
 const ID_LEN: usize = 36;
 /// About what an envelope adds to its value, with a short tenant, department and type.
 const ENVELOPE_LEN: usize = 352;
-/// What it adds at most, its texts left out.
+/// Largest size of an envelope, its texts left out.
 const ENVELOPE_LEN_MAX: usize = 512;
 /// A byte of a text may become `\u0000`.
 const ESCAPED_LEN_MAX: usize = 6;

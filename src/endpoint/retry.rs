@@ -1,4 +1,4 @@
-//! ○ When an attempt is repeated.
+//! ○ The retry schedule.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::model::settings::Schedule;
 
-/// How long to wait after the `failures`-th failure (counted from 1) of a batch.
+/// Wait after the `failures`-th failure (counted from 1) of a batch.
 ///
 /// Exponential waits have full jitter (anything from nothing to the whole step): an endpoint that failed for
 /// everyone at one moment must not get everyone back at one moment. An explicit schedule is somebody's promise, so it

@@ -40,7 +40,8 @@ impl Shares {
         taken.then(|| self.inner.unit(Arc::clone(customer), Arc::clone(member)))
     }
 
-    /// How many units a customer's member could take now, and whether it is its own doing when that is less than `max`.
+    /// Number of units that a customer's member could take now, and whether it is its own doing when that is less than
+    /// `max`.
     #[must_use]
     pub fn obtainable(&self, customer: &Arc<str>, member: &Arc<str>, max: usize) -> (usize, bool) {
         let state = self.inner.state.borrow();

@@ -9,7 +9,7 @@ use std::{
 
 use crate::model::{event::EndpointKey, settings::State};
 
-/// What keeps the events that an endpoint's machine holds from being sent.
+/// An obstacle that keeps the events that an endpoint's machine holds from being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     OwnTrouble,
@@ -157,7 +157,7 @@ pub struct Seen {
 pub struct Standing {
     pub since: Instant,
     pub why: Why,
-    /// Where it is about the receiver: the class of its newest failure, and what it or the network said.
+    /// Details about the receiver: the class of its newest failure, and its or the network's words.
     pub said: Option<(&'static str, String)>,
 }
 
@@ -184,7 +184,7 @@ struct Track {
 }
 
 impl Standings {
-    /// How the endpoint stands, if it has something to do and nothing has ended for `after`.
+    /// State of the endpoint, if it has something to do and nothing has ended for `after`.
     pub fn look(&mut self, key: EndpointKey, seen: &Seen, after: Duration, now: Instant) -> Option<Standing> {
         if seen.held + seen.rows == 0 {
             self.tracks.remove(&key);

@@ -35,8 +35,8 @@ const CRASHES_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 const PARK_EVERY: Duration = Duration::from_secs(1);
 
-/// How the supervisor hears of things, from any thread. Unbounded, because each endpoint has at most one notice of
-/// each kind under way: their number is the bound.
+/// Channel to the supervisor, for any thread. Unbounded, because each endpoint has at most one notice of each kind
+/// under way: their number is the bound.
 #[derive(Clone, Debug)]
 pub struct Notices(UnboundedSender<Notice>);
 
@@ -86,7 +86,7 @@ impl Notices {
 }
 
 thread_local! {
-    /// What the endpoint actors of this thread share; set once, before any of them starts.
+    /// State that the endpoint actors of this thread share; set once, before any of them starts.
     static CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
 }
 
@@ -102,7 +102,7 @@ pub struct Rebuild {
     pub max: Duration,
 }
 
-/// What is done about an endpoint that answered 410.
+/// Callback for an endpoint that answered 410.
 pub type OnGone = Box<dyn Fn(&Arc<EndpointQueue>)>;
 
 /// One a process.

@@ -41,7 +41,7 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Where one endpoint's requests go.
+/// Sender of one endpoint's requests.
 pub struct Target {
     settings: Arc<Settings>,
     prepared: Option<Rc<Prepared>>,
@@ -59,7 +59,7 @@ struct Prepared {
 #[derive(Debug)]
 pub struct Sent {
     pub answer: Answer,
-    /// What of its time it waited for something of ours (a permit, a turn with the name servers): no part of what the
+    /// Time for which it waited for something of ours (a permit, a turn with the name servers): no part of what the
     /// endpoint took.
     pub waited: Duration,
 }
@@ -138,7 +138,7 @@ struct Posting<'a> {
     tokens: Option<&'a TokenSource>,
     /// Whether it waits for the token server.
     for_token: Cell<bool>,
-    /// What was sent to prove who we are, tokens included.
+    /// Secrets that were sent, tokens included.
     redaction: RefCell<Cow<'a, Redaction>>,
     waits: &'a Waits,
 }
@@ -291,7 +291,7 @@ fn add_source(headers: &mut HeaderMap, source: &Source) {
     }
 }
 
-/// Who we are, for those who read their logs.
+/// Our name, for those who read their logs.
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("postrider/", env!("CARGO_PKG_VERSION")));
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// What its receiver reads as `type`.
+/// The `type` that its receiver reads.
 pub const KIND: &str = "postrider.test";
 
-/// What came of it.
+/// Result of a test.
 #[derive(Debug)]
 pub struct Tested {
     pub webhook_id: String,
@@ -66,7 +66,7 @@ fn event(number: u128, wall_ms: i64) -> Arc<Event> {
     Arc::new(Event::new(Arc::new(Nowhere), record, fields, clock::now()))
 }
 
-/// Where a test comes from. It has no receipts, so nothing is ever told.
+/// The source of a test. It has no receipts, so nothing is ever told.
 #[derive(Debug)]
 struct Nowhere;
 

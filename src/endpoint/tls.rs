@@ -16,7 +16,7 @@ use self::named::NamedCertificates;
 pub use self::words::in_words;
 use crate::model::tls_identity::TlsIdentity;
 
-/// What every TLS connection of this process has in common. Certificates of servers are checked always: there is no
+/// Common state of every TLS connection of this process. Certificates of servers are checked always: there is no
 /// setting that turns it off.
 pub struct Tls {
     provider: Arc<CryptoProvider>,

@@ -28,7 +28,7 @@ use crate::{
     telemetry::names,
 };
 
-/// Where an endpoint's tokens come from.
+/// Source of an endpoint's tokens.
 pub struct TokenSource {
     oauth: Arc<OAuth2>,
     /// Of whose share name look-ups are.
@@ -42,7 +42,7 @@ pub struct TokenSource {
 #[derive(Default)]
 struct State {
     held: Option<HeldToken>,
-    /// How often the token server has answered or failed.
+    /// Number of answers and failures of the token server.
     fetches: u64,
     /// Why the last of them failed.
     failed: Option<Failure>,

@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
 };
 
-/// Those who wait for their turn.
+/// Waiters in turn.
 #[derive(Debug)]
 pub struct Rounds<C, M> {
     customers: VecDeque<C>,

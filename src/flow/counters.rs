@@ -1,4 +1,4 @@
-//! ○ What the cores count for the flow control: additions on memory of their own, read by the poll thread.
+//! ○ Counts of the cores for the flow control: additions on memory of their own, read by the poll thread.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -169,7 +169,7 @@ impl FlowCounters {
 }
 
 impl CoreCounters {
-    /// What waits with an actor changed by this many.
+    /// The number of events waiting with an actor changed by this many.
     pub fn waiting(&self, change: i64) {
         self.waiting.fetch_add(change, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! ○ How many rows of the backlog may be read a second: what live events leave, without a fixed ceiling.
+//! ○ The number of backlog rows that may be read a second: what live events leave, without a fixed ceiling.
 //!
 //! The rate grows by a part while it is used up and nobody is late, and shrinks by a part when cores are late or live
 //! events wait longer than the target. Live events come first; but while rows are due the backlog never gets less than a
@@ -19,7 +19,7 @@ pub struct DrainRateOptions {
 /// The machine a moment ago.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
-    /// How late the latest core was.
+    /// Lag of the latest core.
     pub core_lag: Duration,
     /// Events of Kafka that ended, ever.
     pub live_ever: u64,

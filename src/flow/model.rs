@@ -25,7 +25,7 @@ const STEP: Duration = ms(1);
 const WAIT_TARGET: Duration = ms(500);
 const PARK_AFTER: Duration = secs(5);
 
-/// How an endpoint's receiver answers.
+/// Answers of an endpoint's receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answers {
     After(Duration),
@@ -34,7 +34,7 @@ enum Answers {
     Never,
 }
 
-/// What is offered, and what takes it.
+/// The load that is offered, and the limits that it meets.
 struct Plan {
     /// Events that are there before the start.
     lag: u64,
@@ -70,7 +70,7 @@ struct World {
     inbox: VecDeque<(usize, Receipt)>,
     endpoints: Vec<Endpoint>,
     shared: VecDeque<(usize, AttemptId)>,
-    /// What the core, and the shared receiver, may still do: parts of an event included.
+    /// Budgets left of the core and of the shared receiver: parts of an event included.
     core_left: f64,
     shared_left: f64,
     /// The window at the end of each tenth of a second.

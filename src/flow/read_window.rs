@@ -1,4 +1,4 @@
-//! ○ How many events may wait in this process for reasons of our own.
+//! ○ The number of events that may wait in this process for reasons of our own.
 //!
 //! The window is the rate at which events leave, times the target: an event that is read then waits about that long
 //! (Little's law). While nothing is the limit the window is never reached. When a core, a receiver that all share, or
@@ -13,7 +13,7 @@ use super::rate::Rate;
 
 #[derive(Clone, Copy, Debug)]
 pub struct ReadWindowOptions {
-    /// How long an event may wait for us.
+    /// Time that an event may wait for us.
     pub wait_target: Duration,
     /// The window while little or nothing leaves.
     pub events_min: u64,
@@ -69,8 +69,9 @@ impl ReadWindow {
         self.events_max = (product as u64).max(self.options.events_min);
     }
 
-    /// How many more events may be read while so many wait; 0 while the window is full. It is full until an eighth of it
-    /// is free, or what leaves within [`FREE_TIME`] if that is less: single events would make single chunks.
+    /// Number of further events that may be read while so many wait; 0 while the window is full. It is full until an
+    /// eighth of it is free, or what leaves within [`FREE_TIME`] if that is less: single events would make single
+    /// chunks.
     pub fn room(&mut self, waiting: u64, now: Instant) -> u64 {
         let free = self.events_max.saturating_sub(waiting);
         if self.is_full {

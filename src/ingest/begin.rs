@@ -1,8 +1,8 @@
-//! ○ Where an assigned partition begins, and why one waits before it does.
+//! ○ The beginning of an assigned partition, and the reason why one waits before it does.
 
 use std::sync::Arc;
 
-/// Where it begins.
+/// The position to begin at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
     At {
@@ -13,7 +13,7 @@ pub enum Begin {
     },
     /// The group has no business in it yet: at its first record, whatever its offset.
     Beginning { topic_id: Option<Arc<str>> },
-    /// What the group committed is of a log that is gone. All of the new one is news.
+    /// The group's commit is of a log that is gone. All of the new one is news.
     NewLog { topic_id: Arc<str> },
     /// Nobody can say yet: it waits.
     Unknown(Hold),
@@ -22,7 +22,7 @@ pub enum Begin {
 /// Why an assigned partition does not begin, or go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hold {
-    /// What the group committed is not known.
+    /// The group's commit is not known.
     Commit,
     /// Nobody leads the partition, and where it begins can be asked of its leader alone.
     NoLeader,
@@ -34,7 +34,7 @@ impl Hold {
     pub const ALL: [Hold; 3] = [Hold::Commit, Hold::NoLeader, Hold::Broker];
 }
 
-/// What the group committed of a partition.
+/// The group's commit in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub offset: i64,
@@ -42,7 +42,7 @@ pub struct Committed {
     pub topic_id: Option<Arc<str>>,
 }
 
-/// What is known of the group's first start in a partition that has no commit.
+/// Knowledge of the group's first start in a partition that has no commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
     /// It was born later.
@@ -66,8 +66,8 @@ pub fn begin_of(committed: Option<&Committed>, topic_id: Option<Arc<str>>, first
     }
 }
 
-/// Where the group's first start is in a partition without a commit: at the offset that was `fixed` then, unless its broker says
-/// that records since that time begin earlier. Where no offset was fixed only the broker can say.
+/// The position of the group's first start in a partition without a commit: the offset that was `fixed` then, unless
+/// its broker says that records since that time begin earlier. Without a fixed offset only the broker can say.
 #[must_use]
 pub fn first_of(fixed: Option<i64>, since: Option<i64>, has_leader: bool) -> First {
     match (fixed, since) {
@@ -79,7 +79,7 @@ pub fn first_of(fixed: Option<i64>, since: Option<i64>, has_leader: bool) -> Fir
     }
 }
 
-/// What is written beside each commit: of which topic it is.
+/// The metadata of each commit: the id of its topic.
 #[must_use]
 pub fn note_of(topic_id: &str) -> String {
     format!("{NOTE}{topic_id}")

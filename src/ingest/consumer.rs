@@ -49,25 +49,25 @@ use crate::{
     model::receipt::Abandoned,
 };
 
-/// What to consume, and how.
+/// Options of the consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {
     pub client: ClientConfig,
     pub topics: Topics,
     pub offset_lost: OffsetLost,
     pub commit_interval: Duration,
-    /// How long an event may wait in memory: one that moves nothing for twice as long stands still.
+    /// Time that an event may wait in memory: one that moves nothing for twice as long stands still.
     pub park_after: Duration,
     pub limits: PartitionLimits,
     /// Records handed on at once.
     pub chunk_events_max: usize,
-    /// What all partitions together may have outstanding.
+    /// Bytes that all partitions together may have outstanding.
     pub memory_bytes_max: u64,
-    /// How much may wait for reasons of our own.
+    /// Options of the read window.
     pub window: ReadWindowOptions,
-    /// What the cores count for it.
+    /// Counters of the cores.
     pub flow: Arc<FlowCounters>,
-    /// Where events wait for PostgreSQL.
+    /// Events that wait for PostgreSQL.
     pub store: Arc<dyn StorePressure>,
     /// Held while nobody can be reached.
     pub brake: Arc<Brake>,
@@ -75,7 +75,7 @@ pub struct ConsumerSettings {
     pub holds: Arc<TopicHolds>,
 }
 
-/// Where reading goes on when the offset to go on from is not in the log: `kafka.offset_lost`.
+/// The policy for an offset that is not in the log: `kafka.offset_lost`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetLost {
     /// With everything that is there: repeated, but not skipped.
@@ -123,7 +123,7 @@ pub fn whole_name(pattern: &str) -> String {
     format!("^({})$", pattern.trim_start_matches('^').trim_end_matches('$'))
 }
 
-/// What others see of the poll thread, and how they stop it.
+/// A handle on the poll thread: to look at it, and to stop it.
 pub struct ConsumerState {
     /// Read no more, but keep polling and committing.
     quiet: AtomicBool,
@@ -134,7 +134,7 @@ pub struct ConsumerState {
     /// Nanoseconds since `started`, at the newest poll.
     polled_at_ns: AtomicU64,
     started: Instant,
-    /// What librdkafka complains about.
+    /// Complaints of librdkafka.
     pub(super) trouble: Mutex<Trouble>,
     pub(super) orders: Orders,
     /// The partitions that stand still.
@@ -174,7 +174,7 @@ impl ConsumerState {
         self.joined.store(true, Ordering::Relaxed);
     }
 
-    /// How long ago the poll thread last polled.
+    /// Time since the poll thread last polled.
     #[must_use]
     pub fn poll_gap(&self, now: Instant) -> Duration {
         let polled = self.started + Duration::from_nanos(self.polled_at_ns.load(Ordering::Relaxed));

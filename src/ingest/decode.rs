@@ -1,4 +1,4 @@
-//! ○ Where tenant, department, type, id and time stand in a record, and finding them there.
+//! ○ Finding tenant, department, type, id and time in a record.
 //!
 //! JSON is read lazily: one pass over the value for all pointers, nothing built, and no further than the last field
 //! found. So a value that breaks off after its fields still is an event; one that cannot be read up to them is not.

@@ -1,4 +1,4 @@
-//! ● Where a group's very first start begins: fixed once, in Postgres, so that a second instance or a crash in
+//! ● The position of a group's very first start: fixed once, in Postgres, so that a second instance or a crash in
 //! between cannot change the answer.
 //!
 //! "Latest" cannot be left to Kafka's `auto.offset.reset`: that would skip the beginning of every partition born later.
@@ -28,8 +28,8 @@ pub enum FirstStartAt {
 /// In place of an offset: nobody led the partition then, so where it begins follows from the time of the first start.
 pub const AT_ITS_TIME: i64 = -1;
 
-/// Where partitions without a committed offset begin. Those that it does not know were born later, and begin at their
-/// beginning.
+/// The beginning of partitions without a committed offset. Those that it does not know were born later, and begin at
+/// their beginning.
 #[derive(Debug, Clone, Default)]
 pub struct FirstStart {
     positions: HashMap<(String, i32), i64>,
@@ -47,7 +47,7 @@ impl FirstStart {
         FirstStart { positions, at_ms, asked_ms }
     }
 
-    /// When the first start was, in milliseconds since 1970.
+    /// Time of the first start, in milliseconds since 1970.
     #[must_use]
     pub fn at_ms(&self) -> i64 {
         self.at_ms

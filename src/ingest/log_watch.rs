@@ -46,7 +46,7 @@ const STANDS_AFTER: Duration = Duration::from_secs(5);
 
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
-/// What it works with.
+/// Parts that the watch works with.
 pub(super) struct LogWatch {
     pub state: Arc<ConsumerState>,
     pub client: ClientConfig,
@@ -55,13 +55,13 @@ pub(super) struct LogWatch {
     pub park_after: Duration,
 }
 
-/// What it remembers from look to look.
+/// Memory from look to look.
 struct Looks {
     watch: LogWatch,
     consumer: BaseConsumer<Listener>,
     standings: Standings,
     tries: Tries,
-    /// When the log was last told of those that stand.
+    /// Time of the last log line about partitions that stand still.
     said_at: Instant,
     /// Outside of their logs at the last look.
     out_of_log: BTreeSet<(Name, u64)>,
@@ -161,7 +161,7 @@ impl Looks {
         }
     }
 
-    /// Those without a leader are left out: they would hold up the answers of the others.
+    /// Asks for extents; partitions without a leader are left out, for they would hold up the answers of the others.
     fn ask_for_extents(
         &self,
         assigned: &[Arc<PartitionLedger>],
@@ -193,7 +193,8 @@ impl Looks {
         Ok(())
     }
 
-    /// Those whose log does not reach as far as they were read go on where the operator wants, if it was so twice.
+    /// Brings back partitions whose log does not reach as far as they were read: they go on where the operator wants,
+    /// if it was so twice.
     fn bring_back(&self, assigned: &[Arc<PartitionLedger>], out_of_log: &BTreeSet<(Name, u64)>) {
         for ledger in assigned {
             let key = (name_of(ledger), ledger.epoch());

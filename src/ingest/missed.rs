@@ -1,5 +1,5 @@
-//! ○ What an endpoint misses of a partition while it is suspended, and afterwards until that has come back: for an ordered
-//! endpoint, nothing that comes may pass it.
+//! ○ Ranges that an endpoint misses of a partition while it is suspended, and afterwards until they have come back: for
+//! an ordered endpoint, nothing that comes may pass them.
 //!
 //! What comes goes on being skipped while the gap is replayed. Once little of it is left, what comes is held in memory
 //! behind the last replay; when that has ended, the endpoint has caught up.
@@ -81,7 +81,7 @@ pub struct MissedRanges {
 struct Missed {
     /// The first offset that was skipped.
     from: i64,
-    /// What comes is held in memory, and no longer skipped.
+    /// Events that come are held in memory, and no longer skipped.
     is_held: bool,
     /// Skipped, and the position not stored yet.
     under_way: u64,
@@ -98,7 +98,7 @@ pub enum CatchesUp {
     InAnyOrder,
 }
 
-/// What is to be done next for an ordered endpoint that is suspended no more.
+/// The next step for an ordered endpoint that is suspended no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Wait,
@@ -111,7 +111,7 @@ pub enum Step {
 }
 
 impl MissedRanges {
-    /// What the tables say of earlier assignments: endpoints, and the first offset that each missed.
+    /// Takes over the gaps of earlier assignments from the tables: endpoints, and the first offset that each missed.
     pub fn begin<'a>(&self, stored: impl Iterator<Item = (&'a str, i64)>) {
         let mut of = self.of.lock();
         for (endpoint_id, from) in stored {
@@ -137,7 +137,7 @@ impl MissedRanges {
         self.of.lock().contains_key(endpoint_id)
     }
 
-    /// What comes waits in memory for the end of a replay.
+    /// Whether events that come wait in memory for the end of a replay.
     #[must_use]
     pub fn is_held(&self, endpoint_id: &str) -> bool {
         self.of.lock().get(endpoint_id).is_some_and(|missed| missed.is_held)
@@ -174,7 +174,7 @@ impl MissedRanges {
         }
     }
 
-    /// What follows for this endpoint from what a look at the tables said, and does it as far as that is here.
+    /// Decides the endpoint's next step from what the tables said, and does it as far as that is here.
     pub fn next_step(&self, endpoint_id: &str, stored: GapState) -> Step {
         let mut of = self.of.lock();
         let Some(missed) = of.get_mut(endpoint_id) else { return Step::Over };

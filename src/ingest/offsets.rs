@@ -3,8 +3,8 @@
 //! **Invariant (I1):** an offset is committable only when every lower offset that was seen is settled.
 //! **Invariant (I2):** the committable offset never decreases.
 
-/// How far the last seen offset may be ahead of the oldest unsettled one: a bit each, 128 KiB at most.
-/// The window slides by whole words, so the refusal may come up to 63 offsets earlier.
+/// The furthest that the last seen offset may be ahead of the oldest unsettled one: a bit each, 128 KiB at most. The
+/// window slides by whole words, so the refusal may come up to 63 offsets earlier.
 pub const SPAN_MAX: u64 = 1 << 20;
 
 /// Which offsets of one partition, in one assignment, are owed.
@@ -114,7 +114,7 @@ impl OffsetTracker {
         self.outstanding
     }
 
-    /// How many offsets lie between the oldest unsettled one and the last one seen, both counted.
+    /// Number of offsets between the oldest unsettled one and the last one seen, both counted.
     #[must_use]
     pub fn span(&self) -> u64 {
         self.next.abs_diff(self.oldest)

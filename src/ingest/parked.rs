@@ -1,4 +1,4 @@
-//! ○ How much of a partition waits in the backlog, by endpoint: an ordered endpoint gets nothing past what waits.
+//! ○ Backlog of a partition by endpoint: an ordered endpoint gets nothing past what waits.
 //!
 //! **Invariant:** an event counts from the moment its machine parks it until its row is gone, with no gap in between. So
 //! where nothing counts, everything before has ended. (A panic of ours while it is written is the exception: it counts no
@@ -48,8 +48,8 @@ impl Count {
 }
 
 impl ParkedCounts {
-    /// How much of the partition waits for this endpoint; `None` before that is known. More than can be, when what waits is
-    /// held up.
+    /// Number of the partition's events that wait for this endpoint; `None` before that is known. More than can be,
+    /// when what waits is held up.
     #[must_use]
     pub fn ahead(&self, endpoint_id: &str) -> Option<u64> {
         let known = self.is_known.load(Ordering::Acquire);
@@ -97,7 +97,7 @@ impl ParkedCounts {
         counts.forget_empty(endpoint_id);
     }
 
-    /// What to give to [`ParkedCounts::all_rows`] after a look at the table that begins now.
+    /// Version to give to [`ParkedCounts::all_rows`] after a look at the table that begins now.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.counts.lock().version

@@ -29,7 +29,7 @@ use crate::{
 /// A short wait for room costs less than a pause, which makes librdkafka throw away what it has fetched already.
 const STALL_MAX: Duration = Duration::from_millis(20);
 
-/// How long a partition takes to be delivered again, measured where something waited in it.
+/// Measures how long a partition takes to be delivered again, where something waited in it.
 #[derive(Debug, Clone, Copy)]
 enum Restore {
     /// Nothing was read since.
@@ -44,7 +44,7 @@ enum Restore {
     Over,
 }
 
-/// What the poll thread must do about a partition's load.
+/// Orders to the poll thread about a partition's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     /// Take nothing from Kafka for a moment: room is expected soon.
@@ -57,7 +57,7 @@ pub struct Partition {
     pub ledger: Arc<PartitionLedger>,
     ingest: Addr<IngestActor>,
     chunk: Vec<Record>,
-    /// How many of the chunk's records the ledger knows already (a hand-over that found no room is tried again).
+    /// Number of the chunk's records that the ledger knows already (a hand-over that found no room is tried again).
     tracked: usize,
     /// The ledger has no room for the next record's offset yet.
     refused: bool,
@@ -74,7 +74,7 @@ pub struct Partition {
     restart_at: Option<i64>,
     metrics: PartitionMetrics,
     restore: Restore,
-    /// What was shown of the ledger's settlements already.
+    /// Settlements of the ledger that the metrics have already.
     shown: [u64; Settlement::ALL.len()],
 }
 
@@ -102,7 +102,8 @@ impl Partition {
         }
     }
 
-    /// What comes before its beginning is known, or while its topic is held, is nothing to it: it is read again.
+    /// Takes a record. One that comes before the partition's beginning is known, or while its topic is held, is read
+    /// again later.
     pub fn receive(&mut self, record: Record) {
         if self.ledger.held().is_some() || self.ledger.is_topic_held() {
             return;
@@ -196,7 +197,7 @@ impl Partition {
         self.read_on_brake = 0;
     }
 
-    /// What this partition's load asks for. `beyond` is a reason to pause that all partitions share; `brake` is how many
+    /// Decides by the partition's load. `beyond` is a reason to pause that all partitions share; `brake` is how many
     /// events it may read since the brake was put on.
     pub fn hold_back(&mut self, beyond: Option<PauseReason>, brake: Option<u64>, now: Instant) -> Option<Move> {
         let (events, bytes) = self.ledger.outstanding();
@@ -299,12 +300,13 @@ impl Partition {
         self.restart_at.and_then(|_| self.ledger.next_offset())
     }
 
-    /// What was to be stored was not: it is offered again.
+    /// Offers again an offset that could not be stored.
     pub fn not_stored(&mut self) {
         self.stored = None;
     }
 
-    /// Where the partition must be read again, when something behind the poll thread lost its events or the log was cut.
+    /// The offset from which the partition must be read again, when something behind the poll thread lost its events or
+    /// the log was cut.
     #[must_use]
     pub fn must_reread_from(&self) -> Option<i64> {
         let settled = self.ledger.committable();

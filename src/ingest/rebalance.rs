@@ -1,4 +1,4 @@
-//! ● What happens when partitions come and go. Every callback here runs inside `poll`, on the poll thread.
+//! ● Assignment and revocation of partitions. Every callback here runs inside `poll`, on the poll thread.
 //!
 //! **Invariant:** on revoke, what is settled is stored, the epoch ends, and the partitions are given back before the
 //! callback returns: until then librdkafka pauses the partitions we keep as well (deferring it by 1.5 s stopped them
@@ -41,7 +41,7 @@ use crate::{
     telemetry::handles::ConsumerMetrics,
 };
 
-/// Where new partitions begin is asked for this long, thrice at most; what is not known then waits, and is asked again
+/// Time to ask for the beginning of new partitions, thrice at most; what is not known then waits, and is asked again
 /// from elsewhere.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -60,7 +60,7 @@ pub trait Assigned: Send {
     fn start_ingest(&self, ledger: Arc<PartitionLedger>) -> actix::Addr<IngestActor>;
 }
 
-/// What the callbacks know and change.
+/// State of the callbacks.
 pub struct PollContext {
     first_start: Arc<FirstStart>,
     abandoned: UnboundedSender<Abandoned>,
@@ -69,7 +69,7 @@ pub struct PollContext {
     epoch: AtomicU64,
     /// The poll loop has not yet followed the newest assignment.
     changed: AtomicBool,
-    /// When the offsets now being committed were stored.
+    /// Time at which the offsets now being committed were stored.
     stored_at: Mutex<Option<Instant>>,
     /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards.
     rewinds: Mutex<HashSet<Name>>,
@@ -139,7 +139,7 @@ impl PollContext {
         ledger
     }
 
-    /// What is committed of this partition lies ahead of where it is read now.
+    /// Notes that this partition's commit lies ahead of where it is read now.
     pub fn rewind(&self, name: &Name) {
         self.rewinds.lock().insert(name.clone());
     }

@@ -24,17 +24,17 @@ pub enum Why {
     NotAuthorized,
     /// A subscription to its topic cannot be read: nobody knows who should get its events.
     SettingsUnreadable,
-    /// What the group committed is not known.
+    /// The group's commit is not known.
     CommitUnknown,
     /// The offset to go on from is not in the log, and `kafka.offset_lost` is `stop`.
     OffsetLost,
     /// A record or a batch cannot be read: it is broken, or larger than the client takes.
     Unreadable,
-    /// What comes next belongs to a transaction that is still open.
+    /// The next records belong to a transaction that is still open.
     OpenTransaction,
     /// This instance has paused it.
     Paused,
-    /// What was read of it neither leaves nor can be stored.
+    /// Records that were read neither leave nor can be stored.
     Unsettled,
     /// The client does not fetch it, and says nothing of why.
     NotFetched,
@@ -92,11 +92,11 @@ pub struct Seen {
     /// The offset to go on from lies outside of the log.
     pub out_of_log: bool,
     pub waits_for_transaction: bool,
-    /// What another client was told that tried to read it.
+    /// The answer to another client that tried to read it.
     pub tried: Option<(Why, String)>,
 }
 
-/// What the cluster says of the partition's topic.
+/// The cluster's answer about the partition's topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TopicSeen {
     #[default]
@@ -185,7 +185,7 @@ struct Track {
     standing: Option<Standing>,
 }
 
-/// What has changed since the last look.
+/// Changes since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub began: Vec<Standing>,
@@ -222,7 +222,7 @@ impl Standings {
         changes
     }
 
-    /// Those that stand now.
+    /// Partitions that stand still now.
     #[must_use]
     pub fn standing(&self) -> Vec<Standing> {
         let mut all: Vec<Standing> = self.seen.values().filter_map(|track| track.standing.clone()).collect();

@@ -1,5 +1,5 @@
-//! ● Where assigned partitions begin: what the group committed of this very log, else where its first start was fixed, else
-//! at the beginning.
+//! ● Beginnings of assigned partitions: the group's commit in this very log, else the fixed first start, else the
+//! beginning.
 //!
 //! **Invariant:** an offset that was committed of another log is never applied. What is committed carries the topic's id;
 //! where the log behind the name is another one, it is read from its beginning.
@@ -61,7 +61,7 @@ pub fn ask<C: ConsumerContext>(
     names.iter().map(begin).collect()
 }
 
-/// What the group has committed, of those that have a commit.
+/// The group's commits, of partitions that have one.
 fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     names: &[Name],
@@ -88,7 +88,7 @@ fn committed<C: ConsumerContext>(
     Ok(committed)
 }
 
-/// What is known of the group's first start in partitions that have no commit.
+/// Knowledge of the group's first start in partitions that have no commit.
 fn firsts<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     first_start: &FirstStart,

@@ -1,4 +1,4 @@
-//! ● What tests of the shells around a partition are made with. Their dead letters go nowhere, and nobody subscribes.
+//! ● Fixtures for tests of the shells around a partition. Their dead letters go nowhere, and nobody subscribes.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},

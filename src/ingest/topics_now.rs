@@ -1,4 +1,4 @@
-//! ● What Kafka says of topics now: which log stands behind a name, and which of its partitions have a leader.
+//! ● Kafka's answer about topics: the log behind a name, and the partitions of it that have a leader.
 //!
 //! A topic that is deleted and made again has its old name and another id. librdkafka's own client knows the id, and tells
 //! it through one call of its C interface, which the crate does not wrap.

@@ -1,9 +1,9 @@
-//! ○ What Kafka's client complains about, said in few lines: when it begins, for each new kind of complaint, once a minute,
-//! and when it is over.
+//! ○ Complaints of Kafka's client in few lines: at the beginning, for each new kind of complaint, once a minute, and at
+//! the end.
 
 use std::time::{Duration, Instant};
 
-/// What is to be said of one more complaint.
+/// The line for another complaint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Say {
     Began,

@@ -10,12 +10,12 @@ use super::{disposition::Next, outcome::Outcome};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRecord {
     pub endpoint_id: Arc<str>,
-    /// When it ended, milliseconds since 1970.
+    /// Time of its end, milliseconds since 1970.
     pub at_ms: i64,
     pub duration_ms: u64,
     /// `webhook-id`: a batch's, or a single event's own.
     pub batch_id: String,
-    /// How many events were in it; the first [`MEMBERS_MAX`] are `members`.
+    /// Number of events in it; the first [`MEMBERS_MAX`] are `members`.
     pub events: usize,
     pub members: Vec<Member>,
     /// Counted from 1, over restarts and the backlog.
@@ -26,7 +26,7 @@ pub struct AttemptRecord {
     /// The beginning of the answer's body or of the error; empty for a 2xx.
     pub excerpt: String,
     pub next: &'static str,
-    /// When the next attempt is due.
+    /// Time at which the next attempt is due.
     pub next_at_ms: Option<i64>,
     /// Stands for about so many like it: 1 but for sampled successes.
     pub stands_for: u64,
@@ -48,7 +48,7 @@ pub struct Member {
 pub const MEMBERS_MAX: usize = 20;
 
 impl AttemptRecord {
-    /// What becomes of the batch now.
+    /// Adds what becomes of the batch.
     #[must_use]
     pub fn followed_by(mut self, next: Next, now: Instant) -> Self {
         let wall = |at: Instant| {

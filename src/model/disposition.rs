@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{outcome::AttemptNote, parking::Parking, receipt::Receipt};
 
-/// What becomes of a batch after an attempt. For people to look at: nothing is decided by it.
+/// Disposition of a batch after an attempt. For people to look at: nothing is decided by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Next {
     /// Delivered, or no longer ours.

@@ -1,4 +1,4 @@
-//! ○ What travels: one Kafka record, decoded once, shared by every endpoint it matched.
+//! ○ A decoded Kafka record, shared by every endpoint that it matched.
 //!
 //! **Invariant:** all text fields are spans of the record's own bytes where they stand there literally, so an event
 //! is two allocations (itself and its bytes) however many fields are configured.
@@ -80,10 +80,10 @@ impl fmt::Debug for Record {
 
 /// A decoded record, on its way to the endpoints that it matched.
 pub struct Event {
-    /// Where it came from, and who is told when all its receipts have settled.
+    /// The event's source, which is told when all its receipts have settled.
     pub origin: Arc<dyn Origin>,
     pub record: Record,
-    /// When this process received it; `park_after` counts from here.
+    /// Time at which this process received it; `park_after` counts from here.
     pub received_at: Instant,
     pub tenant: Field,
     pub department: Field,
@@ -91,7 +91,7 @@ pub struct Event {
     pub kind: Field,
     /// The event's own id, when the producer gave it one.
     pub id: Field,
-    /// When it happened (milliseconds since 1970): the configured field, or the record's timestamp.
+    /// Time at which it happened (milliseconds since 1970): the configured field, or the record's timestamp.
     pub occurred_ms: i64,
     /// Its trace; most have none.
     pub traced: Option<Box<dyn EventTrace>>,
@@ -186,7 +186,7 @@ impl Event {
         self.record.value.map(|span| span.of(&self.record.bytes))
     }
 
-    /// What the event weighs against the byte limits: its bytes and about what its bookkeeping takes.
+    /// Weight of the event against the byte limits: its bytes and about what its bookkeeping takes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         weight_bytes(self.record.bytes.len())
@@ -226,7 +226,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What a record of this many bytes weighs: 240 bytes is an [`Event`] with its reference counts, rounded up.
+/// Weight of a record of this many bytes: 240 bytes is an [`Event`] with its reference counts, rounded up.
 #[must_use]
 pub fn weight_bytes(record_bytes: usize) -> usize {
     record_bytes + 240

@@ -1,5 +1,5 @@
-//! ○ What a customer may subscribe to. Checked when a subscription is written, and again whenever it is loaded:
-//! access taken away is gone, though the subscription still stands.
+//! ○ Topics and tenants that a customer may subscribe to. Checked when a subscription is written, and again whenever it
+//! is loaded: access taken away is gone, though the subscription still stands.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub enum Granted {
     These(BTreeSet<String>),
 }
 
-/// What a subscription asks for beyond its customer's grants.
+/// A part of a subscription that goes beyond its customer's grants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BeyondGrants {
     #[error("topic `{0}` is not granted to this customer")]
@@ -64,7 +64,7 @@ impl Grants {
         self.topics.has(topic) && self.tenants != Granted::default()
     }
 
-    /// What is left of a subscription under these grants; `None` when nothing is.
+    /// The part of a subscription that these grants allow; `None` when nothing is left.
     #[must_use]
     pub fn narrow(&self, topic: &str, scope: Scope) -> Option<Scope> {
         if !self.topics.has(topic) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What an id names.
+/// The kind of resource that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Customer,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::url::EndpointUrl;
 
-/// How an endpoint's access tokens are got.
+/// Options for getting an endpoint's access tokens.
 #[derive(Debug, Clone)]
 pub struct OAuth2 {
     pub token_url: EndpointUrl,
@@ -17,7 +17,7 @@ pub struct OAuth2 {
     pub style: ClientStyle,
 }
 
-/// Where the client's id and secret stand.
+/// The place of the client's id and secret in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientStyle {

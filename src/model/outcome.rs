@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What happened to a request, as the client saw it.
+/// Result of a request, as the client saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A complete answer within the deadline.
@@ -34,7 +34,7 @@ pub enum Answer {
     LocalFault(Box<str>),
 }
 
-/// What it means for the batch.
+/// Meaning of the answer for the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// 2xx.
@@ -51,7 +51,7 @@ pub enum Outcome {
     LocalFault,
 }
 
-/// What an answer says of our own way to the world; see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
+/// Evidence in an answer about our own way to the world; see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contact {
     /// Somebody was there, whatever they said.

@@ -18,7 +18,7 @@ pub struct Quotas {
 /// The largest that any of them may be.
 pub const QUOTA_MAX: i64 = 1_000_000_000_000_000;
 
-/// What is limited. The names are those of the settings, in the API as well.
+/// A limit of a customer. The names are those of the settings, in the API as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quota {

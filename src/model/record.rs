@@ -67,7 +67,7 @@ impl Record {
         self.header_span(name).map(|span| span.of(&self.bytes))
     }
 
-    /// Where the value of the last header of this name stands in the record's bytes.
+    /// Position in the record's bytes of the value of the last header of this name.
     #[must_use]
     pub fn header_span(&self, name: &str) -> Option<Span> {
         self.headers().filter(|header| header.name == name.as_bytes()).last()?.span
@@ -79,7 +79,7 @@ impl Record {
 pub struct Header<'a> {
     pub name: &'a [u8],
     pub value: Option<&'a [u8]>,
-    /// Where the value stands in the record's bytes.
+    /// Position of the value in the record's bytes.
     pub span: Option<Span>,
 }
 

@@ -1,4 +1,4 @@
-//! ○ What a customer set for an endpoint. Parsed at the door: a value that exists is valid.
+//! ○ Settings of an endpoint. Parsed at the door: a value that exists is valid.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ pub struct Settings {
     pub customer_id: Arc<str>,
     /// Grows with every write of the row.
     pub version: i64,
-    /// How often someone asked for the actor to be built anew.
+    /// Number of times that someone asked for the actor to be rebuilt.
     pub restarts: i64,
     pub state: State,
     /// Its backlog is over its quota: what comes from Kafka is not taken, only remembered by its position.
@@ -44,7 +44,7 @@ impl Settings {
             && std::mem::discriminant(&self.auth) == std::mem::discriminant(&other.auth)
     }
 
-    /// What stands in for an endpoint whose stored form cannot be understood or decrypted: it is paused, so that its
+    /// A substitute for an endpoint whose stored form cannot be understood or decrypted: it is paused, so that its
     /// events are owed and kept, and nothing is sent anywhere until the form can be read again.
     #[must_use]
     pub fn unreadable(id: &str, customer_id: &str, version: i64) -> Self {
@@ -82,7 +82,7 @@ impl Settings {
     }
 }
 
-/// How events become requests, and what happens when one fails.
+/// Settings of delivery: how events become requests, and what happens when one fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliverySettings {
     pub mode: Mode,
@@ -107,7 +107,7 @@ pub struct Ordering {
     pub on_failure: OnFailure,
 }
 
-/// What makes a lane.
+/// The key of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderBy {
@@ -116,7 +116,7 @@ pub enum OrderBy {
     Partition,
 }
 
-/// What becomes of a lane whose next event cannot be delivered.
+/// The policy for a lane whose next event cannot be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
@@ -200,7 +200,7 @@ pub enum State {
     Disabled,
 }
 
-/// How the endpoint wants us to say who we are.
+/// Authentication of our requests at the endpoint.
 #[derive(Debug, Clone)]
 pub enum Auth {
     None,

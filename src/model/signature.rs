@@ -90,8 +90,8 @@ pub fn sign(keys: &[SigningKey], id: &str, timestamp: i64, body: &[u8]) -> Strin
     header
 }
 
-/// What a receiver does: `id`, `timestamp` and `signature` are the three `webhook-…` headers as they came, `now` is
-/// in seconds since 1970.
+/// Verifies a request as a receiver does: `id`, `timestamp` and `signature` are the three `webhook-…` headers as they
+/// came, `now` is in seconds since 1970.
 pub fn verify(
     keys: &[SigningKey],
     id: &str,

@@ -1,4 +1,4 @@
-//! ○ Who we are and whom we trust in one endpoint's TLS: a client certificate, authorities of the customer's own, or both.
+//! ○ The TLS identity of one endpoint's connections: a client certificate, authorities of the customer's own, or both.
 //!
 //! Connections are told apart by their host alone, so two endpoints of one host with different identities must not share
 //! them: [`TlsIdentity::fingerprint`] tells whose they are.
@@ -12,7 +12,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-/// What an endpoint's connections need beyond what all others have. Its `Debug` shows no key.
+/// A client certificate and authorities for an endpoint's connections. Its `Debug` shows no key.
 pub struct TlsIdentity {
     fingerprint: Fingerprint,
     certificate: Option<Arc<CertifiedKey>>,

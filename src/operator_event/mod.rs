@@ -1,4 +1,4 @@
-//! ● What operators are told of by name, besides metrics and logs: [`emit`] from anywhere, on any thread.
+//! ● Operator events by name, besides metrics and logs: [`emit`] from anywhere, on any thread.
 //!
 //! **Invariant:** telling is never in the way of delivering: `emit` takes a short lock, waits for nothing, and what
 //! does not fit into the outbox is counted and left out.
@@ -29,7 +29,7 @@ pub fn emit(event: OperatorEvent) {
     }
 }
 
-/// Where what was emitted waits for the one who tells it.
+/// Outbox for emitted events, until they are told.
 #[must_use]
 pub fn outbox() -> &'static Outbox {
     &OUTBOX

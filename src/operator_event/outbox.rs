@@ -1,4 +1,4 @@
-//! ○ What waits to be told: bounded, in order.
+//! ○ Operator events that wait to be told: bounded, in order.
 
 use std::{
     collections::VecDeque,

@@ -35,7 +35,7 @@ pub struct TellerOptions {
     pub repeat_after: Duration,
 }
 
-/// Where it is told.
+/// Destinations of operator events.
 struct Teller {
     options: TellerOptions,
     pool: Pool,

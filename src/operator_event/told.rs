@@ -1,4 +1,4 @@
-//! ○ What operators were told last of each subject, so that the same is not told twice within a while.
+//! ○ The last message to operators about each subject, so that the same is not told twice within a while.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ const SUBJECTS_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Told(HashMap<String, Last>);
 
-/// What was told last of a subject.
+/// The last message about a subject.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     word: &'static str,

@@ -41,7 +41,7 @@ pub struct RedriveOptions {
     /// Letters in flight at once, all endpoints together and of one endpoint: one that hangs must not hold the others'.
     pub in_flight_max: usize,
     pub endpoint_in_flight_max: usize,
-    /// What waits longer for its endpoint is given up again.
+    /// The age after which a letter that waits for its endpoint is given up again.
     pub age_max: Duration,
 }
 
@@ -249,11 +249,11 @@ impl Redrive {
     }
 }
 
-/// What of a page is to be sent.
+/// Letters of a page that are to be sent.
 #[derive(Default)]
 struct Choice<'a> {
     letters: Vec<(&'a Candidate, Arc<PartitionLedger>)>,
-    /// Those that have waited for too long.
+    /// Letters that have waited for too long.
     old: Vec<&'a str>,
     /// Some wait because their endpoint has enough in flight.
     passed_over: bool,

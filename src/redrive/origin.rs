@@ -1,4 +1,4 @@
-//! ● Where redriven events come from: each from its own letter.
+//! ● The source of redriven events: each comes from its own letter.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Drop for Lease {
     }
 }
 
-/// Where a redriven event comes from: its own letter.
+/// The source of a redriven event: its own letter.
 struct RedriveOrigin {
     lease: Arc<Lease>,
     /// Of the present assignment of its partition.

@@ -28,7 +28,7 @@ use crate::{
 pub struct Name {
     pub replay_id: Arc<str>,
     pub endpoint_id: Arc<str>,
-    /// What it is about, where that is a range of time.
+    /// Its range of time, if it has one.
     pub times: Option<Times>,
 }
 
@@ -92,15 +92,15 @@ impl Part {
         self.progress.lock()
     }
 
-    /// What is to be written down: the next offset, and the counts of everything below.
+    /// State to be written down: the next offset, and the counts of everything below.
     #[must_use]
     pub fn standing(&self) -> (i64, Counts) {
         let progress = self.progress.lock();
         (progress.next(), progress.counts())
     }
 
-    /// How it looks to the partition's reader, when its endpoint may have `events_max` on their way and all of them
-    /// `bytes_max`.
+    /// View of the part for the partition's reader, when its endpoint may have `events_max` on their way and all of
+    /// them `bytes_max`.
     #[must_use]
     pub fn view(&self, events_max: usize, bytes_max: usize) -> View {
         let progress = self.progress.lock();

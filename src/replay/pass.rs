@@ -1,4 +1,4 @@
-//! ○ Where the one reader of a partition reads next, for all replays of that partition together.
+//! ○ The next position of a partition's one reader, for all replays of that partition together.
 //!
 //! It reads on for those that are where it is. One that has no room is left behind, and fetched later: a slow endpoint's
 //! replay holds up no other's.
@@ -21,7 +21,7 @@ pub enum Step {
     Rest,
 }
 
-/// Where the reader of a partition stands in its log.
+/// A reader's position in its partition's log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Position {
     /// The offset that comes next out of the reader, `None` when that is not known.

@@ -1,4 +1,4 @@
-//! ● Where partitions begin and end, and which offset a time is: asked of Kafka once, when a replay is asked for.
+//! ● Beginnings and ends of partitions, and the offset of a time: asked of Kafka once, when a replay is asked for.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::range::{self, Extent, Share};
 use crate::ingest::consumer::Topics;
 
-/// Who can be asked. Cheap to clone.
+/// Handle for asking. Cheap to clone.
 #[derive(Clone)]
 pub struct Positions {
     client: ClientConfig,
@@ -52,7 +52,7 @@ impl Positions {
         self.topics.may_contain(topic)
     }
 
-    /// Where the partitions of a topic begin and end.
+    /// Beginnings and ends of a topic's partitions.
     ///
     /// # Errors
     /// When the topic is not there to be replayed, or Kafka does not answer.
@@ -132,7 +132,7 @@ fn extents(consumer: &BaseConsumer, topic: &str) -> Result<Vec<Extent>, Position
     partitions.into_iter().map(|partition| extent(consumer, topic, partition).map_err(PositionError::from)).collect()
 }
 
-/// Where one partition begins and ends now. Blocks.
+/// Beginning and end of one partition now. Blocks.
 pub(super) fn extent(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<Extent, KafkaError> {
     let (low, high) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
     Ok(Extent { partition, low, high })

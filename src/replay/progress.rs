@@ -1,4 +1,4 @@
-//! ○ How far a replay has come in one partition.
+//! ○ Progress of a replay in one partition.
 //!
 //! **Invariant:** everything below [`Progress::next`] is settled or a gap, and the counts are of exactly that: written down
 //! together, they are true whenever the process ends.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::receipt::Settlement;
 
-/// What became of the events below `next`. Gaps are counted in offsets.
+/// Counts of the events below `next`. Gaps are counted in offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub delivered: i64,
@@ -20,7 +20,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Progress {
     end: i64,
-    /// What is below was read; it passes offsets that hold nothing for the endpoint.
+    /// Everything below was read; it passes offsets that hold nothing for the endpoint.
     read_next: i64,
     /// At or above `next`, in the order of offsets.
     held: BTreeMap<i64, Held>,
@@ -69,7 +69,7 @@ impl Progress {
         self.unsettled
     }
 
-    /// What is remembered: events on their way, and those settled behind one of them.
+    /// Number of offsets that are remembered: events on their way, and those settled behind one of them.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.len()
@@ -111,7 +111,7 @@ impl Progress {
         lost
     }
 
-    /// What was on its way has ended. A second time, or an offset that never was, is of no effect.
+    /// Settles an event that was on its way. A second time, or an offset that never was, is of no effect.
     pub fn settle(&mut self, offset: i64, how: Settlement) {
         let Some(held @ Held::Unsettled) = self.held.get_mut(&offset) else { return };
         *held = Held::Settled(how);

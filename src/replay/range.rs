@@ -8,7 +8,7 @@ pub struct Asked {
     pub to_offset: i64,
 }
 
-/// Where a partition begins and ends now.
+/// Beginning and end of a partition now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     pub partition: i32,
@@ -29,7 +29,7 @@ pub struct Share {
     pub at_log_start: bool,
 }
 
-/// What is wrong with the part at this place of the list.
+/// A mistake in the part at this place of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     pub place: usize,

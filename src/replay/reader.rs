@@ -38,7 +38,7 @@ pub struct ReaderOptions {
     pub memory_bytes_max: usize,
     /// A larger record was no event the first time either.
     pub event_bytes_max: usize,
-    /// Where a topic's fields stand.
+    /// Decoders by topic.
     pub decoder: Arc<dyn Fn(&str) -> Decoder + Send + Sync>,
 }
 
@@ -64,7 +64,7 @@ pub fn start(
     std::thread::Builder::new().name("replay".into()).spawn(run)
 }
 
-/// What all readings of the thread share.
+/// Limits that all readings of the thread share.
 struct Bounds {
     events: Pace,
     rate: DrainRate,

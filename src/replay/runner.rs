@@ -38,14 +38,14 @@ use crate::{
     telemetry::handles::ReplayMetrics,
 };
 
-/// What runner and reader both know.
+/// State that runner and reader share.
 pub struct Shared {
-    /// What this instance replays.
+    /// Parts that this instance replays.
     parts: ArcSwap<Vec<Arc<Part>>>,
     /// Read no more: the process stops.
     quiet: AtomicBool,
     pub metrics: ReplayMetrics,
-    /// What is on its way of all replays.
+    /// Amount on its way of all replays.
     under_way: Arc<Amount>,
     written: Mutex<HashMap<Key, (i64, Counts)>>,
 }

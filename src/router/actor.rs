@@ -47,7 +47,7 @@ pub struct Router {
     /// The chunk at hand, and how many of its events were routed.
     events: Vec<Arc<Event>>,
     done: usize,
-    /// Who gets the events of the chunk at hand: all of them, one after the other, …
+    /// Endpoints that get the events of the chunk at hand: all of them, one after the other, …
     matched: Vec<EndpointKey>,
     /// … and where each event's end.
     ends: Vec<usize>,
@@ -113,7 +113,8 @@ impl Router {
         self.ends.push(self.matched.len());
     }
 
-    /// How many events from `done` on are routed in one turn: one that many endpoints want makes nobody wait for all of them.
+    /// Number of events from `done` on that are routed in one turn: one that many endpoints want makes nobody wait for
+    /// all of them.
     fn helping(&self) -> usize {
         let before = self.done.checked_sub(1).map_or(0, |last| self.ends[last]);
         let fits = self.ends[self.done..].iter().take_while(|end| **end - before <= TURN_RECEIPTS_MAX).count();
@@ -141,7 +142,7 @@ impl Router {
         self.metrics.receipts_opened.increment(self.routed.len() as u64);
     }
 
-    /// What one endpoint gets goes into its queue at once.
+    /// Hands out the receipts; those of one endpoint go into its queue at once.
     fn dispatch(&mut self, events: usize) {
         if self.routed.len() > events {
             // Stable: the events of each stay in their order.

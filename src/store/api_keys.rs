@@ -24,7 +24,7 @@ pub struct ApiKey {
     pub created_by: String,
 }
 
-/// What a key is for.
+/// Role of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredRole {
     Admin,
@@ -45,7 +45,7 @@ pub struct NewApiKey<'a> {
     pub created_by: &'a str,
 }
 
-/// What a new key is for.
+/// Role of a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewRole<'a> {
     Admin,
@@ -54,7 +54,7 @@ pub enum NewRole<'a> {
     Customer(&'a str),
 }
 
-/// What a token leads to.
+/// Holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenHolder {
     pub key_id: String,
@@ -65,7 +65,7 @@ pub struct TokenHolder {
     pub ends_at: Option<Timestamp>,
 }
 
-/// What is changed of a key; `None` leaves it as it is.
+/// Changes of a key; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyChange {
     pub name: Option<String>,
@@ -168,7 +168,8 @@ pub async fn revoke(pool: &Pool, id: &str) -> Result<bool, StoreError> {
     Ok(gone.await? > 0)
 }
 
-/// Who holds the token of this hash, and notes now and then that it is used. Keys of deleted customers hold nothing.
+/// Finds the holder of the token of this hash, and notes now and then that it is used. Keys of deleted customers hold
+/// nothing.
 ///
 /// # Errors
 /// When Postgres is away.

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::{Pool, StoreError};
 
-/// What makes a row that row.
+/// The identity of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey {
     pub topic: Arc<str>,
@@ -20,7 +20,7 @@ pub struct RowKey {
     pub record_ms: i64,
 }
 
-/// How a row stands with its endpoint.
+/// State of a row with its endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     pub attempts: i32,
@@ -48,7 +48,7 @@ pub struct NewRow<'a> {
     pub bytes: i32,
 }
 
-/// What waits of one partition for one endpoint.
+/// Totals of what waits of one partition for one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadRow {
     pub topic: String,

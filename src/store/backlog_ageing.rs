@@ -9,7 +9,7 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanned {
     pub rows: i64,
-    /// When the oldest of them was received, milliseconds since 1970.
+    /// Time at which the oldest of them was received, milliseconds since 1970.
     pub oldest_ms: Option<i64>,
     /// The last one's offset and record time.
     pub last: Option<(i64, i64)>,

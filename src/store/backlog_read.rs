@@ -1,4 +1,4 @@
-//! ● What waits in the backlog, as its owners and those who watch read it.
+//! ● Reading the backlog, for its owners and for monitoring.
 
 use std::collections::HashSet;
 

@@ -15,7 +15,7 @@ use super::{
     stored::state_word,
 };
 
-/// What a bulk write is decided by.
+/// Context in which a bulk write is decided.
 #[derive(Debug, Default)]
 pub struct BulkContext {
     /// Ids of customers, by the name that was asked for.
@@ -35,14 +35,14 @@ pub struct Upsert {
     with: EndpointWrite,
 }
 
-/// What a bulk write came to.
+/// Result of a bulk write.
 #[derive(Debug, Clone)]
 pub struct Upserted<T> {
     /// In effect everywhere once an instance has this version.
     pub version: i64,
     /// Id and effect, in the order of the items.
     pub items: Vec<(String, Effect)>,
-    /// What the decision said beside.
+    /// Further results of the decision.
     pub beside: T,
 }
 
@@ -59,7 +59,7 @@ impl BulkContext {
         self.endpoints.get(&(customer_id.to_owned(), uid.to_owned()))
     }
 
-    /// How many endpoints each of the customers (ids) has.
+    /// Allowances of endpoints by customer (id).
     pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
         self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
     }

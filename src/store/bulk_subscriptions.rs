@@ -14,16 +14,16 @@ use super::{
 };
 use crate::model::grants::Grants;
 
-/// What a bulk write is decided by.
+/// Context in which a bulk write is decided.
 #[derive(Debug, Default)]
 pub struct BulkContext {
     /// By the name that was asked for: an id, or a key of the caller's.
     endpoints: HashMap<String, Lookup<Owner>>,
     /// By the customer's id.
     grants: HashMap<String, Grants>,
-    /// How many subscriptions it has, by the customer's id.
+    /// Allowances of subscriptions by the customer's id.
     allowances: HashMap<String, Allowance>,
-    /// What each that is there names, by endpoint and key.
+    /// Numbers of names in each subscription that is there, by endpoint and key.
     entries: HashMap<(String, String), i64>,
 }
 
@@ -46,7 +46,7 @@ pub struct Upsert {
     pub scope: String,
 }
 
-/// What a bulk write came to.
+/// Result of a bulk write.
 #[derive(Debug, Clone)]
 pub struct Upserted {
     /// In effect everywhere once an instance has this version.
@@ -70,18 +70,18 @@ impl BulkContext {
         self.endpoints.get(name).unwrap_or(&Lookup::Missing)
     }
 
-    /// What this customer may subscribe to.
+    /// Topics and tenants that this customer may subscribe to.
     #[must_use]
     pub fn grants(&self, customer_id: &str) -> Option<&Grants> {
         self.grants.get(customer_id)
     }
 
-    /// How many subscriptions each of the customers (ids) has.
+    /// Allowances of subscriptions by customer (id).
     pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
         self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
     }
 
-    /// How many tenants or departments the endpoint's subscription of this key names; `None` where there is none.
+    /// Number of tenants or departments that the endpoint's subscription of this key names; `None` where there is none.
     #[must_use]
     pub fn entries(&self, endpoint_id: &str, uid: &str) -> Option<i64> {
         self.entries.get(&(endpoint_id.to_owned(), uid.to_owned())).copied()
@@ -148,7 +148,7 @@ async fn look(
     Ok(context)
 }
 
-/// What those of these keys name that are there already.
+/// Numbers of names in the subscriptions of these keys that are there already.
 async fn entries(
     transaction: &Transaction<'_>,
     context: &BulkContext,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Pool, StoreError};
 
-/// What a write came to.
+/// Result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written<R> {
     pub row: R,
@@ -26,7 +26,7 @@ pub enum Effect {
     Deleted,
 }
 
-/// What is to be done with a row, decided by what it is now. `W` is what may be written.
+/// Decision about a row, by its state now. `W` is what may be written.
 #[derive(Debug)]
 pub enum Change<W> {
     Create { id: String, uid: Option<String>, with: W },
@@ -35,7 +35,7 @@ pub enum Change<W> {
     Delete,
 }
 
-/// What a name (an id, or the caller's own key) leads to.
+/// The row that a name (an id, or the caller's own key) leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<R> {
     Missing,
@@ -63,7 +63,7 @@ impl<R> Lookup<R> {
     }
 }
 
-/// When a row was made and changed last, and its version.
+/// Times at which a row was made and changed last, and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamps {
     pub version: i64,

@@ -1,4 +1,4 @@
-//! ● What endpoints came to, by the minute: added up, read as hours.
+//! ● Counts of endpoints by the minute: added up, read as hours.
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ pub struct Customer {
     pub stamps: Stamps,
 }
 
-/// What may be written of a customer.
+/// Writable fields of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerWrite {
     pub name: String,
@@ -60,7 +60,7 @@ pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Listed<Cus
     .await
 }
 
-/// What people call a customer.
+/// A customer's name for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerName {
     pub id: String,

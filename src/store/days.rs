@@ -14,7 +14,7 @@ pub struct Daily {
     pub kind: Kind,
     /// Each of its rows has one in a table of keys beside it.
     pub keys: Option<&'static str>,
-    /// How a day's table is kept.
+    /// Storage parameters of a day's table.
     pub storage: &'static str,
 }
 

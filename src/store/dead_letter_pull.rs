@@ -67,7 +67,7 @@ pub struct Of<'a> {
     pub filter: &'a Filter,
 }
 
-/// Whose letters a command is about, and what of them the one who asks may see: all of them, where no grants are named.
+/// The letters of a command, and the part of them that the caller may see: all of them, where no grants are named.
 #[derive(Debug, Clone, Copy)]
 pub struct Whose<'a> {
     pub endpoint_id: &'a str,
@@ -105,7 +105,7 @@ macro_rules! granted {
 }
 pub(super) use granted;
 
-/// What letters are chosen by; what is not said chooses none out.
+/// Filter of letters; a field that is not said leaves none out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub reason: Option<String>,
@@ -125,7 +125,7 @@ pub enum Selection {
     Matching(Filter),
 }
 
-/// What a command came to.
+/// Result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selected {
     pub letters: u64,

@@ -40,7 +40,7 @@ pub struct NewLetter<'a> {
     pub created_at: Timestamp,
 }
 
-/// How many bytes a letter's key has.
+/// Bytes of a letter's key.
 pub const KEY_BYTES: usize = 16;
 
 /// Stores letters in one statement. When this returns, they are committed.

@@ -1,4 +1,4 @@
-//! ● What is done to an endpoint's state, not to its settings: its actor built anew, what waits for it thrown away.
+//! ● Commands to an endpoint's state, not to its settings: its actor is rebuilt, what waits for it is thrown away.
 
 use super::{
     Pool, StoreError,

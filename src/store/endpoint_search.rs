@@ -8,7 +8,7 @@ use super::{
     listed::{Listed, listed},
 };
 
-/// What is looked for.
+/// A search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Search<'a> {
     /// Id or own key of a customer.
@@ -33,7 +33,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// What rows are ordered by, as text that sorts.
+    /// The key of the order, as text that sorts.
     fn key(self) -> &'static str {
         match self {
             Order::Created => "e.id",

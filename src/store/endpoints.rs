@@ -20,7 +20,7 @@ pub struct Endpoint {
     pub uid: Option<String>,
     pub customer_id: String,
     pub state: State,
-    /// Who or what set the state last.
+    /// Author or reason of the last change of state.
     pub state_reason: String,
     /// Its backlog went over its quota then.
     pub suspended_at: Option<Timestamp>,
@@ -31,10 +31,10 @@ pub struct Endpoint {
     pub stamps: Stamps,
 }
 
-/// What may be written of an endpoint.
+/// Writable fields of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointWrite {
-    /// Where a new endpoint belongs; an old one stays where it is.
+    /// Customer of a new endpoint; an old one stays where it is.
     pub customer_id: String,
     pub state: State,
     pub state_reason: String,
@@ -44,13 +44,13 @@ pub struct EndpointWrite {
     pub secrets: Vec<u8>,
 }
 
-/// What an endpoint's write is decided by.
+/// Context in which an endpoint's write is decided.
 #[derive(Debug)]
 pub struct EndpointContext {
     /// The customer that was named, if one was named and exists.
     pub customer: Option<Customer>,
     pub endpoint: Lookup<Endpoint>,
-    /// How many endpoints that customer has; counted where there is no endpoint yet.
+    /// The customer's allowance of endpoints; counted where there is no endpoint yet.
     pub allowance: Allowance,
 }
 
@@ -124,7 +124,7 @@ impl Endpoint {
         EndpointWrite { state, state_reason: reason.to_owned(), ..self.as_write() }
     }
 
-    /// What would be written to leave it as it is.
+    /// The write that leaves it as it is.
     #[must_use]
     pub fn as_write(&self) -> EndpointWrite {
         EndpointWrite {

@@ -47,7 +47,7 @@ pub fn key(event: &Event, endpoint_id: &Arc<str>) -> RowKey {
     }
 }
 
-/// How a parked event stands with its endpoint.
+/// Columns of a parked event's state with its endpoint.
 #[must_use]
 pub fn standing(parked: &Parked, clocks: Clocks) -> Standing {
     let not_before = parked.in_flight_until.or(parked.not_before);

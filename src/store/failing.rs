@@ -2,7 +2,7 @@
 
 use super::{Pool, StoreError};
 
-/// What one instance saw of an endpoint, and how long ago: the clocks of machines may be days apart.
+/// State of an endpoint as one instance saw it, and how long ago: the clocks of machines may be days apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     pub endpoint_id: &'a str,
@@ -14,7 +14,7 @@ pub struct Seen<'a> {
 pub struct Failing {
     pub endpoint_id: String,
     pub customer_id: String,
-    /// How long it has taken nothing; `None` when it has taken something since it was last said to fail.
+    /// Time for which it has taken nothing; `None` when it has taken something since it was last said to fail.
     pub failing_ms: Option<i64>,
     pub warned_percent: i16,
 }
@@ -73,7 +73,7 @@ pub async fn warn(pool: &Pool, endpoint_id: &str, from_percent: i16, to_percent:
     Ok(changed.await? == 1)
 }
 
-/// Whatever was known of it is over: it was disabled.
+/// Forgets all that was known of it: it was disabled.
 ///
 /// # Errors
 /// When Postgres is away.

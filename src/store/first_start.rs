@@ -1,4 +1,4 @@
-//! ● Where the group began: resolved once, by whichever instance is first, and the same for all.
+//! ● The beginning of the group: resolved once, by whichever instance is first, and the same for all.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::{Pool, StoreError};
 /// and begins at its beginning.
 pub type Positions = HashMap<(String, i32), i64>;
 
-/// What was recorded at a group's very first start.
+/// Record of a group's very first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstStart {
     pub positions: Positions,
-    /// When that was, in milliseconds since 1970.
+    /// Its time, in milliseconds since 1970.
     pub at_ms: i64,
 }
 
-/// What was resolved at the very first start of `group`; `None` when it never started.
+/// The first start of `group`, as it was resolved; `None` when it never started.
 ///
 /// # Errors
 /// When Postgres is away.

@@ -1,4 +1,4 @@
-//! ● What suspended endpoints did not get, by its position in Kafka, and how it comes back: as a replay.
+//! ● Events that suspended endpoints did not get, by their positions in Kafka, and their way back: a replay.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ pub struct GapKey {
     pub partition: i32,
 }
 
-/// What there is of a gap: its own row, replays of it that are not done yet, or both.
+/// State of a gap: its own row, replays of it that are not done yet, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenGap {
     pub key: GapKey,
@@ -96,7 +96,7 @@ pub struct OpenGap {
     pub stored: GapState,
 }
 
-/// What is still missed of these partitions.
+/// Gaps of these partitions.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -186,7 +186,7 @@ pub struct OverQuota {
     pub bytes: i64,
 }
 
-/// Those whose backlogs have more rows or bytes, and that are not suspended yet.
+/// Endpoints whose backlogs have more rows or bytes, and that are not suspended yet.
 ///
 /// # Errors
 /// When Postgres is away.

@@ -70,7 +70,7 @@ impl Claims {
     }
 }
 
-/// What the live instances read. One that has not said so may read everything.
+/// Partitions that the live instances read. One that has not said so may read everything.
 ///
 /// # Errors
 /// When Postgres is away.

@@ -21,7 +21,7 @@ use crate::clock;
 
 /// Something to be written.
 pub trait Work: Sized {
-    /// What is carried out together.
+    /// Entries that are carried out together.
     type Run: Default;
 
     fn weight_bytes(&self) -> usize;
@@ -117,7 +117,7 @@ fn number(id: &str) -> u64 {
     id.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
-/// How much waits.
+/// Amount that waits.
 enum Waits {
     Nothing,
     /// Nobody waits for it.
@@ -160,8 +160,8 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// What is carried out next: what is there after `wait`, or a whole statement as soon as there is one. What nobody
-    /// waits for waits [`UNHURRIED`] times as long for company.
+    /// The next run: entries that are there after `wait`, or a whole statement as soon as there is one. Entries that
+    /// nobody waits for wait [`UNHURRIED`] times as long for company.
     pub async fn next(&self, wait: Duration, bytes_max: usize) -> W::Run {
         let mut unhurried_until = None;
         loop {
@@ -195,7 +195,7 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// What [`Lane::next`] handed out was carried out, or its writer died with it.
+    /// Reports that the entries of [`Lane::next`] were carried out, or that their writer died with them.
     pub fn done(&self) {
         self.owed.fetch_sub(self.in_hand.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         self.progress.notify_waiters();
@@ -240,7 +240,7 @@ where
     }
 }
 
-/// How many times as long what nobody waits for is left alone.
+/// Factor of the wait for entries that nobody waits for.
 const UNHURRIED: u32 = 5;
 
 #[cfg(test)]

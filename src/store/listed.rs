@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 
-/// Whose rows a list shows.
+/// Owner of the rows of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Anyone,

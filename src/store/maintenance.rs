@@ -1,12 +1,12 @@
-//! ● What keeps the tables small: partitions of days made and dropped, tombstones and silent instances removed. Every step
-//! may run on all instances at once.
+//! ● Upkeep that keeps the tables small: partitions of days made and dropped, tombstones and silent instances removed.
+//! Every step may run on all instances at once.
 
 use std::{convert::Infallible, time::Duration};
 
 use super::{Pool, StoreError, days::Daily};
 use crate::{clock, model::id::Kind};
 
-/// How long what is kept by the day is kept.
+/// Time for which tables of days are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     pub dead_letter_days: u32,
@@ -76,7 +76,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 const SIZES: &str = "
     DELETE FROM dead_letter_size
     WHERE day < (to_timestamp($1::bigint) AT TIME ZONE 'UTC')::date - $2::int";
-/// How many were delivered is kept as long as letters are.
+/// Numbers of delivered letters are kept as long as letters are.
 const OLD_REDRIVES: &str = "DELETE FROM dead_letter_delivered WHERE redriven_at < now() - make_interval(days => $1)";
 
 /// Nobody can reach what is kept of a customer that was deleted: it goes with the customer.

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{Pool, StoreError, stored::parse_state};
 use crate::model::{grants::Grants, settings::State};
 
-/// What an event is matched by.
+/// The fields by which an event is matched.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub topic: &'a str,

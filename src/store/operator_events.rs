@@ -1,4 +1,4 @@
-//! ● What operators were told last of each subject, by whichever instance.
+//! ● The last message to operators about each subject, by whichever instance.
 
 use super::{Pool, StoreError};
 

@@ -1,4 +1,4 @@
-//! ● What a writer does about statements that fail: it waits and tries again, for as long as it takes.
+//! ● Retries of a writer's statements: it waits and tries again, for as long as it takes.
 
 use std::{
     ops::Range,
@@ -13,10 +13,10 @@ use rand::Rng as _;
 use super::StoreError;
 use crate::{clock, model::outcome::LastError};
 
-/// What a writer does about statements that fail.
+/// Policy of a writer for statements that fail.
 pub struct Patience<'a> {
     pub failures: &'a Counter,
-    /// What follows from it, for the log.
+    /// Consequence of the failure, for the log.
     pub consequence: &'static str,
     pub health: &'a WriterHealth,
 }
@@ -72,7 +72,7 @@ impl Patience<'_> {
     }
 }
 
-/// How long a writer waits after a failed statement: doubling, up to five seconds.
+/// Wait of a writer after a failed statement: doubling, up to five seconds.
 #[derive(Default)]
 struct Backoff {
     failures: u32,
@@ -97,7 +97,7 @@ fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
     (part.start..middle, middle..part.end)
 }
 
-/// How a writer is, all its lanes together: for those who look on.
+/// Health of a writer, all its lanes together, for monitoring.
 #[derive(Default)]
 pub struct WriterHealth {
     pub restarts: AtomicU64,

@@ -25,7 +25,7 @@ use crate::{
     telemetry::names,
 };
 
-/// How to reach Postgres: `[postgres]` of the configuration.
+/// Options of a connection to Postgres: `[postgres]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
     pub url: SecretString,
@@ -40,9 +40,9 @@ pub struct PoolOptions {
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
-    /// What [`Pool::with`] may take once it has its connection.
+    /// Time for [`Pool::with`] once it has its connection.
     deadline: Duration,
-    /// Who may use a connection next, where holders share them.
+    /// Turns at the connections, where holders share them.
     turns: Option<(Turns, Duration)>,
 }
 

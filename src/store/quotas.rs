@@ -34,7 +34,7 @@ impl OwnQuotas {
     }
 }
 
-/// How much of each quota is used; what was not counted is missing.
+/// Use of each quota; a quota that was not counted is missing.
 pub type Used = BTreeMap<Quota, i64>;
 
 /// A customer's own quotas, and how much of them it uses, within a write of settings.
@@ -44,7 +44,7 @@ pub struct Allowance {
     pub used: Used,
 }
 
-/// How much of every quota this customer (id) uses.
+/// Use of every quota by this customer (id).
 ///
 /// # Errors
 /// When Postgres is away.

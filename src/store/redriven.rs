@@ -7,7 +7,7 @@ use super::{
     dead_letter_pull::{PAGE_OF_DEAD, Selected, Selection, Whose, each_page, granted},
 };
 
-/// What became of letters that were asked for once more. Those in none of these were acknowledged meanwhile.
+/// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Their endpoint answered 2xx.
@@ -37,7 +37,8 @@ pub async fn redrive(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Resul
     Ok((now, marked.await?))
 }
 
-/// How those go that were asked for `since` then, or ever; letters that are there are counted up to [`COUNTED_MAX`].
+/// Progress of letters that were asked for `since` then, or ever; letters that are there are counted up to
+/// [`COUNTED_MAX`].
 ///
 /// # Errors
 /// When Postgres is away.

@@ -13,7 +13,7 @@ pub struct Candidate {
     pub endpoint_id: String,
     pub topic: String,
     pub partition: i32,
-    /// When it was asked for, by the clock of Postgres: milliseconds since 1970.
+    /// Time of the wish, by the clock of Postgres: milliseconds since 1970.
     pub asked_ms: i64,
 }
 

@@ -10,7 +10,7 @@ use super::{
     quotas::{self, Allowance},
 };
 
-/// What was asked for.
+/// A replay that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReplay {
     pub id: String,
@@ -67,7 +67,7 @@ pub struct ShareRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenShare {
     pub endpoint_id: String,
-    /// When it was asked for, by the clock of Postgres: milliseconds since 1970.
+    /// Time of the wish, by the clock of Postgres: milliseconds since 1970.
     pub asked_ms: i64,
     /// Milliseconds since 1970, where times were given.
     pub times: Option<(i64, i64)>,
@@ -76,7 +76,7 @@ pub struct OpenShare {
     pub share: ShareRow,
 }
 
-/// How far a part has come, to be written down.
+/// Progress of a part, to be written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     pub replay_id: String,
@@ -88,7 +88,7 @@ pub struct Standing {
     pub gap_offsets: i64,
 }
 
-/// What became of a replay that was asked for.
+/// Result of asking for a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     Created,

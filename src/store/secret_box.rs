@@ -48,7 +48,7 @@ pub enum OpenError {
     NotOurs,
 }
 
-/// How many bytes a nonce has.
+/// Bytes of a nonce.
 pub const NONCE_BYTES: usize = 24;
 
 impl SecretBox {

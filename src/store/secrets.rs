@@ -1,4 +1,4 @@
-//! ○ What an endpoint keeps secret, as it is sealed: how it authenticates us, and the keys that sign.
+//! ○ Secrets of an endpoint, as they are sealed: for its authentication of us, and the keys that sign.
 
 use std::{fmt, sync::Arc};
 
@@ -112,7 +112,7 @@ impl EndpointSecrets {
             .map(|(_, stored)| stored)
     }
 
-    /// What is sealed.
+    /// The bytes that are sealed.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: strings and numbers are always JSON")
@@ -122,7 +122,7 @@ impl EndpointSecrets {
 /// Too many secrets sign already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManySecrets {
-    /// When the next of them ends: milliseconds since 1970.
+    /// End of the next of them: milliseconds since 1970.
     pub until_ms: i64,
 }
 

@@ -23,7 +23,7 @@ use crate::{
     telemetry::names,
 };
 
-/// What changed above a version; for a full load, everything.
+/// Changes above a version; for a full load, everything.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsDelta {
     /// Ask above this next time.
@@ -98,7 +98,7 @@ impl SettingsReader {
             .await
     }
 
-    /// What changed above `version`, tombstones included.
+    /// Loads the changes above `version`, tombstones included.
     ///
     /// # Errors
     /// When Postgres is away.

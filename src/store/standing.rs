@@ -1,4 +1,4 @@
-//! ● How much waits and how much was given up, as those who watch ask for it. Every count is bounded.
+//! ● Numbers of waiting and given-up events, for monitoring. Every count is bounded.
 
 use super::{Pool, StoreError};
 
@@ -28,7 +28,7 @@ pub async fn backlog(pool: &Pool) -> Result<(i64, i64, Option<i64>), StoreError>
     .await
 }
 
-/// How many dead letters there are: exact up to [`LETTERS_MAX`], beyond it as Postgres' statistics have it.
+/// Number of dead letters: exact up to [`LETTERS_MAX`], beyond it as Postgres' statistics have it.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -46,7 +46,7 @@ pub async fn dead_letters(pool: &Pool) -> Result<u64, StoreError> {
     .await
 }
 
-/// What is stored of these endpoints, in their order; dead letters counted up to `letters_max` each.
+/// Counts of these endpoints, in their order; dead letters counted up to `letters_max` each.
 ///
 /// # Errors
 /// When Postgres is away.

@@ -31,7 +31,7 @@ pub struct StoredSettings {
     pub retry: StoredRetry,
     pub breaker: StoredBreaker,
     pub request_timeout_ms: u64,
-    /// What may be shown of the authentication.
+    /// The part of the authentication that may be shown.
     pub auth: AuthView,
     pub tls: StoredTls,
 }
@@ -61,7 +61,7 @@ pub struct StoredRetry {
     pub schedule: StoredSchedule,
 }
 
-/// How an unlimited number of attempts is stored: the version before knows no other.
+/// An unlimited number of attempts, as it is stored: the version before knows no other.
 pub const ATTEMPTS_WITHOUT_END: u32 = u32::MAX;
 
 fn an_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
@@ -134,7 +134,7 @@ pub struct EndpointHead {
 }
 
 impl StoredSettings {
-    /// What an endpoint actor works with. `wall_ms` decides which secrets of a rotation still sign.
+    /// Settings for an endpoint actor. `wall_ms` decides which secrets of a rotation still sign.
     ///
     /// # Errors
     /// Says which part of the row is not understood, without secrets.
@@ -159,7 +159,7 @@ impl StoredSettings {
         })
     }
 
-    /// How events become requests. A zero where it would stop delivery counts as one.
+    /// Settings of delivery. A zero where it would stop delivery counts as one.
     #[must_use]
     pub fn delivery(&self) -> DeliverySettings {
         DeliverySettings {

@@ -24,16 +24,16 @@ pub struct StoredSubscription {
     pub stamps: Stamps,
 }
 
-/// What may be written of a subscription.
+/// Writable fields of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionWrite {
-    /// Where a new one belongs; an old one stays where it is.
+    /// Endpoint of a new subscription; an old one stays where it is.
     pub endpoint_id: String,
     pub topic: String,
     pub scope: Scope,
 }
 
-/// What a subscription's write is decided by.
+/// Context in which a subscription's write is decided.
 #[derive(Debug)]
 pub struct SubscriptionContext {
     pub subscription: Lookup<StoredSubscription>,
@@ -41,11 +41,11 @@ pub struct SubscriptionContext {
     pub endpoint: Lookup<Endpoint>,
     /// That endpoint's customer.
     pub customer: Option<Customer>,
-    /// How many subscriptions that customer has.
+    /// The customer's allowance of subscriptions.
     pub allowance: Allowance,
 }
 
-/// Where a subscription is looked for.
+/// Parent under which a subscription is looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Under<'a> {
     /// The customer of this id only.

@@ -1,4 +1,5 @@
-//! ● How large our tables are, how many dead rows wait for vacuum, and how far back the oldest transaction holds them.
+//! ● Sizes of our tables, numbers of dead rows that wait for vacuum, and the age of the oldest transaction that holds
+//! them.
 
 use super::{Pool, StoreError};
 

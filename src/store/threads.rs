@@ -20,7 +20,7 @@ impl StoreThreads {
         Ok(StoreThreads { runtime: Some(runtime) })
     }
 
-    /// Where its connections live.
+    /// The runtime of its connections.
     ///
     /// # Panics
     /// Never: the runtime is there until the drop.

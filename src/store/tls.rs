@@ -1,4 +1,4 @@
-//! ● How the wire to Postgres is protected, in libpq's words: `sslmode` and `sslrootcert` of the URL.
+//! ● Protection of the wire to Postgres, in libpq's words: `sslmode` and `sslrootcert` of the URL.
 //!
 //! `disable` | `prefer` (default) and `require`: encrypted, the server's certificate is not checked, as libpq does |
 //! `verify-ca` and `verify-full`: the certificate and its name are checked against the system's roots or `sslrootcert`.
@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::StoreError;
 
-/// What a connection string says about TLS, taken out of it: the client library knows only half of it.
+/// TLS options of a connection string, taken out of it: the client library knows only half of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsOptions {
     pub mode: SslMode,

@@ -6,7 +6,7 @@ use super::{
     customers, endpoints, subscriptions,
 };
 
-/// What a row is of.
+/// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
     Customer,

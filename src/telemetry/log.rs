@@ -14,7 +14,7 @@ use super::{names, otlp::LogBridge};
 
 /// Lines that wait for stderr at most; at 300 bytes a line, about 2 MB.
 const LINES_MAX: usize = 8_192;
-/// How long the last lines may take when the process ends.
+/// Time for the last lines when the process ends.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// `[log]` of the configuration, as far as lines go.

@@ -1,6 +1,6 @@
 //! ○ Every metric by name, kind and meaning. No label has as many values as there are endpoints or tenants.
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Counter,

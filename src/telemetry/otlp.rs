@@ -66,10 +66,10 @@ impl OtlpOptions {
     }
 }
 
-/// What takes log lines beside stderr.
+/// The layer that exports log lines.
 pub type LogBridge = OpenTelemetryTracingBridge<SdkLoggerProvider, SdkLogger>;
 
-/// What runs towards the collector. Exports what waits when it is dropped, for a moment: keep it until the end of `main`.
+/// Exports to the collector. Sends what waits when it is dropped, for a moment: keep it until the end of `main`.
 #[must_use]
 pub struct Exports {
     spans: Option<Arc<BatchSpanProcessor>>,
@@ -108,7 +108,7 @@ pub fn start(options: &OtlpOptions, group_id: &str, instance: &str) -> Result<Ex
 }
 
 impl Exports {
-    /// What log lines are to be told to as well.
+    /// The layer to add to the log's subscriber.
     #[must_use]
     pub fn log_bridge(&self) -> Option<LogBridge> {
         self.logs.as_ref().map(OpenTelemetryTracingBridge::new)
@@ -141,7 +141,7 @@ fn span_context(trace_id: [u8; 16], span_id: u64, is_remote: bool) -> SpanContex
     SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, is_remote, TraceState::NONE)
 }
 
-/// Whose spans and lines they are; `OTEL_RESOURCE_ATTRIBUTES` adds to it.
+/// The instance that spans and lines come from; `OTEL_RESOURCE_ATTRIBUTES` adds to it.
 fn resource(options: &OtlpOptions, instance: &str) -> Resource {
     Resource::builder()
         .with_attributes([
@@ -212,5 +212,5 @@ fn logs(options: &OtlpOptions, collector: &Arc<Collector>, resource: Resource) -
 const QUEUE_SLACK: usize = 64;
 /// One export.
 const EXPORT_RECORDS_MAX: usize = 512;
-/// How long the last export may take when the process ends.
+/// Time for the last export when the process ends.
 const FLUSH_MAX: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! ● What the operating system says of this process. On systems without `/proc` these gauges are absent.
+//! ● Numbers of the operating system about this process. On systems without `/proc` these gauges are absent.
 
 use std::fs;
 

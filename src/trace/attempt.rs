@@ -26,7 +26,7 @@ pub struct Ended<'a> {
     pub settings: &'a Settings,
     pub sent_at: Instant,
     pub ended_at: Instant,
-    /// How many events were in it.
+    /// Number of events in it.
     pub events: usize,
     /// Counted from 1, over restarts and the backlog.
     pub attempt: u32,

@@ -10,7 +10,7 @@ pub struct TraceContext {
     pub trace_id: [u8; 16],
     /// Never all zeros.
     pub span_id: [u8; 8],
-    /// Whoever is before us keeps this trace.
+    /// A caller before us keeps this trace.
     pub sampled: bool,
 }
 

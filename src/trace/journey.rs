@@ -48,7 +48,7 @@ struct Leg {
     storing_since: Option<Instant>,
 }
 
-/// What a journey begins with.
+/// The beginning of a journey.
 pub struct Beginning {
     pub trace_id: [u8; 16],
     pub producer: Option<u64>,
@@ -60,7 +60,7 @@ pub struct Beginning {
     pub about: Vec<Attribute>,
 }
 
-/// Where an attempt hangs in a trace.
+/// The parent of an attempt in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub trace_id: [u8; 16],
@@ -75,7 +75,7 @@ impl Journey {
         Journey { trace_id, producer, id, received_at, decoded_at, legs: SmallVec::new(), endpoints: 0, about, topic }
     }
 
-    /// Where an endpoint's attempts hang.
+    /// The parent of an endpoint's attempts.
     #[must_use]
     pub fn place(&self, endpoint: EndpointKey) -> Place {
         Place { trace_id: self.trace_id, leg: span_below(self.id, LEGS_FROM + u64::from(endpoint.0)) }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Instant};
 
-/// What happened, from when to when.
+/// A piece of a trace, from one time to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     pub trace_id: [u8; 16],
@@ -57,7 +57,7 @@ impl From<i64> for Value {
     }
 }
 
-/// What a producer or a customer wrote, up to a length.
+/// A producer's or a customer's text, up to a length.
 #[must_use]
 pub fn text(text: &str) -> Value {
     Value::Text(Cow::Owned(text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()))

@@ -73,7 +73,7 @@ impl Clocks {
     }
 }
 
-/// How an event came to be in memory.
+/// The way in which an event came into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Kafka,

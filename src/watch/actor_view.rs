@@ -1,11 +1,11 @@
-//! ○ How one actor is, which of them are asked for, and a page of them over all instances.
+//! ○ The state of one actor, a filter of actors, and a page of them over all instances.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::outcome::LastError;
 
-/// How one actor is.
+/// The state of one actor.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ActorView {
     /// `consumer`, `ingest`, `router`, `endpoint`, `writer`, `reader` or `supervisor`.
@@ -24,7 +24,7 @@ pub struct ActorView {
     pub breaker: Option<&'static str>,
     /// Why it is not closed.
     pub breaker_why: Option<String>,
-    /// When it is left alone until, milliseconds from now.
+    /// Time for which it is left alone, in milliseconds from now.
     pub silent_for_ms: Option<u64>,
     /// An endpoint's: it has something to do and nothing has ended for so many milliseconds; `why` says why.
     pub standing_for_ms: Option<u64>,
@@ -136,7 +136,7 @@ impl Filter {
     }
 }
 
-/// Where an actor stands among all actors of all instances.
+/// Position of an actor among all actors of all instances.
 #[must_use]
 pub fn place(kind: &str, id: &str, instance: &str) -> String {
     [kind, id, instance].join("\u{1}")

@@ -9,10 +9,10 @@ use crate::operator_event::OperatorEvent;
 /// Sent and not back yet; the oldest is forgotten first.
 const UNDER_WAY_MAX: usize = 100;
 
-/// What travels as the payload.
+/// The payload that travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
-    /// Who sent it.
+    /// Sender of the canary.
     pub instance: String,
     pub number: u64,
 }
@@ -23,12 +23,12 @@ pub struct CanaryWatch {
     late_after_ms: i64,
     next: u64,
     under_way: VecDeque<(u64, i64)>,
-    /// When the newest arrived, or watching began.
+    /// Time at which the newest arrived, or watching began.
     arrived_ms: i64,
     late_since_ms: Option<i64>,
 }
 
-/// How it looks.
+/// State of the canary.
 #[derive(Debug, Default, PartialEq)]
 pub struct Look {
     pub is_late: bool,

@@ -1,11 +1,11 @@
-//! ○ How one endpoint is, added up over the instances that deliver to it, and in one word.
+//! ○ State of one endpoint, added up over the instances that deliver to it, and in one word.
 
 use serde::{Deserialize, Serialize};
 
 use super::{latencies::Counts, sampler::Rates};
 use crate::{model::settings::State, store::standing::StoredCounts};
 
-/// What one instance knows of an endpoint since it started.
+/// Counts of one instance about an endpoint since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndpointPart {
     pub id: String,
@@ -41,7 +41,7 @@ pub struct EndpointStanding {
     pub why: String,
     pub words: String,
     pub for_ms: u64,
-    /// Where it is about the receiver: the class of its newest failure, and what was said.
+    /// Details about the receiver: the class of its newest failure, and its answer.
     pub class: Option<String>,
     pub excerpt: Option<String>,
 }
@@ -134,7 +134,7 @@ impl Rates {
 
 /// A failure this long ago, with nothing after it and nothing given up, says nothing of today.
 const FAILING_MS: i64 = 15 * 60_000;
-/// What waits in the backlog longer than this does not go out as it comes in.
+/// The age above which rows of the backlog do not go out as they come in.
 const LAGGING_MS: i64 = 60_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! ○ What one core has delivered, ever: a few additions for each attempt, on memory of the core's own.
+//! ○ Deliveries of one core, ever: a few additions for each attempt, on memory of the core's own.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

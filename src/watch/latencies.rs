@@ -1,4 +1,4 @@
-//! ○ How long things took, in buckets: two for each doubling, from 64 µs to a day and a half.
+//! ○ Histogram of durations: two buckets for each doubling, from 64 µs to a day and a half.
 
 use std::{
     fmt,
@@ -44,7 +44,7 @@ impl fmt::Debug for Latencies {
 }
 
 impl Counts {
-    /// What came between two snapshots.
+    /// Counts between two snapshots.
     #[must_use]
     pub fn between(earlier: &[u32; BUCKETS], later: &[u32; BUCKETS]) -> Self {
         let new = earlier.iter().zip(later).map(|(earlier, later)| u64::from(later.wrapping_sub(*earlier)));
@@ -89,7 +89,7 @@ fn bucket(us: u64) -> usize {
     (1 + 2 * (octave - LOWEST_US.ilog2()) as usize + half as usize).min(BUCKETS - 1)
 }
 
-/// Where a bucket begins.
+/// Lower bound of a bucket.
 fn lowest_us(bucket: usize) -> f64 {
     let Some(above) = bucket.checked_sub(1) else { return 0.0 };
     let base = LOWEST_US as f64 * 2_f64.powi(i32::try_from(above / 2).unwrap_or(0));

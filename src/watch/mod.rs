@@ -1,4 +1,4 @@
-//! How it goes: what an instance counts of itself, for a quarter of an hour back, and what the instances together say.
+//! Monitoring: counters of an instance for the last quarter of an hour, and the sums over the instances.
 //!
 //! Every five seconds [`sampler`] takes what the rooms have counted and keeps the differences. Whoever is asked over
 //! REST asks the other live instances for theirs ([`peers`]) and adds them up.

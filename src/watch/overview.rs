@@ -11,7 +11,7 @@ use super::{
 };
 use crate::flow::counters::FlowView;
 
-/// What one instance says of itself.
+/// The overview of one instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OverviewPart {
     pub instance: String,
@@ -57,7 +57,7 @@ pub struct TopicPart {
     pub oldest_uncommitted_ms: u64,
 }
 
-/// What is known without asking anybody.
+/// Facts that are known without asking anybody.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
     pub enabled: usize,

@@ -1,5 +1,5 @@
-//! ○ Where another instance may be asked. Addresses come from the database: whoever can write there must not be able to send
-//! this instance wherever it likes.
+//! ○ Addresses at which another instance may be asked. They come from the database: someone who can write there must
+//! not be able to send this instance to any address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

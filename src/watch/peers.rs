@@ -33,10 +33,10 @@ pub struct Peers {
     canary: OnceLock<OnCanary>,
 }
 
-/// What is done when another instance has delivered a canary of this one's.
+/// Callback for a canary of this instance that another one has delivered.
 pub type OnCanary = Box<dyn Fn(u64) + Send + Sync>;
 
-/// What the others said.
+/// Answers of the others.
 #[derive(Debug)]
 pub struct Heard<T> {
     pub answers: Vec<T>,
@@ -50,7 +50,7 @@ pub struct Silent {
     pub reason: String,
 }
 
-/// What travels: the name says whether the one that was meant has answered.
+/// The answer that travels: the name says whether the one that was meant has answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Answer<T> {
     pub instance: String,
@@ -90,7 +90,7 @@ impl Peers {
         std::iter::once(own).chain(self.others.load().iter().cloned()).collect()
     }
 
-    /// Who wants to hear of canaries that came back over another instance.
+    /// Registers the callback for canaries that came back over another instance.
     pub fn on_canary(&self, heard: OnCanary) {
         let _ = self.canary.set(heard);
     }
@@ -160,7 +160,7 @@ impl Peers {
     }
 }
 
-/// What is asked of one instance names it, and is signed with that name: whoever else gets the question cannot use it.
+/// Names the instance in a question to it, and so in its signature: another one that gets the question cannot use it.
 fn for_one(path: &str, id: &str) -> String {
     let to: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
     let join = if path.contains('?') { '&' } else { '?' };

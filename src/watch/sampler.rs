@@ -20,7 +20,7 @@ pub const STEPS_MAX: usize = 180;
 /// Rates "now" are over so many steps: steady enough to read, fresh enough to watch.
 pub const NOW_STEPS: usize = 2;
 
-/// What the rooms have counted by now.
+/// Counters of the rooms by now.
 #[derive(Debug)]
 pub struct Seen {
     /// The step that ends now.
@@ -157,7 +157,7 @@ impl Sampler {
         }
     }
 
-    /// Those that did nothing for a quarter of an hour cost nothing.
+    /// Samples the endpoints; those that did nothing for a quarter of an hour cost nothing.
     fn endpoints(&mut self, seen: &[EndpointSeen], step: i64) {
         for seen in seen {
             if seen.delivered == 0 && seen.failed_attempts == 0 {
@@ -193,7 +193,7 @@ impl Sampler {
         })
     }
 
-    /// How long its requests took within the last five to ten minutes; `now` is all there ever were.
+    /// Durations of its requests within the last five to ten minutes; `now` is all there ever were.
     #[must_use]
     pub fn endpoint_took(&self, key: u32, now: &[u32; BUCKETS]) -> Counts {
         let before = self.endpoints.get(&key).map_or(&[0; BUCKETS], |endpoint| &endpoint.took[0]);
@@ -221,7 +221,7 @@ impl Sampler {
         Some((now as i64 - before as i64, now))
     }
 
-    /// What this instance adds to the overview.
+    /// This instance's part of the overview.
     #[must_use]
     pub fn part(&self, instance: &str, breakers: Breakers, flow: FlowView) -> OverviewPart {
         let mut topics: BTreeMap<&Arc<str>, TopicPart> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! ○ How many connections each client address has, so that no one address takes all places.
+//! ○ Connections of each client address, so that no one address takes all places.
 
 use std::{collections::HashMap, net::IpAddr};
 

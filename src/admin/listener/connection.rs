@@ -59,7 +59,7 @@ impl Connection {
         }
     }
 
-    /// What a write or a flush came to, or that it has taken too long.
+    /// Bounds a write or a flush in time.
     fn bounded<T>(&mut self, sent: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if sent.is_ready() {
             return sent;

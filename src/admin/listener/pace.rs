@@ -1,4 +1,4 @@
-//! ○ How long one connection may take for the next head, for a body, and for an answer it is sent. Told the time.
+//! ○ Deadlines of one connection: for the next head, for a body, and for an answer it is sent. Told the time.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ impl Progress {
         }
     }
 
-    /// When it has stalled, unless more passes.
+    /// Time at which it has stalled, unless more passes.
     #[must_use]
     pub fn until(&self) -> Instant {
         self.until

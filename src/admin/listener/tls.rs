@@ -120,7 +120,7 @@ impl Content {
     }
 }
 
-/// What new connections are served with.
+/// The certificates of new connections.
 struct Current {
     certified: ArcSwap<CertifiedKey>,
     provider: Arc<CryptoProvider>,

@@ -188,7 +188,7 @@ fn attempts() -> Value {
     object(json!({"data": list(of("Attempt")), "next_cursor": next, "counts": of("Counts")}), &["counts"])
 }
 
-/// What keeps a subscription from ever matching.
+/// Reasons for which a subscription can never match.
 fn warnings() -> Value {
     about(list(plain()), "What keeps it from ever matching, such as a topic that is not read; for people.")
 }

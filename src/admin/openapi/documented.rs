@@ -1,5 +1,5 @@
-//! ○ What each operation is for, takes and answers. Who may call it, and what every operation answers, is added from the
-//! table of routes.
+//! ○ Purpose, parameters and answers of each operation. The roles that may call it, and the answers of every operation,
+//! are added from the table of routes.
 
 /// An operation as it is documented.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ const SHOWN: [(&str, &str, &str); 19] = [
     ("listActors", "/actors/{id}", "/data/0/id"),
 ];
 
-/// What a new thing is wanted for: the member of the other operation's body that names it.
+/// The use of a new resource: the member of the other operation's body that names it.
 const WANTED: [(&str, &str, &str); 5] = [
     ("/customers/{name}", "createEndpoint", "customer_id"),
     ("/customers/{name}", "createApiKey", "customer_id"),
@@ -36,7 +36,7 @@ const WANTED: [(&str, &str, &str); 5] = [
     ("/endpoints/{name}", "match", "endpoint_id"),
 ];
 
-/// What is done with letters that a list shows: the list, and the command.
+/// Commands on the letters of a list: the list, and the command.
 const COMMANDED: [(&str, &str); 3] = [
     ("listDeadLetters", "acknowledgeDeadLetters"),
     ("listDeadLetters", "redriveDeadLetters"),

@@ -1,4 +1,4 @@
-//! ○ What stands in paths, queries and headers: each once, by the name that operations have for it.
+//! ○ Parameters of paths, queries and headers: each once, by the name that operations have for it.
 
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,7 @@ fn name() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": 200})
 }
 
-/// Those of queries: by what they are called in the table of operations, for two may have one name.
+/// Parameters of queries: by their names in the table of operations, for two may have one name.
 fn query_parameters() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("limit", number(1, 250), "Rows of a page; 50 unless said otherwise."),

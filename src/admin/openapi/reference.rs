@@ -142,7 +142,7 @@ fn members(schema: &Value) -> String {
     format!("<table>{}</table>", rows.collect::<String>())
 }
 
-/// What a value is, in a few words.
+/// The type of a value, in a few words.
 fn kind(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
         return format!("<a href=\"#shape-{name}\">{name}</a>");
@@ -189,7 +189,7 @@ fn example(schema: &Value) -> String {
     format!("<pre><code>{}</code></pre>", escaped(&written))
 }
 
-/// What a reference leads to; anything else is itself.
+/// The target of a reference; anything else is itself.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     reference.and_then(|pointer| document.pointer(pointer)).unwrap_or(value)

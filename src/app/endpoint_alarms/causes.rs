@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where they lead, and how they fail.
+/// The host of the endpoints, and the kind of their failures.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cause {
     /// With its port, where that is not the usual one.

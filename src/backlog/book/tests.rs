@@ -1,4 +1,4 @@
-//! ○ Whose turn it is.
+//! ○ The next head in turn.
 
 use std::{
     collections::{HashMap, VecDeque},

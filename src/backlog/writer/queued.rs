@@ -1,4 +1,4 @@
-//! ○ How many receipts wait for the writer.
+//! ○ Receipts that wait for the writer.
 
 use std::sync::atomic::Ordering;
 

@@ -14,9 +14,9 @@ use crate::{
 /// Rows to be taken out together.
 pub(super) struct Removal {
     pub keys: Vec<RowKey>,
-    /// Where they are in memory until then.
+    /// The head that has them in memory until then.
     head: Option<Arc<Head>>,
-    /// How many writers died with it in their hands.
+    /// Number of writers that died with it in their hands.
     panics: u32,
 }
 
@@ -37,12 +37,12 @@ impl Removal {
     }
 }
 
-/// What a writer has in its hands. After a panic it comes again, behind what waits. Rows on which each writer dies stay
-/// where they are and leave memory: so they are read and sent once more, and others find their room.
+/// Removals in the hands of a writer. After a panic they come again, behind what waits. Rows on which each writer dies
+/// stay where they are and leave memory: so they are read and sent once more, and others find their room.
 pub(super) struct Removals<'a> {
     lanes: &'a Lanes<Work>,
     removals: Vec<Removal>,
-    /// Whoever dies now dies on them.
+    /// A panic from now on is the removals' own.
     are_begun: bool,
 }
 

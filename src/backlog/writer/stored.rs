@@ -1,4 +1,4 @@
-//! ● What became of rows that were to be stored.
+//! ● Results of rows that were to be stored.
 
 use super::Waiting;
 use crate::{

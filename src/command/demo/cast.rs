@@ -1,4 +1,5 @@
-//! ○ Who takes part: three customers, and an endpoint for each way to subscribe in each way to be delivered to.
+//! ○ The demo's participants: three customers, and an endpoint for each way to subscribe in each way to be delivered
+//! to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ pub const SHIPMENTS: &str = "demo.shipments";
 pub const INVOICES: &str = "demo.invoices";
 pub const TOPICS: [&str; 3] = [ORDERS, SHIPMENTS, INVOICES];
 
-/// Where the fields of [`INVOICES`] stand, as the configuration has it.
+/// Places of the fields of [`INVOICES`], as the configuration has them.
 pub const INVOICE_PLACES: &str =
     r#"{ "demo.invoices" = { tenant = "json:/tenant/id", department = "json:/department", type = "json:/type" } }"#;
 
@@ -41,7 +42,7 @@ pub enum Mood {
 }
 
 impl Part {
-    /// What the table calls the way it subscribes.
+    /// Name of its kind of subscription in the table.
     #[must_use]
     pub fn level(&self) -> &'static str {
         match &self.scope {

@@ -18,9 +18,9 @@ use super::cast::{INVOICE_PLACES, TOPICS};
 /// A running `postrider serve`.
 pub struct Instance {
     child: Child,
-    /// When it closes, the instance stops.
+    /// Stops the instance when it closes.
     stdin: Option<ChildStdin>,
-    /// What it logged and nobody showed yet; the oldest lines are dropped.
+    /// Log lines that nobody showed yet; the oldest are dropped.
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -70,7 +70,7 @@ impl Instance {
         Ok(Instance { stdin: child.stdin.take(), child, log })
     }
 
-    /// What it logged since this was asked last.
+    /// Log lines since the last call.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock())
     }

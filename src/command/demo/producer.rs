@@ -28,7 +28,7 @@ use crate::{
     config::Kafka,
 };
 
-/// How often the producing thread looks at the clock.
+/// Interval at which the producing thread looks at the clock.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Creates the topics that are missing.

@@ -5,7 +5,7 @@ use super::{
     tally::{Latencies, Tally},
 };
 
-/// What the last second brought, and what is known of the instance.
+/// The last second's numbers, and the state of the instance.
 #[derive(Default)]
 pub struct Moment {
     pub seconds: u64,
@@ -82,7 +82,7 @@ pub fn delivered(tally: &Tally) -> u64 {
     tally.rows.iter().map(|row| row.events).sum()
 }
 
-/// What is wrong with a run that is over; empty when it went as promised.
+/// Faults of a run that is over; empty when it went as promised.
 #[must_use]
 pub fn complaints(parts: &[Part], tally: &Tally) -> Vec<String> {
     let mut complaints = Vec::new();

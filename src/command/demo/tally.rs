@@ -1,4 +1,4 @@
-//! ○ What was produced and what was received: the demo's books, from which the table and the verdict come.
+//! ○ Produced and received events: the demo's accounts, from which the table and the verdict come.
 
 use std::{collections::HashSet, time::Instant};
 
@@ -24,9 +24,9 @@ pub struct Tally {
 pub struct Row {
     /// Numbers of events that it should get and did not get so far.
     due: HashSet<u64>,
-    /// Those that came again.
+    /// Events that came again.
     pub duplicates: u64,
-    /// Those of tenants or departments that it has no subscription for.
+    /// Events of tenants or departments that it has no subscription for.
     pub strays: u64,
     pub events: u64,
     pub requests: u64,
@@ -38,7 +38,7 @@ pub struct Row {
     pub listens: bool,
 }
 
-/// What an event of ours carries, in an envelope's `data`.
+/// Content of an event of ours, in an envelope's `data`.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default)]

@@ -13,18 +13,18 @@ pub(super) struct Arguments {
     subscribe: Option<String>,
     #[command(flatten)]
     scope: Scope,
-    /// Whose the endpoint is (id or uid); without one, and without a customer's key, one is made for the time
+    /// Customer of the endpoint (id or uid); without one, and without a customer's key, one is made for the time
     #[arg(long, requires = "subscribe")]
     customer: Option<String>,
-    /// Where Postrider reaches this program, when that is not http://127.0.0.1:PORT/ (an address that is not public has to be
-    /// in egress.allow)
+    /// URL at which Postrider reaches this program, when that is not http://127.0.0.1:PORT/ (an address that is not
+    /// public has to be in egress.allow)
     #[arg(long, value_name = "URL", requires = "subscribe")]
     url: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// What was made, to be taken away again.
+/// Resources that were made, to be taken away again.
 pub(super) struct Trial {
     session: Session,
     endpoint: String,

@@ -58,7 +58,7 @@ fn parsed(file: &PathBuf) -> Result<Value, Failure> {
         .map_err(|error| Failure::Usage(format!("{}: is not JSON: {error}", file.display())))
 }
 
-/// What became of a kind's items.
+/// Results for the items of a kind.
 struct Done {
     name: &'static str,
     counts: [u64; 3],
@@ -132,7 +132,8 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), F
     Err(Failure::Failed(format!("nothing was written:\n  {}{more}", wrong.join("\n  "))))
 }
 
-/// What has this name: `Some(None)` is nothing; `None` is what this key cannot be told, which the API will say of each item.
+/// Looks up the item of this name: `Some(None)` is nothing; `None` is what this key cannot be told, which the API will
+/// say of each item.
 async fn look_up(session: &Session, kind: &str, name: &str) -> Result<Option<Option<Value>>, Failure> {
     match session.get(&[kind, name], &[]).await {
         Ok(found) => Ok(Some(Some(found))),

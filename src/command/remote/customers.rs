@@ -21,7 +21,7 @@ pub(in crate::command) enum Command {
     },
     /// Create a customer; it may see what is granted, and nothing without
     Create {
-        /// What people call it
+        /// Name for people
         name: String,
         /// Your own name for it
         #[arg(long)]

@@ -143,7 +143,7 @@ async fn redrive(session: &Session, selection: &Selection, mut wait: bool) -> Re
     }
 }
 
-/// How letters ended.
+/// Numbers of letters by their end.
 struct Ends {
     delivered: u64,
     again: u64,

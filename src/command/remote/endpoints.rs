@@ -89,7 +89,7 @@ pub(in crate::command) enum Command {
         #[arg(long, value_name = "MS")]
         overlap_ms: Option<u64>,
     },
-    /// How it answered, the newest first
+    /// Its attempts, the newest first
     Attempts {
         /// An id, or your own key
         endpoint: String,
@@ -105,14 +105,14 @@ pub(in crate::command) enum Command {
         #[command(flatten)]
         page: Page,
     },
-    /// How many events it took and how many attempts failed, by the minute or the hour
+    /// Numbers of events that it took and of attempts that failed, by the minute or the hour
     Counts(Counts),
-    /// How it does: its state in one word, rates, durations, what waits, the newest error
+    /// Its state in one word, rates, durations, what waits, the newest error
     Stats {
         /// An id, or your own key
         endpoint: String,
     },
-    /// What waits for it, and since when
+    /// Number of events that wait for it, and since when
     Backlog {
         /// An id, or your own key
         endpoint: String,
@@ -121,16 +121,16 @@ pub(in crate::command) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Create {
-    /// Whose it is (id or uid); not needed with a customer's key
+    /// Customer that it belongs to (id or uid); not needed with a customer's key
     #[arg(long)]
     customer: Option<String>,
-    /// Where its events go
+    /// URL that its events go to
     #[arg(long)]
     url: String,
     /// Your own name for it
     #[arg(long)]
     uid: Option<String>,
-    /// What people read of it
+    /// Description for people
     #[arg(long)]
     description: Option<String>,
     /// Send batches: N events or T milliseconds, whichever comes first
@@ -145,7 +145,7 @@ pub(in crate::command) struct Create {
 pub(in crate::command) struct Counts {
     /// An id, or your own key
     endpoint: String,
-    /// How long each number stands for
+    /// Span of time of each number
     #[arg(long, value_parser = ["minute", "hour"])]
     per: Option<String>,
     /// From this time on (RFC 3339); an hour ago without, or a day by the hour

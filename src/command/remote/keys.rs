@@ -21,15 +21,15 @@ pub(in crate::command) enum Command {
     Current,
     /// Create a key; prints its token, this once
     Create {
-        /// What people call it
+        /// Name for people
         name: String,
-        /// What the key may do
+        /// Role of the key
         #[arg(long, value_parser = ["admin", "operator", "customer"])]
         role: String,
-        /// Whose key it is (id or uid), for the role customer
+        /// Customer of the key (id or uid), for the role customer
         #[arg(long, required_if_eq("role", "customer"))]
         customer: Option<String>,
-        /// When it ends (RFC 3339)
+        /// Time at which it ends (RFC 3339)
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
     },

@@ -1,4 +1,4 @@
-//! ● How far long work has come. On a terminal a bar; elsewhere nothing, for logs want no bars.
+//! ● Progress of long work. On a terminal a bar; elsewhere nothing, for logs want no bars.
 
 use std::time::Duration;
 

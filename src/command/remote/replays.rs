@@ -17,7 +17,7 @@ pub(in crate::command) enum Command {
         #[command(flatten)]
         page: Page,
     },
-    /// How one replay goes
+    /// The progress of one replay
     Get {
         /// Its id
         id: String,

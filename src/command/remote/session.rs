@@ -19,10 +19,10 @@ use serde_json::Value;
 
 use super::table::plain;
 
-/// Where the API is, and who asks.
+/// Address of the API, and the key.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Connection {
-    /// Where the API is; without it `url` of the file below, or http://127.0.0.1:8080
+    /// URL of the API; without it `url` of the file below, or http://127.0.0.1:8080
     #[arg(long, global = true, help_heading = CONNECTION, env = "POSTRIDER_API_URL", value_name = "URL")]
     api_url: Option<String>,
     /// The API key; better given by the variable or the file than here, where others may see it
@@ -61,7 +61,7 @@ pub(in crate::command) enum Failure {
     Unreachable(String),
     /// It was not said well enough what to do.
     Usage(String),
-    /// What was asked for came to nothing, as the command explains.
+    /// The request came to nothing, as the command explains.
     Failed(String),
 }
 

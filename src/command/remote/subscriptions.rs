@@ -52,7 +52,7 @@ pub(in crate::command) enum Command {
     },
 }
 
-/// How much of a topic.
+/// A part of a topic.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Scope {
     /// Only these tenants, separated by commas

@@ -1,4 +1,4 @@
-//! ○ What the settings of the API may be.
+//! ○ Limits of the API's settings.
 
 use super::{Checks, GIB, MIB};
 use crate::{admin::client_address::TrustedProxies, config::Admin};

@@ -1,4 +1,4 @@
-//! ○ What `[backlog]` may say.
+//! ○ Limits of `[backlog]`.
 
 use super::{Checks, GIB, MIB};
 use crate::config::Backlog;

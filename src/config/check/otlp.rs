@@ -1,4 +1,4 @@
-//! ○ What `[otlp]` may say.
+//! ○ Limits of `[otlp]`.
 
 use secrecy::ExposeSecret as _;
 

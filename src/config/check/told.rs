@@ -1,4 +1,4 @@
-//! ○ What `[operator_events]` may say.
+//! ○ Limits of `[operator_events]`.
 
 use secrecy::ExposeSecret;
 

@@ -1,4 +1,4 @@
-//! ● What came in since an endpoint actor's last turn. Every request brings an answer, whatever becomes of it.
+//! ● Answers since an endpoint actor's last turn. Every request brings one, whatever becomes of it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,7 +27,7 @@ pub(super) struct Arrived {
     pub attempt: AttemptId,
     pub answer: Answer,
     pub sent_at: Instant,
-    /// What it waited for us since then, before it was under way or between.
+    /// Time that it waited for us since then, before it was under way or between.
     pub waited: Duration,
 }
 
@@ -117,7 +117,7 @@ impl EndpointActor {
         }
     }
 
-    /// What an answer means, and what it says of our own way to the world. While that is in trouble or in doubt,
+    /// The outcome of an answer, and its evidence about our own way to the world. While that is in trouble or in doubt,
     /// whoever was not reached is not to blame.
     fn judge(&self, answer: &Answer, wall_ms: i64, now: Instant) -> (Outcome, AttemptNote) {
         let (outcome, note) = outcome::classify(answer, wall_ms);

@@ -1,4 +1,4 @@
-//! ● What the endpoint actors of one core share.
+//! ● State that the endpoint actors of one core share.
 
 use std::{
     rc::Rc,
@@ -17,7 +17,7 @@ use crate::{
     trace::Tracer,
 };
 
-/// What the endpoint actors of one core share.
+/// State that the endpoint actors of one core share.
 pub struct Core {
     pub index: usize,
     pub client: Rc<CoreClient>,

@@ -1,4 +1,4 @@
-//! ● What an actor leaves for the next one.
+//! ● Knowledge that an actor leaves for the next one.
 
 use std::sync::atomic::Ordering::Relaxed;
 

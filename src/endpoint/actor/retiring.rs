@@ -1,4 +1,4 @@
-//! ● When an actor with nothing to do gives its memory back.
+//! ● Retirement of an actor with nothing to do: it gives its memory back.
 
 use std::time::{Duration, Instant};
 

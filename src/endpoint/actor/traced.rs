@@ -1,4 +1,4 @@
-//! ● What the traces of an endpoint's events hear of its actor. All of it is left out while nobody traces.
+//! ● Traces of an endpoint's events: what its actor does to them. All of it is left out while nobody traces.
 
 use std::time::Instant;
 

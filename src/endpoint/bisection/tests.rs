@@ -1,4 +1,4 @@
-//! ○ What a bisection asks, whom it blames, and how soon.
+//! ○ The questions of a bisection, the events that it blames, and how soon.
 
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Instant};
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::endpoint::delivery::testing::{TestOrigin, receipt};
 
-/// What came of a search.
+/// Result of a search.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     accepted: Vec<i64>,

@@ -1,4 +1,4 @@
-//! ○ When the breaker opens, and how the load comes back.
+//! ○ Opening of the breaker, and the way back of the load.
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};

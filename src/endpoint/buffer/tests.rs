@@ -21,7 +21,7 @@ fn limits(events_max: usize, bytes_max: usize) -> BatchLimits {
     BatchLimits { events_max, bytes_max, format: Format::Raw, wait: ms(500), alone_after: ALONE_AFTER }
 }
 
-/// What [`receipt`] makes of a body.
+/// Bytes of a body that [`receipt`] makes.
 fn sent() -> usize {
     let origin = TestOrigin::new();
     let bytes = request::sent_bytes(receipt(&origin, 0, Instant::now()).event(), Format::Raw);
@@ -40,7 +40,7 @@ fn offsets(batch: &Batch) -> Vec<i64> {
     batch.events().map(|event| event.offset()).collect()
 }
 
-/// What a test leaves behind is no fault of the buffer's.
+/// Silences the origin: events that a test leaves behind are no fault of the buffer's.
 struct Silenced(Arc<TestOrigin>);
 
 impl Drop for Silenced {

@@ -1,4 +1,4 @@
-//! ○ What an answer means for its batch, for the breaker and for what is sent next.
+//! ○ The consequences of an answer for its batch, for the breaker and for what is sent next.
 
 use std::time::{Duration, Instant};
 
@@ -223,7 +223,8 @@ impl Delivery {
         }
     }
 
-    /// What is left after the last attempt of an event: nothing is given up that was not tried alone.
+    /// Gives up the events of a batch after the last attempt; the rest is tried again, for nothing is given up that was
+    /// not tried alone.
     fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
         let (attempts, attempts_max) = (batch.attempts, self.settings.delivery.retry.attempts_max);
         let is_exhausted =

@@ -34,7 +34,7 @@ impl Behind {
         self.receipts.len()
     }
 
-    /// What they weigh.
+    /// Weight of the events.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -1,4 +1,4 @@
-//! ○ What is sent next, and when, if not now.
+//! ○ The next batch to send, and the time for it, if not now.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ impl Wait {
     }
 }
 
-/// Where the next batch comes from.
+/// Source of the next batch.
 #[derive(Clone, Copy)]
 enum Source {
     /// A batch that waits for its next attempt.
@@ -32,10 +32,10 @@ enum Source {
     Buffer,
     /// One event, full batch or not.
     BufferOne,
-    /// What was read from the backlog.
+    /// Events that were read from the backlog.
     Stored,
     StoredOne,
-    /// What an ordered endpoint's lanes have ready.
+    /// Ready lanes of an ordered endpoint.
     Lanes,
     LaneOne,
 }
@@ -62,7 +62,7 @@ impl Delivery {
         self.note_stall(now);
     }
 
-    /// What can be sent now, or what is waited for.
+    /// The source that can send now, or the obstacle.
     fn next_source(&mut self, now: Instant) -> Result<Source, Wait> {
         if let Some(until) = self.blocked_until(now) {
             return Err(Wait::Endpoint(Some(until)));

@@ -1,4 +1,4 @@
-//! ○ What the machine asks its shell to do.
+//! ○ Effects: orders of the machine to its shell.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptId(pub u64);
 
-/// What the shell must do.
+/// An order to the shell.
 #[derive(Debug)]
 pub enum Effect {
     /// Build a request of [`Delivery::batch`](super::Delivery::batch) and send it; answer with
@@ -44,14 +44,14 @@ pub enum StateChange {
     Gone,
 }
 
-/// What memory may hold, from the operator's configuration.
+/// Limits of memory, from the operator's configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long an event may wait in memory for an endpoint that does not answer 2xx.
+    /// Time that an event may wait in memory for an endpoint that does not answer 2xx.
     pub park_after: Duration,
     /// With more bytes waiting, an endpoint is lagging.
     pub endpoint_bytes_max: usize,
-    /// How long an event may wait for reasons of our own; see [`crate::flow`].
+    /// Time that an event may wait for reasons of our own; see [`crate::flow`].
     pub wait_target: Duration,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Effects {
     pub parked: Vec<Parked>,
     pub unparked: Vec<Arc<Event>>,
     pub given_up: Vec<GivenUp>,
-    /// What became of the batch whose outcome was heard last.
+    /// Disposition of the batch whose outcome was heard last.
     pub next: Next,
 }
 

@@ -10,7 +10,7 @@ use crate::endpoint::{batch::Batch, breaker::Permit};
 pub(super) struct Flight {
     pub batch: Batch,
     pub permit: Permit,
-    /// When the client gives it up.
+    /// Time at which the client gives it up.
     pub deadline: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! ○ How much the machine holds, for those who look on.
+//! ○ Counters of held events, for monitoring.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ impl Delivery {
         self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len() + self.waiting.events()
     }
 
-    /// What they weigh.
+    /// Weight of the queued events.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.buffer.bytes() + self.lanes.as_ref().map_or(0, Lanes::bytes) + self.behind.bytes() + self.waiting.bytes()
@@ -43,7 +43,7 @@ impl Delivery {
         self.flights.len()
     }
 
-    /// When the oldest event that is held, in flight or not, was received. Looks at all of them.
+    /// Time at which the oldest event that is held, in flight or not, was received. Looks at all of them.
     #[must_use]
     pub fn oldest_received_at(&self) -> Option<Instant> {
         let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(self.behind.iter());

@@ -43,8 +43,8 @@ impl Delivery {
         self.lagging
     }
 
-    /// How many of the events that wait count in the read window: as many as the endpoint takes within twice the target, so
-    /// one that is slow compared with the others does not hold them up.
+    /// Number of waiting events that count in the read window: as many as the endpoint takes within twice the target,
+    /// so one that is slow compared with the others does not hold them up.
     #[must_use]
     pub fn window_events(&self, now: Instant) -> usize {
         if self.waits_for_our_permit() {

@@ -1,11 +1,11 @@
-//! ○ What is said of a batch after an attempt.
+//! ○ Disposition of a batch after an attempt.
 
 use std::time::Instant;
 
 use super::{testing::*, *};
 use crate::model::{outcome::Outcome, settings::Settings};
 
-/// What follows from this answer to the first attempt, and when it was given.
+/// Disposition after this answer to the first attempt, and the time of the answer.
 fn next(settings: Settings, events: usize, outcome: Outcome) -> (Next, Instant) {
     let mut world = World::new(settings);
     world.events(events);

@@ -1,4 +1,4 @@
-//! ○ What keeps the endpoint's events from being sent at this moment.
+//! ○ The obstacle that keeps the endpoint's events from being sent at this moment.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! ○ How much leaves memory in one turn: what one customer parks makes nobody on its core wait for all of it.
+//! ○ Bound on what leaves memory in one turn: what one customer parks makes nobody on its core wait for all of it.
 //!
 //! What is in lanes leaves all at once, for what stays must not be sent past it.
 

@@ -13,7 +13,7 @@ pub struct Refusals {
     is_blamed: bool,
 }
 
-/// What makes an event that event, but for its topic: two topics would have to be refused at one offset and time.
+/// The identity of an event, but for its topic: two topics would have to be refused at one offset and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     partition: i32,

@@ -1,5 +1,5 @@
-//! ○ What is known of an endpoint when its actor retires for want of work, for the next one: how often it failed, and whether it
-//! is left alone. Without it, the failures of an endpoint with few events would never add up.
+//! ○ Memory of an endpoint when its actor retires for want of work, for the next one: its failures, and whether it is
+//! left alone. Without it, the failures of an endpoint with few events would never add up.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ impl Remembered {
 }
 
 impl Delivery {
-    /// What the next machine of this endpoint must know; `None` for one that has nothing against it.
+    /// Memory for the next machine of this endpoint; `None` for one that has nothing against it.
     #[must_use]
     pub fn remember(&self) -> Option<Remembered> {
         let Delivery { breaker, refusals, settings, .. } = self;

@@ -1,4 +1,4 @@
-//! ○ What follows from other settings, or from another number of instances.
+//! ○ Consequences of other settings, or of another number of instances.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! ○ What comes from the backlog, beside what comes from Kafka.
+//! ○ Events from the backlog, beside those from Kafka.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! What a customer's URL can reach, by the attacks that are known.
+//! Destinations of a customer's URL, by the attacks that are known.
 
 use super::*;
 

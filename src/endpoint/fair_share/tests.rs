@@ -1,4 +1,4 @@
-//! Who gets how much, whatever the others want.
+//! Shares of holders, whatever the others want.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! ○ What speaks for trouble of our own, and whom to try while it lasts.
+//! ○ Evidence for trouble of our own, and the endpoints to try while it lasts.
 //!
 //! **Invariant:** it never begins within [`QUIET`] after a contact, nor with fewer customers or sites than it takes.
 //! **Invariant:** a contact ends it with the next tick.
@@ -21,7 +21,7 @@ pub struct Failure {
     pub at: Instant,
 }
 
-/// What a tick brings.
+/// Result of a tick.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tick {
     pub change: Option<Change>,
@@ -45,7 +45,7 @@ pub struct Suspicion {
     failures: HashMap<EndpointKey, Failure>,
     /// The first one of them.
     since: Option<Instant>,
-    /// Whose they are.
+    /// Their customers.
     customers: HashSet<Arc<str>>,
     sites: HashSet<Box<str>>,
     trouble: Option<Trouble>,
@@ -55,7 +55,7 @@ pub struct Suspicion {
 struct Trouble {
     since: Instant,
     trial_at: Instant,
-    /// Who could be tried, the next one first. At most every endpoint once.
+    /// Endpoints that could be tried, the next one first. At most every endpoint once.
     waiting: VecDeque<EndpointKey>,
     is_waiting: HashSet<EndpointKey>,
     tried: HashSet<EndpointKey>,
@@ -216,6 +216,6 @@ pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 const FAILURES_MAX: usize = 1_000;
 /// Between two trials.
 pub(super) const TRIAL_SPACING: Duration = Duration::from_millis(250);
-/// What a partition may read although the trouble is ours: so much at once, and as much again in each such time.
+/// Events that a partition may read although the trouble is ours: so many at once, and as many again in each such time.
 const TRICKLE_EVENTS: u64 = 100;
 const TRICKLE_EVERY: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! ○ When the trouble is ours and when it is not, by situations and against a plain account of the same attempts.
+//! ○ Local outages and others, by situations and against a plain account of the same attempts.
 
 use std::collections::HashSet;
 
@@ -188,7 +188,7 @@ fn hosts_of_one_name_or_one_network_are_one_site() {
     assert_eq!(&*site("http://[2001:db8:1:2::3]/"), "2001:db8:1");
 }
 
-/// What can happen, at most this many milliseconds after what came before.
+/// An event of the world, at most this many milliseconds after the one before.
 #[derive(Clone, Debug)]
 enum Event {
     Fails { customer: u32, site: u32 },
@@ -216,7 +216,7 @@ struct Account {
     trials: Vec<Instant>,
 }
 
-/// What a doubt rests on is not forgotten before it is decided.
+/// Time within which a doubt is decided, before its evidence is forgotten.
 const IN_DOUBT: Duration = FORGOTTEN_AFTER.saturating_add(QUIET).saturating_add(TICK);
 
 impl Account {

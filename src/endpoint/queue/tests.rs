@@ -1,4 +1,4 @@
-//! What the queue promises its router and its actor.
+//! Promises of the queue to its router and its actor.
 
 use std::sync::atomic::AtomicUsize;
 

@@ -84,7 +84,7 @@ fn large_hex(escaped: &str) -> String {
     large
 }
 
-/// What of it stands in the base64 of any text that holds it: three bytes are four characters, so it has three forms, of
+/// Spellings of it in the base64 of any text that holds it: three bytes are four characters, so it has three forms, of
 /// which the characters at the ends, that hold a part of what is around, are left out. None of a short one: it would be
 /// found where it is not.
 fn in_base64(engine: &GeneralPurpose, text: &str) -> Vec<String> {

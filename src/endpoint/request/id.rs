@@ -15,7 +15,7 @@ pub fn write_event_id(event: &Event, endpoint_id: &str, out: &mut Vec<u8>) {
     write_id(&Place { topic: event.topic(), partition, offset, record_ms }, event.own_id(), endpoint_id, out);
 }
 
-/// Where Kafka has an event.
+/// Position of an event in Kafka.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     pub topic: &'a str,

@@ -1,4 +1,4 @@
-//! What is asked of name servers, how often, and who waits for it.
+//! Questions to name servers: how often, and who waits for the answer.
 
 use futures_util::future::join_all;
 

@@ -1,4 +1,4 @@
-//! What `docs/what-arrives.md` shows is what goes over the wire, byte by byte.
+//! Examples of `docs/what-arrives.md` go over the wire as the page shows them, byte by byte.
 
 use std::{
     io::{Read as _, Write as _},
@@ -28,7 +28,7 @@ use crate::model::{
 const PAGE: &str = include_str!("../../../docs/what-arrives.md");
 /// 2026-01-31T12:00:00.250Z
 const AT_MS: i64 = 1_769_860_800_250;
-/// When it is sent.
+/// Time at which it is sent.
 const SENT_MS: i64 = 1_769_860_801_000;
 
 /// An event of `orders`, partition 3, of tenant 2.

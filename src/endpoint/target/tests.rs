@@ -1,4 +1,4 @@
-//! What is connected to, and what is not.
+//! Addresses that are connected to, and those that are not.
 
 use std::{
     io::{Read as _, Write as _},
@@ -157,7 +157,7 @@ fn inside_client() -> Rc<CoreClient> {
     client(Scripted::new(&[&["127.0.0.1"]]), Egress::allowing("inside.example"))
 }
 
-/// What an answer comes to, twice on one connection; and how many connections that took.
+/// Results of two exchanges on one connection, and the number of connections that they took.
 async fn answered(answers: fn(usize) -> Vec<u8>) -> (Vec<Answer>, usize) {
     let (port, connections) = serves(answers);
     let (client, mut target) = (inside_client(), target(&format!("http://inside.example:{port}/")));

@@ -16,7 +16,7 @@ fn made(name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, Str
     (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
 }
 
-/// What `openssl req -x509 -subj /CN=hooks.acme.example` makes: an authority's, and without a host.
+/// A certificate as `openssl req -x509 -subj /CN=hooks.acme.example` makes it: an authority's, and without a host.
 fn made_as_by_openssl() -> (String, String) {
     made("hooks.acme.example", |params| {
         params.subject_alt_names.clear();
@@ -25,7 +25,7 @@ fn made_as_by_openssl() -> (String, String) {
     })
 }
 
-/// What comes of a connection to `localhost`, to a server that shows `shown`.
+/// Result of a connection to `localhost`, to a server that shows `shown`.
 fn connect(shown: (&str, &str), trusted: &str) -> Result<(), String> {
     let identity = TlsIdentity::parse(None, Some(trusted)).expect("readable").expect("an identity");
     let config = Tls::of_this_machine().config(&identity).expect("a configuration");

@@ -1,4 +1,4 @@
-//! ○ What the poll thread is asked to do with partitions, by those who ask Kafka about their logs.
+//! ○ Orders to the poll thread, from those who ask Kafka about the logs of its partitions.
 
 use std::{
     mem,

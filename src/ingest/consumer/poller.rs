@@ -42,12 +42,12 @@ use crate::{
 const POLL_BURST: usize = 2_048;
 /// The same while each message brings a partition nearer to a pause.
 const POLL_BURST_BRAKED: usize = 64;
-/// How long one poll may block. Stopping and commits wait for it at most this long.
+/// The longest that one poll may block. Stopping and commits wait for it at most this long.
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// The same while something is paused or waits to be handed on: it resumes this soon.
 const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
 
-/// How long the thread looks away when room is expected soon.
+/// A pause of the thread while room is expected soon.
 const STALL: Duration = Duration::from_micros(500);
 
 pub(super) struct Poller {
@@ -63,7 +63,7 @@ pub(super) struct Poller {
     store: Arc<dyn StorePressure>,
     brake: Arc<Brake>,
     holds: Arc<TopicHolds>,
-    /// Those that are held now.
+    /// Partitions that are held now.
     held: Arc<HashSet<Arc<str>>>,
     /// The brake was on in the last round.
     is_braked: bool,

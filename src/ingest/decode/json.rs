@@ -75,7 +75,7 @@ fn array_index(name: &str) -> Option<usize> {
 
 struct Search<'s, 'j> {
     text: &'j str,
-    /// Where the text begins in the record's bytes.
+    /// Position of the text in the record's bytes.
     text_start: u32,
     /// A bit for each field whose place was not passed yet.
     left: u8,

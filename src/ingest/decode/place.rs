@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// Where one field of an event stands.
+/// The place of one field of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     #[default]
@@ -19,7 +19,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Box<[Box<str>]>);
 
-/// Where all fields of an event stand.
+/// The places of all fields of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     pub tenant: Place,

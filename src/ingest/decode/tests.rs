@@ -1,4 +1,4 @@
-//! What operators and producers may rely on when a record is decoded.
+//! Guarantees to operators and producers when a record is decoded.
 
 use proptest::prelude::*;
 

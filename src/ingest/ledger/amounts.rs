@@ -1,4 +1,4 @@
-//! ○ What came of an assignment and what ended, ever.
+//! ○ Events that came of an assignment and that ended, ever.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

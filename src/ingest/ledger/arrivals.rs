@@ -1,11 +1,11 @@
-//! ○ When the offsets that are not settled yet came, exact to a few milliseconds.
+//! ○ Arrival times of the offsets that are not settled yet, exact to a few milliseconds.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// When the unsettled offsets arrived: the first offset of a chunk and its time, oldest first.
+/// Arrival times of unsettled offsets: the first offset of a chunk and its time, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals(pub(super) VecDeque<(i64, Instant)>);
 

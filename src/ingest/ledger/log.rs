@@ -1,4 +1,4 @@
-//! ○ What Kafka has said of a partition's log: which log it is, where it begins and ends, and how far it was fetched.
+//! ○ Kafka's statements about a partition's log: its identity, its beginning and end, and how far it was fetched.
 
 use std::sync::{
     Arc,
@@ -16,11 +16,11 @@ use crate::ingest::{begin::Hold, offsets::OffsetTracker};
 pub(super) struct Log {
     begin: AtomicI64,
     end: AtomicI64,
-    /// What belongs to an open transaction lies between here and the end.
+    /// Everything between here and the end belongs to an open transaction.
     stable_end: AtomicI64,
     /// Everything below was fetched: records, and what is none (markers, aborted records).
     fetched_to: AtomicI64,
-    /// How often that was said.
+    /// Number of such statements.
     fetches: AtomicU64,
 }
 
@@ -65,7 +65,7 @@ impl Log {
         known(&self.stable_end)
     }
 
-    /// How far it was fetched, and how often that was said.
+    /// The position up to which it was fetched, and the number of such statements.
     pub fn fetched(&self) -> (u64, Option<i64>) {
         (self.fetches.load(Relaxed), known(&self.fetched_to))
     }
@@ -125,7 +125,7 @@ impl PartitionLedger {
         self.log.saw_fetch(stable_end, fetched_to);
     }
 
-    /// How far the client has fetched, and how often it has said so.
+    /// The position up to which the client has fetched, and the number of such statements.
     #[must_use]
     pub fn fetched(&self) -> (u64, Option<i64>) {
         self.log.fetched()
@@ -138,7 +138,7 @@ impl PartitionLedger {
         stable.zip(self.log.end()).is_some_and(|(stable, end)| stable < end && next >= Some(stable))
     }
 
-    /// Where the log begins and ends, as far as is known.
+    /// Beginning and end of the log, as far as they are known.
     #[must_use]
     pub fn extent(&self) -> Option<(i64, i64)> {
         self.log.begin().zip(self.log.end())
@@ -174,7 +174,7 @@ impl PartitionLedger {
         self.retired.store(true, Ordering::Release);
     }
 
-    /// Where it begins is not known yet: nothing is taken of it.
+    /// Holds the partition: its beginning is not known yet, so nothing is taken of it.
     pub fn hold(&self, hold: Hold) {
         self.held.store(hold as u8 + 1, Ordering::Release);
     }

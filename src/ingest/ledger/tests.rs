@@ -1,4 +1,4 @@
-//! What a partition's ledger promises: who owes what, and what may be committed.
+//! Promises of a partition's ledger: who owes what, and what may be committed.
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 

@@ -32,12 +32,12 @@ impl ClientContext for Listener {
 
 impl ConsumerContext for Listener {}
 
-/// What was tried when, and what came of it.
+/// Times of the tries, and their results.
 #[derive(Default)]
 pub(super) struct Tries(HashMap<Name, (Instant, Option<(Why, String)>)>);
 
 impl Tries {
-    /// What the last try was told, if anything.
+    /// The answer to the last try, if there was one.
     pub fn of(&self, name: &Name) -> Option<(Why, String)> {
         self.0.get(name).and_then(|(_, told)| told.clone())
     }
@@ -66,7 +66,7 @@ impl Tries {
 const TRY_EVERY: Duration = Duration::from_secs(60);
 const TRY_FOR: Duration = Duration::from_secs(5);
 
-/// What reading the record at this offset is answered with; `None` when it could be read, or nothing came.
+/// The answer to reading the record at this offset; `None` when it could be read, or nothing came.
 fn read_one(
     consumer: &BaseConsumer<Listener>,
     (topic, partition): &Name,

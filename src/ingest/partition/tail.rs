@@ -3,7 +3,7 @@
 //! Nobody is ever handed such an offset, so nothing settles there, and without this the group's commit would stop before it
 //! for ever: lag without anything to do.
 
-/// How far the client said that it had fetched, and what had come of it by then.
+/// The position that the client said it had fetched, and the number of events that had come by then.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// The number of the client's report.

@@ -1,4 +1,4 @@
-//! What the poll thread's side of a partition promises.
+//! Promises of the poll thread's side of a partition.
 
 use super::*;
 use crate::{

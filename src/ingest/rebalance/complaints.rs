@@ -1,4 +1,4 @@
-//! ● What the client tells of itself: errors, commits, and where partitions end.
+//! ● Reports of the client: errors, commits, and ends of partitions.
 
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl PollContext {
         }
     }
 
-    /// What was committed ahead, in a log that is gone, is taken back where the commit of the new one went through.
+    /// Forgets commits ahead, in a log that is gone, where the commit of the new one went through.
     fn taken_back(&self, offsets: &TopicPartitionList) {
         let (ledgers, mut rewinds) = (self.ledgers.lock(), self.rewinds.lock());
         if rewinds.is_empty() {

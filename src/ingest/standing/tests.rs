@@ -1,4 +1,4 @@
-//! Who stands, since when, and why.
+//! Partitions that stand still: since when, and why.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! ○ How many receipts this process has opened, and how many have ended: the two sides of "nothing is lost in here".
+//! ○ Numbers of receipts that this process has opened and ended: the two sides of "nothing is lost in here".
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 

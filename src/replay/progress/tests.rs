@@ -1,4 +1,4 @@
-//! How far a replay has come, by situations and against a slow model.
+//! Progress of a replay, by situations and against a slow model.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn an_empty_range_is_done_at_once() {
     assert!(progress(7, 5).is_done());
 }
 
-/// What may happen to a part: read so many offsets of which these are wanted, lose some, settle one, crash.
+/// A step of a part: read so many offsets of which these are wanted, lose some, settle one, crash.
 #[derive(Clone, Debug)]
 enum Step {
     Read { wanted: Vec<bool> },
@@ -76,7 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever happens and whenever the process ends: each offset below `next` was settled, passed or lost, and each is
+    /// Checks that each offset below `next` was settled, passed or lost, whenever the process ends, and each is
     /// counted once.
     #[test]
     fn nothing_below_the_prefix_is_owed_and_all_of_it_is_counted(end in 0_i64..60, steps in steps()) {

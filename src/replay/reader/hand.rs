@@ -1,4 +1,4 @@
-//! ● What one turn of a reading works with: how the endpoints stand, and what goes to them in the end.
+//! ● One turn of a reading: how the endpoints stand, and what goes to them in the end.
 
 use std::{sync::Arc, time::Instant};
 

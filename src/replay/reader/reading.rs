@@ -133,7 +133,8 @@ impl Reading {
         Ok(())
     }
 
-    /// What Kafka no longer has, of any part: deleted at the beginning, or beyond the end of a log that is shorter now.
+    /// Counts as gaps, for every part, the offsets that Kafka no longer has: deleted at the beginning, or beyond the
+    /// end of a log that is shorter now.
     fn count_gaps(&self, Extent { low, high, .. }: Extent, metrics: &ReplayMetrics) {
         for part in &self.parts {
             let (from, offsets) = {
@@ -184,7 +185,7 @@ impl Reading {
         }
     }
 
-    /// Whoever is here has read all that there was.
+    /// Ends the parts that have read all that there was.
     fn at_the_end(&mut self) {
         let Some(gone) = self.position.reached_end() else { return };
         for part in &self.parts {
@@ -222,7 +223,7 @@ impl Reading {
         events
     }
 
-    /// What is no event is no event today either: the operator has it as a dead letter.
+    /// Decodes a record. One that is no event is none today either: the operator has it as a dead letter.
     fn decode(&self, record: &Record, event_bytes_max: usize) -> Option<Fields> {
         if record.bytes.len() > event_bytes_max {
             return None;
@@ -237,7 +238,7 @@ impl Reading {
     }
 }
 
-/// When the broker appended a record, where its times are the broker's: milliseconds since 1970.
+/// Time at which the broker appended a record, where its times are the broker's: milliseconds since 1970.
 fn appended(message: &BorrowedMessage<'_>) -> Option<i64> {
     match message.timestamp() {
         Timestamp::LogAppendTime(ms) => Some(ms),

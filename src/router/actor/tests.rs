@@ -1,4 +1,4 @@
-//! What becomes of an event at its router.
+//! The fate of an event at its router.
 
 use super::*;
 use crate::{

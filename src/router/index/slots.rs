@@ -1,11 +1,11 @@
-//! ○ Who subscribes to one (topic, tenant) or (topic, tenant, department).
+//! ○ Subscribers of one (topic, tenant) or (topic, tenant, department).
 
 use std::sync::Arc;
 
 use super::{table::ShardedTable, texts::TextId};
 use crate::model::event::EndpointKey;
 
-/// What a slot is about.
+/// The subject of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) topic: u32,
@@ -51,7 +51,7 @@ pub(super) fn find(slots: &ShardedTable<Slot>, place: Place, tenant_hash: u64, d
     slots.shard(hash).find(hash, |slot| slot.place == place).map_or(&[], |slot| slot.endpoints.as_slice())
 }
 
-/// What became of an insertion or a removal.
+/// Result of an insertion or a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Changed {
     /// The slot is new, or was its last endpoint's.

@@ -1,4 +1,4 @@
-//! ○ What waits to be written, by endpoint: customers in turn, and the endpoints of each in turn.
+//! ○ Entries that wait to be written, by endpoint: customers in turn, and the endpoints of each in turn.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Who is written for next, and what goes together.
+//! The next endpoint in turn, and the entries that go together.
 
 use super::*;
 

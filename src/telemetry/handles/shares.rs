@@ -1,4 +1,4 @@
-//! ○ What is counted of what customers share.
+//! ○ Metrics of resources that customers share.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::telemetry::names;
 
-/// What customers share fairly.
+/// Metrics of a resource that customers share fairly.
 pub struct ShareMetrics {
     pub waiting: Gauge,
     wait_seconds: Option<Histogram>,
@@ -24,7 +24,7 @@ impl ShareMetrics {
         ShareMetrics { waiting: gauge!(names::LOOKUPS_WAITING), wait_seconds: None }
     }
 
-    /// What nobody looks at.
+    /// Metrics that nobody looks at.
     #[must_use]
     pub fn none() -> Self {
         ShareMetrics { waiting: Gauge::noop(), wait_seconds: None }

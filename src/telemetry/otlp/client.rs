@@ -12,7 +12,7 @@ use ureq::{
 
 use super::OtlpOptions;
 
-/// Where exports go, and with which headers. Its `Debug` shows neither.
+/// Address of the collector, and the headers of requests to it. Its `Debug` shows neither.
 pub(super) struct Collector {
     agent: Agent,
     headers: Vec<(HeaderName, SecretString)>,

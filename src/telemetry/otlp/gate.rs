@@ -179,7 +179,7 @@ impl<P: LogProcessor> LogProcessor for Gated<P> {
         self.inner.shutdown_with_timeout(timeout)
     }
 
-    /// What the exporting itself has to say goes to stderr alone, or it would go round and round.
+    /// Lets lines of the exporting itself go to stderr alone, or they would go round and round.
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         !OWN_TARGETS.iter().any(|own| target.starts_with(own)) && self.inner.event_enabled(level, target, name)
     }
@@ -190,7 +190,7 @@ impl<P: LogProcessor> LogProcessor for Gated<P> {
 }
 
 const OWN_TARGETS: [&str; 2] = ["opentelemetry", "ureq"];
-/// What is dropped is spoken of this often.
+/// Interval of log lines about drops.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

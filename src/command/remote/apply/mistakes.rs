@@ -17,7 +17,7 @@ use crate::{
     model::grants::Grants,
 };
 
-/// What the API has of the names that stand in a file and are not made by it. `None`: there is no such thing.
+/// Items of the API that a file names and does not make. `None`: there is no such thing.
 #[derive(Debug, Default)]
 pub struct Known {
     /// The customer's id of each endpoint.
@@ -125,7 +125,7 @@ impl<'a> File<'a> {
         found.extend(beyond.iter().map(|beyond| format!("subscriptions[{place}] {beyond}")));
     }
 
-    /// What a customer may have once the file is written.
+    /// Grants of a customer once the file is written.
     fn grants(&self, customer: &str, known: &Known) -> Option<Grants> {
         let there = known.customers.get(customer).and_then(Option::as_ref);
         let uid = there.map_or(Some(customer), |there| there.uid.as_deref());

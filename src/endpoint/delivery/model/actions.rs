@@ -1,4 +1,4 @@
-//! ○ What can happen to an endpoint's machine.
+//! ○ An event in the life of an endpoint's machine.
 
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ pub enum Action {
     Stall(u64),
     Configure(Box<Plan>),
     LosePartition,
-    /// What was parked is delivered by now.
+    /// Parked events are delivered by now.
     Drained,
     OwnTrouble(bool),
     Trial,
@@ -37,7 +37,7 @@ pub enum Action {
     Instances(u32),
 }
 
-/// What a customer changes.
+/// Settings that a customer changes.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub mode: Mode,

@@ -1,4 +1,4 @@
-//! ● What the poll thread hands to the group.
+//! ● Commits that the poll thread makes.
 
 use rdkafka::{
     TopicPartitionList,
@@ -39,8 +39,8 @@ impl Poller {
         }
     }
 
-    /// What the group has committed of a log that is gone lies ahead of the one that is read now. librdkafka commits what is
-    /// stored only forwards, so this one commit is made by hand, until it went through.
+    /// Commits by hand a position that lies behind the group's commit, which is of a log that is gone: librdkafka
+    /// commits only forwards. Repeated until it went through.
     fn take_commits_back(&self) {
         let context = self.consumer.context();
         let mut back = TopicPartitionList::new();

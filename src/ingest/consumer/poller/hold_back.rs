@@ -55,8 +55,8 @@ impl Poller {
         stalled
     }
 
-    /// What may be read in this round. While partitions pause for the window, one event at a time is polled, for rebalances
-    /// come with polling.
+    /// The limit of this round's reading. While partitions pause for the window, one event at a time is polled, for
+    /// rebalances come with polling.
     fn look(&mut self, now: Instant) -> Intake {
         let unrouted = |slot: &usize| {
             let partition = &self.partitions[*slot];

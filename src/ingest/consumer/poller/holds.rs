@@ -42,7 +42,7 @@ impl Poller {
         warn_on_error("pause", self.consumer.pause(&list_of(ledger)));
     }
 
-    /// What came meanwhile was not taken, so it is read again.
+    /// Reads again what came meanwhile and was not taken.
     fn release(&self, ledger: &PartitionLedger) {
         let from = ledger.next_offset().map_or(Offset::Beginning, Offset::Offset);
         if ledger.held().is_none() && !self.go_to(ledger, from) {

@@ -1,4 +1,4 @@
-//! ● How many more events may be read now: the read window, held against what the cores and the writers count.
+//! ● The number of events that may be read now: the read window, held against the counts of the cores and the writers.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,7 @@ use crate::{
     telemetry::handles::IntakeMetrics,
 };
 
-/// What the poll thread does about the window.
+/// The window's decision for the poll thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Intake {
     /// So many events may be read.
@@ -65,7 +65,7 @@ impl IntakeControl {
         }
     }
 
-    /// What may be read, with so many events on their way to the routers.
+    /// The decision with so many events on their way to the routers.
     pub fn decide(&mut self, unrouted: u64, now: Instant) -> Intake {
         self.measure_fan_out();
         let stored = self.store.stored_ever();

@@ -1,4 +1,4 @@
-//! ● What the poll thread tells the metrics, as often as it commits.
+//! ● Metrics of the poll thread, as often as it commits.
 
 use std::time::Instant;
 
