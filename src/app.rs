@@ -57,24 +57,16 @@ pub enum Error {
     Thread(std::io::Error),
 }
 
-/// Runs until a signal (SIGTERM or Ctrl-C) and a clean drain. Blocks.
-///
-/// # Errors
-/// When a part refuses its configuration. Kafka or Postgres being away is no error: it waits for them.
-pub fn run(config: Config, instance: String) -> Result<(), Error> {
-    run_until(config, instance, std::future::pending())
-}
-
 /// A name for this instance, which no other ever had.
 #[must_use]
 pub fn new_instance() -> String {
     format!("in_{}", uuid::Uuid::now_v7().simple())
 }
 
-/// As [`run`], and `told_to_stop` is as good as a signal.
+/// Runs until a signal (SIGTERM or Ctrl-C), or until `told_to_stop` is over, and a clean drain. Blocks.
 ///
 /// # Errors
-/// See [`run`].
+/// When a part refuses its configuration. Kafka or Postgres being away is no error: it waits for them.
 pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Output = ()>) -> Result<(), Error> {
     handles::raise_limit();
     actix::System::new().block_on(async move {
@@ -118,8 +110,8 @@ async fn wait_for_signal() {
     }
 }
 
-/// Whatever hangs (a broker that does not answer can hang librdkafka, also in what it does at exit), the process ends in
-/// time: what is not committed is not lost.
+/// Ends the process in time, even if something hangs (a broker that does not answer can hang librdkafka, also in what
+/// it does at exit): what is not committed is not lost.
 fn watch_over_exit(shutdown_max: Duration) {
     let deadline = clock::now() + shutdown_max;
     std::thread::spawn(move || {
@@ -138,7 +130,7 @@ fn exit_after_last_line() -> ! {
     exit_now(1);
 }
 
-/// How long the last line may take to be written.
+/// Time for the last line to be written.
 const LAST_LINE_WAIT: Duration = Duration::from_millis(100);
 
 /// Ends the process without running anything more of it: neither destructors nor what libraries do at exit.

@@ -35,7 +35,7 @@ pub struct Loader {
     known: Mutex<Known>,
     progress: Arc<Progress>,
     metrics: SettingsMetrics,
-    /// Where the canary's requests go.
+    /// The receiver of the canary's requests.
     own_receiver: Option<OwnReceiver>,
 }
 
@@ -44,15 +44,15 @@ pub struct Loader {
 struct Known {
     endpoints: HashSet<Arc<str>>,
     subscriptions: HashSet<Arc<str>>,
-    /// Those that this version cannot read, and their topics.
+    /// Subscriptions that this version cannot read, and their topics.
     unreadable: HashMap<Arc<str>, Arc<str>>,
 }
 
-/// How far the settings are, for `/readyz` and metrics.
+/// Progress of loading settings, for `/readyz` and metrics.
 #[derive(Default)]
 pub struct Progress {
     version: AtomicI64,
-    /// Whatever was committed before this time (milliseconds since 1970) is in effect.
+    /// Everything committed before this time (milliseconds since 1970) is in effect.
     complete_to_ms: AtomicI64,
     /// The same, by the clock of Postgres.
     complete_to_store_ms: AtomicI64,
@@ -66,13 +66,13 @@ impl Progress {
         self.version.load(Ordering::Relaxed)
     }
 
-    /// How long ago Postgres last said that this is the newest; `None` before the first load.
+    /// Time since Postgres last said that this is the newest; `None` before the first load.
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.confirmed_at.lock().map(|at| now.saturating_duration_since(at))
     }
 
-    /// Whatever was committed before this time is in effect; milliseconds since 1970.
+    /// The time before which everything committed is in effect; milliseconds since 1970.
     #[must_use]
     pub fn complete_to_ms(&self) -> i64 {
         self.complete_to_ms.load(Ordering::Relaxed)
@@ -248,7 +248,7 @@ impl Loader {
         }
         self.table.holds.set(known.unreadable.values().cloned().collect());
         let from = clock::now();
-        self.table.change_subscriptions(changes);
+        self.metrics.subscriptions(self.table.change_subscriptions(changes));
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
     }
 

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What is looked at.
+/// The objects that are sampled.
 pub struct Looking {
     config: Arc<Config>,
     pool: Pool,
@@ -120,6 +120,7 @@ impl Looking {
             let bytes = queue.held_bytes();
             QueueTotals {
                 lagging: totals.lagging + usize::from(queue.is_lagging()),
+                in_flight: totals.in_flight + u64::from(queue.health.in_flight.load(Relaxed)),
                 events: totals.events + queue.waiting_events() + queue.health.queued_events.load(Relaxed),
                 bytes: totals.bytes + bytes,
                 largest_bytes: totals.largest_bytes.max(bytes),
@@ -153,7 +154,7 @@ impl AtOnce {
     }
 }
 
-/// Those that never had an attempt are left out.
+/// Samples an endpoint; one that never had an attempt is left out.
 fn endpoint(queue: &Arc<EndpointQueue>) -> Option<EndpointSeen> {
     let health = &queue.health;
     let (delivered, failed_attempts) = (health.delivered.load(Relaxed), health.failed_attempts.load(Relaxed));

@@ -106,7 +106,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
         "REST, health and metrics are served"
     );
 
-    await_schema(&pool, &config).await;
+    await_schema(&config).await;
     let canary = canary::prepare(&config, &pool, &secrets, &peers).await?;
     let (receiver, receiver_at) = canary::places(canary.as_ref());
     let reader = SettingsReader::new(pool.clone(), secrets);
@@ -152,7 +152,7 @@ fn open_pools(config: &Config, storage: &Storage) -> Result<(Pool, Pool), Error>
     Ok((Pool::open_on(&own, storage.own.handle())?, Pool::open_shared(&shared, storage.api.handle())?))
 }
 
-/// Those that take nothing for days, and those whose backlogs grow too large.
+/// Watches for endpoints that take nothing for days, and for backlogs that grow too large.
 fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
     let after = config.delivery.disable_after();
     if !after.is_zero() {
@@ -172,7 +172,7 @@ fn share_by_customers(table: &Arc<RoutingTable>, writers: (&BacklogWriter, &Dead
     heads.share_by(customer_of());
 }
 
-/// What the API matches sample events against: the same as the routers.
+/// The table that the API matches sample events against: the same as the routers'.
 fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress>) -> Live {
     let (places, progress) = (Arc::clone(config), Arc::clone(progress));
     Live {
@@ -188,7 +188,7 @@ fn sweep(config: &Config, pool: &Pool, instance: &str, positions: Positions, orp
     actix_rt::spawn(sweeper::sweep(pool, instance.to_owned(), positions, Arc::clone(orphans), every));
 }
 
-/// What each endpoint comes to is written down by the minute.
+/// Starts writing down each endpoint's counts by the minute.
 fn counting(pool: &Pool, table: &Arc<RoutingTable>) -> Arc<CountWriter> {
     let table = Arc::clone(table);
     let total = |queue: &Arc<EndpointQueue>| Total {
@@ -240,7 +240,7 @@ fn start_admin(
 }
 
 /// Brings the schema up to date; several instances at once take turns.
-async fn await_schema(pool: &Pool, config: &Config) {
+async fn await_schema(config: &Config) {
     let mut said = String::new();
     while let Err(error) = store::migrate(config.postgres.url.expose_secret()).await {
         let problem = error.to_string();
@@ -250,10 +250,9 @@ async fn await_schema(pool: &Pool, config: &Config) {
         }
         tokio::time::sleep(RETRY).await;
     }
-    let _ = pool;
 }
 
-/// Where partitions without a commit begin: fixed by whichever instance is first, the same for all.
+/// Fixes the beginning of partitions without a commit: by whichever instance is first, the same for all.
 async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
     let (client, topics) = (consumer_client(config), topics(config));
     let at = match config.kafka.first_start {
@@ -291,7 +290,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
     }
 }
 
-/// What is done with an endpoint whose receiver said that it is gone.
+/// Disables an endpoint whose receiver said that it is gone.
 fn disabling(pool: Pool) -> OnGone {
     Box::new(move |queue| {
         actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));

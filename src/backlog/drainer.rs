@@ -1,4 +1,4 @@
-//! ● What waits in the backlog, back on its way: rows of the partitions this instance owns go into their endpoints' queues.
+//! ● Draining the backlog: rows of the partitions this instance owns go into their endpoints' queues.
 //!
 //! **Invariant:** what leaves the backlog is matched again, against today's subscriptions.
 //! **Invariant:** a row stays until what became of its event is committed; whatever ends this process, it is read again.
@@ -49,19 +49,20 @@ use crate::{
 pub trait Surroundings: Send + Sync {
     /// The partitions this instance owns now.
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>>;
-    /// How an endpoint stands with its backlog.
+    /// The state of an endpoint with its backlog.
     fn standing(&self, endpoint_id: &str, now: Instant) -> Standing;
     /// The way in which an endpoint that was suspended gets what it missed.
     fn catches_up(&self, endpoint_id: &str) -> CatchesUp;
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
     /// Whether the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
-    /// Whatever was committed before this time of the settings that concern a topic is in effect here; milliseconds since 1970.
+    /// The time before which everything committed about the settings of a topic is in effect here; milliseconds since
+    /// 1970.
     fn settings_complete_to_ms(&self, topic: &str) -> i64;
     /// The same by the clock of Postgres: for what somebody asked for, which is matched against settings of that moment at
     /// least.
     fn settings_complete_to_store_ms(&self) -> i64;
-    /// How busy the machine was a moment ago.
+    /// Load of the machine a moment ago.
     fn load(&self) -> Load;
     /// So many rows may be sent a second, for people to see.
     fn show_drain_rate(&self, per_second: f64);
@@ -85,7 +86,7 @@ pub struct DrainerOptions {
     pub rate: DrainRateOptions,
 }
 
-/// What writer and drainer both know: how the heads are.
+/// State of the heads, shared by writer and drainer.
 pub struct Heads {
     book: Mutex<Book>,
     /// Something may be read that could not before.
@@ -98,7 +99,7 @@ pub struct Heads {
     changed: Mutex<HashSet<Arc<str>>>,
     /// Heads that have fewer rows than was thought: someone else took them out.
     misjudged: Mutex<Vec<Arc<Head>>>,
-    /// Who is told of what became of rows in memory; set when the writer stands.
+    /// Listener for the results of rows in memory; set when the writer runs.
     events: Mutex<Option<Arc<dyn HeadEvents>>>,
     metrics: BacklogMetrics,
 }
@@ -125,7 +126,8 @@ impl Heads {
         self.book.lock().share_by(customer_of);
     }
 
-    /// What waits of this instance's partitions: events, bytes, and when the oldest came (milliseconds since 1970).
+    /// Totals of what waits of this instance's partitions: events, bytes, and the arrival of the oldest (milliseconds
+    /// since 1970).
     #[must_use]
     pub fn waiting(&self) -> (i64, i64, Option<i64>) {
         self.book.lock().totals()
@@ -249,7 +251,7 @@ pub async fn run(
     }
 }
 
-/// When something may be read again.
+/// Time of the next reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     AtOnce,
@@ -284,6 +286,7 @@ impl Drainer {
                     tokio::time::sleep(BREATH).await;
                 }
                 Err(error) => {
+                    self.heads.metrics.read_failures.increment(1);
                     tracing::warn!(%error, "the backlog cannot be read at the moment");
                     tokio::time::sleep(self.options.poll).await;
                 }
@@ -291,7 +294,7 @@ impl Drainer {
         }
     }
 
-    /// Whatever was half done is done again, from all heads.
+    /// Begins from all heads again: half-done work is repeated.
     fn begin_anew(&mut self) {
         self.heads.book.lock().begin_anew();
         self.refresh_at = clock::now();
@@ -325,9 +328,9 @@ impl Drainer {
         })
     }
 
-    /// What is read now. None is read beyond the pace, so that live events keep most of the machine; nor much at a time, for
-    /// a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it waits that long.
-    /// Each comes with the rows that were taken of the pace for it.
+    /// Chooses the rows to read now. None is read beyond the pace, so that live events keep most of the machine; nor
+    /// much at a time, for a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it
+    /// waits that long. Each comes with the rows that were taken of the pace for it.
     fn choose(&mut self, now: Instant) -> Vec<(Read, usize)> {
         let mut book = self.heads.book.lock();
         self.pace.allow(book.take_came_in_order());

@@ -25,11 +25,6 @@ impl OperatorEvents {
     }
 
     #[must_use]
-    pub fn failing_after(&self) -> Duration {
-        Duration::from_millis(self.failing_after_ms)
-    }
-
-    #[must_use]
     pub fn repeat_after(&self) -> Duration {
         Duration::from_millis(self.repeat_after_ms)
     }

@@ -329,11 +329,6 @@ impl Delivery {
     }
 
     #[must_use]
-    pub fn settings(&self) -> &Arc<Settings> {
-        &self.settings
-    }
-
-    #[must_use]
     pub fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
     }

@@ -1,8 +1,8 @@
-//! ○ What is counted of attempts.
+//! ○ Metrics of attempts.
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::{endpoint::batch::FilledBy, model::outcome::Outcome, telemetry::names};
 
@@ -18,8 +18,6 @@ pub struct DeliveryMetrics {
     batches: [Counter; FilledBy::COUNTED.len()],
     delivered_after: Histogram,
     given_up_after: Histogram,
-    pub in_flight: Gauge,
-    pub rate_limited: Counter,
     local_faults: Counter,
 }
 
@@ -39,8 +37,6 @@ impl DeliveryMetrics {
             batches: FilledBy::COUNTED.map(|by| counter!(names::BATCHES, "filled_by" => by.word())),
             delivered_after: delivered_after(),
             given_up_after: histogram!(names::ATTEMPTS_USED, "settlement" => "dead_lettered"),
-            in_flight: gauge!(names::IN_FLIGHT),
-            rate_limited: counter!(names::RATE_LIMITED),
             local_faults: counter!(names::LOCAL_FAULTS),
         }
     }

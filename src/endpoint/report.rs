@@ -1,4 +1,4 @@
-//! ● What operators see of an attempt: a few counters, and one line when it failed (successes are sampled, because a
+//! ● Report of an attempt to operators: a few counters, and one line when it failed (successes are sampled, because a
 //! line costs as much as a delivery).
 
 use std::{
@@ -93,7 +93,12 @@ impl Report {
         Some(record_of(settings, batch, ended, stands_for))
     }
 
-    /// What becomes of the batch of an attempt that is recorded.
+    /// An endpoint begins to wait for its rate limit.
+    pub fn rate_limited(&self) {
+        self.endpoints.rate_limited.increment(1);
+    }
+
+    /// Adds what becomes of the batch to the record of its attempt, and submits it.
     pub fn follows(&self, record: Option<AttemptRecord>, next: Next, now: Instant) {
         if let Some(record) = record {
             self.attempts.submit(record.followed_by(next, now));

@@ -1,4 +1,4 @@
-//! ○ When a partition pauses and when it resumes: high and low watermarks, so that it does not flutter.
+//! ○ Pausing and resuming a partition: high and low watermarks, so that it does not flutter.
 //!
 //! **Invariant:** what is outstanding stays below the high watermarks plus what was fetched before the pause took hold.
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::offsets::SPAN_MAX;
 use crate::model::pause::PauseReason;
 
-/// What one partition may have outstanding before it pauses; it resumes below half of each.
+/// Limits of one partition before it pauses; it resumes below half of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLimits {
     pub events_max: u64,
@@ -24,7 +24,7 @@ impl PartitionLimits {
     }
 }
 
-/// What one partition has outstanding.
+/// Outstanding events and bytes of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     pub events: u64,
@@ -57,7 +57,7 @@ impl Gate {
         self.paused
     }
 
-    /// What has to be done now, if anything. `beyond` is a reason that is not the partition's own: the process's
+    /// The decision that is due, if any. `beyond` is a reason that is not the partition's own: the process's
     /// [`MemoryBudget`] or its read window is full.
     pub fn decide(&mut self, load: Load, beyond: Option<PauseReason>) -> Option<Decision> {
         let PartitionLimits { events_max, bytes_max, span_max } = self.limits;
@@ -102,11 +102,6 @@ impl MemoryBudget {
     pub fn decide(&mut self, bytes: u64) -> bool {
         let threshold = if self.is_full { self.bytes_max - self.bytes_max / 8 } else { self.bytes_max };
         self.is_full = bytes >= threshold;
-        self.is_full
-    }
-
-    #[must_use]
-    pub fn is_full(&self) -> bool {
         self.is_full
     }
 }

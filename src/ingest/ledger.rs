@@ -1,4 +1,4 @@
-//! ○ What one assignment of a partition still owes.
+//! ○ The debt of one assignment of a partition: events that are not settled.
 //!
 //! **Invariant (I3):** once [`PartitionLedger::revoke`] has returned, nothing moves the committable offset any more:
 //! there is none. A settle that comes later belongs to an event that the partition's new owner reads again.
@@ -56,11 +56,11 @@ pub struct PartitionLedger {
     /// Why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
     paused: AtomicU8,
     owed: Mutex<Owed>,
-    /// What was read, ever: events and their weight.
+    /// Everything ever read: events and their weight.
     received: Amounts,
     /// Events that a router has seen, ever.
     routed: AtomicU64,
-    /// What was done with, ever. Written with `owed` locked.
+    /// Everything ever settled. Written with `owed` locked.
     done: Amounts,
     settled: [AtomicU64; Settlement::ALL.len()],
     abandoned_total: AtomicU64,
@@ -68,7 +68,7 @@ pub struct PartitionLedger {
     /// Not bounded by itself: it holds at most the receipts of what is outstanding, and that is capped.
     abandoned: UnboundedSender<Abandoned>,
     unheard_abandons: AtomicU64,
-    /// What waits in the backlog.
+    /// Counts of what waits in the backlog.
     pub backlog: ParkedCounts,
     /// Gaps of suspended endpoints, until they have come back.
     pub missed: MissedRanges,
@@ -85,7 +85,7 @@ struct Owed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error} (after {tracked} of the chunk)")]
 pub struct ChunkRefused {
-    /// How many offsets of the chunk are tracked.
+    /// Number of the chunk's offsets that are tracked.
     pub tracked: usize,
     pub error: TrackError,
 }
@@ -297,10 +297,6 @@ impl PartitionLedger {
 }
 
 impl Origin for PartitionLedger {
-    fn is_live(&self) -> bool {
-        true
-    }
-
     fn topic(&self) -> &str {
         &self.topic
     }

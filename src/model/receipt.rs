@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::event::{EndpointKey, Event};
 
-/// How a receipt ended.
+/// The end of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// A 2xx answer.
@@ -57,8 +57,8 @@ pub struct Done {
     pub weight_bytes: usize,
 }
 
-/// Where events come from: a partition's assignment, a redrive, later the backlog and a replay.
-/// Called from any thread; implementations take a short lock and never block.
+/// A source of events: a partition's assignment, a redrive, the backlog, a replay. Called from any thread;
+/// implementations take a short lock and never block.
 pub trait Origin: Send + Sync + fmt::Debug {
     fn topic(&self) -> &str;
     /// The topic, for those who keep it.
@@ -78,10 +78,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn fail(&self) {}
     /// So many of its events were seen by a router. Origins that are not read from Kafka have nothing to count.
     fn routed(&self, _events: usize) {}
-    /// True where the events come straight from Kafka, by their partition's assignment.
-    fn is_live(&self) -> bool {
-        false
-    }
+
     /// True where the events are stored in Postgres, by rows of the backlog or as letters: leaving memory costs them nothing but an attempt's note.
     fn is_stored(&self) -> bool {
         false
@@ -90,12 +87,13 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn is_letter(&self) -> bool {
         false
     }
-    /// When the event at this offset was first received, milliseconds since 1970, where that was before it came into memory.
+    /// Time at which the event at this offset was first received, milliseconds since 1970, if that was before it came
+    /// into memory.
     fn first_received_ms(&self, _offset: i64) -> Option<i64> {
         None
     }
-    /// How much of the partition waits in the backlog for this endpoint: an ordered one gets nothing past it. `None`: that
-    /// is not known yet.
+    /// Number of the partition's events that wait in the backlog for this endpoint: an ordered one gets nothing past
+    /// them. `None`: that is not known yet.
     fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
         Some(0)
     }
@@ -131,13 +129,13 @@ pub trait Origin: Send + Sync + fmt::Debug {
 /// abandoned this often is given up (`internal`).
 pub const ABANDONS_MAX: u8 = 3;
 
-/// What is left of a receipt that was dropped unsettled. Still owed: [`Abandoned::into_receipt`] goes on with it.
+/// The rest of a receipt that was dropped unsettled. Still owed: [`Abandoned::into_receipt`] goes on with it.
 #[derive(Debug)]
 pub struct Abandoned {
     event: Arc<Event>,
     endpoint: EndpointKey,
     attempts: u32,
-    /// How often this receipt was abandoned, this time included.
+    /// Number of times that this receipt was abandoned, this time included.
     pub abandons: u8,
 }
 
@@ -192,7 +190,7 @@ impl Receipt {
         self.endpoint
     }
 
-    /// How often this (event, endpoint) was abandoned; each counts as an attempt, and the third is the last.
+    /// Number of times that this (event, endpoint) was abandoned; each counts as an attempt, and the third is the last.
     #[must_use]
     pub fn abandons(&self) -> u8 {
         self.abandons

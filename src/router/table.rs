@@ -108,11 +108,12 @@ impl RoutingTable {
         }
     }
 
-    /// Applies a delta and publishes the new snapshot.
-    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = Change>) {
+    /// Applies a delta and publishes the new snapshot. Returns the number of subscriptions in it.
+    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = Change>) -> usize {
         let mut writer = self.writer.lock();
         writer.apply(changes);
         self.index.store(Arc::new(writer.snapshot()));
+        writer.len()
     }
 }
 

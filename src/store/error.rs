@@ -1,4 +1,4 @@
-//! What went wrong with Postgres, and what to do about it. Never carries a connection string or a row's data.
+//! Errors of Postgres, and what to do about them. Never carries a connection string or a row's data.
 
 use std::{error::Error as _, time::Duration};
 
@@ -16,7 +16,7 @@ pub enum StoreError {
     /// No answer in time; whether the statement took effect is not known.
     #[error("postgres did not answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
-    /// Whoever this is for has as many statements under way and waiting as it may.
+    /// The caller's holder has as many statements under way and waiting as it may.
     #[error("too many statements for one holder at once")]
     BeyondShare,
     /// Postgres refused the statement: this data or this schema, so trying again does not help.
@@ -71,15 +71,6 @@ impl StoreError {
     pub fn lacks_schema(&self) -> bool {
         let missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION];
         matches!(self, StoreError::Refused { code, .. } if missing.iter().any(|state| state.code() == code))
-    }
-
-    /// The unique or foreign key that was violated.
-    #[must_use]
-    pub fn violated(&self) -> Option<&str> {
-        match self {
-            StoreError::Refused { constraint, .. } => constraint.as_deref(),
-            _ => None,
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! ○ What the rooms count with: handles made once, an atomic addition each on the hot path.
+//! ○ Metric handles of the rooms: made once, an atomic addition each on the hot path.
 
 mod shares; // what customers share
 
@@ -43,7 +43,7 @@ impl PartitionMetrics {
         self.lag.set(records as f64);
     }
 
-    /// What was waiting in it began to settle so long after its assignment.
+    /// Records that events waiting in it began to settle so long after its assignment.
     pub fn restored(&self, after: Duration) {
         self.restore_seconds.record(after);
     }
@@ -105,8 +105,7 @@ impl ConsumerMetrics {
     }
 }
 
-/// The router.
-/// How much may be read.
+/// The read window.
 pub struct IntakeMetrics {
     pub window_events: Gauge,
     pub waiting_events: Gauge,
@@ -125,11 +124,11 @@ impl IntakeMetrics {
     }
 }
 
+/// The router.
 pub struct RoutingMetrics {
     pub routed: Counter,
     pub unmatched: Counter,
     pub receipts_opened: Counter,
-    pub subscriptions: Gauge,
 }
 
 impl RoutingMetrics {
@@ -140,7 +139,6 @@ impl RoutingMetrics {
             routed: counter!(names::EVENTS_ROUTED),
             unmatched: counter!(names::EVENTS_UNMATCHED),
             receipts_opened: counter!(names::RECEIPTS_OPENED),
-            subscriptions: gauge!(names::SUBSCRIPTIONS),
         }
     }
 }
@@ -159,7 +157,7 @@ impl ConnectionMetrics {
     }
 }
 
-/// How deliveries end.
+/// Counters of settlements.
 pub struct SettlementMetrics {
     settled: [Counter; Settlement::ALL.len()],
     pub abandoned: Counter,
@@ -192,6 +190,7 @@ pub struct EndpointMetrics {
     pub probes_failed: Counter,
     pub probes_undecided: Counter,
     pub own_trouble: Gauge,
+    pub rate_limited: Counter,
 }
 
 impl EndpointMetrics {
@@ -208,6 +207,7 @@ impl EndpointMetrics {
             probes_failed: counter!(names::BREAKER_PROBES, "result" => "failed"),
             probes_undecided: counter!(names::BREAKER_PROBES, "result" => "undecided"),
             own_trouble: gauge!(names::OWN_TROUBLE),
+            rate_limited: counter!(names::RATE_LIMITED),
         }
     }
 }
@@ -251,7 +251,7 @@ impl BacklogMetrics {
         self.left[how as usize].increment(events as u64);
     }
 
-    /// What waits, and since when.
+    /// Shows the waiting events, their bytes, and the age of the oldest.
     pub fn waiting(&self, events: i64, bytes: i64, oldest_age: Duration) {
         self.events.set(events as f64);
         self.bytes.set(bytes as f64);
@@ -285,7 +285,7 @@ impl DeadLetterMetrics {
     }
 }
 
-/// What is written down of attempts.
+/// Counters of attempts' records.
 pub struct AttemptMetrics {
     pub recorded: Counter,
     pub dropped: Counter,
@@ -299,7 +299,7 @@ impl AttemptMetrics {
     }
 }
 
-/// What endpoints came to, by the minute.
+/// Counters of counts by the minute.
 pub struct CountMetrics {
     pub written: Counter,
     pub lost: Counter,
@@ -348,6 +348,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
 pub struct SettingsMetrics {
     version: Gauge,
     age_seconds: Gauge,
+    subscriptions: Gauge,
     pub index_seconds: Histogram,
 }
 
@@ -358,12 +359,17 @@ impl SettingsMetrics {
         SettingsMetrics {
             version: gauge!(names::SETTINGS_VERSION),
             age_seconds: gauge!(names::SETTINGS_AGE),
+            subscriptions: gauge!(names::SUBSCRIPTIONS),
             index_seconds: histogram!(names::INDEX_SECONDS),
         }
     }
 
     pub fn version(&self, version: i64) {
         self.version.set(version as f64);
+    }
+
+    pub fn subscriptions(&self, subscriptions: usize) {
+        self.subscriptions.set(subscriptions as f64);
     }
 
     pub fn age(&self, age: Duration) {

@@ -9,6 +9,7 @@ pub struct StandingMetrics {
     instances: Gauge,
     endpoints: [Gauge; 3],
     lagging: Gauge,
+    in_flight: Gauge,
     queue_events: Gauge,
     queue_bytes: Gauge,
     queue_largest: Gauge,
@@ -17,10 +18,12 @@ pub struct StandingMetrics {
     stray: Gauge,
 }
 
-/// What waits for endpoints in memory.
+/// Events that wait for endpoints in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueTotals {
     pub lagging: usize,
+    /// Requests under way.
+    pub in_flight: u64,
     pub events: usize,
     pub bytes: usize,
     /// Of the endpoint that has most.
@@ -35,6 +38,7 @@ impl StandingMetrics {
             instances: gauge!(names::INSTANCES),
             endpoints: ["enabled", "paused", "disabled"].map(|state| gauge!(names::ENDPOINTS, "state" => state)),
             lagging: gauge!(names::LAGGING_ENDPOINTS),
+            in_flight: gauge!(names::IN_FLIGHT),
             queue_events: gauge!(names::ENDPOINT_QUEUE_EVENTS),
             queue_bytes: gauge!(names::ENDPOINT_QUEUE_BYTES),
             queue_largest: gauge!(names::ENDPOINT_QUEUE_LARGEST),
@@ -58,6 +62,7 @@ impl StandingMetrics {
 
     pub fn queues(&self, totals: QueueTotals) {
         self.lagging.set(totals.lagging as f64);
+        self.in_flight.set(totals.in_flight as f64);
         self.queue_events.set(totals.events as f64);
         self.queue_bytes.set(totals.bytes as f64);
         self.queue_largest.set(totals.largest_bytes as f64);
@@ -90,7 +95,7 @@ pub fn oldest_transaction(transactions: i64) {
     gauge!(names::OLDEST_TRANSACTION).set(transactions as f64);
 }
 
-/// What one room holds in memory, and what it may hold, in bytes.
+/// Shows the bytes that one room holds in memory, and its limit.
 pub fn memory(room: &'static str, bytes: usize, bytes_max: usize) {
     gauge!(names::MEMORY_BYTES, "room" => room).set(bytes as f64);
     gauge!(names::MEMORY_LIMIT, "room" => room).set(bytes_max as f64);

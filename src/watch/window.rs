@@ -1,4 +1,4 @@
-//! ○ How many within the last minute, in steps of five seconds, and within the last minutes.
+//! ○ Sliding windows: counts of the last minute, in steps of five seconds, and of the last minutes.
 
 /// Steps are numbered from 1970, so that all instances' steps are the same ones.
 pub const STEP_MS: i64 = 5_000;
@@ -47,12 +47,6 @@ impl Window {
         let counted: u64 = within.map(|minute| u64::from(self.minutes[place(minute, MINUTES)])).sum();
         let under_way = (step.rem_euclid(STEPS as i64) + 1) as f64 / STEPS as f64;
         counted as f64 / (minutes as f64 + under_way)
-    }
-
-    /// Nothing within the last quarter of an hour.
-    #[must_use]
-    pub fn is_over(&self, step: i64) -> bool {
-        minute_of(step) - minute_of(self.at) >= MINUTES as i64
     }
 
     fn advance(&mut self, step: i64) {

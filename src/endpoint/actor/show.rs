@@ -1,4 +1,4 @@
-//! ● What others see of an endpoint actor: written at the end of each turn.
+//! ● The view of an endpoint actor from outside: written at the end of each turn.
 
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::EndpointActor;
-use crate::model::receipt::Receipt;
+use crate::{endpoint::standing::Obstacle, model::receipt::Receipt};
 
 const OLDEST_EVERY: Duration = Duration::from_secs(1);
 
@@ -21,7 +21,11 @@ impl EndpointActor {
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
         self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);
-        health.show_obstacle(self.delivery.obstacle(now));
+        let (before, obstacle) = (health.obstacle(), self.delivery.obstacle(now));
+        if obstacle == Some(Obstacle::RateLimit) && before != obstacle {
+            self.core.report.rate_limited();
+        }
+        health.show_obstacle(obstacle);
         health.stalled.store(self.delivery.is_stalled(), Relaxed);
         let silent_until = self.delivery.silent_until(now);
         if silent_until != self.shown_silent_until {
@@ -31,7 +35,7 @@ impl EndpointActor {
         self.show_oldest(now);
     }
 
-    /// What waits here and counts in the read window.
+    /// Shows the events that wait here and count in the read window.
     pub(super) fn show_waiting(&mut self, events: usize) {
         if events != self.shown_waiting {
             self.core.counters().waiting(events as i64 - self.shown_waiting as i64);
@@ -39,7 +43,7 @@ impl EndpointActor {
         }
     }
 
-    /// What ended for this endpoint, for the flow control: events of Kafka and of the backlog apart.
+    /// Counts events that ended for this endpoint, for the flow control: events of Kafka and of the backlog apart.
     pub(super) fn count_ended<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
         let (mut ended, mut drained) = (0, 0);
         for receipt in receipts {

@@ -1,4 +1,4 @@
-//! What the index promises, on the real thing and against a slow model of it.
+//! Promises of the index, on the real thing and against a slow model of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -138,23 +138,6 @@ fn names_that_nobody_uses_are_given_back() {
     }
     writer.apply([remove("a")]);
     assert!(writer.is_empty() && writer.holds_nothing());
-}
-
-#[test]
-fn an_explanation_names_the_subscriptions_that_match() {
-    let mut writer = IndexWriter::default();
-    writer.apply([
-        put("a", 5, "orders", tenants(&["2"])),
-        put("b", 5, "orders", Scope::Topic),
-        put("c", 5, "orders", departments(&[("2", &["100"])])),
-        put("d", 5, "invoices", Scope::Topic),
-        put("e", 6, "orders", Scope::Topic),
-    ]);
-    let explain = |tenant, department| writer.explain(EndpointKey(5), "orders", tenant, department);
-    assert_eq!(explain(Some("2"), Some("100")), ["a", "b", "c"]);
-    assert_eq!(explain(Some("2"), Some("200")), ["a", "b"]);
-    assert_eq!(explain(None, None), ["b"]);
-    assert_eq!(explain(Some("unknown"), Some("unknown")), ["b"]);
 }
 
 const TOPICS: [&str; 3] = ["orders", "invoices", "a topic"];

@@ -31,7 +31,7 @@ pub struct IndexWriter {
     topic_names: HashMap<u32, Arc<str>>,
     next_topic: u32,
     names: Names,
-    /// Where several subscriptions put one endpoint into one place: how many more than one.
+    /// Further subscriptions that put an endpoint into a place that it has already.
     repeated: HashMap<(Place, EndpointKey), u32>,
 }
 
@@ -63,7 +63,7 @@ impl IndexWriter {
         self.snapshot.clone()
     }
 
-    /// How many subscriptions there are.
+    /// Number of subscriptions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stored.len()
@@ -72,28 +72,6 @@ impl IndexWriter {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The ids of an endpoint's subscriptions by which it gets an event of this topic, tenant and department: for a
-    /// dry run. Looks at every subscription.
-    #[must_use]
-    pub fn explain(
-        &self,
-        endpoint: EndpointKey,
-        topic: &str,
-        tenant: Option<&str>,
-        department: Option<&str>,
-    ) -> Vec<&str> {
-        let Some(topic) = self.snapshot.topics.get(topic) else { return Vec::new() };
-        let texts = &self.snapshot.texts;
-        let id_of = |text: &str| texts.find(texts.hash(text), text);
-        let (tenant, department) = (tenant.and_then(id_of), department.and_then(id_of));
-        let covers = |scope: &(TextId, TextId)| {
-            (scope.0 == TextId::ANY || Some(scope.0) == tenant)
-                && (scope.1 == TextId::ANY || Some(scope.1) == department)
-        };
-        let of_endpoint = self.stored.iter().filter(|stored| stored.endpoint == endpoint && stored.topic == topic.id);
-        of_endpoint.filter(|stored| stored.scopes.iter().any(covers)).map(|stored| &*stored.id).collect()
     }
 
     /// Whether everything that subscriptions took was given back.
@@ -239,7 +217,7 @@ fn names_in(scope: &Scope) -> Box<dyn Iterator<Item = (Option<&str>, Option<&str
     }
 }
 
-/// Who uses the names of tenants and departments.
+/// Users of the names of tenants and departments.
 #[derive(Debug)]
 struct Names {
     /// By id; the first stands for [`TextId::ANY`].
@@ -305,10 +283,6 @@ struct StoredById {
 impl StoredById {
     fn len(&self) -> usize {
         self.list.len()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Stored> {
-        self.list.iter()
     }
 
     fn get(&self, id: &str) -> Option<&Stored> {
