@@ -11,10 +11,12 @@ mod stories; // the whole of Postrider as a black box
 mod postgres; // a fresh database for each test
 mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
+mod backlog_pages; // the backlog, page by page
 mod dead_letters; // written before they settle, once
 mod redrive; // dead letters once more
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
+mod endpoint_writes; // endpoints and their secrets
 mod connections; // connections of the API that misbehave
 mod letter_pull; // dead letters waited for, filtered, taken by filter
 mod endpoint_list; // thousands of endpoints, searched and sorted
@@ -24,5 +26,7 @@ mod matches; // who would get this event?
 mod bulk; // thousands in one call
 mod quotas; // how much a customer may have
 mod access; // who may do what with it
+mod keys; // their life
+mod call_limits; // … and their rates
 mod conditions; // entity tags
 mod bad_input; // what is wrong is told

@@ -1,0 +1,87 @@
+//! ○ Events that the endpoint refuses.
+
+use super::*;
+
+fn batches_of(settings: Settings, events_max: u32) -> Settings {
+    let mode = Mode::Batch { events_max, bytes_max: 1 << 20, wait: ms(100) };
+    Settings { delivery: DeliverySettings { mode, ..settings.delivery.clone() }, ..settings }
+}
+
+#[test]
+fn a_refused_event_of_a_stream_is_a_dead_letter_and_its_neighbours_are_not() {
+    let mut world = World::new(stream());
+    world.events(3);
+    world.answer(Outcome::Rejected);
+    world.answer(Outcome::Delivered);
+    world.answer(Outcome::Rejected);
+    assert_eq!(world.given_up_offsets(), [(0, Reason::Rejected), (2, Reason::Rejected)]);
+    assert_eq!(world.given_up[0].attempts, 1);
+    assert_eq!(world.delivered, [1]);
+}
+
+#[test]
+fn after_three_refused_in_a_row_it_is_the_endpoints_fault() {
+    let mut world = World::new(stream());
+    world.events(5);
+    for _ in 0..4 {
+        world.answer(Outcome::Rejected);
+    }
+    assert_eq!(world.given_up.len(), 3);
+    assert_eq!(world.delivery.queued_events(), 1, "the fourth waits for its next attempt");
+    world.answer(Outcome::Delivered);
+    world.wait(ms(121));
+    world.answer(Outcome::Rejected);
+    assert_eq!(world.given_up.len(), 4, "something was accepted, so the event is to blame again");
+}
+
+#[test]
+fn the_guilty_event_of_a_batch_is_found_and_the_others_are_delivered() {
+    let mut world = World::new(batches_of(stream(), 100));
+    world.events(100);
+    let mut requests = 0;
+    while let Some((_, members)) = world.sent.first() {
+        let guilty = members.contains(&42);
+        requests += 1;
+        world.answer(if guilty { Outcome::Rejected } else { Outcome::Delivered });
+    }
+    assert_eq!(world.given_up_offsets(), [(42, Reason::Rejected)]);
+    assert_eq!(world.delivered.len(), 99);
+    assert!(requests - 1 <= 13, "2 × log2(100) more, not {}", requests - 1);
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn an_endpoint_that_refuses_every_batch_keeps_its_events() {
+    let mut world = World::new(batches_of(stream(), 8));
+    world.events(8);
+    let mut requests = 0;
+    while !world.sent.is_empty() {
+        requests += 1;
+        world.answer(Outcome::Rejected);
+    }
+    assert!(requests < 10);
+    assert!(world.given_up.is_empty());
+    world.wait(ms(121));
+    assert_eq!(world.under_way(), [[0, 1, 2, 3, 4, 5, 6, 7]], "the same batch once more");
+    let (attempt, _) = world.sent[0];
+    assert_eq!(world.delivery.batch(attempt).unwrap().attempt_number(), 2);
+}
+
+#[test]
+fn a_410_stops_everything_and_parks_what_waits() {
+    let mut world = World::new(stream());
+    world.events(6);
+    world.answer(Outcome::Gone);
+    assert_eq!(world.changes, [StateChange::Gone]);
+    assert_eq!(world.parked_offsets(), [0, 4, 5, 1, 2, 3]);
+    world.answer(FAILED);
+    world.answer(Outcome::Gone);
+    assert_eq!(world.changes, [StateChange::Gone], "told once");
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.unparked, [3]);
+    world.events(1);
+    assert_eq!(world.parked_offsets(), [0, 4, 5, 1, 2, 3, 6]);
+    world.settings(Settings { version: 2, ..stream() });
+    world.events(1);
+    assert_eq!(world.under_way(), [[7]], "other settings are another try");
+}
