@@ -197,7 +197,8 @@ impl Surroundings for Around {
             core_lag: self.core_lag.worst(),
             live_ever: flow.ended_ever(),
             drained_ever: flow.drained_ever(),
-            live_waits: flow.is_window_full(),
+            live_waits: flow.live_waits(),
+            window_is_full: flow.is_window_full(),
         }
     }
 

@@ -313,6 +313,7 @@ impl Drainer {
         self.pace.set(self.rate.per_second(), now);
         let reads = self.choose(now);
         self.heads.metrics.pace.set(self.rate.per_second());
+        self.heads.metrics.live_late_ratio.set(self.rate.late_share());
         self.surroundings.show_drain_rate(self.rate.per_second());
         let (reads, taken): (Vec<Read>, Vec<usize>) = reads.into_iter().unzip();
         let results = join_all(reads.into_iter().map(|read| self.read(read))).await;

@@ -182,7 +182,8 @@ impl EndpointActor {
             self.taken = self.core.backlog.skip_missed(&self.settings, std::mem::take(&mut self.taken));
         }
         if let Some(first) = self.taken.first() {
-            self.core.counters().waited(now.saturating_duration_since(first.event().received_at));
+            let wait = now.saturating_duration_since(first.event().received_at);
+            self.core.counters().waited(self.taken.len(), wait);
             fail::fail_point!("endpoint-turn");
             self.delivery.handle_events(std::mem::take(&mut self.taken), now);
         }

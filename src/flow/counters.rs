@@ -31,6 +31,26 @@ impl FlowView {
     }
 }
 
+/// Live events that were taken by their endpoints' actors, ever, and those of them that had waited for longer than
+/// [`LATE_AFTER`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveWaits {
+    pub taken: u64,
+    pub late: u64,
+}
+
+impl LiveWaits {
+    #[must_use]
+    pub fn since(self, earlier: LiveWaits) -> LiveWaits {
+        let (taken, late) = (self.taken.saturating_sub(earlier.taken), self.late.saturating_sub(earlier.late));
+        LiveWaits { taken, late }
+    }
+}
+
+/// A live event on a core that has time is with its endpoint's actor within a fraction of a millisecond: on two cores with
+/// Kafka, Postgres and the receiver beside it, 0 to 0.5 % of 2,000 a second wait for longer than this.
+pub const LATE_AFTER: Duration = Duration::from_millis(2);
+
 /// Of one process.
 #[derive(Debug)]
 pub struct FlowCounters {
@@ -57,6 +77,9 @@ pub struct CoreCounters {
     /// Events that were routed, ever, and the receipts that were opened for them.
     routed: AtomicU64,
     opened: AtomicU64,
+    /// See [`LiveWaits`].
+    taken: AtomicU64,
+    late: AtomicU64,
     wait_min_micros: AtomicU64,
 }
 
@@ -68,6 +91,8 @@ impl Default for CoreCounters {
             drained: AtomicU64::new(0),
             routed: AtomicU64::new(0),
             opened: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            late: AtomicU64::new(0),
             wait_min_micros: AtomicU64::new(NONE),
         }
     }
@@ -150,6 +175,11 @@ impl FlowCounters {
         self.sum(|core| &core.ended)
     }
 
+    #[must_use]
+    pub fn live_waits(&self) -> LiveWaits {
+        LiveWaits { taken: self.sum(|core| &core.taken), late: self.sum(|core| &core.late) }
+    }
+
     /// Events that were routed, ever, and the receipts that were opened for them.
     #[must_use]
     pub fn routed_and_opened(&self) -> (u64, u64) {
@@ -187,8 +217,12 @@ impl CoreCounters {
         self.opened.fetch_add(receipts as u64, Relaxed);
     }
 
-    /// An event waited so long for its endpoint's actor.
-    pub fn waited(&self, wait: Duration) {
+    /// So many live events were taken by their endpoint's actor, and the first of them had waited so long.
+    pub fn waited(&self, events: usize, wait: Duration) {
+        self.taken.fetch_add(events as u64, Relaxed);
+        if wait > LATE_AFTER {
+            self.late.fetch_add(events as u64, Relaxed);
+        }
         self.wait_min_micros.fetch_min(u64::try_from(wait.as_micros()).unwrap_or(NONE), Relaxed);
     }
 }
@@ -202,10 +236,20 @@ mod tests {
     #[test]
     fn the_least_wait_of_all_cores_is_told_once() {
         let counters = FlowCounters::new(2);
-        counters.core(0).waited(Duration::from_millis(7));
-        counters.core(1).waited(Duration::from_millis(3));
+        counters.core(0).waited(1, Duration::from_millis(7));
+        counters.core(1).waited(1, Duration::from_millis(3));
         assert_eq!(counters.take_wait_min(), Some(Duration::from_millis(3)));
         assert_eq!(counters.take_wait_min(), None);
+    }
+
+    #[test]
+    fn events_that_waited_for_long_are_counted_as_late() {
+        let counters = FlowCounters::new(2);
+        counters.core(0).waited(3, LATE_AFTER);
+        let before = counters.live_waits();
+        counters.core(0).waited(1, Duration::from_micros(100));
+        counters.core(1).waited(2, LATE_AFTER + Duration::from_micros(1));
+        assert_eq!(counters.live_waits().since(before), LiveWaits { taken: 3, late: 2 });
     }
 
     #[test]

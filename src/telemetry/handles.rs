@@ -225,6 +225,7 @@ pub struct BacklogMetrics {
     pub read_seconds: Histogram,
     pub read_failures: Counter,
     pub pace: Gauge,
+    pub live_late_ratio: Gauge,
 }
 
 impl BacklogMetrics {
@@ -243,6 +244,7 @@ impl BacklogMetrics {
             read_seconds: histogram!(names::BACKLOG_READ_SECONDS),
             read_failures: counter!(names::BACKLOG_READ_FAILURES),
             pace: gauge!(names::BACKLOG_PACE),
+            live_late_ratio: gauge!(names::LIVE_LATE_RATIO),
         }
     }
 

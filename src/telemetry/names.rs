@@ -147,6 +147,8 @@ metrics! {
         "Statements of the backlog that failed and are tried again";
     BACKLOG_READ_SECONDS = "postrider_backlog_read_seconds", Kind::Histogram(SECONDS), "Reading a page of the backlog";
     BACKLOG_PACE = "postrider_backlog_pace_events_per_second", Kind::Gauge, "Events of backlogs that may be sent a second now: what live events leave";
+    LIVE_LATE_RATIO = "postrider_live_events_late_ratio", Kind::Gauge,
+        "Part of the live events lately that waited for more than 2 ms for a turn on their core; the backlog gives way to them";
     BACKLOG_READ_FAILURES = "postrider_backlog_read_failures_total", Kind::Counter,
         "Turns of reading the backlog that failed and are tried again";
     DEAD_LETTERS_STANDING = "postrider_dead_letters", Kind::Gauge,

@@ -90,7 +90,7 @@ impl Surroundings for Around {
     }
 
     fn load(&self) -> Load {
-        Load { core_lag: Duration::ZERO, live_ever: 0, drained_ever: 0, live_waits: false }
+        Load::default()
     }
 
     fn show_drain_rate(&self, _: f64) {}
