@@ -201,8 +201,8 @@ metrics! {
     OTLP_DROPPED = "postrider_otlp_dropped_total", Kind::Counter,
         "Spans and log lines dropped, by signal and reason: queue_full, not_taken (by the collector)";
     INSTANCES = "postrider_instances", Kind::Gauge, "Live instances, as this one sees them";
-    MEMORY_BYTES = "postrider_memory_bytes", Kind::Gauge, "Bytes of events in memory, by the room that bounds them";
-    MEMORY_LIMIT = "postrider_memory_limit_bytes", Kind::Gauge, "At most so many bytes, by room";
+    MEMORY_BYTES = "postrider_memory_bytes", Kind::Gauge, "Bytes of events in memory, by the component that bounds them";
+    MEMORY_LIMIT = "postrider_memory_limit_bytes", Kind::Gauge, "Limit of these bytes, by component";
     CORE_LAG = "postrider_core_lag_seconds", Kind::Gauge, "How late a core was within the last second, by core";
     OPEN_FILES_LIMIT = "postrider_open_files_limit", Kind::Gauge, "File handles that this process may have";
     OPEN_FILES = "postrider_open_files", Kind::Gauge, "File handles in use, connections included";

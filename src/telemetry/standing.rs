@@ -95,8 +95,8 @@ pub fn oldest_transaction(transactions: i64) {
     gauge!(names::OLDEST_TRANSACTION).set(transactions as f64);
 }
 
-/// Shows the bytes that one room holds in memory, and its limit.
-pub fn memory(room: &'static str, bytes: usize, bytes_max: usize) {
-    gauge!(names::MEMORY_BYTES, "room" => room).set(bytes as f64);
-    gauge!(names::MEMORY_LIMIT, "room" => room).set(bytes_max as f64);
+/// Shows the bytes that one component holds in memory, and its limit. `room` is the old name of the label.
+pub fn memory(component: &'static str, bytes: usize, bytes_max: usize) {
+    gauge!(names::MEMORY_BYTES, "component" => component, "room" => component).set(bytes as f64);
+    gauge!(names::MEMORY_LIMIT, "component" => component, "room" => component).set(bytes_max as f64);
 }
