@@ -9,30 +9,30 @@
 
 mod backlog; // what waits in Postgres, parked and drained
 mod options; // the configuration, as the rooms want it
-mod cores; // one thread per core: router, client, endpoint actors
+mod core_threads; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
 mod handles; // who gets how many file handles
 mod failing; // endpoints that take nothing for days
-mod loader; // settings, at start and while running
+mod settings_loader; // settings, at start and while running
 mod own_trouble; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
 mod quota; // endpoints whose backlogs grow too large
 mod redrives; // dead letters once more
 mod replays; // Kafka once more
 mod sweeper; // what waits in partitions that nobody reads
-mod report; // what /readyz says
-mod actors; // what /v1/actors and /v1/overview say
+mod readiness; // what /readyz says
+mod actor_views; // what /v1/actors and /v1/overview say
 mod canary; // a synthetic event through the whole path
 mod endpoint_alarms; // endpoints that fail, dead letters that grow
 mod standing_endpoints; // endpoints for which nothing moves
 mod sampler; // what was counted, every five seconds
-mod tables; // how large they are
+mod table_metrics; // how large they are
 mod core_lag; // how late the cores are
-mod beat; // who lives, and where
+mod heartbeat; // who lives, and where
 mod watch; // those who look on
-mod start; // the way up
+mod startup; // the way up
 
-pub use self::report::Health;
+pub use crate::app::readiness::Health;
 
 use std::{sync::Arc, time::Duration};
 
@@ -79,7 +79,7 @@ pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Out
             }
         });
         let app = tokio::select! {
-            app = start::start(Arc::new(config), instance) => app?,
+            app = startup::start(Arc::new(config), instance) => app?,
             // Nothing was consumed yet, so there is nothing to drain; but what was being asked may not let go.
             () = &mut stop => {
                 watch_over_exit(shutdown_max);
@@ -88,7 +88,7 @@ pub fn run_until(config: Config, instance: String, told_to_stop: impl Future<Out
         };
         stop.await;
         watch_over_exit(shutdown_max);
-        if !drain::drain(app, drain::Patience { shutdown_max, leave_max }).await {
+        if !drain::drain(app, drain::DrainDeadlines { shutdown_max, leave_max }).await {
             exit_after_last_line();
         }
         Ok(())

@@ -27,7 +27,7 @@ pub mod app; // builds it all; the order of start and drain
 pub mod fair_share; // what the API has little of, shared between its callers
 pub mod clock; // the only reader of time
 pub mod command; // what the command line offers
-pub mod watch; // how it goes, of this instance and of all
+pub mod monitoring; // how it goes, of this instance and of all
 pub mod operator_event; // what operators are told by name
 pub mod config; // every setting, its default and its unit
 pub mod telemetry; // logs and metrics

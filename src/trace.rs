@@ -8,10 +8,10 @@
 //! **Invariant:** nothing waits for a trace, and nothing is decided by one.
 
 pub mod context; // ○ `traceparent`: who traces, and as what
-pub mod choice; // ○ which events are traced
+pub mod sampling; // ○ which events are traced
 pub mod span; // ○ a piece of a trace
-pub mod journey; // ○ an event's way, told step by step; the spans of it
-pub mod attempt; // ○ an attempt, in the traces of those of its events that are traced
+pub mod event_trace; // ○ an event's way, told step by step; the spans of it
+pub mod attempt_spans; // ○ an attempt, in the traces of those of its events that are traced
 mod tracer; // ● begins traces, reads the clock, hands spans on
 
 pub use self::tracer::{Clocks, Source, TraceCounters, Traced, Tracer, TracerOptions, begin, install, tracer};

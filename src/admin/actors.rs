@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::{access::Read, paging, problem::Problem, request, state::AdminState};
 use crate::{
-    store::endpoints,
-    watch::{
+    monitoring::{
         actor_view::{ActorView, Filter, merge_pages},
-        endpoint_part::EndpointPart,
+        endpoint_snapshot::EndpointPart,
         overview::OverviewPart,
         peers::Heard,
     },
+    store::endpoints,
 };
 
 /// Tells how this instance is. Asked seldom; must not block.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Administer, CONFIGURED, Read, Role, Watch},
-    answer::{Written, created},
     api_key_body::{parse, parse_change, parse_rotation, view},
     auth::{hash_of, new_token, start_of},
     customer_names,
@@ -14,6 +13,7 @@ use super::{
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
+    responses::{Written, created},
     state::{AdminState, new_id},
 };
 use crate::{

@@ -22,12 +22,12 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     access::{Access, CONFIGURED, Needs, Own, Role},
-    answer::Written,
-    call_limits::{CallLimits, WrongKeys},
     client_address::{ForwardedHeaders, TrustedProxies, site},
-    known_keys::{KnownKeys, TokenHash},
+    key_cache::{KnownKeys, TokenHash},
     memory::{self, Memory},
     problem::Problem,
+    rate_limits::{CallLimits, WrongKeys},
+    responses::Written,
 };
 use crate::{
     clock,

@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Administer, Read},
-    answer::{answer, conditions, found},
     customer_body::{as_body, parse, view},
     endpoint_body::merge_objects,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
+    responses::{answer, conditions, found},
     state::{AdminState, new_id},
 };
 use crate::{

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     access::{Access, Administer, Read, Watch, Write},
-    arrivals::Arrivals,
+    dead_letter_long_poll::Arrivals,
     dead_letter_page::{LetterPage, LetterPageRequest},
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::LetterView,

@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{
     access::{Access, Write},
-    answer::{answer, conditions},
     endpoint_body::view,
     endpoints::{OVERLAP_MS_DEFAULT, named, opened, present, too_many_secrets},
     fields,
     problem::Problem,
     request::{self, Body},
+    responses::{answer, conditions},
     state::AdminState,
 };
 use crate::{

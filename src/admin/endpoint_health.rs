@@ -12,14 +12,14 @@ use super::{
 use crate::{
     clock,
     model::settings::State,
+    monitoring::{
+        endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
+        peers::Silent,
+        sampler::Rates,
+    },
     store::{
         standing::{self, LETTERS_MAX, LISTED_LETTERS_MAX, StoredCounts},
         stored::parse_state,
-    },
-    watch::{
-        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart},
-        peers::Silent,
-        sampler::Rates,
     },
 };
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
-    answer::{answer, conditions, found},
     conceal::conceal,
     customer_names,
     customers::{uid_of_put, unchanged},
@@ -20,6 +19,7 @@ use super::{
     problem::{FieldError, Problem},
     quotas,
     request::{self, Body},
+    responses::{answer, conditions, found},
     state::{AdminState, new_id},
 };
 use crate::{

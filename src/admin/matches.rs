@@ -10,7 +10,7 @@ use super::{
     endpoint_health,
     endpoints::present,
     match_body::{MatchBody, Sample, parse},
-    match_why::{Facts, why},
+    match_explain::{Facts, why},
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     replays::check_granted,
@@ -20,13 +20,13 @@ use super::{
 use crate::{
     clock,
     model::{event::Record, id::Kind},
+    monitoring::endpoint_snapshot::EndpointPart,
     router::index::Matches,
     store::{
         config_write::Lookup,
         endpoints,
         matching::{self, Asked, Candidate},
     },
-    watch::endpoint_part::EndpointPart,
 };
 
 type State = web::Data<AdminState>;

@@ -9,14 +9,14 @@ pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
 mod conditions; // ○ If-Match, If-None-Match
-mod answer; // ● problems and what a write came to, as responses
+mod responses; // ● problems and what a write came to, as responses
 pub mod memory; // ● bodies and answers that are held, within a budget
 pub mod work; // ● what takes a while, beside the threads that answer
 mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
 pub mod client_address; // ○ where a request comes from, also behind a proxy
-mod call_limits; // ○ how often a key may call
-mod known_keys; // ○ tokens that were looked up a moment ago
+mod rate_limits; // ○ how often a key may call
+mod key_cache; // ○ tokens that were looked up a moment ago
 pub mod auth; // ● keys, and a line for each write
 mod api_key_body; // ○ parsed and validated
 mod api_keys; // ●
@@ -39,11 +39,11 @@ mod bulk_body; // ● … which is large
 mod bulk_customers; // ● many in one call
 mod bulk_endpoints; // ●
 mod bulk_subscriptions; // ●
-pub mod live; // ● what events are matched against
+pub mod routing_snapshot; // ● what events are matched against
 mod match_body; // ○ a sample event, parsed and validated
-mod match_why; // ○ why an endpoint gets an event, or why not
+mod match_explain; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
-mod arrivals; // ● who waits for a dead letter
+mod dead_letter_long_poll; // ● who waits for a dead letter
 mod dead_letter_page; // ○ a page of letters, and from where to go on
 mod dead_letter_redrive; // ● letters once more, and how that goes
 mod dead_letter_query; // ○ which dead letters are meant
@@ -62,7 +62,7 @@ mod peer; // ● what instances tell each other
 pub mod health; // ● livez, readyz, metrics
 pub mod routes; // ● every operation, and who may call it
 pub mod openapi; // ○ the API, described
-pub mod description; // ● … and served
+pub mod openapi_routes; // ● … and served
 pub mod listener; // ● connections, bounded
 pub mod server; // ● what is served where
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::{access::Watch, problem::Problem, request, state::AdminState};
 use crate::{
     clock,
-    store::{instances::Instance, standing},
-    watch::{
+    monitoring::{
         overview::{Known, Overview, OverviewPart},
         peers::Silent,
     },
+    store::{instances::Instance, standing},
 };
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! ● `/peer`: what this instance tells the others of itself. Not for people: see [`crate::watch::peers`].
+//! ● `/peer`: what this instance tells the others of itself. Not for people: see [`crate::monitoring::peers`].
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Serialize;
@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::{problem::Problem, state::AdminState};
 use crate::{
     clock,
-    watch::{
+    monitoring::{
         actor_view::Filter,
         canary::Canary,
+        peer_auth::{DIGEST_HEADER, HEADER, digest_of},
         peers::{Answer, is_for},
-        token::{DIGEST_HEADER, HEADER, digest_of},
     },
 };
 

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
-    answer::created,
     endpoint_commands::disabled,
     endpoints::present,
     paging::{Page, PageRequest},
@@ -13,6 +12,7 @@ use super::{
     quotas::{self, beyond},
     replay_body::{Range, ReplayBody, not_there, parse, view},
     request::{self, Body},
+    responses::created,
     state::{AdminState, new_id},
     subscription_body::outside_grants,
     subscriptions::owner,

@@ -4,12 +4,12 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, http::Method, 
 
 use super::{
     access::{Decided, Needs, ShownToCustomers},
-    actors,
-    answer::not_allowed,
-    api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers, dead_letter_redrive,
-    dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
+    actors, api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers,
+    dead_letter_redrive, dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
     openapi::Route as Listed,
-    overview, quotas, replays, subscriptions,
+    overview, quotas, replays,
+    responses::not_allowed,
+    subscriptions,
 };
 
 /// An operation of the API.

@@ -12,16 +12,16 @@ use actix_web::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    answer::{not_allowed, nowhere},
-    arrivals::Arrivals,
     auth::{Keys, Limits, require_key},
     bulk_body::BulkGate,
     compress::compress,
-    description, health,
+    dead_letter_long_poll::Arrivals,
+    health,
     listener::{Listener, ListenerOptions, StartError},
     memory::charge_answers,
-    peer,
+    openapi_routes, peer,
     problem::Problem,
+    responses::{not_allowed, nowhere},
     routes::resources,
     state::AdminState,
 };
@@ -131,8 +131,8 @@ fn public_routes(config: &mut web::ServiceConfig) {
         .wrap(from_fn(charge_answers));
     let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config
-        .service(open("/openapi.json", web::get().to(description::document)))
-        .service(open("/reference", web::get().to(description::reference)))
+        .service(open("/openapi.json", web::get().to(openapi_routes::document)))
+        .service(open("/reference", web::get().to(openapi_routes::reference)))
         .service(v1)
         .configure(dashboard::routes)
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("path").into()))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    actors::ActorReport, endpoint_body::Rules, endpoint_test::Tester, health::Readiness, live::Live, memory::Memory,
-    work::Work,
+    actors::ActorReport, endpoint_body::Rules, endpoint_test::Tester, health::Readiness, memory::Memory,
+    routing_snapshot::Live, work::Work,
 };
 use crate::{
     clock,
@@ -12,9 +12,9 @@ use crate::{
         id::{self, Kind},
         quotas::Quotas,
     },
+    monitoring::peers::Peers,
     replay::positions::Positions,
     store::{Pool, secret_box::SecretBox, secrets::EndpointSecrets},
-    watch::peers::Peers,
 };
 
 /// The parts that the handlers work with.

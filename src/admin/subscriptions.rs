@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Access, Read, Write},
-    answer::{answer, conditions, found},
     customers::{Whose, uid_of_put, unchanged, whose},
     endpoint_body::merge_objects,
     fields,
@@ -13,6 +12,7 @@ use super::{
     problem::{FieldError, Problem},
     quotas,
     request::{self, Body},
+    responses::{answer, conditions, found},
     state::{AdminState, new_id},
     subscription_body::{SubscriptionBody, as_body, check_grants, not_read, parse, view},
 };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::{Error, core_lag::CoreLag, loader::Progress};
+use super::{Error, core_lag::CoreLag, settings_loader::Progress};
 use crate::{
     backlog::{
         drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},

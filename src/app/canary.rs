@@ -25,13 +25,13 @@ use crate::{
     endpoint::report::Observed,
     ingest::consumer::ConsumerState,
     model::{event::Event, receipt::Origin as _, url::EndpointUrl},
-    operator_event::emit,
-    store::{Pool, secret_box::SecretBox},
-    telemetry::names,
-    watch::{
+    monitoring::{
         canary::{Canary, CanaryWatch},
         peers::Peers,
     },
+    operator_event::emit,
+    store::{Pool, secret_box::SecretBox},
+    telemetry::names,
 };
 
 /// The canary's endpoint, as this instance delivers to it.

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use self::causes::{Cause, Causes};
-use super::report::Health;
+use super::readiness::Health;
 use crate::{
     clock,
     config::OperatorEvents,

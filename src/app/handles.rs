@@ -2,7 +2,7 @@
 
 use metrics::gauge;
 
-use super::cores;
+use super::core_threads;
 use crate::{
     config::{
         Config,
@@ -26,7 +26,7 @@ pub fn raise_limit() {
 pub fn share_out(config: &Config) -> Result<Handles, TooFew> {
     // A system that does not tell knows no limit that we could keep.
     let limit = rlimit::Resource::NOFILE.get().map_or(u64::MAX, |(soft, _)| soft);
-    let handles = handles::share_out(limit, cores::count(config), config)?;
+    let handles = handles::share_out(limit, core_threads::count(config), config)?;
     let wanted = config.http.in_flight_max;
     if handles.connections < wanted {
         tracing::warn!(

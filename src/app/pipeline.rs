@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{
     Error,
     canary::Place,
-    cores::{self, Cores, Shared},
+    core_threads::{self, Cores, Shared},
     own_trouble,
 };
 use crate::{
@@ -103,7 +103,7 @@ impl Pipeline {
             limits: PartitionLimits::new(ingest.partition_events_max as u64, ingest.partition_bytes_max as u64),
             window: ReadWindowOptions {
                 wait_target: ingest.wait_target(),
-                events_min: WINDOW_CORE_EVENTS_MIN * cores::count(config) as u64,
+                events_min: WINDOW_CORE_EVENTS_MIN * core_threads::count(config) as u64,
             },
             flow: Arc::clone(table.flow()),
             chunk_events_max: ingest.chunk_events_max,

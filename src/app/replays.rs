@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
-use super::{Error, backlog::Around, cores::places_of, pipeline::consumer_client};
+use super::{Error, backlog::Around, core_threads::places_of, pipeline::consumer_client};
 use crate::{
     backlog::drainer::Surroundings,
     config::Config,

@@ -8,7 +8,7 @@ use std::{
 use metrics::Histogram;
 use parking_lot::Mutex;
 
-use super::{actors::Parts, report::Health, standing_endpoints::StandingEndpoints};
+use super::{actor_views::Parts, readiness::Health, standing_endpoints::StandingEndpoints};
 use crate::{
     admin::actors::ActorReport as _,
     clock,
@@ -19,15 +19,15 @@ use crate::{
         event::EndpointKey,
         receipt::{Origin as _, tally},
     },
+    monitoring::{
+        core_counters::{Flow, FlowTotals},
+        peers::Peers,
+        persistent_diff::Lasting,
+        rolling_rate::{STEP_MS, step_of},
+        sampler::{EndpointSeen, PartitionSeen, Seen},
+    },
     store::{Pool, standing},
     telemetry::standing::{QueueTotals, StandingMetrics, memory},
-    watch::{
-        flow::{Flow, FlowTotals},
-        lasting::Lasting,
-        peers::Peers,
-        sampler::{EndpointSeen, PartitionSeen, Seen},
-        window::{STEP_MS, step_of},
-    },
 };
 
 /// The objects that are sampled.

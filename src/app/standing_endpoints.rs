@@ -8,7 +8,7 @@ use std::{
 
 use metrics::{Gauge, gauge};
 
-use super::actors::Parts;
+use super::actor_views::Parts;
 use crate::{
     clock,
     endpoint::{

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    actors::Parts,
+    actor_views::Parts,
     endpoint_alarms,
     pipeline::plain_client,
-    report::Health,
+    readiness::Health,
     sampler::{self, Looking},
-    tables,
+    table_metrics,
 };
 use crate::{
     config::Config,
+    monitoring::{core_counters::Flow, peers::Peers},
     operator_event::teller::{self, TellerOptions},
     store::Pool,
-    watch::{flow::Flow, peers::Peers},
 };
 
 /// From now on the parts are seen, until the process ends.
@@ -29,7 +29,7 @@ pub fn start(
     tell_operators(config, pool, health, peers.own_id());
     let tables_of = pool.clone();
     actix_rt::spawn(async move {
-        let never = tables::watch(tables_of).await;
+        let never = table_metrics::watch(tables_of).await;
         match never {}
     });
     actix_rt::spawn(sampler::run(Looking::new(config, pool, health, peers, flows)));

@@ -40,7 +40,7 @@ use crate::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
         lane::CustomerOf,
-        patience::BACKOFF_BASE,
+        retry::BACKOFF_BASE,
     },
     telemetry::handles::BacklogMetrics,
 };

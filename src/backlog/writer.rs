@@ -45,7 +45,7 @@ use crate::{
         backlog::{self, HeadRow, NewRow, RowKey},
         event_row::{self, Clocks},
         lane::{self, CustomerOf, Lanes},
-        patience::{Patience, WriterHealth},
+        retry::{RetryPolicy, WriterHealth},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -304,7 +304,7 @@ impl Shared {
             // More than the burst at once is never asked for: a run has at most so many rows.
             let _ = self.rate.until_n_ready(rows).await;
         }
-        let refused = self.patience().store(waiting.len(), |part| self.insert_part(&waiting[part])).await;
+        let refused = self.retry_policy().store(waiting.len(), |part| self.insert_part(&waiting[part])).await;
         self.settle(waiting, &refused);
         again
     }
@@ -337,13 +337,13 @@ impl Shared {
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<_> =
             updates.iter().map(|(key, parked)| (key.clone(), event_row::standing(parked, clocks))).collect();
-        self.patience().retry(|| backlog::update(&self.pool, &rows)).await;
+        self.retry_policy().retry(|| backlog::update(&self.pool, &rows)).await;
         Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
     }
 
-    fn patience(&self) -> Patience<'_> {
+    fn retry_policy(&self) -> RetryPolicy<'_> {
         let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
-        Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
+        RetryPolicy { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
 }
 

@@ -28,8 +28,8 @@ use crate::{
         Pool, StoreError, dead_letters,
         event_row::{self, Clocks},
         lane::{self, CustomerOf, Lanes},
-        patience::{Patience, WriterHealth},
         redrives::{self, NextAttempt},
+        retry::{RetryPolicy, WriterHealth},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -194,7 +194,7 @@ impl Shared {
                 Run::Store(letters) => self.store(letters).await,
                 Run::Postpone(letters) => self.postpone(letters).await,
                 Run::Remove { keys, kept } => {
-                    self.patience().retry(|| dead_letters::remove(&self.pool, &keys)).await;
+                    self.retry_policy().retry(|| dead_letters::remove(&self.pool, &keys)).await;
                     drop(kept);
                 }
             }
@@ -205,11 +205,11 @@ impl Shared {
     async fn store(&self, letters: Vec<Letter>) {
         let bytes =
             Bytes { shared: self, letters: letters.len(), bytes: letters.iter().map(Letter::weight_bytes).sum() };
-        let patience = self.patience();
-        for (place, error) in patience.store(letters.len(), |part| self.insert(&letters[part], None)).await {
+        let policy = self.retry_policy();
+        for (place, error) in policy.store(letters.len(), |part| self.insert(&letters[part], None)).await {
             tracing::error!(%error, "a dead letter is stored without its data");
             let refusal = error.to_string();
-            patience.retry(|| self.insert(&letters[place..=place], Some(&refusal))).await;
+            policy.retry(|| self.insert(&letters[place..=place], Some(&refusal))).await;
         }
         fail::fail_point!("letters-committed", |_| std::process::abort());
         self.count(&letters);
@@ -225,7 +225,7 @@ impl Shared {
             NextAttempt { key: key.0, attempts: standing.attempts, not_before_ms: standing.not_before_ms }
         };
         let next: Vec<NextAttempt> = letters.iter().map(next).collect();
-        self.patience().retry(|| redrives::postpone(&self.pool, &next)).await;
+        self.retry_policy().retry(|| redrives::postpone(&self.pool, &next)).await;
         Receipt::settle_all(letters.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
         drop(in_hand);
     }
@@ -247,9 +247,9 @@ impl Shared {
         done
     }
 
-    fn patience(&self) -> Patience<'_> {
+    fn retry_policy(&self) -> RetryPolicy<'_> {
         let consequence = "dead letters cannot be stored and wait; their partitions pause";
-        Patience { failures: &self.metrics.write_failures, consequence, health: &self.health }
+        RetryPolicy { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
 
     fn count(&self, letters: &[Letter]) {

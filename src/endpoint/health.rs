@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::outcome::{CLASSES, LastError},
-    watch::latencies::Latencies,
+    monitoring::latencies::Latencies,
 };
 
 /// Health of an endpoint actor, as `/v1/actors` shows it: written by the actor, read by anyone.

@@ -26,8 +26,8 @@ use crate::{
         outcome::Outcome,
         settings::{Mode, Settings},
     },
+    monitoring::core_counters::Flow,
     telemetry::handles::EndpointMetrics,
-    watch::flow::Flow,
 };
 
 /// Told of each event that one endpoint took: so the canary is seen to arrive at a receiver that is not ours.

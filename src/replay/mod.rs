@@ -6,9 +6,9 @@
 pub mod range; // ○ what may be asked for
 pub mod progress; // ○ how far a part has come
 pub mod catching_up; // ● ordered endpoints get what they missed
-pub mod choice; // ○ which parts are at work
-pub mod pass; // ○ where a partition's one reader reads next
-pub mod part; // ○ a replay's share of one partition: the origin of its events
+pub mod selection; // ○ which parts are at work
+pub mod read_plan; // ○ where a partition's one reader reads next
+pub mod replay_partition; // ○ a replay's share of one partition: the origin of its events
 pub mod positions; // ● where partitions begin and end, and where a time is
 pub mod reader; // ● the second consumer, on a thread of its own
 pub mod runner; // ● follows ownership, writes progress down

@@ -4,7 +4,7 @@
 //! a queue of its own, whoever replays it.
 
 mod reading; // one partition
-mod hand; // what one turn of it gives out
+mod turn; // what one turn of it gives out
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +16,7 @@ use std::{
 use rdkafka::{config::ClientConfig, consumer::BaseConsumer, error::KafkaError};
 
 use self::reading::Reading;
-use super::{part::Part, runner::Shared};
+use super::{replay_partition::Part, runner::Shared};
 use crate::{
     backlog::{drainer::Surroundings, pace::Pace},
     clock,

@@ -17,10 +17,10 @@ use parking_lot::Mutex;
 
 use super::{
     catching_up,
-    choice::{self, Candidate},
-    part::{Name, Part},
     progress::{Counts, Progress},
     range::Times,
+    replay_partition::{Name, Part},
+    selection::{self, Candidate},
 };
 use crate::{
     backlog::{amount::Amount, drainer::Surroundings, read},
@@ -178,7 +178,7 @@ impl Runner {
         };
         let candidates: Vec<_> =
             open.iter().map(|open| Candidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) }).collect();
-        let chosen = choice::choose(&candidates, self.options.partitions_max);
+        let chosen = selection::choose(&candidates, self.options.partitions_max);
         let is_chosen = |place: &usize| chosen.binary_search(place).is_ok();
         open.into_iter().enumerate().filter(|(place, _)| is_chosen(place)).map(|(_, open)| open).collect()
     }

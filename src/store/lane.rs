@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::queue::Queue;
-use super::patience::{BACKOFF_BASE, WriterHealth};
+use super::retry::{BACKOFF_BASE, WriterHealth};
 use crate::clock;
 
 /// Something to be written.

@@ -13,7 +13,7 @@ pub mod secrets; // ○ what an endpoint keeps secret
 pub mod stored; // ○ an endpoint's settings as they are stored
 pub mod settings; // ● settings for the routers and endpoint actors, whole or since a version
 pub mod lane; // ● what waits to be written, in order
-pub mod patience; // ● statements that fail are tried again
+pub mod retry; // ● statements that fail are tried again
 pub mod config_write; // ● one write at a time, each with its version
 pub mod listed; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●

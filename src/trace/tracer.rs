@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::{
-    attempt::{self, Ended, MEMBERS_MAX},
-    choice::{self, Place},
+    attempt_spans::{self, Ended, MEMBERS_MAX},
     context::{TRACEPARENT, TraceContext},
-    journey::{self, Beginning, Journey},
+    event_trace::{self, Beginning, Journey},
+    sampling::{self, Place},
     span::{Attribute, Span, Value, number, text},
 };
 use crate::{
@@ -139,7 +139,7 @@ impl Tracer {
             offset: event.offset(),
             record_ms: event.record.timestamp_ms,
         };
-        if !choice::is_chosen(producer.as_ref(), place, self.options.sample_every) {
+        if !sampling::is_chosen(producer.as_ref(), place, self.options.sample_every) {
             return;
         }
         if self.rate.as_ref().is_some_and(|rate| rate.check().is_err()) {
@@ -148,7 +148,7 @@ impl Tracer {
         self.counters.begun.increment(1);
         let clocks = Clocks { now: clock::now(), wall: clock::wall() };
         let journey = Journey::new(Beginning {
-            trace_id: producer.map_or_else(|| choice::trace_id(place), |producer| producer.trace_id),
+            trace_id: producer.map_or_else(|| sampling::trace_id(place), |producer| producer.trace_id),
             producer: producer.map(|producer| u64::from_be_bytes(producer.span_id)),
             id: rand::random::<u64>().max(1),
             received_at: event.received_at,
@@ -198,7 +198,7 @@ impl Tracer {
         match own_trace(event) {
             Some(traced) => {
                 let place = traced.journey.lock().place(endpoint);
-                let span_id = attempt::id(place, number).to_be_bytes();
+                let span_id = attempt_spans::id(place, number).to_be_bytes();
                 Some(TraceContext { trace_id: place.trace_id, span_id, sampled: true })
             }
             None => event.record.header(TRACEPARENT).and_then(TraceContext::parse),
@@ -213,7 +213,7 @@ impl Tracer {
         endpoint: EndpointKey,
         ended: Ended<'_>,
     ) -> Option<([u8; 16], u64)> {
-        let mut places: SmallVec<[journey::Place; 1]> = SmallVec::new();
+        let mut places: SmallVec<[event_trace::Place; 1]> = SmallVec::new();
         let mut clocks = None;
         let traced = events.filter_map(|event| own_trace(event)).take(MEMBERS_MAX);
         for traced in traced {
@@ -224,8 +224,8 @@ impl Tracer {
             wait.into_iter().for_each(|wait| (self.sink)(wait, traced.clocks));
         }
         let (clocks, first) = clocks.zip(places.first().copied())?;
-        attempt::spans(&places, ended).for_each(|span| (self.sink)(span, clocks));
-        Some((first.trace_id, attempt::id(first, ended.number)))
+        attempt_spans::spans(&places, ended).for_each(|span| (self.sink)(span, clocks));
+        Some((first.trace_id, attempt_spans::id(first, ended.number)))
     }
 }
 

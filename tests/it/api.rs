@@ -19,8 +19,8 @@ use postrider::{
         endpoint_test::Tester,
         health::Readiness,
         listener::{ListenerOptions, pace::Deadlines},
-        live::Live,
         memory::Memory,
+        routing_snapshot::Live,
         state::AdminState,
         work::Work,
     },
@@ -35,20 +35,20 @@ use postrider::{
         decode::{Decoder, Place, Places},
     },
     model::{disposition::Reason, quotas::Quotas},
+    monitoring::{
+        actor_view::{ActorView, Filter},
+        endpoint_snapshot::EndpointPart,
+        overview::{Breakers, OverviewPart},
+        peer_auth::PeerToken,
+        peers::Peers,
+        sampler::Sampler,
+    },
     replay::positions::Positions,
     router::{index::Change, subscription::Subscription, table::RoutingTable},
     store::{
         Pool,
         secret_box::SecretBox,
         settings::{EndpointRow, SettingsReader, SubscriptionRow},
-    },
-    watch::{
-        actor_view::{ActorView, Filter},
-        endpoint_part::EndpointPart,
-        overview::{Breakers, OverviewPart},
-        peers::Peers,
-        sampler::Sampler,
-        token::PeerToken,
     },
 };
 use rdkafka::ClientConfig;

@@ -1,7 +1,7 @@
 //! Whatever is wrong with a request, it is told what, by a 4xx with a stable code. Which operations there are and what they
 //! take is read from the API's own document, so that none is left out.
 
-use postrider::admin::description;
+use postrider::admin::openapi_routes;
 use serde_json::{Value, json};
 
 use crate::api::{Api, KEY, all};
@@ -23,7 +23,7 @@ impl Operation {
 }
 
 fn operations() -> Vec<Operation> {
-    let document: Value = serde_json::from_str(description::written()).expect("the document");
+    let document: Value = serde_json::from_str(openapi_routes::written()).expect("the document");
     let resolved = |value: &Value| -> Value {
         let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
         pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(value).clone()

@@ -75,7 +75,7 @@ impl Shared {
         let mut keys: Vec<RowKey> = removals.removals.iter().flat_map(|removal| removal.keys.iter().cloned()).collect();
         keys.sort_unstable();
         fail::fail_point!("backlog-remove");
-        let heads = self.patience().retry(|| backlog::remove(&self.pool, &keys)).await;
+        let heads = self.retry_policy().retry(|| backlog::remove(&self.pool, &keys)).await;
         let unheld = removals.removals.iter().filter(|removal| removal.head.is_none());
         unheld.for_each(|removal| self.watch.gone(&removal.keys));
         self.watch.changed(heads);

@@ -89,7 +89,7 @@ impl Shared {
             return;
         }
         let gaps: Vec<Gap> = of.into_values().collect();
-        self.patience().retry(|| gaps::widen(&self.pool, &gaps)).await;
+        self.retry_policy().retry(|| gaps::widen(&self.pool, &gaps)).await;
         Receipt::settle_all(current.into_iter().map(|skipping| skipping.receipt), Settlement::Skipped);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     endpoint::{attempt_record::Ended, batch::Batch, delivery::AttemptId},
     model::receipt::Receipt,
     telemetry::otlp::{self, Linked},
-    trace::attempt,
+    trace::attempt_spans,
 };
 
 impl EndpointActor {
@@ -25,7 +25,7 @@ impl EndpointActor {
         ended: Ended<'_>,
     ) -> Option<Linked> {
         let tracer = self.core.tracer.as_ref()?;
-        let ended = attempt::Ended {
+        let ended = attempt_spans::Ended {
             number: self.attempt_number(attempt),
             settings: &self.settings,
             sent_at,

@@ -13,17 +13,17 @@ use rdkafka::{
     message::{BorrowedMessage, Message as _, Timestamp},
 };
 
-use super::{Bounds, hand::Hand};
+use super::{Bounds, turn::Hand};
 use crate::{
     backlog::drainer::Surroundings,
     clock,
     ingest::{consumer::record_of, decode::Decoder},
     model::event::{Fields, Record},
     replay::{
-        part::Part,
-        pass::{self, Position, Step, View},
         positions,
         range::Extent,
+        read_plan::{self, Position, Step, View},
+        replay_partition::Part,
     },
     telemetry::handles::ReplayMetrics,
 };
@@ -90,7 +90,7 @@ impl Reading {
             if !bounds.records.has_any(now) {
                 break;
             }
-            let step = pass::step(self.position.at(), self.read_since_seek, &hand.views(self));
+            let step = read_plan::step(self.position.at(), self.read_since_seek, &hand.views(self));
             let done = match step {
                 Step::Rest => break,
                 Step::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
@@ -205,7 +205,7 @@ impl Reading {
         let mut events = 0;
         for (place, part) in self.parts.iter().enumerate() {
             let View { read_next, end, has_room } = hand.view(place, part);
-            if !has_room || !pass::is_here(at, offset, read_next) {
+            if !has_room || !read_plan::is_here(at, offset, read_next) {
                 continue;
             }
             if part.ends_before(appended_ms) {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{actors::Parts, loader::Progress};
+use super::{actor_views::Parts, settings_loader::Progress};
 use crate::{
     admin::health::Readiness,
     clock,

@@ -13,9 +13,9 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    pass::View,
     progress::{Counts, Progress},
     range::Times,
+    read_plan::View,
 };
 use crate::{
     backlog::amount::Amount,

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     peer_address,
-    token::{DIGEST_HEADER, HEADER, PeerToken, digest_of},
+    peer_auth::{DIGEST_HEADER, HEADER, PeerToken, digest_of},
 };
 use crate::{clock, store::instances::Instance};
 

@@ -12,7 +12,7 @@ use std::{borrow::Cow, time::Instant};
 use smallvec::SmallVec;
 
 use super::{
-    choice::span_below,
+    sampling::span_below,
     span::{Attribute, Kind, Parent, Span, Value, number},
 };
 use crate::model::{event::EndpointKey, receipt::Settlement};

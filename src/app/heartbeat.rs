@@ -15,8 +15,8 @@ use super::pipeline::topics;
 use crate::{
     config::Config,
     ingest::consumer::Topics,
+    monitoring::peers::Peers,
     store::{self, Pool},
-    watch::peers::Peers,
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(2);

@@ -8,10 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    flow::FlowTotals,
+    core_counters::FlowTotals,
     latencies::{BUCKETS, Counts},
     overview::{Breakers, OverviewPart, TopicPart},
-    window::{STEP_MS, Window},
+    rolling_rate::{STEP_MS, Window},
 };
 use crate::flow::counters::FlowView;
 

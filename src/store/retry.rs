@@ -14,14 +14,14 @@ use super::StoreError;
 use crate::{clock, model::outcome::LastError};
 
 /// Policy of a writer for statements that fail.
-pub struct Patience<'a> {
+pub struct RetryPolicy<'a> {
     pub failures: &'a Counter,
     /// Consequence of the failure, for the log.
     pub consequence: &'static str,
     pub health: &'a WriterHealth,
 }
 
-impl Patience<'_> {
+impl RetryPolicy<'_> {
     /// Until it succeeds: what waits behind it waits as well, and Kafka keeps the rest.
     pub async fn retry<T, F: Future<Output = Result<T, StoreError>>>(&self, mut work: impl FnMut() -> F) -> T {
         let mut backoff = Backoff::default();

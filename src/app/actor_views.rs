@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{pipeline::Pipeline, report::Health};
+use super::{pipeline::Pipeline, readiness::Health};
 use crate::{
     admin::actors::ActorReport,
     backlog::{drainer::Heads, writer::BacklogWriter},
@@ -23,14 +23,14 @@ use crate::{
         standing::{Group, Standing, groups},
     },
     model::{receipt::Origin as _, settings::State},
-    replay::runner,
-    store::patience::WriterHealth,
-    watch::{
+    monitoring::{
         actor_view::{ActorView, Filter},
-        endpoint_part::{EndpointPart, EndpointStanding, ErrorPart},
+        endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
         overview::{Breakers, OverviewPart, StandingPart},
         sampler::Sampler,
     },
+    replay::runner,
+    store::retry::WriterHealth,
 };
 
 /// The parts that are looked at; known once they run.

@@ -9,21 +9,22 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Error,
-    actors::Parts,
-    backlog, beat, canary,
-    cores::{self, client_limits, places_of},
-    failing, handles,
-    loader::{Loader, Progress},
-    options,
+    actor_views::Parts,
+    backlog, canary,
+    core_threads::{self, client_limits, places_of},
+    failing, handles, heartbeat, options,
     pipeline::{Pipeline, consumer_client, topics},
-    quota, redrives,
+    quota,
+    readiness::Health,
+    redrives,
     replays::Replays,
-    report::Health,
+    settings_loader::{Loader, Progress},
     sweeper, watch,
 };
 use crate::{
     admin::{
-        self, endpoint_body::Rules, endpoint_test::Tester, live::Live, memory::Memory, state::AdminState, work::Work,
+        self, endpoint_body::Rules, endpoint_test::Tester, memory::Memory, routing_snapshot::Live, state::AdminState,
+        work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{drainer::Heads, orphans::Orphans, writer::BacklogWriter},
@@ -37,6 +38,7 @@ use crate::{
         first_start::{self, FirstStart, FirstStartAt},
     },
     model::settings::State,
+    monitoring::{peer_auth::PeerToken, peers::Peers},
     operator_event::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
@@ -45,7 +47,6 @@ use crate::{
         threads::StoreThreads,
     },
     telemetry,
-    watch::{peers::Peers, token::PeerToken},
 };
 
 const GONE: (&[State], State) = (&[State::Enabled, State::Paused], State::Disabled);
@@ -93,7 +94,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let (pool, api_pool) = open_pools(&config, &store)?;
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
-    let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(cores::count(&config)))));
+    let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(core_threads::count(&config)))));
     let progress = Arc::new(Progress::default());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
@@ -117,7 +118,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
 
     actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config)));
     let first_start = fix_first_start(&pool, &config).await;
-    let instances = beat::start(&config, &pool, &peers, admin.internal_address());
+    let instances = heartbeat::start(&config, &pool, &peers, admin.internal_address());
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);
     let attempts = AttemptWriter::start(pool.clone(), (&config.attempts).into(), &runtime);
     let counts = counting(&pool, &table);

@@ -6,8 +6,8 @@
 use std::{borrow::Cow, time::Instant};
 
 use super::{
-    choice::span_below,
-    journey::Place,
+    event_trace::Place,
+    sampling::span_below,
     span::{Attribute, Kind, Parent, Span, Value, number},
 };
 use crate::model::{
@@ -65,11 +65,11 @@ fn attributes(ended: Ended<'_>) -> Vec<Attribute> {
     let url = settings.url.url();
     let mut all: Vec<Attribute> = vec![
         ("http.request.method", Value::from("POST")),
-        ("server.address", super::span::text(url.host_str().unwrap_or_default())),
+        ("server.address", crate::trace::span::text(url.host_str().unwrap_or_default())),
         ("server.port", number(url.port_or_known_default().unwrap_or(0))),
         ("url.scheme", if url.scheme() == "https" { Value::from("https") } else { Value::from("http") }),
-        ("postrider.endpoint.id", super::span::text(&settings.id)),
-        ("postrider.customer.id", super::span::text(&settings.customer_id)),
+        ("postrider.endpoint.id", crate::trace::span::text(&settings.id)),
+        ("postrider.customer.id", crate::trace::span::text(&settings.customer_id)),
         ("postrider.attempt", number(ended.attempt)),
         ("postrider.outcome", Value::from(note.class)),
     ];

@@ -37,10 +37,10 @@ use crate::{
         rebalance::Assigned,
     },
     model::receipt::Origin as _,
+    monitoring::core_counters::Flow,
     router::{actor::Router, table::RoutingTable},
     telemetry::handles::ShareMetrics,
     trace,
-    watch::flow::Flow,
 };
 
 /// State that all cores share.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     latencies::Counts,
+    rolling_rate::STEP_MS,
     sampler::{NOW_STEPS, STEPS_MAX, Step},
-    window::STEP_MS,
 };
 use crate::flow::counters::FlowView;
 

@@ -10,7 +10,7 @@ use crate::{
         event::{EndpointKey, Event, Fields, Record},
         receipt::{Origin, Receipt},
     },
-    replay::{part::Part, pass::View},
+    replay::{read_plan::View, replay_partition::Part},
     trace::{self, Source},
 };
 
