@@ -310,7 +310,8 @@ impl OfEndpoint {
                 entry.head = entry.head.renewed();
                 entry.begin_anew();
             }
-            if !entry.is_being_read && entry.passed_over.is_over(|offset| entry.head.holds(offset), now) {
+            let has_left = !entry.is_being_read && entry.head.has_key_left();
+            if !entry.is_being_read && entry.passed_over.is_over(has_left, |offset| entry.head.holds(offset), now) {
                 entry.begin_anew();
                 entry.rests = None;
             }
@@ -318,15 +319,16 @@ impl OfEndpoint {
             if entry.events <= 0 && held == 0 {
                 continue;
             }
+            let order = match standing {
+                Standing::TakesInOrder(_, by) => Some(by),
+                _ => None,
+            };
             let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
+            let reads = reads && (standing == Standing::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
             let read = reads.then(|| {
                 entry.is_being_read = true;
                 entry.head.is_read(true);
                 (entry.rests, entry.grew) = (None, false);
-                let order = match standing {
-                    Standing::TakesInOrder(_, by) => Some(by),
-                    _ => None,
-                };
                 if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
                     entry.begin_anew(); // it was ordered by key until now
                 }
@@ -347,6 +349,7 @@ impl OfEndpoint {
 
 impl Entry {
     fn begin_anew(&mut self) {
+        self.head.begin_anew();
         self.after = BEGINNING;
         self.passed_over = PassedOver::default();
     }

@@ -13,10 +13,16 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::amount::Amount;
+use super::{
+    amount::Amount,
+    key_lanes::{KeyLane, KeyLanes},
+};
 use crate::{
     ingest::ledger::PartitionLedger,
-    model::receipt::{Abandoned, Done, Origin, Settlement},
+    model::{
+        parking::KeyNumber,
+        receipt::{Abandoned, Done, Origin, Settlement},
+    },
     store::backlog::RowKey,
 };
 
@@ -43,6 +49,9 @@ pub struct Head {
     is_parking: AtomicBool,
     /// It is out: nothing more of this one is sent, and another one begins anew.
     is_closed: AtomicBool,
+    /// Its rows are in memory by the lanes of their keys.
+    is_by_key: AtomicBool,
+    lanes: Mutex<KeyLanes>,
     /// By offset. Of two rows with one offset (a recreated topic) the second waits for the first.
     held: Mutex<InMemory>,
     /// In memory of the endpoint, and of all endpoints.
@@ -84,6 +93,8 @@ impl Head {
             is_ordered: AtomicBool::new(false),
             is_parking: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            is_by_key: AtomicBool::new(false),
+            lanes: Mutex::default(),
             held: Mutex::default(),
             of_endpoint,
             of_all,
@@ -120,6 +131,38 @@ impl Head {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// From now on its rows have the lanes of their keys, or no lanes. False while rows are in memory that came otherwise.
+    pub fn read_by_key(&self, is_by_key: bool) -> bool {
+        if self.is_by_key.load(Ordering::Relaxed) != is_by_key && self.held_events() > 0 {
+            return false;
+        }
+        self.is_by_key.store(is_by_key, Ordering::Relaxed);
+        true
+    }
+
+    /// The lane of a row's key; `None` while nothing of that key may be read.
+    #[must_use]
+    pub fn lane(self: &Arc<Self>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
+        self.lanes.lock().of(self, key)
+    }
+
+    /// Something of this key leaves memory, or has left it: none of its rows is sent.
+    #[must_use]
+    pub fn is_leaving(&self, key: Option<&[u8]>) -> bool {
+        self.lanes.lock().is_leaving(key)
+    }
+
+    /// A key has left memory: its rows are to be found again.
+    #[must_use]
+    pub fn has_key_left(&self) -> bool {
+        self.lanes.lock().has_left()
+    }
+
+    /// It is to be read from its beginning: then each key is found with all that waits of it.
+    pub fn begin_anew(&self) {
+        self.lanes.lock().forget(true);
+    }
+
     /// Rows of an ordered endpoint are sent up to here: below it everything of the partition has ended or has its row, so
     /// nothing that is still to be read from Kafka belongs before them.
     #[must_use]
@@ -135,6 +178,7 @@ impl Head {
 
     /// Reading begins, or is over.
     pub fn is_read(&self, now: bool) {
+        self.lanes.lock().forget(false);
         self.held.lock().released = now.then(HashSet::new);
     }
 
@@ -183,6 +227,15 @@ impl Head {
     #[must_use]
     pub fn hold_up(&self, is_held_up: bool) -> bool {
         self.ledger.backlog.hold_up(&self.endpoint_id, is_held_up)
+    }
+
+    /// These rows have ended in this way, or leave memory only.
+    pub(super) fn rows_done(&self, done: &[Done], how: Settlement) {
+        let offsets = done.iter().map(|done| done.offset);
+        match (how, self.this.upgrade()) {
+            (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
+            (_, Some(this)) => self.events.take_out(this, self.keys(offsets)),
+        }
     }
 
     #[must_use]
@@ -249,7 +302,7 @@ impl Origin for Head {
         Some(if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 })
     }
 
-    fn parking(&self, _endpoint_id: &Arc<str>) {
+    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
         if self.keeps_order() {
             self.is_parking.store(true, Ordering::Release);
         }
@@ -264,14 +317,10 @@ impl Origin for Head {
     /// A row that was delivered is taken out even when the partition is someone else's by now: that saves its new owner
     /// a duplicate, and can harm nobody.
     fn events_done(&self, done: &[Done], how: Settlement) {
-        let offsets = done.iter().map(|done| done.offset);
         if how == Settlement::Backlogged && self.keeps_order() {
             self.is_closed.store(true, Ordering::Release);
         }
-        match (how, self.this.upgrade()) {
-            (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
-            (_, Some(this)) => self.events.take_out(this, self.keys(offsets)),
-        }
+        self.rows_done(done, how);
     }
 
     fn abandoned(&self, receipt: Abandoned) {

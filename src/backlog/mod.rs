@@ -2,6 +2,7 @@
 
 pub mod amount; // ○ how much is in memory
 pub mod head; // ○ what waits of one partition for one endpoint
+pub mod key_lanes; // ○ the rows in memory of each key, for an endpoint that is ordered by key
 pub mod passed_over; // ○ keys that wait while others of their partition go on
 pub mod read; // ○ a read of a head, and what of it may be sent
 pub mod book; // ○ all heads, and whose turn it is

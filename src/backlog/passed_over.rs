@@ -36,6 +36,8 @@ enum Until {
     Due(Instant),
     /// The row is in memory no more.
     Ended,
+    /// The key has left memory.
+    Left,
 }
 
 /// Rows that may be sent now, of a page.
@@ -59,8 +61,14 @@ pub struct At {
 }
 
 impl PassedOver {
-    /// What of a page may be sent.
-    pub fn sendable(&mut self, page: Vec<BacklogRow>, by: OrderBy, at: At) -> Sendable {
+    /// What of a page may be sent, without the keys that leave memory.
+    pub fn sendable(
+        &mut self,
+        page: Vec<BacklogRow>,
+        by: OrderBy,
+        at: At,
+        is_leaving: impl Fn(Option<&[u8]>) -> bool,
+    ) -> Sendable {
         self.began_at.get_or_insert(at.now);
         let mut sendable = Sendable { rows: Vec::with_capacity(page.len()), last: None, end: End::More };
         for row in page {
@@ -81,18 +89,20 @@ impl PassedOver {
             {
                 passed.rows += 1;
             } else {
-                let until = match is_due {
-                    true => Until::Ended,
-                    false => Until::Due(at.now + Duration::from_millis(row.not_before_ms.abs_diff(at.wall_ms))),
+                let due = || at.now + Duration::from_millis(row.not_before_ms.abs_diff(at.wall_ms));
+                let until = match (is_due, is_leaving(row.key())) {
+                    (_, true) => Until::Left,
+                    (true, false) => Until::Ended,
+                    (false, false) => Until::Due(due()),
                 };
-                if !is_due || row.attempts > 0 {
+                if until != Until::Ended || row.attempts > 0 {
                     if self.keys.len() >= KEYS_MAX {
                         sendable.end = End::Reached;
                         break;
                     }
                     self.keys.insert(row.key().map(Box::from), Passed { offset: row.offset, until, rows: 0 });
                 }
-                if is_due {
+                if until == Until::Ended {
                     sendable.rows.push(row);
                 }
             }
@@ -102,17 +112,20 @@ impl PassedOver {
     }
 
     /// Whether the head is to be read from its beginning again: something that was waited for is due, or has ended as
-    /// `is_held` says of its offset, or it is long ago (a redrive brings rows that come before all others).
-    pub fn is_over(&mut self, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {
+    /// `is_held` says of its offset, or a key `has_left` memory, or it is long ago (a redrive brings rows that come before all
+    /// others).
+    pub fn is_over(&mut self, has_left: bool, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {
         let spaced = |at: Option<Instant>, by| at.is_none_or(|at: Instant| now.saturating_duration_since(at) >= by);
-        if self.is_empty() || !spaced(self.began_at, SPACING) || !spaced(self.asked_at, SPACING) {
+        if (self.is_empty() && !has_left) || !spaced(self.began_at, SPACING) || !spaced(self.asked_at, SPACING) {
             return false;
         }
         self.asked_at = Some(now);
-        spaced(self.began_at, AGAIN_AFTER)
+        has_left
+            || spaced(self.began_at, AGAIN_AFTER)
             || self.keys.values().any(|passed| match passed.until {
                 Until::Due(at) => at <= now,
                 Until::Ended => !is_held(passed.offset),
+                Until::Left => false,
             })
     }
 
@@ -167,7 +180,8 @@ mod tests {
         now: Instant,
     ) -> (Vec<i64>, Sendable) {
         let page = page.iter().map(|row| self::row(*row)).collect();
-        let sendable = passed.sendable(page, by, At { now, wall_ms: WALL_MS, up_to: 100 });
+        let sendable =
+            passed.sendable(page, by, At { now, wall_ms: WALL_MS, up_to: 100 }, |key| key == Some(b"leaves"));
         (sendable.rows.iter().map(|row| row.offset).collect(), sendable)
     }
 
@@ -179,8 +193,8 @@ mod tests {
         assert_eq!((sent, sendable.last, sendable.end), (vec![1, 4, 5], Some((5, 0)), End::More));
         let (sent, _) = read(&mut passed, &[(6, "b", 0, 0), (7, "c", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [7], "nor on the next page");
-        assert!(!passed.is_over(|_| false, now + ms(499)));
-        assert!(passed.is_over(|_| false, now + ms(600)));
+        assert!(!passed.is_over(false, |_| false, now + ms(499)));
+        assert!(passed.is_over(false, |_| false, now + ms(600)));
     }
 
     #[test]
@@ -197,8 +211,20 @@ mod tests {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
         let (sent, _) = read(&mut passed, &[(1, "", 1, 0), (2, "", 0, 0), (3, "b", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [1, 3]);
-        assert!(!passed.is_over(|offset| offset == 1, now + secs(1)));
-        assert!(passed.is_over(|_| false, now + secs(2)));
+        assert!(!passed.is_over(false, |offset| offset == 1, now + secs(1)));
+        assert!(passed.is_over(false, |_| false, now + secs(2)));
+    }
+
+    #[test]
+    fn a_key_that_leaves_memory_waits_until_it_has_left() {
+        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let page = [(1, "leaves", 0, 0), (2, "b", 0, 0), (3, "leaves", 0, 0)];
+        let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, now);
+        assert_eq!((sent, sendable.last), (vec![2], Some((3, 0))));
+        assert!(!passed.is_over(false, |_| false, now + secs(1)), "no row of it is waited for");
+        assert!(passed.is_over(true, |_| false, now + secs(2)));
+        let mut none = PassedOver::default();
+        assert!(none.is_over(true, |_| false, now), "also where nothing was passed over for it");
     }
 
     #[test]
@@ -206,20 +232,20 @@ mod tests {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
         read(&mut passed, &[(1, "a", 1, 9_000), (2, "b", 1, 9_000)], OrderBy::Key, now);
         passed.gone(7);
-        assert!(!passed.is_over(|_| false, now + ms(100)), "it was another row");
+        assert!(!passed.is_over(false, |_| false, now + ms(100)), "it was another row");
         passed.gone(2);
-        assert!(passed.is_over(|_| false, now + ms(101)), "although somebody asked a moment ago");
+        assert!(passed.is_over(false, |_| false, now + ms(101)), "although somebody asked a moment ago");
     }
 
     #[test]
     fn it_is_asked_now_and_then_and_begins_anew_after_a_while_whatever_happens() {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
-        assert!(!passed.is_over(|_| false, now + secs(60)), "nothing is passed over");
+        assert!(!passed.is_over(false, |_| false, now + secs(60)), "nothing is passed over");
         read(&mut passed, &[(1, "a", 1, 0)], OrderBy::Key, now);
-        assert!(!passed.is_over(|_| false, now + ms(99)), "it has only begun");
-        assert!(!passed.is_over(|_| true, now + ms(150)));
-        assert!(!passed.is_over(|_| false, now + ms(249)), "it was asked a moment ago");
-        assert!(passed.is_over(|_| true, now + secs(10)));
+        assert!(!passed.is_over(false, |_| false, now + ms(99)), "it has only begun");
+        assert!(!passed.is_over(false, |_| true, now + ms(150)));
+        assert!(!passed.is_over(false, |_| false, now + ms(249)), "it was asked a moment ago");
+        assert!(passed.is_over(false, |_| true, now + secs(10)));
     }
 
     #[test]

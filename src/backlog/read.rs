@@ -77,7 +77,7 @@ impl Read {
         let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
         let is_whole = self.passed_over.crowded() == (Vec::new(), false);
         let mut sendable = match self.order {
-            Some(by) => self.passed_over.sendable(page, by, at),
+            Some(by) => self.passed_over.sendable(page, by, at, |key| self.head.is_leaving(key)),
             None => {
                 let last = page.last().map(|row| (row.offset, row.record_ms));
                 Sendable { rows: page, last, end: End::More }

@@ -42,7 +42,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -53,14 +53,14 @@ use super::{
     batch::Batch,
     breaker::{Breaker, BreakerState, Change},
     buffer::{BatchBuffer, BatchLimits},
-    lanes::Lanes,
+    lanes::{LaneId, Lanes},
     rate_limit::RateLimiter,
 };
 pub use crate::model::disposition::{GivenUp, Next, Parked, Reason};
 use crate::{
     flow::rate::Rate,
     model::{
-        receipt::{Origin, Receipt},
+        receipt::Receipt,
         settings::{Settings, State},
     },
 };
@@ -81,8 +81,8 @@ pub struct Delivery {
     lanes: Option<Lanes>,
     /// Events of Kafka that wait for the last rows before them.
     behind: Behind,
-    /// Of whose events something was parked: the rest follows.
-    parks: Vec<Arc<dyn Origin>>,
+    /// Lanes of which something was parked: the rest follows.
+    parks: HashSet<LaneId>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
     live_in_row: u32,
     waiting: Waiting,
@@ -155,7 +155,7 @@ impl Delivery {
             stored: BatchBuffer::default(),
             lanes: settings.delivery.ordering.map(|ordering| Lanes::new(ordering.by)),
             behind: Behind::default(),
-            parks: Vec::new(),
+            parks: HashSet::new(),
             live_in_row: 0,
             waiting: Waiting::default(),
             flights: Flights::default(),

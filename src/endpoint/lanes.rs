@@ -39,7 +39,19 @@ struct Lane {
 
 /// A lane: an assignment of a partition, and the key where that matters. Two that share a number just wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct LaneId(u64);
+pub struct LaneId(u64);
+
+impl LaneId {
+    #[must_use]
+    pub fn of(event: &Event, by: OrderBy) -> Self {
+        let mut hasher = DefaultHasher::new();
+        Arc::as_ptr(&event.origin).cast::<()>().hash(&mut hasher);
+        if by == OrderBy::Key {
+            event.key().hash(&mut hasher);
+        }
+        LaneId(hasher.finish())
+    }
+}
 
 impl Lanes {
     #[must_use]
@@ -253,12 +265,7 @@ impl Lanes {
     }
 
     fn lane_of(&self, event: &Event) -> LaneId {
-        let mut hasher = DefaultHasher::new();
-        Arc::as_ptr(&event.origin).cast::<()>().hash(&mut hasher);
-        if self.by == OrderBy::Key {
-            event.key().hash(&mut hasher);
-        }
-        LaneId(hasher.finish())
+        LaneId::of(event, self.by)
     }
 }
 

@@ -27,6 +27,7 @@ use super::{
     parked::ParkedCounts,
 };
 use crate::model::{
+    parking::KeyNumber,
     pause::PauseReason,
     receipt::{Abandoned, Done, Origin, Settlement},
 };
@@ -322,8 +323,11 @@ impl Origin for PartitionLedger {
     }
 
     fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        let rows = self.backlog.ahead(endpoint_id)?;
-        Some(if rows == 0 && self.missed.has(endpoint_id) { 1 } else { rows })
+        self.backlog.ahead(endpoint_id).map(|rows| self.missed.ahead(endpoint_id, rows))
+    }
+
+    fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
+        self.backlog.ahead_of_key(endpoint_id, key).map(|rows| self.missed.ahead(endpoint_id, rows))
     }
 
     fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
@@ -342,8 +346,8 @@ impl Origin for PartitionLedger {
         self.missed.skipped(endpoint_id);
     }
 
-    fn parking(&self, endpoint_id: &Arc<str>) {
-        self.backlog.parking(endpoint_id, 1);
+    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.backlog.parking(endpoint_id, 1, key);
     }
 
     fn parked(&self, endpoint_id: &str, events: u64) {

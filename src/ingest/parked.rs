@@ -6,7 +6,7 @@
 //! **Invariant:** before the rows of earlier assignments are known, nobody counts as having none.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +14,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
+
+use crate::model::parking::KeyNumber;
 
 /// See the module's page. One for each assignment.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ struct Counts {
     version: u64,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Count {
     /// Parked, and their rows not committed yet.
     pending: u64,
@@ -39,13 +41,58 @@ struct Count {
     changed: u64,
     /// One of the rows keeps others from being sent, for longer than anybody should wait in memory.
     is_held_up: bool,
+    keys: Keys,
+}
+
+/// The keys of all that has waited since something does.
+#[derive(Debug, Clone)]
+enum Keys {
+    These(HashSet<KeyNumber>),
+    /// Any, or very many.
+    Any,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Keys::These(HashSet::new())
+    }
+}
+
+impl Keys {
+    fn add(&mut self, key: Option<KeyNumber>) {
+        match (self, key) {
+            (Keys::These(keys), Some(key)) if keys.len() < KEYS_MAX || keys.contains(&key) => drop(keys.insert(key)),
+            (keys, _) => *keys = Keys::Any,
+        }
+    }
+
+    fn may_have(&self, key: KeyNumber) -> bool {
+        match self {
+            Keys::These(keys) => keys.contains(&key),
+            Keys::Any => true,
+        }
+    }
 }
 
 impl Count {
     fn rows(rows: u64, changed: u64) -> Self {
-        Count { rows, changed, ..Count::default() }
+        Count { rows, changed, keys: Keys::Any, ..Count::default() }
+    }
+
+    /// The table has so many rows. More than were parked here are of nobody knows which keys.
+    fn found(&mut self, rows: u64) {
+        if rows > self.rows + self.pending {
+            self.keys = Keys::Any;
+        }
+    }
+
+    fn ahead(&self) -> u64 {
+        if self.is_held_up { u64::MAX } else { self.pending + self.rows }
     }
 }
+
+/// Of an endpoint in a partition: beyond it all keys wait for each other.
+const KEYS_MAX: usize = 1_000;
 
 impl ParkedCounts {
     /// Number of the partition's events that wait for this endpoint; `None` before that is known. More than can be,
@@ -53,11 +100,16 @@ impl ParkedCounts {
     #[must_use]
     pub fn ahead(&self, endpoint_id: &str) -> Option<u64> {
         let known = self.is_known.load(Ordering::Acquire);
-        known.then(|| match self.counts.lock().of.get(endpoint_id) {
-            Some(count) if count.is_held_up => u64::MAX,
-            Some(count) => count.pending + count.rows,
-            None => 0,
-        })
+        known.then(|| self.counts.lock().of.get(endpoint_id).map_or(0, Count::ahead))
+    }
+
+    /// The same of one key: nothing, where only others wait.
+    #[must_use]
+    pub fn ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
+        let known = self.is_known.load(Ordering::Acquire);
+        let counts = self.counts.lock();
+        let count = counts.of.get(endpoint_id).filter(|count| count.keys.may_have(key));
+        known.then(|| count.map_or(0, Count::ahead))
     }
 
     /// Whether what waits for this endpoint is held up by one of its events. True when that is news.
@@ -67,12 +119,13 @@ impl ParkedCounts {
         count.is_some_and(|count| std::mem::replace(&mut count.is_held_up, is_held_up) != is_held_up)
     }
 
-    /// So many events leave memory, their rows still to be written.
-    pub fn parking(&self, endpoint_id: &Arc<str>, events: u64) {
+    /// So many events leave memory, their rows still to be written; `key` is their key where others go on beside them.
+    pub fn parking(&self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
         let mut counts = self.counts.lock();
         let version = counts.changes();
         let count = counts.of.entry(Arc::clone(endpoint_id)).or_default();
         (count.pending, count.changed) = (count.pending + events, version);
+        count.keys.add(key);
     }
 
     /// So many of them have their rows, which [`ParkedCounts::rows`] has told of already.
@@ -90,7 +143,10 @@ impl ParkedCounts {
         let mut counts = self.counts.lock();
         let version = counts.changes();
         match counts.of.get_mut(endpoint_id) {
-            Some(count) => (count.rows, count.changed) = (rows, version),
+            Some(count) => {
+                count.found(rows);
+                (count.rows, count.changed) = (rows, version);
+            }
             None if rows > 0 => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             None => {}
         }
@@ -107,7 +163,11 @@ impl ParkedCounts {
     /// until the next look.
     pub fn all_rows<'a>(&self, version: u64, all: impl Iterator<Item = (&'a str, u64)>) {
         let mut counts = self.counts.lock();
-        counts.of.values_mut().filter(|count| count.changed <= version).for_each(|count| count.rows = 0);
+        let all: HashMap<&str, u64> = all.collect();
+        for (endpoint_id, count) in counts.of.iter_mut().filter(|(_, count)| count.changed <= version) {
+            count.found(all.get(&**endpoint_id).copied().unwrap_or(0));
+            count.rows = 0;
+        }
         for (endpoint_id, rows) in all {
             match counts.of.get_mut(endpoint_id) {
                 Some(count) => count.rows = count.rows.max(rows),
@@ -154,7 +214,7 @@ mod tests {
     #[test]
     fn an_event_counts_from_its_parking_to_the_end_of_its_row() {
         let (counts, id) = known();
-        counts.parking(&id, 2);
+        counts.parking(&id, 2, None);
         assert!(counts.ahead(&id) > Some(0));
         counts.rows(&id, 2);
         counts.parked(&id, 2);
@@ -169,14 +229,14 @@ mod tests {
     fn a_slow_look_at_the_table_does_not_hide_what_came_meanwhile() {
         let (counts, id) = known();
         let version = counts.version();
-        counts.parking(&id, 1);
+        counts.parking(&id, 1, None);
         counts.rows(&id, 1);
         counts.parked(&id, 1);
         counts.rows("ep_2", 5);
         counts.all_rows(version, std::iter::empty());
         assert!(counts.ahead(&id) > Some(0) && counts.ahead("ep_2") == Some(5));
         let version = counts.version();
-        counts.parking(&"ep_2".into(), 1);
+        counts.parking(&"ep_2".into(), 1, None);
         counts.all_rows(version, std::iter::empty());
         assert_eq!(counts.ahead(&id), Some(0), "the next look is exact");
     }
@@ -197,10 +257,47 @@ mod tests {
     }
 
     #[test]
+    fn a_key_waits_for_itself_alone_as_far_as_it_is_known_which_keys_wait() {
+        let ((counts, id), [bad, good]) = (known(), ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes()))));
+        counts.parking(&id, 1, Some(bad));
+        assert_eq!((counts.ahead_of_key(&id, bad), counts.ahead_of_key(&id, good)), (Some(1), Some(0)));
+        counts.rows(&id, 1);
+        counts.parked(&id, 1);
+        assert!(counts.hold_up(&id, true));
+        assert_eq!((counts.ahead_of_key(&id, bad), counts.ahead_of_key(&id, good)), (Some(u64::MAX), Some(0)));
+        counts.all_rows(counts.version(), [(&*id, 1)].into_iter());
+        assert_eq!(counts.ahead_of_key(&id, good), Some(0), "the table has what was parked");
+        counts.all_rows(counts.version(), [(&*id, 2)].into_iter());
+        assert_eq!(counts.ahead_of_key(&id, good), Some(u64::MAX), "nobody knows of which key the other one is");
+        counts.rows(&id, 0);
+        assert_eq!(counts.ahead_of_key(&id, bad), Some(0));
+        counts.parking(&id, 1, None);
+        assert_eq!(counts.ahead_of_key(&id, good), Some(1), "it left without its key");
+    }
+
+    #[test]
+    fn beyond_a_bound_all_keys_wait_for_each_other() {
+        let (counts, id) = known();
+        let key = |n: usize| KeyNumber::of(Some(&n.to_le_bytes()));
+        (0..KEYS_MAX).for_each(|n| counts.parking(&id, 1, Some(key(n))));
+        assert_eq!(counts.ahead_of_key(&id, key(KEYS_MAX)), Some(0));
+        counts.parking(&id, 1, Some(key(KEYS_MAX)));
+        assert_eq!(counts.ahead_of_key(&id, key(KEYS_MAX + 1)), Some(KEYS_MAX as u64 + 1));
+    }
+
+    #[test]
+    fn before_the_table_was_read_every_key_may_have_something_waiting() {
+        let counts = ParkedCounts::default();
+        assert_eq!(counts.ahead_of_key("ep_1", KeyNumber::of(None)), None);
+        counts.all_rows(counts.version(), [("ep_1", 3)].into_iter());
+        assert_eq!(counts.ahead_of_key("ep_1", KeyNumber::of(None)), Some(3), "an earlier assignment parked them");
+    }
+
+    #[test]
     fn a_row_that_was_there_before_ends_with_its_pending_event() {
         let (counts, id) = known();
         counts.rows(&id, 1);
-        counts.parking(&id, 1);
+        counts.parking(&id, 1, None);
         counts.parked(&id, 1);
         counts.rows(&id, 0);
         assert_eq!(counts.ahead(&id), Some(0), "an insert of the same key adds no row");

@@ -11,7 +11,10 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::event::{EndpointKey, Event};
+use super::{
+    event::{EndpointKey, Event},
+    parking::KeyNumber,
+};
 
 /// The end of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +100,10 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
         Some(0)
     }
+    /// The same for an endpoint that is ordered by key: what waits of other keys alone is not in the way of this one.
+    fn parked_ahead_of_key(&self, endpoint_id: &str, _key: KeyNumber) -> Option<u64> {
+        self.parked_ahead(endpoint_id)
+    }
     /// Whether an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
     /// being replayed. Each yes is answered by [`Origin::skipped`]; see [`Skipping`](crate::ingest::missed::Skipping).
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
@@ -113,7 +120,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     /// The position of a skipped event is stored, or it comes again.
     fn skipped(&self, _endpoint_id: &str) {}
     /// An event of it leaves memory for the backlog; see [`Parking`](crate::model::parking::Parking).
-    fn parking(&self, _endpoint_id: &Arc<str>) {}
+    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {}
     /// So many of these have their rows, or come back unstored.
     fn parked(&self, _endpoint_id: &str, _events: u64) {}
     /// `receipts` receipts settled in this way.

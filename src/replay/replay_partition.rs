@@ -20,7 +20,10 @@ use super::{
 use crate::{
     backlog::amount::Amount,
     ingest::ledger::PartitionLedger,
-    model::receipt::{Abandoned, Done, Origin, Settlement},
+    model::{
+        parking::KeyNumber,
+        receipt::{Abandoned, Done, Origin, Settlement},
+    },
 };
 
 /// Which part, and whose.
@@ -177,8 +180,8 @@ impl Origin for Part {
         self.ledger.backlog.ahead(endpoint_id)
     }
 
-    fn parking(&self, endpoint_id: &Arc<str>) {
-        self.ledger.parking(endpoint_id);
+    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.ledger.parking(endpoint_id, key);
     }
 
     fn parked(&self, endpoint_id: &str, events: u64) {

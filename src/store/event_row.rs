@@ -164,7 +164,7 @@ mod tests {
     fn parked(received_at: Instant) -> Parked {
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: "é".repeat(1_000).into() };
         let receipt = new_receipt(&TestOrigin::new(), 7, received_at);
-        let parking = Parking::begin(&receipt.event().origin, &"ep_1".into());
+        let parking = Parking::begin(&receipt.event().origin, &"ep_1".into(), None);
         Parked { receipt, attempts: 3, last: Some(last), in_flight_until: None, not_before: None, parking }
     }
 

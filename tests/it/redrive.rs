@@ -183,7 +183,7 @@ fn options() -> RedriveOptions {
 }
 
 fn parked(receipt: Receipt, attempts: u32, not_before: Option<Instant>) -> Parked {
-    let parking = Parking::begin(&receipt.event().origin, &Arc::from("ep_1"));
+    let parking = Parking::begin(&receipt.event().origin, &Arc::from("ep_1"), None);
     Parked { receipt, attempts, last: None, in_flight_until: None, not_before, parking }
 }
 

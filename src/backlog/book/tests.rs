@@ -1,5 +1,7 @@
 //! ○ The next head in turn.
 
+mod by_key;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,10 +12,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::{
-    backlog::passed_over::At,
     endpoint::delivery::testing::{ms, secs},
     model::receipt::{Abandoned, Done, Settlement},
-    store::{backlog::RowKey, backlog_read::BacklogRow},
+    store::backlog::RowKey,
 };
 
 #[derive(Default)]
@@ -275,7 +276,7 @@ fn ends_while_it_is_parked(how: Settlement) {
     let head = Arc::clone(&read.head);
     assert!(head.hold(1, (0, 0), 100));
     world.book.was_read(read, Some((1, 0)), End::Reached, world.now);
-    head.parking(&Arc::from("a"));
+    head.parking(&Arc::from("a"), None);
     head.events_done(&done(1..2), how);
     world.now += secs(1);
     assert!(world.book.next(world.now, |_| Standing::Gone).is_none(), "somebody has it still");
@@ -337,41 +338,6 @@ fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
     world.note(&row(0, "ep_1", 7));
     assert_eq!(world.book.take_came_in_order(), 3);
     assert_eq!(world.book.take_came_in_order(), 0);
-}
-
-fn by_key(_: &str) -> Standing {
-    Standing::TakesInOrder(100, OrderBy::Key)
-}
-
-#[test]
-fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_is_due() {
-    let ledger = ledger(0);
-    ledger.backlog.all_rows(ledger.backlog.version(), [("ep_1", 5)].into_iter());
-    let mut world = World::new(&[Arc::clone(&ledger)]);
-    world.note(&row(0, "ep_1", 5));
-    let mut read = world.book.next(world.now, by_key).expect("a head to be read");
-    let at = At { now: world.now, wall_ms: 0, up_to: 100 };
-    let sendable = read.sendable(vec![BacklogRow::of(7, "a", 1, 2_000)], at);
-    assert_eq!((sendable.rows.len(), sendable.end), (0, End::Reached));
-    assert!(world.book.was_read(read, sendable.last, sendable.end, world.now), "it is held up since now");
-    assert_eq!(ledger.backlog.ahead("ep_1"), Some(u64::MAX));
-    assert!(world.book.next(world.now + ms(19), by_key).is_none(), "it rests");
-
-    world.now += ms(300);
-    let read = world.book.next(world.now, by_key).expect("what came meanwhile");
-    assert_eq!(read.after, (7, 0));
-    assert!(!world.book.was_read(read, None, End::Reached, world.now), "that is known");
-    world.now += ms(30);
-    assert!(world.book.next(world.now, by_key).is_none());
-    world.note(&row(0, "ep_1", 6));
-    let read = world.book.next(world.now, by_key).expect("another row ends its rest");
-    assert!(!world.book.was_read(read, None, End::Reached, world.now));
-
-    world.now += ms(1_700);
-    let read = world.book.next(world.now, by_key).expect("it is due");
-    assert_eq!((read.after, read.passed_over.is_empty()), (BEGINNING, true));
-    world.book.was_read(read, None, End::Reached, world.now);
-    assert_eq!(ledger.backlog.ahead("ep_1"), Some(5), "nothing holds it up");
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Ageing {
     fn give_up(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id);
         let key = endpoint.as_ref().map(|(key, _)| *key);
-        for receipt in take_in(head, rows, key, now) {
+        for receipt in take_in(head, rows, None, key, now) {
             let Some((_, customer_id)) = &endpoint else {
                 receipt.settle(Settlement::Cancelled);
                 continue;

@@ -12,7 +12,8 @@ use crate::{
     clock,
     model::{
         event::{EndpointKey, Event},
-        receipt::{Receipt, Settlement},
+        receipt::{Origin, Receipt, Settlement},
+        settings::OrderBy,
     },
     store::{
         StoreError,
@@ -46,7 +47,7 @@ impl Drainer {
         let at = At { now, wall_ms: clock::wall_ms(), up_to };
         let Sendable { rows, last, end } = read.sendable(rows, at);
         let found = rows.len();
-        self.send(&head, rows, now);
+        self.send(&head, rows, read.order, now);
         let is_held_up = self.heads.book.lock().was_read(read, last, end, now);
         if is_held_up {
             self.surroundings.wake(&head.endpoint_id);
@@ -70,12 +71,12 @@ impl Drainer {
     }
 
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
-    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
+    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
         let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.topic);
         let young = rows.iter().filter(|row| !event_row::may_be_cancelled(row.received_ms, complete_to_ms));
         let young: HashSet<i64> = young.map(|row| row.offset).collect();
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, endpoint, now)
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, order, endpoint, now)
             .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
         let (unjudged, unwanted): (Vec<_>, Vec<_>) =
             unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
@@ -97,13 +98,22 @@ impl Drainer {
 pub(super) fn take_in(
     head: &Arc<Head>,
     rows: Vec<BacklogRow>,
+    order: Option<OrderBy>,
     endpoint: Option<EndpointKey>,
     now: Instant,
 ) -> impl Iterator<Item = Receipt> {
     let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
-    let new = |row: &BacklogRow| {
-        head.hold(row.offset, (row.record_ms, row.received_ms), usize::try_from(row.bytes).unwrap_or(0))
-    };
     let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
-    rows.into_iter().filter(new).map(move |row| event_row::receipt(row, Arc::clone(head) as _, key, now, begin))
+    rows.into_iter().filter_map(move |row| {
+        let origin = match order {
+            Some(OrderBy::Key) => head.lane(row.key())? as Arc<dyn Origin>,
+            _ => Arc::clone(head) as _,
+        };
+        let times = (row.record_ms, row.received_ms);
+        let is_new = head.hold(row.offset, times, usize::try_from(row.bytes).unwrap_or(0));
+        is_new.then(|| event_row::receipt(row, origin, key, now, begin))
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ mod tests {
     fn parked(offset: i64) -> (RowKey, Parked) {
         let (receipt, endpoint_id) = (receipt(&TestOrigin::new(), offset, Instant::now()), Arc::from("ep_1"));
         let key = event_row::key(receipt.event(), &endpoint_id);
-        let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
+        let parking = Parking::begin(&receipt.event().origin, &endpoint_id, None);
         (key, Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking })
     }
 

@@ -16,7 +16,7 @@ use crate::{
 fn waiting(origin: &Arc<TestOrigin>, offset: i64) -> Waiting {
     let (receipt, endpoint_id) = (receipt(origin, offset, Instant::now()), Arc::from("ep_1"));
     let key = event_row::key(receipt.event(), &endpoint_id);
-    let parking = Parking::begin(&receipt.event().origin, &endpoint_id);
+    let parking = Parking::begin(&receipt.event().origin, &endpoint_id, None);
     let parked = Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking };
     Waiting { key, customer_id: Arc::from("cu_1"), parked }
 }

@@ -164,6 +164,7 @@ impl Model {
 
     fn drained(&mut self) {
         self.partition.ahead.store(0, Ordering::Relaxed);
+        self.partition.keys.lock().clear();
         self.delivery.handle_timeout(self.now);
         self.poll();
     }

@@ -1,21 +1,24 @@
 //! ○ What is different for an ordered endpoint.
 //!
-//! Its events wait in [`Lanes`]. When one of a partition is parked, everything of that partition that is in memory is
-//! parked as well, and what comes later goes the same way until the rows are gone: so a lane is either in memory or in the
-//! backlog, and in both it is sent in the order of its offsets.
+//! Its events wait in [`Lanes`]. When one of a lane is parked, everything of that lane that is in memory is parked as well, and
+//! what comes later goes the same way until the rows are gone: so a lane is either in memory or in the backlog, and in both it
+//! is sent in the order of its offsets.
 //!
 //! **Invariant (I7):** of a lane, no event is sent before all earlier ones were delivered, given up or cancelled.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{Delivery, behind::Behind, park::Leave};
 use crate::{
-    endpoint::{batch::Batch, lanes::Lanes},
+    endpoint::{
+        batch::Batch,
+        lanes::{LaneId, Lanes},
+    },
     model::{
         event::Event,
-        parking::Parking,
-        receipt::{Origin, Receipt},
-        settings::{OnFailure, Ordering},
+        parking::{KeyNumber, Parking},
+        receipt::Receipt,
+        settings::{OnFailure, OrderBy, Ordering},
     },
 };
 
@@ -30,7 +33,7 @@ impl Delivery {
                 continue; // its new owner has it, or it is read again
             }
             let (received_at, stored) = (receipt.event().received_at, origin.is_stored());
-            let ahead = origin.parked_ahead(&self.settings.id);
+            let ahead = self.ahead(receipt.event());
             let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
             let joins = ahead.is_some_and(|rows| rows > AHEAD_MAX || (rows > 0 && until.is_some()));
             let overtakes = self.lagging && !stored;
@@ -40,7 +43,8 @@ impl Delivery {
             }
             oldest = Some(oldest.filter(|(oldest, _)| *oldest <= received_at).unwrap_or((received_at, stored)));
             // Where it is not known yet what waits, it is in a moment.
-            let waits = ahead != Some(0) || (!stored && self.behind.iter().any(|other| is_of(other, origin)));
+            let is_behind = || self.behind.iter().any(|other| self.share_a_lane(other.event(), receipt.event()));
+            let waits = ahead != Some(0) || (!stored && is_behind());
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
                 _ => self.behind.push(receipt),
@@ -59,16 +63,16 @@ impl Delivery {
         }
         let mut still = Behind::default();
         for receipt in self.behind.take() {
-            let origin = &receipt.event().origin;
-            if !origin.is_current() {
+            if !receipt.event().origin.is_current() {
                 continue;
             }
-            let ahead = origin.parked_ahead(&self.settings.id);
+            let ahead = self.ahead(receipt.event());
             if ahead > Some(AHEAD_MAX) {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
-            let waits = ahead != Some(0) || still.iter().any(|other| is_of(other, origin));
+            let is_behind = || still.iter().any(|other| self.share_a_lane(other.event(), receipt.event()));
+            let waits = ahead != Some(0) || is_behind();
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
                 _ => still.push(receipt),
@@ -111,42 +115,61 @@ impl Delivery {
         self.settings.delivery.ordering.is_some_and(|ordering| ordering.on_failure == OnFailure::Block)
     }
 
-    /// Something was parked: what else there is of the same assignment follows.
-    pub(super) fn follow(&mut self, origin: &Arc<dyn Origin>) -> Parking {
-        let parking = Parking::begin(origin, &self.settings.id);
-        if self.settings.delivery.ordering.is_some() && self.parks.last().is_none_or(|last| !Arc::ptr_eq(last, origin))
-        {
-            self.parks.push(Arc::clone(origin));
+    /// How much of its lane waits in the backlog, or may: an event that comes from there says it of its head.
+    fn ahead(&self, event: &Event) -> Option<u64> {
+        match self.key_of(event) {
+            Some(key) => event.origin.parked_ahead_of_key(&self.settings.id, key),
+            None => event.origin.parked_ahead(&self.settings.id),
+        }
+    }
+
+    /// Its key, where that makes its lane.
+    fn key_of(&self, event: &Event) -> Option<KeyNumber> {
+        let by = self.settings.delivery.ordering.map(|ordering| ordering.by);
+        (by == Some(OrderBy::Key)).then(|| KeyNumber::of(event.key()))
+    }
+
+    fn share_a_lane(&self, one: &Event, other: &Event) -> bool {
+        Arc::ptr_eq(&one.origin, &other.origin) && self.key_of(one) == self.key_of(other)
+    }
+
+    /// Something was parked: what else there is of its lane follows.
+    pub(super) fn follow(&mut self, event: &Event) -> Parking {
+        let parking = Parking::begin(&event.origin, &self.settings.id, self.key_of(event));
+        if let Some(Ordering { by, .. }) = self.settings.delivery.ordering {
+            self.parks.insert(LaneId::of(event, by));
         }
         parking
     }
 
-    /// Before anything is sent: of whatever something was parked, nothing stays.
+    /// Before anything is sent: of the lanes of which something was parked, nothing stays.
     pub(super) fn park_the_rest(&mut self) {
-        while let Some(origin) = self.parks.pop() {
-            let of_it = |event: &Event| Arc::ptr_eq(&event.origin, &origin);
-            self.park_in_lanes(|_, event| of_it(event));
-            self.park_waiting(|_, batch, _| batch.all_events().any(|event| of_it(event)));
-            if origin.is_stored() {
-                continue; // what is under way of it has its rows
-            }
+        let Some(Ordering { by, .. }) = self.settings.delivery.ordering else { return self.parks.clear() };
+        while !self.parks.is_empty() {
+            let leaving: HashSet<LaneId> = std::mem::take(&mut self.parks);
+            let of_them = |event: &Event| leaving.contains(&LaneId::of(event, by));
+            self.park_in_lanes(|_, event| of_them(event));
+            self.park_waiting(|_, batch, _| batch.all_events().any(|event| of_them(event)));
             let mut flights = std::mem::take(&mut self.flights);
-            for flight in flights.iter_mut() {
-                if flight.batch.all_events().any(|event| of_it(event)) {
+            // What is under way of the backlog has its rows.
+            for flight in flights.iter_mut().filter(|flight| !flight.batch.is_stored()) {
+                if flight.batch.all_events().any(|event| of_them(event)) {
                     self.park_members_in_flight(flight);
                 }
             }
             self.flights = flights;
+            self.parks.retain(|lane| !leaving.contains(lane));
         }
     }
 
     pub(super) fn park_in_lanes(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
         self.park_in_behind(&leaves);
         let Some(mut lanes) = self.lanes.take() else { return };
-        for receipt in lanes.take_out(|event| leaves(self, event)) {
+        let out = lanes.take_out(|event| leaves(self, event));
+        self.lanes = Some(lanes);
+        for receipt in out {
             self.park_one(receipt, 0, &None, Leave::default());
         }
-        self.lanes = Some(lanes);
     }
 
     /// An event that was taken out of the lanes has ended, or left.
@@ -170,10 +193,6 @@ impl Delivery {
         }
         batch.drop_lost();
     }
-}
-
-fn is_of(receipt: &Receipt, origin: &Arc<dyn Origin>) -> bool {
-    Arc::ptr_eq(&receipt.event().origin, origin)
 }
 
 /// While so few rows are left of a partition, new events wait for them in memory: otherwise, with events coming all the

@@ -168,6 +168,28 @@ fn an_event_that_leaves_memory_takes_the_rest_of_its_partition_along_and_no_othe
 }
 
 #[test]
+fn by_key_an_event_that_leaves_memory_takes_its_key_along_and_what_comes_of_others_is_sent() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(60)]);
+    let mut world = World::new(settings);
+    let events = |world: &mut World, events: &[(i64, &str)]| {
+        let (origin, now) = (Arc::clone(&world.origin), world.now);
+        world.delivery.handle_events(events.iter().map(|(n, key)| keyed(&origin, *n, key, now)).collect(), now);
+        world.poll();
+    };
+    events(&mut world, &[(0, "bad"), (1, "good"), (2, "bad"), (3, "good")]);
+    assert_eq!(world.under_way(), [[0], [1]]);
+    world.answer(FAILED);
+    assert_eq!(world.parked_offsets(), [0, 2], "its key alone");
+    events(&mut world, &[(4, "new"), (5, "bad"), (6, "good")]);
+    (0..4).for_each(|_| drop(world.answer(Outcome::Delivered)));
+    world.wait(PARK_AFTER + ms(200));
+    assert_eq!((world.delivered.len(), world.parked_offsets()), (4, vec![0, 2, 5]), "what comes of it waits behind it");
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
 fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;

@@ -201,7 +201,7 @@ impl Delivery {
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
         if receipt.event().origin.is_owned() {
-            let parking = self.follow(&receipt.event().origin);
+            let parking = self.follow(receipt.event());
             let (attempts, last) = (attempts + attempts_before(&receipt), last.clone());
             self.effects.parked.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking });
         }

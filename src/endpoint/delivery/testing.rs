@@ -1,7 +1,7 @@
 //! ○ A world for the machine in tests: it makes events, keeps the books and states the time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,6 +15,7 @@ use super::*;
 use crate::model::{
     event::{EndpointKey, Event, Fields, Record, Span},
     outcome::{AttemptNote, Outcome},
+    parking::KeyNumber,
     receipt::{Abandoned, Done, Origin, Settlement},
     settings::{Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule},
     signature::SigningKey,
@@ -37,6 +38,8 @@ pub struct TestOrigin {
     pub owned: AtomicBool,
     /// What waits of it in the backlog.
     pub ahead: AtomicU64,
+    /// The keys of that; `None` where one left without it.
+    pub keys: Mutex<BTreeSet<Option<KeyNumber>>>,
     /// Something that its endpoint missed has not come back.
     pub misses: AtomicBool,
     /// Its events have rows in the backlog.
@@ -60,6 +63,7 @@ impl TestOrigin {
             current,
             owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
+            keys: Mutex::default(),
             misses: AtomicBool::new(false),
             stored,
             settled: Mutex::default(),
@@ -96,6 +100,12 @@ impl Origin for TestOrigin {
         Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN)
     }
 
+    fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
+        let ahead = self.parked_ahead(endpoint_id)?;
+        let keys = self.keys.lock();
+        Some(if keys.contains(&None) || keys.contains(&Some(key)) { ahead } else { 0 })
+    }
+
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, suspended: bool) -> bool {
         suspended
     }
@@ -104,7 +114,8 @@ impl Origin for TestOrigin {
         self.misses.load(Ordering::Relaxed)
     }
 
-    fn parking(&self, _endpoint_id: &Arc<str>) {
+    fn parking(&self, _endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.keys.lock().insert(key);
         self.ahead.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::*;
 use crate::model::{
     event::{EndpointKey, Event, Fields, Record},
-    parking::Parking,
+    parking::{KeyNumber, Parking},
     receipt::Receipt,
     record::RecordParts,
 };
@@ -157,6 +157,15 @@ fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
 }
 
 #[test]
+fn rows_of_an_idle_partition_may_be_sent_up_to_where_it_begins_as_soon_as_that_is_known() {
+    let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    let held = PartitionLedger::new("orders".into(), 3, 1, None, sender.clone());
+    assert_eq!(held.ended_up_to(), None, "what the group committed could not be had yet");
+    let begun = PartitionLedger::new("orders".into(), 3, 2, Some(50), sender);
+    assert_eq!(begun.ended_up_to(), Some(50), "although nothing is read of it");
+}
+
+#[test]
 fn what_retention_has_removed_is_no_lag_and_is_told_once_as_lost() {
     let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
     let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(100), sender);
@@ -198,11 +207,26 @@ fn records_behind_an_open_transaction_are_waited_for() {
 }
 
 #[test]
+fn behind_a_key_that_waits_no_other_does_unless_something_was_missed() {
+    let (ledger, _abandoned) = ledger(Instant::now());
+    ledger.backlog.all_rows(ledger.backlog.version(), std::iter::empty());
+    let (origin, id): (Arc<dyn Origin>, Arc<str>) = (Arc::clone(&ledger) as _, "ep_1".into());
+    let [bad, good] = ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes())));
+    let parking = Parking::begin(&origin, &id, Some(bad));
+    assert_eq!(ledger.parked_ahead("ep_1"), Some(1));
+    assert_eq!([bad, good].map(|key| ledger.parked_ahead_of_key("ep_1", key)), [Some(1), Some(0)]);
+    assert!(ledger.skips(&id, 100, true), "it is suspended");
+    assert_eq!(ledger.parked_ahead_of_key("ep_1", good), Some(1));
+    ledger.skipped("ep_1");
+    drop(parking);
+}
+
+#[test]
 fn what_was_to_be_parked_and_is_thrown_away_by_a_panic_does_not_count_for_ever() {
     let (ledger, _abandoned) = ledger(Instant::now());
     ledger.backlog.all_rows(ledger.backlog.version(), std::iter::empty());
     let origin: Arc<dyn Origin> = Arc::clone(&ledger) as _;
-    let parking = Parking::begin(&origin, &"ep_1".into());
+    let parking = Parking::begin(&origin, &"ep_1".into(), None);
     assert_eq!(ledger.parked_ahead("ep_1"), Some(1));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _held = parking;

@@ -164,7 +164,9 @@ fn what_waits_in_order_goes_out_after_a_restart_although_nothing_new_comes() {
 
 #[test]
 fn an_event_that_waits_long_for_its_next_attempt_holds_its_key_and_no_other() {
-    let app = app("keywaits");
+    // So long that nothing is parked for another reason.
+    let app =
+        TestApp::named("keywaits").lanes(20).set("DELIVERY_PARK_AFTER_MS", 10_000).set("BACKLOG_POLL_MS", 100).start();
     let receiver = Receiver::start();
     let hook = receiver.hook("hook");
     hook.set(Mode::Refuse(HashSet::from([0])));
@@ -177,6 +179,8 @@ fn an_event_that_waits_long_for_its_next_attempt_holds_its_key_and_no_other() {
     app.produce(400);
     // Every twentieth has its key.
     eventually_holds("all others arrive", || hook.accepted_count() == 440 / 20 * 19);
+    let parked = app.rest().metric("postrider_backlog_parked_total");
+    assert!(parked <= 22.0, "of the others nothing waited in the backlog: {parked}");
     let requests = hook.requests();
     assert_eq!(requests.iter().filter(|request| request.seqs == [0]).count(), 1, "it waits");
     let accepted: Vec<u32> =

@@ -1,0 +1,149 @@
+//! ○ Rows in memory of an endpoint that is ordered by key: those of each key under a lane of their own, so that a key that
+//! leaves memory takes no other along.
+//!
+//! **Invariant:** of a key, nothing is read while something of it leaves memory, nor after that before its head is read from
+//! its beginning.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::head::Head;
+use crate::model::{
+    parking::KeyNumber,
+    receipt::{Abandoned, Done, Origin, Settlement},
+};
+
+/// The origin of the rows of one key of a head.
+pub struct KeyLane {
+    head: Arc<Head>,
+    /// Something of it is on its way out of memory, or was.
+    is_leaving: Arc<AtomicBool>,
+}
+
+/// The lanes of a head.
+#[derive(Default)]
+pub(super) struct KeyLanes {
+    lanes: HashMap<KeyNumber, Known>,
+}
+
+struct Known {
+    lane: Weak<KeyLane>,
+    is_leaving: Arc<AtomicBool>,
+}
+
+impl Known {
+    fn is_in_memory(&self) -> bool {
+        self.lane.strong_count() > 0
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
+    }
+}
+
+impl KeyLanes {
+    /// The lane of a key; `None` while nothing of that key may be read.
+    pub fn of(&mut self, head: &Arc<Head>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
+        let number = KeyNumber::of(key);
+        if let Some(known) = self.lanes.get(&number) {
+            if known.is_leaving() {
+                return None;
+            }
+            if let Some(lane) = known.lane.upgrade() {
+                return Some(lane);
+            }
+        }
+        let is_leaving = Arc::new(AtomicBool::new(false));
+        let lane = Arc::new(KeyLane { head: Arc::clone(head), is_leaving: Arc::clone(&is_leaving) });
+        self.lanes.insert(number, Known { lane: Arc::downgrade(&lane), is_leaving });
+        Some(lane)
+    }
+
+    pub fn is_leaving(&self, key: Option<&[u8]>) -> bool {
+        self.lanes.get(&KeyNumber::of(key)).is_some_and(Known::is_leaving)
+    }
+
+    /// Whether a lane has left memory: its head is to be read from its beginning.
+    pub fn has_left(&self) -> bool {
+        self.lanes.values().any(|known| known.is_leaving() && !known.is_in_memory())
+    }
+
+    /// A reading begins, from the head's beginning or behind the last one.
+    pub fn forget(&mut self, is_from_beginning: bool) {
+        self.lanes.retain(|_, known| known.is_in_memory() || (known.is_leaving() && !is_from_beginning));
+    }
+}
+
+impl Origin for KeyLane {
+    fn topic(&self) -> &str {
+        self.head.topic()
+    }
+
+    fn topic_name(&self) -> Arc<str> {
+        self.head.topic_name()
+    }
+
+    fn partition(&self) -> i32 {
+        self.head.partition()
+    }
+
+    /// Also while it leaves: what comes for it then is parked as well, and its attempts under way go on.
+    fn is_current(&self) -> bool {
+        self.head.is_current()
+    }
+
+    fn is_owned(&self) -> bool {
+        self.head.is_owned()
+    }
+
+    fn is_stored(&self) -> bool {
+        true
+    }
+
+    fn first_received_ms(&self, offset: i64) -> Option<i64> {
+        self.head.first_received_ms(offset)
+    }
+
+    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
+        if self.is_leaving.load(Ordering::Acquire) { Some(u64::MAX) } else { self.head.parked_ahead(endpoint_id) }
+    }
+
+    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
+        self.leaves();
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        self.head.receipts_settled(how, receipts);
+    }
+
+    fn events_done(&self, done: &[Done], how: Settlement) {
+        if how == Settlement::Backlogged {
+            self.leaves();
+        }
+        self.head.rows_done(done, how);
+    }
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.head.abandoned(receipt);
+    }
+}
+
+impl KeyLane {
+    fn leaves(&self) {
+        if self.head.keeps_order() {
+            self.is_leaving.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Debug for KeyLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLane").field("head", &self.head).finish_non_exhaustive()
+    }
+}
