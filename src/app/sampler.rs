@@ -57,7 +57,8 @@ pub async fn run(looking: Looking) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
     let (metrics, mut unaccounted, mut stray) = (StandingMetrics::new(), Lasting::default(), Lasting::default());
-    let (mut at_once, mut standing) = (AtOnce::new(), StandingEndpoints::new());
+    let repeat_after = looking.config.operator_events.repeat_after();
+    let (mut at_once, mut standing) = (AtOnce::new(), StandingEndpoints::new(repeat_after));
     loop {
         let wall_ms = clock::wall_ms();
         let rest_ms = STEP_MS - wall_ms.rem_euclid(STEP_MS);

@@ -1,13 +1,17 @@
 //! ● Every five seconds, each endpoint is looked at: whether it stands still, since when, and why.
 
+mod news; // ○ what of it operators are told
+
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use metrics::{Gauge, gauge};
 
+use self::news::{Group, News, Stands};
 use super::actor_views::Parts;
 use crate::{
     clock,
@@ -15,6 +19,7 @@ use crate::{
         queue::EndpointQueue,
         standing::{Seen, Standings, Why},
     },
+    operator_event::{OperatorEvent, emit},
     telemetry::names,
 };
 
@@ -22,12 +27,15 @@ use crate::{
 pub(super) struct StandingEndpoints {
     standings: Standings,
     gauges: [Gauge; Why::ALL.len()],
+    news: News,
+    repeat_after: Duration,
 }
 
 impl StandingEndpoints {
-    pub(super) fn new() -> Self {
+    /// Operators are told of an endpoint and a reason once in `repeat_after`.
+    pub(super) fn new(repeat_after: Duration) -> Self {
         let gauges = Why::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.word()));
-        StandingEndpoints { standings: Standings::default(), gauges }
+        StandingEndpoints { standings: Standings::default(), gauges, news: News::default(), repeat_after }
     }
 
     /// `is_answered`: PostgreSQL answered a moment ago.
@@ -40,13 +48,14 @@ impl StandingEndpoints {
         let (now, rows) = (clock::now(), parts.heads.rows_by_endpoint());
         let storage_away = !is_answered || parts.backlog.health().is_retrying();
         let own_trouble = parts.own_trouble.is_on();
-        let mut counts = [0_u32; Why::ALL.len()];
+        let (mut counts, mut stand) = ([0_u32; Why::ALL.len()], Vec::new());
         for queue in queues {
             let seen = Seen { own_trouble, storage_away, ..seen(queue, &rows, now) };
             let standing = self.standings.look(queue.key, &seen, STANDS_AFTER, now);
             if let Some(place) = standing.as_ref().and_then(|one| Why::ALL.iter().position(|why| *why == one.why)) {
                 counts[place] += 1;
             }
+            stand.extend(standing.as_ref().map(|one| stands(queue, one.why, one.since)));
             let mut shown = queue.health.standing.lock();
             if shown.is_some() || standing.is_some() {
                 *shown = standing;
@@ -54,6 +63,24 @@ impl StandingEndpoints {
         }
         self.standings.looked_at_all();
         self.gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(count));
+        self.news.look(&stand, self.repeat_after, now).into_iter().for_each(|group| emit(told(group, now)));
+    }
+}
+
+fn stands(queue: &EndpointQueue, why: Why, since: Instant) -> Stands {
+    let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
+    Stands { key: queue.key, endpoint_id, customer_id, since, why }
+}
+
+fn told(group: Group, now: Instant) -> OperatorEvent {
+    let ago_ms = i64::try_from(now.saturating_duration_since(group.since).as_millis()).unwrap_or(i64::MAX);
+    OperatorEvent::EndpointsStanding {
+        why: group.why.word(),
+        words: group.why.words(),
+        endpoints: group.endpoints,
+        customers: group.customers,
+        endpoint_ids: group.endpoint_ids,
+        standing_since: Timestamp::from_millisecond(clock::wall_ms().saturating_sub(ago_ms)).unwrap_or_default(),
     }
 }
 

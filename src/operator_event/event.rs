@@ -93,6 +93,20 @@ pub enum OperatorEvent {
     },
     #[serde(rename = "partitions.moving")]
     PartitionsMoving { topic: Arc<str>, why: &'static str, stood_for_ms: u64 },
+    /// Endpoints of this instance have something to do and nothing ends for them, for one and the same reason. Each is told of
+    /// when it begins to stand.
+    #[serde(rename = "endpoints.standing")]
+    EndpointsStanding {
+        /// See [`Why`](crate::endpoint::standing::Why).
+        why: &'static str,
+        words: &'static str,
+        endpoints: usize,
+        customers: usize,
+        /// The first hundred, customers in turn.
+        endpoint_ids: Vec<Arc<str>>,
+        /// The one that has stood for longest.
+        standing_since: Timestamp,
+    },
     /// Kafka's retention removed records before they were read: nobody gets them.
     #[serde(rename = "source.lost")]
     SourceLost { topic: Arc<str>, partition: i32, first_offset: i64, last_offset: i64 },
@@ -135,6 +149,11 @@ pub enum Subject {
         topic: Arc<str>,
         why: &'static str,
     },
+    /// Of one instance: some that began to stand together.
+    EndpointsStanding {
+        why: &'static str,
+        first_id: Arc<str>,
+    },
 }
 
 impl OperatorEvent {
@@ -158,6 +177,7 @@ impl OperatorEvent {
             OperatorEvent::OwnTroubleEnded { .. } => "own_trouble.ended",
             OperatorEvent::PartitionsStanding { .. } => "partitions.standing",
             OperatorEvent::PartitionsMoving { .. } => "partitions.moving",
+            OperatorEvent::EndpointsStanding { .. } => "endpoints.standing",
             OperatorEvent::SourceLost { .. } => "source.lost",
             OperatorEvent::OffsetLost { .. } => "source.offset_lost",
             OperatorEvent::TopicMadeAgain { .. } => "source.topic_made_again",
@@ -190,6 +210,10 @@ impl OperatorEvent {
             OperatorEvent::OwnTroubleBegan {} | OperatorEvent::OwnTroubleEnded { .. } => Subject::OwnTrouble,
             OperatorEvent::PartitionsStanding { topic, why, .. }
             | OperatorEvent::PartitionsMoving { topic, why, .. } => Subject::Standing { topic: Arc::clone(topic), why },
+            OperatorEvent::EndpointsStanding { why, endpoint_ids, .. } => {
+                let first_id = endpoint_ids.first().map(Arc::clone).unwrap_or_default();
+                Subject::EndpointsStanding { why, first_id }
+            }
             OperatorEvent::SourceLost { topic, partition, .. } => of_partition(topic, *partition, "lost"),
             OperatorEvent::OffsetLost { topic, partition, .. } => of_partition(topic, *partition, "offset"),
             OperatorEvent::TopicMadeAgain { topic } => Subject::Topic(Arc::clone(topic)),
@@ -231,7 +255,9 @@ impl Subject {
             | Subject::DeadLetters
             | Subject::Partition { .. }
             | Subject::Topic(_) => self.to_string(),
-            Subject::Canary | Subject::OwnTrouble | Subject::Standing { .. } => format!("{self}/{instance}"),
+            Subject::Canary | Subject::OwnTrouble | Subject::Standing { .. } | Subject::EndpointsStanding { .. } => {
+                format!("{self}/{instance}")
+            }
         }
     }
 }
@@ -248,6 +274,7 @@ impl fmt::Display for Subject {
             Subject::Partition { topic, partition, side } => write!(f, "partition/{topic}/{partition}/{side}"),
             Subject::Topic(topic) => write!(f, "topic/{topic}"),
             Subject::Standing { topic, why } => write!(f, "standing/{topic}/{why}"),
+            Subject::EndpointsStanding { why, first_id } => write!(f, "endpoints_standing/{why}/{first_id}"),
         }
     }
 }
@@ -298,6 +325,12 @@ impl fmt::Display for OperatorEvent {
             }
             OperatorEvent::PartitionsMoving { topic, why, stood_for_ms } => {
                 write!(f, "no partition of {topic} stands still any more for {why}, after {stood_for_ms} ms")
+            }
+            OperatorEvent::EndpointsStanding { why, words, endpoints, customers, standing_since, .. } => {
+                write!(
+                    f,
+                    "{endpoints} endpoints of {customers} customers stand still ({why}: {words}), the first since {standing_since}"
+                )
             }
             OperatorEvent::SourceLost { topic, partition, first_offset, last_offset } => {
                 write!(f, "Kafka removed {topic}/{partition} from {first_offset} to {last_offset} before it was read")

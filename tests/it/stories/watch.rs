@@ -1,6 +1,6 @@
 //! ● What operators see: all instances at one glance, every actor, how an endpoint is.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -154,6 +154,10 @@ fn an_endpoint_that_asks_for_silence_stands_and_says_until_when_and_why_wherever
     let actor = app.rest().get(&format!("/v1/actors/{}", endpoint.id)).ok().json()["data"][0].clone();
     assert!(actor["why"].as_str().is_some_and(|why| why.starts_with("silent")), "{actor}");
     assert_eq!(app.rest().metric_with("postrider_endpoints_standing", "silent"), 1.0);
+    let told = || app.rest().metric_with("postrider_operator_events_total", "endpoints.standing");
+    eventually_holds("operators are told", || told() == 1.0);
+    thread::sleep(Duration::from_secs(11)); // two more looks
+    assert_eq!(told(), 1.0, "once");
 }
 
 #[test]
