@@ -147,6 +147,12 @@ mod tests {
     }
 
     #[test]
+    fn kafkas_own_topics_are_granted_to_nobody() {
+        let body = json!({"name": "Acme", "grants": {"topics": ["orders", "__consumer_offsets"], "tenants": ["*"]}});
+        assert_eq!(check(body).map_err(|fields| fields.len()), Err(1));
+    }
+
+    #[test]
     fn a_star_beside_names_is_refused() {
         let body = json!({"name": "Acme", "grants": {"topics": ["*", "orders"], "tenants": []}});
         assert_eq!(check(body), Err(vec!["grants.topics".to_owned()]));

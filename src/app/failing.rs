@@ -111,3 +111,23 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
 
 const LOOK_MIN: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{endpoint::delivery::testing::stream, flow::counters::FlowCounters};
+
+    #[test]
+    fn of_a_failure_it_is_said_how_long_ago_it_was_and_not_when() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let queue = table.put_endpoint(Arc::new(stream()));
+        let now_ms = clock::wall_ms().unsigned_abs();
+        queue.health.failing_since_ms.store(now_ms - 2_000, Relaxed);
+        let (failing, delivered) = seen(&table, 0);
+        assert!((2_000..60_000).contains(&failing[0].1), "{failing:?}: whatever this machine's clock says");
+        assert!(delivered.is_empty());
+        // The clock was set back since then.
+        queue.health.failing_since_ms.store(now_ms + 86_400_000, Relaxed);
+        assert_eq!(seen(&table, 0).0[0].1, 0);
+    }
+}

@@ -106,6 +106,15 @@ impl MemoryBudget {
     }
 }
 
+/// Memory that events and the receipts of their deliveries take: beside many endpoints the receipts are the larger part.
+#[must_use]
+pub fn memory_bytes(events_bytes: u64, open_receipts: i64) -> u64 {
+    events_bytes + u64::try_from(open_receipts).unwrap_or(0) * RECEIPT_BYTES
+}
+
+/// A receipt, its place in a queue, and what is made of it while it is parked.
+const RECEIPT_BYTES: u64 = 300;
+
 /// Held from outside while reading on would not help: then each partition may read only so many events more.
 #[derive(Debug)]
 pub struct Brake(AtomicU64);
@@ -184,6 +193,15 @@ mod tests {
         assert_eq!(gate.decide(load(49, 499, 100), Some(PauseReason::Memory)), None);
         assert_eq!(gate.decide(load(49, 499, 100), None), Some(Decision::Resume));
         assert_eq!(gate.decide(load(49, 499, 100), None), None);
+    }
+
+    #[test]
+    fn events_for_many_endpoints_are_heavy_by_their_receipts() {
+        let mut budget = MemoryBudget::new(512 << 20);
+        let events_bytes = 15 << 20;
+        assert!(!budget.decide(memory_bytes(events_bytes, 20_000)));
+        assert!(budget.decide(memory_bytes(events_bytes, 20_000 * 300)), "20,000 events to 300 hung endpoints");
+        assert_eq!(memory_bytes(events_bytes, -3), events_bytes, "counted off a moment before they were counted");
     }
 
     #[test]

@@ -116,3 +116,32 @@ pub fn resolve(
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, Producer as _},
+    };
+
+    use super::*;
+
+    /// On a cluster of librdkafka's own: the leader of a real broker's partitions is that broker, as long as it is there.
+    #[test]
+    fn a_partition_without_a_leader_waits_alone_and_the_others_begin() {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        cluster.create_topic("orders", 2, 1).expect("a topic");
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer: BaseProducer = client.create().expect("a producer");
+        for _ in 0..3 {
+            producer.send(BaseRecord::<(), _>::to("orders").partition(0).payload("{}")).expect("there is room");
+        }
+        producer.flush(Duration::from_secs(30)).expect("they are there");
+        cluster.partition_leader("orders", 1, None).expect("it loses its leader");
+        let topics = Topics::Names(vec!["orders".to_owned()]);
+        let found = resolve(&client, &topics, FirstStartAt::Latest).expect("nobody waits for it");
+        let orders = |partition| ("orders".to_owned(), partition);
+        assert_eq!(found, HashMap::from([(orders(0), 3), (orders(1), AT_ITS_TIME)]));
+    }
+}

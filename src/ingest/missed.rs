@@ -132,7 +132,7 @@ impl MissedRanges {
         self.of.lock().keys().cloned().collect()
     }
 
-    /// How much is ahead of what comes, with so many rows of its lane: what was missed comes first as well.
+    /// Events ahead of one that comes, with so many rows of its lane: what was missed comes first as well.
     #[must_use]
     pub fn ahead(&self, endpoint_id: &str, rows: u64) -> u64 {
         if rows == 0 && self.has(endpoint_id) { 1 } else { rows }

@@ -326,20 +326,14 @@ impl fmt::Display for OperatorEvent {
             OperatorEvent::PartitionsMoving { topic, why, stood_for_ms } => {
                 write!(f, "no partition of {topic} stands still any more for {why}, after {stood_for_ms} ms")
             }
-            OperatorEvent::EndpointsStanding { why, words, endpoints, customers, standing_since, .. } => {
-                write!(
-                    f,
-                    "{endpoints} endpoints of {customers} customers stand still ({why}: {words}), the first since {standing_since}"
-                )
+            OperatorEvent::EndpointsStanding { why, words, endpoints, customers, .. } => {
+                write!(f, "{endpoints} endpoints of {customers} customers stand still ({why}: {words})")
             }
             OperatorEvent::SourceLost { topic, partition, first_offset, last_offset } => {
                 write!(f, "Kafka removed {topic}/{partition} from {first_offset} to {last_offset} before it was read")
             }
             OperatorEvent::OffsetLost { topic, partition, offset, goes_on_at } => {
-                write!(
-                    f,
-                    "{topic}/{partition} ends before {offset}, where it was to be read; it goes on at {goes_on_at}"
-                )
+                write!(f, "{topic}/{partition} ends before {offset}, to be read next; it goes on at {goes_on_at}")
             }
             OperatorEvent::TopicMadeAgain { topic } => {
                 write!(f, "topic {topic} was made again and is read from its beginning")

@@ -11,9 +11,9 @@ use rdkafka::producer::Producer as _;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Endpoint, Receiver, Record, TestApp, eventually_holds, produced::Sent},
+    harness::{Endpoint, Mode, Receiver, Record, TestApp, eventually_holds, produced::Sent},
     row::Outcome,
-    stage::stream_settings,
+    stage::{giving_up_at_once, stream_settings},
 };
 
 /// A topic that is made again while it is read.
@@ -78,7 +78,11 @@ fn made_again(name: &'static str, topics: &[MadeAgain], metadata_refresh_ms: u64
     });
     app.kafka.flush();
     let begun = Instant::now();
-    let findings = app.audit().expect(&endpoint, move |sent: &Sent| sent.seq >= before).settle();
+    let mut findings = app.audit().expect(&endpoint, move |sent: &Sent| sent.seq >= before).settle();
+    let failed = app.rest().metric_with("postrider_commits_total", "result=\"failed\"");
+    if failed > 0.0 {
+        findings.complaints.push(format!("{failed} commits of topics that are gone count as failures"));
+    }
     let note = format!(
         "all of {} new events there {:.0} s after the last was produced",
         findings.expected,
@@ -160,6 +164,50 @@ pub fn the_right_to_read_is_taken_away(_: &mut SmallRng) -> Outcome {
         complaints.push(format!("lag is {lag} while 50 records wait"));
     }
     app.kafka.allow(&app.topic, &["Read"]);
+    let mut findings = audit.settle();
+    eventually_holds("nothing stands any more", || details(&app).is_empty());
+    findings.complaints.extend(complaints);
+    Outcome::of(findings).at_most(0)
+}
+
+/// Row K4b: what was read can neither be delivered nor stored, so the partition pauses, and then goes on.
+pub fn a_partition_is_paused(_: &mut SmallRng) -> Outcome {
+    let settings = [
+        ("DELIVERY_PARK_AFTER_MS", "1000"),
+        ("POSTGRES_STATEMENT_TIMEOUT_MS", "1000"),
+        ("INGEST_CHUNK_EVENTS_MAX", "10"),
+        ("INGEST_PARTITION_EVENTS_MAX", "20"),
+    ];
+    let (app, receiver, endpoint) = one_partition("fault-k4b", &settings);
+    let refusing = receiver.hook("refusing");
+    refusing.set(Mode::Status(500));
+    let refusing = app.subscribed_endpoint(&refusing, giving_up_at_once());
+    let audit = app.audit().expect_all(&endpoint).expect_all(&refusing).watch_commits();
+    send(&app, &app.topic, 10);
+    app.await_committed();
+    app.postgres.freeze(); // the fault
+    send(&app, &app.topic, 200);
+    let mut complaints = Vec::new();
+    let stands = || {
+        let is_it = |detail: &String| detail.contains("paused: events") && detail.contains(&app.topic);
+        details(&app).iter().any(is_it)
+    };
+    eventually_holds("it is told that it stands, and why", stands);
+    let lag = app.rest().metric("postrider_kafka_lag");
+    if lag < 200.0 {
+        complaints.push(format!("lag is {lag} while 200 records wait"));
+    }
+    if app.rest().metric_with("postrider_partition_standing_seconds", "why=\"paused\"") <= 0.0 {
+        complaints.push("no metric says that it stands".to_owned());
+    }
+    if app.rest().metric_with("postrider_operator_events_total", "partitions.standing") != 1.0 {
+        complaints.push("operators were not told once".to_owned());
+    }
+    let actor = app.rest().get("/v1/actors?kind=ingest&state=standing").ok().json();
+    if actor["data"].as_array().is_none_or(Vec::is_empty) {
+        complaints.push(format!("no actor stands: {actor}"));
+    }
+    app.postgres.come_back();
     let mut findings = audit.settle();
     eventually_holds("nothing stands any more", || details(&app).is_empty());
     findings.complaints.extend(complaints);

@@ -29,6 +29,7 @@ pub const ALL: &[Row] = &[
     asked("K3", "a batch of 4 kB that holds 90 MB", log::batch_larger_than_it_looks),
     asked("K4", "records behind an open transaction", log::behind_an_open_transaction),
     asked("K4a", "the right to read a topic is taken away", log::the_right_to_read_is_taken_away),
+    asked("K4b", "what was read can be stored nowhere", log::a_partition_is_paused),
     quick("K6", "retention takes what was not read", log::retention_is_faster),
     asked("K7", "markers and aborted records at the end", log::nothing_at_the_end),
     quick("26", "Postgres restarts", database::restarted),

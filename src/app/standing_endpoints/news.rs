@@ -31,7 +31,7 @@ pub struct Group {
     pub since: Instant,
 }
 
-/// What was told, and when.
+/// The endpoints and reasons that were told of, and when.
 #[derive(Debug, Default)]
 pub struct News {
     of: HashMap<(EndpointKey, Why), Instant>,
@@ -39,7 +39,7 @@ pub struct News {
 }
 
 impl News {
-    /// What is to be told now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
+    /// Groups that are to be told of now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
     pub fn look(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
         let still: HashSet<(EndpointKey, Why)> = stand.iter().map(|one| (one.key, one.why)).collect();
         let is_recent = |at: Instant, by| now.saturating_duration_since(at) < by;

@@ -96,6 +96,49 @@ fn failures_add_up_although_the_machine_retires_between_them() {
     assert!(new(9).remember().is_none(), "of an endpoint that never failed there is nothing to remember");
 }
 
+/// Days in virtual time, with the default waits: whenever it is parked, it comes out of the backlog once it is due.
+#[test]
+fn a_quiet_endpoint_that_is_down_for_two_days_loses_nothing() {
+    let mut settings = stream();
+    settings.delivery.retry =
+        Retry { attempts_max: None, schedule: Schedule::Exponential { base: ms(500), max: secs(3_600) } };
+    let mut world = World::new(settings);
+    let up_again = world.now + secs(2 * 86_400);
+    world.events(1);
+    let mut attempts = 0;
+    while world.now < up_again {
+        if !world.sent.is_empty() {
+            attempts += 1;
+            world.answer(FAILED);
+        }
+        let Some(parked) = world.parked.pop() else {
+            world.wait(secs(1));
+            continue;
+        };
+        let used_up = parked.attempts;
+        let silent = world.delivery.silent_until(world.now);
+        let due = parked.not_before.max(silent).unwrap_or(world.now + secs(1));
+        parked.receipt.settle(crate::model::receipt::Settlement::Backlogged);
+        world.wait(due.saturating_duration_since(world.now) + ms(1));
+        world.stored(1, used_up);
+    }
+    assert!(attempts > 40, "{attempts} attempts");
+    assert!(world.given_up.is_empty(), "{:?}", world.given_up_offsets());
+    while world.delivered.is_empty() {
+        if world.sent.is_empty() {
+            world.wait(secs(60));
+            if let Some(parked) = world.parked.pop() {
+                let used_up = parked.attempts;
+                parked.receipt.settle(crate::model::receipt::Settlement::Backlogged);
+                world.stored(1, used_up);
+            }
+        } else {
+            world.answer(Outcome::Delivered);
+        }
+    }
+    assert_eq!(world.delivered.len(), 1, "it is delivered on its return");
+}
+
 #[test]
 fn one_event_that_is_refused_again_and_again_is_not_three_events() {
     let mut world = World::new(stream());

@@ -5,6 +5,7 @@ mod ids;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::*;
@@ -292,16 +293,17 @@ proptest! {
     }
 }
 
+/// Read as JSON alone: a number like `1e310` is one, although no `f64` is as large.
 fn check_elements(values: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let events: Vec<_> = values.iter().map(|value| event(value)).collect();
     for format in [Format::Envelope, Format::Raw] {
         let array = batched(format, BatchFormat::JsonArray, &events);
-        prop_assert_eq!(serde_json::from_slice::<Vec<Value>>(&array.body).unwrap().len(), events.len());
+        prop_assert_eq!(serde_json::from_slice::<Vec<IgnoredAny>>(&array.body).unwrap().len(), events.len());
         let lines = batched(format, BatchFormat::Ndjson, &events);
         let lines: Vec<_> = text(&lines).split_terminator('\n').collect();
         prop_assert_eq!(lines.len(), events.len());
         for line in lines {
-            prop_assert!(serde_json::from_str::<Value>(line).is_ok(), "{}", line);
+            prop_assert!(serde_json::from_str::<IgnoredAny>(line).is_ok(), "{}", line);
         }
     }
     Ok(())

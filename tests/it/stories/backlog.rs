@@ -328,20 +328,26 @@ fn what_waits_of_a_topic_that_was_deleted_is_delivered_all_the_same() {
     app.set("KAFKA_TOPICS", format!("{},{doomed}", app.topic));
     app.restart();
     let receiver = Receiver::start();
-    let hook = receiver.hook("hook");
-    let endpoint = app.endpoint(&hook, eager());
-    app.subscribe_to(&doomed, &endpoint, json!({"level": "topic"}));
-    let command = |word: &str| app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok();
+    let ordering = json!({"mode": "stream", "ordering": {"by": "partition", "on_failure": "block"}});
+    let endpoints = [app.endpoint(&receiver.hook("plain"), eager()), app.endpoint(&receiver.hook("ordered"), ordering)];
+    for endpoint in &endpoints {
+        app.subscribe_to(&doomed, endpoint, json!({"level": "topic"}));
+    }
+    let command = |word: &str| {
+        for endpoint in &endpoints {
+            app.rest().post(&format!("/v1/endpoints/{}/{word}", endpoint.id), &json!({})).ok();
+        }
+    };
     command("pause");
     app.await_settings();
     for key in 0..100_u32 {
         app.kafka.send(&doomed, &Record { lane: Some(key), ..Record::default() });
     }
-    eventually_holds("they wait", || waiting(&app, &endpoint) == 100);
+    eventually_holds("they wait", || endpoints.iter().all(|endpoint| waiting(&app, endpoint) == 100));
     app.kafka.delete_topic(&doomed);
     command("resume");
-    eventually_holds("they are delivered", || hook.accepted_count() == 100);
-    eventually_holds("nothing is left of it", || waiting(&app, &endpoint) == 0);
+    eventually_holds("they are delivered", || endpoints.iter().all(|one| one.hook.accepted_count() == 100));
+    eventually_holds("nothing is left of it", || endpoints.iter().all(|endpoint| waiting(&app, endpoint) == 0));
 }
 
 #[test]

@@ -33,6 +33,24 @@ fn an_event_that_is_refused_becomes_a_dead_letter_that_says_why() {
 }
 
 #[test]
+fn a_letter_shows_the_id_that_its_endpoint_saw_beside_the_producers_own() {
+    let app = TestApp::start("both-ids");
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    hook.set(Mode::Status(422));
+    let endpoint = app.subscribed_endpoint(&hook, json!({"mode": "stream"}));
+    let without = app.produce_one(&Record { without_id: true, ..Record::default() });
+    let with = app.produce_one(&Record::default());
+    let letters =
+        eventually("both are given up", || Some(app.dead_letters(&endpoint)).filter(|letters| letters.len() == 2));
+    for (seq, own) in [(without, Value::Null), (with, json!(event_id(&app.topic, with)))] {
+        let seen = hook.requests().into_iter().find(|request| request.seqs == [seq]).expect("it was sent");
+        let letter = letters.iter().find(|letter| letter["webhook_id"] == seen.webhook_id);
+        assert_eq!(letter.map(|letter| &letter["event_id"]), Some(&own), "{} {letters:?}", seen.webhook_id);
+    }
+}
+
+#[test]
 fn a_poisonous_event_is_found_in_its_batch_and_the_others_are_delivered() {
     let app = TestApp::start("poison");
     let receiver = Receiver::start();

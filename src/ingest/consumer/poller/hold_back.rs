@@ -4,14 +4,16 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use rdkafka::{TopicPartitionList, consumer::Consumer as _};
 
-use super::{
-    Poller,
-    intake::{Intake, IntakeControl},
-    warn_on_error,
-};
+use super::{Poller, intake::Intake, warn_on_error};
 use crate::{
-    ingest::partition::{Move, Partition},
-    model::{pause::PauseReason, receipt::Origin as _},
+    ingest::{
+        backpressure::memory_bytes,
+        partition::{Move, Partition},
+    },
+    model::{
+        pause::PauseReason,
+        receipt::{Origin as _, tally},
+    },
 };
 
 impl Poller {
@@ -74,7 +76,7 @@ impl Poller {
     fn memory_is_full(&mut self) -> bool {
         let bytes: u64 = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
         let is_quiet = self.state.quiet.load(Ordering::Acquire);
-        self.memory.decide(bytes + IntakeControl::receipt_bytes()) || self.store.is_full() || is_quiet
+        self.memory.decide(memory_bytes(bytes, tally::totals().held())) || self.store.is_full() || is_quiet
     }
 
     fn brake_now(&mut self) -> Option<u64> {

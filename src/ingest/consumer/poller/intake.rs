@@ -12,7 +12,6 @@ use crate::{
         read_window::{Counts, ReadWindow, ReadWindowOptions},
     },
     ingest::backpressure::StorePressure,
-    model::receipt::tally,
     telemetry::handles::IntakeMetrics,
 };
 
@@ -86,11 +85,6 @@ impl IntakeControl {
         }
     }
 
-    /// Memory of the receipts that are open, in bytes.
-    pub fn receipt_bytes() -> u64 {
-        u64::try_from(tally::totals().held()).unwrap_or(0) * RECEIPT_BYTES
-    }
-
     pub fn show(&self, now: Instant) {
         let leaving = self.window.leaving_per_second(now);
         self.counters.show_window(self.window.events_max(), self.waiting, leaving);
@@ -132,8 +126,6 @@ impl IntakeControl {
 const WAIT_MAX: Duration = Duration::from_millis(200);
 /// Rows may wait this long for PostgreSQL before reading slows down for them. It adds to the age of their commits.
 const STORE_QUEUE: Duration = Duration::from_secs(3);
-/// A receipt, its place in a queue, and what is made of it while it is parked.
-const RECEIPT_BYTES: u64 = 300;
 const FAN_OUT_EVENTS_MIN: u64 = 64;
 const FAN_OUT_PART: f64 = 0.2;
 /// Events that nobody wants pass quickly, but not for nothing.
