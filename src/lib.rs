@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod model; // the values that every room speaks of
+pub mod api; // resources as the API and Postgres have them: limits, defaults and descriptions on their fields
 
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
 pub mod router; // 2. Event → endpoints

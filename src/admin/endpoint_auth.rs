@@ -6,12 +6,10 @@ use super::{
     fields::{Fields, Object},
 };
 use crate::{
+    api::endpoint::AuthView,
     endpoint::egress::Egress,
     model::{oauth::ClientStyle, url::EndpointUrl},
-    store::{
-        secrets::{StoredAuth, StoredOAuth2},
-        stored::AuthView,
-    },
+    store::secrets::{StoredAuth, StoredOAuth2},
 };
 
 /// Reads `auth`. Messages never quote a secret.

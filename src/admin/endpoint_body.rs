@@ -1,6 +1,6 @@
 //! ○ An endpoint's body, parsed and validated, and an endpoint as JSON.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -12,15 +12,16 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    endpoint::egress::Egress,
-    model::{
-        id::Kind,
-        settings::{BatchFormat, Format, OnFailure, OrderBy, Ordering, RateLimit},
+    api::{
+        endpoint::{BatchSettings, BreakerSettings, DeliveryMode, EndpointSettings, base_ms_default, max_ms_default},
+        shape,
     },
+    endpoint::egress::Egress,
+    model::{id::Kind, settings::OnFailure},
     store::{
         endpoints::Endpoint,
         secrets::{StoredAuth, signing_bytes},
-        stored::{StoredBatch, StoredBreaker, StoredMode, StoredRetry, StoredSchedule, StoredSettings, state_word},
+        stored::state_word,
     },
 };
 
@@ -40,7 +41,7 @@ pub struct EndpointBody {
     pub customer: Option<String>,
     pub uid: Option<String>,
     pub url: String,
-    pub settings: StoredSettings,
+    pub settings: EndpointSettings,
     pub auth: Option<StoredAuth>,
     pub secret: Option<String>,
 }
@@ -137,125 +138,88 @@ fn secret(fields: &mut Fields<'_>) -> Option<String> {
 }
 
 /// A wrong field leaves its default here; its mistake is noted.
-fn settings(fields: &mut Fields<'_>, rules: &Rules) -> StoredSettings {
-    let default = StoredSettings::default();
-    let description = fields.text("description", 1_000);
-    let mode = fields.word("mode", &[("stream", StoredMode::Stream), ("batch", StoredMode::Batch)]);
-    let batch = fields.nested("batch", |batch| Some(read_batch(batch, rules))).unwrap_or_else(|| StoredBatch {
-        wait_ms_max: default.batch.wait_ms_max.min(rules.park_after_ms),
-        ..default.batch.clone()
-    });
-    let format = fields.word("format", &[("envelope", Format::Envelope), ("raw", Format::Raw)]);
-    let formats = [("json_array", BatchFormat::JsonArray), ("ndjson", BatchFormat::Ndjson)];
-    let batch_format = fields.word("batch_format", &formats);
-    let ordering = fields.nested("ordering", ordering);
-    let in_flight_max = fields.number("in_flight_max", 1_u32..=256);
-    let mode = mode.unwrap_or(default.mode);
-    // A batch is sent whole, so all of it must fit into a burst.
-    let burst_min = if mode == StoredMode::Batch { batch.events_max } else { 1 };
-    let rate_limit = fields.nested("rate_limit", |limit| rate_limit(limit, burst_min));
-    let retry = fields.nested("retry", retry).unwrap_or(default.retry);
-    let breaker = fields.nested("breaker", |breaker| Some(read_breaker(breaker))).unwrap_or(default.breaker);
-    let request_timeout_ms = fields.number("request_timeout_ms", 100_u64..=120_000);
-    StoredSettings {
-        description,
-        mode,
-        batch,
-        format: format.unwrap_or(default.format),
-        batch_format: batch_format.unwrap_or(default.batch_format),
-        ordering,
-        in_flight_max: in_flight_max.unwrap_or(default.in_flight_max),
-        rate_limit,
-        retry,
-        breaker,
-        request_timeout_ms: request_timeout_ms.unwrap_or(default.request_timeout_ms),
-        auth: default.auth,
-        tls: fields.nested("tls", |tls| Some(endpoint_tls::read(tls))).unwrap_or_default(),
+fn settings(fields: &mut Fields<'_>, rules: &Rules) -> EndpointSettings {
+    let mut said = fields.shaped(&SHAPE);
+    let tls = fields.nested("tls", |tls| Some(endpoint_tls::read(tls))).unwrap_or_default();
+    complete_retry(fields, &mut said);
+    complete_breaker(fields, &mut said);
+    complete_batch(fields, &mut said, rules);
+    complete_rate_limit(fields, &mut said);
+    complete_ordering(&mut said);
+    let settings = serde_json::from_value(Value::Object(said)).expect("invariant: it is held to its shape");
+    EndpointSettings { tls, ..settings }
+}
+
+/// A member that is an object, if it was said.
+fn part<'a>(said: &'a mut Object, name: &str) -> Option<&'a mut Object> {
+    said.get_mut(name).and_then(Value::as_object_mut)
+}
+
+fn complete_ordering(said: &mut Object) {
+    let Some(ordering) = part(said, "ordering") else { return };
+    match ordering.contains_key("by") {
+        true => drop(ordering.entry("on_failure").or_insert_with(|| json!(OnFailure::Block))),
+        false => drop(said.remove("ordering")), // that is noted
     }
 }
 
-fn ordering(fields: &mut Fields<'_>) -> Option<Ordering> {
-    fields.require("by");
-    let by = fields.word("by", &[("key", OrderBy::Key), ("partition", OrderBy::Partition)]);
-    let choices = [("block", OnFailure::Block), ("dead_letter", OnFailure::DeadLetter)];
-    let on_failure = fields.word("on_failure", &choices).unwrap_or(OnFailure::Block);
-    Some(Ordering { by: by?, on_failure })
-}
-
-fn read_batch(fields: &mut Fields<'_>, rules: &Rules) -> StoredBatch {
-    let default = StoredBatch::default();
-    let events_max = fields.number("events_max", 1_u32..=10_000);
-    let wait_ms_max = fields.number("wait_ms_max", 1_u64..=rules.park_after_ms);
-    let bytes_max = fields.number("bytes_max", 1_024_u64..=8_388_608);
-    StoredBatch {
-        events_max: events_max.unwrap_or(default.events_max),
-        wait_ms_max: wait_ms_max.unwrap_or(default.wait_ms_max.min(rules.park_after_ms)),
-        bytes_max: bytes_max.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes_max),
+/// A batch may wait no longer than an event may wait in memory.
+fn complete_batch(fields: &mut Fields<'_>, said: &mut Object, rules: &Rules) {
+    let default = BatchSettings::default().wait_ms_max.min(rules.park_after_ms);
+    let Some(batch) = said.entry("batch").or_insert_with(|| json!({})).as_object_mut() else { return };
+    let wait = batch.entry("wait_ms_max").or_insert_with(|| default.into());
+    if wait.as_u64().is_some_and(|wait| wait > rules.park_after_ms) {
+        *wait = default.into();
+        let max = rules.park_after_ms;
+        fields.wrong("batch.wait_ms_max", format_args!("must be a whole number from 1 to {max}"));
     }
 }
 
-fn rate_limit(fields: &mut Fields<'_>, burst_min: u32) -> Option<RateLimit> {
-    fields.require("events_per_second");
-    let events_per_second = fields.number("events_per_second", 1_u32..=1_000_000);
-    let burst_events = match fields.has("burst_events") {
-        true => fields.number("burst_events", 1_u32..=1_000_000)?,
-        false => burst_min.max(events_per_second?),
-    };
-    if burst_events < burst_min {
-        fields.wrong("burst_events", format_args!("must be at least batch.events_max ({burst_min})"));
-        return None;
+/// A batch is sent whole, so all of it must fit into a burst.
+fn complete_rate_limit(fields: &mut Fields<'_>, said: &mut Object) {
+    let number = |part: &Object, name: &str| part.get(name).and_then(Value::as_u64);
+    let is_batch = said.get("mode").is_some_and(|mode| *mode == json!(DeliveryMode::Batch));
+    let in_batch = part(said, "batch").and_then(|batch| number(batch, "events_max"));
+    let burst_min = if is_batch { in_batch.unwrap_or(BatchSettings::default().events_max.into()) } else { 1 };
+    let Some(limit) = part(said, "rate_limit") else { return };
+    let Some(per_second) = number(limit, "events_per_second") else { return drop(said.remove("rate_limit")) };
+    let burst = limit.entry("burst_events").or_insert_with(|| burst_min.max(per_second).into());
+    if burst.as_u64().is_some_and(|burst| burst < burst_min) {
+        fields.wrong("rate_limit.burst_events", format_args!("must be at least batch.events_max ({burst_min})"));
     }
-    Some(RateLimit { events_per_second: events_per_second?, burst_events })
 }
 
-fn retry(fields: &mut Fields<'_>) -> Option<StoredRetry> {
-    let attempts_max = fields.number("attempts_max", 1_u32..=100);
-    let waits = fields.list("schedule_ms", 1..=100, |wait| {
-        let wait = wait.as_u64().filter(|wait| *wait <= WAIT_MS_MAX);
-        wait.ok_or_else(|| format!("must be a whole number from 0 to {WAIT_MS_MAX}"))
-    });
-    let (base, max) = (fields.number("base_ms", 1_u64..=3_600_000), fields.number("max_ms", 1_u64..=WAIT_MS_MAX));
-    if fields.has("schedule_ms") {
-        if fields.has("base_ms") || fields.has("max_ms") {
-            fields.wrong("schedule_ms", "stands instead of base_ms and max_ms, not beside them");
+fn complete_retry(fields: &mut Fields<'_>, said: &mut Object) {
+    let Some(retry) = part(said, "retry") else { return };
+    if retry.contains_key("schedule_ms") {
+        if retry.contains_key("base_ms") || retry.contains_key("max_ms") {
+            fields.wrong("retry.schedule_ms", "stands instead of base_ms and max_ms, not beside them");
         }
-        return Some(StoredRetry { attempts_max, schedule: StoredSchedule::Explicit { schedule_ms: waits? } });
+        return;
     }
-    let base_ms = base.unwrap_or(500);
-    let max_ms = max.unwrap_or_else(|| base_ms.max(3_600_000));
-    if max_ms < base_ms {
-        fields.wrong("max_ms", format_args!("must be at least base_ms ({base_ms})"));
-    }
-    Some(StoredRetry { attempts_max, schedule: StoredSchedule::Exponential { base_ms, max_ms } })
-}
-
-fn read_breaker(fields: &mut Fields<'_>) -> StoredBreaker {
-    let default = StoredBreaker::default();
-    let consecutive_failures = fields.number("consecutive_failures", 1_u32..=10_000);
-    let failure_ratio = fields.ratio("failure_ratio");
-    if failure_ratio == Some(0.0) {
-        fields.wrong("failure_ratio", "must be above 0: at 0 it would never let anything through");
-    }
-    let requests_min = fields.number("requests_min", 1_u32..=100_000);
-    let window_ms = fields.number("window_ms", 1_000_u64..=3_600_000);
-    let open_base_ms = fields.number("open_base_ms", 100_u64..=3_600_000).unwrap_or(default.open_base_ms);
-    let open_max_ms = fields.number("open_max_ms", 100_u64..=86_400_000);
-    let open_max_ms = open_max_ms.unwrap_or_else(|| default.open_max_ms.max(open_base_ms));
-    if open_max_ms < open_base_ms {
-        fields.wrong("open_max_ms", format_args!("must be at least open_base_ms ({open_base_ms})"));
-    }
-    StoredBreaker {
-        consecutive_failures: consecutive_failures.unwrap_or(default.consecutive_failures),
-        failure_ratio: failure_ratio.unwrap_or(default.failure_ratio),
-        requests_min: requests_min.unwrap_or(default.requests_min),
-        window_ms: window_ms.unwrap_or(default.window_ms),
-        open_base_ms,
-        open_max_ms,
+    let base_ms = retry.entry("base_ms").or_insert_with(|| base_ms_default().into()).as_u64().unwrap_or_default();
+    let max_ms = retry.entry("max_ms").or_insert_with(|| max_ms_default().max(base_ms).into());
+    if max_ms.as_u64().is_some_and(|max_ms| max_ms < base_ms) {
+        fields.wrong("retry.max_ms", format_args!("must be at least base_ms ({base_ms})"));
     }
 }
 
-/// Three days: an event is not kept for longer.
-const WAIT_MS_MAX: u64 = 259_200_000;
+fn complete_breaker(fields: &mut Fields<'_>, said: &mut Object) {
+    let default = BreakerSettings::default();
+    let Some(breaker) = part(said, "breaker") else { return };
+    let base_ms = breaker.get("open_base_ms").and_then(Value::as_u64).unwrap_or(default.open_base_ms);
+    let max_ms = breaker.entry("open_max_ms").or_insert_with(|| default.open_max_ms.max(base_ms).into());
+    if max_ms.as_u64().is_some_and(|max_ms| max_ms < base_ms) {
+        fields.wrong("breaker.open_max_ms", format_args!("must be at least open_base_ms ({base_ms})"));
+    }
+}
+
+/// The shape of the settings, as the document has it. TLS is read apart: PEM is more than a text.
+static SHAPE: LazyLock<Value> = LazyLock::new(|| {
+    let mut shape = shape::taken::<EndpointSettings>();
+    shape["properties"].as_object_mut().map(|members| members.remove("tls"));
+    shape
+});
 
 #[cfg(test)]
 mod tests;

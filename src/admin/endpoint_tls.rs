@@ -2,11 +2,9 @@
 
 use super::fields::Fields;
 use crate::{
+    api::endpoint::{AuthView, TlsSettings},
     model::tls_identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
-    store::{
-        secrets::StoredAuth,
-        stored::{AuthView, StoredTls},
-    },
+    store::secrets::StoredAuth,
 };
 
 /// Reads `auth` of the kind `mutual_tls`. Messages never quote the key.
@@ -27,8 +25,8 @@ pub fn mutual_tls(fields: &mut Fields<'_>) -> Option<StoredAuth> {
 }
 
 /// Reads `tls`.
-pub fn read(fields: &mut Fields<'_>) -> StoredTls {
-    StoredTls { ca: pem(fields, "ca", |text| parse_authorities(text).map(drop)) }
+pub fn read(fields: &mut Fields<'_>) -> TlsSettings {
+    TlsSettings { ca: pem(fields, "ca", |text| parse_authorities(text).map(drop)) }
 }
 
 /// The part of a client certificate that may be shown: enough to tell which one it is.

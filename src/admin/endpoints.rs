@@ -23,6 +23,7 @@ use super::{
     state::{AdminState, new_id},
 };
 use crate::{
+    api::endpoint::AuthView,
     clock,
     model::{
         id::Kind,
@@ -39,7 +40,6 @@ use crate::{
         secrets::{
             EndpointSecrets, SIGNING_SECRETS_MAX, StoredAuth, StoredSigningSecret, TooManySecrets, signing_secret,
         },
-        stored::AuthView,
         unreadable::{self, Named, Table},
     },
 };

@@ -5,7 +5,10 @@ use std::{fmt::Display, ops::RangeInclusive};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::problem::{ERRORS_MAX, FieldError, Problem};
+use super::{
+    problem::{ERRORS_MAX, FieldError, Problem},
+    shaped,
+};
 
 /// The object of a request's body.
 pub type Object = Map<String, Value>;
@@ -143,13 +146,16 @@ impl Fields<'_> {
         number
     }
 
-    /// A number between 0 and 1.
-    pub fn ratio(&mut self, name: &'static str) -> Option<f64> {
-        let ratio = self.value(name)?.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio));
-        if ratio.is_none() {
-            self.wrong(name, "must be a number from 0 to 1");
+    /// The members of a shape, as they are allowed to be: what is wrong is noted and left out, and so is `null`.
+    pub fn shaped(&mut self, shape: &'static Value) -> Object {
+        for name in shape["properties"].as_object().into_iter().flat_map(|members| members.keys()) {
+            self.known.push(name);
         }
-        ratio
+        let checked = shaped::check(self.object, shape);
+        for (path, message) in checked.mistakes {
+            self.wrong(&path, message);
+        }
+        checked.object
     }
 
     /// One of some words.

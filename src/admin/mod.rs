@@ -4,6 +4,7 @@
 //! Nothing a caller sends makes a 5xx; Postgres away is 503 with `Retry-After`.
 
 pub mod problem; // ● RFC 9457
+mod shaped; // ○ bodies held to the shapes of the document
 pub mod state; // ● shared by the handlers
 pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -100,24 +101,28 @@ pub struct DeliverySettings {
 }
 
 /// Events of one lane reach the endpoint in the order in which Kafka has them, never two of them at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ordering {
+    /// One lane for each key, or for each partition.
     pub by: OrderBy,
+    /// `block` where it is left out.
+    #[schemars(with = "Option<OnFailure>")]
     pub on_failure: OnFailure,
 }
 
 /// The key of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderBy {
     /// The record's key, within its partition. Records without a key are one lane of each partition.
     Key,
+    /// The partition: all of its records are one lane.
     Partition,
 }
 
 /// The policy for a lane whose next event cannot be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// It waits, however often the event fails or is refused, until the event is too old for the backlog.
@@ -137,7 +142,7 @@ pub enum Mode {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// `{"id","type","timestamp","tenant","department","data"}`
@@ -146,19 +151,21 @@ pub enum Format {
     Raw,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchFormat {
     JsonArray,
     Ndjson,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Events a second.
+    /// Events a second, retries included.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub events_per_second: u32,
     /// Events at once after a pause; at least a full batch. Several instances share both numbers.
+    #[schemars(range(min = 1, max = 1_000_000), with = "Option<u32>")]
     pub burst_events: u32,
 }
 

@@ -9,9 +9,12 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     quotas::{self, Allowance},
-    stored::{ATTEMPTS_WITHOUT_END, StoredSettings, parse_state, state_word},
+    stored::{parse_state, state_word},
 };
-use crate::model::settings::State;
+use crate::{
+    api::endpoint::{ATTEMPTS_WITHOUT_END, EndpointSettings},
+    model::settings::State,
+};
 
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +28,7 @@ pub struct Endpoint {
     /// Its backlog went over its quota then.
     pub suspended_at: Option<Timestamp>,
     pub url: String,
-    pub settings: StoredSettings,
+    pub settings: EndpointSettings,
     /// Sealed for this endpoint.
     pub secrets: Vec<u8>,
     pub stamps: Stamps,
@@ -40,7 +43,7 @@ pub struct EndpointWrite {
     pub state_reason: String,
     pub suspended: bool,
     pub url: String,
-    pub settings: StoredSettings,
+    pub settings: EndpointSettings,
     pub secrets: Vec<u8>,
 }
 
@@ -264,7 +267,7 @@ pub(super) fn parse(row: &Row) -> Result<Endpoint, StoreError> {
     })
 }
 
-pub(super) fn json(settings: &StoredSettings) -> serde_json::Value {
+pub(super) fn json(settings: &EndpointSettings) -> serde_json::Value {
     let mut json = serde_json::to_value(settings).expect("invariant: settings are plain values");
     if let Some(attempts_max) = json.pointer_mut("/retry/attempts_max").filter(|attempts_max| attempts_max.is_null()) {
         *attempts_max = ATTEMPTS_WITHOUT_END.into();

@@ -11,13 +11,9 @@ use std::{collections::HashMap, time::Duration};
 use deadpool_postgres::Transaction;
 use tokio_postgres::{IsolationLevel, Row, types::Json};
 
-use super::{
-    Pool, StoreError,
-    secret_box::SecretBox,
-    secrets::EndpointSecrets,
-    stored::{EndpointHead, StoredSettings},
-};
+use super::{Pool, StoreError, secret_box::SecretBox, secrets::EndpointSecrets, stored::EndpointHead};
 use crate::{
+    api::endpoint::EndpointSettings,
     clock,
     model::{grants::Grants, scope::Scope, settings::Settings},
     telemetry::names,
@@ -173,7 +169,7 @@ impl SettingsReader {
 
     fn parse(&self, id: &str, row: &Row) -> Result<Settings, String> {
         let settings: serde_json::Value = row.try_get("settings").map_err(|error| error.to_string())?;
-        let settings: StoredSettings =
+        let settings: EndpointSettings =
             serde_json::from_value(settings).map_err(|error| format!("its settings: {error}"))?;
         let secrets = open_secrets(&self.secrets, id, row.get("secrets"))?;
         let head = EndpointHead {

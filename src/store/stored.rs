@@ -1,125 +1,16 @@
-//! ○ An endpoint's settings as they are stored (and, apart from its secrets, as the API shows them).
-//!
-//! A row was validated when it was written, so a default here only stands for a key that an older version did not know.
+//! ○ Rows of `endpoint`, turned into the settings of an endpoint actor.
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 use super::secrets::EndpointSecrets;
-use crate::model::{
-    oauth::ClientStyle,
-    settings::{
-        BatchFormat, Breaker, DeliverySettings, Format, Mode, Ordering, RateLimit, Retry, Schedule, Settings, State,
+use crate::{
+    api::endpoint::{DeliveryMode, EndpointSettings, RetrySchedule},
+    model::{
+        settings::{Breaker, DeliverySettings, Mode, RateLimit, Retry, Schedule, Settings, State},
+        signature::SigningKey,
+        url::EndpointUrl,
     },
-    signature::SigningKey,
-    url::EndpointUrl,
 };
-
-/// `endpoint.settings`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StoredSettings {
-    pub description: Option<String>,
-    pub mode: StoredMode,
-    pub batch: StoredBatch,
-    pub format: Format,
-    pub batch_format: BatchFormat,
-    pub ordering: Option<Ordering>,
-    pub in_flight_max: u32,
-    pub rate_limit: Option<RateLimit>,
-    pub retry: StoredRetry,
-    pub breaker: StoredBreaker,
-    pub request_timeout_ms: u64,
-    /// The part of the authentication that may be shown.
-    pub auth: AuthView,
-    pub tls: StoredTls,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoredMode {
-    Stream,
-    Batch,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StoredBatch {
-    pub events_max: u32,
-    pub wait_ms_max: u64,
-    pub bytes_max: usize,
-}
-
-/// With `schedule_ms`, or with `base_ms` and `max_ms`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredRetry {
-    /// `None`: age alone ends it.
-    #[serde(default, deserialize_with = "an_end")]
-    pub attempts_max: Option<u32>,
-    #[serde(flatten)]
-    pub schedule: StoredSchedule,
-}
-
-/// An unlimited number of attempts, as it is stored: the version before knows no other.
-pub const ATTEMPTS_WITHOUT_END: u32 = u32::MAX;
-
-fn an_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    Ok(Option::<u32>::deserialize(from)?.filter(|attempts| *attempts != ATTEMPTS_WITHOUT_END))
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum StoredSchedule {
-    Explicit { schedule_ms: Vec<u64> },
-    Exponential { base_ms: u64, max_ms: u64 },
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StoredBreaker {
-    pub consecutive_failures: u32,
-    pub failure_ratio: f64,
-    pub requests_min: u32,
-    pub window_ms: u64,
-    pub open_base_ms: u64,
-    pub open_max_ms: u64,
-}
-
-/// The authentication without its secrets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum AuthView {
-    #[default]
-    None,
-    Basic {
-        username: String,
-    },
-    Bearer,
-    Headers {
-        names: Vec<String>,
-    },
-    #[serde(rename = "oauth2")]
-    OAuth2 {
-        token_url: String,
-        client_id: String,
-        scope: Option<String>,
-        audience: Option<String>,
-        style: ClientStyle,
-    },
-    MutualTls {
-        /// Of the client's own certificate, in hexadecimal.
-        certificate_sha256: String,
-    },
-}
-
-/// Nothing in it is secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StoredTls {
-    /// Authorities that are trusted beside the machine's, PEM.
-    pub ca: Option<String>,
-}
 
 /// The row of `endpoint` beside its settings.
 #[derive(Debug, Clone)]
@@ -133,7 +24,7 @@ pub struct EndpointHead {
     pub url: String,
 }
 
-impl StoredSettings {
+impl EndpointSettings {
     /// Settings for an endpoint actor. `wall_ms` decides which secrets of a rotation still sign.
     ///
     /// # Errors
@@ -164,8 +55,8 @@ impl StoredSettings {
     pub fn delivery(&self) -> DeliverySettings {
         DeliverySettings {
             mode: match self.mode {
-                StoredMode::Stream => Mode::Stream,
-                StoredMode::Batch => Mode::Batch {
+                DeliveryMode::Stream => Mode::Stream,
+                DeliveryMode::Batch => Mode::Batch {
                     events_max: self.batch.events_max.max(1),
                     bytes_max: self.batch.bytes_max.max(1),
                     wait: ms(self.batch.wait_ms_max),
@@ -182,10 +73,10 @@ impl StoredSettings {
             retry: Retry {
                 attempts_max: self.retry.attempts_max.map(|attempts| attempts.max(1)),
                 schedule: match &self.retry.schedule {
-                    StoredSchedule::Explicit { schedule_ms } => {
+                    RetrySchedule::Explicit { schedule_ms } => {
                         Schedule::Explicit(schedule_ms.iter().copied().map(ms).collect())
                     }
-                    StoredSchedule::Exponential { base_ms, max_ms } => {
+                    RetrySchedule::Exponential { base_ms, max_ms } => {
                         Schedule::Exponential { base: ms(*base_ms), max: ms(*max_ms) }
                     }
                 },
@@ -224,51 +115,6 @@ pub fn state_word(state: State) -> &'static str {
     }
 }
 
-impl Default for StoredSettings {
-    fn default() -> Self {
-        StoredSettings {
-            description: None,
-            mode: StoredMode::Stream,
-            batch: StoredBatch::default(),
-            format: Format::Envelope,
-            batch_format: BatchFormat::JsonArray,
-            ordering: None,
-            in_flight_max: 8,
-            rate_limit: None,
-            retry: StoredRetry::default(),
-            breaker: StoredBreaker::default(),
-            request_timeout_ms: 15_000,
-            auth: AuthView::None,
-            tls: StoredTls::default(),
-        }
-    }
-}
-
-impl Default for StoredBatch {
-    fn default() -> Self {
-        StoredBatch { events_max: 1_000, wait_ms_max: 1_000, bytes_max: 1_048_576 }
-    }
-}
-
-impl Default for StoredRetry {
-    fn default() -> Self {
-        StoredRetry { attempts_max: None, schedule: StoredSchedule::Exponential { base_ms: 500, max_ms: 3_600_000 } }
-    }
-}
-
-impl Default for StoredBreaker {
-    fn default() -> Self {
-        StoredBreaker {
-            consecutive_failures: 10,
-            failure_ratio: 0.5,
-            requests_min: 20,
-            window_ms: 30_000,
-            open_base_ms: 1_000,
-            open_max_ms: 300_000,
-        }
-    }
-}
-
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
@@ -277,6 +123,10 @@ fn ms(milliseconds: u64) -> Duration {
 mod tests {
     use super::*;
     use crate::store::secrets::{StoredAuth, StoredOAuth2, StoredSigningSecret, signing_secret};
+    use crate::{
+        api::endpoint::{AuthView, RetrySettings},
+        model::oauth::ClientStyle,
+    };
 
     fn secrets() -> EndpointSecrets {
         let secret = signing_secret([1; 32]);
@@ -298,23 +148,23 @@ mod tests {
     #[test]
     fn what_is_stored_comes_back_as_it_was() {
         let explicit =
-            StoredRetry { attempts_max: Some(3), schedule: StoredSchedule::Explicit { schedule_ms: vec![5, 50] } };
-        for retry in [StoredRetry::default(), explicit] {
-            let stored = StoredSettings {
+            RetrySettings { attempts_max: Some(3), schedule: RetrySchedule::Explicit { schedule_ms: vec![5, 50] } };
+        for retry in [RetrySettings::default(), explicit] {
+            let stored = EndpointSettings {
                 retry,
                 rate_limit: Some(RateLimit { events_per_second: 5, burst_events: 10 }),
                 auth: AuthView::Headers { names: vec!["x-key".to_owned()] },
-                ..StoredSettings::default()
+                ..EndpointSettings::default()
             };
             let json = serde_json::to_value(&stored).expect("json");
-            assert_eq!(serde_json::from_value::<StoredSettings>(json).expect("settings"), stored);
+            assert_eq!(serde_json::from_value::<EndpointSettings>(json).expect("settings"), stored);
         }
     }
 
     #[test]
     fn a_row_of_an_older_or_newer_version_is_still_understood() {
         let json = serde_json::json!({"mode": "batch", "of_a_newer_version": true});
-        let stored: StoredSettings = serde_json::from_value(json).expect("settings");
+        let stored: EndpointSettings = serde_json::from_value(json).expect("settings");
         let settings = stored.parse(head(), &secrets(), 0).expect("settings");
         assert_eq!(settings.state, State::Paused);
         assert_eq!(
@@ -341,7 +191,7 @@ mod tests {
         ];
         for auth in auths {
             let secrets = EndpointSecrets { auth, ..secrets() };
-            let settings = StoredSettings::default().parse(head(), &secrets, 0).expect("settings");
+            let settings = EndpointSettings::default().parse(head(), &secrets, 0).expect("settings");
             let shown = format!("{settings:?} {secrets:?}");
             assert!(!shown.contains("hush") && !shown.contains(&secrets.signing[0].secret[6..]), "{shown}");
         }
@@ -350,10 +200,10 @@ mod tests {
     #[test]
     fn a_row_that_is_not_understood_says_which_part() {
         let with_url = EndpointHead { url: "ftp://example.com".to_owned(), ..head() };
-        let error = StoredSettings::default().parse(with_url, &secrets(), 0).expect_err("no http");
+        let error = EndpointSettings::default().parse(with_url, &secrets(), 0).expect_err("no http");
         assert!(error.starts_with("url "), "{error}");
         let with_state = EndpointHead { state: "asleep".to_owned(), ..head() };
-        let error = StoredSettings::default().parse(with_state, &secrets(), 0).expect_err("unknown state");
+        let error = EndpointSettings::default().parse(with_state, &secrets(), 0).expect_err("unknown state");
         assert!(error.contains("asleep"), "{error}");
     }
 }

@@ -1,6 +1,10 @@
 //! ○ Bodies of endpoints, right and wrong.
 
 use super::*;
+use crate::{
+    api::endpoint::{RetrySchedule, RetrySettings},
+    model::settings::RateLimit,
+};
 
 fn check(body: Value) -> Result<EndpointBody, Vec<String>> {
     let rules = Rules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(Egress::by_default()) };
@@ -18,7 +22,7 @@ fn refused(body: Value, fields: &[&str]) {
 #[test]
 fn a_url_is_enough() {
     let body = check(json!({"url": "https://example.com/hook"})).expect("valid");
-    assert_eq!(body.settings, StoredSettings::default());
+    assert_eq!(body.settings, EndpointSettings::default());
     assert!(body.auth.is_none() && body.secret.is_none());
 }
 
@@ -37,7 +41,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
 fn the_page_of_settings_has_each_of_them_with_its_default_and_its_range() {
     let page = include_str!("../../../docs/endpoint-settings.md");
     let (mut settings, schemas) = (Vec::new(), crate::admin::openapi::document(&[]));
-    leaves(&json!(StoredSettings::default()), "", &mut settings);
+    leaves(&json!(EndpointSettings::default()), "", &mut settings);
     for (path, default) in settings {
         let start = format!("| `{path}` | `{default}` |");
         let row = page.lines().find(|line| line.starts_with(&start));
@@ -52,6 +56,66 @@ fn the_page_of_settings_has_each_of_them_with_its_default_and_its_range() {
         // An operator may allow more or less.
         let most = if path == "batch.wait_ms_max" { "`delivery.park_after_ms`".to_owned() } else { most.to_string() };
         assert!(row.contains(&format!("| {least}, {most} |")), "{row}: {least}, {most}");
+    }
+}
+
+/// A body with one member of the settings, and what another needs beside it.
+fn with(path: &str, value: &Value) -> Value {
+    let mut body = match path {
+        "ordering.on_failure" => json!({"ordering": {"by": "key"}}),
+        "rate_limit.burst_events" => json!({"rate_limit": {"events_per_second": 1}}),
+        // The longest is at least the first.
+        "retry.max_ms" => json!({"retry": {"base_ms": 1}}),
+        "breaker.open_max_ms" => json!({"breaker": {"open_base_ms": 100}}),
+        _ => json!({}),
+    };
+    body["url"] = "https://example.com/".into();
+    match path.split_once('.') {
+        Some((part, name)) => body[part][name] = value.clone(),
+        None => body[path] = value.clone(),
+    }
+    body
+}
+
+/// For each member of a shape: values at its limits, and beyond them.
+fn limits(shape: &Value, path: &str, found: &mut Vec<(String, Vec<Value>, Vec<Value>)>) {
+    for name in shape["properties"].as_object().into_iter().flat_map(|members| members.keys()) {
+        let (member, path) = (shape::member(shape, name).expect("a member"), format!("{path}{name}"));
+        limits(member, &format!("{path}."), found);
+        let text = |chars: u64| Value::from("x".repeat(usize::try_from(chars).expect("short")));
+        if let (Some(min), Some(max)) = (member["minimum"].as_u64(), member["maximum"].as_u64()) {
+            let below = json!(i128::from(min) as i64 - 1);
+            found.push((path, vec![min.into(), max.into()], vec![below, (max + 1).into(), json!(1.5), json!("1")]));
+        } else if let Some(max) = member["maxLength"].as_u64() {
+            found.push((path, vec![text(1), text(max)], vec![text(0), text(max + 1), json!(5), json!("a\u{7}")]));
+        } else if let Some(max) = member["maxItems"].as_u64() {
+            let item = |item: &str| member["items"][item].clone();
+            let list = |items: u64, item: Value| Value::from(vec![item; usize::try_from(items).expect("few")]);
+            let over = json!(item("maximum").as_u64().expect("a limit") + 1);
+            let inside = vec![list(1, item("minimum")), list(max, item("maximum"))];
+            found.push((path, inside, vec![list(0, json!(1)), list(max + 1, json!(1)), list(1, over)]));
+        } else if let Some(words) = member["enum"].as_array().or_else(|| member["oneOf"].as_array()) {
+            let word = |word: &Value| word.get("const").unwrap_or(word).clone();
+            found.push((path, words.iter().map(word).collect(), vec![json!("neither"), json!(1)]));
+        }
+    }
+}
+
+#[test]
+fn what_the_document_allows_is_taken_and_what_is_beyond_it_is_refused() {
+    let mut found = Vec::new();
+    limits(&shape::taken::<EndpointSettings>(), "", &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    // PEM is looked at as well, and not only for its length.
+    for (path, inside, beyond) in found.iter().filter(|(path, ..)| path != "tls.ca") {
+        for value in inside {
+            let errors = check(with(path, value)).err().unwrap_or_default();
+            assert!(!errors.iter().any(|field| field.starts_with(path.as_str())), "{path}: {value} is refused");
+        }
+        for value in beyond {
+            let errors = check(with(path, value)).err().unwrap_or_default();
+            assert!(errors.iter().any(|field| field.starts_with(path.as_str())), "{path}: {value} is taken");
+        }
     }
 }
 
@@ -133,6 +197,6 @@ fn a_patch_changes_what_it_says_and_null_takes_away() {
     let patched = check(merged).expect("valid").settings;
     assert_eq!(patched.rate_limit, None);
     assert_eq!((patched.batch.events_max, patched.batch.wait_ms_max), (50, 9));
-    let schedule = StoredSchedule::Explicit { schedule_ms: vec![5] };
-    assert_eq!(patched.retry, StoredRetry { attempts_max: Some(3), schedule });
+    let schedule = RetrySchedule::Explicit { schedule_ms: vec![5] };
+    assert_eq!(patched.retry, RetrySettings { attempts_max: Some(3), schedule });
 }

@@ -6,7 +6,11 @@ use super::{
     health::{self, silent_until},
     schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
 };
-use crate::{admin::problem::CODES, model::quotas::Quota};
+use crate::{
+    admin::problem::CODES,
+    api::{endpoint::EndpointSettings, shape},
+    model::quotas::Quota,
+};
 
 /// Each by its name.
 pub fn answers() -> Map<String, Value> {
@@ -73,29 +77,17 @@ fn customers() -> Schemas {
 }
 
 fn endpoints() -> Schemas {
-    let batch = json!({"events_max": count(), "wait_ms_max": count(), "bytes_max": count()});
-    let ordering = json!({"by": word(&["key", "partition"]), "on_failure": word(&["block", "dead_letter"])});
-    let limit = json!({"events_per_second": count(), "burst_events": count()});
-    let retry = json!({"oneOf": [
-        object(json!({"attempts_max": or_null(count()), "schedule_ms": list(count())}), &[]),
-        object(json!({"attempts_max": or_null(count()), "base_ms": count(), "max_ms": count()}), &[]),
-    ]});
-    let breaker = json!({
-        "consecutive_failures": count(), "failure_ratio": {"type": "number"}, "requests_min": count(),
-        "window_ms": count(), "open_base_ms": count(), "open_max_ms": count(),
-    });
-    let members = json!({
+    let mut members = json!({
         "id": id("ep_"), "uid": or_null(plain()), "customer_id": id("cus_"),
         "state": word(&["enabled", "paused", "disabled"]),
         "state_reason": about(plain(), "Who or what set the state last."),
         "suspended_at": or_null(about(time(), "Over its quota since then: what comes is skipped, and noted as a gap.")),
-        "url": plain(), "description": or_null(plain()), "mode": word(&["stream", "batch"]), "batch": object(batch, &[]),
-        "format": word(&["envelope", "raw"]), "batch_format": word(&["json_array", "ndjson"]),
-        "ordering": or_null(object(ordering, &[])), "in_flight_max": count(), "rate_limit": or_null(object(limit, &[])),
-        "retry": retry, "breaker": object(breaker, &[]), "request_timeout_ms": count(), "auth": of("AuthView"),
-        "tls": object(json!({"ca": or_null(plain())}), &[]), "version": count(), "created_at": time(),
-        "updated_at": time(),
+        "url": plain(), "auth": of("AuthView"), "version": count(), "created_at": time(), "updated_at": time(),
     });
+    let settings = shape::given::<EndpointSettings>()["properties"].take();
+    if let (Some(members), Value::Object(settings)) = (members.as_object_mut(), settings) {
+        members.extend(settings);
+    }
     let mut one = members.clone();
     one["secrets_unreadable"] = about(
         json!({"type": "boolean", "const": true}),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, word};
 use crate::{
     admin::bulk::ITEMS_MAX,
+    api::{endpoint::EndpointSettings, shape},
     model::quotas::{QUOTA_MAX, Quota},
 };
 
@@ -102,30 +103,36 @@ fn endpoints() -> Schemas {
 }
 
 fn endpoint_members() -> Value {
-    json!({
+    let mut members = json!({
         "customer_id": or_null(about(name(), "Whose it is: an id or your own key. A customer's key needs none.")),
         "uid": or_null(uid("ep_")),
         "url": about(json!({"type": "string", "format": "uri", "maxLength": 2000}),
             "http or https, to a public address unless the operator allows more."),
-        "description": or_null(text(1_000)),
-        "mode": or_null(word(&["stream", "batch"])),
-        "batch": or_null(of("Batch")),
-        "format": or_null(about(word(&["envelope", "raw"]), "envelope: the shape Envelope around the value; raw: the value alone.")),
-        "batch_format": or_null(word(&["json_array", "ndjson"])),
-        "ordering": or_null(of("Ordering")),
-        "in_flight_max": or_null(number(1, 256)),
-        "rate_limit": or_null(of("RateLimit")),
-        "retry": or_null(of("Retry")),
-        "breaker": or_null(of("Breaker")),
-        "request_timeout_ms": or_null(number(100, 120_000)),
         "auth": or_null(of("Auth")),
         "secret": or_null(of("SigningSecret")),
-        "tls": or_null(body(&[], json!({"ca": or_null(about(
-            text(65_536),
-            "Authorities of the customer's own, or the very certificate that the receiver shows; PEM.",
-        ))}))),
-    })
+    });
+    let mut settings = shape::taken::<EndpointSettings>()["properties"].take();
+    for (member, component) in SETTINGS_COMPONENTS {
+        let description = settings[member]["description"].take();
+        settings[member] = or_null(of(component));
+        if description.is_string() {
+            settings[member]["description"] = description;
+        }
+    }
+    if let (Some(members), Value::Object(settings)) = (members.as_object_mut(), settings) {
+        members.extend(settings);
+    }
+    members
 }
+
+/// Members of an endpoint's settings that are components of their own.
+const SETTINGS_COMPONENTS: [(&str, &str); 5] = [
+    ("batch", "Batch"),
+    ("ordering", "Ordering"),
+    ("rate_limit", "RateLimit"),
+    ("retry", "Retry"),
+    ("breaker", "Breaker"),
+];
 
 fn auth() -> Value {
     let secret = |chars: usize| json!({"type": "string", "minLength": 1, "maxLength": chars, "writeOnly": true});
@@ -160,61 +167,13 @@ fn auth() -> Value {
 }
 
 fn settings() -> Schemas {
-    let wait_ms = number(0, 259_200_000);
-    vec![
-        (
-            "Batch",
-            body(
-                &[],
-                json!({
-                    "events_max": or_null(number(1, 10_000)), "wait_ms_max": or_null(number(1, 5_000)),
-                    "bytes_max": about(
-                        or_null(number(1_024, 8_388_608)),
-                        "Of a request's body; a single event may make a larger one.",
-                    ),
-                }),
-            ),
-        ),
-        (
-            "Ordering",
-            body(
-                &["by"],
-                json!({"by": word(&["key", "partition"]), "on_failure": or_null(word(&["block", "dead_letter"]))}),
-            ),
-        ),
-        (
-            "RateLimit",
-            body(
-                &["events_per_second"],
-                json!({"events_per_second": number(1, 1_000_000), "burst_events": or_null(number(1, 1_000_000))}),
-            ),
-        ),
-        (
-            "Retry",
-            about(
-                body(
-                    &[],
-                    json!({
-                        "attempts_max": or_null(number(1, 100)), "base_ms": number(1, 3_600_000), "max_ms": number(1, 259_200_000),
-                        "schedule_ms": list_of(wait_ms, 1, 100),
-                    }),
-                ),
-                "Waits by schedule_ms, or doubling from base_ms to max_ms. Without attempts_max, age alone ends an event's attempts.",
-            ),
-        ),
-        (
-            "Breaker",
-            body(
-                &[],
-                json!({
-                    "consecutive_failures": or_null(number(1, 10_000)),
-                    "failure_ratio": or_null(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})),
-                    "requests_min": or_null(number(1, 100_000)), "window_ms": or_null(number(1_000, 3_600_000)),
-                    "open_base_ms": or_null(number(100, 3_600_000)), "open_max_ms": or_null(number(100, 86_400_000)),
-                }),
-            ),
-        ),
-    ]
+    let shape = shape::taken::<EndpointSettings>();
+    let component = |(member, name)| {
+        let mut component = shape::member(&shape, member)?.clone();
+        component["type"] = "object".into(); // that it may be null is said where it is used
+        Some((name, component))
+    };
+    SETTINGS_COMPONENTS.into_iter().filter_map(component).collect()
 }
 
 fn credentials() -> Schemas {

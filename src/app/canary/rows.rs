@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    api::endpoint::EndpointSettings,
     clock,
     config::Canary,
     model::{
@@ -18,7 +19,6 @@ use crate::{
         endpoints::{self, EndpointWrite},
         secret_box::SecretBox,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
-        stored::StoredSettings,
         subscriptions::{self, SubscriptionWrite, Under},
     },
 };
@@ -62,7 +62,7 @@ pub async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<A
                     state_reason: "canary".to_owned(),
                     suspended: false,
                     url: url.to_owned(),
-                    settings: StoredSettings::default(),
+                    settings: EndpointSettings::default(),
                     secrets: secrets.seal(&id, &sealed.to_bytes(), rand::random()),
                 };
                 Change::Create { id, uid: uid(), with }

@@ -1,0 +1,265 @@
+//! ○ An endpoint's settings: as customers write and read them, and as they are stored.
+//!
+//! The document of the API, the checks of a body and `docs/endpoint-settings.md` come from the fields: their types, limits,
+//! defaults and comments. A row was checked when it was written, so a default here only stands for a key that an older version
+//! did not know.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::model::{
+    oauth::ClientStyle,
+    settings::{BatchFormat, Format, Ordering, RateLimit},
+};
+
+/// Settings of an endpoint, beside its address and its secrets; the column `endpoint.settings`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct EndpointSettings {
+    /// A note for people.
+    #[schemars(length(min = 1, max = 1_000), regex(pattern = NO_CONTROL_CHARACTERS))]
+    pub description: Option<String>,
+    /// A request for each event, or for several.
+    pub mode: DeliveryMode,
+    pub batch: BatchSettings,
+    /// The event with its fields around it, or the record's value alone.
+    pub format: Format,
+    /// The way in which the items of a batch are put together.
+    pub batch_format: BatchFormat,
+    /// Events of one key, or of one partition, one after the other; `null` for any order.
+    pub ordering: Option<Ordering>,
+    /// Requests at once, on each instance.
+    #[schemars(range(min = 1, max = 256))]
+    pub in_flight_max: u32,
+    /// Events a second at most; `null` for no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Pauses between the attempts of an event: by `schedule_ms`, or doubling from `base_ms` to `max_ms`.
+    pub retry: RetrySettings,
+    /// Failures after which the endpoint is left alone for a while. It looks at the endpoint, not at single events.
+    pub breaker: BreakerSettings,
+    /// An answer must be complete within it, the connection included.
+    #[schemars(range(min = 100, max = 120_000))]
+    pub request_timeout_ms: u64,
+    /// The part of the authentication that may be shown.
+    #[schemars(skip)]
+    pub auth: AuthView,
+    /// TLS towards this endpoint. Nothing in it is secret.
+    pub tls: TlsSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryMode {
+    Stream,
+    Batch,
+}
+
+/// A batch goes when it has `events_max` events or `bytes_max` bytes, or when its oldest event has waited for `wait_ms_max`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct BatchSettings {
+    /// A batch goes when it has so many events, …
+    #[schemars(range(min = 1, max = 10_000))]
+    pub events_max: u32,
+    /// … or its oldest event has waited for so long (at most `delivery.park_after_ms`), …
+    #[schemars(range(min = 1, max = 5_000))]
+    pub wait_ms_max: u64,
+    /// … or its body has so many bytes; whichever comes first. A single event may make a larger one.
+    #[schemars(range(min = 1_024, max = 8_388_608))]
+    pub bytes_max: usize,
+}
+
+/// Pauses between attempts, in one of two forms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetrySettings {
+    /// `None`: age alone ends it.
+    #[serde(default, deserialize_with = "an_end")]
+    pub attempts_max: Option<u32>,
+    #[serde(flatten)]
+    pub schedule: RetrySchedule,
+}
+
+/// Unlimited attempts, as they are stored: the version before knows no other.
+pub const ATTEMPTS_WITHOUT_END: u32 = u32::MAX;
+
+fn an_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    Ok(Option::<u32>::deserialize(from)?.filter(|attempts| *attempts != ATTEMPTS_WITHOUT_END))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RetrySchedule {
+    Explicit { schedule_ms: Vec<u64> },
+    Exponential { base_ms: u64, max_ms: u64 },
+}
+
+/// With `schedule_ms`, or with `base_ms` and `max_ms`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a shape and no value")]
+struct RetryMembers {
+    /// Attempts of one event; without it age alone ends them.
+    #[schemars(range(min = 1, max = 100))]
+    attempts_max: Option<u32>,
+    /// The first pause is up to so long; each one after it up to twice as long.
+    #[schemars(range(min = 1, max = 3_600_000), default = "base_ms_default")]
+    base_ms: u64,
+    /// No pause is longer.
+    #[schemars(range(min = 1, max = 259_200_000), default = "max_ms_default")]
+    max_ms: u64,
+    /// The pauses one by one, in place of `base_ms` and `max_ms`; the last one repeats.
+    #[schemars(length(min = 1, max = 100), inner(range(min = 0, max = 259_200_000)))]
+    schedule_ms: Option<Vec<u64>>,
+}
+
+impl JsonSchema for RetrySettings {
+    fn schema_name() -> Cow<'static, str> {
+        "Retry".into()
+    }
+
+    /// Taken: any of the members. Given: those of one form.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let members = RetryMembers::json_schema(generator);
+        if generator.contract().is_deserialize() {
+            return members;
+        }
+        let form = |names: &[&str]| {
+            let mut form = members.clone();
+            if let Some(members) = form.get_mut("properties").and_then(Value::as_object_mut) {
+                members.retain(|name, _| names.contains(&name.as_str()));
+            }
+            form.insert("required".to_owned(), json!(names));
+            form
+        };
+        let forms = [form(&["attempts_max", "schedule_ms"]), form(&["attempts_max", "base_ms", "max_ms"])];
+        json_schema!({"oneOf": forms})
+    }
+}
+
+/// Limits of the circuit breaker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct BreakerSettings {
+    /// So many failures in a row open the breaker, …
+    #[schemars(range(min = 1, max = 10_000))]
+    pub consecutive_failures: u32,
+    /// … and so does this share of the requests within the window, …
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    pub failure_ratio: f64,
+    /// … once there were so many.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub requests_min: u32,
+    /// The window.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
+    pub window_ms: u64,
+    /// The breaker is open for so long (give or take a fifth), and twice as long each time it opens again …
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub open_base_ms: u64,
+    /// … but no longer than this.
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub open_max_ms: u64,
+}
+
+/// The authentication without its secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AuthView {
+    #[default]
+    None,
+    Basic {
+        username: String,
+    },
+    Bearer,
+    Headers {
+        names: Vec<String>,
+    },
+    #[serde(rename = "oauth2")]
+    OAuth2 {
+        token_url: String,
+        client_id: String,
+        scope: Option<String>,
+        audience: Option<String>,
+        style: ClientStyle,
+    },
+    MutualTls {
+        /// Of the client's own certificate, in hexadecimal.
+        certificate_sha256: String,
+    },
+}
+
+/// TLS towards an endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Authorities of the customer's own, or the very certificate that the receiver shows; PEM.
+    #[schemars(length(min = 1, max = 65_536))]
+    pub ca: Option<String>,
+}
+
+impl Default for EndpointSettings {
+    fn default() -> Self {
+        EndpointSettings {
+            description: None,
+            mode: DeliveryMode::Stream,
+            batch: BatchSettings::default(),
+            format: Format::Envelope,
+            batch_format: BatchFormat::JsonArray,
+            ordering: None,
+            in_flight_max: 8,
+            rate_limit: None,
+            retry: RetrySettings::default(),
+            breaker: BreakerSettings::default(),
+            request_timeout_ms: 15_000,
+            auth: AuthView::None,
+            tls: TlsSettings::default(),
+        }
+    }
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        BatchSettings { events_max: 1_000, wait_ms_max: 1_000, bytes_max: 1_048_576 }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        RetrySettings {
+            attempts_max: None,
+            schedule: RetrySchedule::Exponential { base_ms: base_ms_default(), max_ms: max_ms_default() },
+        }
+    }
+}
+
+#[must_use]
+pub fn base_ms_default() -> u64 {
+    500
+}
+
+#[must_use]
+pub fn max_ms_default() -> u64 {
+    3_600_000
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        BreakerSettings {
+            consecutive_failures: 10,
+            failure_ratio: 0.5,
+            requests_min: 20,
+            window_ms: 30_000,
+            open_base_ms: 1_000,
+            open_max_ms: 300_000,
+        }
+    }
+}
+
+/// Postgres refuses NUL, people refuse the others.
+const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
