@@ -15,10 +15,19 @@ use crate::{
     },
 };
 
-/// Looks until the process ends.
-pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas) -> Infallible {
+/// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
+/// for those that other instances store.
+pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
+    let (mut seen, mut idle) = (0, 0);
     loop {
-        tokio::time::sleep(backlog.poll() * POLLS).await;
+        tokio::time::sleep(backlog.poll()).await;
+        let now = stored();
+        idle = if now == seen { idle + 1 } else { IDLE_POLLS };
+        seen = now;
+        if idle < IDLE_POLLS {
+            continue;
+        }
+        idle = 0;
         if let Err(error) = look(&pool, &backlog, &defaults).await {
             tracing::warn!(%error, "quotas of backlogs cannot be looked at just now");
         }
@@ -30,27 +39,29 @@ async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas) -> Result<(), S
     let (events_max, bytes_max) = (backlog.endpoint_rows_max, backlog.endpoint_rows_bytes_max);
     for OverQuota { endpoint_id, customer_id, events, bytes } in gaps::over_quota(pool, events_max, bytes_max).await? {
         let quota = if events > events_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };
-        suspend_for(pool, (&customer_id, quota), &Held { endpoint_id, rows: events, bytes }).await?;
+        suspend_all(pool, (&customer_id, quota), &[&Held { endpoint_id, rows: events, bytes }]).await?;
     }
-    for customer in quotas::backlogs_beyond(pool, defaults).await? {
-        let (quota, limit, used) = exceeded(&customer, defaults);
-        tell(&customer, quota, limit, used);
-        for held in heaviest(&customer, quota, limit) {
-            suspend_for(pool, (&customer.customer_id, quota.as_str()), held).await?;
-        }
-    }
-    for customer in quotas::dead_letters_beyond(pool, defaults).await? {
-        let quota = Quota::DeadLetterBytesMax;
-        tell(&customer, quota, customer.own.limit(quota, defaults), customer.dead_letter_bytes);
-        for held in &customer.endpoints {
-            suspend_for(pool, (&customer.customer_id, quota.as_str()), held).await?;
+    let backlogs = quotas::backlogs_beyond(pool, defaults).await?;
+    let letters = quotas::dead_letters_beyond(pool, defaults).await?;
+    for customer in backlogs.iter().chain(&letters) {
+        for Exceeded { quota, limit, used, suspended } in exceeded(customer, defaults) {
+            let customer_id = customer.customer_id.as_str();
+            tell(customer_id, quota, limit, used);
+            suspend_all(pool, (customer_id, quota.as_str()), &suspended).await?;
         }
     }
     Ok(())
 }
 
-async fn suspend_for(pool: &Pool, (customer_id, quota): (&str, &'static str), held: &Held) -> Result<(), StoreError> {
-    if suspend(pool, &held.endpoint_id).await? {
+/// Suspends endpoints of one customer in one write.
+async fn suspend_all(
+    pool: &Pool,
+    (customer_id, quota): (&str, &'static str),
+    endpoints: &[&Held],
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = endpoints.iter().map(|held| held.endpoint_id.as_str()).collect();
+    let suspended = suspend(pool, &ids).await?;
+    for held in endpoints.iter().filter(|held| suspended.contains(&held.endpoint_id)) {
         emit(OperatorEvent::EndpointSuspended {
             endpoint_id: held.endpoint_id.as_str().into(),
             customer_id: customer_id.into(),
@@ -62,58 +73,48 @@ async fn suspend_for(pool: &Pool, (customer_id, quota): (&str, &'static str), he
     Ok(())
 }
 
-fn tell(customer: &Beyond, quota: Quota, limit: i64, used: i64) {
-    let customer_id = customer.customer_id.as_str().into();
-    emit(OperatorEvent::CustomerOverQuota { customer_id, quota: quota.as_str(), limit, used });
+fn tell(customer_id: &str, quota: Quota, limit: i64, used: i64) {
+    emit(OperatorEvent::CustomerOverQuota { customer_id: customer_id.into(), quota: quota.as_str(), limit, used });
 }
 
-/// The quota of its backlogs that a customer is beyond, how much it allows, and how much there is.
-fn exceeded(customer: &Beyond, defaults: &Quotas) -> (Quota, i64, i64) {
-    let rows: i64 = customer.endpoints.iter().map(|held| held.rows).sum();
-    let rows_max = customer.own.limit(Quota::BacklogRowsMax, defaults);
-    if rows > rows_max {
-        return (Quota::BacklogRowsMax, rows_max, rows);
-    }
-    let bytes = customer.endpoints.iter().map(|held| held.bytes).sum();
-    (Quota::BacklogBytesMax, customer.own.limit(Quota::BacklogBytesMax, defaults), bytes)
+/// A quota that a customer is beyond, and the endpoints that are suspended for it.
+#[derive(Debug)]
+struct Exceeded<'a> {
+    quota: Quota,
+    limit: i64,
+    used: i64,
+    suspended: Vec<&'a Held>,
 }
 
-/// The endpoints to be suspended so that the others fit: those that hold the most, and no more of them than it takes.
-fn heaviest(customer: &Beyond, quota: Quota, limit: i64) -> Vec<&Held> {
-    let amount = |held: &Held| if quota == Quota::BacklogRowsMax { held.rows } else { held.bytes };
-    let mut by_amount: Vec<&Held> = customer.endpoints.iter().collect();
-    by_amount.sort_by_key(|held| std::cmp::Reverse(amount(held)));
-    let mut rest: i64 = by_amount.iter().map(|held| amount(held)).sum();
-    by_amount
-        .into_iter()
-        .take_while(|held| {
-            let is_beyond = rest > limit;
-            rest -= amount(held);
-            is_beyond
-        })
-        .collect()
+/// The quotas that a customer is beyond, where somebody is to be suspended for it: those endpoints that hold more than an equal
+/// share. So a customer never has more than twice its quota, however many endpoints it has, and one that waits for little goes on.
+fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
+    let of_quota = |(quota, used): (&Quota, &i64)| {
+        let limit = customer.own.limit(*quota, defaults);
+        let share = limit / customer.sharers.max(1);
+        let holds_more = |held: &&Held| match quota {
+            Quota::BacklogRowsMax => held.rows > share,
+            Quota::BacklogBytesMax => held.bytes > share,
+            // Whatever it holds in its backlog: events of it were given up within the last minute.
+            _ => true,
+        };
+        let suspended: Vec<&Held> = customer.endpoints.iter().filter(holds_more).collect();
+        let is_beyond = *used > limit && !suspended.is_empty();
+        is_beyond.then_some(Exceeded { quota: *quota, limit, used: *used, suspended })
+    };
+    customer.used.iter().filter_map(of_quota).collect()
 }
 
-/// Quotas need not be met to the event.
-const POLLS: u32 = 5;
+/// While nothing is stored here, each of so many polls of the backlog looks.
+const IDLE_POLLS: u32 = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::quotas::OwnQuotas;
 
-    fn customer(endpoints: &[(&str, i64, i64)]) -> Beyond {
-        let held =
-            |(id, rows, bytes): &(&str, i64, i64)| Held { endpoint_id: (*id).to_owned(), rows: *rows, bytes: *bytes };
-        Beyond {
-            customer_id: "cus_1".to_owned(),
-            dead_letter_bytes: 0,
-            own: OwnQuotas([(Quota::BacklogRowsMax, 100), (Quota::BacklogBytesMax, 1_000)].into()),
-            endpoints: endpoints.iter().map(held).collect(),
-        }
-    }
-
-    fn suspended(endpoints: &[(&str, i64, i64)]) -> (Quota, Vec<String>) {
+    /// A customer with a quota of 100 rows and 1,000 bytes; beside these endpoints, others are suspended and hold so many rows.
+    fn suspended(endpoints: &[(&str, i64, i64)], of_others: i64) -> Vec<(Quota, Vec<String>)> {
         let defaults = Quotas {
             endpoints_max: 0,
             subscriptions_max: 0,
@@ -123,23 +124,41 @@ mod tests {
             dead_letter_bytes_max: 0,
             replay_events_max: 0,
         };
-        let customer = customer(endpoints);
-        let (quota, limit, _) = exceeded(&customer, &defaults);
-        let ids = heaviest(&customer, quota, limit).into_iter().map(|held| held.endpoint_id.clone());
-        (quota, ids.collect())
+        let held =
+            |(id, rows, bytes): &(&str, i64, i64)| Held { endpoint_id: (*id).to_owned(), rows: *rows, bytes: *bytes };
+        let rows = endpoints.iter().map(|(_, rows, _)| rows).sum::<i64>() + of_others;
+        let bytes = endpoints.iter().map(|(.., bytes)| bytes).sum();
+        let customer = Beyond {
+            customer_id: "cus_1".to_owned(),
+            own: OwnQuotas([(Quota::BacklogRowsMax, 100), (Quota::BacklogBytesMax, 1_000)].into()),
+            used: [(Quota::BacklogRowsMax, rows), (Quota::BacklogBytesMax, bytes)].into(),
+            sharers: 4,
+            endpoints: endpoints.iter().map(held).collect(),
+        };
+        let ids = |exceeded: Exceeded<'_>| {
+            let ids = exceeded.suspended.iter().map(|held| held.endpoint_id.clone()).collect();
+            (exceeded.quota, ids)
+        };
+        exceeded(&customer, &defaults).into_iter().map(ids).collect()
     }
 
     #[test]
-    fn those_with_the_most_rows_are_suspended_until_the_rest_fits() {
-        let endpoints = [("small", 40, 0), ("largest", 70, 0), ("large", 60, 0)];
-        assert_eq!(suspended(&endpoints), (Quota::BacklogRowsMax, vec!["largest".to_owned()]));
-        let endpoints = [("small", 41, 0), ("largest", 70, 0), ("large", 60, 0)];
-        assert_eq!(suspended(&endpoints).1, ["largest", "large"]);
+    fn those_that_hold_more_than_an_equal_share_are_suspended_and_others_are_not() {
+        let endpoints = [("small", 25, 0), ("largest", 70, 0), ("large", 26, 0)];
+        let of_rows = |ids: &[&str]| vec![(Quota::BacklogRowsMax, ids.iter().map(ToString::to_string).collect())];
+        assert_eq!(suspended(&endpoints, 0), of_rows(&["largest", "large"]));
+        assert_eq!(suspended(&endpoints[..2], 0), [], "all of it fits");
     }
 
     #[test]
-    fn those_with_the_most_bytes_are_suspended_where_bytes_are_too_many() {
-        let endpoints = [("many", 90, 500), ("heavy", 1, 501)];
-        assert_eq!(suspended(&endpoints), (Quota::BacklogBytesMax, vec!["heavy".to_owned()]));
+    fn rows_of_suspended_endpoints_count_and_leave_each_of_the_others_its_share() {
+        assert_eq!(suspended(&[("one", 26, 0), ("two", 25, 0)], 101).len(), 1);
+        assert_eq!(suspended(&[("one", 25, 0), ("two", 25, 0)], 1_000), [], "nobody is to blame any more");
+    }
+
+    #[test]
+    fn those_with_many_bytes_are_suspended_where_bytes_are_too_many_whatever_rows_are() {
+        let endpoints = [("many", 20, 250), ("heavy", 1, 751)];
+        assert_eq!(suspended(&endpoints, 1_000), [(Quota::BacklogBytesMax, vec!["heavy".to_owned()])]);
     }
 }

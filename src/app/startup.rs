@@ -133,7 +133,7 @@ pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> 
     let core_lag = pipeline.cores.lag();
     let mut around =
         backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, core_lag, orphans: None };
-    watch_endpoints(&config, &pool, &table);
+    watch_endpoints(&config, &pool, &table, &backlog);
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), around.clone())?;
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
     sweep(&config, &pool, &instance, positions, &orphans);
@@ -154,12 +154,14 @@ fn open_pools(config: &Config, storage: &Storage) -> Result<(Pool, Pool), Error>
 }
 
 /// Watches for endpoints that take nothing for days, and for backlogs that grow too large.
-fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>) {
+fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>, writer: &BacklogWriter) {
     let after = config.delivery.disable_after();
     if !after.is_zero() {
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
     }
-    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas));
+    let writer = writer.clone();
+    let stored = move || writer.stored_events();
+    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas, stored));
 }
 
 /// Customers take turns at what Postgres takes.

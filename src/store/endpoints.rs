@@ -1,5 +1,7 @@
 //! ● Endpoints, their secrets sealed.
 
+use std::convert::Infallible;
+
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -106,18 +108,19 @@ pub async fn change_state(
     Ok(written.await?.is_ok())
 }
 
-/// Suspends an endpoint; false when it is so already, or deleted.
+/// Suspends endpoints (ids) in one write; returns those that were not so already, nor deleted.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn suspend(pool: &Pool, id: &str) -> Result<bool, StoreError> {
-    let written = write(pool, Some(id), None, |context| match &context.endpoint {
-        Lookup::Found(endpoint) if endpoint.suspended_at.is_none() => {
-            Ok(Change::Update(EndpointWrite { suspended: true, ..endpoint.as_write() }))
-        }
-        _ => Err(()),
+pub async fn suspend(pool: &Pool, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    let written = config_write::write(pool, async |transaction, version| {
+        let rows = transaction.query(SUSPEND, &[&ids, &version]).await?;
+        let row = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        let effect = if row.is_empty() { Effect::Unchanged } else { Effect::Updated };
+        Ok(Ok::<_, Infallible>(Written { row, effect }))
     });
-    Ok(written.await?.is_ok())
+    let Ok(written) = written.await?;
+    Ok(written.row)
 }
 
 impl Endpoint {
@@ -290,6 +293,9 @@ const UPDATE: &str = "
         suspended_at = CASE WHEN $8 THEN coalesce(suspended_at, now()) END
     WHERE id = $1
     RETURNING id, uid, customer_id, state, state_reason, suspended_at, url, settings, secrets, version, created_at, updated_at";
+const SUSPEND: &str = "
+    UPDATE endpoint SET suspended_at = now(), version = $2, updated_at = now()
+    WHERE id = ANY($1) AND suspended_at IS NULL AND deleted_at IS NULL RETURNING id";
 pub(super) const DELETE: [&str; 2] = [
     "UPDATE subscription SET version = $2, deleted_at = now() WHERE endpoint_id = $1 AND deleted_at IS NULL",
     "UPDATE endpoint SET version = $2, deleted_at = now() WHERE id = $1",

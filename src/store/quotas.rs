@@ -113,12 +113,14 @@ pub struct Held {
 pub struct Beyond {
     pub customer_id: String,
     pub own: OwnQuotas,
-    /// Of its dead letters, where they were asked for.
-    pub dead_letter_bytes: i64,
+    /// Of all its endpoints.
+    pub used: Used,
+    /// So many endpoints share the quota.
+    pub sharers: i64,
     pub endpoints: Vec<Held>,
 }
 
-/// Customers whose backlogs are over their quotas.
+/// Customers whose backlogs are over their quotas, as long as they have endpoints that are not suspended.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -126,7 +128,8 @@ pub async fn backlogs_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<Beyon
     let (rows_max, bytes_max) = (defaults.backlog_rows_max, defaults.backlog_bytes_max);
     pool.with(async |client| {
         let statement = client.prepare_cached(BACKLOGS_BEYOND).await?;
-        by_customer(&client.query(&statement, &[&rows_max, &bytes_max]).await?)
+        let rows = client.query(&statement, &[&rows_max, &bytes_max]).await?;
+        by_customer(&rows, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])
     })
     .await
 }
@@ -141,12 +144,13 @@ pub async fn dead_letters_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<B
         let fold = client.prepare_cached(FOLD).await?;
         client.execute(&fold, &[]).await?;
         let statement = client.prepare_cached(DEAD_LETTERS_BEYOND).await?;
-        by_customer(&client.query(&statement, &[&defaults.dead_letter_bytes_max]).await?)
+        let rows = client.query(&statement, &[&defaults.dead_letter_bytes_max]).await?;
+        by_customer(&rows, &[Quota::DeadLetterBytesMax])
     })
     .await
 }
 
-fn by_customer(rows: &[Row]) -> Result<Vec<Beyond>, StoreError> {
+fn by_customer(rows: &[Row], quotas: &[Quota]) -> Result<Vec<Beyond>, StoreError> {
     let mut all: Vec<Beyond> = Vec::new();
     for row in rows {
         let customer_id: String = row.try_get("customer_id")?;
@@ -159,8 +163,9 @@ fn by_customer(rows: &[Row]) -> Result<Vec<Beyond>, StoreError> {
             Some(last) => last.endpoints.push(held),
             None => {
                 let own = OwnQuotas::from_json(row.try_get("quotas")?);
-                let dead_letter_bytes = row.try_get("letter_bytes")?;
-                all.push(Beyond { customer_id, own, dead_letter_bytes, endpoints: vec![held] });
+                let used = quotas.iter().map(|quota| Ok((*quota, row.try_get(quota.as_str())?)));
+                let used = used.collect::<Result<_, StoreError>>()?;
+                all.push(Beyond { customer_id, own, used, sharers: row.try_get("sharers")?, endpoints: vec![held] });
             }
         }
     }
@@ -210,18 +215,22 @@ const USED: &str = "
         WHERE e.customer_id = $1 AND p.open
     ) AS r";
 
-/// Rows of suspended endpoints do not count: they only become fewer.
+/// Rows of suspended endpoints count as well; but nothing more comes to them.
 const BACKLOGS_BEYOND: &str = "
     WITH held AS (
-        SELECT e.customer_id, h.endpoint_id, sum(h.events)::bigint AS held_rows, sum(h.bytes)::bigint AS bytes
+        SELECT e.customer_id, h.endpoint_id, e.suspended_at, sum(h.events)::bigint AS held_rows, sum(h.bytes)::bigint AS bytes
         FROM backlog_head h JOIN endpoint e ON e.id = h.endpoint_id
-        WHERE e.deleted_at IS NULL AND e.suspended_at IS NULL AND h.events > 0 GROUP BY 1, 2
+        WHERE e.deleted_at IS NULL AND h.events > 0 GROUP BY 1, 2, 3
     ), total AS (
-        SELECT customer_id, sum(held_rows) AS held_rows, sum(bytes) AS bytes FROM held GROUP BY 1
+        SELECT customer_id, sum(held_rows)::bigint AS backlog_rows_max, sum(bytes)::bigint AS backlog_bytes_max
+        FROM held GROUP BY 1
     )
-    SELECT held.*, c.quotas, 0::bigint AS letter_bytes FROM total t JOIN customer c ON c.id = t.customer_id JOIN held ON held.customer_id = t.customer_id
-    WHERE t.held_rows > coalesce((c.quotas->>'backlog_rows_max')::bigint, $1)
-        OR t.bytes > coalesce((c.quotas->>'backlog_bytes_max')::bigint, $2)
+    SELECT held.customer_id, held.endpoint_id, held.held_rows, held.bytes, c.quotas, t.backlog_rows_max, t.backlog_bytes_max, n.sharers
+    FROM total t JOIN customer c ON c.id = t.customer_id JOIN held ON held.customer_id = t.customer_id CROSS JOIN LATERAL (
+        SELECT count(*) AS sharers FROM endpoint WHERE customer_id = t.customer_id AND deleted_at IS NULL) AS n
+    WHERE held.suspended_at IS NULL AND (
+        t.backlog_rows_max > coalesce((c.quotas->>'backlog_rows_max')::bigint, $1)
+        OR t.backlog_bytes_max > coalesce((c.quotas->>'backlog_bytes_max')::bigint, $2))
     ORDER BY held.customer_id, held.endpoint_id";
 
 /// Many rows of one day become one. What another instance folds at the same time is left to it.
@@ -240,7 +249,7 @@ const DEAD_LETTERS_BEYOND: &str = "
         SELECT customer_id, sum(bytes) AS bytes FROM dead_letter_size GROUP BY 1
     )
     SELECT t.customer_id, e.id AS endpoint_id, coalesce(h.held_rows, 0)::bigint AS held_rows, coalesce(h.bytes, 0)::bigint AS bytes,
-        c.quotas, t.bytes::bigint AS letter_bytes
+        c.quotas, t.bytes::bigint AS dead_letter_bytes_max, 1::bigint AS sharers
     FROM total t JOIN customer c ON c.id = t.customer_id JOIN endpoint e ON e.customer_id = t.customer_id
     CROSS JOIN LATERAL (
         SELECT sum(events) AS held_rows, sum(bytes) AS bytes FROM backlog_head WHERE endpoint_id = e.id) AS h

@@ -17,6 +17,9 @@ use crate::{
 
 /// What events of a victim may take at most: as of a partition that is delayed by others.
 const LATENCY_MAX: Duration = Duration::from_secs(1);
+/// The factor by which a victim's events may become slower beside a crowd, and what a busy machine adds by itself.
+const SLOWER_MAX: f64 = 1.5;
+const NOISE: Duration = Duration::from_millis(50);
 
 fn resident_mib(app: &TestApp) -> f64 {
     app.rest().metric("postrider_resident_bytes") / 1_048_576.0
@@ -77,12 +80,19 @@ pub fn settings_without_end(_: &mut SmallRng) -> Outcome {
 pub fn crowd_at_a_closed_port(_: &mut SmallRng) -> Outcome {
     const ASKED: usize = 3_000;
     const ENDPOINTS: usize = 300;
-    const ROWS_MAX: i64 = 10_000;
-    const ENDPOINT_ROWS: u64 = 300;
+    const ROWS_MAX: u64 = 10_000;
+    const PER_SECOND: u32 = 20;
+    /// Until a customer's endpoints are suspended: what waited in memory is parked, the look comes, and the instance hears of it.
+    const SECONDS_MAX: u64 = 5;
     let app = TestApp::named("fault-crowd").lanes(LANES).set("BACKLOG_POLL_MS", 200).start();
     let receiver = Receiver::start();
     let victim = victim(&app, &receiver);
     let audit = app.audit().expect_all(&victim);
+    let load = app.load(PER_SECOND);
+    thread::sleep(Duration::from_secs(5)); // what it is without the crowd
+    load.stop();
+    app.await_committed();
+    let (quiet, first) = (latency(&app, &[&victim], 0.99), app.produced.count());
     // Nobody listens on it any more.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let url = format!("http://127.0.0.1:{port}/");
@@ -103,7 +113,7 @@ pub fn crowd_at_a_closed_port(_: &mut SmallRng) -> Outcome {
     app.rest().post("/v1/subscriptions/bulk", &json!({ "subscriptions": all })).ok();
     app.await_settings();
 
-    let load = app.load(20);
+    let load = app.load(PER_SECOND);
     let until = Instant::now() + Duration::from_secs(20);
     let (mut oldest, mut most_rows) = (0.0_f64, 0);
     while Instant::now() < until {
@@ -113,17 +123,30 @@ pub fn crowd_at_a_closed_port(_: &mut SmallRng) -> Outcome {
     }
     load.stop();
     eventually_holds("everything is committed", || app.kafka.lag() == 0);
-    let slowest = latency(&app, &[&victim], 0.99);
+    let slowest = latency_since(&app, &victim, first);
     let suspended = app.postgres.count("SELECT count(*) FROM endpoint WHERE suspended_at IS NOT NULL");
     let findings = audit.settle();
-    assert!(suspended > 0, "those with the most rows are suspended");
-    let rows_max = ROWS_MAX as u64 + ENDPOINTS as u64 * ENDPOINT_ROWS / 2;
-    assert!(most_rows < rows_max, "{most_rows} rows at most");
-    assert!(slowest < LATENCY_MAX, "the victim's p99 is {slowest:.1?}");
+    assert!(suspended > 0, "those with more than an equal share are suspended");
+    let rows_max = 2 * ROWS_MAX + SECONDS_MAX * ENDPOINTS as u64 * u64::from(PER_SECOND);
+    assert!(most_rows < rows_max, "{most_rows} rows at most, in place of {rows_max}");
+    let allowed = quiet.mul_f64(SLOWER_MAX) + NOISE;
+    assert!(slowest <= allowed, "the victim's p99 is {slowest:.1?}, in place of {allowed:.1?}");
     Outcome::of(findings).at_most(0).note(format!(
-        "{ASKED} endpoints refused; of {ENDPOINTS}, {suspended} suspended at {most_rows} rows; \
-         oldest uncommitted {oldest:.1} s, the victim's p99 {slowest:.1?}"
+        "{ASKED} endpoints refused; of {ENDPOINTS}, {suspended} suspended at {most_rows} rows; oldest uncommitted \
+         {oldest:.1} s, the victim's p99 {slowest:.1?}, without the crowd {quiet:.1?}"
     ))
+}
+
+/// The 99th percentile of how long the victim's events took, from the one of this number on.
+fn latency_since(app: &TestApp, victim: &Endpoint, first: usize) -> Duration {
+    let mut all = Vec::new();
+    app.produced.each_of(&victim.hook.order(), |sent, at| {
+        if sent.seq as usize >= first {
+            all.push(at.saturating_duration_since(sent.at));
+        }
+    });
+    all.sort_unstable();
+    all.get(all.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 fn rows(app: &TestApp) -> u64 {

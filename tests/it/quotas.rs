@@ -3,6 +3,7 @@
 use postrider::{
     model::{quotas::Quota, scope::Scope},
     store::{
+        endpoints,
         maintenance::{self, Retention},
         quotas,
         replays::{self, Asked, NewReplay, NewShare},
@@ -204,7 +205,7 @@ async fn dead_letters_count_until_they_are_gone() {
     api.call("PATCH", "/v1/customers/acme", Some(patch)).await;
     let found = beyond().await;
     assert_eq!(
-        (found.len(), found[0].dead_letter_bytes as u64, &found[0].endpoints[0].endpoint_id),
+        (found.len(), found[0].used[&Quota::DeadLetterBytesMax] as u64, &found[0].endpoints[0].endpoint_id),
         (1, before, &endpoint)
     );
 
@@ -226,6 +227,34 @@ async fn dead_letters_count_until_they_are_gone() {
     let in_a_week = postrider::clock::wall_ms() + 7 * 86_400_000;
     maintenance::once(&api.pool, in_a_week, retention).await.expect("maintenance");
     assert_eq!(bytes().await, 0, "their days are gone");
+}
+
+#[actix_rt::test]
+async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended() {
+    let api = limited(json!({"backlog_rows_max": 100})).await;
+    let mut ids = Vec::new();
+    for (name, rows) in [("large", 90), ("small", 11), ("empty", 0)] {
+        let id = api.endpoint("acme", name).await["id"].as_str().expect("an id").to_owned();
+        api.database
+            .execute(&format!("INSERT INTO backlog_head VALUES ('orders', 0, '{id}', {rows}, {rows}, 0)"))
+            .await;
+        ids.push(id);
+    }
+    let beyond = async || quotas::backlogs_beyond(&api.pool, &QUOTAS).await.expect("a look");
+    let names = |found: &[quotas::Beyond]| -> Vec<String> {
+        found.iter().flat_map(|customer| &customer.endpoints).map(|held| held.endpoint_id.clone()).collect()
+    };
+    let found = beyond().await;
+    assert_eq!((found[0].used[&Quota::BacklogRowsMax], found[0].sharers), (101, 3));
+    let mut both = ids[..2].to_vec();
+    both.sort();
+    assert_eq!(names(&found), both);
+    let suspend = async |ids: &[&str]| endpoints::suspend(&api.pool, ids).await.expect("suspended");
+    assert_eq!(suspend(&[&ids[0], "ep_nosuch"]).await, ids[..1]);
+    assert_eq!(suspend(&[&ids[0]]).await, Vec::<String>::new(), "it is so already");
+    assert_eq!(names(&beyond().await), ids[1..2], "the rows of the other one are there still");
+    suspend(&[&ids[1]]).await;
+    assert_eq!(beyond().await, [], "nobody is left to be suspended");
 }
 
 #[actix_rt::test]
