@@ -27,6 +27,7 @@ use super::{
     memory::{self, Memory},
     problem::Problem,
     rate_limits::{CallLimits, WrongKeys},
+    request::promised_bytes,
     responses::Written,
 };
 use crate::{
@@ -261,16 +262,17 @@ pub async fn require_key(
     let holder = access.holder();
     request.extensions_mut().insert(access);
     // Held until the operation has answered, whatever it keeps of its body.
-    let (payload, _held) = memory::charged(request.take_payload(), &memory, &holder);
+    let promised = promised_bytes(request.headers());
+    let (payload, _held) = memory::charged(request.take_payload(), promised, &memory, &holder);
     request.set_payload(payload);
     let response = turns::on_behalf_of(holder, next.call(request)).await?;
     note_write(&response);
     Ok(response)
 }
 
-/// On whose behalf a key is looked up, before it is known whose it is: one address with very many keys leaves connections
-/// to others.
-fn asker(address: Option<IpAddr>) -> shares::Holder {
+/// The holder of what is used for a request without a key, or before it is known whose its key is: one address with very many of
+/// them leaves something to others.
+pub(super) fn asker(address: Option<IpAddr>) -> shares::Holder {
     address.map_or_else(String::new, |address| format!("address {}", site(address))).into()
 }
 

@@ -40,6 +40,9 @@ impl BulkGate {
     /// 503 when its turn does not come, 408, 413 and 415 as they say.
     pub async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<BulkBody, Problem> {
         request::check_content_type(request)?;
+        if request::promised_bytes(request.headers()).is_some_and(|promised| promised > self.bytes_max) {
+            return Err(self.too_large());
+        }
         let turn = self.turns.wait(&turns::holder(), TURN_MAX).await;
         let turn = turn.map_err(|refused| Problem::no_share(refused, "bulk calls"))?;
         match payload.to_bytes_limited(self.bytes_max).await {
@@ -48,11 +51,13 @@ impl BulkGate {
                 || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole"),
                 request::unreadable,
             )),
-            Err(_) => {
-                let detail = format!("the body is larger than {} bytes; send it in parts", self.bytes_max);
-                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
-            }
+            Err(_) => Err(self.too_large()),
         }
+    }
+
+    fn too_large(&self) -> Problem {
+        let detail = format!("the body is larger than {} bytes; send it in parts", self.bytes_max);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     }
 }
 

@@ -1,9 +1,11 @@
 //! ● `/livez`, `/readyz` and `/metrics`: without a key, for those who watch the process.
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::json;
 
-use super::{problem::Problem, state::AdminState};
+use super::{auth::asker, problem::Problem, state::AdminState};
 
 /// Tells whether this instance does its work.
 pub trait Readiness: Send + Sync {
@@ -29,8 +31,9 @@ pub async fn ready(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 /// Rendering takes its time; a probe on the same thread does not wait for it.
-pub async fn metrics(state: web::Data<AdminState>) -> Result<HttpResponse, Problem> {
-    let page = web::block(move || (state.metrics)()).await;
+pub async fn metrics(state: web::Data<AdminState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let render = Arc::clone(&state.metrics);
+    let page = web::block(move || render()).await;
     let page = page.map_err(|_| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -38,5 +41,6 @@ pub async fn metrics(state: web::Data<AdminState>) -> Result<HttpResponse, Probl
             "the metrics could not be rendered; the log says more",
         )
     })?;
+    let page = state.memory.answer(&asker(request.peer_addr().map(|peer| peer.ip())), page)?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(page))
 }

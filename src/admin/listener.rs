@@ -2,6 +2,7 @@
 
 pub mod pace; // ○ how long a connection may take for what
 mod addresses; // ○ connections by address
+mod intake; // ○ how much of a connection is read
 mod connection; // ● a connection, bounded
 mod request; // ● a request, bounded
 pub mod tls; // ● its certificate, read again when it changes
@@ -146,7 +147,7 @@ where
                 async move { stopping.notified().await }
             })
             .on_connect_ext(|connection: &Connection, data| {
-                data.insert(connection.pace());
+                data.insert(connection.course());
             })
             .h1(map_config(app, |()| AppConfig::default()))
             .map_err(|_| ());
@@ -180,7 +181,7 @@ impl Accepting {
         Accepting {
             tls,
             name: options.name,
-            addresses: Arc::new(Mutex::new(Addresses::new(options.address_connections_max))),
+            addresses: Arc::new(Mutex::new(Addresses::new(options.connections_max, options.address_connections_max))),
             trusted_proxies: options.trusted_proxies,
             deadlines: options.deadlines,
         }

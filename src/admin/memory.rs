@@ -81,11 +81,13 @@ fn problem(refused: Refused) -> Problem {
     Problem::no_share(refused, "memory for bodies and answers")
 }
 
-/// A body whose bytes are charged to the budget as they arrive, until `Held` is dropped.
-pub fn charged(payload: Payload, memory: &Memory, holder: &Holder) -> (Payload, Held) {
+/// A body whose bytes are charged to the budget until `Held` is dropped: those that its head promises before any of them is
+/// read, others as they arrive.
+pub fn charged(payload: Payload, promised: Option<usize>, memory: &Memory, holder: &Holder) -> (Payload, Held) {
     let reserved = Reserved { memory: memory.clone(), holder: Arc::clone(holder), bytes: 0 };
     let held = Rc::new(RefCell::new(reserved));
-    let body = ChargedBody { payload, held: Rc::clone(&held) };
+    let body =
+        ChargedBody { payload, promised: promised.unwrap_or(0), arrived: 0, is_refused: false, held: Rc::clone(&held) };
     (Payload::Stream { payload: Box::pin(body) }, held)
 }
 
@@ -94,20 +96,43 @@ pub type Held = Rc<RefCell<Reserved>>;
 
 struct ChargedBody {
     payload: Payload,
+    promised: usize,
+    arrived: usize,
+    /// There was no room for it, which was said.
+    is_refused: bool,
     held: Held,
+}
+
+impl ChargedBody {
+    /// Sees to it that there is room for so many bytes of it in all.
+    fn reserve(&mut self, bytes: usize) -> Result<(), PayloadError> {
+        let mut held = self.held.borrow_mut();
+        let more = bytes.saturating_sub(held.bytes);
+        if more == 0 {
+            return Ok(()); // a holder of more than its share gets nothing more, not even nothing
+        }
+        let grown = held.grow(more);
+        self.is_refused = grown.is_err();
+        grown.map_err(|refused| PayloadError::Io(std::io::Error::other(problem(refused))))
+    }
 }
 
 impl Stream for ChargedBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_refused {
+            return Poll::Ready(None);
+        }
+        let expected = self.promised.max(self.arrived);
+        if let Err(refused) = self.reserve(expected) {
+            return Poll::Ready(Some(Err(refused)));
+        }
         let next = Pin::new(&mut self.payload).poll_next(cx);
         let Poll::Ready(Some(Ok(bytes))) = next else { return next };
-        let charged = self.held.borrow_mut().grow(bytes.len());
-        Poll::Ready(Some(match charged {
-            Ok(()) => Ok(bytes),
-            Err(refused) => Err(PayloadError::Io(std::io::Error::other(problem(refused)))),
-        }))
+        let arrived = self.arrived + bytes.len();
+        self.arrived = arrived;
+        Poll::Ready(Some(self.reserve(arrived).map(|()| bytes)))
     }
 }
 
@@ -137,6 +162,17 @@ pub async fn charge_answers(
     }
 }
 
+impl Memory {
+    /// An answer to somebody who needs no key, charged to this holder until it is sent.
+    ///
+    /// # Errors
+    /// As [`Memory::reserve`].
+    pub fn answer(&self, holder: &Holder, answer: String) -> Result<Charged, Problem> {
+        let reserved = self.reserve(holder, answer.len())?;
+        Ok(Charged { body: BoxBody::new(answer), _reserved: Some(reserved) })
+    }
+}
+
 /// An answer, and what it takes of the budget.
 pub struct Charged {
     body: BoxBody,
@@ -160,7 +196,49 @@ const SMALL_BYTES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+
     use super::*;
+
+    /// A body of these parts, and how many of them were read.
+    fn body(parts: &'static [&'static str]) -> (Payload, Rc<RefCell<usize>>) {
+        let read = Rc::new(RefCell::new(0));
+        let counted = Rc::clone(&read);
+        let stream = futures_util::stream::iter(parts.iter()).map(move |part| {
+            *counted.borrow_mut() += 1;
+            Ok(Bytes::from_static(part.as_bytes()))
+        });
+        (Payload::Stream { payload: Box::pin(stream) }, read)
+    }
+
+    /// Parts that came through, and parts that were read.
+    fn through(memory: &Memory, promised: Option<usize>, parts: &'static [&'static str]) -> (usize, usize) {
+        let (payload, read) = body(parts);
+        let (payload, _held) = charged(payload, promised, memory, &"one".into());
+        let arrived: Vec<_> = payload.collect().now_or_never().expect("it is all there");
+        let read = *read.borrow();
+        (arrived.iter().filter(|part| part.is_ok()).count(), read)
+    }
+
+    #[test]
+    fn nothing_is_read_of_a_body_that_promises_more_than_there_is_room_for() {
+        let memory = Memory::new(100);
+        let other = memory.reserve(&"other".into(), 50).expect("half");
+        assert_eq!(through(&memory, Some(60), &["0123456789"; 6]), (0, 0));
+        drop(other);
+        assert_eq!(through(&memory, Some(60), &["0123456789"; 6]), (6, 6));
+        assert_eq!(memory.shares.lock().taken(), 0);
+    }
+
+    #[test]
+    fn a_body_that_promises_nothing_or_too_little_is_charged_as_it_arrives() {
+        for promised in [None, Some(20)] {
+            let memory = Memory::new(100);
+            let (arrived, _) = through(&memory, promised, &["0123456789"; 9]);
+            assert_eq!(arrived, 5, "{promised:?}");
+            assert_eq!(memory.shares.lock().taken(), 0, "it is given back");
+        }
+    }
 
     #[test]
     fn one_key_with_much_in_memory_leaves_room_for_others() {

@@ -56,12 +56,10 @@ pub async fn canary(state: State, request: HttpRequest, body: web::Payload) -> R
     Ok(answered(&state, own.is_some()))
 }
 
-/// A body, once it is known that another instance of ours sends it. An instance of an older version does not say its
-/// digest beforehand.
+/// A body, once it is known that another instance of ours sends it: its digest is signed, and stands in the head.
 async fn signed_body(state: &AdminState, request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, Problem> {
-    if let Some(digest) = request.headers().get(DIGEST_HEADER).and_then(|digest| digest.to_str().ok()) {
-        check_digest(state, request, digest)?;
-    }
+    let digest = request.headers().get(DIGEST_HEADER).and_then(|digest| digest.to_str().ok());
+    check_digest(state, request, digest.unwrap_or_default())?;
     let unreadable = || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole");
     let read = body.to_bytes_limited(BODY_BYTES_MAX).await;
     let body = read.ok().and_then(Result::ok).ok_or_else(unreadable)?;

@@ -140,6 +140,12 @@ fn not_whole() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body did not arrive whole")
 }
 
+/// The length of a body, as its head says; a body in chunks says nothing.
+#[must_use]
+pub fn promised_bytes(headers: &header::HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Refuses a body that says it is something other than JSON.
 pub fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());

@@ -2,17 +2,17 @@
 //! third each, and one that holds nothing finds some free, whatever a few others ask for. (Dynamic thresholds: Choudhury
 //! and Hahne, 1998.)
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 /// A customer's id, or that of a key which belongs to no customer.
 pub type Holder = Arc<str>;
 
 /// A resource of a fixed size, and who holds how much of it.
 #[derive(Debug)]
-pub struct Shares {
+pub struct Shares<H = Holder> {
     capacity: usize,
     taken: usize,
-    by_holder: HashMap<Holder, usize>,
+    by_holder: HashMap<H, usize>,
 }
 
 /// Nothing was taken.
@@ -35,7 +35,7 @@ impl Refused {
     }
 }
 
-impl Shares {
+impl<H: Clone + Eq + Hash> Shares<H> {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Shares { capacity, taken: 0, by_holder: HashMap::new() }
@@ -45,20 +45,20 @@ impl Shares {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn take(&mut self, holder: &Holder, amount: usize) -> Result<(), Refused> {
-        let held = self.by_holder.get(holder).copied().unwrap_or(0);
+    pub fn take(&mut self, holder: &H, amount: usize) -> Result<(), Refused> {
+        let held = self.held(holder);
         if held.saturating_add(amount) > self.capacity - self.taken {
             return Err(if held > 0 { Refused::BeyondShare } else { Refused::UsedUp });
         }
         if amount > 0 {
             self.taken += amount;
-            *self.by_holder.entry(Arc::clone(holder)).or_default() += amount;
+            *self.by_holder.entry(holder.clone()).or_default() += amount;
         }
         Ok(())
     }
 
     /// Gives back what was taken.
-    pub fn give_back(&mut self, holder: &Holder, amount: usize) {
+    pub fn give_back(&mut self, holder: &H, amount: usize) {
         let Some(held) = self.by_holder.get_mut(holder) else { return };
         let amount = amount.min(*held);
         *held -= amount;
@@ -66,6 +66,12 @@ impl Shares {
         if *held == 0 {
             self.by_holder.remove(holder);
         }
+    }
+
+    /// Of this holder.
+    #[must_use]
+    pub fn held(&self, holder: &H) -> usize {
+        self.by_holder.get(holder).copied().unwrap_or(0)
     }
 
     #[must_use]

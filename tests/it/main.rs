@@ -18,6 +18,7 @@ mod api; // the REST API over a database of its own
 mod admin; // the REST API
 mod endpoint_writes; // endpoints and their secrets
 mod connections; // connections of the API that misbehave
+mod bodies; // bodies that nobody wants, and large ones that somebody does
 mod letter_pull; // dead letters waited for, filtered, taken by filter
 mod endpoint_list; // thousands of endpoints, searched and sorted
 mod attempts; // how endpoints answered

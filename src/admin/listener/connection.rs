@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     AddressPlace,
+    intake::Intake,
     pace::{Deadlines, Pace},
 };
 use crate::{clock, telemetry::names};
@@ -25,14 +26,56 @@ use crate::{clock, telemetry::names};
 /// A connection that was accepted.
 pub struct Connection {
     io: Io,
-    pace: SharedPace,
+    course: SharedCourse,
     head_timer: Timer,
     write_timer: Timer,
     _place: Option<AddressPlace>,
 }
 
-/// The state of a connection's deadlines; its requests say when they begin and end.
-pub type SharedPace = Rc<RefCell<Pace>>;
+/// A connection's deadlines, and how much of it is read; its requests say when they begin and end.
+pub struct Course {
+    pace: Pace,
+    intake: Intake,
+    /// Wants to read, and may not.
+    held_back: Option<Waker>,
+}
+
+pub type SharedCourse = Rc<RefCell<Course>>;
+
+impl Course {
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        self.pace.deadlines()
+    }
+
+    /// A body may have said how long it is.
+    pub fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
+        self.pace.request_begins();
+        self.intake.request_begins(has_body, promised);
+    }
+
+    pub fn body_is_awaited(&mut self) {
+        self.intake.body_is_awaited();
+        self.read_on();
+    }
+
+    pub fn body_is_whole(&mut self) {
+        self.intake.body_is_whole();
+        self.read_on();
+    }
+
+    pub fn request_ends(&mut self) {
+        self.pace.request_ends(clock::now());
+        self.intake.request_ends();
+        self.read_on();
+    }
+
+    fn read_on(&mut self) {
+        if let Some(reader) = self.held_back.take() {
+            reader.wake();
+        }
+    }
+}
 
 /// The bytes of a connection.
 pub enum Io {
@@ -43,13 +86,14 @@ pub enum Io {
 impl Connection {
     #[must_use]
     pub fn new(io: Io, deadlines: Deadlines, place: Option<AddressPlace>) -> Self {
-        let pace = Rc::new(RefCell::new(Pace::new(deadlines, clock::now())));
-        Connection { io, pace, head_timer: Timer::default(), write_timer: Timer::default(), _place: place }
+        let pace = Pace::new(deadlines, clock::now());
+        let course = Rc::new(RefCell::new(Course { pace, intake: Intake::default(), held_back: None }));
+        Connection { io, course, head_timer: Timer::default(), write_timer: Timer::default(), _place: place }
     }
 
     #[must_use]
-    pub fn pace(&self) -> SharedPace {
-        Rc::clone(&self.pace)
+    pub fn course(&self) -> SharedCourse {
+        Rc::clone(&self.course)
     }
 
     fn io(&mut self) -> Pin<&mut (dyn Duplex + Unpin)> {
@@ -64,21 +108,44 @@ impl Connection {
         if sent.is_ready() {
             return sent;
         }
-        let until = self.pace.borrow_mut().write_blocks(clock::now());
+        let until = self.course.borrow_mut().pace.write_blocks(clock::now());
         if self.write_timer.is_over(until, cx) {
             return Poll::Ready(Err(timed_out("write")));
         }
         Poll::Pending
     }
+
+    /// Nothing is read until somebody wants it. What comes after an answer ends as if the client had ended it.
+    fn held_back(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let until = {
+            let mut course = self.course.borrow_mut();
+            if course.intake.reads_on() {
+                // Once the server below has looked at what there is.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            course.held_back = Some(cx.waker().clone());
+            course.pace.rest_by()
+        };
+        match until {
+            Some(until) if self.head_timer.is_over(until, cx) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.course.borrow().intake.may_read() {
+            return self.held_back(cx);
+        }
+        let before = buf.filled().len();
         let read = self.io().poll_read(cx, buf);
         if read.is_ready() {
+            self.course.borrow_mut().intake.has_read(buf.filled().len() - before);
             return read;
         }
-        let until = self.pace.borrow().next_head_by();
+        let until = self.course.borrow().pace.next_head_by();
         match until {
             Some(until) if self.head_timer.is_over(until, cx) => Poll::Ready(Err(timed_out("head"))),
             _ => Poll::Pending,
@@ -90,7 +157,7 @@ impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.io().poll_write(cx, buf);
         if let Poll::Ready(Ok(bytes)) = written {
-            self.pace.borrow_mut().wrote(bytes, clock::now());
+            self.course.borrow_mut().pace.wrote(bytes, clock::now());
         }
         self.bounded(written, cx)
     }
@@ -98,7 +165,7 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.io().poll_flush(cx);
         if flushed.is_ready() {
-            self.pace.borrow_mut().flushed();
+            self.course.borrow_mut().pace.flushed();
         }
         self.bounded(flushed, cx)
     }

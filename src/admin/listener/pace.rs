@@ -50,13 +50,20 @@ pub struct Pace {
     deadlines: Deadlines,
     /// No request is under way, and the next head has to be complete by then.
     next_head_by: Option<Instant>,
+    /// By then the client has its answer, whatever it goes on sending.
+    rest_by: Option<Instant>,
     writing: Option<Progress>,
 }
 
 impl Pace {
     #[must_use]
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
-        Pace { deadlines, next_head_by: Some(now + deadlines.keep_alive + deadlines.head), writing: None }
+        Pace {
+            deadlines,
+            next_head_by: Some(now + deadlines.keep_alive + deadlines.head),
+            rest_by: None,
+            writing: None,
+        }
     }
 
     #[must_use]
@@ -66,18 +73,25 @@ impl Pace {
 
     /// A head is complete: from now on its handler and its body have their own limits.
     pub fn request_begins(&mut self) {
-        self.next_head_by = None;
+        (self.next_head_by, self.rest_by) = (None, None);
     }
 
     /// The answer was handed over whole.
     pub fn request_ends(&mut self, now: Instant) {
         self.next_head_by = Some(now + self.deadlines.keep_alive + self.deadlines.head);
+        self.rest_by = Some(now + REST_MAX);
     }
 
     /// By when a head has to be complete, while one is awaited.
     #[must_use]
     pub fn next_head_by(&self) -> Option<Instant> {
         self.next_head_by
+    }
+
+    /// By when a connection ends of which nothing more is read.
+    #[must_use]
+    pub fn rest_by(&self) -> Option<Instant> {
+        self.rest_by
     }
 
     /// The peer took some bytes.
@@ -102,6 +116,9 @@ impl Pace {
 /// Within each window of [`Deadlines::progress`].
 pub const PROGRESS_BYTES_MIN: usize = 16 * 1024;
 
+/// Time for a client to read the answer to a body that is not read to its end. Closed at once, the answer could be lost.
+const REST_MAX: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +139,18 @@ mod tests {
         assert_eq!(pace.next_head_by(), None, "a long poll waits as long as it likes");
         pace.request_ends(start + 60 * SECOND);
         assert_eq!(pace.next_head_by(), Some(start + 70 * SECOND));
+    }
+
+    #[test]
+    fn a_client_that_goes_on_sending_has_a_moment_for_its_answer() {
+        let start = clock::now();
+        let mut pace = pace(start);
+        assert_eq!(pace.rest_by(), None);
+        pace.request_begins();
+        pace.request_ends(start);
+        assert_eq!(pace.rest_by(), Some(start + REST_MAX));
+        pace.request_begins();
+        assert_eq!(pace.rest_by(), None, "a request under way has its own limits");
     }
 
     #[test]
