@@ -91,7 +91,7 @@ pub fn charged(payload: Payload, promised: Option<usize>, memory: &Memory, holde
     (Payload::Stream { payload: Box::pin(body) }, held)
 }
 
-/// What a request's body takes of the budget.
+/// Bytes of the budget that a request's body takes.
 pub type Held = Rc<RefCell<Reserved>>;
 
 struct ChargedBody {
@@ -139,7 +139,7 @@ impl Stream for ChargedBody {
 /// Charges answers to reads until they are sent. What a write came to is always told: its caller must know.
 ///
 /// # Errors
-/// What the operation came to, or that there is no room for its answer.
+/// The operation's own error, or that there is no room for its answer.
 pub async fn charge_answers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

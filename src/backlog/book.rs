@@ -123,7 +123,7 @@ impl Book {
         }
     }
 
-    /// How a head is by now. One of a partition that is not ours is not kept.
+    /// Takes over the state of a head. One of a partition that is not ours is not kept.
     pub fn note(&mut self, row: &HeadRow, events: &Arc<dyn HeadEvents>) {
         let topic: Arc<str> = Arc::from(row.topic.as_str());
         let Some(ledger) = self.ledgers.get(&(topic, row.partition)) else { return };
@@ -180,7 +180,7 @@ impl Book {
         }
     }
 
-    /// What to give to [`Book::forget_gone`] after a look at the table that begins now.
+    /// Count to give to [`Book::forget_gone`] after a look at the table that begins now.
     #[must_use]
     pub fn notes(&self) -> u64 {
         self.notes
@@ -278,7 +278,7 @@ impl Book {
         entry.head.hold_up(passes_over) && passes_over
     }
 
-    /// Whoever read is no more.
+    /// Forgets all reads: the reader is no more.
     pub fn begin_anew(&mut self) {
         for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
             entry.is_being_read = false;
@@ -287,7 +287,7 @@ impl Book {
         }
     }
 
-    /// How many rows came since this was last asked, for endpoints that are sent their backlog in order.
+    /// Number of rows that came since the last call, for endpoints that are sent their backlog in order.
     pub fn take_came_in_order(&mut self) -> usize {
         std::mem::take(&mut self.came_in_order)
     }
@@ -354,7 +354,8 @@ impl Entry {
         self.passed_over = PassedOver::default();
     }
 
-    /// What came meanwhile shortens the rest of a head that is sent in order: somebody waits for it.
+    /// Whether the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
+    /// waits for it.
     fn rests(&self, now: Instant) -> bool {
         let in_time = self.grew && self.head.keeps_order();
         let long = |rest: Rest| if in_time { rest.long.min(ORDERED_REST) } else { rest.long };

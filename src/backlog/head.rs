@@ -1,4 +1,4 @@
-//! ○ What waits of one partition for one endpoint, as far as this instance has it in memory.
+//! ○ Rows of one partition that wait for one endpoint, as far as this instance has them in memory.
 //!
 //! **Invariant:** a row is in memory at most once, and until what became of it is committed.
 
@@ -26,7 +26,7 @@ use crate::{
     store::backlog::RowKey,
 };
 
-/// Who hears of what became of rows in memory.
+/// Listener for the results of rows in memory.
 pub trait HeadEvents: Send + Sync {
     /// These are to be taken out; then [`Head::release`].
     fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>);

@@ -12,8 +12,8 @@ use std::{
 use super::read::End;
 use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
 
-/// What one reading of a head, from its beginning to its end, passes over. Bounded: where too many keys wait, all behind
-/// them wait as well.
+/// Keys that one reading of a head, from its beginning to its end, passes over. Bounded: where too many keys wait, all
+/// behind them wait as well.
 #[derive(Debug, Default)]
 pub struct PassedOver {
     keys: HashMap<Option<Box<[u8]>>, Passed>,
@@ -27,7 +27,7 @@ struct Passed {
     /// The row that is waited for.
     offset: i64,
     until: Until,
-    /// How many came behind the one that is waited for.
+    /// Number of rows behind the one that is waited for.
     rows: u64,
 }
 
@@ -50,7 +50,7 @@ pub struct Sendable {
     pub end: End,
 }
 
-/// When a page is looked at.
+/// Time at which a page is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct At {
     pub now: Instant,
@@ -61,7 +61,7 @@ pub struct At {
 }
 
 impl PassedOver {
-    /// What of a page may be sent, without the keys that leave memory.
+    /// The rows of a page that may be sent, without the keys that leave memory.
     pub fn sendable(
         &mut self,
         page: Vec<BacklogRow>,

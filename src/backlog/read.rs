@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
 
-/// How an endpoint stands, as far as its backlog is concerned.
+/// State of an endpoint, as far as its backlog is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It takes events: so many may be in memory.
@@ -21,7 +21,7 @@ pub enum Standing {
     Gone,
 }
 
-/// What may be in memory.
+/// Limits of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     pub endpoint_bytes_max: usize,
@@ -34,8 +34,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// What an endpoint that holds so much may read, with so much left for all. It never holds more than is left after that:
-    /// however many are slow, whoever comes finds room, and soon about as much as each of them has.
+    /// Bytes that an endpoint that holds so many may read, with so many left for all. It never holds more than is left
+    /// after that: however many are slow, whoever comes finds room, and soon about as much as each of them has.
     pub(super) fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
         let own_bytes = self.endpoint_bytes_max.saturating_sub(held_bytes);
         let bytes = own_bytes.min(bytes_left.saturating_sub(held_bytes).div_ceil(2));
@@ -71,7 +71,7 @@ impl Read {
         self.after == BEGINNING && (self.order.is_some() || self.is_gone)
     }
 
-    /// What may be sent of the page that was read.
+    /// Rows of the page that may be sent.
     pub fn sendable(&mut self, page: Vec<BacklogRow>, at: At) -> Sendable {
         let bytes: usize = page.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
         let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
@@ -93,7 +93,7 @@ impl Read {
     }
 }
 
-/// How far a read came.
+/// The end of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// There may be more.

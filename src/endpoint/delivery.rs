@@ -70,7 +70,7 @@ pub struct Delivery {
     settings: Arc<Settings>,
     limits: Limits,
     batch_limits: BatchLimits,
-    /// How many instances share the endpoint's rate limit.
+    /// Number of instances that share the endpoint's rate limit.
     instances: u32,
     rng: SmallRng,
 
@@ -89,7 +89,7 @@ pub struct Delivery {
     flights: Flights,
     effects: Effects,
 
-    /// When this machine was made.
+    /// Time at which this machine was made.
     began_at: Instant,
     breaker: Breaker,
     rate_limiter: Option<RateLimiter>,
@@ -97,7 +97,7 @@ pub struct Delivery {
     permits: Permits,
     /// Something could go if there were a permit.
     wants_permit: bool,
-    /// What was due when the last turn ended had to wait for a permit, by no doing of its customer.
+    /// A batch that was due when the last turn ended had to wait for a permit, by no doing of its customer.
     was_short: bool,
     /// The endpoint asked (`Retry-After`) to be left alone until then.
     silent_until: Option<Instant>,
@@ -112,13 +112,13 @@ pub struct Delivery {
     held_back: bool,
     /// All the same one event may be tried now.
     trying: bool,
-    /// When that was over.
+    /// Time at which that was over.
     released_at: Option<Instant>,
     /// Since when events wait for a limit of the endpoint's own, without a break.
     blocked_since: Option<Instant>,
-    /// What it takes.
+    /// Rate of events that it takes.
     delivered: Rate,
-    /// What leaves memory.
+    /// Rate of events that leave memory.
     leaving: Rate,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: bool,
@@ -126,7 +126,7 @@ pub struct Delivery {
     stalled: bool,
     stopping: bool,
 
-    /// When something more can be sent, as far as time decides it.
+    /// Time at which something more can be sent, as far as time decides it.
     wake_at: Option<Instant>,
     /// Not before then is anything old enough to be parked.
     park_check_at: Option<Instant>,
@@ -313,7 +313,7 @@ impl Delivery {
         self.effects.poll()
     }
 
-    /// When [`handle_timeout`](Delivery::handle_timeout) is wanted next.
+    /// Time of the next [`handle_timeout`](Delivery::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match (self.wake_at, self.park_check_at) {

@@ -1,4 +1,4 @@
-//! ○ What waits in lanes: the events of one lane go one after the other, those of several side by side.
+//! ○ Lanes of waiting events: those of one lane go one after the other, those of several side by side.
 //!
 //! **Invariant:** of a lane, what was taken out has ended before more of it is taken.
 
@@ -112,7 +112,7 @@ impl Lanes {
         self.bytes
     }
 
-    /// When the next batch is due; `None` while every lane has something under way.
+    /// Time at which the next batch is due; `None` while every lane has something under way.
     #[must_use]
     pub fn due_at(&self, limits: &BatchLimits) -> Option<Instant> {
         let first = self.lanes.get(self.ready.front()?)?.waiting.front()?.event().received_at;
@@ -120,7 +120,7 @@ impl Lanes {
         Some(if full { first } else { first + limits.wait })
     }
 
-    /// How many events the next batch has, at most.
+    /// Largest number of events in the next batch.
     #[must_use]
     pub fn next_len(&self, limits: &BatchLimits) -> usize {
         self.ready_events.min(limits.events_max)

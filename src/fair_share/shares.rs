@@ -1,4 +1,4 @@
-//! ○ How much of a resource each holder may take: no more than what it would leave free. One holder alone gets half, two a
+//! ○ The amount of a resource that each holder may take: no more than it would leave free. One holder alone gets half, two a
 //! third each, and one that holds nothing finds some free, whatever a few others ask for. (Dynamic thresholds: Choudhury
 //! and Hahne, 1998.)
 
@@ -88,7 +88,7 @@ mod tests {
         format!("cus_{number}").into()
     }
 
-    /// How many each of so many holders gets when all of them ask for ever more, one after the other.
+    /// Units that each of so many holders gets when all of them ask for ever more, one after the other.
     fn shared(capacity: usize, holders: usize) -> Vec<usize> {
         let mut shares = Shares::new(capacity);
         for _ in 0..capacity {

@@ -1,4 +1,4 @@
-//! ○ What there is to tell, and how it looks on the wire: `{"type","timestamp","instance","data"}`.
+//! ○ Operator events, and their form on the wire: `{"type","timestamp","instance","data"}`.
 
 use std::{fmt, sync::Arc};
 
@@ -118,7 +118,7 @@ pub enum OperatorEvent {
     TopicMadeAgain { topic: Arc<str> },
 }
 
-/// What an event is about. Of one subject the same is not told twice in a row within a while.
+/// The subject of an event. Of one subject the same is not told twice in a row within a while.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// An endpoint, and which side of it: its health and its quota change one beside the other.
@@ -126,7 +126,7 @@ pub enum Subject {
         id: Arc<str>,
         side: &'static str,
     },
-    /// Where several endpoints lead.
+    /// A host of several endpoints.
     Host(Arc<str>),
     /// A customer's quota.
     Customer {
@@ -234,7 +234,7 @@ impl OperatorEvent {
         )
     }
 
-    /// What is sent, as the Standard Webhooks specification wants a payload.
+    /// The payload, as the Standard Webhooks specification wants it.
     #[must_use]
     pub fn to_json(&self, wall_ms: i64, instance: &str) -> Value {
         let mut payload = json!(self);

@@ -28,10 +28,10 @@ use crate::{
     },
 };
 
-/// What ageing works with.
+/// State of the ageing.
 pub struct Ageing {
     pub pool: Pool,
-    /// What has waited longer is given up.
+    /// The age at which a waiting event is given up.
     pub age_max: Duration,
     /// Between two looks while there is more to do.
     pub poll: Duration,
@@ -40,7 +40,7 @@ pub struct Ageing {
     pub surroundings: Arc<dyn Surroundings>,
 }
 
-/// How far a head was looked through.
+/// Position up to which a head was looked through.
 #[derive(Clone, Copy, Debug)]
 struct Scan {
     after: (i64, i64),

@@ -1,4 +1,4 @@
-//! ○ What a writer carries out together: inserts, then updates, then what is taken out, then what is passed over.
+//! ○ A run: work that a writer carries out together, inserts, then updates, then removals, then skipped positions.
 //!
 //! **Invariant:** of one row, what was handed in first is carried out first. Rows of others may change their places.
 

@@ -1,4 +1,4 @@
-//! ● What settles, and when.
+//! ● Settling of stored rows.
 
 use std::{
     sync::atomic::Ordering,

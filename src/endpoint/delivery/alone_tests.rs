@@ -1,4 +1,4 @@
-//! ○ What fails with others is tried alone, and what is remembered of failures.
+//! ○ Events that failed with others are tried alone; memory of failures.
 
 use super::{testing::*, *};
 use crate::model::{

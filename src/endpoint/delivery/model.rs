@@ -1,4 +1,4 @@
-//! ○ Whatever happens in whatever order: no receipt is lost or comes out twice, and every limit holds.
+//! ○ A model of the machine: in any order of actions no receipt is lost or comes out twice, and every limit holds.
 
 mod actions;
 mod checks;
@@ -25,7 +25,7 @@ use crate::{
 /// An attempt with this number, or a later one, may go without some that it went with before.
 const FAILURES_TOGETHER: u32 = 3;
 
-/// Where a receipt is, as the books say.
+/// Place of a receipt, as the model accounts for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Held,

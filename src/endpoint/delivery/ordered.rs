@@ -1,4 +1,4 @@
-//! ○ What is different for an ordered endpoint.
+//! ○ Delivery to an ordered endpoint.
 //!
 //! Its events wait in [`Lanes`]. When one of a lane is parked, everything of that lane that is in memory is parked as well, and
 //! what comes later goes the same way until the rows are gone: so a lane is either in memory or in the backlog, and in both it
@@ -56,7 +56,7 @@ impl Delivery {
         self.advance(now);
     }
 
-    /// What waited for the last rows of its partition goes into its lane once they are gone.
+    /// Lets events into their lanes that waited for the last rows of their partition, once those are gone.
     pub(super) fn let_in(&mut self, now: Instant) {
         if self.behind.is_empty() {
             return;
@@ -115,7 +115,7 @@ impl Delivery {
         self.settings.delivery.ordering.is_some_and(|ordering| ordering.on_failure == OnFailure::Block)
     }
 
-    /// How much of its lane waits in the backlog, or may: an event that comes from there says it of its head.
+    /// The part of its lane that waits in the backlog, or may: an event that comes from there says it of its head.
     fn ahead(&self, event: &Event) -> Option<u64> {
         match self.key_of(event) {
             Some(key) => event.origin.parked_ahead_of_key(&self.settings.id, key),

@@ -1,4 +1,4 @@
-//! ○ What leaves memory for the backlog, and when.
+//! ○ Parking: events leave memory for the backlog.
 //!
 //! An event that was not sent yet is parked once it has waited for the endpoint (`lagging.rs`) for `park_after`. One that
 //! was sent is parked `park_after` after the latest of
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Delivery {
-    /// When an event leaves memory if nothing changes; `None` while the trouble is ours.
+    /// Time at which an event leaves memory if nothing changes; `None` while the trouble is ours.
     pub(super) fn park_at(&self, received_at: Instant, first_sent: Option<Instant>) -> Option<Instant> {
         if self.held_back {
             return None;
@@ -40,8 +40,8 @@ impl Delivery {
         Some(from + self.limits.park_after)
     }
 
-    /// When an event that comes from Kafka and was never sent leaves memory: after `park_after` in which it waited for the
-    /// endpoint, however well that answers. `None` while it waits for us.
+    /// Time at which an event that comes from Kafka and was never sent leaves memory: after `park_after` in which it
+    /// waited for the endpoint, however well that answers. `None` while it waits for us.
     fn unsent_park_at(&self, received_at: Instant) -> Option<Instant> {
         let waits_for_endpoint = self.blocked_since.is_some() || self.is_off() || self.lagging;
         self.unsent_check_at(received_at).filter(|_| waits_for_endpoint)
@@ -227,7 +227,7 @@ impl Delivery {
     }
 }
 
-/// What is known, when an event leaves memory, about its next attempt.
+/// Knowledge about the next attempt of an event that leaves memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Leave {
     pub in_flight_until: Option<Instant>,

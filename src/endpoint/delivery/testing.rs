@@ -36,7 +36,7 @@ pub struct TestOrigin {
     pub current: AtomicBool,
     /// Ours, although nothing more of it is sent.
     pub owned: AtomicBool,
-    /// What waits of it in the backlog.
+    /// Number of its events that wait in the backlog.
     pub ahead: AtomicU64,
     /// The keys of that; `None` where one left without it.
     pub keys: Mutex<BTreeSet<Option<KeyNumber>>>,

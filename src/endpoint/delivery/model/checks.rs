@@ -40,7 +40,7 @@ impl Model {
         assert_eq!(self.delivery.in_flight(), self.under_way.len());
     }
 
-    /// What goes out for the first time goes out behind all of its lane that went before.
+    /// Checks that an event goes out for the first time behind all of its lane that went before.
     pub(super) fn check_order(&mut self, events: &[Arc<Event>]) {
         let Some(ordering) = self.settings.delivery.ordering else { return };
         for event in events.iter().filter(|event| !self.sent_with.contains_key(&event.offset())) {
