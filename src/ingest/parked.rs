@@ -123,6 +123,8 @@ impl ParkedCounts {
     pub fn parking(&self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
         let mut counts = self.counts.lock();
         let version = counts.changes();
+        // Rows of earlier assignments, of any key, may be among those that the table will be said to have.
+        let key = key.filter(|_| self.is_known.load(Ordering::Acquire));
         let count = counts.of.entry(Arc::clone(endpoint_id)).or_default();
         (count.pending, count.changed) = (count.pending + events, version);
         count.keys.add(key);
@@ -170,7 +172,12 @@ impl ParkedCounts {
         }
         for (endpoint_id, rows) in all {
             match counts.of.get_mut(endpoint_id) {
-                Some(count) => count.rows = count.rows.max(rows),
+                Some(count) => {
+                    if count.changed > version {
+                        count.found(rows);
+                    }
+                    count.rows = count.rows.max(rows);
+                }
                 None => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             }
         }
@@ -239,6 +246,21 @@ mod tests {
         counts.parking(&"ep_2".into(), 1, None);
         counts.all_rows(version, std::iter::empty());
         assert_eq!(counts.ahead(&id), Some(0), "the next look is exact");
+    }
+
+    #[test]
+    fn rows_of_earlier_assignments_are_of_any_key_whatever_was_parked_before_they_were_known() {
+        let [parked, other] = [b"a", b"b"].map(|key| KeyNumber::of(Some(key)));
+        for rows in [1, 10] {
+            for look_begins_before in [true, false] {
+                let (counts, id) = (ParkedCounts::default(), Arc::from("ep_1"));
+                let early = counts.version();
+                counts.parking(&id, 20, Some(parked));
+                let version = if look_begins_before { early } else { counts.version() };
+                counts.all_rows(version, [("ep_1", rows)].into_iter());
+                assert!(counts.ahead_of_key(&id, other) > Some(0), "{rows} {look_begins_before}");
+            }
+        }
     }
 
     #[test]
