@@ -42,7 +42,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -60,7 +60,7 @@ pub use crate::model::disposition::{GivenUp, Next, Parked, Reason};
 use crate::{
     flow::rate::Rate,
     model::{
-        receipt::Receipt,
+        receipt::{Origin, Receipt},
         settings::{Settings, State},
     },
 };
@@ -82,7 +82,7 @@ pub struct Delivery {
     /// Events of Kafka that wait for the last rows before them.
     behind: Behind,
     /// Lanes of which something was parked: the rest follows.
-    parks: HashSet<LaneId>,
+    parks: HashMap<LaneId, Arc<dyn Origin>>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
     live_in_row: u32,
     waiting: Waiting,
@@ -155,7 +155,7 @@ impl Delivery {
             stored: BatchBuffer::default(),
             lanes: settings.delivery.ordering.map(|ordering| Lanes::new(ordering.by)),
             behind: Behind::default(),
-            parks: HashSet::new(),
+            parks: HashMap::new(),
             live_in_row: 0,
             waiting: Waiting::default(),
             flights: Flights::default(),

@@ -6,7 +6,7 @@
 //!
 //! **Invariant (I7):** of a lane, no event is sent before all earlier ones were delivered, given up or cancelled.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use super::{Delivery, behind::Behind, park::Leave};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     model::{
         event::Event,
         parking::{KeyNumber, Parking},
-        receipt::Receipt,
+        receipt::{Origin, Receipt},
         settings::{OnFailure, OrderBy, Ordering},
     },
 };
@@ -43,11 +43,10 @@ impl Delivery {
             }
             oldest = Some(oldest.filter(|(oldest, _)| *oldest <= received_at).unwrap_or((received_at, stored)));
             // Where it is not known yet what waits, it is in a moment.
-            let is_behind = || self.behind.iter().any(|other| self.share_a_lane(other.event(), receipt.event()));
-            let waits = ahead != Some(0) || (!stored && is_behind());
+            let waits = ahead != Some(0) || (!stored && self.behind.has_of(self.lane_of(&receipt)));
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
-                _ => self.behind.push(receipt),
+                _ => self.behind.push(self.lane_of(&receipt), receipt),
             }
         }
         if let Some((oldest, stored)) = oldest {
@@ -71,11 +70,10 @@ impl Delivery {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
-            let is_behind = || still.iter().any(|other| self.share_a_lane(other.event(), receipt.event()));
-            let waits = ahead != Some(0) || is_behind();
+            let waits = ahead != Some(0) || still.has_of(self.lane_of(&receipt));
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
-                _ => still.push(receipt),
+                _ => still.push(self.lane_of(&receipt), receipt),
             }
         }
         self.behind = still;
@@ -87,7 +85,7 @@ impl Delivery {
             if leaves(self, receipt.event()) {
                 self.park_one(receipt, 0, &None, Leave::default());
             } else {
-                self.behind.push(receipt);
+                self.behind.push(self.lane_of(&receipt), receipt);
             }
         }
     }
@@ -107,6 +105,10 @@ impl Delivery {
         let (stored, live): (Vec<_>, Vec<_>) =
             queued.into_iter().partition(|receipt| receipt.event().origin.is_stored());
         self.take_in(live, false, now);
+        if before.is_some_and(|ordering| ordering.by == OrderBy::Key) && after.is_some() {
+            // They were read key by key, each key apart from the others: they are read again in the order of their partition.
+            return stored.into_iter().for_each(|receipt| self.park_one(receipt, 0, &None, Leave::default()));
+        }
         self.take_in(stored, true, now);
     }
 
@@ -129,25 +131,30 @@ impl Delivery {
         (by == Some(OrderBy::Key)).then(|| KeyNumber::of(event.key()))
     }
 
-    fn share_a_lane(&self, one: &Event, other: &Event) -> bool {
-        Arc::ptr_eq(&one.origin, &other.origin) && self.key_of(one) == self.key_of(other)
+    /// Its lane; `None` where none are made.
+    fn lane_of(&self, receipt: &Receipt) -> Option<LaneId> {
+        self.lanes.as_ref().map(|lanes| LaneId::of(receipt.event(), lanes.by()))
     }
 
     /// Something was parked: what else there is of its lane follows.
     pub(super) fn follow(&mut self, event: &Event) -> Parking {
         let parking = Parking::begin(&event.origin, &self.settings.id, self.key_of(event));
         if let Some(Ordering { by, .. }) = self.settings.delivery.ordering {
-            self.parks.insert(LaneId::of(event, by));
+            self.parks.insert(LaneId::of(event, by), Arc::clone(&event.origin));
         }
         parking
     }
 
-    /// Before anything is sent: of the lanes of which something was parked, nothing stays.
+    /// Before anything is sent: of the lanes of which something was parked, nothing stays. Nor does what waits behind the
+    /// rows of its partition: the new row is one of those, and is read only after what comes before it.
     pub(super) fn park_the_rest(&mut self) {
         let Some(Ordering { by, .. }) = self.settings.delivery.ordering else { return self.parks.clear() };
         while !self.parks.is_empty() {
-            let leaving: HashSet<LaneId> = std::mem::take(&mut self.parks);
-            let of_them = |event: &Event| leaving.contains(&LaneId::of(event, by));
+            let leaving = std::mem::take(&mut self.parks);
+            let of_them = |event: &Event| leaving.contains_key(&LaneId::of(event, by));
+            let mut live: Vec<&Arc<dyn Origin>> = leaving.values().filter(|origin| !origin.is_stored()).collect();
+            live.dedup_by(|one, other| Arc::ptr_eq(one, other));
+            self.park_in_behind(|_, event| live.iter().any(|origin| Arc::ptr_eq(origin, &event.origin)));
             self.park_in_lanes(|_, event| of_them(event));
             self.park_waiting(|_, batch, _| batch.all_events().any(|event| of_them(event)));
             let mut flights = std::mem::take(&mut self.flights);
@@ -158,7 +165,7 @@ impl Delivery {
                 }
             }
             self.flights = flights;
-            self.parks.retain(|lane| !leaving.contains(lane));
+            self.parks.retain(|lane, _| !leaving.contains_key(lane));
         }
     }
 

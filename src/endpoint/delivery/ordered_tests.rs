@@ -3,6 +3,7 @@
 use super::{testing::*, *};
 use crate::model::{
     outcome::Outcome,
+    parking::KeyNumber,
     settings::{OnFailure, OrderBy, Ordering, Schedule},
 };
 
@@ -187,6 +188,42 @@ fn by_key_an_event_that_leaves_memory_takes_its_key_along_and_what_comes_of_othe
     world.wait(PARK_AFTER + ms(200));
     assert_eq!((world.delivered.len(), world.parked_offsets()), (4, vec![0, 2, 5]), "what comes of it waits behind it");
     assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn by_key_what_waits_behind_rows_does_not_wait_for_a_row_that_comes_after_it() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(60)]);
+    let mut world = World::new(settings);
+    world.origin.keys.lock().insert(Some(KeyNumber::of(Some(b"good"))));
+    world.origin.ahead.store(1, std::sync::atomic::Ordering::Relaxed);
+    let now = world.now;
+    let events = vec![keyed(&world.origin, 90, "good", now), keyed(&world.origin, 100, "bad", now)];
+    world.delivery.handle_events(events, now);
+    world.poll();
+    assert_eq!(world.under_way(), [[100]]);
+    world.answer(FAILED);
+    let mut parked = world.parked_offsets();
+    parked.sort_unstable();
+    assert_eq!(parked, [90, 100], "the row of 100 is read only when 90 has ended or is a row itself");
+}
+
+#[test]
+fn an_endpoint_that_orders_by_partition_from_now_on_gets_stored_events_in_that_order() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    let mut world = World::new(settings);
+    let [one, other] = [TestOrigin::stored(), TestOrigin::stored()];
+    let now = world.now;
+    world
+        .delivery
+        .handle_stored(vec![keyed(&one, 5, "a", now), keyed(&other, 6, "b", now), keyed(&one, 7, "a", now)], now);
+    world.poll();
+    assert_eq!(world.under_way(), [[5], [6]]);
+    world.delivery.handle_settings(Arc::new(ordered(OnFailure::Block)), now);
+    world.poll();
+    assert_eq!(world.parked_offsets(), [7], "what was not sent yet is read again");
 }
 
 #[test]
