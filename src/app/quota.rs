@@ -18,31 +18,34 @@ use crate::{
 /// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
 /// for those that other instances store.
 pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
-    let (mut seen, mut idle) = (0, 0);
-    loop {
+    let mut seen = 0;
+    for poll in 1_u64.. {
         tokio::time::sleep(backlog.poll()).await;
         let now = stored();
-        idle = if now == seen { idle + 1 } else { IDLE_POLLS };
-        seen = now;
-        if idle < IDLE_POLLS {
+        let has_stored = std::mem::replace(&mut seen, now) != now;
+        let looks_at_all = poll.is_multiple_of(IDLE_POLLS);
+        if !has_stored && !looks_at_all {
             continue;
         }
-        idle = 0;
-        if let Err(error) = look(&pool, &backlog, &defaults).await {
+        if let Err(error) = look(&pool, &backlog, &defaults, looks_at_all).await {
             tracing::warn!(%error, "quotas of backlogs cannot be looked at just now");
         }
     }
+    std::future::pending().await
 }
 
-async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas) -> Result<(), StoreError> {
-    gaps::close(pool).await?;
+/// `looks_at_all`: also at gaps that may be closed and at dead letters, which need not be looked at whenever rows are stored.
+async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<(), StoreError> {
+    if looks_at_all {
+        gaps::close(pool).await?;
+    }
     let (events_max, bytes_max) = (backlog.endpoint_rows_max, backlog.endpoint_rows_bytes_max);
     for OverQuota { endpoint_id, customer_id, events, bytes } in gaps::over_quota(pool, events_max, bytes_max).await? {
         let quota = if events > events_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };
         suspend_all(pool, (&customer_id, quota), &[&Held { endpoint_id, rows: events, bytes }]).await?;
     }
     let backlogs = quotas::backlogs_beyond(pool, defaults).await?;
-    let letters = quotas::dead_letters_beyond(pool, defaults).await?;
+    let letters = if looks_at_all { quotas::dead_letters_beyond(pool, defaults).await? } else { Vec::new() };
     for customer in backlogs.iter().chain(&letters) {
         for Exceeded { quota, limit, used, suspended } in exceeded(customer, defaults) {
             let customer_id = customer.customer_id.as_str();
@@ -105,8 +108,8 @@ fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
     customer.used.iter().filter_map(of_quota).collect()
 }
 
-/// While nothing is stored here, each of so many polls of the backlog looks.
-const IDLE_POLLS: u32 = 5;
+/// Each of so many polls of the backlog looks at everything, whether rows are stored here or not.
+const IDLE_POLLS: u64 = 5;
 
 #[cfg(test)]
 mod tests {
