@@ -6,7 +6,7 @@
 pub struct Intake {
     /// Bytes that may still be read, whatever they are.
     left: usize,
-    /// Bytes read since the latest request's head began, and perhaps of the one before.
+    /// Bytes read since the latest request's head began, or since its body had come.
     read: usize,
     phase: Phase,
 }
@@ -34,6 +34,9 @@ impl Default for Intake {
 impl Intake {
     /// A head is complete. Nobody has asked for its body yet.
     pub fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
+        if !has_body {
+            self.read = 0;
+        }
         (self.left, self.phase) = if has_body { (0, Phase::Body(promised)) } else { (UNASKED_BYTES_MAX, Phase::Next) };
     }
 
@@ -44,6 +47,7 @@ impl Intake {
 
     /// The body has come to its end. An end of the connection is noticed from here on.
     pub fn body_is_whole(&mut self) {
+        self.read = 0;
         (self.left, self.phase) = (UNASKED_BYTES_MAX, Phase::Next);
     }
 
@@ -53,7 +57,8 @@ impl Intake {
         (self.left, self.phase) = match self.phase {
             Phase::Body(Some(promised)) if promised > self.read => (0, Phase::Rest),
             Phase::Body(_) | Phase::Rest => (UNASKED_BYTES_MAX, Phase::Rest),
-            Phase::Head | Phase::Next => (HEAD_PART_BYTES, Phase::Head),
+            // What was read since its body had come is of the next request.
+            Phase::Head | Phase::Next => return (self.left, self.phase) = (HEAD_PART_BYTES, Phase::Head),
         };
         self.read = 0;
     }
@@ -80,7 +85,7 @@ impl Intake {
     }
 }
 
-/// Of a head at once: what follows it is not read along with it.
+/// Of a head at once, give or take what the server below reads in one go.
 const HEAD_PART_BYTES: usize = 4 * 1024;
 /// More than a head may have: the server below refuses those beyond 128 KiB.
 const HEAD_BYTES_MAX: usize = 192 * 1024;
@@ -145,6 +150,17 @@ mod tests {
         intake.request_begins(false, None);
         intake.request_ends();
         assert!(intake.may_read() && intake.reads_on());
+    }
+
+    #[test]
+    fn what_comes_while_a_request_is_under_way_is_counted_for_the_next_one() {
+        let mut intake = Intake::default();
+        intake.request_begins(false, None);
+        intake.has_read(2_000);
+        intake.request_ends();
+        intake.request_begins(true, Some(1_500));
+        intake.request_ends();
+        assert!(intake.may_read(), "its body is here, though nobody looked at it");
     }
 
     #[test]
