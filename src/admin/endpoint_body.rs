@@ -17,7 +17,10 @@ use crate::{
         shape,
     },
     endpoint::egress::Egress,
-    model::{id::Kind, settings::OnFailure},
+    model::{
+        id::Kind,
+        settings::{OnFailure, PARK_AFTER_MS_MAX},
+    },
     store::{
         endpoints::Endpoint,
         secrets::{StoredAuth, signing_bytes},
@@ -218,8 +221,13 @@ fn complete_breaker(fields: &mut Fields<'_>, said: &mut Object) {
 static SHAPE: LazyLock<Value> = LazyLock::new(|| {
     let mut shape = shape::taken::<EndpointSettings>();
     shape["properties"].as_object_mut().map(|members| members.remove("tls"));
+    let wait_max = shape.pointer_mut(WAIT_MS_MAX).expect("invariant: a batch's wait has a limit");
+    *wait_max = PARK_AFTER_MS_MAX.into(); // the operator's limit is checked by itself
     shape
 });
+
+/// The limit of the default configuration, in the shape.
+const WAIT_MS_MAX: &str = "/properties/batch/anyOf/0/properties/wait_ms_max/anyOf/0/maximum";
 
 #[cfg(test)]
 mod tests;

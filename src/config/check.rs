@@ -31,6 +31,7 @@ use crate::{
         topic_name::{check_pattern, is_kafkas_own},
     },
     model::quotas::{QUOTA_MAX, Quota},
+    model::settings::PARK_AFTER_MS_MAX,
 };
 
 /// Keys whose value no message may show.
@@ -209,7 +210,7 @@ impl Checks {
         self.range("ingest.wait_target_ms", c.ingest.wait_target_ms, 10..=60_000);
         self.range("ingest.chunk_events_max", c.ingest.chunk_events_max, 1..=65_536);
         self.range("ingest.event_bytes_max", c.ingest.event_bytes_max, 1024..=64 * MIB);
-        self.range("delivery.park_after_ms", c.delivery.park_after_ms, 100..=60_000);
+        self.range("delivery.park_after_ms", c.delivery.park_after_ms, 100..=PARK_AFTER_MS_MAX);
         self.range("delivery.endpoint_bytes_max", c.delivery.endpoint_bytes_max, MIB / 16..=64 * GIB);
         self.range("delivery.idle_after_ms", c.delivery.idle_after_ms, 100..=86_400_000);
         self.range("delivery.disable_after_ms", c.delivery.disable_after_ms, 0..=31_536_000_000);

@@ -83,6 +83,9 @@ impl Settings {
     }
 }
 
+/// The longest `delivery.park_after_ms`, and with it the longest wait of a batch.
+pub const PARK_AFTER_MS_MAX: u64 = 60_000;
+
 /// Settings of delivery: how events become requests, and what happens when one fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliverySettings {
