@@ -6,7 +6,9 @@
 
 use std::{future::Future, pin::Pin, str::FromStr as _, time::Duration};
 
-use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{
@@ -76,8 +78,9 @@ impl Pool {
             options.session,
         )?;
         let connect = ConnectOn { runtime, tls };
-        let manager =
-            Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Verified });
+        // Verified by a hook of our own: what is thrown away there is counted.
+        let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let answers_within = options.connect_timeout;
         let inner = deadpool_postgres::Pool::builder(manager)
             .max_size(options.connections_max.max(1))
             .timeouts(Timeouts {
@@ -86,8 +89,11 @@ impl Pool {
                 recycle: Some(options.connect_timeout),
             })
             .runtime(Runtime::Tokio1)
-            .pre_recycle(Hook::sync_fn(|_, metrics| {
-                if metrics.age() > LIFETIME_MAX { Err(HookError::message("old enough")) } else { Ok(()) }
+            .pre_recycle(Hook::async_fn(move |client, metrics| {
+                let is_old = metrics.age() > LIFETIME_MAX;
+                Box::pin(async move {
+                    if is_old { Err(HookError::message("old enough")) } else { verify(client, answers_within).await }
+                })
             }))
             .build()
             .map_err(|error| StoreError::Settings(error.to_string()))?;
@@ -152,6 +158,15 @@ impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pool").field("status", &self.inner.status()).finish_non_exhaustive()
     }
+}
+
+/// A connection that answers is used again.
+async fn verify(client: &ClientWrapper, within: Duration) -> Result<(), HookError> {
+    match tokio::time::timeout(within, client.simple_query("")).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(_)) | Err(_) => metrics::counter!(names::POSTGRES_DISCARDED).increment(1),
+    }
+    Err(HookError::message("it answers nothing any more"))
 }
 
 /// The client's configuration and TLS for a URL.

@@ -178,7 +178,7 @@ metrics! {
     POSTGRES_WAIT_SECONDS = "postrider_postgres_wait_seconds", Kind::Histogram(SECONDS), "Waiting for a free connection to Postgres";
     POSTGRES_ERRORS = "postrider_postgres_errors_total", Kind::Counter, "Conversations with Postgres that failed, by kind";
     POSTGRES_DISCARDED = "postrider_postgres_connections_discarded_total", Kind::Counter,
-        "Connections thrown away after a timeout or an error";
+        "Connections thrown away after a timeout or an error, or because they answered nothing when they were to be used again";
     TABLE_BYTES = "postrider_postgres_table_bytes", Kind::Gauge,
         "Size of a table with its partitions and indexes, by table; the same at every instance";
     TABLE_DEAD_ROWS = "postrider_postgres_table_dead_rows", Kind::Gauge, "Rows that wait for vacuum, by table, as Postgres estimates";
