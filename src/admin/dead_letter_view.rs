@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::conceal::{EXCERPT, UNREACHABLE, is_concealed};
 use crate::{
     dead_letter::letter::record,
-    endpoint::request::{self, Place},
+    endpoint::request,
+    model::event::KafkaPosition,
     store::dead_letter_pull::{LetterData, LetterHead},
 };
 
@@ -95,8 +96,8 @@ impl LetterView {
         let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
         let webhook_id = (!head.endpoint_id.is_empty()).then(|| {
             let (partition, offset, record_ms) = (head.partition, head.offset, head.record_ms);
-            let place = Place { topic: &head.topic, partition, offset, record_ms };
-            request::event_id(&place, head.event_id.as_deref(), &head.endpoint_id)
+            let position = KafkaPosition { topic: &head.topic, partition, offset, record_ms };
+            request::event_id(position, head.event_id.as_deref(), &head.endpoint_id)
         });
         LetterView {
             id: head.id,

@@ -24,11 +24,10 @@ use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::id::Place;
 use self::id::{BatchId, write_event_id};
 pub use self::source::Source;
 use crate::model::{
-    event::Event,
+    event::{Event, KafkaPosition},
     settings::{BatchFormat, Format, Mode, Settings},
     signature,
 };
@@ -76,9 +75,9 @@ pub fn build<'a>(
 
 /// The id by which an endpoint knows an event, of one that is not there any more.
 #[must_use]
-pub fn event_id(place: &Place<'_>, own_id: Option<&str>, endpoint_id: &str) -> String {
+pub fn event_id(position: KafkaPosition<'_>, own_id: Option<&str>, endpoint_id: &str) -> String {
     let mut id = Vec::with_capacity(ID_LEN);
-    id::write_id(place, own_id, endpoint_id, &mut id);
+    id::write_id(position, own_id, endpoint_id, &mut id);
     String::from_utf8_lossy(&id).into_owned()
 }
 

@@ -120,6 +120,16 @@ pub struct Fields {
     pub occurred_ms: Option<i64>,
 }
 
+/// The place of an event in Kafka. The record's timestamp tells apart the events of a topic that was made again.
+#[derive(Clone, Copy, Debug)]
+pub struct KafkaPosition<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub record_ms: i64,
+}
+
 impl Event {
     #[must_use]
     pub fn new(origin: Arc<dyn Origin>, record: Record, fields: Fields, received_at: Instant) -> Self {
@@ -151,6 +161,16 @@ impl Event {
     #[must_use]
     pub fn offset(&self) -> i64 {
         self.record.offset
+    }
+
+    #[must_use]
+    pub fn position(&self) -> KafkaPosition<'_> {
+        KafkaPosition {
+            topic: self.topic(),
+            partition: self.partition(),
+            offset: self.offset(),
+            record_ms: self.record.timestamp_ms,
+        }
     }
 
     #[must_use]

@@ -4,37 +4,30 @@
 use ring::digest::{SHA256, digest};
 
 use super::context::TraceContext;
-
-/// An event's place in Kafka.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub topic: &'a str,
-    pub partition: i32,
-    pub offset: i64,
-    pub record_ms: i64,
-}
+use crate::model::event::KafkaPosition;
 
 /// Whether an event is traced. What its producer decided holds; where it decided nothing, one event in `sample_every` is
 /// (0: none).
 #[must_use]
-pub fn is_chosen(producer: Option<&TraceContext>, place: Place<'_>, sample_every: u64) -> bool {
+pub fn is_chosen(producer: Option<&TraceContext>, position: KafkaPosition<'_>, sample_every: u64) -> bool {
     match producer {
         Some(context) => context.sampled,
         None => {
-            let seed = (place.offset as u64).wrapping_add((place.partition as u64).rotate_left(40));
-            sample_every != 0 && scattered(seed ^ (place.record_ms as u64).rotate_left(20)).is_multiple_of(sample_every)
+            let seed = (position.offset as u64).wrapping_add((position.partition as u64).rotate_left(40));
+            sample_every != 0
+                && scattered(seed ^ (position.record_ms as u64).rotate_left(20)).is_multiple_of(sample_every)
         }
     }
 }
 
 /// The trace of an event whose producer named none.
 #[must_use]
-pub fn trace_id(place: Place<'_>) -> [u8; 16] {
-    let mut text = Vec::with_capacity(place.topic.len() + 20);
-    text.extend_from_slice(&place.partition.to_le_bytes());
-    text.extend_from_slice(&place.offset.to_le_bytes());
-    text.extend_from_slice(&place.record_ms.to_le_bytes());
-    text.extend_from_slice(place.topic.as_bytes());
+pub fn trace_id(position: KafkaPosition<'_>) -> [u8; 16] {
+    let mut text = Vec::with_capacity(position.topic.len() + 20);
+    text.extend_from_slice(&position.partition.to_le_bytes());
+    text.extend_from_slice(&position.offset.to_le_bytes());
+    text.extend_from_slice(&position.record_ms.to_le_bytes());
+    text.extend_from_slice(position.topic.as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
     id
@@ -60,8 +53,8 @@ mod tests {
 
     use super::*;
 
-    fn place(partition: i32, offset: i64) -> Place<'static> {
-        Place { topic: "orders", partition, offset, record_ms: 1_700_000_000_000 }
+    fn place(partition: i32, offset: i64) -> KafkaPosition<'static> {
+        KafkaPosition { topic: "orders", partition, offset, record_ms: 1_700_000_000_000 }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     attempt_spans::{self, Ended, MEMBERS_MAX},
     context::{TRACEPARENT, TraceContext},
     event_trace::{self, Beginning, Journey},
-    sampling::{self, Place},
+    sampling,
     span::{Attribute, Span, Value, number, text},
 };
 use crate::{
@@ -133,13 +133,7 @@ impl Tracer {
     /// Traces an event from here on, if it is one of those that are traced.
     pub fn begin(self: &Arc<Self>, event: &mut Event, source: Source) {
         let producer = event.record.header(TRACEPARENT).and_then(TraceContext::parse);
-        let place = Place {
-            topic: event.topic(),
-            partition: event.partition(),
-            offset: event.offset(),
-            record_ms: event.record.timestamp_ms,
-        };
-        if !sampling::is_chosen(producer.as_ref(), place, self.options.sample_every) {
+        if !sampling::is_chosen(producer.as_ref(), event.position(), self.options.sample_every) {
             return;
         }
         if self.rate.as_ref().is_some_and(|rate| rate.check().is_err()) {
@@ -148,7 +142,7 @@ impl Tracer {
         self.counters.begun.increment(1);
         let clocks = Clocks { now: clock::now(), wall: clock::wall() };
         let journey = Journey::new(Beginning {
-            trace_id: producer.map_or_else(|| sampling::trace_id(place), |producer| producer.trace_id),
+            trace_id: producer.map_or_else(|| sampling::trace_id(event.position()), |producer| producer.trace_id),
             producer: producer.map(|producer| u64::from_be_bytes(producer.span_id)),
             id: rand::random::<u64>().max(1),
             received_at: event.received_at,

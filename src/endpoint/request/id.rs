@@ -3,7 +3,7 @@
 use ring::digest::{self, SHA256};
 use smallvec::SmallVec;
 
-use crate::model::event::Event;
+use crate::model::event::{Event, KafkaPosition};
 
 /// Writes the id of an event on its way to an endpoint: the event's own id, else one of where it stands in Kafka and
 /// for which endpoint. The record's timestamp tells apart the events of a topic that was deleted and created again.
@@ -11,38 +11,28 @@ use crate::model::event::Event;
 /// An id consists of visible ASCII without `.` (which separates the parts of what is signed) and without `"` and `\`, so
 /// it can stand in a header and in a JSON string as it is.
 pub fn write_event_id(event: &Event, endpoint_id: &str, out: &mut Vec<u8>) {
-    let (partition, offset, record_ms) = (event.partition(), event.offset(), event.record.timestamp_ms);
-    write_id(&Place { topic: event.topic(), partition, offset, record_ms }, event.own_id(), endpoint_id, out);
-}
-
-/// Position of an event in Kafka.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub topic: &'a str,
-    pub partition: i32,
-    pub offset: i64,
-    pub record_ms: i64,
+    write_id(event.position(), event.own_id(), endpoint_id, out);
 }
 
 /// The same, of an event that is not there any more.
-pub fn write_id(place: &Place<'_>, own_id: Option<&str>, endpoint_id: &str, out: &mut Vec<u8>) {
+pub fn write_id(position: KafkaPosition<'_>, own_id: Option<&str>, endpoint_id: &str, out: &mut Vec<u8>) {
     match own_id {
         Some(own) if (1..=OWN_ID_LEN_MAX).contains(&own.len()) => write_encoded(own, out),
         // A longer one is hashed: the header shall stay small whatever a producer writes.
         Some(own) if !own.is_empty() => write_hex(b"own_", &digest::digest(&SHA256, own.as_bytes()), out),
-        _ => write_hex(b"evt_", &digest_of_place(place, endpoint_id), out),
+        _ => write_hex(b"evt_", &digest_of(position, endpoint_id), out),
     }
 }
 
-fn digest_of_place(place: &Place<'_>, endpoint_id: &str) -> digest::Digest {
+fn digest_of(position: KafkaPosition<'_>, endpoint_id: &str) -> digest::Digest {
     let mut bytes: SmallVec<[u8; 128]> = SmallVec::new();
-    bytes.extend_from_slice(&place.partition.to_le_bytes());
-    bytes.extend_from_slice(&place.offset.to_le_bytes());
-    bytes.extend_from_slice(&place.record_ms.to_le_bytes());
+    bytes.extend_from_slice(&position.partition.to_le_bytes());
+    bytes.extend_from_slice(&position.offset.to_le_bytes());
+    bytes.extend_from_slice(&position.record_ms.to_le_bytes());
     // Neither name can hold a zero byte, so no other pair gives the same bytes.
     bytes.extend_from_slice(endpoint_id.as_bytes());
     bytes.push(0);
-    bytes.extend_from_slice(place.topic.as_bytes());
+    bytes.extend_from_slice(position.topic.as_bytes());
     digest::digest(&SHA256, &bytes)
 }
 
