@@ -310,8 +310,8 @@ impl OfEndpoint {
                 entry.head = entry.head.renewed();
                 entry.begin_anew();
             }
-            let has_left = !entry.is_being_read && entry.head.has_key_left();
-            if !entry.is_being_read && entry.passed_over.is_over(has_left, |offset| entry.head.holds(offset), now) {
+            let (has_left, is_held) = (|| entry.head.has_key_left(), |offset| entry.head.holds(offset));
+            if !entry.is_being_read && entry.passed_over.is_over(has_left, is_held, now) {
                 entry.begin_anew();
                 entry.rests = None;
             }

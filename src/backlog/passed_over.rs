@@ -114,9 +114,13 @@ impl PassedOver {
     /// Whether the head is to be read from its beginning again: something that was waited for is due, or has ended as
     /// `is_held` says of its offset, or a key `has_left` memory, or it is long ago (a redrive brings rows that come before all
     /// others).
-    pub fn is_over(&mut self, has_left: bool, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {
+    pub fn is_over(&mut self, has_left: impl Fn() -> bool, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {
         let spaced = |at: Option<Instant>, by| at.is_none_or(|at: Instant| now.saturating_duration_since(at) >= by);
-        if (self.is_empty() && !has_left) || !spaced(self.began_at, SPACING) || !spaced(self.asked_at, SPACING) {
+        if !spaced(self.began_at, SPACING) || !spaced(self.asked_at, SPACING) {
+            return false;
+        }
+        let has_left = has_left(); // looks at each key in memory
+        if self.is_empty() && !has_left {
             return false;
         }
         self.asked_at = Some(now);
@@ -193,8 +197,8 @@ mod tests {
         assert_eq!((sent, sendable.last, sendable.end), (vec![1, 4, 5], Some((5, 0)), End::More));
         let (sent, _) = read(&mut passed, &[(6, "b", 0, 0), (7, "c", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [7], "nor on the next page");
-        assert!(!passed.is_over(false, |_| false, now + ms(499)));
-        assert!(passed.is_over(false, |_| false, now + ms(600)));
+        assert!(!passed.is_over(|| false, |_| false, now + ms(499)));
+        assert!(passed.is_over(|| false, |_| false, now + ms(600)));
     }
 
     #[test]
@@ -211,8 +215,8 @@ mod tests {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
         let (sent, _) = read(&mut passed, &[(1, "", 1, 0), (2, "", 0, 0), (3, "b", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [1, 3]);
-        assert!(!passed.is_over(false, |offset| offset == 1, now + secs(1)));
-        assert!(passed.is_over(false, |_| false, now + secs(2)));
+        assert!(!passed.is_over(|| false, |offset| offset == 1, now + secs(1)));
+        assert!(passed.is_over(|| false, |_| false, now + secs(2)));
     }
 
     #[test]
@@ -221,10 +225,10 @@ mod tests {
         let page = [(1, "leaves", 0, 0), (2, "b", 0, 0), (3, "leaves", 0, 0)];
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, now);
         assert_eq!((sent, sendable.last), (vec![2], Some((3, 0))));
-        assert!(!passed.is_over(false, |_| false, now + secs(1)), "no row of it is waited for");
-        assert!(passed.is_over(true, |_| false, now + secs(2)));
+        assert!(!passed.is_over(|| false, |_| false, now + secs(1)), "no row of it is waited for");
+        assert!(passed.is_over(|| true, |_| false, now + secs(2)));
         let mut none = PassedOver::default();
-        assert!(none.is_over(true, |_| false, now), "also where nothing was passed over for it");
+        assert!(none.is_over(|| true, |_| false, now), "also where nothing was passed over for it");
     }
 
     #[test]
@@ -232,20 +236,20 @@ mod tests {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
         read(&mut passed, &[(1, "a", 1, 9_000), (2, "b", 1, 9_000)], OrderBy::Key, now);
         passed.gone(7);
-        assert!(!passed.is_over(false, |_| false, now + ms(100)), "it was another row");
+        assert!(!passed.is_over(|| false, |_| false, now + ms(100)), "it was another row");
         passed.gone(2);
-        assert!(passed.is_over(false, |_| false, now + ms(101)), "although somebody asked a moment ago");
+        assert!(passed.is_over(|| false, |_| false, now + ms(101)), "although somebody asked a moment ago");
     }
 
     #[test]
     fn it_is_asked_now_and_then_and_begins_anew_after_a_while_whatever_happens() {
         let (mut passed, now) = (PassedOver::default(), Instant::now());
-        assert!(!passed.is_over(false, |_| false, now + secs(60)), "nothing is passed over");
+        assert!(!passed.is_over(|| false, |_| false, now + secs(60)), "nothing is passed over");
         read(&mut passed, &[(1, "a", 1, 0)], OrderBy::Key, now);
-        assert!(!passed.is_over(false, |_| false, now + ms(99)), "it has only begun");
-        assert!(!passed.is_over(false, |_| true, now + ms(150)));
-        assert!(!passed.is_over(false, |_| false, now + ms(249)), "it was asked a moment ago");
-        assert!(passed.is_over(false, |_| true, now + secs(10)));
+        assert!(!passed.is_over(|| false, |_| false, now + ms(99)), "it has only begun");
+        assert!(!passed.is_over(|| false, |_| true, now + ms(150)));
+        assert!(!passed.is_over(|| false, |_| false, now + ms(249)), "it was asked a moment ago");
+        assert!(passed.is_over(|| false, |_| true, now + secs(10)));
     }
 
     #[test]
