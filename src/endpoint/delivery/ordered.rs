@@ -43,10 +43,11 @@ impl Delivery {
             }
             oldest = Some(oldest.filter(|(oldest, _)| *oldest <= received_at).unwrap_or((received_at, stored)));
             // Where it is not known yet what waits, it is in a moment.
-            let waits = ahead != Some(0) || (!stored && self.behind.has_of(self.lane_of(&receipt)));
+            let lane = self.lane_of(&receipt);
+            let waits = ahead != Some(0) || (!stored && self.behind.has_of(lane));
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
-                _ => self.behind.push(self.lane_of(&receipt), receipt),
+                _ => self.behind.push(lane, receipt),
             }
         }
         if let Some((oldest, stored)) = oldest {
@@ -70,10 +71,11 @@ impl Delivery {
                 self.park_one(receipt, 0, &None, Leave::default());
                 continue;
             }
-            let waits = ahead != Some(0) || still.has_of(self.lane_of(&receipt));
+            let lane = self.lane_of(&receipt);
+            let waits = ahead != Some(0) || still.has_of(lane);
             match &mut self.lanes {
                 Some(lanes) if !waits => lanes.push(receipt),
-                _ => still.push(self.lane_of(&receipt), receipt),
+                _ => still.push(lane, receipt),
             }
         }
         self.behind = still;
