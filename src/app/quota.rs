@@ -18,12 +18,13 @@ use crate::{
 /// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
 /// for those that other instances store.
 pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
-    let mut seen = 0;
-    for poll in 1_u64.. {
+    let (mut seen, mut polls) = (0, 0_u64);
+    loop {
         tokio::time::sleep(backlog.poll()).await;
         let now = stored();
         let has_stored = std::mem::replace(&mut seen, now) != now;
-        let looks_at_all = poll.is_multiple_of(IDLE_POLLS);
+        polls += 1;
+        let looks_at_all = polls.is_multiple_of(LOOKS_AT_ALL_EVERY_POLLS);
         if !has_stored && !looks_at_all {
             continue;
         }
@@ -31,7 +32,6 @@ pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl 
             tracing::warn!(%error, "quotas of backlogs cannot be looked at just now");
         }
     }
-    std::future::pending().await
 }
 
 /// `looks_at_all`: also at gaps that may be closed and at dead letters, which need not be looked at whenever rows are stored.
@@ -109,7 +109,7 @@ fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
 }
 
 /// Each of so many polls of the backlog looks at everything, whether rows are stored here or not.
-const IDLE_POLLS: u64 = 5;
+const LOOKS_AT_ALL_EVERY_POLLS: u64 = 5;
 
 #[cfg(test)]
 mod tests {
