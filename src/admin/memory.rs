@@ -108,9 +108,6 @@ impl ChargedBody {
     fn reserve(&mut self, bytes: usize) -> Result<(), PayloadError> {
         let mut held = self.held.borrow_mut();
         let more = bytes.saturating_sub(held.bytes);
-        if more == 0 {
-            return Ok(()); // a holder of more than its share gets nothing more, not even nothing
-        }
         let grown = held.grow(more);
         self.is_refused = grown.is_err();
         grown.map_err(|refused| PayloadError::Io(std::io::Error::other(problem(refused))))

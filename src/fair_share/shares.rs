@@ -46,14 +46,15 @@ impl<H: Clone + Eq + Hash> Shares<H> {
     /// # Errors
     /// The reason why not.
     pub fn take(&mut self, holder: &H, amount: usize) -> Result<(), Refused> {
+        if amount == 0 {
+            return Ok(()); // also to a holder that has more than it could take now
+        }
         let held = self.held(holder);
         if held.saturating_add(amount) > self.capacity - self.taken {
             return Err(if held > 0 { Refused::BeyondShare } else { Refused::UsedUp });
         }
-        if amount > 0 {
-            self.taken += amount;
-            *self.by_holder.entry(holder.clone()).or_default() += amount;
-        }
+        self.taken += amount;
+        *self.by_holder.entry(holder.clone()).or_default() += amount;
         Ok(())
     }
 
