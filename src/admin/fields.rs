@@ -45,7 +45,7 @@ pub fn parse<T>(object: &Object, read: impl FnOnce(&mut Fields<'_>) -> Option<T>
 /// All mistakes, or the one that is about no field.
 pub fn needing<T>(read: Result<T, Problem>, object: &Object, needed: &[&str]) -> Result<T, Problem> {
     let missing = needed.iter().filter(|name| object.get(**name).is_none_or(Value::is_null));
-    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(*name, "is missing")).collect();
+    let mut errors: Vec<FieldError> = missing.map(|name| FieldError::new(*name, MISSING)).collect();
     match read {
         _ if errors.is_empty() => read,
         Ok(_) => Err(Problem::invalid(errors)),
@@ -126,7 +126,7 @@ impl Fields<'_> {
     pub fn require(&mut self, name: &'static str) {
         if self.object.get(name).is_none_or(Value::is_null) {
             self.known.push(name);
-            self.wrong(name, "is missing");
+            self.wrong(name, MISSING);
         }
     }
 
@@ -137,13 +137,13 @@ impl Fields<'_> {
         range: RangeInclusive<N>,
     ) -> Option<N> {
         let value = self.value(name)?;
-        let (from, to) = ((*range.start()).into(), (*range.end()).into());
-        let number =
-            value.as_u64().filter(|number| (from..=to).contains(number)).and_then(|number| number.try_into().ok());
-        if number.is_none() {
-            self.wrong(name, format_args!("must be a whole number from {from} to {to}"));
+        match checked_number(value, (*range.start()).into()..=(*range.end()).into()) {
+            Ok(number) => number.try_into().ok(),
+            Err(message) => {
+                self.wrong(name, message);
+                None
+            }
         }
-        number
     }
 
     /// The members of a shape, as they are allowed to be: what is wrong is noted and left out, and so is `null`.
@@ -151,11 +151,8 @@ impl Fields<'_> {
         for name in shape["properties"].as_object().into_iter().flat_map(|members| members.keys()) {
             self.known.push(name);
         }
-        let checked = shaped::check(self.object, shape);
-        for (path, message) in checked.mistakes {
-            self.wrong(&path, message);
-        }
-        checked.object
+        let object = self.object;
+        shaped::check(object, shape, &mut |path, message| self.wrong(path, message))
     }
 
     /// One of some words.
@@ -163,8 +160,7 @@ impl Fields<'_> {
         let value = self.value(name)?;
         let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
         if found.is_none() {
-            let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            self.wrong(name, format_args!("must be {}", words.join(" or ")));
+            self.wrong(name, one_of(words.iter().map(|(word, _)| format!("\"{word}\""))));
         }
         found.map(|(_, meaning)| *meaning)
     }
@@ -173,7 +169,7 @@ impl Fields<'_> {
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         let flag = self.value(name)?.as_bool();
         if flag.is_none() {
-            self.wrong(name, "must be true or false");
+            self.wrong(name, NO_FLAG);
         }
         flag
     }
@@ -191,7 +187,7 @@ impl Fields<'_> {
                 value
             }
             _ => {
-                self.wrong(name, "must be an object");
+                self.wrong(name, NO_OBJECT);
                 None
             }
         }
@@ -206,7 +202,7 @@ impl Fields<'_> {
     ) -> Option<Vec<T>> {
         let value = self.value(name)?.clone();
         let Some(list) = value.as_array().filter(|list| items.contains(&list.len())) else {
-            self.wrong(name, format_args!("must be a list of {} to {} items", items.start(), items.end()));
+            self.wrong(name, list_of(items.start(), items.end()));
             return None;
         };
         let mut values = Vec::with_capacity(list.len());
@@ -222,11 +218,34 @@ impl Fields<'_> {
     fn note_unknown(&mut self) {
         for name in self.object.keys() {
             if !self.known.contains(&name.as_str()) {
-                let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-                self.wrong(&shown, "is not known here");
+                self.wrong(&shown(name), NOT_KNOWN);
             }
         }
     }
+}
+
+pub(super) const MISSING: &str = "is missing";
+pub(super) const NOT_KNOWN: &str = "is not known here";
+pub(super) const NO_OBJECT: &str = "must be an object";
+pub(super) const NO_FLAG: &str = "must be true or false";
+
+pub(super) fn one_of(words: impl Iterator<Item = String>) -> String {
+    format!("must be {}", words.collect::<Vec<_>>().join(" or "))
+}
+
+pub(super) fn list_of(from: impl Display, to: impl Display) -> String {
+    format!("must be a list of {from} to {to} items")
+}
+
+/// A name that may come from anybody.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+/// A whole number within a range, which the message tells.
+pub fn checked_number(value: &Value, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = value.as_u64().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
 }
 
 /// A text of 1 to `chars_max` characters without control characters (Postgres refuses NUL, people refuse the others).

@@ -2,84 +2,84 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Object, checked_text};
+use super::fields::{
+    MISSING, NO_FLAG, NO_OBJECT, NOT_KNOWN, Object, checked_number, checked_text, list_of, one_of, shown,
+};
 use crate::api::shape;
 
-/// An object without what is wrong in it, and what that is: paths and what to write instead.
-pub struct Checked {
-    pub object: Object,
-    pub mistakes: Vec<(String, String)>,
-}
+/// Told of each mistake: the path of a member, and what to write instead.
+type Wrong<'a> = dyn FnMut(&str, &str) + 'a;
 
-/// Holds the members that the shape has to it; others are the caller's. Within a member, others are mistakes.
-#[must_use]
-pub fn check(object: &Object, shape: &Value) -> Checked {
+/// The members of the shape that are right; `wrong` is told of the others. Members that the shape has not are the caller's;
+/// within a member they are mistakes.
+pub fn check(object: &Object, shape: &Value, wrong: &mut Wrong<'_>) -> Object {
     let known = object.iter().filter(|(name, _)| shape["properties"].get(name.as_str()).is_some());
     let object: Object = known.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let mut mistakes = Vec::new();
-    let object = members(object, shape, "", &mut mistakes);
-    Checked { object, mistakes }
+    members(object, shape, "", wrong)
 }
 
-fn members(object: Object, shape: &Value, path: &str, mistakes: &mut Vec<(String, String)>) -> Object {
+fn members(object: Object, shape: &Value, path: &str, wrong: &mut Wrong<'_>) -> Object {
     for name in shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if object.get(name).is_none_or(Value::is_null) {
-            mistakes.push((format!("{path}{name}"), "is missing".to_owned()));
+            wrong(&format!("{path}{name}"), MISSING);
         }
     }
     let checked = |(name, value): (String, Value)| {
         let path = format!("{path}{}", shown(&name));
         match shape::member(shape, &name) {
-            None => mistakes.push((path, "is not known here".to_owned())),
+            None => wrong(&path, NOT_KNOWN),
             Some(_) if value.is_null() => {}
-            Some(member) => return Some((name, self::value(value, member, &path, mistakes)?)),
+            Some(member) => return Some((name, self::value(value, member, &path, wrong)?)),
         }
         None
     };
     object.into_iter().filter_map(checked).collect()
 }
 
-fn value(value: Value, shape: &Value, path: &str, mistakes: &mut Vec<(String, String)>) -> Option<Value> {
-    let message = match value {
+fn value(value: Value, shape: &Value, path: &str, wrong: &mut Wrong<'_>) -> Option<Value> {
+    match value {
         Value::Object(object) if shape.get("properties").is_some() => {
-            return Some(Value::Object(members(object, shape, &format!("{path}."), mistakes)));
+            Some(Value::Object(members(object, shape, &format!("{path}."), wrong)))
         }
-        Value::Array(list) if shape.get("items").is_some() => return items(list, shape, path, mistakes),
+        Value::Array(list) if shape.get("items").is_some() => items(list, shape, path, wrong),
         value => match mistake(&value, shape) {
-            None => return Some(value),
-            Some(message) => message,
+            None => Some(value),
+            Some(message) => {
+                wrong(path, &message);
+                None
+            }
         },
-    };
-    mistakes.push((path.to_owned(), message));
-    None
+    }
 }
 
-fn items(list: Vec<Value>, shape: &Value, path: &str, mistakes: &mut Vec<(String, String)>) -> Option<Value> {
+/// A list of which each item is right.
+fn items(list: Vec<Value>, shape: &Value, path: &str, wrong: &mut Wrong<'_>) -> Option<Value> {
     let (min, max) = (limit(shape, "minItems", 0), limit(shape, "maxItems", u64::MAX));
     if !(min..=max).contains(&(list.len() as u64)) {
-        mistakes.push((path.to_owned(), format!("must be a list of {min} to {max} items")));
+        wrong(path, &list_of(min, max));
         return None;
     }
-    let before = mistakes.len();
-    let of_item = |(place, item)| value(item, &shape["items"], &format!("{path}[{place}]"), mistakes);
+    let mut is_right = true;
+    let mut wrong = |path: &str, message: &str| {
+        is_right = false;
+        wrong(path, message);
+    };
+    let of_item = |(place, item)| value(item, &shape["items"], &format!("{path}[{place}]"), &mut wrong);
     let list: Vec<Value> = list.into_iter().enumerate().filter_map(of_item).collect();
-    (mistakes.len() == before).then_some(Value::Array(list))
+    is_right.then_some(Value::Array(list))
 }
 
 /// Advice in place of a value that is neither an object nor a list of the shape.
 fn mistake(value: &Value, shape: &Value) -> Option<String> {
     let words = words(shape);
     if !words.is_empty() {
-        let listed: Vec<String> = words.iter().map(ToString::to_string).collect();
-        return (!words.contains(&value)).then(|| format!("must be {}", listed.join(" or ")));
+        return (!words.contains(&value)).then(|| one_of(words.iter().map(ToString::to_string)));
     }
     let is = |kind: &str| {
         shape["type"] == kind || shape["type"].as_array().is_some_and(|kinds| kinds.contains(&json!(kind)))
     };
     if is("integer") {
-        let (min, max) = (limit(shape, "minimum", 0), limit(shape, "maximum", u64::MAX));
-        let fits = value.as_u64().is_some_and(|number| (min..=max).contains(&number));
-        (!fits).then(|| format!("must be a whole number from {min} to {max}"))
+        checked_number(value, limit(shape, "minimum", 0)..=limit(shape, "maximum", u64::MAX)).err()
     } else if is("number") {
         let (above, max) = (shape["exclusiveMinimum"].as_f64()?, shape["maximum"].as_f64()?);
         let fits = value.as_f64().is_some_and(|number| number > above && number <= max);
@@ -89,9 +89,9 @@ fn mistake(value: &Value, shape: &Value) -> Option<String> {
         let chars_max = usize::try_from(limit(shape, "maxLength", u64::MAX)).unwrap_or(usize::MAX);
         checked_text(value, chars_max).err()
     } else if is("boolean") {
-        (!value.is_boolean()).then(|| "must be true or false".to_owned())
+        (!value.is_boolean()).then(|| NO_FLAG.to_owned())
     } else {
-        Some(if is("array") { "must be a list" } else { "must be an object" }.to_owned())
+        Some(if is("array") { "must be a list" } else { NO_OBJECT }.to_owned())
     }
 }
 
@@ -103,11 +103,6 @@ fn limit(shape: &Value, keyword: &str, otherwise: u64) -> u64 {
 fn words(shape: &Value) -> Vec<&Value> {
     let of = |keyword: &str| shape[keyword].as_array().into_iter().flatten();
     of("enum").chain(of("oneOf").flat_map(|word| word.get("const"))).collect()
-}
-
-/// A name that may come from anybody.
-fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 #[cfg(test)]
@@ -126,9 +121,10 @@ mod tests {
     }
 
     fn checked(object: Value) -> (Value, Vec<String>) {
-        let checked = check(object.as_object().expect("an object"), &shape());
-        let mistakes = checked.mistakes.into_iter().map(|(path, message)| format!("{path} {message}")).collect();
-        (checked.object.into(), mistakes)
+        let mut mistakes = Vec::new();
+        let mut wrong = |path: &str, message: &str| mistakes.push(format!("{path} {message}"));
+        let object = check(object.as_object().expect("an object"), &shape(), &mut wrong);
+        (object.into(), mistakes)
     }
 
     #[test]
