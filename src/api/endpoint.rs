@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::shape::NO_CONTROL_CHARACTERS;
 use crate::model::{
     oauth::ClientStyle,
     settings::{BatchFormat, Format, Ordering, RateLimit},
@@ -260,6 +261,3 @@ impl Default for BreakerSettings {
         }
     }
 }
-
-/// Postgres refuses NUL, people refuse the others.
-const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";

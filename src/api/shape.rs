@@ -6,6 +6,9 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
+/// The pattern of a text: Postgres refuses NUL, people refuse the others.
+pub const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
 /// The shape in which a `T` is given: every member is there. It has no limits, for what was taken once may be beyond those of
 /// today.
 #[must_use]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     health::{self, silent_until},
-    schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, word},
+    schema::{about, count, flag, id, list, number, object, of, or_null, page, plain, time, whole, with, word},
 };
 use crate::{
     admin::problem::CODES,
@@ -77,7 +77,7 @@ fn customers() -> Schemas {
 }
 
 fn endpoints() -> Schemas {
-    let mut members = json!({
+    let members = json!({
         "id": id("ep_"), "uid": or_null(plain()), "customer_id": id("cus_"),
         "state": word(&["enabled", "paused", "disabled"]),
         "state_reason": about(plain(), "Who or what set the state last."),
@@ -85,9 +85,7 @@ fn endpoints() -> Schemas {
         "url": plain(), "auth": of("AuthView"), "version": count(), "created_at": time(), "updated_at": time(),
     });
     let settings = shape::given::<EndpointSettings>()["properties"].take();
-    if let (Some(members), Value::Object(settings)) = (members.as_object_mut(), settings) {
-        members.extend(settings);
-    }
+    let members = with(members, settings);
     let mut one = members.clone();
     one["secrets_unreadable"] = about(
         json!({"type": "boolean", "const": true}),

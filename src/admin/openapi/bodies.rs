@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, word};
+use super::schema::{about, body, example, id, list, list_of, name, number, of, or_null, text, time, uid, with, word};
 use crate::{
     admin::bulk::ITEMS_MAX,
     api::{endpoint::EndpointSettings, shape},
@@ -103,7 +103,7 @@ fn endpoints() -> Schemas {
 }
 
 fn endpoint_members() -> Value {
-    let mut members = json!({
+    let members = json!({
         "customer_id": or_null(about(name(), "Whose it is: an id or your own key. A customer's key needs none.")),
         "uid": or_null(uid("ep_")),
         "url": about(json!({"type": "string", "format": "uri", "maxLength": 2000}),
@@ -119,10 +119,7 @@ fn endpoint_members() -> Value {
             settings[member]["description"] = description;
         }
     }
-    if let (Some(members), Value::Object(settings)) = (members.as_object_mut(), settings) {
-        members.extend(settings);
-    }
-    members
+    with(members, settings)
 }
 
 /// Members of an endpoint's settings that are components of their own.
@@ -247,12 +244,6 @@ fn rest() -> Schemas {
         body(&["ids"], json!({"ids": ids})), body(&["filter"], json!({"filter": filter})), body(&["all"], json!({"all": all})),
     ]});
     let base = || json!({"endpoint_id": name(), "customer_id": or_null(name()), "topic": of("Topic")});
-    let with = |mut members: Value, more: Value| {
-        if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
-            members.extend(more);
-        }
-        members
-    };
     let offset = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
     let part = body(
         &["partition", "from_offset", "to_offset"],

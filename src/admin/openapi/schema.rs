@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::api::shape::NO_CONTROL_CHARACTERS;
+
 /// An object with these members and no others; all but `optional` are always there.
 pub fn object(members: Value, optional: &[&str]) -> Value {
     let required: Vec<&String> = members.as_object().into_iter().flat_map(|members| members.keys()).collect();
@@ -26,7 +28,7 @@ pub fn word(words: &[&str]) -> Value {
 
 /// A text of 1 to so many characters, without control characters.
 pub fn text(chars_max: usize) -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"})
+    json!({"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": NO_CONTROL_CHARACTERS})
 }
 
 /// A text of our own.
@@ -103,6 +105,14 @@ pub fn about(mut schema: Value, description: &str) -> Value {
 pub fn example(mut schema: Value, example: Value) -> Value {
     schema["examples"] = json!([example]);
     schema
+}
+
+/// Members and some more.
+pub fn with(mut members: Value, more: Value) -> Value {
+    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+        members.extend(more);
+    }
+    members
 }
 
 /// A page of a list.
