@@ -1,5 +1,5 @@
 //! ○ Reading of a connection: heads, bodies as far as somebody waits for them, and little of what nobody asked for.
-//! Whoever sends more than that finds TCP's window full.
+//! A client that sends more than that finds TCP's window full.
 
 /// The right to read from a connection.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Kafka {
-    /// What the group has committed: topic, partition and offset, of the partitions that have a commit.
+    /// The group's commits: topic, partition and offset, of the partitions that have a commit.
     pub fn committed(&self) -> Vec<(String, i32, i64)> {
         let mut asked = TopicPartitionList::new();
         for (topic, partition) in self.partitions() {
@@ -32,7 +32,7 @@ impl Kafka {
         self.partitions().into_iter().map(behind).sum()
     }
 
-    /// What the group has committed, and what stands beside each commit.
+    /// The group's commits, and what stands beside each.
     pub fn commits_with_notes(&self) -> Vec<(String, i32, i64, String)> {
         let mut asked = TopicPartitionList::new();
         for (topic, partition) in self.partitions() {
