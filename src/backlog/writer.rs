@@ -223,10 +223,11 @@ impl lane::Work for Work {
     }
 
     /// Whether somebody waits for it. Taking out only keeps its row until then; but in order, what came meanwhile waits
-    /// for that.
+    /// for that. What was parked before its first attempt has an endpoint that is slow: a larger statement serves others.
     fn is_urgent(&self) -> bool {
         match self {
-            Work::Insert(_) | Work::Update { .. } | Work::Skip { .. } => true,
+            Work::Insert(waiting) => waiting.parked.is_attempted(),
+            Work::Update { .. } | Work::Skip { .. } => true,
             Work::Remove(removal) => removal.is_urgent(),
         }
     }

@@ -35,6 +35,14 @@ pub struct Parked {
     pub parking: Parking,
 }
 
+impl Parked {
+    /// Whether it was sent, or is being sent.
+    #[must_use]
+    pub fn is_attempted(&self) -> bool {
+        self.attempts > 0 || self.in_flight_until.is_some()
+    }
+}
+
 /// An event that will not be delivered.
 #[derive(Debug)]
 pub struct GivenUp {

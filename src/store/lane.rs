@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,8 @@ pub struct Lane<W> {
     /// Handed in and not yet carried out, in the queue or in hand.
     owed: AtomicUsize,
     in_hand: AtomicUsize,
+    /// The process ends: everything is as urgent as can be.
+    is_flushed: AtomicBool,
     /// There is something.
     some: Notify,
     /// There is something that somebody waits for.
@@ -134,6 +136,7 @@ impl<W: Work> Lane<W> {
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
+            is_flushed: AtomicBool::new(false),
             some: Notify::new(),
             urgent: Notify::new(),
             enough: Notify::new(),
@@ -190,7 +193,7 @@ impl<W: Work> Lane<W> {
         match queue.waiting {
             0 => Waits::Nothing,
             waiting if waiting >= self.rows_max => Waits::Enough,
-            _ if queue.urgent == 0 => Waits::Unhurried,
+            _ if queue.urgent == 0 && !self.is_flushed.load(Ordering::Acquire) => Waits::Unhurried,
             _ => Waits::Some,
         }
     }
@@ -201,8 +204,10 @@ impl<W: Work> Lane<W> {
         self.progress.notify_waiters();
     }
 
-    /// Returns when nothing is owed.
+    /// Returns when nothing is owed. From now on nothing waits longer than what somebody waits for.
     pub async fn flushed(&self) {
+        self.is_flushed.store(true, Ordering::Release);
+        self.urgent.notify_one();
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);

@@ -43,6 +43,19 @@ fn what_another_instance_owns_by_now_is_not_stored_and_a_row_is_written_once_in_
     ours.current.store(false, Ordering::Relaxed);
 }
 
+#[test]
+fn nobody_waits_for_the_row_of_an_event_that_was_never_sent() {
+    let origin = TestOrigin::new();
+    let is_urgent = |attempts: u32, in_flight_until: Option<Instant>| {
+        let mut waiting = waiting(&origin, 1);
+        (waiting.parked.attempts, waiting.parked.in_flight_until) = (attempts, in_flight_until);
+        lane::Work::is_urgent(&Work::Insert(waiting))
+    };
+    assert!(!is_urgent(0, None));
+    assert!(is_urgent(1, None) && is_urgent(0, Some(Instant::now())));
+    origin.current.store(false, Ordering::Relaxed);
+}
+
 struct Nobody;
 
 impl HeadWatch for Nobody {

@@ -1,5 +1,7 @@
 //! The next endpoint in turn, and the entries that go together.
 
+use futures_util::FutureExt as _;
+
 use super::*;
 
 /// A number; an odd one is waited for.
@@ -86,6 +88,14 @@ async fn an_unhurried_run_goes_as_soon_as_somebody_waits_for_it() {
     assert_eq!(lane.owed.load(Ordering::Relaxed), 4);
     lane.done();
     lane.flushed().await;
+}
+
+#[test]
+fn what_is_flushed_waits_for_no_company() {
+    let lane = lane(&[2]);
+    assert!(matches!(lane.waits(), Waits::Unhurried));
+    assert!(lane.flushed().now_or_never().is_none(), "it is owed");
+    assert!(matches!(lane.waits(), Waits::Some));
 }
 
 #[test]
