@@ -1,9 +1,10 @@
 //! ● Endpoints whose backlogs are over their quota are suspended, and so are those that take their customer beyond its own;
 //! those that are so no more get what they missed.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use crate::{
+    clock,
     config::Backlog,
     model::quotas::{Quota, Quotas},
     operator_event::{OperatorEvent, emit},
@@ -18,9 +19,9 @@ use crate::{
 /// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
 /// for those that other instances store.
 pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
-    let (mut seen, mut polls) = (0, 0_u64);
+    let (mut seen, mut polls, mut took) = (0, 0_u64, Duration::ZERO);
     loop {
-        tokio::time::sleep(backlog.poll()).await;
+        tokio::time::sleep(backlog.poll().max(took * RESTS)).await;
         let now = stored();
         let has_stored = std::mem::replace(&mut seen, now) != now;
         polls += 1;
@@ -28,9 +29,11 @@ pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl 
         if !has_stored && !looks_at_all {
             continue;
         }
+        let began_at = clock::now();
         if let Err(error) = look(&pool, &backlog, &defaults, looks_at_all).await {
-            tracing::warn!(%error, "quotas of backlogs cannot be looked at just now");
+            tracing::warn!(%error, "the quotas of backlogs cannot be read");
         }
+        took = clock::now().saturating_duration_since(began_at);
     }
 }
 
@@ -110,6 +113,8 @@ fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
 
 /// Each of so many polls of the backlog looks at everything, whether rows are stored here or not.
 const LOOKS_AT_ALL_EVERY_POLLS: u64 = 5;
+/// A look that takes long, for there are many heads, is followed by so many times its length without one.
+const RESTS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
