@@ -159,14 +159,12 @@ impl Surroundings for Around {
         let Some(queue) = endpoints.find(endpoint_id) else { return Standing::Gone };
         match queue.takes_stored(now) {
             Takes::Nothing => Standing::Waits,
-            Takes::Few => takes(&queue.settings().delivery, PROBE_EVENTS),
+            Takes::UpTo(events) => {
+                takes(&queue.settings().delivery, events.min(events_max(&queue.settings().delivery)))
+            }
             Takes::Many => {
                 let settings = queue.settings();
-                let events = match settings.delivery.mode {
-                    Mode::Stream => STREAM_EVENTS_MAX,
-                    Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
-                };
-                takes(&settings.delivery, events)
+                takes(&settings.delivery, events_max(&settings.delivery))
             }
         }
     }
@@ -256,7 +254,13 @@ fn takes(settings: &DeliverySettings, events_max: usize) -> Standing {
     }
 }
 
+/// Events of its backlog that an endpoint has in memory at most.
+fn events_max(settings: &DeliverySettings) -> usize {
+    match settings.mode {
+        Mode::Stream => STREAM_EVENTS_MAX,
+        Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
+    }
+}
+
 /// In memory of a stream's backlog: several pages ahead of what it sends.
 const STREAM_EVENTS_MAX: usize = 1_000;
-/// In memory while the breaker is not closed: one event is the probe, and the ramp begins with a few more.
-const PROBE_EVENTS: usize = 8;

@@ -45,6 +45,8 @@ pub struct Health {
     pub probe_wanted: AtomicBool,
     /// The endpoint takes nothing, although requests are under way.
     pub stalled: AtomicBool,
+    /// Stored events that a lagging endpoint should have in memory.
+    pub stored_wanted_events: AtomicUsize,
     /// The endpoint is left alone until then: its breaker is open, or it asked for it.
     pub silent_until: Mutex<Option<Instant>>,
     /// Wall clock, milliseconds; 0 never.

@@ -56,8 +56,8 @@ pub enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Nothing,
-    /// Enough for a probe.
-    Few,
+    /// So many events in memory at once: enough for a probe, or for what a lagging endpoint takes soon.
+    UpTo(usize),
     Many,
 }
 
@@ -280,8 +280,13 @@ impl EndpointQueue {
         {
             return Takes::Nothing;
         }
-        let takes_many = health.breaker_word() == "closed" && !health.stalled.load(Ordering::Relaxed);
-        if takes_many { Takes::Many } else { Takes::Few }
+        if health.breaker_word() != "closed" || health.stalled.load(Ordering::Relaxed) {
+            Takes::UpTo(PROBE_EVENTS)
+        } else if self.is_lagging() {
+            Takes::UpTo(health.stored_wanted_events.load(Ordering::Relaxed).max(PROBE_EVENTS))
+        } else {
+            Takes::Many
+        }
     }
 
     /// Bytes that wait here, and that its actor holds.
@@ -320,6 +325,8 @@ impl EndpointQueue {
 }
 
 const UNKNOWN: u64 = u64::MAX;
+/// Stored events in memory while the breaker is not closed: one event is the probe, and the ramp begins with a few more.
+const PROBE_EVENTS: usize = 8;
 
 impl Inner {
     fn wake(&mut self) -> Pushed {

@@ -27,6 +27,9 @@ impl EndpointActor {
         }
         health.show_obstacle(obstacle);
         health.stalled.store(self.delivery.is_stalled(), Relaxed);
+        if self.delivery.is_lagging() {
+            health.stored_wanted_events.store(self.delivery.stored_wanted_events(now), Relaxed);
+        }
         let silent_until = self.delivery.silent_until(now);
         if silent_until != self.shown_silent_until {
             self.shown_silent_until = silent_until;

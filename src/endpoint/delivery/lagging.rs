@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Delivery, dispatch::Wait};
-use crate::endpoint::lanes::Lanes;
+use crate::{endpoint::lanes::Lanes, model::settings::Mode};
 
 impl Delivery {
     /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
@@ -41,6 +41,24 @@ impl Delivery {
     #[must_use]
     pub fn is_lagging(&self) -> bool {
         self.lagging
+    }
+
+    /// Number of stored events that it should have in memory while it lags: two rounds of its requests, what waits for
+    /// another attempt, and what it takes within half of the time after which they would have to leave memory again. More
+    /// would be read in vain. In order there is no such number: any event may be the one that the others wait for.
+    #[must_use]
+    pub fn stored_wanted_events(&self, now: Instant) -> usize {
+        let delivery = &self.settings.delivery;
+        if delivery.ordering.is_some() {
+            return usize::MAX;
+        }
+        let of_request = match delivery.mode {
+            Mode::Stream => 1,
+            Mode::Batch { events_max, .. } => events_max as usize,
+        };
+        let requests = (2 * delivery.in_flight_max as usize).saturating_mul(of_request);
+        let soon = self.delivered.per_second(now) * self.limits.park_after.as_secs_f64() / 2.0;
+        requests.saturating_add(self.waiting.events()).saturating_add(soon as usize)
     }
 
     /// Number of waiting events that count in the read window: as many as the endpoint takes within twice the target,
