@@ -1,6 +1,10 @@
 //! ○ A batch: the members of an attempt. A stream's batches have one.
 
-use std::{slice, sync::Arc, time::Instant};
+use std::{
+    slice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use smallvec::SmallVec;
 
@@ -57,6 +61,8 @@ pub struct Batch {
     pub(super) since: Instant,
     /// Time at which it was first sent.
     pub(super) first_sent: Option<Instant>,
+    /// So long had it waited for a limit of the endpoint by then.
+    pub(super) waited: Duration,
     /// Attempts used up, the one under way not counted.
     pub(super) attempts: u32,
     pub(super) filled_by: FilledBy,
@@ -79,7 +85,21 @@ pub(super) struct Trouble {
 
 impl Batch {
     pub(super) fn new(members: Members, bytes: usize, since: Instant) -> Self {
-        Batch { members, bytes, since, first_sent: None, attempts: 0, filled_by: FilledBy::Nothing, trouble: None }
+        Batch {
+            members,
+            bytes,
+            since,
+            first_sent: None,
+            waited: Duration::ZERO,
+            attempts: 0,
+            filled_by: FilledBy::Nothing,
+            trouble: None,
+        }
+    }
+
+    /// Time from which on the endpoint keeps it waiting, before it was sent and since; `None` while it was never sent.
+    pub(super) fn endpoint_waits_since(&self) -> Option<Instant> {
+        self.first_sent.map(|sent| sent.checked_sub(self.waited).unwrap_or(sent))
     }
 
     /// The limit that filled it, for the attempt that is the batch's first.
@@ -186,7 +206,7 @@ impl Batch {
         let since = members.iter().map(|receipt| receipt.event().received_at).min().unwrap_or(self.since);
         let mut part = Batch::new(Members::new(), 0, since);
         part.set_members(members);
-        part.first_sent = self.first_sent;
+        (part.first_sent, part.waited) = (self.first_sent, self.waited);
         part.attempts = self.attempts;
         if let Some(last) = self.last() {
             part.trouble().last = Some(last.clone());

@@ -209,7 +209,7 @@ impl Delivery {
             self.effects.next = Next::Backlog { at: not_before };
             return self.park(batch, not_before);
         }
-        match self.park_at(batch.since, batch.first_sent) {
+        match self.park_at(batch.since, batch.endpoint_waits_since()) {
             Some(at) if self.stopping || at <= now || at < due => {
                 // The row says when the event is due; the silence is the endpoint's, and ends with other settings.
                 let not_before = (wait > Duration::ZERO).then_some(now + wait);
@@ -290,7 +290,7 @@ impl Delivery {
     /// The wait begins anew with every answer, or at a slow endpoint no bisection would ever come to its end.
     fn go_on_with(&mut self, mut batch: Batch, now: Instant) {
         batch.since = now;
-        batch.first_sent = None;
+        (batch.first_sent, batch.waited) = (None, Duration::ZERO);
         self.wait_or_park(batch, Duration::ZERO, now);
     }
 

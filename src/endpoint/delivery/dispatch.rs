@@ -209,7 +209,9 @@ impl Delivery {
             // What waited for us gets its time again.
             batch.since = now;
         }
-        batch.first_sent.get_or_insert(now);
+        if batch.first_sent.is_none() {
+            (batch.first_sent, batch.waited) = (Some(now), self.waited_for_endpoint(batch.since, now));
+        }
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;
         let attempt = self.flights.insert(Flight { batch, permit, deadline });

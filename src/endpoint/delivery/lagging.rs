@@ -83,6 +83,13 @@ impl Delivery {
         };
     }
 
+    /// Time that an event which was received then and is sent now has waited for the endpoint, as far as that shortens the
+    /// time that its attempt has in memory.
+    pub(super) fn waited_for_endpoint(&self, received_at: Instant, now: Instant) -> Duration {
+        let waited = self.blocked_since.map(|blocked| now.saturating_duration_since(blocked.max(received_at)));
+        waited.unwrap_or_default().min(self.limits.park_after * 4 / 5)
+    }
+
     /// A turn that comes much later than it was asked for is our own fault: the process was stopped, or its core was busy.
     /// What waited meanwhile gets its time again.
     pub(super) fn excuse_late_turn(&mut self, now: Instant) {

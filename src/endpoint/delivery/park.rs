@@ -4,7 +4,8 @@
 //! was sent is parked `park_after` after the latest of
 //! - when it was received,
 //! - the endpoint's last 2xx, but no later than
-//! - when the event was first sent: from there on a hanging or failing attempt would hold up its partition's commit.
+//! - when the event was first sent: from there on a hanging or failing attempt would hold up its partition's commit. What it
+//!   had waited for the endpoint by then counts as well, but for a fifth of `park_after`, which any attempt has.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::{
 
 impl Delivery {
     /// Time at which an event leaves memory if nothing changes; `None` while the trouble is ours.
-    pub(super) fn park_at(&self, received_at: Instant, first_sent: Option<Instant>) -> Option<Instant> {
+    pub(super) fn park_at(&self, received_at: Instant, endpoint_waits_since: Option<Instant>) -> Option<Instant> {
         if self.held_back {
             return None;
         }
@@ -27,8 +28,8 @@ impl Delivery {
             _ if self.is_off() => return Some(received_at),
             State::Paused | State::Disabled => return Some(received_at),
             State::Enabled => {
-                let answered = match (self.last_delivered, first_sent) {
-                    (Some(delivered), Some(sent)) => delivered.min(sent),
+                let answered = match (self.last_delivered, endpoint_waits_since) {
+                    (Some(delivered), Some(since)) => delivered.min(since),
                     (Some(delivered), None) => delivered,
                     (None, _) => received_at,
                 };
@@ -90,7 +91,7 @@ impl Delivery {
         self.park_stored(|delivery, event| delivery.park_at(event.received_at, None).is_some_and(|at| at <= now));
         self.park_waiting(|delivery, batch, due| {
             let waits_for_us = due <= now && delivery.waits_for_our_permit();
-            !waits_for_us && delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at <= now)
+            !waits_for_us && delivery.park_at(batch.since, batch.endpoint_waits_since()).is_some_and(|at| at <= now)
         });
         self.park_in_flight(now);
         self.park_checked_at = Some(now);
@@ -105,7 +106,7 @@ impl Delivery {
         self.park_buffered(leaves);
         self.park_stored(leaves);
         self.park_waiting(|delivery, batch, due| {
-            delivery.park_at(batch.since, batch.first_sent).is_some_and(|at| at < until.max(due))
+            delivery.park_at(batch.since, batch.endpoint_waits_since()).is_some_and(|at| at < until.max(due))
         });
     }
 
@@ -159,7 +160,7 @@ impl Delivery {
     fn park_in_flight(&mut self, now: Instant) {
         let mut flights = std::mem::take(&mut self.flights);
         for flight in flights.iter_mut() {
-            let at = self.park_at(flight.batch.since, flight.batch.first_sent);
+            let at = self.park_at(flight.batch.since, flight.batch.endpoint_waits_since());
             if at.is_some_and(|at| at <= now) && !flight.batch.is_stored() {
                 self.park_members_in_flight(flight);
             }
@@ -222,7 +223,7 @@ impl Delivery {
         let waiting = self.waiting.iter();
         let flying = self.flights.iter().map(|flight| &flight.batch);
         let flying = flying.filter(|batch| !batch.is_parked() && !batch.is_stored());
-        let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.since, batch.first_sent));
+        let batches = waiting.chain(flying).filter_map(|batch| self.park_at(batch.since, batch.endpoint_waits_since()));
         buffered.chain(stored).chain(batches).min()
     }
 }

@@ -1,6 +1,7 @@
 //! ○ Endpoints that cannot keep up.
 
 use super::*;
+use crate::model::settings::{OnFailure, OrderBy, Ordering};
 
 /// One request at a time, answered after a second each.
 fn slow(events: usize) -> World {
@@ -20,9 +21,9 @@ fn answer_each_second(world: &mut World, seconds: u64) {
 
 #[test]
 fn a_burst_that_an_endpoint_takes_within_park_after_stays_in_memory() {
-    let mut world = slow(5);
-    answer_each_second(&mut world, 5);
-    assert_eq!((world.delivered.len(), world.parked.len()), (5, 0));
+    let mut world = slow(4);
+    answer_each_second(&mut world, 4);
+    assert_eq!((world.delivered.len(), world.parked.len()), (4, 0));
     assert!(!world.delivery.is_lagging());
 }
 
@@ -33,7 +34,57 @@ fn an_endpoint_whose_events_wait_for_it_longer_than_park_after_is_lagging() {
     assert!(world.parked.is_empty() && !world.delivery.is_lagging());
     answer_each_second(&mut world, 1);
     assert!(world.delivery.is_lagging());
-    assert_eq!(world.parked_offsets(), (5..21).collect::<Vec<_>>());
+    assert_eq!(world.parked_offsets(), (5..21).chain([4]).collect::<Vec<_>>(), "the last is under way");
+}
+
+#[test]
+fn what_waited_for_its_endpoint_before_it_was_sent_holds_its_commit_up_no_longer_than_others() {
+    let mut world = slow(2);
+    world.wait(secs(3));
+    world.answer(Outcome::Delivered);
+    assert_eq!(world.under_way(), [[1]], "sent after three seconds");
+    world.wait(secs(2));
+    assert_eq!(world.parked_offsets(), [1]);
+    assert!(world.parked[0].in_flight_until.is_some(), "its attempt goes on");
+}
+
+#[test]
+fn an_attempt_has_its_time_however_long_its_event_waited_for_the_endpoint() {
+    let mut world = slow(2);
+    world.wait(ms(4_900));
+    world.answer(Outcome::Delivered);
+    world.wait(ms(900));
+    assert!(world.parked.is_empty());
+    world.wait(ms(300));
+    assert_eq!(world.parked_offsets(), [1]);
+}
+
+#[test]
+fn of_its_backlog_a_lagging_endpoint_has_in_memory_what_it_takes_soon() {
+    let mut world = slow(100);
+    assert_eq!(world.delivery.stored_wanted_events(world.now), 2, "two rounds of its one request");
+    for _ in 0..60 {
+        world.wait(ms(10));
+        world.answer(Outcome::Delivered);
+    }
+    let wanted = world.delivery.stored_wanted_events(world.now);
+    assert!((200..=260).contains(&wanted), "{wanted}: 100 a second, for two and a half");
+    world.answer(FAILED);
+    assert_eq!(
+        world.delivery.stored_wanted_events(world.now),
+        wanted + 1,
+        "what waits for another attempt takes no room"
+    );
+    world.wait(secs(60));
+    assert_eq!(world.delivery.stored_wanted_events(world.now), 2, "it hangs");
+}
+
+#[test]
+fn in_order_any_stored_event_may_be_the_one_that_the_others_wait_for() {
+    let mut settings = stream();
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    let world = World::new(settings);
+    assert_eq!(world.delivery.stored_wanted_events(world.now), usize::MAX);
 }
 
 #[test]
