@@ -270,6 +270,10 @@ impl Consumer {
     }
 }
 
+/// Of one answer to a fetch, which is in memory as a whole. A third of the default: with 512 partitions that takes 80 MB off the
+/// peak, and nothing off the rate.
+const FETCH_BYTES_MAX: &str = "16777216";
+
 /// The base of every librdkafka configuration of ours; the operator's properties come on top.
 #[must_use]
 pub fn client_config<'a>(
@@ -293,6 +297,10 @@ pub fn client_config<'a>(
         .set("socket.nagle.disable", "true");
     for (key, value) in properties {
         client.set(key, value);
+    }
+    // librdkafka refuses less than one message may have.
+    if client.get("fetch.max.bytes").is_none() && client.get("message.max.bytes").is_none() {
+        client.set("fetch.max.bytes", FETCH_BYTES_MAX);
     }
     let own = match client.get("topic.blacklist") {
         Some(theirs) if !theirs.is_empty() => format!("{theirs},{KAFKAS_OWN}"),
@@ -331,6 +339,18 @@ mod tests {
         };
         assert_eq!(blacklist(&[]).as_deref(), Some("^__"));
         assert_eq!(blacklist(&[("topic.blacklist", "^test")]).as_deref(), Some("^test,^__"));
+    }
+
+    #[test]
+    fn an_answer_to_a_fetch_is_small_unless_the_operator_has_larger_messages() {
+        let of = |properties: &[(&'static str, &'static str)]| {
+            let client = client_config("b:1", "g", properties.iter().copied());
+            client.create_native_config().expect("librdkafka takes it");
+            client.get("fetch.max.bytes").map(str::to_owned)
+        };
+        assert_eq!(of(&[]).as_deref(), Some(FETCH_BYTES_MAX));
+        assert_eq!(of(&[("message.max.bytes", "30000000")]), None);
+        assert_eq!(of(&[("fetch.max.bytes", "60000000")]).as_deref(), Some("60000000"));
     }
 
     #[test]
