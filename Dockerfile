@@ -9,17 +9,19 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
-# What Postrider depends on changes seldom, so it is compiled in a layer of its own, beside an empty program.
+# What Postrider depends on changes seldom, so it is compiled in a layer of its own, beside an empty program and empty crates.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/core/Cargo.toml crates/core/
 RUN sed -i '/^\[\[\(bench\|test\)\]\]/,/^$/d' Cargo.toml \
- && mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
+ && mkdir src crates/core/src && touch src/lib.rs crates/core/src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked
 
 COPY config config
 COPY sql sql
+COPY crates crates
 COPY src src
 # The checkout may be older than the empty program, and cargo goes by the time.
-RUN touch src/lib.rs src/main.rs \
+RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
  && cargo build --release --locked \
  && strip target/release/postrider
 

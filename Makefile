@@ -11,7 +11,7 @@ run: deps ## start Kafka, PostgreSQL, Postrider and a few sample customers, and 
 	@dev/with-services .dev/run sh -c 'cargo run --release --quiet -- migrate && exec cargo run --release --quiet -- demo'
 
 test: lint deploy-check browser-deps samples-deps ## everything CI checks: lint, deploy/, then all tests against a real Kafka and PostgreSQL, also in a browser
-	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test && tests/browser/run && docs/verify/test && dev/api-test && dev/dashboard-check'
+	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test sh -c 'cargo test --workspace && tests/browser/run && docs/verify/test && dev/api-test && dev/dashboard-check'
 
 browser-test: deps browser-deps ## the web page in a real browser, against a real Postrider; keeps screenshots
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test tests/browser/run
@@ -38,8 +38,13 @@ bench: deps ## benchmarks of the pure parts, then events through a whole Postrid
 	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
 lint: deps ## formatting, and clippy with every warning an error
-	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+check: ## the inner loop of a change in crates/core: formatting, clippy and its tests; no services
+	cargo fmt --all --check
+	cargo clippy --package postrider-core --all-targets -- -D warnings
+	cargo test --quiet --package postrider-core --lib
 
 deploy-check: ## the alert rules by promtool and their tests, the manifests by Kubernetes' schemas
 	@dev/deploy-check
@@ -63,4 +68,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint services services-down image deps
+.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint check services services-down image deps

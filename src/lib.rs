@@ -6,7 +6,7 @@
 // A test begins at any instant and states the times after it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-pub mod model; // the values that every room speaks of
+pub use postrider_core::model; // the values that every room speaks of
 pub mod api; // resources as the API and Postgres have them: limits, defaults and descriptions on their fields
 
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed

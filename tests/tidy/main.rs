@@ -8,6 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Folders of the program: the shells, and the crates below them.
+const PROGRAM: [&str; 2] = ["src", "crates"];
+const EVERYTHING: [&str; 4] = ["src", "crates", "tests", "benches"];
+
 /// A file of the tree, its path from the root with forward slashes.
 struct Source {
     path: String,
@@ -17,7 +21,7 @@ struct Source {
 #[test]
 fn every_source_file_says_what_it_is() {
     let reason = "the first line tells a reader whether this is the file to read, and whether it touches the world";
-    check(rust(&["src", "tests", "benches"]), reason, |file| {
+    check(rust(&EVERYTHING), reason, |file| {
         (!file.text.starts_with("//! ")).then(|| "must begin with `//! `".to_owned())
     });
 }
@@ -48,7 +52,7 @@ fn pure_files_touch_nothing() {
         "std::env",
         "println!",
     ];
-    check(rust(&["src"]), reason, |file| {
+    check(rust(&PROGRAM), reason, |file| {
         let pure = file.text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains('○'));
         // A status code is a number with a name.
         let program = program(file).replace("actix_web::http::StatusCode", "StatusCode");
@@ -60,11 +64,11 @@ fn pure_files_touch_nothing() {
 #[test]
 fn files_and_functions_stay_short() {
     let reason = "what fits into a head fits on a few screens; a longer file has a second subject that deserves a name";
-    check(rust(&["src", "tests", "benches"]), reason, |file| {
+    check(rust(&EVERYTHING), reason, |file| {
         let lines = file.text.lines().count();
         (lines > FILE_LINES_MAX).then(|| format!("has {lines} lines; at most {FILE_LINES_MAX}"))
     });
-    check(rust(&["src"]), reason, |file| {
+    check(rust(&PROGRAM), reason, |file| {
         let long = functions(program(file)).into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
         list(long.map(|(name, lines)| format!("`{name}` has {lines} lines; at most {FUNCTION_LINES_MAX}")))
     });
@@ -93,7 +97,7 @@ const PAGE_LINES_MAX: usize = 200;
 #[test]
 fn names_say_what_is_inside() {
     let reason = "a drawer for everything is found by nobody";
-    check(rust(&["src", "tests", "benches"]), reason, |file| {
+    check(rust(&EVERYTHING), reason, |file| {
         let drawer =
             file.path.trim_end_matches(".rs").split('/').find(|part| {
                 ["util", "utils", "helper", "helpers", "common", "manager", "misc", "types"].contains(part)
@@ -106,7 +110,7 @@ fn names_say_what_is_inside() {
 fn sql_stands_in_the_store() {
     let reason = "who changes a table must find every statement that reads it in one place";
     let statements = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "UPDATE ", "CREATE TABLE ", "ALTER TABLE "];
-    check(rust(&["src"]), reason, |file| {
+    check(rust(&PROGRAM), reason, |file| {
         let elsewhere = !file.path.starts_with("src/store/");
         let found = statements.iter().filter(|sql| elsewhere && mentions(program(file), sql));
         list(found.map(|sql| format!("has `{}`", sql.trim())))
@@ -116,7 +120,7 @@ fn sql_stands_in_the_store() {
 #[test]
 fn mailboxes_keep_their_bounds() {
     let reason = "a message sent this way ignores the mailbox's capacity and is lost silently when the actor is gone";
-    check(rust(&["src", "tests", "benches"]), reason, |file| {
+    check(rust(&EVERYTHING), reason, |file| {
         let banned = concat!("do_", "send(");
         file.text.contains(banned).then(|| format!("has `{banned}`"))
     });
@@ -133,7 +137,7 @@ fn nothing_is_left_for_later_or_skipped() {
         concat!("todo", "!("),
         concat!("unimplemented", "!("),
     ];
-    check(rust(&["src", "tests", "benches"]), reason, |file| {
+    check(rust(&EVERYTHING), reason, |file| {
         list(marks.iter().filter(|mark| file.text.contains(*mark)).map(|mark| format!("has `{mark}`")))
     });
 }
@@ -141,7 +145,7 @@ fn nothing_is_left_for_later_or_skipped() {
 #[test]
 fn the_program_does_not_unwrap() {
     let reason = "an actor's panic costs latency; what can fail is handled, and what cannot says why in `expect`";
-    check(rust(&["src"]), reason, |file| program(file).contains(".unwrap()").then(|| "has `.unwrap()`".to_owned()));
+    check(rust(&PROGRAM), reason, |file| program(file).contains(".unwrap()").then(|| "has `.unwrap()`".to_owned()));
 }
 
 #[test]
@@ -212,8 +216,8 @@ fn every_number_in_the_settings_has_its_unit_in_its_name() {
 fn nothing_names_a_machine() {
     let reason = "what holds on one machine only has no place in the tree";
     let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
-    let mut all = rust(&["src", "tests", "benches"]);
-    for folder in ["config", "sql", "dev", "deploy", ".ci"] {
+    let mut all = rust(&EVERYTHING);
+    for folder in ["crates", "config", "sql", "dev", "deploy", ".ci"] {
         all.extend(files(folder, &[]));
     }
     for name in ["Cargo.toml", "Makefile", "Dockerfile", "compose.yaml", "README.md", "ARCHITECTURE.md", "clippy.toml"]
@@ -264,12 +268,12 @@ fn samples_on_a_page_are_those_that_are_run() {
 #[test]
 fn the_map_names_what_exists() {
     let reason = "a map that lies is worse than none";
-    let sources = rust(&["src", "tests", "benches"]);
+    let sources = rust(&EVERYTHING);
     let is_name =
         |text: &str| text.len() > 3 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
     let exists = |token: &str| match token {
         path if path.ends_with(".rs") => sources.iter().any(|file| file.path.ends_with(path)),
-        path if path.ends_with('/') => root().join(path).exists() || root().join("src").join(path).exists(),
+        path if path.ends_with('/') => source_folders().iter().any(|folder| folder.join(path).exists()),
         name if is_name(name) => {
             let last = name.rsplit("::").next().unwrap_or(name);
             sources.iter().any(|file| file.text.contains(last))
@@ -311,7 +315,23 @@ fn program(file: &Source) -> &str {
     tests.map_or(&file.text, |(start, _)| &file.text[..start])
 }
 
-/// Whether the module that declares a file has it for tests only; whatever is not in src serves tests.
+/// Modules below one of these are no part of the program.
+const FOR_TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, feature = \"testing\"))]"];
+
+/// The root, and each folder of sources: those of the shells and of the crates.
+fn source_folders() -> Vec<PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).into_iter().flatten().flatten();
+    let crates = crates.map(|entry| entry.path().join("src"));
+    [root(), root().join("src")].into_iter().chain(crates).collect()
+}
+
+/// The path of a file below the sources that it belongs to, with their name: `core` for `crates/core/src`, none for `src`.
+fn within_sources(path: &str) -> Option<(&str, &str)> {
+    let of_crate = || path.strip_prefix("crates/").and_then(|path| path.split_once("/src/"));
+    path.strip_prefix("src/").map(|path| ("", path)).or_else(of_crate)
+}
+
+/// Whether the module that declares a file has it for tests only; whatever is not among the sources serves tests.
 fn is_test(file: &Source) -> bool {
     let path = Path::new(&file.path);
     let (Some(folder), Some(name)) = (path.parent(), path.file_stem().and_then(|name| name.to_str())) else {
@@ -320,7 +340,7 @@ fn is_test(file: &Source) -> bool {
     let above = [folder.with_extension("rs"), folder.join("mod.rs"), folder.join("lib.rs")];
     let declared = |text: String| {
         let mut lines = text.lines();
-        while lines.by_ref().any(|line| line.trim() == "#[cfg(test)]") {
+        while lines.by_ref().any(|line| FOR_TESTS.contains(&line.trim())) {
             let module = lines.next().unwrap_or_default().split("//").next().unwrap_or_default();
             if module.trim().ends_with(&format!("mod {name};")) {
                 return true;
@@ -329,10 +349,10 @@ fn is_test(file: &Source) -> bool {
         false
     };
     let parent = folder.with_extension("rs");
-    let within_tests = folder != Path::new("src")
+    let within_tests = !folder.ends_with("src")
         && root().join(&parent).exists()
         && is_test(&Source { path: parent.to_string_lossy().into_owned(), text: String::new() });
-    !file.path.starts_with("src")
+    within_sources(&file.path).is_none()
         || within_tests
         || above.iter().filter_map(|path| fs::read_to_string(root().join(path)).ok()).any(declared)
 }

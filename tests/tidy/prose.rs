@@ -1,11 +1,11 @@
 //! Prose of doc comments.
 
-use super::{check, list, rust};
+use super::{PROGRAM, check, list, rust};
 
 #[test]
 fn doc_comments_begin_with_a_noun_or_a_verb() {
     let reason = "a comment that opens with a question word says what the thing is only at its end, or never";
-    check(rust(&["src"]), reason, |file| {
+    check(rust(&PROGRAM), reason, |file| {
         list(openings(&file.text).into_iter().map(|(line, word)| format!("begins with `{word}` in line {line}")))
     });
 }

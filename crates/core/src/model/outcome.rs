@@ -51,7 +51,7 @@ pub enum Outcome {
     LocalFault,
 }
 
-/// Evidence in an answer about our own way to the world; see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
+/// Evidence in an answer about our own way to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contact {
     /// Somebody was there, whatever they said.

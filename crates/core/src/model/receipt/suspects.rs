@@ -58,7 +58,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::endpoint::delivery::testing::{TestOrigin, receipt};
+    use crate::testing::{TestOrigin, receipt};
 
     #[test]
     fn what_waits_beside_an_event_whose_handling_panics_is_not_blamed() {

@@ -105,7 +105,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
         self.parked_ahead(endpoint_id)
     }
     /// Whether an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
-    /// being replayed. Each yes is answered by [`Origin::skipped`]; see [`Skipping`](crate::ingest::missed::Skipping).
+    /// being replayed. Each yes is answered by [`Origin::skipped`].
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
         false
     }

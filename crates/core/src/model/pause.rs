@@ -11,9 +11,9 @@ pub enum PauseReason {
     Span,
     /// All partitions together hold too many bytes.
     Memory,
-    /// As many events wait in this process as it delivers within the target: see [`ReadWindow`](crate::flow::read_window).
+    /// As many events wait in this process as it delivers within the target.
     Window,
-    /// Nobody can be reached: see [`OwnTrouble`](crate::endpoint::own_trouble::OwnTrouble).
+    /// Nobody can be reached.
     OwnTrouble,
 }
 

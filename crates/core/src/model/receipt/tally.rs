@@ -34,15 +34,15 @@ impl Totals {
 }
 
 impl Tally {
-    pub fn opened(&self, receipts: usize) {
+    pub(crate) fn opened(&self, receipts: usize) {
         self.0[place()].opened.fetch_add(receipts as u64, Relaxed);
     }
 
-    pub fn ended(&self, receipts: usize) {
+    pub(crate) fn ended(&self, receipts: usize) {
         self.0[place()].ended.fetch_add(receipts as u64, Relaxed);
     }
 
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let sum = |side: fn(&Shard) -> &AtomicU64| self.0.iter().map(|shard| side(shard).load(Relaxed)).sum();
         Totals { opened: sum(|shard| &shard.opened), ended: sum(|shard| &shard.ended) }
     }

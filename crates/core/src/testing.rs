@@ -1,0 +1,215 @@
+//! ○ Events, receipts and settings for tests, and an origin that only counts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::model::{
+    event::{EndpointKey, Event, Fields, Record, Span},
+    parking::KeyNumber,
+    receipt::{Abandoned, Done, Origin, Receipt, Settlement},
+    settings::{
+        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule, Settings,
+        State,
+    },
+    signature::SigningKey,
+    url::EndpointUrl,
+};
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A partition's assignment that only counts.
+#[derive(Debug)]
+pub struct TestOrigin {
+    pub current: AtomicBool,
+    /// Ours, although nothing more of it is sent.
+    pub owned: AtomicBool,
+    /// Number of its events that wait in the backlog.
+    pub ahead: AtomicU64,
+    /// The keys of that; `None` where one left without it.
+    pub keys: Shared<BTreeSet<Option<KeyNumber>>>,
+    /// Something that its endpoint missed has not come back.
+    pub misses: AtomicBool,
+    /// Its events have rows in the backlog.
+    pub stored: bool,
+    pub settled: Shared<BTreeMap<&'static str, usize>>,
+    pub abandoned: Shared<Vec<Abandoned>>,
+}
+
+impl TestOrigin {
+    pub fn new() -> Arc<Self> {
+        Self::of(false)
+    }
+
+    pub fn stored() -> Arc<Self> {
+        Self::of(true)
+    }
+
+    fn of(stored: bool) -> Arc<Self> {
+        let current = AtomicBool::new(true);
+        Arc::new(TestOrigin {
+            current,
+            owned: AtomicBool::new(false),
+            ahead: AtomicU64::new(0),
+            keys: Shared::default(),
+            misses: AtomicBool::new(false),
+            stored,
+            settled: Shared::default(),
+            abandoned: Shared::default(),
+        })
+    }
+}
+
+/// For [`TestOrigin::ahead`].
+pub const AHEAD_UNKNOWN: u64 = u64::MAX;
+
+impl Origin for TestOrigin {
+    fn topic(&self) -> &str {
+        "orders"
+    }
+
+    fn partition(&self) -> i32 {
+        3
+    }
+
+    fn is_current(&self) -> bool {
+        self.current.load(Ordering::Relaxed)
+    }
+
+    fn is_owned(&self) -> bool {
+        self.is_current() || self.owned.load(Ordering::Relaxed)
+    }
+
+    fn is_stored(&self) -> bool {
+        self.stored
+    }
+
+    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN)
+    }
+
+    fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
+        let ahead = self.parked_ahead(endpoint_id)?;
+        let keys = self.keys.lock();
+        Some(if keys.contains(&None) || keys.contains(&Some(key)) { ahead } else { 0 })
+    }
+
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, suspended: bool) -> bool {
+        suspended
+    }
+
+    fn misses(&self, _endpoint_id: &str) -> bool {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    fn parking(&self, _endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.keys.lock().insert(key);
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+        *self.settled.lock().entry(how.word()).or_default() += receipts;
+    }
+
+    fn events_done(&self, _done: &[Done], _how: Settlement) {}
+
+    fn abandoned(&self, receipt: Abandoned) {
+        self.abandoned.lock().push(receipt);
+    }
+}
+
+/// A receipt of an event with this offset.
+pub fn receipt(origin: &Arc<TestOrigin>, offset: i64, received_at: Instant) -> Receipt {
+    receipt_of(origin, offset, None, received_at)
+}
+
+/// The same, of a record with a key.
+pub fn keyed(origin: &Arc<TestOrigin>, offset: i64, key: &str, received_at: Instant) -> Receipt {
+    receipt_of(origin, offset, Some(key), received_at)
+}
+
+fn receipt_of(origin: &Arc<TestOrigin>, offset: i64, key: Option<&str>, received_at: Instant) -> Receipt {
+    let value = b"{\"n\":1}";
+    let bytes: Vec<u8> = key.unwrap_or_default().bytes().chain(*value).collect();
+    let (key_len, value_len) = (key.map_or(0, str::len) as u32, value.len() as u32);
+    let record = Record {
+        offset,
+        timestamp_ms: 1_767_225_600_000,
+        key: key.map(|_| Span { start: 0, len: key_len }),
+        value: Some(Span { start: key_len, len: value_len }),
+        headers: Span { start: key_len + value_len, len: 0 },
+        bytes: bytes.into(),
+    };
+    let origin = Arc::clone(origin) as Arc<dyn Origin>;
+    let event = Arc::new(Event::new(origin, record, Fields::default(), received_at));
+    let mut opened = None;
+    event.open_receipts(&[EndpointKey(1)], |_, receipt| opened = Some(receipt));
+    opened.expect("one endpoint, one receipt")
+}
+
+/// A stream with quick retries, a breaker that opens after five failures, and no rate limit.
+pub fn stream() -> Settings {
+    let delivery = DeliverySettings {
+        mode: Mode::Stream,
+        format: Format::Envelope,
+        batch_format: BatchFormat::JsonArray,
+        ordering: None,
+        in_flight_max: 4,
+        rate_limit: None,
+        retry: Retry { attempts_max: Some(4), schedule: Schedule::Explicit(vec![ms(100)]) },
+        breaker: Thresholds {
+            consecutive_failures: 5,
+            failure_ratio: 0.5,
+            requests_min: 20,
+            window: secs(10),
+            open_base: secs(1),
+            open_max: secs(60),
+        },
+        request_timeout: secs(15),
+    };
+    Settings {
+        id: "ep_test".into(),
+        customer_id: "cus_test".into(),
+        version: 1,
+        restarts: 0,
+        suspended: false,
+        state: State::Enabled,
+        url: EndpointUrl::parse("https://example.com/hook").unwrap(),
+        delivery,
+        auth: Auth::None,
+        tls: None,
+        signing_keys: vec![SigningKey::new(&[7; 32])],
+    }
+}
+
+pub fn batch(events_max: u32) -> Settings {
+    let mut settings = stream();
+    settings.delivery.mode = Mode::Batch { events_max, bytes_max: 1 << 20, wait: secs(1) };
+    settings
+}
+
+pub fn limited(mut settings: Settings, events_per_second: u32, burst_events: u32) -> Settings {
+    settings.delivery.rate_limit = Some(RateLimit { events_per_second, burst_events });
+    settings
+}
+
+/// A value that several threads of a test look at, also after one of them has panicked.
+#[derive(Debug, Default)]
+pub struct Shared<T>(Mutex<T>);
+
+impl<T> Shared<T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
