@@ -12,7 +12,7 @@ pub mod api; // resources as the API and Postgres have them: limits, defaults an
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
 pub mod router; // 2. Event → endpoints
 pub mod endpoint; // 3. events → HTTP
-pub mod flow; // how much is read, and how fast the backlog is drained
+pub use postrider_core::flow; // how much is read, and how fast the backlog is drained
 pub mod backlog; // 4. still to be delivered
 pub mod dead_letter; // 5. given up
 pub mod redrive; // dead letters on their way to the endpoint again

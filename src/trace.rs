@@ -7,7 +7,8 @@
 //! **Invariant:** an event that is not traced costs a look at an `Option`; nothing here is asked while nobody traces.
 //! **Invariant:** nothing waits for a trace, and nothing is decided by one.
 
-pub mod context; // ○ `traceparent`: who traces, and as what
+pub use postrider_core::model::trace_context as context; // ○ `traceparent`: who traces, and as what
+
 pub mod sampling; // ○ which events are traced
 pub mod span; // ○ a piece of a trace
 pub mod event_trace; // ○ an event's way, told step by step; the spans of it

@@ -1,4 +1,4 @@
-//! ● Follows the endpoints that take nothing, and carries out what [`failing::step`] says of each.
+//! ● Follows the endpoints that take nothing, and carries out what [`auto_disable::step`] says of each.
 
 use std::{convert::Infallible, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    endpoint::failing::{self, Step},
+    endpoint::auto_disable::{self, Step},
     model::settings::State,
     operator_event::{OperatorEvent, emit},
     router::table::RoutingTable,
@@ -81,7 +81,7 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
     let (endpoint_id, customer_id): (Arc<str>, Arc<str>) = (id.into(), known.customer_id.as_str().into());
     let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default();
     let now_ms = clock::wall_ms();
-    match failing::step(failing, warned, disable_after) {
+    match auto_disable::step(failing, warned, disable_after) {
         Step::Nothing => {}
         Step::Warn(percent) => {
             if store::warn(pool, id, known.warned_percent, i16::from(percent)).await? {

@@ -1,20 +1,15 @@
 //! 3. Events → HTTP: one supervised actor per customer endpoint around a pure machine.
 
-pub mod delivery; // ○ the machine: told the time and the dice, returns effects
-pub mod lanes; // ○ what waits in the order of its lanes
-pub mod buffer; // ○ what waits to become a batch: full by events, bytes or age
-pub mod batch; // ○ the members of an attempt
-pub mod bisection; // ○ which event of a refused batch is guilty
-pub mod rate_limit; // ○ GCRA, checked, never awaited
-pub mod retry; // ○ when an attempt is repeated
-pub mod breaker; // ○ Closed, Open, HalfOpen
-pub mod own_trouble; // ○ when nobody can be reached, no endpoint is to blame
-pub mod request; // ○ events → body and headers
+pub use postrider_core::delivery; // ○ the machine
+pub use postrider_core::delivery::{auto_disable, batch, breaker, rate_limit}; // ○ and its parts
+pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
+pub use postrider_core::request; // ○ events → body and headers
+pub use postrider_core::stall::endpoints as standing; // ○ for whom nothing moves, and why
+
+pub mod own_trouble; // ● when nobody can be reached, no endpoint is to blame
 pub mod health; // ○ what is known of an endpoint from outside its actor
-pub mod failing; // ○ what becomes of an endpoint that takes nothing for days
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod egress; // ○ where requests may go
-pub mod fair_share; // ○ who gets how much of what cannot be taken back
 pub mod shares; // ● the same, awaited
 pub mod waits; // ○ what an attempt waits for us
 pub mod deadline; // ● runs while nothing of ours is waited for
@@ -34,8 +29,6 @@ pub mod oauth; // ○ what a token server is asked and what it says
 pub mod token; // ● an endpoint's access token
 pub mod target; // ● one endpoint's requests
 pub mod test_event; // ● one synthetic event, right now
-pub mod body_size; // ○ how large a request becomes
-pub mod standing; // ○ for whom nothing moves, and why
 pub mod attempt_record; // ○ the record of an attempt
 pub mod delivery_metrics; // ○ counters of attempts
 pub mod report; // ● one line and a few counters an attempt

@@ -1,4 +1,4 @@
-//! ○ Detection of a local outage: when nobody at all can be reached the trouble is ours, and no endpoint is to blame.
+//! ● Detection of a local outage, shared by all cores: when nobody at all can be reached the trouble is ours, and no endpoint is to blame.
 //!
 //! An endpoint without a connection (no route, no answer to connecting, no address for its name, no file handle left
 //! for it) is in trouble by itself. But when that happens to several customers at several sites, and nobody was reached
@@ -6,7 +6,7 @@
 //! comes from the endpoint's host, or from a firewall of ours.
 //!
 //! Once enough of them have failed since the last contact it is in doubt, and nobody is blamed any more: no attempt is
-//! used up, no breaker opens. When nobody was reached for [`QUIET`](suspicion::QUIET), the trouble is ours: endpoints
+//! used up, no breaker opens. When nobody was reached for [`QUIET`](postrider_core::outage::QUIET), the trouble is ours: endpoints
 //! hold what they have, nothing is sent, parked or given up, and partitions pause. A few trials a second go out, and
 //! the first contact ends it.
 //!
@@ -16,8 +16,6 @@
 //! The guess may be wrong: a few dead endpoints, and nobody else has anything to do. That must harm nobody, so
 //! partitions are still read a little, and endpoints that were not tried yet are tried first: whoever can be reached
 //! shows it within a moment.
-
-mod suspicion; // what speaks for it, and for how long
 
 use std::{
     sync::{
@@ -29,8 +27,9 @@ use std::{
 
 use parking_lot::Mutex;
 
-pub use self::suspicion::{Change, Tick};
-use self::suspicion::{Failure, Suspicion};
+pub use postrider_core::outage::{Change, Tick};
+use postrider_core::outage::{Failure, OutageDetector};
+
 use crate::model::{event::EndpointKey, settings::Settings};
 
 /// Shared state of all cores. Told of every attempt's end, so contacts cost one look at the common case.
@@ -42,7 +41,7 @@ pub struct OwnTrouble {
     /// Enough have failed since the last contact.
     in_doubt: AtomicBool,
     is_on: AtomicBool,
-    suspicion: Mutex<Suspicion>,
+    detector: Mutex<OutageDetector>,
 }
 
 /// Between two notes of a contact: with thousands a second, most only read.
@@ -57,7 +56,7 @@ impl OwnTrouble {
             reached_us: AtomicU64::new(0),
             in_doubt: AtomicBool::new(false),
             is_on: AtomicBool::new(false),
-            suspicion: Mutex::new(Suspicion::new(customers_min, now)),
+            detector: Mutex::new(OutageDetector::new(customers_min, now)),
         }
     }
 
@@ -87,28 +86,28 @@ impl OwnTrouble {
         }
         let customer = Arc::clone(&settings.customer_id);
         let failure = Failure { endpoint, customer, site: settings.url.site(), at: now };
-        let in_doubt = self.suspicion.lock().failed(failure, self.reached_at());
+        let in_doubt = self.detector.lock().failed(failure, self.reached_at());
         self.in_doubt.store(in_doubt, Relaxed);
         in_doubt
     }
 
     /// This endpoint has something to send, and could be tried while the trouble is ours.
     pub fn wants_trial(&self, endpoint: EndpointKey) {
-        self.suspicion.lock().wants_trial(endpoint);
+        self.detector.lock().wants_trial(endpoint);
     }
 
     /// True once when it is this endpoint's turn to be tried.
     #[must_use]
     pub fn takes_trial(&self, endpoint: EndpointKey) -> bool {
-        self.suspicion.lock().takes_trial(endpoint)
+        self.detector.lock().takes_trial(endpoint)
     }
 
     /// To be called every [`TICK`]: what has changed, and what is to be done.
     pub fn handle_tick(&self, now: Instant) -> Tick {
-        let mut suspicion = self.suspicion.lock();
-        let tick = suspicion.handle_tick(now, self.reached_at());
-        self.is_on.store(suspicion.is_on(), Relaxed);
-        self.in_doubt.store(suspicion.is_in_doubt(), Relaxed);
+        let mut detector = self.detector.lock();
+        let tick = detector.handle_tick(now, self.reached_at());
+        self.is_on.store(detector.is_on(), Relaxed);
+        self.in_doubt.store(detector.is_in_doubt(), Relaxed);
         tick
     }
 

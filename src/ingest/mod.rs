@@ -1,16 +1,17 @@
 //! 1. Kafka → Event: reading partitions, decoding records, and which offsets may be committed.
 
+pub use postrider_core::offsets::{backpressure, begin, tracker as offsets}; // ○ which offsets may be committed
+pub use postrider_core::stall::partitions as standing; // ○ which partitions stand still, and why
+
 pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
 pub mod topic_name; // ○ which topics may be read
 pub mod topics_now; // ● which logs stand behind the topics' names
-pub mod begin; // ○ where an assigned partition begins
-pub mod starts; // ● … asked of Kafka
+pub mod starts; // ● where an assigned partition begins, asked of Kafka
 pub mod first_start; // ● where a group's very first start begins
 pub mod log_watch; // ● asks about the logs, beside the poll thread
 pub mod holds; // ○ topics that are not read for now
-pub mod standing; // ○ which partitions stand still, and why
 pub mod trouble; // ○ the client's complaints in few lines
 pub mod actor; // ● one per assigned partition
 pub mod decode; // ○ where tenant, department, type, id and time stand
@@ -19,5 +20,3 @@ pub mod missed; // ○ what a suspended endpoint misses, until it has come back
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with
 pub mod ledger; // ○ what one assignment of a partition still owes
-pub mod offsets; // ○ the contiguous settled prefix
-pub mod backpressure; // ○ when a partition pauses

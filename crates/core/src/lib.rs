@@ -2,9 +2,17 @@
 //! done. Its dependencies prove it: no runtime, no Kafka, no actors, no log, no metrics, no locks.
 
 // A test begins at any instant and states the times after it.
-#![cfg_attr(test, allow(clippy::disallowed_methods))]
+#![cfg_attr(any(test, feature = "testing"), allow(clippy::disallowed_methods))]
 
 pub mod model; // the values that every room speaks of
+pub mod offsets; // where reading begins, and which offsets may be committed
+pub mod routing; // event → endpoints
+pub mod request; // events → body and headers
+pub mod delivery; // one endpoint: batches, retries, breaker, order
+pub mod outage; // when nobody can be reached, no endpoint is to blame
+pub mod stall; // what does not move, and why
+pub mod flow; // how much is read, and how fast the backlog is drained
+pub mod fair_share; // how much each may hold of what there is little of
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing; // fixtures for tests

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::{
-    suspicion::{FORGOTTEN_AFTER, QUIET, TRIAL_SPACING},
-    *,
-};
+use postrider_core::outage::{FORGOTTEN_AFTER, QUIET, TRIAL_SPACING};
+
+use super::*;
 use crate::{
     endpoint::delivery::testing::{ms, secs},
     model::url::EndpointUrl,

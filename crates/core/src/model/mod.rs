@@ -19,3 +19,4 @@ pub mod attempt; // the record of an attempt
 pub mod hour_count; // deliveries and failures of an hour
 pub mod gap; // events that a suspended endpoint has not got
 pub mod pause; // reasons to pause a partition
+pub mod trace_context; // `traceparent`: which trace, and which of its spans

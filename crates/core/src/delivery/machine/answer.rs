@@ -1,0 +1,324 @@
+//! ○ The consequences of an answer for its batch, for the breaker and for what is sent next.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::{AttemptId, Delivery, StateChange, flight::Flight, refusals::Refusals};
+use crate::{
+    delivery::{
+        batch::{Batch, attempts_before},
+        bisection::{Blame, REFUSALS_MAX, Refused},
+        breaker::Permit,
+        retry,
+    },
+    model::{
+        disposition::{GivenUp, Next, Reason},
+        outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
+        receipt::Receipt,
+        settings::Mode,
+    },
+};
+
+impl Delivery {
+    /// An attempt has ended. Of no effect for one that is not under way. Says what becomes of the batch.
+    pub fn handle_outcome(&mut self, attempt: AttemptId, outcome: Outcome, note: AttemptNote, now: Instant) -> Next {
+        let Some(Flight { batch, permit, .. }) = self.flights.remove(attempt) else {
+            return Next::Ended;
+        };
+        self.effects.next = if batch.is_parked() { Next::Backlog { at: None } } else { Next::Ended };
+        match outcome {
+            Outcome::Delivered => self.delivered(batch, permit, now),
+            Outcome::Rejected => self.rejected(batch, permit, note, now),
+            Outcome::Failed { retry_after } => self.failed(1, batch, permit, note, retry_after, now),
+            Outcome::Gone => self.gone(batch, permit, note, now),
+            Outcome::Disconnected => self.disconnected(batch, permit, note, now),
+            Outcome::LocalFault => self.local_fault(batch, permit, note, now),
+        }
+        let next = self.effects.next;
+        self.advance(now);
+        next
+    }
+
+    fn delivered(&mut self, mut batch: Batch, permit: Permit, now: Instant) {
+        let delivery = &self.settings.delivery;
+        let change = self.breaker.succeeded(permit, now, &delivery.breaker, delivery.in_flight_max);
+        self.report(change);
+        self.last_delivered = Some(now);
+        self.delivered.add(batch.len() as u64, now);
+        self.refusals = Refusals::default();
+        self.effects.next = Next::Ended;
+        self.all_ended(&batch);
+        self.effects.settle(std::mem::take(&mut batch.members));
+        let Some(trouble) = &mut batch.trouble else {
+            return;
+        };
+        if trouble.stored {
+            self.effects.unparked.append(&mut trouble.parked);
+        }
+        if let Some(bisection) = &mut trouble.bisection {
+            for guilty in bisection.accepted() {
+                self.give_up_refused(guilty, batch.attempts);
+            }
+            self.go_on(batch, now);
+        }
+    }
+
+    /// The events are blamed: one alone is given up, several are halved until it is alone.
+    fn rejected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        if batch.is_parked() {
+            return self.breaker.undecided(permit);
+        }
+        if self.blocks() {
+            return self.failed(1, batch, permit, note, None, now);
+        }
+        if batch.members.len() > 1 {
+            self.breaker.undecided(permit);
+            let members = std::mem::take(&mut batch.members);
+            let too_large = note.status == Some(413);
+            let left = batch.trouble().bisection.get_or_insert_default().split(members, too_large);
+            batch.set_members(left);
+            return self.go_on_with(batch, now);
+        }
+        if batch.bisection().is_some() {
+            return self.rejected_in_bisection(batch, permit, note, now);
+        }
+        if batch.events().any(|event| self.refusals.blame_endpoint(event)) {
+            return self.failed(1, batch, permit, note, None, now);
+        }
+        self.breaker.undecided(permit);
+        for receipt in std::mem::take(&mut batch.members) {
+            self.refusals.add(receipt.event());
+            self.give_up_refused(Refused { receipt, note: note.clone() }, batch.attempts);
+        }
+    }
+
+    fn rejected_in_bisection(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        let single = batch.members.pop();
+        let Some((receipt, bisection)) = single.zip(batch.trouble().bisection.as_mut()) else {
+            return;
+        };
+        match bisection.refused(Refused { receipt, note: note.clone() }) {
+            Blame::Endpoint(members) => {
+                self.refusals.blame();
+                batch.trouble().bisection = None;
+                batch.set_members(members);
+                // The attempt is one, the failed requests are three.
+                self.failed(REFUSALS_MAX as u32, batch, permit, note, None, now);
+            }
+            Blame::Unknown => {
+                self.breaker.undecided(permit);
+                self.go_on(batch, now);
+            }
+            Blame::Event(guilty) => {
+                self.breaker.undecided(permit);
+                self.give_up_refused(guilty, batch.attempts);
+                self.go_on(batch, now);
+            }
+        }
+    }
+
+    fn failed(
+        &mut self,
+        requests: u32,
+        batch: Batch,
+        permit: Permit,
+        note: AttemptNote,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) {
+        let open_before = self.blocked_until(now);
+        let limits = &self.settings.delivery.breaker;
+        let change = self.breaker.failed(permit, requests, now, limits, &mut self.rng);
+        self.report(change);
+        if let Some(wait) = retry_after {
+            let until = now + wait.min(RETRY_AFTER_MAX);
+            self.silent_until = self.silent_until.max(Some(until));
+        }
+        if !batch.is_parked() {
+            if permit.is_probe() {
+                self.repeat_probe(batch, note, now);
+            } else {
+                self.repeat(batch, note, now);
+            }
+        }
+        let blocked = self.blocked_until(now);
+        if let Some(until) = blocked
+            && blocked > open_before
+        {
+            self.park_what_must_leave_before(until);
+        }
+    }
+
+    /// A probe asks about the endpoint, not about its event: while the breaker is not closed, no attempts are used up.
+    fn repeat_probe(&mut self, mut batch: Batch, note: AttemptNote, now: Instant) {
+        batch.trouble().last = Some(note);
+        self.wait_or_park(batch, Duration::ZERO, now);
+    }
+
+    /// An attempt was used up: the batch waits for the next one, or leaves.
+    fn repeat(&mut self, mut batch: Batch, note: AttemptNote, now: Instant) {
+        batch.attempts += 1;
+        batch.trouble().last = Some(note);
+        let Some(batch) = self.give_up_exhausted(batch) else {
+            return;
+        };
+        self.wait_or_take_apart(batch, now);
+    }
+
+    /// A batch whose members failed so often that fewer of them shall go together is taken apart; others wait as they are.
+    fn wait_or_take_apart(&mut self, mut batch: Batch, now: Instant) {
+        let attempts = batch.attempts + batch.members.iter().map(attempts_before).max().unwrap_or(0);
+        let company_max = self.batch_limits.company_max(attempts);
+        if batch.members.len() <= company_max {
+            return self.wait_for_next_attempt(batch, now);
+        }
+        let mut members = batch.take_receipts();
+        if let Some(lanes) = &mut self.lanes {
+            // Of a lane, one after the other.
+            members = lanes.put_back_behind_the_first(members);
+        }
+        let company_max = if self.lanes.is_some() { 1 } else { company_max };
+        while !members.is_empty() {
+            let part = members.drain(..company_max.min(members.len())).collect();
+            let part = batch.part(part);
+            self.wait_for_next_attempt(part, now);
+        }
+    }
+
+    fn wait_for_next_attempt(&mut self, batch: Batch, now: Instant) {
+        // The one with the fewest failures says when: others may have failed for days, and alone.
+        let failures = batch.attempts + batch.members.iter().map(attempts_before).min().unwrap_or(0);
+        let wait = retry::wait(&self.settings.delivery.retry.schedule, failures, &mut self.rng);
+        self.wait_or_park(batch, wait, now);
+    }
+
+    /// The batch is sent again after `wait`, unless it would have to leave memory before.
+    pub(super) fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
+        if self.settings.delivery.mode == Mode::Stream && batch.held_len() > 1 {
+            // It was formed before the endpoint became a stream.
+            for single in batch.into_singles() {
+                self.wait_or_park(single, wait, now);
+            }
+            return;
+        }
+        let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
+        if batch.members.iter().any(|receipt| !receipt.event().origin.is_current()) {
+            // Read anew, it would be sent at once and its attempts forgotten: its row has to say when it is due.
+            let not_before = (wait > Duration::ZERO).then_some(now + wait);
+            self.effects.next = Next::Backlog { at: not_before };
+            return self.park(batch, not_before);
+        }
+        match self.park_at(batch.since, batch.endpoint_waits_since()) {
+            Some(at) if self.stopping || at <= now || at < due => {
+                // The row says when the event is due; the silence is the endpoint's, and ends with other settings.
+                let not_before = (wait > Duration::ZERO).then_some(now + wait);
+                self.effects.next = Next::Backlog { at: (due > now).then_some(due) };
+                self.park(batch, not_before);
+            }
+            _ => {
+                self.effects.next = Next::Retry { at: due };
+                self.waiting.insert(batch, due);
+            }
+        }
+    }
+
+    /// Gives up the events of a batch after the last attempt; the rest is tried again, for nothing is given up that was
+    /// not tried alone.
+    fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
+        let (attempts, attempts_max) = (batch.attempts, self.settings.delivery.retry.attempts_max);
+        let is_exhausted =
+            |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + attempts_before(receipt) >= max);
+        if self.blocks() || batch.members.len() > 1 || !batch.members.first().is_some_and(is_exhausted) {
+            return Some(batch);
+        }
+        let last = batch.last().cloned();
+        for receipt in std::mem::take(&mut batch.members) {
+            self.give_up(receipt, Reason::Exhausted, attempts, last.clone());
+        }
+        // What a bisection still holds had no part in this attempt.
+        batch.attempts -= 1;
+        self.next_part(batch)
+    }
+
+    /// 410: nothing more is sent, and what waits is parked for the case that it comes back.
+    fn gone(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        self.breaker.undecided(permit);
+        if !self.gone {
+            self.gone = true;
+            self.effects.changes.push(StateChange::Gone);
+        }
+        if !batch.is_parked() {
+            batch.attempts += 1;
+            batch.trouble().last = Some(note);
+            self.effects.next = Next::Backlog { at: None };
+            self.park(batch, None);
+        }
+        self.park_check_at = Some(now);
+    }
+
+    /// Usually just idleness: once for each batch it is repeated at once and nobody is blamed.
+    fn disconnected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        if batch.trouble().disconnected {
+            return self.failed(1, batch, permit, note, None, now);
+        }
+        self.breaker.undecided(permit);
+        if !batch.is_parked() {
+            let trouble = batch.trouble();
+            trouble.disconnected = true;
+            trouble.last = Some(note);
+            self.wait_or_park(batch, Duration::ZERO, now);
+        }
+    }
+
+    fn local_fault(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+        self.breaker.undecided(permit);
+        if !batch.is_parked() {
+            batch.trouble().last = Some(note);
+            let wait = LOCAL_FAULT_WAIT.mul_f64(self.rng.random_range(0.5..=1.5));
+            self.wait_or_park(batch, wait, now);
+        }
+    }
+
+    /// The next part of a bisection goes at once.
+    fn go_on(&mut self, batch: Batch, now: Instant) {
+        if let Some(batch) = self.next_part(batch) {
+            self.go_on_with(batch, now);
+        }
+    }
+
+    /// The wait begins anew with every answer, or at a slow endpoint no bisection would ever come to its end.
+    fn go_on_with(&mut self, mut batch: Batch, now: Instant) {
+        batch.since = now;
+        (batch.first_sent, batch.waited) = (None, Duration::ZERO);
+        self.wait_or_park(batch, Duration::ZERO, now);
+    }
+
+    /// The batch with the next part of its bisection. At the end of it those are given up that were refused, too few
+    /// to blame the endpoint.
+    pub(super) fn next_part(&mut self, mut batch: Batch) -> Option<Batch> {
+        let bisection = batch.trouble.as_mut()?.bisection.as_mut()?;
+        if let Some(members) = bisection.next_part() {
+            batch.set_members(members);
+            return Some(batch);
+        }
+        for refused in batch.trouble().bisection.take()?.finish() {
+            self.give_up_refused(refused, batch.attempts);
+        }
+        None
+    }
+
+    fn give_up_refused(&mut self, refused: Refused, attempts: u32) {
+        self.give_up(refused.receipt, Reason::Rejected, attempts + 1, Some(refused.note));
+    }
+
+    fn give_up(&mut self, receipt: Receipt, reason: Reason, attempts: u32, last: Option<AttemptNote>) {
+        self.ended(receipt.event());
+        self.effects.next = Next::DeadLetter;
+        let attempts = attempts + attempts_before(&receipt);
+        self.effects.given_up.push(GivenUp { receipt, reason, attempts, last });
+    }
+}
+
+/// Our own trouble is rarely over at once, and asking again costs only us.
+const LOCAL_FAULT_WAIT: Duration = Duration::from_millis(500);

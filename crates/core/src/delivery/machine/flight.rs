@@ -1,0 +1,72 @@
+//! ○ The attempts under way.
+
+use std::time::Instant;
+
+use super::AttemptId;
+use crate::delivery::{batch::Batch, breaker::Permit};
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub batch: Batch,
+    pub permit: Permit,
+    /// Time at which the client gives it up.
+    pub deadline: Instant,
+}
+
+/// All of them, found by their id in one step: its low half is the place, its high half tells apart those who had it.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    places: Vec<Option<(AttemptId, Flight)>>,
+    free: Vec<u32>,
+    begun: u32,
+}
+
+impl Flights {
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub fn insert(&mut self, flight: Flight) -> AttemptId {
+        self.begun = self.begun.wrapping_add(1);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            u32::try_from(self.places.len() - 1).expect("fewer than 4 G attempts are under way")
+        });
+        let id = AttemptId(u64::from(self.begun) << 32 | u64::from(place));
+        self.places[place as usize] = Some((id, flight));
+        id
+    }
+
+    pub fn get(&self, id: AttemptId) -> Option<&Flight> {
+        match self.places.get(place(id))? {
+            Some((taken_by, flight)) if *taken_by == id => Some(flight),
+            _ => None,
+        }
+    }
+
+    pub fn remove(&mut self, id: AttemptId) -> Option<Flight> {
+        let held = self.places.get_mut(place(id))?;
+        if held.as_ref()?.0 != id {
+            return None;
+        }
+        self.free.push(place(id) as u32);
+        held.take().map(|(_, flight)| flight)
+    }
+
+    pub fn into_flights(self) -> impl Iterator<Item = Flight> {
+        self.places.into_iter().flatten().map(|(_, flight)| flight)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+        self.places.iter().flatten().map(|(_, flight)| flight)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flight> {
+        self.places.iter_mut().flatten().map(|(_, flight)| flight)
+    }
+}
+
+fn place(id: AttemptId) -> usize {
+    (id.0 & u64::from(u32::MAX)) as usize
+}

@@ -1,0 +1,133 @@
+//! ○ Whether the endpoint keeps up, and how much of what waits for it counts in the read window.
+//!
+//! What waits for a limit of the endpoint's own is the endpoint's wait; all else is ours. An endpoint whose events wait for
+//! it longer than `park_after` is lagging: what waits goes to the backlog, and so does what comes, until the backlog is
+//! gone. So a slow endpoint holds neither memory nor commits, and nobody waits for it twice.
+
+use std::time::{Duration, Instant};
+
+use super::{Delivery, dispatch::Wait};
+use crate::{delivery::lanes::Lanes, model::settings::Mode};
+
+impl Delivery {
+    /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
+    /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet.
+    pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
+        let takes = self.delivered.per_second(now) * CAUGHT_UP_WITHIN.as_secs_f64();
+        let rows = rows.saturating_add(self.leaving.per_second(now) as u64);
+        if self.lagging && !self.wants_park_room && rows <= (takes as u64).max(CAUGHT_UP_ROWS) {
+            self.lagging = false;
+        }
+        self.advance(now);
+    }
+
+    /// It has taken nothing for as long as an event may wait, although something was under way, or waited for its customer's
+    /// share: to read much of its backlog would only fill memory.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// To be asked when all is sent that can be.
+    pub(super) fn note_stall(&mut self, now: Instant) {
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) >= self.limits.park_after;
+        let waits_for_share = self.wants_permit && self.permits.has_share;
+        let hangs = || self.flights.iter().any(|flight| flight.batch.first_sent.is_some_and(is_long_ago));
+        let is_quiet = is_long_ago(self.last_delivered.unwrap_or(self.began_at));
+        self.stalled = is_quiet && (self.stalled || waits_for_share || hangs());
+    }
+
+    /// It cannot keep up with what comes for it.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        self.lagging
+    }
+
+    /// Number of stored events that it should have in memory while it lags: two rounds of its requests, what waits for
+    /// another attempt, and what it takes within half of the time after which they would have to leave memory again. More
+    /// would be read in vain. In order there is no such number: any event may be the one that the others wait for.
+    #[must_use]
+    pub fn stored_wanted_events(&self, now: Instant) -> usize {
+        let delivery = &self.settings.delivery;
+        if delivery.ordering.is_some() {
+            return usize::MAX;
+        }
+        let of_request = match delivery.mode {
+            Mode::Stream => 1,
+            Mode::Batch { events_max, .. } => events_max as usize,
+        };
+        let requests = (2 * delivery.in_flight_max as usize).saturating_mul(of_request);
+        let soon = self.delivered.per_second(now) * self.limits.park_after.as_secs_f64() / 2.0;
+        requests.saturating_add(self.waiting.events()).saturating_add(soon as usize)
+    }
+
+    /// Number of waiting events that count in the read window: as many as the endpoint takes within twice the target,
+    /// so one that is slow compared with the others does not hold them up.
+    #[must_use]
+    pub fn window_events(&self, now: Instant) -> usize {
+        if self.waits_for_our_permit() {
+            return self.unsent_events();
+        }
+        if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
+            return 0;
+        }
+        let takes = self.delivered.per_second(now) * self.limits.wait_target.as_secs_f64() * 2.0;
+        self.unsent_events().min((takes as usize).max(WINDOW_EVENTS_MIN))
+    }
+
+    /// Dispatching has ended, for this reason.
+    pub(super) fn note_wait(&mut self, wait: Wait, now: Instant) {
+        self.blocked_since = match wait {
+            Wait::Endpoint(_) if self.unsent_events() > 0 => self.blocked_since.or(Some(now)),
+            _ => None,
+        };
+    }
+
+    /// Time that an event which was received then and is sent now has waited for the endpoint, as far as that shortens the
+    /// time that its attempt has in memory.
+    pub(super) fn waited_for_endpoint(&self, received_at: Instant, now: Instant) -> Duration {
+        let waited = self.blocked_since.map(|blocked| now.saturating_duration_since(blocked.max(received_at)));
+        waited.unwrap_or_default().min(self.limits.park_after * 4 / 5)
+    }
+
+    /// A turn that comes much later than it was asked for is our own fault: the process was stopped, or its core was busy.
+    /// What waited meanwhile gets its time again.
+    pub(super) fn excuse_late_turn(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|due| now.saturating_duration_since(due) > LATE_MIN) {
+            self.released_at = Some(now);
+        }
+    }
+
+    /// Holds more than it should, or has held something for too long: it cannot keep up. What it has goes to the backlog.
+    pub(super) fn fall_behind(&mut self) {
+        self.lagging = true;
+        self.park_buffered(|_, _| true);
+    }
+
+    /// More waits than may, or than its rate limit lets through within `park_after`.
+    pub(super) fn holds_too_much(&self) -> bool {
+        self.queued_bytes() > self.limits.endpoint_bytes_max || self.is_far_behind_its_rate()
+    }
+
+    fn unsent_events(&self) -> usize {
+        self.buffer.len() + self.lanes.as_ref().map_or(0, Lanes::len) + self.behind.len()
+    }
+
+    fn is_far_behind_its_rate(&self) -> bool {
+        let (Some(limit), Some(limiter)) = (self.settings.delivery.rate_limit, &self.rate_limiter) else {
+            return false;
+        };
+        let in_time =
+            f64::from(limit.events_per_second) / f64::from(self.instances) * self.limits.park_after.as_secs_f64();
+        self.queued_events() as f64 > in_time + f64::from(limiter.burst_events())
+    }
+}
+
+/// An endpoint that has answered nothing yet counts with this many events.
+const WINDOW_EVENTS_MIN: usize = 4;
+/// A backlog that an endpoint takes within this time does not make it wait …
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
+/// … nor does one of so few rows, whatever its rate.
+const CAUGHT_UP_ROWS: u64 = 10;
+/// A core that is this late has no say about endpoints.
+const LATE_MIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,345 @@
+//! ○ A model of the machine: in any order of actions no receipt is lost or comes out twice, and every limit holds.
+
+mod actions;
+mod checks;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+
+use self::actions::{Action, Plan, actions, plans};
+use super::{testing::*, *};
+use crate::{
+    request::sent_bytes,
+    model::{
+        event::Event,
+        outcome::{AttemptNote, Outcome},
+        settings::{Mode, OrderBy},
+    },
+};
+
+/// An attempt with this number, or a later one, may go without some that it went with before.
+const FAILURES_TOGETHER: u32 = 3;
+
+/// Place of a receipt, as the model accounts for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Held,
+    Out,
+}
+
+struct Model {
+    delivery: Delivery,
+    settings: Settings,
+    now: Instant,
+    instances: u32,
+    held_back: bool,
+    /// One event may go although it is held back.
+    trying: bool,
+    gone: bool,
+    partition: Arc<TestOrigin>,
+    backlog: Arc<TestOrigin>,
+    lost: Vec<Arc<TestOrigin>>,
+    next_offset: i64,
+    books: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
+    under_way: Vec<(AttemptId, Vec<i64>)>,
+    /// For each event, the members it was sent with last, and whether they must be the same the next time.
+    sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
+    /// For each event, the members it was sent with first.
+    first_with: BTreeMap<i64, Vec<i64>>,
+    /// The newest event that each lane sent for the first time, since the order was chosen.
+    lanes: BTreeMap<(usize, i64), i64>,
+    /// (time, events) of what went out under the present rate limit.
+    passed: Vec<(Instant, usize)>,
+    probe: Option<AttemptId>,
+    /// In order, those that failed behind the first of a lane go back into it, and may come with others.
+    was_ordered: bool,
+    /// The last moment from which `park_after` may count for everything.
+    clock_base: Instant,
+}
+
+impl Model {
+    fn new(plan: &Plan) -> Self {
+        let now = Instant::now();
+        let settings = settings_of(plan, 1);
+        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000, wait_target: ms(500) };
+        Model {
+            delivery: Delivery::new(Arc::new(settings.clone()), limits, 7, now),
+            settings,
+            now,
+            instances: 1,
+            held_back: false,
+            trying: false,
+            gone: false,
+            partition: TestOrigin::new(),
+            backlog: TestOrigin::stored(),
+            lost: Vec::new(),
+            next_offset: 0,
+            books: BTreeMap::new(),
+            under_way: Vec::new(),
+            sent_with: BTreeMap::new(),
+            first_with: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            passed: Vec::new(),
+            probe: None,
+            was_ordered: plan.ordering.is_some(),
+            clock_base: now,
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Events { count, age_ms } => self.events(count, age_ms),
+            Action::Stored(count) => self.stored(count),
+            Action::Answer { nth, outcome, status } if !self.under_way.is_empty() => {
+                self.answer(nth % self.under_way.len(), outcome, status);
+            }
+            Action::Answer { .. } => {}
+            Action::Wait(by) => self.wait(ms(by)),
+            Action::Stall(by) => {
+                let due = self.delivery.poll_timeout();
+                self.now += ms(by);
+                if due.is_some_and(|due| due < self.now) {
+                    self.clock_base = self.now;
+                }
+                self.delivery.handle_timeout(self.now);
+                self.poll();
+            }
+            Action::Configure(plan) => self.configure(&plan),
+            Action::LosePartition => {
+                self.partition.current.store(false, Ordering::Relaxed);
+                let next = TestOrigin::new();
+                self.lost.push(std::mem::replace(&mut self.partition, next));
+                self.backlog.current.store(false, Ordering::Relaxed);
+                self.lost.push(std::mem::replace(&mut self.backlog, TestOrigin::stored()));
+                // A batch comes again without its lost members.
+                self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+            }
+            Action::Drained if self.under_way.is_empty() => self.drained(),
+            Action::Drained => {}
+            Action::OwnTrouble(held_back) => {
+                self.held_back = held_back;
+                self.clock_base = self.now;
+                self.delivery.handle_own_trouble(held_back, self.now);
+                self.poll();
+            }
+            Action::Trial => {
+                self.trying = true;
+                self.delivery.handle_trial(self.now);
+                self.poll();
+                self.trying = false;
+            }
+            Action::BacklogRows => {
+                self.delivery.handle_backlog_rows(0, self.now);
+                self.poll();
+            }
+            Action::Instances(instances) => {
+                if instances != self.instances {
+                    self.passed.clear();
+                }
+                self.instances = instances;
+                self.delivery.handle_instances(instances, self.now);
+                self.poll();
+            }
+        }
+        self.check();
+    }
+
+    fn events(&mut self, count: usize, age_ms: u64) {
+        let received_at = self.now - ms(age_ms);
+        let mut receipts = Vec::new();
+        for offset in (self.next_offset..).take(count) {
+            let receipt = keyed(&self.partition, offset, &(offset % 3).to_string(), received_at);
+            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            receipts.push(receipt);
+        }
+        self.next_offset += count as i64;
+        self.delivery.handle_events(receipts, self.now);
+        self.poll();
+    }
+
+    fn drained(&mut self) {
+        self.partition.ahead.store(0, Ordering::Relaxed);
+        self.partition.keys.lock().clear();
+        self.delivery.handle_timeout(self.now);
+        self.poll();
+    }
+
+    fn stored(&mut self, count: usize) {
+        let mut receipts = Vec::new();
+        for offset in (self.next_offset..).take(count) {
+            let receipt = keyed(&self.backlog, offset, &(offset % 3).to_string(), self.now);
+            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            receipts.push(receipt);
+        }
+        self.next_offset += count as i64;
+        self.delivery.handle_stored(receipts, self.now);
+        self.poll();
+    }
+
+    fn answer(&mut self, nth: usize, outcome: Outcome, status: u16) {
+        let (attempt, members) = self.under_way.remove(nth);
+        if self.probe == Some(attempt) {
+            self.probe = None;
+        }
+        match outcome {
+            Outcome::Delivered | Outcome::Rejected => self.clock_base = self.now,
+            Outcome::Gone => self.gone = true,
+            _ => {}
+        }
+        // Only what was refused may come again in parts.
+        let same = outcome != Outcome::Rejected;
+        for member in &members {
+            if let Some((with, must)) = self.sent_with.get_mut(member)
+                && *with == members
+            {
+                *must &= same;
+            }
+        }
+        let note = AttemptNote { status: Some(status), class: "http_4xx", excerpt: "".into() };
+        self.delivery.handle_outcome(attempt, outcome, note, self.now);
+        self.poll();
+    }
+
+    fn wait(&mut self, by: Duration) {
+        let end = self.now + by;
+        let mut wakes = 0;
+        while let Some(at) = self.delivery.poll_timeout().filter(|at| *at <= end) {
+            wakes += 1;
+            assert!(wakes < 10_000, "the machine wakes its shell in vain");
+            self.now = self.now.max(at);
+            self.delivery.handle_timeout(self.now);
+            self.poll();
+        }
+        self.now = end;
+        self.check_parked_in_time();
+    }
+
+    fn configure(&mut self, plan: &Plan) {
+        let version = self.settings.version + i64::from(plan.newer);
+        self.gone &= !plan.newer;
+        self.passed.clear();
+        self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+        if plan.ordering != self.settings.delivery.ordering {
+            self.lanes.clear();
+        }
+        self.was_ordered |= plan.ordering.is_some();
+        self.settings = settings_of(plan, version);
+        self.delivery.handle_settings(Arc::new(self.settings.clone()), self.now);
+        self.poll();
+    }
+
+    fn poll(&mut self) {
+        let mut sends = Vec::new();
+        while let Some(effect) = self.delivery.poll_effect() {
+            match effect {
+                Effect::Send(attempt) => sends.push(attempt),
+                Effect::Settle { receipts, how } => {
+                    receipts.iter().for_each(|receipt| self.comes_out(receipt));
+                    Receipt::settle_all(receipts, how);
+                }
+                Effect::Park(parked) => parked.into_iter().for_each(|parked| self.leaves(parked.receipt)),
+                Effect::DeadLetter(given_up) => {
+                    for given_up in given_up {
+                        let attempts_max = self.settings.delivery.retry.attempts_max;
+                        let enough = attempts_max.is_some_and(|max| given_up.attempts >= max);
+                        let alone = self.sent_with[&given_up.receipt.event().offset()].0.len() == 1;
+                        assert!(given_up.reason != Reason::Exhausted || enough && alone, "given up too early");
+                        self.leaves(given_up.receipt);
+                    }
+                }
+                Effect::Unpark(events) => {
+                    assert!(events.iter().all(|event| self.books[&event.offset()].0 == Place::Out));
+                }
+                Effect::StateChanged(StateChange::Gone) => assert!(self.gone),
+                Effect::StateChanged(_) => {}
+            }
+        }
+        self.check_sends(&sends);
+    }
+
+    fn comes_out(&mut self, receipt: &Receipt) {
+        let (place, ..) = self.books.get_mut(&receipt.event().offset()).expect("only what went in comes out");
+        assert_eq!(*place, Place::Held, "a receipt comes out once");
+        *place = Place::Out;
+    }
+
+    fn leaves(&mut self, receipt: Receipt) {
+        self.comes_out(&receipt);
+        receipt.settle(crate::model::receipt::Settlement::Backlogged);
+    }
+
+    /// In the end the endpoint answers well, and all that is held gets there.
+    fn drain(&mut self) {
+        self.held_back = false;
+        self.clock_base = self.now; // what waited for us gets its time again
+        self.delivery.handle_own_trouble(false, self.now);
+        self.poll();
+        self.drained();
+        let ordering = self.settings.delivery.ordering;
+        let state = State::Enabled;
+        let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, ordering, state, newer: true };
+        self.configure(&plan);
+        for _ in 0..10_000 {
+            if self.delivery.is_idle() {
+                break;
+            }
+            match self.under_way.is_empty() {
+                true => {
+                    self.drained();
+                    self.wait(ms(100));
+                }
+                false => self.answer(0, Outcome::Delivered, 200),
+            }
+            self.check();
+        }
+        assert!(self.delivery.is_idle(), "all that is held gets out in the end");
+        let held: Vec<_> = self.books.iter().filter(|(_, (place, ..))| *place == Place::Held).collect();
+        assert!(held.iter().all(|(_, (_, event, _))| !event.origin.is_current()), "nothing is forgotten: {held:?}");
+    }
+
+    /// Or the process stops: what is held comes out to be stored.
+    fn stop(&mut self) {
+        self.delivery.handle_stop(self.now);
+        self.poll();
+        for parked in self.delivery.take_held() {
+            self.leaves(parked.receipt);
+        }
+        let left = self.books.values().filter(|(place, event, _)| *place == Place::Held && event.origin.is_current());
+        assert_eq!(left.count(), 0, "nothing is forgotten");
+        assert_eq!(self.delivery.poll_timeout(), None);
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.backlog.current.store(false, Ordering::Relaxed);
+        self.partition.current.store(false, Ordering::Relaxed);
+    }
+}
+
+fn settings_of(plan: &Plan, version: i64) -> Settings {
+    let mut settings = stream();
+    settings.version = version;
+    settings.state = plan.state;
+    settings.delivery.mode = plan.mode;
+    settings.delivery.in_flight_max = plan.in_flight_max;
+    settings.delivery.rate_limit = plan.rate_limit;
+    settings.delivery.ordering = plan.ordering;
+    settings
+}
+
+proptest! {
+    #[test]
+    fn no_receipt_is_lost_and_every_limit_holds(plan in plans(), actions in actions(), stops in any::<bool>()) {
+        let mut model = Model::new(&plan);
+        for action in actions {
+            model.apply(action);
+        }
+        if stops { model.stop() } else { model.drain() }
+    }
+}

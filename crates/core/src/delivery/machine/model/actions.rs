@@ -1,0 +1,109 @@
+//! ○ An event in the life of an endpoint's machine.
+
+use proptest::prelude::*;
+
+use crate::{
+    delivery::machine::testing::*,
+    model::{
+        outcome::Outcome,
+        settings::{Mode, OnFailure, OrderBy, Ordering, RateLimit, State},
+    },
+};
+
+#[derive(Clone, Debug)]
+pub enum Action {
+    Events {
+        count: usize,
+        age_ms: u64,
+    },
+    /// From the backlog.
+    Stored(usize),
+    Answer {
+        nth: usize,
+        outcome: Outcome,
+        status: u16,
+    },
+    /// The shell keeps its timer.
+    Wait(u64),
+    /// The shell is late.
+    Stall(u64),
+    Configure(Box<Plan>),
+    LosePartition,
+    /// Parked events are delivered by now.
+    Drained,
+    OwnTrouble(bool),
+    Trial,
+    BacklogRows,
+    Instances(u32),
+}
+
+/// Settings that a customer changes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub mode: Mode,
+    pub in_flight_max: u32,
+    pub rate_limit: Option<RateLimit>,
+    pub ordering: Option<Ordering>,
+    pub state: State,
+    pub newer: bool,
+}
+
+pub fn plans() -> impl Strategy<Value = Plan> {
+    let batches = (1_u32..9, 300_usize..2_000, 0_u64..1_500).prop_map(|(events_max, bytes_max, wait)| Mode::Batch {
+        events_max,
+        bytes_max,
+        wait: ms(wait),
+    });
+    let modes = prop_oneof![Just(Mode::Stream), batches];
+    let limits = (1_u32..200, 9_u32..40)
+        .prop_map(|(events_per_second, burst_events)| RateLimit { events_per_second, burst_events });
+    let states = prop_oneof![8 => Just(State::Enabled), 1 => Just(State::Paused), 1 => Just(State::Disabled)];
+    let by = prop_oneof![Just(OrderBy::Key), Just(OrderBy::Partition)];
+    let on_failure = prop_oneof![Just(OnFailure::Block), Just(OnFailure::DeadLetter)];
+    let orderings = (by, on_failure).prop_map(|(by, on_failure)| Ordering { by, on_failure });
+    let limits = prop::option::weighted(0.3, limits);
+    (modes, 1_u32..6, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
+        |(mode, in_flight_max, rate_limit, ordering, state, newer)| Plan {
+            mode,
+            in_flight_max,
+            rate_limit,
+            ordering,
+            state,
+            newer,
+        },
+    )
+}
+
+fn answers() -> impl Strategy<Value = Action> {
+    let outcomes = prop_oneof![
+        8 => Just(Outcome::Delivered),
+        6 => Just(FAILED),
+        1 => (0_u64..8).prop_map(|wait| failed_for(secs(wait))),
+        4 => Just(Outcome::Rejected),
+        2 => Just(Outcome::Disconnected),
+        2 => Just(Outcome::LocalFault),
+        1 => prop::bool::weighted(0.1).prop_map(|gone| if gone { Outcome::Gone } else { FAILED }),
+    ];
+    let statuses = prop_oneof![Just(400_u16), Just(413)];
+    (0_usize..6, outcomes, statuses).prop_map(|(nth, outcome, status)| Action::Answer { nth, outcome, status })
+}
+
+pub fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        10 => (1_usize..20, 0_u64..50).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
+        1 => (1_usize..5, 0_u64..8_000).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
+        3 => (1_usize..20).prop_map(Action::Stored),
+        40 => answers(),
+        12 => (0_u64..400).prop_map(Action::Wait),
+        4 => (0_u64..7_000).prop_map(Action::Wait),
+        2 => (0_u64..7_000).prop_map(Action::Stall),
+        2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
+        1 => Just(Action::LosePartition),
+        1 => any::<bool>().prop_map(Action::OwnTrouble),
+        1 => Just(Action::Trial),
+        2 => Just(Action::Drained),
+        1 => Just(Action::BacklogRows),
+        1 => (1_u32..4).prop_map(Action::Instances),
+    ];
+    prop::collection::vec(action, 1..120)
+}

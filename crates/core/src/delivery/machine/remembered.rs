@@ -1,0 +1,52 @@
+//! ○ Memory of an endpoint when its actor retires for want of work, for the next one: its failures, and whether it is
+//! left alone. Without it, the failures of an endpoint with few events would never add up.
+
+use std::time::Instant;
+
+use super::{Delivery, refusals::Refusals};
+use crate::delivery::breaker::{Breaker, BreakerState};
+
+/// See the module's page. Not for an actor that died: no state of one is used again.
+#[derive(Debug)]
+pub struct Remembered {
+    breaker: Breaker,
+    refusals: Refusals,
+    /// Of the settings that this was found out with.
+    version: i64,
+}
+
+impl Remembered {
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+}
+
+impl Delivery {
+    /// Memory for the next machine of this endpoint; `None` for one that has nothing against it.
+    #[must_use]
+    pub fn remember(&self) -> Option<Remembered> {
+        let Delivery { breaker, refusals, settings, .. } = self;
+        let is_worth_it = !(breaker.is_untroubled() && refusals.is_empty());
+        is_worth_it.then(|| Remembered {
+            breaker: breaker.clone(),
+            refusals: refusals.clone(),
+            version: settings.version,
+        })
+    }
+
+    /// Goes on where the one before retired. Settings that are newer may have ended its trouble: one probe tells.
+    #[must_use]
+    pub fn remembering(mut self, remembered: Remembered, now: Instant) -> Self {
+        let Remembered { breaker, refusals, version } = remembered;
+        self.breaker = breaker;
+        if self.settings.version > version {
+            let change = self.breaker.probe_now();
+            self.report(change);
+        } else {
+            self.refusals = refusals;
+        }
+        self.advance(now);
+        self
+    }
+}

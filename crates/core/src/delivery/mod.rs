@@ -1,0 +1,18 @@
+//! ○ The delivery of events to one endpoint: [`Delivery`] and what it is made of.
+
+pub mod machine; // the machine: told the time and the dice, returns effects
+pub mod lanes; // what waits in the order of its lanes
+pub mod buffer; // what waits to become a batch: full by events, bytes or age
+pub mod body_size; // the size of a request's body, while it is put together
+pub mod batch; // the members of an attempt
+pub mod bisection; // the search for the guilty event of a refused batch
+pub mod rate_limit; // GCRA, checked, never awaited
+pub mod retry; // when an attempt is repeated
+pub mod breaker; // Closed, Open, HalfOpen
+pub mod auto_disable; // an endpoint that takes nothing for days
+
+#[cfg(any(test, feature = "testing"))]
+pub use self::machine::testing;
+pub use self::machine::{
+    AttemptId, Delivery, Effect, GivenUp, Limits, Next, Parked, Permits, Reason, Remembered, StateChange,
+};

@@ -1,0 +1,4 @@
+//! ○ Event → endpoints: the indexed subscriptions.
+
+pub mod subscription; // topic, tenant list, tenant and departments
+pub mod index; // immutable snapshots, cost by matches
