@@ -32,6 +32,7 @@ mod heartbeat; // who lives, and where
 mod watch; // those who look on
 mod startup; // the way up
 
+pub use self::options::default_egress;
 pub use crate::app::readiness::Health;
 
 use std::{sync::Arc, time::Duration};

@@ -7,14 +7,13 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use postrider::{
     admin::endpoint_body::{Rules, parse},
-    endpoint::egress::Egress,
     model::settings::Auth,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules { park_after_ms: 5_000, egress: Arc::new(Egress::by_default()) });
+    LazyLock::new(|| Rules { park_after_ms: 5_000, egress: Arc::new(postrider::app::default_egress()) });
 
 fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
     let (headers, username, password) = input;

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use postrider::{endpoint::egress::Egress, model::url::EndpointUrl};
+use postrider::model::url::EndpointUrl;
 
 fuzz_target!(|text: &str| {
     let Ok(url) = EndpointUrl::parse(text) else { return };
@@ -23,7 +23,7 @@ fuzz_target!(|text: &str| {
     let ours = url.url().host_str().expect("a host").trim_start_matches('[').trim_end_matches(']').to_owned();
     assert_eq!(host.to_ascii_lowercase(), ours.to_ascii_lowercase());
     assert!(uri.authority().is_some_and(|authority| !authority.as_str().contains('@')));
-    let egress = Egress::by_default();
+    let egress = postrider::app::default_egress();
     if egress.check_url(&url).is_ok()
         && let Ok(ip) = ours.parse::<IpAddr>()
     {

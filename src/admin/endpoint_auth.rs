@@ -231,7 +231,7 @@ mod tests {
     fn check(auth: Value) -> Result<StoredAuth, Vec<String>> {
         let body = json!({"auth": auth});
         let parsed = fields::parse(body.as_object().expect("object"), |fields| {
-            fields.nested("auth", |fields| read(fields, &Egress::by_default()))
+            fields.nested("auth", |fields| read(fields, &crate::app::default_egress()))
         });
         parsed.map_err(|problem| {
             problem.errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()

@@ -73,7 +73,6 @@ mod tests {
     use super::*;
     use crate::{
         admin::{endpoint_auth, fields},
-        endpoint::egress::Egress,
     };
 
     fn made() -> (String, String) {
@@ -84,7 +83,7 @@ mod tests {
 
     fn check(auth: Value) -> Result<StoredAuth, Vec<String>> {
         let body = json!({"auth": auth});
-        let egress = Egress::by_default();
+        let egress = crate::app::default_egress();
         let parsed = fields::parse(body.as_object().expect("object"), |fields| {
             fields.nested("auth", |fields| endpoint_auth::read(fields, &egress))
         });

@@ -106,16 +106,14 @@ impl From<&Config> for Egress {
     }
 }
 
-impl Egress {
-    /// The policy of `config/default.toml`.
-    ///
-    /// # Panics
-    /// Never: a test reads the defaults.
-    #[must_use]
-    pub fn by_default() -> Self {
-        let config = Config::parse(DEFAULT, None, [], |_| Err(std::io::ErrorKind::NotFound.into()));
-        Egress::from(&config.expect("the defaults are a valid configuration"))
-    }
+/// The policy of `config/default.toml`.
+///
+/// # Panics
+/// Never: a test reads the defaults.
+#[must_use]
+pub fn default_egress() -> Egress {
+    let config = Config::parse(DEFAULT, None, [], |_| Err(std::io::ErrorKind::NotFound.into()));
+    Egress::from(&config.expect("the defaults are a valid configuration"))
 }
 
 /// With as many connections as there are file handles for.

@@ -3,20 +3,20 @@
 pub use postrider_core::delivery; // ○ the machine
 pub use postrider_core::delivery::{auto_disable, batch, breaker, rate_limit}; // ○ and its parts
 pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
+pub use postrider_core::delivery::attempt_record; // ○ the record of an attempt
+pub use postrider_core::flow::placement; // ○ which core an actor starts on
+pub use postrider_core::sending::{egress, idle, names, oauth, redaction}; // ○ where requests may go, and how
 pub use postrider_core::request; // ○ events → body and headers
 pub use postrider_core::stall::endpoints as standing; // ○ for whom nothing moves, and why
 
 pub mod own_trouble; // ● when nobody can be reached, no endpoint is to blame
 pub mod health; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
-pub mod egress; // ○ where requests may go
 pub mod shares; // ● the same, awaited
 pub mod waits; // ○ what an attempt waits for us
 pub mod deadline; // ● runs while nothing of ours is waited for
-pub mod names; // ○ what is known of names, and for how long
 pub mod name_server; // ● asks them
 pub mod resolver; // ● names → addresses
-pub mod idle; // ○ connections kept for the next request
 pub mod connection; // ● bytes to and from an endpoint
 pub mod connections; // ● so many may be open
 pub mod http_connection; // ● one exchange on one of them
@@ -24,14 +24,10 @@ pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod tls; // ● TLS with an identity and without
 pub mod client; // ● the HTTP client of a core
 pub mod exchange; // ● one request and its whole answer
-pub mod redaction; // ○ no answer is kept with our secrets in it
-pub mod oauth; // ○ what a token server is asked and what it says
 pub mod token; // ● an endpoint's access token
 pub mod target; // ● one endpoint's requests
 pub mod test_event; // ● one synthetic event, right now
-pub mod attempt_record; // ○ the record of an attempt
 pub mod delivery_metrics; // ○ counters of attempts
 pub mod report; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
-pub mod placement; // ○ which core an actor starts on
 pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

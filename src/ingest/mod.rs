@@ -1,5 +1,6 @@
 //! 1. Kafka → Event: reading partitions, decoding records, and which offsets may be committed.
 
+pub use postrider_core::decode; // ○ where tenant, department, type, id and time stand
 pub use postrider_core::offsets::{backpressure, begin, tracker as offsets}; // ○ which offsets may be committed
 pub use postrider_core::stall::partitions as standing; // ○ which partitions stand still, and why
 
@@ -14,7 +15,6 @@ pub mod log_watch; // ● asks about the logs, beside the poll thread
 pub mod holds; // ○ topics that are not read for now
 pub mod trouble; // ○ the client's complaints in few lines
 pub mod actor; // ● one per assigned partition
-pub mod decode; // ○ where tenant, department, type, id and time stand
 pub mod parked; // ○ how much of a partition waits in the backlog
 pub mod missed; // ○ what a suspended endpoint misses, until it has come back
 #[cfg(test)]

@@ -3,11 +3,9 @@
 //! The instance that owns a partition runs its part of a replay. What the endpoint takes goes out beside its backlog; what
 //! it does not take in time waits in the backlog, and counts as done here.
 
-pub mod range; // ○ what may be asked for
-pub mod progress; // ○ how far a part has come
+pub use postrider_core::replay::{progress, range, read_plan, selection}; // ○ what may be asked for, and how far it is
+
 pub mod catching_up; // ● ordered endpoints get what they missed
-pub mod selection; // ○ which parts are at work
-pub mod read_plan; // ○ where a partition's one reader reads next
 pub mod replay_partition; // ○ a replay's share of one partition: the origin of its events
 pub mod positions; // ● where partitions begin and end, and where a time is
 pub mod reader; // ● the second consumer, on a thread of its own

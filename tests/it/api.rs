@@ -28,7 +28,7 @@ use postrider::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
     },
-    endpoint::{client::ClientLimits, egress::Egress, names::NameLimits},
+    endpoint::{client::ClientLimits, names::NameLimits},
     flow::counters::{FlowCounters, FlowView},
     ingest::{
         consumer::Topics,
@@ -188,7 +188,7 @@ impl Api {
             rules: Rules {
                 park_after_ms: 5_000,
                 backlog_age_max_ms: 72 * 3_600_000,
-                egress: Arc::new(Egress::by_default()),
+                egress: Arc::new(postrider::app::default_egress()),
             },
             quotas: QUOTAS,
             actors: health.clone(),
@@ -355,7 +355,7 @@ fn limits() -> ClientLimits {
         dns_timeout: second,
         dns_lookups_max: 4,
         tls_clients_max: 4,
-        egress: Arc::new(Egress::by_default()),
+        egress: Arc::new(postrider::app::default_egress()),
     }
 }
 

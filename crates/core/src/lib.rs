@@ -6,11 +6,14 @@
 
 pub mod model; // the values that every room speaks of
 pub mod offsets; // where reading begins, and which offsets may be committed
+pub mod decode; // where tenant, department, type, id and time stand in a record
 pub mod routing; // event → endpoints
 pub mod request; // events → body and headers
 pub mod delivery; // one endpoint: batches, retries, breaker, order
+pub mod sending; // where a request may go, over which connection, and what is kept of its answer
 pub mod outage; // when nobody can be reached, no endpoint is to blame
 pub mod stall; // what does not move, and why
+pub mod replay; // Kafka again, for one endpoint
 pub mod flow; // how much is read, and how fast the backlog is drained
 pub mod fair_share; // how much each may hold of what there is little of
 

@@ -85,7 +85,7 @@ async fn a_name_that_leads_inside_after_it_was_written_is_not_connected_to() {
     let inside = Inside::new();
     let names = Scripted::new(&[&["127.0.0.1"], &["1.1.1.1", "127.0.0.1"], &["::ffff:127.0.0.1"]]);
     let asked = Rc::clone(&names.asked);
-    let client = client(names, Egress::by_default());
+    let client = client(names, crate::app::default_egress());
     let mut target = target(&format!("http://rebound.example:{}/", inside.port()));
     for _ in 0..3 {
         assert_eq!(target.send(&client, request()).await.answer, Answer::Blocked);
@@ -97,7 +97,7 @@ async fn a_name_that_leads_inside_after_it_was_written_is_not_connected_to() {
 #[actix_rt::test]
 async fn an_address_in_a_url_that_is_stored_already_is_not_connected_to() {
     let inside = Inside::new();
-    let client = client(Scripted::new(&[&[]]), Egress::by_default());
+    let client = client(Scripted::new(&[&[]]), crate::app::default_egress());
     for host in ["127.0.0.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "localhost"] {
         let mut target = target(&format!("http://{host}:{}/", inside.port()));
         assert_eq!(target.send(&client, request()).await.answer, Answer::Blocked, "{host}");

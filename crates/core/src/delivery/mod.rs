@@ -9,6 +9,7 @@ pub mod bisection; // the search for the guilty event of a refused batch
 pub mod rate_limit; // GCRA, checked, never awaited
 pub mod retry; // when an attempt is repeated
 pub mod breaker; // Closed, Open, HalfOpen
+pub mod attempt_record; // the record of an attempt
 pub mod auto_disable; // an endpoint that takes nothing for days
 
 #[cfg(any(test, feature = "testing"))]

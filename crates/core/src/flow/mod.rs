@@ -5,6 +5,8 @@
 //! others does not hold reading back: its share of the window follows the rate at which it takes events, and what waits
 //! for it longer than `delivery.park_after_ms` goes to the backlog.
 
+pub mod pace; // at most so many a second
+pub mod placement; // the core that an endpoint's actor starts on
 pub mod counters; // what the cores count for it
 pub mod drain_rate; // rows of the backlog a second
 pub mod rate; // events a second, smoothed

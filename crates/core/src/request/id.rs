@@ -10,12 +10,12 @@ use crate::model::event::{Event, KafkaPosition};
 ///
 /// An id consists of visible ASCII without `.` (which separates the parts of what is signed) and without `"` and `\`, so
 /// it can stand in a header and in a JSON string as it is.
-pub fn write_event_id(event: &Event, endpoint_id: &str, out: &mut Vec<u8>) {
+pub(super) fn write_event_id(event: &Event, endpoint_id: &str, out: &mut Vec<u8>) {
     write_id(event.position(), event.own_id(), endpoint_id, out);
 }
 
 /// The same, of an event that is not there any more.
-pub fn write_id(position: KafkaPosition<'_>, own_id: Option<&str>, endpoint_id: &str, out: &mut Vec<u8>) {
+pub(super) fn write_id(position: KafkaPosition<'_>, own_id: Option<&str>, endpoint_id: &str, out: &mut Vec<u8>) {
     match own_id {
         Some(own) if (1..=OWN_ID_LEN_MAX).contains(&own.len()) => write_encoded(own, out),
         // A longer one is hashed: the header shall stay small whatever a producer writes.
@@ -37,22 +37,22 @@ fn digest_of(position: KafkaPosition<'_>, endpoint_id: &str) -> digest::Digest {
 }
 
 /// A batch's id: of its members' ids, in their order.
-pub struct BatchId(digest::Context);
+pub(super) struct BatchId(digest::Context);
 
 impl BatchId {
     #[must_use]
-    pub fn new(endpoint_id: &str) -> Self {
+    pub(super) fn new(endpoint_id: &str) -> Self {
         let mut batch = BatchId(digest::Context::new(&SHA256));
         batch.add(endpoint_id.as_bytes());
         batch
     }
 
-    pub fn add(&mut self, event_id: &[u8]) {
+    pub(super) fn add(&mut self, event_id: &[u8]) {
         self.0.update(event_id);
         self.0.update(b"\0");
     }
 
-    pub fn write(self, out: &mut Vec<u8>) {
+    pub(super) fn write(self, out: &mut Vec<u8>) {
         write_hex(b"bat_", &self.0.finish(), out);
     }
 }
@@ -73,7 +73,7 @@ fn write_encoded(own: &str, out: &mut Vec<u8>) {
 }
 
 /// Visible ASCII as it is, but for what is `special`; the rest percent-encoded.
-pub fn write_percent(bytes: &[u8], is_special: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+pub(super) fn write_percent(bytes: &[u8], is_special: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     for &byte in bytes {
         if byte.is_ascii_graphic() && !is_special(byte) {
             out.push(byte);

@@ -16,7 +16,7 @@ pub struct Source {
 
 /// Of an event that is sent as the bytes of its value.
 #[must_use]
-pub fn of(event: &Event) -> Source {
+pub(super) fn of(event: &Event) -> Source {
     Source {
         topic: encoded(event.topic().as_bytes()).unwrap_or_default(),
         partition: event.partition(),

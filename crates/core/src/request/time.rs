@@ -1,7 +1,7 @@
 //! ○ Timestamps as people write them.
 
 /// `2026-01-31T12:34:56.789Z`, always 24 bytes. Times outside the years 0–9999 are moved to the nearest within.
-pub fn write_rfc3339(unix_ms: i64, out: &mut Vec<u8>) {
+pub(super) fn write_rfc3339(unix_ms: i64, out: &mut Vec<u8>) {
     let unix_ms = unix_ms.clamp(FIRST_MS, LAST_MS);
     let (days, ms_of_day) = (unix_ms.div_euclid(DAY_MS), unix_ms.rem_euclid(DAY_MS));
     let (year, month, day) = civil_from_days(days);

@@ -42,7 +42,7 @@ impl<'a> File<'a> {
         // Where an endpoint may lead is the operator's to say, and so is how long something may wait.
         let anywhere = ("anywhere", "[egress]\nallow = [\"0.0.0.0/0\", \"::/0\"]\nports_denied = []\n");
         let config = Config::parse(crate::config::DEFAULT, Some(anywhere), [], |_| Ok(String::new()));
-        let egress = config.map_or_else(|_| Egress::by_default(), |config| Egress::from(&config));
+        let egress = config.map_or_else(|_| crate::app::default_egress(), |config| Egress::from(&config));
         let rules = Rules { park_after_ms: u64::MAX, backlog_age_max_ms: i64::MAX, egress: egress.into() };
         File { sections, rules }
     }

@@ -12,42 +12,42 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    pub fn push(&mut self, lane: Option<LaneId>, receipt: Receipt) {
+    pub(super) fn push(&mut self, lane: Option<LaneId>, receipt: Receipt) {
         self.lanes.extend(lane);
         self.bytes += receipt.event().weight_bytes();
         self.receipts.push(receipt);
     }
 
     /// All of them, in the order in which they came.
-    pub fn take(&mut self) -> Vec<Receipt> {
+    pub(super) fn take(&mut self) -> Vec<Receipt> {
         self.lanes.clear();
         self.bytes = 0;
         std::mem::take(&mut self.receipts)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Receipt> {
         self.receipts.iter()
     }
 
     /// Whether one of this lane waits here.
     #[must_use]
-    pub fn has_of(&self, lane: Option<LaneId>) -> bool {
+    pub(super) fn has_of(&self, lane: Option<LaneId>) -> bool {
         lane.is_some_and(|lane| self.lanes.contains(&lane))
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.receipts.is_empty()
     }
 
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.receipts.len()
     }
 
     /// Weight of the events.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }

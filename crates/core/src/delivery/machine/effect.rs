@@ -82,7 +82,7 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    pub fn settle(&mut self, members: Members) {
+    pub(super) fn settle(&mut self, members: Members) {
         if self.delivered.is_empty() && members.spilled() {
             self.delivered = members.into_vec();
         } else {
@@ -90,7 +90,7 @@ impl Effects {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.sends.is_empty()
             && self.delivered.is_empty()
             && self.parked.is_empty()
@@ -100,7 +100,7 @@ impl Effects {
     }
 
     /// Requests first: they are what someone waits for. An event's park comes before its unpark.
-    pub fn poll(&mut self) -> Option<Effect> {
+    pub(super) fn poll(&mut self) -> Option<Effect> {
         if let Some(attempt) = self.sends.pop_front() {
             return Some(Effect::Send(attempt));
         }

@@ -23,11 +23,11 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    pub fn insert(&mut self, flight: Flight) -> AttemptId {
+    pub(super) fn insert(&mut self, flight: Flight) -> AttemptId {
         self.begun = self.begun.wrapping_add(1);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
@@ -38,14 +38,14 @@ impl Flights {
         id
     }
 
-    pub fn get(&self, id: AttemptId) -> Option<&Flight> {
+    pub(super) fn get(&self, id: AttemptId) -> Option<&Flight> {
         match self.places.get(place(id))? {
             Some((taken_by, flight)) if *taken_by == id => Some(flight),
             _ => None,
         }
     }
 
-    pub fn remove(&mut self, id: AttemptId) -> Option<Flight> {
+    pub(super) fn remove(&mut self, id: AttemptId) -> Option<Flight> {
         let held = self.places.get_mut(place(id))?;
         if held.as_ref()?.0 != id {
             return None;
@@ -54,15 +54,15 @@ impl Flights {
         held.take().map(|(_, flight)| flight)
     }
 
-    pub fn into_flights(self) -> impl Iterator<Item = Flight> {
+    pub(super) fn into_flights(self) -> impl Iterator<Item = Flight> {
         self.places.into_iter().flatten().map(|(_, flight)| flight)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Flight> {
         self.places.iter().flatten().map(|(_, flight)| flight)
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flight> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flight> {
         self.places.iter_mut().flatten().map(|(_, flight)| flight)
     }
 }

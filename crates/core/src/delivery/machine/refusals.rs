@@ -7,7 +7,7 @@ use crate::{delivery::bisection::REFUSALS_MAX, model::event::Event};
 
 /// See the module's page. At most [`REFUSALS_MAX`] are remembered.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals {
+pub(super) struct Refusals {
     events: SmallVec<[Place; REFUSALS_MAX]>,
     /// A bisection found it to be the endpoint.
     is_blamed: bool,
@@ -24,23 +24,23 @@ struct Place {
 impl Refusals {
     /// An event was refused alone. True when so many others were refused before it that it is not the events' fault.
     #[must_use]
-    pub fn blame_endpoint(&self, event: &Event) -> bool {
+    pub(super) fn blame_endpoint(&self, event: &Event) -> bool {
         self.is_blamed || self.events.len() >= REFUSALS_MAX && !self.events.contains(&Place::of(event))
     }
 
-    pub fn add(&mut self, event: &Event) {
+    pub(super) fn add(&mut self, event: &Event) {
         let place = Place::of(event);
         if self.events.len() < REFUSALS_MAX && !self.events.contains(&place) {
             self.events.push(place);
         }
     }
 
-    pub fn blame(&mut self) {
+    pub(super) fn blame(&mut self) {
         self.is_blamed = true;
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && !self.is_blamed
     }
 }

@@ -14,44 +14,44 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn insert(&mut self, batch: Batch, due: Instant) {
+    pub(super) fn insert(&mut self, batch: Batch, due: Instant) {
         self.entered += 1;
         self.events += batch.held_len();
         self.bytes += batch.held_bytes();
         self.batches.insert((due, self.entered), batch);
     }
 
-    pub fn first_due(&self) -> Option<(Instant, &Batch)> {
+    pub(super) fn first_due(&self) -> Option<(Instant, &Batch)> {
         self.batches.first_key_value().map(|((due, _), batch)| (*due, batch))
     }
 
-    pub fn pop_first(&mut self) -> Option<Batch> {
+    pub(super) fn pop_first(&mut self) -> Option<Batch> {
         let (_, batch) = self.batches.pop_first()?;
         self.forget(&batch);
         Some(batch)
     }
 
     /// Takes out those that `leaves` picks by when they are due.
-    pub fn take_out(&mut self, mut leaves: impl FnMut(&Batch, Instant) -> bool) -> Vec<(Instant, Batch)> {
+    pub(super) fn take_out(&mut self, mut leaves: impl FnMut(&Batch, Instant) -> bool) -> Vec<(Instant, Batch)> {
         let out = self.batches.extract_if(.., |(due, _), batch| leaves(batch, *due));
         let out: Vec<_> = out.map(|((due, _), batch)| (due, batch)).collect();
         out.iter().for_each(|(_, batch)| self.forget(batch));
         out
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Batch> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Batch> {
         self.batches.values()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    pub fn events(&self) -> usize {
+    pub(super) fn events(&self) -> usize {
         self.events
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 

@@ -1,7 +1,7 @@
 //! ○ Redaction of answers: servers that repeat what they were sent would put our secrets into attempts, dead letters
 //! and logs.
 //!
-//! **Invariant:** no answer leaves [`Target`](super::target::Target) with a secret of the endpoint's in it.
+//! **Invariant:** no answer leaves a sender with a secret of the endpoint's in it.
 
 mod spellings;
 

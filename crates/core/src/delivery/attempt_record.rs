@@ -3,7 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{batch::Batch, request};
+use super::batch::Batch;
+use crate::request;
 use crate::model::{
     attempt::{self, AttemptRecord, MEMBERS_MAX, Member},
     event::Event,

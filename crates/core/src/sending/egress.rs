@@ -10,6 +10,20 @@
 mod addresses; // which addresses are public
 mod rules; // `egress.allow`, `egress.deny`, `egress.ports_denied`
 
+#[cfg(any(test, feature = "testing"))]
+impl Egress {
+    /// A policy with one rule, for tests.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn allowing(rule: &str) -> Self {
+        let allow = vec![Rule::parse(rule).expect(rule)];
+        let own_api = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Egress::new(EgressOptions { allow, deny: Vec::new(), ports_denied: Vec::new(), https_only: false, own_api })
+    }
+}
+
 #[cfg(test)]
 mod tests;
 

@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn start() -> (Names, Clock) {
-        (Names::new(LIMITS), Clock(crate::clock::now()))
+        (Names::new(LIMITS), Clock(Instant::now()))
     }
 
     #[test]

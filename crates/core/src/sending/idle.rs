@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn start() -> (Idle<char, u8>, Clock) {
-        (Idle::new(KEEP_ALIVE), Clock(crate::clock::now()))
+        (Idle::new(KEEP_ALIVE), Clock(Instant::now()))
     }
 
     fn take(idle: &mut Idle<char, u8>, key: char, now: Instant) -> Option<u8> {

@@ -55,12 +55,12 @@ const ALLOWED: &str = "must hold networks (10.0.0.0/8), addresses (::1) and name
 pub(super) struct Rules(pub Vec<Rule>);
 
 impl Rules {
-    pub fn has_address(&self, ip: IpAddr) -> bool {
+    pub(super) fn has_address(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|rule| matches!(rule, Rule::Network(network) if network.contains(&ip)))
     }
 
     /// `name` as [`normal`] has it.
-    pub fn has_name(&self, name: &str) -> bool {
+    pub(super) fn has_name(&self, name: &str) -> bool {
         self.0.iter().any(|rule| match rule {
             Rule::Network(_) => false,
             Rule::Name(own) => own == name,

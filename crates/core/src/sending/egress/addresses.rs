@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 /// Every address that a connection to `ip` may end at. IPv6 has many ways to write an IPv4 address, and a translator or
 /// tunnel on the way turns each into a connection to that: mapped and NAT64 addresses are nothing but the IPv4 address;
 /// of the others (compatible, 6to4, Teredo) both must be allowed.
-pub fn meant_by(ip: IpAddr) -> SmallVec<[IpAddr; 3]> {
+pub(super) fn meant_by(ip: IpAddr) -> SmallVec<[IpAddr; 3]> {
     let IpAddr::V6(v6) = ip else { return smallvec![ip] };
     let s = v6.segments();
     let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
@@ -31,12 +31,12 @@ pub fn meant_by(ip: IpAddr) -> SmallVec<[IpAddr; 3]> {
 }
 
 /// Nobody's endpoint is there, so not even the operator can allow it.
-pub fn is_never_allowed(ip: IpAddr) -> bool {
+pub(super) fn is_never_allowed(ip: IpAddr) -> bool {
     NEVER.iter().any(|network| network.contains(&ip))
 }
 
 /// Reachable from everywhere, so reaching it from here gives nothing away.
-pub fn is_public(ip: IpAddr) -> bool {
+pub(super) fn is_public(ip: IpAddr) -> bool {
     let is_global = match ip {
         IpAddr::V4(_) => true,
         IpAddr::V6(ip) => GLOBAL_V6.contains(&ip),

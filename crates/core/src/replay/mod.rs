@@ -1,0 +1,6 @@
+//! ○ Kafka again, for one endpoint: what may be asked for, and how far it has come.
+
+pub mod range; // what may be asked for
+pub mod selection; // the parts that work at once
+pub mod read_plan; // one reading for all replays of a partition
+pub mod progress; // how far a part has come

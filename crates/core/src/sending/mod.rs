@@ -1,0 +1,7 @@
+//! ○ A request on its way: the addresses it may go to, the connection it takes, its token, and what is kept of its answer.
+
+pub mod egress; // addresses that a connection may be opened to
+pub mod names; // what is known of names, and for how long
+pub mod idle; // connections kept for the next request
+pub mod oauth; // what a token server is asked, and what it says
+pub mod redaction; // no answer is kept with our secrets in it
