@@ -119,7 +119,7 @@ impl Book {
     pub fn count(&self, row: &HeadRow) {
         let topic: Arc<str> = Arc::from(row.topic.as_str());
         if let Some(ledger) = self.ledgers.get(&(topic, row.partition)) {
-            ledger.backlog.rows(&row.endpoint_id, u64::try_from(row.events).unwrap_or(0));
+            ledger.backlog.lock().rows(&row.endpoint_id, u64::try_from(row.events).unwrap_or(0));
         }
     }
 

@@ -226,7 +226,7 @@ impl Head {
     /// Whether one of its rows keeps others from being sent. True when that is news.
     #[must_use]
     pub fn hold_up(&self, is_held_up: bool) -> bool {
-        self.ledger.backlog.hold_up(&self.endpoint_id, is_held_up)
+        self.ledger.backlog.lock().hold_up(&self.endpoint_id, is_held_up)
     }
 
     /// These rows have ended in this way, or leave memory only.

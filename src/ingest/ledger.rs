@@ -1,12 +1,10 @@
-//! ○ The debt of one assignment of a partition: events that are not settled.
+//! ● The debt of one assignment of a partition: events that are not settled, as all threads see it.
 //!
 //! **Invariant (I3):** once [`PartitionLedger::revoke`] has returned, nothing moves the committable offset any more:
 //! there is none. A settle that comes later belongs to an event that the partition's new owner reads again.
 //! **Invariant:** every offset is tracked before its event is handed on, so it cannot settle unseen.
 
 mod amounts; // what came and what ended, ever
-mod arrivals; // when what is not settled came
-mod gaps; // what was passed over, and what of it was lost
 mod log; // where the partition's log begins and ends
 
 use std::{
@@ -18,14 +16,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+pub use postrider_core::offsets::ledger::ChunkRefused;
+use postrider_core::{backlog::counts::ParkedCounts, offsets::ledger::Ledger, replay::missed::MissedRanges};
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::{amounts::Amounts, arrivals::Arrivals, gaps::Gaps, log::Log};
-use super::{
-    missed::MissedRanges,
-    offsets::{OffsetTracker, TrackError},
-    parked::ParkedCounts,
-};
+use self::{amounts::Amounts, log::Log};
 use crate::model::{
     parking::KeyNumber,
     pause::PauseReason,
@@ -39,7 +34,6 @@ pub struct PartitionLedger {
     topic: Arc<str>,
     partition: i32,
     epoch: u64,
-    start: Option<i64>,
     /// Which log it is: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
     log: Log,
@@ -56,7 +50,7 @@ pub struct PartitionLedger {
     failed: AtomicBool,
     /// Why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
     paused: AtomicU8,
-    owed: Mutex<Owed>,
+    owed: Mutex<Ledger>,
     /// Everything ever read: events and their weight.
     received: Amounts,
     /// Events that a router has seen, ever.
@@ -70,25 +64,9 @@ pub struct PartitionLedger {
     abandoned: UnboundedSender<Abandoned>,
     unheard_abandons: AtomicU64,
     /// Counts of what waits in the backlog.
-    pub backlog: ParkedCounts,
+    pub backlog: Mutex<ParkedCounts>,
     /// Gaps of suspended endpoints, until they have come back.
-    pub missed: MissedRanges,
-}
-
-#[derive(Debug)]
-struct Owed {
-    tracker: OffsetTracker,
-    gaps: Gaps,
-    arrivals: Arrivals,
-}
-
-/// A chunk that could not be tracked whole. The offsets before the refused one are tracked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{error} (after {tracked} of the chunk)")]
-pub struct ChunkRefused {
-    /// Number of the chunk's offsets that are tracked.
-    pub tracked: usize,
-    pub error: TrackError,
+    pub missed: Mutex<MissedRanges>,
 }
 
 /// A ledger at one moment: for `/v1/actors`, metrics and backpressure.
@@ -126,7 +104,6 @@ impl PartitionLedger {
             topic,
             partition,
             epoch,
-            start,
             topic_id: OnceLock::new(),
             log: Log::default(),
             retired: AtomicBool::new(false),
@@ -136,11 +113,7 @@ impl PartitionLedger {
             revoked: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             paused: AtomicU8::new(0),
-            owed: Mutex::new(Owed {
-                tracker: OffsetTracker::new(start),
-                gaps: Gaps::default(),
-                arrivals: Arrivals::default(),
-            }),
+            owed: Mutex::new(Ledger::new(start)),
             received: Amounts::default(),
             routed: AtomicU64::new(0),
             done: Amounts::default(),
@@ -149,8 +122,8 @@ impl PartitionLedger {
             stale_settles: AtomicU64::new(0),
             abandoned,
             unheard_abandons: AtomicU64::new(0),
-            backlog: ParkedCounts::default(),
-            missed: MissedRanges::default(),
+            backlog: Mutex::default(),
+            missed: Mutex::default(),
         }
     }
 
@@ -183,7 +156,7 @@ impl PartitionLedger {
     #[must_use]
     pub fn unaccounted(&self) -> i64 {
         let owed = self.owed.lock();
-        let (outstanding, tracked) = (self.outstanding().0, owed.tracker.outstanding());
+        let (outstanding, tracked) = (self.outstanding().0, owed.outstanding());
         if self.is_current() { outstanding as i64 - tracked as i64 } else { 0 }
     }
 
@@ -211,20 +184,7 @@ impl PartitionLedger {
     /// [`ChunkRefused`] names the first offset that was not taken and why; none after it was tried. Where the span is
     /// full, the rest of the chunk waits until the oldest event settles.
     pub fn track_chunk(&self, offsets: &[i64], received_at: Instant) -> Result<(), ChunkRefused> {
-        let mut owed = self.owed.lock();
-        let Owed { tracker, gaps, arrivals } = &mut *owed;
-        let mut expected = self.expects(tracker);
-        for (tracked, offset) in offsets.iter().enumerate() {
-            if let Some(expected) = expected.filter(|expected| offset > expected) {
-                gaps.note(expected, *offset);
-            }
-            expected = Some(offset + 1);
-            tracker.track(*offset).map_err(|error| ChunkRefused { tracked, error })?;
-            if tracked == 0 {
-                arrivals.push(*offset, received_at);
-            }
-        }
-        Ok(())
+        self.owed.lock().track_chunk(offsets, received_at)
     }
 
     /// A partition that nobody reads any more: nothing comes of it but what waits already.
@@ -247,13 +207,13 @@ impl PartitionLedger {
     #[must_use]
     pub fn committable(&self) -> Option<i64> {
         let owed = self.owed.lock();
-        (self.is_current() && !self.is_retired()).then(|| owed.tracker.committable()).flatten()
+        (self.is_current() && !self.is_retired()).then(|| owed.committable()).flatten()
     }
 
     /// Age of the oldest event that is not settled; zero when nothing is owed.
     #[must_use]
     pub fn uncommitted_age(&self, now: Instant) -> Duration {
-        self.owed.lock().arrivals.age(now)
+        self.owed.lock().uncommitted_age(now)
     }
 
     /// Read and not done: events, and their weight in bytes.
@@ -268,7 +228,7 @@ impl PartitionLedger {
     /// Offsets between the oldest unsettled one and the last one seen.
     #[must_use]
     pub fn span(&self) -> u64 {
-        self.owed.lock().tracker.span()
+        self.owed.lock().span()
     }
 
     /// The assignment is over. From now on settles have no effect, and drops are silent: the new owner has the events.
@@ -287,9 +247,9 @@ impl PartitionLedger {
             is_current,
             outstanding_events,
             outstanding_bytes,
-            span: owed.tracker.span(),
-            committable: is_current.then(|| owed.tracker.committable()).flatten(),
-            uncommitted_age: owed.arrivals.age(now),
+            span: owed.span(),
+            committable: is_current.then(|| owed.committable()).flatten(),
+            uncommitted_age: owed.uncommitted_age(now),
             settled: self.settled.each_ref().map(|count| count.load(Ordering::Relaxed)),
             abandoned: self.abandoned_total.load(Ordering::Relaxed),
             stale_settles: self.stale_settles.load(Ordering::Relaxed),
@@ -323,35 +283,37 @@ impl Origin for PartitionLedger {
     }
 
     fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        self.backlog.ahead(endpoint_id).map(|rows| self.missed.ahead(endpoint_id, rows))
+        let rows = self.backlog.lock().ahead(endpoint_id)?;
+        Some(self.missed.lock().ahead(endpoint_id, rows))
     }
 
     fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
-        self.backlog.ahead_of_key(endpoint_id, key).map(|rows| self.missed.ahead(endpoint_id, rows))
+        let rows = self.backlog.lock().ahead_of_key(endpoint_id, key)?;
+        Some(self.missed.lock().ahead(endpoint_id, rows))
     }
 
     fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
-        self.missed.skips(endpoint_id, offset, suspended)
+        self.missed.lock().skips(endpoint_id, offset, suspended)
     }
 
     fn skips_instead_of_parking(&self, endpoint_id: &Arc<str>, offset: i64) -> bool {
-        self.missed.skips_instead_of_parking(endpoint_id, offset)
+        self.missed.lock().skips_instead_of_parking(endpoint_id, offset)
     }
 
     fn misses(&self, endpoint_id: &str) -> bool {
-        self.missed.has(endpoint_id)
+        self.missed.lock().has(endpoint_id)
     }
 
     fn skipped(&self, endpoint_id: &str) {
-        self.missed.skipped(endpoint_id);
+        self.missed.lock().skipped(endpoint_id);
     }
 
     fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
-        self.backlog.parking(endpoint_id, 1, key);
+        self.backlog.lock().parking(endpoint_id, 1, key);
     }
 
     fn parked(&self, endpoint_id: &str, events: u64) {
-        self.backlog.parked(endpoint_id, events);
+        self.backlog.lock().parked(endpoint_id, events);
     }
 
     fn receipts_settled(&self, how: Settlement, receipts: usize) {
@@ -364,16 +326,8 @@ impl Origin for PartitionLedger {
         if !self.is_current() {
             return;
         }
-        let Owed { tracker, arrivals, .. } = &mut *owed;
-        let (mut events, mut bytes) = (0, 0);
-        for Done { offset, weight_bytes } in done {
-            if tracker.settle(*offset) {
-                events += 1;
-                bytes += *weight_bytes as u64;
-            }
-        }
-        arrivals.forget_before(tracker.oldest_unsettled());
-        self.done.add_locked(events, bytes);
+        let ended = owed.settle(done);
+        self.done.add_locked(ended.events, ended.bytes);
     }
 
     fn abandoned(&self, receipt: Abandoned) {

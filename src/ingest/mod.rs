@@ -2,6 +2,7 @@
 
 pub use postrider_core::decode; // ○ where tenant, department, type, id and time stand
 pub use postrider_core::offsets::{backpressure, begin, tracker as offsets}; // ○ which offsets may be committed
+pub use postrider_core::replay::missed; // ○ what a suspended endpoint misses, until it has come back
 pub use postrider_core::stall::partitions as standing; // ○ which partitions stand still, and why
 
 pub mod consumer; // ● the poll thread
@@ -15,8 +16,6 @@ pub mod log_watch; // ● asks about the logs, beside the poll thread
 pub mod holds; // ○ topics that are not read for now
 pub mod trouble; // ○ the client's complaints in few lines
 pub mod actor; // ● one per assigned partition
-pub mod parked; // ○ how much of a partition waits in the backlog
-pub mod missed; // ○ what a suspended endpoint misses, until it has come back
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with
 pub mod ledger; // ○ what one assignment of a partition still owes

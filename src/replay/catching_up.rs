@@ -26,8 +26,8 @@ pub(super) async fn turn(
 ) -> Result<bool, StoreError> {
     let behind: Vec<(&Arc<PartitionLedger>, Arc<str>)> = ledgers
         .iter()
-        .filter(|ledger| ledger.missed.is_known() && ledger.is_current())
-        .flat_map(|ledger| ledger.missed.endpoints().into_iter().map(move |endpoint_id| (ledger, endpoint_id)))
+        .filter(|ledger| ledger.missed.lock().is_known() && ledger.is_current())
+        .flat_map(|ledger| ledger.missed.lock().endpoints().into_iter().map(move |endpoint_id| (ledger, endpoint_id)))
         .collect();
     if behind.is_empty() {
         return Ok(false);
@@ -40,12 +40,12 @@ pub(super) async fn turn(
     for (ledger, endpoint_id) in behind {
         let catches_up = surroundings.catches_up(&endpoint_id);
         match catches_up {
-            CatchesUp::Never => ledger.missed.forget(&endpoint_id),
+            CatchesUp::Never => ledger.missed.lock().forget(&endpoint_id),
             CatchesUp::Later => {}
             CatchesUp::InOrder | CatchesUp::InAnyOrder => {
                 let stored = stored(&open, ledger, &endpoint_id);
-                let step = ledger.missed.next_step(&endpoint_id, stored);
-                is_held |= catches_up == CatchesUp::InOrder && ledger.missed.is_held(&endpoint_id);
+                let step = ledger.missed.lock().next_step(&endpoint_id, stored);
+                is_held |= catches_up == CatchesUp::InOrder && ledger.missed.lock().is_held(&endpoint_id);
                 match step {
                     Step::Replay { .. } if catches_up == CatchesUp::InOrder => to_replay.push(GapKey {
                         endpoint_id: endpoint_id.to_string(),

@@ -177,7 +177,7 @@ impl Origin for Part {
     }
 
     fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        self.ledger.backlog.ahead(endpoint_id)
+        self.ledger.backlog.lock().ahead(endpoint_id)
     }
 
     fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {

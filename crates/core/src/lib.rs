@@ -13,6 +13,7 @@ pub mod delivery; // one endpoint: batches, retries, breaker, order
 pub mod sending; // where a request may go, over which connection, and what is kept of its answer
 pub mod outage; // when nobody can be reached, no endpoint is to blame
 pub mod stall; // what does not move, and why
+pub mod backlog; // events that wait in PostgreSQL
 pub mod replay; // Kafka again, for one endpoint
 pub mod flow; // how much is read, and how fast the backlog is drained
 pub mod fair_share; // how much each may hold of what there is little of

@@ -36,7 +36,7 @@ impl Drainer {
             return Ok(());
         }
         let notes = self.heads.book.lock().notes();
-        let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.version()).collect();
+        let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.lock().version()).collect();
         let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = self.unread.iter().map(|ledger| ledger.partition()).collect();
@@ -50,7 +50,7 @@ impl Drainer {
         for (ledger, version) in self.unread.drain(..).zip(versions) {
             let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
             let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
-            ledger.backlog.all_rows(version, counts);
+            ledger.backlog.lock().all_rows(version, counts);
         }
         self.surroundings.wake_ordered();
         Ok(())
@@ -58,7 +58,7 @@ impl Drainer {
 
     /// Reads the gaps of suspended endpoints for partitions that are new: before anything of them may be sent in order.
     async fn follow_missed(&self) -> Result<(), StoreError> {
-        let new: Vec<&Arc<PartitionLedger>> = self.unread.iter().filter(|ledger| !ledger.missed.is_known()).collect();
+        let new: Vec<&Arc<PartitionLedger>> = self.unread.iter().filter(|ledger| !ledger.missed.lock().is_known()).collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Drainer {
         let open = gaps::of_partitions(&self.pool, &topics, &partitions).await?;
         for ledger in new {
             let is_of = |gap: &&OpenGap| gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic();
-            ledger.missed.begin(open.iter().filter(is_of).map(|gap| (gap.key.endpoint_id.as_str(), gap.from)));
+            ledger.missed.lock().begin(open.iter().filter(is_of).map(|gap| (gap.key.endpoint_id.as_str(), gap.from)));
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::sync::{
     },
 };
 
-use super::{Owed, PartitionLedger};
-use crate::ingest::{begin::Hold, offsets::OffsetTracker};
+use super::PartitionLedger;
+use crate::ingest::begin::Hold;
 
 /// Offsets, `-1` where they are not known.
 #[derive(Debug)]
@@ -86,32 +86,20 @@ impl PartitionLedger {
     /// With nothing owed, everything below `offset` is done: what was fetched up to there and is no record (transaction
     /// markers, aborted records) is nobody's.
     pub fn skip_to(&self, offset: i64) {
-        let mut owed = self.owed.lock();
-        let Owed { tracker, gaps, .. } = &mut *owed;
-        if let Some(next) = self.expects(tracker).filter(|next| *next < offset) {
-            gaps.note(next, offset);
-        }
-        tracker.skip_to(offset);
+        self.owed.lock().skip_to(offset);
     }
 
     /// The offset that comes next, where it is known.
     #[must_use]
     pub fn next_offset(&self) -> Option<i64> {
-        self.expects(&self.owed.lock().tracker)
-    }
-
-    pub(super) fn expects(&self, tracker: &OffsetTracker) -> Option<i64> {
-        (self.start.is_some() || tracker.committable().is_some()).then(|| tracker.next_offset())
+        self.owed.lock().next_offset()
     }
 
     /// Offsets that the log had lost before they were read (the first and the last of each gap), as far as they were not
     /// told before.
     #[must_use]
     pub fn lost(&self) -> Vec<(i64, i64)> {
-        let Some(begin) = self.log.begin() else { return Vec::new() };
-        let mut owed = self.owed.lock();
-        let next = self.expects(&owed.tracker);
-        owed.gaps.lost(begin, next)
+        self.log.begin().map(|begin| self.owed.lock().lost(begin)).unwrap_or_default()
     }
 
     /// Kafka said where the partition's log begins and ends (the first offset, and the one after the last); negative where
@@ -147,7 +135,7 @@ impl PartitionLedger {
     /// The position that the assignment begins at, where it is known.
     #[must_use]
     pub fn start(&self) -> Option<i64> {
-        self.start
+        self.owed.lock().start()
     }
 
     /// Records from what may be committed to the end of the log, as it was when Kafka was last asked; `None` while that is

@@ -96,48 +96,6 @@ fn an_abandoned_event_without_a_taker_holds_the_commit() {
 }
 
 #[test]
-fn the_age_is_that_of_the_oldest_unsettled_event() {
-    let start = Instant::now();
-    let at = |ms| start + Duration::from_millis(ms);
-    let (ledger, _abandoned) = ledger(start);
-    ledger.track_chunk(&[10, 11], at(100)).expect("within the span");
-    ledger.track_chunk(&[20], at(200)).expect("within the span");
-    let done = |offsets: &[i64]| {
-        let done: Vec<_> = offsets.iter().map(|offset| Done { offset: *offset, weight_bytes: 0 }).collect();
-        ledger.events_done(&done, Settlement::Delivered);
-    };
-    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
-    done(&[0, 1, 11]);
-    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(300));
-    done(&[2]);
-    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(200));
-    done(&[10]);
-    assert_eq!(ledger.uncommitted_age(at(300)), Duration::from_millis(100));
-    done(&[20]);
-    assert_eq!(ledger.uncommitted_age(at(300)), Duration::ZERO);
-}
-
-#[test]
-fn what_is_remembered_of_arrivals_is_bounded() {
-    let start = Instant::now();
-    let (ledger, _abandoned) = ledger(start);
-    for n in 1..3_000_i32 {
-        ledger.track_chunk(&[i64::from(n) * 10], start + Duration::from_millis(5) * n.unsigned_abs()).expect("ok");
-    }
-    assert_eq!(ledger.owed.lock().arrivals.0.len(), Arrivals::REMEMBERED_MAX);
-}
-
-#[test]
-fn a_refused_chunk_says_how_much_of_it_is_tracked() {
-    let now = Instant::now();
-    let (ledger, _abandoned) = ledger(now);
-    let refused = ledger.track_chunk(&[3, 4, 5_000_000, 5_000_001], now).expect_err("too far ahead of 0");
-    assert_eq!(refused.tracked, 2);
-    assert_eq!(refused.error, TrackError::SpanFull { offset: 5_000_000, oldest: 0 });
-    assert_eq!(ledger.span(), 5);
-}
-
-#[test]
 fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
     let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
     let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(10), sender.clone());
@@ -209,7 +167,8 @@ fn records_behind_an_open_transaction_are_waited_for() {
 #[test]
 fn behind_a_key_that_waits_no_other_does_unless_something_was_missed() {
     let (ledger, _abandoned) = ledger(Instant::now());
-    ledger.backlog.all_rows(ledger.backlog.version(), std::iter::empty());
+    let version = ledger.backlog.lock().version();
+    ledger.backlog.lock().all_rows(version, std::iter::empty());
     let (origin, id): (Arc<dyn Origin>, Arc<str>) = (Arc::clone(&ledger) as _, "ep_1".into());
     let [bad, good] = ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes())));
     let parking = Parking::begin(&origin, &id, Some(bad));
@@ -224,7 +183,8 @@ fn behind_a_key_that_waits_no_other_does_unless_something_was_missed() {
 #[test]
 fn what_was_to_be_parked_and_is_thrown_away_by_a_panic_does_not_count_for_ever() {
     let (ledger, _abandoned) = ledger(Instant::now());
-    ledger.backlog.all_rows(ledger.backlog.version(), std::iter::empty());
+    let version = ledger.backlog.lock().version();
+    ledger.backlog.lock().all_rows(version, std::iter::empty());
     let origin: Arc<dyn Origin> = Arc::clone(&ledger) as _;
     let parking = Parking::begin(&origin, &"ep_1".into(), None);
     assert_eq!(ledger.parked_ahead("ep_1"), Some(1));

@@ -10,7 +10,8 @@ fn by_key(_: &str) -> Standing {
 #[test]
 fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_is_due() {
     let ledger = ledger(0);
-    ledger.backlog.all_rows(ledger.backlog.version(), [("ep_1", 5)].into_iter());
+    let version = ledger.backlog.lock().version();
+    ledger.backlog.lock().all_rows(version, [("ep_1", 5)].into_iter());
     let mut world = World::new(&[Arc::clone(&ledger)]);
     world.note(&row(0, "ep_1", 5));
     let mut read = world.book.next(world.now, by_key).expect("a head to be read");
@@ -18,7 +19,7 @@ fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_
     let sendable = read.sendable(vec![BacklogRow::of(7, "a", 1, 2_000)], at);
     assert_eq!((sendable.rows.len(), sendable.end), (0, End::Reached));
     assert!(world.book.was_read(read, sendable.last, sendable.end, world.now), "it is held up since now");
-    assert_eq!(ledger.backlog.ahead("ep_1"), Some(u64::MAX));
+    assert_eq!(ledger.backlog.lock().ahead("ep_1"), Some(u64::MAX));
     assert!(world.book.next(world.now + ms(19), by_key).is_none(), "it rests");
 
     world.now += ms(300);
@@ -35,7 +36,7 @@ fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_
     let read = world.book.next(world.now, by_key).expect("it is due");
     assert_eq!((read.after, read.passed_over.is_empty()), (BEGINNING, true));
     world.book.was_read(read, None, End::Reached, world.now);
-    assert_eq!(ledger.backlog.ahead("ep_1"), Some(5), "nothing holds it up");
+    assert_eq!(ledger.backlog.lock().ahead("ep_1"), Some(5), "nothing holds it up");
 }
 
 #[test]

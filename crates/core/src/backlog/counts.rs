@@ -7,25 +7,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
-
-use parking_lot::Mutex;
 
 use crate::model::parking::KeyNumber;
 
 /// See the module's page. One for each assignment.
 #[derive(Debug, Default)]
 pub struct ParkedCounts {
-    is_known: AtomicBool,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
+    /// The rows of earlier assignments are.
+    is_known: bool,
     of: HashMap<Arc<str>, Count>,
     /// Grows with every change, so that a slow look at the table does not overwrite what came meanwhile.
     version: u64,
@@ -99,94 +90,84 @@ impl ParkedCounts {
     /// when what waits is held up.
     #[must_use]
     pub fn ahead(&self, endpoint_id: &str) -> Option<u64> {
-        let known = self.is_known.load(Ordering::Acquire);
-        known.then(|| self.counts.lock().of.get(endpoint_id).map_or(0, Count::ahead))
+        self.is_known.then(|| self.of.get(endpoint_id).map_or(0, Count::ahead))
     }
 
     /// The same of one key: nothing, where only others wait.
     #[must_use]
     pub fn ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
-        let known = self.is_known.load(Ordering::Acquire);
-        let counts = self.counts.lock();
-        let count = counts.of.get(endpoint_id).filter(|count| count.keys.may_have(key));
-        known.then(|| count.map_or(0, Count::ahead))
+        let count = self.of.get(endpoint_id).filter(|count| count.keys.may_have(key));
+        self.is_known.then(|| count.map_or(0, Count::ahead))
     }
 
     /// Whether what waits for this endpoint is held up by one of its events. True when that is news.
-    pub fn hold_up(&self, endpoint_id: &str, is_held_up: bool) -> bool {
-        let mut counts = self.counts.lock();
-        let count = counts.of.get_mut(endpoint_id);
+    pub fn hold_up(&mut self, endpoint_id: &str, is_held_up: bool) -> bool {
+        let count = self.of.get_mut(endpoint_id);
         count.is_some_and(|count| std::mem::replace(&mut count.is_held_up, is_held_up) != is_held_up)
     }
 
     /// So many events leave memory, their rows still to be written; `key` is their key where others go on beside them.
-    pub fn parking(&self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
-        let mut counts = self.counts.lock();
-        let version = counts.changes();
+    pub fn parking(&mut self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
+        let version = self.changes();
         // Rows of earlier assignments, of any key, may be among those that the table will be said to have.
-        let key = key.filter(|_| self.is_known.load(Ordering::Acquire));
-        let count = counts.of.entry(Arc::clone(endpoint_id)).or_default();
+        let key = key.filter(|_| self.is_known);
+        let count = self.of.entry(Arc::clone(endpoint_id)).or_default();
         (count.pending, count.changed) = (count.pending + events, version);
         count.keys.add(key);
     }
 
     /// So many of them have their rows, which [`ParkedCounts::rows`] has told of already.
-    pub fn parked(&self, endpoint_id: &str, events: u64) {
-        let mut counts = self.counts.lock();
-        let version = counts.changes();
-        if let Some(count) = counts.of.get_mut(endpoint_id) {
+    pub fn parked(&mut self, endpoint_id: &str, events: u64) {
+        let version = self.changes();
+        if let Some(count) = self.of.get_mut(endpoint_id) {
             (count.pending, count.changed) = (count.pending.saturating_sub(events), version);
         }
-        counts.forget_empty(endpoint_id);
+        self.forget_empty(endpoint_id);
     }
 
     /// A statement left so many rows of this endpoint.
-    pub fn rows(&self, endpoint_id: &str, rows: u64) {
-        let mut counts = self.counts.lock();
-        let version = counts.changes();
-        match counts.of.get_mut(endpoint_id) {
+    pub fn rows(&mut self, endpoint_id: &str, rows: u64) {
+        let version = self.changes();
+        match self.of.get_mut(endpoint_id) {
             Some(count) => {
                 count.found(rows);
                 (count.rows, count.changed) = (rows, version);
             }
-            None if rows > 0 => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
+            None if rows > 0 => drop(self.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             None => {}
         }
-        counts.forget_empty(endpoint_id);
+        self.forget_empty(endpoint_id);
     }
 
     /// Version to give to [`ParkedCounts::all_rows`] after a look at the table that begins now.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.counts.lock().version
+        self.version
     }
 
     /// The table as it was at some moment since `version`. Where an endpoint's count changed meanwhile, the larger one holds
     /// until the next look.
-    pub fn all_rows<'a>(&self, version: u64, all: impl Iterator<Item = (&'a str, u64)>) {
-        let mut counts = self.counts.lock();
+    pub fn all_rows<'a>(&mut self, version: u64, all: impl Iterator<Item = (&'a str, u64)>) {
         let all: HashMap<&str, u64> = all.collect();
-        for (endpoint_id, count) in counts.of.iter_mut().filter(|(_, count)| count.changed <= version) {
+        for (endpoint_id, count) in self.of.iter_mut().filter(|(_, count)| count.changed <= version) {
             count.found(all.get(&**endpoint_id).copied().unwrap_or(0));
             count.rows = 0;
         }
         for (endpoint_id, rows) in all {
-            match counts.of.get_mut(endpoint_id) {
+            match self.of.get_mut(endpoint_id) {
                 Some(count) => {
                     if count.changed > version {
                         count.found(rows);
                     }
                     count.rows = count.rows.max(rows);
                 }
-                None => drop(counts.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
+                None => drop(self.of.insert(Arc::from(endpoint_id), Count::rows(rows, version))),
             }
         }
-        counts.of.retain(|_, count| count.pending + count.rows > 0);
-        self.is_known.store(true, Ordering::Release);
+        self.of.retain(|_, count| count.pending + count.rows > 0);
+        self.is_known = true;
     }
-}
 
-impl Counts {
     /// The version of the change that is being made.
     fn changes(&mut self) -> u64 {
         self.version += 1;
@@ -205,14 +186,14 @@ mod tests {
     use super::*;
 
     fn known() -> (ParkedCounts, Arc<str>) {
-        let counts = ParkedCounts::default();
+        let mut counts = ParkedCounts::default();
         counts.all_rows(counts.version(), std::iter::empty());
         (counts, "ep_1".into())
     }
 
     #[test]
     fn before_the_table_was_read_everybody_may_have_something_waiting() {
-        let counts = ParkedCounts::default();
+        let mut counts = ParkedCounts::default();
         assert_eq!(counts.ahead("ep_1"), None);
         counts.all_rows(counts.version(), [("ep_2", 3)].into_iter());
         assert_eq!((counts.ahead("ep_1"), counts.ahead("ep_2")), (Some(0), Some(3)));
@@ -220,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_event_counts_from_its_parking_to_the_end_of_its_row() {
-        let (counts, id) = known();
+        let (mut counts, id) = known();
         counts.parking(&id, 2, None);
         assert!(counts.ahead(&id) > Some(0));
         counts.rows(&id, 2);
@@ -234,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_slow_look_at_the_table_does_not_hide_what_came_meanwhile() {
-        let (counts, id) = known();
+        let (mut counts, id) = known();
         let version = counts.version();
         counts.parking(&id, 1, None);
         counts.rows(&id, 1);
@@ -253,7 +234,7 @@ mod tests {
         let [parked, other] = [b"a", b"b"].map(|key| KeyNumber::of(Some(key)));
         for rows in [1, 10] {
             for look_begins_before in [true, false] {
-                let (counts, id) = (ParkedCounts::default(), Arc::from("ep_1"));
+                let (mut counts, id) = (ParkedCounts::default(), Arc::from("ep_1"));
                 let early = counts.version();
                 counts.parking(&id, 20, Some(parked));
                 let version = if look_begins_before { early } else { counts.version() };
@@ -265,7 +246,7 @@ mod tests {
 
     #[test]
     fn behind_what_is_held_up_nobody_waits_until_it_is_gone() {
-        let (counts, id) = known();
+        let (mut counts, id) = known();
         assert!(!counts.hold_up(&id, true), "nothing waits");
         counts.rows(&id, 2);
         assert!(counts.hold_up(&id, true) && !counts.hold_up(&id, true));
@@ -280,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_key_waits_for_itself_alone_as_far_as_it_is_known_which_keys_wait() {
-        let ((counts, id), [bad, good]) = (known(), ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes()))));
+        let ((mut counts, id), [bad, good]) = (known(), ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes()))));
         counts.parking(&id, 1, Some(bad));
         assert_eq!((counts.ahead_of_key(&id, bad), counts.ahead_of_key(&id, good)), (Some(1), Some(0)));
         counts.rows(&id, 1);
@@ -299,7 +280,7 @@ mod tests {
 
     #[test]
     fn beyond_a_bound_all_keys_wait_for_each_other() {
-        let (counts, id) = known();
+        let (mut counts, id) = known();
         let key = |n: usize| KeyNumber::of(Some(&n.to_le_bytes()));
         (0..KEYS_MAX).for_each(|n| counts.parking(&id, 1, Some(key(n))));
         assert_eq!(counts.ahead_of_key(&id, key(KEYS_MAX)), Some(0));
@@ -309,7 +290,7 @@ mod tests {
 
     #[test]
     fn before_the_table_was_read_every_key_may_have_something_waiting() {
-        let counts = ParkedCounts::default();
+        let mut counts = ParkedCounts::default();
         assert_eq!(counts.ahead_of_key("ep_1", KeyNumber::of(None)), None);
         counts.all_rows(counts.version(), [("ep_1", 3)].into_iter());
         assert_eq!(counts.ahead_of_key("ep_1", KeyNumber::of(None)), Some(3), "an earlier assignment parked them");
@@ -317,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_row_that_was_there_before_ends_with_its_pending_event() {
-        let (counts, id) = known();
+        let (mut counts, id) = known();
         counts.rows(&id, 1);
         counts.parking(&id, 1, None);
         counts.parked(&id, 1);

@@ -8,7 +8,7 @@ const GAPS_MAX: usize = 16;
 
 /// The gaps that nobody has judged yet.
 #[derive(Debug, Default)]
-pub(super) struct Gaps {
+pub struct Gaps {
     /// The first offset, and the one after the last.
     open: Vec<(i64, i64)>,
     /// Everything below was judged.

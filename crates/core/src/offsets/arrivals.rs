@@ -7,14 +7,21 @@ use std::{
 
 /// Arrival times of unsettled offsets: the first offset of a chunk and its time, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals(pub(super) VecDeque<(i64, Instant)>);
+pub struct Arrivals(VecDeque<(i64, Instant)>);
 
 impl Arrivals {
     /// Chunks closer together than this count as one: an age is not needed more exactly.
     const RESOLUTION: Duration = Duration::from_millis(5);
     /// Beyond it, chunks count as part of the last one remembered, so an age may be overstated, never understated.
-    pub(super) const REMEMBERED_MAX: usize = 1024;
+    pub const REMEMBERED_MAX: usize = 1024;
 
+    /// The number of chunks that are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A chunk arrived that begins with this offset.
     pub fn push(&mut self, first: i64, received_at: Instant) {
         let is_news = self.0.back().is_none_or(|(_, last)| received_at.duration_since(*last) >= Self::RESOLUTION);
         if is_news && self.0.len() < Self::REMEMBERED_MAX {
@@ -32,6 +39,8 @@ impl Arrivals {
         }
     }
 
+    /// Age of the oldest unsettled offset; zero when there is none.
+    #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
         self.0.front().map_or(Duration::ZERO, |(_, received_at)| now.saturating_duration_since(*received_at))
     }

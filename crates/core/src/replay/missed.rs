@@ -7,15 +7,7 @@
 //! **Invariant:** from the first event that is skipped to the end of the last replay, no later event of the partition is sent
 //! live to an ordered endpoint.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-
-use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
     gap::GapState,
@@ -73,8 +65,9 @@ impl Drop for UnderWay {
 /// See the module's page. One for each assignment.
 #[derive(Debug, Default)]
 pub struct MissedRanges {
-    is_known: AtomicBool,
-    of: Mutex<HashMap<Arc<str>, Missed>>,
+    /// The gaps of earlier assignments are.
+    is_known: bool,
+    of: HashMap<Arc<str>, Missed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,24 +105,23 @@ pub enum Step {
 
 impl MissedRanges {
     /// Takes over the gaps of earlier assignments from the tables: endpoints, and the first offset that each missed.
-    pub fn begin<'a>(&self, stored: impl Iterator<Item = (&'a str, i64)>) {
-        let mut of = self.of.lock();
+    pub fn begin<'a>(&mut self, stored: impl Iterator<Item = (&'a str, i64)>) {
         for (endpoint_id, from) in stored {
-            let missed = of.entry(Arc::from(endpoint_id)).or_insert(Missed { from, is_held: false, under_way: 0 });
+            let missed = self.of.entry(Arc::from(endpoint_id)).or_insert(Missed { from, is_held: false, under_way: 0 });
             missed.from = missed.from.min(from);
         }
-        self.is_known.store(true, Ordering::Release);
+        self.is_known = true;
     }
 
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.is_known.load(Ordering::Acquire)
+        self.is_known
     }
 
     /// Endpoints that have not caught up.
     #[must_use]
     pub fn endpoints(&self) -> Vec<Arc<str>> {
-        self.of.lock().keys().cloned().collect()
+        self.of.keys().cloned().collect()
     }
 
     /// Events ahead of one that comes, with so many rows of its lane: what was missed comes first as well.
@@ -140,50 +132,47 @@ impl MissedRanges {
 
     #[must_use]
     pub fn has(&self, endpoint_id: &str) -> bool {
-        self.of.lock().contains_key(endpoint_id)
+        self.of.contains_key(endpoint_id)
     }
 
     /// Whether events that come wait in memory for the end of a replay.
     #[must_use]
     pub fn is_held(&self, endpoint_id: &str) -> bool {
-        self.of.lock().get(endpoint_id).is_some_and(|missed| missed.is_held)
+        self.of.get(endpoint_id).is_some_and(|missed| missed.is_held)
     }
 
     /// Whether an event that comes is to be skipped; if so it counts as under way.
     #[must_use]
-    pub fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
-        let mut of = self.of.lock();
+    pub fn skips(&mut self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
         if suspended {
             let missed =
-                of.entry(Arc::clone(endpoint_id)).or_insert(Missed { from: offset, is_held: false, under_way: 0 });
+                self.of.entry(Arc::clone(endpoint_id)).or_insert(Missed { from: offset, is_held: false, under_way: 0 });
             *missed = Missed { from: missed.from.min(offset), is_held: false, under_way: missed.under_way + 1 };
             return true;
         }
-        let missed = of.get_mut(endpoint_id).filter(|missed| !missed.is_held && offset >= missed.from);
+        let missed = self.of.get_mut(endpoint_id).filter(|missed| !missed.is_held && offset >= missed.from);
         missed.map(|missed| missed.under_way += 1).is_some()
     }
 
     /// Whether an event that leaves memory is to be skipped, because what it follows is still being replayed. Then the rest of
     /// what is held is skipped as well.
     #[must_use]
-    pub fn skips_instead_of_parking(&self, endpoint_id: &str, offset: i64) -> bool {
-        let mut of = self.of.lock();
-        let Some(missed) = of.get_mut(endpoint_id).filter(|missed| offset >= missed.from) else { return false };
+    pub fn skips_instead_of_parking(&mut self, endpoint_id: &str, offset: i64) -> bool {
+        let Some(missed) = self.of.get_mut(endpoint_id).filter(|missed| offset >= missed.from) else { return false };
         (missed.is_held, missed.under_way) = (false, missed.under_way + 1);
         true
     }
 
     /// The position of one is stored, or it comes again.
-    pub fn skipped(&self, endpoint_id: &str) {
-        if let Some(missed) = self.of.lock().get_mut(endpoint_id) {
+    pub fn skipped(&mut self, endpoint_id: &str) {
+        if let Some(missed) = self.of.get_mut(endpoint_id) {
             missed.under_way = missed.under_way.saturating_sub(1);
         }
     }
 
     /// Decides the endpoint's next step from what the tables said, and does it as far as that is here.
-    pub fn next_step(&self, endpoint_id: &str, stored: GapState) -> Step {
-        let mut of = self.of.lock();
-        let Some(missed) = of.get_mut(endpoint_id) else { return Step::Over };
+    pub fn next_step(&mut self, endpoint_id: &str, stored: GapState) -> Step {
+        let Some(missed) = self.of.get_mut(endpoint_id) else { return Step::Over };
         match stored {
             GapState { has_open_replay: true, .. } => Step::Wait,
             GapState { gap_events: Some(events), .. } => {
@@ -193,7 +182,7 @@ impl MissedRanges {
             // What was skipped before it was held may not be stored yet; then it is a gap once more.
             _ if missed.under_way > 0 => Step::Wait,
             _ if missed.is_held => {
-                of.remove(endpoint_id);
+                self.of.remove(endpoint_id);
                 Step::Over
             }
             _ => {
@@ -204,8 +193,8 @@ impl MissedRanges {
     }
 
     /// There is nobody any more who missed it.
-    pub fn forget(&self, endpoint_id: &str) {
-        self.of.lock().remove(endpoint_id);
+    pub fn forget(&mut self, endpoint_id: &str) {
+        self.of.remove(endpoint_id);
     }
 }
 
@@ -220,7 +209,7 @@ mod tests {
     const REPLAYING: GapState = GapState { gap_events: None, has_open_replay: true };
     const NOTHING: GapState = GapState { gap_events: None, has_open_replay: false };
 
-    fn skips(ranges: &MissedRanges, offset: i64) -> bool {
+    fn skips(ranges: &mut MissedRanges, offset: i64) -> bool {
         let skipped = ranges.skips(&"ep_1".into(), offset, false);
         if skipped {
             ranges.skipped("ep_1");
@@ -229,7 +218,7 @@ mod tests {
     }
 
     fn suspended_at(offset: i64) -> MissedRanges {
-        let ranges = MissedRanges::default();
+        let mut ranges = MissedRanges::default();
         assert!(ranges.skips(&"ep_1".into(), offset, true));
         ranges.skipped("ep_1");
         ranges
@@ -237,21 +226,21 @@ mod tests {
 
     #[test]
     fn after_the_suspension_what_comes_is_skipped_until_the_replays_have_caught_up() {
-        let ranges = suspended_at(100);
-        assert!(!skips(&ranges, 99) && skips(&ranges, 155));
+        let mut ranges = suspended_at(100);
+        assert!(!skips(&mut ranges, 99) && skips(&mut ranges, 155));
         assert_eq!(ranges.next_step("ep_1", GAP(5_000)), Step::Replay { hold: false });
-        assert!(skips(&ranges, 5_100), "a large gap is replayed");
+        assert!(skips(&mut ranges, 5_100), "a large gap is replayed");
         assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
         assert_eq!(ranges.next_step("ep_1", GAP(20)), Step::Replay { hold: true });
-        assert!(!skips(&ranges, 5_120) && ranges.has("ep_1"), "it waits in memory");
+        assert!(!skips(&mut ranges, 5_120) && ranges.has("ep_1"), "it waits in memory");
         assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
         assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Over);
-        assert!(!ranges.has("ep_1") && !skips(&ranges, 5_121));
+        assert!(!ranges.has("ep_1") && !skips(&mut ranges, 5_121));
     }
 
     #[test]
     fn what_is_skipped_and_not_stored_yet_comes_before_what_is_held() {
-        let ranges = suspended_at(100);
+        let mut ranges = suspended_at(100);
         assert!(ranges.skips(&"ep_1".into(), 101, false));
         assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
         assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
@@ -262,18 +251,18 @@ mod tests {
 
     #[test]
     fn what_is_held_and_cannot_stay_in_memory_makes_all_that_follows_it_a_gap_again() {
-        let ranges = suspended_at(100);
+        let mut ranges = suspended_at(100);
         assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
         assert!(!ranges.skips_instead_of_parking("ep_1", 99), "what was there before the gap has its row");
         assert!(ranges.skips_instead_of_parking("ep_1", 120));
-        assert!(skips(&ranges, 121), "its successors may not be sent before it");
+        assert!(skips(&mut ranges, 121), "its successors may not be sent before it");
         ranges.skipped("ep_1");
         assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold, "not over: its position may just have been stored");
     }
 
     #[test]
     fn who_is_suspended_again_is_not_over() {
-        let ranges = suspended_at(100);
+        let mut ranges = suspended_at(100);
         assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold);
         assert!(ranges.skips(&"ep_1".into(), 130, true));
         assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
@@ -281,10 +270,10 @@ mod tests {
 
     #[test]
     fn what_an_earlier_assignment_skipped_is_known_from_the_tables() {
-        let ranges = MissedRanges::default();
+        let mut ranges = MissedRanges::default();
         assert!(!ranges.is_known());
         ranges.begin([("ep_1", 40)].into_iter());
-        assert!(ranges.is_known() && skips(&ranges, 40) && !skips(&ranges, 39));
+        assert!(ranges.is_known() && skips(&mut ranges, 40) && !skips(&mut ranges, 39));
         assert_eq!(ranges.endpoints(), [Arc::from("ep_1")]);
     }
 }
