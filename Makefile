@@ -46,6 +46,10 @@ check: ## the inner loop of a change in crates/core: formatting, clippy and its 
 	cargo clippy --package postrider-core --all-targets -- -D warnings
 	cargo test --quiet --package postrider-core --lib
 
+audit: ## dependencies: known weaknesses, licences, sources; installs cargo-deny once, into .dev
+	@command -v .dev/tools/bin/cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny --root .dev/tools
+	@.dev/tools/bin/cargo-deny --locked check
+
 deploy-check: ## the alert rules by promtool and their tests, the manifests by Kubernetes' schemas
 	@dev/deploy-check
 
@@ -68,4 +72,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint check services services-down image deps
+.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint check audit services services-down image deps

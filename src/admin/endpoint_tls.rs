@@ -71,9 +71,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        admin::{endpoint_auth, fields},
-    };
+    use crate::admin::{endpoint_auth, fields};
 
     fn made() -> (String, String) {
         let key = KeyPair::generate().expect("a key");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    endpoint::auto_disable::{self, Step},
+    endpoint::auto_disable::{self, DisableStep},
     model::settings::State,
     operator_event::{OperatorEvent, emit},
     router::table::RoutingTable,
@@ -82,8 +82,8 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
     let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default();
     let now_ms = clock::wall_ms();
     match auto_disable::step(failing, warned, disable_after) {
-        Step::Nothing => {}
-        Step::Warn(percent) => {
+        DisableStep::Nothing => {}
+        DisableStep::Warn(percent) => {
             if store::warn(pool, id, known.warned_percent, i16::from(percent)).await? {
                 let since_ms = now_ms - known.failing_ms.unwrap_or(0);
                 let disabled_at = time(since_ms.saturating_add_unsigned(disable_after.as_millis() as u64));
@@ -97,8 +97,8 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
                 });
             }
         }
-        Step::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
-        Step::Disable => {
+        DisableStep::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
+        DisableStep::Disable => {
             let reason = format!("it took nothing for {} s", disable_after.as_secs());
             if change_state(pool, id, (&[State::Enabled], State::Disabled), &reason).await? {
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     clock,
-    endpoint::own_trouble::{Change, OwnTrouble, TICK},
+    endpoint::own_trouble::{OutageChange, OwnTrouble, TICK},
     ingest::backpressure::Brake,
     operator_event::{OperatorEvent, emit},
     router::table::RoutingTable,
@@ -30,16 +30,16 @@ pub async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<R
     }
 }
 
-fn log(change: &Change) {
+fn log(change: &OutageChange) {
     match change {
-        Change::Began => {
+        OutageChange::Began => {
             emit(OperatorEvent::OwnTroubleBegan {});
             tracing::error!(
                 "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
              partitions pause and no endpoint is blamed until somebody answers"
             );
         }
-        Change::Ended { lasted } => {
+        OutageChange::Ended { lasted } => {
             emit(OperatorEvent::OwnTroubleEnded { lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) });
             tracing::warn!(lasted_ms = lasted.as_millis(), "somebody can be reached again: partitions go on");
         }

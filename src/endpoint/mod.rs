@@ -1,12 +1,12 @@
 //! 3. Events → HTTP: one supervised actor per customer endpoint around a pure machine.
 
 pub use postrider_core::delivery; // ○ the machine
+pub use postrider_core::delivery::attempt_record; // ○ the record of an attempt
 pub use postrider_core::delivery::{auto_disable, batch, breaker, rate_limit}; // ○ and its parts
 pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
-pub use postrider_core::delivery::attempt_record; // ○ the record of an attempt
 pub use postrider_core::flow::placement; // ○ which core an actor starts on
-pub use postrider_core::sending::{egress, idle, names, oauth, redaction}; // ○ where requests may go, and how
 pub use postrider_core::request; // ○ events → body and headers
+pub use postrider_core::sending::{egress, idle, names, oauth, redaction}; // ○ where requests may go, and how
 pub use postrider_core::stall::endpoints as standing; // ○ for whom nothing moves, and why
 
 pub mod own_trouble; // ● when nobody can be reached, no endpoint is to blame

@@ -27,8 +27,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-pub use postrider_core::outage::{Change, Tick};
 use postrider_core::outage::{Failure, OutageDetector};
+pub use postrider_core::outage::{OutageChange, Tick};
 
 use crate::model::{event::EndpointKey, settings::Settings};
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     shares::{Holder, Refused},
-    waiting::{Asked, Waiting},
+    waiting::{TurnAnswer, Waiting},
 };
 use crate::telemetry::names;
 
@@ -85,9 +85,9 @@ impl Turns {
         let _place = Place { shared: &self.shared, holder, ticket };
         let asked = self.shared.waiting.lock().ask(holder, ticket);
         match asked {
-            Asked::Granted => Ok(self.shared.turn_of(holder)),
-            Asked::Refused => Err(self.shared.count(Refused::BeyondShare)),
-            Asked::Queued => match tokio::time::timeout(patience, called).await {
+            TurnAnswer::Granted => Ok(self.shared.turn_of(holder)),
+            TurnAnswer::Refused => Err(self.shared.count(Refused::BeyondShare)),
+            TurnAnswer::Queued => match tokio::time::timeout(patience, called).await {
                 Ok(Ok(turn)) => Ok(turn),
                 _ => Err(self.shared.count(Refused::UsedUp)),
             },

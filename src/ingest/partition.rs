@@ -12,7 +12,7 @@ use actix::{Addr, dev::SendError};
 use self::tail::Tail;
 use super::{
     actor::{Chunk, IngestActor},
-    backpressure::{Decision, Gate, Load, PartitionLimits},
+    backpressure::{Decision, Gate, PartitionLimits, PartitionLoad},
     ledger::PartitionLedger,
     offsets::{SPAN_MAX, TrackError},
 };
@@ -213,7 +213,7 @@ impl Partition {
             (false, 0) => 0,
             (false, _) => self.ledger.span(),
         };
-        let load = Load { events, bytes, span };
+        let load = PartitionLoad { events, bytes, span };
         let braked = brake.is_some_and(|events_max| self.read_on_brake >= events_max);
         let beyond = beyond.or(braked.then_some(PauseReason::OwnTrouble));
         if self.gate.paused().is_none() && beyond.is_none() && self.is_full(load) {
@@ -233,7 +233,7 @@ impl Partition {
         }
     }
 
-    fn is_full(&self, load: Load) -> bool {
+    fn is_full(&self, load: PartitionLoad) -> bool {
         load.events >= self.limits.events_max
             || load.bytes >= self.limits.bytes_max
             || load.span >= self.limits.span_max

@@ -9,7 +9,7 @@ use crate::{
     backlog::drainer::Surroundings,
     ingest::{
         ledger::PartitionLedger,
-        missed::{CatchesUp, Step},
+        missed::{CatchUpStep, CatchesUp},
     },
     model::{gap::GapState, receipt::Origin as _},
     store::{
@@ -47,13 +47,13 @@ pub(super) async fn turn(
                 let step = ledger.missed.lock().next_step(&endpoint_id, stored);
                 is_held |= catches_up == CatchesUp::InOrder && ledger.missed.lock().is_held(&endpoint_id);
                 match step {
-                    Step::Replay { .. } if catches_up == CatchesUp::InOrder => to_replay.push(GapKey {
+                    CatchUpStep::Replay { .. } if catches_up == CatchesUp::InOrder => to_replay.push(GapKey {
                         endpoint_id: endpoint_id.to_string(),
                         topic: ledger.topic().to_owned(),
                         partition: ledger.partition(),
                     }),
-                    Step::Over => surroundings.wake(&endpoint_id),
-                    Step::Replay { .. } | Step::Hold | Step::Wait => {}
+                    CatchUpStep::Over => surroundings.wake(&endpoint_id),
+                    CatchUpStep::Replay { .. } | CatchUpStep::Hold | CatchUpStep::Wait => {}
                 }
             }
         }

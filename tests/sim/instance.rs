@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use postrider::{
     dead_letter::letter::NO_ENDPOINT,
     ingest::{
-        backpressure::{Decision, Gate, Load, MemoryBudget, PartitionLimits},
+        backpressure::{Decision, Gate, MemoryBudget, PartitionLimits, PartitionLoad},
         decode::{Decoder, Place, Places},
         ledger::PartitionLedger,
     },
@@ -138,7 +138,7 @@ impl Instance {
         let assigned = self.assigned.get_mut(&number).expect("assigned");
         let (events, bytes) = assigned.ledger.outstanding();
         assert!(events <= EVENTS_MAX + CHUNK_MAX as u64, "I5: {events} events of a partition are outstanding");
-        let load = Load { events, bytes, span: assigned.ledger.span() };
+        let load = PartitionLoad { events, bytes, span: assigned.ledger.span() };
         let decision = assigned.gate.decide(load, memory_full.then_some(PauseReason::Memory));
         books.totals.pauses += u64::from(matches!(decision, Some(Decision::Pause(_))));
         if assigned.gate.paused().is_some() {

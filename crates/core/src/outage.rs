@@ -24,7 +24,7 @@ pub struct Failure {
 /// Result of a tick.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tick {
-    pub change: Option<Change>,
+    pub change: Option<OutageChange>,
     /// This endpoint may be tried.
     pub trial: Option<EndpointKey>,
     /// While the trouble is ours: so many events each partition may read since it began.
@@ -32,7 +32,7 @@ pub struct Tick {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum OutageChange {
     Began,
     Ended { lasted: Duration },
 }
@@ -141,7 +141,7 @@ impl OutageDetector {
         }
     }
 
-    fn begins(&mut self, now: Instant, reached_at: Option<Instant>) -> Option<Change> {
+    fn begins(&mut self, now: Instant, reached_at: Option<Instant>) -> Option<OutageChange> {
         let quiet_since = reached_at.unwrap_or(self.started);
         if !self.is_in_doubt() || now.saturating_duration_since(quiet_since) < QUIET {
             return None;
@@ -155,15 +155,15 @@ impl OutageDetector {
             tried: HashSet::new(),
             granted: HashSet::new(),
         });
-        Some(Change::Began)
+        Some(OutageChange::Began)
     }
 
-    fn ends(&mut self, since: Instant, now: Instant, reached_at: Option<Instant>) -> Option<Change> {
+    fn ends(&mut self, since: Instant, now: Instant, reached_at: Option<Instant>) -> Option<OutageChange> {
         if reached_at? < since {
             return None;
         }
         self.trouble = None;
-        Some(Change::Ended { lasted: now.saturating_duration_since(since) })
+        Some(OutageChange::Ended { lasted: now.saturating_duration_since(since) })
     }
 
     /// A contact clears everybody who failed before it.

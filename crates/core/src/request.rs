@@ -26,12 +26,12 @@ use bytes::Bytes;
 
 use self::id::{BatchId, write_event_id};
 pub use self::source::Source;
+use crate::model::trace_context::TraceContext;
 use crate::model::{
     event::{Event, KafkaPosition},
     settings::{BatchFormat, Format, Mode, Settings},
     signature,
 };
-use crate::model::trace_context::TraceContext;
 
 /// A request ready to be sent: what [`crate::request::build`] makes of a batch.
 #[derive(Debug, Clone)]

@@ -58,7 +58,8 @@ impl Drainer {
 
     /// Reads the gaps of suspended endpoints for partitions that are new: before anything of them may be sent in order.
     async fn follow_missed(&self) -> Result<(), StoreError> {
-        let new: Vec<&Arc<PartitionLedger>> = self.unread.iter().filter(|ledger| !ledger.missed.lock().is_known()).collect();
+        let new: Vec<&Arc<PartitionLedger>> =
+            self.unread.iter().filter(|ledger| !ledger.missed.lock().is_known()).collect();
         if new.is_empty() {
             return Ok(());
         }

@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Time passes, a tick at a time; the last one that brought something.
-    fn wait(&mut self, by: Duration) -> Option<Change> {
+    fn wait(&mut self, by: Duration) -> Option<OutageChange> {
         let until = self.now + by;
         let mut change = None;
         while self.now < until {
@@ -73,7 +73,7 @@ fn when_several_customers_at_several_sites_and_nobody_else_can_be_reached_the_tr
     world.now += ms(1);
     world.fail(3);
     assert_eq!(world.wait(QUIET - ms(2)), None);
-    assert_eq!(world.wait(ms(1)), Some(Change::Began));
+    assert_eq!(world.wait(ms(1)), Some(OutageChange::Began));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn one_contact_ends_it() {
     world.fails(1, 1);
     assert_eq!(world.wait(secs(60)), None);
     world.own.reached(world.now);
-    assert!(matches!(world.wait(TICK), Some(Change::Ended { .. })));
+    assert!(matches!(world.wait(TICK), Some(OutageChange::Ended { .. })));
     assert!(!world.own.is_on());
     assert_eq!(world.wait(secs(60)), None, "and what failed meanwhile is forgotten");
 }
@@ -231,7 +231,7 @@ impl Account {
     fn check(&mut self, world: &World, tick: &Tick) {
         let quiet = world.now - self.reached.unwrap_or(self.started) >= QUIET;
         let enough = self.is_enough(world.now, FORGOTTEN_AFTER);
-        if tick.change == Some(Change::Began) {
+        if tick.change == Some(OutageChange::Began) {
             assert!(quiet, "somebody was just reached");
             assert!(self.is_enough(world.now, IN_DOUBT), "those who fail are to blame");
         }

@@ -4,13 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::batch::Batch;
-use crate::request;
 use crate::model::{
     attempt::{self, AttemptRecord, MEMBERS_MAX, Member},
     event::Event,
     outcome::{AttemptNote, Outcome},
     settings::Settings,
 };
+use crate::request;
 
 /// The end of an attempt, as its shell knows it.
 #[derive(Debug, Clone, Copy)]

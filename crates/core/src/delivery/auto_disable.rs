@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The next step with an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum DisableStep {
     Nothing,
     /// Operators hear that this share (in percent) of the time is over.
     Warn(u8),
@@ -16,19 +16,19 @@ pub enum Step {
 /// `disable_after` is [`Duration::ZERO`] for never. `failing` is how long the endpoint has taken nothing, `None` when it takes
 /// events; `warned_percent` is the share that operators were told of.
 #[must_use]
-pub fn step(failing: Option<Duration>, warned_percent: u8, disable_after: Duration) -> Step {
+pub fn step(failing: Option<Duration>, warned_percent: u8, disable_after: Duration) -> DisableStep {
     if disable_after.is_zero() {
-        return Step::Nothing;
+        return DisableStep::Nothing;
     }
     let failing = failing.unwrap_or_default();
     if failing >= disable_after {
-        return Step::Disable;
+        return DisableStep::Disable;
     }
     let reached = WARNINGS.into_iter().rev().find(|percent| failing >= disable_after * u32::from(*percent) / 100);
     match reached {
-        Some(percent) if percent > warned_percent => Step::Warn(percent),
-        None if warned_percent > 0 => Step::Forget,
-        _ => Step::Nothing,
+        Some(percent) if percent > warned_percent => DisableStep::Warn(percent),
+        None if warned_percent > 0 => DisableStep::Forget,
+        _ => DisableStep::Nothing,
     }
 }
 
@@ -41,25 +41,31 @@ mod tests {
 
     const AFTER: Duration = Duration::from_secs(100);
 
-    fn at(seconds: u64, warned: u8) -> Step {
+    fn at(seconds: u64, warned: u8) -> DisableStep {
         step(Some(Duration::from_secs(seconds)), warned, AFTER)
     }
 
     #[test]
     fn operators_hear_once_at_half_and_once_at_nine_tenths_of_the_time_before_it_is_disabled() {
-        assert_eq!((at(49, 0), at(50, 0), at(51, 50)), (Step::Nothing, Step::Warn(50), Step::Nothing));
-        assert_eq!((at(90, 50), at(99, 90), at(100, 90)), (Step::Warn(90), Step::Nothing, Step::Disable));
-        assert_eq!(at(95, 0), Step::Warn(90), "who looks late hears the last of them");
+        assert_eq!(
+            (at(49, 0), at(50, 0), at(51, 50)),
+            (DisableStep::Nothing, DisableStep::Warn(50), DisableStep::Nothing)
+        );
+        assert_eq!(
+            (at(90, 50), at(99, 90), at(100, 90)),
+            (DisableStep::Warn(90), DisableStep::Nothing, DisableStep::Disable)
+        );
+        assert_eq!(at(95, 0), DisableStep::Warn(90), "who looks late hears the last of them");
     }
 
     #[test]
     fn one_that_takes_something_again_is_left_alone_and_warned_of_anew_the_next_time() {
-        assert_eq!((step(None, 0, AFTER), step(None, 50, AFTER)), (Step::Nothing, Step::Forget));
-        assert_eq!(at(3, 90), Step::Forget, "it took something 3 seconds ago");
+        assert_eq!((step(None, 0, AFTER), step(None, 50, AFTER)), (DisableStep::Nothing, DisableStep::Forget));
+        assert_eq!(at(3, 90), DisableStep::Forget, "it took something 3 seconds ago");
     }
 
     #[test]
     fn zero_never_disables() {
-        assert_eq!(step(Some(AFTER * 1_000), 0, Duration::ZERO), Step::Nothing);
+        assert_eq!(step(Some(AFTER * 1_000), 0, Duration::ZERO), DisableStep::Nothing);
     }
 }

@@ -12,7 +12,7 @@ use crate::model::settings::Breaker as Thresholds;
 
 /// The breaker of one endpoint.
 #[derive(Debug, Clone)]
-pub struct Breaker {
+pub struct CircuitBreaker {
     state: State,
     /// Grows with every change of state, so that a late answer is known as late.
     era: u32,
@@ -61,7 +61,7 @@ impl Permit {
 
 /// A change of state, for those who watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum BreakerChange {
     Opened { failures: u32, until: Instant },
     HalfOpened,
     Closed,
@@ -81,10 +81,10 @@ struct Ramp {
     answered: u32,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Breaker {
+        CircuitBreaker {
             state: State::Closed { ramp: None },
             era: 0,
             under_way: 0,
@@ -125,7 +125,7 @@ impl Breaker {
     }
 
     /// Open becomes HalfOpen when its time is over.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Change> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<BreakerChange> {
         match self.state {
             State::Open { until } if until <= now => Some(self.half_open()),
             _ => None,
@@ -133,7 +133,7 @@ impl Breaker {
     }
 
     /// Something about the endpoint was changed, which may well have been the cause: a probe is worth it now.
-    pub fn probe_now(&mut self) -> Option<Change> {
+    pub fn probe_now(&mut self) -> Option<BreakerChange> {
         matches!(self.state, State::Open { .. }).then(|| self.half_open())
     }
 
@@ -162,7 +162,7 @@ impl Breaker {
         now: Instant,
         limits: &Thresholds,
         in_flight_max: u32,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         if !self.is_of_this_era(permit) {
             return None;
         }
@@ -170,7 +170,7 @@ impl Breaker {
         if permit.probe {
             self.enter(State::Closed { ramp: Some(Ramp { requests: 1, answered: 0 }) });
             self.window = Window::starting_at(now);
-            return Some(Change::Closed);
+            return Some(BreakerChange::Closed);
         }
         self.window.at(now, limits.window).succeeded += 1;
         if let State::Closed { ramp: ramp @ Some(_) } = &mut self.state {
@@ -190,7 +190,7 @@ impl Breaker {
         now: Instant,
         limits: &Thresholds,
         rng: &mut impl Rng,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         if !self.is_of_this_era(permit) {
             return None;
         }
@@ -227,18 +227,18 @@ impl Breaker {
         counts
     }
 
-    fn open(&mut self, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> Change {
+    fn open(&mut self, now: Instant, limits: &Thresholds, rng: &mut impl Rng) -> BreakerChange {
         let doubled = limits.open_base.saturating_mul(1_u32.checked_shl(self.openings).unwrap_or(u32::MAX));
         let until = now + spread(doubled.min(limits.open_max), rng).min(limits.open_max);
         self.openings = self.openings.saturating_add(1);
         self.enter(State::Open { until });
         self.window = Window::starting_at(now);
-        Change::Opened { failures: self.failures_in_row, until }
+        BreakerChange::Opened { failures: self.failures_in_row, until }
     }
 
-    fn half_open(&mut self) -> Change {
+    fn half_open(&mut self) -> BreakerChange {
         self.enter(State::HalfOpen { probing: false });
-        Change::HalfOpened
+        BreakerChange::HalfOpened
     }
 
     fn enter(&mut self, state: State) {

@@ -8,22 +8,22 @@
 //! **Invariant:** at most `in_flight_max` attempts are under way, and none begins while the breaker is open.
 //! **Invariant:** a repeated batch has the members, and so the id, that it had the first time.
 
-mod answer;
-mod behind;
+mod outcome_handling;
+mod after_backlog;
 mod dispatch;
 mod effect;
-mod flight;
-mod held;
+mod in_flight;
+mod counters;
 mod lagging;
 mod obstacle;
 mod ordered;
-mod park;
+mod parking;
 mod park_room;
 mod permits;
 mod renewed;
 mod refusals;
 mod remembered;
-mod waiting;
+mod retry_queue;
 
 #[cfg(test)]
 mod alone_tests;
@@ -48,10 +48,13 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 pub use self::effect::{AttemptId, Effect, Limits, Permits, StateChange};
 pub use self::remembered::Remembered;
-use self::{behind::Behind, effect::Effects, flight::Flights, park::Leave, refusals::Refusals, waiting::Waiting};
+use self::{
+    after_backlog::AfterBacklog, effect::Effects, in_flight::Flights, parking::Leave, refusals::Refusals,
+    retry_queue::RetryQueue,
+};
 use super::{
     batch::Batch,
-    breaker::{Breaker, BreakerState, Change},
+    breaker::{BreakerChange, BreakerState, CircuitBreaker},
     buffer::{BatchBuffer, BatchLimits},
     lanes::{LaneId, Lanes},
     rate_limit::RateLimiter,
@@ -80,18 +83,18 @@ pub struct Delivery {
     /// In the place of both, for an ordered endpoint.
     lanes: Option<Lanes>,
     /// Events of Kafka that wait for the last rows before them.
-    behind: Behind,
+    behind: AfterBacklog,
     /// Lanes of which something was parked: the rest follows.
     parks: HashMap<LaneId, Arc<dyn Origin>>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
     live_in_row: u32,
-    waiting: Waiting,
+    waiting: RetryQueue,
     flights: Flights,
     effects: Effects,
 
     /// Time at which this machine was made.
     began_at: Instant,
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     rate_limiter: Option<RateLimiter>,
     /// Requests that may begin, as far as the core has permits.
     permits: Permits,
@@ -154,14 +157,14 @@ impl Delivery {
             buffer: BatchBuffer::default(),
             stored: BatchBuffer::default(),
             lanes: settings.delivery.ordering.map(|ordering| Lanes::new(ordering.by)),
-            behind: Behind::default(),
+            behind: AfterBacklog::default(),
             parks: HashMap::new(),
             live_in_row: 0,
-            waiting: Waiting::default(),
+            waiting: RetryQueue::default(),
             flights: Flights::default(),
             effects: Effects::default(),
             began_at: now,
-            breaker: Breaker::new(now),
+            breaker: CircuitBreaker::new(now),
             rate_limiter: None,
             permits: Permits::PLENTY,
             wants_permit: false,
@@ -382,12 +385,12 @@ impl Delivery {
         self.dispatch(now);
     }
 
-    fn report(&mut self, change: Option<Change>) {
+    fn report(&mut self, change: Option<BreakerChange>) {
         let Some(change) = change else { return };
         self.effects.changes.push(match change {
-            Change::Opened { failures, .. } => StateChange::BreakerOpened { failures },
-            Change::HalfOpened => StateChange::BreakerHalfOpen,
-            Change::Closed => StateChange::BreakerClosed,
+            BreakerChange::Opened { failures, .. } => StateChange::BreakerOpened { failures },
+            BreakerChange::HalfOpened => StateChange::BreakerHalfOpen,
+            BreakerChange::Closed => StateChange::BreakerClosed,
         });
     }
 }

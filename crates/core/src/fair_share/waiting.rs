@@ -16,7 +16,7 @@ pub struct Waiting {
 
 /// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum TurnAnswer {
     /// It has its unit.
     Granted,
     /// Its ticket is named when it is its turn.
@@ -41,16 +41,16 @@ impl Waiting {
     }
 
     /// One unit, now or when it is its turn.
-    pub fn ask(&mut self, holder: &Holder, ticket: u64) -> Asked {
+    pub fn ask(&mut self, holder: &Holder, ticket: u64) -> TurnAnswer {
         let waiting = self.queue.iter_mut().find(|(waiting, _)| waiting == holder).map(|(_, tickets)| tickets);
         match waiting {
-            Some(tickets) if tickets.len() >= self.holder_waiting_max => return Asked::Refused,
+            Some(tickets) if tickets.len() >= self.holder_waiting_max => return TurnAnswer::Refused,
             Some(tickets) => tickets.push_back(ticket),
-            None if self.shares.take(holder, 1).is_ok() => return Asked::Granted,
-            None if self.holder_waiting_max == 0 => return Asked::Refused,
+            None if self.shares.take(holder, 1).is_ok() => return TurnAnswer::Granted,
+            None if self.holder_waiting_max == 0 => return TurnAnswer::Refused,
             None => self.queue.push_back((holder.clone(), VecDeque::from([ticket]))),
         }
-        Asked::Queued
+        TurnAnswer::Queued
     }
 
     /// A unit comes back. Returns the tickets whose turn it is, with their holders.
@@ -97,9 +97,9 @@ mod tests {
         let (greedy, modest) = (holder("greedy"), holder("modest"));
         let mut waiting = Waiting::new(2, 100);
         let asked = [1, 2, 3, 4].map(|ticket| waiting.ask(&greedy, ticket));
-        assert_eq!(asked, [Asked::Granted, Asked::Queued, Asked::Queued, Asked::Queued]);
-        assert_eq!(waiting.ask(&modest, 10), Asked::Granted, "one was left for it");
-        assert_eq!(waiting.ask(&modest, 11), Asked::Queued);
+        assert_eq!(asked, [TurnAnswer::Granted, TurnAnswer::Queued, TurnAnswer::Queued, TurnAnswer::Queued]);
+        assert_eq!(waiting.ask(&modest, 10), TurnAnswer::Granted, "one was left for it");
+        assert_eq!(waiting.ask(&modest, 11), TurnAnswer::Queued);
         assert_eq!(waiting.give_back(&greedy), [(greedy.clone(), 2)]);
         assert_eq!(waiting.give_back(&modest), [(modest.clone(), 11)], "not the next of the many");
         assert_eq!(waiting.give_back(&greedy), [(greedy.clone(), 3)]);
@@ -109,9 +109,12 @@ mod tests {
     fn a_request_that_went_away_holds_nobody_up_and_the_queue_of_each_is_bounded() {
         let (one, other) = (holder("one"), holder("other"));
         let mut waiting = Waiting::new(1, 2);
-        assert_eq!(waiting.ask(&one, 1), Asked::Granted);
-        assert_eq!([2, 3, 4].map(|ticket| waiting.ask(&one, ticket)), [Asked::Queued, Asked::Queued, Asked::Refused]);
-        assert_eq!(waiting.ask(&other, 5), Asked::Queued);
+        assert_eq!(waiting.ask(&one, 1), TurnAnswer::Granted);
+        assert_eq!(
+            [2, 3, 4].map(|ticket| waiting.ask(&one, ticket)),
+            [TurnAnswer::Queued, TurnAnswer::Queued, TurnAnswer::Refused]
+        );
+        assert_eq!(waiting.ask(&other, 5), TurnAnswer::Queued);
         waiting.forget(&one, 2);
         waiting.forget(&one, 3);
         assert_eq!(waiting.give_back(&one), [(other.clone(), 5)]);
@@ -127,7 +130,7 @@ mod tests {
         for _ in 0..50 {
             for holder in &holders {
                 ticket += 1;
-                if waiting.ask(holder, ticket) == Asked::Granted {
+                if waiting.ask(holder, ticket) == TurnAnswer::Granted {
                     under_way.push(holder.clone());
                 }
             }

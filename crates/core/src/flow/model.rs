@@ -9,7 +9,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-use super::read_window::{Counts, ReadWindow, ReadWindowOptions};
+use super::read_window::{ReadCounts, ReadWindow, ReadWindowOptions};
 use crate::{
     delivery::machine::{
         AttemptId, Delivery, Effect, Limits,
@@ -135,7 +135,7 @@ impl World {
     fn read(&mut self) {
         let left = self.endpoints.iter().map(|endpoint| endpoint.delivered + endpoint.parked).sum();
         let wait_min = self.inbox.front().map(|(_, first)| self.now - first.event().received_at);
-        self.window.observe(Counts { left, wait_min }, self.now);
+        self.window.observe(ReadCounts { left, wait_min }, self.now);
         let waiting: usize = self.endpoints.iter().map(|endpoint| endpoint.waiting).sum();
         let room = self.window.room((waiting + self.inbox.len()) as u64, self.now);
         let weights: u32 = self.plan.endpoints.iter().map(|(_, weight)| weight).sum();

@@ -21,7 +21,7 @@ pub struct ReadWindowOptions {
 
 /// Counts of the process, each ever growing but for `waiting`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub struct ReadCounts {
     /// Events that ended for one endpoint: delivered, given up, or stored in the backlog.
     pub left: u64,
     /// The least time that an event waited for its endpoint's actor since the last look.
@@ -60,7 +60,7 @@ impl ReadWindow {
     }
 
     /// The counts by now.
-    pub fn observe(&mut self, counts: Counts, now: Instant) {
+    pub fn observe(&mut self, counts: ReadCounts, now: Instant) {
         self.leaving.add(counts.left.saturating_sub(self.left), now);
         self.left = counts.left;
         self.wait_min = [self.wait_min, counts.wait_min].into_iter().flatten().min();
@@ -127,7 +127,7 @@ mod tests {
         let mut now = start;
         for ms in 1..=ms {
             now = start + Duration::from_millis(ms);
-            window.observe(Counts { left: ms * per_ms, wait_min: Some(wait) }, now);
+            window.observe(ReadCounts { left: ms * per_ms, wait_min: Some(wait) }, now);
         }
         (window, now)
     }
@@ -162,7 +162,7 @@ mod tests {
         let (mut window, mut now) = leaving(20, 4_000, Duration::from_millis(1_100));
         for ms in 4_001..=10_000_u64 {
             now += Duration::from_millis(1);
-            window.observe(Counts { left: ms * 20, wait_min: Some(Duration::from_millis(400)) }, now);
+            window.observe(ReadCounts { left: ms * 20, wait_min: Some(Duration::from_millis(400)) }, now);
         }
         assert!(window.events_max() > 9_500, "{}", window.events_max());
     }

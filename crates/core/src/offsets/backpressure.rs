@@ -26,7 +26,7 @@ impl PartitionLimits {
 
 /// Outstanding events and bytes of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct PartitionLoad {
     pub events: u64,
     pub bytes: u64,
     /// [`SPAN_MAX`] while a chunk waits because its offsets are too far ahead.
@@ -59,7 +59,7 @@ impl Gate {
 
     /// The decision that is due, if any. `beyond` is a reason that is not the partition's own: the process's
     /// [`MemoryBudget`] or its read window is full.
-    pub fn decide(&mut self, load: Load, beyond: Option<PauseReason>) -> Option<Decision> {
+    pub fn decide(&mut self, load: PartitionLoad, beyond: Option<PauseReason>) -> Option<Decision> {
         let PartitionLimits { events_max, bytes_max, span_max } = self.limits;
         if self.paused.is_some() {
             let is_low = below_half(load.events, events_max)
@@ -162,8 +162,8 @@ mod tests {
 
     const LIMITS: PartitionLimits = PartitionLimits { events_max: 100, bytes_max: 1_000, span_max: 10_000 };
 
-    fn load(events: u64, bytes: u64, span: u64) -> Load {
-        Load { events, bytes, span }
+    fn load(events: u64, bytes: u64, span: u64) -> PartitionLoad {
+        PartitionLoad { events, bytes, span }
     }
 
     fn memory(is_full: bool) -> Option<PauseReason> {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(load: Load, memory_full: bool, expected: Option<PauseReason>) {
+    fn check(load: PartitionLoad, memory_full: bool, expected: Option<PauseReason>) {
         assert_eq!(Gate::new(LIMITS).decide(load, memory(memory_full)), expected.map(Decision::Pause));
     }
 
@@ -224,7 +224,7 @@ mod tests {
             for (events, bytes, span, memory_full) in loads {
                 gate.decide(load(events, bytes, span), memory(memory_full));
             }
-            gate.decide(Load::default(), None);
+            gate.decide(PartitionLoad::default(), None);
             prop_assert_eq!(gate.paused(), None);
         }
 

@@ -31,7 +31,7 @@ pub struct ChunkRefused {
 
 /// Events that have ended, and their weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedEvents {
     pub events: u64,
     pub bytes: u64,
 }
@@ -65,8 +65,8 @@ impl Ledger {
     }
 
     /// These events are done. What is not owed, or was settled before, does not count.
-    pub fn settle(&mut self, done: &[Done]) -> Ended {
-        let mut ended = Ended::default();
+    pub fn settle(&mut self, done: &[Done]) -> EndedEvents {
+        let mut ended = EndedEvents::default();
         for Done { offset, weight_bytes } in done {
             if self.tracker.settle(*offset) {
                 ended.events += 1;
@@ -138,7 +138,7 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    fn settle(ledger: &mut Ledger, offsets: &[i64]) -> Ended {
+    fn settle(ledger: &mut Ledger, offsets: &[i64]) -> EndedEvents {
         let done: Vec<_> = offsets.iter().map(|offset| Done { offset: *offset, weight_bytes: 7 }).collect();
         ledger.settle(&done)
     }
@@ -147,9 +147,9 @@ mod tests {
     fn what_settles_twice_or_was_never_owed_counts_once_or_not_at_all() {
         let mut ledger = Ledger::new(Some(0));
         ledger.track_chunk(&[0, 1, 2], Instant::now()).expect("within the span");
-        assert_eq!(settle(&mut ledger, &[1, 1, 9]), Ended { events: 1, bytes: 7 });
+        assert_eq!(settle(&mut ledger, &[1, 1, 9]), EndedEvents { events: 1, bytes: 7 });
         assert_eq!((ledger.committable(), ledger.outstanding()), (Some(0), 2));
-        assert_eq!(settle(&mut ledger, &[0]), Ended { events: 1, bytes: 7 });
+        assert_eq!(settle(&mut ledger, &[0]), EndedEvents { events: 1, bytes: 7 });
         assert_eq!((ledger.committable(), ledger.outstanding()), (Some(2), 1));
     }
 

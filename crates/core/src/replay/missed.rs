@@ -93,7 +93,7 @@ pub enum CatchesUp {
 
 /// The next step for an ordered endpoint that is suspended no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum CatchUpStep {
     Wait,
     /// The gap becomes a replay; what comes from now on is skipped as before, or held.
     Replay {
@@ -171,23 +171,23 @@ impl MissedRanges {
     }
 
     /// Decides the endpoint's next step from what the tables said, and does it as far as that is here.
-    pub fn next_step(&mut self, endpoint_id: &str, stored: GapState) -> Step {
-        let Some(missed) = self.of.get_mut(endpoint_id) else { return Step::Over };
+    pub fn next_step(&mut self, endpoint_id: &str, stored: GapState) -> CatchUpStep {
+        let Some(missed) = self.of.get_mut(endpoint_id) else { return CatchUpStep::Over };
         match stored {
-            GapState { has_open_replay: true, .. } => Step::Wait,
+            GapState { has_open_replay: true, .. } => CatchUpStep::Wait,
             GapState { gap_events: Some(events), .. } => {
                 missed.is_held |= events <= HELD_GAP_EVENTS_MAX;
-                Step::Replay { hold: missed.is_held }
+                CatchUpStep::Replay { hold: missed.is_held }
             }
             // What was skipped before it was held may not be stored yet; then it is a gap once more.
-            _ if missed.under_way > 0 => Step::Wait,
+            _ if missed.under_way > 0 => CatchUpStep::Wait,
             _ if missed.is_held => {
                 self.of.remove(endpoint_id);
-                Step::Over
+                CatchUpStep::Over
             }
             _ => {
                 missed.is_held = true;
-                Step::Hold
+                CatchUpStep::Hold
             }
         }
     }
@@ -228,13 +228,13 @@ mod tests {
     fn after_the_suspension_what_comes_is_skipped_until_the_replays_have_caught_up() {
         let mut ranges = suspended_at(100);
         assert!(!skips(&mut ranges, 99) && skips(&mut ranges, 155));
-        assert_eq!(ranges.next_step("ep_1", GAP(5_000)), Step::Replay { hold: false });
+        assert_eq!(ranges.next_step("ep_1", GAP(5_000)), CatchUpStep::Replay { hold: false });
         assert!(skips(&mut ranges, 5_100), "a large gap is replayed");
-        assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
-        assert_eq!(ranges.next_step("ep_1", GAP(20)), Step::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", REPLAYING), CatchUpStep::Wait);
+        assert_eq!(ranges.next_step("ep_1", GAP(20)), CatchUpStep::Replay { hold: true });
         assert!(!skips(&mut ranges, 5_120) && ranges.has("ep_1"), "it waits in memory");
-        assert_eq!(ranges.next_step("ep_1", REPLAYING), Step::Wait);
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Over);
+        assert_eq!(ranges.next_step("ep_1", REPLAYING), CatchUpStep::Wait);
+        assert_eq!(ranges.next_step("ep_1", NOTHING), CatchUpStep::Over);
         assert!(!ranges.has("ep_1") && !skips(&mut ranges, 5_121));
     }
 
@@ -242,30 +242,34 @@ mod tests {
     fn what_is_skipped_and_not_stored_yet_comes_before_what_is_held() {
         let mut ranges = suspended_at(100);
         assert!(ranges.skips(&"ep_1".into(), 101, false));
-        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), CatchUpStep::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", NOTHING), CatchUpStep::Wait);
         ranges.skipped("ep_1");
-        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Over);
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), CatchUpStep::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", NOTHING), CatchUpStep::Over);
     }
 
     #[test]
     fn what_is_held_and_cannot_stay_in_memory_makes_all_that_follows_it_a_gap_again() {
         let mut ranges = suspended_at(100);
-        assert_eq!(ranges.next_step("ep_1", GAP(1)), Step::Replay { hold: true });
+        assert_eq!(ranges.next_step("ep_1", GAP(1)), CatchUpStep::Replay { hold: true });
         assert!(!ranges.skips_instead_of_parking("ep_1", 99), "what was there before the gap has its row");
         assert!(ranges.skips_instead_of_parking("ep_1", 120));
         assert!(skips(&mut ranges, 121), "its successors may not be sent before it");
         ranges.skipped("ep_1");
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold, "not over: its position may just have been stored");
+        assert_eq!(
+            ranges.next_step("ep_1", NOTHING),
+            CatchUpStep::Hold,
+            "not over: its position may just have been stored"
+        );
     }
 
     #[test]
     fn who_is_suspended_again_is_not_over() {
         let mut ranges = suspended_at(100);
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Hold);
+        assert_eq!(ranges.next_step("ep_1", NOTHING), CatchUpStep::Hold);
         assert!(ranges.skips(&"ep_1".into(), 130, true));
-        assert_eq!(ranges.next_step("ep_1", NOTHING), Step::Wait);
+        assert_eq!(ranges.next_step("ep_1", NOTHING), CatchUpStep::Wait);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     flow::{
         counters::FlowCounters,
         rate::Rate,
-        read_window::{Counts, ReadWindow, ReadWindowOptions},
+        read_window::{ReadCounts, ReadWindow, ReadWindowOptions},
     },
     ingest::backpressure::StorePressure,
     telemetry::handles::IntakeMetrics,
@@ -70,7 +70,7 @@ impl IntakeControl {
         let stored = self.store.stored_ever();
         self.storing.add(stored - self.stored, now);
         self.stored = stored;
-        let counts = Counts { left: self.counters.ended_ever() + stored, wait_min: self.counters.take_wait_min() };
+        let counts = ReadCounts { left: self.counters.ended_ever() + stored, wait_min: self.counters.take_wait_min() };
         self.window.observe(counts, now);
         self.waiting = (unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
         let room = self.window.room(self.waiting, now);

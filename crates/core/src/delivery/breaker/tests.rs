@@ -22,7 +22,7 @@ const IN_FLIGHT_MAX: u32 = 8;
 
 /// A breaker with the time and the dice.
 struct Bench {
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     now: Instant,
     rng: SmallRng,
     thresholds: Thresholds,
@@ -31,23 +31,23 @@ struct Bench {
 impl Bench {
     fn new(thresholds: Thresholds) -> Self {
         let now = Instant::now();
-        Bench { breaker: Breaker::new(now), now, rng: SmallRng::seed_from_u64(3), thresholds }
+        Bench { breaker: CircuitBreaker::new(now), now, rng: SmallRng::seed_from_u64(3), thresholds }
     }
 
-    fn succeed(&mut self, permit: Permit) -> Option<Change> {
+    fn succeed(&mut self, permit: Permit) -> Option<BreakerChange> {
         self.breaker.succeeded(permit, self.now, &self.thresholds, IN_FLIGHT_MAX)
     }
 
-    fn fail(&mut self, permit: Permit) -> Option<Change> {
+    fn fail(&mut self, permit: Permit) -> Option<BreakerChange> {
         self.breaker.failed(permit, 1, self.now, &self.thresholds, &mut self.rng)
     }
 
-    fn success(&mut self) -> Option<Change> {
+    fn success(&mut self) -> Option<BreakerChange> {
         let permit = self.breaker.begin();
         self.succeed(permit)
     }
 
-    fn failure(&mut self) -> Option<Change> {
+    fn failure(&mut self) -> Option<BreakerChange> {
         let permit = self.breaker.begin();
         self.fail(permit)
     }
@@ -55,7 +55,7 @@ impl Bench {
     /// Fails until it opens; returns how long it stays open.
     fn trip(&mut self) -> Duration {
         for _ in 0..100 {
-            if let Some(Change::Opened { until, .. }) = self.failure() {
+            if let Some(BreakerChange::Opened { until, .. }) = self.failure() {
                 return until - self.now;
             }
         }
@@ -65,7 +65,7 @@ impl Bench {
     fn half_open(&mut self) {
         let Allowance::Until(until) = self.breaker.allowance() else { panic!("it is open") };
         self.now = until;
-        assert_eq!(self.breaker.handle_timeout(self.now), Some(Change::HalfOpened));
+        assert_eq!(self.breaker.handle_timeout(self.now), Some(BreakerChange::HalfOpened));
     }
 }
 
@@ -82,7 +82,7 @@ fn failures_in_a_row_open_it_and_a_success_between_starts_the_row_anew() {
     let mut bench = by_count();
     assert_eq!((bench.failure(), bench.failure(), bench.success()), (None, None, None));
     assert_eq!((bench.failure(), bench.failure()), (None, None));
-    assert!(matches!(bench.failure(), Some(Change::Opened { failures: 3, .. })));
+    assert!(matches!(bench.failure(), Some(BreakerChange::Opened { failures: 3, .. })));
     assert_eq!(bench.breaker.state(), BreakerState::Open);
 }
 
@@ -93,7 +93,7 @@ fn a_ratio_of_failures_opens_it_once_there_are_enough_requests() {
         assert_eq!((bench.failure(), bench.success()), (None, None));
     }
     assert_eq!(bench.failure(), None, "nine requests are too few");
-    assert!(matches!(bench.failure(), Some(Change::Opened { .. })));
+    assert!(matches!(bench.failure(), Some(BreakerChange::Opened { .. })));
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn a_failed_probe_opens_it_at_once_and_a_good_one_closes_it() {
     assert_eq!(bench.breaker.allowance(), Allowance::Probe);
     let probe = bench.breaker.begin();
     assert_eq!(bench.breaker.allowance(), Allowance::AwaitProbe);
-    assert!(matches!(bench.fail(probe), Some(Change::Opened { .. })));
+    assert!(matches!(bench.fail(probe), Some(BreakerChange::Opened { .. })));
     bench.half_open();
-    assert_eq!(bench.success(), Some(Change::Closed));
+    assert_eq!(bench.success(), Some(BreakerChange::Closed));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_change_of_settings_brings_the_probe_forward() {
     let mut bench = by_count();
     assert_eq!(bench.breaker.probe_now(), None);
     bench.trip();
-    assert_eq!(bench.breaker.probe_now(), Some(Change::HalfOpened));
+    assert_eq!(bench.breaker.probe_now(), Some(BreakerChange::HalfOpened));
     assert_eq!(bench.breaker.allowance(), Allowance::Probe);
 }
 
@@ -274,12 +274,12 @@ proptest! {
             let after = bench.breaker.state();
             let expected = match change {
                 None => before,
-                Some(Change::Opened { failures, until }) => {
+                Some(BreakerChange::Opened { failures, until }) => {
                     prop_assert!(failures > 0 && until > bench.now && until <= bench.now + THRESHOLDS.open_max);
                     BreakerState::Open
                 }
-                Some(Change::HalfOpened) => BreakerState::HalfOpen,
-                Some(Change::Closed) => BreakerState::Closed,
+                Some(BreakerChange::HalfOpened) => BreakerState::HalfOpen,
+                Some(BreakerChange::Closed) => BreakerState::Closed,
             };
             prop_assert_eq!(after, expected, "every change of state is told");
             if change.is_some() {

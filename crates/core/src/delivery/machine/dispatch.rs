@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Delivery, flight::Flight};
+use super::{Delivery, in_flight::Flight};
 use crate::delivery::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
 
 /// Why nothing is sent, and until when, as far as time decides it.

@@ -14,12 +14,12 @@ use proptest::prelude::*;
 use self::actions::{Action, Plan, actions, plans};
 use super::{testing::*, *};
 use crate::{
-    request::sent_bytes,
     model::{
         event::Event,
         outcome::{AttemptNote, Outcome},
         settings::{Mode, OrderBy},
     },
+    request::sent_bytes,
 };
 
 /// An attempt with this number, or a later one, may go without some that it went with before.

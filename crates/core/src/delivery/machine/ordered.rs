@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Delivery, behind::Behind, park::Leave};
+use super::{Delivery, after_backlog::AfterBacklog, parking::Leave};
 use crate::{
     delivery::{
         batch::Batch,
@@ -61,7 +61,7 @@ impl Delivery {
         if self.behind.is_empty() {
             return;
         }
-        let mut still = Behind::default();
+        let mut still = AfterBacklog::default();
         for receipt in self.behind.take() {
             if !receipt.event().origin.is_current() {
                 continue;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::{Delivery, park::Leave};
+use super::{Delivery, parking::Leave};
 use crate::{delivery::buffer::BatchBuffer, model::event::Event};
 
 impl Delivery {

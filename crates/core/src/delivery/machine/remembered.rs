@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use super::{Delivery, refusals::Refusals};
-use crate::delivery::breaker::{Breaker, BreakerState};
+use crate::delivery::breaker::{BreakerState, CircuitBreaker};
 
 /// See the module's page. Not for an actor that died: no state of one is used again.
 #[derive(Debug)]
 pub struct Remembered {
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     refusals: Refusals,
     /// Of the settings that this was found out with.
     version: i64,

@@ -298,12 +298,12 @@ fn a_rule_that_could_not_hold_is_refused() {
 #[test]
 fn the_canarys_receiver_is_the_one_place_on_the_loopback_that_is_allowed() {
     let own: SocketAddr = "127.0.0.1:40000".parse().unwrap();
-    let egress = Egress { https_only: true, ..egress(&[], &[]) }.with_own_receiver(Some(own));
-    let url = |text: &str| egress.check_url(&EndpointUrl::parse(text).unwrap());
+    let with_own = Egress { https_only: true, ..egress(&[], &[]) }.with_own_receiver(Some(own));
+    let url = |text: &str| with_own.check_url(&EndpointUrl::parse(text).unwrap());
     assert_eq!(url("http://127.0.0.1:40000/path"), Ok(()));
     assert!(url("http://127.0.0.1:40001/path").is_err() && url("http://127.0.0.2:40000/path").is_err());
-    assert_eq!(egress.check_addresses("127.0.0.1", &[own]), Ok(()));
+    assert_eq!(with_own.check_addresses("127.0.0.1", &[own]), Ok(()));
     let beside: SocketAddr = "10.0.0.1:40000".parse().unwrap();
-    assert!(egress.check_addresses("rebound.example", &[own, beside]).is_err());
+    assert!(with_own.check_addresses("rebound.example", &[own, beside]).is_err());
     assert!(egress(&[], &[]).check_addresses("127.0.0.1", &[own]).is_err());
 }

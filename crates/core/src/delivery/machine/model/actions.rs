@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(super) enum Action {
     Events {
         count: usize,
         age_ms: u64,
@@ -39,7 +39,7 @@ pub enum Action {
 
 /// Settings that a customer changes.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub mode: Mode,
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub newer: bool,
 }
 
-pub fn plans() -> impl Strategy<Value = Plan> {
+pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let batches = (1_u32..9, 300_usize..2_000, 0_u64..1_500).prop_map(|(events_max, bytes_max, wait)| Mode::Batch {
         events_max,
         bytes_max,
@@ -88,7 +88,7 @@ fn answers() -> impl Strategy<Value = Action> {
     (0_usize..6, outcomes, statuses).prop_map(|(nth, outcome, status)| Action::Answer { nth, outcome, status })
 }
 
-pub fn actions() -> impl Strategy<Value = Vec<Action>> {
+pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
     let action = prop_oneof![
         10 => (1_usize..20, 0_u64..50).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),
         1 => (1_usize..5, 0_u64..8_000).prop_map(|(count, age_ms)| Action::Events { count, age_ms }),

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, flight::Flight};
+use super::{Delivery, in_flight::Flight};
 use crate::{
     delivery::{
         batch::{Batch, attempts_before},

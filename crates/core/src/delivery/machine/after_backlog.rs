@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use crate::{delivery::lanes::LaneId, model::receipt::Receipt};
 
 #[derive(Default)]
-pub(super) struct Behind {
+pub(super) struct AfterBacklog {
     receipts: Vec<Receipt>,
     lanes: HashSet<LaneId>,
     bytes: usize,
 }
 
-impl Behind {
+impl AfterBacklog {
     pub(super) fn push(&mut self, lane: Option<LaneId>, receipt: Receipt) {
         self.lanes.extend(lane);
         self.bytes += receipt.event().weight_bytes();

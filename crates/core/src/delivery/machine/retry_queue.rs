@@ -6,14 +6,14 @@ use crate::delivery::batch::Batch;
 
 /// Ordered by when they are due. A batch that goes well never comes here.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct RetryQueue {
     batches: BTreeMap<(Instant, u64), Batch>,
     entered: u64,
     events: usize,
     bytes: usize,
 }
 
-impl Waiting {
+impl RetryQueue {
     pub(super) fn insert(&mut self, batch: Batch, due: Instant) {
         self.entered += 1;
         self.events += batch.held_len();
