@@ -10,7 +10,7 @@ use crate::{
     backlog::{
         drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
         orphans::Orphans,
-        read::{Room, Standing},
+        page_read::{EndpointReadiness, MemoryLimits},
         writer::BacklogWriter,
     },
     config::{self, Config},
@@ -89,8 +89,8 @@ pub fn start_drainer(
     Ok(())
 }
 
-fn room(backlog: &config::Backlog) -> Room {
-    Room {
+fn room(backlog: &config::Backlog) -> MemoryLimits {
+    MemoryLimits {
         endpoint_bytes_max: backlog.endpoint_memory_bytes_max,
         bytes_max: backlog.memory_bytes_max,
         page_rows_max: backlog.page_rows_max,
@@ -151,14 +151,14 @@ impl Surroundings for Around {
         }
     }
 
-    fn standing(&self, endpoint_id: &str, now: Instant) -> Standing {
+    fn standing(&self, endpoint_id: &str, now: Instant) -> EndpointReadiness {
         if self.consumer.is_quiet() {
-            return Standing::Waits;
+            return EndpointReadiness::Waits;
         }
         let endpoints = self.table.endpoints();
-        let Some(queue) = endpoints.find(endpoint_id) else { return Standing::Gone };
+        let Some(queue) = endpoints.find(endpoint_id) else { return EndpointReadiness::Gone };
         match queue.takes_stored(now) {
-            Takes::Nothing => Standing::Waits,
+            Takes::Nothing => EndpointReadiness::Waits,
             Takes::UpTo(events) => {
                 takes(&queue.settings().delivery, events.min(events_max(&queue.settings().delivery)))
             }
@@ -247,10 +247,10 @@ impl Surroundings for Around {
     }
 }
 
-fn takes(settings: &DeliverySettings, events_max: usize) -> Standing {
+fn takes(settings: &DeliverySettings, events_max: usize) -> EndpointReadiness {
     match settings.ordering {
-        None => Standing::Takes(events_max),
-        Some(ordering) => Standing::TakesInOrder(events_max, ordering.by),
+        None => EndpointReadiness::Takes(events_max),
+        Some(ordering) => EndpointReadiness::TakesInOrder(events_max, ordering.by),
     }
 }
 

@@ -12,9 +12,9 @@ use std::{
 
 use super::{
     amount::Amount,
-    head::{Head, HeadEvents},
-    passed_over::PassedOver,
-    read::{BEGINNING, End, Read, Room, Standing},
+    blocked_keys::BlockedKeys,
+    head::{Head, HeadEvents, HeadRead},
+    page_read::{BEGINNING, EndpointReadiness, MemoryLimits, PageEnd},
 };
 use crate::{
     fair_share::rounds::Rounds,
@@ -30,7 +30,7 @@ type Key = (Arc<str>, i32);
 
 /// See the module's page.
 pub struct Book {
-    room: Room,
+    room: MemoryLimits,
     of_all: Arc<Amount>,
     ledgers: HashMap<Key, Arc<PartitionLedger>>,
     endpoints: HashMap<Arc<str>, OfEndpoint>,
@@ -59,7 +59,7 @@ struct Entry {
     noted: u64,
     /// Rows came since it was last read.
     grew: bool,
-    passed_over: PassedOver,
+    passed_over: BlockedKeys,
     is_being_read: bool,
     /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
     gone: Vec<i64>,
@@ -78,7 +78,7 @@ const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 
 impl Book {
     #[must_use]
-    pub fn new(room: Room) -> Self {
+    pub fn new(room: MemoryLimits) -> Self {
         Book {
             room,
             of_all: Arc::default(),
@@ -158,7 +158,7 @@ impl Book {
                 rests: None,
                 noted: self.notes,
                 grew: false,
-                passed_over: PassedOver::default(),
+                passed_over: BlockedKeys::default(),
                 is_being_read: false,
                 gone: Vec::new(),
             });
@@ -202,7 +202,7 @@ impl Book {
     }
 
     /// The next head to be read, in turn; `None` when all are read, full, resting or waiting.
-    pub fn next(&mut self, now: Instant, standing: impl Fn(&str) -> Standing) -> Option<Read> {
+    pub fn next(&mut self, now: Instant, standing: impl Fn(&str) -> EndpointReadiness) -> Option<HeadRead> {
         let bytes_left = self.room.bytes_max.saturating_sub(self.of_all.bytes());
         if bytes_left == 0 {
             return None;
@@ -220,9 +220,9 @@ impl Book {
         &mut self,
         customer: &Arc<str>,
         now: Instant,
-        standing: impl Fn(&str) -> Standing,
+        standing: impl Fn(&str) -> EndpointReadiness,
         bytes_left: usize,
-    ) -> Option<Read> {
+    ) -> Option<HeadRead> {
         for _ in 0..self.turns.members(customer) {
             let id = self.turns.next_member(customer)?;
             let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
@@ -233,13 +233,13 @@ impl Book {
             self.turns.push_back(Arc::clone(customer), Arc::clone(&id));
             let standing = standing(&id);
             let rows = match standing {
-                Standing::Waits => continue,
-                Standing::Takes(events_max) | Standing::TakesInOrder(events_max, _) => {
+                EndpointReadiness::Waits => continue,
+                EndpointReadiness::Takes(events_max) | EndpointReadiness::TakesInOrder(events_max, _) => {
                     let rows = events_max.saturating_sub(endpoint.held.events());
                     // Many small reads would cost more than a little patience.
                     if rows * 4 < events_max { 0 } else { rows }
                 }
-                Standing::Gone => self.room.page_rows_max,
+                EndpointReadiness::Gone => self.room.page_rows_max,
             };
             let bytes = self.room.bytes_for(endpoint.held.bytes(), bytes_left);
             if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
@@ -250,11 +250,11 @@ impl Book {
     }
 
     /// A head was read up to `last`. True when it is held up since now, by one of its own events: nobody should wait for it.
-    pub fn was_read(&mut self, read: Read, last: Option<(i64, i64)>, end: End, now: Instant) -> bool {
+    pub fn was_read(&mut self, read: HeadRead, last: Option<(i64, i64)>, end: PageEnd, now: Instant) -> bool {
         let is_ordered = read.order.is_some();
         // What is sent now makes room for the next; where nothing could be sent, time must pass.
         let long = match (is_ordered, last) {
-            (true, None) if end != End::Ahead => self.room.rest.min(ORDERED_IDLE_REST),
+            (true, None) if end != PageEnd::Ahead => self.room.rest.min(ORDERED_IDLE_REST),
             (true, _) => self.room.rest.min(ORDERED_REST),
             (false, _) => self.room.rest,
         };
@@ -266,7 +266,7 @@ impl Book {
         if let Some(last) = last {
             entry.after = last;
         }
-        if end == End::More {
+        if end == PageEnd::More {
             return false;
         }
         entry.rests = Some(Rest { from: now, long });
@@ -299,7 +299,13 @@ impl Book {
 }
 
 impl OfEndpoint {
-    fn next(&mut self, now: Instant, rows_max: usize, bytes_max: usize, standing: Standing) -> Option<Read> {
+    fn next(
+        &mut self,
+        now: Instant,
+        rows_max: usize,
+        bytes_max: usize,
+        standing: EndpointReadiness,
+    ) -> Option<HeadRead> {
         if rows_max == 0 || bytes_max == 0 {
             return None;
         }
@@ -320,11 +326,12 @@ impl OfEndpoint {
                 continue;
             }
             let order = match standing {
-                Standing::TakesInOrder(_, by) => Some(by),
+                EndpointReadiness::TakesInOrder(_, by) => Some(by),
                 _ => None,
             };
             let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
-            let reads = reads && (standing == Standing::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
+            let reads =
+                reads && (standing == EndpointReadiness::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
             let read = reads.then(|| {
                 entry.is_being_read = true;
                 entry.head.is_read(true);
@@ -333,10 +340,11 @@ impl OfEndpoint {
                     entry.begin_anew(); // it was ordered by key until now
                 }
                 entry.head.keep_order(order.is_some());
-                let (head, after, is_gone) = (Arc::clone(&entry.head), entry.after, standing == Standing::Gone);
+                let (head, after, is_gone) =
+                    (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
                 let passed_over = std::mem::take(&mut entry.passed_over);
                 let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
-                Read { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
+                HeadRead { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
             });
             self.heads.push_back(entry);
             if read.is_some() {
@@ -351,7 +359,7 @@ impl Entry {
     fn begin_anew(&mut self) {
         self.head.begin_anew();
         self.after = BEGINNING;
-        self.passed_over = PassedOver::default();
+        self.passed_over = BlockedKeys::default();
     }
 
     /// Whether the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody

@@ -21,9 +21,9 @@ use tokio::sync::Notify;
 
 use super::{
     book::Book,
-    head::{Head, HeadEvents},
+    head::{Head, HeadEvents, HeadRead},
     pace::Pace,
-    read::{Read, Room, Standing},
+    page_read::{EndpointReadiness, MemoryLimits},
     writer::{BacklogWriter, HeadWatch},
 };
 use crate::{
@@ -50,7 +50,7 @@ pub trait Surroundings: Send + Sync {
     /// The partitions this instance owns now.
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>>;
     /// The state of an endpoint with its backlog.
-    fn standing(&self, endpoint_id: &str, now: Instant) -> Standing;
+    fn standing(&self, endpoint_id: &str, now: Instant) -> EndpointReadiness;
     /// The way in which an endpoint that was suspended gets what it missed.
     fn catches_up(&self, endpoint_id: &str) -> CatchesUp;
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
@@ -106,7 +106,7 @@ pub struct Heads {
 
 impl Heads {
     #[must_use]
-    pub fn new(room: Room) -> Arc<Self> {
+    pub fn new(room: MemoryLimits) -> Arc<Self> {
         Arc::new(Heads {
             book: Mutex::new(Book::new(room)),
             news: Notify::new(),
@@ -315,7 +315,7 @@ impl Drainer {
         self.heads.metrics.pace.set(self.rate.per_second());
         self.heads.metrics.live_late_ratio.set(self.rate.late_share());
         self.surroundings.show_drain_rate(self.rate.per_second());
-        let (reads, taken): (Vec<Read>, Vec<usize>) = reads.into_iter().unzip();
+        let (reads, taken): (Vec<HeadRead>, Vec<usize>) = reads.into_iter().unzip();
         let results = join_all(reads.into_iter().map(|read| self.read(read))).await;
         for (taken, rows) in taken.into_iter().zip(&results) {
             self.pace.correct(taken, *rows.as_ref().unwrap_or(&0));
@@ -332,7 +332,7 @@ impl Drainer {
     /// Chooses the rows to read now. None is read beyond the pace, so that live events keep most of the machine; nor
     /// much at a time, for a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it
     /// waits that long. Each comes with the rows that were taken of the pace for it.
-    fn choose(&mut self, now: Instant) -> Vec<(Read, usize)> {
+    fn choose(&mut self, now: Instant) -> Vec<(HeadRead, usize)> {
         let mut book = self.heads.book.lock();
         self.pace.allow(book.take_came_in_order());
         let mut reads = Vec::new();

@@ -12,6 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use postrider_core::backlog::page_read::PageRead;
 
 use super::{
     amount::Amount,
@@ -36,6 +37,9 @@ pub trait HeadEvents: Send + Sync {
     fn left(&self, how: Settlement, rows: usize);
     fn abandoned(&self, endpoint_id: &Arc<str>, receipt: Abandoned);
 }
+
+/// A read of a head.
+pub type HeadRead = PageRead<Arc<Head>>;
 
 /// The origin of the events that are read from a head: one for each assignment of its partition.
 pub struct Head {

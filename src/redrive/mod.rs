@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use self::origin::{Lease, receipt};
 use crate::{
-    backlog::{drainer::Surroundings, read::Standing},
+    backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     ingest::ledger::PartitionLedger,
@@ -164,9 +164,9 @@ impl Redrive {
             let (left, takes) = of_endpoint.entry(&letter.endpoint_id).or_insert_with(|| {
                 let in_flight = in_flight.endpoints.get(&letter.endpoint_id).copied().unwrap_or(0);
                 let takes = match surroundings.standing(&letter.endpoint_id, now) {
-                    Standing::Takes(events) | Standing::TakesInOrder(events, _) => events,
-                    Standing::Waits => 0,
-                    Standing::Gone => usize::MAX,
+                    EndpointReadiness::Takes(events) | EndpointReadiness::TakesInOrder(events, _) => events,
+                    EndpointReadiness::Waits => 0,
+                    EndpointReadiness::Gone => usize::MAX,
                 };
                 (takes.min(self.options.endpoint_in_flight_max).saturating_sub(in_flight), takes > 0)
             });

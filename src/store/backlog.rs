@@ -4,21 +4,10 @@
 //! grow, and when the record was first received stays.
 //! **Invariant:** heads change in the statement that changes rows, so their counts are exact.
 
-use std::sync::Arc;
-
+pub use postrider_core::backlog::rows::{HeadRow, RowKey};
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError};
-
-/// The identity of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RowKey {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub endpoint_id: Arc<str>,
-    pub offset: i64,
-    pub record_ms: i64,
-}
 
 /// State of a row with its endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,18 +35,6 @@ pub struct NewRow<'a> {
     pub key_bytes: Option<i32>,
     pub value_bytes: Option<i32>,
     pub bytes: i32,
-}
-
-/// Totals of what waits of one partition for one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadRow {
-    pub topic: String,
-    pub partition: i32,
-    pub endpoint_id: String,
-    pub events: i64,
-    pub bytes: i64,
-    /// Milliseconds since 1970.
-    pub oldest_ms: i64,
 }
 
 /// Stores rows, no key twice, in one statement; returns the heads that changed. When this returns, they are committed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+pub use postrider_core::backlog::rows::BacklogRow;
 use tokio_postgres::Row;
 
 use super::{
@@ -14,57 +15,6 @@ use super::{
 /// endpoint, may be good when it is made and would be ruin later.
 pub const BACKLOG_PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
     -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
-
-/// Everything that is needed to deliver a stored event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BacklogRow {
-    pub offset: i64,
-    pub record_ms: i64,
-    pub received_ms: i64,
-    pub not_before_ms: i64,
-    pub attempts: i32,
-    pub occurred_ms: i64,
-    pub event_id: Option<Vec<u8>>,
-    pub tenant: Option<Vec<u8>>,
-    pub department: Option<Vec<u8>>,
-    pub kind: Option<Vec<u8>>,
-    pub record: Vec<u8>,
-    pub key_bytes: Option<i32>,
-    pub value_bytes: Option<i32>,
-    pub bytes: i32,
-}
-
-impl BacklogRow {
-    /// The record's key, which stands at its beginning.
-    #[must_use]
-    pub fn key(&self) -> Option<&[u8]> {
-        self.record.get(..usize::try_from(self.key_bytes?).ok()?)
-    }
-}
-
-#[cfg(test)]
-impl BacklogRow {
-    /// A small row; without a key where that is empty.
-    #[must_use]
-    pub fn of(offset: i64, key: &str, attempts: i32, not_before_ms: i64) -> Self {
-        BacklogRow {
-            offset,
-            record_ms: 0,
-            received_ms: 0,
-            not_before_ms,
-            attempts,
-            occurred_ms: 0,
-            event_id: None,
-            tenant: None,
-            department: None,
-            kind: None,
-            record: format!("{key}{{}}").into_bytes(),
-            key_bytes: (!key.is_empty()).then_some(key.len() as i32),
-            value_bytes: Some(2),
-            bytes: 2,
-        }
-    }
-}
 
 /// Which rows of a head to read.
 #[derive(Debug, Clone, Copy)]

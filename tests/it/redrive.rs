@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use postrider::{
-    backlog::{drainer::Surroundings, read::Standing},
+    backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     dead_letter::{
         letter::Letter,
         writer::{DeadLetterWriter, WriterOptions},
@@ -41,7 +41,7 @@ use crate::{
 struct Around {
     sent: Mutex<mpsc::UnboundedSender<(String, Receipt)>>,
     ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
-    standing: Mutex<Standing>,
+    standing: Mutex<EndpointReadiness>,
     subscribes: AtomicBool,
     /// How far the settings are known.
     complete_to_ms: AtomicI64,
@@ -65,7 +65,7 @@ impl Surroundings for Around {
         self.ledgers.lock().clone()
     }
 
-    fn standing(&self, _: &str, _: Instant) -> Standing {
+    fn standing(&self, _: &str, _: Instant) -> EndpointReadiness {
         *self.standing.lock()
     }
 
@@ -135,7 +135,7 @@ impl Bench {
         let around = Arc::new(Around {
             sent: Mutex::new(sender),
             ledgers: Mutex::default(),
-            standing: Mutex::new(Standing::Takes(500)),
+            standing: Mutex::new(EndpointReadiness::Takes(500)),
             subscribes: AtomicBool::new(true),
             complete_to_ms: AtomicI64::new(i64::MAX),
         });
@@ -264,11 +264,11 @@ async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     bench.next().await.settle(Settlement::Cancelled);
     bench.becomes("SELECT state FROM dead_letter", "dead").await;
-    *bench.around.standing.lock() = Standing::Waits;
+    *bench.around.standing.lock() = EndpointReadiness::Waits;
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
     assert_eq!(bench.progress().await, Progress { waiting: 1, ..Progress::default() });
-    *bench.around.standing.lock() = Standing::Takes(1);
+    *bench.around.standing.lock() = EndpointReadiness::Takes(1);
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
     assert_eq!(bench.progress().await, Progress { delivered: 1, ..Progress::default() });

@@ -57,14 +57,14 @@ fn row(partition: i32, endpoint_id: &str, events: i64) -> HeadRow {
     }
 }
 
-fn takes(events_max: usize) -> impl Fn(&str) -> Standing {
-    move |_| Standing::Takes(events_max)
+fn takes(events_max: usize) -> impl Fn(&str) -> EndpointReadiness {
+    move |_| EndpointReadiness::Takes(events_max)
 }
 
 impl World {
     /// Owns these partitions.
     fn new(ledgers: &[Arc<PartitionLedger>]) -> Self {
-        let room = Room { endpoint_bytes_max: 10_000, bytes_max: 20_000, page_rows_max: 10, rest: secs(1) };
+        let room = MemoryLimits { endpoint_bytes_max: 10_000, bytes_max: 20_000, page_rows_max: 10, rest: secs(1) };
         let seen = Arc::new(Seen::default());
         let events: Arc<dyn HeadEvents> = Arc::clone(&seen) as _;
         let mut world = World { book: Book::new(room), seen, events, now: Instant::now() };
@@ -76,14 +76,14 @@ impl World {
         self.book.note(row, &self.events);
     }
 
-    fn next(&mut self, events_max: usize) -> Option<Read> {
+    fn next(&mut self, events_max: usize) -> Option<HeadRead> {
         self.book.next(self.now, takes(events_max))
     }
 
     /// Reads a head to its end, holding so many rows of 100 bytes.
-    fn read(&mut self, read: Read, rows: std::ops::Range<i64>) {
+    fn read(&mut self, read: HeadRead, rows: std::ops::Range<i64>) {
         rows.clone().for_each(|offset| assert!(read.head.hold(offset, (0, 0), 100)));
-        self.book.was_read(read, Some((rows.end - 1, 0)), End::Reached, self.now);
+        self.book.was_read(read, Some((rows.end - 1, 0)), PageEnd::Reached, self.now);
     }
 }
 
@@ -128,7 +128,7 @@ fn the_next_page_begins_behind_the_last_one() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
-    world.book.was_read(read, Some((9, 7)), End::More, world.now);
+    world.book.was_read(read, Some((9, 7)), PageEnd::More, world.now);
     assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
 }
 
@@ -163,10 +163,10 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
     ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
     assert!(read.head.hold(1, (0, 0), 9_000));
-    world.book.was_read(read, Some((1, 0)), End::More, world.now);
+    world.book.was_read(read, Some((1, 0)), PageEnd::More, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
     assert!(other.head.hold(1, (0, 0), 11_000));
-    world.book.was_read(other, Some((1, 0)), End::More, world.now);
+    world.book.was_read(other, Some((1, 0)), PageEnd::More, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
 }
 
@@ -185,7 +185,7 @@ fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i
             offsets.push_back(offset);
         }
         *next += rows;
-        world.book.was_read(read, Some((*next, 0)), End::More, world.now);
+        world.book.was_read(read, Some((*next, 0)), PageEnd::More, world.now);
     }
     quick
 }
@@ -248,7 +248,7 @@ fn what_was_released_while_its_head_was_read_is_not_taken_in_again() {
     assert!(head.hold(1, (0, 0), 100));
     head.release([1]);
     assert!(!head.hold(1, (0, 0), 100), "the page may be older than that");
-    world.book.was_read(read, None, End::Reached, world.now);
+    world.book.was_read(read, None, PageEnd::Reached, world.now);
     world.now += secs(2);
     let again = world.next(100).expect("it is read again");
     assert!(again.head.hold(1, (0, 0), 100), "it is there after all");
@@ -271,18 +271,18 @@ fn a_row_that_goes_back_closes_a_head_that_is_sent_in_order() {
 fn ends_while_it_is_parked(how: Settlement) {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 5));
-    let in_order = |_: &str| Standing::TakesInOrder(100, OrderBy::Partition);
+    let in_order = |_: &str| EndpointReadiness::TakesInOrder(100, OrderBy::Partition);
     let read = world.book.next(world.now, in_order).expect("something waits");
     let head = Arc::clone(&read.head);
     assert!(head.hold(1, (0, 0), 100));
-    world.book.was_read(read, Some((1, 0)), End::Reached, world.now);
+    world.book.was_read(read, Some((1, 0)), PageEnd::Reached, world.now);
     head.parking(&Arc::from("a"), None);
     head.events_done(&done(1..2), how);
     world.now += secs(1);
-    assert!(world.book.next(world.now, |_| Standing::Gone).is_none(), "somebody has it still");
+    assert!(world.book.next(world.now, |_| EndpointReadiness::Gone).is_none(), "somebody has it still");
     head.release([1]);
     drop(head);
-    let again = world.book.next(world.now, |_| Standing::Gone);
+    let again = world.book.next(world.now, |_| EndpointReadiness::Gone);
     assert!(again.is_some_and(|read| read.after == BEGINNING && !read.head.is_closing()), "{how:?}");
 }
 
@@ -297,8 +297,8 @@ fn however_what_leaves_memory_ends_the_rest_of_an_ordered_head_is_read_again() {
 fn an_endpoint_that_takes_nothing_is_passed_over_and_one_that_is_gone_is_read_to_be_cancelled() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 5));
-    assert!(world.book.next(world.now, |_| Standing::Waits).is_none());
-    assert!(world.book.next(world.now, |_| Standing::Gone).is_some_and(|read| read.is_gone));
+    assert!(world.book.next(world.now, |_| EndpointReadiness::Waits).is_none());
+    assert!(world.book.next(world.now, |_| EndpointReadiness::Gone).is_some_and(|read| read.is_gone));
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "ep_1", 10));
     assert_eq!(world.book.take_came_in_order(), 0, "nobody has read it yet");
-    let in_order = |_: &str| Standing::TakesInOrder(100, OrderBy::Key);
+    let in_order = |_: &str| EndpointReadiness::TakesInOrder(100, OrderBy::Key);
     world.book.next(world.now, in_order).expect("a head to be read");
     world.note(&row(0, "ep_1", 13));
     world.note(&row(0, "ep_1", 7));

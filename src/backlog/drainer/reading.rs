@@ -5,9 +5,9 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 use super::Drainer;
 use crate::{
     backlog::{
-        head::Head,
-        passed_over::{At, Sendable},
-        read::{End, Read},
+        blocked_keys::{At, Sendable},
+        head::{Head, HeadRead},
+        page_read::PageEnd,
     },
     clock,
     model::{
@@ -25,7 +25,7 @@ use crate::{
 
 impl Drainer {
     /// Returns how many rows were there to be sent.
-    pub(super) async fn read(&self, mut read: Read) -> Result<usize, StoreError> {
+    pub(super) async fn read(&self, mut read: HeadRead) -> Result<usize, StoreError> {
         let head = Arc::clone(&read.head);
         // Before the look at the table: what may be sent is in it by then.
         let up_to = head.ordered_up_to().unwrap_or(i64::MIN);
@@ -36,7 +36,7 @@ impl Drainer {
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {
-                self.heads.book.lock().was_read(read, None, End::More, now);
+                self.heads.book.lock().was_read(read, None, PageEnd::More, now);
                 return Err(error);
             }
         };
@@ -45,7 +45,7 @@ impl Drainer {
         }
         let rows = if read.order.is_some() && head.is_closing() { Vec::new() } else { rows };
         let at = At { now, wall_ms: clock::wall_ms(), up_to };
-        let Sendable { rows, last, end } = read.sendable(rows, at);
+        let Sendable { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
         self.send(&head, rows, read.order, now);
         let is_held_up = self.heads.book.lock().was_read(read, last, end, now);
@@ -55,7 +55,7 @@ impl Drainer {
         Ok(found)
     }
 
-    async fn page(&self, read: &Read) -> Result<Vec<BacklogRow>, StoreError> {
+    async fn page(&self, read: &HeadRead) -> Result<Vec<BacklogRow>, StoreError> {
         let (without_keys, with_key) = read.passed_over.crowded();
         let page = Page {
             after: read.after,

@@ -1,3 +1,6 @@
 //! ○ Still to be delivered: what waits in PostgreSQL, and what may be sent of it.
 
+pub mod rows; // as PostgreSQL has them
+pub mod blocked_keys; // keys that wait while others of their partition go on
+pub mod page_read; // a read of a head, and what of it may be sent
 pub mod counts; // how much of a partition waits, by endpoint

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::{
-    backlog::{amount::Amount, head::HeadEvents, passed_over::PassedOver},
+    backlog::{amount::Amount, blocked_keys::BlockedKeys, head::HeadEvents},
     endpoint::delivery::testing::{FAILED, World, secs, stream},
     ingest::ledger::PartitionLedger,
     model::{
@@ -45,7 +45,7 @@ fn endpoint() -> World {
 }
 
 /// Reads these rows behind what was read before; returns what was sent on.
-fn read(world: &mut World, head: &Arc<Head>, passed_over: &mut PassedOver, rows: &[(i64, &str)]) -> Vec<i64> {
+fn read(world: &mut World, head: &Arc<Head>, passed_over: &mut BlockedKeys, rows: &[(i64, &str)]) -> Vec<i64> {
     let page = rows.iter().map(|(offset, key)| BacklogRow::of(*offset, key, 0, 0)).collect();
     let at = At { now: world.now, wall_ms: 1, up_to: 100 };
     let sendable = passed_over.sendable(page, OrderBy::Key, at, |key| head.is_leaving(key));
@@ -58,7 +58,7 @@ fn read(world: &mut World, head: &Arc<Head>, passed_over: &mut PassedOver, rows:
 
 #[test]
 fn a_key_that_leaves_memory_takes_no_other_along_and_is_read_again_only_from_the_beginning() {
-    let (head, mut world, mut passed_over) = (head(), endpoint(), PassedOver::default());
+    let (head, mut world, mut passed_over) = (head(), endpoint(), BlockedKeys::default());
     let rows = [(1, "bad"), (2, "good"), (3, "bad"), (4, "good"), (5, "bad")];
     assert_eq!(read(&mut world, &head, &mut passed_over, &rows), [1, 2, 3, 4, 5]);
     assert_eq!(world.under_way(), [[1], [2]]);
@@ -78,12 +78,12 @@ fn a_key_that_leaves_memory_takes_no_other_along_and_is_read_again_only_from_the
     assert_eq!(world.delivered, [2, 9, 4, 7]);
     head.begin_anew();
     let left = [(1, "bad"), (3, "bad"), (5, "bad"), (6, "bad"), (8, "bad")];
-    assert_eq!(read(&mut world, &head, &mut PassedOver::default(), &left), [1, 3, 5, 6, 8]);
+    assert_eq!(read(&mut world, &head, &mut BlockedKeys::default(), &left), [1, 3, 5, 6, 8]);
 }
 
 #[test]
 fn an_attempt_of_a_key_that_leaves_goes_on_and_the_key_has_left_only_after_it() {
-    let (head, mut world, mut passed_over) = (head(), endpoint(), PassedOver::default());
+    let (head, mut world, mut passed_over) = (head(), endpoint(), BlockedKeys::default());
     read(&mut world, &head, &mut passed_over, &[(1, "a"), (2, "a")]);
     let lane = head.lane(Some(b"a")).expect("it is in memory");
     lane.parking(&head.endpoint_id, None);
@@ -98,7 +98,7 @@ fn an_attempt_of_a_key_that_leaves_goes_on_and_the_key_has_left_only_after_it() 
 
 #[test]
 fn what_was_read_in_another_way_leaves_memory_before_the_lanes_change() {
-    let (head, mut world, mut passed_over) = (head(), endpoint(), PassedOver::default());
+    let (head, mut world, mut passed_over) = (head(), endpoint(), BlockedKeys::default());
     read(&mut world, &head, &mut passed_over, &[(1, "a")]);
     assert!(!head.read_by_key(false) && head.read_by_key(true));
     world.answer(Outcome::Delivered);

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::read::End;
-use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
+use super::{page_read::PageEnd, rows::BacklogRow};
+use crate::model::settings::OrderBy;
 
 /// Keys that one reading of a head, from its beginning to its end, passes over. Bounded: where too many keys wait, all
 /// behind them wait as well.
 #[derive(Debug, Default)]
-pub struct PassedOver {
+pub struct BlockedKeys {
     keys: HashMap<Option<Box<[u8]>>, Passed>,
     /// Since when it may be asked again whether it is over.
     asked_at: Option<Instant>,
@@ -47,7 +47,7 @@ pub struct Sendable {
     /// Offset and record time up to which the page needs no other look.
     pub last: Option<(i64, i64)>,
     /// Unless it was looked at to its end: what stopped it.
-    pub end: End,
+    pub end: PageEnd,
 }
 
 /// Time at which a page is looked at.
@@ -60,7 +60,7 @@ pub struct At {
     pub up_to: i64,
 }
 
-impl PassedOver {
+impl BlockedKeys {
     /// The rows of a page that may be sent, without the keys that leave memory.
     pub fn sendable(
         &mut self,
@@ -70,16 +70,16 @@ impl PassedOver {
         is_leaving: impl Fn(Option<&[u8]>) -> bool,
     ) -> Sendable {
         self.began_at.get_or_insert(at.now);
-        let mut sendable = Sendable { rows: Vec::with_capacity(page.len()), last: None, end: End::More };
+        let mut sendable = Sendable { rows: Vec::with_capacity(page.len()), last: None, end: PageEnd::More };
         for row in page {
             let is_due = row.not_before_ms <= at.wall_ms;
             let place = (row.offset, row.record_ms);
             if row.offset > at.up_to {
-                sendable.end = End::Ahead;
+                sendable.end = PageEnd::Ahead;
                 break;
             }
             if by == OrderBy::Partition && !is_due {
-                sendable.end = End::Reached;
+                sendable.end = PageEnd::Reached;
                 break;
             }
             if by == OrderBy::Partition {
@@ -97,7 +97,7 @@ impl PassedOver {
                 };
                 if until != Until::Ended || row.attempts > 0 {
                     if self.keys.len() >= KEYS_MAX {
-                        sendable.end = End::Reached;
+                        sendable.end = PageEnd::Reached;
                         break;
                     }
                     self.keys.insert(row.key().map(Box::from), Passed { offset: row.offset, until, rows: 0 });
@@ -168,7 +168,7 @@ const CROWDS_MAX: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::delivery::testing::{ms, secs};
+    use crate::testing::{ms, secs};
 
     const WALL_MS: i64 = 1_000_000;
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn read(
-        passed: &mut PassedOver,
+        passed: &mut BlockedKeys,
         page: &[(i64, &str, i32, i64)],
         by: OrderBy,
         now: Instant,
@@ -191,10 +191,10 @@ mod tests {
 
     #[test]
     fn a_row_that_is_not_due_holds_back_its_key_and_no_other() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         let page = [(1, "a", 0, 0), (2, "b", 3, 500), (3, "b", 0, 0), (4, "a", 0, 0), (5, "", 0, 0)];
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, now);
-        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 4, 5], Some((5, 0)), End::More));
+        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 4, 5], Some((5, 0)), PageEnd::More));
         let (sent, _) = read(&mut passed, &[(6, "b", 0, 0), (7, "c", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [7], "nor on the next page");
         assert!(!passed.is_over(|| false, |_| false, now + ms(499)));
@@ -203,16 +203,16 @@ mod tests {
 
     #[test]
     fn in_the_order_of_the_partition_it_holds_back_everything() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         let page = [(1, "a", 2, 0), (2, "a", 0, 0), (3, "b", 1, 500), (4, "c", 0, 0)];
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Partition, now);
-        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 2], Some((2, 0)), End::Reached));
+        assert_eq!((sent, sendable.last, sendable.end), (vec![1, 2], Some((2, 0)), PageEnd::Reached));
         assert!(passed.is_empty());
     }
 
     #[test]
     fn behind_a_row_that_was_tried_before_its_key_waits_for_its_end() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         let (sent, _) = read(&mut passed, &[(1, "", 1, 0), (2, "", 0, 0), (3, "b", 0, 0)], OrderBy::Key, now);
         assert_eq!(sent, [1, 3]);
         assert!(!passed.is_over(|| false, |offset| offset == 1, now + secs(1)));
@@ -221,19 +221,19 @@ mod tests {
 
     #[test]
     fn a_key_that_leaves_memory_waits_until_it_has_left() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         let page = [(1, "leaves", 0, 0), (2, "b", 0, 0), (3, "leaves", 0, 0)];
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, now);
         assert_eq!((sent, sendable.last), (vec![2], Some((3, 0))));
         assert!(!passed.is_over(|| false, |_| false, now + secs(1)), "no row of it is waited for");
         assert!(passed.is_over(|| true, |_| false, now + secs(2)));
-        let mut none = PassedOver::default();
+        let mut none = BlockedKeys::default();
         assert!(none.is_over(|| true, |_| false, now), "also where nothing was passed over for it");
     }
 
     #[test]
     fn a_row_that_is_gone_before_it_is_due_lets_its_key_go_on() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         read(&mut passed, &[(1, "a", 1, 9_000), (2, "b", 1, 9_000)], OrderBy::Key, now);
         passed.gone(7);
         assert!(!passed.is_over(|| false, |_| false, now + ms(100)), "it was another row");
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn it_is_asked_now_and_then_and_begins_anew_after_a_while_whatever_happens() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         assert!(!passed.is_over(|| false, |_| false, now + secs(60)), "nothing is passed over");
         read(&mut passed, &[(1, "a", 1, 0)], OrderBy::Key, now);
         assert!(!passed.is_over(|| false, |_| false, now + ms(99)), "it has only begun");
@@ -254,27 +254,27 @@ mod tests {
 
     #[test]
     fn what_lies_beyond_is_not_looked_at() {
-        let mut passed = PassedOver::default();
+        let mut passed = BlockedKeys::default();
         let page = [(99, "a", 0, 0), (101, "b", 0, 900)];
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, Instant::now());
-        assert_eq!((sent, sendable.last, sendable.end), (vec![99], Some((99, 0)), End::Ahead));
+        assert_eq!((sent, sendable.last, sendable.end), (vec![99], Some((99, 0)), PageEnd::Ahead));
         assert!(passed.is_empty());
     }
 
     #[test]
     fn too_many_keys_hold_back_everything_behind_them() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         for key in 0..KEYS_MAX {
             read(&mut passed, &[(1, &key.to_string(), 1, 900)], OrderBy::Key, now);
         }
         let (sent, sendable) =
             read(&mut passed, &[(2, "fine", 0, 0), (3, "x", 1, 0), (4, "y", 0, 0)], OrderBy::Key, now);
-        assert_eq!((sent, sendable.last, sendable.end), (vec![2], Some((2, 0)), End::Reached));
+        assert_eq!((sent, sendable.last, sendable.end), (vec![2], Some((2, 0)), PageEnd::Reached));
     }
 
     #[test]
     fn a_key_with_many_rows_is_named_for_the_next_pages() {
-        let (mut passed, now) = (PassedOver::default(), Instant::now());
+        let (mut passed, now) = (BlockedKeys::default(), Instant::now());
         let page: Vec<_> = (0..=99).map(|offset| (offset, "a", 1, 0)).chain([(100, "b", 1, 0)]).collect();
         read(&mut passed, &page, OrderBy::Key, now);
         assert_eq!(passed.crowded(), (vec![], false), "it came first, and 99 behind it");

@@ -1,16 +1,16 @@
 //! ○ A read of a head: for whom, how much, from where, and what of it may be sent.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
-    head::Head,
-    passed_over::{At, PassedOver, Sendable},
+    blocked_keys::{At, BlockedKeys, Sendable},
+    rows::BacklogRow,
 };
-use crate::{model::settings::OrderBy, store::backlog_read::BacklogRow};
+use crate::model::settings::OrderBy;
 
 /// State of an endpoint, as far as its backlog is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum EndpointReadiness {
     /// It takes events: so many may be in memory.
     Takes(usize),
     /// The same, in the order of their offsets, within what makes a lane.
@@ -23,7 +23,7 @@ pub enum Standing {
 
 /// Limits of memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct MemoryLimits {
     pub endpoint_bytes_max: usize,
     pub bytes_max: usize,
     /// Rows of one read.
@@ -33,20 +33,21 @@ pub struct Room {
     pub rest: Duration,
 }
 
-impl Room {
+impl MemoryLimits {
     /// Bytes that an endpoint that holds so many may read, with so many left for all. It never holds more than is left
     /// after that: however many are slow, whoever comes finds room, and soon about as much as each of them has.
-    pub(super) fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
+    #[must_use]
+    pub fn bytes_for(&self, held_bytes: usize, bytes_left: usize) -> usize {
         let own_bytes = self.endpoint_bytes_max.saturating_sub(held_bytes);
         let bytes = own_bytes.min(bytes_left.saturating_sub(held_bytes).div_ceil(2));
         if bytes < self.endpoint_bytes_max.min(bytes_left) / 4 { 0 } else { bytes }
     }
 }
 
-/// A head to be read.
+/// A head to be read: `H` is what holds its rows in memory.
 #[derive(Debug)]
-pub struct Read {
-    pub head: Arc<Head>,
+pub struct PageRead<H> {
+    pub head: H,
     pub after: (i64, i64),
     pub rows_max: usize,
     /// Rows that wait and are not in memory, by the last count.
@@ -55,10 +56,10 @@ pub struct Read {
     pub is_gone: bool,
     pub order: Option<OrderBy>,
     /// Keys that are left out.
-    pub passed_over: PassedOver,
+    pub passed_over: BlockedKeys,
 }
 
-impl Read {
+impl<H> PageRead<H> {
     /// No more rows than that; returns how many are likely to be found.
     pub fn limit(&mut self, rows_max: usize) -> usize {
         self.rows_max = self.rows_max.min(rows_max);
@@ -71,20 +72,20 @@ impl Read {
         self.after == BEGINNING && (self.order.is_some() || self.is_gone)
     }
 
-    /// Rows of the page that may be sent.
-    pub fn sendable(&mut self, page: Vec<BacklogRow>, at: At) -> Sendable {
+    /// Rows of the page that may be sent, without the keys that leave memory.
+    pub fn sendable(&mut self, page: Vec<BacklogRow>, at: At, is_leaving: impl Fn(Option<&[u8]>) -> bool) -> Sendable {
         let bytes: usize = page.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
         let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
         let is_whole = self.passed_over.crowded() == (Vec::new(), false);
         let mut sendable = match self.order {
-            Some(by) => self.passed_over.sendable(page, by, at, |key| self.head.is_leaving(key)),
+            Some(by) => self.passed_over.sendable(page, by, at, is_leaving),
             None => {
                 let last = page.last().map(|row| (row.offset, row.record_ms));
-                Sendable { rows: page, last, end: End::More }
+                Sendable { rows: page, last, end: PageEnd::More }
             }
         };
-        if is_last && sendable.end == End::More {
-            sendable.end = End::Reached;
+        if is_last && sendable.end == PageEnd::More {
+            sendable.end = PageEnd::Reached;
             if !is_whole {
                 sendable.last = Some((at.up_to, i64::MAX)); // what the page left out lies before it
             }
@@ -95,7 +96,7 @@ impl Read {
 
 /// The end of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum PageEnd {
     /// There may be more.
     More,
     /// Nothing more is there that may be sent now.
@@ -105,4 +106,4 @@ pub enum End {
 }
 
 /// Before every offset.
-pub(super) const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
+pub const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
