@@ -1,378 +1,110 @@
-//! ○ All heads of the partitions this instance owns, and whose turn it is to be read.
-//!
-//! **Invariant:** a head is read by one at a time, and belongs to the present assignment of its partition.
+//! ○ The backlog's scheduler over heads that live in this process: it decides, they hold what is in memory.
 
-mod totals; // how much waits
+use std::sync::Arc;
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use super::{
+use postrider_core::backlog::{
     amount::Amount,
-    blocked_keys::BlockedKeys,
-    head::{Head, HeadEvents, HeadRead},
-    page_read::{BEGINNING, EndpointReadiness, MemoryLimits, PageEnd},
-};
-use crate::{
-    fair_share::rounds::Rounds,
-    ingest::ledger::PartitionLedger,
-    model::{receipt::Origin as _, settings::OrderBy},
-    store::{
-        backlog::{HeadRow, RowKey},
-        lane::CustomerOf,
-    },
+    scheduler::Scheduler,
+    shard::{Assignment, Shard},
 };
 
-type Key = (Arc<str>, i32);
+use super::head::{Head, HeadEvents};
+use crate::{ingest::ledger::PartitionLedger, model::receipt::Origin};
 
-/// See the module's page.
-pub struct Book {
-    room: MemoryLimits,
-    of_all: Arc<Amount>,
-    ledgers: HashMap<Key, Arc<PartitionLedger>>,
-    endpoints: HashMap<Arc<str>, OfEndpoint>,
-    /// Customers in turn, and the endpoints of each.
-    turns: Rounds<Arc<str>, Arc<str>>,
-    customer_of: Option<CustomerOf>,
-    /// Rows that came for heads that are sent in order: live events, which pass through here only for their order.
-    came_in_order: usize,
-    /// Grows with every note.
-    notes: u64,
-}
+/// All heads of the partitions that this instance owns.
+pub type Book = Scheduler<Head>;
 
-struct OfEndpoint {
-    held: Arc<Amount>,
-    heads: VecDeque<Entry>,
-}
-
-struct Entry {
-    head: Arc<Head>,
-    events: i64,
-    bytes: i64,
-    oldest_ms: i64,
-    after: (i64, i64),
-    rests: Option<Rest>,
-    /// The last note of it.
-    noted: u64,
-    /// Rows came since it was last read.
-    grew: bool,
-    passed_over: BlockedKeys,
-    is_being_read: bool,
-    /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
-    gone: Vec<i64>,
-}
-
-#[derive(Clone, Copy)]
-struct Rest {
-    from: Instant,
-    long: Duration,
-}
-
-/// In order, everybody behind waits for the last rows.
-const ORDERED_REST: Duration = Duration::from_millis(20);
-/// … unless nothing is there that may go.
-const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
-
-impl Book {
-    #[must_use]
-    pub fn new(room: MemoryLimits) -> Self {
-        Book {
-            room,
-            of_all: Arc::default(),
-            ledgers: HashMap::new(),
-            endpoints: HashMap::new(),
-            turns: Rounds::default(),
-            customer_of: None,
-            came_in_order: 0,
-            notes: 0,
-        }
+impl Assignment for PartitionLedger {
+    fn topic_name(&self) -> Arc<str> {
+        Origin::topic_name(self)
     }
 
-    /// From now on customers take turns, and the endpoints of each. Until then all endpoints do.
-    pub fn share_by(&mut self, customer_of: CustomerOf) {
-        self.customer_of = Some(customer_of);
+    fn partition(&self) -> i32 {
+        Origin::partition(self)
     }
 
-    /// These partitions are ours now. Returns those that are new: their heads are to be read.
-    pub fn assign(&mut self, ledgers: &[Arc<PartitionLedger>]) -> Vec<Arc<PartitionLedger>> {
-        let current = |ledger: &&Arc<PartitionLedger>| ledger.is_current();
-        let now: HashMap<Key, Arc<PartitionLedger>> =
-            ledgers.iter().filter(current).map(|ledger| (key(ledger), Arc::clone(ledger))).collect();
-        let is_same = |ledger: &Arc<PartitionLedger>, known: &HashMap<Key, Arc<PartitionLedger>>| {
-            known.get(&key(ledger)).is_some_and(|known| Arc::ptr_eq(known, ledger))
-        };
-        let new = now.values().filter(|ledger| !is_same(ledger, &self.ledgers)).cloned().collect();
-        for endpoint in self.endpoints.values_mut() {
-            endpoint.heads.retain(|entry| {
-                now.get(&(Arc::clone(&entry.head.topic), entry.head.partition))
-                    .is_some_and(|ledger| entry.head.is_of(ledger))
-            });
-        }
-        self.ledgers = now;
-        new
+    fn is_current(&self) -> bool {
+        Origin::is_current(self)
     }
 
-    /// A statement left so many rows of a head: for those who must not pass them.
-    pub fn count(&self, row: &HeadRow) {
-        let topic: Arc<str> = Arc::from(row.topic.as_str());
-        if let Some(ledger) = self.ledgers.get(&(topic, row.partition)) {
-            ledger.backlog.lock().rows(&row.endpoint_id, u64::try_from(row.events).unwrap_or(0));
-        }
-    }
-
-    /// Takes over the state of a head. One of a partition that is not ours is not kept.
-    pub fn note(&mut self, row: &HeadRow, events: &Arc<dyn HeadEvents>) {
-        let topic: Arc<str> = Arc::from(row.topic.as_str());
-        let Some(ledger) = self.ledgers.get(&(topic, row.partition)) else { return };
-        self.notes += 1;
-        let endpoint_id: Arc<str> = match self.endpoints.get_key_value(row.endpoint_id.as_str()) {
-            Some((id, _)) => Arc::clone(id),
-            None if row.events <= 0 => return,
-            None => Arc::from(row.endpoint_id.as_str()),
-        };
-        let of_endpoint = self.endpoints.entry(Arc::clone(&endpoint_id)).or_insert_with(|| {
-            let customer = self.customer_of.as_ref().and_then(|customer_of| customer_of(&endpoint_id));
-            self.turns.push_back(customer.unwrap_or_default(), Arc::clone(&endpoint_id));
-            OfEndpoint { held: Arc::default(), heads: VecDeque::new() }
-        });
-        if let Some(entry) = of_endpoint.heads.iter_mut().find(|entry| entry.head.is_of(ledger)) {
-            if entry.head.keeps_order() {
-                self.came_in_order += usize::try_from(row.events - entry.events).unwrap_or(0);
-            }
-            entry.grew |= row.events > entry.events;
-            entry.noted = self.notes;
-            (entry.events, entry.bytes, entry.oldest_ms) = (row.events, row.bytes, row.oldest_ms);
-            return;
-        }
-        if row.events > 0 {
-            let (held, all) = (Arc::clone(&of_endpoint.held), Arc::clone(&self.of_all));
-            of_endpoint.heads.push_back(Entry {
-                head: Head::new(ledger, endpoint_id, held, all, Arc::clone(events)),
-                events: row.events,
-                bytes: row.bytes,
-                oldest_ms: row.oldest_ms,
-                after: BEGINNING,
-                rests: None,
-                noted: self.notes,
-                grew: false,
-                passed_over: BlockedKeys::default(),
-                is_being_read: false,
-                gone: Vec::new(),
-            });
-        }
-    }
-
-    /// These rows are gone without having been in memory: their attempts were under way when they were parked, and brought a
-    /// 2xx. What was passed over for one of them may go now.
-    pub fn gone(&mut self, keys: &[RowKey]) {
-        for key in keys {
-            let Some(endpoint) = self.endpoints.get_mut(&key.endpoint_id) else { continue };
-            let of_key = |entry: &&mut Entry| entry.head.partition == key.partition && entry.head.topic == key.topic;
-            for entry in endpoint.heads.iter_mut().filter(of_key) {
-                entry.passed_over.gone(key.offset);
-                if entry.is_being_read {
-                    entry.gone.push(key.offset);
-                }
-            }
-        }
-    }
-
-    /// Count to give to [`Book::forget_gone`] after a look at the table that begins now.
-    #[must_use]
-    pub fn notes(&self) -> u64 {
-        self.notes
-    }
-
-    /// These are all heads of the partitions that were looked at, as the table was at some moment since `notes`: others of
-    /// these partitions that were not noted since then have nothing that waits.
-    pub fn forget_gone(&mut self, looked_at: &[Arc<PartitionLedger>], present: &[HeadRow], notes: u64) {
-        let looked_at: HashSet<Key> = looked_at.iter().map(|ledger| key(ledger)).collect();
-        let present: HashSet<(&str, i32, &str)> =
-            present.iter().map(|row| (row.topic.as_str(), row.partition, row.endpoint_id.as_str())).collect();
-        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
-            let head = &entry.head;
-            let is_gone = !present.contains(&(&*head.topic, head.partition, &*head.endpoint_id));
-            if entry.noted <= notes && is_gone && looked_at.contains(&(Arc::clone(&head.topic), head.partition)) {
-                (entry.events, entry.bytes) = (0, 0);
-            }
-        }
-    }
-
-    /// The next head to be read, in turn; `None` when all are read, full, resting or waiting.
-    pub fn next(&mut self, now: Instant, standing: impl Fn(&str) -> EndpointReadiness) -> Option<HeadRead> {
-        let bytes_left = self.room.bytes_max.saturating_sub(self.of_all.bytes());
-        if bytes_left == 0 {
-            return None;
-        }
-        for _ in 0..self.turns.customers() {
-            let customer = self.turns.next_customer()?;
-            if let Some(read) = self.next_of(&customer, now, &standing, bytes_left) {
-                return Some(read);
-            }
-        }
-        None
-    }
-
-    fn next_of(
-        &mut self,
-        customer: &Arc<str>,
-        now: Instant,
-        standing: impl Fn(&str) -> EndpointReadiness,
-        bytes_left: usize,
-    ) -> Option<HeadRead> {
-        for _ in 0..self.turns.members(customer) {
-            let id = self.turns.next_member(customer)?;
-            let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
-            if endpoint.heads.is_empty() && endpoint.held.events() == 0 {
-                self.endpoints.remove(&id);
-                continue;
-            }
-            self.turns.push_back(Arc::clone(customer), Arc::clone(&id));
-            let standing = standing(&id);
-            let rows = match standing {
-                EndpointReadiness::Waits => continue,
-                EndpointReadiness::Takes(events_max) | EndpointReadiness::TakesInOrder(events_max, _) => {
-                    let rows = events_max.saturating_sub(endpoint.held.events());
-                    // Many small reads would cost more than a little patience.
-                    if rows * 4 < events_max { 0 } else { rows }
-                }
-                EndpointReadiness::Gone => self.room.page_rows_max,
-            };
-            let bytes = self.room.bytes_for(endpoint.held.bytes(), bytes_left);
-            if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
-                return Some(read);
-            }
-        }
-        None
-    }
-
-    /// A head was read up to `last`. True when it is held up since now, by one of its own events: nobody should wait for it.
-    pub fn was_read(&mut self, read: HeadRead, last: Option<(i64, i64)>, end: PageEnd, now: Instant) -> bool {
-        let is_ordered = read.order.is_some();
-        // What is sent now makes room for the next; where nothing could be sent, time must pass.
-        let long = match (is_ordered, last) {
-            (true, None) if end != PageEnd::Ahead => self.room.rest.min(ORDERED_IDLE_REST),
-            (true, _) => self.room.rest.min(ORDERED_REST),
-            (false, _) => self.room.rest,
-        };
-        let Some(entry) = self.entry(&read.head) else { return false };
-        entry.is_being_read = false;
-        entry.head.is_read(false);
-        entry.passed_over = read.passed_over;
-        std::mem::take(&mut entry.gone).into_iter().for_each(|offset| entry.passed_over.gone(offset));
-        if let Some(last) = last {
-            entry.after = last;
-        }
-        if end == PageEnd::More {
-            return false;
-        }
-        entry.rests = Some(Rest { from: now, long });
-        let passes_over = !entry.passed_over.is_empty();
-        // In order nothing that was left out comes behind what was sent, but for a redrive and for the keys passed over.
-        if !is_ordered || (last.is_none() && !passes_over) {
-            entry.after = BEGINNING;
-        }
-        entry.head.hold_up(passes_over) && passes_over
-    }
-
-    /// Forgets all reads: the reader is no more.
-    pub fn begin_anew(&mut self) {
-        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
-            entry.is_being_read = false;
-            entry.head.is_read(false);
-            entry.begin_anew();
-        }
-    }
-
-    /// Number of rows that came since the last call, for endpoints that are sent their backlog in order.
-    pub fn take_came_in_order(&mut self) -> usize {
-        std::mem::take(&mut self.came_in_order)
-    }
-
-    fn entry(&mut self, head: &Arc<Head>) -> Option<&mut Entry> {
-        let heads = &mut self.endpoints.get_mut(&head.endpoint_id)?.heads;
-        heads.iter_mut().find(|entry| Arc::ptr_eq(&entry.head, head))
+    fn count_rows(&self, endpoint_id: &str, rows: u64) {
+        self.backlog.lock().rows(endpoint_id, rows);
     }
 }
 
-impl OfEndpoint {
-    fn next(
-        &mut self,
-        now: Instant,
-        rows_max: usize,
-        bytes_max: usize,
-        standing: EndpointReadiness,
-    ) -> Option<HeadRead> {
-        if rows_max == 0 || bytes_max == 0 {
-            return None;
-        }
-        for _ in 0..self.heads.len() {
-            let mut entry = self.heads.pop_front()?;
-            // Nobody else has it: what was on its way out of memory is out, however it ended.
-            if entry.head.is_closing() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
-                entry.head = entry.head.renewed();
-                entry.begin_anew();
-            }
-            let (has_left, is_held) = (|| entry.head.has_key_left(), |offset| entry.head.holds(offset));
-            if !entry.is_being_read && entry.passed_over.is_over(has_left, is_held, now) {
-                entry.begin_anew();
-                entry.rests = None;
-            }
-            let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
-            if entry.events <= 0 && held == 0 {
-                continue;
-            }
-            let order = match standing {
-                EndpointReadiness::TakesInOrder(_, by) => Some(by),
-                _ => None,
-            };
-            let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
-            let reads =
-                reads && (standing == EndpointReadiness::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
-            let read = reads.then(|| {
-                entry.is_being_read = true;
-                entry.head.is_read(true);
-                (entry.rests, entry.grew) = (None, false);
-                if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
-                    entry.begin_anew(); // it was ordered by key until now
-                }
-                entry.head.keep_order(order.is_some());
-                let (head, after, is_gone) =
-                    (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
-                let passed_over = std::mem::take(&mut entry.passed_over);
-                let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
-                HeadRead { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
-            });
-            self.heads.push_back(entry);
-            if read.is_some() {
-                return read;
-            }
-        }
-        None
-    }
-}
+impl Shard for Head {
+    type Assignment = PartitionLedger;
+    type Events = Arc<dyn HeadEvents>;
 
-impl Entry {
-    fn begin_anew(&mut self) {
-        self.head.begin_anew();
-        self.after = BEGINNING;
-        self.passed_over = BlockedKeys::default();
+    fn begin(
+        assignment: &Arc<PartitionLedger>,
+        endpoint_id: Arc<str>,
+        of_endpoint: Arc<Amount>,
+        of_all: Arc<Amount>,
+        events: &Arc<dyn HeadEvents>,
+    ) -> Arc<Self> {
+        Head::new(assignment, endpoint_id, of_endpoint, of_all, Arc::clone(events))
     }
 
-    /// Whether the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
-    /// waits for it.
-    fn rests(&self, now: Instant) -> bool {
-        let in_time = self.grew && self.head.keeps_order();
-        let long = |rest: Rest| if in_time { rest.long.min(ORDERED_REST) } else { rest.long };
-        self.rests.is_some_and(|rest| rest.from + long(rest) > now)
+    fn renewed(&self) -> Arc<Self> {
+        Head::renewed(self)
     }
-}
 
-fn key(ledger: &PartitionLedger) -> Key {
-    (ledger.topic_name(), ledger.partition())
+    fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn endpoint_id(&self) -> &Arc<str> {
+        &self.endpoint_id
+    }
+
+    fn is_of(&self, assignment: &Arc<PartitionLedger>) -> bool {
+        Head::is_of(self, assignment)
+    }
+
+    fn held_events(&self) -> usize {
+        Head::held_events(self)
+    }
+
+    fn holds(&self, offset: i64) -> bool {
+        Head::holds(self, offset)
+    }
+
+    fn is_closing(&self) -> bool {
+        Head::is_closing(self)
+    }
+
+    fn has_key_left(&self) -> bool {
+        Head::has_key_left(self)
+    }
+
+    fn keeps_order(&self) -> bool {
+        Head::keeps_order(self)
+    }
+
+    fn keep_order(&self, is_ordered: bool) {
+        Head::keep_order(self, is_ordered);
+    }
+
+    fn read_by_key(&self, is_by_key: bool) -> bool {
+        Head::read_by_key(self, is_by_key)
+    }
+
+    fn is_read(&self, now: bool) {
+        Head::is_read(self, now);
+    }
+
+    fn begin_anew(&self) {
+        Head::begin_anew(self);
+    }
+
+    fn hold_up(&self, is_held_up: bool) -> bool {
+        Head::hold_up(self, is_held_up)
+    }
 }
 
 #[cfg(test)]

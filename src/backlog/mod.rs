@@ -1,9 +1,8 @@
 //! 4. Still to be delivered: parked in Postgres, read again when its endpoint takes events.
 
-pub use postrider_core::backlog::{blocked_keys, page_read}; // ○ a read of a head, and what of it may be sent
+pub use postrider_core::backlog::{amount, blocked_keys, page_read}; // ○ a read of a head, and what of it may be sent
 pub use postrider_core::flow::pace; // ○ at most so many a second
 
-pub mod amount; // ○ how much is in memory
 pub mod head; // ○ what waits of one partition for one endpoint
 pub mod key_lanes; // ○ the rows in memory of each key, for an endpoint that is ordered by key
 pub mod book; // ○ all heads, and whose turn it is

@@ -23,7 +23,7 @@ use super::{
     selection::{self, Candidate},
 };
 use crate::{
-    backlog::{amount::Amount, drainer::Surroundings, read},
+    backlog::{amount::Amount, drainer::Surroundings, page_read::EndpointReadiness},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     ingest::ledger::PartitionLedger,
@@ -174,7 +174,7 @@ impl Runner {
             parts.iter().find(is_it).is_some_and(|part| part.progress().unsettled() > 0)
         };
         let is_idle = |open: &OpenShare| {
-            matches!(self.surroundings.standing(&open.endpoint_id, now), read::Standing::Waits) && !is_busy(open)
+            matches!(self.surroundings.standing(&open.endpoint_id, now), EndpointReadiness::Waits) && !is_busy(open)
         };
         let candidates: Vec<_> =
             open.iter().map(|open| Candidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) }).collect();

@@ -6,13 +6,14 @@ mod queue; // ○ who is next
 use std::{
     convert::Infallible,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
+pub use postrider_core::fair_share::rounds::CustomerOf;
 use tokio::sync::Notify;
 
 use self::queue::Queue;
@@ -63,9 +64,6 @@ pub struct Owner {
     customer: u64,
     endpoint: u64,
 }
-
-/// Finds the customer of an endpoint.
-pub type CustomerOf = Box<dyn Fn(&str) -> Option<Arc<str>> + Send + Sync>;
 
 /// Several queues, each with a writer: an endpoint's work is always in the same one, so it stays in order.
 pub struct Lanes<W> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Bounds, reading::Reading};
 use crate::{
-    backlog::{drainer::Surroundings, read::Standing},
+    backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     ingest::actor::happened,
     model::{
         event::{EndpointKey, Event, Fields, Record},
@@ -31,11 +31,13 @@ impl<'a> Hand<'a> {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
                 // Nothing is sent past what waits of the partition, in the backlog (it would only join it) or in memory.
-                Standing::TakesInOrder(..) if part.parked_ahead(id) != Some(0) || !part.is_next_in_order() => 0,
-                Standing::Takes(events) | Standing::TakesInOrder(events, _) => {
+                EndpointReadiness::TakesInOrder(..) if part.parked_ahead(id) != Some(0) || !part.is_next_in_order() => {
+                    0
+                }
+                EndpointReadiness::Takes(events) | EndpointReadiness::TakesInOrder(events, _) => {
                     events.min(bounds.options.endpoint_events_max)
                 }
-                Standing::Waits | Standing::Gone => 0,
+                EndpointReadiness::Waits | EndpointReadiness::Gone => 0,
             };
             (events_max, surroundings.endpoint(id).map(|(key, _)| key))
         };

@@ -1,5 +1,7 @@
 //! The next endpoint in turn, and the entries that go together.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
 
 use super::*;

@@ -4,7 +4,11 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
+    sync::Arc,
 };
+
+/// Finds the customer of an endpoint.
+pub type CustomerOf = Box<dyn Fn(&str) -> Option<Arc<str>> + Send + Sync>;
 
 /// Waiters in turn.
 #[derive(Debug)]

@@ -2,10 +2,19 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::Book;
-use crate::backlog::head::Head;
+use super::Scheduler;
+use crate::backlog::shard::Shard;
 
-impl Book {
+/// Rows that wait, of all heads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BacklogTotals {
+    pub events: i64,
+    pub bytes: i64,
+    /// Time of the oldest one, milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+}
+
+impl<S: Shard> Scheduler<S> {
     /// Memory holds what it may.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -14,7 +23,7 @@ impl Book {
 
     /// The heads with something older than that.
     #[must_use]
-    pub fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
+    pub fn older_than(&self, wall_ms: i64) -> Vec<Arc<S>> {
         let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads);
         entries
             .filter(|entry| entry.events > 0 && entry.oldest_ms < wall_ms)
@@ -22,13 +31,14 @@ impl Book {
             .collect()
     }
 
-    /// Events, bytes and the oldest one's time (milliseconds since 1970) of all heads.
+    /// Rows that wait, of all heads.
     #[must_use]
-    pub fn totals(&self) -> (i64, i64, Option<i64>) {
+    pub fn totals(&self) -> BacklogTotals {
         let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads).filter(|entry| entry.events > 0);
-        entries.fold((0, 0, None), |(events, bytes, oldest), entry| {
-            let oldest = oldest.map_or(entry.oldest_ms, |oldest: i64| oldest.min(entry.oldest_ms));
-            (events + entry.events, bytes + entry.bytes, Some(oldest))
+        entries.fold(BacklogTotals::default(), |before, entry| BacklogTotals {
+            events: before.events + entry.events,
+            bytes: before.bytes + entry.bytes,
+            oldest_ms: Some(before.oldest_ms.map_or(entry.oldest_ms, |oldest| oldest.min(entry.oldest_ms))),
         })
     }
 
