@@ -61,7 +61,8 @@ fn has_tuple(signature: &str) -> bool {
                 open.push((is_tuple, angles, 0));
             }
             ')' => {
-                if open.pop().is_some_and(|(is_tuple, _, commas)| is_tuple && commas >= 2) {
+                let is_long = open.pop().is_some_and(|(is_tuple, _, commas)| is_tuple && commas >= 2);
+                if is_long {
                     return true;
                 }
             }
