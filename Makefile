@@ -37,9 +37,10 @@ bench: deps ## benchmarks of the pure parts, then events through a whole Postrid
 	cargo bench --bench end_to_end --no-run
 	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
-lint: deps ## formatting, and clippy with every warning an error
+lint: deps ## formatting, and clippy with every warning an error; the core also by itself, without features that others ask for
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo check --package postrider-core
 
 check: ## the inner loop of a change in crates/core: formatting, clippy and its tests; no services
 	cargo fmt --all --check

@@ -1,7 +1,8 @@
 //! Postrider delivers events from Kafka to customers' HTTP endpoints: at least once, each endpoint on its own.
 //!
-//! The rooms stand in the order an event meets them. In each room most files are pure (they are told the time and
-//! the dice, and return effects); the few that touch the world (Kafka, Postgres, HTTP, actors) say so in their first line.
+//! The rooms stand in the order an event meets them. They touch the world (Kafka, Postgres, HTTP, actors); what they decide
+//! by is in `crates/core`, and each names in its `mod.rs` the modules of the core that it is the shell of. A few of their
+//! files are pure as well, and say so in their first line.
 
 // A test begins at any instant and states the times after it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]

@@ -1,6 +1,7 @@
 //! ○ Rate limits of keys, and of addresses with wrong keys. Told the time; never waits.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     hash::Hash,
     net::IpAddr,
@@ -8,10 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use governor::{Quota, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::HashMapStateStore};
+use governor::{Quota, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::HashMapStateStore};
 
 use super::client_address::site;
-use crate::endpoint::rate_limit::Told;
 
 /// A limit for each of many callers (GCRA). Callers beyond `callers_max` share one.
 pub struct CallLimits<K: Hash + Eq + Clone> {
@@ -51,6 +51,24 @@ impl<K: Hash + Eq + Clone> CallLimits<K> {
     #[cfg(test)]
     fn len(&self) -> usize {
         self.governor.len()
+    }
+}
+
+/// The time as it was told last.
+#[derive(Default)]
+struct Told(Cell<Nanos>);
+
+impl Told {
+    fn tell(&self, now: Nanos) {
+        self.0.set(now);
+    }
+}
+
+impl Clock for Told {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.get()
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub use postrider_core::delivery; // ○ the machine
 pub use postrider_core::delivery::attempt_record; // ○ the record of an attempt
-pub use postrider_core::delivery::{auto_disable, batch, breaker, rate_limit}; // ○ and its parts
+pub use postrider_core::delivery::{auto_disable, batch, breaker}; // ○ and its parts
 pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
 pub use postrider_core::flow::placement; // ○ which core an actor starts on
 pub use postrider_core::request; // ○ events → body and headers

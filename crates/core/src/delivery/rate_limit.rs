@@ -1,18 +1,6 @@
-//! ○ GCRA by governor: checked, never awaited, and told the time.
+//! ○ GCRA (generic cell rate algorithm): checked, never awaited, and told the time.
 
-use std::{
-    cell::Cell,
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
-
-use governor::{
-    Quota,
-    clock::Clock,
-    middleware::NoOpMiddleware,
-    nanos::Nanos,
-    state::{InMemoryState, NotKeyed},
-};
+use std::time::{Duration, Instant};
 
 use crate::model::settings::RateLimit;
 
@@ -20,10 +8,13 @@ use crate::model::settings::RateLimit;
 ///
 /// **Invariant:** in any window of `w` seconds at most `events_per_second × w + burst_events` events pass; the interval
 /// between events is rounded up, so rounding never adds one.
+#[derive(Debug)]
 pub struct RateLimiter {
-    governor: governor::RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>,
+    interval_ns: u64,
+    burst_events: u32,
     started: Instant,
-    burst_events: NonZeroU32,
+    /// Theoretical arrival time of the next event, if all came at the interval: nanoseconds since the start.
+    arrival_ns: u64,
 }
 
 impl RateLimiter {
@@ -35,60 +26,39 @@ impl RateLimiter {
         let instances = u64::from(instances.max(1));
         let interval_ns = (NANOS_PER_SECOND * instances).div_ceil(u64::from(limit.events_per_second.max(1)));
         let share = u64::from(limit.burst_events) / instances;
-        let burst = u32::try_from(share).unwrap_or(u32::MAX).max(batch_events_max);
-        let burst_events = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(Duration::from_nanos(interval_ns)).expect("an interval is never zero");
-        let governor = governor::RateLimiter::direct_with_clock(quota.allow_burst(burst_events), Told::default());
-        let limiter = RateLimiter { governor, started: now, burst_events };
-        if let Some(all_but_one) = NonZeroU32::new(burst_events.get() - 1) {
-            let drained = limiter.governor.check_n(all_but_one);
-            debug_assert!(matches!(drained, Ok(Ok(()))), "a new limiter is full");
-        }
+        let burst_events = u32::try_from(share).unwrap_or(u32::MAX).max(batch_events_max).max(1);
+        let mut limiter = RateLimiter { interval_ns, burst_events, started: now, arrival_ns: 0 };
+        limiter.arrival_ns = limiter.spacing_ns(burst_events);
         limiter
     }
 
     /// Takes room for `events`, or says when there may be room. More than the burst counts as the burst.
     pub fn take(&mut self, events: usize, now: Instant) -> Result<(), Instant> {
-        let events = u32::try_from(events).unwrap_or(u32::MAX).min(self.burst_events.get());
-        let Some(events) = NonZeroU32::new(events) else {
+        let events = u32::try_from(events).unwrap_or(u32::MAX).min(self.burst_events);
+        if events == 0 {
             return Ok(());
-        };
-        self.governor.clock().tell(self.nanos(now));
-        match self.governor.check_n(events).expect("at most the burst is asked for") {
-            Ok(()) => Ok(()),
-            Err(refused) => {
-                let at = self.started + Duration::from(refused.earliest_possible());
-                // Never a time that is already there: the caller would spin.
-                Err(at.max(now + Duration::from_micros(1)))
-            }
         }
+        let since = now.saturating_duration_since(self.started);
+        let now_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let last_ns = self.arrival_ns.saturating_add(self.spacing_ns(events));
+        let earliest_ns = last_ns.saturating_sub(self.spacing_ns(self.burst_events));
+        if now_ns < earliest_ns {
+            let at = self.started + Duration::from_nanos(earliest_ns);
+            // Never a time that is already there: the caller would spin.
+            return Err(at.max(now + Duration::from_micros(1)));
+        }
+        self.arrival_ns = self.arrival_ns.max(now_ns).saturating_add(self.interval_ns * u64::from(events));
+        Ok(())
     }
 
     #[must_use]
     pub fn burst_events(&self) -> u32 {
-        self.burst_events.get()
+        self.burst_events
     }
 
-    fn nanos(&self, now: Instant) -> Nanos {
-        Nanos::from(now.saturating_duration_since(self.started))
-    }
-}
-
-/// The time as it was told last. Only the limiter that owns it sees it, so a `Cell` is enough.
-#[derive(Default)]
-pub struct Told(Cell<Nanos>);
-
-impl Told {
-    pub fn tell(&self, now: Nanos) {
-        self.0.set(now);
-    }
-}
-
-impl Clock for Told {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.get()
+    /// Time between the first and the last of so many events.
+    fn spacing_ns(&self, events: u32) -> u64 {
+        self.interval_ns.saturating_mul(u64::from(events - 1))
     }
 }
 
