@@ -24,6 +24,7 @@ mod renewed;
 mod refusals;
 mod remembered;
 mod retry_queue;
+mod saturation;
 
 #[cfg(test)]
 mod alone_tests;
@@ -119,8 +120,9 @@ pub struct Delivery {
     released_at: Option<Instant>,
     /// Since when events wait for a limit of the endpoint's own, without a break.
     blocked_since: Option<Instant>,
-    /// Rate of events that it takes.
+    /// Rate of events that it takes, and whether it could take more.
     delivered: Rate,
+    saturation: saturation::Saturation,
     /// Rate of events that leave memory.
     leaving: Rate,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
@@ -179,6 +181,7 @@ impl Delivery {
             released_at: None,
             blocked_since: None,
             delivered: Rate::new(now),
+            saturation: saturation::Saturation::new(now),
             leaving: Rate::new(now),
             lagging: false,
             stalled: false,
@@ -196,6 +199,7 @@ impl Delivery {
 
     /// More events from Kafka, in the order in which they shall be sent.
     pub fn handle_events(&mut self, receipts: Vec<Receipt>, now: Instant) {
+        self.saturation.came(receipts.len() as u64, now);
         self.take_in(receipts, false, now);
     }
 

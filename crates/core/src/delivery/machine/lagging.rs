@@ -11,11 +11,14 @@ use crate::{delivery::lanes::Lanes, model::settings::Mode};
 
 impl Delivery {
     /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
-    /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet.
+    /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet. Or when it takes
+    /// as much as comes, and what waits, waits for us: else the time that the way through the backlog takes would keep it there.
     pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
-        let takes = self.delivered.per_second(now) * CAUGHT_UP_WITHIN.as_secs_f64();
+        let takes = self.delivered.per_second(now);
+        let within = CAUGHT_UP_WITHIN.min(self.limits.park_after / 2);
+        let takes_soon = ((takes * within.as_secs_f64()) as u64).max(CAUGHT_UP_ROWS);
         let rows = rows.saturating_add(self.leaving.per_second(now) as u64);
-        if self.lagging && !self.wants_park_room && rows <= (takes as u64).max(CAUGHT_UP_ROWS) {
+        if self.lagging && !self.wants_park_room && (rows <= takes_soon || self.saturation.waits_for_us(takes, now)) {
             self.lagging = false;
         }
         self.advance(now);
@@ -71,7 +74,8 @@ impl Delivery {
         if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
             return 0;
         }
-        let takes = self.delivered.per_second(now) * self.limits.wait_target.as_secs_f64() * 2.0;
+        let soon = (self.limits.wait_target * 2).min(self.limits.park_after / 2);
+        let takes = self.delivered.per_second(now) * soon.as_secs_f64();
         self.unsent_events().min((takes as usize).max(WINDOW_EVENTS_MIN))
     }
 
@@ -81,6 +85,7 @@ impl Delivery {
             Wait::Endpoint(_) if self.unsent_events() > 0 => self.blocked_since.or(Some(now)),
             _ => None,
         };
+        self.saturation.note(matches!(wait, Wait::Endpoint(_)) && !self.has_nothing_to_send(), now);
     }
 
     /// Time that an event which was received then and is sent now has waited for the endpoint, as far as that shortens the
@@ -93,7 +98,8 @@ impl Delivery {
     /// A turn that comes much later than it was asked for is our own fault: the process was stopped, or its core was busy.
     /// What waited meanwhile gets its time again.
     pub(super) fn excuse_late_turn(&mut self, now: Instant) {
-        if self.poll_timeout().is_some_and(|due| now.saturating_duration_since(due) > LATE_MIN) {
+        let late_min = LATE_MIN.min(self.limits.park_after / 5);
+        if self.poll_timeout().is_some_and(|due| now.saturating_duration_since(due) > late_min) {
             self.released_at = Some(now);
         }
     }
@@ -125,9 +131,9 @@ impl Delivery {
 
 /// An endpoint that has answered nothing yet counts with this many events.
 const WINDOW_EVENTS_MIN: usize = 4;
-/// A backlog that an endpoint takes within this time does not make it wait …
+/// A backlog that an endpoint takes within this time (and half of `park_after`) does not make it wait …
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 /// … nor does one of so few rows, whatever its rate.
 const CAUGHT_UP_ROWS: u64 = 10;
-/// A core that is this late has no say about endpoints.
+/// A core that is this late, or a fifth of `park_after`, has no say about endpoints.
 const LATE_MIN: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! ○ Endpoints that cannot keep up.
 
+use std::{collections::VecDeque, time::Duration};
+
 use super::*;
 use crate::model::settings::{OnFailure, OrderBy, Ordering};
 
@@ -159,4 +161,52 @@ fn what_waits_counts_in_the_read_window_as_far_as_the_endpoint_takes_it_soon() {
     assert_eq!(world.delivery.window_events(world.now), 4, "it hangs");
     world.wait(secs(1));
     assert_eq!(world.delivery.window_events(world.now), 0, "its events are in the backlog");
+}
+
+/// Events come 300 a second, are parked, and come back that much later; the endpoint answers up to so many every 10 ms. Returns
+/// the number of events that were parked in the last second.
+fn through_a_backlog(world: &mut World, way: Duration, answers: usize, seconds: u64) -> usize {
+    const TICK: Duration = ms(10);
+    let mut on_their_way = VecDeque::new();
+    let (before, ticks) = (world.delivered.len(), seconds * 100);
+    let (mut parked, mut parked_then) = (world.parked.len(), 0);
+    for tick in 0..ticks {
+        world.events(3);
+        on_their_way.push_back((world.now + way, world.parked.len() - parked));
+        parked = world.parked.len();
+        while let Some((_, rows)) = on_their_way.pop_front_if(|(at, _)| *at <= world.now) {
+            world.stored(rows, 0);
+        }
+        (0..answers.min(world.sent.len())).for_each(|_| drop(world.answer(Outcome::Delivered)));
+        let rows = (parked + before).saturating_sub(world.delivered.len());
+        world.delivery.handle_backlog_rows(rows as u64, world.now);
+        world.poll();
+        if tick == ticks - 100 {
+            parked_then = parked;
+        }
+        world.wait(TICK);
+    }
+    world.parked.len() - parked_then
+}
+
+fn lagging() -> World {
+    let mut world = World::new(stream());
+    world.events(21);
+    world.wait(secs(6));
+    assert!(world.delivery.is_lagging());
+    world
+}
+
+#[test]
+fn the_way_through_the_backlog_does_not_keep_an_endpoint_there_that_takes_all_at_once() {
+    let mut world = lagging();
+    assert_eq!(through_a_backlog(&mut world, ms(2_000), 100, 20), 0);
+    assert!(!world.delivery.is_lagging());
+}
+
+#[test]
+fn an_endpoint_that_takes_less_than_comes_stays_in_the_backlog() {
+    let mut world = lagging();
+    assert!(through_a_backlog(&mut world, ms(2_000), 1, 20) >= 297);
+    assert!(world.delivery.is_lagging());
 }
