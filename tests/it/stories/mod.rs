@@ -25,6 +25,7 @@ mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod traces; // what a collector gets of it
 mod watch; // what operators see
+mod counted; // metrics that only operators read
 mod api; // what clients send
 mod command_line; // the same from a terminal
 mod first_steps; // what a newcomer types
