@@ -1,8 +1,11 @@
 //! ● A process that is asked to stop finishes what it began.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Mode, Receiver, TestApp, eventually_holds};
 
@@ -51,3 +54,37 @@ fn a_hung_endpoint_does_not_hold_up_the_exit() {
     app.restart();
     audit.close();
 }
+
+#[test]
+fn endpoints_with_nothing_to_do_cost_no_cpu_while_a_process_stops() {
+    let mut app = TestApp::start("drain-idle");
+    let receiver = Receiver::start();
+    let hung = receiver.hook("hung");
+    hung.set(Mode::Hang);
+    let idle = receiver.hook("idle");
+    let (url, customer) = (idle.url(), app.customer());
+    let endpoint =
+        |number| json!({"uid": format!("idle-{number}"), "customer_id": customer, "url": url, "mode": "stream"});
+    let endpoints: Vec<Value> = (0..IDLE).map(endpoint).collect();
+    app.rest().post("/v1/endpoints/bulk", &json!({ "endpoints": endpoints })).ok();
+    let (topic, all) = (&app.topic, json!({"level": "topic"}));
+    let subscription =
+        |number| json!({"uid": "all", "endpoint_id": format!("idle-{number}"), "topic": topic, "scope": all});
+    let subscriptions: Vec<Value> = (0..IDLE).map(subscription).collect();
+    app.rest().post("/v1/subscriptions/bulk", &json!({ "subscriptions": subscriptions })).ok();
+    app.subscribed_endpoint(&hung, json!({"mode": "stream", "request_timeout_ms": 60_000}));
+    app.produce(1);
+    eventually_holds("each had its event", || idle.requests().len() == IDLE && hung.waiting() > 0);
+    let asked_at = app.instance().send_sigterm();
+    thread::sleep(Duration::from_secs(1)); // what is done once is done
+    let (before, looked_at) = (app.instance().cpu_time(), Instant::now());
+    thread::sleep(Duration::from_secs(3));
+    let (after, looked_for) = (app.instance().cpu_time(), looked_at.elapsed());
+    assert!(app.instance().is_running(), "it waits for what hangs, {:?} long so far", asked_at.elapsed());
+    let spent = after.saturating_sub(before);
+    println!("{spent:?} of CPU in {looked_for:?} with {IDLE} idle endpoints");
+    assert!(spent < looked_for / 5, "{spent:?} of CPU in {looked_for:?}");
+    hung.set(Mode::Ok);
+}
+
+const IDLE: usize = 300;
