@@ -20,6 +20,8 @@ mod table; // the result
 mod process; // processes that die, freeze and stop
 mod group; // Kafka, its topics and the group
 mod log; // logs that change behind the group's back
+mod leader; // partitions that nobody leads
+mod backlog; // backlogs that are large
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted

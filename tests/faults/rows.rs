@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    attack, crowd, database, event, group, log, mix, outage, process, quota, receiver,
+    attack, backlog, crowd, database, event, group, leader, log, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     shares, tls,
 };
@@ -31,7 +31,9 @@ pub const ALL: &[Row] = &[
     asked("K4a", "the right to read a topic is taken away", log::the_right_to_read_is_taken_away),
     asked("K4b", "what was read can be stored nowhere", log::a_partition_is_paused),
     quick("K6", "retention takes what was not read", log::retention_is_faster),
+    alone("C9", "a million rows that are thought to be old", backlog::large_and_thought_to_be_old),
     asked("K7", "markers and aborted records at the end", log::nothing_at_the_end),
+    alone("K12", "a partition without a leader at the first start", leader::none_at_the_first_start),
     quick("26", "Postgres restarts", database::restarted),
     asked("27", "connections to Postgres freeze", database::frozen_connections),
     asked("28", "Postgres is silent until memory is full", database::silent_for_long),

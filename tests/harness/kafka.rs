@@ -1,6 +1,7 @@
 //! ● A story's topics on the real broker, and what is produced into them.
 
 mod offsets;
+pub mod second_broker;
 
 use std::{
     collections::HashSet,
@@ -106,6 +107,22 @@ impl Kafka {
         let results = block_on(self.admin.create_topics(&[topic], &AdminOptions::new())).expect("the broker answers");
         results[0].as_ref().expect("a new topic");
         self.topics.lock().unwrap().push(name.to_owned());
+    }
+
+    /// A topic with a partition for each of these brokers, and no copies.
+    pub fn create_topic_on(&self, name: &str, brokers: &[i32]) {
+        let replicas: Vec<&[i32]> = brokers.chunks(1).collect();
+        let topic = NewTopic::new(name, replicas.len() as i32, TopicReplication::Variable(&replicas));
+        let results = block_on(self.admin.create_topics(&[topic], &AdminOptions::new())).expect("the broker answers");
+        results[0].as_ref().expect("a new topic");
+        self.topics.lock().unwrap().push(name.to_owned());
+    }
+
+    /// Whether a broker answers for this partition.
+    pub fn has_leader(&self, topic: &str, partition: i32) -> bool {
+        let metadata = self.observer.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+        let partitions = metadata.topics()[0].partitions();
+        partitions.iter().any(|known| known.id() == partition && known.leader() >= 0)
     }
 
     /// A partition begins here from now on.
