@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
-use postrider::telemetry::names::{self, Kind};
+use postrider::{
+    api::fields,
+    telemetry::names::{self, Kind},
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -96,6 +99,21 @@ fn the_list_of_metrics_is_the_codes() {
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(written == list, "docs/metrics.md is old: UPDATE_DOCS=1 cargo test --test deploy");
+}
+
+#[test]
+fn the_list_of_an_endpoints_settings_is_the_codes() {
+    let path = Path::new(ROOT).join("docs/endpoint-settings.md");
+    let page = fs::read_to_string(&path).expect("a page");
+    let head = "|---|---|---|---|\n";
+    let (before, after) = page.split_once(head).expect("a table");
+    let rest = after.lines().skip_while(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n");
+    let made = format!("{before}{head}{}\n{}\n", fields::endpoint_settings_rows(), rest.trim());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &made).expect("written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == made, "docs/endpoint-settings.md is old: UPDATE_DOCS=1 cargo test --test deploy");
 }
 
 const HEAD: &str = "\

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules { park_after_ms: 5_000, egress: Arc::new(postrider::app::default_egress()) });
+    LazyLock::new(|| Rules { park_after_ms: 5_000, backlog_age_max_ms: i64::MAX, egress: Arc::new(postrider::app::default_egress()) });
 
 fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
     let (headers, username, password) = input;
@@ -25,7 +25,7 @@ fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
         json!({"type": "bearer", "token": password}),
     ] {
         let body = json!({"customer_id": "c", "url": "https://example.com/", "auth": auth});
-        let Ok(body) = parse(body.as_object().expect("an object"), &RULES) else { continue };
+        let Ok(body) = parse(body.as_object().expect("an object"), &RULES, &[]) else { continue };
         let auth = body.auth.expect("it was given").parse().expect("what was accepted is understood");
         let Auth::Headers(headers) = auth else { continue };
         for (name, value) in headers {

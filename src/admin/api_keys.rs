@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Administer, CONFIGURED, Read, Role, Watch},
-    api_key_body::{parse, parse_change, parse_rotation, view},
+    api_key_body::{role, view},
     auth::{hash_of, new_token, start_of},
     customer_names,
     customers::{Whose, whose},
@@ -17,9 +17,13 @@ use super::{
     state::{AdminState, new_id},
 };
 use crate::{
+    api::{
+        api_key::{TokenRotationBody, parse, parse_change},
+        body,
+    },
     clock,
     model::id::{self, Kind},
-    store::api_keys::{self, ApiKey, NewApiKey},
+    store::api_keys::{self, ApiKey, KeyChange, NewApiKey},
 };
 
 type State = web::Data<AdminState>;
@@ -36,7 +40,7 @@ pub async fn create(
     let key = NewApiKey {
         id: &id,
         name: &body.name,
-        role: body.role.as_new(),
+        role: role(&body),
         token_sha256: hash_of(&token),
         token_start: start_of(&token),
         expires_at: body.expires_at,
@@ -104,7 +108,8 @@ pub async fn patch(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let change = parse_change(&request::object(&state, &request, body).await?, clock::wall_ms())?;
+    let (name, expires_at) = parse_change(&request::object(&state, &request, body).await?, clock::wall_ms())?;
+    let change = KeyChange { name, expires_at };
     let changed = api_keys::change(&state.pool, key_id(&path)?, &change).await?;
     Ok(HttpResponse::Ok().json(view(&present(changed)?)))
 }
@@ -117,7 +122,8 @@ pub async fn rotate(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let overlap_ms = parse_rotation(&request::optional_object(&state, &request, body).await?)?;
+    let body: TokenRotationBody = body::read(&request::optional_object(&state, &request, body).await?)?;
+    let overlap_ms = i64::try_from(body.overlap_ms).unwrap_or(i64::MAX);
     let until = Timestamp::from_millisecond(clock::wall_ms().saturating_add(overlap_ms)).ok();
     let until = until.filter(|_| overlap_ms > 0);
     let token = new_token();

@@ -9,12 +9,12 @@ use serde_json::json;
 use super::{
     access::{Read, Write},
     endpoints::find,
-    fields::{self, Object},
     problem::Problem,
     request::{self, Body},
     state::AdminState,
 };
 use crate::{
+    api::{body, endpoint_body::PurgeBody},
     clock,
     model::receipt::Settlement,
     store::{
@@ -73,7 +73,8 @@ pub async fn purge(
     path: web::Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let asked = asked(&request::optional_object(&state, &request, body).await?)?;
+    let asked: PurgeBody = body::read(&request::optional_object(&state, &request, body).await?)?;
+    let before_ms = asked.received_before.map_or_else(clock::wall_ms, |time| time.as_millisecond());
     let endpoint = find(&state, &access, &request, path).await?;
     let until = clock::now() + PURGE_MAX;
     let (mut events, mut bytes) = (0, 0);
@@ -82,7 +83,7 @@ pub async fn purge(
         backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?.iter().filter(|head| is_asked_for(head))
     {
         while clock::now() < until {
-            let purged = endpoint_commands::purge(&state.pool, head, asked.received_before_ms).await?;
+            let purged = endpoint_commands::purge(&state.pool, head, before_ms).await?;
             if purged.events == 0 {
                 break;
             }
@@ -96,20 +97,6 @@ pub async fn purge(
         "endpoint_id": endpoint.id, "purged_events": events, "purged_bytes": bytes, "events": totals(&left).0,
         "finished": clock::now() < until,
     })))
-}
-
-struct Asked {
-    topic: Option<String>,
-    received_before_ms: i64,
-}
-
-fn asked(object: &Object) -> Result<Asked, Problem> {
-    fields::parse(object, |fields| {
-        let topic = fields.text("topic", 249);
-        let before = fields.time("received_before");
-        let received_before_ms = before.map_or_else(clock::wall_ms, |time| time.as_millisecond());
-        Some(Asked { topic, received_before_ms })
-    })
 }
 
 fn totals(heads: &[HeadRow]) -> (i64, i64) {

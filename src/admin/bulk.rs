@@ -10,11 +10,8 @@ use serde::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use super::{
-    fields::Object,
-    problem::{ERRORS_MAX, FieldError, Problem},
-};
-use crate::store::config_write::Effect;
+use super::problem::{ERRORS_MAX, FieldError, Problem};
+use crate::{api::check::Object, store::config_write::Effect};
 
 /// Items in one call.
 pub const ITEMS_MAX: usize = 10_000;
@@ -205,7 +202,7 @@ impl<'de> Deserialize<'de> for Items<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::fields;
+    use crate::api::{body, endpoint_body::PurgeBody};
 
     fn named(errors: Vec<FieldError>) -> Vec<(String, Option<usize>)> {
         errors.into_iter().map(|error| (error.field, error.index)).collect()
@@ -213,20 +210,20 @@ mod tests {
 
     fn read(body: &str) -> Result<Vec<String>, Problem> {
         let items = items(body.as_bytes(), "things")?;
-        read_all(&items, "things", |object| fields::parse(object, |fields| fields.required_text("name", 5)))
+        read_all(&items, "things", |object| Ok(body::read::<PurgeBody>(object)?.topic.unwrap_or_default()))
     }
 
     #[test]
     fn mistakes_of_all_items_come_back_at_once_with_their_places() {
-        let problem = read(r#"{"things":[{"name":"a"},{"name":5,"x":1},7,{}]}"#).expect_err("mistakes");
-        let expected = [("things[1].name", 1), ("things[1].x", 1), ("things[2]", 2), ("things[3].name", 3)];
+        let problem = read(r#"{"things":[{"topic":"a"},{"topic":5,"x":1},7,{"topic":""}]}"#).expect_err("mistakes");
+        let expected = [("things[1].topic", 1), ("things[1].x", 1), ("things[2]", 2), ("things[3].topic", 3)];
         assert_eq!(named(problem.errors), expected.map(|(field, index)| (field.to_owned(), Some(index))));
         assert!(problem.detail.starts_with("3 of the things"), "{}", problem.detail);
     }
 
     #[test]
     fn only_a_list_of_a_bounded_length_is_taken() {
-        assert_eq!(read(r#"{"things":[{"name":"a"}]}"#), Ok(vec!["a".to_owned()]));
+        assert_eq!(read(r#"{"things":[{"topic":"a"}]}"#), Ok(vec!["a".to_owned()]));
         let long = format!("{{\"things\":[{}1]}}", "1,".repeat(ITEMS_MAX));
         for body in [r#"{"things":[]}"#, r#"{"things":{}}"#, r#"{"things":null}"#, r#"{"things":5}"#, &long, "{}"] {
             let problem = read(body).expect_err("refused");
@@ -238,7 +235,7 @@ mod tests {
         for body in ["", "{", "{\"things\":[", "\u{1}"] {
             assert_eq!(read(body).expect_err("refused").code, "malformed_json", "{body}");
         }
-        let problem = read(r#"{"things":[{"name":"a"}],"more":1}"#).expect_err("refused");
+        let problem = read(r#"{"things":[{"topic":"a"}],"more":1}"#).expect_err("refused");
         assert_eq!(named(problem.errors), [("more".to_owned(), None)]);
     }
 
@@ -257,7 +254,7 @@ mod tests {
         assert_eq!(mistakes.none_or_problem().map_err(|problem| problem.code), Err("outside_grants"));
         let mut mistakes = Mistakes::new("things");
         mistakes.of(3, outside());
-        mistakes.at(4, "name", "is missing");
+        mistakes.at(4, "topic", "is missing");
         assert_eq!(mistakes.none_or_problem().map_err(|problem| problem.code), Err("validation_failed"));
     }
 }

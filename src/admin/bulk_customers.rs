@@ -9,12 +9,12 @@ use super::{
     access::Administer,
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
-    customer_body::parse,
-    fields,
+    customer_body::write,
     problem::Problem,
     state::{AdminState, new_id},
 };
 use crate::{
+    api::customer::parse,
     model::id::Kind,
     store::bulk_customers::{self, Upsert},
 };
@@ -37,16 +37,15 @@ pub async fn upsert(
 }
 
 fn items(bytes: &[u8]) -> Result<Vec<Upsert>, Problem> {
-    let items =
-        bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| fields::needing(parse(object), object, &["uid"]))?;
+    let items = bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| Ok(parse(object, &["uid"])?))?;
     let (mut mistakes, mut seen) = (Mistakes::new(NAME), HashSet::with_capacity(items.len()));
     let mut upserts = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
-        let Some(uid) = item.uid else { continue };
+        let Some(uid) = item.uid.clone() else { continue };
         if !seen.insert(uid.clone()) {
             mistakes.at(index, "uid", "is given twice");
         }
-        upserts.push(Upsert { id: new_id(Kind::Customer), uid, with: item.write });
+        upserts.push(Upsert { id: new_id(Kind::Customer), uid, with: write(item) });
     }
     mistakes.none_or_problem().map(|()| upserts)
 }

@@ -9,14 +9,14 @@ use super::{
     access::{Access, Write},
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
-    endpoint_body::{EndpointBody, Rules, parse},
+    endpoint_body::{CheckedEndpoint, Rules, parse},
     endpoints::{Made, replaced},
-    fields::{self, Object},
     problem::Problem,
     quotas,
     state::AdminState,
 };
 use crate::{
+    api::check::Object,
     model::quotas::Quota,
     store::{
         bulk_endpoints::{self, BulkContext, Upsert},
@@ -55,15 +55,15 @@ pub async fn upsert(
 }
 
 /// One item: both of its keys are needed, said together with whatever else is wrong. A customer's key has its customer.
-fn item(object: &Object, rules: &Rules, access: &Access) -> Result<EndpointBody, Problem> {
+fn item(object: &Object, rules: &Rules, access: &Access) -> Result<CheckedEndpoint, Problem> {
     let needed: &[&str] = if access.customer().is_some() { &["uid"] } else { &["customer_id", "uid"] };
-    let body = fields::needing(parse(object, rules), object, needed)?;
+    let body = parse(object, rules, needed)?;
     let customer = access.within(body.customer.as_deref()).map(ToOwned::to_owned);
-    Ok(EndpointBody { customer, ..body })
+    Ok(CheckedEndpoint { customer, ..body })
 }
 
 /// An item's customer and key.
-fn key(item: &EndpointBody) -> Option<(&str, &str)> {
+fn key(item: &CheckedEndpoint) -> Option<(&str, &str)> {
     item.customer.as_deref().zip(item.uid.as_deref())
 }
 
@@ -71,7 +71,7 @@ fn key(item: &EndpointBody) -> Option<(&str, &str)> {
 fn decide(
     state: &AdminState,
     context: &BulkContext,
-    items: &[EndpointBody],
+    items: &[CheckedEndpoint],
 ) -> Result<(Vec<Upsert>, Vec<Option<String>>), Problem> {
     let mut mistakes = Mistakes::new(NAME);
     let mut seen = HashSet::with_capacity(items.len());

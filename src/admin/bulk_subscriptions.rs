@@ -9,13 +9,13 @@ use super::{
     access::Write,
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
-    fields::{self, Object},
     problem::Problem,
     quotas,
     state::{AdminState, new_id},
-    subscription_body::{SubscriptionBody, check_grants, not_read, parse},
+    subscription_body::{check_grants, not_read},
 };
 use crate::{
+    api::subscription::{SubscriptionBody, parse},
     model::{
         grants::Grants,
         id::Kind,
@@ -37,8 +37,12 @@ pub async fn upsert(
 ) -> Result<HttpResponse, Problem> {
     super::request::query(&request, &[])?;
     let body = gate.read(&request, payload).await?;
-    let items = body.work(|bytes| bulk::read_all(&bulk::items(bytes, NAME)?, NAME, item)).await?;
-    let keys = items.iter().filter_map(|item| item.endpoint.clone().zip(item.uid.clone()));
+    let items = body
+        .work(|bytes| {
+            bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| Ok(parse(object, &["endpoint_id", "uid"])?))
+        })
+        .await?;
+    let keys = items.iter().filter_map(|item| item.endpoint_id.clone().zip(item.uid.clone()));
     let (keys, defaults): (Vec<(String, String)>, _) = (keys.collect(), state.quotas);
     let topics: Vec<String> = items.iter().map(|item| item.topic.clone()).collect();
     let written = bulk_subscriptions::upsert(&state.pool, access.customer(), &keys, move |context| {
@@ -55,11 +59,6 @@ pub async fn upsert(
     Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
 }
 
-/// One item: both of its keys are needed, said together with whatever else is wrong.
-fn item(object: &Object) -> Result<SubscriptionBody, Problem> {
-    fields::needing(parse(object), object, &["endpoint_id", "uid"])
-}
-
 fn decide(defaults: &Quotas, context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {
     let mut mistakes = Mistakes::new(NAME);
     let none = Grants::default();
@@ -67,7 +66,7 @@ fn decide(defaults: &Quotas, context: &BulkContext, items: Vec<SubscriptionBody>
     let mut upserts = Vec::with_capacity(items.len());
     let mut more: HashMap<&str, [i64; 2]> = HashMap::new();
     for (index, item) in items.into_iter().enumerate() {
-        let SubscriptionBody { endpoint: Some(endpoint), uid: Some(uid), topic, scope } = item else { continue };
+        let SubscriptionBody { endpoint_id: Some(endpoint), uid: Some(uid), topic, scope } = item else { continue };
         let owner = match context.endpoint(&endpoint) {
             Lookup::Found(owner) => owner,
             Lookup::Missing => {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     access::{Access, Administer, Read},
-    customer_body::{as_body, parse, view},
+    customer_body::{as_body, view, write},
     endpoint_body::merge_objects,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
@@ -14,6 +14,7 @@ use super::{
     state::{AdminState, new_id},
 };
 use crate::{
+    api::{customer::parse, text},
     model::id::{self, Kind},
     store::{
         StoreError,
@@ -42,10 +43,11 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn create(_: Administer, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let body = parse(&request::object(&state, &request, body).await?)?;
-    let written = customers::write(&state.pool, body.uid.as_deref(), |current| match current {
+    let body = parse(&request::object(&state, &request, body).await?, &[])?;
+    let (uid, with) = (body.uid.clone(), write(body));
+    let written = customers::write(&state.pool, uid.as_deref(), |current| match current {
         Some(_) => Err(Problem::uid_taken(WHAT)),
-        None => Ok(Change::Create { id: new_id(Kind::Customer), uid: body.uid.clone(), with: body.write.clone() }),
+        None => Ok(Change::Create { id: new_id(Kind::Customer), uid: uid.clone(), with }),
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -71,14 +73,14 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&state, &request, body).await?)?;
+    let body = parse(&request::object(&state, &request, body).await?, &[])?;
     let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         conditions.check(current.map(|row| row.stamps.version))?;
         let uid = uid_of_put(Kind::Customer, &name, body.uid.as_deref(), current.map(|row| row.uid.as_deref()), WHAT)?;
         Ok::<_, Problem>(match current {
-            Some(_) => Change::Update(body.write.clone()),
-            None => Change::Create { id: new_id(Kind::Customer), uid, with: body.write.clone() },
+            Some(_) => Change::Update(write(body)),
+            None => Change::Create { id: new_id(Kind::Customer), uid, with: write(body) },
         })
     });
     let written = written.await??;
@@ -100,9 +102,9 @@ pub async fn patch(
         conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         merge_objects(&mut body, &patch);
-        let body = parse(body.as_object().expect("invariant: a customer's body is an object"))?;
+        let body = parse(body.as_object().expect("invariant: a customer's body is an object"), &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
-        Ok::<_, Problem>(Change::Update(body.write))
+        Ok::<_, Problem>(Change::Update(write(body)))
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -166,7 +168,7 @@ pub fn uid_of_put(
     match current {
         Some(uid) if given.is_none() || given == uid => Ok(uid.map(ToOwned::to_owned)),
         None if id::is(kind, name) || name.starts_with(kind.prefix()) => Err(Problem::not_found(what)),
-        None if given.is_none_or(|given| given == name) => match super::fields::checked_uid(name, kind.prefix()) {
+        None if given.is_none_or(|given| given == name) => match text::check_uid(name, kind.prefix()) {
             Ok(()) => Ok(Some(name.to_owned())),
             Err(message) => Err(Problem::invalid(vec![FieldError::new("uid", message)])),
         },

@@ -18,6 +18,7 @@ use super::{
     state::AdminState,
 };
 use crate::{
+    api::dead_letters::parse,
     clock,
     fair_share::turns,
     model::{
@@ -195,7 +196,8 @@ async fn page_with_data(
 
 /// The letters that a command selects.
 pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
-    selection(&request::object(state, request, body).await?, clock::wall_ms())
+    let body = parse(&request::object(state, request, body).await?)?;
+    Ok(selection(body, clock::wall_ms()))
 }
 
 /// The endpoint of records that never got as far as one.

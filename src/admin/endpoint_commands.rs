@@ -4,15 +4,15 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use super::{
     access::{Access, Write},
-    endpoint_body::view,
-    endpoints::{OVERLAP_MS_DEFAULT, named, opened, present, too_many_secrets},
-    fields,
+    endpoint_body::{check_secret, view},
+    endpoints::{named, opened, present, too_many_secrets},
     problem::Problem,
     request::{self, Body},
     responses::{answer, conditions},
     state::AdminState,
 };
 use crate::{
+    api::{body::Said, endpoint_body::RotationBody},
     clock,
     model::settings::State as EndpointState,
     operator_event::{OperatorEvent, emit},
@@ -20,7 +20,7 @@ use crate::{
         config_write::{Change, Lookup},
         endpoint_commands,
         endpoints::{self, Endpoint, EndpointWrite},
-        secrets::{signing_bytes, signing_secret},
+        secrets::signing_secret,
     },
 };
 
@@ -86,16 +86,12 @@ pub async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
     let object = request::optional_object(&state, &request, body).await?;
-    let (secret, overlap_ms) = fields::parse(&object, |fields| {
-        let secret = fields.value("secret").map(|value| value.as_str().unwrap_or_default().to_owned());
-        if let Some(Err(error)) = secret.as_deref().map(signing_bytes) {
-            fields.wrong("secret", error);
-        }
-        let overlap_ms = fields.number("overlap_ms", 0_u64..=OVERLAP_MS_MAX);
-        Some((secret, overlap_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(OVERLAP_MS_DEFAULT)))
-    })?;
+    let mut said = Said::of::<RotationBody>(&object);
+    check_secret(&mut said);
+    let body: RotationBody = said.into_body()?;
     let conditions = conditions(&request)?;
-    let secret = secret.unwrap_or_else(|| signing_secret(rand::random()));
+    let overlap_ms = body.overlap_ms();
+    let secret = body.secret.unwrap_or_else(|| signing_secret(rand::random()));
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
         conditions.check(Some(current.stamps.version))?;
@@ -148,5 +144,3 @@ pub fn disabled() -> Problem {
     let detail = "the endpoint is disabled; enable it first";
     Problem::new(StatusCode::CONFLICT, "endpoint_is_disabled", detail)
 }
-
-const OVERLAP_MS_MAX: u64 = 604_800_000;

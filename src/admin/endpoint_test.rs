@@ -20,6 +20,7 @@ use super::{
     test_limit::TestLimit,
 };
 use crate::{
+    api::{body, endpoint_body::Nothing},
     clock,
     endpoint::{
         client::{ClientLimits, CoreClient},
@@ -73,7 +74,7 @@ pub async fn test(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     // What is sent is ours to say.
-    super::fields::parse(&request::optional_object(&state, &request, body).await?, |_| Some(()))?;
+    body::read::<Nothing>(&request::optional_object(&state, &request, body).await?)?;
     let endpoint = find(&state, &access, &request, path).await?;
     let settings = settings(&state, &endpoint)?;
     if let Err(wait) = state.tester.limit.lock().take(&endpoint.id, clock::now()) {

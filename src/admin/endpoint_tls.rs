@@ -1,32 +1,20 @@
-//! ○ Certificates and keys in an endpoint's body. What gets through here makes a TLS identity.
+//! ○ Certificates and keys in an endpoint's body. What gets through here makes a TLS identity. Messages never quote a key.
 
-use super::fields::Fields;
 use crate::{
-    api::endpoint::{AuthView, TlsSettings},
+    api::{body::Said, endpoint::AuthView},
     model::tls_identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
-    store::secrets::StoredAuth,
 };
 
-/// Reads `auth` of the kind `mutual_tls`. Messages never quote the key.
-pub fn mutual_tls(fields: &mut Fields<'_>) -> Option<StoredAuth> {
-    fields.require("certificate");
-    fields.require("key");
-    let certificate = pem(fields, "certificate", |text| parse_certificates(text).map(drop));
-    let key = pem(fields, "key", |text| parse_key(text).map(drop));
-    let (certificate, key) = (certificate?, key?);
-    match certified_key(&certificate, &key) {
-        Ok(_) => Some(StoredAuth::MutualTls { certificate, key }),
-        Err(error) => {
-            let field = if error == IdentityError::OtherKey { "key" } else { "certificate" };
-            fields.wrong(field, error);
-            None
-        }
+/// Notes certificates, keys and authorities that are none, or do not belong together.
+pub fn check(said: &mut Said) {
+    pem(said, "/tls/ca", "tls.ca", |text| parse_authorities(text).map(drop));
+    let certificate = pem(said, "/auth/certificate", "auth.certificate", |text| parse_certificates(text).map(drop));
+    let key = pem(said, "/auth/key", "auth.key", |text| parse_key(text).map(drop));
+    let (Some(certificate), Some(key)) = (certificate, key) else { return };
+    if let Err(error) = certified_key(&certificate, &key) {
+        let field = if error == IdentityError::OtherKey { "auth.key" } else { "auth.certificate" };
+        said.wrong(field, error);
     }
-}
-
-/// Reads `tls`.
-pub fn read(fields: &mut Fields<'_>) -> TlsSettings {
-    TlsSettings { ca: pem(fields, "ca", |text| parse_authorities(text).map(drop)) }
 }
 
 /// The part of a client certificate that may be shown: enough to tell which one it is.
@@ -47,31 +35,24 @@ pub fn lacks_tls(url: &str, auth: &AuthView) -> bool {
 /// The problem of a URL that [`lacks_tls`].
 pub const NEEDS_TLS: &str = "must begin with https:// when auth is mutual_tls";
 
+/// A text of this kind, if it is there and right.
 fn pem(
-    fields: &mut Fields<'_>,
-    name: &'static str,
+    said: &mut Said,
+    pointer: &str,
+    field: &str,
     check: impl FnOnce(&str) -> Result<(), IdentityError>,
 ) -> Option<String> {
-    let text = fields.value(name)?.as_str().unwrap_or_default().to_owned();
-    let checked = if text.len() > PEM_BYTES_MAX {
-        Err(format!("must have at most {PEM_BYTES_MAX} characters"))
-    } else if text.bytes().any(|byte| byte == 0 || !byte.is_ascii()) {
-        Err("must be PEM, which is ASCII".to_owned())
-    } else {
-        check(&text).map_err(|error| error.to_string())
-    };
-    checked.map_err(|message| fields.wrong(name, message)).ok().map(|()| text)
+    let text = said.at(pointer)?.as_str()?.to_owned();
+    check(&text).map_err(|error| said.wrong(field, error)).ok().map(|()| text)
 }
-
-const PEM_BYTES_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
     use serde_json::{Value, json};
 
-    use super::*;
-    use crate::admin::{endpoint_auth, fields};
+    use super::{super::endpoint_auth, *};
+    use crate::{api::endpoint_body::EndpointBody, store::secrets::StoredAuth};
 
     fn made() -> (String, String) {
         let key = KeyPair::generate().expect("a key");
@@ -80,13 +61,12 @@ mod tests {
     }
 
     fn check(auth: Value) -> Result<StoredAuth, Vec<String>> {
-        let body = json!({"auth": auth});
-        let egress = crate::app::default_egress();
-        let parsed = fields::parse(body.as_object().expect("object"), |fields| {
-            fields.nested("auth", |fields| endpoint_auth::read(fields, &egress))
-        });
-        parsed.map_err(|problem| {
-            problem.errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()
+        let body = json!({"url": "https://example.com/", "auth": auth});
+        let mut said = Said::of::<EndpointBody>(body.as_object().expect("object"));
+        super::check(&mut said);
+        let body = said.into_body::<EndpointBody>();
+        body.map(|body| endpoint_auth::stored(body.auth.expect("auth"))).map_err(|errors| {
+            errors.listed.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()
         })
     }
 

@@ -10,11 +10,10 @@ use super::{
     conceal::conceal,
     customer_names,
     customers::{uid_of_put, unchanged},
-    endpoint_body::{EndpointBody, as_body, merge, parse, view},
+    endpoint_body::{CheckedEndpoint, as_body, merge, parse, view},
     endpoint_health,
     endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
-    fields,
     paging::{Page, shown},
     problem::{FieldError, Problem},
     quotas,
@@ -23,7 +22,7 @@ use super::{
     state::{AdminState, new_id},
 };
 use crate::{
-    api::endpoint::AuthView,
+    api::{endpoint::AuthView, endpoint_body::RotationBody},
     clock,
     model::{
         id::Kind,
@@ -89,9 +88,8 @@ async fn search(
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let object = request::object(&state, &request, body).await?;
     let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
-    let body = fields::needing(parse(&object, &state.rules), &object, needed)?;
+    let body = parse(&request::object(&state, &request, body).await?, &state.rules, needed)?;
     let customer = access.within(body.customer.as_deref());
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, body.uid.as_deref(), customer, |context| match context.endpoint {
@@ -124,7 +122,7 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&state, &request, body).await?, &state.rules)?;
+    let body = parse(&request::object(&state, &request, body).await?, &state.rules, &[])?;
     let made = Made::new(&state, &body);
     let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), access.within(body.customer.as_deref()), |context| {
@@ -157,7 +155,8 @@ pub async fn patch(
         conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         merge(&mut body, &patch);
-        let mut body = parse(body.as_object().expect("invariant: an endpoint's body is an object"), &state.rules)?;
+        let body = body.as_object().expect("invariant: an endpoint's body is an object");
+        let mut body = parse(body, &state.rules, &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
         if body.auth.is_none() {
@@ -269,7 +268,7 @@ pub fn resealed(
 ) -> Result<Vec<u8>, Problem> {
     if let Some(secret) = secret {
         let now = clock::wall_ms();
-        let rotated = secrets.rotate(secret.clone(), now, now.saturating_add(OVERLAP_MS_DEFAULT));
+        let rotated = secrets.rotate(secret.clone(), now, now.saturating_add(RotationBody::default().overlap_ms()));
         rotated.map_err(too_many_secrets)?;
     }
     if opened(state, endpoint).is_ok_and(|before| before == secrets) {
@@ -288,9 +287,6 @@ pub(super) fn too_many_secrets(TooManySecrets { until_ms }: TooManySecrets) -> P
     Problem::new(StatusCode::CONFLICT, "too_many_secrets", detail)
 }
 
-/// For this long the secret before goes on signing.
-pub const OVERLAP_MS_DEFAULT: i64 = 86_400_000;
-
 /// An endpoint that may be created: its id and secret are made before the store is asked.
 pub(super) struct Made {
     pub(super) id: String,
@@ -299,7 +295,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    pub(super) fn new(state: &AdminState, body: &EndpointBody) -> Made {
+    pub(super) fn new(state: &AdminState, body: &CheckedEndpoint) -> Made {
         let id = new_id(Kind::Endpoint);
         let secret = body.secret.clone().unwrap_or_else(|| signing_secret(rand::random()));
         let secrets = EndpointSecrets {
@@ -315,7 +311,7 @@ impl Made {
         defaults: &Quotas,
         context: &EndpointContext,
         uid: Option<String>,
-        body: &EndpointBody,
+        body: &CheckedEndpoint,
     ) -> Result<Change<EndpointWrite>, Problem> {
         let Some(customer) = &context.customer else {
             let message = if body.customer.is_some() { "there is no such customer" } else { "is missing" };
@@ -326,7 +322,7 @@ impl Made {
     }
 
     /// The endpoint as it will be.
-    pub(super) fn write(&self, customer_id: &str, body: &EndpointBody) -> EndpointWrite {
+    pub(super) fn write(&self, customer_id: &str, body: &CheckedEndpoint) -> EndpointWrite {
         EndpointWrite {
             customer_id: customer_id.to_owned(),
             state: EndpointState::Enabled,
@@ -348,7 +344,11 @@ impl Made {
 
 /// The endpoint as PUT makes it of one that is there: all of it new, but the signing secret, which only a new one
 /// replaces.
-pub(super) fn replaced(state: &AdminState, current: &Endpoint, body: &EndpointBody) -> Result<EndpointWrite, Problem> {
+pub(super) fn replaced(
+    state: &AdminState,
+    current: &Endpoint,
+    body: &CheckedEndpoint,
+) -> Result<EndpointWrite, Problem> {
     let auth = body.auth.clone().unwrap_or(StoredAuth::None);
     let secrets = match (opened(state, current), &body.secret) {
         (Ok(secrets), _) => EndpointSecrets { auth, ..secrets },

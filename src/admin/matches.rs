@@ -9,7 +9,6 @@ use super::{
     access::{Access, Read},
     endpoint_health,
     endpoints::present,
-    match_body::{MatchBody, Sample, parse},
     match_explain::{Facts, why},
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
@@ -18,6 +17,7 @@ use super::{
     state::AdminState,
 };
 use crate::{
+    api::sample::{MatchBody, parse},
     clock,
     model::{event::Record, id::Kind},
     monitoring::endpoint_snapshot::EndpointPart,
@@ -36,13 +36,14 @@ pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Bo
     let query = request::query(&request, &["limit", "cursor"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
-    let body = request::parsed_by(&state, &request, body, parse).await?;
+    let parsed = request::parsed_by(&state, &request, body, |object, bytes| Ok(parse(object, bytes)?));
+    let (body, record) = parsed.await?;
     check_granted(&state, &access, &body.topic).await?;
-    let one = match &body.endpoint {
-        Some(name) => Some(endpoint_id(&state, name, access.within(body.customer.as_deref())).await?),
+    let one = match &body.endpoint_id {
+        Some(name) => Some(endpoint_id(&state, name, access.within(body.customer_id.as_deref())).await?),
         None => None,
     };
-    let sample = Decoded::new(&state, &body);
+    let sample = Decoded::new(&state, &body, record.as_ref());
     let asked =
         Asked { topic: &body.topic, tenant: sample.tenant.as_deref(), department: sample.department.as_deref() };
     let version = (state.live.version)();
@@ -88,13 +89,10 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn new(state: &AdminState, body: &MatchBody) -> Decoded {
+    fn new(state: &AdminState, body: &MatchBody, record: Option<&Record>) -> Decoded {
         let nothing = Decoded { tenant: None, department: None, kind: None, id: None, refused: None };
-        let record = match &body.sample {
-            Sample::Fields { tenant, department } => {
-                return Decoded { tenant: tenant.clone(), department: department.clone(), ..nothing };
-            }
-            Sample::Record(record) => record,
+        let Some(record) = record else {
+            return Decoded { tenant: body.tenant.clone(), department: body.department.clone(), ..nothing };
         };
         let bytes_max = state.live.event_bytes_max;
         if record.bytes.len() > bytes_max {

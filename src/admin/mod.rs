@@ -4,9 +4,7 @@
 //! Nothing a caller sends makes a 5xx; Postgres away is 503 with `Retry-After`.
 
 pub mod problem; // ● RFC 9457
-mod shaped; // ○ bodies held to the shapes of the document
 pub mod state; // ● shared by the handlers
-pub mod fields; // ○ a JSON object, field by field, every mistake collected
 pub mod paging; // ○ cursors
 mod request; // ● body, path and query of a request
 mod conditions; // ○ If-Match, If-None-Match
@@ -41,7 +39,6 @@ mod bulk_customers; // ● many in one call
 mod bulk_endpoints; // ●
 mod bulk_subscriptions; // ●
 pub mod routing_snapshot; // ● what events are matched against
-mod match_body; // ○ a sample event, parsed and validated
 mod match_explain; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
 mod dead_letter_long_poll; // ● who waits for a dead letter

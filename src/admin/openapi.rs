@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use self::{
     documented::{Documented, documented},
     parameters::parameters,
-    schema::{about, count, list, object, of, plain, word},
+    schema::{count, described, list, of, plain, word},
 };
 use super::access::Needs;
 
@@ -98,7 +98,7 @@ fn written(operation: &Documented, all: &[Documented], needs: Needs, takes_custo
     let tag = TAGS.iter().find(|(start, _)| operation.path.starts_with(start)).map_or("Other", |(_, name)| name);
     let mut written = json!({
         "operationId": operation.id, "summary": operation.summary, "tags": [tag],
-        "description": described(operation, needs), "x-needs": format!("{needs:?}").to_lowercase(),
+        "description": explained(operation, needs), "x-needs": format!("{needs:?}").to_lowercase(),
         "parameters": used_parameters(operation), "responses": responses(operation, all, needs, takes_customers),
     });
     if let Some(body) = operation.body {
@@ -110,7 +110,7 @@ fn written(operation: &Documented, all: &[Documented], needs: Needs, takes_custo
     written
 }
 
-fn described(operation: &Documented, needs: Needs) -> String {
+fn explained(operation: &Documented, needs: Needs) -> String {
     let who = match needs {
         Needs::Administer => "For admin keys.",
         Needs::Watch => "For admin and operator keys.",
@@ -218,8 +218,10 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
 fn problems() -> Value {
     let mut responses = Map::new();
     for (status, meaning, codes) in PROBLEMS {
-        let schema =
-            json!({"allOf": [of("Problem"), {"properties": {"status": {"const": status}, "code": word(codes)}}]});
+        let schema = json!({"allOf": [of("Problem"), {"properties": {
+            "status": {"const": status, "description": "The answer's status."},
+            "code": schema::about(word(codes), "Stable: programs may decide by it."),
+        }}]});
         let mut response = json!({
             "description": format!("{meaning}: {}.", codes.join(", ")),
             "content": {"application/problem+json": {"schema": schema}},
@@ -244,17 +246,19 @@ fn headers() -> Value {
 /// Paths that need no key.
 fn open() -> Vec<(String, Value)> {
     let json_of = |schema: Value| json!({"application/json": {"schema": schema}});
-    let flag = |name: &str, value: bool| object(json!({name: {"const": value}}), &[]);
     let operation = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "tags": ["Health"], "security": [], "responses": responses}});
     let text = |media: &str| json!({"200": {"description": "As asked.", "content": {media: {"schema": plain()}}}});
-    let details = list(about(plain(), "Partitions that have something to do and do not move, and why."));
-    let not_ready = json!({"ready": {"const": false}, "reasons": list(about(plain(), "Why not.")), "details": details});
-    let is_ready = json!({"ready": {"const": true}, "details": details});
+    let stuck = "Partitions that have something to do and do not move, and why.";
+    let details = || ("details", list(plain()), stuck);
+    let is = |name, value: bool, text| (name, json!({"const": value}), text);
+    let is_ready = described(&[is("ready", true, "It does its work."), details()], &[]);
+    let reasons = ("reasons", list(plain()), "The reasons.");
+    let not_ready = described(&[is("ready", false, "It does not do its work now."), reasons, details()], &[]);
     let ready = json!({
-        "200": {"description": "It does its work.", "content": json_of(object(is_ready, &[]))},
-        "503": {"description": "Not now.", "content": json_of(object(not_ready, &[]))},
+        "200": {"description": "It does its work.", "content": json_of(is_ready)},
+        "503": {"description": "Not now.", "content": json_of(not_ready)},
     });
-    let live = json!({"200": {"description": "It lives.", "content": json_of(flag("live", true))}});
+    let live = json!({"200": {"description": "It lives.", "content": json_of(described(&[is("live", true, "The process answers.")], &[]))}});
     let document = json!({"200": {"description": "This document.", "content": json_of(json!({"type": "object"}))}});
     vec![
         ("/livez".to_owned(), operation("live", "Say that the process answers", live)),
@@ -287,90 +291,7 @@ const DESCRIPTION: &str = "Customers have endpoints, endpoints have subscription
     resources carry an ETag: with If-Match a write happens only if nobody else wrote, else 412.";
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+mod limits_tests; // the document and the checks are the same
 
-    use super::*;
-    use crate::admin::{problem::CODES, routes::listed};
-
-    #[test]
-    fn what_is_documented_is_what_is_routed() {
-        assert_eq!(differences(&listed()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let document = document(&listed());
-        let text = document.to_string();
-        let references: BTreeSet<&str> =
-            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        assert!(references.len() > 50, "{}", references.len());
-        for reference in references {
-            assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
-        }
-    }
-
-    #[test]
-    fn operations_have_names_of_their_own() {
-        let document = document(&listed());
-        let mut names = BTreeSet::new();
-        let items = ["paths", "webhooks"].map(|part| document[part].as_object().expect("operations").values());
-        for item in items.into_iter().flatten() {
-            for operation in item.as_object().expect("operations").values() {
-                let name = operation["operationId"].as_str().expect("a name");
-                assert!(names.insert(name), "{name} is given twice");
-            }
-        }
-    }
-
-    #[test]
-    fn what_endpoints_receive_is_described_and_stands_on_the_page() {
-        let document = document(&listed());
-        let content = &document["webhooks"]["event"]["post"]["requestBody"]["content"];
-        assert_eq!(content["application/json"]["schema"]["$ref"], "#/components/schemas/Envelope");
-        let page = page(&document);
-        assert!(page.contains("<h2>Deliveries</h2>") && page.contains("id=\"receiveEvent\""), "no section");
-        assert!(page.contains("event_id") && page.contains("data_base64"));
-    }
-
-    /// The envelopes that the documentation shows are those that are sent: see `endpoint/target/page_tests.rs`.
-    #[test]
-    fn an_envelope_has_the_members_that_are_described() {
-        let page = include_str!("../../docs/what-arrives.md");
-        let schema = &document(&listed())["components"]["schemas"]["Envelope"];
-        let described = schema["properties"].as_object().expect("members");
-        let shown: Vec<Value> = page.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let envelopes: Vec<&Value> =
-            shown.iter().filter(|value| value["webhook-id"].is_null() && value["id"].is_string()).collect();
-        assert!(envelopes.len() >= 4, "{shown:?}");
-        for envelope in envelopes {
-            let members = envelope.as_object().expect("an object");
-            assert!(members.keys().all(|name| described.contains_key(name)), "{envelope}");
-            let required = schema["required"].as_array().expect("names").iter().filter_map(Value::as_str);
-            for name in required {
-                assert!(members.contains_key(name), "{name} is not in {envelope}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_code_that_is_given_out_is_documented() {
-        let given: BTreeSet<&str> = PROBLEMS.iter().flat_map(|(_, _, codes)| codes.iter().copied()).collect();
-        let known: BTreeSet<&str> = CODES.iter().copied().collect();
-        assert_eq!(given, known, "by status, and all together");
-        // A status and a code stand side by side wherever a problem is made.
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
-        for file in std::fs::read_dir(folder).expect("the folder").flatten() {
-            let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
-            for made in text.split("StatusCode::").skip(1) {
-                let after = made.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
-                let code = after
-                    .trim_start_matches([',', ' ', '\n'])
-                    .strip_prefix('"')
-                    .and_then(|rest| rest.split('"').next());
-                let Some(code) = code.filter(|_| after.starts_with(',')) else { continue };
-                assert!(known.contains(code), "{code} of {:?} is not documented", file.path());
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

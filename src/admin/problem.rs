@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use crate::{fair_share::shares::Refused, store::StoreError};
+pub use crate::api::errors::{ERRORS_MAX, FieldError};
+use crate::{api::errors::FieldErrors, fair_share::shares::Refused, store::StoreError};
 
 /// An error as the caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,21 +38,6 @@ pub struct OverQuota {
     pub used: i64,
     pub asked: i64,
 }
-
-/// A mistake in one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// `batch.events_max`
-    pub field: String,
-    /// Goes on after the field's name: "must be …".
-    pub message: String,
-    /// Of a body with many items: which of them, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<usize>,
-}
-
-/// Mistakes that are named one by one; the rest is counted.
-pub const ERRORS_MAX: usize = 100;
 
 /// All there are.
 pub const CODES: &[&str] = &[
@@ -176,12 +162,6 @@ impl Problem {
     }
 }
 
-impl FieldError {
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        FieldError { field: field.into(), message: message.into(), index: None }
-    }
-}
-
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({}): {}", self.code, self.status.as_u16(), self.detail)
@@ -189,6 +169,12 @@ impl std::fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl From<FieldErrors> for Problem {
+    fn from(errors: FieldErrors) -> Self {
+        Problem::invalid_of(errors.total, errors.listed)
+    }
+}
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {

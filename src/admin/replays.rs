@@ -10,7 +10,7 @@ use super::{
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     quotas::{self, beyond},
-    replay_body::{Range, ReplayBody, not_there, parse, view},
+    replay_body::{not_there, view},
     request::{self, Body},
     responses::created,
     state::{AdminState, new_id},
@@ -18,6 +18,7 @@ use super::{
     subscriptions::owner,
 };
 use crate::{
+    api::replay::{ReplayBody, parse},
     clock,
     model::{
         grants::BeyondGrants,
@@ -41,7 +42,7 @@ type State = web::Data<AdminState>;
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
-    let found = endpoints::read(&state.pool, &body.endpoint, access.within(body.customer.as_deref())).await?;
+    let found = endpoints::read(&state.pool, &body.endpoint_id, access.within(body.customer_id.as_deref())).await?;
     let endpoint = match &found {
         Lookup::Missing => {
             return Err(Problem::invalid(vec![FieldError::new("endpoint_id", "there is no such endpoint")]));
@@ -63,11 +64,8 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
         of_gap: false,
         id: new_id(Kind::Replay),
         endpoint_id: endpoint.id.clone(),
+        times: body.times_ms(),
         topic: body.topic,
-        times: match body.range {
-            Range::Times { from_ms, to_ms } => Some((from_ms, to_ms)),
-            Range::Offsets(_) => None,
-        },
         shares: shares.into_iter().map(share).collect(),
     };
     stored(&state, &replay).await?;
@@ -134,15 +132,17 @@ pub async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> 
 /// The range in offsets, as Kafka has it at this moment.
 async fn shares(state: &State, body: &ReplayBody) -> Result<Vec<Share>, Problem> {
     let positions = &state.positions;
-    match &body.range {
-        Range::Times { from_ms, .. } => {
-            positions.of_times(&body.topic, *from_ms).await.map_err(|error| problem(&error))
-        }
-        Range::Offsets(asked) => {
-            let extents = positions.extents(&body.topic).await.map_err(|error| problem(&error))?;
-            range::of_offsets(asked, &extents).map_err(not_there)
-        }
+    if let Some((from_ms, _)) = body.times_ms() {
+        return positions.of_times(&body.topic, from_ms).await.map_err(|error| problem(&error));
     }
+    let ranges = body.partitions.as_deref().unwrap_or_default().iter();
+    let asked = ranges.map(|range| range::Asked {
+        partition: range.partition,
+        from_offset: range.from_offset,
+        to_offset: range.to_offset,
+    });
+    let extents = positions.extents(&body.topic).await.map_err(|error| problem(&error))?;
+    range::of_offsets(&asked.collect::<Vec<_>>(), &extents).map_err(not_there)
 }
 
 fn problem(error: &PositionError) -> Problem {

@@ -11,12 +11,11 @@ use actix_web::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{
-    fields::{Object, checked_time},
-    problem::Problem,
-    state::AdminState,
+use super::{problem::Problem, state::AdminState};
+use crate::{
+    api::{check::Object, text},
+    store::config_write::Lookup,
 };
-use crate::store::config_write::Lookup;
 
 /// A body as the extractor gives it: too large is for us to say.
 pub type Body = Result<web::Bytes, actix_web::Error>;
@@ -87,7 +86,7 @@ pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, S
 
 /// The time that a parameter of the query says, if it is there.
 pub fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Problem> {
-    let time = query.get(name).map(|text| checked_time(text)).transpose();
+    let time = query.get(name).map(|text| text::time(text)).transpose();
     time.map_err(|message| Problem::invalid_query(format!("{name} {message}")))
 }
 

@@ -1,51 +1,16 @@
-//! ○ A subscription's body, parsed and validated, and a subscription as JSON.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! ○ A subscription held to its customer's grants, and as JSON.
 
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{
-    customer_body::{is_topic, name, uid},
-    fields::{self, Fields, Object},
-    problem::{FieldError, Problem},
-};
+use super::problem::{FieldError, Problem};
 use crate::{
     model::{
         grants::{BeyondGrants, Grants},
-        id::Kind,
         scope::Scope,
     },
     store::subscriptions::StoredSubscription,
 };
-
-/// The request's body, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriptionBody {
-    pub endpoint: Option<String>,
-    pub uid: Option<String>,
-    pub topic: String,
-    pub scope: Scope,
-}
-
-/// # Errors
-/// Every wrong field.
-pub fn parse(object: &Object) -> Result<SubscriptionBody, Problem> {
-    fields::parse(object, |fields| {
-        let endpoint = fields.text("endpoint_id", 128);
-        let uid = uid(fields, Kind::Subscription);
-        let topic = fields.required_text("topic", 249).filter(|topic| match is_topic(topic) {
-            Ok(()) => true,
-            Err(message) => {
-                fields.wrong("topic", message);
-                false
-            }
-        });
-        fields.require("scope");
-        let scope = fields.nested("scope", scope);
-        Some(SubscriptionBody { endpoint, uid, topic: topic?, scope: scope? })
-    })
-}
 
 /// Refuses what the customer's grants do not give.
 ///
@@ -110,108 +75,15 @@ pub fn as_body(subscription: &StoredSubscription) -> Value {
     })
 }
 
-#[derive(Clone, Copy)]
-enum Level {
-    Topic,
-    Tenants,
-    Departments,
-}
-
-fn scope(fields: &mut Fields<'_>) -> Option<Scope> {
-    fields.require("level");
-    let levels = [("topic", Level::Topic), ("tenants", Level::Tenants), ("departments", Level::Departments)];
-    match fields.word("level", &levels)? {
-        Level::Topic => Some(Scope::Topic),
-        Level::Tenants => {
-            fields.require("tenants");
-            let tenants = fields.list("tenants", 1..=NAMES_MAX, name)?;
-            Some(Scope::Tenants { tenants: tenants.into_iter().collect() })
-        }
-        Level::Departments => {
-            fields.require("departments");
-            departments(fields)
-        }
-    }
-}
-
-fn departments(fields: &mut Fields<'_>) -> Option<Scope> {
-    let value = fields.value("departments")?.clone();
-    let object = value.as_object().filter(|object| (1..=NAMES_MAX).contains(&object.len()));
-    let Some(object) = object else {
-        fields.wrong("departments", "must be an object: a tenant's name, and a list of its departments");
-        return None;
-    };
-    let mut departments: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let (mut names, mut right) = (0, true);
-    for (tenant, list) in object {
-        let tenant_name = name(&Value::String(tenant.clone()));
-        let list: Result<BTreeSet<String>, String> = match list.as_array().filter(|list| !list.is_empty()) {
-            Some(list) => list.iter().map(name).collect(),
-            None => Err("must be a list of departments, not empty".to_owned()),
-        };
-        match tenant_name.and_then(|tenant| list.map(|list| (tenant, list))) {
-            Ok((tenant, list)) => {
-                names += list.len();
-                departments.insert(tenant, list);
-            }
-            Err(message) => {
-                let shown: String = tenant.chars().filter(|c| !c.is_control()).take(100).collect();
-                fields.wrong(&format!("departments.{shown}"), message);
-                right = false;
-            }
-        }
-    }
-    if names > NAMES_MAX {
-        fields.wrong("departments", format_args!("must have at most {NAMES_MAX} departments in all"));
-        right = false;
-    }
-    right.then_some(Scope::Departments { departments })
-}
-
-/// Tenants or departments in one subscription.
-const NAMES_MAX: usize = 10_000;
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::grants::Granted;
 
-    fn check(scope: Value) -> Result<Scope, Vec<String>> {
-        let body = json!({"endpoint_id": "ep_1", "topic": "orders", "scope": scope});
-        let parsed = parse(body.as_object().expect("an object"));
-        parsed.map(|body| body.scope).map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
-    }
-
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn the_three_levels_are_read_and_numbers_are_names() {
-        assert_eq!(check(json!({"level": "topic"})), Ok(Scope::Topic));
-        let tenants = check(json!({"level": "tenants", "tenants": [2, "7", 18446744073709551615_u64]}));
-        assert_eq!(tenants, Ok(Scope::Tenants { tenants: set(&["2", "7", "18446744073709551615"]) }));
-        let departments = check(json!({"level": "departments", "departments": {"2": [100, "200"]}}));
-        let expected = BTreeMap::from([("2".to_owned(), set(&["100", "200"]))]);
-        assert_eq!(departments, Ok(Scope::Departments { departments: expected }));
-    }
-
-    #[test]
-    fn what_matches_nothing_or_cannot_be_a_name_is_refused() {
-        assert_eq!(check(json!({"level": "tenants", "tenants": []})), Err(vec!["scope.tenants".into()]));
-        assert_eq!(check(json!({"level": "tenants", "tenants": [1.5]})), Err(vec!["scope.tenants[0]".into()]));
-        assert_eq!(check(json!({"level": "topic", "tenants": ["1"]})), Err(vec!["scope.tenants".into()]));
-        let departments = json!({"level": "departments", "departments": {"2": []}});
-        assert_eq!(check(departments), Err(vec!["scope.departments.2".into()]));
-        assert_eq!(check(json!({"level": "world"})), Err(vec!["scope.level".into()]));
-    }
-
-    #[test]
-    fn a_pattern_is_not_a_topic() {
-        for topic in ["*", "orders.*", "a b", "..", "ünï"] {
-            let body = json!({"endpoint_id": "ep_1", "topic": topic, "scope": {"level": "topic"}});
-            assert!(parse(body.as_object().expect("an object")).is_err(), "{topic}");
-        }
     }
 
     #[test]

@@ -7,16 +7,16 @@ use super::{
     access::{Access, Read, Write},
     customers::{Whose, uid_of_put, unchanged, whose},
     endpoint_body::merge_objects,
-    fields,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     quotas,
     request::{self, Body},
     responses::{answer, conditions, found},
     state::{AdminState, new_id},
-    subscription_body::{SubscriptionBody, as_body, check_grants, not_read, parse, view},
+    subscription_body::{as_body, check_grants, not_read, view},
 };
 use crate::{
+    api::subscription::{SubscriptionBody, parse},
     model::{
         id::Kind,
         quotas::{Quota, Quotas},
@@ -46,14 +46,13 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let object = request::object(&state, &request, body).await?;
-    let body = fields::needing(parse(&object), &object, &["endpoint_id"])?;
+    let body = parse(&request::object(&state, &request, body).await?, &["endpoint_id"])?;
     let written =
-        subscriptions::write(&state.pool, under(&access, &body.endpoint), body.uid.as_deref(), |context| match context
-            .subscription
-        {
-            Lookup::Missing => created(&state.quotas, context, body.uid.clone(), &body),
-            Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
+        subscriptions::write(&state.pool, under(&access, &body.endpoint_id), body.uid.as_deref(), |context| {
+            match context.subscription {
+                Lookup::Missing => created(&state.quotas, context, body.uid.clone(), &body),
+                Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
+            }
         });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
@@ -78,9 +77,9 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let body = parse(&request::object(&state, &request, body).await?)?;
+    let body = parse(&request::object(&state, &request, body).await?, &[])?;
     let conditions = conditions(&request)?;
-    let written = subscriptions::write(&state.pool, under(&access, &body.endpoint), Some(&name), |context| {
+    let written = subscriptions::write(&state.pool, under(&access, &body.endpoint_id), Some(&name), |context| {
         let current = unambiguous(&context.subscription)?;
         conditions.check(current.map(|row| row.stamps.version))?;
         let known = current.map(|row| row.uid.as_deref());
@@ -113,9 +112,9 @@ pub async fn patch(
             body["scope"] = Value::Null;
         }
         merge_objects(&mut body, &patch);
-        let body = parse(body.as_object().expect("invariant: a subscription's body is an object"))?;
+        let body = parse(body.as_object().expect("invariant: a subscription's body is an object"), &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
-        unchanged("endpoint_id", &body.endpoint.as_deref(), &Some(current.endpoint_id.as_str()))?;
+        unchanged("endpoint_id", &body.endpoint_id.as_deref(), &Some(current.endpoint_id.as_str()))?;
         updated(&state.quotas, context, current, &body)
     });
     let written = written.await??;
@@ -184,7 +183,7 @@ fn created(
     uid: Option<String>,
     body: &SubscriptionBody,
 ) -> Result<Change<SubscriptionWrite>, Problem> {
-    let message = match (&context.endpoint, &body.endpoint) {
+    let message = match (&context.endpoint, &body.endpoint_id) {
         (Lookup::Found(_), _) => {
             let with = granted(context, body)?;
             let more = [(Quota::SubscriptionsMax, 1), (Quota::SubscriptionEntriesMax, entries(&body.scope))];

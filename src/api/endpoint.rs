@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::shape::NO_CONTROL_CHARACTERS;
+use super::{shape::NO_CONTROL_CHARACTERS, text::Pem};
 use crate::model::{
     oauth::ClientStyle,
     settings::{BatchFormat, Format, Ordering, RateLimit},
@@ -22,19 +22,23 @@ use crate::model::{
 #[schemars(deny_unknown_fields)]
 pub struct EndpointSettings {
     /// A note for people.
-    #[schemars(length(min = 1, max = 1_000), regex(pattern = NO_CONTROL_CHARACTERS))]
+    #[schemars(title = "Description", length(min = 1, max = 1_000), regex(pattern = NO_CONTROL_CHARACTERS))]
     pub description: Option<String>,
     /// A request for each event, or for several.
+    #[schemars(title = "Mode")]
     pub mode: DeliveryMode,
+    /// Limits of a batch, in the mode `batch`.
     pub batch: BatchSettings,
     /// The event with its fields around it, or the record's value alone.
+    #[schemars(title = "What is sent")]
     pub format: Format,
     /// The way in which the items of a batch are put together.
+    #[schemars(title = "A batch is")]
     pub batch_format: BatchFormat,
     /// Events of one key, or of one partition, one after the other; `null` for any order.
     pub ordering: Option<Ordering>,
     /// Requests at once, on each instance.
-    #[schemars(range(min = 1, max = 256))]
+    #[schemars(title = "Requests at once", range(min = 1, max = 256))]
     pub in_flight_max: u32,
     /// Events a second at most; `null` for no limit.
     pub rate_limit: Option<RateLimit>,
@@ -42,8 +46,8 @@ pub struct EndpointSettings {
     pub retry: RetrySettings,
     /// Failures after which the endpoint is left alone for a while. It looks at the endpoint, not at single events.
     pub breaker: BreakerSettings,
-    /// An answer must be complete within it, the connection included.
-    #[schemars(range(min = 100, max = 120_000))]
+    /// Time for a request: for the connection, and for the complete answer.
+    #[schemars(title = "A request may take", range(min = 100, max = 120_000))]
     pub request_timeout_ms: u64,
     /// The part of the authentication that may be shown.
     #[schemars(skip)]
@@ -54,24 +58,27 @@ pub struct EndpointSettings {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum DeliveryMode {
+    /// A request for each event.
     Stream,
+    /// Many events in a request.
     Batch,
 }
 
 /// A batch goes when it has `events_max` events or `bytes_max` bytes, or when its oldest event has waited for `wait_ms_max`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Batch", deny_unknown_fields)]
 pub struct BatchSettings {
-    /// A batch goes when it has so many events, …
-    #[schemars(range(min = 1, max = 10_000))]
+    /// Events that fill a batch: it goes when it has so many.
+    #[schemars(title = "Events in a batch, at most", range(min = 1, max = 10_000))]
     pub events_max: u32,
-    /// … or its oldest event has waited for so long (at most `delivery.park_after_ms`), …
-    #[schemars(range(min = 1, max = 5_000))]
+    /// The longest that the first event of a batch waits for others, at most `delivery.park_after_ms`.
+    #[schemars(title = "A batch waits at most", range(min = 1, max = 5_000))]
     pub wait_ms_max: u64,
-    /// … or its body has so many bytes; whichever comes first. A single event may make a larger one.
-    #[schemars(range(min = 1_024, max = 8_388_608))]
+    /// Bytes that fill a batch; a single event may make a larger one.
+    #[schemars(title = "Size of a batch, at most", range(min = 1_024, max = 8_388_608))]
     pub bytes_max: usize,
 }
 
@@ -105,16 +112,16 @@ pub enum RetrySchedule {
 #[expect(dead_code, reason = "a shape and no value")]
 struct RetryMembers {
     /// Attempts of one event; without it age alone ends them.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(title = "Attempts, at most", range(min = 1, max = 100))]
     attempts_max: Option<u32>,
     /// The first pause is up to so long; each one after it up to twice as long.
-    #[schemars(range(min = 1, max = 3_600_000), default = "base_ms_default")]
+    #[schemars(title = "The first pause", range(min = 1, max = 3_600_000), default = "base_ms_default")]
     base_ms: u64,
     /// No pause is longer.
-    #[schemars(range(min = 1, max = 259_200_000), default = "max_ms_default")]
+    #[schemars(title = "The longest pause", range(min = 1, max = 259_200_000), default = "max_ms_default")]
     max_ms: u64,
     /// The pauses one by one, in place of `base_ms` and `max_ms`; the last one repeats.
-    #[schemars(length(min = 1, max = 100), inner(range(min = 0, max = 259_200_000)))]
+    #[schemars(title = "Pauses", length(min = 1, max = 100), inner(range(min = 0, max = 259_200_000)))]
     schedule_ms: Option<Vec<u64>>,
 }
 
@@ -145,25 +152,25 @@ impl JsonSchema for RetrySettings {
 /// Limits of the circuit breaker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Breaker", deny_unknown_fields)]
 pub struct BreakerSettings {
-    /// So many failures in a row open the breaker, …
-    #[schemars(range(min = 1, max = 10_000))]
+    /// So many failures in a row open the breaker.
+    #[schemars(title = "Opens after failures in a row", range(min = 1, max = 10_000))]
     pub consecutive_failures: u32,
-    /// … and so does this share of the requests within the window, …
-    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    /// So does this share of the requests within the window, if they fail.
+    #[schemars(title = "or when this share fails", range(max = 1), extend("exclusiveMinimum" = 0))]
     pub failure_ratio: f64,
-    /// … once there were so many.
-    #[schemars(range(min = 1, max = 100_000))]
+    /// Requests within the window, before their share counts.
+    #[schemars(title = "of at least, requests", range(min = 1, max = 100_000))]
     pub requests_min: u32,
-    /// The window.
-    #[schemars(range(min = 1_000, max = 3_600_000))]
+    /// The window of the share.
+    #[schemars(title = "Window", range(min = 1_000, max = 3_600_000))]
     pub window_ms: u64,
-    /// The breaker is open for so long (give or take a fifth), and twice as long each time it opens again …
-    #[schemars(range(min = 100, max = 3_600_000))]
+    /// The breaker is open for so long, give or take a fifth, and twice as long each time it opens again.
+    #[schemars(title = "Stays open at first", range(min = 100, max = 3_600_000))]
     pub open_base_ms: u64,
-    /// … but no longer than this.
-    #[schemars(range(min = 100, max = 86_400_000))]
+    /// It is open no longer than this.
+    #[schemars(title = "and at most", range(min = 100, max = 86_400_000))]
     pub open_max_ms: u64,
 }
 
@@ -197,10 +204,10 @@ pub enum AuthView {
 /// TLS towards an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct TlsSettings {
     /// Authorities of the customer's own, or the very certificate that the receiver shows; PEM.
-    #[schemars(length(min = 1, max = 65_536))]
+    #[schemars(title = "Authorities of its own", with = "Option<Pem>")]
     pub ca: Option<String>,
 }
 

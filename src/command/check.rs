@@ -10,7 +10,8 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::pipeline::consumer_client,
     config::Config,
-    ingest::{consumer::whole_name, topic_name::is_kafkas_own},
+    ingest::consumer::whole_name,
+    model::topic::is_kafkas_own,
     store::{self, Pool},
 };
 

@@ -26,12 +26,12 @@ use super::{
 };
 use crate::{
     endpoint::egress::{Ports, Rule},
-    ingest::{
-        decode::Place,
-        topic_name::{check_pattern, is_kafkas_own},
+    ingest::{decode::Place, topic_name::check_pattern},
+    model::{
+        quotas::{QUOTA_MAX, Quota},
+        settings::PARK_AFTER_MS_MAX,
+        topic::{is_kafkas_own, is_legal as is_topic_name},
     },
-    model::quotas::{QUOTA_MAX, Quota},
-    model::settings::PARK_AFTER_MS_MAX,
 };
 
 /// Keys whose value no message may show.
@@ -382,12 +382,6 @@ fn is_postgres_url(text: &str) -> bool {
         // libpq's other form: host=… user=… dbname=…
         None => text.contains("host=") && text.split_whitespace().all(|pair| pair.contains('=')),
     }
-}
-
-/// Kafka's own rule.
-fn is_topic_name(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !name.is_empty() && name.len() <= 249 && !matches!(name, "." | "..") && name.chars().all(legal)
 }
 
 const MIB: usize = 1 << 20;

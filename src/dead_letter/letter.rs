@@ -12,7 +12,6 @@ use crate::{
         settings::Settings,
     },
     store::dead_letters::{KEY_BYTES, NewLetter},
-    telemetry::handles::reason_word,
 };
 
 /// The key of a receipt for a record that never got as far as an endpoint: undecodable, or too large.
@@ -88,7 +87,7 @@ impl Letter {
             record_key: event.key(),
             record_value: event.value(),
             record_headers: event.record.headers.of(&event.record.bytes),
-            reason: reason_word(self.given_up.reason),
+            reason: self.given_up.reason.as_str(),
             attempts: i32::try_from(self.given_up.attempts).unwrap_or(i32::MAX),
             last_status: last.and_then(|note| note.status).and_then(|status| i16::try_from(status).ok()),
             last_class: last.map(|note| note.class),

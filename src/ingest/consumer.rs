@@ -40,13 +40,13 @@ use super::{
     log_watch::LogWatch,
     rebalance::{Assigned, PollContext},
     standing::Standing,
-    topic_name::{KAFKAS_OWN, is_kafkas_own},
+    topic_name::KAFKAS_OWN,
     trouble::Trouble,
 };
 use crate::{
     clock,
     flow::{counters::FlowCounters, read_window::ReadWindowOptions},
-    model::receipt::Abandoned,
+    model::{receipt::Abandoned, topic::is_kafkas_own},
 };
 
 /// Options of the consumer.

@@ -1,13 +1,6 @@
 //! ○ Which topics may be read, by their names.
 
-/// Kafka keeps its own books in topics such as `__consumer_offsets`, and so do tools around it: to read them as events, each
-/// commit would be the next event.
-#[must_use]
-pub fn is_kafkas_own(topic: &str) -> bool {
-    topic.starts_with("__")
-}
-
-/// [`is_kafkas_own`] as librdkafka's pattern.
+/// Topics of Kafka's own ([`crate::model::topic::is_kafkas_own`]), as librdkafka's pattern.
 pub const KAFKAS_OWN: &str = "^__";
 
 /// Whether a pattern means to librdkafka what it means here: it knows POSIX's extended regular expressions, and passes over

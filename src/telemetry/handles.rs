@@ -283,7 +283,7 @@ impl DeadLetterMetrics {
 
     /// So many events were stored as dead letters.
     pub fn stored(&self, reason: Reason, letters: usize) {
-        counter!(names::DEAD_LETTERS, "reason" => reason_word(reason)).increment(letters as u64);
+        counter!(names::DEAD_LETTERS, "reason" => reason.as_str()).increment(letters as u64);
     }
 }
 
@@ -331,18 +331,6 @@ impl ReplayMetrics {
             events: counter!(names::REPLAYED),
             gap_offsets: counter!(names::REPLAY_GAP),
         }
-    }
-}
-
-/// The word for a reason, in metrics and in the API.
-#[must_use]
-pub fn reason_word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Rejected => "rejected",
-        Reason::Exhausted => "exhausted",
-        Reason::Undecodable => "undecodable",
-        Reason::TooLarge => "too_large",
-        Reason::Internal => "internal",
     }
 }
 

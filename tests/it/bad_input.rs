@@ -36,7 +36,8 @@ fn operations() -> Vec<Operation> {
             let of_query = parameters.filter(|parameter| parameter["in"] == "query");
             let schema = operation.pointer("/requestBody/content/application~1json/schema").map(resolved);
             let members = |schema: Value| {
-                let forms = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema]);
+                let forms = schema["oneOf"].as_array().filter(|_| schema["properties"].is_null()).cloned();
+                let forms = forms.unwrap_or_else(|| vec![schema]);
                 let names = |form: &Value| form["properties"].as_object().expect("members").keys().cloned().collect();
                 forms.iter().flat_map(|form| -> Vec<String> { names(form) }).collect::<Vec<String>>()
             };

@@ -138,7 +138,7 @@ async fn one_mistake_in_a_bulk_writes_nothing_and_every_mistake_is_named_by_its_
     assert_eq!(fields(&problem), ["endpoints[1].customer_id", "endpoints[2].uid"]);
     let body = json!({"endpoints": [{"uid": "ep_x", "url": "ftp://a/"}]});
     let problem = api.refused("POST", ENDPOINTS, Some(body), 422, "validation_failed").await;
-    let places = ["customer_id", "uid", "url"].map(|field| format!("endpoints[0].{field}"));
+    let places = ["uid", "url", "customer_id"].map(|field| format!("endpoints[0].{field}"));
     assert_eq!(fields(&problem), places);
     assert_eq!(api.settings().await.version, before);
     api.refused("GET", "/v1/subscriptions/good", None, 404, "not_found").await;

@@ -17,6 +17,7 @@ mod redrive; // dead letters once more
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
 mod endpoint_writes; // endpoints and their secrets
+mod examples; // the document's examples are requests
 mod connections; // connections of the API that misbehave
 mod bodies; // bodies that nobody wants, and large ones that somebody does
 mod letter_pull; // dead letters waited for, filtered, taken by filter

@@ -6,9 +6,9 @@ use crate::{
     model::settings::RateLimit,
 };
 
-fn check(body: Value) -> Result<EndpointBody, Vec<String>> {
+fn check(body: Value) -> Result<CheckedEndpoint, Vec<String>> {
     let rules = Rules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(crate::app::default_egress()) };
-    let parsed = parse(body.as_object().expect("an object"), &rules);
+    let parsed = parse(body.as_object().expect("an object"), &rules, &[]);
     parsed.map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
 }
 
@@ -24,99 +24,6 @@ fn a_url_is_enough() {
     let body = check(json!({"url": "https://example.com/hook"})).expect("valid");
     assert_eq!(body.settings, EndpointSettings::default());
     assert!(body.auth.is_none() && body.secret.is_none());
-}
-
-/// Each member of it that is a value, with its path.
-fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
-    match value.as_object().filter(|_| path != "auth") {
-        Some(members) => members.iter().for_each(|(name, value)| {
-            let dot = if path.is_empty() { "" } else { "." };
-            leaves(value, &format!("{path}{dot}{name}"), found);
-        }),
-        None => found.push((path.to_owned(), value.clone())),
-    }
-}
-
-#[test]
-fn the_page_of_settings_has_each_of_them_with_its_default_and_its_range() {
-    let page = include_str!("../../../docs/endpoint-settings.md");
-    let (mut settings, schemas) = (Vec::new(), crate::admin::openapi::document(&[]));
-    leaves(&json!(EndpointSettings::default()), "", &mut settings);
-    for (path, default) in settings {
-        let start = format!("| `{path}` | `{default}` |");
-        let row = page.lines().find(|line| line.starts_with(&start));
-        let row = row.unwrap_or_else(|| panic!("docs/endpoint-settings.md has no row {start}"));
-        let (shape, name) = match path.split_once('.') {
-            Some((part, name)) => (format!("{}{}", part[..1].to_uppercase(), &part[1..]), name),
-            None => ("EndpointBody".to_owned(), path.as_str()),
-        };
-        let member = &schemas["components"]["schemas"][shape.as_str()]["properties"][name];
-        let number = member.pointer("/anyOf/0").unwrap_or(member);
-        let (Some(least), Some(most)) = (number["minimum"].as_u64(), number["maximum"].as_u64()) else { continue };
-        // An operator may allow more or less.
-        let most = if path == "batch.wait_ms_max" { "`delivery.park_after_ms`".to_owned() } else { most.to_string() };
-        assert!(row.contains(&format!("| {least}, {most} |")), "{row}: {least}, {most}");
-    }
-}
-
-/// A body with one member of the settings, and what another needs beside it.
-fn with(path: &str, value: &Value) -> Value {
-    let mut body = match path {
-        "ordering.on_failure" => json!({"ordering": {"by": "key"}}),
-        "rate_limit.burst_events" => json!({"rate_limit": {"events_per_second": 1}}),
-        // The longest is at least the first.
-        "retry.max_ms" => json!({"retry": {"base_ms": 1}}),
-        "breaker.open_max_ms" => json!({"breaker": {"open_base_ms": 100}}),
-        _ => json!({}),
-    };
-    body["url"] = "https://example.com/".into();
-    match path.split_once('.') {
-        Some((part, name)) => body[part][name] = value.clone(),
-        None => body[path] = value.clone(),
-    }
-    body
-}
-
-/// For each member of a shape: values at its limits, and beyond them.
-fn limits(shape: &Value, path: &str, found: &mut Vec<(String, Vec<Value>, Vec<Value>)>) {
-    for name in shape["properties"].as_object().into_iter().flat_map(|members| members.keys()) {
-        let (member, path) = (shape::member(shape, name).expect("a member"), format!("{path}{name}"));
-        limits(member, &format!("{path}."), found);
-        let text = |chars: u64| Value::from("x".repeat(usize::try_from(chars).expect("short")));
-        if let (Some(min), Some(max)) = (member["minimum"].as_u64(), member["maximum"].as_u64()) {
-            let below = json!(i128::from(min) as i64 - 1);
-            found.push((path, vec![min.into(), max.into()], vec![below, (max + 1).into(), json!(1.5), json!("1")]));
-        } else if let Some(max) = member["maxLength"].as_u64() {
-            found.push((path, vec![text(1), text(max)], vec![text(0), text(max + 1), json!(5), json!("a\u{7}")]));
-        } else if let Some(max) = member["maxItems"].as_u64() {
-            let item = |item: &str| member["items"][item].clone();
-            let list = |items: u64, item: Value| Value::from(vec![item; usize::try_from(items).expect("few")]);
-            let over = json!(item("maximum").as_u64().expect("a limit") + 1);
-            let inside = vec![list(1, item("minimum")), list(max, item("maximum"))];
-            found.push((path, inside, vec![list(0, json!(1)), list(max + 1, json!(1)), list(1, over)]));
-        } else if let Some(words) = member["enum"].as_array().or_else(|| member["oneOf"].as_array()) {
-            let word = |word: &Value| word.get("const").unwrap_or(word).clone();
-            found.push((path, words.iter().map(word).collect(), vec![json!("neither"), json!(1)]));
-        }
-    }
-}
-
-#[test]
-fn what_the_document_allows_is_taken_and_what_is_beyond_it_is_refused() {
-    let mut found = Vec::new();
-    limits(&shape::taken::<EndpointSettings>(), "", &mut found);
-    assert!(found.len() > 20, "{found:?}");
-    // PEM is looked at as well, and not only for its length.
-    for (path, inside, beyond) in found.iter().filter(|(path, ..)| path != "tls.ca") {
-        for value in inside {
-            let errors = check(with(path, value)).err().unwrap_or_default();
-            assert!(!errors.iter().any(|field| field.starts_with(path.as_str())), "{path}: {value} is refused");
-        }
-        for value in beyond {
-            let errors = check(with(path, value)).err().unwrap_or_default();
-            assert!(errors.iter().any(|field| field.starts_with(path.as_str())), "{path}: {value} is taken");
-        }
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{number, plain, time, word};
+use crate::model::disposition::Reason;
 
 /// All of them.
 pub fn parameters() -> Value {
@@ -42,7 +43,7 @@ fn query_parameters() -> Vec<(&'static str, Value, &'static str)> {
         ("customer_id", name(), "Of this customer (an id or your own key) only."),
         ("endpoint_id", name(), "Of this endpoint (an id or your own key) only."),
         ("topic", json!({"type": "string", "maxLength": 249}), "Of this topic only."),
-        ("reason", word(&["rejected", "exhausted", "undecodable", "too_large", "internal"]), "Of this reason only."),
+        ("reason", word(&Reason::ALL.map(Reason::as_str)), "Of this reason only."),
         ("data", word(&["true", "false"]), "With the records' keys, values and headers."),
         (
             "outcome",

@@ -110,8 +110,8 @@ fn shape(name: &str, schema: &Value) -> String {
         section += &format!("<p>{}</p>", escaped(about));
     }
     let forms: Vec<&Value> = match schema["oneOf"].as_array() {
-        Some(forms) => forms.iter().collect(),
-        None => vec![schema],
+        Some(forms) if schema["properties"].is_null() => forms.iter().collect(),
+        _ => vec![schema],
     };
     for (place, form) in forms.iter().enumerate() {
         if place > 0 {
@@ -166,6 +166,14 @@ fn kind(schema: &Value) -> String {
         (None, Some(to)) => format!(" to {to}"),
         _ => String::new(),
     };
+    if let Some(kinds) = schema["type"].as_array() {
+        let of = |one: &Value| {
+            let mut form = schema.clone();
+            form["type"] = one.clone();
+            kind(&form)
+        };
+        return kinds.iter().map(of).collect::<Vec<_>>().join(" or ");
+    }
     match schema["type"].as_str() {
         Some("array") => format!("list of{} {}", range("minItems", "maxItems"), kind(&schema["items"])),
         Some("object") if !object(&schema["properties"]).is_empty() => {

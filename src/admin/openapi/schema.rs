@@ -1,8 +1,12 @@
 //! ○ The words in which shapes are written down: JSON Schema, as OpenAPI 3.1 has it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::api::shape::NO_CONTROL_CHARACTERS;
+/// An object with these members (name, shape, description) and no others; all but `optional` are always there.
+pub fn described(members: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
+    let members = members.iter().map(|(name, shape, text)| ((*name).to_owned(), about(shape.clone(), text)));
+    object(Value::Object(members.collect::<Map<_, _>>()), optional)
+}
 
 /// An object with these members and no others; all but `optional` are always there.
 pub fn object(members: Value, optional: &[&str]) -> Value {
@@ -24,11 +28,6 @@ pub fn or_null(schema: Value) -> Value {
 /// One of some words.
 pub fn word(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
-}
-
-/// A text of 1 to so many characters, without control characters.
-pub fn text(chars_max: usize) -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": NO_CONTROL_CHARACTERS})
 }
 
 /// A text of our own.
@@ -82,28 +81,9 @@ pub fn id(prefix: &str) -> Value {
     })
 }
 
-/// The caller's own key, of a thing whose ids begin with `prefix`.
-pub fn uid(prefix: &str) -> Value {
-    json!({
-        "type": "string", "minLength": 1, "maxLength": 128, "pattern": format!("^(?!{prefix})(?!\\.{{1,2}}$)[A-Za-z0-9._:-]+$"),
-        "description": "Your own key: PUT by it creates or replaces, and it may stand wherever an id does.",
-    })
-}
-
-/// An id, or the caller's own key.
-pub fn name() -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": 128, "description": "An id, or your own key (uid)."})
-}
-
-/// The same, with what it means.
+/// The same, with its meaning.
 pub fn about(mut schema: Value, description: &str) -> Value {
     schema["description"] = description.into();
-    schema
-}
-
-/// The same, with an example.
-pub fn example(mut schema: Value, example: Value) -> Value {
-    schema["examples"] = json!([example]);
     schema
 }
 
@@ -117,6 +97,14 @@ pub fn with(mut members: Value, more: Value) -> Value {
 
 /// A page of a list.
 pub fn page(items: Value) -> Value {
-    let cursor = about(or_null(plain()), "Goes on with the next page; null at the end.");
-    object(json!({"data": list(items), "next_cursor": cursor}), &[])
+    page_with(items, &[], &[])
+}
+
+/// A page of a list, and more about it.
+pub fn page_with(items: Value, more: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
+    let page = [
+        ("data", list(items), "The rows of this page."),
+        ("next_cursor", or_null(plain()), "Goes on with the next page; null at the end."),
+    ];
+    described(&[page.to_vec(), more.to_vec()].concat(), optional)
 }

@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{outcome::AttemptNote, parking::Parking, receipt::Receipt};
 
 /// Disposition of a batch after an attempt. For people to look at: nothing is decided by it.
@@ -52,16 +55,36 @@ pub struct GivenUp {
     pub last: Option<AttemptNote>,
 }
 
-/// Why an event became a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The cause of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Reason {
-    /// The endpoint refused this event (400, 413, 422).
+    /// The endpoint refused the event for good (400, 413, 422).
     Rejected,
-    /// Attempts or age used up.
+    /// Its attempts or its time were used up.
     Exhausted,
     /// The record could not be decoded.
     Undecodable,
+    /// It was larger than an event may be.
     TooLarge,
-    /// Our own fault: abandoned three times.
+    /// A fault of this service: it was abandoned three times.
     Internal,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 5] =
+        [Reason::Rejected, Reason::Exhausted, Reason::Undecodable, Reason::TooLarge, Reason::Internal];
+
+    /// Its word, in metrics and in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Rejected => "rejected",
+            Reason::Exhausted => "exhausted",
+            Reason::Undecodable => "undecodable",
+            Reason::TooLarge => "too_large",
+            Reason::Internal => "internal",
+        }
+    }
 }

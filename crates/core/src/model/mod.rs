@@ -11,6 +11,7 @@ pub mod url; // an endpoint's URL
 pub mod oauth; // client credentials
 pub mod tls_identity; // a client certificate, and authorities of the customer's own
 pub mod signature; // Standard Webhooks
+pub mod topic; // names of topics
 pub mod scope; // the part of a topic that a subscription covers
 pub mod grants; // the topics and tenants of a customer
 pub mod quotas; // limits of a customer

@@ -1,5 +1,6 @@
 //! ○ OAuth2 client credentials of an endpoint.
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +19,12 @@ pub struct OAuth2 {
 }
 
 /// The place of the client's id and secret in the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum ClientStyle {
     /// In the `Authorization` header.
+    #[default]
     Basic,
     /// In the form.
     Body,

@@ -54,6 +54,38 @@ impl Quota {
             Quota::ReplayEventsMax => "replay_events_max",
         }
     }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Quota::EndpointsMax => "Endpoints",
+            Quota::SubscriptionsMax => "Subscriptions",
+            Quota::SubscriptionEntriesMax => "Tenants and departments in subscriptions",
+            Quota::BacklogRowsMax => "Events in backlogs",
+            Quota::BacklogBytesMax => "Size of backlogs",
+            Quota::DeadLetterBytesMax => "Size of dead letters",
+            Quota::ReplayEventsMax => "Records that replays have to read",
+        }
+    }
+
+    /// The consequence of exceeding it.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Quota::EndpointsMax => "Endpoints of the customer; one more is refused.",
+            Quota::SubscriptionsMax => "Subscriptions of all its endpoints; one more is refused.",
+            Quota::SubscriptionEntriesMax => {
+                "Tenants or departments that all its subscriptions name, a whole topic as one; more are refused."
+            }
+            Quota::BacklogRowsMax => "Events that wait for its endpoints; beyond it the fullest ones are suspended.",
+            Quota::BacklogBytesMax => "Bytes that wait for its endpoints; beyond it the fullest ones are suspended.",
+            Quota::DeadLetterBytesMax => {
+                "Bytes of its dead letters; beyond it endpoints that make more of them are suspended."
+            }
+            Quota::ReplayEventsMax => "Records that its open replays still have to read; a further replay is refused.",
+        }
+    }
 }
 
 impl Quotas {

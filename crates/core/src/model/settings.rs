@@ -107,16 +107,18 @@ pub struct DeliverySettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ordering {
-    /// One lane for each key, or for each partition.
+    /// One lane for each key, or for each partition; one event of a lane at a time.
+    #[schemars(title = "Order")]
     pub by: OrderBy,
-    /// `block` where it is left out.
-    #[schemars(with = "Option<OnFailure>")]
+    /// The policy for a lane whose next event cannot be delivered; `block` where it is left out.
+    #[schemars(title = "An event that fails", with = "Option<OnFailure>")]
     pub on_failure: OnFailure,
 }
 
 /// The key of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum OrderBy {
     /// The record's key, within its partition. Records without a key are one lane of each partition.
     Key,
@@ -127,6 +129,7 @@ pub enum OrderBy {
 /// The policy for a lane whose next event cannot be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum OnFailure {
     /// It waits, however often the event fails or is refused, until the event is too old for the backlog.
     Block,
@@ -147,8 +150,9 @@ pub enum Mode {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Format {
-    /// `{"id","type","timestamp","tenant","department","data"}`
+    /// The event with its id, type, time and tenant around it.
     Envelope,
     /// The record's value as it is.
     Raw,
@@ -156,8 +160,11 @@ pub enum Format {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum BatchFormat {
+    /// A JSON array.
     JsonArray,
+    /// NDJSON: one object a line.
     Ndjson,
 }
 
@@ -165,10 +172,10 @@ pub enum BatchFormat {
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Events a second, retries included.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(title = "Rate limit, events a second", range(min = 1, max = 1_000_000))]
     pub events_per_second: u32,
-    /// Events at once after a pause; at least a full batch. Several instances share both numbers.
-    #[schemars(range(min = 1, max = 1_000_000), with = "Option<u32>")]
+    /// Events at once after a pause, at least a full batch; without it what goes in a second, or a batch. Instances share both.
+    #[schemars(title = "Events at once after a pause", range(min = 1, max = 1_000_000), with = "Option<u32>")]
     pub burst_events: u32,
 }
 

@@ -24,10 +24,13 @@ pub enum EndpointUrlError {
     TlsToIpv6,
 }
 
+/// The longest URL.
+pub const BYTES_MAX: usize = 2_048;
+
 impl EndpointUrl {
     /// The only way to get one. The URL that is checked is the URL that is sent to.
     pub fn parse(text: &str) -> Result<Self, EndpointUrlError> {
-        if text.len() > 2048 {
+        if text.len() > BYTES_MAX {
             return Err(EndpointUrlError::TooLong);
         }
         // The URL standard strips or rewrites these silently; what is checked must be what was written.

@@ -7,11 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     admin::{
-        customer_body,
         endpoint_body::{self, Rules},
         problem::Problem,
-        subscription_body,
     },
+    api::{customer, subscription},
     config::Config,
     endpoint::egress::Egress,
     model::grants::Grants,
@@ -77,9 +76,9 @@ impl<'a> File<'a> {
     /// Every mistake, with its place.
     pub fn mistakes(&self, known: &Known) -> Vec<String> {
         let mut found = Vec::new();
-        self.shapes("customers", &mut found, |item| customer_body::parse(item).map(drop));
-        self.shapes("endpoints", &mut found, |item| endpoint_body::parse(item, &self.rules).map(drop));
-        self.shapes("subscriptions", &mut found, |item| subscription_body::parse(item).map(drop));
+        self.shapes("customers", &mut found, |item| Ok(customer::parse(item, &[]).map(drop)?));
+        self.shapes("endpoints", &mut found, |item| endpoint_body::parse(item, &self.rules, &[]).map(drop));
+        self.shapes("subscriptions", &mut found, |item| Ok(subscription::parse(item, &[]).map(drop)?));
         for (place, item) in self.items("endpoints").iter().enumerate() {
             let named = item["customer_id"].as_str().filter(|name| matches!(known.customers.get(*name), Some(None)));
             if let Some(name) = named {
@@ -120,7 +119,7 @@ impl<'a> File<'a> {
             },
         };
         let (Some(customer), Some(item)) = (customer, item.as_object()) else { return };
-        let (Some(grants), Ok(wanted)) = (self.grants(customer, known), subscription_body::parse(item)) else { return };
+        let (Some(grants), Ok(wanted)) = (self.grants(customer, known), subscription::parse(item, &[])) else { return };
         let beyond = grants.beyond(&wanted.topic, &wanted.scope);
         found.extend(beyond.iter().map(|beyond| format!("subscriptions[{place}] {beyond}")));
     }
@@ -130,7 +129,7 @@ impl<'a> File<'a> {
         let there = known.customers.get(customer).and_then(Option::as_ref);
         let uid = there.map_or(Some(customer), |there| there.uid.as_deref());
         match uid.and_then(|uid| self.only("customers", uid)) {
-            Some(made) => customer_body::parse(made.as_object()?).ok().map(|made| made.write.grants),
+            Some(made) => customer::parse(made.as_object()?, &[]).ok().map(|made| made.grants),
             None => there.map(|there| there.grants.clone()),
         }
     }

@@ -1,0 +1,117 @@
+//! ○ The document is complete: operations, references, codes, descriptions and examples.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::admin::{problem::CODES, routes::listed};
+
+#[test]
+fn what_is_documented_is_what_is_routed() {
+    assert_eq!(differences(&listed()), Vec::<String>::new());
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document(&listed());
+    let text = document.to_string();
+    let references: BTreeSet<&str> =
+        text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 50, "{}", references.len());
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn operations_have_names_of_their_own() {
+    let document = document(&listed());
+    let mut names = BTreeSet::new();
+    let items = ["paths", "webhooks"].map(|part| document[part].as_object().expect("operations").values());
+    for item in items.into_iter().flatten() {
+        for operation in item.as_object().expect("operations").values() {
+            let name = operation["operationId"].as_str().expect("a name");
+            assert!(names.insert(name), "{name} is given twice");
+        }
+    }
+}
+
+/// Members of a shape, and of the shapes in it, that nothing is said of.
+fn undescribed(value: &Value, path: &str, found: &mut Vec<String>) {
+    let members = value["properties"].as_object().into_iter().flatten();
+    let silent = members.filter(|(_, member)| member.is_object() && !member["description"].is_string());
+    found.extend(silent.map(|(name, _)| format!("{path}/{name}")));
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| undescribed(member, &format!("{path}/{name}"), found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| undescribed(item, path, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_property_has_a_description_and_every_body_an_example() {
+    let document = document(&listed());
+    let mut found = Vec::new();
+    undescribed(&document, "", &mut found);
+    assert!(found.is_empty(), "{} have none: {found:#?}", found.len());
+    let parameters = document["components"]["parameters"].as_object().expect("parameters");
+    assert!(parameters.values().all(|parameter| parameter["description"].is_string()));
+    for item in document["paths"].as_object().expect("paths").values() {
+        for operation in item.as_object().expect("operations").values() {
+            let shape = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            let Some(pointer) = shape.as_str().map(|reference| reference.trim_start_matches('#')) else { continue };
+            let shape = document.pointer(pointer).expect("a shape");
+            assert!(shape["examples"][0].is_object(), "{pointer} has no example");
+        }
+    }
+}
+
+#[test]
+fn what_endpoints_receive_is_described_and_stands_on_the_page() {
+    let document = document(&listed());
+    let content = &document["webhooks"]["event"]["post"]["requestBody"]["content"];
+    assert_eq!(content["application/json"]["schema"]["$ref"], "#/components/schemas/Envelope");
+    let page = page(&document);
+    assert!(page.contains("<h2>Deliveries</h2>") && page.contains("id=\"receiveEvent\""), "no section");
+    assert!(page.contains("event_id") && page.contains("data_base64"));
+}
+
+/// The envelopes that the documentation shows are those that are sent: see `endpoint/target/page_tests.rs`.
+#[test]
+fn an_envelope_has_the_members_that_are_described() {
+    let page = include_str!("../../../docs/what-arrives.md");
+    let schema = &document(&listed())["components"]["schemas"]["Envelope"];
+    let described = schema["properties"].as_object().expect("members");
+    let shown: Vec<Value> = page.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let envelopes: Vec<&Value> =
+        shown.iter().filter(|value| value["webhook-id"].is_null() && value["id"].is_string()).collect();
+    assert!(envelopes.len() >= 4, "{shown:?}");
+    for envelope in envelopes {
+        let members = envelope.as_object().expect("an object");
+        assert!(members.keys().all(|name| described.contains_key(name)), "{envelope}");
+        let required = schema["required"].as_array().expect("names").iter().filter_map(Value::as_str);
+        for name in required {
+            assert!(members.contains_key(name), "{name} is not in {envelope}");
+        }
+    }
+}
+
+#[test]
+fn every_code_that_is_given_out_is_documented() {
+    let given: BTreeSet<&str> = PROBLEMS.iter().flat_map(|(_, _, codes)| codes.iter().copied()).collect();
+    let known: BTreeSet<&str> = CODES.iter().copied().collect();
+    assert_eq!(given, known, "by status, and all together");
+    // A status and a code stand side by side wherever a problem is made.
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
+    for file in std::fs::read_dir(folder).expect("the folder").flatten() {
+        let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
+        for made in text.split("StatusCode::").skip(1) {
+            let after = made.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
+            let code =
+                after.trim_start_matches([',', ' ', '\n']).strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let Some(code) = code.filter(|_| after.starts_with(',')) else { continue };
+            assert!(known.contains(code), "{code} of {:?} is not documented", file.path());
+        }
+    }
+}

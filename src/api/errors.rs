@@ -1,0 +1,70 @@
+//! ○ Mistakes in a body: each with its field and what to write instead, all of them at once.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+/// A mistake in one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// `batch.events_max`
+    pub field: String,
+    /// Goes on after the field's name: "must be …".
+    pub message: String,
+    /// Of a body with many items: which of them, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        FieldError { field: field.into(), message: message.into(), index: None }
+    }
+}
+
+/// Mistakes that are named one by one; the rest is counted.
+pub const ERRORS_MAX: usize = 100;
+
+/// The mistakes of a body: how many, and the first [`ERRORS_MAX`] of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldErrors {
+    pub listed: Vec<FieldError>,
+    pub total: usize,
+}
+
+impl FieldErrors {
+    pub fn add(&mut self, field: &str, message: impl Display) {
+        self.total += 1;
+        if self.listed.len() < ERRORS_MAX {
+            self.listed.push(FieldError::new(field, message.to_string()));
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// Whether this field has a mistake.
+    #[must_use]
+    pub fn name(&self, field: &str) -> bool {
+        self.listed.iter().any(|error| error.field == field)
+    }
+}
+
+pub const MISSING: &str = "is missing";
+pub const NOT_KNOWN: &str = "is not known here";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_mistakes_are_counted_and_the_first_are_named() {
+        let mut errors = FieldErrors::default();
+        for place in 0..1_000 {
+            errors.add(&format!("ids[{place}]"), "must be a text");
+        }
+        assert_eq!((errors.total, errors.listed.len()), (1_000, ERRORS_MAX));
+    }
+}
