@@ -12,6 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 
 use super::modules::{DYNAMIC, imports, with_imports};
+use crate::api;
 
 #[derive(RustEmbed)]
 #[folder = "src/dashboard/assets"]
@@ -44,6 +45,9 @@ const STYLE: &str = "style.css";
 const STYLES: [&str; 6] =
     ["style/base.css", "style/frame.css", "style/parts.css", "style/forms.css", "style/views.css", "vendor/uplot.css"];
 
+/// The fields of the API's resources, for forms: a module that is made from their types.
+const FIELDS: &str = "core/fields.js";
+
 /// The version of all files, in hexadecimal.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -52,6 +56,7 @@ pub fn version() -> &'static str {
             context.update(file.0.as_bytes());
             context.update(&file.1.metadata.sha256_hash());
         }
+        context.update(fields().as_bytes());
         hexadecimal(&context.finish().as_ref()[..8])
     });
     &VERSION
@@ -79,7 +84,7 @@ pub fn find(path: &str) -> Option<&'static Asset> {
 static ALL: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
     let asset = |name: &String| Some(Asset::new(content_type(name)?, content(name)?));
     let within = |name: &String| STYLES.contains(&name.as_str()) || EARLY_SCRIPTS.contains(&name.as_str());
-    let names = names().into_iter().filter(|name| !within(name)).chain([STYLE.to_owned()]);
+    let names = names().into_iter().filter(|name| !within(name)).chain([STYLE, FIELDS].map(ToOwned::to_owned));
     names.filter_map(|name| asset(&name).map(|asset| (name, asset))).collect()
 });
 
@@ -99,6 +104,7 @@ fn names() -> Vec<String> {
 fn content(name: &str) -> Option<Bytes> {
     match name {
         STYLE => Some(joined(&STYLES).into()),
+        FIELDS => Some(fields().into()),
         PAGE => {
             let page = text(PAGE)?.replace(EARLY, &joined(&EARLY_SCRIPTS));
             let page = page.replace(MODULES, &modules()).replace(VIEWS, &views());
@@ -113,7 +119,17 @@ fn joined(names: &[&str]) -> String {
 }
 
 fn text(name: &str) -> Option<String> {
+    if name == FIELDS {
+        return Some(fields());
+    }
     Files::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned())
+}
+
+fn fields() -> String {
+    format!(
+        "// Names, defaults, limits and words of fields, as the API has them.\nexport default {};\n",
+        api::fields::for_forms()
+    )
 }
 
 /// The page's own module, and what that needs.
@@ -236,7 +252,7 @@ mod tests {
     fn modules_import_by_relative_paths_what_exists() {
         for name in names().iter().filter(|name| name.ends_with(".js") && !name.starts_with("vendor/")) {
             for (said, path) in imports(name, &text(name).expect("a module"), &[STATIC, DYNAMIC]) {
-                assert!(said.starts_with('.') && Files::get(&path).is_some(), "{name} imports {said}");
+                assert!(said.starts_with('.') && super::text(&path).is_some(), "{name} imports {said}");
             }
         }
     }

@@ -1,17 +1,20 @@
 // An endpoint's settings as the fields of a form, and back. A field has the name that the API has for it.
+import fields from "../core/fields.js";
 import { DURATION, DURATIONS, PERCENT, PLAIN, SIZE, WHOLE } from "../core/units.js";
 
-const FIELDS = {
-  url: PLAIN, description: PLAIN, mode: PLAIN, format: PLAIN, batch_format: PLAIN,
-  "batch.events_max": WHOLE, "batch.wait_ms_max": DURATION, "batch.bytes_max": SIZE,
-  "ordering.by": PLAIN, "ordering.on_failure": PLAIN,
-  in_flight_max: WHOLE, request_timeout_ms: DURATION,
-  "rate_limit.events_per_second": WHOLE, "rate_limit.burst_events": WHOLE,
-  "retry.attempts_max": WHOLE, "retry.base_ms": DURATION, "retry.max_ms": DURATION, "retry.schedule_ms": DURATIONS,
-  "breaker.consecutive_failures": WHOLE, "breaker.failure_ratio": PERCENT, "breaker.requests_min": WHOLE,
-  "breaker.window_ms": DURATION, "breaker.open_base_ms": DURATION, "breaker.open_max_ms": DURATION,
-  "tls.ca": PLAIN,
-};
+// How a field is written: by its kind, and by the unit in its name.
+function unitOf(name, { kind }) {
+  if (kind === "array") return DURATIONS;
+  if (kind === "number") return PERCENT;
+  if (kind !== "integer") return PLAIN;
+  if (name.endsWith("_ms") || name.includes("_ms_")) return DURATION;
+  return name.includes("bytes") ? SIZE : WHOLE;
+}
+
+const FIELDS = { url: PLAIN, ...Object.fromEntries(Object.entries(fields.endpoint).map(([name, field]) => [name, unitOf(name, field)])) };
+
+// A value of a field as people write it.
+export const shown = (name, value) => FIELDS[name].write(value);
 
 // What each kind of authentication takes beside its type.
 export const AUTH = {
@@ -24,13 +27,11 @@ export const AUTH = {
 };
 
 // What stands for a field that is left empty, as a new endpoint gets it.
-export const DEFAULTS = {
-  "batch.events_max": "1000", "batch.wait_ms_max": "1 s", "batch.bytes_max": "1 MiB",
-  in_flight_max: "8", request_timeout_ms: "15 s",
-  "retry.attempts_max": "no end", "retry.base_ms": "500 ms", "retry.max_ms": "1 h",
-  "breaker.consecutive_failures": "10", "breaker.failure_ratio": "50 %", "breaker.requests_min": "20",
-  "breaker.window_ms": "30 s", "breaker.open_base_ms": "1 s", "breaker.open_max_ms": "5 min",
-};
+export const DEFAULTS = Object.fromEntries(
+  Object.entries(fields.endpoint)
+    .filter(([, { default: value, words }]) => value !== null && words.length === 0)
+    .map(([name, { default: value }]) => [name, shown(name, value)]),
+);
 
 // Settings as the API has them, as texts. `withAuth`: the authentication is written anew, else it is left as it is.
 export function formOf(settings, withAuth = settings.auth !== undefined) {
@@ -39,10 +40,7 @@ export function formOf(settings, withAuth = settings.auth !== undefined) {
     const value = at(settings, name);
     form[name] = value === null || value === undefined ? "" : write(value);
   }
-  form.mode ||= "stream";
-  form.format ||= "envelope";
-  form.batch_format ||= "json_array";
-  form["ordering.on_failure"] ||= "block";
+  for (const [name, { default: value, words }] of Object.entries(fields.endpoint)) if (words.length > 0 && name !== "ordering.by") form[name] ||= value ?? words[0][0];
   form.schedule = form["retry.schedule_ms"] !== "";
   const auth = settings.auth ?? {};
   form.withAuth = withAuth;

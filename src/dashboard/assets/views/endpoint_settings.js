@@ -1,4 +1,5 @@
 // An endpoint's settings, and a way to change them.
+import fields from "../core/fields.js";
 import { bytes, count, duration, words } from "../core/format.js";
 import { go } from "../core/route.js";
 import { mayWrite } from "../core/session.js";
@@ -6,7 +7,9 @@ import { html, useEffect, useRef } from "../core/ui.js";
 import { CustomerOf } from "../parts/customer.js";
 import { Facts } from "../parts/facts.js";
 import { At } from "../parts/time.js";
+import { shown } from "./endpoint_fields.js";
 import { EditEndpoint } from "./endpoint_form.js";
+import { PACE } from "./endpoint_groups.js";
 
 export function EndpointSettings({ endpoint, who, reload, query }) {
   const place = ["endpoints", endpoint.id, "settings"];
@@ -41,9 +44,8 @@ function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
       ["Batch", of.mode === "batch" && `${count(batch.events_max)} events, ${duration(batch.wait_ms_max)} or ${bytes(batch.bytes_max)}`],
       ["Format", of.mode === "batch" ? `${words(of.format)}, ${words(of.batch_format)}` : words(of.format)],
       ["Order", of.ordering ? `by ${of.ordering.by}; a failing event ${of.ordering.on_failure === "block" ? "holds those behind it" : "becomes a dead letter"}` : "none"],
-      ["Requests at once", count(of.in_flight_max)],
       ["Rate limit", limit ? `${count(limit.events_per_second)} events / s, ${count(limit.burst_events)} at once` : "none"],
-      ["A request may take", duration(of.request_timeout_ms)],
+      ...PACE.filter((name) => !name.includes(".")).map((name) => [fields.endpoint[name].title ?? name, of[name] === null || of[name] === undefined ? "" : shown(name, of[name])]),
     ]],
     ["Retries", [
       ["Attempts", retry.attempts_max ? count(retry.attempts_max) : "until the event is too old"],

@@ -1,5 +1,6 @@
 // The form of an API key: a new one, or the name and the end of one that is there.
 import { call, path, post } from "../core/api.js";
+import fields from "../core/fields.js";
 import { html, useState } from "../core/ui.js";
 import { announce } from "../parts/announce.js";
 import { Dialog } from "../parts/dialog.js";
@@ -7,7 +8,8 @@ import { Choice, Text } from "../parts/field.js";
 import { Form } from "../parts/form.js";
 import { CustomerField } from "../parts/lookup.js";
 
-const ROLES = [["customer", "customer: its own endpoints and dead letters"], ["operator", "operator: looks at everything, changes nothing"], ["admin", "admin: everything, also keys"]];
+// The one that is wanted most comes first.
+const ROLES = fields.api_key.role.words.map(([word, about]) => [word, `${word}: ${about.replace(/\.$/, "").toLowerCase()}`]).reverse();
 const DAYS = [["", "never"], ["30", "in 30 days"], ["90", "in 90 days"], ["365", "in a year"], ["at", "at a time …"]];
 const OVERLAPS = [["0", "at once"], ["3600000", "in an hour"], ["86400000", "in a day"], ["604800000", "in a week"]];
 

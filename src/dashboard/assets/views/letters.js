@@ -1,5 +1,6 @@
 // The dead letters of one endpoint: looked at, taken along, sent again, or acknowledged, which removes them.
 import { get, path, post } from "../core/api.js";
+import fields from "../core/fields.js";
 import { count, words } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { mayWrite } from "../core/session.js";
@@ -15,7 +16,7 @@ import { Letter } from "./letter.js";
 import { saveLetters } from "./letters_save.js";
 import { Redriving, follow } from "./redriving.js";
 
-const REASONS = ["rejected", "exhausted", "undecodable", "too_large", "internal"];
+const REASONS = fields.letters.reason.words.map(([word]) => word);
 
 export const Letters = ({ endpoint, who }) => html`<${LetterList} at=${path("endpoints", endpoint.id, "dead-letters")} name=${endpoint.uid ?? endpoint.id} who=${who} endpoint=${endpoint} />`;
 

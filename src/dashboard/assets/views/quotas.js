@@ -1,5 +1,6 @@
 // Quotas of a customer: how much it may have, and has; an admin changes those of its own.
 import { Problem, call, path } from "../core/api.js";
+import fields from "../core/fields.js";
 import { bytes, count } from "../core/format.js";
 import { useLive } from "../core/live.js";
 import { html, useState } from "../core/ui.js";
@@ -11,15 +12,8 @@ import { Form } from "../parts/form.js";
 import { Loaded } from "../parts/notice.js";
 import { Table } from "../parts/table.js";
 
-const NAMES = {
-  endpoints_max: "Endpoints",
-  subscriptions_max: "Subscriptions",
-  subscription_entries_max: "Tenants and departments in subscriptions",
-  backlog_rows_max: "Events in backlogs",
-  backlog_bytes_max: "Size of backlogs",
-  dead_letter_bytes_max: "Size of dead letters",
-  replay_events_max: "Records that replays have to read",
-};
+// Names of quotas, as the API has them; of a newer service's quota its own.
+const titled = (name) => fields.customer[`quotas.${name}`]?.title ?? name;
 const isSize = (name) => name.includes("bytes");
 const show = (name) => (isSize(name) ? bytes : count);
 const unit = (name) => (isSize(name) ? SIZE : WHOLE);
@@ -41,7 +35,7 @@ export function Quotas({ customer, admin, onClose, onDone }) {
 }
 
 const COLUMNS = [
-  { title: "Quota", wide: true, cell: ([name]) => NAMES[name] ?? name },
+  { title: "Quota", wide: true, cell: ([name]) => titled(name) },
   { title: "Used", number: true, cell: ([name, { used, limit }]) => html`<span class=${used >= limit ? "bad" : ""}>${show(name)(used)}</span>` },
   { title: "At most", number: true, cell: ([name, { limit }]) => show(name)(limit) },
   { title: "From", cell: ([, { own }]) => (own ? "this customer" : "the configuration") },
@@ -57,7 +51,7 @@ function QuotaForm({ customer, quotas, onClose, onDone }) {
     onClose();
   };
   return html`<${Form} label="Save" onCancel=${onClose} onSubmit=${submit}>${(problem) => html`<div class="fields">
-    ${Object.entries(quotas).map(([name, { own, limit }]) => html`<${Text} key=${name} label=${NAMES[name] ?? name} name="quotas.${name}" value=${form[name]} onValue=${set(name)} problem=${problem}
+    ${Object.entries(quotas).map(([name, { own, limit }]) => html`<${Text} key=${name} label=${titled(name)} name="quotas.${name}" value=${form[name]} onValue=${set(name)} problem=${problem}
       placeholder=${own ? "as configured" : unit(name).write(limit)} />`)}
   </div><p class="fine">Left empty, a quota is as the configuration says.</p>`}<//>`;
 }
