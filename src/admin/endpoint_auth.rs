@@ -11,6 +11,7 @@ use crate::{
 /// Notes an address that nothing may be sent to.
 pub fn check_url(said: &mut Said, pointer: &str, field: &str, egress: &Egress) {
     let text = said.at(pointer).and_then(|url| url.as_str());
+    // Text that is no URL was noted as it was read; one that was read can be read again.
     let Some(url) = text.and_then(|text| EndpointUrl::parse(text).ok()) else { return };
     if let Err(refusal) = egress.check_url(&url) {
         said.wrong(field, refusal);

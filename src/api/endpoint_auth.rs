@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{
     body::Said,
     shape::NO_CONTROL_CHARACTERS,
-    text::{self, HeaderName, HeaderText, Pem, Token, Url, Username},
+    text::{self, HeaderName, HeaderText, Password, Pem, Token, Url, Username},
 };
 use crate::model::oauth::ClientStyle;
 
@@ -26,7 +26,7 @@ pub enum AuthBody {
         #[schemars(with = "Username")]
         username: String,
         /// The password; it may be empty.
-        #[schemars(length(max = 16_384), regex(pattern = NO_CONTROL_CHARACTERS), extend("writeOnly" = true))]
+        #[schemars(with = "Password", extend("writeOnly" = true))]
         password: String,
     },
     /// A token in the header `Authorization`.
@@ -139,8 +139,17 @@ pub fn check_token(value: &str) -> Result<(), String> {
 /// # Errors
 /// Says what to write instead.
 pub fn check_username(value: &str) -> Result<(), String> {
-    text::check(value, 0..=VALUE_BYTES_MAX)?;
+    check_password(value)?;
     if value.contains(':') { Err("must not contain a colon".to_owned()) } else { Ok(()) }
+}
+
+/// A password of basic authentication.
+///
+/// # Errors
+/// Says what to write instead.
+pub fn check_password(value: &str) -> Result<(), String> {
+    text::check(value, 0..=VALUE_BYTES_MAX)?;
+    if value.len() > VALUE_BYTES_MAX { Err(format!("must be at most {VALUE_BYTES_MAX} bytes")) } else { Ok(()) }
 }
 
 pub const NAME_BYTES_MAX: usize = 64;
@@ -215,6 +224,11 @@ mod tests {
             let basic = check(json!({"type": "basic", "username": username, "password": password}));
             let expected = AuthBody::Basic { username: username.to_owned(), password: password.to_owned() };
             assert!(basic.is_ok_and(|basic| basic == expected), "{username:?}");
+        }
+        let wide = "ä".repeat(10_000);
+        for (username, password) in [("u", &*wide), (&*wide, "p")] {
+            let basic = check(json!({"type": "basic", "username": username, "password": password}));
+            assert!(basic.is_err(), "its header would have 20,000 bytes and more");
         }
         assert!(check(json!({"type": "basic", "username": "u:v", "password": "p"})).is_err());
         assert!(check(json!({"type": "basic", "username": "u"})).is_err(), "a password that is not said is a mistake");

@@ -41,12 +41,17 @@ pub fn for_forms() -> Value {
     })
 }
 
+/// Its limit is `delivery.park_after_ms`, whatever that is.
+const WAIT_MS_MAX: &str = "batch.wait_ms_max";
+
 fn form(shape: &Value) -> Value {
     let field = |(path, leaf): (String, Value)| {
+        // An operator may allow more or less.
+        let most = if path == WAIT_MS_MAX { Value::Null } else { most(&leaf) };
         let words: Vec<Value> = words(&leaf).map(|(word, about)| json!([word, about])).collect();
         let field = json!({
             "title": leaf["title"], "about": leaf["description"], "kind": kind(&leaf), "default": leaf["default"],
-            "min": least(&leaf), "max": most(&leaf), "words": words,
+            "min": least(&leaf), "max": most, "words": words,
         });
         (path, field)
     };
@@ -61,8 +66,7 @@ pub fn endpoint_settings_rows() -> String {
         let words: Vec<String> = words(&leaf).map(|(word, _)| format!("`{word}`")).collect();
         let above = leaf["exclusiveMinimum"].as_f64().map(|above| json!(format!("above {above}")));
         let range = match (above.unwrap_or_else(|| least(&leaf)), most(&leaf)) {
-            // An operator may allow more or less.
-            (least, _) if path == "batch.wait_ms_max" => format!("{least}, `delivery.park_after_ms`"),
+            (least, _) if path == WAIT_MS_MAX => format!("{least}, `delivery.park_after_ms`"),
             (Value::String(least), most) => format!("{least}, {most}"),
             (Value::Null, _) | (_, Value::Null) => words.join(", "),
             (least, most) => format!("{least}, {most}"),

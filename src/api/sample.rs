@@ -101,7 +101,9 @@ pub fn parse(object: &Object, bytes: &[u8]) -> Result<(MatchBody, Option<Record>
     }
     let record = object.get("record").and_then(Value::as_object);
     let is_said = |name: &str| record.is_some_and(|record| record.get(name).is_some_and(|value| !value.is_null()));
-    for (one, other) in [("key", "key_base64"), ("value_text", "value_base64")] {
+    for (one, other) in
+        [("key", "key_base64"), ("value", "value_text"), ("value", "value_base64"), ("value_text", "value_base64")]
+    {
         if is_said(one) && is_said(other) {
             said.wrong(&format!("record.{other}"), format_args!("stands instead of {one}, not beside it"));
         }

@@ -98,6 +98,11 @@ texts! {
         "type": "string", "format": "username", "maxLength": endpoint_auth::VALUE_BYTES_MAX,
         "pattern": r"^[^:\x00-\x1f\x7f-\x9f]*$",
     });
+    /// A password of basic authentication.
+    Password = json_schema!({
+        "type": "string", "format": "password", "maxLength": endpoint_auth::VALUE_BYTES_MAX,
+        "pattern": super::shape::NO_CONTROL_CHARACTERS,
+    });
     /// Bytes.
     Base64 = json_schema!({"type": "string", "format": "base64", "contentEncoding": "base64"});
 }
@@ -143,6 +148,7 @@ pub fn checked(format: &str, value: &Value) -> Option<Result<Value, String>> {
         "header-text" => as_it_is(&endpoint_auth::check_header_text),
         "token" => as_it_is(&endpoint_auth::check_token),
         "username" => as_it_is(&endpoint_auth::check_username),
+        "password" => as_it_is(&endpoint_auth::check_password),
         "base64" => as_it_is(&|text| BASE64_STANDARD.decode(text).map(drop).map_err(|_| "must be base64".to_owned())),
         format => {
             let prefix = format.strip_prefix("uid-")?;
@@ -284,6 +290,7 @@ mod tests {
             shape::<HeaderText>(),
             shape::<Token>(),
             shape::<Username>(),
+            shape::<Password>(),
             shape::<DeadLetterId>(),
             shape::<Base64>(),
         ];

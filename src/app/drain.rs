@@ -33,6 +33,7 @@ pub async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: DrainDe
     while outstanding(&app) > 0 && clock::now() < send_until {
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    app.backlog.hurry();
     let store_until = started + shutdown_max.mul_f64(STORE_SHARE);
     while outstanding(&app) > 0 && clock::now() < store_until {
         tell(Drain::Park);

@@ -19,21 +19,24 @@ use crate::{
 /// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
 /// for those that other instances store.
 pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
-    let (mut seen, mut polls, mut took) = (0, 0_u64, Duration::ZERO);
+    let (mut seen, mut polls, mut rest) = (0, 0_u64, Duration::ZERO);
     loop {
-        tokio::time::sleep(backlog.poll().max(took * RESTS)).await;
+        tokio::time::sleep(backlog.poll().max(std::mem::take(&mut rest))).await;
         let now = stored();
-        let has_stored = std::mem::replace(&mut seen, now) != now;
+        let has_stored = seen != now;
         polls += 1;
         let looks_at_all = polls.is_multiple_of(LOOKS_AT_ALL_EVERY_POLLS);
         if !has_stored && !looks_at_all {
             continue;
         }
         let began_at = clock::now();
-        if let Err(error) = look(&pool, &backlog, &defaults, looks_at_all).await {
-            tracing::warn!(%error, "the quotas of backlogs cannot be read");
+        match look(&pool, &backlog, &defaults, looks_at_all).await {
+            Ok(()) => {
+                seen = now;
+                rest = rest_after(clock::now().saturating_duration_since(began_at), backlog.poll());
+            }
+            Err(error) => tracing::warn!(%error, "the quotas of backlogs cannot be read"),
         }
-        took = clock::now().saturating_duration_since(began_at);
     }
 }
 
@@ -113,8 +116,15 @@ fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
 
 /// Each of so many polls of the backlog looks at everything, whether rows are stored here or not.
 const LOOKS_AT_ALL_EVERY_POLLS: u64 = 5;
-/// A look that takes long, for there are many heads, is followed by so many times its length without one.
+
+/// A look that took long, for there are many heads, is followed by a time without one: what is stored meanwhile may be beyond
+/// a quota, so that is short all the same.
+fn rest_after(took: Duration, poll: Duration) -> Duration {
+    (took * RESTS).min(poll * RESTS_POLLS_MAX)
+}
+
 const RESTS: u32 = 20;
+const RESTS_POLLS_MAX: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +166,13 @@ mod tests {
         let of_rows = |ids: &[&str]| vec![(Quota::BacklogRowsMax, ids.iter().map(ToString::to_string).collect())];
         assert_eq!(suspended(&endpoints, 0), of_rows(&["largest", "large"]));
         assert_eq!(suspended(&endpoints[..2], 0), [], "all of it fits");
+    }
+
+    #[test]
+    fn a_look_that_takes_long_is_followed_by_a_rest_that_has_an_end() {
+        let (poll, ms) = (Duration::from_secs(1), Duration::from_millis);
+        assert_eq!(rest_after(ms(20), poll), ms(400));
+        assert_eq!(rest_after(ms(30_000), poll), 5 * poll);
     }
 
     #[test]

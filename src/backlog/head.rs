@@ -78,6 +78,8 @@ struct Held {
     record_ms: i64,
     received_ms: i64,
     bytes: usize,
+    /// Its event has ended, and its row is to be taken out.
+    is_leaving: bool,
 }
 
 impl Head {
@@ -195,7 +197,7 @@ impl Head {
         if was_released || held.rows.contains_key(&offset) {
             return false;
         }
-        held.rows.insert(offset, Held { record_ms, received_ms, bytes });
+        held.rows.insert(offset, Held { record_ms, received_ms, bytes, is_leaving: false });
         self.of_endpoint.add(1, bytes);
         self.of_all.add(1, bytes);
         true
@@ -203,7 +205,7 @@ impl Head {
 
     /// These rows are in memory no more.
     pub fn release(&self, offsets: impl IntoIterator<Item = i64>) {
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut rows, mut bytes, mut left) = (0, 0, 0);
         {
             let mut held = self.held.lock();
             for offset in offsets {
@@ -213,9 +215,11 @@ impl Head {
                 if let Some(row) = held.rows.remove(&offset) {
                     rows += 1;
                     bytes += row.bytes;
+                    left += usize::from(row.is_leaving);
                 }
             }
         }
+        self.of_endpoint.left(left);
         self.of_endpoint.sub(rows, bytes);
         self.of_all.sub(rows, bytes);
         self.events.released();
@@ -238,7 +242,7 @@ impl Head {
         let offsets = done.iter().map(|done| done.offset);
         match (how, self.this.upgrade()) {
             (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
-            (_, Some(this)) => self.events.take_out(this, self.keys(offsets)),
+            (_, Some(this)) => self.events.take_out(this, self.leaving(offsets)),
         }
     }
 
@@ -247,19 +251,24 @@ impl Head {
         self.held.lock().rows.len()
     }
 
-    /// The keys of rows that are in memory.
-    fn keys(&self, offsets: impl Iterator<Item = i64>) -> Vec<RowKey> {
-        let held = self.held.lock();
+    /// The keys of rows in memory whose events have ended: they stay until they are taken out.
+    fn leaving(&self, offsets: impl Iterator<Item = i64>) -> Vec<RowKey> {
+        let mut held = self.held.lock();
+        let mut leaving = 0;
         let key = |offset: i64| {
+            let row = held.rows.get_mut(&offset)?;
+            leaving += usize::from(!std::mem::replace(&mut row.is_leaving, true));
             Some(RowKey {
                 topic: Arc::clone(&self.topic),
                 partition: self.partition,
                 endpoint_id: Arc::clone(&self.endpoint_id),
                 offset,
-                record_ms: held.rows.get(&offset)?.record_ms,
+                record_ms: row.record_ms,
             })
         };
-        offsets.filter_map(key).collect()
+        let keys = offsets.filter_map(key).collect();
+        self.of_endpoint.leave(leaving);
+        keys
     }
 }
 
@@ -268,6 +277,7 @@ impl Drop for Head {
         // The partition is someone else's: what was in memory of it is not waited for.
         let held = self.held.get_mut();
         let bytes = held.rows.values().map(|row| row.bytes).sum();
+        self.of_endpoint.left(held.rows.values().filter(|row| row.is_leaving).count());
         self.of_endpoint.sub(held.rows.len(), bytes);
         self.of_all.sub(held.rows.len(), bytes);
     }

@@ -184,6 +184,11 @@ impl BacklogWriter {
         &self.shared.health
     }
 
+    /// From now on no row waits for company: the process ends.
+    pub fn hurry(&self) {
+        self.shared.lanes.hurry();
+    }
+
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
         self.shared.lanes.flushed().await;

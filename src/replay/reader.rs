@@ -21,6 +21,7 @@ use crate::{
     backlog::{drainer::Surroundings, pace::Pace},
     clock,
     flow::drain_rate::{DrainRate, DrainRateOptions},
+    ingest::consumer::FETCH_BYTES_MAX,
     ingest::decode::Decoder,
     model::receipt::Origin as _,
 };
@@ -165,6 +166,9 @@ impl Reader {
 
 fn client(options: &ReaderOptions) -> ClientConfig {
     let mut client = options.client.clone();
+    if client.get("fetch.max.bytes") == Some(FETCH_BYTES_MAX) {
+        client.remove("fetch.max.bytes"); // then an answer is as small as the queue below
+    }
     client
         .set("client.id", "postrider-replay")
         .set("enable.auto.commit", "false")

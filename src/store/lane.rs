@@ -47,7 +47,7 @@ pub struct Lane<W> {
     owed: AtomicUsize,
     in_hand: AtomicUsize,
     /// The process ends: everything is as urgent as can be.
-    is_flushed: AtomicBool,
+    is_hurried: AtomicBool,
     /// There is something.
     some: Notify,
     /// There is something that somebody waits for.
@@ -105,6 +105,11 @@ impl<W: Work> Lanes<W> {
         self.lanes.len()
     }
 
+    /// As [`Lane::hurry`], of all.
+    pub fn hurry(&self) {
+        self.lanes.iter().for_each(Lane::hurry);
+    }
+
     /// Returns when nothing is owed.
     pub async fn flushed(&self) {
         for lane in &self.lanes {
@@ -134,7 +139,7 @@ impl<W: Work> Lane<W> {
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
-            is_flushed: AtomicBool::new(false),
+            is_hurried: AtomicBool::new(false),
             some: Notify::new(),
             urgent: Notify::new(),
             enough: Notify::new(),
@@ -191,7 +196,7 @@ impl<W: Work> Lane<W> {
         match queue.waiting {
             0 => Waits::Nothing,
             waiting if waiting >= self.rows_max => Waits::Enough,
-            _ if queue.urgent == 0 && !self.is_flushed.load(Ordering::Acquire) => Waits::Unhurried,
+            _ if queue.urgent == 0 && !self.is_hurried.load(Ordering::Acquire) => Waits::Unhurried,
             _ => Waits::Some,
         }
     }
@@ -202,10 +207,14 @@ impl<W: Work> Lane<W> {
         self.progress.notify_waiters();
     }
 
-    /// Returns when nothing is owed. From now on nothing waits longer than what somebody waits for.
-    pub async fn flushed(&self) {
-        self.is_flushed.store(true, Ordering::Release);
+    /// From now on nothing waits longer than what somebody waits for: the process ends.
+    pub fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Release);
         self.urgent.notify_one();
+    }
+
+    /// Returns when nothing is owed.
+    pub async fn flushed(&self) {
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);

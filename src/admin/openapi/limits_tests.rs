@@ -274,9 +274,9 @@ fn texts_inside(shape: &Value) -> Vec<Value> {
         }
         Some("base64") => vec![String::new(), "YQ==".to_owned()],
         Some("pem") => return Vec::new(), // only a certificate is one
-        None | Some("name" | "header-text" | "token" | "username" | "uid-cus_" | "uid-ep_" | "uid-sub_") => {
-            let least = if shape["minLength"].as_u64().unwrap_or(0) > 0 { "x" } else { "" };
-            vec![least.to_owned(), "xx".to_owned(), long("x")]
+        None
+        | Some("name" | "header-text" | "token" | "username" | "password" | "uid-cus_" | "uid-ep_" | "uid-sub_") => {
+            vec!["x".repeat(usize::from(shape["minLength"].as_u64() > Some(0))), "xx".to_owned(), long("x")]
         }
         Some(format) => panic!("no example of {format}"),
     };

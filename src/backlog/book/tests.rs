@@ -130,6 +130,25 @@ fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
 }
 
 #[test]
+fn rows_of_what_was_delivered_take_no_room_from_what_is_to_be_delivered() {
+    let mut world = World::new(&[ledger(0)]);
+    world.note(&row(0, "a", 50));
+    let read = world.next(8).expect("something waits");
+    let head = Arc::clone(&read.head);
+    world.read(read, 0..8);
+    world.now += ms(1_001);
+    assert!(world.next(8).is_none(), "eight are to be delivered");
+    head.rows_done(&done(0..6), Settlement::Delivered);
+    head.rows_done(&done(0..6), Settlement::Delivered);
+    let read = world.next(8).expect("six were delivered");
+    assert_eq!((read.rows_max, head.held_events()), (6, 8), "their rows are not gone yet");
+    world.read(read, 8..14);
+    head.release(0..6);
+    world.now += ms(1_001);
+    assert!(world.next(8).is_none(), "eight are to be delivered again");
+}
+
+#[test]
 fn the_next_page_begins_behind_the_last_one() {
     let mut world = World::new(&[ledger(0)]);
     world.note(&row(0, "a", 50));

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
-
 use super::*;
 
 /// A number; an odd one is waited for.
@@ -93,10 +91,10 @@ async fn an_unhurried_run_goes_as_soon_as_somebody_waits_for_it() {
 }
 
 #[test]
-fn what_is_flushed_waits_for_no_company() {
+fn while_the_process_ends_nothing_waits_for_company() {
     let lane = lane(&[2]);
     assert!(matches!(lane.waits(), Waits::Unhurried));
-    assert!(lane.flushed().now_or_never().is_none(), "it is owed");
+    lane.hurry();
     assert!(matches!(lane.waits(), Waits::Some));
 }
 

@@ -54,6 +54,10 @@ impl EndpointUrl {
         if url.domain().is_some_and(|name| !is_resolvable(name)) {
             return Err(EndpointUrlError::Host);
         }
+        // It is stored as it is sent, its other characters as %XX, and read again.
+        if url.as_str().len() > BYTES_MAX {
+            return Err(EndpointUrlError::TooLong);
+        }
         Ok(EndpointUrl(url))
     }
 
@@ -99,4 +103,17 @@ fn is_resolvable(name: &str) -> bool {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     name.len() <= 253 && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_is_read_can_be_read_again_as_it_is_stored() {
+        let of = |characters: usize| EndpointUrl::parse(&format!("http://example.test/{}", "é".repeat(characters)));
+        let url = of(300).expect("1,820 characters as they are sent");
+        assert_eq!(EndpointUrl::parse(url.as_str()), Ok(url));
+        assert_eq!(of(1_000), Err(EndpointUrlError::TooLong), "each is %C3%A9");
+    }
 }

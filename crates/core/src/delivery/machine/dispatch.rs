@@ -210,7 +210,11 @@ impl Delivery {
             batch.since = now;
         }
         if batch.first_sent.is_none() {
-            (batch.first_sent, batch.waited) = (Some(now), self.waited_for_endpoint(batch.since, now));
+            batch.first_sent = Some(now);
+            // A row holds no commit up, and in order an event may have waited for those before it, or for their rows.
+            if self.lanes.is_none() && !batch.is_stored() {
+                batch.waited = self.waited_for_endpoint(batch.since, now);
+            }
         }
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;

@@ -98,7 +98,7 @@ impl Delivery {
     /// A turn that comes much later than it was asked for is our own fault: the process was stopped, or its core was busy.
     /// What waited meanwhile gets its time again.
     pub(super) fn excuse_late_turn(&mut self, now: Instant) {
-        let late_min = LATE_MIN.min(self.limits.park_after / 5);
+        let late_min = LATE_MIN.min(self.limits.park_after / 5).max(LATE_FLOOR);
         if self.poll_timeout().is_some_and(|due| now.saturating_duration_since(due) > late_min) {
             self.released_at = Some(now);
         }
@@ -136,4 +136,5 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 /// … nor does one of so few rows, whatever its rate.
 const CAUGHT_UP_ROWS: u64 = 10;
 /// A core that is this late, or a fifth of `park_after`, has no say about endpoints.
+const LATE_FLOOR: Duration = Duration::from_millis(200);
 const LATE_MIN: Duration = Duration::from_secs(1);
