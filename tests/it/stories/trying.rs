@@ -32,6 +32,7 @@ fn a_test_event_is_signed_and_sent_as_any_other_also_to_an_endpoint_that_is_paus
     let told = (&said["outcome"], &said["status"], &said["class"], &said["excerpt"]);
     assert_eq!(told, (&json!("failed"), &json!(418), &json!("http_4xx"), &json!("no, (hidden)")));
     drop(receiver);
+    test(); // may find the connection broken that was kept alive
     assert_eq!(test()["class"], "connect");
 }
 
