@@ -11,6 +11,7 @@ use crate::{
         drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
         orphans::Orphans,
         page_read::{EndpointReadiness, MemoryLimits},
+        scheduler::EVENTS_MAX,
         writer::BacklogWriter,
     },
     config::{self, Config},
@@ -157,15 +158,12 @@ impl Surroundings for Around {
         }
         let endpoints = self.table.endpoints();
         let Some(queue) = endpoints.find(endpoint_id) else { return EndpointReadiness::Gone };
+        let settings = queue.settings();
+        let most = events_max(&settings.delivery);
         match queue.takes_stored(now) {
             Takes::Nothing => EndpointReadiness::Waits,
-            Takes::UpTo(events) => {
-                takes(&queue.settings().delivery, events.min(events_max(&queue.settings().delivery)))
-            }
-            Takes::Many => {
-                let settings = queue.settings();
-                takes(&settings.delivery, events_max(&settings.delivery))
-            }
+            Takes::UpTo(events) => takes(&settings.delivery, events.min(most)),
+            Takes::Many => takes(&settings.delivery, most),
         }
     }
 
@@ -257,10 +255,7 @@ fn takes(settings: &DeliverySettings, events_max: usize) -> EndpointReadiness {
 /// Events of its backlog that an endpoint has in memory at most.
 fn events_max(settings: &DeliverySettings) -> usize {
     match settings.mode {
-        Mode::Stream => STREAM_EVENTS_MAX,
-        Mode::Batch { events_max, .. } => (2 * events_max as usize).max(STREAM_EVENTS_MAX),
+        Mode::Stream => EVENTS_MAX,
+        Mode::Batch { events_max, .. } => (2 * events_max as usize).max(EVENTS_MAX),
     }
 }
-
-/// In memory of a stream's backlog: several pages ahead of what it sends.
-const STREAM_EVENTS_MAX: usize = 1_000;

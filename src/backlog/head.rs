@@ -12,11 +12,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use postrider_core::backlog::page_read::PageRead;
 
 use super::{
     amount::Amount,
     key_lanes::{KeyLane, KeyLanes},
+    page_read::PageRead,
+    shard::Shard,
 };
 use crate::{
     ingest::ledger::PartitionLedger,
@@ -78,72 +79,14 @@ struct Held {
     record_ms: i64,
     received_ms: i64,
     bytes: usize,
-    /// Its event has ended, and its row is to be taken out.
-    is_leaving: bool,
+    /// Its row is to be taken out.
+    has_ended: bool,
 }
 
 impl Head {
     #[must_use]
-    pub fn new(
-        ledger: &Arc<PartitionLedger>,
-        endpoint_id: Arc<str>,
-        of_endpoint: Arc<Amount>,
-        of_all: Arc<Amount>,
-        events: Arc<dyn HeadEvents>,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|this| Head {
-            topic: ledger.topic_name(),
-            partition: ledger.partition(),
-            endpoint_id,
-            ledger: Arc::clone(ledger),
-            is_ordered: AtomicBool::new(false),
-            is_parking: AtomicBool::new(false),
-            is_closed: AtomicBool::new(false),
-            is_by_key: AtomicBool::new(false),
-            lanes: Mutex::default(),
-            held: Mutex::default(),
-            of_endpoint,
-            of_all,
-            events,
-            this: this.clone(),
-        })
-    }
-
-    /// The same head, read anew: nothing of the old one is in memory any more.
-    #[must_use]
-    pub fn renewed(&self) -> Arc<Self> {
-        let (endpoint_id, events) = (Arc::clone(&self.endpoint_id), Arc::clone(&self.events));
-        Head::new(&self.ledger, endpoint_id, Arc::clone(&self.of_endpoint), Arc::clone(&self.of_all), events)
-    }
-
-    pub fn keep_order(&self, is_ordered: bool) {
-        self.is_ordered.store(is_ordered, Ordering::Relaxed);
-    }
-
-    /// Whether it was last read in order.
-    #[must_use]
-    pub fn keeps_order(&self) -> bool {
-        self.is_ordered.load(Ordering::Relaxed)
-    }
-
-    /// Nothing more may be read of it: something of it leaves memory, or has left.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.is_parking.load(Ordering::Acquire) || self.is_closed()
-    }
-
-    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
-    }
-
-    /// From now on its rows have the lanes of their keys, or no lanes. False while rows are in memory that came otherwise.
-    pub fn read_by_key(&self, is_by_key: bool) -> bool {
-        if self.is_by_key.load(Ordering::Relaxed) != is_by_key && self.held_events() > 0 {
-            return false;
-        }
-        self.is_by_key.store(is_by_key, Ordering::Relaxed);
-        true
     }
 
     /// The lane of a row's key; `None` while nothing of that key may be read.
@@ -158,34 +101,11 @@ impl Head {
         self.lanes.lock().is_leaving(key)
     }
 
-    /// A key has left memory: its rows are to be found again.
-    #[must_use]
-    pub fn has_key_left(&self) -> bool {
-        self.lanes.lock().has_left()
-    }
-
-    /// It is to be read from its beginning: then each key is found with all that waits of it.
-    pub fn begin_anew(&self) {
-        self.lanes.lock().forget(true);
-    }
-
     /// Rows of an ordered endpoint are sent up to here: below it everything of the partition has ended or has its row, so
     /// nothing that is still to be read from Kafka belongs before them.
     #[must_use]
     pub fn ordered_up_to(&self) -> Option<i64> {
         self.ledger.ended_up_to()
-    }
-
-    /// Whether it belongs to this very assignment.
-    #[must_use]
-    pub fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
-        Arc::ptr_eq(&self.ledger, ledger)
-    }
-
-    /// Reading begins, or is over.
-    pub fn is_read(&self, now: bool) {
-        self.lanes.lock().forget(false);
-        self.held.lock().released = now.then(HashSet::new);
     }
 
     /// Takes a row into memory; false when its offset is there already, or was until a moment ago. Its record's own time and
@@ -197,7 +117,7 @@ impl Head {
         if was_released || held.rows.contains_key(&offset) {
             return false;
         }
-        held.rows.insert(offset, Held { record_ms, received_ms, bytes, is_leaving: false });
+        held.rows.insert(offset, Held { record_ms, received_ms, bytes, has_ended: false });
         self.of_endpoint.add(1, bytes);
         self.of_all.add(1, bytes);
         true
@@ -205,7 +125,7 @@ impl Head {
 
     /// These rows are in memory no more.
     pub fn release(&self, offsets: impl IntoIterator<Item = i64>) {
-        let (mut rows, mut bytes, mut left) = (0, 0, 0);
+        let (mut rows, mut bytes, mut ended) = (0, 0, 0);
         {
             let mut held = self.held.lock();
             for offset in offsets {
@@ -215,26 +135,14 @@ impl Head {
                 if let Some(row) = held.rows.remove(&offset) {
                     rows += 1;
                     bytes += row.bytes;
-                    left += usize::from(row.is_leaving);
+                    ended += usize::from(row.has_ended);
                 }
             }
         }
-        self.of_endpoint.left(left);
+        self.of_endpoint.forget_ended(ended);
         self.of_endpoint.sub(rows, bytes);
         self.of_all.sub(rows, bytes);
         self.events.released();
-    }
-
-    /// Whether the row with this offset is in memory.
-    #[must_use]
-    pub fn holds(&self, offset: i64) -> bool {
-        self.held.lock().rows.contains_key(&offset)
-    }
-
-    /// Whether one of its rows keeps others from being sent. True when that is news.
-    #[must_use]
-    pub fn hold_up(&self, is_held_up: bool) -> bool {
-        self.ledger.backlog.lock().hold_up(&self.endpoint_id, is_held_up)
     }
 
     /// These rows have ended in this way, or leave memory only.
@@ -242,22 +150,17 @@ impl Head {
         let offsets = done.iter().map(|done| done.offset);
         match (how, self.this.upgrade()) {
             (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
-            (_, Some(this)) => self.events.take_out(this, self.leaving(offsets)),
+            (_, Some(this)) => self.events.take_out(this, self.end(offsets)),
         }
     }
 
-    #[must_use]
-    pub fn held_events(&self) -> usize {
-        self.held.lock().rows.len()
-    }
-
-    /// The keys of rows in memory whose events have ended: they stay until they are taken out.
-    fn leaving(&self, offsets: impl Iterator<Item = i64>) -> Vec<RowKey> {
+    /// The keys of these rows, whose events have ended: they stay in memory until they are taken out.
+    fn end(&self, offsets: impl Iterator<Item = i64>) -> Vec<RowKey> {
         let mut held = self.held.lock();
-        let mut leaving = 0;
+        let mut ended = 0;
         let key = |offset: i64| {
             let row = held.rows.get_mut(&offset)?;
-            leaving += usize::from(!std::mem::replace(&mut row.is_leaving, true));
+            ended += usize::from(!std::mem::replace(&mut row.has_ended, true));
             Some(RowKey {
                 topic: Arc::clone(&self.topic),
                 partition: self.partition,
@@ -267,8 +170,105 @@ impl Head {
             })
         };
         let keys = offsets.filter_map(key).collect();
-        self.of_endpoint.leave(leaving);
+        self.of_endpoint.end(ended);
         keys
+    }
+}
+
+impl Shard for Head {
+    type Assignment = PartitionLedger;
+    type Events = Arc<dyn HeadEvents>;
+
+    fn begin(
+        ledger: &Arc<PartitionLedger>,
+        endpoint_id: Arc<str>,
+        of_endpoint: Arc<Amount>,
+        of_all: Arc<Amount>,
+        events: &Arc<dyn HeadEvents>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Head {
+            topic: Origin::topic_name(&**ledger),
+            partition: Origin::partition(&**ledger),
+            endpoint_id,
+            ledger: Arc::clone(ledger),
+            is_ordered: AtomicBool::new(false),
+            is_parking: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            is_by_key: AtomicBool::new(false),
+            lanes: Mutex::default(),
+            held: Mutex::default(),
+            of_endpoint,
+            of_all,
+            events: Arc::clone(events),
+            this: this.clone(),
+        })
+    }
+
+    fn renewed(&self) -> Arc<Self> {
+        let (of_endpoint, of_all) = (Arc::clone(&self.of_endpoint), Arc::clone(&self.of_all));
+        Head::begin(&self.ledger, Arc::clone(&self.endpoint_id), of_endpoint, of_all, &self.events)
+    }
+
+    fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn endpoint_id(&self) -> &Arc<str> {
+        &self.endpoint_id
+    }
+
+    fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger)
+    }
+
+    fn held_events(&self) -> usize {
+        self.held.lock().rows.len()
+    }
+
+    fn holds(&self, offset: i64) -> bool {
+        self.held.lock().rows.contains_key(&offset)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_parking.load(Ordering::Acquire) || self.is_closed()
+    }
+
+    fn has_key_left(&self) -> bool {
+        self.lanes.lock().has_left()
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.is_ordered.load(Ordering::Relaxed)
+    }
+
+    fn keep_order(&self, is_ordered: bool) {
+        self.is_ordered.store(is_ordered, Ordering::Relaxed);
+    }
+
+    fn read_by_key(&self, is_by_key: bool) -> bool {
+        if self.is_by_key.load(Ordering::Relaxed) != is_by_key && self.held_events() > 0 {
+            return false;
+        }
+        self.is_by_key.store(is_by_key, Ordering::Relaxed);
+        true
+    }
+
+    fn is_read(&self, now: bool) {
+        self.lanes.lock().forget(false);
+        self.held.lock().released = now.then(HashSet::new);
+    }
+
+    fn begin_anew(&self) {
+        // Then each key is found with all that waits of it.
+        self.lanes.lock().forget(true);
+    }
+
+    fn hold_up(&self, is_held_up: bool) -> bool {
+        self.ledger.backlog.lock().hold_up(&self.endpoint_id, is_held_up)
     }
 }
 
@@ -277,7 +277,7 @@ impl Drop for Head {
         // The partition is someone else's: what was in memory of it is not waited for.
         let held = self.held.get_mut();
         let bytes = held.rows.values().map(|row| row.bytes).sum();
-        self.of_endpoint.left(held.rows.values().filter(|row| row.is_leaving).count());
+        self.of_endpoint.forget_ended(held.rows.values().filter(|row| row.has_ended).count());
         self.of_endpoint.sub(held.rows.len(), bytes);
         self.of_all.sub(held.rows.len(), bytes);
     }

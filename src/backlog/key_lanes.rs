@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use super::head::Head;
+use super::{head::Head, shard::Shard as _};
 use crate::model::{
     parking::KeyNumber,
     receipt::{Abandoned, Done, Origin, Settlement},
@@ -82,7 +82,7 @@ impl KeyLanes {
 
 impl Origin for KeyLane {
     fn topic(&self) -> &str {
-        self.head.topic()
+        &self.head.topic
     }
 
     fn topic_name(&self) -> Arc<str> {
@@ -90,7 +90,7 @@ impl Origin for KeyLane {
     }
 
     fn partition(&self) -> i32 {
-        self.head.partition()
+        self.head.partition
     }
 
     /// Also while it leaves: what comes for it then is parked as well, and its attempts under way go on.

@@ -14,7 +14,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::{
-    backlog::head::HeadRead,
+    backlog::{
+        head::{HeadEvents, HeadRead},
+        shard::Shard as _,
+    },
     endpoint::delivery::testing::{ms, secs},
     model::{
         receipt::{Abandoned, Done, Settlement},

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Drainer;
 use crate::{
+    backlog::shard::Shard as _,
     clock,
     ingest::ledger::PartitionLedger,
     model::receipt::Origin as _,

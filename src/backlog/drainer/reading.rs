@@ -8,6 +8,7 @@ use crate::{
         blocked_keys::{At, Sendable},
         head::{Head, HeadRead},
         page_read::PageEnd,
+        shard::Shard as _,
     },
     clock,
     model::{

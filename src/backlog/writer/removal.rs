@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Shared, Work};
 use crate::{
-    backlog::head::Head,
+    backlog::{head::Head, shard::Shard as _},
     store::{
         backlog::{self, RowKey},
         lane::Lanes,

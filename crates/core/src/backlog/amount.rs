@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Amount {
     events: AtomicUsize,
     bytes: AtomicUsize,
-    /// Of the events: delivered, and in memory only until their rows are gone.
-    leaving_events: AtomicUsize,
+    /// Of the events: ended, and in memory only until their rows are taken out.
+    ended_events: AtomicUsize,
 }
 
 impl Amount {
@@ -22,20 +22,20 @@ impl Amount {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// So many events are delivered, and their rows are to be taken out.
-    pub fn leave(&self, events: usize) {
-        self.leaving_events.fetch_add(events, Ordering::Relaxed);
+    /// So many events have ended, and their rows are to be taken out.
+    pub fn end(&self, events: usize) {
+        self.ended_events.fetch_add(events, Ordering::Relaxed);
     }
 
-    /// So many of those have left memory.
-    pub fn left(&self, events: usize) {
-        self.leaving_events.fetch_sub(events, Ordering::Relaxed);
+    /// The rows of so many of those are out of memory.
+    pub fn forget_ended(&self, events: usize) {
+        self.ended_events.fetch_sub(events, Ordering::Relaxed);
     }
 
-    /// Events that are still to be delivered.
+    /// Events that have not ended.
     #[must_use]
-    pub fn undelivered_events(&self) -> usize {
-        self.events().saturating_sub(self.leaving_events.load(Ordering::Relaxed))
+    pub fn unended_events(&self) -> usize {
+        self.events().saturating_sub(self.ended_events.load(Ordering::Relaxed))
     }
 
     #[must_use]

@@ -74,8 +74,8 @@ const ORDERED_REST: Duration = Duration::from_millis(20);
 /// … unless nothing is there that may go.
 const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 
-/// In memory of an endpoint at least, rows of delivered events that are not taken out yet included.
-const EVENTS_MAX: usize = 1_000;
+/// In memory of one endpoint's backlog, rows that are to be taken out included: several pages ahead of what a stream sends.
+pub const EVENTS_MAX: usize = 1_000;
 
 impl<S: Shard> Scheduler<S> {
     #[must_use]
@@ -237,9 +237,9 @@ impl<S: Shard> Scheduler<S> {
             let rows = match standing {
                 EndpointReadiness::Waits => continue,
                 EndpointReadiness::Takes(events_max) | EndpointReadiness::TakesInOrder(events_max, _) => {
-                    // Rows of what was delivered take no room from what is to be delivered, within what anybody may have.
+                    // Rows that are only to be taken out make room, within what anybody may have.
                     let room = events_max.max(EVENTS_MAX).saturating_sub(endpoint.held.events());
-                    let rows = events_max.saturating_sub(endpoint.held.undelivered_events()).min(room);
+                    let rows = events_max.saturating_sub(endpoint.held.unended_events()).min(room);
                     // Many small reads would cost more than a little patience.
                     if rows * 4 < events_max { 0 } else { rows }
                 }

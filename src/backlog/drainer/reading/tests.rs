@@ -30,7 +30,8 @@ impl HeadEvents for Nobody {
 
 fn head() -> Arc<Head> {
     let ledger = Arc::new(PartitionLedger::new("orders".into(), 0, 1, None, unbounded_channel().0));
-    let head = Head::new(&ledger, "ep_test".into(), Arc::<Amount>::default(), Arc::default(), Arc::new(Nobody));
+    let events: Arc<dyn HeadEvents> = Arc::new(Nobody);
+    let head = Head::begin(&ledger, "ep_test".into(), Arc::<Amount>::default(), Arc::default(), &events);
     assert!(head.read_by_key(true));
     head.keep_order(true);
     head
