@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::{pipeline::Pipeline, readiness::Health};
 use crate::{
     admin::actors::ActorReport,
-    backlog::{drainer::Heads, writer::BacklogWriter},
+    backlog::{drainer::Heads, scheduler::BacklogTotals, writer::BacklogWriter},
     clock,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue},
@@ -238,7 +238,7 @@ impl Parts {
 
     /// The actor that reads the backlog: rows in Postgres, and the part of them in memory.
     fn backlog_reader(&self) -> ActorView {
-        let (waiting, _, oldest_ms) = self.heads.waiting();
+        let BacklogTotals { events: waiting, oldest_ms, .. } = self.heads.waiting();
         let (events, bytes) = self.heads.in_memory();
         ActorView {
             kind: "reader",

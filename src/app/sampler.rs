@@ -108,7 +108,7 @@ impl Looking {
             flow: FlowTotals::of(self.flows.iter().map(AsRef::as_ref)),
             partitions: parts.consumer.assigned().iter().map(partition).collect(),
             routed: parts.routed.iter().map(|routed| routed.load(Relaxed)).collect(),
-            backlog_events: parts.heads.waiting().0,
+            backlog_events: parts.heads.waiting().events,
             dead_letters,
             endpoints: self.health.table().endpoints().iter().filter_map(endpoint).collect(),
         }

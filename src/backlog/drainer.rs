@@ -17,7 +17,6 @@ use std::{
 
 use futures_util::{FutureExt as _, future::join_all};
 use parking_lot::Mutex;
-use postrider_core::backlog::scheduler::BacklogTotals;
 use tokio::sync::Notify;
 
 use super::{
@@ -25,6 +24,7 @@ use super::{
     head::{Head, HeadEvents, HeadRead},
     pace::Pace,
     page_read::{EndpointReadiness, MemoryLimits},
+    scheduler::BacklogTotals,
     writer::{BacklogWriter, HeadWatch},
 };
 use crate::{
@@ -127,12 +127,10 @@ impl Heads {
         self.book.lock().share_by(customer_of);
     }
 
-    /// BacklogTotals of what waits of this instance's partitions: events, bytes, and the arrival of the oldest (milliseconds
-    /// since 1970).
+    /// Rows that wait of this instance's partitions.
     #[must_use]
-    pub fn waiting(&self) -> (i64, i64, Option<i64>) {
-        let totals = self.book.lock().totals();
-        (totals.events, totals.bytes, totals.oldest_ms)
+    pub fn waiting(&self) -> BacklogTotals {
+        self.book.lock().totals()
     }
 
     /// Rows that wait of this instance's partitions, of each endpoint that has some.
@@ -387,7 +385,7 @@ impl Drainer {
             return;
         }
         self.show_at = now + SHOW_EVERY;
-        let BacklogTotals { events, bytes, oldest_ms } = self.heads.book.lock().totals();
+        let BacklogTotals { events, bytes, oldest_ms } = self.heads.waiting();
         let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
         self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
     }

@@ -14,7 +14,7 @@ pub struct Bisection {
     /// Still to be sent, the next on top.
     rest: Vec<Part>,
     /// Refused alone while nothing was accepted: theirs or the endpoint's fault, not known yet.
-    undecided: SmallVec<[RefusedBatch; 1]>,
+    undecided: SmallVec<[RefusedEvent; 1]>,
     /// Something of the batch was accepted.
     accepted: bool,
     /// The part that is being sent is the left one of a refused pair, so its sister is on top of `rest`.
@@ -25,7 +25,7 @@ pub struct Bisection {
 
 /// A single event that was refused.
 #[derive(Debug)]
-pub struct RefusedBatch {
+pub struct RefusedEvent {
     pub receipt: Receipt,
     pub note: AttemptNote,
 }
@@ -36,7 +36,7 @@ pub enum Blame {
     /// Not known before more was tried.
     Unknown,
     /// The event's.
-    Event(RefusedBatch),
+    Event(RefusedEvent),
     /// The first three single events were all refused: the endpoint's. These are all that is left, in their order.
     Endpoint(Members),
 }
@@ -62,7 +62,7 @@ impl Bisection {
 
     /// The part that was sent was accepted; returns those whose guilt is clear by that.
     #[must_use]
-    pub fn accepted(&mut self) -> SmallVec<[RefusedBatch; 1]> {
+    pub fn accepted(&mut self) -> SmallVec<[RefusedEvent; 1]> {
         self.accepted = true;
         if self.sister_on_top
             && !self.too_large
@@ -75,7 +75,7 @@ impl Bisection {
 
     /// A single event was refused.
     #[must_use]
-    pub fn refused(&mut self, refused: RefusedBatch) -> Blame {
+    pub fn refused(&mut self, refused: RefusedEvent) -> Blame {
         if self.accepted {
             return Blame::Event(refused);
         }
@@ -96,7 +96,7 @@ impl Bisection {
 
     /// The search is over; these were refused, and too few to blame the endpoint.
     #[must_use]
-    pub fn finish(self) -> SmallVec<[RefusedBatch; 1]> {
+    pub fn finish(self) -> SmallVec<[RefusedEvent; 1]> {
         debug_assert!(self.rest.is_empty(), "nothing is left to ask about");
         self.undecided
     }

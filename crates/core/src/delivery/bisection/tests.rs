@@ -39,7 +39,7 @@ fn search(len: usize, guilty: &BTreeSet<i64>, events_max: usize) -> Found {
             part = bisection.split(part, too_large);
             continue;
         } else {
-            let refused = RefusedBatch { receipt: part.pop().unwrap(), note: AttemptNote::default() };
+            let refused = RefusedEvent { receipt: part.pop().unwrap(), note: AttemptNote::default() };
             match bisection.refused(refused) {
                 Blame::Unknown => {}
                 Blame::Event(refused) => found.guilty.push(refused.receipt.event().offset()),

@@ -135,6 +135,7 @@ const WINDOW_EVENTS_MIN: usize = 4;
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 /// … nor does one of so few rows, whatever its rate.
 const CAUGHT_UP_ROWS: u64 = 10;
-/// A core that is this late, or a fifth of `park_after`, has no say about endpoints.
-const LATE_FLOOR: Duration = Duration::from_millis(200);
+/// A core that is this late has no say about endpoints: a fifth of `park_after`, …
 const LATE_MIN: Duration = Duration::from_secs(1);
+/// … but any loaded core may be so late.
+const LATE_FLOOR: Duration = Duration::from_millis(200);

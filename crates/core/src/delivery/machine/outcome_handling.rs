@@ -8,7 +8,7 @@ use super::{AttemptId, Delivery, StateChange, in_flight::Flight, refusals::Refus
 use crate::{
     delivery::{
         batch::{Batch, attempts_before},
-        bisection::{Blame, REFUSALS_MAX, RefusedBatch},
+        bisection::{Blame, REFUSALS_MAX, RefusedEvent},
         breaker::Permit,
         retry,
     },
@@ -89,7 +89,7 @@ impl Delivery {
         self.breaker.undecided(permit);
         for receipt in std::mem::take(&mut batch.members) {
             self.refusals.add(receipt.event());
-            self.give_up_refused(RefusedBatch { receipt, note: note.clone() }, batch.attempts);
+            self.give_up_refused(RefusedEvent { receipt, note: note.clone() }, batch.attempts);
         }
     }
 
@@ -98,7 +98,7 @@ impl Delivery {
         let Some((receipt, bisection)) = single.zip(batch.trouble().bisection.as_mut()) else {
             return;
         };
-        match bisection.refused(RefusedBatch { receipt, note: note.clone() }) {
+        match bisection.refused(RefusedEvent { receipt, note: note.clone() }) {
             Blame::Endpoint(members) => {
                 self.refusals.blame();
                 batch.trouble().bisection = None;
@@ -308,7 +308,7 @@ impl Delivery {
         None
     }
 
-    fn give_up_refused(&mut self, refused: RefusedBatch, attempts: u32) {
+    fn give_up_refused(&mut self, refused: RefusedEvent, attempts: u32) {
         self.give_up(refused.receipt, Reason::Rejected, attempts + 1, Some(refused.note));
     }
 
