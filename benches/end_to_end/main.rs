@@ -6,6 +6,7 @@
 //! Bars stand beside the numbers and decide nothing; only a lost event fails the run.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark is about real time")]
+#![allow(unreachable_pub)] // no crate uses this one: the compiler finds dead code behind `pub` as well
 
 mod addresses; // where the endpoints are
 mod payload; // what an event is

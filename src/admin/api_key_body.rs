@@ -9,7 +9,7 @@ use crate::{
 
 /// The role of a new key.
 #[must_use]
-pub fn role(body: &ApiKeyBody) -> NewRole<'_> {
+pub(super) fn role(body: &ApiKeyBody) -> NewRole<'_> {
     match body.role {
         KeyRole::Admin => NewRole::Admin,
         KeyRole::Operator => NewRole::Operator,
@@ -19,7 +19,7 @@ pub fn role(body: &ApiKeyBody) -> NewRole<'_> {
 
 /// The key as JSON; the token is not known any more.
 #[must_use]
-pub fn view(key: &ApiKey) -> Value {
+pub(super) fn view(key: &ApiKey) -> Value {
     let (role, customer_id) = match &key.role {
         StoredRole::Admin => ("admin", None),
         StoredRole::Operator => ("operator", None),

@@ -29,7 +29,7 @@ use crate::{
 type State = web::Data<AdminState>;
 
 /// The only answer with the token in it, but for a rotation's.
-pub async fn create(
+pub(super) async fn create(
     access: Administer,
     state: State,
     request: HttpRequest,
@@ -54,7 +54,7 @@ pub async fn create(
     Ok(created(shown))
 }
 
-pub async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id", "include"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::ApiKey, get("limit"), get("cursor"))?;
@@ -76,13 +76,13 @@ pub async fn list(access: Watch, state: State, request: HttpRequest) -> Result<H
     Ok(HttpResponse::Ok().json(page))
 }
 
-pub async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let found = api_keys::read(&state.pool, key_id(&path)?).await?;
     Ok(HttpResponse::Ok().json(view(&present(found)?)))
 }
 
 /// Describes the key of the request: a program learns from it what it may ask for.
-pub async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
+pub(super) async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
     let (role, customer) = match &access.role {
         Role::Admin => ("admin", None),
         Role::Operator => ("operator", None),
@@ -101,7 +101,7 @@ pub async fn current(access: Read, state: State) -> Result<HttpResponse, Problem
     })))
 }
 
-pub async fn patch(
+pub(super) async fn patch(
     _: Administer,
     state: State,
     request: HttpRequest,
@@ -115,7 +115,7 @@ pub async fn patch(
 }
 
 /// Another token for the key; the one before holds for a while, so that its holder can change over.
-pub async fn rotate(
+pub(super) async fn rotate(
     _: Administer,
     state: State,
     request: HttpRequest,
@@ -134,7 +134,7 @@ pub async fn rotate(
 }
 
 /// From then on the key is refused, on every instance within a few seconds.
-pub async fn revoke(_: Administer, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn revoke(_: Administer, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = key_id(&path)?;
     if !api_keys::revoke(&state.pool, id).await? {
         return Err(Problem::not_found(WHAT));

@@ -22,7 +22,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(
+pub(super) async fn list(
     access: Read,
     state: State,
     request: HttpRequest,

@@ -27,7 +27,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn read(
+pub(super) async fn read(
     access: Read,
     state: State,
     request: HttpRequest,
@@ -66,7 +66,7 @@ pub async fn read(
 
 /// Throws away what was received before a time (now, unless the body says otherwise) and waits. What is on its way to the
 /// endpoint at this moment may still reach it. Works as long as [`PURGE_MAX`]; the answer says whether anything is left.
-pub async fn purge(
+pub(super) async fn purge(
     access: Write,
     state: State,
     request: HttpRequest,

@@ -14,13 +14,13 @@ use super::problem::{ERRORS_MAX, FieldError, Problem};
 use crate::{api::check::Object, store::config_write::Effect};
 
 /// Items in one call.
-pub const ITEMS_MAX: usize = 10_000;
+pub(super) const ITEMS_MAX: usize = 10_000;
 
 /// The items of a body, not yet looked at.
 ///
 /// # Errors
 /// 400 for what is not JSON, 422 for anything but `{"NAME": [1 to 10,000 items]}`.
-pub fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>, Problem> {
+pub(super) fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>, Problem> {
     let malformed =
         |error: serde_json::Error| Problem::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string());
     let Members(members) = match serde_json::from_slice(body) {
@@ -60,7 +60,7 @@ pub fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>, Proble
 ///
 /// # Errors
 /// All mistakes, with the places of their items.
-pub fn read_all<T>(
+pub(super) fn read_all<T>(
     items: &[&RawValue],
     name: &str,
     read: impl Fn(&Object) -> Result<T, Problem>,
@@ -82,7 +82,7 @@ pub fn read_all<T>(
 }
 
 /// Mistakes in the items of a body.
-pub struct Mistakes<'a> {
+pub(super) struct Mistakes<'a> {
     name: &'a str,
     /// Items with mistakes.
     items: usize,
@@ -94,18 +94,18 @@ pub struct Mistakes<'a> {
 
 impl<'a> Mistakes<'a> {
     #[must_use]
-    pub fn new(name: &'a str) -> Self {
+    pub(super) fn new(name: &'a str) -> Self {
         Mistakes { name, items: 0, last: None, errors: Vec::new(), head: None }
     }
 
     /// One field of an item; the item itself where the field has no name.
-    pub fn at(&mut self, index: usize, field: &str, message: &str) {
+    pub(super) fn at(&mut self, index: usize, field: &str, message: &str) {
         self.head(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed");
         self.note(index, field, message.to_owned());
     }
 
     /// A problem that would be the answer if the item came alone.
-    pub fn of(&mut self, index: usize, problem: Problem) {
+    pub(super) fn of(&mut self, index: usize, problem: Problem) {
         self.head(problem.status, problem.code);
         if problem.errors.is_empty() {
             self.note(index, "", problem.detail);
@@ -118,7 +118,7 @@ impl<'a> Mistakes<'a> {
 
     /// # Errors
     /// The problem, when there is any.
-    pub fn none_or_problem(self) -> Result<(), Problem> {
+    pub(super) fn none_or_problem(self) -> Result<(), Problem> {
         let Some((status, code)) = self.head else { return Ok(()) };
         let more = if self.errors.len() < ERRORS_MAX { "" } else { "; only the first mistakes are listed" };
         let detail = format!("{} of the {} are not valid, so nothing was written{more}", self.items, self.name);
@@ -147,7 +147,7 @@ impl<'a> Mistakes<'a> {
 
 /// Result of a bulk write as JSON: the number of each effect, and each item in the order of the request.
 #[must_use]
-pub fn view(version: i64, items: impl Iterator<Item = (Effect, Value)>) -> Value {
+pub(super) fn view(version: i64, items: impl Iterator<Item = (Effect, Value)>) -> Value {
     let (mut created, mut updated, mut unchanged) = (0, 0, 0);
     let data: Vec<Value> = items
         .map(|(effect, mut item)| {

@@ -14,14 +14,14 @@ use actix_web::{
 
 /// The right to read a body, a few at once and shared by key.
 #[derive(Clone)]
-pub struct BulkGate {
+pub(super) struct BulkGate {
     turns: Turns,
     work: Work,
     bytes_max: usize,
 }
 
 /// A body, and the right to work on it.
-pub struct BulkBody {
+pub(super) struct BulkBody {
     pub bytes: Bytes,
     work: Work,
     _turn: Turn,
@@ -30,7 +30,7 @@ pub struct BulkBody {
 impl BulkGate {
     /// `bytes_max`: a larger body is refused.
     #[must_use]
-    pub fn new(bytes_max: usize, work: Work) -> Self {
+    pub(super) fn new(bytes_max: usize, work: Work) -> Self {
         BulkGate { turns: Turns::new("bulk", AT_ONCE_MAX, HOLDER_WAITING_MAX), work, bytes_max }
     }
 
@@ -38,7 +38,7 @@ impl BulkGate {
     ///
     /// # Errors
     /// 503 when its turn does not come, 408, 413 and 415 as they say.
-    pub async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<BulkBody, Problem> {
+    pub(super) async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<BulkBody, Problem> {
         request::check_content_type(request)?;
         if request::promised_bytes(request.headers()).is_some_and(|promised| promised > self.bytes_max) {
             return Err(self.too_large());
@@ -66,7 +66,7 @@ impl BulkBody {
     ///
     /// # Errors
     /// Those of `work`.
-    pub async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {

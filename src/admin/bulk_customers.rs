@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Each item is what PUT takes, with its `uid`.
-pub async fn upsert(
+pub(super) async fn upsert(
     _: Administer,
     state: web::Data<AdminState>,
     gate: web::Data<BulkGate>,

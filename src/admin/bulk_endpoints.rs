@@ -26,7 +26,7 @@ use crate::{
 
 /// Each item is what PUT takes, with its `uid` and its customer. A new endpoint's signing secret is in the answer, and
 /// only there.
-pub async fn upsert(
+pub(super) async fn upsert(
     access: Write,
     state: web::Data<AdminState>,
     gate: web::Data<BulkGate>,

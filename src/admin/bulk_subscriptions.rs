@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Each item is what PUT takes, with its `uid`. What is so already stays as it is, so repeating a call is harmless.
-pub async fn upsert(
+pub(super) async fn upsert(
     access: Write,
     state: web::Data<AdminState>,
     gate: web::Data<BulkGate>,

@@ -25,7 +25,7 @@ use crate::dashboard::takes_gzip;
 ///
 /// # Errors
 /// What the operation came to.
-pub async fn compress(
+pub(super) async fn compress(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

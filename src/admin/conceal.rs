@@ -4,18 +4,18 @@
 use serde_json::{Map, Value};
 
 /// Stands for the classes that must not be told apart.
-pub const UNREACHABLE: &str = "unreachable";
+pub(super) const UNREACHABLE: &str = "unreachable";
 /// The excerpt in place of either's words.
-pub const EXCERPT: &str = "the endpoint's name leads to no address that requests may go to";
+pub(super) const EXCERPT: &str = "the endpoint's name leads to no address that requests may go to";
 
 /// Whether customers must not tell this class of a failure from its like.
 #[must_use]
-pub fn is_concealed(class: &str) -> bool {
+pub(super) fn is_concealed(class: &str) -> bool {
     matches!(class, "resolve" | "blocked")
 }
 
 /// The same answer for both, wherever in it a failure is shown.
-pub fn conceal(value: &mut Value) {
+pub(super) fn conceal(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(conceal),
         Value::Object(members) => {

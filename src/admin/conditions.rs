@@ -7,7 +7,7 @@ use super::problem::Problem;
 
 /// Conditions of a request on the version that is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conditions {
+pub(super) struct Conditions {
     matches: Option<Tags>,
     none_matches: Option<Tags>,
 }
@@ -27,7 +27,7 @@ struct Tag {
 
 /// The entity tag of a version.
 #[must_use]
-pub fn tag_of(version: i64) -> String {
+pub(super) fn tag_of(version: i64) -> String {
     format!("\"v{version}\"")
 }
 
@@ -36,7 +36,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 400 `invalid_header` for what is no list of entity tags: ignored, it would protect nothing.
-    pub fn parse(if_match: Option<&str>, if_none_match: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn parse(if_match: Option<&str>, if_none_match: Option<&str>) -> Result<Self, Problem> {
         let read = |name: &str, value: Option<&str>| {
             let Some(value) = value else { return Ok(None) };
             let invalid = || {
@@ -52,7 +52,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 `precondition_failed`.
-    pub fn check(&self, version: Option<i64>) -> Result<(), Problem> {
+    pub(super) fn check(&self, version: Option<i64>) -> Result<(), Problem> {
         let right = self.matches.as_ref().is_none_or(|tags| tags.hold(version, false));
         let wrong = self.none_matches.as_ref().is_some_and(|tags| tags.hold(version, true));
         if right && !wrong {
@@ -67,7 +67,7 @@ impl Conditions {
 
     /// Whether the reader has this version already.
     #[must_use]
-    pub fn is_known(&self, version: i64) -> bool {
+    pub(super) fn is_known(&self, version: i64) -> bool {
         self.none_matches.as_ref().is_some_and(|tags| tags.hold(Some(version), true))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// 400 `invalid_query`; 503 when Postgres is away.
-pub async fn of(pool: &Pool, endpoint_id: &str, query: &BTreeMap<String, String>) -> Result<Value, Problem> {
+pub(super) async fn of(pool: &Pool, endpoint_id: &str, query: &BTreeMap<String, String>) -> Result<Value, Problem> {
     let period = period(query, clock::wall_ms())?;
     let rows = counts::read(pool, endpoint_id, period.hours()).await?;
     Ok(view(&period, &period.curve(&rows)))
@@ -29,7 +29,7 @@ pub async fn of(pool: &Pool, endpoint_id: &str, query: &BTreeMap<String, String>
 ///
 /// # Errors
 /// 400 `invalid_query`.
-pub fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Period, Problem> {
+pub(super) fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Period, Problem> {
     let time_ms = |name: &str| Ok::<_, Problem>(request::time(query, name)?.map(|time| time.as_millisecond()));
     let per = match query.get("per").map(String::as_str) {
         None => None,

@@ -11,7 +11,7 @@ use crate::store::customers;
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Problem> {
+pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Problem> {
     let mut ids: Vec<&str> = page.iter().filter_map(|one| one["customer_id"].as_str()).collect();
     ids.sort_unstable();
     ids.dedup();

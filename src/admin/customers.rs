@@ -26,7 +26,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let page = PageRequest::parse(
         Kind::Customer,
@@ -42,7 +42,12 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
     Ok(HttpResponse::Ok().json(page.listed(rows, view)))
 }
 
-pub async fn create(_: Administer, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    _: Administer,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, &[])?;
     let (uid, with) = (body.uid.clone(), write(body));
     let written = customers::write(&state.pool, uid.as_deref(), |current| match current {
@@ -53,7 +58,7 @@ pub async fn create(_: Administer, state: State, request: HttpRequest, body: Bod
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn read(
+pub(super) async fn read(
     access: Read,
     state: State,
     request: HttpRequest,
@@ -65,7 +70,7 @@ pub async fn read(
     found(&request, view(&customer))
 }
 
-pub async fn put(
+pub(super) async fn put(
     _: Administer,
     state: State,
     request: HttpRequest,
@@ -87,7 +92,7 @@ pub async fn put(
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn patch(
+pub(super) async fn patch(
     _: Administer,
     state: State,
     request: HttpRequest,
@@ -110,7 +115,7 @@ pub async fn patch(
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(
+pub(super) async fn delete(
     _: Administer,
     state: State,
     request: HttpRequest,
@@ -137,7 +142,7 @@ pub async fn delete(
 }
 
 /// A filter of a list by owner.
-pub enum Whose {
+pub(super) enum Whose {
     Everyones,
     /// This customer's (its id).
     Of(String),
@@ -146,7 +151,7 @@ pub enum Whose {
 }
 
 /// The owners meant by `?customer_id=` and the key.
-pub async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> Result<Whose, Problem> {
+pub(super) async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> Result<Whose, Problem> {
     match access.within(named) {
         None => Ok(Whose::Everyones),
         Some(id) if access.customer() == Some(id) => Ok(Whose::Of(id.to_owned())),
@@ -158,7 +163,7 @@ pub async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> 
 }
 
 /// The key under which PUT creates; refuses what cannot be created or would change a key.
-pub fn uid_of_put(
+pub(super) fn uid_of_put(
     kind: Kind,
     name: &str,
     given: Option<&str>,
@@ -177,7 +182,7 @@ pub fn uid_of_put(
 }
 
 /// Refuses to change what stays as it is for life.
-pub fn unchanged<T: PartialEq>(field: &str, new: &T, old: &T) -> Result<(), Problem> {
+pub(super) fn unchanged<T: PartialEq>(field: &str, new: &T, old: &T) -> Result<(), Problem> {
     if new == old { Ok(()) } else { Err(Problem::invalid(vec![FieldError::new(field, "cannot be changed")])) }
 }
 

@@ -28,7 +28,7 @@ use crate::{
 
 /// Long polls that wait. Cheap to clone.
 #[derive(Clone)]
-pub struct Arrivals {
+pub(super) struct Arrivals {
     shared: Arc<Shared>,
 }
 
@@ -58,7 +58,7 @@ struct Waiter {
 impl Arrivals {
     /// No more wait than half of the connections: the others are for whoever wants an answer now, probes among them.
     #[must_use]
-    pub fn new(pool: Pool, connections_max: usize) -> Self {
+    pub(super) fn new(pool: Pool, connections_max: usize) -> Self {
         let waiters_max = WAITERS_MAX.min(connections_max / 2);
         let places = Turns::new("long_polls", waiters_max, 0);
         Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), places }) }
@@ -68,13 +68,13 @@ impl Arrivals {
     ///
     /// # Errors
     /// 429 when as many of the same key wait as may; 503 when there is no place at all.
-    pub fn place(&self, holder: &Holder) -> Result<Turn, Problem> {
+    pub(super) fn place(&self, holder: &Holder) -> Result<Turn, Problem> {
         self.shared.places.take(holder).map_err(|refused| Problem::no_share(refused, "long polls"))
     }
 
     /// Position of the endpoint's newest letter, once there is one after `after`. `None` at the deadline, and at once
     /// when the server stops. A waiter that goes away is forgotten.
-    pub async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
+    pub(super) async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
         let (found, arrived) = oneshot::channel();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
@@ -94,7 +94,7 @@ impl Arrivals {
     }
 
     /// True after that time; false when the server stops.
-    pub async fn rest_until(&self, until: Instant) -> bool {
+    pub(super) async fn rest_until(&self, until: Instant) -> bool {
         let (resting, stopped) = oneshot::channel::<()>();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
@@ -109,7 +109,7 @@ impl Arrivals {
     }
 
     /// Nobody waits any longer: the server stops.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         let mut waiting = self.shared.waiting.lock();
         waiting.closed = true;
         waiting.waiters.clear();

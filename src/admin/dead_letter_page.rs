@@ -12,7 +12,7 @@ use crate::{
 
 /// A page of a list of letters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LetterPage<T> {
+pub(super) struct LetterPage<T> {
     pub data: Vec<T>,
     pub next_cursor: Option<String>,
     /// After it comes whatever was not in a page up to here, however late it was written.
@@ -21,7 +21,7 @@ pub struct LetterPage<T> {
 
 /// Which page was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterPageRequest {
+pub(super) struct LetterPageRequest {
     pub after: Position,
     pub limit: usize,
 }
@@ -29,7 +29,7 @@ pub struct LetterPageRequest {
 impl<T> LetterPage<T> {
     /// Goes on from `tried` where the filter found no more up to there, and there are more letters.
     #[must_use]
-    pub fn going_on_from(mut self, tried: Option<&Position>) -> Self {
+    pub(super) fn going_on_from(mut self, tried: Option<&Position>) -> Self {
         self.next_cursor = self.next_cursor.or_else(|| tried.map(encode));
         self
     }
@@ -38,7 +38,7 @@ impl<T> LetterPage<T> {
 impl LetterPageRequest {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.
-    pub fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = paging::limit(limit)?;
         let after = match cursor {
             None => Position::default(),
@@ -49,14 +49,14 @@ impl LetterPageRequest {
 
     /// Number of rows to ask the store for: one more than the page has, to know whether there is another page.
     #[must_use]
-    pub fn rows(&self) -> i64 {
+    pub(super) fn rows(&self) -> i64 {
         self.limit as i64 + 1
     }
 
     /// Whether these letters are worth an answer to somebody who waits for the next one: with a cursor only those that
     /// it can go past, or the same ones would be answered again and again.
     #[must_use]
-    pub fn are_news(&self, rows: &[LetterHead]) -> bool {
+    pub(super) fn are_news(&self, rows: &[LetterHead]) -> bool {
         let from_the_beginning = self.after == Position::default();
         rows.first().is_some_and(|first| first.is_settled || from_the_beginning)
     }
@@ -65,7 +65,7 @@ impl LetterPageRequest {
     ///
     /// A letter that is not settled is shown, and not passed: others may yet be written before it.
     #[must_use]
-    pub fn cursors(&self, rows: &[LetterHead], more: bool) -> (Option<String>, Option<String>) {
+    pub(super) fn cursors(&self, rows: &[LetterHead], more: bool) -> (Option<String>, Option<String>) {
         let next = rows.last().filter(|_| more).map(LetterHead::position);
         let settled = rows.iter().take_while(|row| row.is_settled).last().map(LetterHead::position);
         let resume = settled.or_else(|| Some(self.after.clone()).filter(|after| *after != Position::default()));

@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// The parameters of a list.
-pub const PARAMETERS: [&str; 10] =
+pub(super) const PARAMETERS: [&str; 10] =
     ["limit", "cursor", "reason", "topic", "tenant", "since", "until", "data", "wait", "customer_id"];
 
 /// The query of a list, but for its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterQuery {
+pub(super) struct LetterQuery {
     pub filter: Filter,
     pub with_data: bool,
     /// Time to wait for the first letter, when there is none.
@@ -30,7 +30,7 @@ pub struct LetterQuery {
 impl LetterQuery {
     /// # Errors
     /// 400 `invalid_query`.
-    pub fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
+    pub(super) fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
         let get = |name: &str| query.get(name).map(String::as_str);
         let reason = get("reason");
         let reasons = Reason::ALL.map(Reason::as_str);
@@ -60,7 +60,7 @@ impl LetterQuery {
 
 /// The letters that a command is about. What comes after `wall_ms` was not seen, and is not meant.
 #[must_use]
-pub fn selection(body: LetterSelection, wall_ms: i64) -> Selection {
+pub(super) fn selection(body: LetterSelection, wall_ms: i64) -> Selection {
     let until_now = id::lowest(Kind::DeadLetter, wall_ms.saturating_add(1));
     if let Some(ids) = body.ids {
         return Selection::Ids(ids);

@@ -22,7 +22,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn redrive(
+pub(super) async fn redrive(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -42,7 +42,7 @@ pub async fn redrive(
     })))
 }
 
-pub async fn progress(
+pub(super) async fn progress(
     access: Read,
     state: State,
     request: HttpRequest,

@@ -16,7 +16,7 @@ use crate::{
 
 /// A letter, with the record's data where it was asked for.
 #[derive(Debug, Serialize)]
-pub struct LetterView {
+pub(super) struct LetterView {
     id: String,
     /// `null`: the record never got as far as an endpoint.
     endpoint_id: Option<String>,
@@ -91,7 +91,7 @@ enum ValueView {
 impl LetterView {
     /// `for_customer`: some failures are not told apart.
     #[must_use]
-    pub fn new(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> Self {
+    pub(super) fn new(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> Self {
         let conceals = for_customer && head.last_class.as_deref().is_some_and(is_concealed);
         let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
         let webhook_id = (!head.endpoint_id.is_empty()).then(|| {

@@ -33,7 +33,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list_of_endpoint(
+pub(super) async fn list_of_endpoint(
     access: Read,
     state: State,
     request: HttpRequest,
@@ -46,7 +46,7 @@ pub async fn list_of_endpoint(
     list(&state, &arrivals, &endpoint.id, &query, granted.as_ref()).await
 }
 
-pub async fn list_of_operator(
+pub(super) async fn list_of_operator(
     _: Watch,
     state: State,
     request: HttpRequest,
@@ -56,7 +56,7 @@ pub async fn list_of_operator(
     list(&state, &arrivals, OPERATOR, &query, None).await
 }
 
-pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = path.into_inner();
     let found = if id::is(Kind::DeadLetter, &id) { dead_letter_pull::read(&state.pool, &id).await? } else { None };
     let granted = grants(&state, &access).await?;
@@ -65,7 +65,7 @@ pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result
     Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data), granted.is_some())))
 }
 
-pub async fn acknowledge(
+pub(super) async fn acknowledge(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -80,7 +80,7 @@ pub async fn acknowledge(
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
-pub async fn acknowledge_of_operator(
+pub(super) async fn acknowledge_of_operator(
     _: Administer,
     state: State,
     request: HttpRequest,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Notes an address that nothing may be sent to.
-pub fn check_url(said: &mut Said, pointer: &str, field: &str, egress: &Egress) {
+pub(super) fn check_url(said: &mut Said, pointer: &str, field: &str, egress: &Egress) {
     let text = said.at(pointer).and_then(|url| url.as_str());
     // Text that is no URL was noted as it was read; one that was read can be read again.
     let Some(url) = text.and_then(|text| EndpointUrl::parse(text).ok()) else { return };
@@ -20,7 +20,7 @@ pub fn check_url(said: &mut Said, pointer: &str, field: &str, egress: &Egress) {
 
 /// The authentication as it is sealed.
 #[must_use]
-pub fn stored(auth: AuthBody) -> StoredAuth {
+pub(super) fn stored(auth: AuthBody) -> StoredAuth {
     match auth {
         AuthBody::None => StoredAuth::None,
         AuthBody::Basic { username, password } => StoredAuth::Basic { username, password },
@@ -35,7 +35,7 @@ pub fn stored(auth: AuthBody) -> StoredAuth {
 
 /// The part of an authentication that may be shown.
 #[must_use]
-pub fn view(auth: &StoredAuth) -> AuthView {
+pub(super) fn view(auth: &StoredAuth) -> AuthView {
     match auth {
         StoredAuth::None => AuthView::None,
         StoredAuth::Basic { username, .. } => AuthView::Basic { username: username.clone() },

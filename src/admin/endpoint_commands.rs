@@ -26,7 +26,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn enable(
+pub(super) async fn enable(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -35,7 +35,7 @@ pub async fn enable(
     set(&state, &access, &request, path, EndpointState::Enabled, true).await
 }
 
-pub async fn disable(
+pub(super) async fn disable(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -44,7 +44,7 @@ pub async fn disable(
     set(&state, &access, &request, path, EndpointState::Disabled, true).await
 }
 
-pub async fn pause(
+pub(super) async fn pause(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -53,7 +53,7 @@ pub async fn pause(
     set(&state, &access, &request, path, EndpointState::Paused, false).await
 }
 
-pub async fn resume(
+pub(super) async fn resume(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -63,7 +63,7 @@ pub async fn resume(
 }
 
 /// Every instance builds the endpoint's actor anew: what it held waits in the backlog, whatever it had come to is forgotten.
-pub async fn restart(
+pub(super) async fn restart(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -77,7 +77,7 @@ pub async fn restart(
 }
 
 /// A new signing secret, the caller's or one of ours; the one before goes on signing for a while.
-pub async fn rotate(
+pub(super) async fn rotate(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -140,7 +140,7 @@ async fn set(
 }
 
 /// 409 for what a disabled endpoint cannot do.
-pub fn disabled() -> Problem {
+pub(super) fn disabled() -> Problem {
     let detail = "the endpoint is disabled; enable it first";
     Problem::new(StatusCode::CONFLICT, "endpoint_is_disabled", detail)
 }

@@ -24,12 +24,12 @@ use crate::{
 };
 
 /// The instances' parts of some endpoints together.
-pub struct Parts {
+pub(super) struct Parts {
     pub by_id: HashMap<String, EndpointPart>,
     pub unreachable: Vec<Silent>,
 }
 
-pub async fn stats(
+pub(super) async fn stats(
     access: Read,
     state: web::Data<AdminState>,
     request: HttpRequest,
@@ -76,7 +76,7 @@ pub async fn stats(
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Problem> {
+pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Problem> {
     let known = |endpoint: &Value| {
         let settings_state = parse_state(endpoint["state"].as_str()?)?;
         Some((endpoint["id"].as_str()?.to_owned(), settings_state))

@@ -13,7 +13,7 @@ use crate::{
 
 /// The query, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointQuery {
+pub(super) struct EndpointQuery {
     customer: Option<String>,
     part: Option<String>,
     state: Option<String>,
@@ -40,7 +40,7 @@ struct Sweep {
 }
 
 /// The parameters that are known here.
-pub const PARAMETERS: [&str; 7] = ["limit", "cursor", "customer_id", "q", "state", "sort", "include"];
+pub(super) const PARAMETERS: [&str; 7] = ["limit", "cursor", "customer_id", "q", "state", "sort", "include"];
 const STATES: [&str; 3] = ["enabled", "paused", "disabled"];
 const SORTS: [(&str, Order); 4] =
     [("created", Order::Created), ("updated", Order::Updated), ("uid", Order::Uid), ("url", Order::Url)];
@@ -48,7 +48,7 @@ const SORTS: [(&str, Order); 4] =
 impl EndpointQuery {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.
-    pub fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
+    pub(super) fn parse(query: &BTreeMap<String, String>) -> Result<Self, Problem> {
         let get = |name: &str| query.get(name).map(String::as_str);
         let limit = paging::limit(get("limit"))?;
         let sort = get("sort").unwrap_or("created");
@@ -90,7 +90,7 @@ impl EndpointQuery {
 
     /// For the store; `customer` is under whom to look.
     #[must_use]
-    pub fn search<'a>(&'a self, customer: Option<&'a str>) -> Search<'a> {
+    pub(super) fn search<'a>(&'a self, customer: Option<&'a str>) -> Search<'a> {
         Search {
             customer,
             part: self.part.as_deref(),
@@ -105,7 +105,7 @@ impl EndpointQuery {
     /// The query that follows a walk from the newest change that has come to its end; `first` is the key of the page's
     /// first row.
     #[must_use]
-    pub fn next_sweep(&self, first: Option<&str>) -> Option<EndpointQuery> {
+    pub(super) fn next_sweep(&self, first: Option<&str>) -> Option<EndpointQuery> {
         let through = self.sweep.from.as_deref().or(first).filter(|_| self.is_newest_first())?;
         let sweep = Sweep { above: Some(through.to_owned()), from: None };
         Some(EndpointQuery { after: None, sweep, ..self.clone() })
@@ -116,13 +116,13 @@ impl EndpointQuery {
     }
 
     #[must_use]
-    pub fn customer(&self) -> Option<&str> {
+    pub(super) fn customer(&self) -> Option<&str> {
         self.customer.as_deref()
     }
 
     /// The cursor that goes on after this row; `first` is the key of the first row of the page.
     #[must_use]
-    pub fn cursor(&self, first: &str, (key, id): (&str, &str)) -> String {
+    pub(super) fn cursor(&self, first: &str, (key, id): (&str, &str)) -> String {
         let word = SORTS.iter().find(|(_, order)| *order == self.order).map_or("", |(word, _)| word);
         let minus = if self.descending { "-" } else { "" };
         let sweep = match self.is_newest_first() {

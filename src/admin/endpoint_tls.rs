@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Notes certificates, keys and authorities that are none, or do not belong together.
-pub fn check(said: &mut Said) {
+pub(super) fn check(said: &mut Said) {
     pem(said, "/tls/ca", "tls.ca", |text| parse_authorities(text).map(drop));
     let certificate = pem(said, "/auth/certificate", "auth.certificate", |text| parse_certificates(text).map(drop));
     let key = pem(said, "/auth/key", "auth.key", |text| parse_key(text).map(drop));
@@ -19,7 +19,7 @@ pub fn check(said: &mut Said) {
 
 /// The part of a client certificate that may be shown: enough to tell which one it is.
 #[must_use]
-pub fn view(certificate: &str) -> AuthView {
+pub(super) fn view(certificate: &str) -> AuthView {
     let own = parse_certificates(certificate).ok().and_then(|chain| chain.into_iter().next());
     let digest = own.map(|own| ring::digest::digest(&ring::digest::SHA256, &own));
     let bytes = digest.as_ref().map(AsRef::as_ref).unwrap_or_default();
@@ -28,12 +28,12 @@ pub fn view(certificate: &str) -> AuthView {
 
 /// A certificate is shown in TLS only.
 #[must_use]
-pub fn lacks_tls(url: &str, auth: &AuthView) -> bool {
+pub(super) fn lacks_tls(url: &str, auth: &AuthView) -> bool {
     matches!(auth, AuthView::MutualTls { .. }) && !url.starts_with("https://")
 }
 
 /// The problem of a URL that [`lacks_tls`].
-pub const NEEDS_TLS: &str = "must begin with https:// when auth is mutual_tls";
+pub(super) const NEEDS_TLS: &str = "must begin with https:// when auth is mutual_tls";
 
 /// A text of this kind, if it is there and right.
 fn pem(

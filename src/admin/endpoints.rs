@@ -45,7 +45,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = EndpointQuery::parse(&request::query(&request, &PARAMETERS)?)?;
     let (rows, next_cursor) = search(&state, &access, &query).await?;
     let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, view);
@@ -87,7 +87,12 @@ async fn search(
     Ok((rows, next_cursor))
 }
 
-pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
     let body = parse(&request::object(&state, &request, body).await?, &state.rules, needed)?;
     let customer = access.within(body.customer.as_deref());
@@ -100,7 +105,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
     Ok(answer(written.effect, &written.row.id, made.view(&written.row)))
 }
 
-pub async fn read(
+pub(super) async fn read(
     access: Read,
     state: State,
     request: HttpRequest,
@@ -114,7 +119,7 @@ pub async fn read(
     found(&request, shown)
 }
 
-pub async fn put(
+pub(super) async fn put(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -140,7 +145,7 @@ pub async fn put(
     Ok(answer(written.effect, &written.row.id, shown))
 }
 
-pub async fn patch(
+pub(super) async fn patch(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -186,7 +191,7 @@ pub async fn patch(
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
 }
 
-pub async fn delete(
+pub(super) async fn delete(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -213,7 +218,7 @@ pub async fn delete(
 }
 
 /// The endpoint of a path, with `?customer_id=` where its key is not unique.
-pub async fn find(
+pub(super) async fn find(
     state: &State,
     access: &Access,
     request: &HttpRequest,
@@ -223,7 +228,7 @@ pub async fn find(
 }
 
 /// As [`find`], of a query that says more than the customer.
-pub async fn find_as_asked(
+pub(super) async fn find_as_asked(
     state: &State,
     access: &Access,
     query: &BTreeMap<String, String>,
@@ -235,7 +240,7 @@ pub async fn find_as_asked(
 }
 
 /// The name in the path, and the customer under which to look for it.
-pub fn named(
+pub(super) fn named(
     access: &Access,
     request: &HttpRequest,
     path: web::Path<String>,
@@ -246,12 +251,12 @@ pub fn named(
 }
 
 /// The endpoint that was found.
-pub fn present(found: &Lookup<Endpoint>) -> Result<&Endpoint, Problem> {
+pub(super) fn present(found: &Lookup<Endpoint>) -> Result<&Endpoint, Problem> {
     unambiguous(found)?.ok_or_else(|| Problem::not_found(WHAT))
 }
 
 /// The endpoint's secrets in the clear.
-pub fn opened(state: &AdminState, endpoint: &Endpoint) -> Result<EndpointSecrets, Problem> {
+pub(super) fn opened(state: &AdminState, endpoint: &Endpoint) -> Result<EndpointSecrets, Problem> {
     crate::store::settings::open_secrets(&state.secrets, &endpoint.id, &endpoint.secrets).map_err(|reason| {
         tracing::error!(endpoint.id = endpoint.id, reason, "the secrets of endpoint `{}` cannot be read", endpoint.id);
         let detail = "the stored secrets cannot be read with this service's key; PUT the endpoint with auth and secret";
@@ -260,7 +265,7 @@ pub fn opened(state: &AdminState, endpoint: &Endpoint) -> Result<EndpointSecrets
 }
 
 /// Secrets sealed again for their endpoint; as they were when nothing of them changed.
-pub fn resealed(
+pub(super) fn resealed(
     state: &AdminState,
     endpoint: &Endpoint,
     mut secrets: EndpointSecrets,

@@ -7,11 +7,11 @@ use std::{
 };
 
 /// The SHA-256 of a token.
-pub type TokenHash = [u8; 32];
+pub(super) type TokenHash = [u8; 32];
 
 /// Holders of tokens, and tokens that nobody holds. `H` is what a holder is.
 #[derive(Debug)]
-pub struct KnownKeys<H> {
+pub(super) struct KnownKeys<H> {
     entries: HashMap<TokenHash, Entry<H>>,
     entries_max: usize,
 }
@@ -23,31 +23,31 @@ struct Entry<H> {
 }
 
 /// A revoked key is refused after this long at the latest.
-pub const FRESH_FOR: Duration = Duration::from_secs(2);
+pub(super) const FRESH_FOR: Duration = Duration::from_secs(2);
 
 impl<H: Clone> KnownKeys<H> {
     /// Remembers at most `entries_max` tokens.
     #[must_use]
-    pub fn new(entries_max: usize) -> Self {
+    pub(super) fn new(entries_max: usize) -> Self {
         KnownKeys { entries: HashMap::new(), entries_max }
     }
 
     /// The cached holder (`Some(None)`: nobody), or `None` when it has to be looked up.
     #[must_use]
-    pub fn get(&self, token: &TokenHash, now: Instant) -> Option<Option<H>> {
+    pub(super) fn get(&self, token: &TokenHash, now: Instant) -> Option<Option<H>> {
         let fresh = self.entries.get(token).filter(|entry| entry.is_fresh(now));
         fresh.map(|entry| entry.holder.clone())
     }
 
     /// Whether it had a holder when it was looked up last, however long ago.
     #[must_use]
-    pub fn was_held(&self, token: &TokenHash) -> bool {
+    pub(super) fn was_held(&self, token: &TokenHash) -> bool {
         self.entries.get(token).is_some_and(|entry| entry.holder.is_some())
     }
 
     /// Remembers what a look-up that began at `read_at` came to. When there is no room, wrong tokens give way to right
     /// ones.
-    pub fn put(&mut self, token: TokenHash, holder: Option<H>, read_at: Instant) {
+    pub(super) fn put(&mut self, token: TokenHash, holder: Option<H>, read_at: Instant) {
         if self.entries.len() >= self.entries_max {
             self.entries.retain(|_, entry| entry.is_fresh(read_at));
         }

@@ -7,7 +7,7 @@ use crate::{
 
 /// Facts about an event and an endpoint.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub(super) struct Facts<'a> {
     pub asked: Asked<'a>,
     pub candidate: &'a Candidate,
     /// This service reads the topic.
@@ -17,7 +17,7 @@ pub struct Facts<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// The event is this endpoint's: sent at once, or kept for it.
     pub gets: bool,
     /// Stable: programs may decide by it.
@@ -29,7 +29,7 @@ pub struct Verdict {
 
 /// The first reason that is enough by itself.
 #[must_use]
-pub fn why(facts: Facts<'_>) -> Verdict {
+pub(super) fn why(facts: Facts<'_>) -> Verdict {
     let stored = by_settings(facts);
     if stored.gets == facts.live || !facts.topic_is_read {
         return stored;

@@ -32,7 +32,12 @@ use crate::{
 type State = web::Data<AdminState>;
 
 /// A customer's key learns of its own endpoints only, and only of topics that are granted.
-pub async fn who_gets(access: Read, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub(super) async fn who_gets(
+    access: Read,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;

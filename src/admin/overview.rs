@@ -24,7 +24,11 @@ struct View {
     overview: Overview,
 }
 
-pub async fn read(_: Watch, state: web::Data<AdminState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn read(
+    _: Watch,
+    state: web::Data<AdminState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     request::query(&request, &[])?;
     let (heard, backlog) =
         tokio::join!(state.peers.ask::<OverviewPart>("/peer/overview", None), standing::backlog(&state.pool));

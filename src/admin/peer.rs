@@ -21,32 +21,32 @@ const IDS_MAX: usize = 1_000;
 /// So many ids, and room to spare.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-pub async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = Filter::of_query(request.query_string());
     check(&state, &request, b"")?;
     Ok(answered(&state, state.actors.actors(&filter)))
 }
 
-pub async fn overview(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn overview(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     check(&state, &request, b"")?;
     Ok(answered(&state, state.actors.overview()))
 }
 
-pub async fn endpoints(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+pub(super) async fn endpoints(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let body = signed_body(&state, &request, body).await?;
     let ids: Vec<String> = serde_json::from_slice(&body).unwrap_or_default();
     Ok(answered(&state, state.actors.endpoints(&ids[..ids.len().min(IDS_MAX)])))
 }
 
 /// An endpoint has taken a test event at another instance.
-pub async fn probe(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+pub(super) async fn probe(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let body = signed_body(&state, &request, body).await?;
     let id = serde_json::from_slice::<String>(&body).unwrap_or_default();
     Ok(answered(&state, state.actors.want_probe(&id)))
 }
 
 /// A canary of this instance's arrived at another one.
-pub async fn canary(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+pub(super) async fn canary(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let body = signed_body(&state, &request, body).await?;
     let canary = serde_json::from_slice::<Canary>(&body).ok();
     let own = canary.filter(|canary| canary.instance == state.peers.own_id());

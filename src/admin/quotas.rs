@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Each quota, where it is from, and how much of it is used.
-pub async fn read(
+pub(super) async fn read(
     access: Read,
     state: web::Data<AdminState>,
     request: HttpRequest,
@@ -43,7 +43,7 @@ pub async fn read(
 ///
 /// # Errors
 /// 409 `quota_exceeded`, with the limit, what is used, and what was asked for.
-pub fn check(
+pub(super) fn check(
     defaults: &Quotas,
     (customer_id, allowance): (&str, &Allowance),
     asked: &[(Quota, i64)],
@@ -60,7 +60,7 @@ pub fn check(
 
 /// The quota that so many more would go beyond, if any: less than before is always right.
 #[must_use]
-pub fn beyond(defaults: &Quotas, allowance: &Allowance, quota: Quota, asked: i64) -> Option<OverQuota> {
+pub(super) fn beyond(defaults: &Quotas, allowance: &Allowance, quota: Quota, asked: i64) -> Option<OverQuota> {
     let limit = allowance.own.limit(quota, defaults);
     let used = allowance.used.get(&quota).copied().unwrap_or(0);
     let fits = asked <= 0 || used.saturating_add(asked) <= limit;

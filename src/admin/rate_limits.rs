@@ -14,7 +14,7 @@ use governor::{Quota, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos, st
 use super::client_address::site;
 
 /// A limit for each of many callers (GCRA). Callers beyond `callers_max` share one.
-pub struct CallLimits<K: Hash + Eq + Clone> {
+pub(super) struct CallLimits<K: Hash + Eq + Clone> {
     governor: governor::RateLimiter<Option<K>, HashMapStateStore<Option<K>>, Told, NoOpMiddleware<Nanos>>,
     started: Instant,
     callers_max: usize,
@@ -23,7 +23,7 @@ pub struct CallLimits<K: Hash + Eq + Clone> {
 impl<K: Hash + Eq + Clone> CallLimits<K> {
     /// `per_second` calls in the long run, `burst` at once.
     #[must_use]
-    pub fn new(per_second: NonZeroU32, burst: NonZeroU32, callers_max: usize, now: Instant) -> Self {
+    pub(super) fn new(per_second: NonZeroU32, burst: NonZeroU32, callers_max: usize, now: Instant) -> Self {
         let quota = Quota::per_second(per_second).allow_burst(burst);
         let governor = governor::RateLimiter::new(quota, HashMapStateStore::default(), Told::default());
         CallLimits { governor, started: now, callers_max }
@@ -33,7 +33,7 @@ impl<K: Hash + Eq + Clone> CallLimits<K> {
     ///
     /// # Errors
     /// The wait.
-    pub fn take(&self, caller: &K, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&self, caller: &K, now: Instant) -> Result<(), Duration> {
         self.governor.clock().tell(Nanos::from(now.saturating_duration_since(self.started)));
         let mut caller = Some(caller.clone());
         if self.governor.len() >= self.callers_max {
@@ -73,7 +73,7 @@ impl Clock for Told {
 }
 
 /// Addresses that came with too many wrong keys, and until when nothing is looked up for them.
-pub struct WrongKeys {
+pub(super) struct WrongKeys {
     limits: CallLimits<IpAddr>,
     blocked: HashMap<IpAddr, Instant>,
 }
@@ -81,20 +81,20 @@ pub struct WrongKeys {
 impl WrongKeys {
     /// An address may be wrong `per_second` times a second.
     #[must_use]
-    pub fn new(per_second: NonZeroU32, now: Instant) -> Self {
+    pub(super) fn new(per_second: NonZeroU32, now: Instant) -> Self {
         let burst = per_second.saturating_mul(BURST_SECONDS);
         WrongKeys { limits: CallLimits::new(per_second, burst, ADDRESSES_MAX, now), blocked: HashMap::new() }
     }
 
     /// For how long this address has to wait.
     #[must_use]
-    pub fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(super) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let until = self.blocked.get(&site(address)).filter(|until| **until > now)?;
         Some(until.saturating_duration_since(now))
     }
 
     /// Notes a wrong key; true when the address is refused from now on.
-    pub fn note(&mut self, address: IpAddr, now: Instant) -> bool {
+    pub(super) fn note(&mut self, address: IpAddr, now: Instant) -> bool {
         let site = site(address);
         let Err(wait) = self.limits.take(&site, now) else { return false };
         if self.blocked.len() >= ADDRESSES_MAX {

@@ -11,7 +11,7 @@ use crate::{
 
 /// Ranges that Kafka cannot serve, field by field.
 #[must_use]
-pub fn not_there(mistakes: Vec<Mistake>) -> Problem {
+pub(super) fn not_there(mistakes: Vec<Mistake>) -> Problem {
     let error =
         |mistake: Mistake| FieldError::new(format!("partitions[{}].{}", mistake.place, mistake.field), mistake.message);
     Problem::invalid(mistakes.into_iter().map(error).collect())
@@ -19,7 +19,7 @@ pub fn not_there(mistakes: Vec<Mistake>) -> Problem {
 
 /// The replay as JSON.
 #[must_use]
-pub fn view(replay: &ReplayRow) -> Value {
+pub(super) fn view(replay: &ReplayRow) -> Value {
     let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let sum = |of: fn(&ShareRow) -> i64| replay.shares.iter().map(of).sum::<i64>();
     json!({

@@ -40,7 +40,12 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let found = endpoints::read(&state.pool, &body.endpoint_id, access.within(body.customer_id.as_deref())).await?;
     let endpoint = match &found {
@@ -94,7 +99,7 @@ async fn stored(state: &State, replay: &NewReplay) -> Result<(), Problem> {
     }
 }
 
-pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "endpoint_id", "customer_id"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Replay, get("limit"), get("cursor"))?;
@@ -105,12 +110,12 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
     Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
 }
 
-pub async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
 }
 
 /// One that is done stays done; one that was cancelled stays cancelled.
-pub async fn cancel(access: Write, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn cancel(access: Write, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     find(&state, &access, &path).await?;
     replays::cancel(&state.pool, &path, "api").await?;
     Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
@@ -123,7 +128,7 @@ async fn find(state: &State, access: &Access, id: &str) -> Result<ReplayRow, Pro
 }
 
 /// A customer's key learns nothing of topics that are not granted: neither that they exist nor how much is in them.
-pub async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> Result<(), Problem> {
+pub(super) async fn check_granted(state: &AdminState, access: &Access, topic: &str) -> Result<(), Problem> {
     let Some(own) = access.customer() else { return Ok(()) };
     let granted = customers::read(&state.pool, own).await?.is_some_and(|own| own.grants.give_some_of(topic));
     if granted { Ok(()) } else { Err(outside_grants("topic", &BeyondGrants::Topic(topic.to_owned()))) }

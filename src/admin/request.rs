@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// A body as the extractor gives it: too large is for us to say.
-pub type Body = Result<web::Bytes, actix_web::Error>;
+pub(super) type Body = Result<web::Bytes, actix_web::Error>;
 
 /// The JSON object of a body. A large one is read by a thread that answers nobody else.
-pub async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+pub(super) async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
     let bytes = bytes(request, body)?;
     if bytes.len() < LARGE_BYTES_MIN {
         return parsed(&bytes);
@@ -31,7 +31,7 @@ pub async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Re
 
 /// The result of `parse` for a body that is a JSON object. A large one is parsed, looked through and dropped beside the threads
 /// that answer: with very many fields that takes longer than anybody may wait for.
-pub async fn parsed_by<T: Send + 'static>(
+pub(super) async fn parsed_by<T: Send + 'static>(
     state: &AdminState,
     request: &HttpRequest,
     body: Body,
@@ -56,7 +56,7 @@ fn parsed(bytes: &[u8]) -> Result<Object, Problem> {
 }
 
 /// The JSON object of a body that may be left out.
-pub async fn optional_object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+pub(super) async fn optional_object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
     match body {
         Ok(bytes) if bytes.is_empty() => Ok(Object::new()),
         body => object(state, request, body).await,
@@ -67,7 +67,7 @@ pub async fn optional_object(state: &AdminState, request: &HttpRequest, body: Bo
 const LARGE_BYTES_MIN: usize = 64 * 1024;
 
 /// The query's parameters: only `known` ones, each once.
-pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
+pub(super) fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
     let mut query = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         if !known.contains(&name.as_ref()) {
@@ -85,13 +85,13 @@ pub fn query(request: &HttpRequest, known: &[&str]) -> Result<BTreeMap<String, S
 }
 
 /// The time that a parameter of the query says, if it is there.
-pub fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Problem> {
     let time = query.get(name).map(|text| text::time(text)).transpose();
     time.map_err(|message| Problem::invalid_query(format!("{name} {message}")))
 }
 
 /// An id or a caller's own key from the path; what cannot be one leads to nothing.
-pub fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
+pub(super) fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
     let name = path.into_inner();
     if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
         return Err(Problem::not_found(what));
@@ -100,7 +100,7 @@ pub fn name(path: web::Path<String>, what: &str) -> Result<String, Problem> {
 }
 
 /// The row that a name led to, if it led to at most one; `owner` tells several apart.
-pub fn unambiguous<'a, R>(found: &'a Lookup<R>, what: &str, owner: &str) -> Result<Option<&'a R>, Problem> {
+pub(super) fn unambiguous<'a, R>(found: &'a Lookup<R>, what: &str, owner: &str) -> Result<Option<&'a R>, Problem> {
     match found {
         Lookup::Found(row) => Ok(Some(row)),
         Lookup::Missing => Ok(None),
@@ -121,7 +121,7 @@ fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
 }
 
 /// A body that did not arrive: in time, or whole.
-pub fn unreadable(error: &PayloadError) -> Problem {
+pub(super) fn unreadable(error: &PayloadError) -> Problem {
     match error {
         PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             let detail = "the body did not arrive in time; send it faster, or in smaller parts";
@@ -141,12 +141,12 @@ fn not_whole() -> Problem {
 
 /// The length of a body, as its head says; a body in chunks says nothing.
 #[must_use]
-pub fn promised_bytes(headers: &header::HeaderMap) -> Option<usize> {
+pub(super) fn promised_bytes(headers: &header::HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Refuses a body that says it is something other than JSON.
-pub fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
+pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if essence.is_some_and(|essence| essence != "application/json" && !essence.ends_with("+json")) {

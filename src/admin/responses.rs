@@ -38,10 +38,10 @@ impl ResponseError for Problem {
 
 /// Stands beside an answer: the id of what was written.
 #[derive(Debug)]
-pub struct Written(pub String);
+pub(super) struct Written(pub String);
 
 /// The answer to a write of the resource `id`. With a `version` in its view comes an entity tag.
-pub fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
+pub(super) fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
     let version = view["version"].as_i64();
     let mut response = match effect {
         Effect::Created => HttpResponse::Created().json(view),
@@ -53,7 +53,7 @@ pub fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
 }
 
 /// The answer to a read: the resource, or 304 where the reader has this version.
-pub fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem> {
+pub(super) fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem> {
     let version = view["version"].as_i64();
     let asked = conditions(request)?;
     let known = version.is_some_and(|version| asked.is_known(version));
@@ -62,7 +62,7 @@ pub fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem
 }
 
 /// Conditions of the request on the version that is there.
-pub fn conditions(request: &HttpRequest) -> Result<Conditions, Problem> {
+pub(super) fn conditions(request: &HttpRequest) -> Result<Conditions, Problem> {
     let header = |name| {
         let values: Vec<&str> = request.headers().get_all(name).map(|value| value.to_str().unwrap_or("?")).collect();
         (!values.is_empty()).then(|| values.join(", "))
@@ -79,18 +79,18 @@ fn tagged(mut response: HttpResponse, version: Option<i64>) -> HttpResponse {
 }
 
 /// The answer to a resource that was made, with its `id`.
-pub fn created(view: Value) -> HttpResponse {
+pub(super) fn created(view: Value) -> HttpResponse {
     let id = view["id"].as_str().unwrap_or_default().to_owned();
     answer(Effect::Created, &id, view)
 }
 
 /// There is nothing at this path.
-pub async fn nowhere() -> Result<HttpResponse, Problem> {
+pub(super) async fn nowhere() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found("path"))
 }
 
 /// The path takes other methods.
-pub async fn not_allowed(allowed: String) -> HttpResponse {
+pub(super) async fn not_allowed(allowed: String) -> HttpResponse {
     let detail = format!("this path takes {allowed}");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = problem.error_response();

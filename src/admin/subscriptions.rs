@@ -34,7 +34,7 @@ use crate::{
 
 type State = web::Data<AdminState>;
 
-pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id", "endpoint_id", "topic"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(Kind::Subscription, get("limit"), get("cursor"))?;
@@ -45,7 +45,12 @@ pub async fn list(access: Read, state: State, request: HttpRequest) -> Result<Ht
     Ok(HttpResponse::Ok().json(page.listed(rows, |row| shown(&state, row))))
 }
 
-pub async fn create(access: Write, state: State, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    access: Write,
+    state: State,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, &["endpoint_id"])?;
     let written =
         subscriptions::write(&state.pool, under(&access, &body.endpoint_id), body.uid.as_deref(), |context| {
@@ -58,7 +63,7 @@ pub async fn create(access: Write, state: State, request: HttpRequest, body: Bod
     Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
-pub async fn read(
+pub(super) async fn read(
     access: Read,
     state: State,
     request: HttpRequest,
@@ -69,7 +74,7 @@ pub async fn read(
     found(&request, shown(&state, present(&stored)?))
 }
 
-pub async fn put(
+pub(super) async fn put(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -93,7 +98,7 @@ pub async fn put(
     Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
-pub async fn patch(
+pub(super) async fn patch(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -121,7 +126,7 @@ pub async fn patch(
     Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
 }
 
-pub async fn delete(
+pub(super) async fn delete(
     access: Write,
     state: State,
     request: HttpRequest,
@@ -148,7 +153,7 @@ pub async fn delete(
 }
 
 /// The owner of a list's rows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
-pub async fn owner(
+pub(super) async fn owner(
     state: &AdminState,
     access: &Access,
     customer: Option<&str>,

@@ -7,7 +7,7 @@ use std::{
 
 /// Tests of all endpoints in the last minute.
 #[derive(Debug, Default)]
-pub struct TestLimit {
+pub(super) struct TestLimit {
     by_endpoint: HashMap<String, VecDeque<Instant>>,
 }
 
@@ -16,7 +16,7 @@ impl TestLimit {
     ///
     /// # Errors
     /// The wait.
-    pub fn take(&mut self, endpoint_id: &str, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&mut self, endpoint_id: &str, now: Instant) -> Result<(), Duration> {
         let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
         if self.by_endpoint.len() >= ENDPOINTS_MAX {
             self.by_endpoint.retain(|_, times| times.back().is_some_and(|last| !is_over(last)));

@@ -35,7 +35,7 @@ use crate::{
 ///
 /// # Errors
 /// When the URL of Postgres makes no sense.
-pub fn start_writer(
+pub(super) fn start_writer(
     config: &Config,
     dead_letters: &DeadLetterWriter,
     runtime: &Handle,
@@ -57,7 +57,7 @@ fn own_pool(config: &Config, connections_max: usize, runtime: &Handle) -> Result
 ///
 /// # Errors
 /// When the URL of Postgres makes no sense.
-pub fn start_drainer(
+pub(super) fn start_drainer(
     config: &Config,
     heads: Arc<Heads>,
     (writer, dead_letters): (&BacklogWriter, &DeadLetterWriter),
@@ -101,7 +101,7 @@ fn room(backlog: &config::Backlog) -> MemoryLimits {
 
 /// The rest of the service, as the drainer sees it.
 #[derive(Clone)]
-pub struct Around {
+pub(super) struct Around {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
@@ -112,7 +112,7 @@ pub struct Around {
 }
 
 /// The partitions that Kafka assigned to this instance, and those that are nobody's; the same list while nothing changes.
-pub struct Owned {
+pub(super) struct Owned {
     pub orphans: Arc<Orphans>,
     newest: Mutex<Option<[Ledgers; 3]>>,
 }
@@ -121,7 +121,7 @@ type Ledgers = Arc<Vec<Arc<PartitionLedger>>>;
 
 impl Owned {
     #[must_use]
-    pub fn with(orphans: Arc<Orphans>) -> Arc<Self> {
+    pub(super) fn with(orphans: Arc<Orphans>) -> Arc<Self> {
         Arc::new(Owned { orphans, newest: Mutex::default() })
     }
 

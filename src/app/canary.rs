@@ -36,7 +36,7 @@ use crate::{
 
 /// The canary's endpoint, as this instance delivers to it.
 #[derive(Debug, Clone)]
-pub struct OwnReceiver {
+pub(super) struct OwnReceiver {
     pub endpoint_id: Arc<str>,
     pub url: EndpointUrl,
     pub address: SocketAddr,
@@ -80,7 +80,7 @@ impl Arrivals {
 }
 
 /// One that is ready to be sent.
-pub struct Prepared {
+pub(super) struct Prepared {
     at: At,
     arrivals: Arrivals,
 }
@@ -100,7 +100,7 @@ pub struct Place {
 
 impl Prepared {
     /// Sends it from now on.
-    pub fn start(self, config: &Arc<Config>, consumer: &Arc<ConsumerState>) {
+    pub(super) fn start(self, config: &Arc<Config>, consumer: &Arc<ConsumerState>) {
         actix_rt::spawn(run(Arc::clone(config), Arc::clone(consumer), self.arrivals));
     }
 }
@@ -109,7 +109,7 @@ impl Prepared {
 ///
 /// # Errors
 /// When there is no port for the receiver.
-pub async fn prepare(
+pub(super) async fn prepare(
     config: &Config,
     pool: &Pool,
     secrets: &SecretBox,
@@ -128,7 +128,7 @@ pub async fn prepare(
 }
 
 /// The address of its requests, if it is not its row's; and the place where they arrive.
-pub fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Place) {
+pub(super) fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Place) {
     match prepared.map(|prepared| &prepared.at) {
         None => (None, Place::default()),
         Some(At::Own(own)) => (Some(own.clone()), Place { own_receiver: Some(own.address), observed: None }),

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Deadlines of the way down.
 #[derive(Debug, Clone, Copy)]
-pub struct DrainDeadlines {
+pub(super) struct DrainDeadlines {
     pub shutdown_max: Duration,
     /// A broker that does not answer the last commit for so long has given our partitions to others anyway.
     pub leave_max: Duration,
@@ -22,7 +22,7 @@ pub struct DrainDeadlines {
 
 /// Takes the parts down in order; returns when all is committed that could be, or the time is nearly over. False when the
 /// broker did not answer: what Kafka's client still waits for must not hold up the process.
-pub async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: DrainDeadlines) -> bool {
+pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: DrainDeadlines) -> bool {
     let started = clock::now();
     app.health.stopping();
     app.pipeline.consumer.state.be_quiet();

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Looks until the process ends.
-pub async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
+pub(super) async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
     let mut alarms = Alarms { config, pool, health, told: HashMap::new(), causes: Causes::default(), growing_at: None };
     loop {
         for _ in 0..LOOKS {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Looks until the process ends: often enough that a warning comes within a hundredth of the time.
-pub async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
+pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
     let mut looked_ms = 0;
     loop {
         let now_ms = clock::wall_ms().unsigned_abs();

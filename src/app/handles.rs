@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Each connection to an endpoint is a file handle, and the usual soft limit of 1,024 is too few for thousands of them.
-pub fn raise_limit() {
+pub(super) fn raise_limit() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "file handles this process may have"),
         Err(error) => tracing::warn!(%error, "the limit of file handles stays as it was"),
@@ -23,7 +23,7 @@ pub fn raise_limit() {
 ///
 /// # Errors
 /// When there are too few to run at all.
-pub fn share_out(config: &Config) -> Result<Handles, TooFew> {
+pub(super) fn share_out(config: &Config) -> Result<Handles, TooFew> {
     // A system that does not tell knows no limit that we could keep.
     let limit = rlimit::Resource::NOFILE.get().map_or(u64::MAX, |(soft, _)| soft);
     let handles = handles::share_out(limit, core_threads::count(config), config)?;

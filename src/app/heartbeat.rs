@@ -24,7 +24,7 @@ const CLAIM_EVERY: u32 = 30;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Beats until the process ends. Returns the number of live instances, kept as it is: they share an endpoint's rate limit.
-pub fn start(config: &Arc<Config>, pool: &Pool, peers: &Arc<Peers>, served_at: SocketAddr) -> Arc<AtomicU32> {
+pub(super) fn start(config: &Arc<Config>, pool: &Pool, peers: &Arc<Peers>, served_at: SocketAddr) -> Arc<AtomicU32> {
     let instances = Arc::new(AtomicU32::new(1));
     let (config, pool, peers) = (Arc::clone(config), pool.clone(), Arc::clone(peers));
     actix_rt::spawn(beat(config, pool, peers, served_at, Arc::clone(&instances)));

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Until the process ends.
-pub async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<RoutingTable>) {
+pub(super) async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<RoutingTable>) {
     let metrics = EndpointMetrics::new();
     loop {
         tokio::time::sleep(TICK).await;

@@ -18,7 +18,7 @@ use crate::{
 
 /// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
 /// for those that other instances store.
-pub async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
+pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
     let (mut seen, mut polls, mut rest) = (0, 0_u64, Duration::ZERO);
     loop {
         tokio::time::sleep(backlog.poll().max(std::mem::take(&mut rest))).await;

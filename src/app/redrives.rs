@@ -6,7 +6,7 @@ use super::backlog::Around;
 use crate::{config::Config, dead_letter::writer::DeadLetterWriter, redrive, store::Pool};
 
 /// Starts following what is asked for, until the process ends.
-pub fn start(config: &Config, pool: Pool, dead_letters: DeadLetterWriter, around: Around) {
+pub(super) fn start(config: &Config, pool: Pool, dead_letters: DeadLetterWriter, around: Around) {
     let options = config.into();
     actix_rt::spawn(async move {
         let never = redrive::run(pool, options, dead_letters, Arc::new(around)).await;

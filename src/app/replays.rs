@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Running replays, and the handle that stops them.
-pub struct Replays {
+pub(super) struct Replays {
     shared: Arc<Shared>,
     pool: Pool,
     thread: JoinHandle<()>,
@@ -27,7 +27,7 @@ impl Replays {
     ///
     /// # Errors
     /// When the reader's thread cannot be started.
-    pub fn start(
+    pub(super) fn start(
         config: &Arc<Config>,
         pool: Pool,
         dead_letters: DeadLetterWriter,
@@ -58,17 +58,17 @@ impl Replays {
 
     /// State of running replays, for monitoring.
     #[must_use]
-    pub fn shared(&self) -> Arc<Shared> {
+    pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
 
     /// Reads nothing more.
-    pub fn be_quiet(&self) {
+    pub(super) fn be_quiet(&self) {
         self.shared.be_quiet();
     }
 
     /// Writes down how far they have come, so that whoever goes on with them repeats less, and waits for the reader.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         match tokio::time::timeout(STOP_MAX, self.shared.save(&self.pool)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

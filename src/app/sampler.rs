@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The objects that are sampled.
-pub struct Looking {
+pub(super) struct Looking {
     config: Arc<Config>,
     pool: Pool,
     health: Arc<Health>,
@@ -40,7 +40,7 @@ pub struct Looking {
 }
 
 impl Looking {
-    pub fn new(
+    pub(super) fn new(
         config: &Arc<Config>,
         pool: &Pool,
         health: &Arc<Health>,
@@ -53,7 +53,7 @@ impl Looking {
 }
 
 /// Samples until the process ends.
-pub async fn run(looking: Looking) {
+pub(super) async fn run(looking: Looking) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
     let (metrics, mut unaccounted, mut stray) = (StandingMetrics::new(), Lasting::default(), Lasting::default());

@@ -29,7 +29,7 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows the settings; one a process.
-pub struct Loader {
+pub(super) struct Loader {
     reader: SettingsReader,
     table: Arc<RoutingTable>,
     known: Mutex<Known>,
@@ -95,7 +95,7 @@ impl Progress {
 
 impl Loader {
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         reader: SettingsReader,
         table: Arc<RoutingTable>,
         progress: Arc<Progress>,
@@ -105,7 +105,7 @@ impl Loader {
     }
 
     /// Loads everything, however long Postgres takes to come up.
-    pub async fn load_at_start(&self) {
+    pub(super) async fn load_at_start(&self) {
         let mut said = String::new();
         while let Err(error) = self.reconcile().await {
             let problem = error.to_string();
@@ -125,7 +125,7 @@ impl Loader {
     }
 
     /// Follows changes until the process ends.
-    pub async fn follow(&self, poll: Duration, reconcile: Duration) {
+    pub(super) async fn follow(&self, poll: Duration, reconcile: Duration) {
         let mut reconcile_at = clock::now() + reconcile;
         loop {
             tokio::time::sleep(poll).await;

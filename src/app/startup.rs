@@ -53,7 +53,7 @@ const GONE: (&[State], State) = (&[State::Enabled, State::Paused], State::Disabl
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A running Postrider.
-pub struct App {
+pub(super) struct App {
     pub(super) health: Arc<Health>,
     pub(super) table: Arc<RoutingTable>,
     pub(super) pipeline: Pipeline,
@@ -87,7 +87,7 @@ impl Storage {
 const STORE_THREADS: usize = 2;
 
 /// Builds everything, waiting for Postgres and Kafka as long as it takes.
-pub async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
+pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, Error> {
     let handles = handles::share_out(&config)?;
     let store = Storage::start()?;
     let runtime = store.own.handle();

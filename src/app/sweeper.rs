@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Looks until the process ends.
-pub async fn sweep(
+pub(super) async fn sweep(
     pool: Pool,
     instance: String,
     positions: Positions,

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Looks until the process ends. While Postgres does not say, the metrics stay as they were.
-pub async fn watch(pool: Pool) -> Infallible {
+pub(super) async fn watch(pool: Pool) -> Infallible {
     loop {
         match tables::sizes(&pool).await {
             Ok((sizes, oldest_transactions)) => {

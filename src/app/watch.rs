@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// From now on the parts are seen, until the process ends.
-pub fn start(
+pub(super) fn start(
     config: &Arc<Config>,
     pool: &Pool,
     health: &Arc<Health>,

@@ -49,7 +49,7 @@ impl Known {
 
 impl KeyLanes {
     /// The lane of a key; `None` while nothing of that key may be read.
-    pub fn of(&mut self, head: &Arc<Head>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
+    pub(super) fn of(&mut self, head: &Arc<Head>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
         let number = KeyNumber::of(key);
         if let Some(known) = self.lanes.get(&number) {
             if known.is_leaving() {
@@ -65,17 +65,17 @@ impl KeyLanes {
         Some(lane)
     }
 
-    pub fn is_leaving(&self, key: Option<&[u8]>) -> bool {
+    pub(super) fn is_leaving(&self, key: Option<&[u8]>) -> bool {
         self.lanes.get(&KeyNumber::of(key)).is_some_and(Known::is_leaving)
     }
 
     /// Whether a lane has left memory: its head is to be read from its beginning.
-    pub fn has_left(&self) -> bool {
+    pub(super) fn has_left(&self) -> bool {
         self.lanes.values().any(|known| known.is_leaving() && !known.is_in_memory())
     }
 
     /// A reading begins, from the head's beginning or behind the last one.
-    pub fn forget(&mut self, is_from_beginning: bool) {
+    pub(super) fn forget(&mut self, is_from_beginning: bool) {
         self.lanes.retain(|_, known| known.is_in_memory() || (known.is_leaving() && !is_from_beginning));
     }
 }

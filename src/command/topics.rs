@@ -12,11 +12,11 @@ use rdkafka::{
 use crate::config::Kafka;
 
 /// Partitions of a topic, where nobody says how many.
-pub const PARTITIONS: i32 = 4;
-pub const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const PARTITIONS: i32 = 4;
+pub(super) const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client as the configuration wants it, with its TLS and SASL.
-pub fn client(kafka: &Kafka) -> ClientConfig {
+pub(super) fn client(kafka: &Kafka) -> ClientConfig {
     let mut client = ClientConfig::new();
     for (name, value) in kafka.client_properties() {
         client.set(name, value);
@@ -25,7 +25,7 @@ pub fn client(kafka: &Kafka) -> ClientConfig {
 }
 
 /// Makes those of these topics that are missing, and says which it made.
-pub async fn create<'a>(kafka: &Kafka, topics: &[&'a str], partitions: i32) -> Result<Vec<&'a str>, String> {
+pub(super) async fn create<'a>(kafka: &Kafka, topics: &[&'a str], partitions: i32) -> Result<Vec<&'a str>, String> {
     let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(|error| error.to_string())?;
     let wanted: Vec<_> =
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))).collect();
@@ -46,19 +46,19 @@ pub async fn create<'a>(kafka: &Kafka, topics: &[&'a str], partitions: i32) -> R
 }
 
 /// A steady rate, whatever the ticks do.
-pub struct Pace {
+pub(super) struct Pace {
     rate: u32,
     start: Instant,
     sent: u64,
 }
 
 impl Pace {
-    pub fn new(rate: u32, start: Instant) -> Self {
+    pub(super) fn new(rate: u32, start: Instant) -> Self {
         Pace { rate, start, sent: 0 }
     }
 
     /// Number of events that are due now.
-    pub fn due(&mut self, now: Instant) -> u64 {
+    pub(super) fn due(&mut self, now: Instant) -> u64 {
         let by_now = (now.saturating_duration_since(self.start).as_secs_f64() * f64::from(self.rate)) as u64;
         let due = by_now.saturating_sub(self.sent);
         self.sent += due;

@@ -37,21 +37,21 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    pub fn of_default(text: &str) -> Self {
+    pub(super) fn of_default(text: &str) -> Self {
         let tree = parse_toml(text).expect("config/default.toml is TOML; a test reads it");
         let mut keys = Vec::new();
         collect_keys(&tree, "", &mut keys);
         Layers { tree, from: BTreeMap::new(), errors: Vec::new(), warnings: Vec::new(), keys }
     }
 
-    pub fn lay_file(&mut self, name: &str, text: &str) {
+    pub(super) fn lay_file(&mut self, name: &str, text: &str) {
         match parse_toml(text) {
             Ok(layer) => self.lay_dict(layer, "", name),
             Err(problem) => self.error(name, None, None, problem),
         }
     }
 
-    pub fn lay_environment(
+    pub(super) fn lay_environment(
         &mut self,
         environment: impl IntoIterator<Item = (String, String)>,
         read_file: impl Fn(&str) -> io::Result<String>,
@@ -256,7 +256,7 @@ impl Layers {
         }
     }
 
-    pub fn error(&mut self, key: &str, value: Option<String>, from: Option<&str>, problem: impl Into<String>) {
+    pub(super) fn error(&mut self, key: &str, value: Option<String>, from: Option<&str>, problem: impl Into<String>) {
         let from = from.map(str::to_owned);
         self.errors.push(ConfigError { key: key.to_owned(), value, from, problem: problem.into() });
     }

@@ -20,7 +20,7 @@ struct Files;
 
 /// A file in the forms in which it is sent.
 #[derive(Debug)]
-pub struct Asset {
+pub(super) struct Asset {
     pub content_type: &'static str,
     pub bytes: Bytes,
     /// The same, compressed; where that makes it smaller.
@@ -49,7 +49,7 @@ const STYLES: [&str; 6] =
 const FIELDS: &str = "core/fields.js";
 
 /// The version of all files, in hexadecimal.
-pub fn version() -> &'static str {
+pub(super) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         for file in names().iter().filter_map(|name| Files::get(name).map(|file| (name, file))) {
@@ -63,12 +63,12 @@ pub fn version() -> &'static str {
 }
 
 /// The page itself.
-pub fn page() -> &'static Asset {
+pub(super) fn page() -> &'static Asset {
     ALL.get(PAGE).expect("invariant: the page is compiled in")
 }
 
 /// The hash of the one script that stands within the page, by which the browser knows that it may run (base64).
-pub fn script_sha256() -> String {
+pub(super) fn script_sha256() -> String {
     let page = String::from_utf8_lossy(&page().bytes);
     let script =
         page.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).map(|(script, _)| script);
@@ -76,7 +76,7 @@ pub fn script_sha256() -> String {
 }
 
 /// A file below `assets/`. The page itself has its own address.
-pub fn find(path: &str) -> Option<&'static Asset> {
+pub(super) fn find(path: &str) -> Option<&'static Asset> {
     ALL.get(path).filter(|_| path != PAGE)
 }
 

@@ -2,7 +2,7 @@
 //! the other as they name each other.
 
 /// Imports of a module by one of these words: as it says it, and the path from the root of the files.
-pub fn imports(name: &str, text: &str, words: &[&str]) -> Vec<(String, String)> {
+pub(super) fn imports(name: &str, text: &str, words: &[&str]) -> Vec<(String, String)> {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     let said = words.iter().flat_map(|word| text.split(word).skip(1)).filter_map(|rest| rest.split('"').next());
     said.map(|import| (import.to_owned(), path(folder, import))).collect()
@@ -10,7 +10,7 @@ pub fn imports(name: &str, text: &str, words: &[&str]) -> Vec<(String, String)> 
 
 /// These modules, all that they import, all that those import, and so on; each once. What is fetched only when it is
 /// wanted is not among them. `text` gives a module, if there is one of that path.
-pub fn with_imports(first: &str, text: impl Fn(&str) -> Option<String>) -> Vec<String> {
+pub(super) fn with_imports(first: &str, text: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut all = vec![first.to_owned()];
     let mut next = 0;
     while let Some(name) = all.get(next).cloned() {
@@ -26,9 +26,9 @@ pub fn with_imports(first: &str, text: impl Fn(&str) -> Option<String>) -> Vec<S
 }
 
 /// Stands before the path of what a module cannot begin without.
-pub const STATIC: &str = "from \"";
+pub(super) const STATIC: &str = "from \"";
 /// Stands before the path of what it fetches when it is wanted.
-pub const DYNAMIC: &str = "import(\"";
+pub(super) const DYNAMIC: &str = "import(\"";
 
 fn path(folder: &str, import: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();

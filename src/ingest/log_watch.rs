@@ -69,7 +69,7 @@ struct Looks {
 
 impl LogWatch {
     /// Looks until the consumer stops.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         // Where a log ends is asked as of all records: those of open transactions wait, too.
         self.client.set("isolation.level", "read_uncommitted").set("statistics.interval.ms", "0");
         self.client

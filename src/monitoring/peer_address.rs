@@ -10,7 +10,7 @@ use url::Host;
 ///
 /// # Errors
 /// Says why not.
-pub fn check(address: &str) -> Result<(), &'static str> {
+pub(super) fn check(address: &str) -> Result<(), &'static str> {
     let malformed = "its address is not HOST:PORT";
     let (host, port) = address.rsplit_once(':').ok_or(malformed)?;
     let is_port = port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);

@@ -7,7 +7,7 @@ const SUBJECTS_MAX: usize = 10_000;
 
 /// One a process: what other instances told stands in the database.
 #[derive(Debug, Default)]
-pub struct Told(HashMap<String, Last>);
+pub(super) struct Told(HashMap<String, Last>);
 
 /// The last message about a subject.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ struct Last {
 impl Told {
     /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one, and the same
     /// bad news is none within `repeat_after_ms`, whatever good news came in between.
-    pub fn is_news(
+    pub(super) fn is_news(
         &mut self,
         key: &str,
         word: &'static str,

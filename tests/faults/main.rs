@@ -6,6 +6,7 @@
 
 // Faults take their time in the world; only the program itself is told the time.
 #![allow(clippy::disallowed_methods)]
+#![allow(unreachable_pub)] // no crate uses this one: the compiler finds dead code behind `pub` as well
 
 #[path = "../harness/mod.rs"]
 #[allow(dead_code, unused_imports)] // shared with the stories: each uses its part

@@ -6,7 +6,7 @@ use crate::{admin::client_address::site, fair_share::shares::Shares};
 
 /// Connections by address; IPv6 by its /64.
 #[derive(Debug)]
-pub struct Addresses {
+pub(super) struct Addresses {
     places: Shares<IpAddr>,
     each_max: usize,
 }
@@ -14,18 +14,18 @@ pub struct Addresses {
 impl Addresses {
     /// `places` for all of them, and no more than `each_max` for one.
     #[must_use]
-    pub fn new(places: usize, each_max: usize) -> Self {
+    pub(super) fn new(places: usize, each_max: usize) -> Self {
         Addresses { places: Shares::new(places.max(2)), each_max: each_max.max(1) }
     }
 
     /// Counts a connection; false when the address has as many as it may.
-    pub fn take(&mut self, address: IpAddr) -> bool {
+    pub(super) fn take(&mut self, address: IpAddr) -> bool {
         let site = site(address);
         self.places.held(&site) < self.each_max && self.places.take(&site, 1).is_ok()
     }
 
     /// One that was counted is closed.
-    pub fn release(&mut self, address: IpAddr) {
+    pub(super) fn release(&mut self, address: IpAddr) {
         self.places.give_back(&site(address), 1);
     }
 }

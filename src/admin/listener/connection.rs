@@ -24,7 +24,7 @@ use super::{
 use crate::{clock, telemetry::names};
 
 /// A connection that was accepted.
-pub struct Connection {
+pub(super) struct Connection {
     io: Io,
     course: SharedCourse,
     head_timer: Timer,
@@ -33,38 +33,38 @@ pub struct Connection {
 }
 
 /// A connection's deadlines, and how much of it is read; its requests say when they begin and end.
-pub struct Course {
+pub(super) struct Course {
     pace: Pace,
     intake: Intake,
     /// Wants to read, and may not.
     held_back: Option<Waker>,
 }
 
-pub type SharedCourse = Rc<RefCell<Course>>;
+pub(super) type SharedCourse = Rc<RefCell<Course>>;
 
 impl Course {
     #[must_use]
-    pub fn deadlines(&self) -> Deadlines {
+    pub(super) fn deadlines(&self) -> Deadlines {
         self.pace.deadlines()
     }
 
     /// A body may have said how long it is.
-    pub fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
+    pub(super) fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
         self.pace.request_begins();
         self.intake.request_begins(has_body, promised);
     }
 
-    pub fn body_is_awaited(&mut self) {
+    pub(super) fn body_is_awaited(&mut self) {
         self.intake.body_is_awaited();
         self.read_on();
     }
 
-    pub fn body_is_whole(&mut self) {
+    pub(super) fn body_is_whole(&mut self) {
         self.intake.body_is_whole();
         self.read_on();
     }
 
-    pub fn request_ends(&mut self) {
+    pub(super) fn request_ends(&mut self) {
         self.pace.request_ends(clock::now());
         self.intake.request_ends();
         self.read_on();
@@ -78,21 +78,21 @@ impl Course {
 }
 
 /// The bytes of a connection.
-pub enum Io {
+pub(super) enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Connection {
     #[must_use]
-    pub fn new(io: Io, deadlines: Deadlines, place: Option<AddressPlace>) -> Self {
+    pub(super) fn new(io: Io, deadlines: Deadlines, place: Option<AddressPlace>) -> Self {
         let pace = Pace::new(deadlines, clock::now());
         let course = Rc::new(RefCell::new(Course { pace, intake: Intake::default(), held_back: None }));
         Connection { io, course, head_timer: Timer::default(), write_timer: Timer::default(), _place: place }
     }
 
     #[must_use]
-    pub fn course(&self) -> SharedCourse {
+    pub(super) fn course(&self) -> SharedCourse {
         Rc::clone(&self.course)
     }
 
@@ -181,11 +181,11 @@ impl<T: AsyncRead + AsyncWrite> Duplex for T {}
 
 /// Wakes a task at a time that may change.
 #[derive(Default)]
-pub struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
+pub(super) struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
 
 impl Timer {
     /// Whether that time has come; if not, the task is woken then.
-    pub fn is_over(&mut self, until: Instant, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_over(&mut self, until: Instant, cx: &mut Context<'_>) -> bool {
         let (at, sleep) = self.0.get_or_insert_with(|| (until, Box::pin(tokio::time::sleep_until(until.into()))));
         if *at != until {
             *at = until;
@@ -196,7 +196,7 @@ impl Timer {
 }
 
 /// A deadline has passed: counted, and an error that ends the connection or its body.
-pub fn timed_out(phase: &'static str) -> io::Error {
+pub(super) fn timed_out(phase: &'static str) -> io::Error {
     metrics::counter!(names::API_TIMEOUTS, "phase" => phase).increment(1);
     io::Error::new(io::ErrorKind::TimedOut, phase)
 }

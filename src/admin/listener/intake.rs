@@ -3,7 +3,7 @@
 
 /// The right to read from a connection.
 #[derive(Debug)]
-pub struct Intake {
+pub(super) struct Intake {
     /// Bytes that may still be read, whatever they are.
     left: usize,
     /// Bytes read since the latest request's head began, or since its body had come.
@@ -33,7 +33,7 @@ impl Default for Intake {
 
 impl Intake {
     /// A head is complete. Nobody has asked for its body yet.
-    pub fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
+    pub(super) fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
         if !has_body {
             self.read = 0;
         }
@@ -41,19 +41,19 @@ impl Intake {
     }
 
     /// Somebody waits for more of the body.
-    pub fn body_is_awaited(&mut self) {
+    pub(super) fn body_is_awaited(&mut self) {
         self.left = self.left.max(AWAITED_BYTES_MAX);
     }
 
     /// The body has come to its end. An end of the connection is noticed from here on.
-    pub fn body_is_whole(&mut self) {
+    pub(super) fn body_is_whole(&mut self) {
         self.read = 0;
         (self.left, self.phase) = (UNASKED_BYTES_MAX, Phase::Next);
     }
 
     /// The answer was handed over whole. Another head may come, but not the rest of a body that nobody wants; it may have
     /// come already, unnoticed.
-    pub fn request_ends(&mut self) {
+    pub(super) fn request_ends(&mut self) {
         (self.left, self.phase) = match self.phase {
             Phase::Body(Some(promised)) if promised > self.read => (0, Phase::Rest),
             Phase::Body(_) | Phase::Rest => (UNASKED_BYTES_MAX, Phase::Rest),
@@ -64,19 +64,19 @@ impl Intake {
     }
 
     /// So many bytes were read.
-    pub fn has_read(&mut self, bytes: usize) {
+    pub(super) fn has_read(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
         self.read += bytes;
     }
 
     #[must_use]
-    pub fn may_read(&self) -> bool {
+    pub(super) fn may_read(&self) -> bool {
         self.left > 0
     }
 
     /// Lets more of a head be read, after what there is of it was looked at; false when it is too long or no head.
     #[must_use]
-    pub fn reads_on(&mut self) -> bool {
+    pub(super) fn reads_on(&mut self) -> bool {
         let reads_on = self.phase == Phase::Head && self.read < HEAD_BYTES_MAX;
         if reads_on {
             self.left = HEAD_PART_BYTES;

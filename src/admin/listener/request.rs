@@ -28,7 +28,7 @@ use crate::{admin::request::promised_bytes, clock};
 ///
 /// # Errors
 /// Those of the request.
-pub async fn bounded(
+pub(super) async fn bounded(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Serving>, Error> {
@@ -54,7 +54,7 @@ pub async fn bounded(
 
 /// An answer's body; while it is there the request is under way. It is handed over as the client reads it: the server below would
 /// copy all of it at once, and let go of what was charged for it.
-pub struct Serving {
+pub(super) struct Serving {
     body: BoxBody,
     /// Of the body, and not handed over yet.
     part: Bytes,

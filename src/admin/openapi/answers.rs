@@ -12,7 +12,7 @@ use super::{
 use crate::{admin::problem::CODES, model::quotas::Quota};
 
 /// Each by its name.
-pub fn answers() -> Map<String, Value> {
+pub(super) fn answers() -> Map<String, Value> {
     let mut all = Map::new();
     let rooms =
         [problems(), customers(), endpoints::answers(), subscriptions(), letters::answers(), keys(), health::answers()];

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Each by its name.
-pub fn bodies() -> Map<String, Value> {
+pub(super) fn bodies() -> Map<String, Value> {
     let mut components = Components::default();
     components.add::<CustomerBody>();
     components.add::<EndpointBody>();

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::schema::{about, count, list, of, or_null, plain, time};
 
 /// Their tag.
-pub const TAG: &str = "Deliveries";
+pub(super) const TAG: &str = "Deliveries";
 
 /// The envelope. Open: a later version may add members.
-pub fn schemas() -> Vec<(&'static str, Value)> {
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let mut envelope = json!({
         "type": "object",
         "properties": {
@@ -39,7 +39,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// The operations, by their names.
-pub fn webhooks() -> Value {
+pub(super) fn webhooks() -> Value {
     let header = |name: &str, about: &str| json!({"name": name, "in": "header", "required": true, "schema": plain(), "description": about});
     let headers = json!([
         header("webhook-id", "Of the event or the batch: duplicates have the same."),

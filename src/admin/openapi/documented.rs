@@ -3,7 +3,7 @@
 
 /// An operation as it is documented.
 #[derive(Debug, Clone)]
-pub struct Documented {
+pub(super) struct Documented {
     pub method: &'static str,
     pub path: &'static str,
     pub id: &'static str,
@@ -21,7 +21,7 @@ pub struct Documented {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Body {
+pub(super) struct Body {
     pub schema: &'static str,
     pub required: bool,
 }
@@ -64,7 +64,7 @@ const OF_ENDPOINT: &[&str] = &["endpoint_id"];
 
 /// All operations below `/v1`.
 #[must_use]
-pub fn documented() -> Vec<Documented> {
+pub(super) fn documented() -> Vec<Documented> {
     [customers(), endpoints(), commands(), of_endpoints(), subscriptions(), letters(), rest(), keys()].concat()
 }
 

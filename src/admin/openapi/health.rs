@@ -6,7 +6,7 @@ use super::schema::{about, count, described, flag, list, of, or_null, plain, tim
 use crate::{endpoint::standing as endpoint, ingest::standing::Why};
 
 /// Each with its name.
-pub fn answers() -> Vec<(&'static str, Value)> {
+pub(super) fn answers() -> Vec<(&'static str, Value)> {
     [of_endpoints(), stats(), of_actors(), of_all()].concat()
 }
 
@@ -30,7 +30,7 @@ fn breaker() -> Value {
 }
 
 /// Until when an endpoint is left alone.
-pub fn silent_until() -> Value {
+pub(super) fn silent_until() -> Value {
     about(or_null(time()), "No request is sent before: its breaker is open, or it asked for a pause (Retry-After).")
 }
 

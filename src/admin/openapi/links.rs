@@ -45,7 +45,7 @@ const COMMANDED: [(&str, &str); 3] = [
 
 /// The links of an operation's good answers, by the names of the operations that they lead to.
 #[must_use]
-pub fn links(operation: &Documented, all: &[Documented]) -> Map<String, Value> {
+pub(super) fn links(operation: &Documented, all: &[Documented]) -> Map<String, Value> {
     let mut links = Map::new();
     let Some((_, path, at)) = SHOWN.iter().find(|(id, ..)| *id == operation.id) else { return links };
     let id = format!("$response.body#{at}");

@@ -6,7 +6,7 @@ use super::schema::{number, plain, time, word};
 use crate::model::disposition::Reason;
 
 /// All of them.
-pub fn parameters() -> Value {
+pub(super) fn parameters() -> Value {
     let name = name();
     let tags =
         json!({"type": "string", "pattern": "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$", "examples": ["\"v12\""]});

@@ -3,78 +3,78 @@
 use serde_json::{Map, Value, json};
 
 /// An object with these members (name, shape, description) and no others; all but `optional` are always there.
-pub fn described(members: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
+pub(super) fn described(members: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
     let members = members.iter().map(|(name, shape, text)| ((*name).to_owned(), about(shape.clone(), text)));
     object(Value::Object(members.collect::<Map<_, _>>()), optional)
 }
 
 /// An object with these members and no others; all but `optional` are always there.
-pub fn object(members: Value, optional: &[&str]) -> Value {
+pub(super) fn object(members: Value, optional: &[&str]) -> Value {
     let required: Vec<&String> = members.as_object().into_iter().flat_map(|members| members.keys()).collect();
     let required: Vec<&String> = required.into_iter().filter(|name| !optional.contains(&name.as_str())).collect();
     json!({"type": "object", "properties": members, "required": required, "additionalProperties": false})
 }
 
 /// An object with these members and no others, of which only `required` must be there.
-pub fn body(required: &[&str], members: Value) -> Value {
+pub(super) fn body(required: &[&str], members: Value) -> Value {
     json!({"type": "object", "properties": members, "required": required, "additionalProperties": false})
 }
 
 /// The same shape, or `null`.
-pub fn or_null(schema: Value) -> Value {
+pub(super) fn or_null(schema: Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
 /// One of some words.
-pub fn word(words: &[&str]) -> Value {
+pub(super) fn word(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
 }
 
 /// A text of our own.
-pub fn plain() -> Value {
+pub(super) fn plain() -> Value {
     json!({"type": "string"})
 }
 
-pub fn flag() -> Value {
+pub(super) fn flag() -> Value {
     json!({"type": "boolean"})
 }
 
 /// RFC 3339, in UTC.
-pub fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]})
 }
 
 /// A whole number within a range.
-pub fn number(from: u64, to: u64) -> Value {
+pub(super) fn number(from: u64, to: u64) -> Value {
     json!({"type": "integer", "minimum": from, "maximum": to})
 }
 
 /// A whole number that counts something.
-pub fn count() -> Value {
+pub(super) fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
 /// A whole number, negative ones included.
-pub fn whole() -> Value {
+pub(super) fn whole() -> Value {
     json!({"type": "integer"})
 }
 
-pub fn list(items: Value) -> Value {
+pub(super) fn list(items: Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
 /// A list of so many items.
-pub fn list_of(items: Value, from: usize, to: usize) -> Value {
+pub(super) fn list_of(items: Value, from: usize, to: usize) -> Value {
     json!({"type": "array", "items": items, "minItems": from, "maxItems": to})
 }
 
 /// Another component.
-pub fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 /// An id of ours, of the kind that begins so.
-pub fn id(prefix: &str) -> Value {
+pub(super) fn id(prefix: &str) -> Value {
     json!({
         "type": "string", "pattern": format!("^{prefix}[0-9a-hjkmnp-tv-z]{{26}}$"),
         "examples": [format!("{prefix}01jd8kz3m5x0c2v9q4t7w1y6ab")],
@@ -82,13 +82,13 @@ pub fn id(prefix: &str) -> Value {
 }
 
 /// The same, with its meaning.
-pub fn about(mut schema: Value, description: &str) -> Value {
+pub(super) fn about(mut schema: Value, description: &str) -> Value {
     schema["description"] = description.into();
     schema
 }
 
 /// Members and some more.
-pub fn with(mut members: Value, more: Value) -> Value {
+pub(super) fn with(mut members: Value, more: Value) -> Value {
     if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
         members.extend(more);
     }
@@ -96,12 +96,12 @@ pub fn with(mut members: Value, more: Value) -> Value {
 }
 
 /// A page of a list.
-pub fn page(items: Value) -> Value {
+pub(super) fn page(items: Value) -> Value {
     page_with(items, &[], &[])
 }
 
 /// A page of a list, and more about it.
-pub fn page_with(items: Value, more: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
+pub(super) fn page_with(items: Value, more: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
     let page = [
         ("data", list(items), "The rows of this page."),
         ("next_cursor", or_null(plain()), "Goes on with the next page; null at the end."),

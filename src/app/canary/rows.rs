@@ -29,7 +29,7 @@ const UID: &str = "postrider-canary";
 const URL: &str = "https://canary.invalid/";
 
 /// Makes what is missing, and returns the endpoint's id. One that was paused or disabled is enabled again.
-pub async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<Arc<str>, StoreError> {
+pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<Arc<str>, StoreError> {
     let topic = config.topic.as_str();
     let url = if config.url.is_empty() { URL } else { &config.url };
     let new_id = |kind| id::new(kind, clock::wall_ms(), rand::random());

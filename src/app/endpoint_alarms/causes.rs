@@ -8,7 +8,7 @@ use std::{
 
 /// The host of the endpoints, and the kind of their failures.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cause {
+pub(super) struct Cause {
     /// With its port, where that is not the usual one.
     pub host: Arc<str>,
     pub class: Option<&'static str>,
@@ -17,11 +17,11 @@ pub struct Cause {
 
 /// Causes of which something is to be told soon, and since when: others may be about to fail for the same.
 #[derive(Debug, Default)]
-pub struct Causes(HashMap<Cause, Instant>);
+pub(super) struct Causes(HashMap<Cause, Instant>);
 
 impl Causes {
     /// Of all that is to be told, what is told now: a cause waits for company from its first endpoint on.
-    pub fn take<T>(&mut self, due: Vec<(Cause, T)>, company: Duration, now: Instant) -> Vec<(Cause, Vec<T>)> {
+    pub(super) fn take<T>(&mut self, due: Vec<(Cause, T)>, company: Duration, now: Instant) -> Vec<(Cause, Vec<T>)> {
         let mut groups: HashMap<Cause, Vec<T>> = HashMap::new();
         for (cause, one) in due {
             groups.entry(cause).or_default().push(one);

@@ -11,7 +11,7 @@ use crate::{endpoint::standing::Why, model::event::EndpointKey};
 
 /// An endpoint that stands still.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stands {
+pub(super) struct Stands {
     pub key: EndpointKey,
     pub endpoint_id: Arc<str>,
     pub customer_id: Arc<str>,
@@ -21,7 +21,7 @@ pub struct Stands {
 
 /// Endpoints that began to stand for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub(super) struct Group {
     pub why: Why,
     pub endpoints: usize,
     pub customers: usize,
@@ -33,14 +33,14 @@ pub struct Group {
 
 /// The endpoints and reasons that were told of, and when.
 #[derive(Debug, Default)]
-pub struct News {
+pub(super) struct News {
     of: HashMap<(EndpointKey, Why), Instant>,
     groups: HashMap<Why, Instant>,
 }
 
 impl News {
     /// Groups that are to be told of now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
-    pub fn look(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
+    pub(super) fn look(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
         let still: HashSet<(EndpointKey, Why)> = stand.iter().map(|one| (one.key, one.why)).collect();
         let is_recent = |at: Instant, by| now.saturating_duration_since(at) < by;
         self.of.retain(|told, at| still.contains(told) || is_recent(*at, repeat_after));

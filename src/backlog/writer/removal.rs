@@ -21,12 +21,12 @@ pub(super) struct Removal {
 }
 
 impl Removal {
-    pub fn of(keys: Vec<RowKey>, head: Option<Arc<Head>>) -> Self {
+    pub(super) fn of(keys: Vec<RowKey>, head: Option<Arc<Head>>) -> Self {
         Removal { keys, head, panics: 0 }
     }
 
     /// In order, nothing goes past a row.
-    pub fn is_urgent(&self) -> bool {
+    pub(super) fn is_urgent(&self) -> bool {
         self.head.as_ref().is_some_and(|head| head.keeps_order())
     }
 
@@ -47,7 +47,7 @@ pub(super) struct Removals<'a> {
 }
 
 impl<'a> Removals<'a> {
-    pub fn in_hand(lanes: &'a Lanes<Work>, removals: Vec<Removal>) -> Self {
+    pub(super) fn in_hand(lanes: &'a Lanes<Work>, removals: Vec<Removal>) -> Self {
         Removals { lanes, removals, are_begun: false }
     }
 }

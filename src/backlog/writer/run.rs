@@ -19,7 +19,7 @@ pub(super) struct Run {
 
 impl Run {
     /// False when it must come after something that would be carried out later than it.
-    pub fn fits(&self, work: &Work) -> bool {
+    pub(super) fn fits(&self, work: &Work) -> bool {
         match work {
             Work::Insert(waiting) => !self.updated.contains(&waiting.key) && !self.removed.contains(&waiting.key),
             Work::Update { key, .. } => !self.removed.contains(key),
@@ -27,7 +27,7 @@ impl Run {
         }
     }
 
-    pub fn take(&mut self, work: Work) {
+    pub(super) fn take(&mut self, work: Work) {
         match work {
             Work::Insert(waiting) => self.inserts.push(waiting),
             Work::Update { key, parked } => {

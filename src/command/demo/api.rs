@@ -10,7 +10,7 @@ use super::cast::{CUSTOMERS, Part};
 
 /// Postrider's REST API at an address.
 #[derive(Clone)]
-pub struct Api {
+pub(super) struct Api {
     base: Arc<str>,
     key: SecretString,
     client: awc::Client,
@@ -22,17 +22,17 @@ const PAGE_BYTES_MAX: usize = 16 << 20;
 const KEY_NAME: &str = "demo";
 
 impl Api {
-    pub fn new(base: &str, key: SecretString) -> Self {
+    pub(super) fn new(base: &str, key: SecretString) -> Self {
         let client = awc::Client::builder().disable_redirects().timeout(TIMEOUT).finish();
         Api { base: base.trim_end_matches('/').into(), key, client }
     }
 
-    pub fn base(&self) -> &str {
+    pub(super) fn base(&self) -> &str {
         &self.base
     }
 
     /// Everything the parts need. Each is written under its own key, so writing again changes nothing.
-    pub async fn create(&self, parts: &[Part], receivers: &str) -> Result<(), String> {
+    pub(super) async fn create(&self, parts: &[Part], receivers: &str) -> Result<(), String> {
         for customer in CUSTOMERS {
             let body = json!({ "name": customer, "grants": { "topics": ["*"], "tenants": ["*"] } });
             let id = id_of(&self.put(&format!("/v1/customers/demo-{customer}"), &body).await?)?;
@@ -46,13 +46,13 @@ impl Api {
     }
 
     /// Whether the instance has its settings and its partitions.
-    pub async fn ready(&self) -> bool {
+    pub(super) async fn ready(&self) -> bool {
         let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// The page of `/metrics`, if there is one.
-    pub async fn metrics(&self) -> Option<String> {
+    pub(super) async fn metrics(&self) -> Option<String> {
         let mut answer = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
         if !answer.status().is_success() {
             return None;
@@ -62,7 +62,7 @@ impl Api {
     }
 
     /// A key with which one customer signs in; those of earlier runs end.
-    pub async fn customer_key(&self, customer: &str) -> Result<String, String> {
+    pub(super) async fn customer_key(&self, customer: &str) -> Result<String, String> {
         let keys = self.send(Method::GET, &format!("/v1/api-keys?limit=250&customer_id=demo-{customer}"), None).await?;
         let earlier = keys["data"].as_array().into_iter().flatten().filter(|key| key["name"] == KEY_NAME);
         for id in earlier.filter_map(|key| key["id"].as_str()) {

@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 use crate::model::scope::Scope;
 
-pub const ORDERS: &str = "demo.orders";
-pub const SHIPMENTS: &str = "demo.shipments";
+pub(super) const ORDERS: &str = "demo.orders";
+pub(super) const SHIPMENTS: &str = "demo.shipments";
 /// The topic whose tenant and department stand in the payload instead of in headers.
-pub const INVOICES: &str = "demo.invoices";
-pub const TOPICS: [&str; 3] = [ORDERS, SHIPMENTS, INVOICES];
+pub(super) const INVOICES: &str = "demo.invoices";
+pub(super) const TOPICS: [&str; 3] = [ORDERS, SHIPMENTS, INVOICES];
 
 /// Places of the fields of [`INVOICES`], as the configuration has them.
-pub const INVOICE_PLACES: &str =
+pub(super) const INVOICE_PLACES: &str =
     r#"{ "demo.invoices" = { tenant = "json:/tenant/id", department = "json:/department", type = "json:/type" } }"#;
 
-pub const CUSTOMERS: [&str; 3] = ["acme", "globex", "initech"];
+pub(super) const CUSTOMERS: [&str; 3] = ["acme", "globex", "initech"];
 
 /// One endpoint of a customer, with its subscription and its receiver.
-pub struct Part {
+pub(super) struct Part {
     /// Its key in the API, and the path of its receiver.
     pub uid: &'static str,
     pub customer: &'static str,
@@ -34,7 +34,7 @@ pub struct Part {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub(super) enum Mood {
     /// Takes everything.
     Willing,
     /// Is out of order at times, and refuses some events for good.
@@ -44,7 +44,7 @@ pub enum Mood {
 impl Part {
     /// Name of its kind of subscription in the table.
     #[must_use]
-    pub fn level(&self) -> &'static str {
+    pub(super) fn level(&self) -> &'static str {
         match &self.scope {
             Scope::Topic => "whole topic",
             Scope::Tenants { .. } => "tenants",
@@ -53,12 +53,12 @@ impl Part {
     }
 
     #[must_use]
-    pub fn mode(&self) -> &'static str {
+    pub(super) fn mode(&self) -> &'static str {
         if self.batch { "batch" } else { "stream" }
     }
 
     #[must_use]
-    pub fn wants(&self, topic: &str, tenant: &str, department: &str) -> bool {
+    pub(super) fn wants(&self, topic: &str, tenant: &str, department: &str) -> bool {
         topic == self.topic
             && match &self.scope {
                 Scope::Topic => true,
@@ -71,7 +71,7 @@ impl Part {
 
     /// The body of `PUT /v1/endpoints/{uid}`.
     #[must_use]
-    pub fn endpoint(&self, customer_id: &str, url: &str) -> Value {
+    pub(super) fn endpoint(&self, customer_id: &str, url: &str) -> Value {
         let mut endpoint =
             json!({ "customer_id": customer_id, "url": url, "mode": self.mode(), "secret": self.secret });
         if self.batch {
@@ -82,14 +82,14 @@ impl Part {
 
     /// The body of `PUT /v1/subscriptions/{uid}`.
     #[must_use]
-    pub fn subscription(&self, endpoint_id: &str) -> Value {
+    pub(super) fn subscription(&self, endpoint_id: &str) -> Value {
         json!({ "endpoint_id": endpoint_id, "topic": self.topic, "scope": self.scope })
     }
 }
 
 /// All parts. `salt` makes the secrets: the same ones for the same salt, so that a second run changes nothing.
 #[must_use]
-pub fn parts(salt: &str) -> Vec<Part> {
+pub(super) fn parts(salt: &str) -> Vec<Part> {
     let part = |uid, customer, topic, scope, batch, mood| {
         let digest = digest::digest(&digest::SHA256, format!("{salt} {uid}").as_bytes());
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(digest.as_ref()));

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::cast::{INVOICE_PLACES, TOPICS};
 
 /// A running `postrider serve`.
-pub struct Instance {
+pub(super) struct Instance {
     child: Child,
     /// Stops the instance when it closes.
     stdin: Option<ChildStdin>,
@@ -29,7 +29,7 @@ const LINES_MAX: usize = 20;
 
 impl Instance {
     /// Starts this very binary with the configuration it was given, the demo's own topics and this address.
-    pub fn start(config: Option<&Path>, bind: SocketAddr) -> Result<Self, String> {
+    pub(super) fn start(config: Option<&Path>, bind: SocketAddr) -> Result<Self, String> {
         let binary = std::env::current_exe().map_err(|error| format!("cannot find its own binary: {error}"))?;
         let mut command = Command::new(binary);
         command
@@ -71,12 +71,12 @@ impl Instance {
     }
 
     /// Log lines since the last call.
-    pub fn take_log(&self) -> Vec<String> {
+    pub(super) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock())
     }
 
     /// An error when it ended by itself.
-    pub fn check(&mut self) -> Result<(), String> {
+    pub(super) fn check(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(format!("the instance ended ({status}):\n{}", self.take_log().join("\n"))),
@@ -85,7 +85,7 @@ impl Instance {
     }
 
     /// Lets it drain; kills it only when it takes longer than it is allowed to.
-    pub async fn stop(mut self, at_most: Duration) -> Result<(), String> {
+    pub(super) async fn stop(mut self, at_most: Duration) -> Result<(), String> {
         drop(self.stdin.take());
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
@@ -111,7 +111,7 @@ impl Drop for Instance {
 }
 
 /// The configured address, or another port of this machine when it is taken.
-pub fn free_address(wanted: SocketAddr) -> Result<SocketAddr, String> {
+pub(super) fn free_address(wanted: SocketAddr) -> Result<SocketAddr, String> {
     let free = |address: SocketAddr| TcpListener::bind(address).and_then(|listener| listener.local_addr());
     free(wanted)
         .or_else(|_| free(SocketAddr::from(([127, 0, 0, 1], 0))))

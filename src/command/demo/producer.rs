@@ -32,12 +32,12 @@ use crate::{
 const TICK: Duration = Duration::from_millis(5);
 
 /// Creates the topics that are missing.
-pub async fn create_topics(kafka: &Kafka) -> Result<(), String> {
+pub(super) async fn create_topics(kafka: &Kafka) -> Result<(), String> {
     topics::create(kafka, &TOPICS, PARTITIONS).await.map(drop)
 }
 
 /// The producing thread.
-pub struct Producing {
+pub(super) struct Producing {
     phase: Arc<AtomicU8>,
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -53,7 +53,7 @@ const STOPPED: u8 = 2;
 const CALLING_RATE: u32 = 100;
 
 impl Producing {
-    pub fn start(
+    pub(super) fn start(
         kafka: &Kafka,
         rate: u32,
         run: String,
@@ -84,17 +84,17 @@ impl Producing {
     }
 
     /// Everyone listens: from now on events count.
-    pub fn begin_counting(&self) {
+    pub(super) fn begin_counting(&self) {
         self.phase.store(COUNTING, Ordering::Release);
     }
 
     /// Whether Kafka refused events for good.
-    pub fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
     /// Produces no more, and waits until Kafka has what was produced.
-    pub fn stop(mut self) {
+    pub(super) fn stop(mut self) {
         self.phase.store(STOPPED, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -7,7 +7,7 @@ use super::{
 
 /// The last second's numbers, and the state of the instance.
 #[derive(Default)]
-pub struct Moment {
+pub(super) struct Moment {
     pub seconds: u64,
     pub produced_per_second: u64,
     pub delivered_per_second: u64,
@@ -17,7 +17,7 @@ pub struct Moment {
 
 /// The table of the receivers, one string a line.
 #[must_use]
-pub fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
+pub(super) fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<20} {:<7} {:<12} {:<15} {:>9} {:>8} {:>7} {:>6} {:>6}  {}",
         "receiver", "mode", "level", "topic", "events", "requests", "refused", "failed", "bad", "last"
@@ -42,7 +42,7 @@ pub fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
 
 /// The run so far: what moved, and how long it took.
 #[must_use]
-pub fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
+pub(super) fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
     let moved = format!(
         "{} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}",
         moment.seconds,
@@ -58,7 +58,7 @@ pub fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
 
 /// The sums of a run that is over.
 #[must_use]
-pub fn sums(tally: &Tally, dead_letters: Option<u64>) -> String {
+pub(super) fn sums(tally: &Tally, dead_letters: Option<u64>) -> String {
     format!(
         "{} events produced, {} deliveries, {} dead letters\n{}",
         tally.produced,
@@ -78,13 +78,13 @@ fn latency(latencies: &Latencies) -> String {
 }
 
 #[must_use]
-pub fn delivered(tally: &Tally) -> u64 {
+pub(super) fn delivered(tally: &Tally) -> u64 {
     tally.rows.iter().map(|row| row.events).sum()
 }
 
 /// Faults of a run that is over; empty when it went as promised.
 #[must_use]
-pub fn complaints(parts: &[Part], tally: &Tally) -> Vec<String> {
+pub(super) fn complaints(parts: &[Part], tally: &Tally) -> Vec<String> {
     let mut complaints = Vec::new();
     for (part, row) in parts.iter().zip(&tally.rows) {
         let mut complain = |wrong: bool, what: String| {
@@ -104,7 +104,7 @@ pub fn complaints(parts: &[Part], tally: &Tally) -> Vec<String> {
 
 /// The sum of a counter in a Prometheus page, over all its labels.
 #[must_use]
-pub fn counter(page: &str, name: &str) -> u64 {
+pub(super) fn counter(page: &str, name: &str) -> u64 {
     let values = page.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         (rest.starts_with(['{', ' '])).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::cast::{INVOICES, ORDERS, SHIPMENTS};
 
 /// An event to produce.
-pub struct Sample {
+pub(super) struct Sample {
     pub topic: &'static str,
     pub kind: &'static str,
     pub tenant: String,
@@ -15,7 +15,7 @@ pub struct Sample {
 }
 
 /// The n-th event of a run; `at_us` is when, by the demo's own clock, so that the receipt tells the latency.
-pub fn sample(run: &str, number: u64, at_us: u64, dice: &mut impl Rng) -> Sample {
+pub(super) fn sample(run: &str, number: u64, at_us: u64, dice: &mut impl Rng) -> Sample {
     let tenant = dice.random_range(1..=12u32).to_string();
     let department = (dice.random_range(1..=4u32) * 100).to_string();
     let (topic, kind) = match dice.random_range(0..10u32) {

@@ -8,7 +8,7 @@ use super::cast::{Mood, Part};
 use crate::command::receiver::Reply;
 
 /// The books of one run.
-pub struct Tally {
+pub(super) struct Tally {
     run: String,
     began: Instant,
     /// Produced in earnest; what was sent to see whether everyone listens does not count.
@@ -21,7 +21,7 @@ pub struct Tally {
 
 /// One receiver's page.
 #[derive(Default)]
-pub struct Row {
+pub(super) struct Row {
     /// Numbers of events that it should get and did not get so far.
     due: HashSet<u64>,
     /// Events that came again.
@@ -62,23 +62,23 @@ struct Mark {
 }
 
 /// Numbers from here on are sent before the counting begins.
-pub const UNCOUNTED: u64 = 1 << 48;
+pub(super) const UNCOUNTED: u64 = 1 << 48;
 
 impl Tally {
     #[must_use]
-    pub fn new(run: String, parts: usize, began: Instant) -> Self {
+    pub(super) fn new(run: String, parts: usize, began: Instant) -> Self {
         let rows = (0..parts).map(|_| Row::default()).collect();
         Tally { run, began, produced: 0, rows, stream: Latencies::default(), batch: Latencies::default() }
     }
 
     /// Microseconds since the run began.
     #[must_use]
-    pub fn micros(&self, now: Instant) -> u64 {
+    pub(super) fn micros(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// An event is about to be produced.
-    pub fn expect(&mut self, parts: &[Part], number: u64, topic: &str, tenant: &str, department: &str) {
+    pub(super) fn expect(&mut self, parts: &[Part], number: u64, topic: &str, tenant: &str, department: &str) {
         if number >= UNCOUNTED {
             return;
         }
@@ -91,7 +91,7 @@ impl Tally {
     }
 
     /// A request with a good signature came; the answer is the part's to choose.
-    pub fn receive(&mut self, index: usize, part: &Part, events: &[&[u8]], now: Instant) -> Reply {
+    pub(super) fn receive(&mut self, index: usize, part: &Part, events: &[&[u8]], now: Instant) -> Reply {
         let now_us = self.micros(now);
         let row = &mut self.rows[index];
         row.requests += 1;
@@ -130,7 +130,7 @@ impl Tally {
 
     /// Deliveries that are still to come.
     #[must_use]
-    pub fn due(&self) -> usize {
+    pub(super) fn due(&self) -> usize {
         self.rows.iter().map(|row| row.due.len()).sum()
     }
 }
@@ -151,7 +151,7 @@ impl Mood {
 }
 
 /// Latencies in 16 steps for each doubling: a few hundred counters, and quantiles within 5 %.
-pub struct Latencies {
+pub(super) struct Latencies {
     counts: [u64; Latencies::STEPS * 40],
     total: u64,
 }
@@ -165,7 +165,7 @@ impl Default for Latencies {
 impl Latencies {
     const STEPS: usize = 16;
 
-    pub fn record(&mut self, micros: u64) {
+    pub(super) fn record(&mut self, micros: u64) {
         let step = ((micros.max(1) as f64).log2() * Latencies::STEPS as f64) as usize;
         self.counts[step.min(self.counts.len() - 1)] += 1;
         self.total += 1;
@@ -173,7 +173,7 @@ impl Latencies {
 
     /// In milliseconds; `None` while nothing was recorded.
     #[must_use]
-    pub fn quantile(&self, share: f64) -> Option<f64> {
+    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
         let rank = ((self.total as f64 * share).ceil() as u64).clamp(1, self.total.max(1));
         let mut below = 0;
         let step = self.counts.iter().position(|count| {

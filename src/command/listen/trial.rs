@@ -34,12 +34,12 @@ pub(super) struct Trial {
 }
 
 impl Arguments {
-    pub fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         self.subscribe.is_some()
     }
 
     /// Makes the endpoint and its subscription. On a failure, what was made is taken away again.
-    pub async fn start(&self, port: u16) -> Result<Trial, Failure> {
+    pub(super) async fn start(&self, port: u16) -> Result<Trial, Failure> {
         let session = Session::open(&self.connection)?;
         let topic = self.subscribe.as_deref().unwrap_or_default();
         let scope = self.scope.to_json()?;
@@ -99,7 +99,7 @@ impl Trial {
     }
 
     /// Takes away what was made.
-    pub async fn end(self) {
+    pub(super) async fn end(self) {
         // A customer takes its endpoint along.
         let made = match (&self.customer, self.endpoint.as_str()) {
             (Some(customer), _) => ["customers", customer],

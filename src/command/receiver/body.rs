@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 /// The events as they stand in the body; a body that is not JSON is one event.
-pub fn events(body: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn events(body: &[u8]) -> Vec<&[u8]> {
     let trimmed = body.trim_ascii();
     if trimmed.starts_with(b"[")
         && let Ok(array) = serde_json::from_slice::<Vec<&RawValue>>(trimmed)

@@ -5,13 +5,13 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
 
 /// The secrets that an endpoint shares with its customer; any of them may have signed.
-pub struct Verifier {
+pub(crate) struct Verifier {
     keys: Vec<hmac::Key>,
 }
 
 /// Why a request must not be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadSignature {
+pub(crate) enum BadSignature {
     #[error("webhook-id, webhook-timestamp or webhook-signature is missing")]
     Missing,
     #[error("webhook-timestamp is not a time within 5 minutes")]
@@ -22,13 +22,13 @@ pub enum BadSignature {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a secret is whsec_ and base64")]
-pub struct NotASecret;
+pub(crate) struct NotASecret;
 
 /// An older or newer request may be somebody else's copy of one.
 const TOLERANCE_S: i64 = 300;
 
 impl Verifier {
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Result<Self, NotASecret> {
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Result<Self, NotASecret> {
         let key = |secret: &str| {
             let bytes =
                 BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).map_err(|_| NotASecret)?;
@@ -38,7 +38,7 @@ impl Verifier {
     }
 
     /// `now_s`: seconds since 1970.
-    pub fn verify(
+    pub(crate) fn verify(
         &self,
         id: &str,
         timestamp: &str,

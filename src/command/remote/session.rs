@@ -66,7 +66,7 @@ pub(in crate::command) enum Failure {
 }
 
 impl Session {
-    pub fn open(connection: &Connection) -> Result<Session, Failure> {
+    pub(crate) fn open(connection: &Connection) -> Result<Session, Failure> {
         let file = client_file(connection.api_config.as_ref())?;
         let url = connection.api_url.clone().or(file.url).unwrap_or_else(|| DEFAULT_URL.to_owned());
         let base = url::Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
@@ -81,38 +81,38 @@ impl Session {
     }
 
     /// The columns of the terminal; `None` where there is none, and nothing is to be fitted.
-    pub fn width(&self) -> Option<u16> {
+    pub(crate) fn width(&self) -> Option<u16> {
         io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
     }
 
     /// Prints; whoever stopped reading wants no more.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         let _ = writeln!(io::stdout(), "{text}");
     }
 
     /// Says something beside what is asked for.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
         self.call(Method::GET, path, query, None).await
     }
 
-    pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
-    pub async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.call(Method::PATCH, path, &[], Some(body)).await
     }
 
-    pub async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
         self.call(Method::DELETE, path, &[], None).await
     }
 
     /// A list's rows, page after page, at most `rows_max`; says so when there are more.
-    pub async fn list(
+    pub(crate) async fn list(
         &self,
         path: &[&str],
         query: &[(&str, Option<&str>)],
@@ -142,7 +142,7 @@ impl Session {
     }
 
     /// One call; an answer that is not a 2xx is a failure.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         path: &[&str],
@@ -182,7 +182,7 @@ impl Session {
 }
 
 impl Failure {
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Refused(_) | Failure::Failed(_) => 1,
             Failure::Usage(_) => 64,

@@ -84,7 +84,7 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
 
 impl Scope {
     /// As the API takes it.
-    pub fn to_json(&self) -> Result<Value, Failure> {
+    pub(crate) fn to_json(&self) -> Result<Value, Failure> {
         if !self.tenant.is_empty() {
             return Ok(json!({ "level": "tenants", "tenants": self.tenant }));
         }

@@ -41,7 +41,7 @@ pub(super) struct OwedAnswer {
 }
 
 impl OwedAnswer {
-    pub fn arrive(mut self, sent: Sent) {
+    pub(super) fn arrive(mut self, sent: Sent) {
         self.sent = Some(sent);
     }
 }

@@ -81,7 +81,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub fn new(
+    pub(super) fn new(
         consumer: BaseConsumer<PollContext>,
         settings: &ConsumerSettings,
         state: Arc<ConsumerState>,
@@ -114,7 +114,7 @@ impl Poller {
     }
 
     /// Until it is told to stop; then commits what is settled and leaves the group.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         while !self.state.stop.load(Ordering::Acquire) {
             let stalled = self.hold_back(clock::now());
             if stalled {

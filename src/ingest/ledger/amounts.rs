@@ -10,12 +10,12 @@ pub(super) struct Amounts {
 }
 
 impl Amounts {
-    pub fn read(&self) -> (u64, u64) {
+    pub(super) fn read(&self) -> (u64, u64) {
         (self.events.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
     }
 
     /// For the one who holds the lock: two plain stores instead of two locked additions.
-    pub fn add_locked(&self, events: u64, bytes: u64) {
+    pub(super) fn add_locked(&self, events: u64, bytes: u64) {
         self.events.store(self.events.load(Ordering::Relaxed) + events, Ordering::Release);
         self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Release);
     }

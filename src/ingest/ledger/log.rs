@@ -39,7 +39,7 @@ impl Default for Log {
 
 impl Log {
     /// Kafka said where it begins and ends. What is not known (negative) changes nothing.
-    pub fn saw(&self, begin: i64, end: i64) {
+    pub(super) fn saw(&self, begin: i64, end: i64) {
         for (place, offset) in [(&self.begin, begin), (&self.end, end)] {
             if offset >= 0 {
                 place.store(offset, Relaxed);
@@ -47,31 +47,31 @@ impl Log {
         }
     }
 
-    pub fn saw_fetch(&self, stable_end: i64, fetched_to: i64) {
+    pub(super) fn saw_fetch(&self, stable_end: i64, fetched_to: i64) {
         self.stable_end.store(stable_end, Relaxed);
         self.fetched_to.store(fetched_to, Relaxed);
         self.fetches.fetch_add(1, Relaxed);
     }
 
-    pub fn begin(&self) -> Option<i64> {
+    pub(super) fn begin(&self) -> Option<i64> {
         known(&self.begin)
     }
 
-    pub fn end(&self) -> Option<i64> {
+    pub(super) fn end(&self) -> Option<i64> {
         known(&self.end)
     }
 
-    pub fn stable_end(&self) -> Option<i64> {
+    pub(super) fn stable_end(&self) -> Option<i64> {
         known(&self.stable_end)
     }
 
     /// The position up to which it was fetched, and the number of such statements.
-    pub fn fetched(&self) -> (u64, Option<i64>) {
+    pub(super) fn fetched(&self) -> (u64, Option<i64>) {
         (self.fetches.load(Relaxed), known(&self.fetched_to))
     }
 
     /// Records from `from` to the end; what retention has removed is none.
-    pub fn lag_from(&self, from: Option<i64>) -> Option<i64> {
+    pub(super) fn lag_from(&self, from: Option<i64>) -> Option<i64> {
         let (begin, end) = (self.begin(), self.end()?);
         let from = from.max(begin)?;
         Some((end - from).max(0))

@@ -38,16 +38,16 @@ pub(super) struct Tries(HashMap<Name, (Instant, Option<(Why, String)>)>);
 
 impl Tries {
     /// The answer to the last try, if there was one.
-    pub fn of(&self, name: &Name) -> Option<(Why, String)> {
+    pub(super) fn of(&self, name: &Name) -> Option<(Why, String)> {
         self.0.get(name).and_then(|(_, told)| told.clone())
     }
 
-    pub fn keep(&mut self, is_wanted: impl Fn(&Name) -> bool) {
+    pub(super) fn keep(&mut self, is_wanted: impl Fn(&Name) -> bool) {
         self.0.retain(|name, _| is_wanted(name));
     }
 
     /// Tries one of these, from its offset on: the one that was not tried for longest, and none too often.
-    pub fn try_next<'a>(
+    pub(super) fn try_next<'a>(
         &mut self,
         consumer: &BaseConsumer<Listener>,
         candidates: impl Iterator<Item = (&'a Name, i64)>,

@@ -17,13 +17,13 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Reading was held back: what had been fetched may have been thrown away, to be fetched again.
-    pub fn disturbed(&mut self) {
+    pub(super) fn disturbed(&mut self) {
         self.undisturbed = false;
     }
 
     /// Up to where nothing is owed. Two reports of the same position, without a record in between: whatever was fetched
     /// below it had been handed on before the second. `idle`: nothing is owed, and no record waits.
-    pub fn look(&mut self, (report, fetched_to): (u64, Option<i64>), read: u64, idle: bool) -> Option<i64> {
+    pub(super) fn look(&mut self, (report, fetched_to): (u64, Option<i64>), read: u64, idle: bool) -> Option<i64> {
         if report == self.report {
             return None;
         }

@@ -22,7 +22,7 @@ impl<W> Default for Queue<W> {
 
 impl<W: Work> Queue<W> {
     /// Behind what waits for the same endpoint; the second is whether somebody waits for it.
-    pub fn push(&mut self, owner: Owner, work: (W, bool)) {
+    pub(super) fn push(&mut self, owner: Owner, work: (W, bool)) {
         self.waiting += 1;
         self.urgent += usize::from(work.1);
         let waiting = self.of.entry(owner.endpoint).or_insert_with(|| {
@@ -34,7 +34,7 @@ impl<W: Work> Queue<W> {
 
     /// Some of each customer in turn, so that one with long queues, or with many endpoints, makes no other wait for all of it.
     /// Returns also of how many pieces it is.
-    pub fn take(&mut self, rows_max: usize, bytes_max: usize) -> (W::Run, usize) {
+    pub(super) fn take(&mut self, rows_max: usize, bytes_max: usize) -> (W::Run, usize) {
         let mut taken = Taken { run: W::Run::default(), pieces: 0, bytes: 0 };
         let (share, mut passed_over, mut is_full) = (rows_max.div_ceil(SHARES), Vec::new(), false);
         while !is_full

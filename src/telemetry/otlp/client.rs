@@ -25,7 +25,7 @@ pub enum ClientError {
 }
 
 impl Collector {
-    pub fn new(options: &OtlpOptions) -> Result<Self, ClientError> {
+    pub(super) fn new(options: &OtlpOptions) -> Result<Self, ClientError> {
         let mut headers = Vec::new();
         for (name, value) in options.header_pairs() {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header)?;

@@ -39,7 +39,7 @@ struct Counters {
 }
 
 impl Gate {
-    pub fn new(signal: &'static str, records_max: usize) -> Self {
+    pub(super) fn new(signal: &'static str, records_max: usize) -> Self {
         let dropped = |reason: &'static str| counter!(names::OTLP_DROPPED, "signal" => signal, "reason" => reason);
         let counters = Counters {
             exported: counter!(names::OTLP_EXPORTED, "signal" => signal),
@@ -57,7 +57,7 @@ impl Gate {
     }
 
     /// One more record; false when there is no room for it. Says nothing: it may be a log line that asks.
-    pub fn enter(&self) -> bool {
+    pub(super) fn enter(&self) -> bool {
         if self.waiting.fetch_add(1, Relaxed) < self.records_max {
             return true;
         }
@@ -112,7 +112,7 @@ pub(super) struct Counted<E> {
 }
 
 impl<E> Counted<E> {
-    pub fn new(inner: E, gate: &Arc<Gate>) -> Self {
+    pub(super) fn new(inner: E, gate: &Arc<Gate>) -> Self {
         Counted { inner, gate: Arc::clone(gate) }
     }
 }
@@ -159,7 +159,7 @@ pub(super) struct Gated<P> {
 }
 
 impl<P> Gated<P> {
-    pub fn new(inner: P, gate: Arc<Gate>) -> Self {
+    pub(super) fn new(inner: P, gate: Arc<Gate>) -> Self {
         Gated { inner, gate }
     }
 }

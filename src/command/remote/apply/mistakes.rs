@@ -18,26 +18,26 @@ use crate::{
 
 /// Items of the API that a file names and does not make. `None`: there is no such thing.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// The customer's id of each endpoint.
     pub endpoints: HashMap<String, Option<String>>,
     pub customers: HashMap<String, Option<KnownCustomer>>,
 }
 
 #[derive(Debug)]
-pub struct KnownCustomer {
+pub(super) struct KnownCustomer {
     pub uid: Option<String>,
     pub grants: Grants,
 }
 
 /// A file's sections, each item where it stands.
-pub struct File<'a> {
+pub(super) struct File<'a> {
     sections: &'a Map<String, Value>,
     rules: Rules,
 }
 
 impl<'a> File<'a> {
-    pub fn new(sections: &'a Map<String, Value>) -> Self {
+    pub(super) fn new(sections: &'a Map<String, Value>) -> Self {
         // Where an endpoint may lead is the operator's to say, and so is how long something may wait.
         let anywhere = ("anywhere", "[egress]\nallow = [\"0.0.0.0/0\", \"::/0\"]\nports_denied = []\n");
         let config = Config::parse(crate::config::DEFAULT, Some(anywhere), [], |_| Ok(String::new()));
@@ -55,14 +55,14 @@ impl<'a> File<'a> {
     }
 
     /// Endpoints that subscriptions name and the file does not make.
-    pub fn endpoints_elsewhere(&self) -> BTreeSet<String> {
+    pub(super) fn endpoints_elsewhere(&self) -> BTreeSet<String> {
         let own = self.uids("endpoints");
         let named = self.items("subscriptions").iter().filter_map(|item| item["endpoint_id"].as_str());
         named.filter(|name| !own.contains(name)).map(str::to_owned).collect()
     }
 
     /// Customers that endpoints name and the file does not make; those of endpoints that stand elsewhere as well.
-    pub fn customers_elsewhere(&self, known: &Known) -> BTreeSet<String> {
+    pub(super) fn customers_elsewhere(&self, known: &Known) -> BTreeSet<String> {
         let own = self.uids("customers");
         let named = self.items("endpoints").iter().filter_map(|item| item["customer_id"].as_str());
         let theirs = known.endpoints.values().flatten().map(String::as_str);
@@ -74,7 +74,7 @@ impl<'a> File<'a> {
     }
 
     /// Every mistake, with its place.
-    pub fn mistakes(&self, known: &Known) -> Vec<String> {
+    pub(super) fn mistakes(&self, known: &Known) -> Vec<String> {
         let mut found = Vec::new();
         self.shapes("customers", &mut found, |item| Ok(customer::parse(item, &[]).map(drop)?));
         self.shapes("endpoints", &mut found, |item| endpoint_body::parse(item, &self.rules, &[]).map(drop));

@@ -43,7 +43,7 @@ pub(super) struct IntakeControl {
 }
 
 impl IntakeControl {
-    pub fn new(
+    pub(super) fn new(
         options: ReadWindowOptions,
         counters: &Arc<FlowCounters>,
         store: &Arc<dyn StorePressure>,
@@ -65,7 +65,7 @@ impl IntakeControl {
     }
 
     /// The decision with so many events on their way to the routers.
-    pub fn decide(&mut self, unrouted: u64, now: Instant) -> Intake {
+    pub(super) fn decide(&mut self, unrouted: u64, now: Instant) -> Intake {
         self.measure_fan_out();
         let stored = self.store.stored_ever();
         self.storing.add(stored - self.stored, now);
@@ -85,7 +85,7 @@ impl IntakeControl {
         }
     }
 
-    pub fn show(&self, now: Instant) {
+    pub(super) fn show(&self, now: Instant) {
         let leaving = self.window.leaving_per_second(now);
         self.counters.show_window(self.window.events_max(), self.waiting, leaving);
         self.metrics.window_events.set(self.window.events_max() as f64);
