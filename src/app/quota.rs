@@ -11,28 +11,27 @@ use crate::{
     store::{
         Pool, StoreError,
         endpoints::suspend,
-        gaps::{self, OverQuota},
-        quotas::{self, Beyond, Held},
+        gaps,
+        quotas::{self, Backlogs, Beyond, EndpointLimits, Held, Stored},
     },
 };
 
-/// Looks until the process ends: as often as the backlog is looked at while rows are stored, by `stored` counted, and now and then
-/// for those that other instances store.
-pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> u64) -> Infallible {
-    let (mut seen, mut polls, mut rest) = (0, 0_u64, Duration::ZERO);
+/// Looks until the process ends: when so much was stored (`stored` counts it) that somebody may be beyond a quota, and now and
+/// then for what other instances store.
+pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> Stored) -> Infallible {
+    let (mut seen, mut room, mut polls, mut rest) = (stored(), Stored::default(), 0_u64, Duration::ZERO);
     loop {
         tokio::time::sleep(backlog.poll().max(std::mem::take(&mut rest))).await;
         let now = stored();
-        let has_stored = seen != now;
         polls += 1;
         let looks_at_all = polls.is_multiple_of(LOOKS_AT_ALL_EVERY_POLLS);
-        if !has_stored && !looks_at_all {
+        if !looks_at_all && !may_be_beyond(room, seen, now) {
             continue;
         }
         let began_at = clock::now();
         match look(&pool, &backlog, &defaults, looks_at_all).await {
-            Ok(()) => {
-                seen = now;
+            Ok(left) => {
+                (seen, room) = (now, left);
                 rest = rest_after(clock::now().saturating_duration_since(began_at), backlog.poll());
             }
             Err(error) => tracing::warn!(%error, "the quotas of backlogs cannot be read"),
@@ -40,26 +39,36 @@ pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored
     }
 }
 
+/// Whether what was stored since the last look may have filled the room that it found: half of that, for other instances
+/// store too.
+fn may_be_beyond(room: Stored, seen: Stored, now: Stored) -> bool {
+    let (rows, bytes) = (now.rows - seen.rows, now.bytes - seen.bytes);
+    rows > 0 && (rows >= room.rows / 2 || bytes >= room.bytes / 2)
+}
+
 /// `looks_at_all`: also at gaps that may be closed and at dead letters, which need not be looked at whenever rows are stored.
-async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<(), StoreError> {
+/// Returns the room that is left.
+async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<Stored, StoreError> {
     if looks_at_all {
         gaps::close(pool).await?;
     }
-    let (events_max, bytes_max) = (backlog.endpoint_rows_max, backlog.endpoint_rows_bytes_max);
-    for OverQuota { endpoint_id, customer_id, events, bytes } in gaps::over_quota(pool, events_max, bytes_max).await? {
-        let quota = if events > events_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };
-        suspend_all(pool, (&customer_id, quota), &[&Held { endpoint_id, rows: events, bytes }]).await?;
+    let each = EndpointLimits { rows_max: backlog.endpoint_rows_max, bytes_max: backlog.endpoint_rows_bytes_max };
+    let Backlogs { beyond, room } = quotas::backlogs(pool, defaults, each).await?;
+    for customer in &beyond {
+        for held in customer.endpoints.iter().filter(|held| held.rows > each.rows_max || held.bytes > each.bytes_max) {
+            let quota = if held.rows > each.rows_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };
+            suspend_all(pool, (&customer.customer_id, quota), &[held]).await?;
+        }
     }
-    let backlogs = quotas::backlogs_beyond(pool, defaults).await?;
     let letters = if looks_at_all { quotas::dead_letters_beyond(pool, defaults).await? } else { Vec::new() };
-    for customer in backlogs.iter().chain(&letters) {
+    for customer in beyond.iter().chain(&letters) {
         for Exceeded { quota, limit, used, suspended } in exceeded(customer, defaults) {
             let customer_id = customer.customer_id.as_str();
             tell(customer_id, quota, limit, used);
             suspend_all(pool, (customer_id, quota.as_str()), &suspended).await?;
         }
     }
-    Ok(())
+    Ok(room)
 }
 
 /// Suspends endpoints of one customer in one write.
@@ -166,6 +175,17 @@ mod tests {
         let of_rows = |ids: &[&str]| vec![(Quota::BacklogRowsMax, ids.iter().map(ToString::to_string).collect())];
         assert_eq!(suspended(&endpoints, 0), of_rows(&["largest", "large"]));
         assert_eq!(suspended(&endpoints[..2], 0), [], "all of it fits");
+    }
+
+    #[test]
+    fn nobody_looks_while_what_is_stored_can_take_nobody_beyond_a_quota() {
+        let stored = |rows, bytes| Stored { rows, bytes };
+        let (room, seen) = (stored(1_000, 100_000), stored(7, 700));
+        assert!(!may_be_beyond(room, seen, stored(506, 50_600)));
+        assert!(may_be_beyond(room, seen, stored(507, 700)), "half of the rows: the rest may come from elsewhere");
+        assert!(may_be_beyond(room, seen, stored(8, 50_700)), "half of the bytes");
+        assert!(may_be_beyond(stored(-5, 9), seen, stored(8, 701)), "somebody is beyond already");
+        assert!(!may_be_beyond(stored(0, 0), seen, seen), "nothing came");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>, writ
         actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
     }
     let writer = writer.clone();
-    let stored = move || writer.stored_events();
+    let stored = move || writer.stored();
     actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas, stored));
 }
 

@@ -45,6 +45,7 @@ use crate::{
         backlog::{self, HeadRow, NewRow, RowKey},
         event_row::{self, Clocks},
         lane::{self, CustomerOf, Lanes},
+        quotas::Stored,
         retry::{RetryPolicy, WriterHealth},
     },
     telemetry::handles::BacklogMetrics,
@@ -99,6 +100,7 @@ impl BacklogWriter {
             queued_events: AtomicUsize::new(0),
             known_receipts: AtomicUsize::new(0),
             stored_events: AtomicU64::new(0),
+            stored_bytes: AtomicU64::new(0),
             metrics: BacklogMetrics::new(),
             health: WriterHealth::default(),
         });
@@ -170,6 +172,13 @@ impl BacklogWriter {
     #[must_use]
     pub fn stored_events(&self) -> u64 {
         self.shared.stored_events.load(Ordering::Relaxed)
+    }
+
+    /// Rows that were stored, ever, and their bytes.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        let count = |count: &AtomicU64| i64::try_from(count.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        Stored { rows: count(&self.shared.stored_events), bytes: count(&self.shared.stored_bytes) }
     }
 
     /// All receipts that wait here, those of events that are stored already included. Signed: what is carried out may be
@@ -258,6 +267,8 @@ struct Shared {
     known_receipts: AtomicUsize,
     /// Events that were stored, ever.
     stored_events: AtomicU64,
+    /// Their weight.
+    stored_bytes: AtomicU64,
     metrics: BacklogMetrics,
     health: WriterHealth,
 }
@@ -333,6 +344,8 @@ impl Shared {
         self.dead_letters.submit(letters);
         self.metrics.parked.increment(receipts.len() as u64);
         self.stored_events.fetch_add(receipts.len() as u64, Ordering::Relaxed);
+        let bytes: usize = receipts.iter().map(|receipt| receipt.event().weight_bytes()).sum();
+        self.stored_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         Receipt::settle_all(receipts, Settlement::Backlogged);
     }
 

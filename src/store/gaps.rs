@@ -177,36 +177,6 @@ fn as_replays(gaps: Vec<Gap>, new_id: impl Fn() -> String) -> Vec<NewReplay> {
     shares.into_iter().map(replay).collect()
 }
 
-/// An endpoint whose backlog is too large.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverQuota {
-    pub endpoint_id: String,
-    pub customer_id: String,
-    pub events: i64,
-    pub bytes: i64,
-}
-
-/// Endpoints whose backlogs have more rows or bytes, and that are not suspended yet.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn over_quota(pool: &Pool, events_max: i64, bytes_max: i64) -> Result<Vec<OverQuota>, StoreError> {
-    pool.with(async |client| {
-        let statement = client.prepare_cached(OVER_QUOTA).await?;
-        let rows = client.query(&statement, &[&events_max, &bytes_max]).await?;
-        let of = |row: &Row| {
-            Ok(OverQuota {
-                endpoint_id: row.try_get(0)?,
-                customer_id: row.try_get(1)?,
-                events: row.try_get(2)?,
-                bytes: row.try_get(3)?,
-            })
-        };
-        rows.iter().map(of).collect()
-    })
-    .await
-}
-
 fn gap(row: &Row) -> Result<Gap, StoreError> {
     Ok(Gap {
         endpoint_id: row.try_get("endpoint_id")?,
@@ -258,11 +228,6 @@ const OF_PARTITIONS: &str = "
     SELECT endpoint_id, topic, partition, min(from_offset) AS from_offset, max(events) AS gap_events,
         bool_or(is_replay) AS has_open_replay
     FROM open GROUP BY 1, 2, 3";
-
-const OVER_QUOTA: &str = "
-    SELECT h.endpoint_id, e.customer_id, sum(h.events)::bigint, sum(h.bytes)::bigint FROM backlog_head h JOIN endpoint e ON e.id = h.endpoint_id
-    WHERE e.deleted_at IS NULL AND e.suspended_at IS NULL
-    GROUP BY 1, 2 HAVING sum(h.events) > $1::bigint OR sum(h.bytes) > $2::bigint";
 
 #[cfg(test)]
 mod tests {

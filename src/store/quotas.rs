@@ -120,16 +120,43 @@ pub struct Beyond {
     pub endpoints: Vec<Held>,
 }
 
-/// Customers whose backlogs are over their quotas, as long as they have endpoints that are not suspended.
+/// Limits of one endpoint's backlog.
+#[derive(Debug, Clone, Copy)]
+pub struct EndpointLimits {
+    pub rows_max: i64,
+    pub bytes_max: i64,
+}
+
+/// All backlogs, compared with their quotas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlogs {
+    /// Customers that are beyond a quota of their own or have an endpoint that is, as long as they have endpoints that are
+    /// not suspended.
+    pub beyond: Vec<Beyond>,
+    /// Until so much more is stored, nobody else is beyond a quota; but for customers that are already, with all of their
+    /// backlogs suspended.
+    pub room: Stored,
+}
+
+/// Rows of backlogs, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub rows: i64,
+    pub bytes: i64,
+}
+
+/// Compares all backlogs with their quotas: those of customers and those of each endpoint.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn backlogs_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<Beyond>, StoreError> {
+pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> Result<Backlogs, StoreError> {
     let (rows_max, bytes_max) = (defaults.backlog_rows_max, defaults.backlog_bytes_max);
     pool.with(async |client| {
-        let statement = client.prepare_cached(BACKLOGS_BEYOND).await?;
-        let rows = client.query(&statement, &[&rows_max, &bytes_max]).await?;
-        by_customer(&rows, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])
+        let statement = client.prepare_cached(BACKLOGS).await?;
+        let rows = client.query(&statement, &[&rows_max, &bytes_max, &each.rows_max, &each.bytes_max]).await?;
+        let (room, beyond) = rows.split_first().expect("invariant: the room is always the first row");
+        let room = Stored { rows: room.try_get("held_rows")?, bytes: room.try_get("bytes")? };
+        Ok(Backlogs { room, beyond: by_customer(beyond, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])? })
     })
     .await
 }
@@ -215,23 +242,38 @@ const USED: &str = "
         WHERE e.customer_id = $1 AND p.open
     ) AS r";
 
-/// Rows of suspended endpoints count as well; but nothing more comes to them.
-const BACKLOGS_BEYOND: &str = "
-    WITH held AS (
-        SELECT e.customer_id, h.endpoint_id, e.suspended_at, sum(h.events)::bigint AS held_rows, sum(h.bytes)::bigint AS bytes
+/// Rows of suspended endpoints count as well; but nothing more comes to them. The first row is the room.
+const BACKLOGS: &str = "
+    WITH held AS MATERIALIZED (
+        SELECT e.customer_id, h.endpoint_id, e.suspended_at IS NULL AS grows, sum(h.events)::bigint AS held_rows, sum(h.bytes)::bigint AS bytes
         FROM backlog_head h JOIN endpoint e ON e.id = h.endpoint_id
         WHERE e.deleted_at IS NULL AND h.events > 0 GROUP BY 1, 2, 3
-    ), total AS (
-        SELECT customer_id, sum(held_rows)::bigint AS backlog_rows_max, sum(bytes)::bigint AS backlog_bytes_max
-        FROM held GROUP BY 1
+    ), total AS MATERIALIZED (
+        SELECT t.*, c.quotas,
+            coalesce((c.quotas->>'backlog_rows_max')::bigint, $1::bigint) AS rows_max,
+            coalesce((c.quotas->>'backlog_bytes_max')::bigint, $2::bigint) AS bytes_max
+        FROM (
+            SELECT customer_id, bool_or(grows) AS grows, sum(held_rows)::bigint AS backlog_rows_max,
+                sum(bytes)::bigint AS backlog_bytes_max
+            FROM held GROUP BY 1) AS t
+        JOIN customer c ON c.id = t.customer_id
+    ), room AS (
+        SELECT
+            least($1, $3::bigint, (SELECT min((quotas->>'backlog_rows_max')::bigint) FROM customer),
+                (SELECT min($3 - held_rows) FROM held WHERE grows),
+                (SELECT min(rows_max - backlog_rows_max) FROM total WHERE grows OR rows_max > backlog_rows_max)) AS held_rows,
+            least($2, $4::bigint, (SELECT min((quotas->>'backlog_bytes_max')::bigint) FROM customer),
+                (SELECT min($4 - bytes) FROM held WHERE grows),
+                (SELECT min(bytes_max - backlog_bytes_max) FROM total WHERE grows OR bytes_max > backlog_bytes_max)) AS bytes
     )
-    SELECT held.customer_id, held.endpoint_id, held.held_rows, held.bytes, c.quotas, t.backlog_rows_max, t.backlog_bytes_max, n.sharers
-    FROM total t JOIN customer c ON c.id = t.customer_id JOIN held ON held.customer_id = t.customer_id CROSS JOIN LATERAL (
+    SELECT NULL AS customer_id, NULL AS endpoint_id, held_rows, bytes, NULL AS quotas, NULL AS backlog_rows_max,
+        NULL AS backlog_bytes_max, NULL AS sharers FROM room
+    UNION ALL
+    SELECT t.customer_id, held.endpoint_id, held.held_rows, held.bytes, t.quotas, t.backlog_rows_max, t.backlog_bytes_max, n.sharers
+    FROM total t JOIN held ON held.customer_id = t.customer_id CROSS JOIN LATERAL (
         SELECT count(*) AS sharers FROM endpoint WHERE customer_id = t.customer_id AND deleted_at IS NULL) AS n
-    WHERE held.suspended_at IS NULL AND (
-        t.backlog_rows_max > coalesce((c.quotas->>'backlog_rows_max')::bigint, $1)
-        OR t.backlog_bytes_max > coalesce((c.quotas->>'backlog_bytes_max')::bigint, $2))
-    ORDER BY held.customer_id, held.endpoint_id";
+    WHERE held.grows AND (t.backlog_rows_max > t.rows_max OR t.backlog_bytes_max > t.bytes_max OR held.held_rows > $3 OR held.bytes > $4)
+    ORDER BY customer_id NULLS FIRST, endpoint_id";
 
 /// Many rows of one day become one. What another instance folds at the same time is left to it.
 const FOLD: &str = "

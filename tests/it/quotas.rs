@@ -5,7 +5,7 @@ use postrider::{
     store::{
         endpoints,
         maintenance::{self, Retention},
-        quotas,
+        quotas::{self, EndpointLimits, Stored},
         replays::{self, Asked, NewReplay, NewShare},
     },
 };
@@ -240,7 +240,9 @@ async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended()
             .await;
         ids.push(id);
     }
-    let beyond = async || quotas::backlogs_beyond(&api.pool, &QUOTAS).await.expect("a look");
+    let each = EndpointLimits { rows_max: 5_000, bytes_max: 5_000 };
+    let look = async || quotas::backlogs(&api.pool, &QUOTAS, each).await.expect("a look");
+    let beyond = async || look().await.beyond;
     let names = |found: &[quotas::Beyond]| -> Vec<String> {
         found.iter().flat_map(|customer| &customer.endpoints).map(|held| held.endpoint_id.clone()).collect()
     };
@@ -255,6 +257,7 @@ async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended()
     assert_eq!(names(&beyond().await), ids[1..2], "the rows of the other one are there still");
     suspend(&[&ids[1]]).await;
     assert_eq!(beyond().await, [], "nobody is left to be suspended");
+    assert_eq!(look().await.room, Stored { rows: 100, bytes: 5_000 }, "what an endpoint without a backlog may hold");
 }
 
 #[actix_rt::test]
