@@ -266,7 +266,13 @@ fn the_map_names_what_exists() {
     let sources = rust(&EVERYTHING);
     let is_name =
         |text: &str| text.len() > 3 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    let manual = read("config/default.toml");
+    let is_setting =
+        |text: &str| text.split_once('.').is_some_and(|(section, _)| manual.contains(&format!("[{section}]")));
     let exists = |token: &str| match token {
+        setting if is_setting(setting) => {
+            manual.contains(&format!("\n{} = ", setting.rsplit('.').next().unwrap_or("")))
+        }
         path if path.ends_with(".rs") => sources.iter().any(|file| file.path.ends_with(path)),
         path if path.ends_with('/') => source_folders().iter().any(|folder| folder.join(path).exists()),
         name if is_name(name) => {
