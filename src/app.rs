@@ -12,11 +12,11 @@ mod options; // the configuration, as the rooms want it
 mod core_threads; // one thread per core: router, client, endpoint actors
 mod drain; // the way down
 mod handles; // who gets how many file handles
-mod failing; // endpoints that take nothing for days
+mod auto_disable; // endpoints that take nothing for days
 mod settings_loader; // settings, at start and while running
-mod own_trouble; // when nobody can be reached
+mod local_outage; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
-mod quota; // endpoints whose backlogs grow too large
+mod backlog_quota; // endpoints whose backlogs grow too large
 mod redrives; // dead letters once more
 mod replays; // Kafka once more
 mod sweeper; // what waits in partitions that nobody reads
@@ -24,12 +24,12 @@ mod readiness; // what /readyz says
 mod actor_views; // what /v1/actors and /v1/overview say
 mod canary; // a synthetic event through the whole path
 mod endpoint_alarms; // endpoints that fail, dead letters that grow
-mod standing_endpoints; // endpoints for which nothing moves
+mod stalled_endpoints; // endpoints for which nothing moves
 mod sampler; // what was counted, every five seconds
 mod table_metrics; // how large they are
 mod core_lag; // how late the cores are
 mod heartbeat; // who lives, and where
-mod watch; // those who look on
+mod monitoring_tasks; // those who look on
 mod startup; // the way up
 
 pub use self::options::default_egress;

@@ -30,6 +30,6 @@ pub mod fair_share; // what the API has little of, shared between its callers
 pub mod clock; // the only reader of time
 pub mod command; // what the command line offers
 pub mod monitoring; // how it goes, of this instance and of all
-pub mod operator_event; // what operators are told by name
+pub mod notifications; // what operators are told by name
 pub mod config; // every setting, its default and its unit
 pub mod telemetry; // logs and metrics

@@ -5,7 +5,7 @@
 
 pub mod names; // every metric, and what it means
 pub mod handles; // what the rooms count with
-pub mod standing; // how things stand, looked at every few seconds
+pub mod gauges; // how things stand, looked at every few seconds
 pub mod otlp; // traces and logs for a collector, where there is one
 mod log; // lines to stderr that never hold up a delivery
 mod process; // what the operating system says of us

@@ -18,7 +18,7 @@ use postrider::{
     },
     store::{
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
-        stored::{EndpointHead, StoredSettings},
+        endpoint_settings::{EndpointHead, StoredSettings},
     },
 };
 use serde_json::{json, value::RawValue};

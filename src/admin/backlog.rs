@@ -20,7 +20,7 @@ use crate::{
     store::{
         backlog::HeadRow,
         backlog_read, endpoint_commands,
-        gaps::{self, ShownGap},
+        skipped_ranges::{self, ShownGap},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -46,7 +46,7 @@ pub(super) async fn read(
             })
         })
         .collect();
-    let gaps: Vec<_> = gaps::of_endpoint(&state.pool, &endpoint.id)
+    let gaps: Vec<_> = skipped_ranges::of_endpoint(&state.pool, &endpoint.id)
         .await?
         .into_iter()
         .map(|ShownGap { gap, since }| {

@@ -19,8 +19,8 @@ use crate::{
     store::{
         StoreError,
         config_write::{Change, Effect},
+        corrupt_rows::{self, Named, Table},
         customers,
-        unreadable::{self, Named, Table},
     },
 };
 
@@ -130,7 +130,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = Named { name: &name, ..Named::default() };
-            let written = unreadable::delete(&state.pool, Table::Customer, named, |found| {
+            let written = corrupt_rows::delete(&state.pool, Table::Customer, named, |found| {
                 let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))
             });

@@ -22,7 +22,7 @@ use crate::{
     },
     store::{
         Pool,
-        dead_letter_pull::{self, Position},
+        dead_letter_read::{self, Position},
     },
 };
 
@@ -138,7 +138,7 @@ impl Shared {
                     |(number, waiter): (&u64, &Waiter)| (*number, (waiter.endpoint_id.clone(), waiter.after.clone()));
                 waiting.waiters.iter().map(of).unzip()
             };
-            let found = match dead_letter_pull::newest(&self.pool, &endpoints, &after).await {
+            let found = match dead_letter_read::newest(&self.pool, &endpoints, &after).await {
                 Ok(found) => found,
                 Err(error) => {
                     tracing::debug!(%error, "whether there are new dead letters cannot be said at the moment");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{paging, problem::Problem};
 use crate::{
     model::id::{self, Kind},
-    store::dead_letter_pull::{LetterHead, Position},
+    store::dead_letter_read::{LetterHead, Position},
 };
 
 /// A page of a list of letters.

@@ -11,7 +11,7 @@ use crate::{
         disposition::Reason,
         id::{self, Kind},
     },
-    store::dead_letter_pull::{Filter, Selection},
+    store::dead_letter_read::{Filter, Selection},
 };
 
 /// The parameters of a list.

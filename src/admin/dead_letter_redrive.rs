@@ -15,8 +15,8 @@ use super::{
 use crate::{
     model::settings::State as EndpointState,
     store::{
-        dead_letter_pull::Whose,
-        redriven::{self, Progress},
+        dead_letter_read::Whose,
+        redrive_progress::{self, Progress},
     },
 };
 
@@ -36,7 +36,7 @@ pub(super) async fn redrive(
     }
     let granted = grants(&state, &access).await?;
     let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let (requested_at, done) = redriven::redrive(&state.pool, whose, &selection).await?;
+    let (requested_at, done) = redrive_progress::redrive(&state.pool, whose, &selection).await?;
     Ok(HttpResponse::Accepted().json(json!({
         "redriving": done.letters, "more": done.more, "requested_at": requested_at,
     })))
@@ -53,7 +53,8 @@ pub(super) async fn progress(
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let granted = grants(&state, &access).await?;
     let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let Progress { delivered, waiting, dead_again, cancelled } = redriven::progress(&state.pool, whose, since).await?;
+    let Progress { delivered, waiting, dead_again, cancelled } =
+        redrive_progress::progress(&state.pool, whose, since).await?;
     Ok(HttpResponse::Ok().json(json!({
         "delivered": delivered, "waiting": waiting, "dead_again": dead_again, "cancelled": cancelled,
     })))

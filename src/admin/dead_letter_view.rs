@@ -11,7 +11,7 @@ use crate::{
     dead_letter::letter::record,
     endpoint::request,
     model::event::KafkaPosition,
-    store::dead_letter_pull::{LetterData, LetterHead},
+    store::dead_letter_read::{LetterData, LetterHead},
 };
 
 /// A letter, with the record's data where it was asked for.

@@ -27,7 +27,7 @@ use crate::{
     },
     store::{
         customers,
-        dead_letter_pull::{self, LetterData, LetterHead, Of, Position, Selection, Whose},
+        dead_letter_read::{self, LetterData, LetterHead, Of, Position, Selection, Whose},
     },
 };
 
@@ -58,7 +58,7 @@ pub(super) async fn list_of_operator(
 
 pub(super) async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = path.into_inner();
-    let found = if id::is(Kind::DeadLetter, &id) { dead_letter_pull::read(&state.pool, &id).await? } else { None };
+    let found = if id::is(Kind::DeadLetter, &id) { dead_letter_read::read(&state.pool, &id).await? } else { None };
     let granted = grants(&state, &access).await?;
     let found = found.filter(|(head, _)| access.sees(&head.customer_id) && shown(head, granted.as_ref()));
     let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
@@ -76,7 +76,7 @@ pub(super) async fn acknowledge(
     let endpoint = find(&state, &access, &request, path).await?;
     let granted = grants(&state, &access).await?;
     let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let done = dead_letter_pull::acknowledge(&state.pool, whose, &selection).await?;
+    let done = dead_letter_read::acknowledge(&state.pool, whose, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn acknowledge_of_operator(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
-    let done = dead_letter_pull::acknowledge(&state.pool, Whose::all_of(OPERATOR), &selection).await?;
+    let done = dead_letter_read::acknowledge(&state.pool, Whose::all_of(OPERATOR), &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
@@ -118,9 +118,9 @@ async fn list(
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
     let (mut tried, mut place) = (None, None);
     let mut rows = loop {
-        let rows = dead_letter_pull::list(&state.pool, of, &page.after, page.rows()).await?;
+        let rows = dead_letter_read::list(&state.pool, of, &page.after, page.rows()).await?;
         if (rows.len() as i64) < page.rows() {
-            tried = dead_letter_pull::tried_up_to(&state.pool, of, &page.after).await?;
+            tried = dead_letter_read::tried_up_to(&state.pool, of, &page.after).await?;
         }
         if tried.is_some() || page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
             break rows;
@@ -175,7 +175,7 @@ async fn page_with_data(
     let _reserved = state.memory.reserve(&turns::holder(), usize::try_from(bytes).unwrap_or(0).saturating_mul(3))?;
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut data: std::collections::HashMap<String, LetterData> =
-        dead_letter_pull::read_data(&state.pool, &ids).await?.into_iter().collect();
+        dead_letter_read::read_data(&state.pool, &ids).await?.into_iter().collect();
     let is_customer = granted.is_some();
     // Megabytes take their time; nobody else waits for it.
     let written = state.work.run(move || {

@@ -18,9 +18,9 @@ use crate::{
     },
     endpoint::egress::Egress,
     store::{
+        endpoint_settings::state_word,
         endpoints::Endpoint,
         secrets::{StoredAuth, signing_bytes},
-        stored::state_word,
     },
 };
 

@@ -15,7 +15,7 @@ use crate::{
     api::{body::Said, endpoint_body::RotationBody},
     clock,
     model::settings::State as EndpointState,
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     store::{
         config_write::{Change, Lookup},
         endpoint_commands,

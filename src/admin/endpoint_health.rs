@@ -18,8 +18,8 @@ use crate::{
         sampler::Rates,
     },
     store::{
-        standing::{self, LETTERS_MAX, LISTED_LETTERS_MAX, StoredCounts},
-        stored::parse_state,
+        endpoint_settings::parse_state,
+        queue_depths::{self, LETTERS_MAX, LISTED_LETTERS_MAX, StoredCounts},
     },
 };
 
@@ -39,7 +39,8 @@ pub(super) async fn stats(
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let counts = counts::of(&state.pool, &endpoint.id, &query).await?;
     let (ids, names) = ([endpoint.id.clone()], [endpoint.id.as_str()]);
-    let (parts, stored) = tokio::join!(parts(&state, &ids), standing::of_endpoints(&state.pool, &names, LETTERS_MAX));
+    let (parts, stored) =
+        tokio::join!(parts(&state, &ids), queue_depths::of_endpoints(&state.pool, &names, LETTERS_MAX));
     let (mut parts, stored) = (parts, stored?.first().copied().unwrap_or_default());
     let part = parts.by_id.remove(&endpoint.id).unwrap_or_default();
     let now_ms = clock::wall_ms();
@@ -84,7 +85,7 @@ pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(),
     let (ids, states): (Vec<String>, Vec<State>) = page.iter().filter_map(known).unzip();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();
     let (parts, stored) =
-        tokio::join!(parts(state, &ids), standing::of_endpoints(&state.pool, &names, LISTED_LETTERS_MAX));
+        tokio::join!(parts(state, &ids), queue_depths::of_endpoints(&state.pool, &names, LISTED_LETTERS_MAX));
     let (now_ms, unknown) = (clock::wall_ms(), EndpointPart::default());
     let mut health: HashMap<&str, Value> = HashMap::new();
     for ((id, state), stored) in ids.iter().zip(states).zip(stored?) {

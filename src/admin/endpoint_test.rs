@@ -30,8 +30,8 @@ use crate::{
     fair_share::turns::Turns,
     model::{attempt, outcome::Outcome, settings::Settings},
     store::{
+        endpoint_settings::{EndpointHead, state_word},
         endpoints::Endpoint,
-        stored::{EndpointHead, state_word},
     },
 };
 

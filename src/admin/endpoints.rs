@@ -33,13 +33,13 @@ use crate::{
     store::{
         StoreError,
         config_write::{Change, Effect, Lookup},
+        corrupt_rows::{self, Named, Table},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
-        listed::Listed,
+        list_row::Listed,
         secrets::{
             EndpointSecrets, SIGNING_SECRETS_MAX, StoredAuth, StoredSigningSecret, TooManySecrets, signing_secret,
         },
-        unreadable::{self, Named, Table},
     },
 };
 
@@ -206,7 +206,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = Named { name: &name, customer: customer.as_deref(), endpoint: None };
-            let written = unreadable::delete(&state.pool, Table::Endpoint, named, |found| {
+            let written = corrupt_rows::delete(&state.pool, Table::Endpoint, named, |found| {
                 let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))
             });

@@ -1,6 +1,6 @@
 //! ● A listener with a server of its own: threads, limits of connections, deadlines, and TLS where it has a certificate.
 
-pub mod pace; // ○ how long a connection may take for what
+pub mod deadlines; // ○ how long a connection may take for what
 mod addresses; // ○ connections by address
 mod intake; // ○ how much of a connection is read
 mod connection; // ● a connection, bounded
@@ -25,7 +25,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use self::{
     addresses::Addresses,
     connection::{Connection, Io},
-    pace::Deadlines,
+    deadlines::Deadlines,
     tls::{ServerTls, TlsFiles},
 };
 use super::client_address::TrustedProxies;

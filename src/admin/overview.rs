@@ -10,7 +10,7 @@ use crate::{
         overview::{Known, Overview, OverviewPart},
         peers::Silent,
     },
-    store::{instances::Instance, standing},
+    store::{instances::Instance, queue_depths},
 };
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Problem> {
     request::query(&request, &[])?;
     let (heard, backlog) =
-        tokio::join!(state.peers.ask::<OverviewPart>("/peer/overview", None), standing::backlog(&state.pool));
+        tokio::join!(state.peers.ask::<OverviewPart>("/peer/overview", None), queue_depths::backlog(&state.pool));
     let now_ms = clock::wall_ms();
     let (enabled, paused, disabled) = state.actors.endpoint_states();
     let backlog = backlog.ok().map(|(events, bytes, oldest)| (events, bytes, oldest.map(|at| (now_ms - at).max(0))));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use crate::{
     model::id::{self, Kind},
-    store::listed::Listed,
+    store::list_row::Listed,
 };
 
 /// A page of a list.

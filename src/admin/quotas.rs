@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::quotas::{Quota, Quotas},
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     store::{
         customers,
         quotas::{self, Allowance},

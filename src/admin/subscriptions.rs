@@ -25,10 +25,10 @@ use crate::{
     store::{
         StoreError,
         config_write::{Change, Effect, Lookup},
+        corrupt_rows::{self, Named, Table},
         endpoints,
-        listed::Owner,
+        list_row::Owner,
         subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
-        unreadable::{self, Named, Table},
     },
 };
 
@@ -141,7 +141,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = Named { name: &name, customer: access.customer(), endpoint: endpoint.as_deref() };
-            let written = unreadable::delete(&state.pool, Table::Subscription, named, |found| {
+            let written = corrupt_rows::delete(&state.pool, Table::Subscription, named, |found| {
                 let head = request::unambiguous(found, WHAT, "endpoint")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))
             });

@@ -16,7 +16,7 @@ use crate::{
     backlog::{drainer::Heads, scheduler::BacklogTotals, writer::BacklogWriter},
     clock,
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{own_trouble::OwnTrouble, queue::EndpointQueue},
+    endpoint::{local_outage::OwnTrouble, queue::EndpointQueue},
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,

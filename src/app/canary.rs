@@ -22,14 +22,14 @@ use super::{Error, pipeline::plain_client};
 use crate::{
     clock,
     config::Config,
-    endpoint::report::Observed,
+    endpoint::attempt_log::Observed,
     ingest::consumer::ConsumerState,
     model::{event::Event, receipt::Origin as _, url::EndpointUrl},
     monitoring::{
         canary::{Canary, CanaryWatch},
         peers::Peers,
     },
-    operator_event::emit,
+    notifications::emit,
     store::{Pool, secret_box::SecretBox},
     telemetry::names,
 };

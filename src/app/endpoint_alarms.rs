@@ -18,7 +18,7 @@ use crate::{
     config::OperatorEvents,
     endpoint::queue::EndpointQueue,
     model::{event::EndpointKey, settings::State},
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     store::{Pool, operator_events},
 };
 

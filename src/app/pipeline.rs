@@ -9,7 +9,7 @@ use super::{
     Error,
     canary::Place,
     core_threads::{self, Cores, Shared},
-    own_trouble,
+    local_outage,
 };
 use crate::{
     attempts::AttemptWriter,
@@ -21,7 +21,7 @@ use crate::{
         writer::DeadLetterWriter,
     },
     endpoint::{
-        own_trouble::OwnTrouble,
+        local_outage::OwnTrouble,
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
     },
@@ -88,7 +88,7 @@ impl Pipeline {
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
         let brake = Arc::new(Brake::default());
-        actix_rt::spawn(own_trouble::watch(Arc::clone(&own_trouble), Arc::clone(&brake), Arc::clone(table)));
+        actix_rt::spawn(local_outage::watch(Arc::clone(&own_trouble), Arc::clone(&brake), Arc::clone(table)));
         let ingest = &config.ingest;
         let settings = ConsumerSettings {
             client: consumer_client(config),

@@ -8,7 +8,7 @@ use std::{
 use metrics::Histogram;
 use parking_lot::Mutex;
 
-use super::{actor_views::Parts, readiness::Health, standing_endpoints::StandingEndpoints};
+use super::{actor_views::Parts, readiness::Health, stalled_endpoints::StandingEndpoints};
 use crate::{
     admin::actors::ActorReport as _,
     clock,
@@ -26,8 +26,8 @@ use crate::{
         rolling_rate::{STEP_MS, step_of},
         sampler::{EndpointSeen, PartitionSeen, Seen},
     },
-    store::{Pool, standing},
-    telemetry::standing::{QueueTotals, StandingMetrics, memory},
+    store::{Pool, queue_depths},
+    telemetry::gauges::{QueueTotals, StandingMetrics, memory},
 };
 
 /// The objects that are sampled.
@@ -166,7 +166,7 @@ fn endpoint(queue: &Arc<EndpointQueue>) -> Option<EndpointSeen> {
 /// Beside the sampling: Postgres may be slow, or away.
 async fn count_dead_letters(pool: Pool, known: Arc<Mutex<Option<u64>>>) {
     loop {
-        let counted = standing::dead_letters(&pool).await.ok();
+        let counted = queue_depths::dead_letters(&pool).await.ok();
         *known.lock() = counted;
         // Counting many takes a while, and a few more or less of many say little.
         let wait = if counted.is_none_or(|letters| letters < FEW) { COUNT_EVERY } else { COUNT_MANY_EVERY };

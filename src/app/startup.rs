@@ -10,16 +10,15 @@ use secrecy::ExposeSecret as _;
 use super::{
     Error,
     actor_views::Parts,
-    backlog, canary,
+    auto_disable, backlog, backlog_quota, canary,
     core_threads::{self, client_limits, places_of},
-    failing, handles, heartbeat, options,
+    handles, heartbeat, monitoring_tasks, options,
     pipeline::{Pipeline, consumer_client, topics},
-    quota,
     readiness::Health,
     redrives,
     replays::Replays,
     settings_loader::{Loader, Progress},
-    sweeper, watch,
+    sweeper,
 };
 use crate::{
     admin::{
@@ -39,12 +38,12 @@ use crate::{
     },
     model::settings::State,
     monitoring::{peer_auth::PeerToken, peers::Peers},
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     replay::positions::Positions,
     router::table::RoutingTable,
     store::{
-        self, Pool, PoolOptions, lane::CustomerOf, secret_box::SecretBox, settings::SettingsReader,
-        threads::StoreThreads,
+        self, Pool, PoolOptions, secret_box::SecretBox, settings::SettingsReader, threads::StoreThreads,
+        write_queue::CustomerOf,
     },
     telemetry,
 };
@@ -141,7 +140,7 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     redrives::start(&config, pool.clone(), dead_letters.clone(), around.clone());
     let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
-    watch::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
+    monitoring_tasks::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around, &runtime)?;
     Ok(App { health, table, pipeline, backlog, dead_letters, attempts, counts, replays, admin, pool, instance, store })
 }
@@ -157,11 +156,11 @@ fn open_pools(config: &Config, storage: &Storage) -> Result<(Pool, Pool), Error>
 fn watch_endpoints(config: &Config, pool: &Pool, table: &Arc<RoutingTable>, writer: &BacklogWriter) {
     let after = config.delivery.disable_after();
     if !after.is_zero() {
-        actix_rt::spawn(failing::watch(pool.clone(), Arc::clone(table), after));
+        actix_rt::spawn(auto_disable::watch(pool.clone(), Arc::clone(table), after));
     }
     let writer = writer.clone();
     let stored = move || writer.stored();
-    actix_rt::spawn(quota::watch(pool.clone(), config.backlog.clone(), config.quotas, stored));
+    actix_rt::spawn(backlog_quota::watch(pool.clone(), config.backlog.clone(), config.quotas, stored));
 }
 
 /// Customers take turns at what Postgres takes.

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use crate::{
     store::{Pool, tables},
-    telemetry::standing,
+    telemetry::gauges,
 };
 
 /// Looks until the process ends. While Postgres does not say, the metrics stay as they were.
@@ -13,9 +13,9 @@ pub(super) async fn watch(pool: Pool) -> Infallible {
         match tables::sizes(&pool).await {
             Ok((sizes, oldest_transactions)) => {
                 for size in &sizes {
-                    standing::table(&size.table, size.bytes, size.dead_rows);
+                    gauges::table(&size.table, size.bytes, size.dead_rows);
                 }
-                standing::oldest_transaction(oldest_transactions);
+                gauges::oldest_transaction(oldest_transactions);
             }
             Err(error) => tracing::debug!(%error, "how large the tables are is not known just now"),
         }

@@ -20,11 +20,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    book::Book,
     head::{Head, HeadEvents, HeadRead},
     pace::Pace,
     page_read::{EndpointReadiness, MemoryLimits},
     scheduler::BacklogTotals,
+    shared_scheduler::Book,
     writer::{BacklogWriter, HeadWatch},
 };
 use crate::{
@@ -40,8 +40,8 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{HeadRow, RowKey},
-        lane::CustomerOf,
         retry::BACKOFF_BASE,
+        write_queue::CustomerOf,
     },
     telemetry::handles::BacklogMetrics,
 };

@@ -6,7 +6,7 @@
 
 mod queued; // how many wait
 mod removal; // rows that are to be taken out
-mod run; // what is carried out together
+mod write_batch; // what is carried out together
 mod skipped; // what comes for a suspended endpoint
 mod stored; // what was stored, and what was refused
 
@@ -26,8 +26,8 @@ use tokio::runtime::Handle;
 use self::{
     queued::{Counter, Queued},
     removal::{Removal, Removals},
-    run::Run,
     stored::stored,
+    write_batch::Run,
 };
 use super::head::Head;
 use crate::{
@@ -44,9 +44,9 @@ use crate::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
         event_row::{self, Clocks},
-        lane::{self, CustomerOf, Lanes},
         quotas::Stored,
         retry::{RetryPolicy, WriterHealth},
+        write_queue::{self, CustomerOf, Lanes},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -224,7 +224,7 @@ struct Waiting {
     parked: Parked,
 }
 
-impl lane::Work for Work {
+impl write_queue::Work for Work {
     type Run = Run;
 
     fn weight_bytes(&self) -> usize {
@@ -289,7 +289,7 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(self.lanes.lane(lane), "the backlog", &self.health, writes).await;
+        write_queue::keep_writing(self.lanes.lane(lane), "the backlog", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {

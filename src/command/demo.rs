@@ -4,7 +4,7 @@
 //! through the REST API, produces events, and receives them as the customers would. It keeps books of what must arrive
 //! where, so its end is a verdict: a delivery that did not come, a bad signature or a stray event makes it fail.
 
-mod cast; // ○ who takes part
+mod fixtures; // ○ who takes part
 mod script; // ○ the sample events
 mod tally; // ○ what was produced and received
 mod screen; // ○ the table and the verdict
@@ -30,7 +30,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::{api::Api, cast::Part, instance::Instance, producer::Producing, screen::Moment, tally::Tally};
+use self::{api::Api, fixtures::Part, instance::Instance, producer::Producing, screen::Moment, tally::Tally};
 use super::receiver::{self, Received, Reply, Verifier};
 use crate::{clock, config::Config, store, telemetry::names};
 
@@ -62,7 +62,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 pub(super) fn run(arguments: &Arguments, config_path: Option<&PathBuf>, config: Config) -> ExitCode {
     let mut needed = config.clone();
-    needed.kafka.topics = cast::TOPICS.map(str::to_owned).to_vec();
+    needed.kafka.topics = fixtures::TOPICS.map(str::to_owned).to_vec();
     if arguments.api.is_none()
         && let Err(errors) = needed.ready_to_serve()
     {
@@ -93,7 +93,7 @@ impl Demo {
     async fn prepare(arguments: &Arguments, config_path: Option<&Path>, config: &Config) -> Result<Self, String> {
         producer::create_topics(&config.kafka).await?;
         let key = arguments.admin_key.clone().unwrap_or_else(|| config.admin.key.clone());
-        let parts = Arc::new(cast::parts(key.expose_secret()));
+        let parts = Arc::new(fixtures::parts(key.expose_secret()));
         let run = format!("{:016x}", rand::random::<u64>());
         let tally = Arc::new(Mutex::new(Tally::new(run.clone(), parts.len(), clock::now())));
         let (address, receivers) = start_receivers(arguments, &parts, &tally)?;

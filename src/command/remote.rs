@@ -14,7 +14,7 @@ mod replays;
 mod session; // one caller's conversation with the API
 mod subscriptions;
 mod table; // JSON as rows and columns
-mod who_gets; // a dry run
+mod match_event; // a dry run
 
 pub(super) use self::{
     session::{Connection, Failure, Session},
@@ -70,7 +70,7 @@ resources! {
     /// Which events an endpoint gets
     Subscriptions(Remote<subscriptions::Command>) = subscriptions::run;
     /// Shows who would get an event, and why an endpoint would not; nothing is sent
-    Match(Single<who_gets::Arguments>) = who_gets::run;
+    Match(Single<match_event::Arguments>) = match_event::run;
     /// Dead letters: list, acknowledge, send again
     DeadLetters(Remote<dead_letters::Command>) = dead_letters::run;
     /// Kafka once more, for one endpoint

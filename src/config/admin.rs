@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::sections::secret;
-use crate::admin::listener::{pace::Deadlines, tls::TlsFiles};
+use crate::admin::listener::{deadlines::Deadlines, tls::TlsFiles};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 mod admin; // … and of the API
 mod backlog; // … and of the backlog
 mod otlp; // … and what a collector gets
-mod told; // … and whom operators are told
+mod operator_events; // … and whom operators are told
 
 use std::{
     fmt::{Debug, Display},

@@ -27,9 +27,9 @@ use crate::{
     store::{
         Pool, StoreError, dead_letters,
         event_row::{self, Clocks},
-        lane::{self, CustomerOf, Lanes},
         redrives::{self, NextAttempt},
         retry::{RetryPolicy, WriterHealth},
+        write_queue::{self, CustomerOf, Lanes},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -184,7 +184,7 @@ impl Shared {
             let shared = Arc::clone(&self);
             async move { shared.write(lane).await }
         };
-        lane::keep_writing(self.lanes.lane(lane), "dead letters", &self.health, writes).await;
+        write_queue::keep_writing(self.lanes.lane(lane), "dead letters", &self.health, writes).await;
     }
 
     async fn write(&self, lane: usize) -> Infallible {
@@ -276,7 +276,7 @@ enum Work {
     },
 }
 
-impl lane::Work for Work {
+impl write_queue::Work for Work {
     type Run = Run;
 
     fn weight_bytes(&self) -> usize {

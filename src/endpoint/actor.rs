@@ -8,7 +8,7 @@ mod retiring; // when it gives its memory back
 mod core; // what those of one core share
 mod permits; // whether requests may begin
 mod remembering; // what the next one must know
-mod show; // what others see of it
+mod gauges; // what others see of it
 mod traced; // what a trace hears of it
 
 use std::{rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
@@ -25,7 +25,7 @@ use super::{
     delivery::{AttemptId, Delivery, Effect, StateChange},
     queue::{Drain, EndpointQueue, Wake},
     request,
-    target::Target,
+    request_sender::Target,
 };
 use crate::{
     clock,

@@ -8,7 +8,7 @@ use super::{
     connector::{Connector, Wanted},
     delivery::Permits,
     egress::Egress,
-    exchange::Failure,
+    http_exchange::Failure,
     name_server::{Dns, NameServer},
     names::NameLimits,
     resolver::Resolver,

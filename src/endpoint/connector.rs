@@ -15,7 +15,7 @@ use super::{
     connections::{Connections, Destination, is_local, lacks_handles},
     deadline::within,
     egress::{Egress, Refusal},
-    exchange::Failure,
+    http_exchange::Failure,
     idle,
     names::NameFailure,
     resolver::Resolver,

@@ -9,8 +9,8 @@ pub use postrider_core::request; // ○ events → body and headers
 pub use postrider_core::sending::{egress, idle, names, oauth, redaction}; // ○ where requests may go, and how
 pub use postrider_core::stall::endpoints as standing; // ○ for whom nothing moves, and why
 
-pub mod own_trouble; // ● when nobody can be reached, no endpoint is to blame
-pub mod health; // ○ what is known of an endpoint from outside its actor
+pub mod local_outage; // ● when nobody can be reached, no endpoint is to blame
+pub mod stats; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod shares; // ● the same, awaited
 pub mod waits; // ○ what an attempt waits for us
@@ -23,11 +23,11 @@ pub mod http_connection; // ● one exchange on one of them
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod tls; // ● TLS with an identity and without
 pub mod client; // ● the HTTP client of a core
-pub mod exchange; // ● one request and its whole answer
+pub mod http_exchange; // ● one request and its whole answer
 pub mod token; // ● an endpoint's access token
-pub mod target; // ● one endpoint's requests
+pub mod request_sender; // ● one endpoint's requests
 pub mod test_event; // ● one synthetic event, right now
 pub mod delivery_metrics; // ○ counters of attempts
-pub mod report; // ● one line and a few counters an attempt
+pub mod attempt_log; // ● one line and a few counters an attempt
 pub mod actor; // ● the thin shell around the machine
 pub mod supervisor; // ● starts, rebuilds and retires endpoint actors

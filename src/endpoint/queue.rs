@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::health::Health;
+use super::stats::Health;
 use crate::{
     flow::counters::FlowCounters,
     model::{

@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use super::{client::CoreClient, request, target::Target};
+use super::{client::CoreClient, request, request_sender::Target};
 use crate::{
     clock,
     model::{

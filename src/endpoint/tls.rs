@@ -1,7 +1,7 @@
 //! ● TLS towards endpoints: one configuration for all of them, and one for each identity.
 
 mod named; // certificates that an endpoint trusts as they are
-mod words; // why a connection did not come about
+mod error_texts; // why a connection did not come about
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use rustls::{
     sign::SingleCertAndKey,
 };
 
+pub use self::error_texts::in_words;
 use self::named::NamedCertificates;
-pub use self::words::in_words;
 use crate::model::tls_identity::TlsIdentity;
 
 /// Common state of every TLS connection of this process. Certificates of servers are checked always: there is no

@@ -13,9 +13,9 @@ use tokio::sync::Mutex;
 
 use super::{
     client::CoreClient,
-    exchange::{Failure, Way, exchange},
+    http_exchange::{Failure, Way, exchange},
     oauth::{self, Token},
-    target::USER_AGENT,
+    request_sender::USER_AGENT,
     waits::Waits,
 };
 use crate::{

@@ -34,14 +34,14 @@ pub(crate) use self::poller::record_of;
 use self::{orders::Orders, poller::Poller};
 use super::{
     backpressure::{Brake, PartitionLimits, StorePressure},
+    client_errors::Trouble,
     first_start::FirstStart,
-    holds::TopicHolds,
     ledger::PartitionLedger,
     log_watch::LogWatch,
     rebalance::{Assigned, PollContext},
     standing::Standing,
+    topic_holds::TopicHolds,
     topic_name::KAFKAS_OWN,
-    trouble::Trouble,
 };
 use crate::{
     clock,

@@ -30,12 +30,12 @@ use super::{
     ledger::PartitionLedger,
     standing::{Group, Seen, Standing, Standings, TopicSeen, groups},
     starts::{self, Name},
-    topics_now::{self, TopicNow},
+    topic_ids::{self, TopicNow},
 };
 use crate::{
     clock,
     model::receipt::Origin as _,
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     telemetry::names,
 };
 
@@ -100,7 +100,7 @@ impl Looks {
         let assigned = self.watch.state.assigned();
         let topics: BTreeSet<&str> = assigned.iter().map(|ledger| ledger.topic()).collect();
         let topics: Vec<&str> = topics.into_iter().collect();
-        let asked = topics_now::ask(self.consumer.client(), &topics, ASK_TIMEOUT);
+        let asked = topic_ids::ask(self.consumer.client(), &topics, ASK_TIMEOUT);
         let mut out_of_log = BTreeSet::new();
         if let Ok(now) = &asked {
             self.compare_ids(&assigned, now);

@@ -9,12 +9,12 @@ pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
 pub mod topic_name; // ○ which topics may be read
-pub mod topics_now; // ● which logs stand behind the topics' names
+pub mod topic_ids; // ● which logs stand behind the topics' names
 pub mod starts; // ● where an assigned partition begins, asked of Kafka
 pub mod first_start; // ● where a group's very first start begins
 pub mod log_watch; // ● asks about the logs, beside the poll thread
-pub mod holds; // ○ topics that are not read for now
-pub mod trouble; // ○ the client's complaints in few lines
+pub mod topic_holds; // ○ topics that are not read for now
+pub mod client_errors; // ○ the client's complaints in few lines
 pub mod actor; // ● one per assigned partition
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with

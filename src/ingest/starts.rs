@@ -20,7 +20,7 @@ use rdkafka::{
 use super::{
     begin::{Begin, Committed, First, Hold, begin_of, first_of, id_of},
     first_start::{AT_ITS_TIME, FirstStart},
-    topics_now::{self, TopicNow},
+    topic_ids::{self, TopicNow},
 };
 
 /// A topic and a partition of it.
@@ -40,7 +40,7 @@ pub fn ask<C: ConsumerContext>(
     let mut topics: Vec<&str> = names.iter().map(|(topic, _)| &**topic).collect();
     topics.sort_unstable();
     topics.dedup();
-    let topics_now = topics_now::ask(consumer.client(), &topics, timeout).unwrap_or_else(|error| {
+    let topics_now = topic_ids::ask(consumer.client(), &topics, timeout).unwrap_or_else(|error| {
         tracing::warn!(%error, "the ids of topics are not known yet; what was committed is taken at its word until they are");
         HashMap::new()
     });

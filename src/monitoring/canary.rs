@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operator_event::OperatorEvent;
+use crate::notifications::OperatorEvent;
 
 /// Sent and not back yet; the oldest is forgotten first.
 const UNDER_WAY_MAX: usize = 100;

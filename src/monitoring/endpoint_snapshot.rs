@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{latencies::Counts, sampler::Rates};
-use crate::{model::settings::State, store::standing::StoredCounts};
+use crate::{model::settings::State, store::queue_depths::StoredCounts};
 
 /// Counts of one instance about an endpoint since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

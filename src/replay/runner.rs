@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::{
-    catching_up,
+    catch_up,
     progress::{Counts, Progress},
     range::Times,
     replay_partition::{Name, Part},
@@ -145,7 +145,7 @@ impl Runner {
         self.take_up_abandoned();
         self.shared.save(&self.pool).await?;
         let ledgers = self.surroundings.ledgers();
-        let is_held = catching_up::turn(&self.pool, &ledgers, &*self.surroundings).await?;
+        let is_held = catch_up::turn(&self.pool, &ledgers, &*self.surroundings).await?;
         let names: Vec<_> = ledgers.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();

@@ -9,7 +9,7 @@ use super::index::{Change, IndexWriter, SubscriptionIndex};
 use crate::{
     endpoint::queue::EndpointQueue,
     flow::counters::FlowCounters,
-    ingest::holds::TopicHolds,
+    ingest::topic_holds::TopicHolds,
     model::{event::EndpointKey, settings::Settings},
 };
 

@@ -10,9 +10,9 @@ use deadpool_postgres::Transaction;
 use super::{
     Pool, StoreError,
     config_write::{self, Effect, Written},
+    endpoint_settings::state_word,
     endpoints::{Endpoint, EndpointWrite, parse},
     quotas::{self, Allowance},
-    stored::state_word,
 };
 
 /// Context in which a bulk write is decided.

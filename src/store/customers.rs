@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Stamps, Written},
-    listed::{Listed, listed},
+    list_row::{Listed, listed},
     quotas::OwnQuotas,
 };
 use crate::model::grants::Grants;

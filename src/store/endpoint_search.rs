@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 use super::{
     Pool, StoreError, customers,
     endpoints::{Endpoint, parse},
-    listed::{Listed, listed},
+    list_row::{Listed, listed},
 };
 
 /// A search.

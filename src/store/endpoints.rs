@@ -10,8 +10,8 @@ use super::{
     Pool, StoreError,
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
+    endpoint_settings::{parse_state, state_word},
     quotas::{self, Allowance},
-    stored::{parse_state, state_word},
 };
 use crate::{
     api::endpoint::{ATTEMPTS_WITHOUT_END, EndpointSettings},

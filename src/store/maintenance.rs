@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use super::{Pool, StoreError, days::Daily};
+use super::{Pool, StoreError, daily_partitions::Daily};
 use crate::{clock, model::id::Kind};
 
 /// Time for which tables of days are kept.

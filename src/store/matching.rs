@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::{Pool, StoreError, stored::parse_state};
+use super::{Pool, StoreError, endpoint_settings::parse_state};
 use crate::model::{grants::Grants, settings::State};
 
 /// The fields by which an event is matched.

@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    listed::Owner,
+    list_row::Owner,
     quotas::{self, Allowance},
 };
 

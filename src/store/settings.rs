@@ -11,7 +11,7 @@ use std::{collections::HashMap, time::Duration};
 use deadpool_postgres::Transaction;
 use tokio_postgres::{IsolationLevel, Row, types::Json};
 
-use super::{Pool, StoreError, secret_box::SecretBox, secrets::EndpointSecrets, stored::EndpointHead};
+use super::{Pool, StoreError, endpoint_settings::EndpointHead, secret_box::SecretBox, secrets::EndpointSecrets};
 use crate::{
     api::endpoint::EndpointSettings,
     clock,

@@ -8,7 +8,7 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
-    listed::{Listed, Owner, listed},
+    list_row::{Listed, Owner, listed},
     quotas::{self, Allowance},
 };
 use crate::model::scope::Scope;

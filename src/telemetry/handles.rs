@@ -182,7 +182,7 @@ impl SettlementMetrics {
 pub struct EndpointMetrics {
     pub actors: Gauge,
     pub restarts: Counter,
-    /// Kept by [`Report::breaker`](crate::endpoint::report::Report::breaker).
+    /// Kept by [`Report::breaker`](crate::endpoint::attempt_log::Report::breaker).
     pub breaker_open: Gauge,
     pub breaker_half_open: Gauge,
     pub breaker_trips: Counter,

@@ -18,7 +18,7 @@ use postrider::{
         endpoint_body::Rules,
         endpoint_test::Tester,
         health::Readiness,
-        listener::{ListenerOptions, pace::Deadlines},
+        listener::{ListenerOptions, deadlines::Deadlines},
         memory::Memory,
         routing_snapshot::Live,
         state::AdminState,

@@ -11,7 +11,7 @@ use std::{
 
 use postrider::admin::{
     AdminOptions,
-    listener::{pace::Deadlines, tls::TlsFiles},
+    listener::{deadlines::Deadlines, tls::TlsFiles},
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,

@@ -26,8 +26,8 @@ use postrider::{
     redrive::{self, RedriveOptions},
     store::{
         Pool,
-        dead_letter_pull::{Filter, Selection, Whose},
-        redriven::{Progress, progress, redrive as mark},
+        dead_letter_read::{Filter, Selection, Whose},
+        redrive_progress::{Progress, progress, redrive as mark},
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};

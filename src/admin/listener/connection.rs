@@ -18,8 +18,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     AddressPlace,
+    deadlines::{Deadlines, Pace},
     intake::Intake,
-    pace::{Deadlines, Pace},
 };
 use crate::{clock, telemetry::names};
 

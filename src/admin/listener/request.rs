@@ -20,7 +20,7 @@ use futures_util::Stream;
 
 use super::{
     connection::{SharedCourse, Timer, timed_out},
-    pace::Progress,
+    deadlines::Progress,
 };
 use crate::{admin::request::promised_bytes, clock};
 

@@ -77,7 +77,7 @@ fn what_endpoints_receive_is_described_and_stands_on_the_page() {
     assert!(page.contains("event_id") && page.contains("data_base64"));
 }
 
-/// The envelopes that the documentation shows are those that are sent: see `endpoint/target/page_tests.rs`.
+/// The envelopes that the documentation shows are those that are sent: see `endpoint/request_sender/page_tests.rs`.
 #[test]
 fn an_envelope_has_the_members_that_are_described() {
     let page = include_str!("../../../docs/what-arrives.md");

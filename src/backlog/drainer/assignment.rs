@@ -10,7 +10,7 @@ use crate::{
     model::receipt::Origin as _,
     store::{
         StoreError, backlog_read,
-        gaps::{self, OpenGap},
+        skipped_ranges::{self, OpenGap},
     },
 };
 
@@ -67,7 +67,7 @@ impl Drainer {
         let names: Vec<_> = new.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = new.iter().map(|ledger| ledger.partition()).collect();
-        let open = gaps::of_partitions(&self.pool, &topics, &partitions).await?;
+        let open = skipped_ranges::of_partitions(&self.pool, &topics, &partitions).await?;
         for ledger in new {
             let is_of = |gap: &&OpenGap| gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic();
             ledger.missed.lock().begin(open.iter().filter(is_of).map(|gap| (gap.key.endpoint_id.as_str(), gap.from)));

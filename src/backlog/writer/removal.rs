@@ -7,7 +7,7 @@ use crate::{
     backlog::{head::Head, shard::Shard as _},
     store::{
         backlog::{self, RowKey},
-        lane::Lanes,
+        write_queue::Lanes,
     },
 };
 

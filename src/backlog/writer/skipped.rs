@@ -14,7 +14,7 @@ use crate::{
         receipt::{Receipt, Settlement},
         settings::Settings,
     },
-    store::gaps::{self, Gap},
+    store::skipped_ranges::{self, Gap},
 };
 
 impl BacklogWriter {
@@ -89,7 +89,7 @@ impl Shared {
             return;
         }
         let gaps: Vec<Gap> = of.into_values().collect();
-        self.retry_policy().retry(|| gaps::widen(&self.pool, &gaps)).await;
+        self.retry_policy().retry(|| skipped_ranges::widen(&self.pool, &gaps)).await;
         Receipt::settle_all(current.into_iter().map(|skipping| skipping.receipt), Settlement::Skipped);
     }
 }

@@ -6,7 +6,7 @@ use awc::http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::cast::{CUSTOMERS, Part};
+use super::fixtures::{CUSTOMERS, Part};
 
 /// Postrider's REST API at an address.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::cast::{INVOICE_PLACES, TOPICS};
+use super::fixtures::{INVOICE_PLACES, TOPICS};
 
 /// A running `postrider serve`.
 pub(super) struct Instance {
@@ -47,7 +47,7 @@ impl Instance {
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8")
             .env("POSTRIDER_LOG_FORMAT", "text")
             // The picky receiver's failures are meant to happen; the table counts them.
-            .env("POSTRIDER_LOG_FILTER", "warn,postrider::endpoint::report=off")
+            .env("POSTRIDER_LOG_FILTER", "warn,postrider::endpoint::attempt_log=off")
             // Ctrl-C reaches the terminal's whole process group; the instance is to stop last, so it gets its own.
             .process_group(0)
             .stdin(Stdio::piped())

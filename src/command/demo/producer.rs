@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use super::{
-    cast::{INVOICES, Part, TOPICS},
+    fixtures::{INVOICES, Part, TOPICS},
     script::{Sample, sample},
     tally::{Tally, UNCOUNTED},
 };

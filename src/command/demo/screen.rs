@@ -1,7 +1,7 @@
 //! ○ The demo's table, and the sums at the end.
 
 use super::{
-    cast::Part,
+    fixtures::Part,
     tally::{Latencies, Tally},
 };
 
@@ -117,7 +117,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::command::demo::cast::parts;
+    use crate::command::demo::fixtures::parts;
 
     #[test]
     fn a_counter_is_summed_over_its_labels() {

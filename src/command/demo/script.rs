@@ -3,7 +3,7 @@
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::cast::{INVOICES, ORDERS, SHIPMENTS};
+use super::fixtures::{INVOICES, ORDERS, SHIPMENTS};
 
 /// An event to produce.
 pub(super) struct Sample {

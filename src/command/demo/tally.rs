@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Instant};
 
 use serde::Deserialize;
 
-use super::cast::{Mood, Part};
+use super::fixtures::{Mood, Part};
 use crate::command::receiver::Reply;
 
 /// The books of one run.
@@ -189,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::command::demo::cast::{ORDERS, parts};
+    use crate::command::demo::fixtures::{ORDERS, parts};
 
     fn event(run: &str, number: u64, reference: &str) -> Vec<u8> {
         let data = serde_json::json!({ "demo": { "run": run, "number": number, "at_us": 0 }, "reference": reference });

@@ -1,14 +1,14 @@
 //! ● Many at once, from a file. Each is written under its own uid, so repeating it changes nothing.
 
-mod mistakes; // ○ what is wrong, before anything is written
+mod file_errors; // ○ what is wrong, before anything is written
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::mistakes::{File, Known, KnownCustomer};
-use super::{Failure, Session, progress, show, show_list, table::Column, who_gets::text_of};
+use self::file_errors::{File, Known, KnownCustomer};
+use super::{Failure, Session, match_event::text_of, progress, show, show_list, table::Column};
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Arguments {

@@ -12,7 +12,7 @@ use actix::Addr;
 use super::{EndpointActor, Turn};
 use crate::{
     clock,
-    endpoint::{attempt_record::Ended, breaker::BreakerState, delivery::AttemptId, target::Sent},
+    endpoint::{attempt_record::Ended, breaker::BreakerState, delivery::AttemptId, request_sender::Sent},
     model::outcome::{self, Answer, AttemptNote, Contact, LastError, Outcome},
 };
 

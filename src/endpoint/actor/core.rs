@@ -10,7 +10,7 @@ use crate::{
     backlog::writer::BacklogWriter,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
-        client::CoreClient, delivery::Limits, own_trouble::OwnTrouble, report::Report, shares::Shares,
+        attempt_log::Report, client::CoreClient, delivery::Limits, local_outage::OwnTrouble, shares::Shares,
         supervisor::Notices,
     },
     flow::counters::{CoreCounters, FlowCounters},

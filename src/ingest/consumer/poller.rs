@@ -5,7 +5,7 @@ mod hold_back; // which partitions pause
 mod holds; // topics that are not read for now
 mod intake; // how much may be read
 mod restart; // partitions that are read again, from elsewhere
-mod show; // what is counted of it
+mod gauges; // what is counted of it
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,10 +29,10 @@ use crate::{
     clock,
     ingest::{
         backpressure::{Brake, MemoryBudget, PartitionLimits, StorePressure},
-        holds::TopicHolds,
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{Assigned, PollContext},
+        topic_holds::TopicHolds,
     },
     model::{event::Record, receipt::Origin as _, record::RecordParts},
     telemetry::handles::SettlementMetrics,

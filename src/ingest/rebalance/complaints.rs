@@ -11,8 +11,8 @@ use rdkafka::{
 use super::PollContext;
 use crate::{
     clock,
-    ingest::{begin::id_of, trouble::Say},
-    operator_event::{OperatorEvent, emit},
+    ingest::{begin::id_of, client_errors::Say},
+    notifications::{OperatorEvent, emit},
 };
 
 /// A topic has its old name and another log behind it: all of that is read.

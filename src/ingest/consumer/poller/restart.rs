@@ -17,7 +17,7 @@ use crate::{
         rebalance::{made_again, offset_of},
     },
     model::receipt::Origin as _,
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     telemetry::names,
 };
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     clock,
-    endpoint::own_trouble::{OutageChange, OwnTrouble, TICK},
+    endpoint::local_outage::{OutageChange, OwnTrouble, TICK},
     ingest::backpressure::Brake,
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     router::table::RoutingTable,
     telemetry::handles::EndpointMetrics,
 };

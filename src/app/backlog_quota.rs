@@ -7,12 +7,12 @@ use crate::{
     clock,
     config::Backlog,
     model::quotas::{Quota, Quotas},
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     store::{
         Pool, StoreError,
         endpoints::suspend,
-        gaps,
         quotas::{self, Backlogs, Beyond, EndpointLimits, Held, Stored},
+        skipped_ranges,
     },
 };
 
@@ -50,7 +50,7 @@ fn may_be_beyond(room: Stored, seen: Stored, now: Stored) -> bool {
 /// Returns the room that is left.
 async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<Stored, StoreError> {
     if looks_at_all {
-        gaps::close(pool).await?;
+        skipped_ranges::close(pool).await?;
     }
     let each = EndpointLimits { rows_max: backlog.endpoint_rows_max, bytes_max: backlog.endpoint_rows_bytes_max };
     let Backlogs { beyond, room } = quotas::backlogs(pool, defaults, each).await?;

@@ -8,12 +8,12 @@ use crate::{
     clock,
     endpoint::auto_disable::{self, DisableStep},
     model::settings::State,
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     router::table::RoutingTable,
     store::{
         Pool, StoreError,
+        endpoint_failures::{self as store, Failing, Seen},
         endpoints::change_state,
-        failing::{self as store, Failing, Seen},
     },
 };
 

@@ -14,7 +14,7 @@ use rdkafka::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::{OperatorEvent, outbox, told::Told};
+use super::{OperatorEvent, dedup::Told, outbox};
 use crate::{
     clock,
     model::signature::{self, SigningKey},

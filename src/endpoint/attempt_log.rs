@@ -13,8 +13,8 @@ use super::{
     breaker::BreakerState,
     delivery::StateChange,
     delivery_metrics::DeliveryMetrics,
-    health::Health,
     request,
+    stats::Health,
 };
 use crate::{
     attempts::AttemptWriter,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     monitoring::{core_counters::Flow, peers::Peers},
-    operator_event::teller::{self, TellerOptions},
+    notifications::notifier::{self, TellerOptions},
     store::Pool,
 };
 
@@ -49,7 +49,7 @@ fn tell_operators(config: &Config, pool: &Pool, health: &Arc<Health>, instance: 
         };
         let pool = pool.clone();
         actix_rt::spawn(async move {
-            let never = teller::run(options, pool).await;
+            let never = notifier::run(options, pool).await;
             match never {}
         });
     }

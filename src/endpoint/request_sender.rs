@@ -20,7 +20,7 @@ use super::{
     client::CoreClient,
     deadline::within,
     egress::Refusal,
-    exchange::{Failure, Reply, Way, exchange},
+    http_exchange::{Failure, Reply, Way, exchange},
     redaction::Redaction,
     request::{Request, Source},
     shares::Unit,

@@ -19,7 +19,7 @@ use crate::{
         queue::EndpointQueue,
         standing::{Seen, Standings, Why},
     },
-    operator_event::{OperatorEvent, emit},
+    notifications::{OperatorEvent, emit},
     telemetry::names,
 };
 

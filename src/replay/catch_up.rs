@@ -14,7 +14,7 @@ use crate::{
     model::{gap::GapState, receipt::Origin as _},
     store::{
         Pool, StoreError,
-        gaps::{self, GapKey, OpenGap},
+        skipped_ranges::{self, GapKey, OpenGap},
     },
 };
 
@@ -35,7 +35,7 @@ pub(super) async fn turn(
     let names: Vec<_> = behind.iter().map(|(ledger, _)| ledger.topic_name()).collect();
     let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     let partitions: Vec<i32> = behind.iter().map(|(ledger, _)| ledger.partition()).collect();
-    let open = gaps::of_partitions(pool, &topics, &partitions).await?;
+    let open = skipped_ranges::of_partitions(pool, &topics, &partitions).await?;
     let (mut to_replay, mut is_held) = (Vec::new(), false);
     for (ledger, endpoint_id) in behind {
         let catches_up = surroundings.catches_up(&endpoint_id);
@@ -59,7 +59,7 @@ pub(super) async fn turn(
         }
     }
     if !to_replay.is_empty() {
-        gaps::close_these(pool, &to_replay).await?;
+        skipped_ranges::close_these(pool, &to_replay).await?;
     }
     Ok(is_held)
 }

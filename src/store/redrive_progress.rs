@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Pool, StoreError,
-    dead_letter_pull::{PAGE_OF_DEAD, Selected, Selection, Whose, each_page, granted},
+    dead_letter_read::{PAGE_OF_DEAD, Selected, Selection, Whose, each_page, granted},
 };
 
 /// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.

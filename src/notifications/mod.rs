@@ -5,8 +5,8 @@
 
 mod event; // ○ what there is to tell
 mod outbox; // ○ what waits to be told
-mod told; // ○ the same is not told twice
-pub mod teller; // ● to a webhook, to a Kafka topic
+mod dedup; // ○ the same is not told twice
+pub mod notifier; // ● to a webhook, to a Kafka topic
 
 use std::sync::LazyLock;
 
