@@ -17,7 +17,7 @@ use std::{
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use postrider::{
     ingest::{
-        decode::{Decoder, Place, Places},
+        decode::{Decoder, FieldSource, FieldSources},
         ledger::PartitionLedger,
         offsets::OffsetTracker,
     },
@@ -82,28 +82,28 @@ fn records(c: &mut Criterion) {
 }
 
 fn decoding(c: &mut Criterion) {
-    let place = |text| Place::parse(text).expect("a place");
+    let place = |text| FieldSource::parse(text).expect("a place");
     let record = record(7);
-    let mut check = |name: &str, places: Places| {
+    let mut check = |name: &str, places: FieldSources| {
         let decoder = Decoder::new(&places);
         c.bench_function(&format!("decode/{name}"), |b| b.iter(|| decoder.decode(black_box(&record))));
     };
-    check("header_tenant", Places { tenant: place("header:tenant"), ..Places::default() });
-    let four = Places {
+    check("header_tenant", FieldSources { tenant: place("header:tenant"), ..FieldSources::default() });
+    let four = FieldSources {
         tenant: place("header:tenant"),
         department: place("header:department"),
         kind: place("header:type"),
         id: place("header:id"),
-        time: Place::Nowhere,
+        time: FieldSource::Nowhere,
     };
     check("four_headers", four);
-    check("json_first", Places { tenant: place("json:/tenant/id"), ..Places::default() });
-    check("json_last", Places { tenant: place("json:/last"), ..Places::default() });
-    let three = Places {
+    check("json_first", FieldSources { tenant: place("json:/tenant/id"), ..FieldSources::default() });
+    check("json_last", FieldSources { tenant: place("json:/last"), ..FieldSources::default() });
+    let three = FieldSources {
         tenant: place("json:/tenant/id"),
         department: place("json:/tenant/department"),
         id: place("json:/id"),
-        ..Places::default()
+        ..FieldSources::default()
     };
     check("json_three", three);
 }

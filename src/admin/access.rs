@@ -29,12 +29,12 @@ pub enum Role {
     /// Reads everything, writes nothing.
     Operator,
     /// A customer's key: whatever belongs to others does not exist for it.
-    Customer(Own),
+    Customer(OwnCustomer),
 }
 
 /// The customer that a key belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnCustomer {
     pub id: String,
     /// The caller's own key for it.
     pub uid: Option<String>,
@@ -50,7 +50,7 @@ impl Access {
     /// The customer under which to look: the one that was named, or the key's own. A customer's key that names another
     /// one finds what anybody finds under a name that does not exist.
     #[must_use]
-    pub fn within<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+    pub fn scoped_customer<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
         match (&self.role, named) {
             (Role::Admin | Role::Operator, named) => named,
             (Role::Customer(own), None) => Some(&own.id),
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn of_customer() -> Access {
-        let own = Own { id: "cus_1".to_owned(), uid: Some("acme".to_owned()) };
+        let own = OwnCustomer { id: "cus_1".to_owned(), uid: Some("acme".to_owned()) };
         Access { key_id: "key_1".to_owned(), role: Role::Customer(own) }
     }
 
@@ -214,10 +214,10 @@ mod tests {
     fn a_customers_key_looks_under_its_own_customer_whatever_it_names() {
         let access = of_customer();
         for own in [None, Some("cus_1"), Some("acme")] {
-            assert_eq!(access.within(own), Some("cus_1"));
+            assert_eq!(access.scoped_customer(own), Some("cus_1"));
         }
         for foreign in ["cus_2", "other", "", "ACME"] {
-            assert_eq!(access.within(Some(foreign)), Some(NOBODY), "{foreign}");
+            assert_eq!(access.scoped_customer(Some(foreign)), Some(NOBODY), "{foreign}");
         }
         assert!(access.sees("cus_1") && !access.sees("cus_2") && !access.sees(""));
     }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn other_keys_look_where_they_say() {
         let access = Access { key_id: "key_1".to_owned(), role: Role::Operator };
-        assert_eq!((access.within(None), access.within(Some("cus_2"))), (None, Some("cus_2")));
+        assert_eq!((access.scoped_customer(None), access.scoped_customer(Some("cus_2"))), (None, Some("cus_2")));
         assert!(access.sees("cus_1"));
     }
 

@@ -9,7 +9,7 @@ use super::{
     api_key_body::{role, view},
     auth::{hash_of, new_token, start_of},
     customer_names,
-    customers::{Whose, whose},
+    customers::{OwnerFilter, owner_filter},
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
     request::{self, Body},
@@ -63,10 +63,10 @@ pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> R
         Some("customer") => true,
         Some(_) => return Err(Problem::invalid_query("include takes: customer")),
     };
-    let customer_id = match whose(&state, &access, get("customer_id")).await? {
-        Whose::Everyones => None,
-        Whose::Of(id) => Some(id),
-        Whose::Nobodys => return Ok(HttpResponse::Ok().json(Page::<Value>::empty())),
+    let customer_id = match owner_filter(&state, &access, get("customer_id")).await? {
+        OwnerFilter::Any => None,
+        OwnerFilter::Of(id) => Some(id),
+        OwnerFilter::Nobody => return Ok(HttpResponse::Ok().json(Page::<Value>::empty())),
     };
     let rows = api_keys::list(&state.pool, customer_id.as_deref(), &page.after, page.rows()).await?;
     let mut page = page.page(rows, |key| &key.id, |key| view(&key));

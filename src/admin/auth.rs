@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    access::{Access, CONFIGURED, Needs, Own, Role},
+    access::{Access, CONFIGURED, Needs, OwnCustomer, Role},
     client_address::{ForwardedHeaders, TrustedProxies, site},
     key_cache::{KnownKeys, TokenHash},
     memory::{self, Memory},
@@ -187,7 +187,7 @@ impl Keys {
     fn note_wrong(&self, address: Option<IpAddr>, now: Instant) {
         let Some((address, wrong)) = address.zip(self.wrong.as_ref()) else { return };
         let mut wrong = wrong.lock();
-        if wrong.note(address, now) {
+        if wrong.record(address, now) {
             tracing::debug!(%address, "too many wrong keys came from one address");
         }
     }
@@ -213,7 +213,7 @@ impl From<TokenHolder> for Holder {
         let role = match holder.role {
             StoredRole::Admin => Role::Admin,
             StoredRole::Operator => Role::Operator,
-            StoredRole::Customer(id) => Role::Customer(Own { id, uid: holder.customer_uid }),
+            StoredRole::Customer(id) => Role::Customer(OwnCustomer { id, uid: holder.customer_uid }),
         };
         Holder { access: Access { key_id: holder.key_id, role }, ends_at: holder.ends_at }
     }

@@ -101,18 +101,18 @@ impl<'a> Mistakes<'a> {
     /// One field of an item; the item itself where the field has no name.
     pub(super) fn at(&mut self, index: usize, field: &str, message: &str) {
         self.head(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed");
-        self.note(index, field, message.to_owned());
+        self.record(index, field, message.to_owned());
     }
 
     /// A problem that would be the answer if the item came alone.
     pub(super) fn of(&mut self, index: usize, problem: Problem) {
         self.head(problem.status, problem.code);
         if problem.errors.is_empty() {
-            self.note(index, "", problem.detail);
+            self.record(index, "", problem.detail);
             return;
         }
         for error in problem.errors {
-            self.note(index, &error.field, error.message);
+            self.record(index, &error.field, error.message);
         }
     }
 
@@ -133,7 +133,7 @@ impl<'a> Mistakes<'a> {
         }
     }
 
-    fn note(&mut self, index: usize, field: &str, message: String) {
+    fn record(&mut self, index: usize, field: &str, message: String) {
         if self.last != Some(index) {
             (self.items, self.last) = (self.items + 1, Some(index));
         }

@@ -58,7 +58,7 @@ pub(super) async fn upsert(
 fn item(object: &Object, rules: &Rules, access: &Access) -> Result<CheckedEndpoint, Problem> {
     let needed: &[&str] = if access.customer().is_some() { &["uid"] } else { &["customer_id", "uid"] };
     let body = parse(object, rules, needed)?;
-    let customer = access.within(body.customer.as_deref()).map(ToOwned::to_owned);
+    let customer = access.scoped_customer(body.customer.as_deref()).map(ToOwned::to_owned);
     Ok(CheckedEndpoint { customer, ..body })
 }
 

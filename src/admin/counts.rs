@@ -49,7 +49,7 @@ pub(super) fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Pe
         None => Some(of(Per::Minute)).filter(|period| period.points <= POINTS_MAX).unwrap_or_else(|| of(Per::Hour)),
     };
     if period.points > POINTS_MAX {
-        let (points, word) = (period.points, period.per.word());
+        let (points, word) = (period.points, period.per.as_str());
         return Err(Problem::invalid_query(format!(
             "from since to until there are {points} {word}s; {POINTS_MAX} are the most"
         )));
@@ -62,7 +62,7 @@ fn view(period: &Period, curve: &[Point]) -> Value {
     let point =
         |point: &Point| json!({"at": time(point.at_ms), "delivered": point.delivered, "failed_attempts": point.failed});
     json!({
-        "per": period.per.word(),
+        "per": period.per.as_str(),
         "since": time(period.from_ms),
         "until": time(period.until_ms()),
         "delivered": curve.iter().map(|point| point.delivered).sum::<u64>(),
@@ -84,7 +84,7 @@ mod tests {
     fn asked(query: &[(&str, &str)]) -> Result<(&'static str, usize), &'static str> {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let period = period(&query, NOW).map_err(|problem| problem.code)?;
-        Ok((period.per.word(), period.points))
+        Ok((period.per.as_str(), period.points))
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(super) async fn read(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
-    let name = access.within(Some(&name)).unwrap_or(&name);
+    let name = access.scoped_customer(Some(&name)).unwrap_or(&name);
     let customer = customers::read(&state.pool, name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
     found(&request, view(&customer))
 }
@@ -142,22 +142,26 @@ pub(super) async fn delete(
 }
 
 /// A filter of a list by owner.
-pub(super) enum Whose {
-    Everyones,
+pub(super) enum OwnerFilter {
+    Any,
     /// This customer's (its id).
     Of(String),
     /// There is no such customer, or none that this key may see.
-    Nobodys,
+    Nobody,
 }
 
 /// The owners meant by `?customer_id=` and the key.
-pub(super) async fn whose(state: &AdminState, access: &Access, named: Option<&str>) -> Result<Whose, Problem> {
-    match access.within(named) {
-        None => Ok(Whose::Everyones),
-        Some(id) if access.customer() == Some(id) => Ok(Whose::Of(id.to_owned())),
+pub(super) async fn owner_filter(
+    state: &AdminState,
+    access: &Access,
+    named: Option<&str>,
+) -> Result<OwnerFilter, Problem> {
+    match access.scoped_customer(named) {
+        None => Ok(OwnerFilter::Any),
+        Some(id) if access.customer() == Some(id) => Ok(OwnerFilter::Of(id.to_owned())),
         Some(name) => {
             let customer = customers::read(&state.pool, name).await?;
-            Ok(customer.map_or(Whose::Nobodys, |customer| Whose::Of(customer.id)))
+            Ok(customer.map_or(OwnerFilter::Nobody, |customer| OwnerFilter::Of(customer.id)))
         }
     }
 }

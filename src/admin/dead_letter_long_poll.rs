@@ -88,7 +88,7 @@ impl Arrivals {
                 actix_rt::spawn(Arc::clone(&self.shared).ask());
             }
         }
-        let _place = Place { shared: &self.shared, number };
+        let _registration = Registration { shared: &self.shared, number };
         let wait = deadline.saturating_duration_since(clock::now());
         tokio::time::timeout(wait, arrived).await.ok()?.ok()
     }
@@ -104,7 +104,7 @@ impl Arrivals {
             }
             waiting.resting.insert(number, resting);
         }
-        let _place = Place { shared: &self.shared, number };
+        let _registration = Registration { shared: &self.shared, number };
         tokio::time::timeout(until.saturating_duration_since(clock::now()), stopped).await.is_err()
     }
 
@@ -156,12 +156,12 @@ impl Shared {
 }
 
 /// A waiter's place, given back when its client goes.
-struct Place<'a> {
+struct Registration<'a> {
     shared: &'a Shared,
     number: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Registration<'_> {
     fn drop(&mut self) {
         let mut waiting = self.shared.waiting.lock();
         waiting.waiters.remove(&self.number);

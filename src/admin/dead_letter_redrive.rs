@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::settings::State as EndpointState,
     store::{
-        dead_letter_read::Whose,
+        dead_letter_read::LetterOwner,
         redrive_progress::{self, Progress},
     },
 };
@@ -35,8 +35,8 @@ pub(super) async fn redrive(
         return Err(disabled());
     }
     let granted = grants(&state, &access).await?;
-    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let (requested_at, done) = redrive_progress::redrive(&state.pool, whose, &selection).await?;
+    let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let (requested_at, done) = redrive_progress::redrive(&state.pool, owner, &selection).await?;
     Ok(HttpResponse::Accepted().json(json!({
         "redriving": done.letters, "more": done.more, "requested_at": requested_at,
     })))
@@ -52,9 +52,9 @@ pub(super) async fn progress(
     let since = request::time(&query, "since")?;
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let granted = grants(&state, &access).await?;
-    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
     let Progress { delivered, waiting, dead_again, cancelled } =
-        redrive_progress::progress(&state.pool, whose, since).await?;
+        redrive_progress::progress(&state.pool, owner, since).await?;
     Ok(HttpResponse::Ok().json(json!({
         "delivered": delivered, "waiting": waiting, "dead_again": dead_again, "cancelled": cancelled,
     })))

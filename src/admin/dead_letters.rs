@@ -27,7 +27,7 @@ use crate::{
     },
     store::{
         customers,
-        dead_letter_read::{self, LetterData, LetterHead, Of, Position, Selection, Whose},
+        dead_letter_read::{self, LetterData, LetterHead, LetterOwner, Of, Position, Selection},
     },
 };
 
@@ -75,8 +75,8 @@ pub(super) async fn acknowledge(
     let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
     let granted = grants(&state, &access).await?;
-    let whose = Whose { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let done = dead_letter_read::acknowledge(&state.pool, whose, &selection).await?;
+    let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
+    let done = dead_letter_read::acknowledge(&state.pool, owner, &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
@@ -87,13 +87,13 @@ pub(super) async fn acknowledge_of_operator(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
-    let done = dead_letter_read::acknowledge(&state.pool, Whose::all_of(OPERATOR), &selection).await?;
+    let done = dead_letter_read::acknowledge(&state.pool, LetterOwner::all_of(OPERATOR), &selection).await?;
     Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
 }
 
 type Query = std::collections::BTreeMap<String, String>;
 
-/// The grants of the customer whose key this is; `None` for other keys.
+/// The grants of the customer owner key this is; `None` for other keys.
 pub(super) async fn grants(state: &AdminState, access: &Access) -> Result<Option<Grants>, Problem> {
     let Some(own) = access.customer() else { return Ok(None) };
     Ok(Some(customers::read(&state.pool, own).await?.map(|customer| customer.grants).unwrap_or_default()))
@@ -203,5 +203,5 @@ pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Bo
 /// The endpoint of records that never got as far as one.
 const OPERATOR: &str = "";
 const DATA_BYTES_MAX: i64 = 8 * 1024 * 1024;
-/// Time for which a transaction whose letters are awaited usually still runs.
+/// Time for which a transaction owner letters are awaited usually still runs.
 const SETTLES_IN: Duration = Duration::from_millis(500);

@@ -103,7 +103,7 @@ pub async fn test(
         "state": state_word(endpoint.state),
         "webhook_id": tested.webhook_id,
         "type": test_event::KIND,
-        "outcome": attempt::word(&tested.outcome),
+        "outcome": attempt::outcome_name(&tested.outcome),
         "status": tested.note.status,
         "class": tested.note.class,
         "duration_ms": u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),

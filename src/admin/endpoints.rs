@@ -68,7 +68,7 @@ async fn search(
     access: &Access,
     query: &EndpointQuery,
 ) -> Result<(Vec<(String, Listed<Endpoint>)>, Option<String>), Problem> {
-    let customer = access.within(query.customer());
+    let customer = access.scoped_customer(query.customer());
     let rows_max = query.limit as i64 + 1;
     let mut rows = endpoint_search::search(&state.pool, query.search(customer), rows_max).await?;
     let known = rows.len();
@@ -95,7 +95,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
     let body = parse(&request::object(&state, &request, body).await?, &state.rules, needed)?;
-    let customer = access.within(body.customer.as_deref());
+    let customer = access.scoped_customer(body.customer.as_deref());
     let made = Made::new(&state, &body);
     let written = endpoints::write(&state.pool, body.uid.as_deref(), customer, |context| match context.endpoint {
         Lookup::Missing => made.change(&state.quotas, context, body.uid.clone(), &body),
@@ -130,16 +130,17 @@ pub(super) async fn put(
     let body = parse(&request::object(&state, &request, body).await?, &state.rules, &[])?;
     let made = Made::new(&state, &body);
     let conditions = conditions(&request)?;
-    let written = endpoints::write(&state.pool, Some(&name), access.within(body.customer.as_deref()), |context| {
-        let current = unambiguous(&context.endpoint)?;
-        conditions.check(current.map(|row| row.stamps.version))?;
-        let known = current.map(|row| row.uid.as_deref());
-        let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
-        match current {
-            None => made.change(&state.quotas, context, uid, &body),
-            Some(current) => replaced(&state, current, &body).map(Change::Update),
-        }
-    });
+    let written =
+        endpoints::write(&state.pool, Some(&name), access.scoped_customer(body.customer.as_deref()), |context| {
+            let current = unambiguous(&context.endpoint)?;
+            conditions.check(current.map(|row| row.stamps.version))?;
+            let known = current.map(|row| row.uid.as_deref());
+            let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
+            match current {
+                None => made.change(&state.quotas, context, uid, &body),
+                Some(current) => replaced(&state, current, &body).map(Change::Update),
+            }
+        });
     let written = written.await??;
     let shown = if written.effect == Effect::Created { made.view(&written.row) } else { view(&written.row) };
     Ok(answer(written.effect, &written.row.id, shown))
@@ -234,7 +235,7 @@ pub(super) async fn find_as_asked(
     query: &BTreeMap<String, String>,
     path: web::Path<String>,
 ) -> Result<Endpoint, Problem> {
-    let customer = access.within(query.get("customer_id").map(String::as_str));
+    let customer = access.scoped_customer(query.get("customer_id").map(String::as_str));
     let found = endpoints::read(&state.pool, &request::name(path, WHAT)?, customer).await?;
     present(&found).cloned()
 }
@@ -246,7 +247,7 @@ pub(super) fn named(
     path: web::Path<String>,
 ) -> Result<(String, Option<String>), Problem> {
     let query = request::query(request, &["customer_id"])?;
-    let customer = access.within(query.get("customer_id").map(String::as_str));
+    let customer = access.scoped_customer(query.get("customer_id").map(String::as_str));
     Ok((request::name(path, WHAT)?, customer.map(ToOwned::to_owned)))
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn who_gets(
     let (body, record) = parsed.await?;
     check_granted(&state, &access, &body.topic).await?;
     let one = match &body.endpoint_id {
-        Some(name) => Some(endpoint_id(&state, name, access.within(body.customer_id.as_deref())).await?),
+        Some(name) => Some(endpoint_id(&state, name, access.scoped_customer(body.customer_id.as_deref())).await?),
         None => None,
     };
     let sample = Decoded::new(&state, &body, record.as_ref());

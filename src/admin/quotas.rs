@@ -27,7 +27,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Problem> {
     request::query(&request, &[])?;
     let name = request::name(path, "customer")?;
-    let name = access.within(Some(&name)).unwrap_or(&name);
+    let name = access.scoped_customer(Some(&name)).unwrap_or(&name);
     let customer = customers::read(&state.pool, name).await?.ok_or_else(|| Problem::not_found("customer"))?;
     let used = quotas::used(&state.pool, &customer.id).await?;
     let quota = |quota: Quota| {

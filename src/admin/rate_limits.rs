@@ -34,7 +34,7 @@ impl<K: Hash + Eq + Clone> CallLimits<K> {
     /// # Errors
     /// The wait.
     pub(super) fn take(&self, caller: &K, now: Instant) -> Result<(), Duration> {
-        self.governor.clock().tell(Nanos::from(now.saturating_duration_since(self.started)));
+        self.governor.clock().set(Nanos::from(now.saturating_duration_since(self.started)));
         let mut caller = Some(caller.clone());
         if self.governor.len() >= self.callers_max {
             // Those that have their whole burst again are as if they had never called.
@@ -59,7 +59,7 @@ impl<K: Hash + Eq + Clone> CallLimits<K> {
 struct Told(Cell<Nanos>);
 
 impl Told {
-    fn tell(&self, now: Nanos) {
+    fn set(&self, now: Nanos) {
         self.0.set(now);
     }
 }
@@ -94,7 +94,7 @@ impl WrongKeys {
     }
 
     /// Notes a wrong key; true when the address is refused from now on.
-    pub(super) fn note(&mut self, address: IpAddr, now: Instant) -> bool {
+    pub(super) fn record(&mut self, address: IpAddr, now: Instant) -> bool {
         let site = site(address);
         let Err(wait) = self.limits.take(&site, now) else { return false };
         if self.blocked.len() >= ADDRESSES_MAX {
@@ -147,7 +147,7 @@ mod tests {
         let start = clock::now();
         let mut wrong = WrongKeys::new(some(5), start);
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
-        let refused_at = (0..100).position(|_| wrong.note(one, start));
+        let refused_at = (0..100).position(|_| wrong.record(one, start));
         assert_eq!(refused_at, Some(20));
         let wait = wrong.wait(one, start).expect("it waits");
         assert!(wait <= Duration::from_millis(200), "{wait:?}");

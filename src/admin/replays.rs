@@ -47,7 +47,8 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
-    let found = endpoints::read(&state.pool, &body.endpoint_id, access.within(body.customer_id.as_deref())).await?;
+    let found =
+        endpoints::read(&state.pool, &body.endpoint_id, access.scoped_customer(body.customer_id.as_deref())).await?;
     let endpoint = match &found {
         Lookup::Missing => {
             return Err(Problem::invalid(vec![FieldError::new("endpoint_id", "there is no such endpoint")]));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Access, Read, Write},
-    customers::{Whose, uid_of_put, unchanged, whose},
+    customers::{OwnerFilter, owner_filter, uid_of_put, unchanged},
     endpoint_body::merge_objects,
     paging::{Page, PageRequest},
     problem::{FieldError, Problem},
@@ -27,7 +27,7 @@ use crate::{
         config_write::{Change, Effect, Lookup},
         corrupt_rows::{self, Named, Table},
         endpoints,
-        list_row::Owner,
+        list_row::RowOwner,
         subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
     },
 };
@@ -158,16 +158,16 @@ pub(super) async fn owner(
     access: &Access,
     customer: Option<&str>,
     endpoint: Option<&str>,
-) -> Result<Option<Owner>, Problem> {
+) -> Result<Option<RowOwner>, Problem> {
     let Some(name) = endpoint else {
-        return Ok(match whose(state, access, customer).await? {
-            Whose::Everyones => Some(Owner::Anyone),
-            Whose::Of(id) => Some(Owner::Customer(id)),
-            Whose::Nobodys => None,
+        return Ok(match owner_filter(state, access, customer).await? {
+            OwnerFilter::Any => Some(RowOwner::Anyone),
+            OwnerFilter::Of(id) => Some(RowOwner::Customer(id)),
+            OwnerFilter::Nobody => None,
         });
     };
-    match endpoints::read(&state.pool, name, access.within(customer)).await? {
-        Lookup::Found(endpoint) => Ok(Some(Owner::Endpoint(endpoint.id))),
+    match endpoints::read(&state.pool, name, access.scoped_customer(customer)).await? {
+        Lookup::Found(endpoint) => Ok(Some(RowOwner::Endpoint(endpoint.id))),
         Lookup::Missing => Ok(None),
         Lookup::Ambiguous => Err(Problem::ambiguous("endpoint", "customer")),
     }

@@ -16,11 +16,11 @@ use crate::{
     backlog::{drainer::Heads, scheduler::BacklogTotals, writer::BacklogWriter},
     clock,
     dead_letter::writer::DeadLetterWriter,
-    endpoint::{local_outage::OwnTrouble, queue::EndpointQueue},
+    endpoint::{local_outage::LocalOutage, queue::EndpointQueue},
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
-        standing::{Group, Standing, groups},
+        standing::{Group, StalledPartition, groups},
     },
     model::{receipt::Origin as _, settings::State},
     monitoring::{
@@ -36,7 +36,7 @@ use crate::{
 /// The parts that are looked at; known once they run.
 pub struct Parts {
     pub consumer: Arc<ConsumerState>,
-    pub own_trouble: Arc<OwnTrouble>,
+    pub local_outage: Arc<LocalOutage>,
     pub sampler: Arc<Mutex<Sampler>>,
     pub heads: Arc<Heads>,
     pub backlog: BacklogWriter,
@@ -60,7 +60,7 @@ impl ActorReport for Health {
         }
         if filter.wants("endpoint") {
             let now = clock::now();
-            let held_back = self.parts().is_some_and(|parts| parts.own_trouble.is_on());
+            let held_back = self.parts().is_some_and(|parts| parts.local_outage.is_on());
             let sampler = self.parts().map(|parts| parts.sampler.lock());
             let endpoints = self.table().endpoints();
             let is_theirs = |queue: &EndpointQueue| {
@@ -167,7 +167,7 @@ impl Parts {
     ) -> Self {
         Parts {
             consumer: Arc::clone(&pipeline.consumer.state),
-            own_trouble: Arc::clone(&pipeline.own_trouble),
+            local_outage: Arc::clone(&pipeline.local_outage),
             sampler: Arc::default(),
             heads: Arc::clone(heads),
             backlog: backlog.clone(),
@@ -268,7 +268,7 @@ impl Parts {
 fn standing_parts(consumer: &ConsumerState, now: Instant) -> Vec<StandingPart> {
     let part = |group: Group| StandingPart {
         topic: group.topic.to_string(),
-        why: group.why.word().to_owned(),
+        why: group.why.as_str().to_owned(),
         words: group.words,
         partitions: group.partitions,
         for_ms: millis(now.saturating_duration_since(group.since)),
@@ -288,12 +288,12 @@ fn writer(id: &str, health: &WriterHealth) -> ActorView {
     }
 }
 
-fn ingest_actor(ledger: &PartitionLedger, standing: Option<&Standing>, now: Instant) -> ActorView {
+fn ingest_actor(ledger: &PartitionLedger, standing: Option<&StalledPartition>, now: Instant) -> ActorView {
     let seen = ledger.snapshot(now);
     let (state, why) = match (ledger.has_failed(), standing, ledger.paused()) {
         (true, ..) => ("rereading", Some("events were lost by a panic and are read again".to_owned())),
         (false, Some(standing), _) => ("standing", Some(standing.explained())),
-        (false, None, Some(reason)) => ("paused", Some(reason.word().to_owned())),
+        (false, None, Some(reason)) => ("paused", Some(reason.as_str().to_owned())),
         (false, None, None) => ("running", None),
     };
     ActorView {
@@ -350,7 +350,7 @@ fn endpoint_part(queue: &EndpointQueue) -> EndpointPart {
     let standing = health.standing.lock().clone().map(|standing| {
         let (class, excerpt) = standing.said.unzip();
         EndpointStanding {
-            why: standing.why.word().to_owned(),
+            why: standing.why.as_str().to_owned(),
             words: standing.why.words().to_owned(),
             for_ms: millis(now.saturating_duration_since(standing.since)),
             class: class.map(str::to_owned),

@@ -22,7 +22,7 @@ pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: D
     let mut looked_ms = 0;
     loop {
         let now_ms = clock::wall_ms().unsigned_abs();
-        match look(&pool, &table, disable_after, looked_ms).await {
+        match check(&pool, &table, disable_after, looked_ms).await {
             Ok(()) => looked_ms = now_ms,
             Err(error) => tracing::warn!(%error, "endpoints that fail cannot be followed at the moment"),
         }
@@ -30,7 +30,7 @@ pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: D
     }
 }
 
-async fn look(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_ms: u64) -> Result<(), StoreError> {
+async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_ms: u64) -> Result<(), StoreError> {
     let (failing, delivered) = seen(table, since_ms);
     if !failing.is_empty() {
         store::fail(pool, &as_seen(&failing)).await?;

@@ -29,7 +29,7 @@ pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored
             continue;
         }
         let began_at = clock::now();
-        match look(&pool, &backlog, &defaults, looks_at_all).await {
+        match check(&pool, &backlog, &defaults, looks_at_all).await {
             Ok(left) => {
                 (seen, room) = (now, left);
                 rest = rest_after(clock::now().saturating_duration_since(began_at), backlog.poll());
@@ -48,7 +48,7 @@ fn may_be_beyond(room: Stored, seen: Stored, now: Stored) -> bool {
 
 /// `looks_at_all`: also at gaps that may be closed and at dead letters, which need not be looked at whenever rows are stored.
 /// Returns the room that is left.
-async fn look(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<Stored, StoreError> {
+async fn check(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<Stored, StoreError> {
     if looks_at_all {
         skipped_ranges::close(pool).await?;
     }

@@ -68,7 +68,7 @@ impl Arrivals {
         if canary.instance == self.peers.own_id() {
             self.arrived(canary.number);
         } else {
-            self.peers.tell(&canary.instance, "/peer/canary", &json!(canary)).await;
+            self.peers.notify(&canary.instance, "/peer/canary", &json!(canary)).await;
         }
     }
 
@@ -93,7 +93,7 @@ enum At {
 
 /// The canary's receiver, as those who deliver need it.
 #[derive(Clone, Default)]
-pub struct Place {
+pub struct CanaryTarget {
     pub own_receiver: Option<SocketAddr>,
     pub observed: Option<Arc<Observed>>,
 }
@@ -128,11 +128,13 @@ pub(super) async fn prepare(
 }
 
 /// The address of its requests, if it is not its row's; and the place where they arrive.
-pub(super) fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, Place) {
+pub(super) fn places(prepared: Option<&Prepared>) -> (Option<OwnReceiver>, CanaryTarget) {
     match prepared.map(|prepared| &prepared.at) {
-        None => (None, Place::default()),
-        Some(At::Own(own)) => (Some(own.clone()), Place { own_receiver: Some(own.address), observed: None }),
-        Some(At::Elsewhere(observed)) => (None, Place { own_receiver: None, observed: Some(Arc::clone(observed)) }),
+        None => (None, CanaryTarget::default()),
+        Some(At::Own(own)) => (Some(own.clone()), CanaryTarget { own_receiver: Some(own.address), observed: None }),
+        Some(At::Elsewhere(observed)) => {
+            (None, CanaryTarget { own_receiver: None, observed: Some(Arc::clone(observed)) })
+        }
     }
 }
 
@@ -220,7 +222,7 @@ async fn run(config: Arc<Config>, consumer: Arc<ConsumerState>, arrivals: Arriva
             due_ms = now_ms.saturating_add(interval_ms);
             send(&producer, &config.canary.topic, &consumer, &arrivals);
         }
-        let look = arrivals.watch.lock().look(now_ms);
+        let look = arrivals.watch.lock().poll(now_ms);
         shown.late.set(if look.is_late { 1.0 } else { 0.0 });
         shown.age.set(Duration::from_millis(look.age_ms));
         if let Some(news) = look.news

@@ -20,11 +20,11 @@ use crate::{
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
         actor::Core,
-        attempt_log::Report,
+        attempt_log::AttemptLog,
         client::{ClientLimits, CoreClient},
         delivery::Limits,
         egress::Egress,
-        local_outage::OwnTrouble,
+        local_outage::LocalOutage,
         names::NameLimits,
         shares::Shares,
         supervisor::{self, Notices},
@@ -32,7 +32,7 @@ use crate::{
     },
     ingest::{
         actor::IngestActor,
-        decode::{Decoder, Place, Places},
+        decode::{Decoder, FieldSource, FieldSources},
         ledger::PartitionLedger,
         rebalance::Assigned,
     },
@@ -50,14 +50,14 @@ pub struct Shared {
     pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
     pub attempts: AttemptWriter,
-    pub own_trouble: Arc<OwnTrouble>,
+    pub local_outage: Arc<LocalOutage>,
     /// Live instances.
     pub instances: Arc<AtomicU32>,
     pub tls: Arc<Tls>,
     /// Connections to endpoints, all cores together.
     pub connections_max: usize,
     /// The canary's receiver.
-    pub canary: canary::Place,
+    pub canary: canary::CanaryTarget,
 }
 
 pub struct Cores {
@@ -98,9 +98,9 @@ impl Cores {
                     idle_after,
                     backlog: shared.backlog.clone(),
                     dead_letters: shared.dead_letters.clone(),
-                    report: Report::new(sample, shared.attempts.clone(), flow, shared.canary.observed.clone()),
+                    report: AttemptLog::new(sample, shared.attempts.clone(), flow, shared.canary.observed.clone()),
                     notices: shared.notices.clone(),
-                    own_trouble: Arc::clone(&shared.own_trouble),
+                    local_outage: Arc::clone(&shared.local_outage),
                     instances: Arc::clone(&shared.instances),
                     tracer: trace::tracer(),
                     flow: Arc::clone(shared.table.flow()),
@@ -214,11 +214,11 @@ pub(super) fn client_limits(
 /// Names that are remembered; one costs a look-up, and some hundred bytes.
 const NAMES_MAX: usize = 65_536;
 
-/// Places of a topic's fields. Every place was parsed once already, when the configuration was checked.
-pub(super) fn places_of(config: &Config, topic: &str) -> Places {
+/// FieldSources of a topic's fields. Every place was parsed once already, when the configuration was checked.
+pub(super) fn places_of(config: &Config, topic: &str) -> FieldSources {
     let texts = config.event.places_of(topic);
-    let parse = |text: &str| Place::parse(text).expect("places were checked with the configuration");
-    Places {
+    let parse = |text: &str| FieldSource::parse(text).expect("places were checked with the configuration");
+    FieldSources {
         tenant: parse(&texts.tenant),
         department: parse(&texts.department),
         kind: parse(&texts.kind),

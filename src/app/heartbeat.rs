@@ -41,7 +41,7 @@ async fn beat(config: Arc<Config>, pool: Pool, peers: Arc<Peers>, served_at: Soc
         match beat.await {
             Ok(others) => {
                 instances.store(u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1), Ordering::Relaxed);
-                peers.saw(others);
+                peers.update_instances(others);
                 // Now and then as well: whoever was silent for a day is forgotten with it.
                 if beats.is_multiple_of(CLAIM_EVERY)
                     && let Err(error) = store::instances::claim(&pool, peers.own_id(), &topics).await

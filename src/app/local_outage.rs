@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use crate::{
     clock,
-    endpoint::local_outage::{OutageChange, OwnTrouble, TICK},
-    ingest::backpressure::Brake,
+    endpoint::local_outage::{LocalOutage, OutageChange, TICK},
+    ingest::backpressure::ReadThrottle,
     notifications::{OperatorEvent, emit},
     router::table::RoutingTable,
     telemetry::handles::EndpointMetrics,
 };
 
 /// Until the process ends.
-pub(super) async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table: Arc<RoutingTable>) {
+pub(super) async fn watch(local_outage: Arc<LocalOutage>, brake: Arc<ReadThrottle>, table: Arc<RoutingTable>) {
     let metrics = EndpointMetrics::new();
     loop {
         tokio::time::sleep(TICK).await;
-        let tick = own_trouble.handle_tick(clock::now());
+        let tick = local_outage.handle_tick(clock::now());
         brake.set(tick.events_max);
         if let Some(change) = tick.change {
-            metrics.own_trouble.set(if own_trouble.is_on() { 1.0 } else { 0.0 });
+            let is_on = f64::from(u8::from(local_outage.is_on()));
+            metrics.local_outage.iter().for_each(|gauge| gauge.set(is_on));
             log(&change);
             // Those with nothing to do just now shall know as well.
             table.endpoints().iter().for_each(|queue| queue.nudge());
@@ -33,14 +34,14 @@ pub(super) async fn watch(own_trouble: Arc<OwnTrouble>, brake: Arc<Brake>, table
 fn log(change: &OutageChange) {
     match change {
         OutageChange::Began => {
-            emit(OperatorEvent::OwnTroubleBegan {});
+            emit(OperatorEvent::LocalOutageBegan {});
             tracing::error!(
                 "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
              partitions pause and no endpoint is blamed until somebody answers"
             );
         }
         OutageChange::Ended { lasted } => {
-            emit(OperatorEvent::OwnTroubleEnded { lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) });
+            emit(OperatorEvent::LocalOutageEnded { lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) });
             tracing::warn!(lasted_ms = lasted.as_millis(), "somebody can be reached again: partitions go on");
         }
     }

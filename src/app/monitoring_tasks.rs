@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     monitoring::{core_counters::Flow, peers::Peers},
-    notifications::notifier::{self, TellerOptions},
+    notifications::notifier::{self, NotifierOptions},
     store::Pool,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn start(
 fn tell_operators(config: &Config, pool: &Pool, health: &Arc<Health>, instance: &str) {
     let told = &config.operator_events;
     if told.is_on() {
-        let options = TellerOptions {
+        let options = NotifierOptions {
             instance: instance.to_owned(),
             webhook_url: told.webhook_url.clone(),
             webhook_secret: told.webhook_secret.clone(),

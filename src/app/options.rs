@@ -29,7 +29,7 @@ impl From<&Backlog> for BacklogWriterOptions {
         BacklogWriterOptions {
             batch_rows_max: config.batch_rows_max,
             batch_wait: config.batch_wait(),
-            lanes: config.connections_max,
+            queues: config.connections_max,
             inserts_per_second_max: config.inserts_per_second_max,
         }
     }

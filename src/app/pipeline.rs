@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     Error,
-    canary::Place,
+    canary::CanaryTarget,
     core_threads::{self, Cores, Shared},
     local_outage,
 };
@@ -21,13 +21,13 @@ use crate::{
         writer::DeadLetterWriter,
     },
     endpoint::{
-        local_outage::OwnTrouble,
+        local_outage::LocalOutage,
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
     },
     flow::read_window::ReadWindowOptions,
     ingest::{
-        backpressure::{Brake, PartitionLimits, StorePressure},
+        backpressure::{PartitionLimits, ReadThrottle, StorePressure},
         consumer::{self, Consumer, ConsumerSettings, OffsetLost, Topics},
         first_start::FirstStart,
     },
@@ -52,7 +52,7 @@ pub struct Pipeline {
     pub notices: Notices,
     /// The channel through which receipts that were dropped unsettled report themselves.
     pub abandoned: UnboundedSender<Abandoned>,
-    pub own_trouble: Arc<OwnTrouble>,
+    pub local_outage: Arc<LocalOutage>,
 }
 
 impl Pipeline {
@@ -67,17 +67,17 @@ impl Pipeline {
         (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
-        (connections_max, canary): (usize, Place),
+        (connections_max, canary): (usize, CanaryTarget),
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
-        let own_trouble = Arc::new(OwnTrouble::new(config.delivery.own_trouble_customers_min, clock::now()));
+        let local_outage = Arc::new(LocalOutage::new(config.delivery.local_outage_customers_min, clock::now()));
         let shared = Shared {
             table: Arc::clone(table),
             notices: notices.clone(),
             backlog: backlog.clone(),
             dead_letters: dead_letters.clone(),
             attempts: attempts.clone(),
-            own_trouble: Arc::clone(&own_trouble),
+            local_outage: Arc::clone(&local_outage),
             instances: Arc::clone(instances),
             tls: Tls::of_this_machine(),
             connections_max,
@@ -87,8 +87,8 @@ impl Pipeline {
         supervise(config, notice_receiver, &cores, backlog.clone(), on_gone);
         let (abandoned, receiver) = unbounded_channel();
         actix_rt::spawn(take_up_abandoned(receiver, Arc::clone(table), notices.clone(), dead_letters.clone()));
-        let brake = Arc::new(Brake::default());
-        actix_rt::spawn(local_outage::watch(Arc::clone(&own_trouble), Arc::clone(&brake), Arc::clone(table)));
+        let brake = Arc::new(ReadThrottle::default());
+        actix_rt::spawn(local_outage::watch(Arc::clone(&local_outage), Arc::clone(&brake), Arc::clone(table)));
         let ingest = &config.ingest;
         let settings = ConsumerSettings {
             client: consumer_client(config),
@@ -114,7 +114,7 @@ impl Pipeline {
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
-        Ok(Pipeline { consumer, cores, notices, abandoned, own_trouble })
+        Ok(Pipeline { consumer, cores, notices, abandoned, local_outage })
     }
 }
 

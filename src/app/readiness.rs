@@ -103,7 +103,7 @@ impl Readiness for Health {
             let seconds = now.saturating_duration_since(since).as_secs();
             let numbers: Vec<String> = partitions.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             let more = if partitions.len() > NAMED_MAX { ", …" } else { "" };
-            let (numbers, why) = (numbers.join(", "), why.word());
+            let (numbers, why) = (numbers.join(", "), why.as_str());
             format!("partitions {numbers}{more} of {topic} have not moved for {seconds} s: {why}: {words}")
         };
         groups(&standing).into_iter().take(NAMED_MAX).map(detail).collect()

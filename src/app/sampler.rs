@@ -8,7 +8,7 @@ use std::{
 use metrics::Histogram;
 use parking_lot::Mutex;
 
-use super::{actor_views::Parts, readiness::Health, stalled_endpoints::StandingEndpoints};
+use super::{actor_views::Parts, readiness::Health, stalled_endpoints::StalledEndpoints};
 use crate::{
     admin::actors::ActorReport as _,
     clock,
@@ -27,7 +27,7 @@ use crate::{
         sampler::{EndpointSeen, PartitionSeen, Seen},
     },
     store::{Pool, queue_depths},
-    telemetry::gauges::{QueueTotals, StandingMetrics, memory},
+    telemetry::gauges::{InstanceGauges, QueueTotals, memory},
 };
 
 /// The objects that are sampled.
@@ -56,9 +56,9 @@ impl Looking {
 pub(super) async fn run(looking: Looking) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
-    let (metrics, mut unaccounted, mut stray) = (StandingMetrics::new(), Lasting::default(), Lasting::default());
+    let (metrics, mut unaccounted, mut stray) = (InstanceGauges::new(), Lasting::default(), Lasting::default());
     let repeat_after = looking.config.operator_events.repeat_after();
-    let (mut at_once, mut standing) = (AtOnce::new(), StandingEndpoints::new(repeat_after));
+    let (mut at_once, mut standing) = (AtOnce::new(), StalledEndpoints::new(repeat_after));
     loop {
         let wall_ms = clock::wall_ms();
         let rest_ms = STEP_MS - wall_ms.rem_euclid(STEP_MS);
@@ -66,20 +66,20 @@ pub(super) async fn run(looking: Looking) {
         let Some(parts) = looking.health.parts() else { continue };
         let letters = *dead_letters.lock();
         // The step that has just ended; an early waking is not a step of its own.
-        let seen = looking.look(parts, step_of(wall_ms), letters);
+        let seen = looking.collect(parts, step_of(wall_ms), letters);
         {
             let mut sampler = parts.sampler.lock();
             sampler.sample(seen);
             let endpoints = looking.health.table().endpoints();
             sampler.keep_endpoints(|key| endpoints.get(EndpointKey(key)).is_some());
         }
-        looking.show(parts, &metrics);
-        standing.look(parts, looking.health.table().endpoints().iter(), letters.is_some());
+        looking.publish_metrics(parts, &metrics);
+        standing.observe(parts, looking.health.table().endpoints().iter(), letters.is_some());
         metrics.dead_letters(letters);
         let difference = parts.consumer.assigned().iter().map(|ledger| ledger.unaccounted()).sum();
-        metrics.unaccounted(unaccounted.look(difference));
-        metrics.stray(stray.look(looking.stray(parts)));
-        at_once.tell(&looking.flows);
+        metrics.unaccounted(unaccounted.observe(difference));
+        metrics.stray(stray.observe(looking.stray(parts)));
+        at_once.publish(&looking.flows);
     }
 }
 
@@ -93,7 +93,7 @@ impl Looking {
         if tally::totals() == before { before.held() - queued as i64 - stored } else { 0 }
     }
 
-    fn look(&self, parts: &Parts, step: i64, dead_letters: Option<u64>) -> Seen {
+    fn collect(&self, parts: &Parts, step: i64, dead_letters: Option<u64>) -> Seen {
         let now = clock::now();
         let partition = |ledger: &Arc<PartitionLedger>| PartitionSeen {
             topic: ledger.topic_name(),
@@ -114,7 +114,7 @@ impl Looking {
         }
     }
 
-    fn show(&self, parts: &Parts, metrics: &StandingMetrics) {
+    fn publish_metrics(&self, parts: &Parts, metrics: &InstanceGauges) {
         metrics.instances(self.peers.instances().len());
         metrics.endpoints(self.health.endpoint_states());
         let queues = self.health.table().endpoints().iter().fold(QueueTotals::default(), |totals, queue| {
@@ -148,7 +148,7 @@ impl AtOnce {
         AtOnce { told: 0, attempts: delivered_after() }
     }
 
-    fn tell(&mut self, flows: &[Arc<Flow>]) {
+    fn publish(&mut self, flows: &[Arc<Flow>]) {
         let delivered: u64 = flows.iter().map(|flow| flow.delivered_at_once.load(Relaxed)).sum();
         self.attempts.record_many(1.0, usize::try_from(delivered.saturating_sub(self.told)).unwrap_or(0));
         self.told = delivered;

@@ -139,7 +139,7 @@ impl Loader {
                 // Deliveries go on with what is known; the age of the settings is a metric.
                 tracing::warn!(%error, "settings could not be looked up; asked again in a moment");
             }
-            self.show();
+            self.publish_metrics();
         }
     }
 
@@ -252,7 +252,7 @@ impl Loader {
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
     }
 
-    fn show(&self) {
+    fn publish_metrics(&self) {
         self.metrics.version(self.progress.version());
         if let Some(age) = self.progress.age(clock::now()) {
             self.metrics.age(age);

@@ -17,29 +17,29 @@ use crate::{
     clock,
     endpoint::{
         queue::EndpointQueue,
-        standing::{Seen, Standings, Why},
+        standing::{EndpointStalls, Seen, Why},
     },
     notifications::{OperatorEvent, emit},
     telemetry::names,
 };
 
 /// State kept from one look to the next.
-pub(super) struct StandingEndpoints {
-    standings: Standings,
+pub(super) struct StalledEndpoints {
+    standings: EndpointStalls,
     gauges: [Gauge; Why::ALL.len()],
     news: News,
     repeat_after: Duration,
 }
 
-impl StandingEndpoints {
+impl StalledEndpoints {
     /// Operators are told of an endpoint and a reason once in `repeat_after`.
     pub(super) fn new(repeat_after: Duration) -> Self {
-        let gauges = Why::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.word()));
-        StandingEndpoints { standings: Standings::default(), gauges, news: News::default(), repeat_after }
+        let gauges = Why::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.as_str()));
+        StalledEndpoints { standings: EndpointStalls::default(), gauges, news: News::default(), repeat_after }
     }
 
     /// `is_answered`: PostgreSQL answered a moment ago.
-    pub(super) fn look<'a>(
+    pub(super) fn observe<'a>(
         &mut self,
         parts: &Parts,
         queues: impl Iterator<Item = &'a Arc<EndpointQueue>>,
@@ -47,11 +47,11 @@ impl StandingEndpoints {
     ) {
         let (now, rows) = (clock::now(), parts.heads.rows_by_endpoint());
         let storage_away = !is_answered || parts.backlog.health().is_retrying();
-        let own_trouble = parts.own_trouble.is_on();
+        let local_outage = parts.local_outage.is_on();
         let (mut counts, mut stand) = ([0_u32; Why::ALL.len()], Vec::new());
         for queue in queues {
-            let seen = Seen { own_trouble, storage_away, ..seen(queue, &rows, now) };
-            let standing = self.standings.look(queue.key, &seen, STANDS_AFTER, now);
+            let seen = Seen { local_outage, storage_away, ..seen(queue, &rows, now) };
+            let standing = self.standings.observe(queue.key, &seen, STANDS_AFTER, now);
             if let Some(place) = standing.as_ref().and_then(|one| Why::ALL.iter().position(|why| *why == one.why)) {
                 counts[place] += 1;
             }
@@ -63,7 +63,7 @@ impl StandingEndpoints {
         }
         self.standings.looked_at_all();
         self.gauges.iter().zip(counts).for_each(|(gauge, count)| gauge.set(count));
-        self.news.look(&stand, self.repeat_after, now).into_iter().for_each(|group| emit(told(group, now)));
+        self.news.observe(&stand, self.repeat_after, now).into_iter().for_each(|group| emit(told(group, now)));
     }
 }
 
@@ -75,7 +75,7 @@ fn stands(queue: &EndpointQueue, why: Why, since: Instant) -> Stands {
 fn told(group: Group, now: Instant) -> OperatorEvent {
     let ago_ms = i64::try_from(now.saturating_duration_since(group.since).as_millis()).unwrap_or(i64::MAX);
     OperatorEvent::EndpointsStanding {
-        why: group.why.word(),
+        why: group.why.as_str(),
         words: group.why.words(),
         endpoints: group.endpoints,
         customers: group.customers,
@@ -99,7 +99,7 @@ fn seen(queue: &EndpointQueue, rows: &HashMap<Arc<str>, u64>, now: Instant) -> S
         is_off: health.off.load(Relaxed),
         is_breaker_closed: health.breaker_word() == "closed",
         is_silent: health.silent_until.lock().is_some_and(|until| until > now),
-        own_trouble: false,
+        local_outage: false,
         storage_away: false,
         failure: failure.map(|error| (error.class, error.excerpt.clone())),
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use crate::{
-    backlog::orphans::{Orphans, Place},
+    backlog::orphans::{Orphans, PartitionKey},
     replay::positions::Positions,
     store::{Pool, StoreError, backlog_read, instances, redrives},
 };
@@ -20,7 +20,7 @@ pub(super) async fn sweep(
         tokio::time::sleep(every).await;
         match nobodys(&pool, &instance, &positions).await {
             Ok(Some(places)) => {
-                let new = orphans.look(places);
+                let new = orphans.update(places);
                 if new > 0 {
                     tracing::warn!(
                         partitions = new,
@@ -35,7 +35,11 @@ pub(super) async fn sweep(
 }
 
 /// `None` when that cannot be said now: then all stays as it is.
-async fn nobodys(pool: &Pool, instance: &str, positions: &Positions) -> Result<Option<HashSet<Place>>, StoreError> {
+async fn nobodys(
+    pool: &Pool,
+    instance: &str,
+    positions: &Positions,
+) -> Result<Option<HashSet<PartitionKey>>, StoreError> {
     if instances::eldest(pool).await?.as_deref() != Some(instance) {
         return Ok(Some(HashSet::new()));
     }

@@ -115,7 +115,7 @@ pub enum Per {
 
 impl Per {
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Per::Minute => "minute",
             Per::Hour => "hour",

@@ -24,7 +24,7 @@ use super::{
     pace::Pace,
     page_read::{EndpointReadiness, MemoryLimits},
     scheduler::BacklogTotals,
-    shared_scheduler::Book,
+    shared_scheduler::HeadScheduler,
     writer::{BacklogWriter, HeadWatch},
 };
 use crate::{
@@ -89,7 +89,7 @@ pub struct DrainerOptions {
 
 /// State of the heads, shared by writer and drainer.
 pub struct Heads {
-    book: Mutex<Book>,
+    scheduler: Mutex<HeadScheduler>,
     /// Something may be read that could not before.
     news: Notify,
     /// Not handled where they are dropped: that may be under the lock of a queue.
@@ -109,7 +109,7 @@ impl Heads {
     #[must_use]
     pub fn new(room: MemoryLimits) -> Arc<Self> {
         Arc::new(Heads {
-            book: Mutex::new(Book::new(room)),
+            scheduler: Mutex::new(HeadScheduler::new(room)),
             news: Notify::new(),
             abandoned: Mutex::default(),
             emptied: Mutex::default(),
@@ -124,35 +124,35 @@ impl Heads {
 impl Heads {
     /// From now on customers take turns at being read.
     pub fn share_by(&self, customer_of: CustomerOf) {
-        self.book.lock().share_by(customer_of);
+        self.scheduler.lock().share_by(customer_of);
     }
 
     /// Rows that wait of this instance's partitions.
     #[must_use]
     pub fn waiting(&self) -> BacklogTotals {
-        self.book.lock().totals()
+        self.scheduler.lock().totals()
     }
 
     /// Rows that wait of this instance's partitions, of each endpoint that has some.
     #[must_use]
     pub fn rows_by_endpoint(&self) -> HashMap<Arc<str>, u64> {
-        self.book.lock().rows_by_endpoint()
+        self.scheduler.lock().rows_by_endpoint()
     }
 
     /// The heads with something older than that.
     fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
-        self.book.lock().older_than(wall_ms)
+        self.scheduler.lock().older_than(wall_ms)
     }
 
     /// Memory holds what it may.
     fn is_full(&self) -> bool {
-        self.book.lock().is_full()
+        self.scheduler.lock().is_full()
     }
 
     /// The oldest row of a head was found.
     fn renewed(&self, head: Option<HeadRow>) {
         if let (Some(head), Some(events)) = (head, self.events.lock().as_ref()) {
-            self.book.lock().note(&head, events);
+            self.scheduler.lock().record(&head, events);
         }
     }
 
@@ -164,7 +164,7 @@ impl Heads {
     /// Rows in memory: events and bytes.
     #[must_use]
     pub fn in_memory(&self) -> (usize, usize) {
-        self.book.lock().in_memory()
+        self.scheduler.lock().in_memory()
     }
 }
 
@@ -172,13 +172,13 @@ impl HeadWatch for Heads {
     fn changed(&self, heads: Vec<HeadRow>) {
         let Some(events) = self.events.lock().clone() else { return };
         {
-            let (mut book, mut changed) = (self.book.lock(), self.changed.lock());
+            let (mut scheduler, mut changed) = (self.scheduler.lock(), self.changed.lock());
             for head in &heads {
                 if !changed.contains(head.endpoint_id.as_str()) {
                     changed.insert(Arc::from(head.endpoint_id.as_str()));
                 }
-                book.count(head);
-                book.note(head, &events);
+                scheduler.count(head);
+                scheduler.record(head, &events);
                 if head.events <= 0 {
                     self.emptied.lock().push(head.endpoint_id.clone());
                 }
@@ -188,7 +188,7 @@ impl HeadWatch for Heads {
     }
 
     fn gone(&self, keys: &[RowKey]) {
-        self.book.lock().gone(keys);
+        self.scheduler.lock().gone(keys);
     }
 }
 
@@ -296,7 +296,7 @@ impl Drainer {
 
     /// Begins from all heads again: half-done work is repeated.
     fn begin_anew(&mut self) {
-        self.heads.book.lock().begin_anew();
+        self.heads.scheduler.lock().begin_anew();
         self.refresh_at = clock::now();
     }
 
@@ -308,7 +308,7 @@ impl Drainer {
         emptied.iter().for_each(|endpoint_id| self.surroundings.wake(endpoint_id));
         self.tell_rows();
         let now = clock::now();
-        self.show(now);
+        self.publish_metrics(now);
         self.rate.observe(self.surroundings.load(), now);
         self.pace.set(self.rate.per_second(), now);
         let reads = self.choose(now);
@@ -333,12 +333,12 @@ impl Drainer {
     /// much at a time, for a page of hundreds is sent at full speed, and whoever shares a core or a receiver with it
     /// waits that long. Each comes with the rows that were taken of the pace for it.
     fn choose(&mut self, now: Instant) -> Vec<(HeadRead, usize)> {
-        let mut book = self.heads.book.lock();
-        self.pace.allow(book.take_came_in_order());
+        let mut scheduler = self.heads.scheduler.lock();
+        self.pace.allow(scheduler.take_came_in_order());
         let mut reads = Vec::new();
         while reads.len() < self.options.queries_max && self.pace.has_any(now) {
             let rows_max = self.pace.has(now).max(SLICE_ROWS_MIN);
-            let Some(mut read) = book.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
+            let Some(mut read) = scheduler.next(now, |id: &str| self.surroundings.standing(id, now)) else { break };
             let rows = read.limit(rows_max);
             self.pace.take(rows);
             reads.push((read, rows));
@@ -352,7 +352,7 @@ impl Drainer {
     fn tell_rows(&self) {
         let changed = std::mem::take(&mut *self.heads.changed.lock());
         for endpoint_id in changed {
-            let (rows, _) = self.heads.book.lock().of_endpoint(&endpoint_id);
+            let (rows, _) = self.heads.scheduler.lock().of_endpoint(&endpoint_id);
             self.surroundings.rows_wait(&endpoint_id, u64::try_from(rows).unwrap_or(0));
         }
     }
@@ -380,7 +380,7 @@ impl Drainer {
     }
 
     /// Looks through all heads, so not at every turn.
-    fn show(&mut self, now: Instant) {
+    fn publish_metrics(&mut self, now: Instant) {
         if now < self.show_at {
             return;
         }

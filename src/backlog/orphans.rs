@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{ingest::ledger::PartitionLedger, model::receipt::Abandoned};
 
 /// A topic and a partition of it.
-pub type Place = (String, i32);
+pub type PartitionKey = (String, i32);
 
 /// See the module's page.
 pub struct Orphans {
@@ -26,9 +26,9 @@ pub struct Orphans {
 
 #[derive(Default)]
 struct Seen {
-    owned: HashMap<Place, Arc<PartitionLedger>>,
+    owned: HashMap<PartitionKey, Arc<PartitionLedger>>,
     /// Nobody's, for the first time at the last look: a rebalance or a change of the configuration may be under way.
-    doubtful: HashSet<Place>,
+    doubtful: HashSet<PartitionKey>,
     epoch: u64,
 }
 
@@ -46,7 +46,7 @@ impl Orphans {
 
     /// Events wait in these partitions, and nobody reads them. Those that were so at the last look as well are ours now;
     /// those that are so no more are not. Returns how many are new.
-    pub fn look(&self, nobodys: HashSet<Place>) -> usize {
+    pub fn update(&self, nobodys: HashSet<PartitionKey>) -> usize {
         let mut seen = self.seen.lock();
         let Seen { owned, doubtful, epoch } = &mut *seen;
         let before = owned.len();
@@ -86,15 +86,15 @@ mod tests {
         Orphans::new(tokio::sync::mpsc::unbounded_channel().0)
     }
 
-    fn places(topics: &[&str]) -> HashSet<Place> {
+    fn places(topics: &[&str]) -> HashSet<PartitionKey> {
         topics.iter().map(|topic| ((*topic).to_owned(), 0)).collect()
     }
 
     #[test]
     fn a_partition_is_ours_when_it_was_nobodys_twice() {
         let orphans = orphans();
-        assert_eq!(orphans.look(places(&["a"])), 0);
-        assert_eq!(orphans.look(places(&["a", "b"])), 1);
+        assert_eq!(orphans.update(places(&["a"])), 0);
+        assert_eq!(orphans.update(places(&["a", "b"])), 1);
         assert_eq!(orphans.ledgers().len(), 1);
         assert_eq!(orphans.ledgers()[0].topic(), "a");
     }
@@ -102,29 +102,29 @@ mod tests {
     #[test]
     fn a_partition_that_somebody_reads_again_is_theirs_at_once() {
         let orphans = orphans();
-        orphans.look(places(&["a"]));
-        orphans.look(places(&["a"]));
+        orphans.update(places(&["a"]));
+        orphans.update(places(&["a"]));
         let ledger = Arc::clone(&orphans.ledgers()[0]);
-        orphans.look(HashSet::new());
+        orphans.update(HashSet::new());
         assert!(!ledger.is_current() && orphans.ledgers().is_empty());
-        assert_eq!(orphans.look(places(&["a"])), 0, "and doubtful again");
+        assert_eq!(orphans.update(places(&["a"])), 0, "and doubtful again");
     }
 
     #[test]
     fn all_that_waits_of_it_may_be_sent_in_its_order() {
         let orphans = orphans();
-        orphans.look(places(&["a"]));
-        orphans.look(places(&["a"]));
+        orphans.update(places(&["a"]));
+        orphans.update(places(&["a"]));
         assert_eq!(orphans.ledgers()[0].ended_up_to(), Some(i64::MAX));
     }
 
     #[test]
     fn while_nothing_changes_the_list_is_the_same() {
         let orphans = orphans();
-        orphans.look(places(&["a"]));
-        orphans.look(places(&["a"]));
+        orphans.update(places(&["a"]));
+        orphans.update(places(&["a"]));
         let list = orphans.ledgers();
-        orphans.look(places(&["a"]));
+        orphans.update(places(&["a"]));
         assert!(Arc::ptr_eq(&list, &orphans.ledgers()));
     }
 }

@@ -6,7 +6,7 @@ use super::{head::Head, scheduler::Scheduler, shard::Assignment};
 use crate::{ingest::ledger::PartitionLedger, model::receipt::Origin};
 
 /// All heads of the partitions that this instance owns.
-pub type Book = Scheduler<Head>;
+pub type HeadScheduler = Scheduler<Head>;
 
 impl Assignment for PartitionLedger {
     fn topic_name(&self) -> Arc<str> {

@@ -27,7 +27,7 @@ use self::{
     queued::{Counter, Queued},
     removal::{Removal, Removals},
     stored::stored,
-    write_batch::Run,
+    write_batch::WriteBatch,
 };
 use super::head::Head;
 use crate::{
@@ -46,7 +46,7 @@ use crate::{
         event_row::{self, Clocks},
         quotas::Stored,
         retry::{RetryPolicy, WriterHealth},
-        write_queue::{self, CustomerOf, Lanes},
+        write_queue::{self, CustomerOf, WriteQueues},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -57,8 +57,8 @@ pub struct WriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
     /// Statements at once.
-    pub lanes: usize,
-    /// Rows stored a second, all lanes together: beyond it events wait, and their partitions pause.
+    pub queues: usize,
+    /// Rows stored a second, all queues together: beyond it events wait, and their partitions pause.
     pub inserts_per_second_max: u32,
 }
 
@@ -86,13 +86,13 @@ impl BacklogWriter {
         watch: Arc<dyn HeadWatch>,
         runtime: &Handle,
     ) -> Self {
-        let lanes = Lanes::new(options.lanes, options.batch_rows_max);
-        let count = lanes.count();
+        let queues = WriteQueues::new(options.queues, options.batch_rows_max);
+        let count = queues.count();
         let rate = NonZeroU32::new(options.inserts_per_second_max).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(u32::try_from(options.batch_rows_max).unwrap_or(u32::MAX)).unwrap_or(rate);
         let shared = Arc::new(Shared {
             pool,
-            lanes,
+            queues,
             rate: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             options,
             dead_letters,
@@ -104,15 +104,15 @@ impl BacklogWriter {
             metrics: BacklogMetrics::new(),
             health: WriterHealth::default(),
         });
-        for lane in 0..count {
-            runtime.spawn(Arc::clone(&shared).keep_writing(lane));
+        for queue in 0..count {
+            runtime.spawn(Arc::clone(&shared).keep_writing(queue));
         }
         BacklogWriter { shared }
     }
 
     /// From now on customers take turns, and the endpoints of each.
     pub fn share_by(&self, customer_of: CustomerOf) {
-        self.shared.lanes.share_by(customer_of);
+        self.shared.queues.share_by(customer_of);
     }
 
     /// Stores events that an endpoint's machine parked. Events that have a row already and used up no attempt just
@@ -122,19 +122,19 @@ impl BacklogWriter {
         let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
         let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
         self.shared.dead_letters.postpone(&settings.id, letters);
-        let (lane, owner) = self.shared.lanes.of(&settings.id);
+        let (queue, owner) = self.shared.queues.of(&settings.id);
         let mut untouched = Vec::new();
-        // Counted first: a lane may store them, and count them down, before the last one is handed over.
+        // Counted first: a queue may store them, and count them down, before the last one is handed over.
         self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().origin.is_stored()).count());
         for parked in parked {
             let receipt = &parked.receipt;
             if !receipt.event().origin.is_stored() {
                 let key = event_row::key(receipt.event(), &settings.id);
                 let customer_id = Arc::clone(&settings.customer_id);
-                lane.push(owner, Work::Insert(Waiting { key, customer_id, parked }));
+                queue.push(owner, Write::Insert(Waiting { key, customer_id, parked }));
             } else if parked.attempts > receipt.attempts() || parked.not_before.is_some() {
                 self.shared.known_receipts.fetch_add(1, Ordering::Relaxed);
-                lane.push(owner, Work::Update { key: event_row::key(receipt.event(), &settings.id), parked });
+                queue.push(owner, Write::Update { key: event_row::key(receipt.event(), &settings.id), parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -153,13 +153,13 @@ impl BacklogWriter {
             return;
         }
         let keys = events.iter().map(|event| event_row::key(event, &settings.id)).collect();
-        self.shared.lanes.push(&settings.id, Work::Remove(Removal::of(keys, None)));
+        self.shared.queues.push(&settings.id, Write::Remove(Removal::of(keys, None)));
     }
 
     /// Takes out rows that are in memory, and then lets the head forget them.
     pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
         let endpoint_id = Arc::clone(&head.endpoint_id);
-        self.shared.lanes.push(&endpoint_id, Work::Remove(Removal::of(keys, Some(head))));
+        self.shared.queues.push(&endpoint_id, Write::Remove(Removal::of(keys, Some(head))));
     }
 
     /// Events that wait to be stored.
@@ -195,12 +195,12 @@ impl BacklogWriter {
 
     /// From now on no row waits for company: the process ends.
     pub fn hurry(&self) {
-        self.shared.lanes.hurry();
+        self.shared.queues.hurry();
     }
 
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
-        self.shared.lanes.flushed().await;
+        self.shared.queues.flushed().await;
     }
 }
 
@@ -210,8 +210,8 @@ impl std::fmt::Debug for BacklogWriter {
     }
 }
 
-/// Work of a writer.
-enum Work {
+/// Write of a writer.
+enum Write {
     Insert(Waiting),
     Update { key: RowKey, parked: Parked },
     Remove(Removal),
@@ -224,15 +224,15 @@ struct Waiting {
     parked: Parked,
 }
 
-impl write_queue::Work for Work {
-    type Run = Run;
+impl write_queue::WriteOp for Write {
+    type Batch = WriteBatch;
 
     fn weight_bytes(&self) -> usize {
         match self {
-            Work::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
-            Work::Update { .. } => size_of::<RowKey>(),
-            Work::Remove(removal) => size_of_val(removal.keys.as_slice()),
-            Work::Skip { skipped, .. } => size_of_val(skipped.as_slice()),
+            Write::Insert(waiting) => waiting.parked.receipt.event().weight_bytes(),
+            Write::Update { .. } => size_of::<RowKey>(),
+            Write::Remove(removal) => size_of_val(removal.keys.as_slice()),
+            Write::Skip { skipped, .. } => size_of_val(skipped.as_slice()),
         }
     }
 
@@ -240,17 +240,17 @@ impl write_queue::Work for Work {
     /// for that. What was parked before its first attempt has an endpoint that is slow: a larger statement serves others.
     fn is_urgent(&self) -> bool {
         match self {
-            Work::Insert(waiting) => waiting.parked.is_attempted(),
-            Work::Update { .. } | Work::Skip { .. } => true,
-            Work::Remove(removal) => removal.is_urgent(),
+            Write::Insert(waiting) => waiting.parked.is_attempted(),
+            Write::Update { .. } | Write::Skip { .. } => true,
+            Write::Remove(removal) => removal.is_urgent(),
         }
     }
 
-    fn fits(&self, run: &Run) -> bool {
+    fn fits(&self, run: &WriteBatch) -> bool {
         run.fits(self)
     }
 
-    fn join(self, run: &mut Run) {
+    fn join(self, run: &mut WriteBatch) {
         run.take(self);
     }
 }
@@ -258,7 +258,7 @@ impl write_queue::Work for Work {
 struct Shared {
     pool: Pool,
     options: WriterOptions,
-    lanes: Lanes<Work>,
+    queues: WriteQueues<Write>,
     rate: DefaultDirectRateLimiter,
     dead_letters: DeadLetterWriter,
     watch: Arc<dyn HeadWatch>,
@@ -284,24 +284,24 @@ impl Shared {
         self.metrics.queued_events.set(before.saturating_sub(events) as f64);
     }
 
-    async fn keep_writing(self: Arc<Self>, lane: usize) {
+    async fn keep_writing(self: Arc<Self>, queue: usize) {
         let writes = || {
             let shared = Arc::clone(&self);
-            async move { shared.write(lane).await }
+            async move { shared.write(queue).await }
         };
-        write_queue::keep_writing(self.lanes.lane(lane), "the backlog", &self.health, writes).await;
+        write_queue::keep_writing(self.queues.queue(queue), "the backlog", &self.health, writes).await;
     }
 
-    async fn write(&self, lane: usize) -> Infallible {
+    async fn write(&self, queue: usize) -> Infallible {
         loop {
-            let next = self.lanes.lane(lane).next(self.options.batch_wait, STATEMENT_BYTES_MAX);
-            let Run { mut inserts, updates, removals, skips, .. } = next.await;
+            let next = self.queues.queue(queue).next(self.options.batch_wait, STATEMENT_BYTES_MAX);
+            let WriteBatch { mut inserts, updates, removals, skips, .. } = next.await;
             // What is in hand is counted off, and what is to be taken out comes again, also when one of these panics.
             let skipped = skips.iter().map(|(_, skipped)| skipped.len()).sum();
             let stored = Queued { counter: Counter::Inserts, shared: self, events: inserts.len() };
             let updated = Queued { counter: Counter::Known, shared: self, events: updates.len() };
             let _skipped = Queued { counter: Counter::Known, shared: self, events: skipped };
-            let removals = Removals::in_hand(&self.lanes, removals);
+            let removals = Removals::in_hand(&self.queues, removals);
             while !inserts.is_empty() {
                 inserts = self.insert(inserts).await;
             }
@@ -310,7 +310,7 @@ impl Shared {
             drop(updated);
             self.remove(removals).await;
             self.skip(skips).await;
-            self.lanes.lane(lane).done();
+            self.queues.queue(queue).done();
         }
     }
 
@@ -355,7 +355,7 @@ impl Shared {
         }
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<_> =
-            updates.iter().map(|(key, parked)| (key.clone(), event_row::standing(parked, clocks))).collect();
+            updates.iter().map(|(key, parked)| (key.clone(), event_row::row_state(parked, clocks))).collect();
         self.retry_policy().retry(|| backlog::update(&self.pool, &rows)).await;
         Receipt::settle_all(updates.into_iter().map(|(_, parked)| parked.receipt), Settlement::Backlogged);
     }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     endpoint::egress::{Ports, Rule},
-    ingest::{decode::Place, topic_name::check_pattern},
+    ingest::{decode::FieldSource, topic_name::check_pattern},
     model::{
         quotas::{QUOTA_MAX, Quota},
         settings::PARK_AFTER_MS_MAX,
@@ -171,7 +171,7 @@ fn check_places(layers: &mut Layers) {
         let Value::String(_, text) = value else {
             return;
         };
-        if let Err(problem) = Place::parse(text) {
+        if let Err(problem) = FieldSource::parse(text) {
             let from = layers.from.get(&key).cloned();
             layers.error(&key, Some(plain(value)), from.as_deref(), problem.to_string());
         }
@@ -214,7 +214,7 @@ impl Checks {
         self.range("delivery.endpoint_bytes_max", c.delivery.endpoint_bytes_max, MIB / 16..=64 * GIB);
         self.range("delivery.idle_after_ms", c.delivery.idle_after_ms, 100..=86_400_000);
         self.range("delivery.disable_after_ms", c.delivery.disable_after_ms, 0..=31_536_000_000);
-        self.range("delivery.own_trouble_customers_min", c.delivery.own_trouble_customers_min, 0..=1_000);
+        self.range("delivery.local_outage_customers_min", c.delivery.local_outage_customers_min, 0..=1_000);
         self.range("delivery.rebuild_base_ms", c.delivery.rebuild_base_ms, 10..=60_000);
         self.range("delivery.rebuild_max_ms", c.delivery.rebuild_max_ms, 10..=3_600_000);
         self.range("http.connect_timeout_ms", c.http.connect_timeout_ms, 10..=60_000);

@@ -23,7 +23,10 @@ const TOPICS: &str = "event.topics";
 /// Variables of the command line's own options, which are no settings.
 const OF_COMMANDS: [&str; 6] = ["CONFIG", "API_CONFIG", "API_KEY", "API_URL", "DEMO_ADMIN_KEY", "LISTEN_SECRET"];
 /// Settings that have another name by now. The old one is taken until the next version, with a warning.
-const RENAMED: [(&str, &str); 1] = [("http.client_rebuild_ms", "http.connection_age_ms_max")];
+const RENAMED: [(&str, &str); 2] = [
+    ("http.client_rebuild_ms", "http.connection_age_ms_max"),
+    ("delivery.own_trouble_customers_min", "delivery.local_outage_customers_min"),
+];
 const TOPIC_KEYS: [&str; 5] = ["tenant", "department", "type", "id", "time"];
 
 pub(super) struct Layers {

@@ -195,7 +195,7 @@ pub struct Delivery {
     pub park_after_ms: u64,
     pub endpoint_bytes_max: usize,
     pub idle_after_ms: u64,
-    pub own_trouble_customers_min: usize,
+    pub local_outage_customers_min: usize,
     pub disable_after_ms: u64,
     pub rebuild_base_ms: u64,
     pub rebuild_max_ms: u64,

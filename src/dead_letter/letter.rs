@@ -62,16 +62,16 @@ impl Letter {
         self.event().weight_bytes()
     }
 
-    /// The row to store. `dice` are ten random bytes; `place` orders the rows of one statement.
+    /// The row to store. `entropy` are ten random bytes; `place` orders the rows of one statement.
     #[must_use]
-    pub fn row(&self, written: Written, place: usize, dice: [u8; 10]) -> NewLetter<'_> {
+    pub fn row(&self, written: Written, place: usize, entropy: [u8; 10]) -> NewLetter<'_> {
         let event = self.event();
         let age_ms = written.now.saturating_duration_since(event.received_at).as_millis();
         let in_memory_since_ms = written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
         let received_ms = event.origin.first_received_ms(event.offset()).unwrap_or(in_memory_since_ms);
         let last = self.given_up.last.as_ref();
         NewLetter {
-            id: id::new(id::Kind::DeadLetter, written.wall_ms, placed(place, dice)),
+            id: id::new(id::Kind::DeadLetter, written.wall_ms, placed(place, entropy)),
             key: self.key().0,
             endpoint_id: &self.endpoint_id,
             customer_id: &self.customer_id,
@@ -160,10 +160,10 @@ fn cut(text: &str) -> &str {
 }
 
 /// Ids of one millisecond sort by their first twelve random bits.
-fn placed(place: usize, mut dice: [u8; 10]) -> [u8; 10] {
-    dice[0] = ((place >> 8) & 0x0f) as u8;
-    dice[1] = (place & 0xff) as u8;
-    dice
+fn placed(place: usize, mut entropy: [u8; 10]) -> [u8; 10] {
+    entropy[0] = ((place >> 8) & 0x0f) as u8;
+    entropy[1] = (place & 0xff) as u8;
+    entropy
 }
 
 fn timestamp(ms: i64) -> Timestamp {

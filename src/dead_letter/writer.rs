@@ -29,7 +29,7 @@ use crate::{
         event_row::{self, Clocks},
         redrives::{self, NextAttempt},
         retry::{RetryPolicy, WriterHealth},
-        write_queue::{self, CustomerOf, Lanes},
+        write_queue::{self, CustomerOf, WriteQueues},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -55,7 +55,7 @@ impl DeadLetterWriter {
     pub fn start(pool: Pool, options: WriterOptions, runtime: &Handle) -> Self {
         let shared = Arc::new(Shared {
             pool,
-            lanes: Lanes::new(LANES, options.batch_rows_max),
+            queues: WriteQueues::new(LANES, options.batch_rows_max),
             options,
             queued_letters: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -63,15 +63,15 @@ impl DeadLetterWriter {
             metrics: DeadLetterMetrics::new(),
             health: WriterHealth::default(),
         });
-        for lane in 0..LANES {
-            runtime.spawn(Arc::clone(&shared).keep_writing(lane));
+        for queue in 0..LANES {
+            runtime.spawn(Arc::clone(&shared).keep_writing(queue));
         }
         DeadLetterWriter { shared }
     }
 
     /// From now on customers take turns, and the endpoints of each.
     pub fn share_by(&self, customer_of: CustomerOf) {
-        self.shared.lanes.share_by(customer_of);
+        self.shared.queues.share_by(customer_of);
     }
 
     /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
@@ -80,7 +80,7 @@ impl DeadLetterWriter {
             let bytes = letter.weight_bytes();
             self.shared.queued(bytes);
             let endpoint_id = Arc::clone(&letter.endpoint_id);
-            self.shared.lanes.push(&endpoint_id, Work::Store(letter));
+            self.shared.queues.push(&endpoint_id, Write::Store(letter));
         }
     }
 
@@ -92,7 +92,7 @@ impl DeadLetterWriter {
     /// Takes letters out again whose events were delivered after all: after their insert, if that still waits.
     /// `kept` is dropped when they are gone.
     pub fn remove(&self, endpoint_id: &str, keys: Vec<LetterKey>, kept: Option<Arc<dyn Send + Sync>>) {
-        self.shared.lanes.push(endpoint_id, Work::Remove { keys, kept });
+        self.shared.queues.push(endpoint_id, Write::Remove { keys, kept });
     }
 
     /// Letters on a redrive that leave memory undelivered: they stay letters, and their next attempt is due later. Those
@@ -104,7 +104,7 @@ impl DeadLetterWriter {
             if parked.attempts > parked.receipt.attempts() || is_later {
                 self.shared.queued(0);
                 let key = LetterKey::of(parked.receipt.event(), endpoint_id);
-                self.shared.lanes.push(endpoint_id, Work::Postpone { key, parked });
+                self.shared.queues.push(endpoint_id, Write::Postpone { key, parked });
             } else {
                 untouched.push(parked.receipt);
             }
@@ -131,7 +131,7 @@ impl DeadLetterWriter {
 
     /// Returns when all that was handed in before is carried out. Bound it: Postgres may be away.
     pub async fn flushed(&self) {
-        self.shared.lanes.flushed().await;
+        self.shared.queues.flushed().await;
     }
 }
 
@@ -158,7 +158,7 @@ impl std::fmt::Debug for DeadLetterWriter {
 struct Shared {
     pool: Pool,
     options: WriterOptions,
-    lanes: Lanes<Work>,
+    queues: WriteQueues<Write>,
     queued_letters: AtomicUsize,
     queued_bytes: AtomicUsize,
     is_full: AtomicBool,
@@ -179,26 +179,26 @@ impl Shared {
         self.metrics.queue_bytes.set(before.saturating_sub(bytes) as f64);
     }
 
-    async fn keep_writing(self: Arc<Self>, lane: usize) {
+    async fn keep_writing(self: Arc<Self>, queue: usize) {
         let writes = || {
             let shared = Arc::clone(&self);
-            async move { shared.write(lane).await }
+            async move { shared.write(queue).await }
         };
-        write_queue::keep_writing(self.lanes.lane(lane), "dead letters", &self.health, writes).await;
+        write_queue::keep_writing(self.queues.queue(queue), "dead letters", &self.health, writes).await;
     }
 
-    async fn write(&self, lane: usize) -> Infallible {
+    async fn write(&self, queue: usize) -> Infallible {
         loop {
-            match self.lanes.lane(lane).next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
-                Run::Empty => {}
-                Run::Store(letters) => self.store(letters).await,
-                Run::Postpone(letters) => self.postpone(letters).await,
-                Run::Remove { keys, kept } => {
+            match self.queues.queue(queue).next(self.options.batch_wait, STATEMENT_BYTES_MAX).await {
+                WriteBatch::Empty => {}
+                WriteBatch::Store(letters) => self.store(letters).await,
+                WriteBatch::Postpone(letters) => self.postpone(letters).await,
+                WriteBatch::Remove { keys, kept } => {
                     self.retry_policy().retry(|| dead_letters::remove(&self.pool, &keys)).await;
                     drop(kept);
                 }
             }
-            self.lanes.lane(lane).done();
+            self.queues.queue(queue).done();
         }
     }
 
@@ -221,8 +221,8 @@ impl Shared {
         let in_hand = Bytes { shared: self, letters: letters.len(), bytes: 0 };
         let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let next = |(key, parked): &(LetterKey, Parked)| {
-            let standing = event_row::standing(parked, clocks);
-            NextAttempt { key: key.0, attempts: standing.attempts, not_before_ms: standing.not_before_ms }
+            let state = event_row::row_state(parked, clocks);
+            NextAttempt { key: key.0, attempts: state.attempts, not_before_ms: state.not_before_ms }
         };
         let next: Vec<NextAttempt> = letters.iter().map(next).collect();
         self.retry_policy().retry(|| redrives::postpone(&self.pool, &next)).await;
@@ -262,8 +262,8 @@ impl Shared {
     }
 }
 
-/// Work of a writer.
-enum Work {
+/// Write of a writer.
+enum Write {
     Store(Letter),
     Postpone {
         key: LetterKey,
@@ -276,41 +276,41 @@ enum Work {
     },
 }
 
-impl write_queue::Work for Work {
-    type Run = Run;
+impl write_queue::WriteOp for Write {
+    type Batch = WriteBatch;
 
     fn weight_bytes(&self) -> usize {
         match self {
-            Work::Store(letter) => letter.weight_bytes(),
-            Work::Postpone { .. } => size_of::<LetterKey>(),
-            Work::Remove { keys, .. } => size_of_val(keys.as_slice()),
+            Write::Store(letter) => letter.weight_bytes(),
+            Write::Postpone { .. } => size_of::<LetterKey>(),
+            Write::Remove { keys, .. } => size_of_val(keys.as_slice()),
         }
     }
 
-    fn fits(&self, run: &Run) -> bool {
+    fn fits(&self, run: &WriteBatch) -> bool {
         matches!(
             (run, self),
-            (Run::Empty, _)
-                | (Run::Store(_), Work::Store(_))
-                | (Run::Postpone(_), Work::Postpone { .. })
-                | (Run::Remove { .. }, Work::Remove { .. })
+            (WriteBatch::Empty, _)
+                | (WriteBatch::Store(_), Write::Store(_))
+                | (WriteBatch::Postpone(_), Write::Postpone { .. })
+                | (WriteBatch::Remove { .. }, Write::Remove { .. })
         )
     }
 
-    fn join(self, run: &mut Run) {
+    fn join(self, run: &mut WriteBatch) {
         match (&mut *run, self) {
-            (Run::Store(letters), Work::Store(letter)) => letters.push(letter),
-            (Run::Postpone(letters), Work::Postpone { key, parked }) => letters.push((key, parked)),
-            (Run::Remove { keys: all, kept: all_kept }, Work::Remove { keys, kept }) => {
+            (WriteBatch::Store(letters), Write::Store(letter)) => letters.push(letter),
+            (WriteBatch::Postpone(letters), Write::Postpone { key, parked }) => letters.push((key, parked)),
+            (WriteBatch::Remove { keys: all, kept: all_kept }, Write::Remove { keys, kept }) => {
                 all.extend(keys.into_iter().map(|key| key.0));
                 all_kept.extend(kept);
             }
             // What does not fit is not given to it.
-            (_, Work::Store(letter)) => *run = Run::Store(vec![letter]),
-            (_, Work::Postpone { key, parked }) => *run = Run::Postpone(vec![(key, parked)]),
-            (_, Work::Remove { keys, kept }) => {
+            (_, Write::Store(letter)) => *run = WriteBatch::Store(vec![letter]),
+            (_, Write::Postpone { key, parked }) => *run = WriteBatch::Postpone(vec![(key, parked)]),
+            (_, Write::Remove { keys, kept }) => {
                 let keys = keys.into_iter().map(|key| key.0).collect();
-                *run = Run::Remove { keys, kept: kept.into_iter().collect() };
+                *run = WriteBatch::Remove { keys, kept: kept.into_iter().collect() };
             }
         }
     }
@@ -329,9 +329,9 @@ impl Drop for Bytes<'_> {
     }
 }
 
-/// Work of one kind, for one statement.
+/// Write of one kind, for one statement.
 #[derive(Default)]
-enum Run {
+enum WriteBatch {
     #[default]
     Empty,
     Store(Vec<Letter>),

@@ -18,14 +18,14 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 pub use self::core::Core;
 use self::{
     answers::{Answers, OwedAnswer},
-    permits::Place,
+    permits::PermitRequest,
 };
 use super::{
     breaker::BreakerState,
     delivery::{AttemptId, Delivery, Effect, StateChange},
     queue::{Drain, EndpointQueue, Wake},
     request,
-    request_sender::Target,
+    request_sender::RequestSender,
 };
 use crate::{
     clock,
@@ -53,12 +53,12 @@ pub struct EndpointActor {
     core: Rc<Core>,
     settings: Arc<Settings>,
     delivery: Delivery,
-    target: Target,
+    target: RequestSender,
     answers: Rc<Answers>,
     /// Its place in the queue for permits, …
-    to_send: Rc<Place>,
+    to_send: Rc<PermitRequest>,
     /// … and for its turn to park.
-    to_park: Rc<Place>,
+    to_park: Rc<PermitRequest>,
     /// No other actor's, so that no two attempts share a span.
     seed: u64,
     /// Given to the machine at each turn.
@@ -90,7 +90,7 @@ impl EndpointActor {
             Some(remembered) => delivery.remembering(*remembered, now),
             None => delivery,
         };
-        let target = Target::new(Arc::clone(&settings));
+        let target = RequestSender::new(Arc::clone(&settings));
         EndpointActor {
             queue,
             core,
@@ -121,7 +121,7 @@ impl EndpointActor {
         }
         self.offer_permits(now);
         self.adopt_settings(now);
-        self.adopt_own_trouble(now);
+        self.adopt_local_outage(now);
         if let Some(rows) = self.queue.take_backlog_rows() {
             self.delivery.handle_backlog_rows(rows, now);
         }
@@ -133,7 +133,7 @@ impl EndpointActor {
         }
         self.take_answers(now);
         self.take_events(now);
-        if self.held_back && self.core.own_trouble.takes_trial(self.queue.key) {
+        if self.held_back && self.core.local_outage.takes_trial(self.queue.key) {
             self.delivery.handle_trial(now);
         }
         if self.settings.delivery.ordering.is_some() || self.was_handed_something() {
@@ -153,17 +153,17 @@ impl EndpointActor {
             return self.retire(ctx);
         }
         if self.held_back && self.delivery.queued_events() > 0 {
-            self.core.own_trouble.wants_trial(self.queue.key);
+            self.core.local_outage.wants_trial(self.queue.key);
         }
         self.arm_timer(ctx, now);
     }
 
     /// While the trouble is ours the machine holds everything back, before it hears of another answer.
-    fn adopt_own_trouble(&mut self, now: Instant) {
-        let held_back = self.core.own_trouble.is_on();
+    fn adopt_local_outage(&mut self, now: Instant) {
+        let held_back = self.core.local_outage.is_on();
         if held_back != self.held_back {
             self.held_back = held_back;
-            self.delivery.handle_own_trouble(held_back, now);
+            self.delivery.handle_local_outage(held_back, now);
         }
     }
 
@@ -171,7 +171,7 @@ impl EndpointActor {
         let newest = self.queue.settings();
         if !Arc::ptr_eq(&newest, &self.settings) {
             self.settings = Arc::clone(&newest);
-            self.target = Target::new(Arc::clone(&newest));
+            self.target = RequestSender::new(Arc::clone(&newest));
             self.delivery.handle_settings(newest, now);
         }
     }
@@ -283,7 +283,7 @@ impl EndpointActor {
     fn timed_out(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.offer_permits(now);
-        self.adopt_own_trouble(now);
+        self.adopt_local_outage(now);
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
         // An open breaker is remembered: a new actor would begin with a closed one.
         let idle_out = idle_out && self.delivery.silent_until(now).is_none();
@@ -330,7 +330,7 @@ impl Handler<Drain> for EndpointActor {
         let now = clock::now();
         self.draining = true;
         self.offer_permits(now);
-        self.adopt_own_trouble(now);
+        self.adopt_local_outage(now);
         self.take_events(now);
         match drain {
             Drain::Send => self.delivery.handle_stop(now),

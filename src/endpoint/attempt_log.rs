@@ -1,4 +1,4 @@
-//! ● Report of an attempt to operators: a few counters, and one line when it failed (successes are sampled, because a
+//! ● AttemptLog of an attempt to operators: a few counters, and one line when it failed (successes are sampled, because a
 //! line costs as much as a delivery).
 
 use std::{
@@ -14,7 +14,7 @@ use super::{
     delivery::StateChange,
     delivery_metrics::DeliveryMetrics,
     request,
-    stats::Health,
+    stats::EndpointStats,
 };
 use crate::{
     attempts::AttemptWriter,
@@ -38,7 +38,7 @@ pub struct Observed {
 }
 
 /// One a core.
-pub struct Report {
+pub struct AttemptLog {
     stream: DeliveryMetrics,
     batch: DeliveryMetrics,
     endpoints: EndpointMetrics,
@@ -52,7 +52,7 @@ pub struct Report {
     observed: Option<Arc<Observed>>,
 }
 
-impl Report {
+impl AttemptLog {
     #[must_use]
     pub fn new(
         delivered_sample_every: u64,
@@ -60,7 +60,7 @@ impl Report {
         flow: Arc<Flow>,
         observed: Option<Arc<Observed>>,
     ) -> Self {
-        Report {
+        AttemptLog {
             stream: DeliveryMetrics::new("stream"),
             batch: DeliveryMetrics::new("batch"),
             endpoints: EndpointMetrics::new(),
@@ -176,7 +176,7 @@ impl Report {
     }
 
     /// The breaker moved, or the endpoint wants nothing more.
-    pub fn state_change(&self, settings: &Settings, health: &Health, change: &StateChange) {
+    pub fn state_change(&self, settings: &Settings, health: &EndpointStats, change: &StateChange) {
         let id = &*settings.id;
         if let StateChange::BreakerOpened { failures } = change {
             health.breaker_failures.store(*failures, Ordering::Relaxed);
@@ -192,7 +192,7 @@ impl Report {
     }
 
     /// The breaker's state is this now: shown for the endpoint, and counted. An actor that ends shows it as closed.
-    pub fn breaker(&self, health: &Health, state: BreakerState) {
+    pub fn breaker(&self, health: &EndpointStats, state: BreakerState) {
         let before = health.breaker.swap(state as u32, Ordering::Relaxed);
         if before != state as u32 {
             self.count_breaker(before, -1.0);

@@ -16,14 +16,14 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::connections::Place;
+use super::connections::ConnectionPermit;
 
 /// A connection, until it is dropped: then it is closed. Small, because thousands are kept.
 pub struct Connection {
     stream: Stream,
     ends_at: Instant,
     read_bytes: Rc<Cell<u64>>,
-    _place: Place,
+    _place: ConnectionPermit,
 }
 
 /// A stream of bytes, plain or encrypted.
@@ -34,7 +34,7 @@ pub enum Stream {
 
 impl Connection {
     #[must_use]
-    pub fn new(stream: Stream, place: Place, ends_at: Instant) -> Self {
+    pub fn new(stream: Stream, place: ConnectionPermit, ends_at: Instant) -> Self {
         place.is_open_now();
         Connection { stream, ends_at, read_bytes: Rc::default(), _place: place }
     }

@@ -51,7 +51,7 @@ struct Shared {
 /// No connection can be opened, and none of those that are open can be spared.
 #[derive(Debug, thiserror::Error)]
 #[error("every connection that this process may have is in use")]
-pub struct NoPlace;
+pub struct NoConnectionPermit;
 
 /// The process, or the whole machine, has no file handle left.
 #[must_use]
@@ -72,7 +72,7 @@ pub fn is_local(error: &io::Error) -> bool {
 }
 
 /// The right to have a connection.
-pub struct Place {
+pub struct ConnectionPermit {
     shared: Rc<Shared>,
     is_open: Cell<bool>,
 }
@@ -96,16 +96,16 @@ impl Connections {
     ///
     /// # Errors
     /// When all are in use.
-    pub fn place(&self) -> Result<Place, NoPlace> {
+    pub fn place(&self) -> Result<ConnectionPermit, NoConnectionPermit> {
         let shared = &self.shared;
         if shared.taken.get() >= shared.connections_max {
             self.close_unused(1);
         }
         if shared.taken.get() >= shared.connections_max {
-            return Err(NoPlace);
+            return Err(NoConnectionPermit);
         }
         shared.taken.set(shared.taken.get() + 1);
-        Ok(Place { shared: Rc::clone(shared), is_open: Cell::new(false) })
+        Ok(ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false) })
     }
 
     /// Closes up to so many connections that nobody uses, those used longest ago first; returns how many.
@@ -170,7 +170,7 @@ async fn sweep(shared: Weak<Shared>) {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Its connection is open.
     pub fn is_open_now(&self) {
         if !self.is_open.replace(true) {
@@ -179,7 +179,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.shared.taken.set(self.shared.taken.get() - 1);
         if self.is_open.get() {

@@ -77,7 +77,7 @@ impl Connector {
         Ok(Connection::new(stream, place, ends_at))
     }
 
-    async fn open(&self, wanted: &Wanted<'_>) -> Result<(TcpStream, super::connections::Place), Failure> {
+    async fn open(&self, wanted: &Wanted<'_>) -> Result<(TcpStream, super::connections::ConnectionPermit), Failure> {
         let (host, port) = (&*wanted.destination.host, wanted.destination.port);
         let addresses = self.resolver.addresses(wanted.customer, host, port, wanted.waits).await;
         let addresses = addresses.map_err(|failure| unresolved(&failure))?;

@@ -34,7 +34,7 @@ impl DeliveryMetrics {
             end_to_end: histogram!(names::END_TO_END_SECONDS, "mode" => mode),
             event_age: histogram!(names::EVENT_AGE_SECONDS, "mode" => mode),
             batch_events: (mode == "batch").then(|| histogram!(names::BATCH_EVENTS)),
-            batches: FilledBy::COUNTED.map(|by| counter!(names::BATCHES, "filled_by" => by.word())),
+            batches: FilledBy::COUNTED.map(|by| counter!(names::BATCHES, "filled_by" => by.as_str())),
             delivered_after: delivered_after(),
             given_up_after: histogram!(names::ATTEMPTS_USED, "settlement" => "dead_lettered"),
             local_faults: counter!(names::LOCAL_FAULTS),

@@ -33,7 +33,7 @@ pub use postrider_core::outage::{OutageChange, Tick};
 use crate::model::{event::EndpointKey, settings::Settings};
 
 /// Shared state of all cores. Told of every attempt's end, so contacts cost one look at the common case.
-pub struct OwnTrouble {
+pub struct LocalOutage {
     /// Times are kept as microseconds since then.
     started: Instant,
     /// Time at which somebody was reached last, exact to [`COARSE`]; 0 never.
@@ -47,11 +47,11 @@ pub struct OwnTrouble {
 /// Between two notes of a contact: with thousands a second, most only read.
 const COARSE: Duration = Duration::from_millis(50);
 
-impl OwnTrouble {
+impl LocalOutage {
     /// `customers_min`: fewer customers in trouble than this are in trouble themselves; 0 turns the whole thing off.
     #[must_use]
     pub fn new(customers_min: usize, now: Instant) -> Self {
-        OwnTrouble {
+        LocalOutage {
             started: now,
             reached_us: AtomicU64::new(0),
             in_doubt: AtomicBool::new(false),
@@ -60,7 +60,7 @@ impl OwnTrouble {
         }
     }
 
-    /// The trouble is ours. Changes in [`handle_tick`](OwnTrouble::handle_tick) only.
+    /// The trouble is ours. Changes in [`handle_tick`](LocalOutage::handle_tick) only.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.is_on.load(Relaxed)

@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::stats::Health;
+use super::stats::EndpointStats;
 use crate::{
     flow::counters::FlowCounters,
     model::{
@@ -67,7 +67,7 @@ pub struct EndpointQueue {
     pub id: Arc<str>,
     settings: ArcSwap<Settings>,
     inner: Mutex<Inner>,
-    pub health: Health,
+    pub health: EndpointStats,
     /// Bytes that wait here, not yet with the actor.
     waiting_bytes: AtomicUsize,
     flow: Arc<FlowCounters>,
@@ -99,7 +99,7 @@ impl EndpointQueue {
             id: Arc::clone(&settings.id),
             settings: ArcSwap::new(settings),
             inner: Mutex::default(),
-            health: Health::default(),
+            health: EndpointStats::default(),
             waiting_bytes: AtomicUsize::new(0),
             flow,
             lagging: AtomicBool::new(false),

@@ -42,7 +42,7 @@ const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Sender of one endpoint's requests.
-pub struct Target {
+pub struct RequestSender {
     settings: Arc<Settings>,
     prepared: Option<Rc<Prepared>>,
     tokens: Option<Rc<TokenSource>>,
@@ -64,7 +64,7 @@ pub struct Sent {
     pub waited: Duration,
 }
 
-impl Target {
+impl RequestSender {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
         let tokens = match &settings.auth {
@@ -72,7 +72,7 @@ impl Target {
             _ => None,
         };
         let redaction = Rc::new(Redaction::new(&settings.auth));
-        Target { settings, prepared: None, tokens, redaction }
+        RequestSender { settings, prepared: None, tokens, redaction }
     }
 
     /// Starts a request, which waits for its permit first; the future owns all it needs.

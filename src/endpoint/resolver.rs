@@ -80,7 +80,7 @@ impl Resolver {
         if let Some(ip) = literal(host) {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let known = self.shared.names.borrow_mut().look(host, clock::now());
+        let known = self.shared.names.borrow_mut().lookup(host, clock::now());
         let ips = match known {
             Known::Addresses(ips) => ips,
             Known::Ageing(ips) => {

@@ -9,16 +9,16 @@ use parking_lot::Mutex;
 
 use super::{
     delivery::Remembered,
-    standing::{Obstacle, Standing},
+    standing::{Obstacle, StalledEndpoint},
 };
 use crate::{
     model::outcome::{CLASSES, LastError},
     monitoring::latencies::Latencies,
 };
 
-/// Health of an endpoint actor, as `/v1/actors` shows it: written by the actor, read by anyone.
+/// EndpointStats of an endpoint actor, as `/v1/actors` shows it: written by the actor, read by anyone.
 #[derive(Default)]
-pub struct Health {
+pub struct EndpointStats {
     pub queued_events: AtomicUsize,
     pub queued_bytes: AtomicUsize,
     /// All that the actor holds, in flight or not, whatever it came from.
@@ -57,12 +57,12 @@ pub struct Health {
     /// One more than the place in [`Obstacle::ALL`]; 0 for none.
     obstacle: AtomicU8,
     /// It has something to do and nothing ends, as the last look found.
-    pub standing: Mutex<Option<Standing>>,
+    pub standing: Mutex<Option<StalledEndpoint>>,
     /// Of an actor that retired, for the next one.
     pub(super) remembered: Mutex<Option<Box<Remembered>>>,
 }
 
-impl Health {
+impl EndpointStats {
     /// Forgets a dead actor's events: they are on their way back into the queue.
     pub(super) fn forget_actor(&self) {
         self.queued_events.store(0, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use super::{client::CoreClient, request, request_sender::Target};
+use super::{client::CoreClient, request, request_sender::RequestSender};
 use crate::{
     clock,
     model::{
@@ -35,7 +35,7 @@ pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128
     let request = request::build([&event].into_iter(), &settings, wall_ms);
     let webhook_id = request.webhook_id.clone();
     let mut repeated = false;
-    let mut target = Target::new(settings);
+    let mut target = RequestSender::new(settings);
     loop {
         let (started, again) = (clock::now(), request.clone());
         let sent = target.send(client, again).await;

@@ -82,7 +82,7 @@ impl Turns {
         let ticket = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (call, called) = oneshot::channel();
         self.shared.called.lock().insert(ticket, call);
-        let _place = Place { shared: &self.shared, holder, ticket };
+        let _waiter = Waiter { shared: &self.shared, holder, ticket };
         let asked = self.shared.waiting.lock().ask(holder, ticket);
         match asked {
             TurnAnswer::Granted => Ok(self.shared.turn_of(holder)),
@@ -126,13 +126,13 @@ impl fmt::Debug for Turns {
 }
 
 /// A request's place in the queue, left when the request goes.
-struct Place<'a> {
+struct Waiter<'a> {
     shared: &'a Shared,
     holder: &'a Holder,
     ticket: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         // One lock after the other: a turn that is granted in between finds nobody, and comes back.
         self.shared.waiting.lock().forget(self.holder, self.ticket);

@@ -33,13 +33,13 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use self::poller::record_of;
 use self::{orders::Orders, poller::Poller};
 use super::{
-    backpressure::{Brake, PartitionLimits, StorePressure},
+    backpressure::{PartitionLimits, ReadThrottle, StorePressure},
     client_errors::Trouble,
     first_start::FirstStart,
     ledger::PartitionLedger,
     log_watch::LogWatch,
     rebalance::{Assigned, PollContext},
-    standing::Standing,
+    standing::StalledPartition,
     topic_holds::TopicHolds,
     topic_name::KAFKAS_OWN,
 };
@@ -70,7 +70,7 @@ pub struct ConsumerSettings {
     /// Events that wait for PostgreSQL.
     pub store: Arc<dyn StorePressure>,
     /// Held while nobody can be reached.
-    pub brake: Arc<Brake>,
+    pub brake: Arc<ReadThrottle>,
     /// Topics that are not read for now.
     pub holds: Arc<TopicHolds>,
 }
@@ -138,7 +138,7 @@ pub struct ConsumerState {
     pub(super) trouble: Mutex<Trouble>,
     pub(super) orders: Orders,
     /// The partitions that stand still.
-    pub(super) standing: ArcSwap<Vec<Standing>>,
+    pub(super) standing: ArcSwap<Vec<StalledPartition>>,
 }
 
 impl ConsumerState {
@@ -156,7 +156,7 @@ impl ConsumerState {
 
     /// The partitions of this instance that stand still, at the newest look.
     #[must_use]
-    pub fn standing(&self) -> Arc<Vec<Standing>> {
+    pub fn standing(&self) -> Arc<Vec<StalledPartition>> {
         self.standing.load_full()
     }
 

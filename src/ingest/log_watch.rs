@@ -28,7 +28,7 @@ use super::{
     consumer::{ConsumerState, OffsetLost, orders::Order},
     first_start::FirstStart,
     ledger::PartitionLedger,
-    standing::{Group, Seen, Standing, Standings, TopicSeen, groups},
+    standing::{Group, PartitionStalls, Seen, StalledPartition, TopicSeen, groups},
     starts::{self, Name},
     topic_ids::{self, TopicNow},
 };
@@ -59,7 +59,7 @@ pub(super) struct LogWatch {
 struct Looks {
     watch: LogWatch,
     consumer: BaseConsumer<Listener>,
-    standings: Standings,
+    standings: PartitionStalls,
     tries: Tries,
     /// Time of the last log line about partitions that stand still.
     said_at: Instant,
@@ -84,10 +84,10 @@ impl LogWatch {
                 return;
             }
         };
-        let (standings, tries, out_of_log) = (Standings::default(), Tries::default(), BTreeSet::new());
+        let (standings, tries, out_of_log) = (PartitionStalls::default(), Tries::default(), BTreeSet::new());
         let mut looks = Looks { watch: self, consumer, standings, tries, said_at: clock::now(), out_of_log };
         while !state.is_stopping() {
-            if catch_unwind(AssertUnwindSafe(|| looks.look())).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| looks.poll())).is_err() {
                 tracing::error!("looking at the logs panicked; it is tried again");
             }
             std::thread::park_timeout(LOOK_EVERY);
@@ -96,7 +96,7 @@ impl LogWatch {
 }
 
 impl Looks {
-    fn look(&mut self) {
+    fn poll(&mut self) {
         let assigned = self.watch.state.assigned();
         let topics: BTreeSet<&str> = assigned.iter().map(|ledger| ledger.topic()).collect();
         let topics: Vec<&str> = topics.into_iter().collect();
@@ -122,13 +122,13 @@ impl Looks {
         let seen = assigned.iter().map(seen).collect();
         let (after, now) = (self.watch.park_after * 2 + STANDS_AFTER, clock::now());
         let before = groups(&self.standings.standing());
-        let changes = self.standings.look(seen, after, now);
-        changes.ended.iter().for_each(|ended| show(ended, Duration::ZERO));
+        let changes = self.standings.observe(seen, after, now);
+        changes.ended.iter().for_each(|ended| log_stall(ended, Duration::ZERO));
         let standing = self.standings.standing();
         let groups = groups(&standing);
         tell(&before, &groups, now);
         self.say_again(&groups, now);
-        standing.iter().for_each(|one| show(one, now.saturating_duration_since(one.since)));
+        standing.iter().for_each(|one| log_stall(one, now.saturating_duration_since(one.since)));
         self.watch.state.standing.store(Arc::new(standing));
     }
 
@@ -220,7 +220,7 @@ impl Looks {
         }
         self.said_at = now;
         for Group { topic, why, words, since, partitions, lag } in groups {
-            let (why, seconds) = (why.word(), now.saturating_duration_since(*since).as_secs());
+            let (why, seconds) = (why.as_str(), now.saturating_duration_since(*since).as_secs());
             tracing::warn!(%topic, ?partitions, why, words, seconds, lag, "partitions of {topic} stand still");
         }
     }
@@ -308,12 +308,12 @@ fn tell(before: &[Group], after: &[Group], now: Instant) {
         |groups: &[Group], one: &Group| groups.iter().any(|group| group.topic == one.topic && group.why == one.why);
     for over in before.iter().filter(|group| !has(after, group)) {
         let stood_for_ms = u64::try_from(now.saturating_duration_since(over.since).as_millis()).unwrap_or(u64::MAX);
-        emit(OperatorEvent::PartitionsMoving { topic: Arc::clone(&over.topic), why: over.why.word(), stood_for_ms });
+        emit(OperatorEvent::PartitionsMoving { topic: Arc::clone(&over.topic), why: over.why.as_str(), stood_for_ms });
     }
     for began in after.iter().filter(|group| !has(before, group)) {
         emit(OperatorEvent::PartitionsStanding {
             topic: Arc::clone(&began.topic),
-            why: began.why.word(),
+            why: began.why.as_str(),
             words: began.words.clone(),
             partitions: began.partitions.iter().take(PARTITIONS_TOLD_MAX).copied().collect(),
             lag: began.lag,
@@ -323,8 +323,8 @@ fn tell(before: &[Group], after: &[Group], now: Instant) {
 
 const PARTITIONS_TOLD_MAX: usize = 100;
 
-fn show(standing: &Standing, age: Duration) {
+fn log_stall(standing: &StalledPartition, age: Duration) {
     let (topic, partition) = (standing.topic.to_string(), standing.partition.to_string());
-    gauge!(names::PARTITION_STANDING, "topic" => topic, "partition" => partition, "why" => standing.why.word())
+    gauge!(names::PARTITION_STANDING, "topic" => topic, "partition" => partition, "why" => standing.why.as_str())
         .set(age.as_secs_f64());
 }

@@ -215,7 +215,7 @@ impl Partition {
         };
         let load = PartitionLoad { events, bytes, span };
         let braked = brake.is_some_and(|events_max| self.read_on_brake >= events_max);
-        let beyond = beyond.or(braked.then_some(PauseReason::OwnTrouble));
+        let beyond = beyond.or(braked.then_some(PauseReason::LocalOutage));
         if self.gate.paused().is_none() && beyond.is_none() && self.is_full(load) {
             let since = *self.full_since.get_or_insert(now);
             if now.duration_since(since) < STALL_MAX {
@@ -264,7 +264,7 @@ impl Partition {
     }
 
     /// Tells the metrics what changed, and returns the events and bytes outstanding.
-    pub fn show(&mut self, settled: &SettlementMetrics, now: Instant) -> (u64, u64) {
+    pub fn publish_metrics(&mut self, settled: &SettlementMetrics, now: Instant) -> (u64, u64) {
         let ledger = self.ledger.snapshot(now);
         for how in Settlement::ALL {
             let new = ledger.settled[how as usize] - self.shown[how as usize];
@@ -283,7 +283,7 @@ impl Partition {
     /// The settled prefix, if it moved since it was last asked for.
     pub fn newly_committable(&mut self) -> Option<i64> {
         let idle = self.chunk.is_empty() && self.ledger.outstanding().0 == 0 && self.gate.paused().is_none();
-        if let Some(to) = self.tail.look(self.ledger.fetched(), self.read, idle) {
+        if let Some(to) = self.tail.observe(self.ledger.fetched(), self.read, idle) {
             self.ledger.skip_to(to);
         }
         let committable = self.ledger.committable()?;

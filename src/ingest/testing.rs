@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use super::{
     actor::IngestActor,
     backpressure::PartitionLimits,
-    decode::{Decoder, Places},
+    decode::{Decoder, FieldSources},
     ledger::PartitionLedger,
     partition::Partition,
 };
@@ -57,7 +57,7 @@ pub fn ledger() -> Arc<PartitionLedger> {
 
 /// A partition whose actors run as soon as the test waits.
 pub fn partition(ledger: &Arc<PartitionLedger>) -> Partition {
-    let (decoder, handed) = (Decoder::new(&Places::default()), (Arc::new(vec![AtomicU64::new(0)]), 0));
+    let (decoder, handed) = (Decoder::new(&FieldSources::default()), (Arc::new(vec![AtomicU64::new(0)]), 0));
     let ingest =
         IngestActor::new(Arc::clone(ledger), decoder, 1 << 20, router().start().recipient(), dead_letters(), handed);
     let limits = PartitionLimits::new(10_000, 1 << 30);

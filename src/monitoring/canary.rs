@@ -63,7 +63,7 @@ impl CanaryWatch {
         Some(now_ms.saturating_sub(sent_ms).max(0).unsigned_abs())
     }
 
-    pub fn look(&mut self, now_ms: i64) -> Look {
+    pub fn poll(&mut self, now_ms: i64) -> Look {
         let oldest = self.under_way.front().map(|(_, sent_ms)| now_ms.saturating_sub(*sent_ms));
         let is_late = oldest.is_some_and(|age_ms| age_ms > self.late_after_ms);
         let news = match (is_late, self.late_since_ms) {
@@ -90,21 +90,21 @@ mod tests {
     fn one_that_comes_back_in_time_is_no_news() {
         let mut watch = CanaryWatch::new(30_000, 0);
         let number = watch.send(1_000);
-        assert_eq!(watch.look(20_000), Look { is_late: false, age_ms: 20_000, news: None });
+        assert_eq!(watch.poll(20_000), Look { is_late: false, age_ms: 20_000, news: None });
         assert_eq!(watch.arrive(number, 21_000), Some(20_000));
         assert_eq!(watch.arrive(number, 22_000), None, "a duplicate");
-        assert_eq!(watch.look(60_000), Look { is_late: false, age_ms: 39_000, news: None });
+        assert_eq!(watch.poll(60_000), Look { is_late: false, age_ms: 39_000, news: None });
     }
 
     #[test]
     fn one_that_is_late_is_told_once_and_so_is_that_they_come_again() {
         let mut watch = CanaryWatch::new(30_000, 0);
         watch.send(0);
-        assert_eq!(watch.look(31_000).news, Some(OperatorEvent::CanaryLate { age_ms: 31_000 }));
-        assert_eq!(watch.look(32_000), Look { is_late: true, age_ms: 32_000, news: None });
+        assert_eq!(watch.poll(31_000).news, Some(OperatorEvent::CanaryLate { age_ms: 31_000 }));
+        assert_eq!(watch.poll(32_000), Look { is_late: true, age_ms: 32_000, news: None });
         let second = watch.send(60_000);
         watch.arrive(second, 61_000);
-        let back = watch.look(62_000);
+        let back = watch.poll(62_000);
         assert_eq!((back.is_late, back.news), (false, Some(OperatorEvent::CanaryBack { late_for_ms: 31_000 })));
     }
 

@@ -78,7 +78,7 @@ impl Peers {
     }
 
     /// The heartbeat saw these others.
-    pub fn saw(&self, others: Vec<Instance>) {
+    pub fn update_instances(&self, others: Vec<Instance>) {
         self.others.store(Arc::new(others));
     }
 
@@ -103,7 +103,7 @@ impl Peers {
     }
 
     /// Tells one instance something, if it lives. To be called on an actix thread.
-    pub async fn tell(&self, instance: &str, path: &str, body: &Value) {
+    pub async fn notify(&self, instance: &str, path: &str, body: &Value) {
         let others = self.others.load_full();
         let Some(other) = others.iter().find(|other| other.id == instance) else { return };
         if let Err(reason) = self.ask_one::<bool>(other, path, Some(&body.to_string())).await {

@@ -7,7 +7,7 @@ const SUBJECTS_MAX: usize = 10_000;
 
 /// One a process: what other instances told stands in the database.
 #[derive(Debug, Default)]
-pub(super) struct Told(HashMap<String, Last>);
+pub(super) struct Dedup(HashMap<String, Last>);
 
 /// The last message about a subject.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ struct Last {
     bad: Option<(&'static str, i64)>,
 }
 
-impl Told {
+impl Dedup {
     /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one, and the same
     /// bad news is none within `repeat_after_ms`, whatever good news came in between.
     pub(super) fn is_news(
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_same_is_told_once_an_hour_and_something_else_at_once() {
-        let mut told = Told::default();
+        let mut told = Dedup::default();
         let mut say = |word, is_relief, at| told.is_news("endpoint/ep_1/health", word, is_relief, at, HOUR);
         assert!(say("endpoint.failing", false, 0));
         assert!(!say("endpoint.failing", false, HOUR - 1));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_goes_to_and_fro_is_told_once_in_a_while() {
-        let mut told = Told::default();
+        let mut told = Dedup::default();
         let mut say = |word, is_relief, at| told.is_news("endpoint/ep_1/health", word, is_relief, at, HOUR);
         assert!(say("endpoint.failing", false, 0));
         assert!(say("endpoint.recovered", true, 60_000));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_newest_stays() {
-        let mut told = Told::default();
+        let mut told = Dedup::default();
         for n in 0..=SUBJECTS_MAX as i64 {
             assert!(told.is_news(&n.to_string(), "endpoint.failing", false, n, HOUR));
         }

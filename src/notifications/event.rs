@@ -76,9 +76,9 @@ pub enum OperatorEvent {
     CanaryBack { late_for_ms: u64 },
     /// Nobody can be reached: partitions pause, and no endpoint is blamed.
     #[serde(rename = "own_trouble.began")]
-    OwnTroubleBegan {},
+    LocalOutageBegan {},
     #[serde(rename = "own_trouble.ended")]
-    OwnTroubleEnded { lasted_ms: u64 },
+    LocalOutageEnded { lasted_ms: u64 },
     /// Partitions have something to do and do not move, for one and the same reason.
     #[serde(rename = "partitions.standing")]
     PartitionsStanding {
@@ -137,7 +137,7 @@ pub enum Subject {
     /// Of one instance.
     Canary,
     /// Of one instance.
-    OwnTrouble,
+    LocalOutage,
     Partition {
         topic: Arc<str>,
         partition: i32,
@@ -159,7 +159,7 @@ pub enum Subject {
 impl OperatorEvent {
     /// As it stands in `type`.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             OperatorEvent::EndpointFailing { .. } => "endpoint.failing",
             OperatorEvent::EndpointsFailing { .. } => "endpoints.failing",
@@ -173,8 +173,8 @@ impl OperatorEvent {
             OperatorEvent::DeadLettersGrowing { .. } => "dead_letters.growing",
             OperatorEvent::CanaryLate { .. } => "canary.late",
             OperatorEvent::CanaryBack { .. } => "canary.back",
-            OperatorEvent::OwnTroubleBegan {} => "own_trouble.began",
-            OperatorEvent::OwnTroubleEnded { .. } => "own_trouble.ended",
+            OperatorEvent::LocalOutageBegan {} => "own_trouble.began",
+            OperatorEvent::LocalOutageEnded { .. } => "own_trouble.ended",
             OperatorEvent::PartitionsStanding { .. } => "partitions.standing",
             OperatorEvent::PartitionsMoving { .. } => "partitions.moving",
             OperatorEvent::EndpointsStanding { .. } => "endpoints.standing",
@@ -207,7 +207,7 @@ impl OperatorEvent {
             }
             OperatorEvent::DeadLettersGrowing { .. } => Subject::DeadLetters,
             OperatorEvent::CanaryLate { .. } | OperatorEvent::CanaryBack { .. } => Subject::Canary,
-            OperatorEvent::OwnTroubleBegan {} | OperatorEvent::OwnTroubleEnded { .. } => Subject::OwnTrouble,
+            OperatorEvent::LocalOutageBegan {} | OperatorEvent::LocalOutageEnded { .. } => Subject::LocalOutage,
             OperatorEvent::PartitionsStanding { topic, why, .. }
             | OperatorEvent::PartitionsMoving { topic, why, .. } => Subject::Standing { topic: Arc::clone(topic), why },
             OperatorEvent::EndpointsStanding { why, endpoint_ids, .. } => {
@@ -229,7 +229,7 @@ impl OperatorEvent {
                 | OperatorEvent::EndpointsRecovered { .. }
                 | OperatorEvent::EndpointUnsuspended { .. }
                 | OperatorEvent::CanaryBack { .. }
-                | OperatorEvent::OwnTroubleEnded { .. }
+                | OperatorEvent::LocalOutageEnded { .. }
                 | OperatorEvent::PartitionsMoving { .. }
         )
     }
@@ -255,7 +255,7 @@ impl Subject {
             | Subject::DeadLetters
             | Subject::Partition { .. }
             | Subject::Topic(_) => self.to_string(),
-            Subject::Canary | Subject::OwnTrouble | Subject::Standing { .. } | Subject::EndpointsStanding { .. } => {
+            Subject::Canary | Subject::LocalOutage | Subject::Standing { .. } | Subject::EndpointsStanding { .. } => {
                 format!("{self}/{instance}")
             }
         }
@@ -270,7 +270,7 @@ impl fmt::Display for Subject {
             Subject::Customer { id, quota } => write!(f, "customer/{id}/{quota}"),
             Subject::DeadLetters => f.write_str("dead_letters"),
             Subject::Canary => f.write_str("canary"),
-            Subject::OwnTrouble => f.write_str("own_trouble"),
+            Subject::LocalOutage => f.write_str("own_trouble"),
             Subject::Partition { topic, partition, side } => write!(f, "partition/{topic}/{partition}/{side}"),
             Subject::Topic(topic) => write!(f, "topic/{topic}"),
             Subject::Standing { topic, why } => write!(f, "standing/{topic}/{why}"),
@@ -316,8 +316,8 @@ impl fmt::Display for OperatorEvent {
                 write!(f, "the canary has not arrived for {age_ms} ms: events may not be delivered")
             }
             OperatorEvent::CanaryBack { .. } => f.write_str("the canary arrives again"),
-            OperatorEvent::OwnTroubleBegan {} => f.write_str("nobody can be reached: the trouble is our own"),
-            OperatorEvent::OwnTroubleEnded { lasted_ms } => {
+            OperatorEvent::LocalOutageBegan {} => f.write_str("nobody can be reached: the trouble is our own"),
+            OperatorEvent::LocalOutageEnded { lasted_ms } => {
                 write!(f, "somebody can be reached again after {lasted_ms} ms")
             }
             OperatorEvent::PartitionsStanding { topic, why, words, partitions, .. } => {
@@ -362,15 +362,15 @@ mod tests {
             "data": {"endpoint_id": "ep_1", "customer_id": "cus_1", "reason": "410"},
         });
         assert_eq!(sent, wanted);
-        assert_eq!(disabled().word(), sent["type"]);
-        let began = OperatorEvent::OwnTroubleBegan {};
-        assert_eq!(began.to_json(0, "")["type"], began.word());
+        assert_eq!(disabled().as_str(), sent["type"]);
+        let began = OperatorEvent::LocalOutageBegan {};
+        assert_eq!(began.to_json(0, "")["type"], began.as_str());
     }
 
     #[test]
     fn instances_share_what_they_say_of_an_endpoint_and_speak_for_themselves_of_themselves() {
         assert_eq!(disabled().subject().key("in_1"), disabled().subject().key("in_2"));
-        let own = OperatorEvent::OwnTroubleBegan {}.subject();
+        let own = OperatorEvent::LocalOutageBegan {}.subject();
         assert_ne!(own.key("in_1"), own.key("in_2"));
     }
 

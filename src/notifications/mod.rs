@@ -21,7 +21,7 @@ use crate::{clock, telemetry::names};
 /// Tells the operators: a log line, a count, and what `[operator_events]` says. The same again within
 /// `operator_events.repeat_after_ms` is said once, by one of the instances.
 pub fn emit(event: OperatorEvent) {
-    let word = event.word();
+    let word = event.as_str();
     counter!(names::OPERATOR_EVENTS, "type" => word).increment(1);
     tracing::warn!(operator_event = word, subject = %event.subject(), "{event}");
     if !OUTBOX.push(event, clock::wall_ms()) {

@@ -14,7 +14,7 @@ use rdkafka::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::{OperatorEvent, dedup::Told, outbox};
+use super::{OperatorEvent, dedup::Dedup, outbox};
 use crate::{
     clock,
     model::signature::{self, SigningKey},
@@ -24,7 +24,7 @@ use crate::{
 
 /// `[operator_events]` of the configuration.
 #[derive(Debug, Clone)]
-pub struct TellerOptions {
+pub struct NotifierOptions {
     pub instance: String,
     pub webhook_url: String,
     /// `whsec_…`, or empty: then nothing is signed.
@@ -36,17 +36,17 @@ pub struct TellerOptions {
 }
 
 /// Destinations of operator events.
-struct Teller {
-    options: TellerOptions,
+struct Notifier {
+    options: NotifierOptions,
     pool: Pool,
     client: awc::Client,
     key: Option<SigningKey>,
     producer: Option<ThreadedProducer<DefaultProducerContext>>,
-    told: Told,
+    told: Dedup,
 }
 
 /// Tells for ever. To be run on an actix thread; nothing is kept for it before this is called.
-pub async fn run(options: TellerOptions, pool: Pool) -> Infallible {
+pub async fn run(options: NotifierOptions, pool: Pool) -> Infallible {
     outbox().open();
     let producer = match options.topic.as_str() {
         "" => None,
@@ -56,24 +56,24 @@ pub async fn run(options: TellerOptions, pool: Pool) -> Infallible {
             .inspect_err(|error| tracing::error!(%error, topic, "operator events do not go to Kafka"))
             .ok(),
     };
-    let mut teller = Teller {
+    let mut notifier = Notifier {
         key: SigningKey::parse(options.webhook_secret.expose_secret()).ok(),
         client: awc::Client::builder().timeout(ANSWER_WITHIN).disable_redirects().finish(),
         producer,
-        told: Told::default(),
+        told: Dedup::default(),
         options,
         pool,
     };
     loop {
         outbox().some().await;
         for (event, at_ms) in outbox().take() {
-            teller.tell(&event, at_ms).await;
+            notifier.notify(&event, at_ms).await;
         }
     }
 }
 
-impl Teller {
-    async fn tell(&mut self, event: &OperatorEvent, at_ms: i64) {
+impl Notifier {
+    async fn notify(&mut self, event: &OperatorEvent, at_ms: i64) {
         if !self.is_news(event, at_ms).await {
             return;
         }
@@ -96,13 +96,13 @@ impl Teller {
     async fn is_news(&mut self, event: &OperatorEvent, at_ms: i64) -> bool {
         let (key, repeat_after) = (event.subject().key(&self.options.instance), self.options.repeat_after);
         let repeat_after_ms = i64::try_from(repeat_after.as_millis()).unwrap_or(i64::MAX);
-        if !self.told.is_news(&key, event.word(), event.is_relief(), at_ms, repeat_after_ms) {
+        if !self.told.is_news(&key, event.as_str(), event.is_relief(), at_ms, repeat_after_ms) {
             return false;
         }
-        match operator_events::claim(&self.pool, &key, event.word(), event.is_relief(), repeat_after_ms).await {
+        match operator_events::claim(&self.pool, &key, event.as_str(), event.is_relief(), repeat_after_ms).await {
             Ok(is_ours) => is_ours,
             Err(error) => {
-                // Told twice is better than not at all.
+                // Dedup twice is better than not at all.
                 tracing::debug!(%error, "whether another instance told this is not known");
                 true
             }
@@ -144,7 +144,7 @@ impl Teller {
     }
 }
 
-impl Drop for Teller {
+impl Drop for Notifier {
     fn drop(&mut self) {
         if let Some(producer) = &self.producer {
             let _ = producer.flush(FLUSH_MAX);
@@ -154,7 +154,7 @@ impl Drop for Teller {
 
 fn lost(way: &'static str, event: &OperatorEvent, reason: &str) {
     counter!(names::OPERATOR_EVENTS_DROPPED).increment(1);
-    tracing::error!(operator_event = event.word(), way, reason, "operators could not be told: {event}");
+    tracing::error!(operator_event = event.as_str(), way, reason, "operators could not be told: {event}");
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

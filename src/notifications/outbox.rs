@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn a_full_outbox_keeps_what_it_has_and_takes_nothing_more() {
         let outbox = Outbox::default();
-        assert!(outbox.push(OperatorEvent::OwnTroubleBegan {}, 0));
+        assert!(outbox.push(OperatorEvent::LocalOutageBegan {}, 0));
         assert!(outbox.take().is_empty(), "nobody took anything yet");
         outbox.open();
         for n in 0..OUTBOX_EVENTS_MAX as u64 {
             assert!(outbox.push(OperatorEvent::CanaryLate { age_ms: n }, 0));
         }
-        assert!(!outbox.push(OperatorEvent::OwnTroubleBegan {}, 0));
+        assert!(!outbox.push(OperatorEvent::LocalOutageBegan {}, 0));
         let taken = outbox.take();
         assert_eq!((taken.len(), &taken[0].0), (OUTBOX_EVENTS_MAX, &OperatorEvent::CanaryLate { age_ms: 0 }));
-        assert!(outbox.push(OperatorEvent::OwnTroubleBegan {}, 0));
+        assert!(outbox.push(OperatorEvent::LocalOutageBegan {}, 0));
     }
 }

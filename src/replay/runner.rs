@@ -33,7 +33,7 @@ use crate::{
     },
     store::{
         Pool, StoreError,
-        replays::{self, OpenShare, Standing},
+        replays::{self, OpenShare, ShareProgress},
     },
     telemetry::handles::ReplayMetrics,
 };
@@ -98,7 +98,7 @@ impl Shared {
         if changed.is_empty() {
             return Ok(());
         }
-        let rows: Vec<Standing> = changed.iter().map(|(key, standing)| row(key, standing)).collect();
+        let rows: Vec<ShareProgress> = changed.iter().map(|(key, standing)| row(key, standing)).collect();
         replays::save(pool, &rows).await?;
         self.written.lock().extend(changed);
         Ok(())
@@ -265,8 +265,8 @@ fn key_is_of((replay_id, partition): &Key, part: &Part) -> bool {
     *replay_id == part.name.replay_id && *partition == part.partition()
 }
 
-fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> Standing {
-    Standing {
+fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> ShareProgress {
+    ShareProgress {
         replay_id: replay_id.to_string(),
         partition: *partition,
         next: *next,

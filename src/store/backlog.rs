@@ -11,7 +11,7 @@ use super::{Pool, StoreError};
 
 /// State of a row with its endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct RowState {
     pub attempts: i32,
     /// Milliseconds since 1970; 0 for at once.
     pub not_before_ms: i64,
@@ -24,7 +24,7 @@ pub struct Standing {
 #[derive(Debug, Clone)]
 pub struct NewRow<'a> {
     pub key: RowKey,
-    pub standing: Standing,
+    pub state: RowState,
     pub received_ms: i64,
     pub occurred_ms: i64,
     pub event_id: Option<&'a [u8]>,
@@ -46,7 +46,7 @@ pub async fn insert(pool: &Pool, rows: &[NewRow<'_>]) -> Result<Vec<HeadRow>, St
         ($($field:tt)+) => { rows.iter().map(|row| &row.$($field)+).collect::<Vec<_>>() };
     }
     let keys = Keys::of(rows.iter().map(|row| &row.key));
-    let excerpts: Vec<Option<&[u8]>> = rows.iter().map(|row| row.standing.excerpt.as_deref()).collect();
+    let excerpts: Vec<Option<&[u8]>> = rows.iter().map(|row| row.state.excerpt.as_deref()).collect();
     pool.with(async |client| {
         let statement = client.prepare_cached(INSERT).await?;
         let heads = client
@@ -59,8 +59,8 @@ pub async fn insert(pool: &Pool, rows: &[NewRow<'_>]) -> Result<Vec<HeadRow>, St
                     &keys.offsets,
                     &keys.record_ms,
                     &column!(received_ms),
-                    &column!(standing.not_before_ms),
-                    &column!(standing.attempts),
+                    &column!(state.not_before_ms),
+                    &column!(state.attempts),
                     &column!(occurred_ms),
                     &column!(event_id),
                     &column!(tenant),
@@ -70,8 +70,8 @@ pub async fn insert(pool: &Pool, rows: &[NewRow<'_>]) -> Result<Vec<HeadRow>, St
                     &column!(key_bytes),
                     &column!(value_bytes),
                     &column!(bytes),
-                    &column!(standing.last_status),
-                    &column!(standing.last_class),
+                    &column!(state.last_status),
+                    &column!(state.last_class),
                     &excerpts,
                 ],
             )
@@ -85,10 +85,10 @@ pub async fn insert(pool: &Pool, rows: &[NewRow<'_>]) -> Result<Vec<HeadRow>, St
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn update(pool: &Pool, rows: &[(RowKey, Standing)]) -> Result<(), StoreError> {
+pub async fn update(pool: &Pool, rows: &[(RowKey, RowState)]) -> Result<(), StoreError> {
     macro_rules! column {
         ($field:ident) => {
-            rows.iter().map(|(_, standing)| &standing.$field).collect::<Vec<_>>()
+            rows.iter().map(|(_, state)| &state.$field).collect::<Vec<_>>()
         };
     }
     let keys = Keys::of(rows.iter().map(|(key, _)| key));

@@ -26,7 +26,7 @@ pub struct Upsert {
 /// When Postgres is away.
 pub async fn upsert(pool: &Pool, items: Vec<Upsert>) -> Result<Upserted<()>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
-        let known = look(transaction, &items).await?;
+        let known = load_current(transaction, &items).await?;
         let effects: Vec<(String, Effect)> = items.iter().map(|item| effect(known.get(&item.uid), item)).collect();
         write(transaction, CREATE, &items, &effects, (Effect::Created, version)).await?;
         write(transaction, UPDATE, &items, &effects, (Effect::Updated, version)).await?;
@@ -47,7 +47,10 @@ pub async fn upsert(pool: &Pool, items: Vec<Upsert>) -> Result<Upserted<()>, Sto
 }
 
 /// By their keys.
-async fn look(transaction: &Transaction<'_>, items: &[Upsert]) -> Result<HashMap<String, Customer>, StoreError> {
+async fn load_current(
+    transaction: &Transaction<'_>,
+    items: &[Upsert],
+) -> Result<HashMap<String, Customer>, StoreError> {
     let uids: Vec<&str> = items.iter().map(|item| item.uid.as_str()).collect();
     let rows = transaction.query(KNOWN, &[&uids]).await?;
     let customers = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;

@@ -96,7 +96,7 @@ pub async fn upsert<T: Send + 'static, E: Send + 'static>(
     decide: impl FnOnce(&BulkContext) -> Result<(Vec<Upsert>, T), E> + Send + 'static,
 ) -> Result<Result<Upserted<T>, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
-        let context = look(transaction, keys).await?;
+        let context = load_current(transaction, keys).await?;
         // Ten thousand sealed secrets take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(&context)).await;
         let (items, beside) =
@@ -114,7 +114,7 @@ pub async fn upsert<T: Send + 'static, E: Send + 'static>(
     Ok(written.await?.map(|written| written.row))
 }
 
-async fn look(transaction: &Transaction<'_>, keys: &[(String, String)]) -> Result<BulkContext, StoreError> {
+async fn load_current(transaction: &Transaction<'_>, keys: &[(String, String)]) -> Result<BulkContext, StoreError> {
     let mut context = BulkContext::default();
     let names: HashSet<&str> = keys.iter().map(|(customer, _)| customer.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();

@@ -18,7 +18,7 @@ use crate::model::grants::Grants;
 #[derive(Debug, Default)]
 pub struct BulkContext {
     /// By the name that was asked for: an id, or a key of the caller's.
-    endpoints: HashMap<String, Lookup<Owner>>,
+    endpoints: HashMap<String, Lookup<EndpointOwner>>,
     /// By the customer's id.
     grants: HashMap<String, Grants>,
     /// Allowances of subscriptions by the customer's id.
@@ -29,7 +29,7 @@ pub struct BulkContext {
 
 /// An endpoint and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct EndpointOwner {
     pub endpoint_id: String,
     pub customer_id: String,
 }
@@ -66,7 +66,7 @@ pub struct UpsertedItem {
 impl BulkContext {
     /// The endpoint of this name.
     #[must_use]
-    pub fn endpoint(&self, name: &str) -> &Lookup<Owner> {
+    pub fn endpoint(&self, name: &str) -> &Lookup<EndpointOwner> {
         self.endpoints.get(name).unwrap_or(&Lookup::Missing)
     }
 
@@ -100,7 +100,7 @@ pub async fn upsert<E: Send + 'static>(
     decide: impl FnOnce(BulkContext) -> Result<Vec<Upsert>, E> + Send + 'static,
 ) -> Result<Result<Upserted, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
-        let context = look(transaction, customer_id, keys).await?;
+        let context = load_current(transaction, customer_id, keys).await?;
         // Grants of a million tenants take a while, and this thread has others to serve.
         let decided = tokio::task::spawn_blocking(move || decide(context)).await;
         let items = match decided.map_err(|_| StoreError::Internal("a bulk write's decision panicked".to_owned()))? {
@@ -115,7 +115,7 @@ pub async fn upsert<E: Send + 'static>(
     Ok(written.await?.map(|written| written.row))
 }
 
-async fn look(
+async fn load_current(
     transaction: &Transaction<'_>,
     customer_id: Option<&str>,
     keys: &[(String, String)],
@@ -125,7 +125,7 @@ async fn look(
     let names: Vec<&str> = names.into_iter().collect();
     for row in transaction.query(ENDPOINTS, &[&names, &customer_id]).await? {
         let (name, endpoint_id, customer_id) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let owner = Lookup::Found(Owner { endpoint_id, customer_id });
+        let owner = Lookup::Found(EndpointOwner { endpoint_id, customer_id });
         context.endpoints.entry(name).and_modify(|known| *known = Lookup::Ambiguous).or_insert(owner);
     }
     let customers: HashSet<&str> = context

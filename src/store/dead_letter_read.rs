@@ -69,15 +69,15 @@ pub struct Of<'a> {
 
 /// The letters of a command, and the part of them that the caller may see: all of them, where no grants are named.
 #[derive(Debug, Clone, Copy)]
-pub struct Whose<'a> {
+pub struct LetterOwner<'a> {
     pub endpoint_id: &'a str,
     pub granted: Option<&'a Grants>,
 }
 
-impl<'a> Whose<'a> {
+impl<'a> LetterOwner<'a> {
     #[must_use]
     pub fn all_of(endpoint_id: &'a str) -> Self {
-        Whose { endpoint_id, granted: None }
+        LetterOwner { endpoint_id, granted: None }
     }
 
     /// Topics and tenants; `None` is every one.
@@ -248,7 +248,7 @@ pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<Vec<(String, LetterD
 ///
 /// # Errors
 /// When Postgres is away; some may be deleted then.
-pub async fn acknowledge(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Result<Selected, StoreError> {
+pub async fn acknowledge(pool: &Pool, of: LetterOwner<'_>, selection: &Selection) -> Result<Selected, StoreError> {
     let (topics, tenants) = of.granted_names();
     each_page(pool, of, selection, PAGE, async |ids| {
         pool.with(async |client| {
@@ -270,7 +270,7 @@ pub async fn acknowledge(pool: &Pool, of: Whose<'_>, selection: &Selection) -> R
 /// the connection is free for others.
 pub(super) async fn each_page(
     pool: &Pool,
-    of: Whose<'_>,
+    of: LetterOwner<'_>,
     selection: &Selection,
     page: &str,
     work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,

@@ -79,7 +79,7 @@ pub async fn write<E>(
     decide: impl FnOnce(&EndpointContext) -> Result<Change<EndpointWrite>, E>,
 ) -> Result<Result<Written<Endpoint>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
-        let context = look(transaction, name, customer).await?;
+        let context = load_current(transaction, name, customer).await?;
         match decide(&context) {
             Err(refusal) => Ok(Err(refusal)),
             Ok(change) => apply(transaction, version, change, context.endpoint.found()).await.map(Ok),
@@ -145,7 +145,7 @@ impl Endpoint {
     }
 }
 
-async fn look(
+async fn load_current(
     transaction: &Transaction<'_>,
     name: Option<&str>,
     customer: Option<&str>,

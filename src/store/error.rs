@@ -36,7 +36,7 @@ pub enum StoreError {
 impl StoreError {
     /// The kind in one word, for metrics.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             StoreError::Settings(_) => "settings",
             StoreError::Unavailable(_) => "unavailable",

@@ -13,7 +13,7 @@ use crate::{
         receipt::{Origin, Receipt},
     },
     store::{
-        backlog::{NewRow, RowKey, Standing},
+        backlog::{NewRow, RowKey, RowState},
         backlog_read::BacklogRow,
     },
 };
@@ -49,10 +49,10 @@ pub fn key(event: &Event, endpoint_id: &Arc<str>) -> RowKey {
 
 /// Columns of a parked event's state with its endpoint.
 #[must_use]
-pub fn standing(parked: &Parked, clocks: Clocks) -> Standing {
+pub fn row_state(parked: &Parked, clocks: Clocks) -> RowState {
     let not_before = parked.in_flight_until.or(parked.not_before);
     let last = parked.last.as_ref();
-    Standing {
+    RowState {
         attempts: i32::try_from(parked.attempts).unwrap_or(i32::MAX),
         not_before_ms: not_before.map_or(0, |at| clocks.wall_ms_of(at)),
         last_status: last.and_then(|note| note.status).and_then(|status| i16::try_from(status).ok()),
@@ -68,7 +68,7 @@ pub fn new_row(key: RowKey, parked: &Parked, clocks: Clocks) -> NewRow<'_> {
     let length = |span: Option<Span>| span.map(|span| i32::try_from(span.len).unwrap_or(i32::MAX));
     NewRow {
         key,
-        standing: standing(parked, clocks),
+        state: row_state(parked, clocks),
         received_ms: clocks.wall_ms_of(event.received_at),
         occurred_ms: event.occurred_ms,
         event_id: event.own_id().map(str::as_bytes),
@@ -178,9 +178,9 @@ mod tests {
         let mut parked = parked(clocks.now - secs(5));
         parked.not_before = Some(clocks.now + secs(60));
         let row = new_row(key(parked.receipt.event(), &"ep_1".into()), &parked, clocks);
-        assert_eq!((row.received_ms, row.standing.not_before_ms), (1_699_999_995_000, 1_700_000_060_000));
-        assert_eq!((row.standing.attempts, row.standing.last_status), (3, Some(503)));
-        assert_eq!(row.standing.excerpt.as_ref().map(Vec::len), Some(1_024));
+        assert_eq!((row.received_ms, row.state.not_before_ms), (1_699_999_995_000, 1_700_000_060_000));
+        assert_eq!((row.state.attempts, row.state.last_status), (3, Some(503)));
+        assert_eq!(row.state.excerpt.as_ref().map(Vec::len), Some(1_024));
         settled(parked);
     }
 
@@ -189,7 +189,7 @@ mod tests {
         let clocks = clocks();
         let mut parked = parked(clocks.now);
         (parked.in_flight_until, parked.not_before) = (Some(clocks.now + secs(15)), Some(clocks.now));
-        assert_eq!(standing(&parked, clocks).not_before_ms, 1_700_000_015_000);
+        assert_eq!(row_state(&parked, clocks).not_before_ms, 1_700_000_015_000);
         settled(parked);
     }
 

@@ -4,9 +4,9 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 
-/// Owner of the rows of a list.
+/// RowOwner of the rows of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
+pub enum RowOwner {
     Anyone,
     /// The customer of this id.
     Customer(String),
@@ -14,13 +14,13 @@ pub enum Owner {
     Endpoint(String),
 }
 
-impl Owner {
+impl RowOwner {
     /// As two parameters of a statement: the customer's id, the endpoint's id.
     pub(super) fn ids(&self) -> (Option<&str>, Option<&str>) {
         match self {
-            Owner::Anyone => (None, None),
-            Owner::Customer(id) => (Some(id), None),
-            Owner::Endpoint(id) => (None, Some(id)),
+            RowOwner::Anyone => (None, None),
+            RowOwner::Customer(id) => (Some(id), None),
+            RowOwner::Endpoint(id) => (None, Some(id)),
         }
     }
 }

@@ -209,7 +209,7 @@ const FROZEN_AFTER: Duration = Duration::from_secs(3);
 const HOLDER_WAITING_MAX: usize = 256;
 
 fn count(error: &StoreError) {
-    metrics::counter!(names::POSTGRES_ERRORS, "kind" => error.word()).increment(1);
+    metrics::counter!(names::POSTGRES_ERRORS, "kind" => error.as_str()).increment(1);
 }
 
 fn is_read_only(error: &StoreError) -> bool {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Pool, StoreError,
-    dead_letter_read::{PAGE_OF_DEAD, Selected, Selection, Whose, each_page, granted},
+    dead_letter_read::{LetterOwner, PAGE_OF_DEAD, Selected, Selection, each_page, granted},
 };
 
 /// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
@@ -23,7 +23,11 @@ pub struct Progress {
 ///
 /// # Errors
 /// When Postgres is away; some may be marked then.
-pub async fn redrive(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Result<(Timestamp, Selected), StoreError> {
+pub async fn redrive(
+    pool: &Pool,
+    of: LetterOwner<'_>,
+    selection: &Selection,
+) -> Result<(Timestamp, Selected), StoreError> {
     let now =
         pool.with(async |client| Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)).await?;
     let (topics, tenants) = of.granted_names();
@@ -42,7 +46,7 @@ pub async fn redrive(pool: &Pool, of: Whose<'_>, selection: &Selection) -> Resul
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn progress(pool: &Pool, of: Whose<'_>, since: Option<Timestamp>) -> Result<Progress, StoreError> {
+pub async fn progress(pool: &Pool, of: LetterOwner<'_>, since: Option<Timestamp>) -> Result<Progress, StoreError> {
     let (topics, tenants) = of.granted_names();
     pool.with(async |client| {
         let statement = client.prepare_cached(PROGRESS).await?;

@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    list_row::Owner,
+    list_row::RowOwner,
     quotas::{self, Allowance},
 };
 
@@ -78,7 +78,7 @@ pub struct OpenShare {
 
 /// Progress of a part, to be written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ShareProgress {
     pub replay_id: String,
     pub partition: i32,
     pub next: i64,
@@ -148,7 +148,7 @@ pub(super) async fn insert(transaction: &Transaction<'_>, replay: &NewReplay) ->
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, owner: &Owner, after: &str, limit: i64) -> Result<Vec<ReplayRow>, StoreError> {
+pub async fn list(pool: &Pool, owner: &RowOwner, after: &str, limit: i64) -> Result<Vec<ReplayRow>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(LIST).await?;
         let (customer_id, endpoint_id) = owner.ids();
@@ -202,7 +202,7 @@ pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) 
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn save(pool: &Pool, standings: &[Standing]) -> Result<(), StoreError> {
+pub async fn save(pool: &Pool, standings: &[ShareProgress]) -> Result<(), StoreError> {
     macro_rules! column {
         ($field:ident) => {
             standings.iter().map(|standing| &standing.$field).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! ○ Secrets at rest: XChaCha20-Poly1305 with a nonce from the caller's dice.
+//! ○ Secrets at rest: XChaCha20-Poly1305 with a nonce from the caller's entropy.
 //!
 //! **Invariant:** a sealed secret opens only for the endpoint it was sealed for (its id is associated data), so a
 //! ciphertext copied to another endpoint's row is worthless.

@@ -176,8 +176,8 @@ impl StoredAuth {
 
 /// A signing secret from 32 random bytes, in the form customers know: `whsec_…`
 #[must_use]
-pub fn signing_secret(dice: [u8; 32]) -> String {
-    format!("{SIGNING_PREFIX}{}", BASE64_STANDARD.encode(dice))
+pub fn signing_secret(entropy: [u8; 32]) -> String {
+    format!("{SIGNING_PREFIX}{}", BASE64_STANDARD.encode(entropy))
 }
 
 /// The bytes of a `whsec_…` secret.

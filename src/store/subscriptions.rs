@@ -8,7 +8,7 @@ use super::{
     config_write::{self, Change, Effect, Lookup, Stamps, Written},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
-    list_row::{Listed, Owner, listed},
+    list_row::{Listed, RowOwner, listed},
     quotas::{self, Allowance},
 };
 use crate::model::scope::Scope;
@@ -79,7 +79,7 @@ pub async fn read(pool: &Pool, under: Under<'_>, name: &str) -> Result<Lookup<St
 /// When Postgres is away.
 pub async fn list(
     pool: &Pool,
-    owner: &Owner,
+    owner: &RowOwner,
     topic: Option<&str>,
     after: &str,
     limit: i64,
@@ -87,23 +87,23 @@ pub async fn list(
     pool.with(async |client| {
         // Each its own statement, so that each is planned for its own index.
         let rows = match (owner, topic) {
-            (Owner::Customer(id), topic) => {
+            (RowOwner::Customer(id), topic) => {
                 let statement = client.prepare_cached(LIST_OF_CUSTOMER).await?;
                 client.query(&statement, &[&after, &limit, id, &topic]).await?
             }
-            (Owner::Endpoint(id), Some(topic)) => {
+            (RowOwner::Endpoint(id), Some(topic)) => {
                 let statement = client.prepare_cached(LIST_OF_BOTH).await?;
                 client.query(&statement, &[&after, &limit, id, &topic]).await?
             }
-            (Owner::Endpoint(id), None) => {
+            (RowOwner::Endpoint(id), None) => {
                 let statement = client.prepare_cached(LIST_OF_ENDPOINT).await?;
                 client.query(&statement, &[&after, &limit, id]).await?
             }
-            (Owner::Anyone, Some(topic)) => {
+            (RowOwner::Anyone, Some(topic)) => {
                 let statement = client.prepare_cached(LIST_OF_TOPIC).await?;
                 client.query(&statement, &[&after, &limit, &topic]).await?
             }
-            (Owner::Anyone, None) => {
+            (RowOwner::Anyone, None) => {
                 let statement = client.prepare_cached(LIST).await?;
                 client.query(&statement, &[&after, &limit]).await?
             }
@@ -124,7 +124,7 @@ pub async fn write<E>(
     decide: impl FnOnce(&SubscriptionContext) -> Result<Change<SubscriptionWrite>, E>,
 ) -> Result<Result<Written<StoredSubscription>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
-        let context = look(transaction, under, name).await?;
+        let context = load_current(transaction, under, name).await?;
         match decide(&context) {
             Err(refusal) => Ok(Err(refusal)),
             Ok(change) => apply(transaction, version, change, context.subscription.found()).await.map(Ok),
@@ -133,7 +133,7 @@ pub async fn write<E>(
     .await
 }
 
-async fn look(
+async fn load_current(
     transaction: &Transaction<'_>,
     under: Under<'_>,
     name: Option<&str>,

@@ -21,9 +21,9 @@ use super::retry::{BACKOFF_BASE, WriterHealth};
 use crate::clock;
 
 /// Something to be written.
-pub trait Work: Sized {
+pub trait WriteOp: Sized {
     /// Entries that are carried out together.
-    type Run: Default;
+    type Batch: Default;
 
     fn weight_bytes(&self) -> usize;
 
@@ -34,13 +34,13 @@ pub trait Work: Sized {
 
     /// Whether it may be carried out together with these, which were handed in before it or for others. Everything fits an
     /// empty run.
-    fn fits(&self, run: &Self::Run) -> bool;
+    fn fits(&self, run: &Self::Batch) -> bool;
 
-    fn join(self, run: &mut Self::Run);
+    fn join(self, run: &mut Self::Batch);
 }
 
 /// A queue with one writer at its end.
-pub struct Lane<W> {
+pub struct WriteQueue<W> {
     queue: Mutex<Queue<W>>,
     rows_max: usize,
     /// Handed in and not yet carried out, in the queue or in hand.
@@ -66,15 +66,18 @@ pub struct Owner {
 }
 
 /// Several queues, each with a writer: an endpoint's work is always in the same one, so it stays in order.
-pub struct Lanes<W> {
-    lanes: Vec<Lane<W>>,
+pub struct WriteQueues<W> {
+    queues: Vec<WriteQueue<W>>,
     customer_of: OnceLock<CustomerOf>,
 }
 
-impl<W: Work> Lanes<W> {
+impl<W: WriteOp> WriteQueues<W> {
     #[must_use]
-    pub fn new(lanes: usize, rows_max: usize) -> Self {
-        Lanes { lanes: (0..lanes.max(1)).map(|_| Lane::new(rows_max)).collect(), customer_of: OnceLock::new() }
+    pub fn new(queues: usize, rows_max: usize) -> Self {
+        WriteQueues {
+            queues: (0..queues.max(1)).map(|_| WriteQueue::new(rows_max)).collect(),
+            customer_of: OnceLock::new(),
+        }
     }
 
     /// From now on customers take turns, and the endpoints of each. Until then all endpoints do.
@@ -82,38 +85,38 @@ impl<W: Work> Lanes<W> {
         let _ = self.customer_of.set(customer_of);
     }
 
-    /// An endpoint's lane, and its name in there.
+    /// An endpoint's queue, and its name in there.
     #[must_use]
-    pub fn of(&self, endpoint_id: &str) -> (&Lane<W>, Owner) {
+    pub fn of(&self, endpoint_id: &str) -> (&WriteQueue<W>, Owner) {
         let customer = self.customer_of.get().and_then(|customer_of| customer_of(endpoint_id));
         let (customer, endpoint) = (number(customer.as_deref().unwrap_or_default()), number(endpoint_id));
-        (&self.lanes[(endpoint % self.lanes.len() as u64) as usize], Owner { customer, endpoint })
+        (&self.queues[(endpoint % self.queues.len() as u64) as usize], Owner { customer, endpoint })
     }
 
     pub fn push(&self, endpoint_id: &str, work: W) {
-        let (lane, owner) = self.of(endpoint_id);
-        lane.push(owner, work);
+        let (queue, owner) = self.of(endpoint_id);
+        queue.push(owner, work);
     }
 
     #[must_use]
-    pub fn lane(&self, lane: usize) -> &Lane<W> {
-        &self.lanes[lane]
+    pub fn queue(&self, queue: usize) -> &WriteQueue<W> {
+        &self.queues[queue]
     }
 
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lanes.len()
+        self.queues.len()
     }
 
-    /// As [`Lane::hurry`], of all.
+    /// As [`WriteQueue::hurry`], of all.
     pub fn hurry(&self) {
-        self.lanes.iter().for_each(Lane::hurry);
+        self.queues.iter().for_each(WriteQueue::hurry);
     }
 
     /// Returns when nothing is owed.
     pub async fn flushed(&self) {
-        for lane in &self.lanes {
-            lane.flushed().await;
+        for queue in &self.queues {
+            queue.flushed().await;
         }
     }
 }
@@ -131,10 +134,10 @@ enum Waits {
     Enough,
 }
 
-impl<W: Work> Lane<W> {
+impl<W: WriteOp> WriteQueue<W> {
     #[must_use]
     pub fn new(rows_max: usize) -> Self {
-        Lane {
+        WriteQueue {
             queue: Mutex::default(),
             rows_max: rows_max.max(1),
             owed: AtomicUsize::new(0),
@@ -168,7 +171,7 @@ impl<W: Work> Lane<W> {
 
     /// The next run: entries that are there after `wait`, or a whole statement as soon as there is one. Entries that
     /// nobody waits for wait [`UNHURRIED`] times as long for company.
-    pub async fn next(&self, wait: Duration, bytes_max: usize) -> W::Run {
+    pub async fn next(&self, wait: Duration, bytes_max: usize) -> W::Batch {
         let mut unhurried_until = None;
         loop {
             match self.waits() {
@@ -201,7 +204,7 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// Reports that the entries of [`Lane::next`] were carried out, or that their writer died with them.
+    /// Reports that the entries of [`WriteQueue::next`] were carried out, or that their writer died with them.
     pub fn done(&self) {
         self.owed.fetch_sub(self.in_hand.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         self.progress.notify_waiters();
@@ -227,7 +230,7 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    fn take(&self, bytes_max: usize) -> W::Run {
+    fn take(&self, bytes_max: usize) -> W::Batch {
         let (run, pieces) = self.queue.lock().take(self.rows_max, bytes_max);
         self.in_hand.store(pieces, Ordering::Release);
         run
@@ -236,8 +239,12 @@ impl<W: Work> Lane<W> {
 
 /// Runs a writer for ever, each time with a new one from `writes`. A panic costs what it had in hand nothing: dropped, the
 /// receipts are abandoned, and come back.
-pub async fn keep_writing<W: Work, F>(lane: &Lane<W>, what: &str, health: &WriterHealth, writes: impl Fn() -> F)
-where
+pub async fn keep_writing<W: WriteOp, F>(
+    queue: &WriteQueue<W>,
+    what: &str,
+    health: &WriterHealth,
+    writes: impl Fn() -> F,
+) where
     F: Future<Output = Infallible> + Send + 'static,
 {
     loop {
@@ -245,7 +252,7 @@ where
         if error.is_cancelled() {
             return;
         }
-        lane.done();
+        queue.done();
         health.restarts.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "writing {what} panicked and begins anew");
         tokio::time::sleep(BACKOFF_BASE).await;

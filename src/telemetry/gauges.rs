@@ -5,7 +5,7 @@ use metrics::{Gauge, gauge};
 use super::names;
 
 /// Of this instance, unless it says otherwise.
-pub struct StandingMetrics {
+pub struct InstanceGauges {
     instances: Gauge,
     endpoints: [Gauge; 3],
     lagging: Gauge,
@@ -30,11 +30,11 @@ pub struct QueueTotals {
     pub largest_bytes: usize,
 }
 
-impl StandingMetrics {
+impl InstanceGauges {
     #[must_use]
     #[allow(clippy::new_without_default)] // handles count nothing before the recorder is installed: be explicit
     pub fn new() -> Self {
-        StandingMetrics {
+        InstanceGauges {
             instances: gauge!(names::INSTANCES),
             endpoints: ["enabled", "paused", "disabled"].map(|state| gauge!(names::ENDPOINTS, "state" => state)),
             lagging: gauge!(names::LAGGING_ENDPOINTS),

@@ -91,7 +91,7 @@ impl ConsumerMetrics {
             revoked: counter!(names::REBALANCES, "kind" => "revoked"),
             lost: counter!(names::REBALANCES, "kind" => "lost"),
             partitions_assigned: gauge!(names::PARTITIONS_ASSIGNED),
-            partitions_paused: PauseReason::ALL.map(|why| gauge!(names::PARTITIONS_PAUSED, "reason" => why.word())),
+            partitions_paused: PauseReason::ALL.map(|why| gauge!(names::PARTITIONS_PAUSED, "reason" => why.as_str())),
             errors: counter!(names::KAFKA_ERRORS),
             outstanding_events: gauge!(names::OUTSTANDING_EVENTS),
             outstanding_bytes: gauge!(names::OUTSTANDING_BYTES),
@@ -168,7 +168,7 @@ impl SettlementMetrics {
     #[allow(clippy::new_without_default)] // as above
     pub fn new() -> Self {
         SettlementMetrics {
-            settled: Settlement::ALL.map(|how| counter!(names::SETTLED, "settlement" => how.word())),
+            settled: Settlement::ALL.map(|how| counter!(names::SETTLED, "settlement" => how.as_str())),
             abandoned: counter!(names::RECEIPTS_ABANDONED),
         }
     }
@@ -189,7 +189,7 @@ pub struct EndpointMetrics {
     pub probes_succeeded: Counter,
     pub probes_failed: Counter,
     pub probes_undecided: Counter,
-    pub own_trouble: Gauge,
+    pub local_outage: [Gauge; 2],
     pub rate_limited: Counter,
 }
 
@@ -206,7 +206,7 @@ impl EndpointMetrics {
             probes_succeeded: counter!(names::BREAKER_PROBES, "result" => "succeeded"),
             probes_failed: counter!(names::BREAKER_PROBES, "result" => "failed"),
             probes_undecided: counter!(names::BREAKER_PROBES, "result" => "undecided"),
-            own_trouble: gauge!(names::OWN_TROUBLE),
+            local_outage: [gauge!(names::LOCAL_OUTAGE), gauge!(names::OWN_TROUBLE)],
             rate_limited: counter!(names::RATE_LIMITED),
         }
     }
@@ -237,7 +237,7 @@ impl BacklogMetrics {
             bytes: gauge!(names::BACKLOG_BYTES),
             oldest_age: gauge!(names::BACKLOG_AGE),
             parked: counter!(names::BACKLOG_PARKED),
-            left: Settlement::ALL.map(|how| counter!(names::BACKLOG_LEFT, "settlement" => how.word())),
+            left: Settlement::ALL.map(|how| counter!(names::BACKLOG_LEFT, "settlement" => how.as_str())),
             queued_events: gauge!(names::BACKLOG_QUEUE),
             write_seconds: histogram!(names::BACKLOG_WRITE_SECONDS),
             write_failures: counter!(names::BACKLOG_WRITE_FAILURES),

@@ -133,9 +133,10 @@ metrics! {
     NAME_LOOKUPS = "postrider_name_lookups_total", Kind::Counter,
         "Name look-ups by result: found, failed, or stale (it failed, and old addresses are used)";
     OAUTH_TOKENS = "postrider_oauth_tokens_total", Kind::Counter, "Access tokens asked for, by result";
-    LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by our own trouble";
-    OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge,
+    LOCAL_FAULTS = "postrider_local_faults_total", Kind::Counter, "Attempts that failed by a fault on our side";
+    LOCAL_OUTAGE = "postrider_local_outage", Kind::Gauge,
         "1 while nobody can be reached: partitions pause, and no endpoint is blamed";
+    OWN_TROUBLE = "postrider_own_trouble", Kind::Gauge, "The former name of postrider_local_outage, until the next version";
     BACKLOG_EVENTS = "postrider_backlog_events", Kind::Gauge, "Events stored, still to be delivered, of this instance's partitions";
     BACKLOG_BYTES = "postrider_backlog_bytes", Kind::Gauge, "Their bytes";
     BACKLOG_AGE = "postrider_backlog_oldest_age_seconds", Kind::Gauge, "Since the oldest of them was first received";

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, time::Instant};
 
 use super::{
-    event_trace::Place,
+    event_trace::SpanParent,
     sampling::span_below,
     span::{Attribute, Kind, Parent, Span, Value, number},
 };
@@ -36,13 +36,13 @@ pub struct Ended<'a> {
 
 /// The span of the attempt of this number.
 #[must_use]
-pub fn id(place: Place, number: u64) -> u64 {
+pub fn id(place: SpanParent, number: u64) -> u64 {
     span_below(place.leg, number)
 }
 
 /// The spans of an attempt with these traced events, the request's own first.
-pub fn spans(places: &[Place], ended: Ended<'_>) -> impl Iterator<Item = Span> {
-    let own = move |place: &Place| (place.trace_id, id(*place, ended.number));
+pub fn spans(places: &[SpanParent], ended: Ended<'_>) -> impl Iterator<Item = Span> {
+    let own = move |place: &SpanParent| (place.trace_id, id(*place, ended.number));
     let first = places.first().map(own);
     places.iter().enumerate().map(move |(index, place)| Span {
         trace_id: place.trace_id,

@@ -27,7 +27,7 @@ pub struct Journey {
     id: u64,
     received_at: Instant,
     decoded_at: Instant,
-    legs: SmallVec<[Leg; 1]>,
+    legs: SmallVec<[DeliveryLeg; 1]>,
     /// Endpoints beyond [`LEGS_MAX`] are counted, and not shown each.
     endpoints: usize,
     about: Vec<Attribute>,
@@ -36,7 +36,7 @@ pub struct Journey {
 
 /// To one endpoint.
 #[derive(Debug)]
-struct Leg {
+struct DeliveryLeg {
     endpoint: EndpointKey,
     endpoint_id: Option<Box<str>>,
     from: Instant,
@@ -62,7 +62,7 @@ pub struct Beginning {
 
 /// The parent of an attempt in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SpanParent {
     pub trace_id: [u8; 16],
     /// The span of the endpoint's part.
     pub leg: u64,
@@ -77,14 +77,14 @@ impl Journey {
 
     /// The parent of an endpoint's attempts.
     #[must_use]
-    pub fn place(&self, endpoint: EndpointKey) -> Place {
-        Place { trace_id: self.trace_id, leg: span_below(self.id, LEGS_FROM + u64::from(endpoint.0)) }
+    pub fn place(&self, endpoint: EndpointKey) -> SpanParent {
+        SpanParent { trace_id: self.trace_id, leg: span_below(self.id, LEGS_FROM + u64::from(endpoint.0)) }
     }
 
     /// These endpoints get it.
     pub fn routed(&mut self, endpoints: &[EndpointKey], now: Instant) -> Span {
         self.endpoints = endpoints.len();
-        let leg = |endpoint: &EndpointKey| Leg {
+        let leg = |endpoint: &EndpointKey| DeliveryLeg {
             endpoint: *endpoint,
             endpoint_id: None,
             from: now,
@@ -105,7 +105,7 @@ impl Journey {
         endpoint: EndpointKey,
         endpoint_id: &str,
         (sent_at, ended_at): (Instant, Instant),
-    ) -> (Option<Span>, Place) {
+    ) -> (Option<Span>, SpanParent) {
         let place = self.place(endpoint);
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.endpoint == endpoint) else { return (None, place) };
         leg.attempts += 1;
@@ -137,7 +137,7 @@ impl Journey {
             spans.push(self.span("wait", ids, (leg.since, storing_since), Vec::new()));
         }
         let settling = (leg.storing_since.unwrap_or(leg.since), now);
-        let settlement = ("postrider.settlement", Value::from(how.word()));
+        let settlement = ("postrider.settlement", Value::from(how.as_str()));
         spans.push(self.span("settle", (span_below(id, SETTLE), id), settling, vec![settlement.clone()]));
         spans.push(self.deliver(leg, settlement, now));
         spans
@@ -166,7 +166,7 @@ impl Journey {
         spans
     }
 
-    fn deliver(&self, leg: Leg, settlement: Attribute, now: Instant) -> Span {
+    fn deliver(&self, leg: DeliveryLeg, settlement: Attribute, now: Instant) -> Span {
         let mut attributes = vec![settlement, ("postrider.attempts", number(leg.attempts))];
         if let Some(id) = leg.endpoint_id {
             attributes.push(("postrider.endpoint.id", Value::Text(Cow::Owned(id.into()))));

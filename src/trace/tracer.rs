@@ -83,7 +83,7 @@ pub enum Source {
 }
 
 impl Source {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Source::Kafka => "kafka",
             Source::Backlog => "backlog",
@@ -165,7 +165,7 @@ impl Tracer {
             ("messaging.consumer.group.name", text(&self.options.group_id)),
             ("messaging.message.body.size", number(event.value().map_or(0, <[u8]>::len))),
             ("postrider.event.type", text(event.kind())),
-            ("postrider.source", Value::from(source.word())),
+            ("postrider.source", Value::from(source.as_str())),
         ];
         if let Some(id) = event.own_id() {
             all.push(("messaging.message.id", text(id)));
@@ -207,7 +207,7 @@ impl Tracer {
         endpoint: EndpointKey,
         ended: Ended<'_>,
     ) -> Option<([u8; 16], u64)> {
-        let mut places: SmallVec<[event_trace::Place; 1]> = SmallVec::new();
+        let mut places: SmallVec<[event_trace::SpanParent; 1]> = SmallVec::new();
         let mut clocks = None;
         let traced = events.filter_map(|event| own_trace(event)).take(MEMBERS_MAX);
         for traced in traced {

@@ -2,7 +2,7 @@
 import { after } from "node:test";
 
 import { launch, quit } from "./harness/browser.js";
-import { close, open } from "./harness/stage.js";
+import { close, open } from "./harness/service.js";
 
 await launch();
 await open();

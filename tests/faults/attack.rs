@@ -16,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     harness::{Mode, Receiver, TestApp, rest::Rest},
     row::Outcome,
-    stage::stream_settings,
+    setup::stream_settings,
 };
 
 /// deploy/kubernetes gives an instance so much.

@@ -13,7 +13,7 @@ use crate::{
     harness::{Audit, Endpoint, Mode, Receiver, TestApp, eventually_holds, link::Link, within},
     process::most_within,
     row::Outcome,
-    stage::{LANES, latency, stream_settings},
+    setup::{LANES, latency, stream_settings},
 };
 
 /// So many endpoints; the n-th gets the n-th tenant's events.
@@ -100,7 +100,7 @@ pub fn way_out_is_cut(_: &mut SmallRng) -> Outcome {
         thread::scope(|scope| {
             customers.iter().for_each(|(_, link)| drop(scope.spawn(|| link.vanish())));
         });
-        eventually_holds("the trouble is known as ours", || app.rest().metric("postrider_own_trouble") == 1.0);
+        eventually_holds("the trouble is known as ours", || app.rest().metric("postrider_local_outage") == 1.0);
         thread::sleep(Duration::from_secs(8)); // longer than an event waits in memory
         kept = kept.max(app.postgres.dead_letters().len() + app.postgres.backlog().len());
         customers.iter().for_each(|(_, link)| link.come_back());

@@ -9,37 +9,37 @@ use std::{
 use crate::{
     harness::{Audit, Endpoint, Mode, TestApp, app::Preparation, eventually_holds},
     row::Outcome,
-    stage::{Stage, giving_up_at_once},
+    setup::{Setup, giving_up_at_once},
 };
 use rand::rngs::SmallRng;
 
-/// A stage with one endpoint more, whose events all have to be stored.
+/// A setup with one endpoint more, whose events all have to be stored.
 struct Storing {
-    stage: Stage,
+    setup: Setup,
     refusing: Endpoint,
 }
 
 impl Storing {
     fn set(preparation: Preparation) -> Self {
-        let stage = Stage::from(preparation.set("POSTGRES_STATEMENT_TIMEOUT_MS", 1_000));
-        let hook = stage.receiver.hook("refusing");
+        let setup = Setup::from(preparation.set("POSTGRES_STATEMENT_TIMEOUT_MS", 1_000));
+        let hook = setup.receiver.hook("refusing");
         hook.set(Mode::Status(500));
         hook.keep_no_requests();
-        let refusing = stage.app.subscribed_endpoint(&hook, giving_up_at_once());
-        Storing { stage, refusing }
+        let refusing = setup.app.subscribed_endpoint(&hook, giving_up_at_once());
+        Storing { setup, refusing }
     }
 
     fn audit(&self) -> Audit {
-        let audit = self.stage.app.audit().expect_all(&self.stage.stream).expect_all(&self.stage.batch);
+        let audit = self.setup.app.audit().expect_all(&self.setup.stream).expect_all(&self.setup.batch);
         audit.expect_all(&self.refusing).watch_commits()
     }
 
     /// The others get so many more events, and something more is stored.
     #[track_caller]
     fn flow(&self) {
-        self.stage.flow(200);
-        let before = self.stage.app.postgres.dead_letters().len();
-        eventually_holds("dead letters are stored", || self.stage.app.postgres.dead_letters().len() > before);
+        self.setup.flow(200);
+        let before = self.setup.app.postgres.dead_letters().len();
+        eventually_holds("dead letters are stored", || self.setup.app.postgres.dead_letters().len() > before);
     }
 }
 
@@ -47,13 +47,13 @@ impl Storing {
 pub fn restarted(_: &mut SmallRng) -> Outcome {
     let storing = Storing::set(TestApp::named("fault-26"));
     let audit = storing.audit();
-    let app = &storing.stage.app;
+    let app = &storing.setup.app;
     let load = app.load(300);
     for _ in 0..3 {
         storing.flow();
         app.postgres.go_away();
         app.postgres.terminate_connections();
-        storing.stage.flow(300);
+        storing.setup.flow(300);
         thread::sleep(Duration::from_secs(1)); // as long as a restart takes
         app.postgres.come_back();
     }
@@ -66,7 +66,7 @@ pub fn restarted(_: &mut SmallRng) -> Outcome {
 pub fn frozen_connections(_: &mut SmallRng) -> Outcome {
     let storing = Storing::set(TestApp::named("fault-27"));
     let audit = storing.audit();
-    let app = &storing.stage.app;
+    let app = &storing.setup.app;
     let load = app.load(300);
     for _ in 0..3 {
         storing.flow();
@@ -85,7 +85,7 @@ pub fn silent_for_long(_: &mut SmallRng) -> Outcome {
     const QUEUE_BYTES_MAX: u32 = 1 << 20;
     let storing = Storing::set(TestApp::named("fault-28").set("DEAD_LETTER_QUEUE_BYTES_MAX", QUEUE_BYTES_MAX));
     let audit = storing.audit();
-    let app = &storing.stage.app;
+    let app = &storing.setup.app;
     let load = app.load(1_000);
     storing.flow();
     let before = app.rest().metric("postrider_resident_bytes");
@@ -105,12 +105,12 @@ pub fn silent_for_long(_: &mut SmallRng) -> Outcome {
 pub fn disk_full(_: &mut SmallRng) -> Outcome {
     let storing = Storing::set(TestApp::named("fault-29"));
     let audit = storing.audit();
-    let app = &storing.stage.app;
+    let app = &storing.setup.app;
     let load = app.load(300);
     storing.flow();
     app.postgres.fill_disk(true);
     let stored = app.postgres.dead_letters().len();
-    storing.stage.flow(1_000);
+    storing.setup.flow(1_000);
     assert_eq!(app.postgres.dead_letters().len(), stored, "nothing can be stored");
     assert!(app.kafka.lag() > 0, "so it is not committed");
     app.postgres.fill_disk(false);
@@ -123,12 +123,12 @@ pub fn disk_full(_: &mut SmallRng) -> Outcome {
 pub fn read_only(_: &mut SmallRng) -> Outcome {
     let storing = Storing::set(TestApp::named("fault-30"));
     let audit = storing.audit();
-    let app = &storing.stage.app;
+    let app = &storing.setup.app;
     let load = app.load(300);
     storing.flow();
     app.postgres.read_only(true);
     app.postgres.terminate_connections();
-    storing.stage.flow(1_000);
+    storing.setup.flow(1_000);
     // From here on whoever keeps a connection keeps a server that only reads.
     app.postgres.read_only(false);
     let back_at = Instant::now();
@@ -140,19 +140,19 @@ pub fn read_only(_: &mut SmallRng) -> Outcome {
 
 /// Row 51
 pub fn away_at_the_start(_: &mut SmallRng) -> Outcome {
-    let mut stage = Stage::set("fault-51");
-    let audit = stage.audit();
-    stage.app.produce(200);
-    stage.flow(0);
-    assert!(stage.app.sigterm().status.success());
-    stage.app.postgres.go_away();
-    stage.app.produce(500);
-    stage.app.spawn();
-    let instance = stage.app.instance();
+    let mut setup = Setup::set("fault-51");
+    let audit = setup.audit();
+    setup.app.produce(200);
+    setup.flow(0);
+    assert!(setup.app.sigterm().status.success());
+    setup.app.postgres.go_away();
+    setup.app.produce(500);
+    setup.app.spawn();
+    let instance = setup.app.instance();
     eventually_holds("it lives", || instance.rest.try_get("/livez").is_some_and(|reply| reply.status == 200));
     thread::sleep(Duration::from_secs(3)); // time enough to do the wrong thing
-    assert_eq!(stage.app.kafka.members(), 0, "without subscriptions it would commit events away");
-    stage.app.postgres.come_back();
-    stage.app.instance().await_ready();
+    assert_eq!(setup.app.kafka.members(), 0, "without subscriptions it would commit events away");
+    setup.app.postgres.come_back();
+    setup.app.instance().await_ready();
     Outcome::of(audit.settle()).at_most(0)
 }

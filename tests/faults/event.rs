@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     harness::{Mode, Receiver, Record, TestApp, eventually, eventually_holds},
     row::Outcome,
-    stage::LANES,
+    setup::LANES,
 };
 
 /// Row 52

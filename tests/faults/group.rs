@@ -1,4 +1,4 @@
-//! ● Kafka that is away, silent or rude, topics that change, and a group whose members come and go.
+//! ● Kafka that is away, silent or misbehavior, topics that change, and a group whose members come and go.
 
 use std::{
     thread,
@@ -12,81 +12,81 @@ use crate::{
     harness::{
         Instance, Receiver, Record, TestApp, eventually_holds,
         link::Link,
-        produced::{Place, Sent},
+        produced::{KafkaPosition, Sent},
     },
     row::Outcome,
-    stage::{IN_FLIGHT, LANES, Stage, batch_settings, stream_settings},
+    setup::{IN_FLIGHT, LANES, Setup, batch_settings, stream_settings},
 };
 
-/// A stage whose instances reach the broker over a wire.
-fn wired(name: &'static str) -> (Stage, Link) {
+/// A setup whose instances reach the broker over a wire.
+fn wired(name: &'static str) -> (Setup, Link) {
     let link = Link::to_kafka();
-    (Stage::from(TestApp::named(name).set("KAFKA_BROKERS", link.address())), link)
+    (Setup::from(TestApp::named(name).set("KAFKA_BROKERS", link.address())), link)
 }
 
 /// Row 15: gone for longer than a session lasts.
 pub fn broker_restarts(_: &mut SmallRng) -> Outcome {
-    let (stage, link) = wired("fault-15");
-    let audit = stage.audit();
-    let load = stage.app.load(500);
-    stage.flow(500);
+    let (setup, link) = wired("fault-15");
+    let audit = setup.audit();
+    let load = setup.app.load(500);
+    setup.flow(500);
     link.go_away();
     thread::sleep(Duration::from_secs(8)); // the fault
     let repeated = audit.delivered_beyond_commit() + IN_FLIGHT;
     link.come_back();
-    stage.flow(1_000);
+    setup.flow(1_000);
     load.stop();
     Outcome::of(audit.settle()).at_most(repeated)
 }
 
 /// Row 16: nothing passes, nobody is told, and the session ends meanwhile.
 pub fn broker_is_silent(_: &mut SmallRng) -> Outcome {
-    let (stage, link) = wired("fault-16");
-    let audit = stage.audit();
-    let load = stage.app.load(500);
-    stage.flow(500);
+    let (setup, link) = wired("fault-16");
+    let audit = setup.audit();
+    let load = setup.app.load(500);
+    setup.flow(500);
     link.freeze();
     thread::sleep(Duration::from_secs(15)); // the fault
     let repeated = audit.delivered_beyond_commit() + IN_FLIGHT;
     link.come_back();
-    stage.flow(1_000);
+    setup.flow(1_000);
     load.stop();
     Outcome::of(audit.settle()).at_most(repeated)
 }
 
 /// Row 17
 pub fn broker_resets_connections(_: &mut SmallRng) -> Outcome {
-    let (stage, link) = wired("fault-17");
-    let audit = stage.audit();
-    let load = stage.app.load(500);
+    let (setup, link) = wired("fault-17");
+    let audit = setup.audit();
+    let load = setup.app.load(500);
     for _ in 0..10 {
-        stage.flow(100);
+        setup.flow(100);
         link.reset();
         thread::sleep(Duration::from_secs(1)); // the fault's pace
     }
-    stage.flow(500);
+    setup.flow(500);
     load.stop();
     Outcome::of(audit.settle()).at_most(0)
 }
 
 /// Row 20: two members stay; others join, leave, crash and freeze.
-pub fn rebalance_storm(dice: &mut SmallRng) -> Outcome {
+pub fn rebalance_storm(entropy: &mut SmallRng) -> Outcome {
     const CHANGES: u32 = 10;
     const RATE: u32 = 500;
     let app = TestApp::named("fault-20").partitions(8).lanes(LANES);
     let app = app.set("KAFKA_SESSION_TIMEOUT_MS", 2_000).set("KAFKA_HEARTBEAT_INTERVAL_MS", 500);
-    let stage = Stage::of(app.start());
-    let audit = stage.audit();
-    let load = stage.app.load(RATE);
-    let mut others: Vec<Instance> = vec![stage.app.second_instance()];
+    let setup = Setup::of(app.start());
+    let audit = setup.audit();
+    let load = setup.app.load(RATE);
+    let mut others: Vec<Instance> = vec![setup.app.second_instance()];
     let mut repeated = 0;
     let mut changes = String::new();
     for _ in 0..CHANGES {
         let from = usize::from(others.len() > 2);
-        match dice.random_range(from..5) {
+        match entropy.random_range(from..5) {
             0 | 4 => {
                 changes.push('+');
-                others.push(stage.app.second_instance());
+                others.push(setup.app.second_instance());
             }
             1 if !others.is_empty() => {
                 changes.push('-');
@@ -105,7 +105,7 @@ pub fn rebalance_storm(dice: &mut SmallRng) -> Outcome {
             }
         }
         repeated += audit.delivered_beyond_commit() + IN_FLIGHT;
-        thread::sleep(Duration::from_millis(dice.random_range(500..2_500))); // any moment
+        thread::sleep(Duration::from_millis(entropy.random_range(500..2_500))); // any moment
         repeated += audit.delivered_beyond_commit() + IN_FLIGHT;
     }
     load.stop();
@@ -177,7 +177,7 @@ pub fn compaction_and_aborted_transactions(_: &mut SmallRng) -> Outcome {
     let audit = app.audit().expect(&stream, survives).watch_commits();
     app.restart();
     let in_books = || {
-        let place = |offset: i64| Place { topic: app.topic.clone(), partition: 0, offset };
+        let place = |offset: i64| KafkaPosition { topic: app.topic.clone(), partition: 0, offset };
         left.iter().filter(|offset| app.produced.at(&place(**offset)).is_some()).count()
     };
     eventually_holds("all of it is delivered", || stream.hook.accepted_count() >= in_books());

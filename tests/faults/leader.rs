@@ -10,7 +10,7 @@ use crate::{
         produced::Sent,
     },
     row::Outcome,
-    stage::stream_settings,
+    setup::stream_settings,
 };
 
 /// Row K12: at the group's very first start, which is to begin with what comes, nobody leads one of the partitions, and later

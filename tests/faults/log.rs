@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Endpoint, Mode, Receiver, Record, TestApp, eventually_holds, produced::Sent},
     row::Outcome,
-    stage::{giving_up_at_once, stream_settings},
+    setup::{giving_up_at_once, stream_settings},
 };
 
 /// A topic that is made again while it is read.

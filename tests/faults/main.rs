@@ -2,7 +2,7 @@
 //! what it cost. Nothing may be lost, no offset may be committed early, and duplicates have a bound.
 //!
 //! `make faults` runs every row, `make faults ROWS=1,12,mix` some; without arguments, as in `cargo test`, the quickest
-//! ones run; `ROWS=outage` takes up to an hour and runs only when named. `POSTRIDER_FAULTS_SEED=n` repeats the dice of a run, which are printed with it.
+//! ones run; `ROWS=outage` takes up to an hour and runs only when named. `POSTRIDER_FAULTS_SEED=n` repeats the entropy of a run, which are printed with it.
 
 // Faults take their time in the world; only the program itself is told the time.
 #![allow(clippy::disallowed_methods)]
@@ -14,7 +14,7 @@ mod harness; // what the stories are told with
 
 mod row; // one fault, and what it came to
 mod rows; // all of them
-mod stage; // what most rows begin with
+mod setup; // what most rows begin with
 mod run; // some at a time
 mod table; // the result
 
@@ -27,7 +27,7 @@ mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted
 mod outage; // endpoints that are down for minutes
-mod stolen; // when the host took the machine away
+mod cpu_steal; // when the host took the machine away
 mod shares; // customers that take what all share
 mod crowd; // many endpoints, many changes
 mod quota; // customers that write more than their share

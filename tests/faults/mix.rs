@@ -1,13 +1,13 @@
-//! ● Several faults at once, thrown by dice.
+//! ● Several faults at once, thrown by entropy.
 
 use std::{thread, time::Duration};
 
 use rand::{Rng as _, rngs::SmallRng, seq::SliceRandom as _};
 
 use crate::{
-    harness::{Instance, Mode, Rude, TestApp, link::Link},
+    harness::{Instance, Misbehavior, Mode, TestApp, link::Link},
     row::Outcome,
-    stage::{LANES, Stage},
+    setup::{LANES, Setup},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +46,27 @@ const ALL: [Fault; 14] = [
 ];
 
 struct Mix {
-    stage: Stage,
+    setup: Setup,
     link: Link,
     others: Vec<Instance>,
 }
 
 /// Row mix: three times three to five faults, which begin and end when they like.
-pub fn of_faults(dice: &mut SmallRng) -> Outcome {
+pub fn of_faults(entropy: &mut SmallRng) -> Outcome {
     const ROUNDS: u32 = 3;
     let link = Link::to_kafka();
     let app = TestApp::named("fault-mix").lanes(LANES).set("KAFKA_BROKERS", link.address());
     let app = app.set("KAFKA_SESSION_TIMEOUT_MS", 3_000).set("KAFKA_HEARTBEAT_INTERVAL_MS", 1_000);
     let app = app.set("DELIVERY_PARK_AFTER_MS", 2_000).set("POSTGRES_STATEMENT_TIMEOUT_MS", 1_000);
-    let mut mix = Mix { stage: Stage::from(app), link, others: Vec::new() };
-    let audit = mix.stage.audit();
-    let load = mix.stage.app.load(300);
+    let mut mix = Mix { setup: Setup::from(app), link, others: Vec::new() };
+    let audit = mix.setup.audit();
+    let load = mix.setup.app.load(300);
     let mut note = Vec::new();
     for _ in 0..ROUNDS {
-        mix.stage.flow(100);
+        mix.setup.flow(100);
         let mut faults = ALL;
-        faults.shuffle(dice);
-        let mut faults = faults[..dice.random_range(3..=5)].to_vec();
+        faults.shuffle(entropy);
+        let mut faults = faults[..entropy.random_range(3..=5)].to_vec();
         if faults.contains(&Fault::Kill) {
             faults.retain(|fault| *fault != Fault::Freeze); // the dead do not thaw
         }
@@ -74,13 +74,13 @@ pub fn of_faults(dice: &mut SmallRng) -> Outcome {
         note.push(format!("{faults:?}"));
         for fault in &faults {
             mix.begin(*fault);
-            thread::sleep(Duration::from_millis(dice.random_range(0..2_000))); // any moment
+            thread::sleep(Duration::from_millis(entropy.random_range(0..2_000))); // any moment
         }
         for fault in &faults {
-            thread::sleep(Duration::from_millis(dice.random_range(0..2_000))); // any moment
+            thread::sleep(Duration::from_millis(entropy.random_range(0..2_000))); // any moment
             mix.end(*fault);
         }
-        mix.stage.app.instance().await_ready();
+        mix.setup.app.instance().await_ready();
     }
     load.stop();
     let findings = audit.settle();
@@ -90,7 +90,7 @@ pub fn of_faults(dice: &mut SmallRng) -> Outcome {
 
 impl Mix {
     fn begin(&mut self, fault: Fault) {
-        let Stage { app, stream, batch, .. } = &mut self.stage;
+        let Setup { app, stream, batch, .. } = &mut self.setup;
         match fault {
             Fault::Kill => app.kill9(),
             Fault::Freeze => app.instance().freeze(),
@@ -102,14 +102,14 @@ impl Mix {
             Fault::PostgresFull => app.postgres.fill_disk(true),
             Fault::ConnectionsEnd => app.postgres.terminate_connections(),
             Fault::StreamFails => stream.hook.set(Mode::Status(500)),
-            Fault::StreamResets => stream.hook.set(Mode::Rude(Rude::ResetAfter)),
+            Fault::StreamResets => stream.hook.set(Mode::Misbehavior(Misbehavior::ResetAfter)),
             Fault::BatchHangs => batch.hook.set(Mode::Hang),
             Fault::MemberJoins | Fault::MemberDies => self.others.push(app.another_instance()),
         }
     }
 
     fn end(&mut self, fault: Fault) {
-        let Stage { app, stream, batch, .. } = &mut self.stage;
+        let Setup { app, stream, batch, .. } = &mut self.setup;
         match fault {
             Fault::Kill => app.spawn(),
             Fault::Freeze => app.instance().thaw(),

@@ -10,10 +10,10 @@ use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
 use crate::{
+    cpu_steal::Watch,
     harness::{Audit, Endpoint, Findings, Mode, Receiver, TestApp, within_looks},
     row::Outcome,
-    stage::{LANES, stream_settings},
-    stolen::Watch,
+    setup::{LANES, stream_settings},
 };
 
 const EVENTS_PER_SECOND: u32 = 500;
@@ -54,7 +54,7 @@ pub fn down_for_minutes(_: &mut SmallRng) -> Outcome {
     let (order, everything) = (app.audit().expect_all(&ordered), app.audit().expect_all(&down));
     let everything = healthy.iter().fold(everything, Audit::expect_all);
 
-    let stolen = Watch::start();
+    let cpu_steal = Watch::start();
     let load = app.load(EVENTS_PER_SECOND);
     thread::sleep(WARM_UP + CALM);
     let down_at = Instant::now();
@@ -87,7 +87,7 @@ pub fn down_for_minutes(_: &mut SmallRng) -> Outcome {
     findings.lost.extend(others.lost);
     findings.complaints.extend(others.complaints);
     let healthy: Vec<&Endpoint> = healthy.iter().collect();
-    let p99 = |from: Instant, to: Instant| p99(&app, &healthy, &stolen, from, to);
+    let p99 = |from: Instant, to: Instant| p99(&app, &healthy, &cpu_steal, from, to);
     // While the breakers are still open, nothing of the recovery is to be felt.
     let (calm, outage, recovery) = (p99(down_at - CALM, down_at), p99(down_at, back_at), p99(sent_at, drained_at));
     let (first, all) = (sent_at - back_at, drained_at - back_at);
@@ -121,7 +121,7 @@ impl fmt::Display for P99 {
 }
 
 /// For events sent between these times.
-fn p99(app: &TestApp, endpoints: &[&Endpoint], stolen: &Watch, from: Instant, to: Instant) -> P99 {
+fn p99(app: &TestApp, endpoints: &[&Endpoint], cpu_steal: &Watch, from: Instant, to: Instant) -> P99 {
     let windows = (to.duration_since(from).as_secs_f64() / WINDOW.as_secs_f64()).ceil() as usize;
     let mut latencies = vec![Vec::new(); windows.max(1)];
     for endpoint in endpoints {
@@ -137,9 +137,9 @@ fn p99(app: &TestApp, endpoints: &[&Endpoint], stolen: &Watch, from: Instant, to
         latencies.sort_unstable();
         let ms = latencies[latencies.len() * 99 / 100].as_secs_f64() * 1_000.0;
         let begins = from + window * WINDOW;
-        let stolen = stolen.part(begins, begins + WINDOW);
-        eprintln!("{ms:7.1} ms is the others' p99 of {} s, {:4.1} % stolen", WINDOW.as_secs(), stolen * 100.0);
-        if stolen <= STOLEN_MAX {
+        let cpu_steal = cpu_steal.part(begins, begins + WINDOW);
+        eprintln!("{ms:7.1} ms is the others' p99 of {} s, {:4.1} % cpu_steal", WINDOW.as_secs(), cpu_steal * 100.0);
+        if cpu_steal <= STOLEN_MAX {
             counted.push(ms);
         }
     }

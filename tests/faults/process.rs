@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     harness::{Hook, Mode, Receiver, TestApp, eventually_holds, link::Link, rest::Rest},
     row::Outcome,
-    stage::{IN_FLIGHT, LANES, Stage, batch_settings, giving_up_at_once, stream_settings},
+    setup::{IN_FLIGHT, LANES, Setup, batch_settings, giving_up_at_once, stream_settings},
 };
 
 /// What Kubernetes gives a process is 30 s.
@@ -20,7 +20,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(25);
 const STOPS_WITHOUT_A_BROKER: Duration = Duration::from_secs(12);
 
 /// Row 1: all events in batches, a tenth of them one by one as well.
-pub fn killed_at_random(dice: &mut SmallRng) -> Outcome {
+pub fn killed_at_random(entropy: &mut SmallRng) -> Outcome {
     const KILLS: u32 = 20;
     let app = TestApp::named("fault-1").lanes(LANES);
     // A dead member is waited for until its session ends.
@@ -39,7 +39,7 @@ pub fn killed_at_random(dice: &mut SmallRng) -> Outcome {
     for _ in 0..KILLS {
         let before = batch.hook.accepted_count();
         eventually_holds("events flow", || batch.hook.accepted_count() > before);
-        thread::sleep(Duration::from_millis(dice.random_range(0..1_500))); // any moment
+        thread::sleep(Duration::from_millis(entropy.random_range(0..1_500))); // any moment
         app.kill9();
         repeated += audit.delivered_beyond_commit() + IN_FLIGHT;
         app.restart();
@@ -50,14 +50,14 @@ pub fn killed_at_random(dice: &mut SmallRng) -> Outcome {
 
 /// Row 2: the answers of a few requests are on this side of the wire, and nobody has looked at them.
 pub fn killed_before_the_answer_is_taken(_: &mut SmallRng) -> Outcome {
-    let mut stage = Stage::from(TestApp::named("fault-2").env("FAILPOINTS", "answers-arrived=200*off->return"));
-    let audit = stage.audit();
-    let load = stage.app.load(1_000);
-    let died = stage.app.instance().await_death();
+    let mut setup = Setup::from(TestApp::named("fault-2").env("FAILPOINTS", "answers-arrived=200*off->return"));
+    let audit = setup.audit();
+    let load = setup.app.load(1_000);
+    let died = setup.app.instance().await_death();
     assert!(!died.success(), "it ended with {died}");
     let repeated = audit.delivered_beyond_commit() + IN_FLIGHT;
-    stage.app.env("FAILPOINTS", None);
-    stage.app.restart();
+    setup.app.env("FAILPOINTS", None);
+    setup.app.restart();
     load.stop();
     Outcome::of(audit.settle()).at_most(repeated)
 }
@@ -85,22 +85,22 @@ pub fn killed_before_the_store_is_heard(_: &mut SmallRng) -> Outcome {
 
 /// Row 5: frozen for longer than its session lasts; its partitions move on.
 pub fn frozen_beyond_its_session(_: &mut SmallRng) -> Outcome {
-    let mut stage = Stage::set("fault-5");
-    let audit = stage.audit();
-    let second = stage.app.second_instance();
+    let mut setup = Setup::set("fault-5");
+    let audit = setup.audit();
+    let second = setup.app.second_instance();
     let owned = |rest: &Rest| rest.metric("postrider_partitions_assigned");
-    eventually_holds("both own partitions", || owned(stage.app.rest()) == 2.0 && owned(&second.rest) == 2.0);
-    let load = stage.app.load(500);
-    stage.flow(500);
-    stage.app.instance().freeze();
+    eventually_holds("both own partitions", || owned(setup.app.rest()) == 2.0 && owned(&second.rest) == 2.0);
+    let load = setup.app.load(500);
+    setup.flow(500);
+    setup.app.instance().freeze();
     let mut repeated = audit.delivered_beyond_commit() + IN_FLIGHT;
     eventually_holds("the other one has all partitions", || owned(&second.rest) == 4.0);
-    stage.flow(500);
+    setup.flow(500);
     // What it knows is old: awake, it has a request or an answer in its hands, and must not act on either.
-    stage.app.instance().thaw();
-    eventually_holds("both own partitions again", || owned(stage.app.rest()) == 2.0 && owned(&second.rest) == 2.0);
+    setup.app.instance().thaw();
+    eventually_holds("both own partitions again", || owned(setup.app.rest()) == 2.0 && owned(&second.rest) == 2.0);
     repeated += audit.delivered_beyond_commit() + IN_FLIGHT;
-    stage.flow(500);
+    setup.flow(500);
     load.stop();
     Outcome::of(audit.settle()).at_most(repeated)
 }
@@ -108,23 +108,23 @@ pub fn frozen_beyond_its_session(_: &mut SmallRng) -> Outcome {
 /// Row 6: frozen for less than a session; nobody takes its partitions, and what waited does not come as a flood.
 pub fn frozen_for_a_moment(_: &mut SmallRng) -> Outcome {
     const RATE: u32 = 100;
-    let mut stage = Stage::set("fault-6");
+    let mut setup = Setup::set("fault-6");
     let limit = json!({"events_per_second": RATE, "burst_events": RATE});
-    let hook = stage.receiver.hook("limited");
-    let limited = stage.app.subscribed_endpoint(&hook, json!({"mode": "stream", "rate_limit": limit}));
-    let audit = stage.app.audit().expect_all(&stage.stream).expect_all(&limited).watch_commits();
-    let rebalances = stage.app.rest().metric("postrider_rebalances_total");
-    let load = stage.app.load(RATE);
-    stage.flow(200);
+    let hook = setup.receiver.hook("limited");
+    let limited = setup.app.subscribed_endpoint(&hook, json!({"mode": "stream", "rate_limit": limit}));
+    let audit = setup.app.audit().expect_all(&setup.stream).expect_all(&limited).watch_commits();
+    let rebalances = setup.app.rest().metric("postrider_rebalances_total");
+    let load = setup.app.load(RATE);
+    setup.flow(200);
     for _ in 0..2 {
-        stage.app.instance().freeze();
+        setup.app.instance().freeze();
         thread::sleep(Duration::from_secs(3)); // the fault
-        stage.app.instance().thaw();
-        stage.flow(200);
+        setup.app.instance().thaw();
+        setup.flow(200);
     }
     load.stop();
     let findings = audit.settle();
-    assert_eq!(stage.app.rest().metric("postrider_rebalances_total"), rebalances, "nothing moved");
+    assert_eq!(setup.app.rest().metric("postrider_rebalances_total"), rebalances, "nothing moved");
     let most = most_within(Duration::from_secs(1), &hook);
     // Requests that lay frozen in the sockets count when they are read.
     let allowed = 2 * RATE + 16;
@@ -134,12 +134,12 @@ pub fn frozen_for_a_moment(_: &mut SmallRng) -> Outcome {
 
 /// Row 10
 pub fn actors_panic(_: &mut SmallRng) -> Outcome {
-    let stage = Stage::from(TestApp::named("fault-10").env("FAILPOINTS", "endpoint-turn=1%20*panic->off"));
-    let audit = stage.audit();
-    let load = stage.app.load(1_000);
-    let restarts = || stage.app.rest().metric("postrider_endpoint_restarts_total");
+    let setup = Setup::from(TestApp::named("fault-10").env("FAILPOINTS", "endpoint-turn=1%20*panic->off"));
+    let audit = setup.audit();
+    let load = setup.app.load(1_000);
+    let restarts = || setup.app.rest().metric("postrider_endpoint_restarts_total");
     eventually_holds("actors panicked", || restarts() >= 5.0);
-    stage.flow(1_000);
+    setup.flow(1_000);
     load.stop();
     let findings = audit.settle();
     let note = format!("{} actors rebuilt", restarts());
@@ -149,15 +149,15 @@ pub fn actors_panic(_: &mut SmallRng) -> Outcome {
 
 /// Row 12
 pub fn stopped_under_load(_: &mut SmallRng) -> Outcome {
-    let mut stage = Stage::set("fault-12");
-    let audit = stage.audit();
-    let load = stage.app.load(1_000);
-    stage.flow(1_000);
-    let stopped = stage.app.sigterm();
+    let mut setup = Setup::set("fault-12");
+    let audit = setup.audit();
+    let load = setup.app.load(1_000);
+    setup.flow(1_000);
+    let stopped = setup.app.sigterm();
     assert!(stopped.status.success(), "it ended with {}", stopped.status);
     assert!(stopped.took <= STOPS_WITHIN, "it took {:?}", stopped.took);
     load.stop();
-    stage.app.restart();
+    setup.app.restart();
     let note = format!("stopped in {:.1} s", stopped.took.as_secs_f64());
     Outcome::of(audit.settle()).at_most(IN_FLIGHT).note(note)
 }
@@ -165,17 +165,17 @@ pub fn stopped_under_load(_: &mut SmallRng) -> Outcome {
 /// Row 13: asked to stop while the broker answers nothing, and later with the broker gone.
 pub fn stopped_without_a_broker(_: &mut SmallRng) -> Outcome {
     let link = Link::to_kafka();
-    let mut stage = Stage::from(TestApp::named("fault-13").set("KAFKA_BROKERS", link.address()));
-    let audit = stage.audit();
-    let load = stage.app.load(500);
+    let mut setup = Setup::from(TestApp::named("fault-13").set("KAFKA_BROKERS", link.address()));
+    let audit = setup.audit();
+    let load = setup.app.load(500);
     let (mut took, mut repeated) = (Duration::ZERO, 0);
     for fault in [Link::freeze, Link::go_away] {
-        stage.flow(500);
+        setup.flow(500);
         fault(&link);
-        took = took.max(stage.app.sigterm().took);
+        took = took.max(setup.app.sigterm().took);
         repeated += audit.delivered_beyond_commit() + IN_FLIGHT;
         link.come_back();
-        stage.app.restart();
+        setup.app.restart();
     }
     assert!(took <= STOPS_WITHOUT_A_BROKER, "it took {took:?}");
     load.stop();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Endpoint, Receiver, TestApp, eventually_holds},
     row::Outcome,
-    stage::{LANES, latency, stream_settings},
+    setup::{LANES, latency, stream_settings},
 };
 
 /// What events of a victim may take at most: as of a partition that is delayed by others.

@@ -6,9 +6,9 @@ use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Audit, Endpoint, Front, Hook, Mode, Receiver, Record, Rude, TestApp, eventually_holds},
+    harness::{Audit, Endpoint, Front, Hook, Misbehavior, Mode, Receiver, Record, TestApp, eventually_holds},
     row::Outcome,
-    stage::LANES,
+    setup::LANES,
 };
 
 /// How long an event waits in memory for an endpoint.
@@ -69,7 +69,7 @@ pub fn hangs_after_accept(_: &mut SmallRng) -> Outcome {
 /// Row 38
 pub fn closes_kept_alive_connections(_: &mut SmallRng) -> Outcome {
     let ward = Ward::open("fault-38");
-    let sick = ward.sick("closing", Mode::Rude(Rude::CloseAfter), json!({"mode": "stream"}));
+    let sick = ward.sick("closing", Mode::Misbehavior(Misbehavior::CloseAfter), json!({"mode": "stream"}));
     let audit = ward.audit(&[&sick]);
     ward.pass_by(1_000);
     let findings = audit.settle();
@@ -84,8 +84,8 @@ pub fn drips(_: &mut SmallRng) -> Outcome {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let ward = Ward::open("fault-35");
     let settings = json!({"mode": "stream", "request_timeout_ms": TIMEOUT.as_millis(), "in_flight_max": 2});
-    let sick = [("head", Rude::DripHead), ("body", Rude::DripBody)]
-        .map(|(name, rude)| ward.sick(name, Mode::Rude(rude), settings.clone()));
+    let sick = [("head", Misbehavior::DripHead), ("body", Misbehavior::DripBody)]
+        .map(|(name, misbehavior)| ward.sick(name, Mode::Misbehavior(misbehavior), settings.clone()));
     let audit = ward.audit(&[&sick[0], &sick[1]]);
     ward.pass_by(1_000);
     let findings = audit.settle();
@@ -100,8 +100,8 @@ pub fn drips(_: &mut SmallRng) -> Outcome {
 pub fn pours(_: &mut SmallRng) -> Outcome {
     let ward = Ward::open("fault-36");
     let before = ward.app.rest().metric("postrider_resident_bytes");
-    let body = ward.sick("body", Mode::Rude(Rude::EndlessBody), json!({"mode": "stream"}));
-    let head = ward.sick("head", Mode::Rude(Rude::HugeHead), json!({"mode": "stream"}));
+    let body = ward.sick("body", Mode::Misbehavior(Misbehavior::EndlessBody), json!({"mode": "stream"}));
+    let head = ward.sick("head", Mode::Misbehavior(Misbehavior::HugeHead), json!({"mode": "stream"}));
     let audit = ward.audit(&[&body, &head]);
     ward.pass_by(1_000);
     let grown = (ward.app.rest().metric("postrider_resident_bytes") - before) / 1_048_576.0;
@@ -117,9 +117,12 @@ pub fn resets(_: &mut SmallRng) -> Outcome {
     let deaf = Receiver::start();
     let before = ward.app.subscribed_endpoint(&deaf.hook("before"), json!({"mode": "stream"}));
     deaf.meet(Front::Reset);
-    let [in_head, in_body, after] =
-        [("in-head", Rude::ResetInHead), ("in-body", Rude::ResetInBody), ("after", Rude::ResetAfter)]
-            .map(|(name, rude)| ward.sick(name, Mode::Rude(rude), json!({"mode": "stream"})));
+    let [in_head, in_body, after] = [
+        ("in-head", Misbehavior::ResetInHead),
+        ("in-body", Misbehavior::ResetInBody),
+        ("after", Misbehavior::ResetAfter),
+    ]
+    .map(|(name, misbehavior)| ward.sick(name, Mode::Misbehavior(misbehavior), json!({"mode": "stream"})));
     let audit = ward.audit(&[&before, &in_head, &in_body, &after]);
     ward.pass_by(600);
     let findings = audit.settle();
@@ -155,19 +158,21 @@ pub fn never_reads(_: &mut SmallRng) -> Outcome {
 pub fn odd_answers(_: &mut SmallRng) -> Outcome {
     let ward = Ward::open("fault-40");
     let settings = json!({"mode": "stream", "request_timeout_ms": 1_000});
-    let rude = |(name, rude): (&str, Rude)| ward.sick(name, Mode::Rude(rude), settings.clone());
+    let misbehavior =
+        |(name, misbehavior): (&str, Misbehavior)| ward.sick(name, Mode::Misbehavior(misbehavior), settings.clone());
     let mut taken: Vec<Endpoint> =
         [204, 206].map(|status| ward.sick(&status.to_string(), Mode::Status(status), settings.clone())).into();
     taken.extend(
         [
-            ("100-then-200", Rude::ContinueThenOk),
-            ("103-then-200", Rude::HintsThenOk),
-            ("97-headers", Rude::ManyHeaders),
-            ("folded", Rude::FoldedHeader),
+            ("100-then-200", Misbehavior::ContinueThenOk),
+            ("103-then-200", Misbehavior::HintsThenOk),
+            ("97-headers", Misbehavior::ManyHeaders),
+            ("folded", Misbehavior::FoldedHeader),
         ]
-        .map(rude),
+        .map(misbehavior),
     );
-    let mut others: Vec<Endpoint> = [("only-100", Rude::OnlyContinue), ("malformed", Rude::Malformed)].map(rude).into();
+    let mut others: Vec<Endpoint> =
+        [("only-100", Misbehavior::OnlyContinue), ("malformed", Misbehavior::Malformed)].map(misbehavior).into();
     others.push(ward.sick("199", Mode::Status(199), settings.clone()));
     let audit = ward.audit(&taken.iter().chain(&others).collect::<Vec<_>>());
     ward.pass_by(600);

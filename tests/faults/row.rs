@@ -54,8 +54,8 @@ pub struct Played {
 }
 
 impl Row {
-    /// The dice of this row, whatever runs beside it.
-    pub fn dice(&self, seed: u64) -> SmallRng {
+    /// The entropy of this row, whatever runs beside it.
+    pub fn entropy(&self, seed: u64) -> SmallRng {
         let own = self.number.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         SmallRng::seed_from_u64(own)
     }

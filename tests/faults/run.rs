@@ -31,10 +31,10 @@ pub fn run(rows: &[&'static Row], seed: u64) -> Vec<Played> {
 
 fn play(row: &'static Row, seed: u64) -> Played {
     let started = Instant::now();
-    let mut dice = row.dice(seed);
+    let mut entropy = row.entropy(seed);
     // On a thread of its own, so that what it says when it breaks off carries its name.
     let thread = thread::Builder::new().name(format!("row {}", row.number));
-    let outcome = thread.spawn(move || (row.play)(&mut dice)).expect("a thread").join().map_err(|payload| {
+    let outcome = thread.spawn(move || (row.play)(&mut entropy)).expect("a thread").join().map_err(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
         text.unwrap_or("it broke off").to_owned()
     });

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::{
     harness::{
-        Front, Mode, Receiver, Rude, TestApp, eventually_holds,
+        Front, Misbehavior, Mode, Receiver, TestApp, eventually_holds,
         tls::{Authority, Certified, self_signed, server_config},
     },
     row::Outcome,
-    stage::LANES,
+    setup::LANES,
 };
 
 /// Row 42
@@ -36,7 +36,7 @@ pub fn tls_not_to_be_trusted(_: &mut SmallRng) -> Outcome {
         (receiver, endpoint)
     });
     let (sound, truncated) = (&met[0].1, &met[1].1);
-    truncated.hook.set(Mode::Rude(Rude::ResetInBody));
+    truncated.hook.set(Mode::Misbehavior(Misbehavior::ResetInBody));
     let audit = met.iter().fold(app.audit(), |audit, (_, endpoint)| audit.expect_all(endpoint)).watch_commits();
     app.produce(200);
     eventually_holds("the sound one gets all", || sound.hook.accepted_count() == 200);

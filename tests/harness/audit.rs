@@ -1,4 +1,4 @@
-//! ● The books: every event that an endpoint should get was answered with 2xx, or is kept in the backlog or as a dead
+//! ● The data: every event that an endpoint should get was answered with 2xx, or is kept in the backlog or as a dead
 //! letter; and no offset was committed before that held for it and for all below it.
 
 use std::{
@@ -18,12 +18,12 @@ use super::{
 
 /// Who should have got what.
 pub struct Audit {
-    books: Arc<Books>,
+    data: Arc<AuditData>,
     watch: Option<Watch>,
 }
 
 /// All ledgers of one story.
-pub struct Books {
+pub struct AuditData {
     pub produced: Arc<Produced>,
     pub kafka: Arc<Kafka>,
     postgres: Arc<Postgres>,
@@ -46,8 +46,8 @@ const THE_OPERATORS: &str = "";
 
 impl Audit {
     pub(super) fn new(produced: Arc<Produced>, kafka: Arc<Kafka>, postgres: Arc<Postgres>) -> Self {
-        let books = Books { produced, kafka, postgres, expectations: Vec::new() };
-        Audit { books: Arc::new(books), watch: None }
+        let data = AuditData { produced, kafka, postgres, expectations: Vec::new() };
+        Audit { data: Arc::new(data), watch: None }
     }
 
     /// This endpoint should get every event that `wants` says.
@@ -71,27 +71,27 @@ impl Audit {
         wants: Box<dyn Fn(&Sent) -> bool + Send + Sync>,
         cancellable: bool,
     ) -> Self {
-        let books = Arc::get_mut(&mut self.books).expect("expectations come before the watch");
+        let data = Arc::get_mut(&mut self.data).expect("expectations come before the watch");
         let (endpoint_id, hook) = (endpoint.id.clone(), endpoint.hook.clone());
-        books.expectations.push(Expectation { endpoint_id, hook, wants, cancellable });
+        data.expectations.push(Expectation { endpoint_id, hook, wants, cancellable });
         self
     }
 
     /// From now on, every commit of the group is checked against the ledgers.
     pub fn watch_commits(mut self) -> Self {
-        self.watch = Some(Watch::start(Arc::clone(&self.books)));
+        self.watch = Some(Watch::start(Arc::clone(&self.data)));
         self
     }
 
     /// How many deliveries the group's commits do not know of: what a crash now repeats at most.
     pub fn delivered_beyond_commit(&self) -> u64 {
-        let committed = self.books.kafka.committed();
+        let committed = self.data.kafka.committed();
         let committed: HashMap<(&str, i32), i64> =
             committed.iter().map(|(topic, partition, offset)| ((topic.as_str(), *partition), *offset)).collect();
         let mut beyond = 0;
-        for expectation in &self.books.expectations {
+        for expectation in &self.data.expectations {
             let accepted = expectation.hook.all_accepted();
-            self.books.produced.each_at(|sent, topic| {
+            self.data.produced.each_at(|sent, topic| {
                 let from = committed.get(&(topic, sent.partition)).copied().unwrap_or(0);
                 let had = accepted.get(sent.seq as usize).is_some_and(|times| *times > 0);
                 beyond += u64::from(had && sent.offset >= from);
@@ -103,7 +103,7 @@ impl Audit {
     /// Waits until nothing of what was produced is missing: as long as it becomes less.
     #[track_caller]
     pub fn await_nothing_missing(&self) -> Findings {
-        let findings = self.books.until_nothing_is_missing();
+        let findings = self.data.until_nothing_is_missing();
         findings.assert_sound();
         findings
     }
@@ -136,19 +136,19 @@ impl Audit {
     /// Waits until nothing is missing and everything is committed, or until that does not come nearer any more, and
     /// says what there is.
     pub fn settle(mut self) -> Findings {
-        let mut findings = self.books.until_nothing_is_missing();
+        let mut findings = self.data.until_nothing_is_missing();
         if findings.lost.is_empty() {
-            let uncommitted = self.books.await_commits();
-            findings = self.books.compare();
+            let uncommitted = self.data.await_commits();
+            findings = self.data.compare();
             findings.complaints.extend(uncommitted);
         }
         findings.early = self.watch.take().map(Watch::end).unwrap_or_default();
-        findings.complaints.extend(self.books.expectations.iter().flat_map(|expected| expected.hook.complaints()));
+        findings.complaints.extend(self.data.expectations.iter().flat_map(|expected| expected.hook.complaints()));
         findings
     }
 }
 
-impl Books {
+impl AuditData {
     fn until_nothing_is_missing(&self) -> Findings {
         let mut least = usize::MAX;
         let mut progress_at = Instant::now();

@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
-use super::{http::HttpRequest, rude::Rude};
+use super::{http::HttpRequest, misbehaving::Misbehavior};
 
 /// How a hook behaves.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ pub enum Mode {
     /// 200 after a while.
     Slow(Duration),
     /// An answer that is none, or one that comes in a bad way.
-    Rude(Rude),
+    Misbehavior(Misbehavior),
 }
 
 /// What a hook says to one request.
 pub enum Answer {
     Say { status: u16, headers: Vec<(&'static str, String)>, body: String },
     BreakOff,
-    Rude(Rude),
+    Misbehavior(Misbehavior),
 }
 
 impl Answer {
@@ -214,7 +214,7 @@ impl Hook {
         let answer = self.decide(&request, &seqs);
         let status = match &answer {
             Answer::Say { status, .. } => Some(*status),
-            Answer::Rude(rude) => rude.status(),
+            Answer::Misbehavior(misbehavior) => misbehavior.status(),
             Answer::BreakOff => None,
         };
         let mut state = self.0.state.lock().unwrap();
@@ -261,7 +261,7 @@ impl Hook {
                 Answer::of(401, "who are you?")
             }
             Mode::BreakOff => Answer::BreakOff,
-            Mode::Rude(rude) => Answer::Rude(rude),
+            Mode::Misbehavior(misbehavior) => Answer::Misbehavior(misbehavior),
             Mode::Refuse(refused) if seqs.iter().any(|seq| refused.contains(seq)) => {
                 Answer::of(400, "this event is refused")
             }

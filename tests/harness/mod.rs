@@ -16,7 +16,7 @@ pub mod names; // a name server
 pub mod tls; // servers that are careful about who comes, or not to be trusted
 pub mod http; // as little of HTTP as a receiver needs
 pub mod hook; // one endpoint's side of a receiver, and what it got
-pub mod rude; // answers that no receiver should give
+pub mod misbehaving; // answers that no receiver should give
 pub mod reset; // connections that end the hard way
 pub mod audit; // nothing lost
 pub mod findings; // what the books say in the end
@@ -32,10 +32,10 @@ pub use audit::Audit;
 pub use findings::Findings;
 pub use hook::{Hook, Mode};
 pub use kafka::Record;
+pub use misbehaving::Misbehavior;
 pub use names::Names;
 pub use process::Instance;
 pub use receiver::{Front, Receiver};
-pub use rude::Rude;
 
 /// How long a condition may take that a working Postrider fulfils in a moment: generous, for busy machines.
 pub const SOON: Duration = Duration::from_secs(60);

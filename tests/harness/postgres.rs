@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tokio_postgres::{Client, NoTls};
 
-use super::{block_on, link::Link, produced::Place, service};
+use super::{block_on, link::Link, produced::KafkaPosition, service};
 
 /// Connections of this name are the story's own.
 const OURS: &str = "the story";
@@ -21,7 +21,7 @@ pub struct Postgres {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct LetterPlace {
     pub endpoint_id: String,
-    pub place: Place,
+    pub place: KafkaPosition,
 }
 
 impl Postgres {
@@ -90,7 +90,7 @@ impl Postgres {
         let rows = self.with(async |client| client.query(&query, &[]).await.expect("rows"));
         let letter = |row: tokio_postgres::Row| LetterPlace {
             endpoint_id: row.get(0),
-            place: Place { topic: row.get(1), partition: row.get(2), offset: row.get(3) },
+            place: KafkaPosition { topic: row.get(1), partition: row.get(2), offset: row.get(3) },
         };
         rows.into_iter().map(letter).collect()
     }

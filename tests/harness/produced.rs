@@ -8,7 +8,7 @@ use std::{
 
 /// Where a record lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct KafkaPosition {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -30,15 +30,15 @@ pub struct Sent {
     pub offset: i64,
 }
 
-/// The producer's side of the books.
+/// The producer's side of the records.
 #[derive(Default)]
 pub struct Produced {
-    books: Mutex<Books>,
+    records: Mutex<Records>,
     landed: Condvar,
 }
 
 #[derive(Default)]
-struct Books {
+struct Records {
     topics: Vec<String>,
     sent: Vec<Sent>,
     /// The events of a partition by their offsets.
@@ -52,93 +52,97 @@ struct Books {
 impl Produced {
     /// Gives the event its number.
     pub fn add(&self, topic: &str, tenant: Option<&str>, department: Option<&str>, lane: Option<u32>) -> u32 {
-        let mut books = self.books.lock().unwrap();
-        let topic = books.topic(topic);
-        let seq = u32::try_from(books.sent.len()).expect("fewer events than that");
+        let mut records = self.records.lock().unwrap();
+        let topic = records.topic(topic);
+        let seq = u32::try_from(records.sent.len()).expect("fewer events than that");
         let [tenant, department] = [tenant, department].map(|text| text.map(str::to_owned));
-        books.sent.push(Sent { seq, tenant, department, lane, at: Instant::now(), topic, partition: -1, offset: -1 });
+        records.sent.push(Sent { seq, tenant, department, lane, at: Instant::now(), topic, partition: -1, offset: -1 });
         seq
     }
 
     /// Kafka has it.
     pub fn landed(&self, seq: u32, landed: Result<(i32, i64), String>) {
-        let mut books = self.books.lock().unwrap();
+        let mut records = self.records.lock().unwrap();
         match landed {
-            Ok((partition, offset)) => books.landed(seq, partition, offset),
-            Err(error) => books.failures.push(format!("event {seq}: {error}")),
+            Ok((partition, offset)) => records.landed(seq, partition, offset),
+            Err(error) => records.failures.push(format!("event {seq}: {error}")),
         }
-        drop(books);
+        drop(records);
         self.landed.notify_all();
     }
 
     /// Waits until Kafka has all of them. The client library has a deadline of its own.
     #[track_caller]
     pub fn await_landed(&self) {
-        let books = self.books.lock().unwrap();
-        let all = |books: &mut Books| books.landed + books.failures.len() < books.sent.len();
-        let books = self.landed.wait_while(books, all).unwrap();
-        assert!(books.failures.is_empty(), "Kafka did not take {:?}", books.failures);
+        let records = self.records.lock().unwrap();
+        let all = |records: &mut Records| records.landed + records.failures.len() < records.sent.len();
+        let records = self.landed.wait_while(records, all).unwrap();
+        assert!(records.failures.is_empty(), "Kafka did not take {:?}", records.failures);
     }
 
     pub fn count(&self) -> usize {
-        self.books.lock().unwrap().sent.len()
+        self.records.lock().unwrap().sent.len()
     }
 
     /// Calls `each` with everything that landed so far.
     pub fn each(&self, mut each: impl FnMut(&Sent)) {
-        self.books.lock().unwrap().sent.iter().filter(|sent| sent.offset >= 0).for_each(&mut each);
+        self.records.lock().unwrap().sent.iter().filter(|sent| sent.offset >= 0).for_each(&mut each);
     }
 
     /// As [`Produced::each`], with the topic's name.
     pub fn each_at(&self, mut each: impl FnMut(&Sent, &str)) {
-        let books = self.books.lock().unwrap();
-        for sent in books.sent.iter().filter(|sent| sent.offset >= 0) {
-            each(sent, &books.topics[sent.topic as usize]);
+        let records = self.records.lock().unwrap();
+        for sent in records.sent.iter().filter(|sent| sent.offset >= 0) {
+            each(sent, &records.topics[sent.topic as usize]);
         }
     }
 
     /// Calls `each` with these events, in this order.
     pub fn each_of(&self, seqs: &[(u32, Instant)], mut each: impl FnMut(&Sent, Instant)) {
-        let books = self.books.lock().unwrap();
+        let records = self.records.lock().unwrap();
         for (seq, at) in seqs {
-            books.sent.get(*seq as usize).into_iter().for_each(|sent| each(sent, *at));
+            records.sent.get(*seq as usize).into_iter().for_each(|sent| each(sent, *at));
         }
     }
 
     /// Where an event lies.
     #[track_caller]
-    pub fn place(&self, seq: u32) -> Place {
-        let books = self.books.lock().unwrap();
-        let sent = &books.sent[seq as usize];
+    pub fn place(&self, seq: u32) -> KafkaPosition {
+        let records = self.records.lock().unwrap();
+        let sent = &records.sent[seq as usize];
         assert!(sent.offset >= 0, "event {seq} has not landed");
-        Place { topic: books.topics[sent.topic as usize].clone(), partition: sent.partition, offset: sent.offset }
+        KafkaPosition {
+            topic: records.topics[sent.topic as usize].clone(),
+            partition: sent.partition,
+            offset: sent.offset,
+        }
     }
 
     /// Nothing will land in this partition below `end` any more: what has no event there is a gap.
     pub fn complete(&self, topic: &str, partition: i32, end: i64) {
-        let mut books = self.books.lock().unwrap();
-        let topic = books.topic(topic);
-        books.complete.insert((topic, partition), end);
+        let mut records = self.records.lock().unwrap();
+        let topic = records.topic(topic);
+        records.complete.insert((topic, partition), end);
     }
 
     /// The number of the event at a place, if there is one.
-    pub fn at(&self, place: &Place) -> Option<u32> {
-        let mut books = self.books.lock().unwrap();
-        let topic = books.topic(&place.topic);
-        *books.by_place.get(&(topic, place.partition))?.get(usize::try_from(place.offset).ok()?)?
+    pub fn at(&self, place: &KafkaPosition) -> Option<u32> {
+        let mut records = self.records.lock().unwrap();
+        let topic = records.topic(&place.topic);
+        *records.by_place.get(&(topic, place.partition))?.get(usize::try_from(place.offset).ok()?)?
     }
 
     /// The events of a partition from `from` up to `to`, in order, and how far they are known: up to the first offset
     /// whose event has not been heard of yet.
     pub fn range(&self, topic: &str, partition: i32, from: i64, to: i64) -> (Vec<Sent>, i64) {
-        let mut books = self.books.lock().unwrap();
-        let topic = books.topic(topic);
-        let complete = books.complete.get(&(topic, partition)).copied().unwrap_or(0);
-        let offsets = books.by_place.get(&(topic, partition)).map_or(&[][..], Vec::as_slice);
+        let mut records = self.records.lock().unwrap();
+        let topic = records.topic(topic);
+        let complete = records.complete.get(&(topic, partition)).copied().unwrap_or(0);
+        let offsets = records.by_place.get(&(topic, partition)).map_or(&[][..], Vec::as_slice);
         let (mut events, mut at) = (Vec::new(), from);
         while at < to {
             match offsets.get(at as usize).copied().flatten() {
-                Some(seq) => events.push(books.sent[seq as usize].clone()),
+                Some(seq) => events.push(records.sent[seq as usize].clone()),
                 None if at < complete => {}
                 None => break,
             }
@@ -148,7 +152,7 @@ impl Produced {
     }
 }
 
-impl Books {
+impl Records {
     fn topic(&mut self, name: &str) -> u16 {
         let found = self.topics.iter().position(|known| known == name);
         let index = found.unwrap_or_else(|| {

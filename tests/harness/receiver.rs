@@ -131,7 +131,9 @@ impl Server {
         while let Ok(Some(request)) = http::read(&mut reader) {
             let kept = match self.take(request) {
                 Answer::Say { status, headers, body } => http::answer(&mut writer, status, &headers, &body).is_ok(),
-                Answer::Rude(rude) => rude.answer(&mut writer, &|| self.stopped.load(Ordering::Acquire)),
+                Answer::Misbehavior(misbehavior) => {
+                    misbehavior.answer(&mut writer, &|| self.stopped.load(Ordering::Acquire))
+                }
                 Answer::BreakOff => false,
             };
             if !kept {
@@ -147,7 +149,7 @@ impl Server {
         }
     }
 
-    /// Any rudeness ends the connection in the middle of the answer, without a word of TLS.
+    /// Any misbehavior ends the connection in the middle of the answer, without a word of TLS.
     fn serve_tls(&self, stream: TcpStream, config: Arc<rustls::ServerConfig>) {
         let session = rustls::ServerConnection::new(config).expect("a sound configuration");
         let mut reader = BufReader::new(rustls::StreamOwned::new(session, stream));
@@ -156,7 +158,7 @@ impl Server {
                 Answer::Say { status, headers, body } => {
                     http::answer(reader.get_mut(), status, &headers, &body).is_ok()
                 }
-                Answer::Rude(_) => {
+                Answer::Misbehavior(_) => {
                     let _ = reader.get_mut().write_all(b"HTTP/1.1 200 Said\r\ncontent-length: 100\r\n\r\nhalf");
                     false
                 }

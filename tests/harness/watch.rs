@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::audit::Books;
+use super::audit::AuditData;
 
 /// How often the group's commits are compared with the ledgers.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
@@ -22,14 +22,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn start(books: Arc<Books>) -> Self {
+    pub fn start(data: Arc<AuditData>) -> Self {
         let (stop, found) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<String>>>::default());
         let (stopping, finding) = (Arc::clone(&stop), Arc::clone(&found));
         let thread = thread::spawn(move || {
             let mut checked = HashMap::new();
             loop {
                 let last_look = stopping.load(Ordering::Acquire);
-                let early = look(&books, &mut checked);
+                let early = look(&data, &mut checked);
                 finding.lock().unwrap().extend(early);
                 if last_look {
                     return;
@@ -58,17 +58,17 @@ impl Drop for Watch {
 }
 
 /// `checked`: how far each partition is known to be sound.
-fn look(books: &Books, checked: &mut HashMap<(String, i32), i64>) -> Vec<String> {
+fn look(data: &AuditData, checked: &mut HashMap<(String, i32), i64>) -> Vec<String> {
     let mut found = Vec::new();
-    for (topic, partition, offset) in books.kafka.committed() {
+    for (topic, partition, offset) in data.kafka.committed() {
         let from = checked.entry((topic.clone(), partition)).or_insert(0);
         if offset < *from {
             found.push(format!("the commit of {topic}/{partition} fell from {from} to {offset}"));
             continue;
         }
         // The ledgers are read after the commit: what is in them now may have been there then.
-        let (sent, known_to) = books.produced.range(&topic, partition, *from, offset);
-        let early = books.unsettled(&sent).into_iter();
+        let (sent, known_to) = data.produced.range(&topic, partition, *from, offset);
+        let early = data.unsettled(&sent).into_iter();
         found.extend(
             early.map(|(hook, seq)| {
                 format!("{topic}/{partition} was committed to {offset} before {hook} had event {seq}")

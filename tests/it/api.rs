@@ -32,7 +32,7 @@ use postrider::{
     flow::counters::{FlowCounters, FlowView},
     ingest::{
         consumer::Topics,
-        decode::{Decoder, Place, Places},
+        decode::{Decoder, FieldSource, FieldSources},
     },
     model::{disposition::Reason, quotas::Quotas},
     monitoring::{
@@ -360,9 +360,9 @@ fn limits() -> ClientLimits {
 }
 
 /// Tenants in the header `tenant`, departments in the value.
-fn places() -> Places {
-    let place = |text| Place::parse(text).expect("a place");
-    Places { tenant: place("header:tenant"), department: place("json:/department"), ..Places::default() }
+fn places() -> FieldSources {
+    let place = |text| FieldSource::parse(text).expect("a place");
+    FieldSources { tenant: place("header:tenant"), department: place("json:/department"), ..FieldSources::default() }
 }
 
 pub fn all() -> Value {

@@ -26,7 +26,7 @@ use postrider::{
     redrive::{self, RedriveOptions},
     store::{
         Pool,
-        dead_letter_read::{Filter, Selection, Whose},
+        dead_letter_read::{Filter, LetterOwner, Selection},
         redrive_progress::{Progress, progress, redrive as mark},
     },
 };
@@ -37,7 +37,7 @@ use crate::{
     postgres::Database,
 };
 
-/// Endpoints whose names begin with `ep_`; what is sent to them goes to the test. One partition is owned.
+/// Endpoints owner names begin with `ep_`; what is sent to them goes to the test. One partition is owned.
 struct Around {
     sent: Mutex<mpsc::UnboundedSender<(String, Receipt)>>,
     ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
@@ -148,11 +148,11 @@ impl Bench {
 
     async fn mark(&self, endpoint: &str) {
         let all = Selection::Matching(Filter { before: Some("dl_z".to_owned()), ..Filter::default() });
-        mark(&self.pool, Whose::all_of(endpoint), &all).await.expect("marked");
+        mark(&self.pool, LetterOwner::all_of(endpoint), &all).await.expect("marked");
     }
 
     async fn progress(&self) -> Progress {
-        progress(&self.pool, Whose::all_of("ep_1"), None).await.expect("progress")
+        progress(&self.pool, LetterOwner::all_of("ep_1"), None).await.expect("progress")
     }
 
     /// Several looks of the redrive later, nothing was sent.

@@ -18,7 +18,7 @@ use postrider::{
 };
 
 use crate::{
-    books::{Books, Key},
+    audit::{Audit, Key},
     store::Lane,
 };
 
@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// Carries out what the machine asks for; what is to be sent comes back.
-    pub fn carry_out(&mut self, endpoint: u32, lane: &mut Lane, books: &mut Books) -> Vec<Sent> {
+    pub fn carry_out(&mut self, endpoint: u32, lane: &mut Lane, audit: &mut Audit) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(effect) = self.delivery.poll_effect() {
             match effect {
@@ -58,12 +58,12 @@ impl Machine {
                     sent.push(Sent { attempt, events });
                 }
                 Effect::Settle { receipts, how } => {
-                    books.settling(&receipts, how);
+                    audit.settling(&receipts, how);
                     Receipt::settle_all(receipts, how);
                 }
-                Effect::Park(parked) => lane.park(parked, books),
+                Effect::Park(parked) => lane.park(parked, audit),
                 Effect::Unpark(events) => lane.take_out(events.iter().map(|event| Key::of(event, endpoint)).collect()),
-                Effect::DeadLetter(given_up) => lane.give_up(given_up, books),
+                Effect::DeadLetter(given_up) => lane.give_up(given_up, audit),
                 Effect::StateChanged(_) => {}
             }
         }

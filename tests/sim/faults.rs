@@ -60,9 +60,9 @@ impl World {
     /// As the revoke callback does it: commit what is settled, end the epoch, give the partition back.
     fn release(&mut self, number: usize) {
         let Some(owner) = self.kafka.partitions[number].owner else { return };
-        let World { instances, kafka, books, now, .. } = self;
-        instances[owner].commit(number, kafka, books);
-        if let Some(generation) = instances[owner].revoke(number, *now, books) {
+        let World { instances, kafka, audit, now, .. } = self;
+        instances[owner].commit(number, kafka, audit);
+        if let Some(generation) = instances[owner].revoke(number, *now, audit) {
             kafka.give_up(number, generation);
         }
     }
@@ -81,35 +81,35 @@ impl World {
     }
 
     pub fn learn_loss(&mut self, instance: usize, incarnation: u64, number: usize, generation: u64) {
-        let World { instances, books, now, .. } = self;
+        let World { instances, audit, now, .. } = self;
         let loser = &mut instances[instance];
         let has_it = loser.assigned.get(&number).is_some_and(|assigned| assigned.generation == generation);
         if loser.incarnation == incarnation && has_it {
-            loser.revoke(number, *now, books);
+            loser.revoke(number, *now, audit);
         }
     }
 
     /// All memory is gone. What was on its way to the store may or may not arrive; nobody hears of it.
     fn crash(&mut self, number: usize) {
-        let World { instances, books, now, rng, .. } = self;
+        let World { instances, audit, now, rng, .. } = self;
         let instance = &mut instances[number];
         if !instance.is_running {
             return;
         }
-        books.totals.crashes += 1;
+        audit.totals.crashes += 1;
         if rng.random_bool(0.5) && *now >= self.store_down_until {
-            instance.lane.commit(*now, books);
+            instance.lane.commit(*now, audit);
         }
         self.vanish(number, 1_500);
     }
 
     /// What a dead process leaves behind: nothing of it reports any more, and its partitions are taken from it.
     fn vanish(&mut self, number: usize, session_ms: u64) {
-        let World { instances, books, now, .. } = self;
+        let World { instances, audit, now, .. } = self;
         let held: Vec<_> = instances[number].assigned.keys().copied().collect();
         // The memory of a dead process tells nobody of what it held.
         let lost = held.into_iter().filter_map(|partition| {
-            let generation = instances[number].revoke(partition, *now, books)?;
+            let generation = instances[number].revoke(partition, *now, audit)?;
             Some((partition, generation))
         });
         let lost: Vec<_> = lost.collect();
@@ -127,7 +127,7 @@ impl World {
         if !instance.is_running || instance.is_stopping {
             return;
         }
-        self.books.totals.stops += 1;
+        self.audit.totals.stops += 1;
         instance.is_stopping = true;
         let incarnation = instance.incarnation;
         instance.machines.iter_mut().for_each(|machine| machine.delivery.handle_stop(self.now));
@@ -140,14 +140,14 @@ impl World {
         if self.instances[number].incarnation != incarnation || !self.instances[number].is_running {
             return;
         }
-        let World { instances, kafka, books, now, .. } = self;
+        let World { instances, kafka, audit, now, .. } = self;
         let instance = &mut instances[number];
         let left_over: Vec<_> = instance.machines.iter_mut().flat_map(|machine| machine.delivery.take_held()).collect();
         for partition in 0..PARTITIONS {
-            instance.commit(partition, kafka, books);
+            instance.commit(partition, kafka, audit);
         }
         for partition in 0..PARTITIONS {
-            instance.revoke(partition, *now, books).inspect(|generation| kafka.give_up(partition, *generation));
+            instance.revoke(partition, *now, audit).inspect(|generation| kafka.give_up(partition, *generation));
         }
         drop(left_over);
         self.vanish(number, 0);
@@ -158,10 +158,10 @@ impl World {
             let endpoint = self.rng.random_range(0..ENDPOINTS);
             // An event that always brings its actor down would do it again and again.
             for _ in 0..self.rng.random_range(1..5) {
-                let World { instances, kafka, books, now, .. } = self;
+                let World { instances, kafka, audit, now, .. } = self;
                 instances[number].rebuild(endpoint, *now);
                 if !instances[number].is_stopping {
-                    instances[number].poll(kafka, *now, books);
+                    instances[number].poll(kafka, *now, audit);
                 }
             }
             self.carry_out(number, endpoint);
@@ -170,15 +170,15 @@ impl World {
 
     fn reread(&mut self, number: usize) {
         let Some(owner) = self.kafka.partitions[number].owner else { return };
-        let World { instances, kafka, books, now, .. } = self;
+        let World { instances, kafka, audit, now, .. } = self;
         let instance = &mut instances[owner];
         let Some(assigned) = instance.assigned.get(&number) else { return };
         let (generation, start) = (assigned.generation, assigned.ledger.committable().unwrap_or(assigned.committed));
-        if !instance.commit(number, kafka, books) {
+        if !instance.commit(number, kafka, audit) {
             return;
         }
-        books.totals.rereads += 1;
-        instance.revoke(number, *now, books);
-        instance.assign(number, kafka.partitions[number].topic, (generation, start), books);
+        audit.totals.rereads += 1;
+        instance.revoke(number, *now, audit);
+        instance.assign(number, kafka.partitions[number].topic, (generation, start), audit);
     }
 }

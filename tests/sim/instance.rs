@@ -6,7 +6,7 @@ use postrider::{
     dead_letter::letter::NO_ENDPOINT,
     ingest::{
         backpressure::{Decision, Gate, MemoryBudget, PartitionLimits, PartitionLoad},
-        decode::{Decoder, Place, Places},
+        decode::{Decoder, FieldSource, FieldSources},
         ledger::PartitionLedger,
     },
     model::{
@@ -24,7 +24,7 @@ use postrider::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
-    books::Books,
+    audit::Audit,
     endpoint::{ENDPOINTS, Machine},
     kafka::{Kafka, LogRecord},
     store::Lane,
@@ -65,8 +65,8 @@ pub struct Assigned {
 impl Instance {
     /// One that does not run yet, or no more.
     pub fn new(incarnation: u64) -> Self {
-        let tenant = Place::parse("header:tenant").expect("a place");
-        let department = Place::parse("header:department").expect("a place");
+        let tenant = FieldSource::parse("header:tenant").expect("a place");
+        let department = FieldSource::parse("header:department").expect("a place");
         Instance {
             incarnation,
             is_running: false,
@@ -75,7 +75,7 @@ impl Instance {
             machines: Vec::new(),
             lane: Lane::default(),
             memory: MemoryBudget::new(MEMORY_MAX),
-            decoder: Decoder::new(&Places { tenant, department, ..Places::default() }),
+            decoder: Decoder::new(&FieldSources { tenant, department, ..FieldSources::default() }),
             index: IndexWriter::default(),
             subscriptions: BTreeMap::new(),
             changes_seen: 0,
@@ -101,7 +101,7 @@ impl Instance {
         self.index.apply(new.iter().cloned());
     }
 
-    pub fn assign(&mut self, number: usize, topic: &str, (generation, start): (u64, i64), books: &mut Books) {
+    pub fn assign(&mut self, number: usize, topic: &str, (generation, start): (u64, i64), audit: &mut Audit) {
         let ledger = Arc::new(PartitionLedger::new(
             topic.into(),
             i32::try_from(number).expect("few"),
@@ -109,7 +109,7 @@ impl Instance {
             Some(start),
             self.abandoned.0.clone(),
         ));
-        books.opened(&ledger);
+        audit.opened(&ledger);
         let limits = PartitionLimits::new(EVENTS_MAX, u64::MAX);
         let assigned = Assigned {
             ledger,
@@ -123,24 +123,24 @@ impl Instance {
     }
 
     /// Reads a chunk of each partition that is not paused.
-    pub fn poll(&mut self, kafka: &Kafka, now: Instant, books: &mut Books) {
+    pub fn poll(&mut self, kafka: &Kafka, now: Instant, audit: &mut Audit) {
         let outstanding: u64 = self.assigned.values().map(|assigned| assigned.ledger.outstanding().1).sum();
         let slack = self.assigned.len() as u64 * CHUNK_MAX as u64 * WEIGHT_MAX;
         assert!(outstanding <= MEMORY_MAX + slack, "I5: {outstanding} bytes are outstanding");
         let memory_full = self.memory.decide(outstanding);
         for number in self.assigned.keys().copied().collect::<Vec<_>>() {
-            self.poll_partition(number, kafka, memory_full, now, books);
+            self.poll_partition(number, kafka, memory_full, now, audit);
         }
-        self.take_up_abandoned(now, books);
+        self.take_up_abandoned(now, audit);
     }
 
-    fn poll_partition(&mut self, number: usize, kafka: &Kafka, memory_full: bool, now: Instant, books: &mut Books) {
+    fn poll_partition(&mut self, number: usize, kafka: &Kafka, memory_full: bool, now: Instant, audit: &mut Audit) {
         let assigned = self.assigned.get_mut(&number).expect("assigned");
         let (events, bytes) = assigned.ledger.outstanding();
         assert!(events <= EVENTS_MAX + CHUNK_MAX as u64, "I5: {events} events of a partition are outstanding");
         let load = PartitionLoad { events, bytes, span: assigned.ledger.span() };
         let decision = assigned.gate.decide(load, memory_full.then_some(PauseReason::Memory));
-        books.totals.pauses += u64::from(matches!(decision, Some(Decision::Pause(_))));
+        audit.totals.pauses += u64::from(matches!(decision, Some(Decision::Pause(_))));
         if assigned.gate.paused().is_some() {
             return;
         }
@@ -149,7 +149,7 @@ impl Instance {
         let tracked = match assigned.ledger.track_chunk(&offsets, now) {
             Ok(()) => offsets.len(),
             Err(refused) => {
-                books.totals.full_spans += 1;
+                audit.totals.full_spans += 1;
                 refused.tracked
             }
         };
@@ -157,11 +157,11 @@ impl Instance {
         let records: Vec<_> = chunk[..tracked].iter().map(copied).collect();
         let bytes = records.iter().map(|record| weight_bytes(record.bytes.len()) as u64).sum();
         assigned.ledger.received(records.len() as u64, bytes);
-        self.route(number, records, now, books);
+        self.route(number, records, now, audit);
     }
 
     /// Decodes, matches, and hands the receipts to the endpoints' machines.
-    fn route(&mut self, number: usize, records: Vec<Record>, now: Instant, books: &mut Books) {
+    fn route(&mut self, number: usize, records: Vec<Record>, now: Instant, audit: &mut Audit) {
         let assigned = self.assigned.get_mut(&number).expect("assigned");
         let snapshot = self.index.snapshot();
         let topic = snapshot.topic(assigned.ledger.topic());
@@ -198,19 +198,19 @@ impl Instance {
             match self.machines.get_mut(endpoint as usize) {
                 Some(machine) => machine.delivery.handle_events(receipts, now),
                 None => {
-                    self.lane.give_up(receipts.into_iter().map(|r| given_up(r, Reason::Undecodable)).collect(), books)
+                    self.lane.give_up(receipts.into_iter().map(|r| given_up(r, Reason::Undecodable)).collect(), audit)
                 }
             }
         }
     }
 
-    fn take_up_abandoned(&mut self, now: Instant, books: &mut Books) {
+    fn take_up_abandoned(&mut self, now: Instant, audit: &mut Audit) {
         while let Ok(abandoned) = self.abandoned.1.try_recv() {
-            books.totals.abandoned += 1;
+            audit.totals.abandoned += 1;
             let is_last = abandoned.abandons >= ABANDONS_MAX;
             let receipt = abandoned.into_receipt();
             if is_last {
-                self.lane.give_up(vec![given_up(receipt, Reason::Internal)], books);
+                self.lane.give_up(vec![given_up(receipt, Reason::Internal)], audit);
             } else {
                 let endpoint = receipt.endpoint().0 as usize;
                 self.machines[endpoint].delivery.handle_events(vec![receipt], now);
@@ -225,24 +225,24 @@ impl Instance {
     }
 
     /// Commits what may be committed; false when the partition belongs to another one by now.
-    pub fn commit(&mut self, number: usize, kafka: &mut Kafka, books: &mut Books) -> bool {
+    pub fn commit(&mut self, number: usize, kafka: &mut Kafka, audit: &mut Audit) -> bool {
         let Some(assigned) = self.assigned.get_mut(&number) else { return true };
         let Some(committable) = assigned.ledger.committable() else { return true };
         // Whoever commits for an assignment that is over must be refused.
         if kafka.partitions[number].generation != assigned.generation {
-            books.totals.fenced_commits += 1;
+            audit.totals.fenced_commits += 1;
             assert!(!kafka.commit(number, assigned.generation, committable));
             return false;
         }
         let log = kafka.between(number, assigned.committed, committable);
-        books.committing(number, (assigned.committed, committable), log, &mut assigned.routed);
+        audit.committing(number, (assigned.committed, committable), log, &mut assigned.routed);
         assigned.committed = committable;
         kafka.commit(number, assigned.generation, committable)
     }
 
-    pub fn revoke(&mut self, number: usize, now: Instant, books: &mut Books) -> Option<u64> {
+    pub fn revoke(&mut self, number: usize, now: Instant, audit: &mut Audit) -> Option<u64> {
         let assigned = self.assigned.remove(&number)?;
-        books.revoked(&assigned.ledger, now);
+        audit.revoked(&assigned.ledger, now);
         Some(assigned.generation)
     }
 }

@@ -1,13 +1,13 @@
 //! A seeded simulation of ingest → router → endpoint in virtual time: the pure parts as they are, around them a Kafka
 //! log, receivers and a store that misbehave, and processes that crash, stop, freeze and lose partitions.
 //!
-//! What it checks (see `books.rs`): nothing is lost; a commit never passes an event that has not ended (I1) and never
+//! What it checks (see `audit.rs`): nothing is lost; a commit never passes an event that has not ended (I1) and never
 //! decreases (I2); what settles after a revoke moves nothing (I3); each receipt ends once (I4); memory stays within
 //! its limits (I5). Each run prints its seed; `POSTRIDER_SIM_SEED=n` repeats it.
 
 #![allow(unreachable_pub)] // no crate uses this one: the compiler finds dead code behind `pub` as well
 
-mod books;
+mod audit;
 mod endpoint;
 mod faults;
 mod instance;
@@ -38,7 +38,7 @@ fn run(seed: u64, plan: Plan) -> World {
 
 #[test]
 fn nothing_is_lost_and_nothing_committed_early_whatever_fails() {
-    let mut seen = books::Totals::default();
+    let mut seen = audit::Totals::default();
     match wanted() {
         Some(seed) => drop(run(seed, Plan::FAULTS)),
         None => {

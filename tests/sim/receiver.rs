@@ -1,14 +1,14 @@
-//! The customers' endpoints of the simulation, and their moods.
+//! The customers' endpoints of the simulation, and their modes.
 
 use std::time::Duration;
 
 use postrider::model::outcome::Outcome;
 use rand::{Rng, rngs::SmallRng};
 
-use crate::books::Key;
+use crate::audit::Key;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum ReceiverMode {
     Well,
     Slow,
     /// 500.
@@ -34,19 +34,19 @@ pub struct Reaction {
     pub outcome: Outcome,
 }
 
-impl Mood {
-    pub fn any(rng: &mut SmallRng) -> Mood {
+impl ReceiverMode {
+    pub fn any(rng: &mut SmallRng) -> ReceiverMode {
         match rng.random_range(0..20) {
-            0..9 => Mood::Well,
-            9 | 10 => Mood::Slow,
-            11 | 12 => Mood::Failing,
-            13 | 14 => Mood::Hanging,
-            15 => Mood::Busy(rng.random_range(0..12)),
-            16 => Mood::Breaking,
-            17 => Mood::Closing,
-            18 => Mood::LocalFault,
-            _ if rng.random_bool(0.1) => Mood::Gone,
-            _ => Mood::Well,
+            0..9 => ReceiverMode::Well,
+            9 | 10 => ReceiverMode::Slow,
+            11 | 12 => ReceiverMode::Failing,
+            13 | 14 => ReceiverMode::Hanging,
+            15 => ReceiverMode::Busy(rng.random_range(0..12)),
+            16 => ReceiverMode::Breaking,
+            17 => ReceiverMode::Closing,
+            18 => ReceiverMode::LocalFault,
+            _ if rng.random_bool(0.1) => ReceiverMode::Gone,
+            _ => ReceiverMode::Well,
         }
     }
 
@@ -55,19 +55,19 @@ impl Mood {
         let quick = Duration::from_micros(rng.random_range(500..20_000));
         let failed = |retry_after| Outcome::Failed { retry_after };
         let (accepted, after, outcome) = match self {
-            Mood::Well | Mood::Slow | Mood::Closing if events.iter().any(Key::is_poison) => {
+            ReceiverMode::Well | ReceiverMode::Slow | ReceiverMode::Closing if events.iter().any(Key::is_poison) => {
                 (false, quick, Outcome::Rejected)
             }
-            Mood::Closing if rng.random_bool(0.3) => (rng.random_bool(0.5), quick, Outcome::Disconnected),
-            Mood::Well | Mood::Closing => (true, quick, Outcome::Delivered),
-            Mood::Slow => (true, Duration::from_millis(rng.random_range(300..2_500)), Outcome::Delivered),
-            Mood::Failing => (false, quick, failed(None)),
+            ReceiverMode::Closing if rng.random_bool(0.3) => (rng.random_bool(0.5), quick, Outcome::Disconnected),
+            ReceiverMode::Well | ReceiverMode::Closing => (true, quick, Outcome::Delivered),
+            ReceiverMode::Slow => (true, Duration::from_millis(rng.random_range(300..2_500)), Outcome::Delivered),
+            ReceiverMode::Failing => (false, quick, failed(None)),
             // It may have taken them all the same.
-            Mood::Hanging => (rng.random_bool(0.3), timeout, failed(None)),
-            Mood::Busy(secs) => (false, quick, failed(Some(Duration::from_secs(secs)))),
-            Mood::Breaking => (rng.random_bool(0.7), quick, failed(None)),
-            Mood::LocalFault => (false, quick, Outcome::LocalFault),
-            Mood::Gone => (false, quick, Outcome::Gone),
+            ReceiverMode::Hanging => (rng.random_bool(0.3), timeout, failed(None)),
+            ReceiverMode::Busy(secs) => (false, quick, failed(Some(Duration::from_secs(secs)))),
+            ReceiverMode::Breaking => (rng.random_bool(0.7), quick, failed(None)),
+            ReceiverMode::LocalFault => (false, quick, Outcome::LocalFault),
+            ReceiverMode::Gone => (false, quick, Outcome::Gone),
         };
         Reaction { accepted, after, outcome }
     }

@@ -10,7 +10,7 @@ use postrider::model::{
     receipt::{Receipt, Settlement},
 };
 
-use crate::books::{Books, Key};
+use crate::audit::{Audit, Key};
 
 pub enum Statement {
     Insert { receipts: Vec<Receipt>, how: Settlement },
@@ -28,15 +28,15 @@ pub struct Lane {
 const ANSWER_AFTER: Duration = Duration::from_millis(3);
 
 impl Lane {
-    pub fn park(&mut self, parked: Vec<Parked>, books: &mut Books) {
-        books.totals.parked += parked.len() as u64;
+    pub fn park(&mut self, parked: Vec<Parked>, audit: &mut Audit) {
+        audit.totals.parked += parked.len() as u64;
         let receipts = parked.into_iter().map(|parked| parked.receipt).collect();
         self.waiting.push_back(Statement::Insert { receipts, how: Settlement::Backlogged });
     }
 
-    pub fn give_up(&mut self, given_up: Vec<GivenUp>, books: &mut Books) {
-        books.totals.dead_lettered += given_up.len() as u64;
-        books.totals.internal += given_up.iter().filter(|given_up| given_up.reason == Reason::Internal).count() as u64;
+    pub fn give_up(&mut self, given_up: Vec<GivenUp>, audit: &mut Audit) {
+        audit.totals.dead_lettered += given_up.len() as u64;
+        audit.totals.internal += given_up.iter().filter(|given_up| given_up.reason == Reason::Internal).count() as u64;
         let receipts = given_up.into_iter().map(|given_up| given_up.receipt).collect();
         self.waiting.push_back(Statement::Insert { receipts, how: Settlement::DeadLettered });
     }
@@ -46,24 +46,24 @@ impl Lane {
     }
 
     /// Everything that waits is committed at once.
-    pub fn commit(&mut self, now: Instant, books: &mut Books) {
+    pub fn commit(&mut self, now: Instant, audit: &mut Audit) {
         for statement in self.waiting.drain(..) {
             match &statement {
                 Statement::Insert { receipts, .. } => {
-                    receipts.iter().for_each(|receipt| books.stored(Key::of_receipt(receipt)));
+                    receipts.iter().for_each(|receipt| audit.stored(Key::of_receipt(receipt)));
                 }
-                Statement::Delete(keys) => keys.iter().for_each(|key| books.unstored(*key)),
+                Statement::Delete(keys) => keys.iter().for_each(|key| audit.unstored(*key)),
             }
             self.answered.push_back((now + ANSWER_AFTER, statement));
         }
     }
 
     /// The answers that have arrived: their receipts settle now.
-    pub fn settle_answered(&mut self, now: Instant, books: &mut Books) {
+    pub fn settle_answered(&mut self, now: Instant, audit: &mut Audit) {
         while self.answered.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, statement)) = self.answered.pop_front() else { break };
             if let Statement::Insert { receipts, how } = statement {
-                books.settling(&receipts, how);
+                audit.settling(&receipts, how);
                 Receipt::settle_all(receipts, how);
             }
         }

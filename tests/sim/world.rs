@@ -18,12 +18,12 @@ use postrider::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use crate::{
-    books::{Books, Key, Totals},
+    audit::{Audit, Key, Totals},
     endpoint::{ENDPOINTS, Sent, TIMEOUT},
     faults::Fault,
     instance::Instance,
     kafka::{DEPARTMENTS, Kafka, PARTITIONS, TENANTS, TOPICS},
-    receiver::{Mood, Reaction},
+    receiver::{Reaction, ReceiverMode},
 };
 
 /// How a run goes.
@@ -60,7 +60,7 @@ pub enum Happening {
     Wake(Address),
     Arrive(Address, AttemptId, Vec<Key>),
     Answer(Address, AttemptId, Outcome),
-    Mood(u32),
+    ReceiverMode(u32),
     Change,
     Group,
     Fault,
@@ -80,9 +80,9 @@ pub struct World {
     what: BTreeMap<u64, Happening>,
     scheduled: u64,
     pub kafka: Kafka,
-    pub books: Books,
+    pub audit: Audit,
     pub instances: Vec<Instance>,
-    moods: Vec<Mood>,
+    modes: Vec<ReceiverMode>,
     changes: Vec<Change>,
     pub store_down_until: Instant,
 }
@@ -100,9 +100,9 @@ impl World {
             what: BTreeMap::new(),
             scheduled: 0,
             kafka: Kafka::new(),
-            books: Books::default(),
+            audit: Audit::default(),
             instances: (0..plan.instances).map(|_| Instance::new(0)).collect(),
-            moods: vec![Mood::Well; ENDPOINTS as usize],
+            modes: vec![ReceiverMode::Well; ENDPOINTS as usize],
             changes: Vec::new(),
             store_down_until: now,
         };
@@ -113,7 +113,7 @@ impl World {
         }
         if plan.has_faults {
             world.later(3_000, Happening::Fault);
-            (0..ENDPOINTS).for_each(|endpoint| world.later(2_000, Happening::Mood(endpoint)));
+            (0..ENDPOINTS).for_each(|endpoint| world.later(2_000, Happening::ReceiverMode(endpoint)));
         }
         world
     }
@@ -134,7 +134,7 @@ impl World {
                 assert_eq!(assigned.ledger.outstanding(), (0, 0), "partition {number} still owes something");
             }
         }
-        self.books.close(self.now);
+        self.audit.close(self.now);
     }
 
     /// Events and faults still come.
@@ -143,13 +143,13 @@ impl World {
     }
 
     pub fn totals(&self) -> Totals {
-        self.books.totals
+        self.audit.totals
     }
 
     pub fn summary(&self) -> String {
         let positions: Vec<_> =
             self.kafka.partitions.iter().map(|p| (p.committed, p.log.last().map(|r| r.offset))).collect();
-        format!("after {:?}: {:?}, committed of last {positions:?}", self.now - self.started, self.books.totals)
+        format!("after {:?}: {:?}, committed of last {positions:?}", self.now - self.started, self.audit.totals)
     }
 
     pub fn later(&mut self, ms: u64, happening: Happening) {
@@ -170,7 +170,7 @@ impl World {
             Happening::Wake(address) => self.wake(address),
             Happening::Arrive(from, attempt, events) => self.arrive(from, attempt, &events),
             Happening::Answer(to, attempt, outcome) => self.answer(to, attempt, outcome),
-            Happening::Mood(endpoint) => self.change_mood(endpoint),
+            Happening::ReceiverMode(endpoint) => self.change_mood(endpoint),
             Happening::Change => self.change_subscriptions(),
             Happening::Group => self.assign_ownerless(),
             Happening::Fault => self.fault(),
@@ -186,7 +186,7 @@ impl World {
     fn produce(&mut self) {
         if self.goes_on() {
             (0..self.rng.random_range(1..6)).for_each(|_| {
-                self.books.totals.produced += 1;
+                self.audit.totals.produced += 1;
                 self.kafka.produce(&mut self.rng);
             });
             let pause = self.rng.random_range(1..40);
@@ -213,17 +213,17 @@ impl World {
             return;
         }
         let is_store_up = self.now >= self.store_down_until;
-        let World { instances, kafka, books, now, changes, rng, .. } = self;
+        let World { instances, kafka, audit, now, changes, rng, .. } = self;
         let instance = &mut instances[number];
         if rng.random_bool(0.02) {
             instance.see_changes(changes);
         }
         if !instance.is_stopping {
-            instance.poll(kafka, *now, books);
+            instance.poll(kafka, *now, audit);
         }
-        instance.lane.settle_answered(*now, books);
+        instance.lane.settle_answered(*now, audit);
         if is_store_up {
-            instance.lane.commit(*now, books);
+            instance.lane.commit(*now, audit);
         }
         (0..ENDPOINTS).for_each(|endpoint| self.carry_out(number, endpoint));
         self.later(20, Happening::Poll(number, incarnation));
@@ -234,8 +234,8 @@ impl World {
             return;
         }
         for number in 0..PARTITIONS {
-            if !self.instances[instance].commit(number, &mut self.kafka, &mut self.books) {
-                self.instances[instance].revoke(number, self.now, &mut self.books);
+            if !self.instances[instance].commit(number, &mut self.kafka, &mut self.audit) {
+                self.instances[instance].revoke(number, self.now, &mut self.audit);
             }
         }
         self.later(500, Happening::Commit(instance, incarnation));
@@ -243,12 +243,12 @@ impl World {
 
     /// Carries out what a machine asks for, and sets its timer.
     pub fn carry_out(&mut self, instance: usize, endpoint: u32) {
-        let World { instances, books, .. } = self;
+        let World { instances, audit, .. } = self;
         let Instance { machines, lane, incarnation, .. } = &mut instances[instance];
         let incarnation = *incarnation;
         let machine = &mut machines[endpoint as usize];
         let address = Address { instance, incarnation, endpoint, version: machine.version };
-        let sent = machine.carry_out(endpoint, lane, books);
+        let sent = machine.carry_out(endpoint, lane, audit);
         let wake = machine.delivery.poll_timeout();
         if wake != machine.wake {
             machine.wake = wake;
@@ -281,10 +281,10 @@ impl World {
     }
 
     fn arrive(&mut self, from: Address, attempt: AttemptId, events: &[Key]) {
-        let mood = self.moods[from.endpoint as usize];
-        let Reaction { accepted, after, outcome } = mood.react(events, TIMEOUT, &mut self.rng);
+        let mode = self.modes[from.endpoint as usize];
+        let Reaction { accepted, after, outcome } = mode.react(events, TIMEOUT, &mut self.rng);
         if accepted {
-            events.iter().for_each(|key| self.books.accepted(*key));
+            events.iter().for_each(|key| self.audit.accepted(*key));
         }
         self.at(self.now + after, Happening::Answer(from, attempt, outcome));
     }
@@ -299,14 +299,14 @@ impl World {
 
     fn change_mood(&mut self, endpoint: u32) {
         // One endpoint never answers, to the end and beyond.
-        self.moods[endpoint as usize] = match endpoint {
-            2 => Mood::Hanging,
-            _ if self.goes_on() => Mood::any(&mut self.rng),
-            _ => Mood::Well,
+        self.modes[endpoint as usize] = match endpoint {
+            2 => ReceiverMode::Hanging,
+            _ if self.goes_on() => ReceiverMode::any(&mut self.rng),
+            _ => ReceiverMode::Well,
         };
         if self.goes_on() {
             let lasts = self.rng.random_range(500..9_000);
-            self.later(lasts, Happening::Mood(endpoint));
+            self.later(lasts, Happening::ReceiverMode(endpoint));
         }
     }
 
@@ -354,10 +354,10 @@ impl World {
     }
 
     pub fn hand_to(&mut self, number: usize, instance: usize) {
-        let World { instances, kafka, books, now, .. } = self;
-        instances[instance].revoke(number, *now, books);
+        let World { instances, kafka, audit, now, .. } = self;
+        instances[instance].revoke(number, *now, audit);
         let assignment = kafka.assign(number, instance);
-        instances[instance].assign(number, kafka.partitions[number].topic, assignment, books);
+        instances[instance].assign(number, kafka.partitions[number].topic, assignment, audit);
     }
 
     fn fault(&mut self) {

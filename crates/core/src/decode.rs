@@ -14,7 +14,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
-pub use self::place::{Place, PlaceError, Places, Pointer};
+pub use self::place::{FieldSource, FieldSourceError, FieldSources, Pointer};
 use crate::model::event::{Field, Fields, Record, Span};
 
 /// A longer text is nobody's tenant, department, type or id: it would only burden every index, log and header.
@@ -39,7 +39,7 @@ pub enum Undecodable {
 
 impl Decoder {
     #[must_use]
-    pub fn new(places: &Places) -> Self {
+    pub fn new(places: &FieldSources) -> Self {
         let mut decoder = Decoder { headers: SmallVec::new(), keys: SmallVec::new(), json: json::Tree::default() };
         let wanted = [
             (&places.tenant, What::Tenant),
@@ -50,10 +50,10 @@ impl Decoder {
         ];
         for (place, what) in wanted {
             match place {
-                Place::Nowhere => {}
-                Place::Key => decoder.keys.push(what),
-                Place::Header(name) => decoder.headers.push((name.clone(), what)),
-                Place::Json(pointer) => decoder.json.add(pointer, what),
+                FieldSource::Nowhere => {}
+                FieldSource::Key => decoder.keys.push(what),
+                FieldSource::Header(name) => decoder.headers.push((name.clone(), what)),
+                FieldSource::Json(pointer) => decoder.json.add(pointer, what),
             }
         }
         decoder
@@ -116,7 +116,7 @@ impl What {
     }
 
     /// The word in configuration and errors.
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             What::Tenant => "tenant",
             What::Department => "department",
@@ -149,7 +149,7 @@ impl Found {
 
     fn field(&mut self, what: What, record: &Record) -> Result<Field, Undecodable> {
         let Some(text) = self.0[what as usize].take() else { return Ok(Field::Absent) };
-        let field = what.word();
+        let field = what.as_str();
         let len = match &text {
             Text::Bytes(span) | Text::Utf8(span) => span.len as usize,
             Text::Unescaped(text) => text.len(),

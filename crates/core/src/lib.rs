@@ -1,4 +1,4 @@
-//! ○ Every decision of Postrider, and nothing that touches the world: told the time and the dice, it says what is to be
+//! ○ Every decision of Postrider, and nothing that touches the world: told the time and the entropy, it says what is to be
 //! done. Its dependencies prove it: no runtime, no Kafka, no actors, no log, no metrics, no locks.
 
 // A test begins at any instant and states the times after it.

@@ -119,7 +119,7 @@ impl Origin for TestOrigin {
     }
 
     fn receipts_settled(&self, how: Settlement, receipts: usize) {
-        *self.settled.lock().entry(how.word()).or_default() += receipts;
+        *self.settled.lock().entry(how.as_str()).or_default() += receipts;
     }
 
     fn events_done(&self, _done: &[Done], _how: Settlement) {}

@@ -55,7 +55,7 @@ fn of_endpoints() -> Vec<(&'static str, Value)> {
     ];
     let stands = [
         ("since", or_null(time()), "Nothing has ended since then."),
-        ("why", word(&endpoint::Why::ALL.map(endpoint::Why::word)), "The cause; stable."),
+        ("why", word(&endpoint::Why::ALL.map(endpoint::Why::as_str)), "The cause; stable."),
         ("words", plain(), "The cause, for people."),
         ("class", or_null(plain()), "Of its newest failure, where it is about the receiver."),
         ("excerpt", or_null(plain()), "What the receiver or the network said."),
@@ -233,7 +233,7 @@ fn sources() -> Vec<Member> {
     ];
     let standing = [
         ("topic", plain(), "The topic."),
-        ("why", word(&Why::ALL.map(Why::word)), "The cause; stable."),
+        ("why", word(&Why::ALL.map(Why::as_str)), "The cause; stable."),
         ("words", plain(), "The cause, for people."),
         ("partitions", list(whole()), "The partitions' numbers."),
         ("for_ms", count(), "Time since they have moved."),

@@ -40,7 +40,7 @@ pub(super) struct News {
 
 impl News {
     /// Groups that are to be told of now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
-    pub(super) fn look(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
+    pub(super) fn observe(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
         let still: HashSet<(EndpointKey, Why)> = stand.iter().map(|one| (one.key, one.why)).collect();
         let is_recent = |at: Instant, by| now.saturating_duration_since(at) < by;
         self.of.retain(|told, at| still.contains(told) || is_recent(*at, repeat_after));
@@ -97,16 +97,16 @@ mod tests {
         let (mut news, start) = (News::default(), Instant::now());
         let at = |secs: u64| start + Duration::from_secs(secs);
         let one = [stands(1, "a", Why::Breaker, start)];
-        let told = news.look(&one, HOUR, at(30));
+        let told = news.observe(&one, HOUR, at(30));
         assert_eq!(told.len(), 1);
         assert_eq!((told[0].why, told[0].endpoints, told[0].customers, told[0].since), (Why::Breaker, 1, 1, start));
         assert_eq!(told[0].endpoint_ids, ["ep_1".into()]);
-        assert!(news.look(&one, HOUR, at(9_000)).is_empty(), "it goes on");
-        assert_eq!(news.look(&[stands(1, "a", Why::Silent, start)], HOUR, at(9_005)).len(), 1, "another reason");
-        assert!(news.look(&[], HOUR, at(9_010)).is_empty());
-        assert_eq!(news.look(&one, HOUR, at(9_100)).len(), 1, "it moved, and that was long ago");
-        assert!(news.look(&[], HOUR, at(9_200)).is_empty());
-        assert!(news.look(&one, HOUR, at(9_300)).is_empty(), "to and fro");
+        assert!(news.observe(&one, HOUR, at(9_000)).is_empty(), "it goes on");
+        assert_eq!(news.observe(&[stands(1, "a", Why::Silent, start)], HOUR, at(9_005)).len(), 1, "another reason");
+        assert!(news.observe(&[], HOUR, at(9_010)).is_empty());
+        assert_eq!(news.observe(&one, HOUR, at(9_100)).len(), 1, "it moved, and that was long ago");
+        assert!(news.observe(&[], HOUR, at(9_200)).is_empty());
+        assert!(news.observe(&one, HOUR, at(9_300)).is_empty(), "to and fro");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         let mut stand: Vec<Stands> = (0..3_000).map(|n| stands(n, "large", Why::Breaker, start)).collect();
         stand.push(stands(3_000, "small", Why::Breaker, start));
         stand.push(stands(3_001, "small", Why::RateLimit, start));
-        let mut told = news.look(&stand, HOUR, start);
+        let mut told = news.observe(&stand, HOUR, start);
         told.sort_by_key(|group| group.endpoints);
         assert_eq!(
             told.iter().map(|group| (group.endpoints, group.customers)).collect::<Vec<_>>(),
@@ -124,8 +124,8 @@ mod tests {
         assert_eq!(told[1].endpoint_ids.len(), IDS_MAX);
         assert!(told[1].endpoint_ids.iter().any(|id| **id == *"ep_3000"), "each customer is named");
         stand.extend((4_000..5_000).map(|n| stands(n, "late", Why::Breaker, start)));
-        assert!(news.look(&stand, HOUR, start + Duration::from_secs(59)).is_empty());
-        let told = news.look(&stand, HOUR, start + Duration::from_secs(60));
+        assert!(news.observe(&stand, HOUR, start + Duration::from_secs(59)).is_empty());
+        let told = news.observe(&stand, HOUR, start + Duration::from_secs(60));
         assert_eq!(told.iter().map(|group| group.endpoints).collect::<Vec<_>>(), [1_000]);
     }
 }

@@ -55,7 +55,7 @@ impl Ageing {
     pub async fn run(self) {
         let mut scans = Scans::new();
         loop {
-            let more = match AssertUnwindSafe(self.look(&mut scans)).catch_unwind().await {
+            let more = match AssertUnwindSafe(self.scan(&mut scans)).catch_unwind().await {
                 Ok(Ok(more)) => more,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the backlog cannot be searched for what is too old; it is tried again");
@@ -72,7 +72,7 @@ impl Ageing {
     }
 
     /// One step for each head that may have something too old. True when there is more to do.
-    async fn look(&self, scans: &mut Scans) -> Result<bool, StoreError> {
+    async fn scan(&self, scans: &mut Scans) -> Result<bool, StoreError> {
         let age_max_ms = i64::try_from(self.age_max.as_millis()).unwrap_or(i64::MAX);
         let before_ms = clock::wall_ms().saturating_sub(age_max_ms);
         let heads = self.heads.older_than(before_ms);

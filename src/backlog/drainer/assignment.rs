@@ -20,7 +20,7 @@ impl Drainer {
     pub(super) async fn follow_assignment(&mut self) -> Result<(), StoreError> {
         let ledgers = self.surroundings.ledgers();
         if !Arc::ptr_eq(&ledgers, &self.seen) {
-            let new = self.heads.book.lock().assign(&ledgers);
+            let new = self.heads.scheduler.lock().assign(&ledgers);
             self.unread.retain(|ledger| ledger.is_current());
             self.unread.extend(new);
             self.seen = ledgers;
@@ -36,7 +36,7 @@ impl Drainer {
         if self.unread.is_empty() {
             return Ok(());
         }
-        let notes = self.heads.book.lock().notes();
+        let notes = self.heads.scheduler.lock().notes();
         let versions: Vec<u64> = self.unread.iter().map(|ledger| ledger.backlog.lock().version()).collect();
         let names: Vec<_> = self.unread.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
@@ -44,9 +44,9 @@ impl Drainer {
         self.follow_missed().await?;
         let rows = backlog_read::heads(&self.pool, &topics, &partitions).await?;
         {
-            let mut book = self.heads.book.lock();
-            rows.iter().for_each(|row| book.note(row, &self.events));
-            book.forget_gone(&self.unread, &rows, notes);
+            let mut scheduler = self.heads.scheduler.lock();
+            rows.iter().for_each(|row| scheduler.record(row, &self.events));
+            scheduler.forget_gone(&self.unread, &rows, notes);
         }
         for (ledger, version) in self.unread.drain(..).zip(versions) {
             let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());

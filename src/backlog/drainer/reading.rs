@@ -37,7 +37,7 @@ impl Drainer {
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {
-                self.heads.book.lock().was_read(read, None, PageEnd::More, now);
+                self.heads.scheduler.lock().was_read(read, None, PageEnd::More, now);
                 return Err(error);
             }
         };
@@ -49,7 +49,7 @@ impl Drainer {
         let Sendable { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
         self.send(&head, rows, read.order, now);
-        let is_held_up = self.heads.book.lock().was_read(read, last, end, now);
+        let is_held_up = self.heads.scheduler.lock().was_read(read, last, end, now);
         if is_held_up {
             self.surroundings.wake(&head.endpoint_id);
         }

@@ -44,7 +44,7 @@ impl HeadEvents for Seen {
 }
 
 struct World {
-    book: Book,
+    scheduler: HeadScheduler,
     seen: Arc<Seen>,
     events: Arc<dyn HeadEvents>,
     now: Instant,
@@ -76,23 +76,23 @@ impl World {
         let room = MemoryLimits { endpoint_bytes_max: 10_000, bytes_max: 20_000, page_rows_max: 10, rest: secs(1) };
         let seen = Arc::new(Seen::default());
         let events: Arc<dyn HeadEvents> = Arc::clone(&seen) as _;
-        let mut world = World { book: Book::new(room), seen, events, now: Instant::now() };
-        assert_eq!(world.book.assign(ledgers).len(), ledgers.len());
+        let mut world = World { scheduler: HeadScheduler::new(room), seen, events, now: Instant::now() };
+        assert_eq!(world.scheduler.assign(ledgers).len(), ledgers.len());
         world
     }
 
-    fn note(&mut self, row: &HeadRow) {
-        self.book.note(row, &self.events);
+    fn record(&mut self, row: &HeadRow) {
+        self.scheduler.record(row, &self.events);
     }
 
     fn next(&mut self, events_max: usize) -> Option<HeadRead> {
-        self.book.next(self.now, takes(events_max))
+        self.scheduler.next(self.now, takes(events_max))
     }
 
     /// Reads a head to its end, holding so many rows of 100 bytes.
     fn read(&mut self, read: HeadRead, rows: std::ops::Range<i64>) {
         rows.clone().for_each(|offset| assert!(read.head.hold(offset, (0, 0), 100)));
-        self.book.was_read(read, Some((rows.end - 1, 0)), PageEnd::Reached, self.now);
+        self.scheduler.was_read(read, Some((rows.end - 1, 0)), PageEnd::Reached, self.now);
     }
 }
 
@@ -103,7 +103,7 @@ fn done(offsets: std::ops::Range<i64>) -> Vec<Done> {
 #[test]
 fn endpoints_take_turns_and_so_do_their_heads() {
     let mut world = World::new(&[ledger(0), ledger(1)]);
-    [row(0, "a", 50), row(1, "a", 50), row(0, "b", 50)].iter().for_each(|row| world.note(row));
+    [row(0, "a", 50), row(1, "a", 50), row(0, "b", 50)].iter().for_each(|row| world.record(row));
     let reads: Vec<_> = std::iter::from_fn(|| world.next(100))
         .map(|read| (read.head.endpoint_id.to_string(), read.head.partition))
         .collect();
@@ -113,9 +113,9 @@ fn endpoints_take_turns_and_so_do_their_heads() {
 #[test]
 fn a_customer_with_many_endpoints_is_read_no_more_often_than_one_with_one() {
     let mut world = World::new(&[ledger(0), ledger(1), ledger(2)]);
-    world.book.share_by(Box::new(|endpoint_id| Some(Arc::from(&endpoint_id[..1]))));
-    ["a1", "a2", "a3"].iter().for_each(|endpoint_id| world.note(&row(0, endpoint_id, 50)));
-    (0..3).for_each(|partition| world.note(&row(partition, "b1", 50)));
+    world.scheduler.share_by(Box::new(|endpoint_id| Some(Arc::from(&endpoint_id[..1]))));
+    ["a1", "a2", "a3"].iter().for_each(|endpoint_id| world.record(&row(0, endpoint_id, 50)));
+    (0..3).for_each(|partition| world.record(&row(partition, "b1", 50)));
     let reads: Vec<_> = std::iter::from_fn(|| world.next(100)).map(|read| read.head.endpoint_id.to_string()).collect();
     assert_eq!(reads, ["a1", "b1", "a2", "b1", "a3", "b1"]);
 }
@@ -123,7 +123,7 @@ fn a_customer_with_many_endpoints_is_read_no_more_often_than_one_with_one() {
 #[test]
 fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 50));
+    world.record(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
     assert!(world.next(100).is_none(), "it is being read");
     world.read(read, 0..5);
@@ -135,7 +135,7 @@ fn a_head_is_read_by_one_at_a_time_and_rests_at_its_end() {
 #[test]
 fn rows_of_what_was_delivered_take_no_room_from_what_is_to_be_delivered() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 50));
+    world.record(&row(0, "a", 50));
     let read = world.next(8).expect("something waits");
     let head = Arc::clone(&read.head);
     world.read(read, 0..8);
@@ -154,17 +154,17 @@ fn rows_of_what_was_delivered_take_no_room_from_what_is_to_be_delivered() {
 #[test]
 fn the_next_page_begins_behind_the_last_one() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 50));
+    world.record(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
-    world.book.was_read(read, Some((9, 7)), PageEnd::More, world.now);
+    world.scheduler.was_read(read, Some((9, 7)), PageEnd::More, world.now);
     assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
 }
 
 #[test]
 fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
     let mut world = World::new(&[ledger(0), ledger(1)]);
-    world.note(&row(0, "a", 8));
-    world.note(&row(1, "a", 50));
+    world.record(&row(0, "a", 8));
+    world.record(&row(1, "a", 50));
     let first = world.next(8).expect("something waits");
     assert_eq!(first.rows_max, 8);
     let head = Arc::clone(&first.head);
@@ -178,7 +178,7 @@ fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
 #[test]
 fn a_read_counts_as_many_rows_as_wait_not_as_many_as_it_may_find() {
     let mut world = World::new(&[ledger(0), ledger(1)]);
-    [row(0, "a", 3), row(1, "a", 50)].iter().for_each(|row| world.note(row));
+    [row(0, "a", 3), row(1, "a", 50)].iter().for_each(|row| world.record(row));
     let mut small = world.next(100).expect("something waits");
     assert_eq!((small.limit(8), small.rows_max), (3, 8), "three wait, and a fourth would be found");
     let mut large = world.next(100).expect("something waits");
@@ -188,13 +188,13 @@ fn a_read_counts_as_many_rows_as_wait_not_as_many_as_it_may_find() {
 #[test]
 fn bytes_bound_an_endpoint_and_all_of_them_together() {
     let mut world = World::new(&[ledger(0)]);
-    ["a", "b", "c"].iter().for_each(|id| world.note(&row(0, id, 500)));
+    ["a", "b", "c"].iter().for_each(|id| world.record(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
     assert!(read.head.hold(1, (0, 0), 9_000));
-    world.book.was_read(read, Some((1, 0)), PageEnd::More, world.now);
+    world.scheduler.was_read(read, Some((1, 0)), PageEnd::More, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
     assert!(other.head.hold(1, (0, 0), 11_000));
-    world.book.was_read(other, Some((1, 0)), PageEnd::More, world.now);
+    world.scheduler.was_read(other, Some((1, 0)), PageEnd::More, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
 }
 
@@ -213,7 +213,7 @@ fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i
             offsets.push_back(offset);
         }
         *next += rows;
-        world.book.was_read(read, Some((*next, 0)), PageEnd::More, world.now);
+        world.scheduler.was_read(read, Some((*next, 0)), PageEnd::More, world.now);
     }
     quick
 }
@@ -222,9 +222,9 @@ fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i
 fn however_many_are_slow_whoever_comes_finds_room_and_soon_as_much_as_each_of_them_has() {
     let mut world = World::new(&[ledger(0)]);
     let (mut held, mut next) = (HashMap::new(), 0);
-    (0..5).for_each(|n| world.note(&row(0, &format!("slow-{n}"), 500)));
+    (0..5).for_each(|n| world.record(&row(0, &format!("slow-{n}"), 500)));
     read_all(&mut world, &mut held, &mut next);
-    world.note(&row(0, "quick", 500));
+    world.record(&row(0, "quick", 500));
     let mut quick = read_all(&mut world, &mut held, &mut next);
     assert!(quick > 0, "there is room for it at once");
     for _ in 0..200 {
@@ -237,13 +237,13 @@ fn however_many_are_slow_whoever_comes_finds_room_and_soon_as_much_as_each_of_th
     }
     let most = held.values().map(|(_, offsets)| offsets.len() * 100).max().expect("some");
     assert!(2 * quick >= most, "{quick} bytes for it, and {most} for another");
-    assert!(world.book.in_memory().1 <= 20_000);
+    assert!(world.scheduler.in_memory().1 <= 20_000);
 }
 
 #[test]
 fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
+    world.record(&row(0, "a", 5));
     let read = world.next(100).expect("something waits");
     let head = Arc::clone(&read.head);
     world.read(read, 0..5);
@@ -258,25 +258,25 @@ fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
 #[test]
 fn a_head_whose_rows_are_all_in_memory_is_not_read() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
+    world.record(&row(0, "a", 5));
     let read = world.next(100).expect("something waits");
     world.read(read, 0..5);
     world.now += secs(2);
     assert!(world.next(100).is_none(), "there is nothing to be found");
-    world.note(&row(0, "a", 6));
+    world.record(&row(0, "a", 6));
     assert!(world.next(100).is_some());
 }
 
 #[test]
 fn what_was_released_while_its_head_was_read_is_not_taken_in_again() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 50));
+    world.record(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
     let head = Arc::clone(&read.head);
     assert!(head.hold(1, (0, 0), 100));
     head.release([1]);
     assert!(!head.hold(1, (0, 0), 100), "the page may be older than that");
-    world.book.was_read(read, None, PageEnd::Reached, world.now);
+    world.scheduler.was_read(read, None, PageEnd::Reached, world.now);
     world.now += secs(2);
     let again = world.next(100).expect("it is read again");
     assert!(again.head.hold(1, (0, 0), 100), "it is there after all");
@@ -285,7 +285,7 @@ fn what_was_released_while_its_head_was_read_is_not_taken_in_again() {
 #[test]
 fn a_row_that_goes_back_closes_a_head_that_is_sent_in_order() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
+    world.record(&row(0, "a", 5));
     let head = world.next(100).expect("something waits").head;
     assert!(head.hold(1, (0, 0), 100) && head.hold(2, (0, 0), 100));
     head.events_done(&done(1..2), Settlement::Backlogged);
@@ -298,19 +298,19 @@ fn a_row_that_goes_back_closes_a_head_that_is_sent_in_order() {
 /// An ordered head of which a row was to leave memory, and ended in this way.
 fn ends_while_it_is_parked(how: Settlement) {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
+    world.record(&row(0, "a", 5));
     let in_order = |_: &str| EndpointReadiness::TakesInOrder(100, OrderBy::Partition);
-    let read = world.book.next(world.now, in_order).expect("something waits");
+    let read = world.scheduler.next(world.now, in_order).expect("something waits");
     let head = Arc::clone(&read.head);
     assert!(head.hold(1, (0, 0), 100));
-    world.book.was_read(read, Some((1, 0)), PageEnd::Reached, world.now);
+    world.scheduler.was_read(read, Some((1, 0)), PageEnd::Reached, world.now);
     head.parking(&Arc::from("a"), None);
     head.events_done(&done(1..2), how);
     world.now += secs(1);
-    assert!(world.book.next(world.now, |_| EndpointReadiness::Gone).is_none(), "somebody has it still");
+    assert!(world.scheduler.next(world.now, |_| EndpointReadiness::Gone).is_none(), "somebody has it still");
     head.release([1]);
     drop(head);
-    let again = world.book.next(world.now, |_| EndpointReadiness::Gone);
+    let again = world.scheduler.next(world.now, |_| EndpointReadiness::Gone);
     assert!(again.is_some_and(|read| read.after == BEGINNING && !read.head.is_closing()), "{how:?}");
 }
 
@@ -324,58 +324,58 @@ fn however_what_leaves_memory_ends_the_rest_of_an_ordered_head_is_read_again() {
 #[test]
 fn an_endpoint_that_takes_nothing_is_passed_over_and_one_that_is_gone_is_read_to_be_cancelled() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
-    assert!(world.book.next(world.now, |_| EndpointReadiness::Waits).is_none());
-    assert!(world.book.next(world.now, |_| EndpointReadiness::Gone).is_some_and(|read| read.is_gone));
+    world.record(&row(0, "a", 5));
+    assert!(world.scheduler.next(world.now, |_| EndpointReadiness::Waits).is_none());
+    assert!(world.scheduler.next(world.now, |_| EndpointReadiness::Gone).is_some_and(|read| read.is_gone));
 }
 
 #[test]
 fn a_partition_that_is_given_back_takes_its_heads_along_and_comes_back_with_new_ones() {
     let (kept, lost) = (ledger(0), ledger(1));
     let mut world = World::new(&[Arc::clone(&kept), Arc::clone(&lost)]);
-    world.note(&row(0, "a", 5));
-    world.note(&row(1, "a", 5));
+    world.record(&row(0, "a", 5));
+    world.record(&row(1, "a", 5));
     lost.revoke();
-    assert!(world.book.assign(&[Arc::clone(&kept), Arc::clone(&lost)]).is_empty());
-    assert_eq!(world.book.totals().events, 5);
-    world.note(&row(1, "a", 7));
-    assert_eq!(world.book.totals().events, 5, "another instance's is not kept");
+    assert!(world.scheduler.assign(&[Arc::clone(&kept), Arc::clone(&lost)]).is_empty());
+    assert_eq!(world.scheduler.totals().events, 5);
+    world.record(&row(1, "a", 7));
+    assert_eq!(world.scheduler.totals().events, 5, "another instance's is not kept");
     let again = ledger(1);
-    assert_eq!(world.book.assign(&[kept, Arc::clone(&again)]).len(), 1);
-    world.note(&row(1, "a", 7));
-    assert_eq!(world.book.totals().events, 12);
+    assert_eq!(world.scheduler.assign(&[kept, Arc::clone(&again)]).len(), 1);
+    world.record(&row(1, "a", 7));
+    assert_eq!(world.scheduler.totals().events, 12);
 }
 
 #[test]
 fn an_empty_head_is_forgotten() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "a", 5));
-    world.note(&row(0, "a", 0));
+    world.record(&row(0, "a", 5));
+    world.record(&row(0, "a", 0));
     assert!(world.next(100).is_none());
-    assert_eq!(world.book.of_endpoint("a"), (0, 0));
+    assert_eq!(world.scheduler.of_endpoint("a"), (0, 0));
 }
 
 #[test]
 fn rows_that_come_for_a_head_that_is_sent_in_order_are_counted_once() {
     let mut world = World::new(&[ledger(0)]);
-    world.note(&row(0, "ep_1", 10));
-    assert_eq!(world.book.take_came_in_order(), 0, "nobody has read it yet");
+    world.record(&row(0, "ep_1", 10));
+    assert_eq!(world.scheduler.take_came_in_order(), 0, "nobody has read it yet");
     let in_order = |_: &str| EndpointReadiness::TakesInOrder(100, OrderBy::Key);
-    world.book.next(world.now, in_order).expect("a head to be read");
-    world.note(&row(0, "ep_1", 13));
-    world.note(&row(0, "ep_1", 7));
-    assert_eq!(world.book.take_came_in_order(), 3);
-    assert_eq!(world.book.take_came_in_order(), 0);
+    world.scheduler.next(world.now, in_order).expect("a head to be read");
+    world.record(&row(0, "ep_1", 13));
+    world.record(&row(0, "ep_1", 7));
+    assert_eq!(world.scheduler.take_came_in_order(), 3);
+    assert_eq!(world.scheduler.take_came_in_order(), 0);
 }
 
 #[test]
 fn a_head_whose_rows_someone_else_took_out_is_forgotten_unless_it_was_noted_meanwhile() {
     let ledger = ledger(0);
     let mut world = World::new(&[Arc::clone(&ledger)]);
-    ["gone", "there", "noted"].iter().for_each(|id| world.note(&row(0, id, 3)));
-    let notes = world.book.notes();
-    world.note(&row(0, "noted", 4));
-    world.book.forget_gone(&[ledger], &[row(0, "there", 3)], notes);
-    assert_eq!(["gone", "there", "noted"].map(|id| world.book.of_endpoint(id).0), [0, 3, 4]);
-    assert_eq!(world.book.totals().events, 7);
+    ["gone", "there", "noted"].iter().for_each(|id| world.record(&row(0, id, 3)));
+    let notes = world.scheduler.notes();
+    world.record(&row(0, "noted", 4));
+    world.scheduler.forget_gone(&[ledger], &[row(0, "there", 3)], notes);
+    assert_eq!(["gone", "there", "noted"].map(|id| world.scheduler.of_endpoint(id).0), [0, 3, 4]);
+    assert_eq!(world.scheduler.totals().events, 7);
 }

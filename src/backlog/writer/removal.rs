@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Shared, Work};
+use super::{Shared, Write};
 use crate::{
     backlog::{head::Head, shard::Shard as _},
     store::{
         backlog::{self, RowKey},
-        write_queue::Lanes,
+        write_queue::WriteQueues,
     },
 };
 
@@ -40,15 +40,15 @@ impl Removal {
 /// Removals in the hands of a writer. After a panic they come again, behind what waits. Rows on which each writer dies
 /// stay where they are and leave memory: so they are read and sent once more, and others find their room.
 pub(super) struct Removals<'a> {
-    lanes: &'a Lanes<Work>,
+    queues: &'a WriteQueues<Write>,
     removals: Vec<Removal>,
     /// A panic from now on is the removals' own.
     are_begun: bool,
 }
 
 impl<'a> Removals<'a> {
-    pub(super) fn in_hand(lanes: &'a Lanes<Work>, removals: Vec<Removal>) -> Self {
-        Removals { lanes, removals, are_begun: false }
+    pub(super) fn in_hand(queues: &'a WriteQueues<Write>, removals: Vec<Removal>) -> Self {
+        Removals { queues, removals, are_begun: false }
     }
 }
 
@@ -58,7 +58,7 @@ impl Drop for Removals<'_> {
             if removal.panics < PANICS_MAX {
                 let panics = removal.panics + u32::from(self.are_begun);
                 let endpoint_id = removal.keys.first().map(|key| Arc::clone(&key.endpoint_id)).unwrap_or_default();
-                self.lanes.push(&endpoint_id, Work::Remove(Removal { panics, ..removal }));
+                self.queues.push(&endpoint_id, Write::Remove(Removal { panics, ..removal }));
             } else {
                 removal.release();
             }

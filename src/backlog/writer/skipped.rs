@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{BacklogWriter, Shared, Work};
+use super::{BacklogWriter, Shared, Write};
 use crate::{
     ingest::missed::Skipping,
     model::{
@@ -56,7 +56,7 @@ impl BacklogWriter {
     fn skip(&self, settings: &Settings, skipped: Vec<Skipping>) {
         if !skipped.is_empty() {
             self.shared.known_receipts.fetch_add(skipped.len(), Ordering::Relaxed);
-            self.shared.lanes.push(&settings.id, Work::Skip { endpoint_id: Arc::clone(&settings.id), skipped });
+            self.shared.queues.push(&settings.id, Write::Skip { endpoint_id: Arc::clone(&settings.id), skipped });
         }
     }
 }

@@ -49,7 +49,7 @@ fn nobody_waits_for_the_row_of_an_event_that_was_never_sent() {
     let is_urgent = |attempts: u32, in_flight_until: Option<Instant>| {
         let mut waiting = waiting(&origin, 1);
         (waiting.parked.attempts, waiting.parked.in_flight_until) = (attempts, in_flight_until);
-        lane::Work::is_urgent(&Work::Insert(waiting))
+        write_queue::WriteOp::is_urgent(&Write::Insert(waiting))
     };
     assert!(!is_urgent(0, None));
     assert!(is_urgent(1, None) && is_urgent(0, Some(Instant::now())));
@@ -78,7 +78,7 @@ async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
     let letters = LetterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
     let letters = DeadLetterWriter::start(pool.clone(), letters, &runtime);
     let options =
-        WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, lanes: 1, inserts_per_second_max: 1_000 };
+        WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queues: 1, inserts_per_second_max: 1_000 };
     let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
     let origin = TestOrigin::new();
     let suspended = Settings { suspended: true, ..stream() };

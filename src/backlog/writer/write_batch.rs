@@ -4,11 +4,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Removal, Waiting, Work};
+use super::{Removal, Waiting, Write};
 use crate::{ingest::missed::Skipping, model::disposition::Parked, store::backlog::RowKey};
 
 #[derive(Default)]
-pub(super) struct Run {
+pub(super) struct WriteBatch {
     pub inserts: Vec<Waiting>,
     pub updates: Vec<(RowKey, Parked)>,
     pub removals: Vec<Removal>,
@@ -17,28 +17,28 @@ pub(super) struct Run {
     removed: HashSet<RowKey>,
 }
 
-impl Run {
+impl WriteBatch {
     /// False when it must come after something that would be carried out later than it.
-    pub(super) fn fits(&self, work: &Work) -> bool {
+    pub(super) fn fits(&self, work: &Write) -> bool {
         match work {
-            Work::Insert(waiting) => !self.updated.contains(&waiting.key) && !self.removed.contains(&waiting.key),
-            Work::Update { key, .. } => !self.removed.contains(key),
-            Work::Remove(_) | Work::Skip { .. } => true,
+            Write::Insert(waiting) => !self.updated.contains(&waiting.key) && !self.removed.contains(&waiting.key),
+            Write::Update { key, .. } => !self.removed.contains(key),
+            Write::Remove(_) | Write::Skip { .. } => true,
         }
     }
 
-    pub(super) fn take(&mut self, work: Work) {
+    pub(super) fn take(&mut self, work: Write) {
         match work {
-            Work::Insert(waiting) => self.inserts.push(waiting),
-            Work::Update { key, parked } => {
+            Write::Insert(waiting) => self.inserts.push(waiting),
+            Write::Update { key, parked } => {
                 self.updated.insert(key.clone());
                 self.updates.push((key, parked));
             }
-            Work::Remove(removal) => {
+            Write::Remove(removal) => {
                 self.removed.extend(removal.keys.iter().cloned());
                 self.removals.push(removal);
             }
-            Work::Skip { endpoint_id, skipped } => self.skips.push((endpoint_id, skipped)),
+            Write::Skip { endpoint_id, skipped } => self.skips.push((endpoint_id, skipped)),
         }
     }
 }
@@ -61,23 +61,23 @@ mod tests {
         (key, Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking })
     }
 
-    fn insert(offset: i64) -> Work {
+    fn insert(offset: i64) -> Write {
         let (key, parked) = parked(offset);
-        Work::Insert(Waiting { key, customer_id: Arc::from("cu_1"), parked })
+        Write::Insert(Waiting { key, customer_id: Arc::from("cu_1"), parked })
     }
 
-    fn update(offset: i64) -> Work {
+    fn update(offset: i64) -> Write {
         let (key, parked) = parked(offset);
-        Work::Update { key, parked }
+        Write::Update { key, parked }
     }
 
-    fn remove(offset: i64) -> Work {
-        Work::Remove(Removal::of(vec![parked(offset).0], None))
+    fn remove(offset: i64) -> Write {
+        Write::Remove(Removal::of(vec![parked(offset).0], None))
     }
 
     /// Whether each of them fits those before it.
-    fn fit(work: impl IntoIterator<Item = Work>) -> Vec<bool> {
-        let mut run = Run::default();
+    fn fit(work: impl IntoIterator<Item = Write>) -> Vec<bool> {
+        let mut run = WriteBatch::default();
         let fits = |work| {
             let fits = run.fits(&work);
             run.take(work);

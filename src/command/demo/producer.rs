@@ -72,7 +72,7 @@ impl Producing {
             run,
             parts,
             tally,
-            dice: SmallRng::seed_from_u64(rand::random()),
+            entropy: SmallRng::seed_from_u64(rand::random()),
             failed: Arc::clone(&failed),
         };
         let seen = Arc::clone(&phase);
@@ -107,7 +107,7 @@ struct Work {
     run: String,
     parts: Arc<Vec<Part>>,
     tally: Arc<Mutex<Tally>>,
-    dice: SmallRng,
+    entropy: SmallRng,
     failed: Arc<AtomicBool>,
 }
 
@@ -140,7 +140,7 @@ impl Work {
     fn produce_one(&mut self, number: u64) {
         let mut tally = self.tally.lock();
         let at_us = tally.micros(clock::now());
-        let sample = sample(&self.run, number, at_us, &mut self.dice);
+        let sample = sample(&self.run, number, at_us, &mut self.entropy);
         tally.expect(&self.parts, number, sample.topic, &sample.tenant, &sample.department);
         drop(tally);
         let body = sample.body.to_string();

@@ -121,13 +121,13 @@ impl EndpointActor {
     /// whoever was not reached is not to blame.
     fn judge(&self, answer: &Answer, wall_ms: i64, now: Instant) -> (Outcome, AttemptNote) {
         let (outcome, note) = outcome::classify(answer, wall_ms);
-        let own_trouble = &self.core.own_trouble;
+        let local_outage = &self.core.local_outage;
         let excused = match answer.contact() {
             Contact::Made => {
-                own_trouble.reached(now);
+                local_outage.reached(now);
                 false
             }
-            Contact::Failed => own_trouble.failed(self.queue.key, &self.settings, now),
+            Contact::Failed => local_outage.failed(self.queue.key, &self.settings, now),
             Contact::Unclear => self.held_back,
         };
         (if excused { Outcome::LocalFault } else { outcome }, note)

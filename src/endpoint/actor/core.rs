@@ -10,7 +10,7 @@ use crate::{
     backlog::writer::BacklogWriter,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
-        attempt_log::Report, client::CoreClient, delivery::Limits, local_outage::OwnTrouble, shares::Shares,
+        attempt_log::AttemptLog, client::CoreClient, delivery::Limits, local_outage::LocalOutage, shares::Shares,
         supervisor::Notices,
     },
     flow::counters::{CoreCounters, FlowCounters},
@@ -28,10 +28,10 @@ pub struct Core {
     pub idle_after: Duration,
     pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
-    pub report: Report,
+    pub report: AttemptLog,
     pub notices: Notices,
     /// Whether endpoints are to blame, or ourselves.
-    pub own_trouble: Arc<OwnTrouble>,
+    pub local_outage: Arc<LocalOutage>,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,
     pub tracer: Option<Arc<Tracer>>,

@@ -15,12 +15,12 @@ use crate::endpoint::shares::Unit;
 
 /// An actor's place in a queue, and what it was handed there until the end of its turn.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct PermitRequest {
     is_waiting: Cell<bool>,
     handed: RefCell<Option<Unit>>,
 }
 
-impl Place {
+impl PermitRequest {
     /// Waits for what `asked` brings, if it does not yet, and wakes the actor then.
     fn wait(self: &Rc<Self>, asked: impl Future<Output = Unit> + 'static, address: Addr<EndpointActor>) {
         if self.is_waiting.replace(true) {

@@ -16,14 +16,14 @@ const CUSTOMERS_MIN: usize = 3;
 
 /// Attempts and ticks at stated times.
 struct World {
-    own: OwnTrouble,
+    own: LocalOutage,
     now: Instant,
 }
 
 impl World {
     fn new() -> Self {
         let now = Instant::now();
-        World { own: OwnTrouble::new(CUSTOMERS_MIN, now), now }
+        World { own: LocalOutage::new(CUSTOMERS_MIN, now), now }
     }
 
     /// The customer's endpoint at this site cannot be connected to; whether that may not be its fault.
@@ -137,7 +137,7 @@ fn one_contact_ends_it() {
 #[test]
 fn it_can_be_turned_off() {
     let now = Instant::now();
-    let mut world = World { own: OwnTrouble::new(0, now), now };
+    let mut world = World { own: LocalOutage::new(0, now), now };
     world.fail(50);
     assert_eq!(world.wait(secs(5)), None);
     assert!(!world.fails(1, 1));

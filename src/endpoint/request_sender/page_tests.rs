@@ -75,7 +75,7 @@ async fn on_the_wire(mode: Mode, format: Format, batch_format: BatchFormat, even
     (settings.delivery.mode, settings.delivery.format, settings.delivery.batch_format) = (mode, format, batch_format);
     let request = request::build(events.iter(), &settings, SENT_MS);
     let client = client(Scripted::new(&[&["127.0.0.1"]]), Egress::allowing("erp.acme.example"));
-    let sent = Target::new(Arc::new(settings)).send(&client, request).await;
+    let sent = RequestSender::new(Arc::new(settings)).send(&client, request).await;
     assert!(matches!(sent.answer, Answer::Answered { status: 204, .. }), "{:?}", sent.answer);
     receiving.join().expect("it received")
 }

@@ -60,12 +60,12 @@ fn client_of(names: Scripted, egress: Egress, change: impl FnOnce(&mut ClientLim
     Rc::new(CoreClient::asking(Box::new(names), limits, Tls::of_this_machine()))
 }
 
-fn target(url: &str) -> Target {
+fn target(url: &str) -> RequestSender {
     let settings = Settings {
         url: crate::model::url::EndpointUrl::parse(url).expect(url),
         ..Settings::unreadable("ep_1", "cus_1", 1)
     };
-    Target::new(Arc::new(settings))
+    RequestSender::new(Arc::new(settings))
 }
 
 fn request() -> Request {

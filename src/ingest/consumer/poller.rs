@@ -28,7 +28,7 @@ use super::{ConsumerSettings, ConsumerState};
 use crate::{
     clock,
     ingest::{
-        backpressure::{Brake, MemoryBudget, PartitionLimits, StorePressure},
+        backpressure::{MemoryBudget, PartitionLimits, ReadThrottle, StorePressure},
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{Assigned, PollContext},
@@ -61,7 +61,7 @@ pub(super) struct Poller {
     /// Events that may be read in this round.
     room_events: usize,
     store: Arc<dyn StorePressure>,
-    brake: Arc<Brake>,
+    brake: Arc<ReadThrottle>,
     holds: Arc<TopicHolds>,
     /// Partitions that are held now.
     held: Arc<HashSet<Arc<str>>>,
@@ -131,7 +131,7 @@ impl Poller {
             let now = clock::now();
             if now >= self.commit_at {
                 self.store_settled();
-                self.show(now);
+                self.publish_metrics(now);
                 self.commit_at = now + self.commit_interval;
             }
             self.state.polled(now);

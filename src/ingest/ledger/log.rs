@@ -39,7 +39,7 @@ impl Default for Log {
 
 impl Log {
     /// Kafka said where it begins and ends. What is not known (negative) changes nothing.
-    pub(super) fn saw(&self, begin: i64, end: i64) {
+    pub(super) fn observe(&self, begin: i64, end: i64) {
         for (place, offset) in [(&self.begin, begin), (&self.end, end)] {
             if offset >= 0 {
                 place.store(offset, Relaxed);
@@ -105,7 +105,7 @@ impl PartitionLedger {
     /// Kafka said where the partition's log begins and ends (the first offset, and the one after the last); negative where
     /// it did not.
     pub fn saw_log(&self, begin: i64, end: i64) {
-        self.log.saw(begin, end);
+        self.log.observe(begin, end);
     }
 
     /// The client said how far it has fetched, and up to where what it may read goes.

@@ -23,7 +23,7 @@ impl Tail {
 
     /// Up to where nothing is owed. Two reports of the same position, without a record in between: whatever was fetched
     /// below it had been handed on before the second. `idle`: nothing is owed, and no record waits.
-    pub(super) fn look(&mut self, (report, fetched_to): (u64, Option<i64>), read: u64, idle: bool) -> Option<i64> {
+    pub(super) fn observe(&mut self, (report, fetched_to): (u64, Option<i64>), read: u64, idle: bool) -> Option<i64> {
         if report == self.report {
             return None;
         }
@@ -40,22 +40,22 @@ mod tests {
     #[test]
     fn a_position_that_was_reported_twice_with_nothing_read_between_is_passed() {
         let mut tail = Tail::default();
-        assert_eq!(tail.look((1, Some(11)), 10, true), None);
-        assert_eq!(tail.look((1, Some(11)), 10, true), None, "the same report says nothing new");
-        assert_eq!(tail.look((2, Some(11)), 10, true), Some(11));
-        assert_eq!(tail.look((3, Some(1_011)), 10, true), None, "records below it may be on their way");
-        assert_eq!(tail.look((4, Some(1_011)), 12, true), None, "they were");
-        assert_eq!(tail.look((5, Some(1_011)), 12, true), Some(1_011));
+        assert_eq!(tail.observe((1, Some(11)), 10, true), None);
+        assert_eq!(tail.observe((1, Some(11)), 10, true), None, "the same report says nothing new");
+        assert_eq!(tail.observe((2, Some(11)), 10, true), Some(11));
+        assert_eq!(tail.observe((3, Some(1_011)), 10, true), None, "records below it may be on their way");
+        assert_eq!(tail.observe((4, Some(1_011)), 12, true), None, "they were");
+        assert_eq!(tail.observe((5, Some(1_011)), 12, true), Some(1_011));
     }
 
     #[test]
     fn while_something_is_owed_or_was_held_back_nothing_is_passed() {
         let mut tail = Tail::default();
-        tail.look((1, Some(11)), 10, true);
-        assert_eq!(tail.look((2, Some(11)), 10, false), None);
+        tail.observe((1, Some(11)), 10, true);
+        assert_eq!(tail.observe((2, Some(11)), 10, false), None);
         tail.disturbed();
-        assert_eq!(tail.look((3, Some(11)), 10, true), None, "what was fetched may have been thrown away");
-        assert_eq!(tail.look((4, Some(11)), 10, true), Some(11));
-        assert_eq!(tail.look((5, None), 10, true), None);
+        assert_eq!(tail.observe((3, Some(11)), 10, true), None, "what was fetched may have been thrown away");
+        assert_eq!(tail.observe((4, Some(11)), 10, true), Some(11));
+        assert_eq!(tail.observe((5, None), 10, true), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{Owner, Work};
+use super::{Owner, WriteOp};
 use crate::fair_share::rounds::Rounds;
 
 /// See the module's page.
@@ -20,7 +20,7 @@ impl<W> Default for Queue<W> {
     }
 }
 
-impl<W: Work> Queue<W> {
+impl<W: WriteOp> Queue<W> {
     /// Behind what waits for the same endpoint; the second is whether somebody waits for it.
     pub(super) fn push(&mut self, owner: Owner, work: (W, bool)) {
         self.waiting += 1;
@@ -34,8 +34,8 @@ impl<W: Work> Queue<W> {
 
     /// Some of each customer in turn, so that one with long queues, or with many endpoints, makes no other wait for all of it.
     /// Returns also of how many pieces it is.
-    pub(super) fn take(&mut self, rows_max: usize, bytes_max: usize) -> (W::Run, usize) {
-        let mut taken = Taken { run: W::Run::default(), pieces: 0, bytes: 0 };
+    pub(super) fn take(&mut self, rows_max: usize, bytes_max: usize) -> (W::Batch, usize) {
+        let mut taken = Taken { run: W::Batch::default(), pieces: 0, bytes: 0 };
         let (share, mut passed_over, mut is_full) = (rows_max.div_ceil(SHARES), Vec::new(), false);
         while !is_full
             && taken.pieces < rows_max
@@ -66,7 +66,7 @@ impl<W: Work> Queue<W> {
     fn take_of(
         &mut self,
         endpoint: u64,
-        taken: &mut Taken<W::Run>,
+        taken: &mut Taken<W::Batch>,
         pieces_max: usize,
         bytes_max: usize,
     ) -> Option<Stop> {
@@ -100,7 +100,7 @@ enum Stop {
 
 impl<R> Taken<R> {
     /// Takes what an endpoint has next; how much of it was urgent, and why there was no more.
-    fn fill<W: Work<Run = R>>(
+    fn fill<W: WriteOp<Batch = R>>(
         &mut self,
         waiting: &mut VecDeque<(W, bool)>,
         pieces_max: usize,

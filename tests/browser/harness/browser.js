@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { chromium } from "playwright-core";
 
-import { stage } from "./stage.js";
+import { service } from "./service.js";
 
 const SHOTS = process.env.SHOTS;
 let browser = null;
@@ -51,8 +51,8 @@ function watched(page, expected) {
   page.on("request", (request) => {
     watch.requests.push(request.url());
     const { origin, protocol } = new URL(request.url());
-    if (origin !== stage.base && protocol !== "blob:") note(`a request to ${request.url()}`);
-    if (stage.key && request.url().includes(stage.key)) note("a key in an address");
+    if (origin !== service.base && protocol !== "blob:") note(`a request to ${request.url()}`);
+    if (service.key && request.url().includes(service.key)) note("a key in an address");
   });
   page.on("response", (response) => {
     if (response.status() < 400) return;
@@ -67,15 +67,15 @@ export async function shot(page, name) {
   await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/[^a-z0-9]+/gi, "-")}.png` });
 }
 
-export async function signIn(page, key = stage.key, place = "") {
-  await page.goto(`${stage.base}/${place}`);
+export async function signIn(page, key = service.key, place = "") {
+  await page.goto(`${service.base}/${place}`);
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("navigation", { name: "Main" }).waitFor();
 }
 
 // A browser of its own for somebody who is signed in and was never here: nothing is kept from before.
-export async function fresh(key = stage.key) {
+export async function fresh(key = service.key) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { stage } from "../harness/stage.js";
+import { service } from "../harness/service.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -28,21 +28,21 @@ const VIEWS = {
 
 for (const scheme of ["light", "dark"]) {
   story(`axe finds nothing in any view, in ${scheme}`, { scheme, expected: [[422, /^\/v1\/endpoints$/]] }, async (page) => {
-    await page.goto(stage.base);
+    await page.goto(service.base);
     await check(page, `sign in ${scheme}`);
     await signIn(page);
     for (const [name, place] of Object.entries(VIEWS)) {
-      await page.goto(`${stage.base}/${place}`);
+      await page.goto(`${service.base}/${place}`);
       await drawn(page);
       await shot(page, `${name} ${scheme}`);
       await check(page, `${name} ${scheme}`);
     }
     // What opens over a view.
-    await page.goto(`${stage.base}/${VIEWS["endpoint health"]}`);
+    await page.goto(`${service.base}/${VIEWS["endpoint health"]}`);
     await page.getByRole("button", { name: "Pause" }).click();
     await check(page, `a dialog ${scheme}`);
     await page.keyboard.press("Escape");
-    await page.goto(`${stage.base}/#/endpoints?new=1`);
+    await page.goto(`${service.base}/#/endpoints?new=1`);
     await page.getByRole("button", { name: "Create the endpoint" }).click();
     await page.getByRole("alert").waitFor();
     await check(page, `a form with mistakes ${scheme}`);
@@ -52,7 +52,7 @@ for (const scheme of ["light", "dark"]) {
     await check(page, `leaving a form ${scheme}`);
     await page.getByRole("button", { name: "Leave" }).click();
     for (const [place, name] of [["subscriptions", "New subscription"], ["customers", "New customer"], ["customers", "New key"], ["replays", "New replay"]]) {
-      await page.goto(`${stage.base}/#/${place}`);
+      await page.goto(`${service.base}/#/${place}`);
       await page.getByRole("button", { name }).click();
       await page.getByRole("dialog").waitFor();
       await shot(page, `${name} ${scheme}`);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { stage } from "../harness/stage.js";
+import { service } from "../harness/service.js";
 
 story("while the service is away the page says so and shows what it had; then it goes on", {}, async (page, watch) => {
-  await signIn(page, stage.key, "#/endpoints?q=demo");
+  await signIn(page, service.key, "#/endpoints?q=demo");
   await page.getByRole("link", { name: "demo-acme-stream" }).waitFor();
   watch.lenient = true;
   await page.route("**/v1/**", (route) => route.abort());

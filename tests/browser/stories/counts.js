@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage, until } from "../harness/stage.js";
+import { api, service, until } from "../harness/service.js";
 
 story("what an endpoint took is plotted by the minute and by the hour, and told to those who do not see it", {}, async (page) => {
   const path = "endpoints/demo-acme-stream/stats";
@@ -11,7 +11,7 @@ story("what an endpoint took is plotted by the minute and by the hour, and told 
     const { counts } = await api("GET", `${path}?per=minute`);
     return counts.data.filter(({ at, delivered }) => delivered > 0 && Date.parse(at) < Date.now() - 120_000).length > 0;
   }, 240_000);
-  await signIn(page, stage.key, "#/endpoints/demo-acme-stream");
+  await signIn(page, service.key, "#/endpoints/demo-acme-stream");
   const plot = page.getByRole("img", { name: /^Delivered and failed/ });
   const told = async () => (await plot.count()) > 0 && plot.getAttribute("aria-label");
   const first = await until("the plot tells what it shows", told);

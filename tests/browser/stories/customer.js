@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage } from "../harness/stage.js";
+import { api, service } from "../harness/service.js";
 
 story("a customer's key is made, and whoever signs in with it sees its own only", { expected: [[404, /demo-acme-stream/]] }, async (page) => {
-  await signIn(page, stage.key, "#/customers");
+  await signIn(page, service.key, "#/customers");
   await page.getByRole("button", { name: "New key" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Name").fill("Globex, from a browser");
@@ -29,6 +29,6 @@ story("a customer's key is made, and whoever signs in with it sees its own only"
 
   const foreign = (await api("GET", "endpoints/demo-acme-stream")).id;
   assert.ok(!(await page.content()).includes(foreign));
-  await page.goto(`${stage.base}/#/endpoints/demo-acme-stream`);
+  await page.goto(`${service.base}/#/endpoints/demo-acme-stream`);
   await page.getByText("there is no such endpoint").first().waitFor();
 });

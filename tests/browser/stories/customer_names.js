@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage } from "../harness/stage.js";
+import { api, service } from "../harness/service.js";
 
 story("tables name customers, and a name leads to what the customer has", {}, async (page, watch) => {
   const { id } = await api("GET", "customers/demo-globex");
-  await signIn(page, stage.key, "#/endpoints?q=demo-globex");
+  await signIn(page, service.key, "#/endpoints?q=demo-globex");
   const row = page.getByRole("row").filter({ hasText: "demo-globex-picky" });
   const name = row.getByRole("link", { name: "globex", exact: true });
   await name.waitFor();
@@ -20,9 +20,9 @@ story("tables name customers, and a name leads to what the customer has", {}, as
   const asked = watch.requests.filter((url) => url.includes("/v1/customers"));
   assert.ok(asked.length <= 1, `names cost no request for each row: ${asked.join(" ")}`);
 
-  await page.goto(`${stage.base}/#/endpoints/demo-globex-picky`);
+  await page.goto(`${service.base}/#/endpoints/demo-globex-picky`);
   await page.locator(".summary").getByText("globex", { exact: true }).waitFor();
-  await page.goto(`${stage.base}/#/customers`);
+  await page.goto(`${service.base}/#/customers`);
   await page.getByRole("table", { name: "API keys" }).getByRole("link", { name: "globex", exact: true }).first().waitFor();
 });
 
@@ -35,7 +35,7 @@ story("what cannot be read is said so by a word and a sign", {}, async (page) =>
     list.data[1] = { ...sealed, health: { ...sealed.health, status: "unreadable" } };
     await route.fulfill({ response: answer, json: list });
   });
-  await signIn(page, stage.key, "#/endpoints?q=demo");
+  await signIn(page, service.key, "#/endpoints?q=demo");
   await page.getByText("unreadable", { exact: true }).first().waitFor();
   const states = page.locator("td .state");
   assert.deepEqual((await states.allTextContents()).slice(0, 2).map((text) => text.trim()), ["unreadable", "unreadable"]);

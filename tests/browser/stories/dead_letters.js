@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
 import { receive } from "../harness/receiver.js";
-import { api, stage, until } from "../harness/stage.js";
+import { api, service, until } from "../harness/service.js";
 
 story("a dead letter is read, sent again under its id, and delivered", {}, async (page) => {
   // The first event is refused for good; by the time it comes again, the receiver knows better.
@@ -52,7 +52,7 @@ story("a redrive is followed to its end, from wherever one comes back, and says 
     before = now;
     return same;
   });
-  await signIn(page, stage.key, "#/endpoints/browser-redrive/dead-letters");
+  await signIn(page, service.key, "#/endpoints/browser-redrive/dead-letters");
   await page.getByRole("button", { name: "Send all again" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Send again" }).click();
   const many = Number(/(\d+) on their way/.exec(await page.getByText(/on their way again/).first().textContent())[1]);
@@ -99,7 +99,7 @@ story("dead letters that are alike are sent again, and acknowledged, by what the
   await api("PUT", "subscriptions/browser-alike", { endpoint_id: "browser-alike", topic: "demo.orders", scope: { level: "topic" } });
   const letters = async (query = "") => (await api("GET", `endpoints/browser-alike/dead-letters${query}`)).data;
   const [{ tenant }] = await until("events are given up", async () => { const all = await letters(); return all.length === 2 && all; });
-  await signIn(page, stage.key, "#/endpoints/browser-alike/dead-letters");
+  await signIn(page, service.key, "#/endpoints/browser-alike/dead-letters");
   const dialog = page.getByRole("dialog");
   await page.getByLabel("Reason").selectOption("rejected");
   await page.getByLabel("Tenant").fill(tenant);
@@ -125,7 +125,7 @@ story("dead letters that are alike are sent again, and acknowledged, by what the
 });
 
 story("numbers in a dead letter are shown and taken along as they were written", {}, async (page) => {
-  await page.goto(stage.base);
+  await page.goto(service.base);
   const written = '{"id":12345678901234567890,"price":1.00,"small":1e-400,"text":"1.00","list":[1,2.50]}';
   const shown = await page.evaluate(async (text) => {
     const { parseExact } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/exact.js"));

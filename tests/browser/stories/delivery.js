@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { figure, shot, signIn, story } from "../harness/browser.js";
 import { receive } from "../harness/receiver.js";
-import { api, until } from "../harness/stage.js";
+import { api, until } from "../harness/service.js";
 
 story("an endpoint is found, paused, falls behind, is resumed, and catches up", {}, async (page) => {
   const receiver = await receive();

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage, until } from "../harness/stage.js";
+import { api, service, until } from "../harness/service.js";
 
 story("an endpoint is made by its form, and what is wrong stands beside its field", { expected: [[422, /^\/v1\/endpoints$/]] }, async (page) => {
-  await signIn(page, stage.key, "#/endpoints");
+  await signIn(page, service.key, "#/endpoints");
   await page.getByRole("button", { name: "New endpoint" }).click();
   await page.getByRole("heading", { name: "New endpoint" }).waitFor();
   await page.getByLabel("Address").fill("ftp://receiver.example/hook");
@@ -50,7 +50,7 @@ story("an endpoint is made by its form, and what is wrong stands beside its fiel
 });
 
 story("an endpoint's settings are changed, an empty field takes its default, and secrets stay", {}, async (page) => {
-  await signIn(page, stage.key, "#/endpoints/browser-form/settings");
+  await signIn(page, service.key, "#/endpoints/browser-form/settings");
   const before = await api("GET", "endpoints/browser-form");
   await page.getByRole("button", { name: "Change the settings" }).click();
   assert.equal(await page.getByLabel("A batch waits at most").inputValue(), "2 s");
@@ -88,7 +88,7 @@ story("an endpoint's settings are changed, an empty field takes its default, and
 });
 
 story("every default that a form names is the one that an endpoint gets", {}, async (page) => {
-  await page.goto(stage.base);
+  await page.goto(service.base);
   const made = await api("PUT", "endpoints/browser-defaults", { customer_id: "demo-acme", url: "http://127.0.0.1:59999/hook" });
   const pairs = await page.evaluate(async (settings) => {
     const { DEFAULTS, formOf } = await import(document.querySelector("script[type=module]").src.replace("app.js", "views/endpoint_fields.js"));
@@ -102,7 +102,7 @@ story("every default that a form names is the one that an endpoint gets", {}, as
 });
 
 story("who writes at the same time as another is told what changed, and loses nothing", { expected: [[412, /browser-form|\/ep_/]] }, async (page) => {
-  await signIn(page, stage.key, "#/endpoints/browser-form/settings?edit=1");
+  await signIn(page, service.key, "#/endpoints/browser-form/settings?edit=1");
   await page.getByLabel("Requests at once").fill("5");
   await api("PATCH", "endpoints/browser-form", { request_timeout_ms: 7000 });
   const notice = page.getByRole("alert").filter({ hasText: "changed by someone else" });
@@ -138,7 +138,7 @@ story("who writes at the same time as another is told what changed, and loses no
 });
 
 story("lengths of time, sizes and shares are read as they are written", {}, async (page) => {
-  await page.goto(stage.base);
+  await page.goto(service.base);
   const seen = await page.evaluate(async () => {
     const { DURATION, SIZE, PERCENT, WHOLE, DURATIONS } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/units.js"));
     const tried = (kind, text) => {

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 
 import { story } from "../harness/browser.js";
-import { stage, until } from "../harness/stage.js";
+import { service, until } from "../harness/service.js";
 
 story("an endpoint is found and paused, and a menu opened and left, by keyboard alone", {}, async (page) => {
-  await page.goto(stage.base);
+  await page.goto(service.base);
   await page.getByLabel("API key").waitFor();
-  await page.keyboard.type(stage.key);
+  await page.keyboard.type(service.key);
   await page.keyboard.press("Enter");
   await page.getByRole("navigation", { name: "Main" }).waitFor();
 

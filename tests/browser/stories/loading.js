@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { fresh, story } from "../harness/browser.js";
-import { stage, until } from "../harness/stage.js";
+import { service, until } from "../harness/service.js";
 
 const VIEWS = {
   overview: ["overview"],
@@ -19,7 +19,7 @@ story("what the first view needs is asked for before the page's modules have com
     await page.route("**/app.js", async (route) => { await held; await route.continue(); });
     const asked = [];
     page.on("request", (request) => asked.push(below(request.url())));
-    await page.goto(`${stage.base}/#/${view}`, { waitUntil: "commit" });
+    await page.goto(`${service.base}/#/${view}`, { waitUntil: "commit" });
     const early = ["v1/api-keys/current", ...first.map((path) => `v1/${path}`), `views/${view.includes("/") ? "endpoint" : view.split("?")[0]}.js`];
     for (const path of early) await until(`${path} is asked for`, () => asked.some((one) => one.endsWith(path)));
     release();
@@ -33,13 +33,13 @@ story("what the first view needs is asked for before the page's modules have com
 });
 
 story("long answers of the API come compressed", {}, async (page) => {
-  await page.goto(stage.base);
+  await page.goto(service.base);
   const { size, encoding } = await page.evaluate(async (key) => {
     const answer = await fetch("v1/endpoints?include=health", { headers: { authorization: `Bearer ${key}` } });
     await answer.text();
     const { encodedBodySize, decodedBodySize } = performance.getEntriesByName(answer.url).at(-1);
     return { size: encodedBodySize / decodedBodySize, encoding: answer.headers.get("content-encoding") };
-  }, stage.key);
+  }, service.key);
   assert.ok(encoding === "gzip" && size < 0.3, `${encoding}, ${Math.round(size * 100)} %`);
 });
 

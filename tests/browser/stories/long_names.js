@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage } from "../harness/stage.js";
+import { api, service } from "../harness/service.js";
 
 const NAME = "W".repeat(200);
 const UID = `u${"x".repeat(120)}`;
@@ -26,14 +26,14 @@ story("long names of customers and endpoints keep nothing from being seen", {}, 
   const customer = await api("PUT", `customers/${UID}`, { name: NAME, grants: { topics: ["*"], tenants: ["*"] } });
   try {
     await api("PUT", `endpoints/${UID}`, { customer_id: customer.id, url: `https://long.example/${"p".repeat(300)}` });
-    await signIn(page, stage.key, `#/endpoints?q=${UID}`);
+    await signIn(page, service.key, `#/endpoints?q=${UID}`);
     await page.getByRole("link", { name: UID }).waitFor();
     await shot(page, "long names among endpoints");
     assert.deepEqual(await unseen(page), []);
     const row = page.getByRole("row").filter({ hasText: UID });
     assert.ok((await row.textContent()).includes(NAME), "the whole name is there");
     for (const place of [`endpoints/${UID}`, `endpoints/${UID}/settings`, `endpoints?customer=${UID}`, "customers"]) {
-      await page.goto(`${stage.base}/#/${place}`);
+      await page.goto(`${service.base}/#/${place}`);
       await page.getByText(NAME).or(page.getByTitle(NAME)).first().waitFor();
       await page.waitForFunction(() => document.querySelector("[aria-busy]") === null);
       await shot(page, `long names at ${place.replace(UID, "it").replaceAll("/", " ")}`);
@@ -47,7 +47,7 @@ story("long names of customers and endpoints keep nothing from being seen", {}, 
 story("no code, status or name breaks on the page of the API", {}, async (page) => {
   for (const width of [1280, 820]) {
     await page.setViewportSize({ width, height: 800 });
-    await page.goto(`${stage.base}/reference`);
+    await page.goto(`${service.base}/reference`);
     const broken = await page.evaluate(() => {
       const lines = (one) => new Set([...one.getClientRects()].map((rect) => Math.round(rect.top))).size;
       const heads = [...document.querySelectorAll("main th")].map((head) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { fresh, shot, signIn, story } from "../harness/browser.js";
-import { api, stage } from "../harness/stage.js";
+import { api, service } from "../harness/service.js";
 
 const MANY = 10_000;
 const TIMES = 7;
@@ -20,7 +20,7 @@ story("with ten thousand endpoints the page asks for one page of them and finds 
   await api("PATCH", "customers/demo-initech", { quotas: { endpoints_max: MANY + 100 } });
   await api("POST", "endpoints/bulk", { endpoints });
 
-  await signIn(page, stage.key, "#/endpoints");
+  await signIn(page, service.key, "#/endpoints");
   await page.getByRole("row").nth(50).waitFor();
   watch.requests.length = 0;
   await page.reload();
@@ -64,7 +64,7 @@ for (const [view, complete] of Object.entries(COMPLETE)) {
 
 async function timed(page, view, complete) {
   await page.goto("about:blank");
-  await page.goto(`${stage.base}/#/${view}`, { waitUntil: "commit" });
+  await page.goto(`${service.base}/#/${view}`, { waitUntil: "commit" });
   return (await page.waitForFunction(complete, undefined, { polling: "raf" })).jsonValue();
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { stage } from "../harness/stage.js";
+import { service } from "../harness/service.js";
 
 const VIEWS = {
   overview: "#/overview", endpoints: "#/endpoints?q=demo", "new endpoint": "#/endpoints?new=1", endpoint: "#/endpoints/demo-globex-picky",
@@ -15,7 +15,7 @@ story("every view fits into a narrow window, and no column is a letter wide", {}
   await signIn(page);
   const wide = [];
   for (const [name, place] of Object.entries(VIEWS)) {
-    await page.goto(`${stage.base}/${place}`);
+    await page.goto(`${service.base}/${place}`);
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
     await page.waitForFunction(() => document.querySelector("main h1") !== null && document.querySelector("[aria-busy]") === null);
     await shot(page, `narrow ${name}`);

@@ -1,9 +1,9 @@
 // A range of Kafka, once more for one endpoint, from its page.
 import { shot, signIn, story } from "../harness/browser.js";
-import { stage } from "../harness/stage.js";
+import { service } from "../harness/service.js";
 
 story("a replay is asked for from an endpoint's page, and seen to be done", {}, async (page) => {
-  await signIn(page, stage.key, "#/endpoints/demo-acme-stream");
+  await signIn(page, service.key, "#/endpoints/demo-acme-stream");
   await page.getByText("More", { exact: true }).click();
   await page.getByRole("button", { name: "Replays" }).click();
   await page.getByRole("link", { name: "Show the replays of all" }).waitFor();

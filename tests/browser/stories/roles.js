@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage } from "../harness/stage.js";
+import { api, service } from "../harness/service.js";
 
 const WRITES = /^(New|Change|Delete|Rotate|Revoke|Pause|Resume|Enable|Send|Acknowledge|More|Cancel|Purge)\b/;
 const PLACES = ["overview", "endpoints", "subscriptions", "replays", "actors", "customers", "unreadable"];
 const SECTIONS = ["", "/attempts", "/backlog", "/dead-letters", "/subscriptions", "/settings"];
 
 async function visit(page, place) {
-  await page.goto(`${stage.base}/#/${place}`);
+  await page.goto(`${service.base}/#/${place}`);
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
   await page.waitForFunction(() => document.querySelector("main h1") !== null && document.querySelector("[aria-busy]") === null);
   const buttons = await page.locator("main button:visible, main summary:visible").evaluateAll((all) => all.map((one) => (one.ariaLabel ?? one.textContent).trim()));
@@ -39,7 +39,7 @@ story("a customer manages what is its own, and is offered nothing else", {}, asy
   }
   await page.getByRole("button", { name: "New endpoint" }).click();
   assert.equal(await page.getByLabel("Customer", { exact: true }).count(), 0, "whose it is, is no question");
-  await page.goto(`${stage.base}/#/endpoints/demo-globex-picky`);
+  await page.goto(`${service.base}/#/endpoints/demo-globex-picky`);
   await page.getByRole("heading", { name: "Its actors" }).waitFor();
   await shot(page, "a customer sees its endpoint");
   await api("DELETE", `api-keys/${id}`);

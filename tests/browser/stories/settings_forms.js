@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage, until } from "../harness/stage.js";
+import { api, service, until } from "../harness/service.js";
 
 story("a subscription is made for a topic, and changed to tenants and to departments", { expected: [[422, /^\/v1\/subscriptions$/]] }, async (page) => {
   await api("PUT", "endpoints/browser-subs", { customer_id: "demo-acme", url: "http://127.0.0.1:59999/hook", mode: "stream" });
   await api("POST", "endpoints/browser-subs/pause");
   const stored = async () => (await api("GET", "subscriptions?endpoint_id=browser-subs")).data;
-  await signIn(page, stage.key, "#/endpoints/browser-subs/subscriptions");
+  await signIn(page, service.key, "#/endpoints/browser-subs/subscriptions");
   await page.getByRole("button", { name: "New subscription" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Topic").focus();
@@ -52,7 +52,7 @@ story("a subscription is made for a topic, and changed to tenants and to departm
 });
 
 story("a customer is made, changed and deleted, and a late change is refused", { expected: [[412, /^\/v1\/customers\//]] }, async (page) => {
-  await signIn(page, stage.key, "#/customers");
+  await signIn(page, service.key, "#/customers");
   await page.getByRole("button", { name: "New customer" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Name", { exact: true }).fill("Umbrella");
@@ -87,7 +87,7 @@ story("a customer is made, changed and deleted, and a late change is refused", {
 });
 
 story("a key is made with an end, rotated so that both tokens hold, and revoked", {}, async (page) => {
-  await signIn(page, stage.key, "#/customers");
+  await signIn(page, service.key, "#/customers");
   await page.getByRole("button", { name: "New key" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Name").fill("Browser, to be rotated");

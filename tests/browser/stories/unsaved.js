@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 
 import { shot, signIn, story } from "../harness/browser.js";
-import { api, stage, until } from "../harness/stage.js";
+import { api, service, until } from "../harness/service.js";
 
 const ENDPOINT = { customer_id: "demo-acme", url: "http://127.0.0.1:59999/hook", mode: "stream" };
 
 story("a form with unsaved changes is left only after asking, by links, the way back, its own button, and the tab's", {}, async (page) => {
   await api("PUT", "endpoints/browser-unsaved", ENDPOINT);
   await api("POST", "endpoints/browser-unsaved/pause");
-  await signIn(page, stage.key, "#/endpoints/browser-unsaved");
+  await signIn(page, service.key, "#/endpoints/browser-unsaved");
   await page.getByRole("link", { name: "Settings" }).click();
   await page.getByRole("button", { name: "Change the settings" }).click();
   const field = page.getByLabel("Description");
@@ -53,7 +53,7 @@ story("a form with unsaved changes is left only after asking, by links, the way 
 
 story("a form that is as it was, or was saved, is left without a word", {}, async (page) => {
   await api("PUT", "endpoints/browser-unsaved", ENDPOINT);
-  await signIn(page, stage.key, "#/endpoints/browser-unsaved/settings?edit=1");
+  await signIn(page, service.key, "#/endpoints/browser-unsaved/settings?edit=1");
   const field = page.getByLabel("Description");
   await field.fill("x");
   await field.fill("");

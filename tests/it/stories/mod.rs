@@ -13,7 +13,7 @@ mod egress; // where an endpoint may lead
 mod security; // what somebody may try
 mod oauth; // endpoints that want a token
 mod tls; // endpoints that want a certificate, and those whose own is wrong
-mod own_trouble; // nobody can be reached
+mod local_outage; // nobody can be reached
 mod backlog; // what waits for its endpoint
 mod ordering; // who asks for order gets it
 mod trying; // a test event, right now
@@ -24,7 +24,7 @@ mod replays; // Kafka once more
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod traces; // what a collector gets of it
-mod watch; // what operators see
+mod monitoring; // what operators see
 mod counted; // metrics that only operators read
 mod api; // what clients send
 mod command_line; // the same from a terminal

@@ -125,7 +125,7 @@ impl<S: Shard> Scheduler<S> {
     }
 
     /// Takes over the state of a head. One of a partition that is not ours is not kept.
-    pub fn note(&mut self, row: &HeadRow, events: &S::Events) {
+    pub fn record(&mut self, row: &HeadRow, events: &S::Events) {
         let topic: Arc<str> = Arc::from(row.topic.as_str());
         let Some(ledger) = self.assignments.get(&(topic, row.partition)) else { return };
         self.notes += 1;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The place of one field of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum FieldSource {
     #[default]
     Nowhere,
     /// The record's key.
@@ -21,18 +21,18 @@ pub struct Pointer(Box<[Box<str>]>);
 
 /// The places of all fields of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    pub tenant: Place,
-    pub department: Place,
+pub struct FieldSources {
+    pub tenant: FieldSource,
+    pub department: FieldSource,
     /// The event's type.
-    pub kind: Place,
-    pub id: Place,
-    pub time: Place,
+    pub kind: FieldSource,
+    pub id: FieldSource,
+    pub time: FieldSource,
 }
 
 /// Why a text is not a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceError {
+pub enum FieldSourceError {
     #[error("a place is `header:NAME`, `json:/pointer`, `key`, or empty for nowhere")]
     Unknown,
     #[error("a header's name is missing after `header:`")]
@@ -45,19 +45,19 @@ pub enum PlaceError {
     PointerDepth,
 }
 
-impl Place {
+impl FieldSource {
     /// Reads `header:NAME`, `json:/pointer`, `key`, or nothing for nowhere.
     ///
     /// # Errors
-    /// [`PlaceError`] says how it should look.
-    pub fn parse(text: &str) -> Result<Self, PlaceError> {
+    /// [`FieldSourceError`] says how it should look.
+    pub fn parse(text: &str) -> Result<Self, FieldSourceError> {
         match text.split_once(':') {
-            None if text.is_empty() => Ok(Place::Nowhere),
-            None if text == "key" => Ok(Place::Key),
-            Some(("header", "")) => Err(PlaceError::HeaderName),
-            Some(("header", name)) => Ok(Place::Header(name.into())),
-            Some(("json", pointer)) => pointer.parse().map(Place::Json),
-            _ => Err(PlaceError::Unknown),
+            None if text.is_empty() => Ok(FieldSource::Nowhere),
+            None if text == "key" => Ok(FieldSource::Key),
+            Some(("header", "")) => Err(FieldSourceError::HeaderName),
+            Some(("header", name)) => Ok(FieldSource::Header(name.into())),
+            Some(("json", pointer)) => pointer.parse().map(FieldSource::Json),
+            _ => Err(FieldSourceError::Unknown),
         }
     }
 }
@@ -72,29 +72,29 @@ impl Pointer {
 }
 
 impl FromStr for Pointer {
-    type Err = PlaceError;
+    type Err = FieldSourceError;
 
-    fn from_str(text: &str) -> Result<Self, PlaceError> {
+    fn from_str(text: &str) -> Result<Self, FieldSourceError> {
         if text.is_empty() {
             return Ok(Pointer(Box::default()));
         }
-        let tokens = text.strip_prefix('/').ok_or(PlaceError::PointerStart)?.split('/');
+        let tokens = text.strip_prefix('/').ok_or(FieldSourceError::PointerStart)?.split('/');
         let tokens = tokens.map(unescaped).collect::<Result<Box<[_]>, _>>()?;
         if tokens.len() > Pointer::TOKENS_MAX {
-            return Err(PlaceError::PointerDepth);
+            return Err(FieldSourceError::PointerDepth);
         }
         Ok(Pointer(tokens))
     }
 }
 
-fn unescaped(token: &str) -> Result<Box<str>, PlaceError> {
+fn unescaped(token: &str) -> Result<Box<str>, FieldSourceError> {
     let mut parts = token.split('~');
     let mut name = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let rest = match part.as_bytes().first() {
             Some(b'0') => ('~', &part[1..]),
             Some(b'1') => ('/', &part[1..]),
-            _ => return Err(PlaceError::PointerEscape),
+            _ => return Err(FieldSourceError::PointerEscape),
         };
         name.push(rest.0);
         name.push_str(rest.1);

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::record::RecordParts;
 
-fn places(tenant: &str) -> Places {
-    Places { tenant: Place::parse(tenant).expect("a place"), ..Places::default() }
+fn places(tenant: &str) -> FieldSources {
+    FieldSources { tenant: FieldSource::parse(tenant).expect("a place"), ..FieldSources::default() }
 }
 
 fn record(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)]) -> Record {
@@ -37,7 +37,7 @@ fn check_header(value: Option<&[u8]>, expected: Result<Option<&str>, Undecodable
 
 #[track_caller]
 fn check_time(text: &str, expected: Option<i64>) {
-    let places = Places { time: Place::parse("header:at").expect("a place"), ..Places::default() };
+    let places = FieldSources { time: FieldSource::parse("header:at").expect("a place"), ..FieldSources::default() };
     let fields = Decoder::new(&places).decode(&record(None, None, &[("at", Some(text.as_bytes()))]));
     assert_eq!(fields.expect("a time is never undecodable").occurred_ms, expected);
 }
@@ -80,7 +80,7 @@ fn the_key_can_be_the_tenant() {
 
 #[test]
 fn an_id_of_binary_bytes_is_hashed_the_same_each_time_and_leaves_the_rest_as_it_is() {
-    let decoder = Decoder::new(&Places { id: Place::Header("id".into()), ..places("header:tenant") });
+    let decoder = Decoder::new(&FieldSources { id: FieldSource::Header("id".into()), ..places("header:tenant") });
     let id_of = |bytes: &[u8]| {
         let record = record(None, None, &[("tenant", Some(b"1")), ("id", Some(bytes))]);
         let fields = decoder.decode(&record).expect("decodes");
@@ -161,8 +161,8 @@ fn a_tombstone_is_an_event_without_fields() {
 fn of_a_name_that_stands_twice_the_first_counts() {
     check_json("/t", r#"{"t":"first","t":"second"}"#, Ok(Some("first")));
     check_json("/t", r#"{"t":null,"t":"second"}"#, Ok(None));
-    let place = |text| Place::parse(text).expect("a place");
-    let places = Places { tenant: place("json:/t"), department: place("json:/d"), ..Places::default() };
+    let place = |text| FieldSource::parse(text).expect("a place");
+    let places = FieldSources { tenant: place("json:/t"), department: place("json:/d"), ..FieldSources::default() };
     let record = record(None, Some(br#"{"t":null,"t":null,"d":"5"}"#), &[]);
     let fields = Decoder::new(&places).decode(&record).expect("decodes");
     assert_eq!(text(&fields.department, &record), Some("5"));
@@ -170,8 +170,8 @@ fn of_a_name_that_stands_twice_the_first_counts() {
 
 #[test]
 fn all_fields_are_found_in_one_pass() {
-    let place = |text| Place::parse(text).expect("a place");
-    let places = Places {
+    let place = |text| FieldSource::parse(text).expect("a place");
+    let places = FieldSources {
         tenant: place("json:/tenant/id"),
         department: place("json:/tenant/department"),
         kind: place("header:type"),
@@ -190,12 +190,12 @@ fn all_fields_are_found_in_one_pass() {
 
 #[test]
 fn two_fields_may_stand_at_one_place_or_one_below_the_other() {
-    let place = |text| Place::parse(text).expect("a place");
-    let places = Places {
+    let place = |text| FieldSource::parse(text).expect("a place");
+    let places = FieldSources {
         tenant: place("json:/a"),
         department: place("json:/a"),
         kind: place("json:/a/b"),
-        ..Places::default()
+        ..FieldSources::default()
     };
     let decoder = Decoder::new(&places);
     let flat = record(None, Some(br#"{"a":"x"}"#), &[]);
@@ -219,7 +219,7 @@ fn a_time_is_milliseconds_or_rfc_3339() {
 
 #[test]
 fn a_time_that_is_no_text_is_absent() {
-    let places = Places { time: Place::Key, ..Places::default() };
+    let places = FieldSources { time: FieldSource::Key, ..FieldSources::default() };
     let fields = Decoder::new(&places).decode(&record(Some(b"\xff"), None, &[]));
     assert_eq!(fields, Ok(Fields::default()));
 }
@@ -238,16 +238,16 @@ fn a_hundred_thousand_levels_do_not_overflow_the_stack() {
 
 #[test]
 fn a_place_says_how_it_should_look() {
-    assert_eq!(Place::parse(""), Ok(Place::Nowhere));
-    assert_eq!(Place::parse("key"), Ok(Place::Key));
-    assert_eq!(Place::parse("header:X-Tenant:1"), Ok(Place::Header("X-Tenant:1".into())));
-    assert_eq!(Place::parse("header:"), Err(PlaceError::HeaderName));
-    assert_eq!(Place::parse("json:tenant"), Err(PlaceError::PointerStart));
-    assert_eq!(Place::parse("json:/a~2"), Err(PlaceError::PointerEscape));
-    assert_eq!(Place::parse("json:/a~"), Err(PlaceError::PointerEscape));
-    assert_eq!(Place::parse(&format!("json:{}", "/a".repeat(33))), Err(PlaceError::PointerDepth));
+    assert_eq!(FieldSource::parse(""), Ok(FieldSource::Nowhere));
+    assert_eq!(FieldSource::parse("key"), Ok(FieldSource::Key));
+    assert_eq!(FieldSource::parse("header:X-Tenant:1"), Ok(FieldSource::Header("X-Tenant:1".into())));
+    assert_eq!(FieldSource::parse("header:"), Err(FieldSourceError::HeaderName));
+    assert_eq!(FieldSource::parse("json:tenant"), Err(FieldSourceError::PointerStart));
+    assert_eq!(FieldSource::parse("json:/a~2"), Err(FieldSourceError::PointerEscape));
+    assert_eq!(FieldSource::parse("json:/a~"), Err(FieldSourceError::PointerEscape));
+    assert_eq!(FieldSource::parse(&format!("json:{}", "/a".repeat(33))), Err(FieldSourceError::PointerDepth));
     for unknown in ["tenant", "Key", "body:/a", " key"] {
-        assert_eq!(Place::parse(unknown), Err(PlaceError::Unknown));
+        assert_eq!(FieldSource::parse(unknown), Err(FieldSourceError::Unknown));
     }
 }
 
@@ -290,8 +290,8 @@ proptest! {
 
     #[test]
     fn a_pointer_finds_what_a_full_parse_finds(json in any_json(), pointers in prop::array::uniform3("(/[ab01]){1,3}")) {
-        let place = |at: usize| Place::parse(&format!("json:{}", pointers[at])).expect("a place");
-        let places = Places { tenant: place(0), department: place(1), kind: place(2), ..Places::default() };
+        let place = |at: usize| FieldSource::parse(&format!("json:{}", pointers[at])).expect("a place");
+        let places = FieldSources { tenant: place(0), department: place(1), kind: place(2), ..FieldSources::default() };
         let value = json.to_string();
         let record = record(None, Some(value.as_bytes()), &[]);
         let fields = Decoder::new(&places).decode(&record).expect("it is JSON");

@@ -41,7 +41,7 @@ pub fn record_of(settings: &Settings, batch: &Batch, ended: Ended<'_>, stands_fo
         events: batch.len(),
         members: batch.events().zip(first).map(member).collect(),
         attempt: batch.attempt_number(),
-        outcome: attempt::word(ended.outcome),
+        outcome: attempt::outcome_name(ended.outcome),
         status: ended.note.status,
         class: ended.note.class,
         excerpt: ended.note.excerpt.to_string(),

@@ -31,7 +31,7 @@ impl FilledBy {
 
     /// The word in metrics.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             FilledBy::Nothing => "nothing",
             FilledBy::Events => "events",

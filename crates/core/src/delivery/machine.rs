@@ -1,4 +1,4 @@
-//! ○ The delivery machine of one endpoint: it is told the time and the dice, and does no I/O.
+//! ○ The delivery machine of one endpoint: it is told the time and the entropy, and does no I/O.
 //!
 //! Calling order: any number of `handle_*`, then [`Delivery::poll_effect`] until it returns `None`, then one timer
 //! for [`Delivery::poll_timeout`].
@@ -143,7 +143,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// `seed` is the dice of this machine.
+    /// `seed` is the entropy of this machine.
     #[must_use]
     pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
         let mut delivery = Delivery {
@@ -271,7 +271,7 @@ impl Delivery {
 
     /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it. An open breaker may
     /// have opened for the same trouble, so the endpoint is probed as soon as anybody can be reached.
-    pub fn handle_own_trouble(&mut self, held_back: bool, now: Instant) {
+    pub fn handle_local_outage(&mut self, held_back: bool, now: Instant) {
         if self.held_back && !held_back {
             self.released_at = Some(now);
         }

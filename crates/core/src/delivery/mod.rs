@@ -1,6 +1,6 @@
 //! ○ The delivery of events to one endpoint: [`Delivery`] and what it is made of.
 
-pub mod machine; // the machine: told the time and the dice, returns effects
+pub mod machine; // the machine: told the time and the entropy, returns effects
 pub mod lanes; // what waits in the order of its lanes
 pub mod buffer; // what waits to become a batch: full by events, bytes or age
 pub mod body_size; // the size of a request's body, while it is put together

@@ -61,7 +61,7 @@ struct World {
     plan: Plan,
     now: Instant,
     started: Instant,
-    dice: SmallRng,
+    entropy: SmallRng,
     origin: Arc<TestOrigin>,
     window: ReadWindow,
     lag: u64,
@@ -100,7 +100,7 @@ impl World {
         World {
             now,
             started: now,
-            dice: SmallRng::seed_from_u64(7),
+            entropy: SmallRng::seed_from_u64(7),
             origin: TestOrigin::new(),
             window: ReadWindow::new(options, now),
             lag: plan.lag,
@@ -140,7 +140,7 @@ impl World {
         let room = self.window.room((waiting + self.inbox.len()) as u64, self.now);
         let weights: u32 = self.plan.endpoints.iter().map(|(_, weight)| weight).sum();
         for _ in 0..room.min(self.lag).min(2_048) {
-            let mut pick = self.dice.random_range(0..weights);
+            let mut pick = self.entropy.random_range(0..weights);
             let place = self.plan.endpoints.iter().position(|(_, weight)| {
                 let found = pick < *weight;
                 pick = pick.saturating_sub(*weight);

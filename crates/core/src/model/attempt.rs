@@ -68,7 +68,7 @@ impl AttemptRecord {
 
 /// The stable word for an outcome.
 #[must_use]
-pub fn word(outcome: &Outcome) -> &'static str {
+pub fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Delivered => "delivered",
         Outcome::Rejected => "rejected",

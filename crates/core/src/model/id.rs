@@ -32,17 +32,17 @@ impl Kind {
     }
 }
 
-/// A new id. `dice` are ten random bytes; ids of one millisecond sort by the first twelve bits of them.
+/// A new id. `entropy` are ten random bytes; ids of one millisecond sort by the first twelve bits of them.
 #[must_use]
-pub fn new(kind: Kind, wall_ms: i64, dice: [u8; 10]) -> String {
+pub fn new(kind: Kind, wall_ms: i64, entropy: [u8; 10]) -> String {
     let ms = u64::try_from(wall_ms).unwrap_or(0);
-    written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &dice).into_uuid().as_u128())
+    written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &entropy).into_uuid().as_u128())
 }
 
 /// 256 bits as 52 digits of the same alphabet: what a token is made of.
 #[must_use]
-pub fn digits_of(dice: [u128; 2]) -> String {
-    format!("{}{}", Digits(dice[0]), Digits(dice[1]))
+pub fn digits_of(entropy: [u128; 2]) -> String {
+    format!("{}{}", Digits(entropy[0]), Digits(entropy[1]))
 }
 
 /// The lowest id of a millisecond: where a range of time begins.

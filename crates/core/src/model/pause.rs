@@ -14,7 +14,7 @@ pub enum PauseReason {
     /// As many events wait in this process as it delivers within the target.
     Window,
     /// Nobody can be reached.
-    OwnTrouble,
+    LocalOutage,
 }
 
 impl PauseReason {
@@ -24,19 +24,19 @@ impl PauseReason {
         PauseReason::Span,
         PauseReason::Memory,
         PauseReason::Window,
-        PauseReason::OwnTrouble,
+        PauseReason::LocalOutage,
     ];
 
     /// The word in metrics and logs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             PauseReason::Events => "events",
             PauseReason::Bytes => "bytes",
             PauseReason::Span => "span",
             PauseReason::Memory => "memory",
             PauseReason::Window => "window",
-            PauseReason::OwnTrouble => "own_trouble",
+            PauseReason::LocalOutage => "own_trouble",
         }
     }
 }

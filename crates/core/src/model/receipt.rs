@@ -42,7 +42,7 @@ impl Settlement {
 
     /// The word in metrics and logs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Settlement::Delivered => "delivered",
             Settlement::Backlogged => "backlogged",

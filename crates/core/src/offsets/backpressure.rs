@@ -117,15 +117,15 @@ const RECEIPT_BYTES: u64 = 300;
 
 /// Held from outside while reading on would not help: then each partition may read only so many events more.
 #[derive(Debug)]
-pub struct Brake(AtomicU64);
+pub struct ReadThrottle(AtomicU64);
 
-impl Default for Brake {
+impl Default for ReadThrottle {
     fn default() -> Self {
-        Brake(AtomicU64::new(RELEASED))
+        ReadThrottle(AtomicU64::new(RELEASED))
     }
 }
 
-impl Brake {
+impl ReadThrottle {
     /// So many events for each partition, counted from when the brake was put on; `None` releases it.
     pub fn set(&self, events_max: Option<u64>) {
         self.0.store(events_max.unwrap_or(RELEASED), Relaxed);

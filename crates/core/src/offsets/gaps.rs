@@ -17,7 +17,7 @@ pub struct Gaps {
 
 impl Gaps {
     /// `to` was read where `from` was expected.
-    pub fn note(&mut self, from: i64, to: i64) {
+    pub fn record(&mut self, from: i64, to: i64) {
         if self.open.len() >= GAPS_MAX {
             let narrowest = self.open.iter().enumerate().min_by_key(|(_, (from, to))| to - from).map(|(at, _)| at);
             if let Some(at) = narrowest {
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn what_lies_before_the_logs_beginning_and_was_not_read_is_lost_and_told_once() {
         let mut gaps = Gaps::default();
-        gaps.note(100, 700);
+        gaps.record(100, 700);
         assert_eq!(gaps.lost(700, Some(800)), [(100, 699)]);
         assert_eq!(gaps.lost(700, Some(800)), []);
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_gap_within_the_log_is_compaction_or_a_marker_and_no_loss() {
         let mut gaps = Gaps::default();
-        gaps.note(100, 700);
+        gaps.record(100, 700);
         assert_eq!(gaps.lost(40, Some(800)), []);
         assert_eq!(gaps.lost(750, Some(800)), [], "retention came after it was passed");
     }
@@ -70,15 +70,15 @@ mod tests {
     fn an_empty_log_that_begins_beyond_the_position_has_lost_what_is_between_and_reading_on_adds_nothing() {
         let mut gaps = Gaps::default();
         assert_eq!(gaps.lost(1_000, Some(100)), [(100, 999)]);
-        gaps.note(100, 1_004);
+        gaps.record(100, 1_004);
         assert_eq!(gaps.lost(1_002, Some(1_005)), [(1_000, 1_001)]);
     }
 
     #[test]
     fn of_many_gaps_the_widest_are_remembered() {
         let mut gaps = Gaps::default();
-        gaps.note(0, 1_000);
-        (0..100).for_each(|n| gaps.note(2_000 + 2 * n, 2_001 + 2 * n));
+        gaps.record(0, 1_000);
+        (0..100).for_each(|n| gaps.record(2_000 + 2 * n, 2_001 + 2 * n));
         assert_eq!(gaps.lost(10_000, Some(3_000))[0], (0, 999));
         assert!(gaps.open.is_empty());
     }

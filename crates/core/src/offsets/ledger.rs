@@ -53,7 +53,7 @@ impl Ledger {
         let mut expected = self.next_offset();
         for (tracked, offset) in offsets.iter().enumerate() {
             if let Some(expected) = expected.filter(|expected| offset > expected) {
-                self.gaps.note(expected, *offset);
+                self.gaps.record(expected, *offset);
             }
             expected = Some(offset + 1);
             self.tracker.track(*offset).map_err(|error| ChunkRefused { tracked, error })?;
@@ -81,7 +81,7 @@ impl Ledger {
     /// markers, aborted records) is nobody's.
     pub fn skip_to(&mut self, offset: i64) {
         if let Some(next) = self.next_offset().filter(|next| *next < offset) {
-            self.gaps.note(next, offset);
+            self.gaps.record(next, offset);
         }
         self.tracker.skip_to(offset);
     }

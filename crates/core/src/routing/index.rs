@@ -22,7 +22,7 @@ use smallvec::SmallVec;
 
 pub use self::writer::{Change, IndexWriter};
 use self::{
-    slots::{Place, Slot},
+    slots::{IndexKey, Slot},
     table::ShardedTable,
     texts::Texts,
 };
@@ -96,13 +96,13 @@ impl TopicIndex<'_> {
         let Some(tenant) = texts.find(tenant_hash, tenant) else { return (&[], &[]) };
         let mut by_tenant = &[][..];
         if self.topic.tenant_slots > 0 {
-            by_tenant = slots::find(slots, Place::of_tenant(self.topic.id, tenant), tenant_hash, 0);
+            by_tenant = slots::find(slots, IndexKey::of_tenant(self.topic.id, tenant), tenant_hash, 0);
         }
         let mut by_department = &[][..];
         if let (Some(department), true) = (department, self.topic.department_slots > 0) {
             let department_hash = texts.hash(department);
             if let Some(department) = texts.find(department_hash, department) {
-                let place = Place { topic: self.topic.id, tenant, department };
+                let place = IndexKey { topic: self.topic.id, tenant, department };
                 by_department = slots::find(slots, place, tenant_hash, department_hash);
             }
         }

@@ -106,10 +106,10 @@ impl<K: Clone + Eq + Hash, C> Idle<K, C> {
 }
 
 /// Time at which a connection that is opened now ends: with jitter, so that those opened together do not end together.
-/// `dice` is from 0 to 1.
+/// `entropy` is from 0 to 1.
 #[must_use]
-pub fn ends_at(opened: Instant, age_max: Duration, dice: f64) -> Instant {
-    opened + age_max.mul_f64(1.0 - dice.clamp(0.0, 1.0) * JITTER)
+pub fn ends_at(opened: Instant, age_max: Duration, entropy: f64) -> Instant {
+    opened + age_max.mul_f64(1.0 - entropy.clamp(0.0, 1.0) * JITTER)
 }
 
 /// The most that jitter takes off.

@@ -88,7 +88,7 @@ impl Names {
     }
 
     /// Looks a name up in the cache. Counts as a use.
-    pub fn look(&mut self, name: &str, now: Instant) -> Known {
+    pub fn lookup(&mut self, name: &str, now: Instant) -> Known {
         let Some(entry) = self.entries.get(name) else { return Known::No };
         let failed = entry.failed.as_ref().filter(|(until, _)| now < *until);
         match (&entry.found, failed) {
@@ -185,29 +185,29 @@ mod tests {
     #[test]
     fn addresses_are_used_for_as_long_as_their_records_say_and_looked_up_again_before() {
         let (mut names, clock) = start();
-        assert_eq!(names.look("a", clock.at(0.0)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(0.0)), Known::No);
         found(&mut names, "a", 1, 10, clock.at(0.0));
-        assert_eq!(names.look("a", clock.at(7.9)), known(1));
-        assert_eq!(names.look("a", clock.at(8.1)), ageing(1));
-        assert_eq!(names.look("a", clock.at(10.0)), Known::No, "whoever wants it now waits for the look-up");
+        assert_eq!(names.lookup("a", clock.at(7.9)), known(1));
+        assert_eq!(names.lookup("a", clock.at(8.1)), ageing(1));
+        assert_eq!(names.lookup("a", clock.at(10.0)), Known::No, "whoever wants it now waits for the look-up");
     }
 
     #[test]
     fn records_are_used_for_no_longer_than_the_setting_says_and_for_a_second_at_least() {
         let (mut names, clock) = start();
         found(&mut names, "long", 1, 86_400, clock.at(0.0));
-        assert_eq!(names.look("long", clock.at(30.0)), Known::No);
+        assert_eq!(names.lookup("long", clock.at(30.0)), Known::No);
         found(&mut names, "none", 2, 0, clock.at(0.0));
-        assert_eq!(names.look("none", clock.at(0.9)), ageing(2));
-        assert_eq!(names.look("none", clock.at(1.0)), Known::No);
+        assert_eq!(names.lookup("none", clock.at(0.9)), ageing(2));
+        assert_eq!(names.lookup("none", clock.at(1.0)), Known::No);
     }
 
     #[test]
     fn a_failure_is_remembered_for_some_seconds() {
         let (mut names, clock) = start();
         assert_eq!(names.failed("a", NameFailure::TimedOut, clock.at(0.0)), Err(NameFailure::TimedOut));
-        assert_eq!(names.look("a", clock.at(4.9)), Known::Failed(NameFailure::TimedOut));
-        assert_eq!(names.look("a", clock.at(5.0)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(4.9)), Known::Failed(NameFailure::TimedOut));
+        assert_eq!(names.lookup("a", clock.at(5.0)), Known::No);
     }
 
     #[test]
@@ -216,10 +216,10 @@ mod tests {
         found(&mut names, "a", 1, 10, clock.at(0.0));
         let failure = || NameFailure::Unavailable("refused".into());
         assert_eq!(names.failed("a", failure(), clock.at(20.0)), Ok(addresses(1).into()));
-        assert_eq!(names.look("a", clock.at(24.0)), known(1), "nobody asks again at once");
-        assert_eq!(names.look("a", clock.at(26.0)), Known::No, "then somebody does");
+        assert_eq!(names.lookup("a", clock.at(24.0)), known(1), "nobody asks again at once");
+        assert_eq!(names.lookup("a", clock.at(26.0)), Known::No, "then somebody does");
         assert_eq!(names.failed("a", failure(), clock.at(609.0)), Ok(addresses(1).into()));
-        assert_eq!(names.look("a", clock.at(611.0)), Known::Failed(failure()), "not for ever");
+        assert_eq!(names.lookup("a", clock.at(611.0)), Known::Failed(failure()), "not for ever");
         assert_eq!(names.failed("a", failure(), clock.at(620.0)), Err(failure()));
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let (mut names, clock) = start();
         let lacking = NameFailure::Local("no file handles".into());
         assert_eq!(names.failed("a", lacking.clone(), clock.at(0.0)), Err(lacking));
-        assert_eq!(names.look("a", clock.at(0.1)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(0.1)), Known::No);
     }
 
     #[test]
@@ -245,9 +245,9 @@ mod tests {
         let (mut names, clock) = start();
         found(&mut names, "a", 1, 10, clock.at(0.0));
         found(&mut names, "b", 2, 10, clock.at(0.0));
-        assert_eq!(names.look("a", clock.at(1.0)), known(1));
+        assert_eq!(names.lookup("a", clock.at(1.0)), known(1));
         found(&mut names, "c", 3, 10, clock.at(1.0));
-        assert_eq!(names.look("b", clock.at(1.0)), Known::No);
-        assert_eq!(names.look("a", clock.at(1.0)), known(1));
+        assert_eq!(names.lookup("b", clock.at(1.0)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(1.0)), known(1));
     }
 }

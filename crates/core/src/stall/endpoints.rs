@@ -12,7 +12,7 @@ use crate::model::{event::EndpointKey, settings::State};
 /// An obstacle that keeps the events that an endpoint's machine holds from being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    OwnTrouble,
+    LocalOutage,
     Off,
     Silent,
     Breaker,
@@ -24,7 +24,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     pub const ALL: [Obstacle; 8] = [
-        Obstacle::OwnTrouble,
+        Obstacle::LocalOutage,
         Obstacle::Off,
         Obstacle::Silent,
         Obstacle::Breaker,
@@ -43,7 +43,7 @@ pub enum Why {
     Disabled,
     Paused,
     /// Nobody can be reached: the trouble is ours.
-    OwnTrouble,
+    LocalOutage,
     /// It answered 410, and its settings are not changed yet.
     Gone,
     /// It asked to be left alone (`Retry-After`).
@@ -72,7 +72,7 @@ impl Why {
         Why::Unreadable,
         Why::Disabled,
         Why::Paused,
-        Why::OwnTrouble,
+        Why::LocalOutage,
         Why::Gone,
         Why::Silent,
         Why::Name,
@@ -88,12 +88,12 @@ impl Why {
 
     /// The word in metrics and the API.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Why::Unreadable => "unreadable",
             Why::Disabled => "disabled",
             Why::Paused => "paused",
-            Why::OwnTrouble => "own_trouble",
+            Why::LocalOutage => "own_trouble",
             Why::Gone => "gone",
             Why::Silent => "silent",
             Why::Name => "name",
@@ -115,7 +115,7 @@ impl Why {
             Why::Unreadable => "its settings or secrets cannot be read; the log says why",
             Why::Disabled => "it is disabled",
             Why::Paused => "it is paused",
-            Why::OwnTrouble => "nobody can be reached",
+            Why::LocalOutage => "nobody can be reached",
             Why::Gone => "it answered 410 Gone",
             Why::Silent => "it asked to be left alone (Retry-After)",
             Why::Name => "its name leads to no address that requests may go to",
@@ -146,7 +146,7 @@ pub struct Seen {
     pub is_off: bool,
     pub is_breaker_closed: bool,
     pub is_silent: bool,
-    pub own_trouble: bool,
+    pub local_outage: bool,
     pub storage_away: bool,
     /// Its newest failure since it took something: the class, and what the receiver or the network said.
     pub failure: Option<(&'static str, String)>,
@@ -154,24 +154,24 @@ pub struct Seen {
 
 /// An endpoint that stands still.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct StalledEndpoint {
     pub since: Instant,
     pub why: Why,
     /// Details about the receiver: the class of its newest failure, and its or the network's words.
     pub said: Option<(&'static str, String)>,
 }
 
-impl Standing {
+impl StalledEndpoint {
     /// The word and what it means, without anybody's own words.
     #[must_use]
     pub fn explained(&self) -> String {
-        format!("{}: {}", self.why.word(), self.why.words())
+        format!("{}: {}", self.why.as_str(), self.why.words())
     }
 }
 
 /// Endpoints with something to do, over time.
 #[derive(Debug, Default)]
-pub struct Standings {
+pub struct EndpointStalls {
     tracks: HashMap<EndpointKey, Track>,
     generation: u64,
 }
@@ -183,9 +183,9 @@ struct Track {
     generation: u64,
 }
 
-impl Standings {
+impl EndpointStalls {
     /// State of the endpoint, if it has something to do and nothing has ended for `after`.
-    pub fn look(&mut self, key: EndpointKey, seen: &Seen, after: Duration, now: Instant) -> Option<Standing> {
+    pub fn observe(&mut self, key: EndpointKey, seen: &Seen, after: Duration, now: Instant) -> Option<StalledEndpoint> {
         if seen.held + seen.rows == 0 {
             self.tracks.remove(&key);
             return None;
@@ -195,7 +195,7 @@ impl Standings {
         self.tracks.insert(key, Track { ended: seen.ended, moved_at, generation: self.generation });
         (now.saturating_duration_since(moved_at) >= after).then(|| {
             let (why, said) = reason(seen);
-            Standing { since: moved_at, why, said }
+            StalledEndpoint { since: moved_at, why, said }
         })
     }
 
@@ -213,7 +213,7 @@ fn reason(seen: &Seen) -> (Why, Option<(&'static str, String)>) {
         Seen { is_unreadable: true, .. } => Why::Unreadable,
         Seen { state: State::Disabled, .. } => Why::Disabled,
         Seen { state: State::Paused, .. } => Why::Paused,
-        Seen { own_trouble: true, .. } | Seen { obstacle: Some(Obstacle::OwnTrouble), .. } => Why::OwnTrouble,
+        Seen { local_outage: true, .. } | Seen { obstacle: Some(Obstacle::LocalOutage), .. } => Why::LocalOutage,
         Seen { is_off: true, .. } | Seen { obstacle: Some(Obstacle::Off), .. } => Why::Gone,
         Seen { obstacle: Some(Obstacle::Silent), .. } => Why::Silent,
         Seen { failure: Some(("resolve" | "blocked", _)), .. } => Why::Name,
@@ -250,7 +250,7 @@ mod tests {
             is_off: false,
             is_breaker_closed: true,
             is_silent: false,
-            own_trouble: false,
+            local_outage: false,
             storage_away: false,
             failure: None,
         }
@@ -258,21 +258,21 @@ mod tests {
 
     #[test]
     fn who_has_something_to_do_and_for_whom_nothing_ends_stands_since_something_last_did() {
-        let (mut standings, begin) = (Standings::default(), Instant::now());
+        let (mut standings, begin) = (EndpointStalls::default(), Instant::now());
         let at = |secs: u64| begin + Duration::from_secs(secs);
-        assert_eq!(standings.look(KEY, &seen(7), AFTER, at(0)), None);
-        assert_eq!(standings.look(KEY, &seen(8), AFTER, at(20)), None, "it moves");
-        assert_eq!(standings.look(KEY, &seen(8), AFTER, at(49)), None);
-        let standing = standings.look(KEY, &seen(8), AFTER, at(50)).expect("it stands");
+        assert_eq!(standings.observe(KEY, &seen(7), AFTER, at(0)), None);
+        assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(20)), None, "it moves");
+        assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(49)), None);
+        let standing = standings.observe(KEY, &seen(8), AFTER, at(50)).expect("it stands");
         assert_eq!((standing.since, standing.why), (at(20), Why::Backlog));
-        assert_eq!(standings.look(KEY, &Seen { rows: 0, ..seen(8) }, AFTER, at(90)), None, "there is nothing to do");
-        assert_eq!(standings.look(KEY, &seen(8), AFTER, at(91)), None, "it was idle until now");
+        assert_eq!(standings.observe(KEY, &Seen { rows: 0, ..seen(8) }, AFTER, at(90)), None, "there is nothing to do");
+        assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(91)), None, "it was idle until now");
     }
 
     #[test]
     fn endpoints_that_are_gone_are_not_remembered() {
-        let (mut standings, now) = (Standings::default(), Instant::now());
-        let _ = standings.look(KEY, &seen(0), AFTER, now);
+        let (mut standings, now) = (EndpointStalls::default(), Instant::now());
+        let _ = standings.observe(KEY, &seen(0), AFTER, now);
         standings.looked_at_all();
         assert_eq!(standings.tracks.len(), 1);
         standings.looked_at_all();
@@ -299,7 +299,7 @@ mod tests {
         check(Seen { storage_away: true, ..seen(0) }, Why::Storage, false);
         check(Seen { held: 1, obstacle: Some(Obstacle::RateLimit), ..seen(0) }, Why::RateLimit, false);
         check(Seen { held: 1, ..seen(0) }, Why::Permits, false);
-        check(Seen { own_trouble: true, is_breaker_closed: false, ..seen(0) }, Why::OwnTrouble, false);
+        check(Seen { local_outage: true, is_breaker_closed: false, ..seen(0) }, Why::LocalOutage, false);
         check(Seen { is_unreadable: true, state: State::Paused, ..seen(0) }, Why::Unreadable, false);
         check(Seen { failure, ..seen(0) }, Why::Failing, true);
         check(seen(0), Why::Backlog, false);
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_word_of_its_own() {
-        let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|why| why.word()).collect();
+        let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|why| why.as_str()).collect();
         assert_eq!(words.len(), Why::ALL.len());
     }
 }

@@ -57,7 +57,7 @@ impl Why {
 
     /// The word in metrics, events and the API.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Why::Broker => "broker",
             Why::TopicMissing => "topic_missing",
@@ -109,7 +109,7 @@ pub enum TopicSeen {
 
 /// A partition that stands still.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct StalledPartition {
     pub topic: Arc<str>,
     pub partition: i32,
     pub since: Instant,
@@ -119,7 +119,7 @@ pub struct Standing {
     pub lag: Option<i64>,
 }
 
-impl Standing {
+impl StalledPartition {
     #[must_use]
     pub fn is_of(&self, topic: &str, partition: i32) -> bool {
         self.partition == partition && *self.topic == *topic
@@ -128,7 +128,7 @@ impl Standing {
     /// The word, and what was said.
     #[must_use]
     pub fn explained(&self) -> String {
-        format!("{}: {}", self.why.word(), self.words)
+        format!("{}: {}", self.why.as_str(), self.words)
     }
 }
 
@@ -145,7 +145,7 @@ pub struct Group {
 
 /// Groups, in the order of their topics.
 #[must_use]
-pub fn groups(standing: &[Standing]) -> Vec<Group> {
+pub fn groups(standing: &[StalledPartition]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for one in standing {
         let lag = one.lag.unwrap_or(0);
@@ -173,7 +173,7 @@ pub type Name = (Arc<str>, i32);
 
 /// All assigned partitions over time.
 #[derive(Debug, Default)]
-pub struct Standings {
+pub struct PartitionStalls {
     seen: HashMap<Name, Track>,
 }
 
@@ -181,20 +181,20 @@ pub struct Standings {
 struct Track {
     mark: (u64, u64, Option<i64>),
     moved_at: Instant,
-    standing: Option<Standing>,
+    standing: Option<StalledPartition>,
 }
 
 /// Changes since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    pub began: Vec<Standing>,
+    pub began: Vec<StalledPartition>,
     /// They move again, or are not ours any more.
-    pub ended: Vec<Standing>,
+    pub ended: Vec<StalledPartition>,
 }
 
-impl Standings {
+impl PartitionStalls {
     /// Looks at everything that is assigned now. Who has something to do and has not moved for `after` stands.
-    pub fn look(&mut self, partitions: Vec<(Name, Seen)>, after: Duration, now: Instant) -> Changes {
+    pub fn observe(&mut self, partitions: Vec<(Name, Seen)>, after: Duration, now: Instant) -> Changes {
         let mut changes = Changes::default();
         let mut before = std::mem::take(&mut self.seen);
         for (name, seen) in partitions {
@@ -223,8 +223,8 @@ impl Standings {
 
     /// Partitions that stand still now.
     #[must_use]
-    pub fn standing(&self) -> Vec<Standing> {
-        let mut all: Vec<Standing> = self.seen.values().filter_map(|track| track.standing.clone()).collect();
+    pub fn standing(&self) -> Vec<StalledPartition> {
+        let mut all: Vec<StalledPartition> = self.seen.values().filter_map(|track| track.standing.clone()).collect();
         all.sort_unstable_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         all
     }
@@ -232,7 +232,7 @@ impl Standings {
     /// Nobody has said yet why these do not move: they are worth a try with another client.
     #[must_use]
     pub fn unexplained(&self) -> Vec<Name> {
-        let is_unexplained = |standing: &Standing| matches!(standing.why, Why::NotFetched);
+        let is_unexplained = |standing: &StalledPartition| matches!(standing.why, Why::NotFetched);
         self.standing().into_iter().filter(is_unexplained).map(|one| (one.topic, one.partition)).collect()
     }
 }
@@ -241,9 +241,9 @@ fn has_to_move(seen: &Seen) -> bool {
     seen.lag.is_some_and(|lag| lag > 0) || seen.outstanding > 0 || seen.held.is_some() || seen.out_of_log
 }
 
-fn standing((topic, partition): &Name, seen: &Seen, since: Instant) -> Standing {
+fn standing((topic, partition): &Name, seen: &Seen, since: Instant) -> StalledPartition {
     let (why, words) = reason(seen);
-    Standing { topic: Arc::clone(topic), partition: *partition, since, why, words, lag: seen.lag }
+    StalledPartition { topic: Arc::clone(topic), partition: *partition, since, why, words, lag: seen.lag }
 }
 
 /// The outermost obstacle first: what is in the way of asking explains more than what was not answered.
@@ -263,7 +263,7 @@ fn reason(seen: &Seen) -> (Why, String) {
         Seen { held: Some(Hold::Commit), .. } => plain(Why::CommitUnknown, "the group's commits cannot be read"),
         Seen { held: Some(Hold::NoLeader), .. } => plain(Why::NoLeader, "where it begins must be asked of its leader"),
         Seen { held: Some(Hold::Broker), .. } => plain(Why::Broker, "the broker does not say where it begins"),
-        Seen { paused: Some(reason), .. } => plain(Why::Paused, reason.word()),
+        Seen { paused: Some(reason), .. } => plain(Why::Paused, reason.as_str()),
         Seen { outstanding: 1.., .. } => plain(Why::Unsettled, "what was read neither leaves nor can be stored"),
         Seen { out_of_log: true, .. } => plain(Why::OffsetLost, "the offset to go on from is not in the log"),
         Seen { tried: Some((why, words)), .. } => (*why, words.clone()),

@@ -8,17 +8,17 @@ use super::Poller;
 use crate::model::pause::PauseReason;
 
 impl Poller {
-    pub(super) fn show(&mut self, now: Instant) {
+    pub(super) fn publish_metrics(&mut self, now: Instant) {
         let (mut events, mut bytes, mut paused) = (0, 0, [0_u32; PauseReason::ALL.len()]);
         for partition in &mut self.partitions {
-            let outstanding = partition.show(&self.settled, now);
+            let outstanding = partition.publish_metrics(&self.settled, now);
             events += outstanding.0;
             bytes += outstanding.1;
             if let Some(reason) = partition.paused() {
                 paused[reason as usize] += 1;
             }
         }
-        self.intake.show(now);
+        self.intake.publish_metrics(now);
         let metrics = &self.consumer.context().metrics;
         metrics.partitions_assigned.set(self.partitions.len() as f64);
         for (gauge, count) in metrics.partitions_paused.iter().zip(paused) {

@@ -21,7 +21,7 @@ impl Poller {
     /// more should be taken for a moment.
     pub(super) fn hold_back(&mut self, now: Instant) -> bool {
         let brake = self.brake_now();
-        let intake = self.look(now);
+        let intake = self.poll(now);
         let beyond = match intake {
             _ if self.memory_is_full() => Some(PauseReason::Memory),
             Intake::Pause => Some(PauseReason::Window),
@@ -59,7 +59,7 @@ impl Poller {
 
     /// The limit of this round's reading. While partitions pause for the window, one event at a time is polled, for
     /// rebalances come with polling.
-    fn look(&mut self, now: Instant) -> Intake {
+    fn poll(&mut self, now: Instant) -> Intake {
         let unrouted = |slot: &usize| {
             let partition = &self.partitions[*slot];
             partition.ledger.unrouted_events() + partition.waiting() as u64

@@ -85,7 +85,7 @@ impl IntakeControl {
         }
     }
 
-    pub(super) fn show(&self, now: Instant) {
+    pub(super) fn publish_metrics(&self, now: Instant) {
         let leaving = self.window.leaving_per_second(now);
         self.counters.show_window(self.window.events_max(), self.waiting, leaving);
         self.metrics.window_events.set(self.window.events_max() as f64);

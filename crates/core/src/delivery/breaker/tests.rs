@@ -20,7 +20,7 @@ const THRESHOLDS: Thresholds = Thresholds {
 
 const IN_FLIGHT_MAX: u32 = 8;
 
-/// A breaker with the time and the dice.
+/// A breaker with the time and the entropy.
 struct Bench {
     breaker: CircuitBreaker,
     now: Instant,

@@ -85,7 +85,7 @@ impl Delivery {
             Wait::Endpoint(_) if self.unsent_events() > 0 => self.blocked_since.or(Some(now)),
             _ => None,
         };
-        self.saturation.note(matches!(wait, Wait::Endpoint(_)) && !self.has_nothing_to_send(), now);
+        self.saturation.record(matches!(wait, Wait::Endpoint(_)) && !self.has_nothing_to_send(), now);
     }
 
     /// Time that an event which was received then and is sent now has waited for the endpoint, as far as that shortens the

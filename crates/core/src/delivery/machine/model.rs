@@ -45,7 +45,7 @@ struct Model {
     backlog: Arc<TestOrigin>,
     lost: Vec<Arc<TestOrigin>>,
     next_offset: i64,
-    books: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
+    accounts: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
     under_way: Vec<(AttemptId, Vec<i64>)>,
     /// For each event, the members it was sent with last, and whether they must be the same the next time.
     sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
@@ -79,7 +79,7 @@ impl Model {
             backlog: TestOrigin::stored(),
             lost: Vec::new(),
             next_offset: 0,
-            books: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             under_way: Vec::new(),
             sent_with: BTreeMap::new(),
             first_with: BTreeMap::new(),
@@ -121,10 +121,10 @@ impl Model {
             }
             Action::Drained if self.under_way.is_empty() => self.drained(),
             Action::Drained => {}
-            Action::OwnTrouble(held_back) => {
+            Action::LocalOutage(held_back) => {
                 self.held_back = held_back;
                 self.clock_base = self.now;
-                self.delivery.handle_own_trouble(held_back, self.now);
+                self.delivery.handle_local_outage(held_back, self.now);
                 self.poll();
             }
             Action::Trial => {
@@ -154,7 +154,7 @@ impl Model {
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
             let receipt = keyed(&self.partition, offset, &(offset % 3).to_string(), received_at);
-            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            self.accounts.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
         self.next_offset += count as i64;
@@ -173,7 +173,7 @@ impl Model {
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
             let receipt = keyed(&self.backlog, offset, &(offset % 3).to_string(), self.now);
-            self.books.insert(offset, (Place::Held, receipt.event().clone(), self.now));
+            self.accounts.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
         self.next_offset += count as i64;
@@ -253,7 +253,7 @@ impl Model {
                     }
                 }
                 Effect::Unpark(events) => {
-                    assert!(events.iter().all(|event| self.books[&event.offset()].0 == Place::Out));
+                    assert!(events.iter().all(|event| self.accounts[&event.offset()].0 == Place::Out));
                 }
                 Effect::StateChanged(StateChange::Gone) => assert!(self.gone),
                 Effect::StateChanged(_) => {}
@@ -263,7 +263,7 @@ impl Model {
     }
 
     fn comes_out(&mut self, receipt: &Receipt) {
-        let (place, ..) = self.books.get_mut(&receipt.event().offset()).expect("only what went in comes out");
+        let (place, ..) = self.accounts.get_mut(&receipt.event().offset()).expect("only what went in comes out");
         assert_eq!(*place, Place::Held, "a receipt comes out once");
         *place = Place::Out;
     }
@@ -277,7 +277,7 @@ impl Model {
     fn drain(&mut self) {
         self.held_back = false;
         self.clock_base = self.now; // what waited for us gets its time again
-        self.delivery.handle_own_trouble(false, self.now);
+        self.delivery.handle_local_outage(false, self.now);
         self.poll();
         self.drained();
         let ordering = self.settings.delivery.ordering;
@@ -298,7 +298,7 @@ impl Model {
             self.check();
         }
         assert!(self.delivery.is_idle(), "all that is held gets out in the end");
-        let held: Vec<_> = self.books.iter().filter(|(_, (place, ..))| *place == Place::Held).collect();
+        let held: Vec<_> = self.accounts.iter().filter(|(_, (place, ..))| *place == Place::Held).collect();
         assert!(held.iter().all(|(_, (_, event, _))| !event.origin.is_current()), "nothing is forgotten: {held:?}");
     }
 
@@ -309,7 +309,8 @@ impl Model {
         for parked in self.delivery.take_held() {
             self.leaves(parked.receipt);
         }
-        let left = self.books.values().filter(|(place, event, _)| *place == Place::Held && event.origin.is_current());
+        let left =
+            self.accounts.values().filter(|(place, event, _)| *place == Place::Held && event.origin.is_current());
         assert_eq!(left.count(), 0, "nothing is forgotten");
         assert_eq!(self.delivery.poll_timeout(), None);
     }

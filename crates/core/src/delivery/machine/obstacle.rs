@@ -13,7 +13,7 @@ impl Delivery {
             return None;
         }
         if self.held_back {
-            return Some(Obstacle::OwnTrouble);
+            return Some(Obstacle::LocalOutage);
         }
         if self.is_off() {
             return Some(Obstacle::Off);
@@ -61,8 +61,8 @@ mod tests {
         world.wait(ms(121));
         world.answer(Outcome::Failed { retry_after: Some(secs(3)) });
         assert_eq!(obstacle(&world), Some(Obstacle::Silent), "it asked for it");
-        world.delivery.handle_own_trouble(true, world.now);
-        assert_eq!(obstacle(&world), Some(Obstacle::OwnTrouble));
+        world.delivery.handle_local_outage(true, world.now);
+        assert_eq!(obstacle(&world), Some(Obstacle::LocalOutage));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Saturation {
     }
 
     /// From now on something waits for it, or nothing does.
-    pub(super) fn note(&mut self, is_waited_for: bool, now: Instant) {
+    pub(super) fn record(&mut self, is_waited_for: bool, now: Instant) {
         (self.share, self.at, self.is_waited_for) = (self.share(now), now, is_waited_for);
     }
 
@@ -60,14 +60,14 @@ mod tests {
         let start = Instant::now();
         let mut saturation = Saturation::new(start);
         for burst in 0..30 {
-            saturation.note(true, start + ms(burst * 100));
-            saturation.note(false, start + ms(burst * 100 + 20));
+            saturation.record(true, start + ms(burst * 100));
+            saturation.record(false, start + ms(burst * 100 + 20));
         }
         let share = saturation.share(start + secs(3));
         assert!((0.1..0.3).contains(&share), "{share}");
-        saturation.note(true, start + secs(3));
+        saturation.record(true, start + secs(3));
         assert!(saturation.share(start + secs(8)) > 0.95);
-        saturation.note(false, start + secs(8));
+        saturation.record(false, start + secs(8));
         assert!(saturation.share(start + secs(13)) < 0.05);
     }
 }

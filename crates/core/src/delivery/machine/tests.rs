@@ -1,7 +1,7 @@
 //! ○ The machine, situation by situation.
 
 mod lagging;
-mod own_trouble;
+mod local_outage;
 mod refusals;
 
 use super::{testing::*, *};

@@ -104,7 +104,7 @@ proptest! {
                 Step::Settle(index, how) if !open.is_empty() => {
                     let offset = open.remove(index % open.len());
                     progress.settle(offset, how);
-                    fate.insert(offset, how.word());
+                    fate.insert(offset, how.as_str());
                 }
                 Step::Settle(..) => {}
                 // A new owner begins with what was written down.

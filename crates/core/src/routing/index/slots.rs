@@ -7,16 +7,16 @@ use crate::model::event::EndpointKey;
 
 /// The subject of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct IndexKey {
     pub(super) topic: u32,
     pub(super) tenant: TextId,
     /// [`TextId::ANY`] for subscriptions to the tenant as a whole.
     pub(super) department: TextId,
 }
 
-impl Place {
+impl IndexKey {
     pub(super) fn of_tenant(topic: u32, tenant: TextId) -> Self {
-        Place { topic, tenant, department: TextId::ANY }
+        IndexKey { topic, tenant, department: TextId::ANY }
     }
 }
 
@@ -24,7 +24,7 @@ impl Place {
 pub(super) struct Slot {
     /// Kept for when the table grows.
     hash: u32,
-    place: Place,
+    place: IndexKey,
     endpoints: Endpoints,
 }
 
@@ -44,7 +44,12 @@ enum Endpoints {
 const FEW_MAX: usize = 3;
 
 /// The endpoints of a place; the hashes are those of its tenant's and its department's name (0 for any).
-pub(super) fn find(slots: &ShardedTable<Slot>, place: Place, tenant_hash: u64, department_hash: u64) -> &[EndpointKey] {
+pub(super) fn find(
+    slots: &ShardedTable<Slot>,
+    place: IndexKey,
+    tenant_hash: u64,
+    department_hash: u64,
+) -> &[EndpointKey] {
     // The hash is made of the names' hashes, not of their ids: so the processor can fetch this slot while it still
     // fetches the names to compare them.
     let hash = spread(slot_hash(place.topic, tenant_hash, department_hash));
@@ -64,7 +69,7 @@ pub(super) enum Changed {
 
 pub(super) fn insert(
     slots: &mut ShardedTable<Slot>,
-    place: Place,
+    place: IndexKey,
     (tenant_hash, department_hash): (u64, u64),
     endpoint: EndpointKey,
 ) -> Changed {
@@ -81,7 +86,7 @@ pub(super) fn insert(
 
 pub(super) fn remove(
     slots: &mut ShardedTable<Slot>,
-    place: Place,
+    place: IndexKey,
     (tenant_hash, department_hash): (u64, u64),
     endpoint: EndpointKey,
 ) -> Changed {

@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{
     SubscriptionIndex, Topic,
-    slots::{self, Changed, Place},
+    slots::{self, Changed, IndexKey},
     texts::TextId,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub struct IndexWriter {
     next_topic: u32,
     names: Names,
     /// Further subscriptions that put an endpoint into a place that it has already.
-    repeated: HashMap<(Place, EndpointKey), u32>,
+    repeated: HashMap<(IndexKey, EndpointKey), u32>,
 }
 
 /// A subscription in few bytes: a million of them are kept.
@@ -96,7 +96,7 @@ impl IndexWriter {
             scopes.push((tenant, department));
         }
         for (tenant, department) in &scopes {
-            self.add_endpoint(Place { topic, tenant: *tenant, department: *department }, subscription.endpoint);
+            self.add_endpoint(IndexKey { topic, tenant: *tenant, department: *department }, subscription.endpoint);
         }
         let scopes = scopes.into_boxed_slice();
         let id = subscription.id.as_str().into();
@@ -118,7 +118,7 @@ impl IndexWriter {
         let Some(stored) = self.stored.remove(id) else { return };
         for (tenant, department) in &stored.scopes {
             self.remove_endpoint(
-                Place { topic: stored.topic, tenant: *tenant, department: *department },
+                IndexKey { topic: stored.topic, tenant: *tenant, department: *department },
                 stored.endpoint,
             );
         }
@@ -129,7 +129,7 @@ impl IndexWriter {
         self.close_topic(stored.topic);
     }
 
-    fn add_endpoint(&mut self, place: Place, endpoint: EndpointKey) {
+    fn add_endpoint(&mut self, place: IndexKey, endpoint: EndpointKey) {
         let changed = if place.tenant == TextId::ANY {
             let whole = &mut self.topic_mut(place.topic).whole;
             match whole.binary_search(&endpoint) {
@@ -149,7 +149,7 @@ impl IndexWriter {
         }
     }
 
-    fn remove_endpoint(&mut self, place: Place, endpoint: EndpointKey) {
+    fn remove_endpoint(&mut self, place: IndexKey, endpoint: EndpointKey) {
         if let Some(more) = self.repeated.get_mut(&(place, endpoint)) {
             *more -= 1;
             if *more == 0 {
@@ -200,7 +200,7 @@ impl IndexWriter {
         Arc::make_mut(topic.expect("a topic stays while it has subscriptions"))
     }
 
-    fn slots_of(&mut self, place: Place) -> &mut usize {
+    fn slots_of(&mut self, place: IndexKey) -> &mut usize {
         let topic = self.topic_mut(place.topic);
         if place.department == TextId::ANY { &mut topic.tenant_slots } else { &mut topic.department_slots }
     }
@@ -266,7 +266,7 @@ impl Names {
     }
 
     /// Of the tenant's and the department's name.
-    fn hashes(&self, place: Place) -> (u64, u64) {
+    fn hashes(&self, place: IndexKey) -> (u64, u64) {
         (self.uses[place.tenant.0 as usize].hash, self.uses[place.department.0 as usize].hash)
     }
 }

@@ -14,45 +14,45 @@ fn waiting(lag: i64) -> Seen {
 
 #[track_caller]
 fn check(seen: Seen, why: Why) {
-    let (mut standings, begin) = (Standings::default(), Instant::now());
-    standings.look(vec![(name(0), seen.clone())], AFTER, begin);
-    let changes = standings.look(vec![(name(0), seen)], AFTER, begin + AFTER);
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
+    standings.observe(vec![(name(0), seen.clone())], AFTER, begin);
+    let changes = standings.observe(vec![(name(0), seen)], AFTER, begin + AFTER);
     assert_eq!(changes.began.iter().map(|one| one.why).collect::<Vec<_>>(), [why]);
 }
 
 #[test]
 fn whoever_has_something_to_do_and_does_not_move_for_a_while_stands_until_it_moves() {
-    let (mut standings, begin) = (Standings::default(), Instant::now());
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
     let at = |seconds| begin + Duration::from_secs(seconds);
     let idle = Seen { received: 5, lag: Some(0), ..Seen::default() };
-    let mut look = |seen: Seen, now| standings.look(vec![(name(0), seen)], AFTER, now);
-    assert_eq!(look(idle.clone(), at(0)), Changes::default());
-    assert_eq!(look(idle, at(3_600)), Changes::default(), "nothing to do");
-    assert_eq!(look(waiting(50), at(3_605)), Changes::default(), "it came a moment ago");
-    let began = look(waiting(50), at(3_620)).began;
+    let mut observe = |seen: Seen, now| standings.observe(vec![(name(0), seen)], AFTER, now);
+    assert_eq!(observe(idle.clone(), at(0)), Changes::default());
+    assert_eq!(observe(idle, at(3_600)), Changes::default(), "nothing to do");
+    assert_eq!(observe(waiting(50), at(3_605)), Changes::default(), "it came a moment ago");
+    let began = observe(waiting(50), at(3_620)).began;
     assert_eq!((began.len(), began[0].since, began[0].lag), (1, at(3_605), Some(50)));
-    assert_eq!(look(waiting(60), at(3_625)), Changes::default(), "it is told once");
+    assert_eq!(observe(waiting(60), at(3_625)), Changes::default(), "it is told once");
     let moved = Seen { received: 6, ..waiting(60) };
-    assert_eq!(look(moved, at(3_630)).ended.len(), 1);
+    assert_eq!(observe(moved, at(3_630)).ended.len(), 1);
 }
 
 #[test]
 fn one_that_moves_however_slowly_does_not_stand() {
-    let (mut standings, begin) = (Standings::default(), Instant::now());
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
     for second in 0..100 {
         let seen = Seen { committable: Some(second / 10), ..waiting(1_000) };
         let now = begin + Duration::from_secs(second.unsigned_abs());
-        assert_eq!(standings.look(vec![(name(0), seen)], AFTER, now), Changes::default());
+        assert_eq!(standings.observe(vec![(name(0), seen)], AFTER, now), Changes::default());
     }
 }
 
 #[test]
 fn one_that_is_somebody_elses_now_stands_no_more() {
-    let (mut standings, begin) = (Standings::default(), Instant::now());
-    standings.look(vec![(name(0), waiting(1))], AFTER, begin);
-    standings.look(vec![(name(0), waiting(1))], AFTER, begin + AFTER);
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
+    standings.observe(vec![(name(0), waiting(1))], AFTER, begin);
+    standings.observe(vec![(name(0), waiting(1))], AFTER, begin + AFTER);
     assert_eq!(standings.standing().len(), 1);
-    assert_eq!(standings.look(vec![], AFTER, begin + AFTER).ended.len(), 1);
+    assert_eq!(standings.observe(vec![], AFTER, begin + AFTER).ended.len(), 1);
     assert_eq!(standings.standing(), []);
 }
 
@@ -76,12 +76,12 @@ fn the_reason_is_the_outermost_obstacle() {
 
 #[test]
 fn another_reason_is_told() {
-    let (mut standings, begin) = (Standings::default(), Instant::now());
-    standings.look(vec![(name(0), waiting(1))], AFTER, begin);
-    standings.look(vec![(name(0), waiting(1))], AFTER, begin + AFTER);
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
+    standings.observe(vec![(name(0), waiting(1))], AFTER, begin);
+    standings.observe(vec![(name(0), waiting(1))], AFTER, begin + AFTER);
     assert_eq!(standings.unexplained(), [name(0)]);
     let tried = Seen { tried: Some((Why::NotAuthorized, "no".to_owned())), ..waiting(1) };
-    let changes = standings.look(vec![(name(0), tried)], AFTER, begin + AFTER + AFTER);
+    let changes = standings.observe(vec![(name(0), tried)], AFTER, begin + AFTER + AFTER);
     assert_eq!((changes.ended.len(), changes.began.len()), (1, 1));
     assert_eq!(changes.began[0].since, begin, "it has stood since then");
 }
@@ -91,7 +91,7 @@ fn partitions_of_one_topic_that_stand_for_one_reason_are_told_of_together() {
     let now = Instant::now();
     let one = |partition, why, lag| {
         let (topic, words) = (Arc::from("orders"), String::new());
-        Standing { topic, partition, since: now, why, words, lag: Some(lag) }
+        StalledPartition { topic, partition, since: now, why, words, lag: Some(lag) }
     };
     let groups = groups(&[one(0, Why::NoLeader, 5), one(1, Why::Paused, 1), one(3, Why::NoLeader, 7)]);
     assert_eq!(groups.len(), 2);
@@ -100,6 +100,6 @@ fn partitions_of_one_topic_that_stand_for_one_reason_are_told_of_together() {
 
 #[test]
 fn every_reason_has_a_word_of_its_own() {
-    let words: std::collections::HashSet<_> = Why::ALL.iter().map(|why| why.word()).collect();
+    let words: std::collections::HashSet<_> = Why::ALL.iter().map(|why| why.as_str()).collect();
     assert_eq!(words.len(), Why::ALL.len());
 }

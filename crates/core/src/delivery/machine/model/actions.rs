@@ -31,7 +31,7 @@ pub(super) enum Action {
     LosePartition,
     /// Parked events are delivered by now.
     Drained,
-    OwnTrouble(bool),
+    LocalOutage(bool),
     Trial,
     BacklogRows,
     Instances(u32),
@@ -99,7 +99,7 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => (0_u64..7_000).prop_map(Action::Stall),
         2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
         1 => Just(Action::LosePartition),
-        1 => any::<bool>().prop_map(Action::OwnTrouble),
+        1 => any::<bool>().prop_map(Action::LocalOutage),
         1 => Just(Action::Trial),
         2 => Just(Action::Drained),
         1 => Just(Action::BacklogRows),

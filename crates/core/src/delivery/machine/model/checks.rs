@@ -104,7 +104,7 @@ impl Model {
             assert!(origin.abandoned.lock().is_empty(), "a receipt was dropped unsettled");
         }
         if self.lost.is_empty() {
-            let held = self.books.values().filter(|(place, ..)| *place == Place::Held).count();
+            let held = self.accounts.values().filter(|(place, ..)| *place == Place::Held).count();
             let flying = self.delivery.flights.iter().map(|flight| flight.batch.held_len()).sum::<usize>();
             assert_eq!(held, self.delivery.queued_events() + self.delivery.stored_events() + flying);
             assert_eq!(held, self.delivery.held_events());
@@ -122,7 +122,7 @@ impl Model {
         if self.held_back || self.now < self.clock_base + PARK_AFTER + slack {
             return;
         }
-        for (offset, (place, event, came_in_at)) in &self.books {
+        for (offset, (place, event, came_in_at)) in &self.accounts {
             // Before it came in it waited for us.
             let due = *came_in_at + PARK_AFTER + slack;
             // What is stored costs no commit any time.

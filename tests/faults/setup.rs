@@ -20,7 +20,7 @@ pub fn latency(app: &TestApp, endpoints: &[&Endpoint], part: f64) -> Duration {
 }
 
 /// An app and its two endpoints. Both get everything.
-pub struct Stage {
+pub struct Setup {
     pub app: TestApp,
     pub receiver: Receiver,
     pub stream: Endpoint,
@@ -51,7 +51,7 @@ pub fn giving_up_at_once() -> Value {
     })
 }
 
-impl Stage {
+impl Setup {
     pub fn set(name: &'static str) -> Self {
         Self::from(TestApp::named(name))
     }
@@ -65,7 +65,7 @@ impl Stage {
         let stream = app.subscribed_endpoint(&receiver.hook("stream"), stream_settings());
         let batch = app.subscribed_endpoint(&receiver.hook("batch"), batch_settings());
         [&stream, &batch].iter().for_each(|endpoint| endpoint.hook.keep_no_requests());
-        Stage { app, receiver, stream, batch }
+        Setup { app, receiver, stream, batch }
     }
 
     /// Both endpoints' books, and every commit.

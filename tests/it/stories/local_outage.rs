@@ -28,7 +28,7 @@ fn when_the_way_out_is_cut_partitions_pause_and_nobody_is_blamed_and_then_everyt
     eventually_holds("events flow", || customers.iter().all(|(endpoint, _)| endpoint.hook.accepted_count() > 100));
 
     customers.iter().for_each(|(_, link)| link.vanish());
-    eventually_holds("the trouble is known as ours", || app.rest().metric("postrider_own_trouble") == 1.0);
+    eventually_holds("the trouble is known as ours", || app.rest().metric("postrider_local_outage") == 1.0);
     app.produce(8_000);
     eventually_holds("partitions pause", || app.rest().metric("postrider_partitions_paused") == 4.0);
     load.stop();
@@ -42,7 +42,7 @@ fn when_the_way_out_is_cut_partitions_pause_and_nobody_is_blamed_and_then_everyt
     let findings = audit.close();
     println!("cut off: {findings}");
     assert_eq!(findings.dead_letters, 0, "nobody was blamed");
-    assert_eq!(app.rest().metric("postrider_own_trouble"), 0.0);
+    assert_eq!(app.rest().metric("postrider_local_outage"), 0.0);
     eventually_holds("all partitions go on", || app.rest().metric("postrider_partitions_paused") == 0.0);
     eventually_holds("no breaker stays open", || app.rest().metric("postrider_breaker_endpoints") == 0.0);
 }
@@ -62,7 +62,7 @@ fn a_few_dead_customers_and_nobody_else_busy_may_look_like_it_and_keep_no_health
     app.subscribe(&healthy, json!({"level": "tenants", "tenants": ["healthy"]}));
     app.await_settings();
     app.produce_one(&Record { tenant: Some("dead"), ..Record::default() });
-    eventually_holds("it looks like our own trouble", || app.rest().metric("postrider_own_trouble") == 1.0);
+    eventually_holds("it looks like our own trouble", || app.rest().metric("postrider_local_outage") == 1.0);
     let seq = app.produce_one(&Record { tenant: Some("healthy"), ..Record::default() });
     eventually_holds("the healthy one gets its event", || healthy.hook.accepted(seq) == 1);
 }

@@ -2,14 +2,14 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 
-export const stage = { base: null, key: null };
+export const service = { base: null, key: null };
 let demo = null;
 let log = "";
 
 export async function open() {
-  stage.key = process.env.POSTRIDER_ADMIN_KEY;
+  service.key = process.env.POSTRIDER_ADMIN_KEY;
   const port = await freePort();
-  stage.base = `http://127.0.0.1:${port}`;
+  service.base = `http://127.0.0.1:${port}`;
   demo = spawn(process.env.POSTRIDER, ["demo", "--rate", "60"], {
     env: { ...process.env, POSTRIDER_ADMIN_BIND: `127.0.0.1:${port}` },
     stdio: ["ignore", "pipe", "pipe"],
@@ -31,9 +31,9 @@ export async function close() {
 }
 
 // A call of the API, as another program would make it.
-export async function api(method, path, body, key = stage.key) {
+export async function api(method, path, body, key = service.key) {
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-  const answer = await fetch(`${stage.base}/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const answer = await fetch(`${service.base}/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text}`);
   return text === "" ? null : JSON.parse(text);

@@ -1,4 +1,4 @@
-//! What truly happened, and the checks: the books see receivers, store and commits from outside.
+//! What truly happened, and the checks: the audit see receivers, store and commits from outside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,7 +95,7 @@ impl std::ops::AddAssign for Totals {
 }
 
 #[derive(Default)]
-pub struct Books {
+pub struct Audit {
     pub totals: Totals,
     accepted: BTreeSet<Key>,
     stored: BTreeSet<Key>,
@@ -105,7 +105,7 @@ pub struct Books {
     revoked: Vec<(Arc<PartitionLedger>, LedgerSnapshot)>,
 }
 
-impl Books {
+impl Audit {
     pub fn opened(&mut self, ledger: &Arc<PartitionLedger>) {
         self.ledgers.push(Arc::clone(ledger));
     }

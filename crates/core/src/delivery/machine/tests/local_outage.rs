@@ -18,11 +18,11 @@ fn our_own_faults_use_up_no_attempt_and_do_not_open_the_breaker() {
 #[test]
 fn while_the_trouble_is_ours_nothing_is_sent_or_parked_and_afterwards_everything_has_its_time_again() {
     let mut world = World::new(stream());
-    world.delivery.handle_own_trouble(true, world.now);
+    world.delivery.handle_local_outage(true, world.now);
     world.events(2);
     world.wait(secs(60));
     assert!(world.under_way().is_empty() && world.parked.is_empty());
-    world.delivery.handle_own_trouble(false, world.now);
+    world.delivery.handle_local_outage(false, world.now);
     world.poll();
     assert_eq!(world.under_way(), [[0], [1]]);
     world.wait(PARK_AFTER - ms(1));
@@ -34,7 +34,7 @@ fn while_the_trouble_is_ours_nothing_is_sent_or_parked_and_afterwards_everything
 #[test]
 fn while_the_trouble_is_ours_a_trial_lets_one_event_through() {
     let mut world = World::new(batch(4));
-    world.delivery.handle_own_trouble(true, world.now);
+    world.delivery.handle_local_outage(true, world.now);
     world.events(3);
     world.delivery.handle_trial(world.now);
     world.poll();
@@ -44,7 +44,7 @@ fn while_the_trouble_is_ours_a_trial_lets_one_event_through() {
     world.answer(Outcome::LocalFault);
     world.wait(secs(60));
     assert!(world.under_way().is_empty(), "once each time it is told to");
-    world.delivery.handle_own_trouble(false, world.now);
+    world.delivery.handle_local_outage(false, world.now);
     world.poll();
     assert!(world.under_way().contains(&vec![0]));
 }
@@ -56,13 +56,13 @@ fn a_breaker_that_our_own_trouble_opened_lets_a_probe_through_when_it_is_over() 
     while world.delivery.breaker_state() != BreakerState::Open {
         world.answer(FAILED);
     }
-    world.delivery.handle_own_trouble(true, world.now);
+    world.delivery.handle_local_outage(true, world.now);
     world.poll();
     assert_eq!(world.delivery.breaker_state(), BreakerState::HalfOpen);
     while !world.under_way().is_empty() {
         world.answer(Outcome::LocalFault);
     }
-    world.delivery.handle_own_trouble(false, world.now);
+    world.delivery.handle_local_outage(false, world.now);
     world.poll();
     assert_eq!(world.under_way().len(), 1, "at once, and one event only");
 }

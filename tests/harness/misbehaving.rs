@@ -11,7 +11,7 @@ use super::{http, reset};
 
 /// How an answer goes wrong after the request was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rude {
+pub enum Misbehavior {
     /// The head comes byte by byte, for ever.
     DripHead,
     /// 200, and the body comes byte by byte, for ever.
@@ -45,12 +45,15 @@ pub enum Rude {
 /// Between two bytes of a drip.
 const DRIP: Duration = Duration::from_millis(200);
 
-impl Rude {
+impl Misbehavior {
     /// What counts as said: a 2xx whose answer is complete, as far as anybody may ask for it.
     pub fn status(self) -> Option<u16> {
         match self {
-            Rude::EndlessBody | Rude::ResetAfter | Rude::CloseAfter => Some(200),
-            Rude::ContinueThenOk | Rude::HintsThenOk | Rude::ManyHeaders | Rude::FoldedHeader => Some(200),
+            Misbehavior::EndlessBody | Misbehavior::ResetAfter | Misbehavior::CloseAfter => Some(200),
+            Misbehavior::ContinueThenOk
+            | Misbehavior::HintsThenOk
+            | Misbehavior::ManyHeaders
+            | Misbehavior::FoldedHeader => Some(200),
             _ => None,
         }
     }
@@ -63,63 +66,63 @@ impl Rude {
     fn write(self, stream: &mut TcpStream, over: &dyn Fn() -> bool) -> io::Result<bool> {
         let head = |length: usize| format!("HTTP/1.1 200 Said\r\ncontent-length: {length}\r\n\r\n");
         match self {
-            Rude::DripHead => {
+            Misbehavior::DripHead => {
                 stream.write_all(b"HTTP/1.1 200 Said\r\nx-drip: ")?;
                 drip(stream, over)?;
             }
-            Rude::DripBody => {
+            Misbehavior::DripBody => {
                 stream.write_all(head(1 << 20).as_bytes())?;
                 drip(stream, over)?;
             }
-            Rude::EndlessBody => {
+            Misbehavior::EndlessBody => {
                 stream.write_all(head(1 << 30).as_bytes())?;
                 pour(stream, 1 << 30)?;
             }
-            Rude::HugeHead => {
+            Misbehavior::HugeHead => {
                 stream.write_all(b"HTTP/1.1 200 Said\r\nx-huge: ")?;
                 pour(stream, 64 << 20)?;
                 stream.write_all(b"\r\ncontent-length: 0\r\n\r\n")?;
             }
-            Rude::ResetInHead => {
+            Misbehavior::ResetInHead => {
                 stream.write_all(b"HTTP/1.1 200 Sa")?;
                 reset::at_close(stream);
             }
-            Rude::ResetInBody => {
+            Misbehavior::ResetInBody => {
                 stream.write_all(head(100).as_bytes())?;
                 stream.write_all(&[b'x'; 50])?;
                 reset::at_close(stream);
             }
-            Rude::ResetAfter => {
+            Misbehavior::ResetAfter => {
                 http::answer(stream, 200, &[], "ok")?;
                 reset::at_close(stream);
             }
-            Rude::CloseAfter => {
+            Misbehavior::CloseAfter => {
                 http::answer(stream, 200, &[], "ok")?;
                 stream.shutdown(Shutdown::Write)?;
             }
-            Rude::OnlyContinue => {
+            Misbehavior::OnlyContinue => {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 return Ok(true);
             }
-            Rude::ContinueThenOk => {
+            Misbehavior::ContinueThenOk => {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 http::answer(stream, 200, &[], "ok")?;
                 return Ok(true);
             }
-            Rude::HintsThenOk => {
+            Misbehavior::HintsThenOk => {
                 stream.write_all("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n".repeat(2).as_bytes())?;
                 http::answer(stream, 200, &[], "ok")?;
                 return Ok(true);
             }
-            Rude::ManyHeaders => {
+            Misbehavior::ManyHeaders => {
                 http::answer(stream, 200, &vec![("x-one-of-many", "x".to_owned()); 95], "ok")?;
                 return Ok(true);
             }
-            Rude::FoldedHeader => {
+            Misbehavior::FoldedHeader => {
                 http::answer(stream, 200, &[("x-folded", "one\r\n two\r\n\tthree".to_owned())], "ok")?;
                 return Ok(true);
             }
-            Rude::Malformed => stream.write_all(b"HTTP/1.1 2OO Fine\r\ncontent-length: 0\r\n\r\n")?,
+            Misbehavior::Malformed => stream.write_all(b"HTTP/1.1 2OO Fine\r\ncontent-length: 0\r\n\r\n")?,
         }
         Ok(false)
     }

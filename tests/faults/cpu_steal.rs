@@ -21,7 +21,7 @@ pub struct Watch {
 
 struct Look {
     at: Instant,
-    stolen: u64,
+    cpu_steal: u64,
     all: u64,
 }
 
@@ -44,7 +44,7 @@ impl Watch {
         let within: Vec<&Look> = looks.iter().filter(|look| look.at >= from && look.at < to).collect();
         match (within.first(), within.last()) {
             (Some(first), Some(last)) if last.all > first.all => {
-                (last.stolen - first.stolen) as f64 / (last.all - first.all) as f64
+                (last.cpu_steal - first.cpu_steal) as f64 / (last.all - first.all) as f64
             }
             _ => 0.0,
         }
@@ -60,10 +60,10 @@ impl Drop for Watch {
     }
 }
 
-/// The first line of `/proc/stat`, whose eighth number is what was stolen (proc_stat(5)); `None` where there is none.
+/// The first line of `/proc/stat`, whose eighth number is what was cpu_steal (proc_stat(5)); `None` where there is none.
 fn look() -> Option<Look> {
     let at = Instant::now();
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let numbers: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).flat_map(str::parse).collect();
-    Some(Look { at, stolen: *numbers.get(7)?, all: numbers.iter().take(8).sum() })
+    Some(Look { at, cpu_steal: *numbers.get(7)?, all: numbers.iter().take(8).sum() })
 }
