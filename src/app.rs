@@ -17,8 +17,8 @@ mod settings_loader; // settings, at start and while running
 mod local_outage; // when nobody can be reached
 pub mod pipeline; // the path of an event, wired
 mod backlog_quota; // endpoints whose backlogs grow too large
-mod redrives; // dead letters once more
-mod replays; // Kafka once more
+mod redrives; // dead letters again
+mod replays; // replays
 mod sweeper; // what waits in partitions that nobody reads
 mod readiness; // what /readyz says
 mod actor_views; // what /v1/actors and /v1/overview say
@@ -39,7 +39,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{clock, config::Config};
 
-/// Why Postrider could not run.
+/// The reason why Postrider could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the secrets key is unusable: {0}")]
@@ -120,7 +120,7 @@ fn watch_over_exit(shutdown_max: Duration) {
         while clock::now() < deadline {
             std::thread::park_timeout(Duration::from_millis(100));
         }
-        tracing::error!("the drain took too long; leaving now, what is not committed is read again");
+        tracing::error!("the drain took too long; the process stops now, and events without a commit are read again");
         exit_after_last_line();
     });
 }

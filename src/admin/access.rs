@@ -74,7 +74,7 @@ impl Access {
         }
     }
 
-    /// Whether something of this customer may be seen.
+    /// True if something of this customer may be seen.
     #[must_use]
     pub fn sees(&self, customer_id: &str) -> bool {
         self.customer().is_none_or(|own| own == customer_id)
@@ -181,7 +181,7 @@ decided!(A B C);
 decided!(A B C D);
 decided!(A B C D E);
 
-/// Stands beside a path that has something for customers: then a method that is not theirs is 403, and else 404.
+/// Marks a path that has something for customers: then a method that is not theirs is 403, and else 404.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShownToCustomers(pub bool);
 

@@ -104,7 +104,7 @@ impl Keys {
         request.peer_addr().map(|peer| self.trusted_proxies.client(peer.ip(), headers))
     }
 
-    /// Whether a key passes although wrong ones came from its address: others behind the same address shall not be shut
+    /// True if a key passes although wrong ones came from its address: others behind the same address shall not be shut
     /// out, and whoever guesses shall not learn of a hit. Keys that were issued are too long to be guessed; that of the
     /// configuration passes where it was used before.
     async fn passes_among_wrong_ones(&self, token: &str, hash: &TokenHash, address: IpAddr, now: Instant) -> bool {
@@ -116,7 +116,7 @@ impl Keys {
         was_held || (looks_like_a_token(token) && self.is_issued(hash, now).await)
     }
 
-    /// Whether a key of this hash was issued: one statement a second for all that are asked about.
+    /// True if a key of this hash was issued: one statement a second for all that are asked about.
     async fn is_issued(&self, hash: &TokenHash, now: Instant) -> bool {
         let mut issued = self.issued.lock().await;
         let is_fresh = |(at, _): &(Instant, _)| now.saturating_duration_since(*at) < ISSUED_FRESH_FOR;
@@ -124,7 +124,7 @@ impl Keys {
             match api_keys::hashes(&self.pool, ISSUED_MAX).await {
                 Ok(hashes) => *issued = Some((now, hashes.into_iter().collect())),
                 Err(error) => {
-                    tracing::debug!(%error, "the keys that were issued cannot be read at the moment");
+                    tracing::debug!(%error, "the issued API keys cannot be read; it is tried again");
                     // Those known before, so that not each of very many guesses waits for Postgres.
                     let known = issued.take().map(|(_, hashes)| hashes).unwrap_or_default();
                     *issued = Some((now, known));

@@ -62,7 +62,7 @@ impl BulkGate {
 }
 
 impl BulkBody {
-    /// Runs `work` on the body beside the server's thread: it may take a while, and health must be told meanwhile.
+    /// Runs `work` on the body off the server's thread: it may take a while, and health must be told meanwhile.
     ///
     /// # Errors
     /// Those of `work`.

@@ -52,7 +52,7 @@ pub(super) async fn compress(
     Ok(ServiceResponse::new(request, response.set_body(body)))
 }
 
-/// Whether it could be done stands beside it.
+/// The success of the work is kept with it.
 async fn gzip(plain: Bytes) -> (BoxBody, bool) {
     // Pages of whole events are megabytes; the only thread that answers is not for them.
     let compressed = match plain.len() < AT_ONCE_BYTES_MAX {

@@ -8,7 +8,7 @@ pub(super) const UNREACHABLE: &str = "unreachable";
 /// The excerpt in place of either's words.
 pub(super) const EXCERPT: &str = "the endpoint's name leads to no address that requests may go to";
 
-/// Whether customers must not tell this class of a failure from its like.
+/// True if customers must not tell this class of a failure from its like.
 #[must_use]
 pub(super) fn is_concealed(class: &str) -> bool {
     matches!(class, "resolve" | "blocked")

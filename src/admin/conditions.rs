@@ -48,7 +48,7 @@ impl Conditions {
         Ok(Conditions { matches: read("If-Match", if_match)?, none_matches: read("If-None-Match", if_none_match)? })
     }
 
-    /// Whether a write may go on; `version` is what is there, if anything is.
+    /// True if a write may go on; `version` is what is there, if anything is.
     ///
     /// # Errors
     /// 412 `precondition_failed`.
@@ -65,7 +65,7 @@ impl Conditions {
         Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail))
     }
 
-    /// Whether the reader has this version already.
+    /// True if the reader has this version already.
     #[must_use]
     pub(super) fn is_known(&self, version: i64) -> bool {
         self.none_matches.as_ref().is_some_and(|tags| tags.hold(Some(version), true))

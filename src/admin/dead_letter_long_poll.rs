@@ -141,7 +141,7 @@ impl Shared {
             let found = match dead_letter_read::newest(&self.pool, &endpoints, &after).await {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::debug!(%error, "whether there are new dead letters cannot be said at the moment");
+                    tracing::debug!(%error, "new dead letters cannot be looked up; it is tried again");
                     continue;
                 }
             };

@@ -19,7 +19,7 @@ pub(super) struct LetterPage<T> {
     pub resume_cursor: Option<String>,
 }
 
-/// Which page was asked for.
+/// The page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LetterPageRequest {
     pub after: Position,
@@ -53,7 +53,7 @@ impl LetterPageRequest {
         self.limit as i64 + 1
     }
 
-    /// Whether these letters are worth an answer to somebody who waits for the next one: with a cursor only those that
+    /// True if these letters are worth an answer to somebody who waits for the next one: with a cursor only those that
     /// it can go past, or the same ones would be answered again and again.
     #[must_use]
     pub(super) fn are_news(&self, rows: &[LetterHead]) -> bool {

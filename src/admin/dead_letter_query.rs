@@ -1,4 +1,4 @@
-//! ○ Which dead letters are meant: the filter of a list, and what a command is about.
+//! ○ Selections of dead letters: the filter of a list, and the letters of a command.
 
 use std::{collections::BTreeMap, time::Duration};
 

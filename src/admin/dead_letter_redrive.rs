@@ -1,4 +1,4 @@
-//! ● `/v1/endpoints/{id}/dead-letters/redrive`: letters are asked for once more, and how that goes.
+//! ● `/v1/endpoints/{id}/dead-letters/redrive`: letters are asked for again, and how that goes.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;

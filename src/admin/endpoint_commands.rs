@@ -62,7 +62,7 @@ pub(super) async fn resume(
     set(&state, &access, &request, path, EndpointState::Enabled, false).await
 }
 
-/// Every instance builds the endpoint's actor anew: what it held waits in the backlog, whatever it had come to is forgotten.
+/// Every instance rebuilds the endpoint's actor: what it held waits in the backlog, whatever it had come to is forgotten.
 pub(super) async fn restart(
     access: Write,
     state: State,

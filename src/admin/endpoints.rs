@@ -375,7 +375,7 @@ fn unambiguous(found: &Lookup<Endpoint>) -> Result<Option<&Endpoint>, Problem> {
     request::unambiguous(found, WHAT, "customer")
 }
 
-/// Whether two URLs lead to the same scheme, host and port: what is secret towards one of them is none of another's business.
+/// True if two URLs lead to the same scheme, host and port: what is secret towards one of them is none of another's business.
 fn same_host(one: &str, other: &str) -> bool {
     let origin = |url: &str| EndpointUrl::parse(url).ok().map(|url| url.url().origin());
     origin(one).is_some_and(|one| Some(one) == origin(other))

@@ -9,9 +9,9 @@ use super::{auth::asker, problem::Problem, state::AdminState};
 
 /// Tells whether this instance does its work.
 pub trait Readiness: Send + Sync {
-    /// Why it is not ready; empty when it is. Postgres away is no reason: that would take all instances out at once.
+    /// The reason why it is not ready; empty when it is. Postgres away is no reason: that would take all instances out at once.
     fn reasons(&self) -> Vec<String>;
-    /// Parts that stand still although they have something to do, and why: no reason to put the instance out, for
+    /// Parts that are stalled although they have something to do, and why: no reason to put the instance out, for
     /// another one would fare no better.
     fn details(&self) -> Vec<String>;
 }

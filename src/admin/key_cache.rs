@@ -39,7 +39,7 @@ impl<H: Clone> KnownKeys<H> {
         fresh.map(|entry| entry.holder.clone())
     }
 
-    /// Whether it had a holder when it was looked up last, however long ago.
+    /// True if it had a holder when it was looked up last, however long ago.
     #[must_use]
     pub(super) fn was_held(&self, token: &TokenHash) -> bool {
         self.entries.get(token).is_some_and(|entry| entry.holder.is_some())

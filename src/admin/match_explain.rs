@@ -1,4 +1,4 @@
-//! ○ Why an endpoint gets an event, or why not: in words, and with a stable code.
+//! ○ The explanation of a match: why an endpoint gets an event, or why not, in words, and with a stable code.
 
 use crate::{
     model::settings::State,

@@ -10,7 +10,7 @@ mod request; // ● body, path and query of a request
 mod conditions; // ○ If-Match, If-None-Match
 mod responses; // ● problems and what a write came to, as responses
 pub mod memory; // ● bodies and answers that are held, within a budget
-pub mod work; // ● what takes a while, beside the threads that answer
+pub mod work; // ● what takes a while, off the threads that answer
 mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
 pub mod client_address; // ○ where a request comes from, also behind a proxy
@@ -43,7 +43,7 @@ mod match_explain; // ○ why an endpoint gets an event, or why not
 mod matches; // ● who gets this event?
 mod dead_letter_long_poll; // ● who waits for a dead letter
 mod dead_letter_page; // ○ a page of letters, and from where to go on
-mod dead_letter_redrive; // ● letters once more, and how that goes
+mod dead_letter_redrive; // ● letters again, and how that goes
 mod dead_letter_query; // ○ which dead letters are meant
 mod dead_letter_view; // ○ a letter as JSON
 mod dead_letters; // ●
@@ -52,7 +52,7 @@ mod attempts; // ● how an endpoint answered
 mod counts; // ● … and how often, by the minute
 mod backlog; // ● what waits
 mod replay_body; // ○ parsed and validated
-mod replays; // ● Kafka once more
+mod replays; // ● replays
 pub mod actors; // ● the health of every actor
 mod overview; // ● all instances at one glance
 mod endpoint_health; // ● how endpoints are

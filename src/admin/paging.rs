@@ -18,7 +18,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// Which page was asked for.
+/// The page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     /// Empty at the beginning.

@@ -1,4 +1,4 @@
-//! ● `/v1/replays`: Kafka once more, for one endpoint.
+//! ● `/v1/replays`: A range of Kafka again, for one endpoint.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde_json::Value;

@@ -29,7 +29,7 @@ pub(super) async fn object(state: &AdminState, request: &HttpRequest, body: Body
     state.work.run(move || parsed(&bytes)).await?
 }
 
-/// The result of `parse` for a body that is a JSON object. A large one is parsed, looked through and dropped beside the threads
+/// The result of `parse` for a body that is a JSON object. A large one is parsed, looked through and dropped off the threads
 /// that answer: with very many fields that takes longer than anybody may wait for.
 pub(super) async fn parsed_by<T: Send + 'static>(
     state: &AdminState,

@@ -36,7 +36,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// Stands beside an answer: the id of what was written.
+/// Attached to an answer: the id of what was written.
 #[derive(Debug)]
 pub(super) struct Written(pub String);
 

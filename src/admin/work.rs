@@ -1,4 +1,4 @@
-//! ● Heavy work of requests: beside the threads that answer, no more at once than there are cores, shared by key.
+//! ● Heavy work of requests: off the threads that answer, no more at once than there are cores, shared by key.
 
 use std::time::Duration;
 

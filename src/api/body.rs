@@ -66,7 +66,7 @@ impl Said {
         }
     }
 
-    /// Whether a member was said and is right.
+    /// True if a member was said and is right.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)

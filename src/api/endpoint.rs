@@ -16,7 +16,7 @@ use crate::model::{
     settings::{BatchFormat, Format, Ordering, RateLimit},
 };
 
-/// Settings of an endpoint, beside its address and its secrets; the column `endpoint.settings`.
+/// Settings of an endpoint, without its address and its secrets; the column `endpoint.settings`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]

@@ -155,7 +155,7 @@ fn complete_retry(said: &mut Said) {
     let Some(retry) = said.part("retry") else { return };
     if retry.contains_key("schedule_ms") {
         if retry.contains_key("base_ms") || retry.contains_key("max_ms") {
-            said.wrong("retry.schedule_ms", "stands instead of base_ms and max_ms, not beside them");
+            said.wrong("retry.schedule_ms", "replaces base_ms and max_ms and cannot be combined with them");
         }
         return;
     }

@@ -45,7 +45,7 @@ impl FieldErrors {
         self.total == 0
     }
 
-    /// Whether this field has a mistake.
+    /// True if this field has a mistake.
     #[must_use]
     pub fn name(&self, field: &str) -> bool {
         self.listed.iter().any(|error| error.field == field)

@@ -13,11 +13,11 @@ use super::{
     text::{IdOrUid, Moment, TopicName},
 };
 
-/// A closed range of a topic, for one endpoint once more: by `from_time` and `to_time`, or by offsets of its partitions.
+/// A closed range of a topic, for one endpoint again: by `from_time` and `to_time`, or by offsets of its partitions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, example = example(), transform = one_of(&[&["from_time", "to_time"], &["partitions"]]))]
 pub struct ReplayBody {
-    /// The endpoint (its id, or your own key) that gets the events once more.
+    /// The endpoint (its id, or your own key) that gets the events again.
     #[schemars(with = "IdOrUid")]
     pub endpoint_id: String,
     /// The endpoint's customer (its id, or your own key), where several have an endpoint of that key.

@@ -97,7 +97,7 @@ pub struct ListedHeader {
 pub fn parse(object: &Object, bytes: &[u8]) -> Result<(MatchBody, Option<Record>), FieldErrors> {
     let mut said = Said::of::<MatchBody>(object);
     if object.get("record").is_some_and(|record| !record.is_null()) && (said.has("tenant") || said.has("department")) {
-        said.wrong("record", "stands instead of tenant and department, not beside them");
+        said.wrong("record", "replaces tenant and department and cannot be combined with them");
     }
     let record = object.get("record").and_then(Value::as_object);
     let is_said = |name: &str| record.is_some_and(|record| record.get(name).is_some_and(|value| !value.is_null()));
@@ -105,7 +105,7 @@ pub fn parse(object: &Object, bytes: &[u8]) -> Result<(MatchBody, Option<Record>
         [("key", "key_base64"), ("value", "value_text"), ("value", "value_base64"), ("value_text", "value_base64")]
     {
         if is_said(one) && is_said(other) {
-            said.wrong(&format!("record.{other}"), format_args!("stands instead of {one}, not beside it"));
+            said.wrong(&format!("record.{other}"), format_args!("replaces {one} and cannot be combined with it"));
         }
     }
     let body: MatchBody = said.into_body()?;

@@ -213,7 +213,7 @@ fn or_null(mut shape: Value) -> Value {
     Value::Object(outside)
 }
 
-/// Whether `null` is as good as nothing.
+/// True if `null` is as good as nothing.
 #[must_use]
 pub fn may_be_null(shape: &Value) -> bool {
     let listed = |kinds: &Value| kinds.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "null"));
@@ -228,7 +228,7 @@ fn accepts_all(shape: &Value) -> bool {
     })
 }
 
-/// Whether it is the shape of `null` alone.
+/// True if it is the shape of `null` alone.
 #[must_use]
 pub fn is_null(shape: &Value) -> bool {
     shape.get("type").is_some_and(|kind| kind == "null")

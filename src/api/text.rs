@@ -224,7 +224,7 @@ pub fn time(text: &str) -> Result<Timestamp, &'static str> {
     }
 }
 
-/// Whether this is what follows a date and a T.
+/// True if this is what follows a date and a T.
 fn is_time_of_day(text: &str) -> bool {
     format!("2026-01-31T{text}").parse::<Timestamp>().is_ok()
 }

@@ -24,7 +24,7 @@ pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: D
         let now_ms = clock::wall_ms().unsigned_abs();
         match check(&pool, &table, disable_after, looked_ms).await {
             Ok(()) => looked_ms = now_ms,
-            Err(error) => tracing::warn!(%error, "endpoints that fail cannot be followed at the moment"),
+            Err(error) => tracing::warn!(%error, "endpoint failures cannot be read; it is tried again"),
         }
         tokio::time::sleep((disable_after / 100).clamp(LOOK_MIN, LOOK_MAX)).await;
     }

@@ -39,7 +39,7 @@ pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored
     }
 }
 
-/// Whether what was stored since the last look may have filled the room that it found: half of that, for other instances
+/// True if what was stored since the last look may have filled the room that it found: half of that, for other instances
 /// store too.
 fn may_be_beyond(room: Stored, seen: Stored, now: Stored) -> bool {
     let (rows, bytes) = (now.rows - seen.rows, now.bytes - seen.bytes);

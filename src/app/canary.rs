@@ -199,7 +199,7 @@ fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
     let taken = move |event: &Event| {
         let canary = event.value().and_then(|value| serde_json::from_slice(value).ok());
         if let Some(Err(_)) = canary.map(|canary| sender.try_send(canary)) {
-            tracing::debug!("more canaries arrive than can be told");
+            tracing::debug!("too many canaries arrive; the rest is not reported");
         }
     };
     Arc::new(Observed { endpoint_id, taken: Box::new(taken) })

@@ -52,7 +52,7 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     // Worth a moment, and no more.
     let records = async { tokio::join!(app.attempts.flushed(), app.counts.flush()) };
     if tokio::time::timeout(RECORDS_MAX, records).await.is_err() {
-        tracing::warn!("stopping with attempts or their counts not written; no event is concerned");
+        tracing::warn!("stopping before all attempts and counts were stored; no event is affected");
     }
     let App { pipeline, replays, admin, pool, instance, .. } = app;
     replays.stop().await;
@@ -66,12 +66,14 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
             true
         }
         Err(_) => {
-            tracing::error!("Kafka does not answer; leaving without it, what is not committed is read again");
+            tracing::error!(
+                "Kafka does not answer; the process stops without it, and events without a commit are read again"
+            );
             false
         }
     };
     if let Err(error) = store::instances::leave(&pool, &instance).await {
-        tracing::debug!(%error, "the others will notice by this instance's silence");
+        tracing::debug!(%error, "this instance could not sign off; the others notice when its heartbeat ends");
     }
     admin.stop().await;
     cores.stop();

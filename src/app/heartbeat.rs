@@ -46,12 +46,12 @@ async fn beat(config: Arc<Config>, pool: Pool, peers: Arc<Peers>, served_at: Soc
                 if beats.is_multiple_of(CLAIM_EVERY)
                     && let Err(error) = store::instances::claim(&pool, peers.own_id(), &topics).await
                 {
-                    tracing::debug!(%error, "which topics this instance reads is not said yet");
+                    tracing::debug!(%error, "the topics of this instance cannot be published yet");
                     beats = beats.wrapping_sub(1);
                 }
                 beats = beats.wrapping_add(1);
             }
-            Err(error) => tracing::debug!(%error, "heartbeat missed; the number of instances stays as it was"),
+            Err(error) => tracing::debug!(%error, "the heartbeat failed; the known number of instances is kept"),
         }
         tokio::time::sleep(HEARTBEAT).await;
     }

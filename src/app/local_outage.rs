@@ -22,7 +22,7 @@ pub(super) async fn watch(local_outage: Arc<LocalOutage>, brake: Arc<ReadThrottl
             let is_on = f64::from(u8::from(local_outage.is_on()));
             metrics.local_outage.iter().for_each(|gauge| gauge.set(is_on));
             log(&change);
-            // Those with nothing to do just now shall know as well.
+            // Those with nothing to do shall know as well.
             table.endpoints().iter().for_each(|queue| queue.nudge());
         }
         if let Some(queue) = tick.trial.and_then(|endpoint| table.endpoints().get(endpoint).cloned()) {
@@ -36,13 +36,13 @@ fn log(change: &OutageChange) {
         OutageChange::Began => {
             emit(OperatorEvent::LocalOutageBegan {});
             tracing::error!(
-                "nobody can be reached: the trouble is taken for our own (network, name server, file handles); \
+                "nobody can be reached: a local outage is assumed (network, name server, file handles); \
              partitions pause and no endpoint is blamed until somebody answers"
             );
         }
         OutageChange::Ended { lasted } => {
             emit(OperatorEvent::LocalOutageEnded { lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) });
-            tracing::warn!(lasted_ms = lasted.as_millis(), "somebody can be reached again: partitions go on");
+            tracing::warn!(lasted_ms = lasted.as_millis(), "endpoints can be reached again; partitions are resumed");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Health {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Why this instance should not be counted on; empty when it is ready. Postgres being away alone is no reason, or
+    /// The reason why this instance should not be counted on; empty when it is ready. Postgres being away alone is no reason, or
     /// a blip of the database would take every instance out at once.
     fn not_ready(&self) -> Vec<String> {
         let now = clock::now();

@@ -1,4 +1,4 @@
-//! ● Replays, wired: what is asked for through the API is read from Kafka once more by the owners of the partitions.
+//! ● Replays, wired: what is asked for through the API is read from Kafka again by the owners of the partitions.
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -72,9 +72,9 @@ impl Replays {
         match tokio::time::timeout(STOP_MAX, self.shared.save(&self.pool)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "how far replays have come is not written down; some is sent again")
+                tracing::warn!(%error, "the progress of replays was not stored; some events are sent again")
             }
-            Err(_) => tracing::warn!("how far replays have come is not written down in time; some is sent again"),
+            Err(_) => tracing::warn!("the progress of replays was not stored in time; some events are sent again"),
         }
         let thread = self.thread;
         let ended = tokio::task::spawn_blocking(move || thread.join().is_ok());

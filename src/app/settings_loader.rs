@@ -137,7 +137,7 @@ impl Loader {
             };
             if let Err(error) = followed {
                 // Deliveries go on with what is known; the age of the settings is a metric.
-                tracing::warn!(%error, "settings could not be looked up; asked again in a moment");
+                tracing::warn!(%error, "settings could not be read; it is tried again");
             }
             self.publish_metrics();
         }

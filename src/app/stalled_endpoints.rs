@@ -1,4 +1,4 @@
-//! ● Every five seconds, each endpoint is looked at: whether it stands still, since when, and why.
+//! ● Every five seconds, each endpoint is looked at: whether it is stalled, since when, and why.
 
 mod news; // ○ what of it operators are told
 

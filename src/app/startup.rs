@@ -268,7 +268,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
             Ok(Some(known)) => return FirstStart::new(known.positions, known.at_ms, at),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "where the group began cannot be looked up yet");
+                tracing::warn!(%error, "the group's first start cannot be read yet");
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
@@ -286,7 +286,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
         };
         match store::first_start::record_first_start(pool, group, &rows).await {
             Ok(recorded) => return FirstStart::new(recorded.positions, recorded.at_ms, at),
-            Err(error) => tracing::warn!(%error, "where the group begins cannot be recorded yet"),
+            Err(error) => tracing::warn!(%error, "the group's first start cannot be stored yet"),
         }
         tokio::time::sleep(RETRY).await;
     }

@@ -29,7 +29,7 @@ pub(super) async fn sweep(
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "what waits in partitions that nobody reads is not known just now"),
+            Err(error) => tracing::warn!(%error, "the backlog of partitions without an owner cannot be read"),
         }
     }
 }
@@ -55,7 +55,7 @@ async fn nobodys(
             Ok(Some(waiting))
         }
         Err(error) => {
-            tracing::debug!(%error, "which partitions there are cannot be asked just now");
+            tracing::debug!(%error, "the partition list is unavailable");
             Ok(None)
         }
     }

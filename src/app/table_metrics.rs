@@ -17,7 +17,7 @@ pub(super) async fn watch(pool: Pool) -> Infallible {
                 }
                 gauges::oldest_transaction(oldest_transactions);
             }
-            Err(error) => tracing::debug!(%error, "how large the tables are is not known just now"),
+            Err(error) => tracing::debug!(%error, "the table sizes are unavailable"),
         }
         tokio::time::sleep(EVERY).await;
     }

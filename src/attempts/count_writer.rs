@@ -82,7 +82,7 @@ impl CountWriter {
                 true
             }
             Err(crate::store::StoreError::Unavailable(reason)) => {
-                tracing::debug!(reason, "counts of endpoints are written later");
+                tracing::debug!(reason, "counts of attempts are written later");
                 self.counting.lock().put_back(group);
                 false
             }
@@ -96,7 +96,7 @@ impl CountWriter {
 
     fn lost(&self, counts: usize, reason: &str) {
         self.metrics.lost.increment(counts as u64);
-        tracing::warn!(counts, reason, "counts of endpoints' minutes are lost");
+        tracing::warn!(counts, reason, "counts of attempts by the minute were lost");
     }
 }
 

@@ -55,7 +55,7 @@ impl Counting {
             if (delivered, failed) == (0, 0) {
                 continue;
             }
-            // Less than before: the endpoint was taken up anew.
+            // Less than before: the endpoint was taken up again.
             let (before_delivered, before_failed) = self
                 .known
                 .get(&endpoint_id)

@@ -55,7 +55,7 @@ pub trait Surroundings: Send + Sync {
     /// The way in which an endpoint that was suspended gets what it missed.
     fn catches_up(&self, endpoint_id: &str) -> CatchesUp;
     fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)>;
-    /// Whether the endpoint still subscribes to this event.
+    /// True if the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// The time before which everything committed about the settings of a topic is in effect here; milliseconds since
     /// 1970.
@@ -80,7 +80,7 @@ pub trait Surroundings: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct DrainerOptions {
     pub poll: Duration,
-    /// Heads are read anew this often, for what another instance wrote.
+    /// Heads are read again this often, for what another instance wrote.
     pub refresh: Duration,
     pub queries_max: usize,
     /// Rows read a second.
@@ -245,8 +245,8 @@ pub async fn run(
     };
     loop {
         let Err(_panic) = AssertUnwindSafe(drainer.drain()).catch_unwind().await;
-        tracing::error!("draining the backlog panicked and begins anew");
-        drainer.begin_anew();
+        tracing::error!("the backlog drainer panicked; it is restarted");
+        drainer.restart();
         tokio::time::sleep(BACKOFF_BASE).await;
     }
 }
@@ -287,7 +287,7 @@ impl Drainer {
                 }
                 Err(error) => {
                     self.heads.metrics.read_failures.increment(1);
-                    tracing::warn!(%error, "the backlog cannot be read at the moment");
+                    tracing::warn!(%error, "the backlog cannot be read; it is tried again");
                     tokio::time::sleep(self.options.poll).await;
                 }
             }
@@ -295,8 +295,8 @@ impl Drainer {
     }
 
     /// Begins from all heads again: half-done work is repeated.
-    fn begin_anew(&mut self) {
-        self.heads.scheduler.lock().begin_anew();
+    fn restart(&mut self) {
+        self.heads.scheduler.lock().restart();
         self.refresh_at = clock::now();
     }
 
@@ -357,7 +357,7 @@ impl Drainer {
         }
     }
 
-    /// Receipts that were dropped unsettled: once more, or given up after the third time.
+    /// Receipts that were dropped unsettled: again, or given up after the third time.
     fn take_up_abandoned(&self) {
         let abandoned = std::mem::take(&mut *self.heads.abandoned.lock());
         let mut again: HashMap<Arc<str>, Vec<Receipt>> = HashMap::new();

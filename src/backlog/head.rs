@@ -52,7 +52,7 @@ pub struct Head {
     is_ordered: AtomicBool,
     /// Something is on its way out of memory: nothing behind it is sent, and nothing more is read.
     is_parking: AtomicBool,
-    /// It is out: nothing more of this one is sent, and another one begins anew.
+    /// It is out: nothing more of this one is sent, and another one starts again.
     is_closed: AtomicBool,
     /// Its rows are in memory by the lanes of their keys.
     is_by_key: AtomicBool,
@@ -262,7 +262,7 @@ impl Shard for Head {
         self.held.lock().released = now.then(HashSet::new);
     }
 
-    fn begin_anew(&self) {
+    fn restart(&self) {
         // Then each key is found with all that waits of it.
         self.lanes.lock().forget(true);
     }

@@ -69,7 +69,7 @@ impl KeyLanes {
         self.lanes.get(&KeyNumber::of(key)).is_some_and(Known::is_leaving)
     }
 
-    /// Whether a lane has left memory: its head is to be read from its beginning.
+    /// True if a lane has left memory: its head is to be read from its beginning.
     pub(super) fn has_left(&self) -> bool {
         self.lanes.values().any(|known| known.is_leaving() && !known.is_in_memory())
     }

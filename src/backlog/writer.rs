@@ -236,7 +236,7 @@ impl write_queue::WriteOp for Write {
         }
     }
 
-    /// Whether somebody waits for it. Taking out only keeps its row until then; but in order, what came meanwhile waits
+    /// True if somebody waits for it. Taking out only keeps its row until then; but in order, what came meanwhile waits
     /// for that. What was parked before its first attempt has an endpoint that is slow: a larger statement serves others.
     fn is_urgent(&self) -> bool {
         match self {

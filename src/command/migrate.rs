@@ -1,4 +1,4 @@
-//! ● `postrider migrate`: the database's schema. Safe beside running instances, and to repeat.
+//! ● `postrider migrate`: the database's schema. Safe while instances run, and to repeat.
 
 use std::process::ExitCode;
 

@@ -67,13 +67,13 @@ macro_rules! resources {
 resources! {
     /// Customers' endpoints: list, get, create, change, pause, test, …
     Endpoints(Remote<endpoints::Command>) = endpoints::run;
-    /// Which events an endpoint gets
+    /// Subscriptions: the events that an endpoint gets
     Subscriptions(Remote<subscriptions::Command>) = subscriptions::run;
     /// Shows who would get an event, and why an endpoint would not; nothing is sent
     Match(Single<match_event::Arguments>) = match_event::run;
     /// Dead letters: list, acknowledge, send again
     DeadLetters(Remote<dead_letters::Command>) = dead_letters::run;
-    /// Kafka once more, for one endpoint
+    /// A range of Kafka again, for one endpoint
     Replays(Remote<replays::Command>) = replays::run;
     /// Customers and their grants
     Customers(Remote<customers::Command>) = customers::run;

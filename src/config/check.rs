@@ -45,7 +45,7 @@ pub(super) fn is_url_with_secrets(key: &str) -> bool {
     matches!(key, "operator_events.webhook_url" | "canary.url" | "otlp.endpoint")
 }
 
-/// Whether messages may quote a key's value.
+/// True if messages may quote a key's value.
 pub(super) fn may_be_quoted(key: &str) -> bool {
     !is_secret(key) && !is_url_with_secrets(key)
 }

@@ -106,7 +106,7 @@ impl Properties {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Whether a property's value must not be shown.
+    /// True if a property's value must not be shown.
     #[must_use]
     pub fn is_secret(name: &str) -> bool {
         ["password", "passphrase", "secret", "key.pem", "private.key", "oauthbearer.config", "jaas.config"]

@@ -144,7 +144,7 @@ fn modules() -> String {
     })
 }
 
-/// By the name of each view, the modules that are fetched for it beside those that the page begins with.
+/// By the name of each view, the modules that are fetched for it in addition to those that the page begins with.
 fn views() -> String {
     let first = first();
     let wanted = imports(FETCHER, &text(FETCHER).unwrap_or_default(), &[DYNAMIC]);

@@ -1,4 +1,4 @@
-//! ● The web page at `/`: files that are compiled in, served beside the API that they use.
+//! ● The web page at `/`: files that are compiled in, served with the API that they use.
 //!
 //! A page is static and knows nothing: whoever opens it signs in with an API key, and sees what that key may see. There
 //! is no build chain: what stands in `assets/` is what the browser gets, all style sheets as one. In debug builds the files are read from there,

@@ -1,4 +1,4 @@
-//! ○ Which of the page's modules name which others, so that all that a view needs is fetched at once, and not one after
+//! ○ Dependencies between the modules of the page, so that all that a view needs is fetched at once, and not one after
 //! the other as they name each other.
 
 /// Imports of a module by one of these words: as it says it, and the path from the root of the files.

@@ -60,7 +60,7 @@ fn answer(request: &HttpRequest, asset: &'static Asset, keep: &'static str) -> H
     response.content_type(asset.content_type).body(gzipped.unwrap_or(&asset.bytes).clone())
 }
 
-/// Whether it was said that gzip is taken, and not that the plain form is liked better.
+/// True if it was said that gzip is taken, and not that the plain form is liked better.
 pub fn takes_gzip(request: &HttpRequest) -> bool {
     let forms = [Encoding::gzip(), Encoding::identity()];
     AcceptEncoding::parse(request).is_ok_and(|accepted| accepted.negotiate(forms.iter()) == Some(Encoding::gzip()))

@@ -187,7 +187,7 @@ impl AttemptLog {
         }
         match change {
             StateChange::Gone => tracing::warn!(endpoint.id = id, "endpoint {id} answered 410 Gone; it is disabled"),
-            change => tracing::info!(endpoint.id = id, ?change, "breaker of endpoint {id} moved"),
+            change => tracing::info!(endpoint.id = id, ?change, "the breaker of endpoint {id} changed its state"),
         }
     }
 

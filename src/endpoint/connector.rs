@@ -90,7 +90,7 @@ impl Connector {
             return Err(Failure::Refused(Refusal::OwnApi));
         }
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY refused");
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         Ok((stream, place))
     }

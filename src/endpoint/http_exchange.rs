@@ -33,7 +33,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Why there is no complete answer.
+/// The reason why there is no complete answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
     Answer(Answer),

@@ -264,7 +264,7 @@ impl EndpointQueue {
         self.is_lagging() != is_lagging && self.lagging.swap(is_lagging, Ordering::Relaxed) != is_lagging
     }
 
-    /// Whether it cannot keep up.
+    /// True if it cannot keep up.
     #[must_use]
     pub fn is_lagging(&self) -> bool {
         self.lagging.load(Ordering::Relaxed)

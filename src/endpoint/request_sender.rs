@@ -136,7 +136,7 @@ struct Posting<'a> {
     settings: &'a Settings,
     request: &'a Request,
     tokens: Option<&'a TokenSource>,
-    /// Whether it waits for the token server.
+    /// True if it waits for the token server.
     for_token: Cell<bool>,
     /// Secrets that were sent, tokens included.
     redaction: RefCell<Cow<'a, Redaction>>,

@@ -102,7 +102,7 @@ impl EndpointStats {
         counts.filter(|(_, count)| *count > 0)
     }
 
-    /// Why the breaker is not closed.
+    /// The reason why the breaker is not closed.
     #[must_use]
     pub fn breaker_why(&self) -> Option<String> {
         if self.breaker.load(Ordering::Relaxed) == 0 {

@@ -1,6 +1,6 @@
 //! ● Starts endpoint actors on the least loaded core, rebuilds them after a panic, and notes when they retire.
 //!
-//! actix's own supervisor restarts neither after a panic nor with fresh state, so this one builds anew from the
+//! actix's own supervisor restarts neither after a panic nor with fresh state, so this one rebuilds from the
 //! settings: no state of a dead actor is used again.
 
 use std::{

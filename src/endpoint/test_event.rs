@@ -41,7 +41,7 @@ pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128
         let sent = target.send(client, again).await;
         let took = clock::now().saturating_duration_since(started).saturating_sub(sent.waited);
         let (outcome, note) = outcome::classify(&sent.answer, clock::wall_ms());
-        // A connection that was kept and closed meanwhile says nothing of the endpoint: as with events, once more.
+        // A connection that was kept and closed meanwhile says nothing of the endpoint: as with events, again.
         if outcome != Outcome::Disconnected || repeated {
             return Tested { webhook_id, outcome, note, took };
         }
@@ -53,7 +53,7 @@ fn event(number: u128, wall_ms: i64) -> Arc<Event> {
     let value = serde_json::json!({
         "test": true,
         "type": KIND,
-        "message": "This is a test of this endpoint. It stands for no event.",
+        "message": "This is a test of this endpoint. No event belongs to it.",
     });
     let value = value.to_string();
     let parts = RecordParts { offset: 0, timestamp_ms: wall_ms, key: None, value: Some(value.as_bytes()) };

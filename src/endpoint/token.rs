@@ -44,7 +44,7 @@ struct State {
     held: Option<HeldToken>,
     /// Number of answers and failures of the token server.
     fetches: u64,
-    /// Why the last of them failed.
+    /// The reason why the last of them failed.
     failed: Option<Failure>,
 }
 

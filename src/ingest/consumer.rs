@@ -56,7 +56,7 @@ pub struct ConsumerSettings {
     pub topics: Topics,
     pub offset_lost: OffsetLost,
     pub commit_interval: Duration,
-    /// Time that an event may wait in memory: one that moves nothing for twice as long stands still.
+    /// Time that an event may wait in memory: one that moves nothing for twice as long is stalled.
     pub park_after: Duration,
     pub limits: PartitionLimits,
     /// Records handed on at once.
@@ -106,7 +106,7 @@ pub enum Topics {
 }
 
 impl Topics {
-    /// Whether a topic may be one of them. A pattern is librdkafka's to match, so here it may be any but Kafka's own.
+    /// True if a topic may be one of them. A pattern is librdkafka's to match, so here it may be any but Kafka's own.
     #[must_use]
     pub fn may_contain(&self, name: &str) -> bool {
         let is_chosen = match self {
@@ -137,7 +137,7 @@ pub struct ConsumerState {
     /// Complaints of librdkafka.
     pub(super) trouble: Mutex<Trouble>,
     pub(super) orders: Orders,
-    /// The partitions that stand still.
+    /// The partitions that are stalled.
     pub(super) standing: ArcSwap<Vec<StalledPartition>>,
 }
 
@@ -154,7 +154,7 @@ impl ConsumerState {
         self.trouble.lock().words().to_owned()
     }
 
-    /// The partitions of this instance that stand still, at the newest look.
+    /// The partitions of this instance that are stalled, at the newest look.
     #[must_use]
     pub fn standing(&self) -> Arc<Vec<StalledPartition>> {
         self.standing.load_full()
@@ -265,7 +265,7 @@ impl Consumer {
     pub fn stop(self) {
         self.state.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
-            tracing::error!("the poll thread panicked; what it had not committed is read again by the next owner");
+            tracing::error!("the poll thread panicked; events without a commit are read again by the next owner");
         }
     }
 }

@@ -34,21 +34,21 @@ pub struct PartitionLedger {
     topic: Arc<str>,
     partition: i32,
     epoch: u64,
-    /// Which log it is: a topic that was made again has its old name and another id.
+    /// The id of the log: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
     log: Log,
     /// The log is gone. What was read of it is delivered all the same; nothing more is committed.
     retired: AtomicBool,
     /// Its topic is not read for now.
     topic_held: AtomicBool,
-    /// Why reading it has not begun: one more than its place in [`Hold::ALL`](super::begin::Hold::ALL); 0 when it has.
+    /// The reason why reading it has not begun: one more than its place in [`Hold::ALL`](super::begin::Hold::ALL); 0 when it has.
     held: AtomicU8,
     is_orphan: bool,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
     /// Something behind the poll thread lost events of this assignment: they must be read again.
     failed: AtomicBool,
-    /// Why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
+    /// The reason why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
     paused: AtomicU8,
     owed: Mutex<Ledger>,
     /// Everything ever read: events and their weight.
@@ -139,7 +139,7 @@ impl PartitionLedger {
         self.paused.store(reason.map_or(0, |reason| reason as u8 + 1), Ordering::Relaxed);
     }
 
-    /// Why the partition is paused, if it is.
+    /// The reason why the partition is paused, if it is.
     #[must_use]
     pub fn paused(&self) -> Option<PauseReason> {
         let place = self.paused.load(Ordering::Relaxed).checked_sub(1)?;
@@ -336,11 +336,11 @@ impl Origin for PartitionLedger {
             return;
         }
         // Nobody takes it up, so its offset is never committed: the partition's next owner reads the event again.
-        // That is safe, but the commit stands still until then, and the partition fills up and pauses.
+        // That is safe, but the commit does not advance until then, and the partition fills up and pauses.
         if self.unheard_abandons.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::error!(
                 topic = %self.topic, partition = self.partition, epoch = self.epoch,
-                "an abandoned event has no taker; its partition commits nothing beyond it until it is assigned anew"
+                "an abandoned event cannot be taken up again; its partition commits nothing beyond it until it is reassigned"
             );
         }
     }

@@ -2,7 +2,7 @@
 //! waits for no answer.
 //!
 //! Whether a topic is still the same one, where logs begin and end, what retention took before it was read, where those
-//! begin that could not be told at their assignment, and which stand still and why.
+//! begin that could not be told at their assignment, and which are stalled and why.
 
 mod probe; // what another reader is told
 
@@ -61,7 +61,7 @@ struct Looks {
     consumer: BaseConsumer<Listener>,
     standings: PartitionStalls,
     tries: Tries,
-    /// Time of the last log line about partitions that stand still.
+    /// Time of the last log line about partitions that are stalled.
     said_at: Instant,
     /// Outside of their logs at the last look.
     out_of_log: BTreeSet<(Name, u64)>,
@@ -80,7 +80,7 @@ impl LogWatch {
         let consumer = match self.client.create_with_context(Listener::default()) {
             Ok(consumer) => consumer,
             Err(error) => {
-                tracing::error!(%error, "nobody watches the logs: whether topics are made again is not noticed");
+                tracing::error!(%error, "the log watcher could not be started: re-created topics are not noticed");
                 return;
             }
         };
@@ -88,7 +88,7 @@ impl LogWatch {
         let mut looks = Looks { watch: self, consumer, standings, tries, said_at: clock::now(), out_of_log };
         while !state.is_stopping() {
             if catch_unwind(AssertUnwindSafe(|| looks.poll())).is_err() {
-                tracing::error!("looking at the logs panicked; it is tried again");
+                tracing::error!("the check of the logs panicked; it is tried again");
             }
             std::thread::park_timeout(LOOK_EVERY);
         }
@@ -108,7 +108,7 @@ impl Looks {
             // Before the ends are asked for: what is read meanwhile is no reason to think that a log was cut.
             let next: Vec<Option<i64>> = assigned.iter().map(|ledger| ledger.next_offset()).collect();
             if let Err(error) = self.ask_for_extents(&assigned, now) {
-                tracing::debug!(%error, "where logs begin and end is not known");
+                tracing::debug!(%error, "the bounds of the logs are unavailable");
             }
             assigned.iter().for_each(|ledger| tell_lost(ledger));
             out_of_log = assigned.iter().zip(next).filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
@@ -221,7 +221,7 @@ impl Looks {
         self.said_at = now;
         for Group { topic, why, words, since, partitions, lag } in groups {
             let (why, seconds) = (why.as_str(), now.saturating_duration_since(*since).as_secs());
-            tracing::warn!(%topic, ?partitions, why, words, seconds, lag, "partitions of {topic} stand still");
+            tracing::warn!(%topic, ?partitions, why, words, seconds, lag, "partitions of {topic} are stalled");
         }
     }
 
@@ -297,7 +297,7 @@ fn tell_lost(ledger: &PartitionLedger) {
         let (topic, partition) = (ledger.topic_name(), ledger.partition());
         let offsets = (last_offset - first_offset + 1).unsigned_abs();
         counter!(names::SOURCE_LOST, "topic" => topic.to_string()).increment(offsets);
-        tracing::error!(%topic, partition, first_offset, last_offset, "the log had lost records before they were read");
+        tracing::error!(%topic, partition, first_offset, last_offset, "records were removed from the log before they were read");
         emit(OperatorEvent::SourceLost { topic, partition, first_offset, last_offset });
     }
 }

@@ -3,7 +3,7 @@
 pub use postrider_core::decode; // ○ where tenant, department, type, id and time stand
 pub use postrider_core::offsets::{backpressure, begin, tracker as offsets}; // ○ which offsets may be committed
 pub use postrider_core::replay::missed; // ○ what a suspended endpoint misses, until it has come back
-pub use postrider_core::stall::partitions as standing; // ○ which partitions stand still, and why
+pub use postrider_core::stall::partitions as standing; // ○ which partitions are stalled, and why
 
 pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition
@@ -12,7 +12,7 @@ pub mod topic_name; // ○ which topics may be read
 pub mod topic_ids; // ● which logs stand behind the topics' names
 pub mod starts; // ● where an assigned partition begins, asked of Kafka
 pub mod first_start; // ● where a group's very first start begins
-pub mod log_watch; // ● asks about the logs, beside the poll thread
+pub mod log_watch; // ● asks about the logs, on a thread of its own
 pub mod topic_holds; // ○ topics that are not read for now
 pub mod client_errors; // ○ the client's complaints in few lines
 pub mod actor; // ● one per assigned partition

@@ -78,7 +78,7 @@ fn committed<C: ConsumerContext>(
         if let Offset::Offset(offset) = element.offset()
             && offset >= 0
         {
-            // Another tool may have written anything beside its commit, and the crate panics where that is no text.
+            // Another tool may have written anything as the metadata of its commit, and the crate panics where that is no text.
             let note = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
             let topic_id = id_of(&note).map(Arc::from);
             let name = (Arc::from(element.topic()), element.partition());
@@ -127,7 +127,7 @@ fn since_time<C: ConsumerContext>(
         return HashMap::new();
     }
     let found = consumer.offsets_for_times(asked, timeout).unwrap_or_else(|error| {
-        tracing::warn!(%error, "whether topics were made again is not known; they begin where the group began");
+        tracing::warn!(%error, "the topic ids are unavailable; re-created topics begin where the group began");
         TopicPartitionList::new()
     });
     let mut since = HashMap::new();

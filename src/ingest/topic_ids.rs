@@ -42,7 +42,7 @@ impl TopicNow {
         }
     }
 
-    /// Whether somebody answers for the partition.
+    /// True if somebody answers for the partition.
     #[must_use]
     pub fn has_leader(&self, partition: i32) -> bool {
         matches!(self, TopicNow::There { partitions, .. } if partitions.get(&partition) == Some(&true))

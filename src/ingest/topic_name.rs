@@ -1,9 +1,9 @@
-//! ○ Which topics may be read, by their names.
+//! ○ The topics that may be read, by their names.
 
 /// Topics of Kafka's own ([`crate::model::topic::is_kafkas_own`]), as librdkafka's pattern.
 pub const KAFKAS_OWN: &str = "^__";
 
-/// Whether a pattern means to librdkafka what it means here: it knows POSIX's extended regular expressions, and passes over
+/// True if a pattern means to librdkafka what it means here: it knows POSIX's extended regular expressions, and passes over
 /// what other languages write beyond them as if they were letters.
 ///
 /// # Errors

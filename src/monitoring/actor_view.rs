@@ -15,14 +15,14 @@ pub struct ActorView {
     pub instance: String,
     /// `running`, `idle`, `paused`, `disabled`, `held_back`, `lagging`, `rereading`, `standing`, `retrying`, …
     pub state: String,
-    /// Why it is not simply running, in words.
+    /// The reason why it is not simply running, in words.
     pub why: Option<String>,
     pub queue_events: u64,
     pub queue_bytes: u64,
     pub in_flight: u64,
     /// `closed`, `open` or `half_open`, for an endpoint.
     pub breaker: Option<&'static str>,
-    /// Why it is not closed.
+    /// The reason why it is not closed.
     pub breaker_why: Option<String>,
     /// Time for which it is left alone, in milliseconds from now.
     pub silent_for_ms: Option<u64>,
@@ -41,7 +41,7 @@ pub struct ActorView {
     pub lag: Option<i64>,
 }
 
-/// Which actors are asked for.
+/// A filter of actors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub kind: Option<String>,
@@ -59,7 +59,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a kind is wanted at all.
+    /// True if a kind is wanted at all.
     #[must_use]
     pub fn wants(&self, kind: &str) -> bool {
         self.kind.as_deref().is_none_or(|wanted| wanted == kind) && (self.customer.is_none() || kind == "endpoint")

@@ -1,4 +1,4 @@
-//! ○ Whether synthetic events come back: told when one is sent and when one arrives, it says when one is late.
+//! ○ The canary's state: told when one is sent and when one arrives, it says when one is late.
 
 use std::collections::VecDeque;
 

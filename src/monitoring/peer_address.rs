@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host;
 
-/// Whether this is HOST:PORT, and not a place where no instance can be: link-local addresses above all, where clouds tell
+/// True if this is HOST:PORT, and not a place where no instance can be: link-local addresses above all, where clouds tell
 /// machines their secrets.
 ///
 /// # Errors

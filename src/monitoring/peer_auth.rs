@@ -37,13 +37,13 @@ impl PeerToken {
         format!("v1,{seconds},{}", hex(tag.as_ref()))
     }
 
-    /// Whether another instance of ours has signed this a moment ago.
+    /// True if another instance of ours has signed this a moment ago.
     #[must_use]
     pub fn is_ours(&self, token: &str, wall_ms: i64, path: &str, body: &[u8]) -> bool {
         self.promises(token, wall_ms, path, &digest_of(body))
     }
 
-    /// Whether another instance of ours has signed a request with a body of this digest a moment ago: known before any of
+    /// True if another instance of ours has signed a request with a body of this digest a moment ago: known before any of
     /// the body was read.
     #[must_use]
     pub fn promises(&self, token: &str, wall_ms: i64, path: &str, body_digest: &str) -> bool {

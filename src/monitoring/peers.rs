@@ -107,7 +107,7 @@ impl Peers {
         let others = self.others.load_full();
         let Some(other) = others.iter().find(|other| other.id == instance) else { return };
         if let Err(reason) = self.ask_one::<bool>(other, path, Some(&body.to_string())).await {
-            tracing::debug!(instance, reason, "another instance could not be told");
+            tracing::debug!(instance, reason, "another instance could not be notified");
         }
     }
 
@@ -167,7 +167,7 @@ fn for_one(path: &str, id: &str) -> String {
     format!("{path}{join}{TO}={to}")
 }
 
-/// Whether a question is for this instance. One of an older version does not say for whom it is.
+/// True if a question is for this instance. One of an older version does not say for whom it is.
 #[must_use]
 pub fn is_for(query: &str, own_id: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).all(|(name, value)| name != TO || value == own_id)

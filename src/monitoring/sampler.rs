@@ -40,7 +40,7 @@ pub struct Seen {
 pub struct PartitionSeen {
     pub topic: Arc<str>,
     pub partition: i32,
-    /// Of its assignment: with another one counting begins anew.
+    /// Of its assignment: with another one counting starts again.
     pub epoch: u64,
     pub received: u64,
     pub lag: Option<i64>,

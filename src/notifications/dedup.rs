@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Subjects that are remembered at most; beyond it the oldest is forgotten, and may be told once more.
+/// Subjects that are remembered at most; beyond it the oldest is forgotten, and may be told again.
 const SUBJECTS_MAX: usize = 10_000;
 
 /// One a process: what other instances told stands in the database.
@@ -19,7 +19,7 @@ struct Last {
 }
 
 impl Dedup {
-    /// Whether this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one, and the same
+    /// True if this is news: `word` of the subject `key`, at `now_ms`. Good news is news only after the bad one, and the same
     /// bad news is none within `repeat_after_ms`, whatever good news came in between.
     pub(super) fn is_news(
         &mut self,

@@ -321,13 +321,13 @@ impl fmt::Display for OperatorEvent {
                 write!(f, "somebody can be reached again after {lasted_ms} ms")
             }
             OperatorEvent::PartitionsStanding { topic, why, words, partitions, .. } => {
-                write!(f, "partitions {partitions:?} of {topic} stand still ({why}): {words}")
+                write!(f, "partitions {partitions:?} of {topic} are stalled ({why}): {words}")
             }
             OperatorEvent::PartitionsMoving { topic, why, stood_for_ms } => {
-                write!(f, "no partition of {topic} stands still any more for {why}, after {stood_for_ms} ms")
+                write!(f, "no partition of {topic} is stalled for {why} any more, after {stood_for_ms} ms")
             }
             OperatorEvent::EndpointsStanding { why, words, endpoints, customers, .. } => {
-                write!(f, "{endpoints} endpoints of {customers} customers stand still ({why}: {words})")
+                write!(f, "{endpoints} endpoints of {customers} customers are stalled ({why}: {words})")
             }
             OperatorEvent::SourceLost { topic, partition, first_offset, last_offset } => {
                 write!(f, "Kafka removed {topic}/{partition} from {first_offset} to {last_offset} before it was read")

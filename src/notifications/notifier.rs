@@ -103,7 +103,7 @@ impl Notifier {
             Ok(is_ours) => is_ours,
             Err(error) => {
                 // Dedup twice is better than not at all.
-                tracing::debug!(%error, "whether another instance told this is not known");
+                tracing::debug!(%error, "it is unknown whether another instance has sent this event already");
                 true
             }
         }
@@ -154,7 +154,7 @@ impl Drop for Notifier {
 
 fn lost(way: &'static str, event: &OperatorEvent, reason: &str) {
     counter!(names::OPERATOR_EVENTS_DROPPED).increment(1);
-    tracing::error!(operator_event = event.as_str(), way, reason, "operators could not be told: {event}");
+    tracing::error!(operator_event = event.as_str(), way, reason, "an operator event could not be delivered: {event}");
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! ● Dead letters on their way to the endpoint once more.
+//! ● Dead letters on their way to the endpoint again.
 //!
 //! Whoever owns a letter's partition sends it: asked for in any instance, marked in Postgres, found here by polling. While its
 //! endpoint takes nothing, it waits as the letter that it is.
@@ -45,7 +45,7 @@ pub struct RedriveOptions {
     pub age_max: Duration,
 }
 
-/// Sends what is asked for once more, for ever. To be run on the runtime of the store.
+/// Sends what is asked for again, for ever. To be run on the runtime of the store.
 pub async fn run(
     pool: Pool,
     options: RedriveOptions,
@@ -72,7 +72,7 @@ pub async fn run(
             }
             Ok(false) => tokio::time::sleep(redrive.options.poll).await,
             Err(error) => {
-                tracing::warn!(%error, "dead letters cannot be redriven at the moment");
+                tracing::warn!(%error, "dead letters cannot be redriven; it is tried again");
                 tokio::time::sleep(redrive.options.poll.max(AFTER_FAILURE)).await;
             }
         }
@@ -86,7 +86,7 @@ struct Redrive {
     /// The partitions of this instance.
     owned: HashMap<(Arc<str>, i32), Arc<PartitionLedger>>,
     seen: Arc<Vec<Arc<PartitionLedger>>>,
-    /// The last letter looked at; the next turn goes on behind it, and begins anew at the end.
+    /// The last letter looked at; the next turn goes on behind it, and starts again at the end.
     after: String,
 }
 
@@ -218,7 +218,7 @@ impl Redrive {
         Ok(read)
     }
 
-    /// Receipts that were dropped unsettled: once more, or given up after the third time.
+    /// Receipts that were dropped unsettled: again, or given up after the third time.
     fn take_up_abandoned(&self) {
         let abandoned = std::mem::take(&mut *self.shared.abandoned.lock());
         for Dropped { endpoint_id, customer_id, receipt } in abandoned {

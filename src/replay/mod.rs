@@ -1,4 +1,4 @@
-//! Kafka once more: a closed range of a topic, for one endpoint, with the same ids as the first time.
+//! Replays: a closed range of a topic, for one endpoint, with the same ids as the first time.
 //!
 //! The instance that owns a partition runs its part of a replay. What the endpoint takes goes out beside its backlog; what
 //! it does not take in time waits in the backlog, and counts as done here.

@@ -46,7 +46,7 @@ impl Positions {
         Positions { client, topics, turns: Arc::new(Semaphore::new(CLIENTS_MAX)) }
     }
 
-    /// Whether this service reads the topic, as far as that can be said without asking Kafka.
+    /// True if this service reads the topic, as far as that can be said without asking Kafka.
     #[must_use]
     pub fn reads(&self, topic: &str) -> bool {
         self.topics.may_contain(topic)

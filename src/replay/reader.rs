@@ -57,7 +57,7 @@ pub fn start(
             let reader = Reader::new(options.clone(), Arc::clone(&shared), Arc::clone(&surroundings));
             // What was in its hands is abandoned, and taken up again.
             if catch_unwind(AssertUnwindSafe(|| reader.run())).is_err() {
-                tracing::error!("reading for replays panicked and begins anew");
+                tracing::error!("the reader of replays panicked; it is restarted");
                 std::thread::park_timeout(AFTER_FAILURE);
             }
         }
@@ -103,7 +103,7 @@ impl Reader {
                 self.consumer = None;
                 std::thread::park_timeout(IDLE);
             } else if let Err(error) = self.turn() {
-                tracing::warn!(%error, "Kafka cannot be read for replays at the moment");
+                tracing::warn!(%error, "the reader of replays cannot read from Kafka; it is tried again");
                 std::thread::park_timeout(AFTER_FAILURE);
             }
         }
@@ -156,7 +156,7 @@ impl Reader {
                 Err(KafkaError::MessageConsumptionFatal(error))
             }
             Some(Err(error)) => {
-                tracing::debug!(%error, "Kafka reports trouble to the reader of replays; the client goes on trying");
+                tracing::debug!(%error, "Kafka reports errors to the reader of replays; its client retries");
                 Ok(())
             }
             _ => Ok(()),

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Which part, and whose.
+/// The part, and its endpoint.
 #[derive(Debug, Clone)]
 pub struct Name {
     pub replay_id: Arc<str>,
@@ -73,7 +73,7 @@ impl Part {
         })
     }
 
-    /// Whether it belongs to this very assignment.
+    /// True if it belongs to this very assignment.
     #[must_use]
     pub fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
         Arc::ptr_eq(&self.ledger, ledger)
@@ -84,7 +84,7 @@ impl Part {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    /// Whether everything of the partition that comes before what is read next has ended or has its row.
+    /// True if everything of the partition that comes before what is read next has ended or has its row.
     #[must_use]
     pub fn is_next_in_order(&self) -> bool {
         let read_next = self.progress.lock().read_next();
@@ -122,13 +122,13 @@ impl Part {
         View { read_next: progress.read_next(), end: progress.end(), has_room }
     }
 
-    /// Whether a record of this time (milliseconds since 1970) is part of it.
+    /// True if a record of this time (milliseconds since 1970) is part of it.
     #[must_use]
     pub fn wants(&self, record_ms: i64) -> bool {
         self.name.times.is_none_or(|times| times.contain(record_ms))
     }
 
-    /// Whether nothing behind a record is part of it that the broker appended then.
+    /// True if nothing behind a record is part of it that the broker appended then.
     #[must_use]
     pub fn ends_before(&self, appended_ms: Option<i64>) -> bool {
         self.name.times.is_some_and(|times| times.end_before(appended_ms))

@@ -123,7 +123,7 @@ pub async fn run(
     let mut runner = Runner { pool, options, shared, dead_letters, surroundings, of_endpoints: HashMap::new() };
     loop {
         let is_held = runner.turn().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "replays cannot be looked for or written down at the moment");
+            tracing::warn!(%error, "replays cannot be read or stored; it is tried again");
             false
         });
         tokio::time::sleep(if is_held { runner.options.poll.min(POLL_HELD) } else { runner.options.poll }).await;
@@ -235,7 +235,7 @@ impl Runner {
         Part::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.shared.under_way)))
     }
 
-    /// Receipts that were dropped unsettled: once more, or given up after the third time.
+    /// Receipts that were dropped unsettled: again, or given up after the third time.
     fn take_up_abandoned(&self) {
         for part in self.shared.parts().iter() {
             for abandoned in part.take_abandoned() {

@@ -13,7 +13,7 @@ use crate::{
     model::{event::EndpointKey, settings::Settings},
 };
 
-/// Which endpoint gets which event, and where its queue is.
+/// The subscriptions, and the queue of each endpoint.
 pub struct RoutingTable {
     index: ArcSwap<SubscriptionIndex>,
     writer: Mutex<IndexWriter>,

@@ -30,7 +30,7 @@ pub struct AttemptRow {
     pub stands_for: i64,
 }
 
-/// Which attempts of an endpoint.
+/// A filter of an endpoint's attempts.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a> {
     pub endpoint_id: &'a str,

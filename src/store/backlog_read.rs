@@ -16,7 +16,7 @@ use super::{
 pub const BACKLOG_PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
     -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
 
-/// Which rows of a head to read.
+/// A range of a head's rows to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     /// Behind this offset and record time.

@@ -78,7 +78,7 @@ impl Upsert {
         Upsert { id: current.id.clone(), uid, effect, with }
     }
 
-    /// Whether it is a new endpoint of this customer (id).
+    /// True if it is a new endpoint of this customer (id).
     #[must_use]
     pub fn creates_for(&self, customer_id: &str) -> bool {
         self.effect == Effect::Created && self.with.customer_id == customer_id

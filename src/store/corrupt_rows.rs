@@ -21,7 +21,7 @@ pub struct Head {
     pub version: i64,
 }
 
-/// Which row: by its id or the caller's own key, under an owner where one is said.
+/// The name of a row: its id or the caller's own key, under an owner where one is said.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Named<'a> {
     pub name: &'a str,

@@ -32,7 +32,7 @@ pub struct CustomerWrite {
 }
 
 impl CustomerWrite {
-    /// Whether the customer is so already.
+    /// True if the customer is so already.
     #[must_use]
     pub fn is_of(&self, customer: &Customer) -> bool {
         let quotas = self.quotas.as_ref().is_none_or(|quotas| *quotas == customer.quotas);

@@ -32,7 +32,7 @@ impl Daily {
         for partition in self.days(pool).await? {
             if partition.day < first_kept {
                 self.drop_day(pool, &partition.name).await?;
-                tracing::info!(partition = partition.name, "a day past its retention dropped");
+                tracing::info!(partition = partition.name, "a daily partition was dropped after its retention");
             }
         }
         self.expire_default(pool, first_kept).await

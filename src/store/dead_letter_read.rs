@@ -60,7 +60,7 @@ pub struct LetterData {
     pub headers: Vec<u8>,
 }
 
-/// Which letters of an endpoint; an empty endpoint's are the operator's.
+/// A filter of an endpoint's letters; an empty endpoint's are the operator's.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a> {
     pub endpoint_id: &'a str,
@@ -117,7 +117,7 @@ pub struct Filter {
     pub before: Option<String>,
 }
 
-/// Which letters a command is about.
+/// The letters that a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     Ids(Vec<String>),
@@ -159,8 +159,7 @@ pub async fn list(pool: &Pool, of: Of<'_>, after: &Position, limit: i64) -> Resu
     .await
 }
 
-/// Whether a filter may have ended before all letters were tried: then the position of the last one that was. To be asked
-/// after a [`list`] that came back with less than its limit.
+/// Position of the last letter that was tried, where a filter may have ended before all were. To be asked after a [`list`] that came back with less than its limit.
 ///
 /// # Errors
 /// When Postgres is away.

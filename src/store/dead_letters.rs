@@ -1,7 +1,7 @@
 //! ● Dead letters in Postgres: stored, taken out again, tried again.
 //!
 //! **Invariant:** a second insert of the same key (topic, partition, offset, record time, endpoint) changes nothing,
-//! except that it ends a redrive: the event was given up once more.
+//! except that it ends a redrive: the event was given up again.
 
 use std::collections::HashSet;
 
@@ -183,7 +183,7 @@ const GIVE_UP_AGAIN: &str = "
     SET state = 'dead', redrive_requested_at = NULL, redrive_end = 'given_up', redrive_attempts = 0,
         redrive_not_before = NULL, attempts = d.attempts + g.attempts, reason = g.reason,
         last_status = g.last_status, last_class = g.last_class, excerpt = g.excerpt,
-        -- Whoever follows the letters sees it once more.
+        -- Whoever follows the letters sees it again.
         written_in = pg_current_xact_id()
     FROM unnest($1::text[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[])
         AS g (id, attempts, reason, last_status, last_class, excerpt)

@@ -7,7 +7,7 @@ use super::{
     endpoints::{Endpoint, find_in},
 };
 
-/// Asks every instance to build the endpoint's actor anew. `decide` sees the endpoint first.
+/// Asks every instance to rebuild the endpoint's actor. `decide` sees the endpoint first.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -32,7 +32,7 @@ pub async fn restart<E>(
     .await
 }
 
-/// Which of the rows that wait for an endpoint.
+/// A filter of the rows that wait for an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Purged {
     pub events: i64,

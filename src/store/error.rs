@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
-/// Why a conversation with Postgres failed.
+/// The reason why a conversation with Postgres failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The settings of the connection make no sense; nothing was tried.

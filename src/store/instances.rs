@@ -1,4 +1,4 @@
-//! ● Which instances live. Each takes its share of an endpoint's limits: limit ÷ live instances.
+//! ● The instances that live. Each takes its share of an endpoint's limits: limit ÷ live instances.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub async fn claim(pool: &Pool, id: &str, topics: &[String]) -> Result<(), Store
     .await
 }
 
-/// Whether some live instance reads a topic.
+/// True if some live instance reads a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
     topics: std::collections::HashSet<String>,

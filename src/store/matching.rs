@@ -1,4 +1,4 @@
-//! ● Which stored subscriptions cover an event, and why others do not.
+//! ● Stored subscriptions that cover an event, and why others do not.
 
 use std::collections::HashMap;
 

@@ -18,7 +18,7 @@ pub mod config_write; // ● one write at a time, each with its version
 pub mod list_row; // ● the rows of a list, whatever one of them is
 pub mod customers; // ●
 pub mod endpoints; // ●
-pub mod endpoint_commands; // ● their actors and backlogs begun anew
+pub mod endpoint_commands; // ● their actors and backlogs restarted
 pub mod endpoint_search; // ● found by a part of a name, in another order
 pub mod subscriptions; // ●
 pub mod quotas; // ● how much a customer may have, and has
@@ -38,7 +38,7 @@ pub mod backlog_read; // ● … and read
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_read; // ● as customers see them: listed, read, acknowledged, marked for another try
 pub mod redrive_progress; // ● marked for another try, and what became of them
-pub mod redrives; // ● what is asked for once more
+pub mod redrives; // ● what is asked for again
 pub mod replays; // ● closed ranges of Kafka, and how far each has come
 pub mod skipped_ranges; // ● what suspended endpoints did not get
 pub mod attempts; // ● how endpoints answered

@@ -200,7 +200,7 @@ pub(super) fn connection_config(
     Ok((config, tls.connector()?))
 }
 
-/// Standbys are promoted and names move: a connection is made anew after this long.
+/// Standbys are promoted and names move: a connection is made again after this long.
 const LIFETIME_MAX: Duration = Duration::from_secs(300);
 /// Beyond `statement_timeout`, a server that has not answered is frozen or cut off.
 const FROZEN_AFTER: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! ● Dead letters that are asked for once more.
+//! ● Dead letters that are asked for again.
 
 use std::collections::HashSet;
 

@@ -13,7 +13,7 @@ use chacha20poly1305::{
     aead::{Aead as _, Payload},
 };
 
-/// Seals with the first key, opens with any: so a new key is put first, and the old one stays until all is sealed anew.
+/// Seals with the first key, opens with any: so a new key is put first, and the old one stays until all is sealed again.
 #[derive(Clone)]
 pub struct SecretBox {
     keys: Vec<Key>,

@@ -63,7 +63,7 @@ pub struct StoredSigningSecret {
     pub expires_ms: Option<i64>,
 }
 
-/// Why a signing secret is refused. Says nothing of the secret.
+/// The reason why a signing secret is refused. Says nothing of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningSecretError {
     #[error("must begin with whsec_")]

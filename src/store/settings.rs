@@ -68,7 +68,7 @@ pub struct SettingsReader {
     secrets: SecretBox,
 }
 
-/// Which version was the newest, and when: milliseconds since 1970, by the clock of Postgres.
+/// The newest version, and its time: milliseconds since 1970, by the clock of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newest {
     pub version: i64,

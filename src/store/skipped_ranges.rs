@@ -79,7 +79,7 @@ pub async fn of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<ShownGap>
     .await
 }
 
-/// Which gap: an endpoint's, of a partition.
+/// The key of a gap: an endpoint's, of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GapKey {
     pub endpoint_id: String,

@@ -27,12 +27,12 @@ pub trait WriteOp: Sized {
 
     fn weight_bytes(&self) -> usize;
 
-    /// Whether somebody waits for it. What nobody waits for is left until more has come.
+    /// True if somebody waits for it. What nobody waits for is left until more has come.
     fn is_urgent(&self) -> bool {
         true
     }
 
-    /// Whether it may be carried out together with these, which were handed in before it or for others. Everything fits an
+    /// True if it may be carried out together with these, which were handed in before it or for others. Everything fits an
     /// empty run.
     fn fits(&self, run: &Self::Batch) -> bool;
 
@@ -254,7 +254,7 @@ pub async fn keep_writing<W: WriteOp, F>(
         }
         queue.done();
         health.restarts.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%error, "writing {what} panicked and begins anew");
+        tracing::error!(%error, "the writer of {what} panicked; it is restarted");
         tokio::time::sleep(BACKOFF_BASE).await;
     }
 }

@@ -168,7 +168,7 @@ metrics! {
     COUNTS_LOST = "postrider_endpoint_minutes_lost_total", Kind::Counter,
         "Minutes of endpoints whose counts were not written: Postgres was away for too long";
     REPLAYS_RUNNING = "postrider_replays_running", Kind::Gauge, "Replays that have a part at work on this instance";
-    REPLAYED = "postrider_replayed_total", Kind::Counter, "Events sent on their way once more by a replay";
+    REPLAYED = "postrider_replayed_total", Kind::Counter, "Events sent on their way again by a replay";
     REPLAY_GAP = "postrider_replay_gap_offsets_total", Kind::Counter,
         "Offsets that were to be replayed and that Kafka no longer has";
     SETTINGS_VERSION = "postrider_settings_version", Kind::Gauge, "Version of the settings that this instance works by";

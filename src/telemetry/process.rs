@@ -13,7 +13,7 @@ pub(super) fn started() {
     gauge!(names::START_TIME).set(crate::clock::wall_ms() as f64 / 1000.0);
 }
 
-/// Sets the gauges anew; called when somebody looks.
+/// Sets the gauges again; called when somebody looks.
 pub(super) fn refresh() {
     if let Ok(handles) = fs::read_dir("/proc/self/fd") {
         gauge!(names::OPEN_FILES).set(handles.count() as f64);

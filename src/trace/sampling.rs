@@ -1,4 +1,4 @@
-//! ○ Which events are traced, and by which ids. It follows from an event's place in Kafka alone: whoever meets it again (out
+//! ○ The events that are traced, and by which ids. It follows from an event's place in Kafka alone: whoever meets it again (out
 //! of the backlog, redriven, replayed, after a crash) decides the same and goes on with the same trace.
 
 use ring::digest::{SHA256, digest};
@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use super::context::TraceContext;
 use crate::model::event::KafkaPosition;
 
-/// Whether an event is traced. What its producer decided holds; where it decided nothing, one event in `sample_every` is
+/// True if an event is traced. What its producer decided holds; where it decided nothing, one event in `sample_every` is
 /// (0: none).
 #[must_use]
 pub fn is_chosen(producer: Option<&TraceContext>, position: KafkaPosition<'_>, sample_every: u64) -> bool {

@@ -15,7 +15,7 @@ pub struct Span {
     pub attributes: Vec<Attribute>,
     /// Spans of other traces that are about the same.
     pub links: Vec<([u8; 16], u64)>,
-    /// Why it went wrong, in a stable word.
+    /// The reason why it went wrong, in a stable word.
     pub error: Option<&'static str>,
 }
 

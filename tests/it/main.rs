@@ -14,7 +14,7 @@ mod origin; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
 mod backlog_pages; // the backlog, page by page
 mod dead_letters; // written before they settle, once
-mod redrive; // dead letters once more
+mod redrive; // dead letters again
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
 mod endpoint_writes; // endpoints and their secrets

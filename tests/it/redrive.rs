@@ -1,4 +1,4 @@
-//! Dead letters once more: by the owner of their partition, each once at a time, until they are delivered.
+//! Dead letters again: by the owner of their partition, each once at a time, until they are delivered.
 
 use std::{
     sync::{

@@ -270,10 +270,10 @@ fn the_map_names_what_exists() {
     let is_setting =
         |text: &str| text.split_once('.').is_some_and(|(section, _)| manual.contains(&format!("[{section}]")));
     let exists = |token: &str| match token {
+        path if path.ends_with(".rs") => sources.iter().any(|file| file.path.ends_with(path)),
         setting if is_setting(setting) => {
             manual.contains(&format!("\n{} = ", setting.rsplit('.').next().unwrap_or("")))
         }
-        path if path.ends_with(".rs") => sources.iter().any(|file| file.path.ends_with(path)),
         path if path.ends_with('/') => source_folders().iter().any(|folder| folder.join(path).exists()),
         name if is_name(name) => {
             let last = name.rsplit("::").next().unwrap_or(name);

@@ -1,6 +1,6 @@
 //! Prose of doc comments.
 
-use super::{PROGRAM, check, list, rust};
+use super::{EVERYTHING, PROGRAM, Source, check, files, list, read, rust};
 
 #[test]
 fn doc_comments_begin_with_a_noun_or_a_verb() {
@@ -10,7 +10,22 @@ fn doc_comments_begin_with_a_noun_or_a_verb() {
     });
 }
 
-const QUESTIONS: [&str; 10] = ["What", "Whatever", "Who", "Whoever", "Whom", "Whose", "Those", "How", "Where", "When"];
+const QUESTIONS: [&str; 13] =
+    ["What", "Whatever", "Who", "Whoever", "Whom", "Whose", "Those", "How", "Where", "When", "Whether", "Why", "Which"];
+
+#[test]
+fn prose_is_plain() {
+    let reason = "these phrases are of no language that a reader knows: again, restarted, a moment ago, unavailable";
+    let mut all = rust(&EVERYTHING);
+    all.extend(files("docs", &["md"]));
+    all.extend(files("config", &[]));
+    all.extend(files("src/dashboard/assets", &["js", "html"]));
+    all.extend(["README.md", "ARCHITECTURE.md"].map(|name| Source { path: name.to_owned(), text: read(name) }));
+    let odd = [concat!("just ", "now"), concat!(" an", "ew"), concat!("once ", "more")];
+    check(all, reason, |file| {
+        list(odd.iter().filter(|odd| file.text.contains(**odd)).map(|odd| format!("says `{odd}`")))
+    });
+}
 
 /// The doc comments that open with a question word: their lines, and the words.
 fn openings(text: &str) -> Vec<(usize, &str)> {

@@ -98,7 +98,7 @@ impl Decoder {
     }
 }
 
-/// Which field.
+/// A field of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Tenant,

@@ -165,7 +165,7 @@ fn batch<'a>(
     content_type
 }
 
-/// Whether raw newlines may stand in the JSON.
+/// True if raw newlines may stand in the JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lines {
     Free,

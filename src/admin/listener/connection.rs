@@ -184,7 +184,7 @@ impl<T: AsyncRead + AsyncWrite> Duplex for T {}
 pub(super) struct Timer(Option<(Instant, Pin<Box<Sleep>>)>);
 
 impl Timer {
-    /// Whether that time has come; if not, the task is woken then.
+    /// True if that time has come; if not, the task is woken then.
     pub(super) fn is_over(&mut self, until: Instant, cx: &mut Context<'_>) -> bool {
         let (at, sleep) = self.0.get_or_insert_with(|| (until, Box::pin(tokio::time::sleep_until(until.into()))));
         if *at != until {

@@ -48,7 +48,7 @@ struct Resource {
     body: &'static str,
     patch: &'static str,
     many: &'static str,
-    /// Members that each item must have beside those that one must have.
+    /// Members that each item must have in addition to those that one must have.
     needed: &'static [&'static str],
 }
 

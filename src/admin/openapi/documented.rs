@@ -14,7 +14,7 @@ pub(super) struct Documented {
     pub body: Option<Body>,
     /// Status and schema; the schema is empty where there is no body.
     pub answers: Vec<(u16, &'static str)>,
-    /// Statuses of problems beside those that any such operation has.
+    /// Statuses of problems in addition to those that any such operation has.
     pub problems: Vec<u16>,
     /// Takes `If-Match` (and `If-None-Match` with PUT), and gives entity tags.
     pub conditional: bool,
@@ -144,7 +144,7 @@ fn commands() -> Vec<Documented> {
         command("/endpoints/{name}/disable", "disableEndpoint", "Disable an endpoint"),
         command("/endpoints/{name}/pause", "pauseEndpoint", "Pause an endpoint: what comes waits"),
         command("/endpoints/{name}/resume", "resumeEndpoint", "Resume a paused endpoint"),
-        command("/endpoints/{name}/restart", "restartEndpoint", "Build an endpoint's actor anew")
+        command("/endpoints/{name}/restart", "restartEndpoint", "Rebuild an endpoint's actor")
             .about("On every instance. What it held waits in the backlog; whatever it had come to is forgotten."),
         post("/endpoints/{name}/test", "testEndpoint", "Send one synthetic event to an endpoint, right now")
             .about("Whatever the endpoint's state. A few times a minute for each endpoint.")
@@ -188,7 +188,7 @@ fn of_endpoints() -> Vec<Documented> {
             .query(OF_CUSTOMER)
             .body("Selection")
             .answer(200, "Acknowledged"),
-        post("/endpoints/{name}/dead-letters/redrive", "redriveDeadLetters", "Try dead letters once more")
+        post("/endpoints/{name}/dead-letters/redrive", "redriveDeadLetters", "Try dead letters again")
             .query(OF_CUSTOMER)
             .body("Selection")
             .answer(202, "Redriving"),

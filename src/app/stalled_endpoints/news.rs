@@ -1,5 +1,5 @@
-//! ○ Endpoints that begin to stand still are told of once, those of one reason together, and of each reason once a minute at
-//! most: however many stand still at once, operators read some lines.
+//! ○ Endpoints that become stalled are told of once, those of one reason together, and of each reason once a minute at
+//! most: however many are stalled at once, operators read some lines.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{endpoint::standing::Why, model::event::EndpointKey};
 
-/// An endpoint that stands still.
+/// An endpoint that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stands {
     pub key: EndpointKey,
@@ -19,7 +19,7 @@ pub(super) struct Stands {
     pub why: Why,
 }
 
-/// Endpoints that began to stand for one reason.
+/// Endpoints that became stalled for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
     pub why: Why,

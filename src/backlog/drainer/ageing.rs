@@ -58,11 +58,11 @@ impl Ageing {
             let more = match AssertUnwindSafe(self.scan(&mut scans)).catch_unwind().await {
                 Ok(Ok(more)) => more,
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the backlog cannot be searched for what is too old; it is tried again");
+                    tracing::warn!(%error, "the backlog cannot be searched for expired rows; it is tried again");
                     false
                 }
                 Err(_panic) => {
-                    tracing::error!("the search for what is too old panicked; it begins again");
+                    tracing::error!("the search for expired backlog rows panicked; it is restarted");
                     scans.clear();
                     false
                 }

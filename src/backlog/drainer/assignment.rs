@@ -1,4 +1,4 @@
-//! ● Which partitions are ours, and what waits in them.
+//! ● Partitions of this instance, and what waits in them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Drainer {
-    /// Follows assignments, and counts anew what waits: at once for partitions that are new or were misjudged, now and then
+    /// Follows assignments, and counts again what waits: at once for partitions that are new or were misjudged, now and then
     /// for all.
     pub(super) async fn follow_assignment(&mut self) -> Result<(), StoreError> {
         let ledgers = self.surroundings.ledgers();

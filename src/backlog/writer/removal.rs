@@ -38,7 +38,7 @@ impl Removal {
 }
 
 /// Removals in the hands of a writer. After a panic they come again, behind what waits. Rows on which each writer dies
-/// stay where they are and leave memory: so they are read and sent once more, and others find their room.
+/// stay where they are and leave memory: so they are read and sent again, and others find their room.
 pub(super) struct Removals<'a> {
     queues: &'a WriteQueues<Write>,
     removals: Vec<Removal>,

@@ -75,7 +75,7 @@ mod tests {
         Write::Remove(Removal::of(vec![parked(offset).0], None))
     }
 
-    /// Whether each of them fits those before it.
+    /// For each of them, true if it fits those before it.
     fn fit(work: impl IntoIterator<Item = Write>) -> Vec<bool> {
         let mut run = WriteBatch::default();
         let fits = |work| {

@@ -45,7 +45,7 @@ impl Api {
         Ok(())
     }
 
-    /// Whether the instance has its settings and its partitions.
+    /// True if the instance has its settings and its partitions.
     pub(super) async fn ready(&self) -> bool {
         let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())

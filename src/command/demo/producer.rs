@@ -88,7 +88,7 @@ impl Producing {
         self.phase.store(COUNTING, Ordering::Release);
     }
 
-    /// Whether Kafka refused events for good.
+    /// True if Kafka refused events for good.
     pub(super) fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }

@@ -9,7 +9,7 @@ pub(crate) struct Verifier {
     keys: Vec<hmac::Key>,
 }
 
-/// Why a request must not be believed.
+/// The reason why a request must not be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadSignature {
     #[error("webhook-id, webhook-timestamp or webhook-signature is missing")]

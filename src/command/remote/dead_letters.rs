@@ -28,7 +28,7 @@ pub(in crate::command) enum Command {
     },
     /// They were seen: delete them
     Ack(Selection),
-    /// Send them to their endpoint once more, and watch until each is delivered, given up again or cancelled
+    /// Send them to their endpoint again, and watch until each is delivered, given up again or cancelled
     Redrive {
         #[command(flatten)]
         selection: Selection,
@@ -38,7 +38,7 @@ pub(in crate::command) enum Command {
     },
 }
 
-/// Which letters.
+/// A selection of letters.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Filter {
     /// rejected, exhausted, undecodable, too_large or internal

@@ -71,7 +71,7 @@ pub(in crate::command) enum Command {
         /// An id, or your own key
         endpoint: String,
     },
-    /// Build its actor anew, on every instance
+    /// Rebuild its actor, on every instance
     Restart {
         /// An id, or your own key
         endpoint: String,

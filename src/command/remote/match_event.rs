@@ -20,7 +20,7 @@ pub(in crate::command) struct Arguments {
     /// A whole record in their place: {"key", "headers", "value"} as JSON; "-" reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "department"])]
     record: Option<PathBuf>,
-    /// Why this endpoint (id or uid) gets it or not; fails when it does not
+    /// Explain why this endpoint (id or uid) gets the event or not; fails when it does not
     #[arg(long)]
     endpoint: Option<String>,
 }

@@ -22,7 +22,7 @@ pub(in crate::command) enum Command {
         /// Its id
         id: String,
     },
-    /// Send a closed range of a topic to one endpoint once more
+    /// Send a closed range of a topic to one endpoint again
     Create(Create),
     /// Watch a replay until it is over
     Follow {

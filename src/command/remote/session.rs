@@ -52,7 +52,7 @@ pub(in crate::command) struct Session {
     pub json: bool,
 }
 
-/// Why a command came to nothing.
+/// The reason why a command came to nothing.
 #[derive(Debug)]
 pub(in crate::command) enum Failure {
     /// The API said no: a problem of RFC 9457.

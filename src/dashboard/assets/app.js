@@ -86,7 +86,7 @@ function Frame({ who }) {
       ${shown && html`<${View} key=${where} names=${names} query=${query} who=${who} />`}
       ${failed && html`<div class="notice bad" role="alert"><strong>This part of the page could not be fetched</strong>
         <p>Postrider does not answer, or is of another version by now.</p>
-        <div class="buttons"><button onClick=${again}>Try again</button><button onClick=${() => location.reload()}>Load the page anew</button></div></div>`}
+        <div class="buttons"><button onClick=${again}>Try again</button><button onClick=${() => location.reload()}>Reload the page</button></div></div>`}
     </main>
     <footer>Times are in ${zone()}. <a href="reference">The API</a> can do whatever this page does.</footer>
     <${Announcement} />

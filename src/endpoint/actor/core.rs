@@ -30,7 +30,7 @@ pub struct Core {
     pub dead_letters: DeadLetterWriter,
     pub report: AttemptLog,
     pub notices: Notices,
-    /// Whether endpoints are to blame, or ourselves.
+    /// Detection of local outages, shared by all cores.
     pub local_outage: Arc<LocalOutage>,
     /// Live instances, which share an endpoint's rate limit.
     pub instances: Arc<AtomicU32>,

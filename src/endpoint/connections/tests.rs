@@ -50,7 +50,7 @@ async fn without_a_place_the_connection_used_longest_ago_is_closed() {
         connections.keep(&destination(port), connection, clock::now());
         ends.push(there);
     }
-    // The first is used once more, so the second is the oldest.
+    // The first is used again, so the second is the oldest.
     let first = connections.take(&destination(0), clock::now()).expect("it is kept");
     connections.keep(&destination(0), first, clock::now());
     let (_fourth, _there) = connect(&connections).await;

@@ -219,7 +219,7 @@ struct Account {
 const IN_DOUBT: Duration = FORGOTTEN_AFTER.saturating_add(QUIET).saturating_add(TICK);
 
 impl Account {
-    /// Whether those who failed since the last contact, and not longer ago than this, are enough.
+    /// True if those who failed since the last contact, and not longer ago than this, are enough.
     fn is_enough(&self, now: Instant, memory: Duration) -> bool {
         let speaks = |at: Instant| self.reached.is_none_or(|reached| at > reached) && now - at < memory;
         let speaking = || self.failed.iter().filter(|(at, ..)| speaks(*at));

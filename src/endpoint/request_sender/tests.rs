@@ -90,7 +90,7 @@ async fn a_name_that_leads_inside_after_it_was_written_is_not_connected_to() {
     for _ in 0..3 {
         assert_eq!(target.send(&client, request()).await.answer, Answer::Blocked);
     }
-    assert_eq!(asked.get(), 3, "each connection is looked at anew");
+    assert_eq!(asked.get(), 3, "each connection is looked at again");
     assert!(!inside.was_connected_to());
 }
 

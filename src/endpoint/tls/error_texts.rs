@@ -1,4 +1,4 @@
-//! ○ Why a TLS connection did not come about, in words that say what to do.
+//! ○ Messages for failed TLS handshakes, which say what to do.
 
 use rustls::{AlertDescription, CertificateError, Error};
 

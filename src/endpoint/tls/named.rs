@@ -25,7 +25,7 @@ impl NamedCertificates {
     }
 }
 
-/// Whether an error holds for every host: an endpoint cannot ask for such certificates.
+/// True if an error holds for every host: an endpoint cannot ask for such certificates.
 fn holds_for_all(error: &Error) -> bool {
     use CertificateError as E;
     matches!(

@@ -219,7 +219,7 @@ impl Poller {
         }
     }
 
-    /// Which partition a message belongs to; by name when the assignment has just changed.
+    /// The partition that a message belongs to; by name when the assignment has just changed.
     fn slot_of(&self, message: &BorrowedMessage<'_>, changed: bool) -> Slot {
         let (topic, number) = (message.topic(), message.partition());
         if changed {
@@ -276,6 +276,6 @@ pub(crate) fn record_of(message: &BorrowedMessage<'_>) -> Record {
 
 fn warn_on_error(what: &str, result: Result<(), KafkaError>) {
     if let Err(error) = result {
-        tracing::warn!(%error, "could not {what} partitions; it is tried again");
+        tracing::warn!(%error, "partitions could not be {what}d; it is tried again");
     }
 }

@@ -177,7 +177,7 @@ impl PartitionLedger {
         self.topic_held.load(Ordering::Acquire)
     }
 
-    /// Why it waits for its beginning, if it does.
+    /// The reason why it waits for its beginning, if it does.
     #[must_use]
     pub fn held(&self) -> Option<Hold> {
         let place = self.held.load(Ordering::Acquire).checked_sub(1)?;

@@ -1,4 +1,4 @@
-//! ● Another reader's try at a partition that stands still although nothing seems to be in its way: what it is told is told
+//! ● Another reader's try at a partition that is stalled although nothing seems to be in its way: what it is told is told
 //! of that partition alone, in the broker's words.
 
 use std::{

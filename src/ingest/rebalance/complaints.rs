@@ -95,7 +95,7 @@ impl PollContext {
     fn went_well(&self) {
         if let Some(over) = self.state.trouble.lock().well(clock::now()) {
             let (lasted_ms, complaints) = (over.lasted.as_millis(), over.complaints);
-            tracing::info!(lasted_ms, complaints, "Kafka's client complains no more");
+            tracing::info!(lasted_ms, complaints, "Kafka's client has recovered");
         }
     }
 

@@ -90,7 +90,7 @@ struct Taken<R> {
     bytes: usize,
 }
 
-/// Why nothing more of an endpoint is taken.
+/// The reason why nothing more of an endpoint is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     ShareUsed,

@@ -90,9 +90,13 @@ impl Gate {
         *said_at = Some(now);
         let (signal, records) = (self.signal, self.unsaid.swap(0, Relaxed));
         match result {
-            Ok(()) => tracing::warn!(signal, records, "the collector does not keep up; what found no room is dropped"),
+            Ok(()) => tracing::warn!(
+                signal,
+                records,
+                "the collector does not keep up; records that found no room are dropped"
+            ),
             Err(error) => {
-                tracing::warn!(signal, records, %error, "the collector does not take what is exported; it is dropped")
+                tracing::warn!(signal, records, %error, "the collector refuses exported records; they are dropped")
             }
         }
     }

@@ -10,7 +10,7 @@ story("an endpoint is made by its form, and what is wrong stands beside its fiel
   await page.getByRole("heading", { name: "New endpoint" }).waitFor();
   await page.getByLabel("Address").fill("ftp://receiver.example/hook");
   await page.getByLabel("Customer", { exact: true }).fill("demo-acme");
-  await page.getByLabel("Key of your own").fill("browser-form");
+  await page.getByLabel("uid", { exact: true }).fill("browser-form");
   await page.getByLabel("Mode").selectOption("batch");
   await page.getByLabel("A batch waits at most").fill("soon");
   await page.getByRole("button", { name: "Create the endpoint" }).click();
@@ -129,7 +129,7 @@ story("who writes at the same time as another is told what changed, and loses no
   await page.getByText("This was not saved: browser-form was changed meanwhile").waitFor();
   assert.equal((await api("GET", "endpoints/browser-form")).in_flight_max, 9, "the other's write stands");
   assert.equal(await page.getByLabel("Requests at once").inputValue(), "6", "and what was typed is still there");
-  await page.getByRole("button", { name: "Look at what is there now" }).click();
+  await page.getByRole("button", { name: "Show the current version" }).click();
   await notice.getByText("You changed in_flight_max as well").waitFor();
   await page.getByRole("button", { name: "Begin again with what is there" }).click();
   await until("the fields show what is there", async () => (await page.getByLabel("Requests at once").inputValue()) === "9");

@@ -1,4 +1,4 @@
-// A range of Kafka, once more for one endpoint, from its page.
+// A range of Kafka, again for one endpoint, from its page.
 import { shot, signIn, story } from "../harness/browser.js";
 import { service } from "../harness/service.js";
 

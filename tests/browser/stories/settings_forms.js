@@ -22,7 +22,7 @@ story("a subscription is made for a topic, and changed to tenants and to departm
 
   const change = page.getByRole("button", { name: "Change the subscription to demo.orders" });
   await change.click();
-  await form.getByLabel("What of it").selectOption("tenants");
+  await form.getByLabel("Scope", { exact: true }).selectOption("tenants");
   await form.getByLabel("Tenants").fill("2, 3\n5");
   await form.getByText("3 tenants").waitFor();
   await form.getByRole("button", { name: "Save" }).click();
@@ -31,7 +31,7 @@ story("a subscription is made for a topic, and changed to tenants and to departm
 
   await change.click();
   assert.equal(await form.getByLabel("Tenants").inputValue(), "2, 3, 5");
-  await form.getByLabel("What of it").selectOption("departments");
+  await form.getByLabel("Scope", { exact: true }).selectOption("departments");
   await form.getByLabel("Tenant 1", { exact: true }).fill("2");
   await form.getByLabel("Departments of tenant 1").fill("100, 200, 300");
   await form.getByRole("button", { name: "Another tenant" }).click();
@@ -56,7 +56,7 @@ story("a customer is made, changed and deleted, and a late change is refused", {
   await page.getByRole("button", { name: "New customer" }).click();
   const form = page.getByRole("dialog");
   await form.getByLabel("Name", { exact: true }).fill("Umbrella");
-  await form.getByLabel("Key of your own").fill("browser-umbrella");
+  await form.getByLabel("uid", { exact: true }).fill("browser-umbrella");
   await form.getByRole("button", { name: "Create" }).click();
   await form.getByText("must have a name; or choose all, or none").first().waitFor();
   await form.getByLabel("Their names").first().fill("demo.orders");
@@ -103,12 +103,12 @@ story("a key is made with an end, rotated so that both tokens hold, and revoked"
   assert.equal(Math.round((new Date(end) - Date.now()) / 86_400_000), 90);
 
   await page.getByRole("button", { name: "Rotate Browser, to be rotated" }).click();
-  await form.getByLabel("The token before ends").selectOption("3600000");
+  await form.getByLabel("The previous token ends").selectOption("3600000");
   await form.getByRole("button", { name: "Rotate" }).click();
   const second = await token(page);
   assert.notEqual(first, second);
   assert.deepEqual([(await current(first)).id, (await current(second)).id], [id, id], "both tokens hold for a while");
-  await row.getByText("its token before").waitFor();
+  await row.getByText("its previous token").waitFor();
   await shot(page, "API keys");
 
   await page.getByRole("button", { name: "Change Browser, to be rotated" }).click();

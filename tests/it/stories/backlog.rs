@@ -62,7 +62,7 @@ fn what_waits_goes_out_in_batches_again() {
     audit.close();
     let largest =
         hook.requests().iter().filter(|request| request.answer == Some(200)).map(|request| request.seqs.len()).max();
-    assert!(largest >= Some(50), "batches are formed anew: {largest:?}");
+    assert!(largest >= Some(50), "batches are formed again: {largest:?}");
 }
 
 #[test]

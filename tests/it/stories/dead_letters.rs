@@ -1,4 +1,4 @@
-//! ● What cannot be delivered is kept, can be pulled, acknowledged and sent once more.
+//! ● What cannot be delivered is kept, can be pulled, acknowledged and sent again.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -20,7 +20,7 @@ mod trying; // a test event, right now
 mod attempts; // how an endpoint answered
 mod dead_letters; // what cannot be delivered
 mod redrive; // what was given up is asked for again
-mod replays; // Kafka once more
+mod replays; // Kafka again
 mod settings; // what customers change
 mod start; // what is needed is not there, or is wrong
 mod traces; // what a collector gets of it

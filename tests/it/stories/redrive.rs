@@ -1,4 +1,4 @@
-//! ● Dead letters are sent once more when a customer asks for it.
+//! ● Dead letters are sent again when a customer asks for it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! ● A closed range of Kafka once more, for one endpoint.
+//! ● A closed range of Kafka again, for one endpoint.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -155,7 +155,7 @@ fn a_crash_in_the_middle_resumes_and_loses_nothing() {
     assert_eq!((&done["events_sent"], &done["gap_offsets"]), (&json!(1_500), &json!(0)), "{done}");
     assert!((0..1_500).all(|seq| times(&endpoint.hook, seq) >= 2), "nothing is lost");
     let repeated = endpoint.hook.duplicates() - 1_500;
-    assert!(repeated < 500, "it went on where it was: {repeated} events came once more");
+    assert!(repeated < 500, "it went on where it was: {repeated} events came again");
 }
 
 #[test]

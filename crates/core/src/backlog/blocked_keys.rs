@@ -111,7 +111,7 @@ impl BlockedKeys {
         sendable
     }
 
-    /// Whether the head is to be read from its beginning again: something that was waited for is due, or has ended as
+    /// True if the head is to be read from its beginning again: something that was waited for is due, or has ended as
     /// `is_held` says of its offset, or a key `has_left` memory, or it is long ago (a redrive brings rows that come before all
     /// others).
     pub fn is_over(&mut self, has_left: impl Fn() -> bool, is_held: impl Fn(i64) -> bool, now: Instant) -> bool {

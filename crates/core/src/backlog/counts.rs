@@ -100,13 +100,13 @@ impl ParkedCounts {
         self.is_known.then(|| count.map_or(0, Count::ahead))
     }
 
-    /// Whether what waits for this endpoint is held up by one of its events. True when that is news.
+    /// Records if the rows of this endpoint are held up by one of its events; returns true when that has changed.
     pub fn hold_up(&mut self, endpoint_id: &str, is_held_up: bool) -> bool {
         let count = self.of.get_mut(endpoint_id);
         count.is_some_and(|count| std::mem::replace(&mut count.is_held_up, is_held_up) != is_held_up)
     }
 
-    /// So many events leave memory, their rows still to be written; `key` is their key where others go on beside them.
+    /// So many events leave memory, their rows still to be written; `key` is their key where others go on meanwhile.
     pub fn parking(&mut self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
         let version = self.changes();
         // Rows of earlier assignments, of any key, may be among those that the table will be said to have.

@@ -283,11 +283,11 @@ impl<S: Shard> Scheduler<S> {
     }
 
     /// Forgets all reads: the reader is no more.
-    pub fn begin_anew(&mut self) {
+    pub fn restart(&mut self) {
         for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
             entry.is_being_read = false;
             entry.head.is_read(false);
-            entry.begin_anew();
+            entry.restart();
         }
     }
 
@@ -318,11 +318,11 @@ impl<S: Shard> OfEndpoint<S> {
             // Nobody else has it: what was on its way out of memory is out, however it ended.
             if entry.head.is_closing() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
                 entry.head = entry.head.renewed();
-                entry.begin_anew();
+                entry.restart();
             }
             let (has_left, is_held) = (|| entry.head.has_key_left(), |offset| entry.head.holds(offset));
             if !entry.is_being_read && entry.passed_over.is_over(has_left, is_held, now) {
-                entry.begin_anew();
+                entry.restart();
                 entry.rests = None;
             }
             let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
@@ -341,7 +341,7 @@ impl<S: Shard> OfEndpoint<S> {
                 entry.head.is_read(true);
                 (entry.rests, entry.grew) = (None, false);
                 if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
-                    entry.begin_anew(); // it was ordered by key until now
+                    entry.restart(); // it was ordered by key until now
                 }
                 entry.head.keep_order(order.is_some());
                 let (head, after, is_gone) =
@@ -360,13 +360,13 @@ impl<S: Shard> OfEndpoint<S> {
 }
 
 impl<S: Shard> Entry<S> {
-    fn begin_anew(&mut self) {
-        self.head.begin_anew();
+    fn restart(&mut self) {
+        self.head.restart();
         self.after = BEGINNING;
         self.passed_over = BlockedKeys::default();
     }
 
-    /// Whether the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
+    /// True if the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
     /// waits for it.
     fn rests(&self, now: Instant) -> bool {
         let in_time = self.grew && self.head.keeps_order();

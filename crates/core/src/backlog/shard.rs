@@ -34,17 +34,17 @@ pub trait Shard: Sized {
     fn topic(&self) -> &Arc<str>;
     fn partition(&self) -> i32;
     fn endpoint_id(&self) -> &Arc<str>;
-    /// Whether it belongs to this very assignment.
+    /// True if it belongs to this very assignment.
     fn is_of(&self, assignment: &Arc<Self::Assignment>) -> bool;
 
     fn held_events(&self) -> usize;
-    /// Whether the row with this offset is in memory.
+    /// True if the row with this offset is in memory.
     fn holds(&self, offset: i64) -> bool;
     /// Nothing more may be read of it: something of it leaves memory, or has left.
     fn is_closing(&self) -> bool;
     /// A key has left memory: its rows are to be found again.
     fn has_key_left(&self) -> bool;
-    /// Whether it was last read in order.
+    /// True if it was last read in order.
     fn keeps_order(&self) -> bool;
 
     fn keep_order(&self, is_ordered: bool);
@@ -53,7 +53,7 @@ pub trait Shard: Sized {
     /// Reading begins, or is over.
     fn is_read(&self, now: bool);
     /// It is to be read from its beginning.
-    fn begin_anew(&self);
-    /// Whether one of its rows keeps others from being sent. True when that is news.
+    fn restart(&self);
+    /// Records if one of its rows keeps others from being sent; returns true when that has changed.
     fn hold_up(&self, is_held_up: bool) -> bool;
 }

@@ -129,7 +129,7 @@ impl<'j> DeserializeSeed<'j> for Walk<'_, '_, 'j> {
             self.search.take(*what, raw);
         }
         if !self.node.children.is_empty() && raw.starts_with(['{', '[']) {
-            // A field here and another one below it: the value is passed once more.
+            // A field here and another one below it: the value is passed again.
             let mut json = serde_json::Deserializer::from_str(raw);
             json.deserialize_any(self).map_err(D::Error::custom)?;
         }

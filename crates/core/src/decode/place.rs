@@ -30,7 +30,7 @@ pub struct FieldSources {
     pub time: FieldSource,
 }
 
-/// Why a text is not a place.
+/// The reason why a text is not a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldSourceError {
     #[error("a place is `header:NAME`, `json:/pointer`, `key`, or empty for nowhere")]

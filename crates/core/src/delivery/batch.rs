@@ -133,7 +133,7 @@ impl Batch {
         self.bytes
     }
 
-    /// Which attempt this is, counted from 1, those before it left the backlog included.
+    /// The number of this attempt, counted from 1, those before it left the backlog included.
     #[must_use]
     pub fn attempt_number(&self) -> u32 {
         self.attempts + self.members.first().map_or(0, attempts_before) + 1

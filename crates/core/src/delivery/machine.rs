@@ -292,7 +292,7 @@ impl Delivery {
         self.advance(now);
     }
 
-    /// Whether our own trouble is over is to be found out here: one event is sent, if any can be.
+    /// Tries the endpoint during a local outage: one event is sent, if any can be.
     pub fn handle_trial(&mut self, now: Instant) {
         self.trying = self.held_back;
         self.advance(now);

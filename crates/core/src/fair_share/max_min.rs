@@ -7,7 +7,7 @@
 //! holds for its members: one alone gets 37 % of all.
 //!
 //! **Invariant:** with `n` customers that hold several units, at least `C / (4n + 1)` are free, less one for each customer
-//! that holds a single unit, whatever was asked for, in whatever order (the proof is beside the test).
+//! that holds a single unit, whatever was asked for, in whatever order (the proof is with the test).
 //!
 //! **Invariant:** nobody waits while fewer are free than the least that one of those who wait needs. Holding less means
 //! needing less, so the next unit goes to the one that holds least, and to the one that has waited longest among equals.
@@ -94,7 +94,7 @@ impl<C: Clone + Eq + Hash, M: Clone + Eq + Hash, W> FairShare<C, M, W> {
         fit
     }
 
-    /// Whether a member, or its customer, holds what it may expect beside those that are there now: waiting for more is
+    /// True if a member, or its customer, holds what it may expect beside those that are there now: waiting for more is
     /// its own doing. One that waits for others has less.
     #[must_use]
     pub fn has_share(&self, customer: &C, member: &M) -> bool {

@@ -24,7 +24,7 @@ impl Pace {
         self.per_second = per_second;
     }
 
-    /// Whether one may be taken now.
+    /// True if one may be taken now.
     #[must_use]
     pub fn has_any(&mut self, now: Instant) -> bool {
         self.has(now) > 0
@@ -40,7 +40,7 @@ impl Pace {
         (self.left + self.allowed).max(0.0) as usize
     }
 
-    /// So many do not count: they came just now. Not more than a second's are remembered.
+    /// Discounts this many: they came a moment ago. Not more than a second's are remembered.
     pub fn allow(&mut self, count: usize) {
         self.allowed = (self.allowed + count as f64).min(self.per_second.max(ALLOWED_MIN));
     }

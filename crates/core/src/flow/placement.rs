@@ -1,4 +1,4 @@
-//! ○ Which core an endpoint's actor starts on: the one with the least to do, its partitions' reading counted.
+//! ○ The core that an endpoint's actor starts on: the one with the least to do, its partitions' reading counted.
 //!
 //! The ingest actors and the router of a partition share one core. A partition with one busy endpoint beside it would
 //! use that core alone, so what a core routes weighs as much as actors do.

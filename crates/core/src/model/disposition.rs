@@ -39,7 +39,7 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Whether it was sent, or is being sent.
+    /// True if it was sent, or is being sent.
     #[must_use]
     pub fn is_attempted(&self) -> bool {
         self.attempts > 0 || self.in_flight_until.is_some()

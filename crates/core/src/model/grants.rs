@@ -52,13 +52,13 @@ impl Grants {
         beyond
     }
 
-    /// Whether an event of this tenant is given by what names the tenant; `None` asks for what names the whole topic.
+    /// True if an event of this tenant is given by what names the tenant; `None` asks for what names the whole topic.
     #[must_use]
     pub fn give(&self, topic: &str, tenant: Option<&str>) -> bool {
         self.topics.has(topic) && tenant.map_or(self.tenants == Granted::All, |tenant| self.tenants.has(tenant))
     }
 
-    /// Whether anything of this topic may be seen.
+    /// True if anything of this topic may be seen.
     #[must_use]
     pub fn give_some_of(&self, topic: &str) -> bool {
         self.topics.has(topic) && self.tenants != Granted::default()

@@ -29,7 +29,7 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// `key` is said where the endpoint is ordered by key, so that others go on beside it.
+    /// `key` is said where the endpoint is ordered by key, so that others go on meanwhile.
     #[must_use]
     pub fn begin(origin: &Arc<dyn Origin>, endpoint_id: &Arc<str>, key: Option<KeyNumber>) -> Self {
         origin.parking(endpoint_id, key);

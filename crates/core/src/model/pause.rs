@@ -1,6 +1,6 @@
 //! ○ Reasons for which a partition is paused.
 
-/// Why a partition is paused. The first reason stays until it resumes.
+/// The reason why a partition is paused. The first reason stays until it resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseReason {
     /// Too many events of it are outstanding.

@@ -72,7 +72,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
     fn is_current(&self) -> bool;
     /// True while what becomes of its events is for us to write down, although nothing more of it may be sent: rows of an
-    /// ordered endpoint that are to be read anew.
+    /// ordered endpoint that are to be read again.
     fn is_owned(&self) -> bool {
         self.is_current()
     }
@@ -104,7 +104,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn parked_ahead_of_key(&self, endpoint_id: &str, _key: KeyNumber) -> Option<u64> {
         self.parked_ahead(endpoint_id)
     }
-    /// Whether an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
+    /// True if an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
     /// being replayed. Each yes is answered by [`Origin::skipped`].
     fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
         false
@@ -113,7 +113,7 @@ pub trait Origin: Send + Sync + fmt::Debug {
     fn skips_instead_of_parking(&self, _endpoint_id: &Arc<str>, _offset: i64) -> bool {
         false
     }
-    /// Whether something of it that this endpoint missed has not come back yet.
+    /// True if something of it that this endpoint missed has not come back yet.
     fn misses(&self, _endpoint_id: &str) -> bool {
         false
     }

@@ -27,7 +27,7 @@ impl Scope {
         }
     }
 
-    /// Whether an event with this tenant and department is within the scope. The index gives the same answer for all
+    /// True if an event with this tenant and department is within the scope. The index gives the same answer for all
     /// subscriptions at once; this is for one of them, when what waited is matched again.
     #[must_use]
     pub fn covers(&self, tenant: Option<&str>, department: Option<&str>) -> bool {

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 #[derive(Clone)]
 pub struct SigningKey(hmac::Key);
 
-/// Why a text is no signing secret. Never shows the text.
+/// The reason why a text is no signing secret. Never shows the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error("signing secret must begin with whsec_, followed by 24 to 64 bytes in base64")]
@@ -24,7 +24,7 @@ pub enum SecretError {
     Length(usize),
 }
 
-/// Why a receiver must not trust a request.
+/// The reason why a receiver must not trust a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     #[error("webhook-timestamp is not a number of seconds")]

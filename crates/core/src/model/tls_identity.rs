@@ -22,7 +22,7 @@ pub struct TlsIdentity {
 /// SHA-256 of everything an identity is made of.
 pub type Fingerprint = [u8; 32];
 
-/// Why a PEM text is refused. Goes on after the field's name, and quotes nothing of it.
+/// The reason why a PEM text is refused. Goes on after the field's name, and quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     #[error("must be PEM: one or more blocks that begin with -----BEGIN CERTIFICATE-----")]
@@ -43,7 +43,7 @@ pub enum IdentityError {
 pub const CERTIFICATES_MAX: usize = 16;
 
 impl TlsIdentity {
-    /// `certificate` is a chain, its own certificate first, and its key; `authorities` are trusted beside the machine's.
+    /// `certificate` is a chain, its own certificate first, and its key; `authorities` are trusted in addition to the machine's.
     /// `None` when there is neither.
     ///
     /// # Errors

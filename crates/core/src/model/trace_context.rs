@@ -1,9 +1,9 @@
 //! ○ W3C Trace Context: the `traceparent` that a producer puts on its record, and that a receiver gets with its request.
 //!
-//! What comes in is read strictly, and what goes out is written anew from what was read: nothing of a producer's bytes
+//! What comes in is read strictly, and what goes out is written again from what was read: nothing of a producer's bytes
 //! reaches a receiver but 48 hexadecimal digits and a flag.
 
-/// Which trace, and which of its spans.
+/// A trace and one of its spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// Never all zeros.

@@ -39,7 +39,7 @@ pub enum Decision {
     Resume,
 }
 
-/// Whether one partition is paused. A new assignment begins with a new gate: a revoke resumes what was paused.
+/// The pause of one partition. A new assignment begins with a new gate: a revoke resumes what was paused.
 #[derive(Debug)]
 pub struct Gate {
     limits: PartitionLimits,
@@ -85,7 +85,7 @@ impl Gate {
     }
 }
 
-/// Whether all partitions together hold too much: full at the maximum, no longer full below 7/8 of it.
+/// The memory of all partitions together: full at the maximum, no longer full below 7/8 of it.
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes_max: u64,
@@ -98,7 +98,7 @@ impl MemoryBudget {
         MemoryBudget { bytes_max, is_full: false }
     }
 
-    /// Whether memory is full, with this many bytes outstanding in the whole process.
+    /// True if memory is full, with this many bytes outstanding in the whole process.
     pub fn decide(&mut self, bytes: u64) -> bool {
         let threshold = if self.is_full { self.bytes_max - self.bytes_max / 8 } else { self.bytes_max };
         self.is_full = bytes >= threshold;

@@ -19,7 +19,7 @@ pub enum Begin {
     Unknown(Hold),
 }
 
-/// Why an assigned partition does not begin, or go on.
+/// The reason why an assigned partition does not begin, or go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hold {
     /// The group's commit is not known.
@@ -85,7 +85,7 @@ pub fn note_of(topic_id: &str) -> String {
     format!("{NOTE}{topic_id}")
 }
 
-/// The topic's id in what was written beside a commit.
+/// The topic's id in the metadata of a commit.
 #[must_use]
 pub fn id_of(note: &str) -> Option<&str> {
     note.strip_prefix(NOTE).filter(|id| !id.is_empty())

@@ -7,7 +7,7 @@
 /// window slides by whole words, so the refusal may come up to 63 offsets earlier.
 pub const SPAN_MAX: u64 = 1 << 20;
 
-/// Which offsets of one partition, in one assignment, are owed.
+/// The offsets of one partition, in one assignment, that are owed.
 ///
 /// A ring of bits over `oldest..next`, at `offset / 64` modulo its length: 1 is seen and unsettled; 0 is settled, or
 /// was never there (compaction and transaction markers leave gaps). Settling is O(1); the prefix moves by words.
@@ -23,7 +23,7 @@ pub struct OffsetTracker {
     seen_any: bool,
 }
 
-/// Why an offset was not taken.
+/// The reason why an offset was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrackError {
     /// Offsets of a partition only grow: this record was read before, and is owed or settled already.

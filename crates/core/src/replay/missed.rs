@@ -135,13 +135,13 @@ impl MissedRanges {
         self.of.contains_key(endpoint_id)
     }
 
-    /// Whether events that come wait in memory for the end of a replay.
+    /// True if events that come wait in memory for the end of a replay.
     #[must_use]
     pub fn is_held(&self, endpoint_id: &str) -> bool {
         self.of.get(endpoint_id).is_some_and(|missed| missed.is_held)
     }
 
-    /// Whether an event that comes is to be skipped; if so it counts as under way.
+    /// True if an event that comes is to be skipped; if so it counts as under way.
     #[must_use]
     pub fn skips(&mut self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
         if suspended {
@@ -154,7 +154,7 @@ impl MissedRanges {
         missed.map(|missed| missed.under_way += 1).is_some()
     }
 
-    /// Whether an event that leaves memory is to be skipped, because what it follows is still being replayed. Then the rest of
+    /// True if an event that leaves memory is to be skipped, because what it follows is still being replayed. Then the rest of
     /// what is held is skipped as well.
     #[must_use]
     pub fn skips_instead_of_parking(&mut self, endpoint_id: &str, offset: i64) -> bool {
@@ -179,7 +179,7 @@ impl MissedRanges {
                 missed.is_held |= events <= HELD_GAP_EVENTS_MAX;
                 CatchUpStep::Replay { hold: missed.is_held }
             }
-            // What was skipped before it was held may not be stored yet; then it is a gap once more.
+            // What was skipped before it was held may not be stored yet; then it is a gap again.
             _ if missed.under_way > 0 => CatchUpStep::Wait,
             _ if missed.is_held => {
                 self.of.remove(endpoint_id);

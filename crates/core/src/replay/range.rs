@@ -1,4 +1,4 @@
-//! ○ Which ranges may be replayed: closed ones, that end where the partition ends or before.
+//! ○ The ranges that may be replayed: closed ones, that end where the partition ends or before.
 
 /// A partition's part of what was asked for: both offsets belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

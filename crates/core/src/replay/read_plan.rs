@@ -74,7 +74,7 @@ pub fn step(at: Option<i64>, read_since_seek: u64, parts: &[View]) -> Step {
     }
 }
 
-/// Whether a part takes what was read between `at` and `offset`: one that was left behind does not.
+/// True if a part takes what was read between `at` and `offset`: one that was left behind does not.
 #[must_use]
 pub fn is_here(at: i64, offset: i64, read_next: i64) -> bool {
     (at..=offset).contains(&read_next)

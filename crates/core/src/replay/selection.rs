@@ -1,4 +1,4 @@
-//! ○ Which parts are at work when there are more than may be: the oldest, but no endpoint has all the places, and one that
+//! ○ The parts that are at work when there are more than may be: the oldest, but no endpoint has all the places, and one that
 //! takes nothing keeps none.
 
 use std::collections::HashMap;

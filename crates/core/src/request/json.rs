@@ -9,7 +9,7 @@ pub(super) fn one_value(bytes: &[u8]) -> Option<&[u8]> {
     serde_json::from_slice::<&RawValue>(bytes).ok().map(|raw| raw.get().as_bytes())
 }
 
-/// Whether a body is worth the label `application/json`.
+/// True if a body is worth the label `application/json`.
 #[must_use]
 pub(super) fn looks_like_json(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii();

@@ -58,7 +58,7 @@ pub struct Egress {
     own_receiver: Option<SocketAddr>,
 }
 
-/// Why a URL or an address is refused. Goes on after the field's name.
+/// The reason why a URL or an address is refused. Goes on after the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("must begin with https://")]

@@ -26,7 +26,7 @@ pub struct NameLimits {
 /// Addresses of a name, in the order in which they are tried.
 pub type Addresses = Rc<[IpAddr]>;
 
-/// Why a name has no address now.
+/// The reason why a name has no address now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameFailure {
     #[error("{0}")]

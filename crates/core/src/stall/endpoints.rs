@@ -1,4 +1,4 @@
-//! ○ Which endpoints have something to do and nothing ends for them, since when, and why: the one place that knows.
+//! ○ Stalled endpoints: they have something to do and nothing ends for them; since when, and why. The one place that knows.
 //!
 //! Actors, an endpoint's health and stats, and metrics all tell what stands here.
 
@@ -35,7 +35,7 @@ impl Obstacle {
     ];
 }
 
-/// Why an endpoint stands still. Closed: each is documented in `docs/operating.md`.
+/// The reason why an endpoint is stalled. Closed: each is documented in `docs/operating.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
     /// Its stored form, or its secrets, cannot be read.
@@ -152,7 +152,7 @@ pub struct Seen {
     pub failure: Option<(&'static str, String)>,
 }
 
-/// An endpoint that stands still.
+/// An endpoint that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StalledEndpoint {
     pub since: Instant,

@@ -1,4 +1,4 @@
-//! ○ Which assigned partitions have something to do and do not move, since when, and why: the one place that knows.
+//! ○ The assigned partitions that have something to do and do not move, since when, and why: the one place that knows.
 //!
 //! Readiness, actors, metrics, operator events and the overview all tell what stands here.
 
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{model::pause::PauseReason, offsets::begin::Hold};
 
-/// Why a partition stands still. Closed: each is documented in `docs/operating.md`.
+/// The reason why a partition is stalled. Closed: each is documented in `docs/operating.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
     /// No broker answers.
@@ -107,7 +107,7 @@ pub enum TopicSeen {
     Unknown(String),
 }
 
-/// A partition that stands still.
+/// A partition that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StalledPartition {
     pub topic: Arc<str>,
@@ -132,7 +132,7 @@ impl StalledPartition {
     }
 }
 
-/// Partitions of one topic that stand for one reason, as they are told of.
+/// Partitions of one topic that are stalled for one reason, as they are told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub topic: Arc<str>,
@@ -221,7 +221,7 @@ impl PartitionStalls {
         changes
     }
 
-    /// Partitions that stand still now.
+    /// Partitions that are stalled now.
     #[must_use]
     pub fn standing(&self) -> Vec<StalledPartition> {
         let mut all: Vec<StalledPartition> = self.seen.values().filter_map(|track| track.standing.clone()).collect();

@@ -14,7 +14,7 @@ pub(super) fn answers() -> Schemas {
     let done = |member: &'static str, about: &'static str| described(&[(member, count(), about), more()], &[]);
     let redriving = described(
         &[
-            ("redriving", count(), "Letters that are tried once more."),
+            ("redriving", count(), "Letters that are tried again."),
             more(),
             ("requested_at", time(), "Pass it as since to read how it goes."),
         ],
@@ -66,7 +66,7 @@ fn letter() -> Value {
             ("last_excerpt", or_null(plain()), "The beginning of the last answer."),
             ("received_at", time(), "The time at which the record was received."),
             created_at(),
-            ("state", word(&["dead", "redriving"]), "Whether it is tried once more."),
+            ("state", word(&["dead", "redriving"]), "Whether it is tried again."),
             ("redrive_requested_at", or_null(time()), "The time at which that was asked for."),
             ("data_bytes", count(), "Bytes of the record's value."),
             ("key", or_null(plain()), "The record's key; null where it has none."),
@@ -81,7 +81,7 @@ fn letter() -> Value {
 
 fn letters() -> Value {
     let resume = "Comes back later: as cursor it goes on with whatever was not shown before, however late it was written. \
-        A letter that may still have others before it is shown once more. null as long as there is nothing to go past.";
+        A letter that may still have others before it is shown again. null as long as there is nothing to go past.";
     page_with(of("DeadLetter"), &[("resume_cursor", or_null(plain()), resume)], &[])
 }
 

@@ -77,7 +77,7 @@ fn a_key_that_leaves_memory_takes_no_other_along_and_is_read_again_only_from_the
 
     (0..4).for_each(|_| drop(world.answer(Outcome::Delivered)));
     assert_eq!(world.delivered, [2, 9, 4, 7]);
-    head.begin_anew();
+    head.restart();
     let left = [(1, "bad"), (3, "bad"), (5, "bad"), (6, "bad"), (8, "bad")];
     assert_eq!(read(&mut world, &head, &mut BlockedKeys::default(), &left), [1, 3, 5, 6, 8]);
 }

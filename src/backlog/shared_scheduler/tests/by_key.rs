@@ -40,7 +40,7 @@ fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_
 }
 
 #[test]
-fn a_key_that_has_left_memory_makes_its_head_begin_anew_and_the_others_stay() {
+fn a_key_that_has_left_memory_makes_its_head_restart_and_the_others_stay() {
     let mut world = World::new(&[ledger(0)]);
     world.record(&row(0, "ep_1", 5));
     let read = world.scheduler.next(world.now, by_key).expect("a head to be read");

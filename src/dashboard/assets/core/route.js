@@ -18,7 +18,7 @@ addEventListener("hashchange", () => {
   route.set(read());
 });
 
-// The address is back where the form is; who leaves it all the same goes once more.
+// The address is back where the form is; who leaves it all the same goes again.
 function turnBack(before, next) {
   allowed = true;
   history.go(before - next);

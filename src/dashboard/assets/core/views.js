@@ -17,7 +17,7 @@ export async function fetchView(name) {
   if (!views.has(name)) views.set(name, (await FETCH[name]())[name]);
 }
 
-// The component of this name once it is there, and the problem when it cannot be had. `again` tries once more.
+// The component of this name once it is there, and the problem when it cannot be had. `again` tries again.
 export function useView(name) {
   const [{ failed }, set] = useState({});
   const View = views.get(name) ?? null;

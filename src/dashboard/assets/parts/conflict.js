@@ -34,7 +34,7 @@ export const conflicts = (what, reload) => (problem) => {
   if (problem.status !== 412) return null;
   return html`<div class="notice bad" role="alert" tabindex="-1">
     <strong>This was not saved: ${what} was changed meanwhile</strong>
-    <p>Nothing of yours is lost: it still stands in the fields.</p>
-    <button type="button" onClick=${() => { reload(); scrollTo(0, 0); }}>Look at what is there now</button>
+    <p>Your changes are still in the fields.</p>
+    <button type="button" onClick=${() => { reload(); scrollTo(0, 0); }}>Show the current version</button>
   </div>`;
 };

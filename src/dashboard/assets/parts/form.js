@@ -42,7 +42,7 @@ export function Form({ label, onSubmit, onCancel, children, danger, disabled, no
     }
     if (!gone.current) setBusy(false);
   };
-  // What is written anew is not wrong before the service says so again.
+  // What is written again is not wrong before the service says so again.
   const written = ({ target }) => {
     [touched.current, saved.current] = [true, false];
     const name = target.closest("[data-field]")?.dataset.field;
@@ -66,7 +66,7 @@ const plain = ({ title, detail, message, status, code, errors }) => ({ title, de
 // Of complaints that stand beside their fields it is enough to say so.
 function summary({ title, detail, message, status, code, errors, said }, rest) {
   const beside = errors.length - rest.length;
-  if (said > 0 && errors.length === 0) return { title: "This was not saved", detail: "What was wrong is written anew; save it again." };
+  if (said > 0 && errors.length === 0) return { title: "This was not saved", detail: "You changed the fields that were wrong; save again." };
   if (beside === 0) return { title, detail, message, status, code };
   const [these, are] = beside === 1 ? ["One field", "is"] : [`${beside} fields`, "are"];
   return { title: "This was not saved", detail: `${these} above ${are} not right yet.`, status, code };

@@ -18,7 +18,7 @@ export function Attempts({ endpoint }) {
   return html`
     <div class="filters"><${Choice} label="Outcome" value=${outcome} options=${OUTCOMES} onValue=${(next) => { setTrail([]); setOutcome(next); }} /></div>
     <${Loaded} live=${live} what="the attempts">${({ data, next_cursor: next }) => html`
-      <p class="fine">Failed attempts stand here in full. Of delivered ones only some are kept; each stands for as many as it says.</p>
+      <p class="fine">All failed attempts are listed. Delivered ones are sampled; each says how many it represents.</p>
       <${Table} caption="Attempts, newest first" rows=${data} rowKey=${({ id }) => id} columns=${COLUMNS} empty="No attempt is on record." />
       <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="attempts" />`}
     <//>`;
@@ -31,7 +31,7 @@ const COLUMNS = [
   { title: "Took", number: true, cell: ({ duration_ms: ms }) => duration(ms) },
   { title: "Events", number: true, cell: ({ events }) => count(events) },
   { title: "Attempt", number: true, cell: ({ attempt }) => count(attempt) },
-  { title: "What it said", wide: true, cell: ({ outcome, class: kind, excerpt }) => html`${outcome !== "delivered" && kind && words(kind)}${excerpt && html`<small class="excerpt">${excerpt}</small>`}` },
+  { title: "Response", wide: true, cell: ({ outcome, class: kind, excerpt }) => html`${outcome !== "delivered" && kind && words(kind)}${excerpt && html`<small class="excerpt">${excerpt}</small>`}` },
   { title: "Then", cell: ({ next, next_at: at }) => html`${next && next !== "none" && words(next)}${at && html`<small><${At} at=${at} /></small>`}` },
   { title: "webhook-id", wide: true, cell: ({ webhook_id: id }) => html`<code class="dim">${id}</code>` },
 ];

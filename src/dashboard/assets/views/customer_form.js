@@ -25,7 +25,7 @@ export function CustomerForm({ customer, onClose, onDone }) {
     <${Form} label=${customer ? "Save" : "Create"} onCancel=${onClose} onSubmit=${submit} notice=${late}>${(problem) => html`
       <div class="fields">
         <${Text} label="Name" name="name" value=${form.name} onValue=${set("name")} problem=${problem} />
-        ${!customer && html`<${Text} label="Key of your own" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="may be left out" />`}
+        ${!customer && html`<${Text} label="uid" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="your own key for it; optional" />`}
       </div>
       <${Grant} of="topics" title="Topics it may subscribe to" form=${form} set=${set} problem=${problem} />
       <${Grant} of="tenants" title="Tenants whose events it may see" form=${form} set=${set} problem=${problem} />
@@ -45,7 +45,7 @@ function Grant({ of, title, form, set, problem }) {
 
 const late = ({ status }) => status === 412 && html`<div class="notice bad" role="alert" tabindex="-1">
   <strong>This was not saved: someone else changed the customer meanwhile</strong>
-  <p>Close this, look at what is there now, and change it again.</p>
+  <p>Close this form, check the current version, and change it again.</p>
 </div>`;
 
 function formOf(customer) {

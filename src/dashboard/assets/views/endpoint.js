@@ -52,7 +52,7 @@ export function Endpoint({ names, query, who }) {
         <span class="dim"><code>${endpoint.id}</code> <${Copy} text=${endpoint.id} label="Copy id" /></span>
       </div>
       ${endpoint.secrets_unreadable && html`<p class="notice bad" role="status">Its secrets were sealed with another key than this service has, so nothing is sent to it, and what comes waits. It goes on
-        once the service has the right key again, or its authentication and its signing secret are written anew.</p>`}
+        once the service has the right key again, or its authentication and its signing secret are set again.</p>`}
       <nav class="tabs" aria-label="About this endpoint">
         ${SECTIONS.map(([name, title]) => html`<a key=${name} href=${to(["endpoints", id, name].filter(Boolean))}
           aria-current=${name === section ? "page" : undefined}>${title}${name === "dead-letters" && endpoint.health?.dead_letters > 0

@@ -62,7 +62,7 @@ export function EndpointActions({ endpoint, who, reload }) {
     ${open === "rotate" && html`<${Rotate} ...${ask} name=${name} at=${at("secrets/rotate")} onDone=${(answer) => { setSecret(answer.secret); reload(); }} />`}
     ${secret && html`<${SecretOnce} title="The new signing secret of ${name}" secret=${secret} onClose=${() => setSecret(null)} />`}
     ${open === "restart" && html`<${Confirm} ...${ask} title="Restart the actor of ${name}?" label="Restart" action=${() => post(at("restart"))} onDone=${done("is restarted")}>
-      <p>Its breaker, its retries and what it has in memory begin anew, on every instance. No event is lost; some may be sent twice.</p><//>`}
+      <p>Its breaker, its retries and what it has in memory are reset on every instance. No event is lost; some may be sent twice.</p><//>`}
     ${open === "purge" && html`<${Confirm} ...${ask} danger phrase=${name} title="Purge the backlog of ${name}?" label="Purge" action=${() => purge(at("backlog/purge"))} onDone=${(events) => { announce(`${count(events)} events of ${name} are purged`); reload(); }}>
       <p>What waits for it now is thrown away and will not be delivered, unless a replay brings it again.</p><//>`}
     ${open === "delete" && html`<${Confirm} ...${ask} danger phrase=${name} title="Delete ${name}?" label="Delete" action=${() => call("DELETE", path("endpoints", endpoint.id))}
@@ -79,8 +79,8 @@ function Rotate({ name, at, onClose, onDone }) {
   const action = () => post(at, { overlap_ms: Number(overlap), ...(secret === "" ? {} : { secret }) });
   return html`<${Confirm} title="Rotate the signing secret of ${name}?" label="Rotate" action=${action} onClose=${onClose} onDone=${onDone}>
     <p>A new secret signs from now on. Until the one before ends, requests carry both signatures, so the receiver has time to take the new one.</p>
-    <${Choice} label="The secret before ends" value=${overlap} onValue=${setOverlap} options=${OVERLAPS} />
-    <${Text} label="New secret" type="password" autocomplete="new-password" value=${secret} onValue=${setNext} placeholder="one is made" hint="to bring one along: whsec_ and 24 to 64 bytes in base64" />
+    <${Choice} label="The previous secret ends" value=${overlap} onValue=${setOverlap} options=${OVERLAPS} />
+    <${Text} label="New secret" type="password" autocomplete="new-password" value=${secret} onValue=${setNext} placeholder="generated" hint="to bring one along: whsec_ and 24 to 64 bytes in base64" />
   <//>`;
 }
 

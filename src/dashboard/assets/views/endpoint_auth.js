@@ -17,8 +17,8 @@ export function AuthGroup({ form, set, problem, made }) {
   const put = (name) => ({ name, value: form[name], onValue: set(name), problem });
   const secret = (name) => ({ ...put(name), type: "password", autocomplete: "new-password" });
   const type = form["auth.type"];
-  return html`<${Group} title="How it knows that we are us" lead="Every request is signed with the endpoint's own secret. Beside that it may ask for more.">
-    ${!made && html`<${Check} label="Write the authentication anew" checked=${form.withAuth} onValue=${set("withAuth")}
+  return html`<${Group} title="Authentication" lead="Every request is signed with the endpoint's own secret. It may ask for more.">
+    ${!made && html`<${Check} label="Replace the authentication" checked=${form.withAuth} onValue=${set("withAuth")}
       hint=${form.withAuth ? "All of it is replaced, so its secrets are needed again." : `It stays as it is: ${words(type)}.`} />`}
     ${form.withAuth && html`<${Choice} label="Authentication" ...${put("auth.type")} options=${KINDS} wide />
       ${type === "basic" && html`<${Text} label="User" ...${put("auth.username")} /><${Text} label="Password" ...${secret("auth.password")} />`}
@@ -27,13 +27,13 @@ export function AuthGroup({ form, set, problem, made }) {
       ${type === "oauth2" && html`
         <${Text} label="Token address" ...${put("auth.token_url")} type="url" placeholder="https://" wide />
         <${Text} label="Client id" ...${put("auth.client_id")} /><${Text} label="Client secret" ...${secret("auth.client_secret")} />
-        <${Text} label="Scope" ...${put("auth.scope")} hint="may be left out" /><${Text} label="Audience" ...${put("auth.audience")} hint="may be left out" />
+        <${Text} label="Scope" ...${put("auth.scope")} hint="optional" /><${Text} label="Audience" ...${put("auth.audience")} hint="optional" />
         <${Choice} label="The client says who it is" ...${put("auth.style")} options=${STYLES} />`}
       ${type === "mutual_tls" && html`
         <${Area} label="Certificate, with those between it and its authority" ...${put("auth.certificate")} placeholder="-----BEGIN CERTIFICATE-----" />
         <${Area} label="Its private key" ...${put("auth.key")} placeholder="-----BEGIN PRIVATE KEY-----" hint="stored encrypted, and never shown again" />`}`}
-    ${made && html`<${Text} label="Signing secret" ...${secret("secret")} wide placeholder="one is made" hint="to bring one along: whsec_ and 24 to 64 bytes in base64" />`}
-    <${Area} label="Authorities of its own" ...${put("tls.ca")} rows=${3} placeholder="-----BEGIN CERTIFICATE-----" hint="PEM; trusted beside those that everyone trusts" />
+    ${made && html`<${Text} label="Signing secret" ...${secret("secret")} wide placeholder="generated" hint="to bring one along: whsec_ and 24 to 64 bytes in base64" />`}
+    <${Area} label="Certificate authorities" ...${put("tls.ca")} rows=${3} placeholder="-----BEGIN CERTIFICATE-----" hint="PEM; trusted in addition to the public ones" />
   <//>`;
 }
 

@@ -33,7 +33,7 @@ export const DEFAULTS = Object.fromEntries(
     .map(([name, { default: value }]) => [name, shown(name, value)]),
 );
 
-// Settings as the API has them, as texts. `withAuth`: the authentication is written anew, else it is left as it is.
+// Settings as the API has them, as texts. `withAuth`: the authentication is written again, else it is left as it is.
 export function formOf(settings, withAuth = settings.auth !== undefined) {
   const form = { customer_id: settings.customer_id ?? "", uid: settings.uid ?? "", secret: settings.secret ?? "" };
   for (const [name, { write }] of Object.entries(FIELDS)) {

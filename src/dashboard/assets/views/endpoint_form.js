@@ -33,7 +33,7 @@ export function NewEndpoint({ who, customer, onClose }) {
         <${Group} title="Where its events go">
           <${Text} label="Address" name="url" type="url" value=${form.url} onValue=${set("url")} problem=${problem} wide placeholder="https://" hint="http or https; what it answers with 2xx is delivered" />
           ${seesAll(who) && html`<${CustomerField} name="customer_id" value=${form.customer_id} onValue=${set("customer_id")} problem=${problem} />`}
-          <${Text} label="Key of your own" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="may be left out; the API takes it wherever it takes an id" />
+          <${Text} label="uid" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="may be left out; the API takes it wherever it takes an id" />
           <${Text} label="Description" name="description" value=${form.description} onValue=${set("description")} problem=${problem} wide />
         <//>
         <${Settings} form=${form} set=${set} problem=${problem} made />`}
@@ -68,7 +68,7 @@ export function EditEndpoint({ endpoint, reload, onDone, onClose }) {
     setJson(null);
   };
   return html`
-    <p class="lead">What is left empty takes its default. Secrets are never shown: an authentication is written anew, or stays as it is.</p>
+    <p class="lead">Empty fields take their defaults. Secrets are never shown: an authentication is replaced, or stays as it is.</p>
     <${Conflict} what=${name} mine=${base} theirs=${endpoint} names=${Object.keys(changes(of(base), of(endpoint)))}
       changed=${() => Object.keys(changes(of(base), attempt(() => written(form, json)) ?? {}))} onTheirs=${restart} onMine=${() => save(endpoint)} />
     <${Ways} json=${json} onJson=${(on) => setJson(on ? pretty(bodyOf(form).body) : null)} onFields=${(settings) => setForm(formOf({ auth: base.auth, ...settings }, settings.auth !== undefined))} />
@@ -87,7 +87,7 @@ const Settings = (parts) => html`<${SendingGroup} ...${parts} /><${PaceGroup} ..
   <${RetryGroup} ...${parts} /><${BreakerGroup} ...${parts} />`;
 
 const Json = ({ json, onJson }) => html`<${Area} label="Settings as JSON" rows=${26} value=${json} onValue=${onJson}
-  hint="As the API has them; null takes a setting back to its default. To write the authentication anew, write all of auth." />`;
+  hint="As the API has them; null resets a setting to its default. To replace the authentication, write all of auth." />`;
 
 // Fields or JSON, whichever one likes better; what is written in the one is there in the other.
 function Ways({ json, onJson, onFields }) {

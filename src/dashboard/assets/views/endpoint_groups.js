@@ -42,7 +42,7 @@ export const PACE = Object.keys(fields.endpoint).filter((name) => !ELSEWHERE.has
 
 export function SendingGroup(of) {
   const batch = of.form.mode === "batch";
-  return html`<${Group} title="How events are sent">
+  return html`<${Group} title="Delivery">
     <${Setting} ...${of} name="mode" />
     ${batch && below("batch").map((name) => html`<${Setting} key=${name} ...${of} name=${name} />`)}
     <${Setting} ...${of} name="format" />
@@ -54,12 +54,12 @@ export function SendingGroup(of) {
 
 export function PaceGroup(of) {
   const rest = { "rate_limit.events_per_second": { placeholder: "no limit" }, "rate_limit.burst_events": { placeholder: "as the limit" } };
-  return html`<${Group} title="How fast">${PACE.map((name) => html`<${Setting} key=${name} ...${of} name=${name} ...${rest[name] ?? {}} />`)}<//>`;
+  return html`<${Group} title="Rate">${PACE.map((name) => html`<${Setting} key=${name} ...${of} name=${name} ...${rest[name] ?? {}} />`)}<//>`;
 }
 
 export function RetryGroup(of) {
   const { form, set } = of;
-  return html`<${Group} title="When a request fails">
+  return html`<${Group} title="Retries">
     <${Setting} ...${of} name="retry.attempts_max" placeholder="no end by default" />
     <${Choice} label="Pauses between them" value=${form.schedule ? "listed" : "growing"} onValue=${(value) => set("schedule")(value === "listed")} options=${PAUSES} />
     ${form.schedule

@@ -33,7 +33,7 @@ function Numbers({ now, trace, endpoint }) {
       <${Figure} name="Dead letters" value=${compact(now.dead_letters)} unit="" mood=${now.dead_letters > 0 ? "bad" : ""} />
       <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
     </dl>
-    ${now.silent_until && html`<p class="dim">It is left alone until <${At} at=${now.silent_until} />.</p>`}
+    ${now.silent_until && html`<p class="dim">Next try at <${At} at=${now.silent_until} />.</p>`}
     ${now.standing && html`<p class="quote">Nothing has ended since <${At} at=${now.standing.since} /> although something waits:
       ${now.standing.words} ${now.standing.excerpt && html`<code>${now.standing.excerpt}</code>`}</p>`}
     <div class="plots">

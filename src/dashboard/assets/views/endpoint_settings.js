@@ -36,7 +36,7 @@ function groups({ auth = {}, batch = {}, retry = {}, breaker = {}, ...of }) {
       ["Description", of.description],
       ["We say who we are by", words(auth.type)],
       ["as", auth.username ?? auth.client_id ?? auth.names?.join(", ") ?? auth.certificate_sha256?.slice(0, 16)],
-      ["Authorities of its own", of.tls?.ca && "trusted beside the machine's"],
+      ["Certificate authorities", of.tls?.ca && "trusted in addition to the machine's"],
       ["Changed", html`<${At} at=${of.updated_at} />, version ${of.version}`],
     ]],
     ["Delivery", [

@@ -13,7 +13,7 @@ const ROLES = fields.api_key.role.words.map(([word, about]) => [word, `${word}: 
 const DAYS = [["", "never"], ["30", "in 30 days"], ["90", "in 90 days"], ["365", "in a year"], ["at", "at a time …"]];
 const OVERLAPS = [["0", "at once"], ["3600000", "in an hour"], ["86400000", "in a day"], ["604800000", "in a week"]];
 
-export const Overlap = ({ value, onValue }) => html`<${Choice} label="The token before ends" value=${value} onValue=${onValue} options=${OVERLAPS} hint="time for its holder to change over" />`;
+export const Overlap = ({ value, onValue }) => html`<${Choice} label="The previous token ends" value=${value} onValue=${onValue} options=${OVERLAPS} hint="time for its holder to change over" />`;
 
 // `of`: the key to change.
 export function KeyForm({ of, onClose, onDone }) {
@@ -31,8 +31,8 @@ export function KeyForm({ of, onClose, onDone }) {
   };
   return html`<${Dialog} title=${of ? `Change the key ${of.name}` : "New API key"} onClose=${onClose}>
     <${Form} label=${of ? "Save" : "Create"} onCancel=${onClose} onSubmit=${submit}>${(problem) => html`
-      <${Text} label="Name" name="name" value=${form.name} onValue=${set("name")} problem=${problem} hint="whose it is, and what for" />
-      ${!of && html`<${Choice} label="Role" name="role" value=${form.role} onValue=${set("role")} options=${ROLES} problem=${problem} hint="for life; a key of another role is another key" />`}
+      <${Text} label="Name" name="name" value=${form.name} onValue=${set("name")} problem=${problem} hint="its owner and purpose" />
+      ${!of && html`<${Choice} label="Role" name="role" value=${form.role} onValue=${set("role")} options=${ROLES} problem=${problem} hint="cannot be changed later" />`}
       ${!of && form.role === "customer" && html`<${CustomerField} name="customer_id" value=${form.customer_id} onValue=${set("customer_id")} problem=${problem} />`}
       <${Choice} label="It ends" name=${form.ends === "at" ? undefined : "expires_at"} value=${form.ends} onValue=${set("ends")} options=${DAYS} problem=${problem} />
       ${form.ends === "at" && html`<${Text} label="At" name="expires_at" type="datetime-local" value=${form.at} onValue=${set("at")} problem=${problem} hint="in this browser's time" />`}`}

@@ -22,7 +22,7 @@ export function Keys({ who }) {
   return html`<section>
     <div class="title"><h2>API keys</h2>${admin
       ? html`<div class="buttons"><button onClick=${() => setOpen({ form: {} })}>New key</button></div>`
-      : html`<span class="dim">only an admin's key makes and ends keys</span>`}</div>
+      : html`<span class="dim">only an admin's key creates and revokes keys</span>`}</div>
     <${Loaded} live=${live} what="the list of keys">${({ data, next_cursor: next }) => html`
       <${Table} caption="API keys" rows=${data} rowKey=${({ id }) => id} columns=${columns(admin && setOpen, who.id)} empty="There is no key but the one of the configuration." />
       <${Pager} trail=${trail} next=${next} onTrail=${setTrail} shown=${data.length} what="keys" />`}
@@ -44,8 +44,8 @@ const columns = (setOpen, own) => [
   { title: "Role", cell: ({ role }) => role },
   { title: "Customer", cell: ({ customer_id: id, customer }) => (id ? html`<${CustomerName} id=${id} customer=${customer} />` : html`<span class="dim">all</span>`) },
   { title: "Last used", cell: ({ last_used_at: at }) => html`<${At} at=${at} none="never" />` },
-  { title: "Ends", cell: ({ expires_at: at, previous_expires_at: before }) => html`${ends(at)}${before && new Date(before) > new Date() && html`<small>its token before: <${At} at=${before} /></small>`}` },
-  { title: "Made", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
+  { title: "Ends", cell: ({ expires_at: at, previous_expires_at: before }) => html`${ends(at)}${before && new Date(before) > new Date() && html`<small>its previous token: <${At} at=${before} /></small>`}` },
+  { title: "Created", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
   ...(setOpen ? [{ title: html`<span class="unseen">Actions</span>`, number: true, cell: (key) => html`<span class="row-actions">
     <button class="small" onClick=${() => setOpen({ form: { of: key } })} aria-label="Change ${key.name}">Change</button>
     <button class="small" onClick=${() => setOpen({ rotating: key })} aria-label="Rotate ${key.name}">Rotate</button>

@@ -23,10 +23,10 @@ export function Letter({ id, onClose }) {
         ["Attempts", count(letter.attempts)],
         ["Last answer", letter.last_status ?? words(letter.last_class ?? "")],
         ["Received", html`<${At} at=${letter.received_at} />`],
-        ["Given up", html`<${At} at=${letter.created_at} />`],
+        ["Dead-lettered at", html`<${At} at=${letter.created_at} />`],
         ["Size", bytes(letter.data_bytes)],
       ]} />
-      ${letter.last_excerpt && html`<h3>What the endpoint said</h3><pre tabindex="0">${letter.last_excerpt}</pre>`}
+      ${letter.last_excerpt && html`<h3>Response of the endpoint</h3><pre tabindex="0">${letter.last_excerpt}</pre>`}
       <h3>Data <${Copy} text=${body(letter)} /></h3>
       <pre tabindex="0">${body(letter)}</pre>
       ${letter.headers?.length > 0 && html`<h3>Headers</h3>

@@ -51,7 +51,7 @@ export function LetterList({ at, name, who, endpoint }) {
       <${Choice} label="Reason" value=${of.reason} options=${[["", "any"], ...REASONS.map((one) => [one, words(one)])]} onValue=${change("reason")} />
       <${Search} label="Topic" placeholder="its whole name" value=${of.topic} onValue=${change("topic")} />
       ${redrive && html`<${Search} label="Tenant" placeholder="its whole name" value=${of.tenant} onValue=${change("tenant")} />`}
-      <${Moment} label="Given up since" onValue=${change("since")} />
+      <${Moment} label="Dead-lettered since" onValue=${change("since")} />
       <${Moment} label="and before" onValue=${change("until")} />
       <div class="buttons">
         ${mayWrite(who) && redrive && html`<button class="primary" disabled=${ids.length === 0} onClick=${() => setAsked({ what: "redrive", body: { ids } })}>Send again (${ids.length})</button>`}
@@ -93,7 +93,7 @@ function columns({ data, ids, select, setChosen, setOpen, choose }) {
   };
   return [
     ...(choose ? [box] : []),
-    { title: "Given up", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
+    { title: "Dead-lettered at", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
     { title: "Event", wide: true, cell: (letter) => html`<button class="link" onClick=${() => setOpen(letter.id)}>${letter.event_id ?? `${letter.topic}/${letter.partition}/${letter.offset}`}</button>
       <small>${letter.type ?? ""}</small>` },
     { title: "Topic", cell: ({ topic, partition, offset }) => html`<code>${topic}</code><small>${partition} / ${offset}</small>` },
@@ -106,7 +106,7 @@ function columns({ data, ids, select, setChosen, setOpen, choose }) {
 }
 
 const WORDS = {
-  redrive: { verb: "Send again", said: "on their way again", done: "redriving", text: "Sent once more, under the same ids, by the instance that owns their partitions. Those that are delivered disappear here." },
+  redrive: { verb: "Send again", said: "on their way again", done: "redriving", text: "Sent again, under the same ids, by the instance that owns their partitions. Those that are delivered disappear here." },
   ack: { verb: "Acknowledge", said: "acknowledged", done: "acknowledged", text: "Acknowledged letters are removed for good, with their data." },
 };
 

@@ -23,7 +23,7 @@ export function Match({ who }) {
     }
   };
   return html`<section class="match">
-    <h2>Who would get this event?</h2>
+    <h2>Which endpoints get this event?</h2>
     <form onSubmit=${submit} class="filters" novalidate>
       <${TopicField} who=${who} name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} required />
       <${Text} label="Tenant" name="tenant" value=${form.tenant} onValue=${set("tenant")} problem=${problem} />

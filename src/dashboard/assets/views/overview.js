@@ -33,7 +33,7 @@ export function Overview() {
 const Standing = ({ standing }) => standing.map(({ topic, why, words, partitions, for_ms: ms, lag }) => html`
   <p class="notice bad" role="alert" key="${topic} ${why}">
     <b>${count(partitions.length)} ${partitions.length === 1 ? "partition" : "partitions"} of <code>${topic}</code></b>
-    ${" "}stand still for ${duration(ms)} (${why.replaceAll("_", " ")}): ${words}. ${compact(lag)} events wait.
+    ${" "}are stalled for ${duration(ms)} (${why.replaceAll("_", " ")}): ${words}. ${compact(lag)} events wait.
   </p>`);
 
 function Figures({ now }) {

@@ -1,4 +1,4 @@
-// Kafka once more, for one endpoint: how far each replay has come, and a new one.
+// Kafka again, for one endpoint: how far each replay has come, and a new one.
 import { path, post } from "../core/api.js";
 import { count, time } from "../core/format.js";
 import { useLive } from "../core/live.js";
@@ -46,8 +46,8 @@ function columns(onCancel) {
     { title: "State", cell: ({ state }) => html`<${State} of=${state === "running" ? "running" : state} />` },
     { title: "Progress", cell: (replay) => html`<${Progress} replay=${replay} />` },
     { title: "Sent", number: true, cell: ({ events_sent: sent }) => count(sent) },
-    { title: "Gone from Kafka", number: true, cell: ({ gap_offsets: gap }) => html`<span class=${gap > 0 ? "bad" : ""}>${count(gap)}</span>` },
-    { title: "Asked for", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
+    { title: "Not in Kafka any more", number: true, cell: ({ gap_offsets: gap }) => html`<span class=${gap > 0 ? "bad" : ""}>${count(gap)}</span>` },
+    { title: "Requested", cell: ({ created_at: at }) => html`<${At} at=${at} />` },
     ...(onCancel ? [{ title: html`<span class="unseen">Actions</span>`, number: true, cell: (replay) => ["waiting", "running"].includes(replay.state) && html`<button class="small" onClick=${() => onCancel(replay)}>Cancel</button>` }] : []),
   ];
 }

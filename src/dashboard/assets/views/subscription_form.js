@@ -33,8 +33,8 @@ export function SubscriptionForm({ subscription, endpointId, who, onClose, onDon
       <div class="fields">
         ${!subscription && !endpointId && html`<${EndpointField} name="endpoint_id" value=${form.endpoint_id} onValue=${set("endpoint_id")} problem=${problem} />`}
         <${TopicField} who=${who} name="topic" value=${form.topic} onValue=${set("topic")} problem=${problem} />
-        ${!subscription && html`<${Text} label="Key of your own" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="may be left out" />`}
-        <${Choice} label="What of it" name="scope.level" value=${form.level} onValue=${set("level")} options=${LEVELS} problem=${problem} />
+        ${!subscription && html`<${Text} label="uid" name="uid" value=${form.uid} onValue=${set("uid")} problem=${problem} hint="your own key for it; optional" />`}
+        <${Choice} label="Scope" name="scope.level" value=${form.level} onValue=${set("level")} options=${LEVELS} problem=${problem} />
       </div>
       ${form.level === "tenants" && html`<${Area} label="Tenants" name="scope" value=${form.tenants} onValue=${set("tenants")} problem=${problem} rows=${5}
         hint=${`${namesOf(form.tenants).length} tenants; one a line, or separated by commas`} />`}
@@ -62,7 +62,7 @@ function Departments({ rows, onRows, problem }) {
 
 const late = ({ status }) => status === 412 && html`<div class="notice bad" role="alert" tabindex="-1">
   <strong>This was not saved: someone else changed the subscription meanwhile</strong>
-  <p>Close this, look at what is there now, and change it again.</p>
+  <p>Close this form, check the current version, and change it again.</p>
 </div>`;
 
 // Names that fields cannot show, and more rows than anybody reads, are shown as JSON.

@@ -48,7 +48,7 @@ export function SubscriptionTable({ endpointId, topic, onTopic, who }) {
 function columns(endpointId, may) {
   return [
     { title: "Topic", cell: ({ topic, warnings }) => html`<code>${topic}</code>${warnings?.map((warning) => html`<small class="bad" key=${warning}>${warning}</small>`)}` },
-    { title: "What of it", wide: true, cell: ({ scope }) => html`<${Scope} scope=${scope} />` },
+    { title: "Scope", wide: true, cell: ({ scope }) => html`<${Scope} scope=${scope} />` },
     ...(endpointId ? [] : [{ title: "Endpoint", cell: ({ endpoint_id: id }) => html`<a href=${to(["endpoints", id])}><code>${id}</code></a>` }]),
     { title: "Key", cell: ({ uid, id }) => html`<code class="dim">${uid ?? id}</code>` },
     { title: "Changed", cell: ({ updated_at: at }) => html`<${At} at=${at} />` },

@@ -1,4 +1,4 @@
-//! ● Which partitions pause and which go on, in every round of the poll thread.
+//! ● Pausing and resuming of partitions, in every round of the poll thread.
 
 use std::{sync::atomic::Ordering, time::Instant};
 

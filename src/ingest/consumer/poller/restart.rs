@@ -173,7 +173,7 @@ impl Poller {
         match gone.or_else(|_| self.assign_again(&topic, number, offset)) {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%topic, partition = number, %error, "could not go elsewhere in the log; it is tried again");
+                tracing::warn!(%topic, partition = number, %error, "the seek failed; it is tried again");
                 false
             }
         }

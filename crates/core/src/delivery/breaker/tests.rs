@@ -176,7 +176,7 @@ fn the_load_comes_back_doubling() {
     }
     assert_eq!(bench.breaker.allowance(), Allowance::Requests(u32::MAX));
     let open = bench.trip();
-    assert!(open <= secs(4).mul_f64(1.2), "after full load the open time begins anew, not at {open:?}");
+    assert!(open <= secs(4).mul_f64(1.2), "after full load the open time starts again, not at {open:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl AfterBacklog {
         self.receipts.iter()
     }
 
-    /// Whether one of this lane waits here.
+    /// True if one of this lane waits here.
     #[must_use]
     pub(super) fn has_of(&self, lane: Option<LaneId>) -> bool {
         lane.is_some_and(|lane| self.lanes.contains(&lane))

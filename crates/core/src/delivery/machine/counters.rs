@@ -31,7 +31,7 @@ impl Delivery {
         self.queued_events() + self.stored.len() + flying
     }
 
-    /// Whether an attempt under way asks if the endpoint is back.
+    /// True if an attempt under way asks if the endpoint is back.
     #[must_use]
     pub fn is_probe(&self, attempt: AttemptId) -> bool {
         self.flights.get(attempt).is_some_and(|flight| flight.permit.is_probe())

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Delivery, in_flight::Flight};
 use crate::delivery::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
 
-/// Why nothing is sent, and until when, as far as time decides it.
+/// The reason why nothing is sent, and until when, as far as time decides it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wait {
     /// A limit of the endpoint's own: its requests, its rate, its breaker, its order, or it asked for silence.

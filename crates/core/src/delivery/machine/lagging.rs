@@ -1,4 +1,4 @@
-//! ○ Whether the endpoint keeps up, and how much of what waits for it counts in the read window.
+//! ○ Lag of an endpoint: if it keeps up, and how much of what waits for it counts in the read window.
 //!
 //! What waits for a limit of the endpoint's own is the endpoint's wait; all else is ours. An endpoint whose events wait for
 //! it longer than `park_after` is lagging: what waits goes to the backlog, and so does what comes, until the backlog is

@@ -204,7 +204,7 @@ impl Delivery {
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
         if batch.members.iter().any(|receipt| !receipt.event().origin.is_current()) {
-            // Read anew, it would be sent at once and its attempts forgotten: its row has to say when it is due.
+            // Read again, it would be sent at once and its attempts forgotten: its row has to say when it is due.
             let not_before = (wait > Duration::ZERO).then_some(now + wait);
             self.effects.next = Next::Backlog { at: not_before };
             return self.park(batch, not_before);
@@ -287,7 +287,7 @@ impl Delivery {
         }
     }
 
-    /// The wait begins anew with every answer, or at a slow endpoint no bisection would ever come to its end.
+    /// The wait starts again with every answer, or at a slow endpoint no bisection would ever come to its end.
     fn go_on_with(&mut self, mut batch: Batch, now: Instant) {
         batch.since = now;
         (batch.first_sent, batch.waited) = (None, Duration::ZERO);

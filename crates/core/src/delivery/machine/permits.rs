@@ -14,7 +14,7 @@ impl Delivery {
         self.wants_permit
     }
 
-    /// Whether a batch that is due waits for a permit although its customer has less than its share: the shortage is
+    /// True if a batch that is due waits for a permit although its customer has less than its share: the shortage is
     /// ours.
     pub(super) fn waits_for_our_permit(&self) -> bool {
         self.wants_permit && !self.permits.has_share

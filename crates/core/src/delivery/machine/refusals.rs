@@ -1,4 +1,4 @@
-//! ○ Which single events were refused since something was accepted. So many different ones blame the endpoint: one that is
+//! ○ The single events that were refused since something was accepted. So many different ones blame the endpoint: one that is
 //! sent and refused again and again counts once.
 
 use smallvec::SmallVec;

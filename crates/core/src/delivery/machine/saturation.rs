@@ -1,4 +1,4 @@
-//! ○ Whether the endpoint is what limits: what comes for it, and the part of the last second in which something waited for a
+//! ○ Saturation, true while the endpoint is what limits: what comes for it, and the part of the last second in which something waited for a
 //! limit of its own.
 
 use std::time::{Duration, Instant};

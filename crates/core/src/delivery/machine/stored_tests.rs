@@ -1,4 +1,4 @@
-//! ○ Events from the backlog, beside those from Kafka.
+//! ○ Events from the backlog among those from Kafka.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ fn one_at_a_time() -> Settings {
     settings
 }
 
-/// Whether each of the next requests is of the backlog.
+/// For each of the next requests, true if it is of the backlog.
 fn next_are_stored(world: &mut World, first_stored: i64, count: usize) -> Vec<bool> {
     (0..count).map(|_| world.answer(Outcome::Delivered)[0] >= first_stored).collect()
 }

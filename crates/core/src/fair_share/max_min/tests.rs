@@ -194,7 +194,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..600)
 }
 
-/// A slow model beside it: who holds what, in a list.
+/// A slow model for comparison: who holds what, in a list.
 #[derive(Default)]
 struct Held(Vec<(u32, u32)>);
 
@@ -208,7 +208,7 @@ impl Held {
     }
 }
 
-/// Why it holds: order the customers by when each got its last unit. When the j-th got it, `F` were free and it held
+/// The reason why it holds: order the customers by when each got its last unit. When the j-th got it, `F` were free and it held
 /// `h_j ≤ 4 F² / C`; those before it have got nothing since, so `F` was at most `G_j`, which is what would be free if only
 /// the first `j` held what they hold now. So `G_(j-1) = G_j + h_j ≤ G_j + 4 G_j² / C`, which is
 /// `1/G_j - 1/G_(j-1) ≤ 4/C`, and `1/G_n ≤ (4n + 1)/C`. A customer's first unit is given whatever is free: it is counted apart.

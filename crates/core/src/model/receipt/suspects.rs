@@ -1,7 +1,7 @@
-//! ● Which events are being handled at this moment on this thread: when that panics, they may be to blame, and what is only in the
+//! ● The events that are being handled at this moment on this thread: when that panics, they may be to blame, and what is only in the
 //! same hands is not.
 //!
-//! Without it, one event that nobody can handle would take all that waits beside it into the dead letters.
+//! Without it, one event that nobody can handle would take all that waits with it into the dead letters.
 
 use std::{cell::RefCell, ptr, sync::Arc};
 
@@ -40,7 +40,7 @@ impl Drop for Handling {
     }
 }
 
-/// Whether handling this event may be what went wrong.
+/// True if handling this event may be what went wrong.
 #[must_use]
 pub fn may_be_to_blame(event: &Arc<Event>) -> bool {
     SUSPECTS.with_borrow(|suspects| {

@@ -74,7 +74,7 @@ impl IndexWriter {
         self.len() == 0
     }
 
-    /// Whether everything that subscriptions took was given back.
+    /// True if everything that subscriptions took was given back.
     #[cfg(test)]
     pub(super) fn holds_nothing(&self) -> bool {
         let SubscriptionIndex { topics, texts, slots } = &self.snapshot;

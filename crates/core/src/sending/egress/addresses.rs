@@ -1,4 +1,4 @@
-//! ○ Which addresses are public: the special-purpose registries of IANA as a table, and the addresses within addresses.
+//! ○ The addresses that are public: the special-purpose registries of IANA as a table, and the addresses within addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

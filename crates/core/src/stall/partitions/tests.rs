@@ -1,4 +1,4 @@
-//! Partitions that stand still: since when, and why.
+//! Partitions that are stalled: since when, and why.
 
 use super::*;
 

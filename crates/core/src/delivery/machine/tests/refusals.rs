@@ -62,7 +62,7 @@ fn an_endpoint_that_refuses_every_batch_keeps_its_events() {
     assert!(requests < 10);
     assert!(world.given_up.is_empty());
     world.wait(ms(121));
-    assert_eq!(world.under_way(), [[0, 1, 2, 3, 4, 5, 6, 7]], "the same batch once more");
+    assert_eq!(world.under_way(), [[0, 1, 2, 3, 4, 5, 6, 7]], "the same batch again");
     let (attempt, _) = world.sent[0];
     assert_eq!(world.delivery.batch(attempt).unwrap().attempt_number(), 2);
 }
