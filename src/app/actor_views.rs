@@ -220,17 +220,18 @@ impl Parts {
     }
 
     fn consumer_view(&self, now: Instant) -> ActorView {
-        let trouble = self.consumer.trouble();
+        let (trouble, chosen) = (self.consumer.trouble(), self.consumer.membership().chosen());
+        let absent = chosen.absent.as_ref().filter(|_| chosen.is_nothing()).map(ToString::to_string);
         let state = match () {
             () if self.consumer.is_quiet() => "draining",
-            () if !self.consumer.has_joined() => "joining",
+            () if !self.consumer.membership().has_joined() => "joining",
             () => "running",
         };
         ActorView {
             kind: "consumer",
             id: "kafka-poll".to_owned(),
             state: state.to_owned(),
-            why: Some(trouble).filter(|trouble| !trouble.is_empty()),
+            why: absent.or_else(|| Some(trouble).filter(|trouble| !trouble.is_empty())),
             oldest_ms: Some(millis(self.consumer.poll_gap(now))),
             ..ActorView::default()
         }

@@ -218,7 +218,7 @@ async fn run(config: Arc<Config>, consumer: Arc<ConsumerState>, arrivals: Arriva
         tokio::time::sleep(LOOK_EVERY).await;
         let now_ms = clock::wall_ms();
         // One that is sent before anything is consumed, or while nothing more is, would only be late.
-        if now_ms >= due_ms && consumer.has_joined() && !consumer.is_quiet() {
+        if now_ms >= due_ms && consumer.membership().has_joined() && !consumer.is_quiet() {
             due_ms = now_ms.saturating_add(interval_ms);
             send(&producer, &config.canary.topic, &consumer, &arrivals);
         }

@@ -38,6 +38,7 @@ use super::{
     first_start::FirstStart,
     ledger::PartitionLedger,
     log_watch::LogWatch,
+    membership::Membership,
     rebalance::{Assigned, PollContext},
     standing::StalledPartition,
     topic_holds::TopicHolds,
@@ -128,8 +129,7 @@ pub struct ConsumerState {
     /// Read no more, but keep polling and committing.
     quiet: AtomicBool,
     stop: AtomicBool,
-    /// The group has told this instance what it has to do, be it nothing.
-    joined: AtomicBool,
+    pub(super) membership: Membership,
     assigned: ArcSwap<Vec<Arc<PartitionLedger>>>,
     /// Nanoseconds since `started`, at the newest poll.
     polled_at_ns: AtomicU64,
@@ -164,14 +164,10 @@ impl ConsumerState {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// The group has assigned partitions to this instance, or said that there are none for it.
+    /// The group's word, and whether there is a topic to read at all.
     #[must_use]
-    pub fn has_joined(&self) -> bool {
-        self.joined.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn join(&self) {
-        self.joined.store(true, Ordering::Relaxed);
+    pub fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// Time since the poll thread last polled.
@@ -218,7 +214,7 @@ impl Consumer {
         let state = Arc::new(ConsumerState {
             quiet: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            joined: AtomicBool::new(false),
+            membership: Membership::new(clock::now()),
             assigned: ArcSwap::default(),
             polled_at_ns: AtomicU64::new(0),
             started: clock::now(),
@@ -249,6 +245,7 @@ impl Consumer {
         let watch = LogWatch {
             state: Arc::clone(&state),
             client: settings.client.clone(),
+            topics: settings.topics.clone(),
             first_start,
             offset_lost: settings.offset_lost,
             park_after: settings.park_after,

@@ -4,6 +4,7 @@
 //! Whether a topic is still the same one, where logs begin and end, what retention took before it was read, where those
 //! begin that could not be told at their assignment, and which are stalled and why.
 
+mod choice; // which of the chosen topics are there
 mod probe; // what another reader is told
 
 use std::{
@@ -22,10 +23,13 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use self::probe::{Listener, Tries};
+use self::{
+    choice::Choice,
+    probe::{Listener, Tries},
+};
 use super::{
     begin::Begin,
-    consumer::{ConsumerState, OffsetLost, orders::Order},
+    consumer::{ConsumerState, OffsetLost, Topics, orders::Order},
     first_start::FirstStart,
     ledger::PartitionLedger,
     standing::{Group, PartitionStalls, Seen, StalledPartition, TopicSeen, groups},
@@ -50,6 +54,7 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct LogWatch {
     pub state: Arc<ConsumerState>,
     pub client: ClientConfig,
+    pub topics: Topics,
     pub first_start: Arc<FirstStart>,
     pub offset_lost: OffsetLost,
     pub park_after: Duration,
@@ -61,6 +66,7 @@ struct Looks {
     consumer: BaseConsumer<Listener>,
     standings: PartitionStalls,
     tries: Tries,
+    choice: Choice,
     /// Time of the last log line about partitions that are stalled.
     said_at: Instant,
     /// Outside of their logs at the last look.
@@ -85,7 +91,8 @@ impl LogWatch {
             }
         };
         let (standings, tries, out_of_log) = (PartitionStalls::default(), Tries::default(), BTreeSet::new());
-        let mut looks = Looks { watch: self, consumer, standings, tries, said_at: clock::now(), out_of_log };
+        let choice = Choice::new(&self.client);
+        let mut looks = Looks { watch: self, consumer, standings, tries, choice, said_at: clock::now(), out_of_log };
         while !state.is_stopping() {
             if catch_unwind(AssertUnwindSafe(|| looks.poll())).is_err() {
                 tracing::error!("the check of the logs panicked; it is tried again");
@@ -98,6 +105,7 @@ impl LogWatch {
 impl Looks {
     fn poll(&mut self) {
         let assigned = self.watch.state.assigned();
+        self.look_at_choice(!assigned.is_empty());
         let topics: BTreeSet<&str> = assigned.iter().map(|ledger| ledger.topic()).collect();
         let topics: Vec<&str> = topics.into_iter().collect();
         let asked = topic_ids::ask(self.consumer.client(), &topics, ASK_TIMEOUT);

@@ -10,6 +10,8 @@ pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
 pub mod topic_name; // ○ which topics may be read
 pub mod topic_ids; // ● which logs stand behind the topics' names
+pub mod chosen; // ○ which of the chosen topics are there
+pub mod membership; // ○ what its group has told this instance
 pub mod starts; // ● where an assigned partition begins, asked of Kafka
 pub mod first_start; // ● where a group's very first start begins
 pub mod log_watch; // ● asks about the logs, on a thread of its own

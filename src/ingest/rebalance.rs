@@ -179,6 +179,7 @@ impl PollContext {
         {
             tracing::error!(%error, "partitions whose beginning is not known could not be paused");
         }
+        self.state.membership.join();
         self.metrics.assigned.increment(partitions.count() as u64);
         tracing::info!(partitions = partitions.count(), waiting = held.count(), "partitions assigned");
     }
@@ -211,6 +212,11 @@ impl PollContext {
         }
         if let Err(error) = consumer.incremental_unassign(partitions) {
             tracing::error!(%error, "giving partitions back failed");
+        }
+        if lost {
+            self.state.membership.lose()
+        } else {
+            self.state.membership.join()
         }
         let counter = if lost { &self.metrics.lost } else { &self.metrics.revoked };
         counter.increment(partitions.count() as u64);
@@ -250,7 +256,6 @@ impl ConsumerContext for PollContext {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             _ => self.revoke(consumer, partitions),
         }
-        self.state.join();
         self.changed.store(true, Ordering::Release);
     }
 

@@ -1,6 +1,6 @@
 //! ● Which records are read: topics and partitions that come later, and where the first start begins.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds};
 
@@ -30,6 +30,22 @@ fn partitions_and_topics_that_come_while_it_runs_are_read_from_their_beginning()
     }
     let findings = app.audit().expect_all(&endpoint).watch_commits().close();
     assert_eq!(findings.expected, 50 + 4 * 10);
+}
+
+#[test]
+fn before_a_pattern_matches_a_topic_an_instance_is_ready_and_then_reads_all_of_it() {
+    let mut app = before_its_topic("unmatched");
+    let pattern = format!("{}(\\.[a-z]+)?", app.topic.replace('.', "\\."));
+    app.set("KAFKA_TOPICS", "");
+    app.set("KAFKA_TOPICS_PATTERN", &pattern);
+    is_ready_before_during_and_after(app, &format!("kafka.topics_pattern `{pattern}`"));
+}
+
+#[test]
+fn before_the_topics_of_a_list_are_there_an_instance_is_ready_and_then_reads_all_of_them() {
+    let app = before_its_topic("unmade");
+    let named = format!("`{}`", app.topic);
+    is_ready_before_during_and_after(app, &named);
 }
 
 #[test]
@@ -82,6 +98,40 @@ fn a_topic_that_was_made_again_is_read_from_its_beginning() {
     app.produce(100);
     app.restart();
     app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
+}
+
+/// A first start before there is anything to read.
+fn before_its_topic(name: &'static str) -> TestApp {
+    let app = TestApp::named(name).partitions(0).set("KAFKA_FIRST_START", "latest");
+    app.set("KAFKA_METADATA_REFRESH_MS", 500).prepare()
+}
+
+/// `absent` stands in the details for as long as there is no topic, and an instance that was ready stays so.
+#[track_caller]
+fn is_ready_before_during_and_after(mut app: TestApp, absent: &str) {
+    app.restart();
+    let details = |app: &TestApp| {
+        let looked = app.internal().get("/readyz").ok().json();
+        assert_eq!(looked["reasons"], Value::Null, "{looked}");
+        looked["details"].to_string()
+    };
+    let says_so = |app: &TestApp| unescaped(&details(app)).contains(absent);
+    eventually_holds("it says what it waits for", || says_so(&app));
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.kafka.create_topic(&app.topic, 2);
+    (0..2).for_each(|partition| app.kafka.await_partition(&app.topic, partition));
+    app.produce(50);
+    eventually_holds("all of it is read, and nothing is missing any more", || {
+        details(&app) == "[]" && endpoint.hook.accepted_count() == 50
+    });
+    app.audit().expect_all(&endpoint).close();
+    app.kafka.delete_topic(&app.topic);
+    eventually_holds("what was deleted is waited for again", || says_so(&app));
+}
+
+fn unescaped(json: &str) -> String {
+    json.replace("\\\\", "\\")
 }
 
 /// A group whose first start comes after 30 records, each a second younger than the one before, and after the
