@@ -301,6 +301,7 @@ impl EndpointActor {
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
         self.retired = true;
+        self.queue.show_lagging(false); // the next actor begins with what comes
         self.queue.health.forget_actor();
         ctx.stop();
     }

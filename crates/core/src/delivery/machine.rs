@@ -123,8 +123,8 @@ pub struct Delivery {
     /// Rate of events that it takes, and whether it could take more.
     delivered: Rate,
     saturation: saturation::Saturation,
-    /// Rate of events that leave memory.
-    leaving: Rate,
+    /// Events that leave memory, and the rows that wait for it.
+    backlogged: lagging::Backlogged,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: bool,
     /// It takes nothing.
@@ -182,7 +182,7 @@ impl Delivery {
             blocked_since: None,
             delivered: Rate::new(now),
             saturation: saturation::Saturation::new(now),
-            leaving: Rate::new(now),
+            backlogged: lagging::Backlogged::new(now),
             lagging: false,
             stalled: false,
             stopping: false,
@@ -385,7 +385,7 @@ impl Delivery {
         }
         self.let_in(now);
         self.park_the_rest();
-        self.leaving.add((self.effects.parked.len() - parked) as u64, now);
+        self.backlogged.left((self.effects.parked.len() - parked) as u64, now);
         self.dispatch(now);
     }
 

@@ -7,21 +7,63 @@
 use std::time::{Duration, Instant};
 
 use super::{Delivery, dispatch::Wait};
-use crate::{delivery::lanes::Lanes, model::settings::Mode};
+use crate::{delivery::lanes::Lanes, flow::rate::Rate, model::settings::Mode};
+
+/// Events that leave memory for the backlog, and what was told of its rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backlogged {
+    leaving: Rate,
+    /// So many rows wait: to be looked at again then, unless there is news before.
+    told: Option<(u64, Instant)>,
+}
+
+impl Backlogged {
+    pub(super) fn new(now: Instant) -> Self {
+        Backlogged { leaving: Rate::new(now), told: None }
+    }
+
+    pub(super) fn left(&mut self, events: u64, now: Instant) {
+        self.leaving.add(events, now);
+    }
+
+    pub(super) fn look_again_at(&self) -> Option<Instant> {
+        self.told.map(|(_, at)| at)
+    }
+}
 
 impl Delivery {
     /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
     /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet. Or when it takes
     /// as much as comes, and what waits, waits for us: else the time that the way through the backlog takes would keep it there.
     pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
+        self.look_at_rows(rows, now);
+        self.advance(now);
+    }
+
+    /// Nobody says twice that few rows are left: where only what left a moment ago is in the way, they are looked at again.
+    fn look_at_rows(&mut self, rows: u64, now: Instant) {
+        self.backlogged.told = None;
         let takes = self.delivered.per_second(now);
         let within = CAUGHT_UP_WITHIN.min(self.limits.park_after / 2);
         let takes_soon = ((takes * within.as_secs_f64()) as u64).max(CAUGHT_UP_ROWS);
-        let rows = rows.saturating_add(self.leaving.per_second(now) as u64);
-        if self.lagging && !self.wants_park_room && (rows <= takes_soon || self.saturation.waits_for_us(takes, now)) {
+        let coming = self.backlogged.leaving.per_second(now) as u64;
+        let has_caught_up = rows.saturating_add(coming) <= takes_soon || self.saturation.waits_for_us(takes, now);
+        if self.lagging && !self.wants_park_room && has_caught_up {
             self.lagging = false;
+        } else if self.lagging && rows <= takes_soon {
+            let at = now + self.limits.park_after;
+            self.backlogged.told = Some((rows, at));
+            self.park_check_at = Some(self.park_check_at.map_or(at, |planned| planned.min(at)));
         }
-        self.advance(now);
+    }
+
+    /// The time to look at the rows again may have come.
+    pub(super) fn look_at_rows_again(&mut self, now: Instant) {
+        if let Some((rows, at)) = self.backlogged.told
+            && at <= now
+        {
+            self.look_at_rows(rows, now);
+        }
     }
 
     /// It has taken nothing for as long as an event may wait, although something was under way, or waited for its customer's

@@ -75,6 +75,7 @@ impl Delivery {
 
     /// Parks all that has waited long enough, and finds when to look again.
     pub(super) fn park_overdue(&mut self, now: Instant) {
+        self.look_at_rows_again(now);
         // What waits for a replay of what was missed says nothing of how the endpoint keeps up.
         self.park_in_behind(|delivery, event| {
             event.origin.misses(&delivery.settings.id)
@@ -95,7 +96,8 @@ impl Delivery {
         });
         self.park_in_flight(now);
         self.park_checked_at = Some(now);
-        let next = if self.holds_too_much() { Some(now) } else { self.next_park_at() };
+        let looks = [self.next_park_at(), self.backlogged.look_again_at()];
+        let next = if self.holds_too_much() { Some(now) } else { looks.into_iter().flatten().min() };
         self.park_check_at = next.map(|at| at.max(now + PARK_CHECK_SPACING));
     }
 

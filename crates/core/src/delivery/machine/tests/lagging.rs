@@ -205,6 +205,31 @@ fn the_way_through_the_backlog_does_not_keep_an_endpoint_there_that_takes_all_at
 }
 
 #[test]
+fn an_endpoint_whose_backlog_is_gone_at_once_stops_lagging_though_that_is_told_once() {
+    let mut world = World::new(stream());
+    world.events(200);
+    world.wait(secs(6));
+    assert!(world.delivery.is_lagging());
+    world.delivery.handle_backlog_rows(0, world.now);
+    world.poll();
+    assert!(world.delivery.is_lagging(), "what left a moment ago may have no rows yet");
+    world.wait(PARK_AFTER + ms(200));
+    assert!(!world.delivery.is_lagging());
+}
+
+#[test]
+fn an_endpoint_with_many_rows_is_not_looked_at_again_before_there_is_news() {
+    let mut world = World::new(stream());
+    world.events(200);
+    world.wait(secs(6));
+    world.delivery.handle_backlog_rows(0, world.now);
+    world.delivery.handle_backlog_rows(500, world.now);
+    world.poll();
+    world.wait(secs(60));
+    assert!(world.delivery.is_lagging());
+}
+
+#[test]
 fn an_endpoint_that_takes_less_than_comes_stays_in_the_backlog() {
     let mut world = lagging();
     assert!(through_a_backlog(&mut world, ms(2_000), 1, 20) >= 297);
