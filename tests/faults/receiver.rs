@@ -1,14 +1,19 @@
 //! ● Customers' servers that misbehave. Each row has one that does, and one beside it that must not notice.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Audit, Endpoint, Front, Hook, Misbehavior, Mode, Receiver, Record, TestApp, eventually_holds},
+    harness::{
+        Audit, Endpoint, Front, Hook, Misbehavior, Mode, Receiver, Record, TestApp, app::Preparation, eventually_holds,
+    },
     row::Outcome,
-    setup::LANES,
+    setup::{LANES, latency},
 };
 
 /// How long an event waits in memory for an endpoint.
@@ -24,7 +29,11 @@ pub struct Ward {
 
 impl Ward {
     pub fn open(name: &'static str) -> Self {
-        let app = TestApp::named(name).lanes(LANES).set("DELIVERY_PARK_AFTER_MS", PARK_AFTER.as_millis()).start();
+        Self::of(TestApp::named(name).set("DELIVERY_PARK_AFTER_MS", PARK_AFTER.as_millis()))
+    }
+
+    fn of(preparation: Preparation) -> Self {
+        let app = preparation.lanes(LANES).start();
         let own = Receiver::start();
         let healthy = app.subscribed_endpoint(&own.hook("healthy"), json!({"mode": "stream"}));
         healthy.hook.keep_no_requests();
@@ -64,6 +73,31 @@ pub fn hangs_after_accept(_: &mut SmallRng) -> Outcome {
     let findings = audit.settle();
     assert!(sick.hook.waiting() > 0 || sick.hook.requests_count() > 0, "it was asked");
     Outcome::of(findings).at_most(0)
+}
+
+/// Row K2: a full endpoint holds nobody up, whatever time a producer writes on its events.
+pub fn hangs_beside_a_clock_that_is_behind(_: &mut SmallRng) -> Outcome {
+    const EVENTS: u32 = 800;
+    const SPACING: Duration = Duration::from_millis(3);
+    let park_after = Duration::from_secs(10);
+    let app = TestApp::named("fault-k2").set("DELIVERY_PARK_AFTER_MS", park_after.as_millis());
+    let app = app.set("INGEST_EVENT_BYTES_MAX", 64 * 1024).set("DELIVERY_ENDPOINT_BYTES_MAX", 256 * 1024);
+    let ward = Ward::of(app);
+    let hung = ward.sick("hung", Mode::Hang, json!({"mode": "stream", "request_timeout_ms": 20_000}));
+    let audit = ward.audit(&[&hung]);
+    let yesterday = jiff::Timestamp::now().as_millisecond() - 24 * 3_600_000;
+    let began = Instant::now();
+    for number in 0..EVENTS {
+        let record = Record { lane: Some(number % LANES), timestamp_ms: Some(yesterday), ..Record::default() };
+        ward.app.produce_one(&Record { size_bytes: 4 * 1024, ..record });
+        thread::sleep((SPACING * number).saturating_sub(began.elapsed())); // its pace
+    }
+    eventually_holds("the healthy one has all", || ward.healthy.hook.accepted_count() == EVENTS as usize);
+    let (half, most) = (latency(&ward.app, &[&ward.healthy], 0.5), latency(&ward.app, &[&ward.healthy], 0.99));
+    let findings = audit.settle();
+    assert!(hung.hook.waiting() > 0 || hung.hook.requests_count() > 0, "it was asked");
+    assert!(most < park_after / 2, "the healthy one waited: half for {half:?}, 99 % for up to {most:?}");
+    Outcome::of(findings).at_most(0).note(format!("healthy: p50 {half:.1?}, p99 {most:.1?}"))
 }
 
 /// Row 38

@@ -26,6 +26,7 @@ pub const ALL: &[Row] = &[
     asked("K1", "topics made again while they are read", log::made_again_while_it_is_read),
     asked("K1a", "topics made again within a second", log::made_again_soon),
     quick("K1b", "a topic made again while nobody reads", log::made_again_while_nobody_reads),
+    asked("K2", "a clock a day behind, and a receiver that hangs", receiver::hangs_beside_a_clock_that_is_behind),
     asked("K3", "a batch of 4 kB that holds 90 MB", log::batch_larger_than_it_looks),
     asked("K4", "records behind an open transaction", log::behind_an_open_transaction),
     asked("K4a", "the right to read a topic is taken away", log::the_right_to_read_is_taken_away),
