@@ -23,9 +23,10 @@ use postrider::{
     },
     model::{
         event::{EndpointKey, Event, Fields, Record},
-        receipt::{Origin, Receipt, Settlement},
+        receipt::{Receipt, Settlement},
         record::RecordParts,
         scope::Scope,
+        source::EventSource,
     },
     router::{
         index::{Change, IndexWriter, Matches, SubscriptionIndex},
@@ -163,8 +164,8 @@ fn receipts(ledger: &Arc<PartitionLedger>, offsets: &[i64], now: Instant) -> (Ve
     let mut receipts = Vec::new();
     let mut events = Vec::new();
     for offset in offsets {
-        let origin = Arc::clone(ledger) as Arc<dyn Origin>;
-        let event = Arc::new(Event::new(origin, record(*offset), Fields::default(), now));
+        let source = Arc::clone(ledger) as Arc<dyn EventSource>;
+        let event = Arc::new(Event::new(source, record(*offset), Fields::default(), now));
         event.open_receipts(&[EndpointKey(1)], |_, receipt| receipts.push(receipt));
         events.push(event);
     }

@@ -14,7 +14,10 @@ use std::{
 use actix_rt::Arbiter;
 use postrider::{
     endpoint::request::Request,
-    model::{event::Event, receipt::Origin},
+    model::{
+        event::Event,
+        source::{EventSource, SourceKind, SourceName},
+    },
 };
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
@@ -140,7 +143,7 @@ impl Chunk {
 /// The poll thread.
 struct Poll {
     consumer: BaseConsumer,
-    origins: Vec<Arc<dyn Origin>>,
+    sources: Vec<Arc<dyn EventSource>>,
     arbiters: Vec<mpsc::Sender<Chunk>>,
     endpoint_of_tenant: HashMap<Vec<u8>, usize>,
     /// One for each arbiter, or for each endpoint when batching.
@@ -158,8 +161,11 @@ impl Poll {
         let lanes = if batches { arguments.endpoints } else { arbiters.len() };
         Ok(Poll {
             consumer,
-            origins: (0..arguments.partitions)
-                .map(|partition| Arc::new(Plain { topic: arguments.topic.clone(), partition }) as Arc<dyn Origin>)
+            sources: (0..arguments.partitions)
+                .map(|partition| {
+                    let topic = Arc::from(arguments.topic.as_str());
+                    Arc::new(Plain(SourceName { kind: SourceKind::Live, topic, partition })) as Arc<dyn EventSource>
+                })
                 .collect(),
             arbiters,
             endpoint_of_tenant: (0..arguments.tenants)
@@ -205,8 +211,8 @@ impl Poll {
             (false, 1) => self.turn,
             (false, _) => endpoint % self.arbiters.len(),
         };
-        let origin = &self.origins[message.partition() as usize];
-        let event = bare_post::event(origin, &message, tenant.unwrap_or_default());
+        let source = &self.sources[message.partition() as usize];
+        let event = bare_post::event(source, &message, tenant.unwrap_or_default());
         let chunk = &mut self.filling[lane];
         if chunk.events.is_empty() {
             *chunk = Chunk { endpoint, ..Chunk::empty() };

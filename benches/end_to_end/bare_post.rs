@@ -11,9 +11,10 @@ use postrider::{
     endpoint::request::{self, Request},
     model::{
         event::{Event, Field, Fields, Record, Span},
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
         settings::{Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, Retry, Schedule, Settings, State},
         signature::SigningKey,
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceName},
         url::EndpointUrl,
     },
 };
@@ -22,7 +23,7 @@ use rdkafka::{Message, message::BorrowedMessage};
 use crate::{addresses, bare::Arguments, receiver::wall_ns};
 
 /// A message, copied out of librdkafka's buffer. Where its fields stand the bare loop simply knows.
-pub fn event(origin: &Arc<dyn Origin>, message: &BorrowedMessage<'_>, tenant: &[u8]) -> Arc<Event> {
+pub fn event(source: &Arc<dyn EventSource>, message: &BorrowedMessage<'_>, tenant: &[u8]) -> Arc<Event> {
     let value = message.payload().unwrap_or_default();
     let mut bytes = Vec::with_capacity(tenant.len() + KIND.len() + value.len());
     bytes.extend_from_slice(tenant);
@@ -42,7 +43,7 @@ pub fn event(origin: &Arc<dyn Origin>, message: &BorrowedMessage<'_>, tenant: &[
         kind: Field::Literal(span(tenant.len(), KIND.len())),
         ..Fields::default()
     };
-    Arc::new(Event::new(Arc::clone(origin), record, fields, std::time::Instant::now()))
+    Arc::new(Event::new(Arc::clone(source), record, fields, std::time::Instant::now()))
 }
 
 /// Posts to all endpoints, each of which has a request prepared.
@@ -138,26 +139,22 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
 
 /// Where the bare loop's events come from. Nobody is told what becomes of them.
 #[derive(Debug)]
-pub struct Plain {
-    pub topic: String,
-    pub partition: i32,
-}
+pub struct Plain(pub SourceName);
 
-impl Origin for Plain {
-    fn topic(&self) -> &str {
-        &self.topic
+impl EventSource for Plain {
+    fn name(&self) -> &SourceName {
+        &self.0
     }
 
-    fn partition(&self) -> i32 {
-        self.partition
+    fn claim(&self) -> Claim {
+        Claim::Current
     }
 
-    fn is_current(&self) -> bool {
-        true
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
     }
 
-    fn receipts_settled(&self, _how: Settlement, _receipts: usize) {}
-    fn events_done(&self, _done: &[Done], _how: Settlement) {}
+    fn settled(&self, _how: Settlement, _receipts: usize, _done: &[Done]) {}
     fn abandoned(&self, _receipt: Abandoned) {}
 }
 

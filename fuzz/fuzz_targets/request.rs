@@ -12,9 +12,10 @@ use postrider::{
     ingest::decode::{Decoder, Place, Places},
     model::{
         event::{Event, Record},
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
         record::RecordParts,
         settings::Settings,
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
     },
     store::{
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
@@ -33,20 +34,19 @@ struct Input<'a> {
 }
 
 #[derive(Debug)]
-struct Nowhere;
+struct Nowhere(SourceName);
 
-impl Origin for Nowhere {
-    fn topic(&self) -> &str {
-        "topic"
+impl EventSource for Nowhere {
+    fn name(&self) -> &SourceName {
+        &self.0
     }
-    fn partition(&self) -> i32 {
-        0
+    fn claim(&self) -> Claim {
+        Claim::Current
     }
-    fn is_current(&self) -> bool {
-        true
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
     }
-    fn receipts_settled(&self, _: Settlement, _: usize) {}
-    fn events_done(&self, _: &[Done], _: Settlement) {}
+    fn settled(&self, _: Settlement, _: usize, _: &[Done]) {}
     fn abandoned(&self, _: Abandoned) {}
 }
 
@@ -79,7 +79,8 @@ fuzz_target!(|input: Input<'_>| {
         let headers = [("id", Some(id)), ("tenant", Some(input.tenant))];
         let record = Record::copy_from(parts, headers.into_iter());
         let Ok(fields) = decoder.decode(&record) else { return };
-        events.push(Arc::new(Event::new(Arc::new(Nowhere), record, fields, Instant::now())));
+        let name = SourceName { kind: SourceKind::Live, topic: "topic".into(), partition: 0 };
+        events.push(Arc::new(Event::new(Arc::new(Nowhere(name)), record, fields, Instant::now())));
     }
     let request = build(events.iter(), &settings(&input), 1_767_225_600_000);
     http::HeaderValue::from_str(&request.webhook_id).expect("an id that can be sent");

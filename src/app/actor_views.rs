@@ -22,7 +22,7 @@ use crate::{
         ledger::PartitionLedger,
         standing::{Group, StalledPartition, groups},
     },
-    model::{receipt::Origin as _, settings::State},
+    model::settings::State,
     monitoring::{
         actor_view::{ActorView, Filter},
         endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},

@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     endpoint::attempt_log::Observed,
     ingest::consumer::ConsumerState,
-    model::{event::Event, receipt::Origin as _, url::EndpointUrl},
+    model::{event::Event, url::EndpointUrl},
     monitoring::{
         canary::{Canary, CanaryWatch},
         peers::Peers,

@@ -36,7 +36,6 @@ use crate::{
         ledger::PartitionLedger,
         rebalance::Assigned,
     },
-    model::receipt::Origin as _,
     monitoring::core_counters::Flow,
     router::{actor::Router, table::RoutingTable},
     telemetry::handles::ShareMetrics,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{pipeline::Pipeline, startup::App};
-use crate::{clock, endpoint::queue::Drain, model::receipt::Origin as _, store};
+use crate::{clock, endpoint::queue::Drain, store};
 
 /// Of the time there is: requests under way and last batches end, …
 const SEND_SHARE: f64 = 0.45;

@@ -15,10 +15,7 @@ use crate::{
     config::Config,
     endpoint::{delivery_metrics::delivered_after, queue::EndpointQueue},
     ingest::ledger::PartitionLedger,
-    model::{
-        event::EndpointKey,
-        receipt::{Origin as _, tally},
-    },
+    model::{event::EndpointKey, receipt::tally},
     monitoring::{
         core_counters::{Flow, FlowTotals},
         peers::Peers,

@@ -23,7 +23,8 @@ use crate::{
     ingest::ledger::PartitionLedger,
     model::{
         parking::KeyNumber,
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
+        source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
     },
     store::backlog::RowKey,
 };
@@ -42,10 +43,9 @@ pub trait HeadEvents: Send + Sync {
 /// A read of a head.
 pub type HeadRead = PageRead<Arc<Head>>;
 
-/// The origin of the events that are read from a head: one for each assignment of its partition.
+/// The source of the events that are read from a head: one for each assignment of its partition.
 pub struct Head {
-    pub topic: Arc<str>,
-    pub partition: i32,
+    pub name: SourceName,
     pub endpoint_id: Arc<str>,
     ledger: Arc<PartitionLedger>,
     /// Its endpoint wants order: what leaves memory unsent takes all that follows along.
@@ -77,7 +77,6 @@ struct InMemory {
 #[derive(Clone, Copy)]
 struct Held {
     record_ms: i64,
-    received_ms: i64,
     bytes: usize,
     /// Its row is to be taken out.
     has_ended: bool,
@@ -108,16 +107,16 @@ impl Head {
         self.ledger.ended_up_to()
     }
 
-    /// Takes a row into memory; false when its offset is there already, or was until a moment ago. Its record's own time and
-    /// when that was first received: milliseconds since 1970.
+    /// Takes a row into memory; false when its offset is there already, or was until a moment ago. `record_ms` is its record's
+    /// own time, milliseconds since 1970.
     #[must_use]
-    pub fn hold(&self, offset: i64, (record_ms, received_ms): (i64, i64), bytes: usize) -> bool {
+    pub fn hold(&self, offset: i64, record_ms: i64, bytes: usize) -> bool {
         let mut held = self.held.lock();
         let was_released = held.released.as_ref().is_some_and(|released| released.contains(&offset));
         if was_released || held.rows.contains_key(&offset) {
             return false;
         }
-        held.rows.insert(offset, Held { record_ms, received_ms, bytes, has_ended: false });
+        held.rows.insert(offset, Held { record_ms, bytes, has_ended: false });
         self.of_endpoint.add(1, bytes);
         self.of_all.add(1, bytes);
         true
@@ -145,8 +144,18 @@ impl Head {
         self.events.released();
     }
 
+    /// So many left the backlog, if that is how they settled.
+    pub(super) fn count_left(&self, how: Settlement, receipts: usize) {
+        if how != Settlement::Backlogged {
+            self.events.left(how, receipts);
+        }
+    }
+
     /// These rows have ended in this way, or leave memory only.
     pub(super) fn rows_done(&self, done: &[Done], how: Settlement) {
+        if done.is_empty() {
+            return;
+        }
         let offsets = done.iter().map(|done| done.offset);
         match (how, self.this.upgrade()) {
             (Settlement::Backlogged, _) | (_, None) => self.release(offsets),
@@ -162,8 +171,8 @@ impl Head {
             let row = held.rows.get_mut(&offset)?;
             ended += usize::from(!std::mem::replace(&mut row.has_ended, true));
             Some(RowKey {
-                topic: Arc::clone(&self.topic),
-                partition: self.partition,
+                topic: Arc::clone(&self.name.topic),
+                partition: self.name.partition,
                 endpoint_id: Arc::clone(&self.endpoint_id),
                 offset,
                 record_ms: row.record_ms,
@@ -187,8 +196,7 @@ impl Shard for Head {
         events: &Arc<dyn HeadEvents>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Head {
-            topic: Origin::topic_name(&**ledger),
-            partition: Origin::partition(&**ledger),
+            name: SourceName { kind: SourceKind::Backlog, topic: ledger.topic_name(), partition: ledger.partition() },
             endpoint_id,
             ledger: Arc::clone(ledger),
             is_ordered: AtomicBool::new(false),
@@ -210,11 +218,11 @@ impl Shard for Head {
     }
 
     fn topic(&self) -> &Arc<str> {
-        &self.topic
+        &self.name.topic
     }
 
     fn partition(&self) -> i32 {
-        self.partition
+        self.name.partition
     }
 
     fn endpoint_id(&self) -> &Arc<str> {
@@ -283,55 +291,28 @@ impl Drop for Head {
     }
 }
 
-impl Origin for Head {
-    fn topic(&self) -> &str {
-        &self.topic
+impl EventSource for Head {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
 
-    fn topic_name(&self) -> Arc<str> {
-        Arc::clone(&self.topic)
-    }
-
-    fn partition(&self) -> i32 {
-        self.partition
-    }
-
-    fn is_current(&self) -> bool {
-        self.ledger.is_current() && !self.ledger.is_retired() && !self.is_closed()
-    }
-
-    fn is_owned(&self) -> bool {
-        self.ledger.is_current()
-    }
-
-    fn is_stored(&self) -> bool {
-        true
-    }
-
-    fn first_received_ms(&self, offset: i64) -> Option<i64> {
-        self.held.lock().rows.get(&offset).map(|row| row.received_ms)
-    }
-
-    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
-        Some(if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 })
-    }
-
-    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
-        if self.keeps_order() {
-            self.is_parking.store(true, Ordering::Release);
+    fn claim(&self) -> Claim {
+        match self.ledger.is_current() {
+            false => Claim::Lost,
+            true if self.ledger.is_retired() || self.is_closed() => Claim::Owned,
+            true => Claim::Current,
         }
     }
 
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
-        if how != Settlement::Backlogged {
-            self.events.left(how, receipts);
-        }
+    fn backlog(&self) -> &dyn SourceBacklog {
+        self
     }
 
     /// A row that was delivered is taken out even when the partition is someone else's by now: that saves its new owner
     /// a duplicate, and can harm nobody.
-    fn events_done(&self, done: &[Done], how: Settlement) {
-        if how == Settlement::Backlogged && self.keeps_order() {
+    fn settled(&self, how: Settlement, receipts: usize, done: &[Done]) {
+        self.count_left(how, receipts);
+        if how == Settlement::Backlogged && self.keeps_order() && !done.is_empty() {
             self.is_closed.store(true, Ordering::Release);
         }
         self.rows_done(done, how);
@@ -342,12 +323,31 @@ impl Origin for Head {
     }
 }
 
+impl SourceBacklog for Head {
+    /// Its rows wait for nothing but those of them that leave memory.
+    fn ahead(&self, _endpoint_id: &str, _key: Option<KeyNumber>) -> Ahead {
+        let events = if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 };
+        Ahead { events: Some(events), has_missed: false }
+    }
+
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _at: SkipAt) -> bool {
+        false
+    }
+
+    fn skipped(&self, _endpoint_id: &str) {}
+
+    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
+        if self.keeps_order() {
+            self.is_parking.store(true, Ordering::Release);
+        }
+    }
+
+    /// It stays on its way out until it is closed.
+    fn parked(&self, _endpoint_id: &str) {}
+}
+
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Head")
-            .field("topic", &self.topic)
-            .field("partition", &self.partition)
-            .field("endpoint_id", &self.endpoint_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Head").field("name", &self.name).field("endpoint_id", &self.endpoint_id).finish_non_exhaustive()
     }
 }

@@ -16,10 +16,11 @@ use std::{
 use super::{head::Head, shard::Shard as _};
 use crate::model::{
     parking::KeyNumber,
-    receipt::{Abandoned, Done, Origin, Settlement},
+    receipt::{Abandoned, Done, Settlement},
+    source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceName},
 };
 
-/// The origin of the rows of one key of a head.
+/// The source of the rows of one key of a head.
 pub struct KeyLane {
     head: Arc<Head>,
     /// Something of it is on its way out of memory, or was.
@@ -80,50 +81,23 @@ impl KeyLanes {
     }
 }
 
-impl Origin for KeyLane {
-    fn topic(&self) -> &str {
-        &self.head.topic
-    }
-
-    fn topic_name(&self) -> Arc<str> {
-        self.head.topic_name()
-    }
-
-    fn partition(&self) -> i32 {
-        self.head.partition
+impl EventSource for KeyLane {
+    fn name(&self) -> &SourceName {
+        self.head.name()
     }
 
     /// Also while it leaves: what comes for it then is parked as well, and its attempts under way go on.
-    fn is_current(&self) -> bool {
-        self.head.is_current()
+    fn claim(&self) -> Claim {
+        self.head.claim()
     }
 
-    fn is_owned(&self) -> bool {
-        self.head.is_owned()
+    fn backlog(&self) -> &dyn SourceBacklog {
+        self
     }
 
-    fn is_stored(&self) -> bool {
-        true
-    }
-
-    fn first_received_ms(&self, offset: i64) -> Option<i64> {
-        self.head.first_received_ms(offset)
-    }
-
-    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        if self.is_leaving.load(Ordering::Acquire) { Some(u64::MAX) } else { self.head.parked_ahead(endpoint_id) }
-    }
-
-    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
-        self.leaves();
-    }
-
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
-        self.head.receipts_settled(how, receipts);
-    }
-
-    fn events_done(&self, done: &[Done], how: Settlement) {
-        if how == Settlement::Backlogged {
+    fn settled(&self, how: Settlement, receipts: usize, done: &[Done]) {
+        self.head.count_left(how, receipts);
+        if how == Settlement::Backlogged && !done.is_empty() {
             self.leaves();
         }
         self.head.rows_done(done, how);
@@ -132,6 +106,28 @@ impl Origin for KeyLane {
     fn abandoned(&self, receipt: Abandoned) {
         self.head.abandoned(receipt);
     }
+}
+
+impl SourceBacklog for KeyLane {
+    fn ahead(&self, endpoint_id: &str, key: Option<KeyNumber>) -> Ahead {
+        match self.is_leaving.load(Ordering::Acquire) {
+            true => Ahead { events: Some(u64::MAX), has_missed: false },
+            false => self.head.ahead(endpoint_id, key),
+        }
+    }
+
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _at: SkipAt) -> bool {
+        false
+    }
+
+    fn skipped(&self, _endpoint_id: &str) {}
+
+    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {
+        self.leaves();
+    }
+
+    /// It stays on its way out until its head is read from its beginning.
+    fn parked(&self, _endpoint_id: &str) {}
 }
 
 impl KeyLane {

@@ -80,7 +80,6 @@ impl Orphans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::receipt::Origin as _;
 
     fn orphans() -> Orphans {
         Orphans::new(tokio::sync::mpsc::unbounded_channel().0)

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use super::{head::Head, scheduler::Scheduler, shard::Assignment};
-use crate::{ingest::ledger::PartitionLedger, model::receipt::Origin};
+use crate::ingest::ledger::PartitionLedger;
 
 /// All heads of the partitions that this instance owns.
 pub type HeadScheduler = Scheduler<Head>;
 
 impl Assignment for PartitionLedger {
     fn topic_name(&self) -> Arc<str> {
-        Origin::topic_name(self)
+        PartitionLedger::topic_name(self)
     }
 
     fn partition(&self) -> i32 {
-        Origin::partition(self)
+        self.partition()
     }
 
     fn is_current(&self) -> bool {
-        Origin::is_current(self)
+        self.is_current()
     }
 
     fn count_rows(&self, endpoint_id: &str, rows: u64) {

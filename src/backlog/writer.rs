@@ -119,16 +119,16 @@ impl BacklogWriter {
     /// leave memory.
     pub fn submit(&self, settings: &Settings, parked: Vec<Parked>) {
         let parked = self.skip_leaving(settings, parked);
-        let is_letter = |parked: &Parked| parked.receipt.event().origin.is_letter();
+        let is_letter = |parked: &Parked| parked.receipt.event().source.is_letter();
         let (letters, parked): (Vec<_>, Vec<_>) = parked.into_iter().partition(is_letter);
         self.shared.dead_letters.postpone(&settings.id, letters);
         let (queue, owner) = self.shared.queues.of(&settings.id);
         let mut untouched = Vec::new();
         // Counted first: a queue may store them, and count them down, before the last one is handed over.
-        self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().origin.is_stored()).count());
+        self.shared.queued(parked.iter().filter(|parked| !parked.receipt.event().source.is_stored()).count());
         for parked in parked {
             let receipt = &parked.receipt;
-            if !receipt.event().origin.is_stored() {
+            if !receipt.event().source.is_stored() {
                 let key = event_row::key(receipt.event(), &settings.id);
                 let customer_id = Arc::clone(&settings.customer_id);
                 queue.push(owner, Write::Insert(Waiting { key, customer_id, parked }));
@@ -144,7 +144,7 @@ impl BacklogWriter {
 
     /// Takes out what was delivered although it was parked: after its insert, if that still waits.
     pub fn remove(&self, settings: &Settings, events: &[Arc<Event>]) {
-        let (letters, events): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.origin.is_letter());
+        let (letters, events): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.source.is_letter());
         if !letters.is_empty() {
             let keys = letters.iter().map(|event| LetterKey::of(event, &settings.id)).collect();
             self.shared.dead_letters.remove(&settings.id, keys, None);
@@ -370,7 +370,7 @@ impl Shared {
 /// twice in one run comes second, for another statement. What another instance owns by now is its own to store, once it has
 /// come as far.
 fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
-    waiting.retain(|waiting| waiting.parked.receipt.event().origin.is_current());
+    waiting.retain(|waiting| waiting.parked.receipt.event().source.is_current());
     waiting.sort_by(|a, b| a.key.cmp(&b.key));
     let (mut once, mut again): (Vec<Waiting>, Vec<Waiting>) = (Vec::with_capacity(waiting.len()), Vec::new());
     for next in waiting {

@@ -1,6 +1,6 @@
 //! ○ Contents of a dead letter.
 
-use std::{sync::Arc, time::Instant};
+use std::{num::NonZeroI64, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
@@ -68,7 +68,7 @@ impl Letter {
         let event = self.event();
         let age_ms = written.now.saturating_duration_since(event.received_at).as_millis();
         let in_memory_since_ms = written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
-        let received_ms = event.origin.first_received_ms(event.offset()).unwrap_or(in_memory_since_ms);
+        let received_ms = event.first_received_ms.map_or(in_memory_since_ms, NonZeroI64::get);
         let last = self.given_up.last.as_ref();
         NewLetter {
             id: id::new(id::Kind::DeadLetter, written.wall_ms, placed(place, entropy)),
@@ -172,45 +172,32 @@ fn timestamp(ms: i64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
-    use crate::model::{
-        disposition::Reason,
-        event::{Field, Fields},
-        outcome::AttemptNote,
-        receipt::{Abandoned, Done, Origin, Settlement},
+    use crate::{
+        endpoint::delivery::testing::TestSource,
+        model::{
+            disposition::Reason,
+            event::{Field, Fields},
+            outcome::AttemptNote,
+        },
     };
-
-    /// With the time at which its events were first received, where that is known.
-    #[derive(Debug)]
-    struct Orders(Option<i64>);
-
-    impl Origin for Orders {
-        fn topic(&self) -> &str {
-            "orders"
-        }
-        fn partition(&self) -> i32 {
-            3
-        }
-        fn is_current(&self) -> bool {
-            false
-        }
-        fn first_received_ms(&self, _: i64) -> Option<i64> {
-            self.0
-        }
-        fn receipts_settled(&self, _: Settlement, _: usize) {}
-        fn events_done(&self, _: &[Done], _: Settlement) {}
-        fn abandoned(&self, _: Abandoned) {}
-    }
 
     /// A letter about offset 7 with this tenant and answer.
     fn letter(tenant: &str, excerpt: &str, received_at: Instant) -> Letter {
-        letter_from(Orders(None), tenant, excerpt, received_at)
+        letter_from(None, tenant, excerpt, received_at)
     }
 
-    fn letter_from(origin: Orders, tenant: &str, excerpt: &str, received_at: Instant) -> Letter {
+    /// The same of an event that was first received then, milliseconds since 1970.
+    fn letter_from(first_received_ms: Option<i64>, tenant: &str, excerpt: &str, received_at: Instant) -> Letter {
         let fields = Fields { tenant: Field::Owned(tenant.into()), ..Fields::default() };
         let record = record(7, 1_000, Some(b"k"), None, b"");
-        let event = Arc::new(Event::new(Arc::new(origin), record, fields, received_at));
+        let source = TestSource::new();
+        source.current.store(false, Ordering::Relaxed); // its receipts may be dropped
+        let mut event = Event::new(source, record, fields, received_at);
+        event.first_received_ms = first_received_ms.and_then(NonZeroI64::new);
+        let event = Arc::new(event);
         let mut receipts = Vec::new();
         event.open_receipts(&[NO_ENDPOINT], |_, receipt| receipts.push(receipt));
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: excerpt.into() };
@@ -262,7 +249,7 @@ mod tests {
     #[test]
     fn an_event_that_waited_in_the_backlog_was_received_when_it_first_came() {
         let written = written();
-        let letter = letter_from(Orders(Some(1_690_000_000_000)), "a", "", written.now);
+        let letter = letter_from(Some(1_690_000_000_000), "a", "", written.now);
         assert_eq!(letter.row(written, 0, [0; 10]).received_at.as_millisecond(), 1_690_000_000_000);
     }
 

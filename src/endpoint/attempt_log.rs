@@ -211,8 +211,8 @@ impl AttemptLog {
 
 /// Since this service first received the event: nothing that a producer's clock says goes into how late we are.
 fn in_our_hands(event: &Event, wall_ms: i64) -> Duration {
-    match event.origin.first_received_ms(event.offset()) {
-        Some(received_ms) => since_ms(received_ms, wall_ms).unwrap_or_default(),
+    match event.first_received_ms {
+        Some(received_ms) => since_ms(received_ms.get(), wall_ms).unwrap_or_default(),
         None => clock::now().saturating_duration_since(event.received_at),
     }
 }

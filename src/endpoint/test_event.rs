@@ -9,9 +9,10 @@ use crate::{
     model::{
         event::{Event, Field, Fields, Record},
         outcome::{self, AttemptNote, Outcome},
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
         record::RecordParts,
         settings::Settings,
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
     },
 };
 
@@ -63,29 +64,28 @@ fn event(number: u128, wall_ms: i64) -> Arc<Event> {
         id: Field::Owned(format!("test_{number:032x}").into()),
         ..Fields::default()
     };
-    Arc::new(Event::new(Arc::new(Nowhere), record, fields, clock::now()))
+    let name = SourceName { kind: SourceKind::Test, topic: Arc::from(KIND), partition: 0 };
+    Arc::new(Event::new(Arc::new(TestEventSource(name)), record, fields, clock::now()))
 }
 
-/// The source of a test. It has no receipts, so nothing is ever told.
+/// The source of a test. It has no receipts, so it is never told anything.
 #[derive(Debug)]
-struct Nowhere;
+struct TestEventSource(SourceName);
 
-impl Origin for Nowhere {
-    fn topic(&self) -> &str {
-        KIND
+impl EventSource for TestEventSource {
+    fn name(&self) -> &SourceName {
+        &self.0
     }
 
-    fn partition(&self) -> i32 {
-        0
+    fn claim(&self) -> Claim {
+        Claim::Current
     }
 
-    fn is_current(&self) -> bool {
-        true
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
     }
 
-    fn receipts_settled(&self, _: Settlement, _: usize) {}
-
-    fn events_done(&self, _: &[Done], _: Settlement) {}
+    fn settled(&self, _: Settlement, _: usize, _: &[Done]) {}
 
     fn abandoned(&self, _: Abandoned) {}
 }

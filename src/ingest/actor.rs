@@ -21,9 +21,9 @@ use crate::{
     model::{
         disposition::{GivenUp, Reason},
         event::{Event, Fields, Record},
-        receipt::Origin,
+        source::EventSource,
     },
-    trace::{self, Source, Tracer},
+    trace::{self, Tracer},
 };
 
 /// Records of one partition, tracked already, in offset order.
@@ -34,10 +34,11 @@ pub struct Chunk {
     pub received_at: Instant,
 }
 
-/// Events of one partition, in offset order: for the router of the core.
+/// Events of one partition, in offset order, and its ledger, which hears that they were routed: for the router of the core.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Route {
+    pub ledger: Arc<PartitionLedger>,
     pub events: Vec<Arc<Event>>,
 }
 
@@ -89,10 +90,10 @@ impl IngestActor {
             }
         };
         let fields = happened(fields, &record);
-        let origin: Arc<dyn Origin> = Arc::clone(&self.ledger) as _;
-        let mut event = Event::new(origin, record, fields, received_at);
+        let source: Arc<dyn EventSource> = Arc::clone(&self.ledger) as _;
+        let mut event = Event::new(source, record, fields, received_at);
         if let Some(tracer) = &self.tracer {
-            tracer.begin(&mut event, Source::Kafka);
+            tracer.begin(&mut event);
         }
         let event = Arc::new(event);
         match reason {
@@ -110,11 +111,11 @@ impl IngestActor {
         }
         let events = std::mem::take(&mut self.waiting);
         let count = events.len() as u64;
-        match self.router.try_send(Route { events }) {
+        match self.router.try_send(Route { ledger: Arc::clone(&self.ledger), events }) {
             Ok(()) => {
                 self.handed.0[self.handed.1].fetch_add(count, Ordering::Relaxed);
             }
-            Err(SendError::Full(Route { events })) => {
+            Err(SendError::Full(Route { events, .. })) => {
                 self.waiting = events;
                 ctx.run_later(ROUTER_RETRY, |actor, ctx| actor.hand_over(ctx));
             }

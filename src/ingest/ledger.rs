@@ -24,15 +24,15 @@ use self::{amounts::Amounts, log::Log};
 use crate::model::{
     parking::KeyNumber,
     pause::PauseReason,
-    receipt::{Abandoned, Done, Origin, Settlement},
+    receipt::{Abandoned, Done, Settlement},
+    source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
 };
 
 /// Shared by the poll thread (what came, what may be committed), the ingest actor (what was decoded) and every
 /// receipt (what has settled). One per partition and assignment; a new assignment gets a new ledger with a higher epoch.
 #[derive(Debug)]
 pub struct PartitionLedger {
-    topic: Arc<str>,
-    partition: i32,
+    name: SourceName,
     epoch: u64,
     /// The id of the log: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
@@ -101,8 +101,7 @@ impl PartitionLedger {
         abandoned: UnboundedSender<Abandoned>,
     ) -> Self {
         PartitionLedger {
-            topic,
-            partition,
+            name: SourceName { kind: SourceKind::Live, topic, partition },
             epoch,
             topic_id: OnceLock::new(),
             log: Log::default(),
@@ -125,6 +124,39 @@ impl PartitionLedger {
             backlog: Mutex::default(),
             missed: Mutex::default(),
         }
+    }
+
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.name.topic
+    }
+
+    /// The topic, for those who keep it.
+    #[must_use]
+    pub fn topic_name(&self) -> Arc<str> {
+        Arc::clone(&self.name.topic)
+    }
+
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.name.partition
+    }
+
+    /// False once the assignment is over: the new owner has its events.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        !self.revoked.load(Ordering::Acquire)
+    }
+
+    /// A router has seen so many of its events.
+    pub fn routed(&self, events: usize) {
+        self.routed.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must be
+    /// read again.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 
     /// Events that were handed on and that no router has seen yet.
@@ -257,71 +289,25 @@ impl PartitionLedger {
     }
 }
 
-impl Origin for PartitionLedger {
-    fn topic(&self) -> &str {
-        &self.topic
+impl EventSource for PartitionLedger {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
 
-    fn topic_name(&self) -> Arc<str> {
-        Arc::clone(&self.topic)
+    fn claim(&self) -> Claim {
+        if self.is_current() { Claim::Current } else { Claim::Lost }
     }
 
-    fn partition(&self) -> i32 {
-        self.partition
+    fn backlog(&self) -> &dyn SourceBacklog {
+        self
     }
 
-    fn is_current(&self) -> bool {
-        !self.revoked.load(Ordering::Acquire)
-    }
-
-    fn routed(&self, events: usize) {
-        self.routed.fetch_add(events as u64, Ordering::Relaxed);
-    }
-
-    fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
-    }
-
-    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        let rows = self.backlog.lock().ahead(endpoint_id)?;
-        Some(self.missed.lock().ahead(endpoint_id, rows))
-    }
-
-    fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
-        let rows = self.backlog.lock().ahead_of_key(endpoint_id, key)?;
-        Some(self.missed.lock().ahead(endpoint_id, rows))
-    }
-
-    fn skips(&self, endpoint_id: &Arc<str>, offset: i64, suspended: bool) -> bool {
-        self.missed.lock().skips(endpoint_id, offset, suspended)
-    }
-
-    fn skips_instead_of_parking(&self, endpoint_id: &Arc<str>, offset: i64) -> bool {
-        self.missed.lock().skips_instead_of_parking(endpoint_id, offset)
-    }
-
-    fn misses(&self, endpoint_id: &str) -> bool {
-        self.missed.lock().has(endpoint_id)
-    }
-
-    fn skipped(&self, endpoint_id: &str) {
-        self.missed.lock().skipped(endpoint_id);
-    }
-
-    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
-        self.backlog.lock().parking(endpoint_id, 1, key);
-    }
-
-    fn parked(&self, endpoint_id: &str, events: u64) {
-        self.backlog.lock().parked(endpoint_id, events);
-    }
-
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+    fn settled(&self, how: Settlement, receipts: usize, done: &[Done]) {
         let count = if self.is_current() { &self.settled[how as usize] } else { &self.stale_settles };
         count.fetch_add(receipts as u64, Ordering::Relaxed);
-    }
-
-    fn events_done(&self, done: &[Done], _how: Settlement) {
+        if done.is_empty() {
+            return;
+        }
         let mut owed = self.owed.lock();
         if !self.is_current() {
             return;
@@ -339,10 +325,41 @@ impl Origin for PartitionLedger {
         // That is safe, but the commit does not advance until then, and the partition fills up and pauses.
         if self.unheard_abandons.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::error!(
-                topic = %self.topic, partition = self.partition, epoch = self.epoch,
+                topic = %self.name.topic, partition = self.name.partition, epoch = self.epoch,
                 "an abandoned event cannot be taken up again; its partition commits nothing beyond it until it is reassigned"
             );
         }
+    }
+}
+
+impl SourceBacklog for PartitionLedger {
+    fn ahead(&self, endpoint_id: &str, key: Option<KeyNumber>) -> Ahead {
+        let rows = {
+            let backlog = self.backlog.lock();
+            key.map_or_else(|| backlog.ahead(endpoint_id), |key| backlog.ahead_of_key(endpoint_id, key))
+        };
+        let missed = self.missed.lock();
+        Ahead { events: rows.map(|rows| missed.ahead(endpoint_id, rows)), has_missed: missed.has(endpoint_id) }
+    }
+
+    fn skips(&self, endpoint_id: &Arc<str>, offset: i64, at: SkipAt) -> bool {
+        let mut missed = self.missed.lock();
+        match at {
+            SkipAt::Arrival { suspended } => missed.skips(endpoint_id, offset, suspended),
+            SkipAt::Departure => missed.skips_instead_of_parking(endpoint_id, offset),
+        }
+    }
+
+    fn skipped(&self, endpoint_id: &str) {
+        self.missed.lock().skipped(endpoint_id);
+    }
+
+    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.backlog.lock().parking(endpoint_id, 1, key);
+    }
+
+    fn parked(&self, endpoint_id: &str) {
+        self.backlog.lock().parked(endpoint_id, 1);
     }
 }
 

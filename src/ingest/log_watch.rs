@@ -38,7 +38,6 @@ use super::{
 };
 use crate::{
     clock,
-    model::receipt::Origin as _,
     notifications::{OperatorEvent, emit},
     telemetry::names,
 };

@@ -21,7 +21,7 @@ use crate::{
     model::{
         event::{Record, weight_bytes},
         pause::PauseReason,
-        receipt::{Origin as _, Settlement},
+        receipt::Settlement,
     },
     telemetry::handles::{PartitionMetrics, SettlementMetrics},
 };

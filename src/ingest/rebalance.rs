@@ -36,10 +36,7 @@ use super::{
     ledger::PartitionLedger,
     starts::{self, Name},
 };
-use crate::{
-    model::receipt::{Abandoned, Origin as _},
-    telemetry::handles::ConsumerMetrics,
-};
+use crate::{model::receipt::Abandoned, telemetry::handles::ConsumerMetrics};
 
 /// Time to ask for the beginning of new partitions, thrice at most; what is not known then waits, and is asked again
 /// from elsewhere.

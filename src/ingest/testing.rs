@@ -22,8 +22,9 @@ use crate::{
     flow::counters::FlowCounters,
     model::{
         event::{Event, Fields, Record},
-        receipt::{Abandoned, Origin},
+        receipt::Abandoned,
         record::RecordParts,
+        source::EventSource,
     },
     router::{actor::Router, table::RoutingTable},
     store::{Pool, pool::PoolOptions},
@@ -73,7 +74,7 @@ pub fn record(offset: i64) -> Record {
 pub fn tracked(ledger: &Arc<PartitionLedger>, offset: i64) -> Arc<Event> {
     let now = clock::now();
     ledger.track_chunk(&[offset], now).expect("within the span");
-    let event = Event::new(Arc::clone(ledger) as Arc<dyn Origin>, record(offset), Fields::default(), now);
+    let event = Event::new(Arc::clone(ledger) as Arc<dyn EventSource>, record(offset), Fields::default(), now);
     ledger.received(1, event.weight_bytes() as u64);
     Arc::new(event)
 }

@@ -6,7 +6,7 @@
 //! **Invariant:** a letter is in flight at most once in this process, and until what became of it is committed.
 //! **Invariant:** a letter in flight is still a letter: whatever ends this process, it waits for its redrive again.
 
-mod origin; // where redriven events come from
+mod source; // the source of redriven events
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,7 +18,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::origin::{Lease, receipt};
+use self::source::{Lease, receipt};
 use crate::{
     backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     clock,
@@ -26,7 +26,7 @@ use crate::{
     ingest::ledger::PartitionLedger,
     model::{
         disposition::{GivenUp, Reason},
-        receipt::{ABANDONS_MAX, Abandoned, Origin as _, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     store::{
         Pool, StoreError, dead_letters,

@@ -11,7 +11,7 @@ use crate::{
         ledger::PartitionLedger,
         missed::{CatchUpStep, CatchesUp},
     },
-    model::{gap::GapState, receipt::Origin as _},
+    model::gap::GapState,
     store::{
         Pool, StoreError,
         skipped_ranges::{self, GapKey, OpenGap},

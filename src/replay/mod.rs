@@ -6,7 +6,7 @@
 pub use postrider_core::replay::{progress, range, read_plan, selection}; // ○ what may be asked for, and how far it is
 
 pub mod catch_up; // ● ordered endpoints get what they missed
-pub mod replay_partition; // ○ a replay's share of one partition: the origin of its events
+pub mod replay_partition; // ○ a replay's share of one partition: the source of its events
 pub mod positions; // ● where partitions begin and end, and where a time is
 pub mod reader; // ● the second consumer, on a thread of its own
 pub mod runner; // ● follows ownership, writes progress down

@@ -23,7 +23,6 @@ use crate::{
     flow::drain_rate::{DrainRate, DrainRateOptions},
     ingest::consumer::FETCH_BYTES_MAX,
     ingest::decode::Decoder,
-    model::receipt::Origin as _,
 };
 
 /// `[replay]` of the configuration, as far as reading goes.
@@ -120,7 +119,11 @@ impl Reader {
             }
             let mut reading = match before.iter().position(is_of) {
                 Some(place) => before.swap_remove(place),
-                None => Reading::new(part.topic_name(), part.partition(), (self.bounds.options.decoder)(part.topic())),
+                None => Reading::new(
+                    Arc::clone(part.topic()),
+                    part.partition(),
+                    (self.bounds.options.decoder)(part.topic()),
+                ),
             };
             reading.parts = vec![Arc::clone(part)];
             self.readings.push(reading);

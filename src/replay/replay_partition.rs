@@ -22,7 +22,8 @@ use crate::{
     ingest::ledger::PartitionLedger,
     model::{
         parking::KeyNumber,
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
+        source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
     },
 };
 
@@ -35,11 +36,11 @@ pub struct Name {
     pub times: Option<Times>,
 }
 
-/// The origin of the events of one replay from one partition, for one assignment of it.
+/// The source of the events of one replay from one partition, for one assignment of it.
 pub struct Part {
     pub name: Name,
     ledger: Arc<PartitionLedger>,
-    topic: Arc<str>,
+    source: SourceName,
     cancelled: AtomicBool,
     /// Has enough on its way; until half of that has ended.
     full: AtomicBool,
@@ -61,7 +62,7 @@ impl Part {
     ) -> Arc<Self> {
         Arc::new(Part {
             name,
-            topic: ledger.topic_name(),
+            source: SourceName { kind: SourceKind::Replay, topic: ledger.topic_name(), partition: ledger.partition() },
             ledger,
             cancelled: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -77,6 +78,22 @@ impl Part {
     #[must_use]
     pub fn is_of(&self, ledger: &Arc<PartitionLedger>) -> bool {
         Arc::ptr_eq(&self.ledger, ledger)
+    }
+
+    #[must_use]
+    pub fn topic(&self) -> &Arc<str> {
+        &self.source.topic
+    }
+
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.source.partition
+    }
+
+    /// True if its events may still be sent.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        !self.cancelled.load(Ordering::Acquire) && self.ledger.is_current()
     }
 
     /// Takes effect at once: what is on its way and not yet sent will not be.
@@ -159,38 +176,23 @@ impl Drop for Part {
     }
 }
 
-impl Origin for Part {
-    fn topic(&self) -> &str {
-        &self.topic
+impl EventSource for Part {
+    fn name(&self) -> &SourceName {
+        &self.source
     }
 
-    fn topic_name(&self) -> Arc<str> {
-        Arc::clone(&self.topic)
+    fn claim(&self) -> Claim {
+        if self.is_current() { Claim::Current } else { Claim::Lost }
     }
 
-    fn partition(&self) -> i32 {
-        self.ledger.partition()
+    fn backlog(&self) -> &dyn SourceBacklog {
+        self
     }
 
-    fn is_current(&self) -> bool {
-        !self.cancelled.load(Ordering::Acquire) && self.ledger.is_current()
-    }
-
-    fn parked_ahead(&self, endpoint_id: &str) -> Option<u64> {
-        self.ledger.backlog.lock().ahead(endpoint_id)
-    }
-
-    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
-        self.ledger.parking(endpoint_id, key);
-    }
-
-    fn parked(&self, endpoint_id: &str, events: u64) {
-        self.ledger.parked(endpoint_id, events);
-    }
-
-    fn receipts_settled(&self, _how: Settlement, _receipts: usize) {}
-
-    fn events_done(&self, done: &[Done], how: Settlement) {
+    fn settled(&self, how: Settlement, _receipts: usize, done: &[Done]) {
+        if done.is_empty() {
+            return;
+        }
         let bytes = done.iter().map(|done| done.weight_bytes).sum();
         [&self.own, &*self.of_endpoint, &*self.of_all].iter().for_each(|count| count.sub(done.len(), bytes));
         let mut progress = self.progress.lock();
@@ -202,9 +204,33 @@ impl Origin for Part {
     }
 }
 
+impl SourceBacklog for Part {
+    /// Rows of all keys, and only rows: what the endpoint missed is what is replayed.
+    fn ahead(&self, endpoint_id: &str, _key: Option<KeyNumber>) -> Ahead {
+        Ahead { events: self.ledger.backlog.lock().ahead(endpoint_id), has_missed: false }
+    }
+
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _at: SkipAt) -> bool {
+        false
+    }
+
+    fn skipped(&self, _endpoint_id: &str) {}
+
+    fn parking(&self, endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.ledger.parking(endpoint_id, key);
+    }
+
+    fn parked(&self, endpoint_id: &str) {
+        self.ledger.parked(endpoint_id);
+    }
+}
+
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part").field("name", &self.name).field("partition", &self.partition()).finish_non_exhaustive()
+        f.debug_struct("Part")
+            .field("name", &self.name)
+            .field("partition", &self.source.partition)
+            .finish_non_exhaustive()
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     ingest::ledger::PartitionLedger,
     model::{
         disposition::{GivenUp, Reason},
-        receipt::{ABANDONS_MAX, Origin as _, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Receipt, Settlement},
     },
     store::{
         Pool, StoreError,

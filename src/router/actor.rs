@@ -24,7 +24,7 @@ use crate::{
         queue::{EndpointQueue, Pushed},
         supervisor::Notices,
     },
-    ingest::actor::Route,
+    ingest::{actor::Route, ledger::PartitionLedger},
     model::{
         disposition::{GivenUp, Reason},
         event::{EndpointKey, Event},
@@ -44,7 +44,8 @@ pub struct Router {
     load: Arc<Vec<AtomicU64>>,
     core: usize,
     dead_letters: DeadLetterWriter,
-    /// The chunk at hand, and how many of its events were routed.
+    /// The chunk at hand with its ledger, and how many of its events were routed.
+    ledger: Option<Arc<PartitionLedger>>,
     events: Vec<Arc<Event>>,
     done: usize,
     /// Endpoints that get the events of the chunk at hand: all of them, one after the other, …
@@ -71,6 +72,7 @@ impl Router {
             load,
             core,
             dead_letters,
+            ledger: None,
             events: Vec::new(),
             done: 0,
             matched: Vec::new(),
@@ -134,7 +136,7 @@ impl Router {
             from = *to;
         }
         if !unmatched.is_empty() {
-            first.origin.events_done(&unmatched, Settlement::Cancelled);
+            first.source.settled(Settlement::Cancelled, 0, &unmatched);
         }
         self.table.flow().core(self.core).routed(events.len(), self.routed.len());
         self.metrics.routed.increment((events.len() - unmatched.len()) as u64);
@@ -192,13 +194,11 @@ impl Actor for Router {
 impl Handler<Route> for Router {
     type Result = ();
 
-    fn handle(&mut self, Route { events }: Route, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Route { ledger, events }: Route, ctx: &mut Context<Self>) {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
-        if let Some(first) = events.first() {
-            first.origin.routed(events.len());
-        }
+        ledger.routed(events.len());
         self.match_all(&events);
-        (self.events, self.done) = (events, 0);
+        (self.ledger, self.events, self.done) = (Some(ledger), events, 0);
         self.go_on(ctx);
     }
 }
@@ -224,8 +224,8 @@ impl Router {
         self.done += count;
         if routed.is_err() {
             self.routed.clear();
-            if let Some(event) = events.first() {
-                event.origin.fail();
+            if let Some(ledger) = &self.ledger {
+                ledger.fail();
             }
         } else if self.done < events.len() {
             self.events = events;

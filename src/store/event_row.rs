@@ -1,6 +1,7 @@
 //! ○ An event on its way into the backlog, and back out of it.
 
 use std::{
+    num::NonZeroI64,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,8 @@ use crate::{
         disposition::Parked,
         event::{EndpointKey, Event, Field, Fields, Record, Span},
         outcome::AttemptNote,
-        receipt::{Origin, Receipt},
+        receipt::Receipt,
+        source::EventSource,
     },
     store::{
         backlog::{NewRow, RowKey, RowState},
@@ -39,7 +41,7 @@ impl Clocks {
 #[must_use]
 pub fn key(event: &Event, endpoint_id: &Arc<str>) -> RowKey {
     RowKey {
-        topic: event.origin.topic_name(),
+        topic: Arc::clone(&event.source.name().topic),
         partition: event.partition(),
         endpoint_id: Arc::clone(endpoint_id),
         offset: event.offset(),
@@ -86,7 +88,7 @@ pub fn new_row(key: RowKey, parked: &Parked, clocks: Clocks) -> NewRow<'_> {
 /// the event before anyone else does.
 pub fn receipt(
     row: BacklogRow,
-    origin: Arc<dyn Origin>,
+    source: Arc<dyn EventSource>,
     endpoint: EndpointKey,
     now: Instant,
     begin: impl FnOnce(&mut Event),
@@ -103,7 +105,8 @@ pub fn receipt(
         occurred_ms: Some(row.occurred_ms),
     };
     let record = record(row.offset, row.record_ms, row.record, row.key_bytes, row.value_bytes);
-    let mut event = Event::new(origin, record, fields, now);
+    let mut event = Event::new(source, record, fields, now);
+    event.first_received_ms = NonZeroI64::new(row.received_ms);
     begin(&mut event);
     let event = Arc::new(event);
     let mut receipt = None;
@@ -153,7 +156,7 @@ const CLOCKS_APART_MS: i64 = 5_000;
 mod tests {
     use super::*;
     use crate::{
-        endpoint::delivery::testing::{TestOrigin, receipt as new_receipt, secs},
+        endpoint::delivery::testing::{TestSource, receipt as new_receipt, secs},
         model::parking::Parking,
     };
 
@@ -163,8 +166,8 @@ mod tests {
 
     fn parked(received_at: Instant) -> Parked {
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: "é".repeat(1_000).into() };
-        let receipt = new_receipt(&TestOrigin::new(), 7, received_at);
-        let parking = Parking::begin(&receipt.event().origin, &"ep_1".into(), None);
+        let receipt = new_receipt(&TestSource::new(), 7, received_at);
+        let parking = Parking::begin(&receipt.event().source, &"ep_1".into(), None);
         Parked { receipt, attempts: 3, last: Some(last), in_flight_until: None, not_before: None, parking }
     }
 

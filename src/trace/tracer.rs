@@ -73,26 +73,6 @@ impl Clocks {
     }
 }
 
-/// The way in which an event came into memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    Kafka,
-    Backlog,
-    Replay,
-    Redrive,
-}
-
-impl Source {
-    fn as_str(self) -> &'static str {
-        match self {
-            Source::Kafka => "kafka",
-            Source::Backlog => "backlog",
-            Source::Replay => "replay",
-            Source::Redrive => "redrive",
-        }
-    }
-}
-
 static TRACER: OnceLock<Arc<Tracer>> = OnceLock::new();
 
 /// From now on events are traced. Before anything asks for the tracer; the first one stays.
@@ -107,9 +87,9 @@ pub fn tracer() -> Option<Arc<Tracer>> {
 }
 
 /// Traces an event from here on, if anybody traces and it is one of those that are traced.
-pub fn begin(event: &mut Event, source: Source) {
+pub fn begin(event: &mut Event) {
     if let Some(tracer) = TRACER.get() {
-        tracer.begin(event, source);
+        tracer.begin(event);
     }
 }
 
@@ -131,7 +111,7 @@ impl Tracer {
     }
 
     /// Traces an event from here on, if it is one of those that are traced.
-    pub fn begin(self: &Arc<Self>, event: &mut Event, source: Source) {
+    pub fn begin(self: &Arc<Self>, event: &mut Event) {
         let producer = event.record.header(TRACEPARENT).and_then(TraceContext::parse);
         if !sampling::is_chosen(producer.as_ref(), event.position(), self.options.sample_every) {
             return;
@@ -148,13 +128,13 @@ impl Tracer {
             received_at: event.received_at,
             decoded_at: clocks.now,
             topic: event.topic().into(),
-            about: self.about(event, source),
+            about: self.about(event),
         });
         event.traced = Some(Box::new(Traced { tracer: Arc::clone(self), clocks, journey: Mutex::new(journey) }));
     }
 
     /// By the semantic conventions for messaging. Neither key nor payload: they are the customer's.
-    fn about(&self, event: &Event, source: Source) -> Vec<Attribute> {
+    fn about(&self, event: &Event) -> Vec<Attribute> {
         let mut all = vec![
             ("messaging.system", Value::from("kafka")),
             ("messaging.operation.name", Value::from("process")),
@@ -165,7 +145,7 @@ impl Tracer {
             ("messaging.consumer.group.name", text(&self.options.group_id)),
             ("messaging.message.body.size", number(event.value().map_or(0, <[u8]>::len))),
             ("postrider.event.type", text(event.kind())),
-            ("postrider.source", Value::from(source.as_str())),
+            ("postrider.source", Value::from(event.source.name().kind.as_str())),
         ];
         if let Some(id) = event.own_id() {
             all.push(("messaging.message.id", text(id)));
@@ -269,7 +249,7 @@ impl Drop for Traced {
 mod tests {
     use super::*;
     use crate::{
-        endpoint::delivery::testing::TestOrigin,
+        endpoint::delivery::testing::TestSource,
         model::{
             event::{Fields, Record},
             record::RecordParts,
@@ -293,14 +273,14 @@ mod tests {
         let header = traceparent.map(|text| (TRACEPARENT, Some(text.as_bytes())));
         let parts = RecordParts { offset, timestamp_ms: 1, key: None, value: Some(b"{}") };
         let record = Record::copy_from(parts, header.into_iter());
-        Event::new(TestOrigin::new(), record, Fields::default(), clock::now())
+        Event::new(TestSource::new(), record, Fields::default(), clock::now())
     }
 
     #[test]
     fn a_trace_goes_on_where_its_producer_began_it_and_ends_with_the_event() {
         let (tracer, told) = tracer(0, 0);
         let mut event = event(1, Some(PRODUCER));
-        tracer.begin(&mut event, Source::Kafka);
+        tracer.begin(&mut event);
         let event = Arc::new(event);
         let mut receipts = Vec::new();
         event.open_receipts(&[EndpointKey(1)], |_, receipt| receipts.push(receipt));
@@ -317,11 +297,11 @@ mod tests {
     fn nothing_is_traced_that_its_producer_or_the_rate_does_not_let_be_traced() {
         let (tracer, told) = tracer(1, 1);
         let mut unwanted = event(1, Some(&PRODUCER.replace("-01", "-00")));
-        tracer.begin(&mut unwanted, Source::Kafka);
+        tracer.begin(&mut unwanted);
         assert!(unwanted.traced.is_none());
         let (mut first, mut second) = (event(2, None), event(3, Some("no context at all")));
-        tracer.begin(&mut first, Source::Kafka);
-        tracer.begin(&mut second, Source::Kafka);
+        tracer.begin(&mut first);
+        tracer.begin(&mut second);
         assert!(first.traced.is_some() && second.traced.is_none(), "one a second");
         drop(first);
         assert_eq!(told.lock().len(), 1);
@@ -330,9 +310,10 @@ mod tests {
     #[test]
     fn what_is_met_again_goes_on_with_the_same_trace() {
         let (tracer, told) = tracer(1, 0);
-        for source in [Source::Kafka, Source::Backlog] {
+        for source in [TestSource::new(), TestSource::stored()] {
             let mut event = event(7, None);
-            tracer.begin(&mut event, source);
+            event.source = source;
+            tracer.begin(&mut event);
         }
         let told = told.lock();
         assert_eq!(told[0].trace_id, told[1].trace_id);

@@ -55,7 +55,7 @@ use rdkafka::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::{
-    origin::{Partition, event, given_up},
+    partition::{Partition, event, given_up},
     postgres::Database,
 };
 

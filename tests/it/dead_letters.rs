@@ -13,7 +13,7 @@ use postrider::{
 use tokio::runtime::Handle;
 
 use crate::{
-    origin::{Partition, event, given_up},
+    partition::{Partition, event, given_up},
     postgres::Database,
 };
 

@@ -10,7 +10,7 @@ mod harness; // what the stories are told with
 mod stories; // the whole of Postrider as a black box
 
 mod postgres; // a fresh database for each test
-mod origin; // a partition that counts what its receipts come to
+mod partition; // a partition that counts what its receipts come to
 mod store; // connections, migrations, settings
 mod backlog_pages; // the backlog, page by page
 mod dead_letters; // written before they settle, once

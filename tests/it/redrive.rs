@@ -33,7 +33,7 @@ use postrider::{
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
-    origin::{Partition, event, given_up},
+    partition::{Partition, event, given_up},
     postgres::Database,
 };
 
@@ -183,7 +183,7 @@ fn options() -> RedriveOptions {
 }
 
 fn parked(receipt: Receipt, attempts: u32, not_before: Option<Instant>) -> Parked {
-    let parking = Parking::begin(&receipt.event().origin, &Arc::from("ep_1"), None);
+    let parking = Parking::begin(&receipt.event().source, &Arc::from("ep_1"), None);
     Parked { receipt, attempts, last: None, in_flight_until: None, not_before, parking }
 }
 
@@ -278,7 +278,7 @@ async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
 async fn a_letter_that_leaves_memory_undelivered_stays_that_letter_and_keeps_its_attempts() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     let receipt = bench.next().await;
-    assert!(receipt.event().origin.is_letter());
+    assert!(receipt.event().source.is_letter());
     bench.writer.postpone("ep_1", [parked(receipt, 0, None)]);
     let receipt = bench.next().await;
     let later = postrider::clock::now() + Duration::from_millis(300);
@@ -315,7 +315,7 @@ async fn a_letter_of_a_lost_partition_waits_for_the_new_owner() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     let receipt = bench.next().await;
     bench.around.lose();
-    assert!(!receipt.event().origin.is_current());
+    assert!(!receipt.event().source.is_current());
     drop(receipt);
     assert_eq!(bench.database.value("SELECT state FROM dead_letter").await.as_deref(), Some("redriving"));
     bench.around.own();

@@ -10,7 +10,7 @@ use postrider::{
     ingest::ledger::{LedgerSnapshot, PartitionLedger},
     model::{
         event::Event,
-        receipt::{Origin, Receipt, Settlement},
+        receipt::{Receipt, Settlement},
     },
 };
 
@@ -130,7 +130,7 @@ impl Audit {
     pub fn settling(&mut self, receipts: &[Receipt], how: Settlement) {
         for receipt in receipts {
             let key = Key::of_receipt(receipt);
-            let ledger = Arc::as_ptr(&receipt.event().origin).addr();
+            let ledger = Arc::as_ptr(&receipt.event().source).addr();
             assert!(self.settled.insert((ledger, key)), "I4: {key:?} settled twice");
             let has_ended = match how {
                 Settlement::Delivered => self.accepted.contains(&key),

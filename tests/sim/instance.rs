@@ -13,8 +13,9 @@ use postrider::{
         disposition::{GivenUp, Reason},
         event::{EndpointKey, Event, Record, weight_bytes},
         pause::PauseReason,
-        receipt::{ABANDONS_MAX, Abandoned, Done, Origin, Receipt, Settlement},
+        receipt::{ABANDONS_MAX, Abandoned, Done, Receipt, Settlement},
         record::RecordParts,
+        source::EventSource,
     },
     router::{
         index::{Change, IndexWriter, Matches},
@@ -170,8 +171,8 @@ impl Instance {
         for record in records {
             let decoded = self.decoder.decode(&record);
             let is_broken = decoded.is_err();
-            let origin = Arc::clone(&assigned.ledger) as Arc<dyn Origin>;
-            let event = Arc::new(Event::new(origin, record, decoded.unwrap_or_default(), now));
+            let source = Arc::clone(&assigned.ledger) as Arc<dyn EventSource>;
+            let event = Arc::new(Event::new(source, record, decoded.unwrap_or_default(), now));
             matches.clear();
             if is_broken {
                 matches.push(NO_ENDPOINT);
@@ -187,10 +188,8 @@ impl Instance {
             }
             assigned.routed.insert(event.offset(), matches.iter().map(|key| key.0).collect());
             if matches.is_empty() {
-                event.origin.events_done(
-                    &[Done { offset: event.offset(), weight_bytes: event.weight_bytes() }],
-                    Settlement::Cancelled,
-                );
+                let done = Done { offset: event.offset(), weight_bytes: event.weight_bytes() };
+                event.source.settled(Settlement::Cancelled, 0, &[done]);
             }
             event.open_receipts(&matches, |key, receipt| of_endpoints.entry(key.0).or_default().push(receipt));
         }

@@ -1,4 +1,4 @@
-//! ○ Events, receipts and settings for tests, and an origin that only counts.
+//! ○ Events, receipts and settings for tests, and an source that only counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,12 +12,13 @@ use std::{
 use crate::model::{
     event::{EndpointKey, Event, Fields, Record, Span},
     parking::KeyNumber,
-    receipt::{Abandoned, Done, Origin, Receipt, Settlement},
+    receipt::{Abandoned, Done, Receipt, Settlement},
     settings::{
         Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule, Settings,
         State,
     },
     signature::SigningKey,
+    source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
     url::EndpointUrl,
 };
 
@@ -31,7 +32,8 @@ pub const fn secs(n: u64) -> Duration {
 
 /// A partition's assignment that only counts.
 #[derive(Debug)]
-pub struct TestOrigin {
+pub struct TestSource {
+    name: SourceName,
     pub current: AtomicBool,
     /// Ours, although nothing more of it is sent.
     pub owned: AtomicBool,
@@ -41,105 +43,99 @@ pub struct TestOrigin {
     pub keys: Shared<BTreeSet<Option<KeyNumber>>>,
     /// Something that its endpoint missed has not come back.
     pub misses: AtomicBool,
-    /// Its events have rows in the backlog.
-    pub stored: bool,
     pub settled: Shared<BTreeMap<&'static str, usize>>,
     pub abandoned: Shared<Vec<Abandoned>>,
 }
 
-impl TestOrigin {
+impl TestSource {
     pub fn new() -> Arc<Self> {
-        Self::of(false)
+        Self::of(SourceKind::Live)
     }
 
     pub fn stored() -> Arc<Self> {
-        Self::of(true)
+        Self::of(SourceKind::Backlog)
     }
 
-    fn of(stored: bool) -> Arc<Self> {
+    fn of(kind: SourceKind) -> Arc<Self> {
         let current = AtomicBool::new(true);
-        Arc::new(TestOrigin {
+        Arc::new(TestSource {
+            name: SourceName { kind, topic: Arc::from("orders"), partition: 3 },
             current,
             owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
             keys: Shared::default(),
             misses: AtomicBool::new(false),
-            stored,
             settled: Shared::default(),
             abandoned: Shared::default(),
         })
     }
 }
 
-/// For [`TestOrigin::ahead`].
+/// For [`TestSource::ahead`].
 pub const AHEAD_UNKNOWN: u64 = u64::MAX;
 
-impl Origin for TestOrigin {
-    fn topic(&self) -> &str {
-        "orders"
+impl EventSource for TestSource {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
 
-    fn partition(&self) -> i32 {
-        3
+    fn claim(&self) -> Claim {
+        match (self.current.load(Ordering::Relaxed), self.owned.load(Ordering::Relaxed)) {
+            (true, _) => Claim::Current,
+            (false, true) => Claim::Owned,
+            (false, false) => Claim::Lost,
+        }
     }
 
-    fn is_current(&self) -> bool {
-        self.current.load(Ordering::Relaxed)
+    fn backlog(&self) -> &dyn SourceBacklog {
+        self
     }
 
-    fn is_owned(&self) -> bool {
-        self.is_current() || self.owned.load(Ordering::Relaxed)
-    }
-
-    fn is_stored(&self) -> bool {
-        self.stored
-    }
-
-    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
-        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN)
-    }
-
-    fn parked_ahead_of_key(&self, endpoint_id: &str, key: KeyNumber) -> Option<u64> {
-        let ahead = self.parked_ahead(endpoint_id)?;
-        let keys = self.keys.lock();
-        Some(if keys.contains(&None) || keys.contains(&Some(key)) { ahead } else { 0 })
-    }
-
-    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, suspended: bool) -> bool {
-        suspended
-    }
-
-    fn misses(&self, _endpoint_id: &str) -> bool {
-        self.misses.load(Ordering::Relaxed)
-    }
-
-    fn parking(&self, _endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
-        self.keys.lock().insert(key);
-        self.ahead.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+    fn settled(&self, how: Settlement, receipts: usize, _done: &[Done]) {
         *self.settled.lock().entry(how.as_str()).or_default() += receipts;
     }
-
-    fn events_done(&self, _done: &[Done], _how: Settlement) {}
 
     fn abandoned(&self, receipt: Abandoned) {
         self.abandoned.lock().push(receipt);
     }
 }
 
+impl SourceBacklog for TestSource {
+    fn ahead(&self, _endpoint_id: &str, key: Option<KeyNumber>) -> Ahead {
+        let events = Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != AHEAD_UNKNOWN);
+        let is_of_others = key.is_some_and(|key| {
+            let keys = self.keys.lock();
+            !keys.contains(&None) && !keys.contains(&Some(key))
+        });
+        let events = if is_of_others { events.map(|_| 0) } else { events };
+        Ahead { events, has_missed: self.misses.load(Ordering::Relaxed) }
+    }
+
+    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, at: SkipAt) -> bool {
+        at == SkipAt::Arrival { suspended: true }
+    }
+
+    fn skipped(&self, _endpoint_id: &str) {}
+
+    fn parking(&self, _endpoint_id: &Arc<str>, key: Option<KeyNumber>) {
+        self.keys.lock().insert(key);
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn parked(&self, _endpoint_id: &str) {}
+}
+
 /// A receipt of an event with this offset.
-pub fn receipt(origin: &Arc<TestOrigin>, offset: i64, received_at: Instant) -> Receipt {
-    receipt_of(origin, offset, None, received_at)
+pub fn receipt(source: &Arc<TestSource>, offset: i64, received_at: Instant) -> Receipt {
+    receipt_of(source, offset, None, received_at)
 }
 
 /// The same, of a record with a key.
-pub fn keyed(origin: &Arc<TestOrigin>, offset: i64, key: &str, received_at: Instant) -> Receipt {
-    receipt_of(origin, offset, Some(key), received_at)
+pub fn keyed(source: &Arc<TestSource>, offset: i64, key: &str, received_at: Instant) -> Receipt {
+    receipt_of(source, offset, Some(key), received_at)
 }
 
-fn receipt_of(origin: &Arc<TestOrigin>, offset: i64, key: Option<&str>, received_at: Instant) -> Receipt {
+fn receipt_of(source: &Arc<TestSource>, offset: i64, key: Option<&str>, received_at: Instant) -> Receipt {
     let value = b"{\"n\":1}";
     let bytes: Vec<u8> = key.unwrap_or_default().bytes().chain(*value).collect();
     let (key_len, value_len) = (key.map_or(0, str::len) as u32, value.len() as u32);
@@ -151,8 +147,8 @@ fn receipt_of(origin: &Arc<TestOrigin>, offset: i64, key: Option<&str>, received
         headers: Span { start: key_len + value_len, len: 0 },
         bytes: bytes.into(),
     };
-    let origin = Arc::clone(origin) as Arc<dyn Origin>;
-    let event = Arc::new(Event::new(origin, record, Fields::default(), received_at));
+    let source = Arc::clone(source) as Arc<dyn EventSource>;
+    let event = Arc::new(Event::new(source, record, Fields::default(), received_at));
     let mut opened = None;
     event.open_receipts(&[EndpointKey(1)], |_, receipt| opened = Some(receipt));
     opened.expect("one endpoint, one receipt")

@@ -88,7 +88,7 @@ impl Ageing {
     }
 
     async fn step(&self, head: &Arc<Head>, before_ms: i64, scans: &mut Scans) -> Result<bool, StoreError> {
-        let name = (&*head.topic, head.partition, &*head.endpoint_id);
+        let name = (&*head.name.topic, head.name.partition, &*head.endpoint_id);
         let scan = scans.entry(key_of(head)).or_insert(Scan { after: BEGINNING, oldest_ms: None });
         let Scanned { rows, oldest_ms, last } =
             backlog_ageing::scan(&self.pool, name, scan.after, SCAN_ROWS_MAX).await?;
@@ -151,7 +151,7 @@ impl Ageing {
 }
 
 fn key_of(head: &Head) -> (Arc<str>, i32, Arc<str>) {
-    (Arc::clone(&head.topic), head.partition, Arc::clone(&head.endpoint_id))
+    (Arc::clone(&head.name.topic), head.name.partition, Arc::clone(&head.endpoint_id))
 }
 
 const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);

@@ -7,7 +7,6 @@ use crate::{
     backlog::shard::Shard as _,
     clock,
     ingest::ledger::PartitionLedger,
-    model::receipt::Origin as _,
     store::{
         StoreError, backlog_read,
         skipped_ranges::{self, OpenGap},

@@ -12,16 +12,17 @@ use crate::{
     },
     clock,
     model::{
-        event::{EndpointKey, Event},
-        receipt::{Origin, Receipt, Settlement},
+        event::EndpointKey,
+        receipt::{Receipt, Settlement},
         settings::OrderBy,
+        source::EventSource,
     },
     store::{
         StoreError,
         backlog_read::{self, BacklogRow, Page},
         event_row,
     },
-    trace::{self, Source},
+    trace,
 };
 
 impl Drainer {
@@ -68,13 +69,13 @@ impl Drainer {
             with_key,
         };
         let head = &read.head;
-        backlog_read::page(&self.pool, (&head.topic, head.partition, &head.endpoint_id), page).await
+        backlog_read::page(&self.pool, (&head.name.topic, head.name.partition, &head.endpoint_id), page).await
     }
 
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
     fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
-        let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.topic);
+        let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.name.topic);
         let young = rows.iter().filter(|row| !event_row::may_be_cancelled(row.received_ms, complete_to_ms));
         let young: HashSet<i64> = young.map(|row| row.offset).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, order, endpoint, now)
@@ -84,7 +85,7 @@ impl Drainer {
         Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again
         if !unwanted.is_empty() {
             tracing::info!(
-                endpoint.id = %head.endpoint_id, topic = %head.topic, events = unwanted.len(),
+                endpoint.id = %head.endpoint_id, topic = %head.name.topic, events = unwanted.len(),
                 "what waited for an endpoint that no longer subscribes to it is cancelled"
             );
             Receipt::settle_all(unwanted, Settlement::Cancelled);
@@ -104,15 +105,13 @@ pub(super) fn take_in(
     now: Instant,
 ) -> impl Iterator<Item = Receipt> {
     let key = endpoint.unwrap_or(EndpointKey(u32::MAX));
-    let begin = |event: &mut Event| trace::begin(event, Source::Backlog);
     rows.into_iter().filter_map(move |row| {
-        let origin = match order {
-            Some(OrderBy::Key) => head.lane(row.key())? as Arc<dyn Origin>,
+        let source: Arc<dyn EventSource> = match order {
+            Some(OrderBy::Key) => head.lane(row.key())?,
             _ => Arc::clone(head) as _,
         };
-        let times = (row.record_ms, row.received_ms);
-        let is_new = head.hold(row.offset, times, usize::try_from(row.bytes).unwrap_or(0));
-        is_new.then(|| event_row::receipt(row, origin, key, now, begin))
+        let is_new = head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0));
+        is_new.then(|| event_row::receipt(row, source, key, now, trace::begin))
     })
 }
 

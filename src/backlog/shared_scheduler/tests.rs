@@ -22,6 +22,7 @@ use crate::{
     model::{
         receipt::{Abandoned, Done, Settlement},
         settings::OrderBy,
+        source::{Claim, EventSource as _, SourceBacklog as _},
     },
     store::backlog::{HeadRow, RowKey},
 };
@@ -91,7 +92,7 @@ impl World {
 
     /// Reads a head to its end, holding so many rows of 100 bytes.
     fn read(&mut self, read: HeadRead, rows: std::ops::Range<i64>) {
-        rows.clone().for_each(|offset| assert!(read.head.hold(offset, (0, 0), 100)));
+        rows.clone().for_each(|offset| assert!(read.head.hold(offset, 0, 100)));
         self.scheduler.was_read(read, Some((rows.end - 1, 0)), PageEnd::Reached, self.now);
     }
 }
@@ -105,7 +106,7 @@ fn endpoints_take_turns_and_so_do_their_heads() {
     let mut world = World::new(&[ledger(0), ledger(1)]);
     [row(0, "a", 50), row(1, "a", 50), row(0, "b", 50)].iter().for_each(|row| world.record(row));
     let reads: Vec<_> = std::iter::from_fn(|| world.next(100))
-        .map(|read| (read.head.endpoint_id.to_string(), read.head.partition))
+        .map(|read| (read.head.endpoint_id.to_string(), read.head.name.partition))
         .collect();
     assert_eq!(reads, [("a".into(), 0), ("b".into(), 0), ("a".into(), 1)]);
 }
@@ -170,9 +171,9 @@ fn what_is_in_memory_leaves_less_room_and_what_is_released_gives_it_back() {
     let head = Arc::clone(&first.head);
     world.read(first, 0..8);
     assert!(world.next(8).is_none(), "the endpoint has what it may");
-    head.events_done(&done(0..8), Settlement::Backlogged);
+    head.settled(Settlement::Backlogged, 8, &done(0..8));
     assert_eq!(world.seen.released.load(Ordering::Relaxed), 1);
-    assert_eq!(world.next(8).map(|read| read.head.partition), Some(1));
+    assert_eq!(world.next(8).map(|read| read.head.name.partition), Some(1));
 }
 
 #[test]
@@ -190,10 +191,10 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
     let mut world = World::new(&[ledger(0)]);
     ["a", "b", "c"].iter().for_each(|id| world.record(&row(0, id, 500)));
     let read = world.next(1_000).expect("something waits");
-    assert!(read.head.hold(1, (0, 0), 9_000));
+    assert!(read.head.hold(1, 0, 9_000));
     world.scheduler.was_read(read, Some((1, 0)), PageEnd::More, world.now);
     let other = world.next(1_000).expect("another endpoint has room");
-    assert!(other.head.hold(1, (0, 0), 11_000));
+    assert!(other.head.hold(1, 0, 11_000));
     world.scheduler.was_read(other, Some((1, 0)), PageEnd::More, world.now);
     assert!(world.next(1_000).is_none(), "all together hold what they may");
 }
@@ -209,7 +210,7 @@ fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i
         }
         let (head, offsets) = held.entry(id).or_insert_with(|| (Arc::clone(&read.head), VecDeque::new()));
         for offset in *next..*next + rows {
-            assert!(head.hold(offset, (0, 0), 100));
+            assert!(head.hold(offset, 0, 100));
             offsets.push_back(offset);
         }
         *next += rows;
@@ -247,12 +248,11 @@ fn what_was_delivered_stays_in_memory_until_its_row_is_gone() {
     let read = world.next(100).expect("something waits");
     let head = Arc::clone(&read.head);
     world.read(read, 0..5);
-    head.events_done(&done(0..5), Settlement::Delivered);
+    head.settled(Settlement::Delivered, 5, &done(0..5));
     assert_eq!(world.seen.taken_out.lock().len(), 5);
-    assert_eq!(head.first_received_ms(3), Some(0), "whoever writes of it knows since when it waits");
-    assert!(!head.hold(3, (0, 0), 100), "its row may still be there");
+    assert!(!head.hold(3, 0, 100), "its row may still be there");
     head.release(0..5);
-    assert!(head.hold(3, (0, 0), 100));
+    assert!(head.hold(3, 0, 100));
 }
 
 #[test]
@@ -273,13 +273,13 @@ fn what_was_released_while_its_head_was_read_is_not_taken_in_again() {
     world.record(&row(0, "a", 50));
     let read = world.next(100).expect("something waits");
     let head = Arc::clone(&read.head);
-    assert!(head.hold(1, (0, 0), 100));
+    assert!(head.hold(1, 0, 100));
     head.release([1]);
-    assert!(!head.hold(1, (0, 0), 100), "the page may be older than that");
+    assert!(!head.hold(1, 0, 100), "the page may be older than that");
     world.scheduler.was_read(read, None, PageEnd::Reached, world.now);
     world.now += secs(2);
     let again = world.next(100).expect("it is read again");
-    assert!(again.head.hold(1, (0, 0), 100), "it is there after all");
+    assert!(again.head.hold(1, 0, 100), "it is there after all");
 }
 
 #[test]
@@ -287,12 +287,12 @@ fn a_row_that_goes_back_closes_a_head_that_is_sent_in_order() {
     let mut world = World::new(&[ledger(0)]);
     world.record(&row(0, "a", 5));
     let head = world.next(100).expect("something waits").head;
-    assert!(head.hold(1, (0, 0), 100) && head.hold(2, (0, 0), 100));
-    head.events_done(&done(1..2), Settlement::Backlogged);
-    assert!(head.is_current(), "in any order, the others go on");
+    assert!(head.hold(1, 0, 100) && head.hold(2, 0, 100));
+    head.settled(Settlement::Backlogged, 1, &done(1..2));
+    assert_eq!(head.claim(), Claim::Current, "in any order, the others go on");
     head.keep_order(true);
-    head.events_done(&done(2..3), Settlement::Backlogged);
-    assert!(head.is_closed() && !head.is_current() && head.is_owned(), "nothing behind it is sent");
+    head.settled(Settlement::Backlogged, 1, &done(2..3));
+    assert_eq!(head.claim(), Claim::Owned, "nothing behind it is sent");
 }
 
 /// An ordered head of which a row was to leave memory, and ended in this way.
@@ -302,10 +302,10 @@ fn ends_while_it_is_parked(how: Settlement) {
     let in_order = |_: &str| EndpointReadiness::TakesInOrder(100, OrderBy::Partition);
     let read = world.scheduler.next(world.now, in_order).expect("something waits");
     let head = Arc::clone(&read.head);
-    assert!(head.hold(1, (0, 0), 100));
+    assert!(head.hold(1, 0, 100));
     world.scheduler.was_read(read, Some((1, 0)), PageEnd::Reached, world.now);
     head.parking(&Arc::from("a"), None);
-    head.events_done(&done(1..2), how);
+    head.settled(how, 1, &done(1..2));
     world.now += secs(1);
     assert!(world.scheduler.next(world.now, |_| EndpointReadiness::Gone).is_none(), "somebody has it still");
     head.release([1]);

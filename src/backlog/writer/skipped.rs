@@ -13,6 +13,7 @@ use crate::{
         disposition::Parked,
         receipt::{Receipt, Settlement},
         settings::Settings,
+        source::SkipAt,
     },
     store::skipped_ranges::{self, Gap},
 };
@@ -28,7 +29,7 @@ impl BacklogWriter {
         }
         let (mut skipped, mut rest) = (Vec::new(), Vec::with_capacity(receipts.len()));
         for receipt in receipts {
-            match Skipping::of(receipt, &settings.id, suspended) {
+            match Skipping::of(receipt, &settings.id, SkipAt::Arrival { suspended }) {
                 Ok(skipping) => skipped.push(skipping),
                 Err(receipt) => rest.push(receipt),
             }
@@ -44,7 +45,7 @@ impl BacklogWriter {
         }
         let (mut skipped, mut rest) = (Vec::new(), Vec::with_capacity(parked.len()));
         for Parked { receipt, attempts, last, in_flight_until, not_before, parking } in parked {
-            match Skipping::of_leaving(receipt, &settings.id) {
+            match Skipping::of(receipt, &settings.id, SkipAt::Departure) {
                 Ok(skipping) => skipped.push(skipping),
                 Err(receipt) => rest.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking }),
             }
@@ -69,10 +70,10 @@ impl Shared {
         for (endpoint_id, skipped) in skipped {
             for skipping in skipped {
                 let event = skipping.receipt.event();
-                if !event.origin.is_current() {
+                if !event.source.is_current() {
                     continue;
                 }
-                let (topic, partition, offset) = (event.topic(), event.origin.partition(), event.offset());
+                let (topic, partition, offset) = (event.topic(), event.partition(), event.offset());
                 let gap = of.entry((Arc::clone(&endpoint_id), topic.to_owned(), partition)).or_insert_with(|| Gap {
                     endpoint_id: endpoint_id.to_string(),
                     topic: topic.to_owned(),

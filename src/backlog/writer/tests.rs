@@ -8,33 +8,33 @@ use std::{
 use super::*;
 use crate::{
     dead_letter::writer::WriterOptions as LetterOptions,
-    endpoint::delivery::testing::{TestOrigin, receipt, stream},
+    endpoint::delivery::testing::{TestSource, receipt, stream},
     model::parking::Parking,
     store::PoolOptions,
 };
 
-fn waiting(origin: &Arc<TestOrigin>, offset: i64) -> Waiting {
-    let (receipt, endpoint_id) = (receipt(origin, offset, Instant::now()), Arc::from("ep_1"));
+fn waiting(source: &Arc<TestSource>, offset: i64) -> Waiting {
+    let (receipt, endpoint_id) = (receipt(source, offset, Instant::now()), Arc::from("ep_1"));
     let key = event_row::key(receipt.event(), &endpoint_id);
-    let parking = Parking::begin(&receipt.event().origin, &endpoint_id, None);
+    let parking = Parking::begin(&receipt.event().source, &endpoint_id, None);
     let parked = Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking };
     Waiting { key, customer_id: Arc::from("cu_1"), parked }
 }
 
 #[test]
 fn a_receipt_whose_row_was_refused_becomes_a_letter_and_does_not_settle_as_stored() {
-    let origin = TestOrigin::new();
-    let rows = (0..3).map(|offset| waiting(&origin, offset)).collect();
+    let source = TestSource::new();
+    let rows = (0..3).map(|offset| waiting(&source, offset)).collect();
     let (receipts, letters) = stored(rows, &[(1, StoreError::Unreadable("its data".to_owned()))]);
     assert_eq!(receipts.iter().map(|receipt| receipt.event().offset()).collect::<Vec<_>>(), [0, 2]);
     let letters: Vec<i64> = letters.iter().map(|letter| letter.given_up.receipt.event().offset()).collect();
     assert_eq!(letters, [1]);
-    origin.current.store(false, Ordering::Relaxed);
+    source.current.store(false, Ordering::Relaxed);
 }
 
 #[test]
 fn what_another_instance_owns_by_now_is_not_stored_and_a_row_is_written_once_in_a_statement() {
-    let (ours, lost) = (TestOrigin::new(), TestOrigin::new());
+    let (ours, lost) = (TestSource::new(), TestSource::new());
     lost.current.store(false, Ordering::Relaxed);
     let rows = vec![waiting(&ours, 2), waiting(&lost, 1), waiting(&ours, 1), waiting(&ours, 2)];
     let offsets = |rows: &[Waiting]| rows.iter().map(|waiting| waiting.key.offset).collect::<Vec<_>>();
@@ -45,15 +45,15 @@ fn what_another_instance_owns_by_now_is_not_stored_and_a_row_is_written_once_in_
 
 #[test]
 fn nobody_waits_for_the_row_of_an_event_that_was_never_sent() {
-    let origin = TestOrigin::new();
+    let source = TestSource::new();
     let is_urgent = |attempts: u32, in_flight_until: Option<Instant>| {
-        let mut waiting = waiting(&origin, 1);
+        let mut waiting = waiting(&source, 1);
         (waiting.parked.attempts, waiting.parked.in_flight_until) = (attempts, in_flight_until);
         write_queue::WriteOp::is_urgent(&Write::Insert(waiting))
     };
     assert!(!is_urgent(0, None));
     assert!(is_urgent(1, None) && is_urgent(0, Some(Instant::now())));
-    origin.current.store(false, Ordering::Relaxed);
+    source.current.store(false, Ordering::Relaxed);
 }
 
 struct Nobody;
@@ -80,12 +80,12 @@ async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
     let options =
         WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queues: 1, inserts_per_second_max: 1_000 };
     let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
-    let origin = TestOrigin::new();
+    let source = TestSource::new();
     let suspended = Settings { suspended: true, ..stream() };
-    assert!(writer.skip_missed(&suspended, vec![receipt(&origin, 1, Instant::now())]).is_empty());
+    assert!(writer.skip_missed(&suspended, vec![receipt(&source, 1, Instant::now())]).is_empty());
     while !writer.health().is_retrying() {
         tokio::task::yield_now().await;
     }
-    assert!(origin.settled.lock().is_empty(), "{:?}", origin.settled.lock());
-    origin.current.store(false, Ordering::Relaxed);
+    assert!(source.settled.lock().is_empty(), "{:?}", source.settled.lock());
+    source.current.store(false, Ordering::Relaxed);
 }

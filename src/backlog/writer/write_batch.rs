@@ -49,15 +49,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        endpoint::delivery::testing::{TestOrigin, receipt},
+        endpoint::delivery::testing::{TestSource, receipt},
         model::parking::Parking,
         store::event_row,
     };
 
     fn parked(offset: i64) -> (RowKey, Parked) {
-        let (receipt, endpoint_id) = (receipt(&TestOrigin::new(), offset, Instant::now()), Arc::from("ep_1"));
+        let (receipt, endpoint_id) = (receipt(&TestSource::new(), offset, Instant::now()), Arc::from("ep_1"));
         let key = event_row::key(receipt.event(), &endpoint_id);
-        let parking = Parking::begin(&receipt.event().origin, &endpoint_id, None);
+        let parking = Parking::begin(&receipt.event().source, &endpoint_id, None);
         (key, Parked { receipt, attempts: 1, not_before: None, in_flight_until: None, last: None, parking })
     }
 

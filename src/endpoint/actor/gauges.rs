@@ -50,7 +50,7 @@ impl EndpointActor {
     pub(super) fn count_ended<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
         let (mut ended, mut drained) = (0, 0);
         for receipt in receipts {
-            *if receipt.event().origin.is_stored() { &mut drained } else { &mut ended } += 1;
+            *if receipt.event().source.is_stored() { &mut drained } else { &mut ended } += 1;
         }
         if ended > 0 {
             self.core.counters().ended(ended);

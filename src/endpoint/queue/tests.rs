@@ -7,30 +7,38 @@ use crate::{
     clock,
     model::{
         event::{Event, Fields, Record, Span},
-        receipt::{Abandoned, Done, Origin},
+        receipt::{Abandoned, Done},
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
     },
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Source {
+    name: SourceName,
     cancelled: AtomicUsize,
 }
 
-impl Origin for Source {
-    fn topic(&self) -> &str {
-        "orders"
+impl Default for Source {
+    fn default() -> Self {
+        let name = SourceName { kind: SourceKind::Live, topic: "orders".into(), partition: 0 };
+        Source { name, cancelled: AtomicUsize::new(0) }
     }
-    fn partition(&self) -> i32 {
-        0
+}
+
+impl EventSource for Source {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
-    fn is_current(&self) -> bool {
-        true
+    fn claim(&self) -> Claim {
+        Claim::Current
     }
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
+    }
+    fn settled(&self, how: Settlement, receipts: usize, _: &[Done]) {
         assert_eq!(how, Settlement::Cancelled);
         self.cancelled.fetch_add(receipts, Ordering::Relaxed);
     }
-    fn events_done(&self, _: &[Done], _: Settlement) {}
     fn abandoned(&self, _: Abandoned) {}
 }
 

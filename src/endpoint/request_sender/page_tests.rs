@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     super::{
-        delivery::testing::{self, TestOrigin},
+        delivery::testing::{self, TestSource},
         egress::Egress,
         request,
         resolver::testing::Scripted,
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::model::{
     event::{Event, Field, Fields, Record, Span},
-    receipt::Origin,
     settings::{BatchFormat, Format, Mode},
+    source::EventSource,
     url::EndpointUrl,
 };
 
@@ -51,7 +51,7 @@ fn event(offset: i64, id: Option<&str>, value: Option<&[u8]>) -> Arc<Event> {
         id: id.map_or(Field::Absent, text),
         occurred_ms: None,
     };
-    Arc::new(Event::new(TestOrigin::new() as Arc<dyn Origin>, record, fields, Instant::now()))
+    Arc::new(Event::new(TestSource::new() as Arc<dyn EventSource>, record, fields, Instant::now()))
 }
 
 /// The request of these events as its receiver reads it from the connection.

@@ -34,7 +34,7 @@ use crate::{
         rebalance::{Assigned, PollContext},
         topic_holds::TopicHolds,
     },
-    model::{event::Record, receipt::Origin as _, record::RecordParts},
+    model::{event::Record, record::RecordParts},
     telemetry::handles::SettlementMetrics,
 };
 

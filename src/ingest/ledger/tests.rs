@@ -21,7 +21,7 @@ fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>
 fn receipts(ledger: &Arc<PartitionLedger>, offset: i64, endpoints: u32, now: Instant) -> Vec<Receipt> {
     let parts = RecordParts { offset, timestamp_ms: 0, key: None, value: Some(b"null") };
     let record = Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>());
-    let event = Arc::new(Event::new(Arc::clone(ledger) as Arc<dyn Origin>, record, Fields::default(), now));
+    let event = Arc::new(Event::new(Arc::clone(ledger) as Arc<dyn EventSource>, record, Fields::default(), now));
     ledger.received(1, event.weight_bytes() as u64);
     let mut receipts = Vec::new();
     let endpoints: Vec<_> = (0..endpoints).map(EndpointKey).collect();
@@ -104,7 +104,7 @@ fn the_lag_counts_from_what_is_settled_or_from_where_the_assignment_begins() {
     assert_eq!(ledger.lag(), Some(20), "before the first event too");
     ledger.track_chunk(&[10, 11], Instant::now()).expect("tracked");
     assert_eq!(ledger.lag(), Some(20));
-    ledger.events_done(&[Done { offset: 10, weight_bytes: 0 }], Settlement::Delivered);
+    ledger.settled(Settlement::Delivered, 0, &[Done { offset: 10, weight_bytes: 0 }]);
     assert_eq!(ledger.lag(), Some(19));
 
     let unknown = PartitionLedger::new("orders".into(), 3, 1, None, sender);
@@ -169,13 +169,13 @@ fn behind_a_key_that_waits_no_other_does_unless_something_was_missed() {
     let (ledger, _abandoned) = ledger(Instant::now());
     let version = ledger.backlog.lock().version();
     ledger.backlog.lock().all_rows(version, std::iter::empty());
-    let (origin, id): (Arc<dyn Origin>, Arc<str>) = (Arc::clone(&ledger) as _, "ep_1".into());
+    let (source, id): (Arc<dyn EventSource>, Arc<str>) = (Arc::clone(&ledger) as _, "ep_1".into());
     let [bad, good] = ["bad", "good"].map(|key| KeyNumber::of(Some(key.as_bytes())));
-    let parking = Parking::begin(&origin, &id, Some(bad));
-    assert_eq!(ledger.parked_ahead("ep_1"), Some(1));
-    assert_eq!([bad, good].map(|key| ledger.parked_ahead_of_key("ep_1", key)), [Some(1), Some(0)]);
-    assert!(ledger.skips(&id, 100, true), "it is suspended");
-    assert_eq!(ledger.parked_ahead_of_key("ep_1", good), Some(1));
+    let parking = Parking::begin(&source, &id, Some(bad));
+    assert_eq!(ledger.ahead("ep_1", None).events, Some(1));
+    assert_eq!([bad, good].map(|key| ledger.ahead("ep_1", Some(key)).events), [Some(1), Some(0)]);
+    assert!(ledger.skips(&id, 100, SkipAt::Arrival { suspended: true }), "it is suspended");
+    assert_eq!(ledger.ahead("ep_1", Some(good)).events, Some(1));
     ledger.skipped("ep_1");
     drop(parking);
 }
@@ -185,13 +185,13 @@ fn what_was_to_be_parked_and_is_thrown_away_by_a_panic_does_not_count_for_ever()
     let (ledger, _abandoned) = ledger(Instant::now());
     let version = ledger.backlog.lock().version();
     ledger.backlog.lock().all_rows(version, std::iter::empty());
-    let origin: Arc<dyn Origin> = Arc::clone(&ledger) as _;
-    let parking = Parking::begin(&origin, &"ep_1".into(), None);
-    assert_eq!(ledger.parked_ahead("ep_1"), Some(1));
+    let source: Arc<dyn EventSource> = Arc::clone(&ledger) as _;
+    let parking = Parking::begin(&source, &"ep_1".into(), None);
+    assert_eq!(ledger.ahead("ep_1", None).events, Some(1));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _held = parking;
         std::panic::resume_unwind(Box::new("a writer's"));
     }));
     assert!(panicked.is_err());
-    assert_eq!(ledger.parked_ahead("ep_1"), Some(0));
+    assert_eq!(ledger.ahead("ep_1", None).events, Some(0));
 }

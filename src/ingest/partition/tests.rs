@@ -6,7 +6,7 @@ use crate::{
         begin::Hold,
         testing::{ledger, partition, record},
     },
-    model::receipt::Done,
+    model::{receipt::Done, source::EventSource as _},
 };
 
 /// Lets the actors work until `holds`.
@@ -49,7 +49,7 @@ async fn what_was_lost_behind_it_is_read_again_from_the_first_that_is_not_settle
     (0..3).for_each(|offset| partition.receive(record(offset)));
     assert!(partition.hand_on(clock::now()));
     assert_eq!(partition.must_reread_from(), None);
-    ledger.events_done(&[Done { offset: 0, weight_bytes: 0 }], Settlement::Delivered);
+    ledger.settled(Settlement::Delivered, 0, &[Done { offset: 0, weight_bytes: 0 }]);
     ledger.fail();
     assert_eq!(partition.must_reread_from(), Some(1));
     partition.receive(record(3));

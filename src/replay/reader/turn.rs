@@ -8,10 +8,11 @@ use crate::{
     ingest::actor::happened,
     model::{
         event::{EndpointKey, Event, Fields, Record},
-        receipt::{Origin, Receipt},
+        receipt::Receipt,
+        source::{EventSource, SourceBacklog as _},
     },
     replay::{read_plan::View, replay_partition::Part},
-    trace::{self, Source},
+    trace,
 };
 
 /// For the parts of a reading, in their order.
@@ -31,7 +32,9 @@ impl<'a> Hand<'a> {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
                 // Nothing is sent past what waits of the partition, in the backlog (it would only join it) or in memory.
-                EndpointReadiness::TakesInOrder(..) if part.parked_ahead(id) != Some(0) || !part.is_next_in_order() => {
+                EndpointReadiness::TakesInOrder(..)
+                    if part.ahead(id, None).events != Some(0) || !part.is_next_in_order() =>
+                {
                     0
                 }
                 EndpointReadiness::Takes(events) | EndpointReadiness::TakesInOrder(events, _) => {
@@ -72,12 +75,12 @@ impl<'a> Hand<'a> {
         record: &Record,
         fields: &Fields,
     ) -> bool {
-        let origin: Arc<dyn Origin> = Arc::clone(part) as _;
-        let mut event = Event::new(origin, record.clone(), happened(fields.clone(), record), self.now);
+        let source: Arc<dyn EventSource> = Arc::clone(part) as _;
+        let mut event = Event::new(source, record.clone(), happened(fields.clone(), record), self.now);
         if !self.surroundings.matches(&event, key) || !part.track(record.offset, event.weight_bytes()) {
             return false;
         }
-        trace::begin(&mut event, Source::Replay);
+        trace::begin(&mut event);
         let event = Arc::new(event);
         event.open_receipts(&[key], |_, receipt| self.receipts[place].push(receipt));
         true

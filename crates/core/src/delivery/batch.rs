@@ -175,8 +175,8 @@ impl Batch {
 
     /// Drops the members that another instance owns by now.
     pub(super) fn drop_lost(&mut self) {
-        if self.members.iter().any(|receipt| !receipt.event().origin.is_current()) {
-            self.members.retain(|receipt| receipt.event().origin.is_current());
+        if self.members.iter().any(|receipt| !receipt.event().source.is_current()) {
+            self.members.retain(|receipt| receipt.event().source.is_current());
             let left = std::mem::take(&mut self.members);
             self.set_members(left);
         }
@@ -228,7 +228,7 @@ impl Batch {
 
     /// Its members have rows in the backlog. A batch has either such members or others, never both.
     pub(super) fn is_stored(&self) -> bool {
-        self.members.first().is_some_and(|first| first.event().origin.is_stored())
+        self.members.first().is_some_and(|first| first.event().source.is_stored())
     }
 
     pub(super) fn is_parked(&self) -> bool {

@@ -139,7 +139,7 @@ impl BatchBuffer {
         {
             let weight = next.event().weight_bytes();
             let company_max = limits.company_of(next);
-            let is_ours = next.event().origin.is_current();
+            let is_ours = next.event().source.is_current();
             let has_room = members.is_empty() || members.len() < company_max;
             if is_ours && !(has_room && size.add(next.event(), limits, members.iter())) {
                 break;

@@ -45,7 +45,7 @@ impl LaneId {
     #[must_use]
     pub fn of(event: &Event, by: OrderBy) -> Self {
         let mut hasher = DefaultHasher::new();
-        Arc::as_ptr(&event.origin).cast::<()>().hash(&mut hasher);
+        Arc::as_ptr(&event.source).cast::<()>().hash(&mut hasher);
         if by == OrderBy::Key {
             event.key().hash(&mut hasher);
         }
@@ -149,8 +149,8 @@ impl Lanes {
                 // What is stored and what is not share no batch.
                 let is_like = members
                     .first()
-                    .is_none_or(|first: &Receipt| first.event().origin.is_stored() == event.origin.is_stored());
-                let is_ours = event.origin.is_current();
+                    .is_none_or(|first: &Receipt| first.event().source.is_stored() == event.source.is_stored());
+                let is_ours = event.source.is_current();
                 if is_ours && !(has_room && is_like && size.add(event, limits, members.iter())) {
                     break;
                 }

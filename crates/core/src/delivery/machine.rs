@@ -64,8 +64,9 @@ pub use crate::model::disposition::{GivenUp, Next, Parked, Reason};
 use crate::{
     flow::rate::Rate,
     model::{
-        receipt::{Origin, Receipt},
+        receipt::Receipt,
         settings::{Settings, State},
+        source::EventSource,
     },
 };
 
@@ -86,13 +87,12 @@ pub struct Delivery {
     /// Events of Kafka that wait for the last rows before them.
     behind: AfterBacklog,
     /// Lanes of which something was parked: the rest follows.
-    parks: HashMap<LaneId, Arc<dyn Origin>>,
+    parks: HashMap<LaneId, Arc<dyn EventSource>>,
     /// Batches from Kafka since the last one from the backlog, while both had some.
     live_in_row: u32,
     waiting: RetryQueue,
     flights: Flights,
     effects: Effects,
-
     /// Time at which this machine was made.
     began_at: Instant,
     breaker: CircuitBreaker,

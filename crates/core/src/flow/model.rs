@@ -13,7 +13,7 @@ use super::read_window::{ReadCounts, ReadWindow, ReadWindowOptions};
 use crate::{
     delivery::machine::{
         AttemptId, Delivery, Effect, Limits,
-        testing::{TestOrigin, ms, receipt, secs, stream},
+        testing::{TestSource, ms, receipt, secs, stream},
     },
     model::{
         outcome::{AttemptNote, Outcome},
@@ -62,7 +62,7 @@ struct World {
     now: Instant,
     started: Instant,
     entropy: SmallRng,
-    origin: Arc<TestOrigin>,
+    source: Arc<TestSource>,
     window: ReadWindow,
     lag: u64,
     offset: i64,
@@ -101,7 +101,7 @@ impl World {
             now,
             started: now,
             entropy: SmallRng::seed_from_u64(7),
-            origin: TestOrigin::new(),
+            source: TestSource::new(),
             window: ReadWindow::new(options, now),
             lag: plan.lag,
             offset: 0,
@@ -147,7 +147,7 @@ impl World {
                 found
             });
             let place = place.expect("the weights add up");
-            self.inbox.push_back((place, receipt(&self.origin, self.offset, self.now)));
+            self.inbox.push_back((place, receipt(&self.source, self.offset, self.now)));
             self.endpoints[place].received.insert(self.offset, self.now);
             (self.offset, self.lag) = (self.offset + 1, self.lag - 1);
         }
@@ -241,7 +241,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.source.current.store(false, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{
     any::Any,
     fmt,
+    num::NonZeroI64,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -13,7 +14,10 @@ use std::{
     time::Instant,
 };
 
-use super::receipt::{Origin, Receipt, Settlement};
+use super::{
+    receipt::{Receipt, Settlement},
+    source::EventSource,
+};
 
 /// One endpoint within this process: dense, handed out in order, never used twice while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,10 +85,12 @@ impl fmt::Debug for Record {
 /// A decoded record, on its way to the endpoints that it matched.
 pub struct Event {
     /// The event's source, which is told when all its receipts have settled.
-    pub origin: Arc<dyn Origin>,
+    pub source: Arc<dyn EventSource>,
     pub record: Record,
     /// Time at which this process received it; `park_after` counts from here.
     pub received_at: Instant,
+    /// Time at which it was first received, milliseconds since 1970, where that was before it came into memory.
+    pub first_received_ms: Option<NonZeroI64>,
     pub tenant: Field,
     pub department: Field,
     /// The event's type; the topic's name where it has none of its own.
@@ -132,12 +138,13 @@ pub struct KafkaPosition<'a> {
 
 impl Event {
     #[must_use]
-    pub fn new(origin: Arc<dyn Origin>, record: Record, fields: Fields, received_at: Instant) -> Self {
+    pub fn new(source: Arc<dyn EventSource>, record: Record, fields: Fields, received_at: Instant) -> Self {
         let occurred_ms = fields.occurred_ms.unwrap_or(record.timestamp_ms);
         Event {
-            origin,
+            source,
             record,
             received_at,
+            first_received_ms: None,
             tenant: fields.tenant,
             department: fields.department,
             kind: fields.kind,
@@ -150,12 +157,12 @@ impl Event {
 
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.origin.topic()
+        &self.source.name().topic
     }
 
     #[must_use]
     pub fn partition(&self) -> i32 {
-        self.origin.partition()
+        self.source.name().partition
     }
 
     #[must_use]
@@ -246,7 +253,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Weight of a record of this many bytes: 240 bytes is an [`Event`] with its reference counts, rounded up.
+/// Weight of a record of this many bytes: 240 bytes is about an [`Event`] with its reference counts.
 #[must_use]
 pub fn weight_bytes(record_bytes: usize) -> usize {
     record_bytes + 240

@@ -4,6 +4,7 @@ pub mod id; // prefixed ids that sort by time
 pub mod event; // a decoded record
 pub mod record; // a Kafka record in one allocation
 pub mod receipt; // each (event, endpoint) settles exactly once
+pub mod source; // the source of an event, which is told what became of it
 pub mod parking; // an event on its way into the backlog
 pub mod disposition; // retried, parked, or given up
 pub mod settings; // an endpoint's settings

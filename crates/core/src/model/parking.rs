@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::receipt::Origin;
+use super::source::EventSource;
 
 /// The key of an event for an endpoint that is ordered by key: two that share a number just wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,21 +24,21 @@ impl KeyNumber {
 /// a panic has thrown it away and its receipt comes back.
 #[derive(Debug)]
 pub struct Parking {
-    origin: Arc<dyn Origin>,
+    source: Arc<dyn EventSource>,
     endpoint_id: Arc<str>,
 }
 
 impl Parking {
     /// `key` is said where the endpoint is ordered by key, so that others go on meanwhile.
     #[must_use]
-    pub fn begin(origin: &Arc<dyn Origin>, endpoint_id: &Arc<str>, key: Option<KeyNumber>) -> Self {
-        origin.parking(endpoint_id, key);
-        Parking { origin: Arc::clone(origin), endpoint_id: Arc::clone(endpoint_id) }
+    pub fn begin(source: &Arc<dyn EventSource>, endpoint_id: &Arc<str>, key: Option<KeyNumber>) -> Self {
+        source.backlog().parking(endpoint_id, key);
+        Parking { source: Arc::clone(source), endpoint_id: Arc::clone(endpoint_id) }
     }
 }
 
 impl Drop for Parking {
     fn drop(&mut self) {
-        self.origin.parked(&self.endpoint_id, 1);
+        self.source.backlog().parked(&self.endpoint_id);
     }
 }

@@ -11,10 +11,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{
-    event::{EndpointKey, Event},
-    parking::KeyNumber,
-};
+use super::event::{EndpointKey, Event};
 
 /// The end of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,78 +55,6 @@ impl Settlement {
 pub struct Done {
     pub offset: i64,
     pub weight_bytes: usize,
-}
-
-/// A source of events: a partition's assignment, a redrive, the backlog, a replay. Called from any thread;
-/// implementations take a short lock and never block.
-pub trait Origin: Send + Sync + fmt::Debug {
-    fn topic(&self) -> &str;
-    /// The topic, for those who keep it.
-    fn topic_name(&self) -> Arc<str> {
-        Arc::from(self.topic())
-    }
-    fn partition(&self) -> i32;
-    /// False when the assignment it was read in is over: the new owner has the event, so nothing more of it is sent.
-    fn is_current(&self) -> bool;
-    /// True while what becomes of its events is for us to write down, although nothing more of it may be sent: rows of an
-    /// ordered endpoint that are to be read again.
-    fn is_owned(&self) -> bool {
-        self.is_current()
-    }
-    /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must
-    /// be read again. Origins that keep their events until they settle have nothing to do.
-    fn fail(&self) {}
-    /// So many of its events were seen by a router. Origins that are not read from Kafka have nothing to count.
-    fn routed(&self, _events: usize) {}
-
-    /// True where the events are stored in Postgres, by rows of the backlog or as letters: leaving memory costs them nothing but an attempt's note.
-    fn is_stored(&self) -> bool {
-        false
-    }
-    /// True where its event is a dead letter on a redrive: leaving memory undelivered, it stays that letter.
-    fn is_letter(&self) -> bool {
-        false
-    }
-    /// Time at which the event at this offset was first received, milliseconds since 1970, if that was before it came
-    /// into memory.
-    fn first_received_ms(&self, _offset: i64) -> Option<i64> {
-        None
-    }
-    /// Number of the partition's events that wait in the backlog for this endpoint: an ordered one gets nothing past
-    /// them. `None`: that is not known yet.
-    fn parked_ahead(&self, _endpoint_id: &str) -> Option<u64> {
-        Some(0)
-    }
-    /// The same for an endpoint that is ordered by key: what waits of other keys alone is not in the way of this one.
-    fn parked_ahead_of_key(&self, endpoint_id: &str, _key: KeyNumber) -> Option<u64> {
-        self.parked_ahead(endpoint_id)
-    }
-    /// True if an event that comes for this endpoint is to be skipped: it is suspended, or ordered and what it missed is still
-    /// being replayed. Each yes is answered by [`Origin::skipped`].
-    fn skips(&self, _endpoint_id: &Arc<str>, _offset: i64, _suspended: bool) -> bool {
-        false
-    }
-    /// The same of an event that would leave memory for the backlog of an ordered endpoint.
-    fn skips_instead_of_parking(&self, _endpoint_id: &Arc<str>, _offset: i64) -> bool {
-        false
-    }
-    /// True if something of it that this endpoint missed has not come back yet.
-    fn misses(&self, _endpoint_id: &str) -> bool {
-        false
-    }
-    /// The position of a skipped event is stored, or it comes again.
-    fn skipped(&self, _endpoint_id: &str) {}
-    /// An event of it leaves memory for the backlog; see [`Parking`](crate::model::parking::Parking).
-    fn parking(&self, _endpoint_id: &Arc<str>, _key: Option<KeyNumber>) {}
-    /// So many of these have their rows, or come back unstored.
-    fn parked(&self, _endpoint_id: &str, _events: u64) {}
-    /// `receipts` receipts settled in this way.
-    fn receipts_settled(&self, how: Settlement, receipts: usize);
-    /// All receipts of these events have settled, the last of each in this way (of no meaning where nothing matched).
-    fn events_done(&self, done: &[Done], how: Settlement);
-    /// A receipt was dropped unsettled; it must be tried again, or given up after the third time.
-    /// Not called once [`Origin::is_current`] is false.
-    fn abandoned(&self, receipt: Abandoned);
 }
 
 /// An abandon counts as an attempt, and the third is the last: an event that we cannot handle must not loop. What is
@@ -213,7 +138,7 @@ impl Receipt {
         Receipt::settle_all(std::iter::once(self), how);
     }
 
-    /// Settles many in the same way, telling each origin once for a run of its events.
+    /// Settles many in the same way, telling each source once for a run of its events.
     pub fn settle_all(receipts: impl IntoIterator<Item = Receipt>, how: Settlement) {
         let mut run: Option<Run> = None;
         for mut receipt in receipts {
@@ -222,7 +147,7 @@ impl Receipt {
                 traced.settled(receipt.endpoint, how);
             }
             match &mut run {
-                Some(current) if Arc::ptr_eq(&current.first.origin, &event.origin) => current.add(&event),
+                Some(current) if Arc::ptr_eq(&current.first.source, &event.source) => current.add(&event),
                 _ => {
                     if let Some(finished) = run.replace(Run::starting_with(event)) {
                         finished.report(how);
@@ -240,13 +165,13 @@ impl Drop for Receipt {
     fn drop(&mut self) {
         let Some(event) = self.event.take() else { return };
         tally::TALLY.ended(1);
-        if !event.origin.is_current() {
+        if !event.source.is_current() {
             return;
         }
-        let origin = Arc::clone(&event.origin);
+        let source = Arc::clone(&event.source);
         let abandons = self.abandons.saturating_add(u8::from(suspects::may_be_to_blame(&event)));
         let (endpoint, attempts) = (self.endpoint, self.attempts);
-        origin.abandoned(Abandoned { event, endpoint, attempts, abandons });
+        source.abandoned(Abandoned { event, endpoint, attempts, abandons });
     }
 }
 
@@ -256,7 +181,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// Consecutive receipts of one origin. Holding the first event lends us the origin without touching its
+/// Consecutive receipts of one source. Holding the first event lends us the source without touching its
 /// reference count, which the other cores are counting on too.
 struct Run {
     first: Arc<Event>,
@@ -280,9 +205,6 @@ impl Run {
 
     fn report(self, how: Settlement) {
         tally::TALLY.ended(self.receipts);
-        self.first.origin.receipts_settled(how, self.receipts);
-        if !self.done.is_empty() {
-            self.first.origin.events_done(&self.done, how);
-        }
+        self.first.source.settled(how, self.receipts, &self.done);
     }
 }

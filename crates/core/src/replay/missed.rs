@@ -11,7 +11,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
     gap::GapState,
-    receipt::{Origin, Receipt},
+    receipt::Receipt,
+    source::{EventSource, SkipAt},
 };
 
 /// An event of which only the position is stored. It counts as under way as long as this lives.
@@ -23,42 +24,26 @@ pub struct Skipping {
 
 #[derive(Debug)]
 struct UnderWay {
-    origin: Arc<dyn Origin>,
+    source: Arc<dyn EventSource>,
     endpoint_id: Arc<str>,
 }
 
 impl Skipping {
     /// # Errors
-    /// Gives the receipt back when its event is not to be skipped. `suspended`: its endpoint is.
-    pub fn of(receipt: Receipt, endpoint_id: &Arc<str>, suspended: bool) -> Result<Self, Receipt> {
+    /// Gives the receipt back when its event is not to be skipped.
+    pub fn of(receipt: Receipt, endpoint_id: &Arc<str>, at: SkipAt) -> Result<Self, Receipt> {
         let event = receipt.event();
-        match event.origin.skips(endpoint_id, event.offset(), suspended) {
-            true => Ok(Skipping::begin(receipt, endpoint_id)),
-            false => Err(receipt),
+        if !event.source.backlog().skips(endpoint_id, event.offset(), at) {
+            return Err(receipt);
         }
-    }
-
-    /// As [`Skipping::of`], of an event that would leave memory for the backlog.
-    ///
-    /// # Errors
-    /// Gives the receipt back when it may.
-    pub fn of_leaving(receipt: Receipt, endpoint_id: &Arc<str>) -> Result<Self, Receipt> {
-        let event = receipt.event();
-        match event.origin.skips_instead_of_parking(endpoint_id, event.offset()) {
-            true => Ok(Skipping::begin(receipt, endpoint_id)),
-            false => Err(receipt),
-        }
-    }
-
-    fn begin(receipt: Receipt, endpoint_id: &Arc<str>) -> Self {
-        let origin = Arc::clone(&receipt.event().origin);
-        Skipping { receipt, _under_way: UnderWay { origin, endpoint_id: Arc::clone(endpoint_id) } }
+        let source = Arc::clone(&event.source);
+        Ok(Skipping { receipt, _under_way: UnderWay { source, endpoint_id: Arc::clone(endpoint_id) } })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.origin.skipped(&self.endpoint_id);
+        self.source.backlog().skipped(&self.endpoint_id);
     }
 }
 

@@ -12,11 +12,11 @@ use super::*;
 use crate::{
     delivery::{
         buffer::{BatchBuffer, BatchLimits},
-        machine::testing::{self, TestOrigin},
+        machine::testing::{self, TestSource},
     },
     model::{
         event::{EndpointKey, Field, Fields, Record, Span},
-        receipt::Origin,
+        source::EventSource,
     },
 };
 
@@ -41,8 +41,8 @@ fn keyed_event(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>, fields: Fi
         key: key.map(|_| Span { start: 0, len: key_len }),
         headers: Span { start: 0, len: 0 },
     };
-    let origin = TestOrigin::new() as Arc<dyn Origin>;
-    Arc::new(Event::new(origin, record, fields, Instant::now()))
+    let source = TestSource::new() as Arc<dyn EventSource>;
+    Arc::new(Event::new(source, record, fields, Instant::now()))
 }
 
 fn event(value: &[u8]) -> Arc<Event> {

@@ -13,6 +13,7 @@ use crate::{
         outcome::Outcome,
         receipt::Abandoned,
         settings::{OnFailure, Ordering, Schedule},
+        source::SourceBacklog as _,
     },
     store::backlog::RowKey,
 };

@@ -46,10 +46,10 @@ fn a_key_that_has_left_memory_makes_its_head_restart_and_the_others_stay() {
     let read = world.scheduler.next(world.now, by_key).expect("a head to be read");
     let head = Arc::clone(&read.head);
     let (bad, good) = (head.lane(Some(b"bad")).expect("a lane"), head.lane(Some(b"good")).expect("a lane"));
-    assert!(head.hold(1, (0, 0), 100) && head.hold(2, (0, 0), 100));
+    assert!(head.hold(1, 0, 100) && head.hold(2, 0, 100));
     world.scheduler.was_read(read, Some((2, 0)), PageEnd::Reached, world.now);
     bad.parking(&Arc::from("ep_1"), None);
-    bad.events_done(&done(1..2), Settlement::Backlogged);
+    bad.settled(Settlement::Backlogged, 1, &done(1..2));
     world.now += secs(1);
     let read = world.scheduler.next(world.now, by_key).expect("there is more");
     assert_eq!(read.after, (2, 0), "something of the key is in memory still");
@@ -58,6 +58,6 @@ fn a_key_that_has_left_memory_makes_its_head_restart_and_the_others_stay() {
     world.now += secs(1);
     let read = world.scheduler.next(world.now, by_key).expect("the key is to be found again");
     assert_eq!(read.after, BEGINNING);
-    assert!(Arc::ptr_eq(&read.head, &head) && good.is_current() && head.holds(2), "nothing else left");
+    assert!(Arc::ptr_eq(&read.head, &head) && good.claim() == Claim::Current && head.holds(2), "nothing else left");
     assert!(head.lane(Some(b"bad")).is_some());
 }

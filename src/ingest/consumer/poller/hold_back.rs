@@ -10,10 +10,7 @@ use crate::{
         backpressure::memory_bytes,
         partition::{Move, Partition},
     },
-    model::{
-        pause::PauseReason,
-        receipt::{Origin as _, tally},
-    },
+    model::{pause::PauseReason, receipt::tally},
 };
 
 impl Poller {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
 
 use super::{Poller, warn_on_error};
-use crate::{ingest::ledger::PartitionLedger, model::receipt::Origin as _};
+use crate::ingest::ledger::PartitionLedger;
 
 impl Poller {
     /// Pauses what is to be left alone, and goes on where it may be read again. Costs a comparison while nothing changes.

@@ -16,7 +16,6 @@ use crate::{
         partition::Partition,
         rebalance::{made_again, offset_of},
     },
-    model::receipt::Origin as _,
     notifications::{OperatorEvent, emit},
     telemetry::names,
 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, time::Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::delivery::machine::testing::{TestOrigin, receipt};
+use crate::delivery::machine::testing::{TestSource, receipt};
 
 /// Result of a search.
 #[derive(Debug, Default, PartialEq)]
@@ -19,9 +19,9 @@ struct Found {
 
 /// Plays an endpoint that refuses whatever holds one of `guilty`, or is longer than `events_max` (as 413).
 fn search(len: usize, guilty: &BTreeSet<i64>, events_max: usize) -> Found {
-    let origin = TestOrigin::new();
+    let source = TestSource::new();
     let now = Instant::now();
-    let all: Members = (0..len as i64).map(|offset| receipt(&origin, offset, now)).collect();
+    let all: Members = (0..len as i64).map(|offset| receipt(&source, offset, now)).collect();
     let refuses = |members: &Members| {
         members.len() > events_max || members.iter().any(|receipt| guilty.contains(&receipt.event().offset()))
     };
@@ -57,7 +57,7 @@ fn search(len: usize, guilty: &BTreeSet<i64>, events_max: usize) -> Found {
             }
         }
     }
-    origin.current.store(false, Ordering::Relaxed);
+    source.current.store(false, Ordering::Relaxed);
     found
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    delivery::machine::testing::{TestOrigin, receipt},
+    delivery::machine::testing::{TestSource, receipt},
     request,
 };
 
@@ -23,16 +23,16 @@ fn limits(events_max: usize, bytes_max: usize) -> BatchLimits {
 
 /// Bytes of a body that [`receipt`] makes.
 fn sent() -> usize {
-    let origin = TestOrigin::new();
-    let bytes = request::sent_bytes(receipt(&origin, 0, Instant::now()).event(), Format::Raw);
-    origin.current.store(false, Ordering::Relaxed);
+    let source = TestSource::new();
+    let bytes = request::sent_bytes(receipt(&source, 0, Instant::now()).event(), Format::Raw);
+    source.current.store(false, Ordering::Relaxed);
     bytes
 }
 
 /// Events of one weight, that of [`receipt`].
-fn filled(origin: &Arc<TestOrigin>, count: i64, received_at: Instant) -> BatchBuffer {
+fn filled(source: &Arc<TestSource>, count: i64, received_at: Instant) -> BatchBuffer {
     let mut buffer = BatchBuffer::default();
-    (0..count).for_each(|offset| buffer.push(receipt(origin, offset, received_at)));
+    (0..count).for_each(|offset| buffer.push(receipt(source, offset, received_at)));
     buffer
 }
 
@@ -40,8 +40,8 @@ fn offsets(batch: &Batch) -> Vec<i64> {
     batch.events().map(|event| event.offset()).collect()
 }
 
-/// Silences the origin: events that a test leaves behind are no fault of the buffer's.
-struct Silenced(Arc<TestOrigin>);
+/// Silences the source: events that a test leaves behind are no fault of the buffer's.
+struct Silenced(Arc<TestSource>);
 
 impl Drop for Silenced {
     fn drop(&mut self) {
@@ -51,10 +51,10 @@ impl Drop for Silenced {
 
 #[test]
 fn a_batch_is_due_at_once_when_it_is_full_and_else_when_its_first_event_is_old_enough() {
-    let origin = TestOrigin::new();
-    let _silenced = Silenced(Arc::clone(&origin));
+    let source = TestSource::new();
+    let _silenced = Silenced(Arc::clone(&source));
     let now = Instant::now();
-    let buffer = filled(&origin, 3, now);
+    let buffer = filled(&source, 3, now);
     assert_eq!(buffer.due_at(&limits(4, usize::MAX)), Some(now + ms(500)));
     assert_eq!(buffer.due_at(&limits(3, usize::MAX)), Some(now));
     assert_eq!(buffer.due_at(&limits(4, buffer.bytes())), Some(now));
@@ -63,10 +63,10 @@ fn a_batch_is_due_at_once_when_it_is_full_and_else_when_its_first_event_is_old_e
 
 #[test]
 fn a_batch_knows_what_filled_it_until_it_was_tried() {
-    let origin = TestOrigin::new();
-    let _silenced = Silenced(Arc::clone(&origin));
+    let source = TestSource::new();
+    let _silenced = Silenced(Arc::clone(&source));
     let now = Instant::now();
-    let mut buffer = filled(&origin, 10, now);
+    let mut buffer = filled(&source, 10, now);
     let sent = sent();
     let mut taken = |events_max, bytes_max| buffer.take(&limits(events_max, bytes_max)).unwrap();
     assert_eq!(taken(3, usize::MAX).filled_by(), FilledBy::Events);
@@ -80,9 +80,9 @@ fn a_batch_knows_what_filled_it_until_it_was_tried() {
 
 #[test]
 fn an_event_heavier_than_a_batch_goes_alone() {
-    let origin = TestOrigin::new();
-    let _silenced = Silenced(Arc::clone(&origin));
-    let mut buffer = filled(&origin, 2, Instant::now());
+    let source = TestSource::new();
+    let _silenced = Silenced(Arc::clone(&source));
+    let mut buffer = filled(&source, 2, Instant::now());
     for expected in [[0], [1]] {
         assert_eq!(buffer.next_len(&limits(10, 1)), 1);
         assert_eq!(offsets(&buffer.take(&limits(10, 1)).unwrap()), expected);
@@ -92,7 +92,7 @@ fn an_event_heavier_than_a_batch_goes_alone() {
 
 #[test]
 fn what_another_instance_owns_is_left_out() {
-    let (lost, kept) = (TestOrigin::new(), TestOrigin::new());
+    let (lost, kept) = (TestSource::new(), TestSource::new());
     let _silenced = Silenced(Arc::clone(&kept));
     let now = Instant::now();
     let mut buffer = BatchBuffer::default();
@@ -135,15 +135,15 @@ proptest! {
     /// The naive model: a queue of offsets, and every event weighs the same.
     #[test]
     fn it_does_what_a_plain_queue_would(steps in steps()) {
-        let origin = TestOrigin::new();
-        let _silenced = Silenced(Arc::clone(&origin));
+        let source = TestSource::new();
+        let _silenced = Silenced(Arc::clone(&source));
         let start = Instant::now();
-        let (weight, sent) = (receipt(&TestOrigin::new(), 0, start).event().weight_bytes(), sent());
+        let (weight, sent) = (receipt(&TestSource::new(), 0, start).event().weight_bytes(), sent());
         let (mut buffer, mut model) = (BatchBuffer::default(), VecDeque::new());
         for (offset, step) in (0..).zip(steps) {
             match step {
                 Step::Push(at) => {
-                    buffer.push(receipt(&origin, offset, start + ms(at)));
+                    buffer.push(receipt(&source, offset, start + ms(at)));
                     model.push_back((offset, start + ms(at)));
                 }
                 Step::Take { events_max, bytes_max } => {
@@ -189,9 +189,9 @@ fn an_event_that_fails_again_and_again_goes_with_fewer_others_and_then_alone() {
 #[test]
 fn one_that_must_go_alone_waits_for_the_batch_before_it_and_takes_nobody_along() {
     let (mut buffer, now) = (BatchBuffer::default(), Instant::now());
-    let origin = TestOrigin::new();
+    let source = TestSource::new();
     for (offset, attempts) in [(0, 0), (1, 0), (2, 7), (3, 0), (4, 0)] {
-        buffer.push(receipt(&origin, offset, now).with_attempts(attempts));
+        buffer.push(receipt(&source, offset, now).with_attempts(attempts));
     }
     let limits = limits(10, usize::MAX);
     let mut lens = Vec::new();
@@ -202,5 +202,5 @@ fn one_that_must_go_alone_waits_for_the_batch_before_it_and_takes_nobody_along()
         lens.push(batch.len());
     }
     assert_eq!(lens, [2, 1, 2]);
-    origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+    source.current.store(false, std::sync::atomic::Ordering::Relaxed);
 }

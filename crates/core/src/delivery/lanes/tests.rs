@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    delivery::machine::testing::{TestOrigin, keyed},
+    delivery::machine::testing::{TestSource, keyed},
     model::{receipt::Settlement, settings::Format},
 };
 
@@ -27,7 +27,7 @@ const TEN: BatchLimits = BatchLimits {
 
 struct World {
     lanes: Lanes,
-    origin: Arc<TestOrigin>,
+    source: Arc<TestSource>,
     now: Instant,
     next: i64,
     out: Vec<Batch>,
@@ -35,13 +35,13 @@ struct World {
 
 impl World {
     fn new(by: OrderBy) -> Self {
-        World { lanes: Lanes::new(by), origin: TestOrigin::new(), now: Instant::now(), next: 0, out: Vec::new() }
+        World { lanes: Lanes::new(by), source: TestSource::new(), now: Instant::now(), next: 0, out: Vec::new() }
     }
 
     /// An event for each of these keys.
     fn push(&mut self, keys: &[&str]) {
         for key in keys {
-            self.lanes.push(keyed(&self.origin, self.next, key, self.now));
+            self.lanes.push(keyed(&self.source, self.next, key, self.now));
             self.next += 1;
         }
     }
@@ -62,7 +62,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.source.current.store(false, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -112,7 +112,7 @@ fn a_lane_waits_for_the_end_of_all_that_was_taken_of_it() {
 fn what_another_instance_owns_is_dropped_and_its_lane_forgotten() {
     let mut world = World::new(OrderBy::Key);
     world.push(&["a", "b"]);
-    world.origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.source.current.store(false, std::sync::atomic::Ordering::Relaxed);
     assert!(world.take(&TEN).is_empty());
     assert!(world.lanes.is_empty() && world.lanes.lanes.is_empty());
 }

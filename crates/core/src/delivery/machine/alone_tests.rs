@@ -75,10 +75,10 @@ fn failures_add_up_although_the_machine_retires_between_them() {
     let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20, wait_target: ms(500) };
     let new = |seed| Delivery::new(Arc::clone(&settings), limits, seed, now);
     let mut delivery = new(0);
-    let origin = TestOrigin::new();
+    let source = TestSource::new();
     for failures in 1..=5 {
         assert_eq!(delivery.breaker_state(), BreakerState::Closed, "{failures}");
-        delivery.handle_events(vec![receipt(&origin, failures, now)], now);
+        delivery.handle_events(vec![receipt(&source, failures, now)], now);
         let Some(Effect::Send(attempt)) = delivery.poll_effect() else { panic!("it is sent") };
         delivery.handle_outcome(attempt, FAILED, AttemptNote::default(), now);
         for parked in delivery.take_held() {
@@ -143,7 +143,7 @@ fn a_quiet_endpoint_that_is_down_for_two_days_loses_nothing() {
 fn one_event_that_is_refused_again_and_again_is_not_three_events() {
     let mut world = World::new(stream());
     let again = |world: &mut World| {
-        let receipt = receipt(&world.origin, 77, world.now);
+        let receipt = receipt(&world.source, 77, world.now);
         world.delivery.handle_events(vec![receipt], world.now);
         world.poll();
         world.answer(Outcome::Rejected);

@@ -41,9 +41,9 @@ struct Model {
     /// One event may go although it is held back.
     trying: bool,
     gone: bool,
-    partition: Arc<TestOrigin>,
-    backlog: Arc<TestOrigin>,
-    lost: Vec<Arc<TestOrigin>>,
+    partition: Arc<TestSource>,
+    backlog: Arc<TestSource>,
+    lost: Vec<Arc<TestSource>>,
     next_offset: i64,
     accounts: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
     under_way: Vec<(AttemptId, Vec<i64>)>,
@@ -75,8 +75,8 @@ impl Model {
             held_back: false,
             trying: false,
             gone: false,
-            partition: TestOrigin::new(),
-            backlog: TestOrigin::stored(),
+            partition: TestSource::new(),
+            backlog: TestSource::stored(),
             lost: Vec::new(),
             next_offset: 0,
             accounts: BTreeMap::new(),
@@ -112,10 +112,10 @@ impl Model {
             Action::Configure(plan) => self.configure(&plan),
             Action::LosePartition => {
                 self.partition.current.store(false, Ordering::Relaxed);
-                let next = TestOrigin::new();
+                let next = TestSource::new();
                 self.lost.push(std::mem::replace(&mut self.partition, next));
                 self.backlog.current.store(false, Ordering::Relaxed);
-                self.lost.push(std::mem::replace(&mut self.backlog, TestOrigin::stored()));
+                self.lost.push(std::mem::replace(&mut self.backlog, TestSource::stored()));
                 // A batch comes again without its lost members.
                 self.sent_with.values_mut().for_each(|(_, same)| *same = false);
             }
@@ -299,7 +299,7 @@ impl Model {
         }
         assert!(self.delivery.is_idle(), "all that is held gets out in the end");
         let held: Vec<_> = self.accounts.iter().filter(|(_, (place, ..))| *place == Place::Held).collect();
-        assert!(held.iter().all(|(_, (_, event, _))| !event.origin.is_current()), "nothing is forgotten: {held:?}");
+        assert!(held.iter().all(|(_, (_, event, _))| !event.source.is_current()), "nothing is forgotten: {held:?}");
     }
 
     /// Or the process stops: what is held comes out to be stored.
@@ -310,7 +310,7 @@ impl Model {
             self.leaves(parked.receipt);
         }
         let left =
-            self.accounts.values().filter(|(place, event, _)| *place == Place::Held && event.origin.is_current());
+            self.accounts.values().filter(|(place, event, _)| *place == Place::Held && event.source.is_current());
         assert_eq!(left.count(), 0, "nothing is forgotten");
         assert_eq!(self.delivery.poll_timeout(), None);
     }

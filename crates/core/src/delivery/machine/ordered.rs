@@ -17,8 +17,9 @@ use crate::{
     model::{
         event::Event,
         parking::{KeyNumber, Parking},
-        receipt::{Origin, Receipt},
+        receipt::Receipt,
         settings::{OnFailure, OrderBy, Ordering},
+        source::EventSource,
     },
 };
 
@@ -28,11 +29,11 @@ impl Delivery {
         let until = if self.is_off() { Some(now) } else { self.blocked_until(now) };
         let mut oldest: Option<(Instant, bool)> = None;
         for receipt in receipts {
-            let origin = &receipt.event().origin;
-            if !origin.is_current() {
+            let source = &receipt.event().source;
+            if !source.is_current() {
                 continue; // its new owner has it, or it is read again
             }
-            let (received_at, stored) = (receipt.event().received_at, origin.is_stored());
+            let (received_at, stored) = (receipt.event().received_at, source.is_stored());
             let ahead = self.ahead(receipt.event());
             let too_long = until.zip(self.park_at(received_at, None)).is_some_and(|(until, at)| at <= until);
             let joins = ahead.is_some_and(|rows| rows > AHEAD_MAX || (rows > 0 && until.is_some()));
@@ -63,7 +64,7 @@ impl Delivery {
         }
         let mut still = AfterBacklog::default();
         for receipt in self.behind.take() {
-            if !receipt.event().origin.is_current() {
+            if !receipt.event().source.is_current() {
                 continue;
             }
             let ahead = self.ahead(receipt.event());
@@ -105,7 +106,7 @@ impl Delivery {
         queued.sort_by_key(|receipt| receipt.event().offset());
         self.lanes = after.map(|ordering| Lanes::new(ordering.by));
         let (stored, live): (Vec<_>, Vec<_>) =
-            queued.into_iter().partition(|receipt| receipt.event().origin.is_stored());
+            queued.into_iter().partition(|receipt| receipt.event().source.is_stored());
         self.take_in(live, false, now);
         if before.is_some_and(|ordering| ordering.by == OrderBy::Key) && after.is_some() {
             // They were read key by key, each key apart from the others: they are read again in the order of their partition.
@@ -121,10 +122,7 @@ impl Delivery {
 
     /// The part of its lane that waits in the backlog, or may: an event that comes from there says it of its head.
     fn ahead(&self, event: &Event) -> Option<u64> {
-        match self.key_of(event) {
-            Some(key) => event.origin.parked_ahead_of_key(&self.settings.id, key),
-            None => event.origin.parked_ahead(&self.settings.id),
-        }
+        event.source.backlog().ahead(&self.settings.id, self.key_of(event)).events
     }
 
     /// Its key, where that makes its lane.
@@ -140,9 +138,9 @@ impl Delivery {
 
     /// Something was parked: what else there is of its lane follows.
     pub(super) fn follow(&mut self, event: &Event) -> Parking {
-        let parking = Parking::begin(&event.origin, &self.settings.id, self.key_of(event));
+        let parking = Parking::begin(&event.source, &self.settings.id, self.key_of(event));
         if let Some(Ordering { by, .. }) = self.settings.delivery.ordering {
-            self.parks.insert(LaneId::of(event, by), Arc::clone(&event.origin));
+            self.parks.insert(LaneId::of(event, by), Arc::clone(&event.source));
         }
         parking
     }
@@ -154,9 +152,9 @@ impl Delivery {
         while !self.parks.is_empty() {
             let leaving = std::mem::take(&mut self.parks);
             let of_them = |event: &Event| leaving.contains_key(&LaneId::of(event, by));
-            let mut live: Vec<&Arc<dyn Origin>> = leaving.values().filter(|origin| !origin.is_stored()).collect();
+            let mut live: Vec<&Arc<dyn EventSource>> = leaving.values().filter(|source| !source.is_stored()).collect();
             live.dedup_by(|one, other| Arc::ptr_eq(one, other));
-            self.park_in_behind(|_, event| live.iter().any(|origin| Arc::ptr_eq(origin, &event.origin)));
+            self.park_in_behind(|_, event| live.iter().any(|source| Arc::ptr_eq(source, &event.source)));
             self.park_in_lanes(|_, event| of_them(event));
             self.park_waiting(|_, batch, _| batch.all_events().any(|event| of_them(event)));
             let mut flights = std::mem::take(&mut self.flights);
@@ -197,7 +195,7 @@ impl Delivery {
     /// Drops the members that another instance owns by now.
     pub(super) fn drop_lost(&mut self, batch: &mut Batch) {
         if let Some(lanes) = &mut self.lanes {
-            let lost = batch.members.iter().filter(|receipt| !receipt.event().origin.is_current());
+            let lost = batch.members.iter().filter(|receipt| !receipt.event().source.is_current());
             lost.for_each(|receipt| lanes.ended(receipt.event()));
         }
         batch.drop_lost();

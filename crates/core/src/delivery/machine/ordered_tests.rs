@@ -74,7 +74,7 @@ fn when_one_is_parked_the_rest_of_its_partition_follows_with_what_is_under_way()
 #[test]
 fn what_comes_while_much_waits_goes_to_the_backlog_behind_it() {
     let mut world = World::new(ordered(OnFailure::Block));
-    world.origin.ahead.store(5_000, std::sync::atomic::Ordering::Relaxed);
+    world.source.ahead.store(5_000, std::sync::atomic::Ordering::Relaxed);
     world.events(2);
     assert_eq!(world.parked_offsets(), [0, 1]);
     assert!(world.sent.is_empty());
@@ -83,10 +83,10 @@ fn what_comes_while_much_waits_goes_to_the_backlog_behind_it() {
 #[test]
 fn what_comes_while_little_waits_is_held_until_that_is_gone() {
     let mut world = World::new(ordered(OnFailure::Block));
-    world.origin.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
+    world.source.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
     world.events(2);
     assert!(world.sent.is_empty() && world.parked.is_empty());
-    world.origin.ahead.store(0, std::sync::atomic::Ordering::Relaxed);
+    world.source.ahead.store(0, std::sync::atomic::Ordering::Relaxed);
     world.delivery.handle_timeout(world.now);
     world.poll();
     assert_eq!(world.under_way(), [[0]]);
@@ -99,7 +99,7 @@ fn what_comes_while_little_waits_is_held_until_that_is_gone() {
 #[test]
 fn what_comes_before_it_is_known_what_waits_is_held_for_a_moment() {
     let mut world = World::new(ordered(OnFailure::Block));
-    let ahead = |world: &World, rows: u64| world.origin.ahead.store(rows, std::sync::atomic::Ordering::Relaxed);
+    let ahead = |world: &World, rows: u64| world.source.ahead.store(rows, std::sync::atomic::Ordering::Relaxed);
     ahead(&world, AHEAD_UNKNOWN);
     world.events(2);
     assert!(world.sent.is_empty() && world.parked.is_empty(), "an assignment costs no rows");
@@ -126,7 +126,7 @@ fn what_comes_before_it_is_known_what_waits_is_held_for_a_moment() {
 #[test]
 fn what_is_held_too_long_behind_others_is_parked() {
     let mut world = World::new(ordered(OnFailure::Block));
-    world.origin.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
+    world.source.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
     world.events(2);
     world.wait(PARK_AFTER + ms(200));
     assert_eq!(world.parked_offsets(), [0, 1]);
@@ -157,7 +157,7 @@ fn what_stands_behind_an_event_that_waits_long_for_its_next_attempt_is_not_sent_
 fn an_event_that_leaves_memory_takes_the_rest_of_its_partition_along_and_no_other() {
     let mut world = World::new(ordered(OnFailure::Block));
     world.events(3);
-    let other = TestOrigin::new();
+    let other = TestSource::new();
     world.delivery.handle_events(vec![receipt(&other, 77, world.now)], world.now);
     world.poll();
     assert_eq!(world.under_way(), [[0], [77]]);
@@ -175,8 +175,8 @@ fn by_key_an_event_that_leaves_memory_takes_its_key_along_and_what_comes_of_othe
     settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(60)]);
     let mut world = World::new(settings);
     let events = |world: &mut World, events: &[(i64, &str)]| {
-        let (origin, now) = (Arc::clone(&world.origin), world.now);
-        world.delivery.handle_events(events.iter().map(|(n, key)| keyed(&origin, *n, key, now)).collect(), now);
+        let (source, now) = (Arc::clone(&world.source), world.now);
+        world.delivery.handle_events(events.iter().map(|(n, key)| keyed(&source, *n, key, now)).collect(), now);
         world.poll();
     };
     events(&mut world, &[(0, "bad"), (1, "good"), (2, "bad"), (3, "good")]);
@@ -196,10 +196,10 @@ fn by_key_what_waits_behind_rows_does_not_wait_for_a_row_that_comes_after_it() {
     settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
     settings.delivery.retry.schedule = Schedule::Explicit(vec![secs(60)]);
     let mut world = World::new(settings);
-    world.origin.keys.lock().insert(Some(KeyNumber::of(Some(b"good"))));
-    world.origin.ahead.store(1, std::sync::atomic::Ordering::Relaxed);
+    world.source.keys.lock().insert(Some(KeyNumber::of(Some(b"good"))));
+    world.source.ahead.store(1, std::sync::atomic::Ordering::Relaxed);
     let now = world.now;
-    let events = vec![keyed(&world.origin, 90, "good", now), keyed(&world.origin, 100, "bad", now)];
+    let events = vec![keyed(&world.source, 90, "good", now), keyed(&world.source, 100, "bad", now)];
     world.delivery.handle_events(events, now);
     world.poll();
     assert_eq!(world.under_way(), [[100]]);
@@ -214,7 +214,7 @@ fn an_endpoint_that_orders_by_partition_from_now_on_gets_stored_events_in_that_o
     let mut settings = ordered(OnFailure::Block);
     settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
     let mut world = World::new(settings);
-    let [one, other] = [TestOrigin::stored(), TestOrigin::stored()];
+    let [one, other] = [TestSource::stored(), TestSource::stored()];
     let now = world.now;
     world
         .delivery
@@ -249,8 +249,8 @@ fn what_waits_for_a_replay_of_what_was_missed_leaves_in_time_and_does_not_make_t
     use std::sync::atomic::Ordering::Relaxed;
     for misses in [true, false] {
         let mut world = World::new(ordered(OnFailure::Block));
-        world.origin.ahead.store(1, Relaxed);
-        world.origin.misses.store(misses, Relaxed);
+        world.source.ahead.store(1, Relaxed);
+        world.source.misses.store(misses, Relaxed);
         world.events(2);
         world.wait(PARK_AFTER + secs(1));
         assert_eq!(world.parked_offsets(), [0, 1]);

@@ -203,7 +203,7 @@ impl Delivery {
             return;
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
-        if batch.members.iter().any(|receipt| !receipt.event().origin.is_current()) {
+        if batch.members.iter().any(|receipt| !receipt.event().source.is_current()) {
             // Read again, it would be sent at once and its attempts forgotten: its row has to say when it is due.
             let not_before = (wait > Duration::ZERO).then_some(now + wait);
             self.effects.next = Next::Backlog { at: not_before };

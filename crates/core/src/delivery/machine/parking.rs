@@ -78,7 +78,7 @@ impl Delivery {
         self.look_at_rows_again(now);
         // What waits for a replay of what was missed says nothing of how the endpoint keeps up.
         self.park_in_behind(|delivery, event| {
-            event.origin.misses(&delivery.settings.id)
+            event.source.backlog().ahead(&delivery.settings.id, None).has_missed
                 && delivery.park_at(event.received_at, None).is_some_and(|at| at <= now)
         });
         self.park_the_blocked(now);
@@ -146,14 +146,14 @@ impl Delivery {
     }
 
     pub(super) fn park_buffered(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
-        self.park_in_lanes(|delivery, event| !event.origin.is_stored() && leaves(delivery, event));
+        self.park_in_lanes(|delivery, event| !event.source.is_stored() && leaves(delivery, event));
         let mut buffer = std::mem::take(&mut self.buffer);
         self.park_some(&mut buffer, leaves);
         self.buffer = buffer;
     }
 
     pub(super) fn park_stored(&mut self, leaves: impl Fn(&Delivery, &Event) -> bool) {
-        self.park_in_lanes(|delivery, event| event.origin.is_stored() && leaves(delivery, event));
+        self.park_in_lanes(|delivery, event| event.source.is_stored() && leaves(delivery, event));
         let mut stored = std::mem::take(&mut self.stored);
         self.park_some(&mut stored, leaves);
         self.stored = stored;
@@ -177,7 +177,7 @@ impl Delivery {
             return;
         }
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
-        let stored = batch.members.iter().any(|receipt| receipt.event().origin.is_current());
+        let stored = batch.members.iter().any(|receipt| receipt.event().source.is_current());
         if stored {
             self.drop_lost(batch);
         }
@@ -203,7 +203,7 @@ impl Delivery {
         Leave { in_flight_until, not_before }: Leave,
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
-        if receipt.event().origin.is_owned() {
+        if receipt.event().source.is_owned() {
             let parking = self.follow(receipt.event());
             let (attempts, last) = (attempts + attempts_before(&receipt), last.clone());
             self.effects.parked.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking });
@@ -214,7 +214,7 @@ impl Delivery {
     fn next_park_at(&self) -> Option<Instant> {
         let of_lanes = |stored: bool| {
             let lanes = self.lanes.iter().flat_map(Lanes::iter).chain(self.behind.iter());
-            lanes.filter(move |receipt| receipt.event().origin.is_stored() == stored)
+            lanes.filter(move |receipt| receipt.event().source.is_stored() == stored)
         };
         let buffered = self.buffer.iter().chain(of_lanes(false)).filter_map(|receipt| {
             let received_at = receipt.event().received_at;

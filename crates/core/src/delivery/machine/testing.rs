@@ -12,8 +12,8 @@ pub use crate::testing::*;
 /// One endpoint's machine with all it asked for.
 pub struct World {
     pub delivery: Delivery,
-    pub origin: Arc<TestOrigin>,
-    pub backlog: Option<Arc<TestOrigin>>,
+    pub source: Arc<TestSource>,
+    pub backlog: Option<Arc<TestSource>>,
     pub now: Instant,
     next_offset: i64,
     /// Attempts under way, oldest first, with the offsets of their members.
@@ -33,7 +33,7 @@ impl World {
         let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20, wait_target: ms(500) };
         World {
             delivery: Delivery::new(Arc::new(settings), limits, 1, now),
-            origin: TestOrigin::new(),
+            source: TestSource::new(),
             backlog: None,
             now,
             next_offset: 0,
@@ -49,7 +49,7 @@ impl World {
     /// Events that are received now; returns the first one's offset.
     pub fn events(&mut self, count: usize) -> i64 {
         let first = self.next_offset;
-        let receipts = (first..).take(count).map(|offset| receipt(&self.origin, offset, self.now)).collect();
+        let receipts = (first..).take(count).map(|offset| receipt(&self.source, offset, self.now)).collect();
         self.next_offset += count as i64;
         self.delivery.handle_events(receipts, self.now);
         self.poll();
@@ -59,8 +59,8 @@ impl World {
     /// Events that come from the backlog, with so many attempts behind them; returns the first one's offset.
     pub fn stored(&mut self, count: usize, attempts: u32) -> i64 {
         let first = self.next_offset;
-        let origin = self.backlog.get_or_insert_with(TestOrigin::stored);
-        let receipts = (first..).take(count).map(|offset| receipt(origin, offset, self.now).with_attempts(attempts));
+        let source = self.backlog.get_or_insert_with(TestSource::stored);
+        let receipts = (first..).take(count).map(|offset| receipt(source, offset, self.now).with_attempts(attempts));
         let receipts = receipts.collect();
         self.next_offset += count as i64;
         self.delivery.handle_stored(receipts, self.now);
@@ -137,7 +137,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // What a test leaves behind is no fault of the machine's.
-        self.origin.current.store(false, Ordering::Relaxed);
+        self.source.current.store(false, Ordering::Relaxed);
         self.backlog.iter().for_each(|backlog| backlog.current.store(false, Ordering::Relaxed));
     }
 }

@@ -189,9 +189,9 @@ fn a_disabled_endpoint_parks_at_once() {
 #[test]
 fn abandons_count_as_attempts() {
     let mut world = World::new(stream());
-    let first = receipt(&world.origin, 0, world.now);
+    let first = receipt(&world.source, 0, world.now);
     drop(first);
-    let abandoned = world.origin.abandoned.lock().pop().unwrap();
+    let abandoned = world.source.abandoned.lock().pop().unwrap();
     world.delivery.handle_events(vec![abandoned.into_receipt()], world.now);
     world.poll();
     for _ in 0..3 {
@@ -206,7 +206,7 @@ fn abandons_count_as_attempts() {
 fn what_another_instance_owns_by_now_is_neither_sent_nor_parked() {
     let mut world = World::new(stream());
     world.events(6);
-    world.origin.current.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.source.current.store(false, std::sync::atomic::Ordering::Relaxed);
     world.answer(FAILED);
     world.answer(Outcome::Delivered);
     world.wait(secs(10));

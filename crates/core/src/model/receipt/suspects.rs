@@ -58,12 +58,12 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::testing::{TestOrigin, receipt};
+    use crate::testing::{TestSource, receipt};
 
     #[test]
     fn what_waits_beside_an_event_whose_handling_panics_is_not_blamed() {
-        let origin = TestOrigin::new();
-        let (poison, other) = (receipt(&origin, 1, Instant::now()), receipt(&origin, 2, Instant::now()));
+        let source = TestSource::new();
+        let (poison, other) = (receipt(&source, 1, Instant::now()), receipt(&source, 2, Instant::now()));
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _handling = Handling::of([poison.event()].into_iter());
             panic!("nobody can handle it");
@@ -71,9 +71,9 @@ mod tests {
         assert!(panicked.is_err());
         drop((poison, other));
         forget();
-        let abandons: Vec<_> = origin.abandoned.lock().drain(..).map(|abandoned| abandoned.abandons).collect();
+        let abandons: Vec<_> = source.abandoned.lock().drain(..).map(|abandoned| abandoned.abandons).collect();
         assert_eq!(abandons, [1, 0]);
-        drop(receipt(&origin, 3, Instant::now()));
-        assert_eq!(origin.abandoned.lock()[0].abandons, 1, "where nobody says what was handled, it counts");
+        drop(receipt(&source, 3, Instant::now()));
+        assert_eq!(source.abandoned.lock()[0].abandons, 1, "where nobody says what was handled, it counts");
     }
 }

@@ -13,9 +13,9 @@ impl Model {
             // Only what failed again and again comes again in parts.
             let whole = batch.attempt_number() < FAILURES_TOGETHER;
             assert!(!members.is_empty());
-            let stored = events.iter().filter(|event| event.origin.is_stored()).count();
+            let stored = events.iter().filter(|event| event.source.is_stored()).count();
             assert!(stored == 0 || stored == members.len(), "what is stored and what is not share no batch");
-            assert!(events.iter().all(|event| event.origin.is_current()), "another instance owns it");
+            assert!(events.iter().all(|event| event.source.is_current()), "another instance owns it");
             assert!(self.settings.state == State::Enabled && !self.gone);
             // The batch that holds a lane goes whole, or its lane would have two under way.
             let one = members.len() == 1 || self.settings.delivery.ordering.is_some();
@@ -44,9 +44,9 @@ impl Model {
     pub(super) fn check_order(&mut self, events: &[Arc<Event>]) {
         let Some(ordering) = self.settings.delivery.ordering else { return };
         for event in events.iter().filter(|event| !self.sent_with.contains_key(&event.offset())) {
-            let origin = Arc::as_ptr(&event.origin).cast::<()>() as usize;
+            let source = Arc::as_ptr(&event.source).cast::<()>() as usize;
             let key = if ordering.by == OrderBy::Key { event.offset() % 3 } else { 0 };
-            let last = self.lanes.insert((origin, key), event.offset());
+            let last = self.lanes.insert((source, key), event.offset());
             assert!(last < Some(event.offset()), "{last:?} of the lane went before {}", event.offset());
         }
     }
@@ -100,8 +100,8 @@ impl Model {
     pub(super) fn check(&self) {
         let wants = self.delivery.poll_timeout();
         assert!(wants.is_none_or(|at| at > self.now), "the machine wants to be called again at once");
-        for origin in self.lost.iter().chain([&self.partition, &self.backlog]) {
-            assert!(origin.abandoned.lock().is_empty(), "a receipt was dropped unsettled");
+        for source in self.lost.iter().chain([&self.partition, &self.backlog]) {
+            assert!(source.abandoned.lock().is_empty(), "a receipt was dropped unsettled");
         }
         if self.lost.is_empty() {
             let held = self.accounts.values().filter(|(place, ..)| *place == Place::Held).count();
@@ -126,7 +126,7 @@ impl Model {
             // Before it came in it waited for us.
             let due = *came_in_at + PARK_AFTER + slack;
             // What is stored costs no commit any time.
-            let counts = event.origin.is_current() && !event.origin.is_stored();
+            let counts = event.source.is_current() && !event.source.is_stored();
             let late = *place == Place::Held && counts && due < self.now;
             assert!(!late, "event {offset} waits for {:?}", self.now - event.received_at);
         }

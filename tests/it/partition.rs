@@ -11,23 +11,24 @@ use postrider::{
         disposition::{GivenUp, Reason},
         event::{EndpointKey, Event, Fields},
         outcome::AttemptNote,
-        receipt::{Abandoned, Done, Origin, Settlement},
+        receipt::{Abandoned, Done, Settlement},
         record::RecordParts,
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
     },
 };
 
 #[derive(Debug)]
 pub struct Partition {
-    topic: String,
-    partition: i32,
+    name: SourceName,
     counts: Mutex<HashMap<Settlement, usize>>,
     abandoned: Mutex<Vec<Abandoned>>,
 }
 
 impl Partition {
     pub fn new(topic: &str, partition: i32) -> Arc<Partition> {
+        let name = SourceName { kind: SourceKind::Live, topic: Arc::from(topic), partition };
         let (counts, abandoned) = (Mutex::default(), Mutex::default());
-        Arc::new(Partition { topic: topic.to_owned(), partition, counts, abandoned })
+        Arc::new(Partition { name, counts, abandoned })
     }
 
     pub fn settled(&self, how: Settlement) -> usize {
@@ -39,24 +40,22 @@ impl Partition {
     }
 }
 
-impl Origin for Partition {
-    fn topic(&self) -> &str {
-        &self.topic
+impl EventSource for Partition {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
 
-    fn partition(&self) -> i32 {
-        self.partition
+    fn claim(&self) -> Claim {
+        Claim::Current
     }
 
-    fn is_current(&self) -> bool {
-        true
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
     }
 
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+    fn settled(&self, how: Settlement, receipts: usize, _: &[Done]) {
         *self.counts.lock().expect("counts").entry(how).or_default() += receipts;
     }
-
-    fn events_done(&self, _: &[Done], _: Settlement) {}
 
     fn abandoned(&self, receipt: Abandoned) {
         self.abandoned.lock().expect("abandoned").push(receipt);
@@ -68,7 +67,7 @@ pub fn event(partition: &Arc<Partition>, offset: i64, value: &[u8]) -> Arc<Event
     let parts = RecordParts { offset, timestamp_ms: 1_700_000_000_000 + offset, key: Some(b"k"), value: Some(value) };
     let headers = [(&b"tenant"[..], Some(&b"2"[..]))];
     let record = postrider::model::event::Record::copy_from(parts, headers.into_iter());
-    Arc::new(Event::new(Arc::clone(partition) as Arc<dyn Origin>, record, Fields::default(), clock::now()))
+    Arc::new(Event::new(Arc::clone(partition) as Arc<dyn EventSource>, record, Fields::default(), clock::now()))
 }
 
 /// The event, given up by its only endpoint.

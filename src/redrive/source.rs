@@ -9,10 +9,11 @@ use crate::{
     ingest::ledger::PartitionLedger,
     model::{
         event::{EndpointKey, Event, Field, Fields},
-        receipt::{Abandoned, Done, Origin, Receipt, Settlement},
+        receipt::{Abandoned, Done, Receipt, Settlement},
+        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
     },
     store::redrives::RedriveRow,
-    trace::{self, Source},
+    trace,
 };
 
 /// A letter's place in flight; given back when the last one who holds it lets go, however that comes.
@@ -53,7 +54,8 @@ impl Drop for Lease {
 }
 
 /// The source of a redriven event: its own letter.
-struct RedriveOrigin {
+struct RedriveSource {
+    name: SourceName,
     lease: Arc<Lease>,
     /// Of the present assignment of its partition.
     ledger: Arc<PartitionLedger>,
@@ -62,32 +64,20 @@ struct RedriveOrigin {
     key: LetterKey,
 }
 
-impl Origin for RedriveOrigin {
-    fn topic(&self) -> &str {
-        self.ledger.topic()
+impl EventSource for RedriveSource {
+    fn name(&self) -> &SourceName {
+        &self.name
     }
 
-    fn topic_name(&self) -> Arc<str> {
-        self.ledger.topic_name()
+    fn claim(&self) -> Claim {
+        self.ledger.claim()
     }
 
-    fn partition(&self) -> i32 {
-        self.ledger.partition()
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
     }
 
-    fn is_current(&self) -> bool {
-        self.ledger.is_current()
-    }
-
-    fn is_stored(&self) -> bool {
-        true
-    }
-
-    fn is_letter(&self) -> bool {
-        true
-    }
-
-    fn receipts_settled(&self, how: Settlement, receipts: usize) {
+    fn settled(&self, how: Settlement, receipts: usize, _done: &[Done]) {
         let shared = &self.lease.shared;
         match how {
             // Out of the letters, and only then free for another redrive.
@@ -101,17 +91,15 @@ impl Origin for RedriveOrigin {
         }
     }
 
-    fn events_done(&self, _done: &[Done], _how: Settlement) {}
-
     fn abandoned(&self, receipt: Abandoned) {
         let (endpoint_id, customer_id) = (Arc::clone(&self.endpoint_id), Arc::clone(&self.customer_id));
         self.lease.shared.abandoned.lock().push(Dropped { endpoint_id, customer_id, receipt });
     }
 }
 
-impl std::fmt::Debug for RedriveOrigin {
+impl std::fmt::Debug for RedriveSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedriveOrigin").field("letter", &self.lease.id).finish_non_exhaustive()
+        f.debug_struct("RedriveSource").field("letter", &self.lease.id).finish_non_exhaustive()
     }
 }
 
@@ -125,7 +113,8 @@ pub(super) fn receipt(
     let field = |text: Option<String>| text.map_or(Field::Absent, |text| Field::Owned(text.into()));
     let record =
         record(row.offset, row.record_ms, row.record_key.as_deref(), row.record_value.as_deref(), &row.record_headers);
-    let origin = RedriveOrigin {
+    let source = RedriveSource {
+        name: SourceName { kind: SourceKind::Redrive, topic: ledger.topic_name(), partition: ledger.partition() },
         lease: Lease::take(shared, &row),
         ledger,
         endpoint_id: Arc::from(row.endpoint_id),
@@ -139,8 +128,8 @@ pub(super) fn receipt(
         id: field(row.event_id),
         occurred_ms: Some(row.occurred_ms),
     };
-    let mut event = Event::new(Arc::new(origin), record, fields, clock::now());
-    trace::begin(&mut event, Source::Redrive);
+    let mut event = Event::new(Arc::new(source), record, fields, clock::now());
+    trace::begin(&mut event);
     let event = Arc::new(event);
     let mut receipt = None;
     let attempts = u32::try_from(row.attempts).unwrap_or(0);
