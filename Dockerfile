@@ -12,8 +12,9 @@ WORKDIR /src
 # What Postrider depends on changes seldom, so it is compiled in a layer of its own, beside an empty program and empty crates.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/core/Cargo.toml crates/core/
+COPY crates/api/Cargo.toml crates/api/
 RUN sed -i '/^\[\[\(bench\|test\)\]\]/,/^$/d' Cargo.toml \
- && mkdir src crates/core/src && touch src/lib.rs crates/core/src/lib.rs && echo 'fn main() {}' >src/main.rs \
+ && mkdir src crates/core/src crates/api/src && touch src/lib.rs crates/core/src/lib.rs crates/api/src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked
 
 COPY config config

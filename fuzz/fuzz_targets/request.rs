@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use postrider::{
+    api::endpoint::EndpointSettings,
     endpoint::request::build,
     ingest::decode::{Decoder, Place, Places},
     model::{
@@ -19,7 +20,7 @@ use postrider::{
     },
     store::{
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
-        endpoint_settings::{EndpointHead, StoredSettings},
+        endpoint_settings::EndpointHead,
     },
 };
 use serde_json::{json, value::RawValue};
@@ -51,7 +52,7 @@ impl EventSource for Nowhere {
 }
 
 fn settings(input: &Input<'_>) -> Settings {
-    let stored: StoredSettings = serde_json::from_value(json!({
+    let stored: EndpointSettings = serde_json::from_value(json!({
         "mode": "batch", "format": if input.raw { "raw" } else { "envelope" },
         "batch_format": if input.ndjson { "ndjson" } else { "json_array" },
     }))
@@ -66,7 +67,7 @@ fn settings(input: &Input<'_>) -> Settings {
         suspended: false,
         url: "https://example.com/".to_owned(),
     };
-    stored.parse(head, &EndpointSecrets { auth: StoredAuth::None, signing }, 0).expect("settings")
+    head.parse(&stored, &EndpointSecrets { auth: StoredAuth::None, signing }, 0).expect("settings")
 }
 
 fuzz_target!(|input: Input<'_>| {

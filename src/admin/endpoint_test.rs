@@ -143,7 +143,7 @@ fn settings(state: &AdminState, endpoint: &Endpoint) -> Result<Settings, Problem
         restarts: 0,
         suspended: false,
     };
-    endpoint.settings.parse(head, &secrets, clock::wall_ms()).map_err(|reason| {
+    head.parse(&endpoint.settings, &secrets, clock::wall_ms()).map_err(|reason| {
         let detail = format!("the endpoint cannot be delivered to: {reason}; PUT it again");
         Problem::new(StatusCode::CONFLICT, "endpoint_unreadable", detail)
     })

@@ -1,12 +1,12 @@
 //! ○ Rows of `endpoint`, turned into the settings of an endpoint actor.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::secrets::EndpointSecrets;
 use crate::{
-    api::endpoint::{DeliveryMode, EndpointSettings, RetrySchedule},
+    api::endpoint::EndpointSettings,
     model::{
-        settings::{Breaker, DeliverySettings, Mode, RateLimit, Retry, Schedule, Settings, State},
+        settings::{Settings, State},
         signature::SigningKey,
         url::EndpointUrl,
     },
@@ -24,73 +24,30 @@ pub struct EndpointHead {
     pub url: String,
 }
 
-impl EndpointSettings {
-    /// Settings for an endpoint actor. `wall_ms` decides which secrets of a rotation still sign.
+impl EndpointHead {
+    /// Settings for an endpoint actor, from the row and what is stored with it. `wall_ms` decides which secrets of a rotation still sign.
     ///
     /// # Errors
     /// Says which part of the row is not understood, without secrets.
-    pub fn parse(&self, head: EndpointHead, secrets: &EndpointSecrets, wall_ms: i64) -> Result<Settings, String> {
+    pub fn parse(self, stored: &EndpointSettings, secrets: &EndpointSecrets, wall_ms: i64) -> Result<Settings, String> {
         let signing_keys: Vec<SigningKey> =
             secrets.signing_keys(wall_ms).map_err(|error| format!("signing secret {error}"))?;
         if signing_keys.is_empty() {
             return Err("it has no signing secret".to_owned());
         }
         Ok(Settings {
-            id: Arc::from(head.id),
-            customer_id: Arc::from(head.customer_id),
-            version: head.version,
-            restarts: head.restarts,
-            state: parse_state(&head.state).ok_or_else(|| format!("state `{}` is unknown", head.state))?,
-            suspended: head.suspended,
-            url: EndpointUrl::parse(&head.url).map_err(|error| format!("url {error}"))?,
-            delivery: self.delivery(),
+            id: Arc::from(self.id),
+            customer_id: Arc::from(self.customer_id),
+            version: self.version,
+            restarts: self.restarts,
+            state: parse_state(&self.state).ok_or_else(|| format!("state `{}` is unknown", self.state))?,
+            suspended: self.suspended,
+            url: EndpointUrl::parse(&self.url).map_err(|error| format!("url {error}"))?,
+            delivery: stored.delivery(),
             auth: secrets.auth.parse().map_err(|error| format!("auth {error}"))?,
-            tls: secrets.auth.tls(self.tls.ca.as_deref()).map_err(|error| format!("its TLS {error}"))?,
+            tls: secrets.auth.tls(stored.tls.ca.as_deref()).map_err(|error| format!("its TLS {error}"))?,
             signing_keys,
         })
-    }
-
-    /// Settings of delivery. A zero where it would stop delivery counts as one.
-    #[must_use]
-    pub fn delivery(&self) -> DeliverySettings {
-        DeliverySettings {
-            mode: match self.mode {
-                DeliveryMode::Stream => Mode::Stream,
-                DeliveryMode::Batch => Mode::Batch {
-                    events_max: self.batch.events_max.max(1),
-                    bytes_max: self.batch.bytes_max.max(1),
-                    wait: ms(self.batch.wait_ms_max),
-                },
-            },
-            format: self.format,
-            batch_format: self.batch_format,
-            ordering: self.ordering,
-            in_flight_max: self.in_flight_max.max(1),
-            rate_limit: self.rate_limit.map(|limit| RateLimit {
-                events_per_second: limit.events_per_second.max(1),
-                burst_events: limit.burst_events.max(1),
-            }),
-            retry: Retry {
-                attempts_max: self.retry.attempts_max.map(|attempts| attempts.max(1)),
-                schedule: match &self.retry.schedule {
-                    RetrySchedule::Explicit { schedule_ms } => {
-                        Schedule::Explicit(schedule_ms.iter().copied().map(ms).collect())
-                    }
-                    RetrySchedule::Exponential { base_ms, max_ms } => {
-                        Schedule::Exponential { base: ms(*base_ms), max: ms(*max_ms) }
-                    }
-                },
-            },
-            breaker: Breaker {
-                consecutive_failures: self.breaker.consecutive_failures.max(1),
-                failure_ratio: self.breaker.failure_ratio,
-                requests_min: self.breaker.requests_min.max(1),
-                window: ms(self.breaker.window_ms),
-                open_base: ms(self.breaker.open_base_ms),
-                open_max: ms(self.breaker.open_max_ms),
-            },
-            request_timeout: ms(self.request_timeout_ms),
-        }
     }
 }
 
@@ -115,17 +72,18 @@ pub fn state_word(state: State) -> &'static str {
     }
 }
 
-fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::store::secrets::{StoredAuth, StoredOAuth2, StoredSigningSecret, signing_secret};
     use crate::{
-        api::endpoint::{AuthView, RetrySettings},
-        model::oauth::ClientStyle,
+        api::endpoint::{AuthView, RetrySchedule, RetrySettings},
+        model::{
+            oauth::ClientStyle,
+            settings::{Mode, RateLimit},
+        },
     };
 
     fn secrets() -> EndpointSecrets {
@@ -165,7 +123,7 @@ mod tests {
     fn a_row_of_an_older_or_newer_version_is_still_understood() {
         let json = serde_json::json!({"mode": "batch", "of_a_newer_version": true});
         let stored: EndpointSettings = serde_json::from_value(json).expect("settings");
-        let settings = stored.parse(head(), &secrets(), 0).expect("settings");
+        let settings = head().parse(&stored, &secrets(), 0).expect("settings");
         assert_eq!(settings.state, State::Paused);
         assert_eq!(
             settings.delivery.mode,
@@ -191,7 +149,7 @@ mod tests {
         ];
         for auth in auths {
             let secrets = EndpointSecrets { auth, ..secrets() };
-            let settings = EndpointSettings::default().parse(head(), &secrets, 0).expect("settings");
+            let settings = head().parse(&EndpointSettings::default(), &secrets, 0).expect("settings");
             let shown = format!("{settings:?} {secrets:?}");
             assert!(!shown.contains("hush") && !shown.contains(&secrets.signing[0].secret[6..]), "{shown}");
         }
@@ -200,10 +158,10 @@ mod tests {
     #[test]
     fn a_row_that_is_not_understood_says_which_part() {
         let with_url = EndpointHead { url: "ftp://example.com".to_owned(), ..head() };
-        let error = EndpointSettings::default().parse(with_url, &secrets(), 0).expect_err("no http");
+        let error = with_url.parse(&EndpointSettings::default(), &secrets(), 0).expect_err("no http");
         assert!(error.starts_with("url "), "{error}");
         let with_state = EndpointHead { state: "asleep".to_owned(), ..head() };
-        let error = EndpointSettings::default().parse(with_state, &secrets(), 0).expect_err("unknown state");
+        let error = with_state.parse(&EndpointSettings::default(), &secrets(), 0).expect_err("unknown state");
         assert!(error.contains("asleep"), "{error}");
     }
 }

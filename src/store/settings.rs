@@ -181,7 +181,7 @@ impl SettingsReader {
             suspended: row.get("suspended"),
             url: row.get("url"),
         };
-        settings.parse(head, &secrets, clock::wall_ms())
+        head.parse(&settings, &secrets, clock::wall_ms())
     }
 }
 

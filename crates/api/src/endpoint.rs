@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{shape::NO_CONTROL_CHARACTERS, text::Pem};
-use crate::model::{
+use postrider_core::model::{
     oauth::ClientStyle,
     settings::{BatchFormat, Format, Ordering, RateLimit},
 };

@@ -11,7 +11,7 @@ use super::{
     shape::NO_CONTROL_CHARACTERS,
     text::{self, HeaderName, HeaderText, Password, Pem, Token, Url, Username},
 };
-use crate::model::oauth::ClientStyle;
+use postrider_core::model::oauth::ClientStyle;
 
 /// The way in which Postrider shows the endpoint who it is. Never shown again.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -179,7 +179,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::{endpoint_body::EndpointBody, errors::FieldError};
+    use crate::{endpoint_body::EndpointBody, errors::FieldError};
 
     fn check(auth: Value) -> Result<AuthBody, Vec<String>> {
         let body = json!({"url": "https://example.com/", "auth": auth});

@@ -17,10 +17,10 @@ pub trait Body: DeserializeOwned {
 /// Makes a type a [`Body`].
 macro_rules! body {
     ($name:ident) => {
-        impl crate::api::body::Body for $name {
+        impl crate::body::Body for $name {
             fn shape() -> &'static serde_json::Value {
                 static SHAPE: std::sync::LazyLock<serde_json::Value> =
-                    std::sync::LazyLock::new(crate::api::shape::taken::<$name>);
+                    std::sync::LazyLock::new(crate::shape::taken::<$name>);
                 &SHAPE
             }
         }

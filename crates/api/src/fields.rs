@@ -2,8 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{self, taken};
-use crate::api::{api_key::ApiKeyBody, customer::CustomerBody, dead_letters::LetterFilter, endpoint::EndpointSettings};
+use super::{
+    api_key::ApiKeyBody,
+    customer::CustomerBody,
+    dead_letters::LetterFilter,
+    endpoint::EndpointSettings,
+    shape::{self, taken},
+};
 
 /// The fields of a shape that are values, each by its path (`batch.events_max`) with its own shape.
 #[must_use]

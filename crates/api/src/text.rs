@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::{endpoint_auth, shape::NO_CONTROL_CHARACTERS};
-use crate::model::{
+use postrider_core::model::{
     id::{self, Kind},
     topic,
     url::{self, EndpointUrl},

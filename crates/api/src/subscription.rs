@@ -12,7 +12,7 @@ use super::{
     errors::FieldErrors,
     text::{self, IdOrUid, ScopeName, SubscriptionUid, TopicName},
 };
-use crate::model::scope::Scope;
+use postrider_core::model::scope::Scope;
 
 /// A subscription: the events of a topic that an endpoint gets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

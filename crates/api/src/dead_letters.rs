@@ -12,7 +12,7 @@ use super::{
     shape::{NO_CONTROL_CHARACTERS, one_of},
     text::{DeadLetterId, Moment},
 };
-use crate::model::disposition::Reason;
+use postrider_core::model::disposition::Reason;
 
 /// Some dead letters: by their ids, those of a filter, or all there are now.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

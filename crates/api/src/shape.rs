@@ -237,7 +237,7 @@ pub fn is_null(shape: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::endpoint::EndpointSettings;
+    use crate::endpoint::EndpointSettings;
 
     #[test]
     fn a_member_may_be_null_where_it_may_be_absent() {

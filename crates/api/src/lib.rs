@@ -1,8 +1,9 @@
-//! Resources as the API takes and gives them and Postgres stores them: one type for each, from whose fields the limits, defaults,
-//! units and descriptions of checks, documents, forms and stored rows come.
+//! ○ Resources as the API takes and gives them and Postgres stores them: one type for each, from whose fields the limits, defaults,
+//! units and descriptions of checks, documents, forms and stored rows come. No runtime, no HTTP, no log: a body is told and answered.
 
 pub mod customer; // a customer
 pub mod endpoint; // an endpoint's settings
+pub mod endpoint_delivery; // … as its machine takes them
 pub mod endpoint_body; // … with its address and its secrets; bodies of its commands
 pub mod endpoint_auth; // authentication at an endpoint
 pub mod subscription; // a subscription

@@ -13,7 +13,7 @@ use super::{
     shape::NO_CONTROL_CHARACTERS,
     text::{CustomerUid, GrantedTopic, ScopeName},
 };
-use crate::model::{
+use postrider_core::model::{
     grants::Grants,
     quotas::{QUOTA_MAX, Quota},
 };
@@ -96,7 +96,7 @@ pub fn parse(object: &Object, needed: &[&str]) -> Result<CustomerBody, FieldErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::grants::Granted;
+    use postrider_core::model::grants::Granted;
 
     fn check(body: Value) -> Result<CustomerBody, Vec<String>> {
         let parsed = parse(body.as_object().expect("an object"), &[]);

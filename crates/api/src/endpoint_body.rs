@@ -15,7 +15,7 @@ use super::{
     shape::{self, NO_CONTROL_CHARACTERS},
     text::{EndpointUid, IdOrUid, Moment, SigningSecret, Url},
 };
-use crate::model::settings::{OnFailure, PARK_AFTER_MS_MAX};
+use postrider_core::model::settings::{OnFailure, PARK_AFTER_MS_MAX};
 
 /// An endpoint. What is left out has its default.
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]

@@ -11,7 +11,7 @@ use super::{
     errors::FieldErrors,
     text::{Base64, IdOrUid, ScopeName, TopicName},
 };
-use crate::model::{event::Record, record::RecordParts};
+use postrider_core::model::{event::Record, record::RecordParts};
 
 /// A sample event.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
