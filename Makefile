@@ -37,15 +37,16 @@ bench: deps ## benchmarks of the pure parts, then events through a whole Postrid
 	cargo bench --bench end_to_end --no-run
 	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
-lint: deps ## formatting, and clippy with every warning an error; the core also by itself, without features that others ask for
+lint: deps ## formatting, clippy with every warning an error, each crate by itself
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo check --package postrider-core
+	cargo check --package postrider-api
 
-check: ## the inner loop of a change in crates/core: formatting, clippy and its tests; no services
+check: ## the inner loop of a change in crates/: formatting, clippy and their tests; no services
 	cargo fmt --all --check
-	cargo clippy --package postrider-core --all-targets -- -D warnings
-	cargo test --quiet --package postrider-core --lib
+	cargo clippy --package postrider-core --package postrider-api --all-targets -- -D warnings
+	cargo test --quiet --package postrider-core --package postrider-api --lib
 
 audit: ## dependencies: known weaknesses, licences, sources; installs cargo-deny once, into .dev
 	@command -v .dev/tools/bin/cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny --root .dev/tools

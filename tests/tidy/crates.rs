@@ -1,22 +1,41 @@
-//! Walls between the crates: what the core may depend on, and that every dependency is used.
+//! Walls between the crates: what each may depend on, and that every dependency is used.
 
 use std::{collections::BTreeSet, process::Command};
 
 use super::{check, files, list, mentions, program, read, root, rust};
 
+/// Crates that touch nothing, and the order in which they stand on each other.
+const PURE: [&str; 2] = ["core", "api"];
+
 #[test]
-fn the_core_depends_on_nothing_that_touches_the_world() {
+fn every_crate_is_behind_its_wall() {
+    let folders: BTreeSet<String> =
+        files("crates", &["toml"]).iter().filter_map(|file| file.path.split('/').nth(1).map(str::to_owned)).collect();
+    assert_eq!(folders, PURE.map(str::to_owned).into(), "a crate that is not among these has no wall");
+}
+
+#[test]
+fn pure_crates_depend_on_nothing_that_touches_the_world() {
     let reason = "what decides is told the time and the dice; a crate that is not there cannot be called";
     let worldly = ["actix", "rdkafka", "tokio", "tracing", "metrics", "parking_lot", "arc-swap", "hyper", "log", "mio"];
-    let arguments =
-        ["tree", "--locked", "--offline", "--package", "postrider-core", "--edges", "normal", "--prefix", "none"];
+    for (height, name) in PURE.iter().enumerate() {
+        let package = format!("postrider-{name}");
+        let names = tree_of(&package);
+        assert!(names.contains("serde"), "cargo listed {names:?}");
+        let found: Vec<_> = names.iter().filter(|name| worldly.iter().any(|word| is_of(name, word))).collect();
+        assert!(found.is_empty(), "{package} depends on {found:?}: {reason}");
+        let above = PURE[height + 1..].iter().find(|name| names.contains(&format!("postrider-{name}")));
+        assert!(above.is_none(), "{package} stands below {above:?}");
+    }
+}
+
+/// Names of all that a package depends on.
+fn tree_of(package: &str) -> BTreeSet<String> {
+    let arguments = ["tree", "--locked", "--offline", "--package", package, "--edges", "normal", "--prefix", "none"];
     let tree = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
-    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(names.contains("smallvec"), "cargo listed {names:?}");
-    let found: Vec<_> = names.iter().filter(|name| worldly.iter().any(|word| is_of(name, word))).collect();
-    assert!(found.is_empty(), "postrider-core depends on {found:?}: {reason}");
+    tree.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
 }
 
 /// Whether a crate is that one, or a part of it by its name.
@@ -25,10 +44,10 @@ fn is_of(name: &str, word: &str) -> bool {
 }
 
 #[test]
-fn the_core_has_neither_locks_nor_channels() {
-    let reason = "what threads share is the shells'; they call the core with the lock held";
+fn pure_crates_have_neither_locks_nor_channels() {
+    let reason = "what threads share is the shells'; they call these crates with the lock held";
     let shared = ["Mutex", "RwLock", "Condvar", "mpsc", "OnceLock"];
-    check(rust(&["crates/core"]), reason, |file| {
+    check(rust(&["crates"]), reason, |file| {
         list(shared.iter().filter(|word| mentions(program(file), word)).map(|word| format!("has `{word}`")))
     });
 }

@@ -7,11 +7,11 @@ use super::{check, list, program, rust, within_sources};
 #[test]
 fn a_type_name_means_one_thing() {
     let mut rooms: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for file in rust(&["crates/core"]) {
-        let Some((_, path)) = within_sources(&file.path) else { continue };
+    for file in rust(&["crates"]) {
+        let Some((of_crate, path)) = within_sources(&file.path) else { continue };
         let room = path.split('/').next().unwrap_or_default().trim_end_matches(".rs");
         for name in types(program(&file)) {
-            rooms.entry(name.to_owned()).or_default().insert(room.to_owned(), file.path.clone());
+            rooms.entry(name.to_owned()).or_default().insert(format!("{of_crate}::{room}"), file.path.clone());
         }
     }
     assert!(rooms.len() > 100, "there are types");
@@ -33,7 +33,7 @@ fn types(program: &str) -> Vec<&str> {
 #[test]
 fn signatures_name_what_they_take_and_give() {
     let reason = "two numbers of a tuple that are swapped compile";
-    check(rust(&["crates/core"]), reason, |file| {
+    check(rust(&["crates"]), reason, |file| {
         list(signatures(program(file)).into_iter().filter(|text| has_tuple(text)).map(|text| {
             let name = text.split(['(', '<']).next().unwrap_or_default();
             format!("has a tuple of three or more in the signature of `{name}`")
