@@ -37,11 +37,13 @@ bench: deps ## benchmarks of the pure parts, then events through a whole Postrid
 	cargo bench --bench end_to_end --no-run
 	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
-lint: deps ## formatting, clippy with every warning an error, each crate by itself
+lint: deps ## formatting, clippy with every warning an error, each crate by itself, and the rules for dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo check --package postrider-core
 	cargo check --package postrider-api
+	@dev/deny
+	cargo test --quiet --test tidy
 
 check: ## the inner loop of a change in crates/: formatting, clippy and their tests; no services
 	cargo fmt --all --check

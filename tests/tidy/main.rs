@@ -1,6 +1,7 @@
 //! Rules of the tree, checked by a machine; each says why. `clippy.toml` holds the ones clippy can check.
 
 mod crates;
+mod dependencies;
 mod names;
 mod prose;
 mod rooms;
