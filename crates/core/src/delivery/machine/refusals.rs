@@ -8,14 +8,14 @@ use crate::{delivery::bisection::REFUSALS_MAX, model::event::Event};
 /// See the module's page. At most [`REFUSALS_MAX`] are remembered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refusals {
-    events: SmallVec<[RefusedEvent; REFUSALS_MAX]>,
+    events: SmallVec<[EventIdentity; REFUSALS_MAX]>,
     /// A bisection found it to be the endpoint.
     is_blamed: bool,
 }
 
 /// The identity of an event, but for its topic: two topics would have to be refused at one offset and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct RefusedEvent {
+struct EventIdentity {
     partition: i32,
     offset: i64,
     record_ms: i64,
@@ -25,13 +25,13 @@ impl Refusals {
     /// An event was refused alone. True when so many others were refused before it that it is not the events' fault.
     #[must_use]
     pub(super) fn blame_endpoint(&self, event: &Event) -> bool {
-        self.is_blamed || self.events.len() >= REFUSALS_MAX && !self.events.contains(&RefusedEvent::of(event))
+        self.is_blamed || self.events.len() >= REFUSALS_MAX && !self.events.contains(&EventIdentity::of(event))
     }
 
     pub(super) fn add(&mut self, event: &Event) {
-        let place = RefusedEvent::of(event);
-        if self.events.len() < REFUSALS_MAX && !self.events.contains(&place) {
-            self.events.push(place);
+        let identity = EventIdentity::of(event);
+        if self.events.len() < REFUSALS_MAX && !self.events.contains(&identity) {
+            self.events.push(identity);
         }
     }
 
@@ -45,8 +45,8 @@ impl Refusals {
     }
 }
 
-impl RefusedEvent {
+impl EventIdentity {
     fn of(event: &Event) -> Self {
-        RefusedEvent { partition: event.partition(), offset: event.offset(), record_ms: event.record.timestamp_ms }
+        EventIdentity { partition: event.partition(), offset: event.offset(), record_ms: event.record.timestamp_ms }
     }
 }

@@ -85,3 +85,20 @@ fn a_410_stops_everything_and_parks_what_waits() {
     world.events(1);
     assert_eq!(world.under_way(), [[7]], "other settings are another try");
 }
+
+#[test]
+fn an_endpoint_that_a_bisection_blamed_loses_no_single_event_either() {
+    let mut world = World::new(batches_of(stream(), 8));
+    world.events(8);
+    while !world.sent.is_empty() {
+        world.answer(Outcome::Rejected);
+    }
+    world.events(1);
+    world.wait(ms(121));
+    let alone = world.under_way().iter().position(|members| *members == [8]).expect("the ninth goes alone");
+    world.answer_nth(alone, Outcome::Rejected);
+    assert!(
+        world.given_up.is_empty(),
+        "three refused ones of a bisection blame the endpoint, until it accepts something"
+    );
+}
