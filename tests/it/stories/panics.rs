@@ -112,6 +112,6 @@ fn a_panicking_backlog_writer_loses_nothing_and_keeps_nothing_in_memory() {
     app.produce(50);
     audit.close();
     assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked);
-    let died = app.instance().log().matches("writing the backlog panicked").count();
+    let died = app.instance().log().matches("the writer of the backlog panicked").count();
     assert_eq!(died, 5, "the writer did panic");
 }
