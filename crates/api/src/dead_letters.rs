@@ -14,11 +14,14 @@ use super::{
 };
 use postrider_core::model::disposition::Reason;
 
+/// The ways to say which letters.
+const FORMS: &[&[&str]] = &[&["ids"], &["filter"], &["all"]];
+
 /// Some dead letters: by their ids, those of a filter, or all there are now.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(
     rename = "Selection", deny_unknown_fields, example = json!({"all": true}),
-    transform = one_of(&[&["ids"], &["filter"], &["all"]])
+    transform = one_of(FORMS)
 )]
 pub struct LetterSelection {
     /// Their ids.

@@ -13,9 +13,12 @@ use super::{
     text::{IdOrUid, Moment, TopicName},
 };
 
+/// The ways to say which events.
+const FORMS: &[&[&str]] = &[&["from_time", "to_time"], &["partitions"]];
+
 /// A closed range of a topic, for one endpoint again: by `from_time` and `to_time`, or by offsets of its partitions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, example = example(), transform = one_of(&[&["from_time", "to_time"], &["partitions"]]))]
+#[schemars(deny_unknown_fields, example = example(), transform = one_of(FORMS))]
 pub struct ReplayBody {
     /// The endpoint (its id, or your own key) that gets the events again.
     #[schemars(with = "IdOrUid")]
