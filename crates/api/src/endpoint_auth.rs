@@ -19,60 +19,68 @@ use postrider_core::model::oauth::ClientStyle;
 #[schemars(rename = "Auth", deny_unknown_fields)]
 pub enum AuthBody {
     /// Nothing but the signature.
+    #[schemars(title = "None")]
     None,
     /// HTTP basic authentication.
+    #[schemars(title = "Basic")]
     Basic {
         /// The name, without a colon; it may be empty.
-        #[schemars(with = "Username")]
+        #[schemars(title = "User", with = "Username")]
         username: String,
         /// The password; it may be empty.
-        #[schemars(with = "Password", extend("writeOnly" = true))]
+        #[schemars(title = "Password", with = "Password", extend("writeOnly" = true))]
         password: String,
     },
     /// A token in the header `Authorization`.
+    #[schemars(title = "Bearer")]
     Bearer {
         /// The token: printable ASCII without spaces.
-        #[schemars(with = "Token", extend("writeOnly" = true))]
+        #[schemars(title = "Token", with = "Token", extend("writeOnly" = true))]
         token: String,
     },
     /// Headers of your own.
+    #[schemars(title = "Headers")]
     Headers {
         /// Values by the names of their headers; not those that the connection or Postrider sets itself.
         #[schemars(
+            title = "Headers",
             with = "BTreeMap<String, HeaderText>",
             extend("minProperties" = 1, "maxProperties" = 16, "propertyNames" = text::shape::<HeaderName>())
         )]
         headers: BTreeMap<String, String>,
     },
     /// A token that a server of yours gives for the client's credentials.
+    #[schemars(title = "OAuth 2")]
     #[serde(rename = "oauth2")]
     OAuth2 {
         /// The address of the token server: http or https, to a public address unless the operator allows more.
-        #[schemars(with = "Url")]
+        #[schemars(title = "Token URL", with = "Url")]
         token_url: String,
         /// The client's id.
-        #[schemars(length(min = 1, max = 256), regex(pattern = NO_CONTROL_CHARACTERS))]
+        #[schemars(title = "Client ID", length(min = 1, max = 256), regex(pattern = NO_CONTROL_CHARACTERS))]
         client_id: String,
         /// The client's secret.
-        #[schemars(length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS), extend("writeOnly" = true))]
+        #[schemars(title = "Client secret", length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS), extend("writeOnly" = true))]
         client_secret: String,
         /// The scope that is asked for.
-        #[schemars(length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS))]
+        #[schemars(title = "Scope", length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS))]
         scope: Option<String>,
         /// The audience that is asked for; some token servers want it.
-        #[schemars(length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS))]
+        #[schemars(title = "Audience", length(min = 1, max = 1_024), regex(pattern = NO_CONTROL_CHARACTERS))]
         audience: Option<String>,
         /// The place of id and secret in the request for a token: the header `Authorization`, or the form.
         #[serde(default)]
+        #[schemars(title = "Credentials")]
         style: ClientStyle,
     },
     /// A client certificate; the endpoint's URL must be https.
+    #[schemars(title = "Mutual TLS")]
     MutualTls {
         /// The certificate, and those between it and its authority; PEM.
-        #[schemars(with = "Pem", extend("writeOnly" = true))]
+        #[schemars(title = "Certificate chain", with = "Pem", extend("writeOnly" = true))]
         certificate: String,
         /// The certificate's private key; PEM.
-        #[schemars(with = "Pem", extend("writeOnly" = true))]
+        #[schemars(title = "Private key", with = "Pem", extend("writeOnly" = true))]
         key: String,
     },
 }

@@ -1,5 +1,6 @@
 //! ○ The fields of a resource one by one: for the forms of the page, and for the pages of the documentation.
 
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -7,6 +8,7 @@ use super::{
     customer::CustomerBody,
     dead_letters::LetterFilter,
     endpoint::EndpointSettings,
+    endpoint_auth::AuthBody,
     shape::{self, taken},
 };
 
@@ -43,7 +45,28 @@ pub fn for_forms() -> Value {
         "customer": form(&taken::<CustomerBody>()),
         "api_key": form(&taken::<ApiKeyBody>()),
         "letters": form(&taken::<LetterFilter>()),
+        "auth": kinds(&taken::<AuthBody>()),
     })
+}
+
+/// The kinds of a shape that is one of several, in their order: the word of each, its title, its description and its fields.
+fn kinds(shape: &Value) -> Value {
+    let kinds = shape["oneOf"].as_array().into_iter().flatten();
+    kinds
+        .map(|kind| json!([kind["properties"]["type"]["const"], kind["title"], kind["description"], form(kind)]))
+        .collect()
+}
+
+/// The description of a resource's field, without its full stop: for the help of a command that takes the field.
+///
+/// # Panics
+/// When there is no such field, or it has no description.
+#[must_use]
+pub fn about<T: JsonSchema>(name: &str) -> String {
+    let shape = taken::<T>();
+    let described = shape["properties"][name]["description"].as_str();
+    let described = described.or_else(|| shape::member(&shape, name)?["description"].as_str());
+    described.unwrap_or_else(|| panic!("invariant: `{name}` is described")).trim_end_matches('.').to_owned()
 }
 
 /// Its limit is `delivery.park_after_ms`, whatever that is.
@@ -117,6 +140,26 @@ mod tests {
         assert_eq!(forms["endpoint"]["mode"]["words"][0], json!(["stream", "A request for each event."]));
         assert_eq!(forms["endpoint"]["retry.schedule_ms"]["max"], json!(259_200_000));
         assert!(forms["customer"]["quotas.endpoints_max"]["title"].is_string());
+    }
+
+    #[test]
+    fn every_kind_of_authentication_and_its_fields_have_names_for_people() {
+        let kinds = kinds(&taken::<AuthBody>());
+        let words: Vec<&Value> = kinds.as_array().expect("a list").iter().map(|kind| &kind[0]).collect();
+        assert_eq!(words, ["none", "basic", "bearer", "headers", "oauth2", "mutual_tls"]);
+        for kind in kinds.as_array().expect("a list") {
+            assert!(kind[1].is_string() && kind[2].is_string(), "{kind}");
+            for (name, field) in kind[3].as_object().expect("fields").iter().filter(|(name, _)| *name != "type") {
+                assert!(field["title"].is_string(), "{} has no title", name);
+            }
+        }
+        assert_eq!(kinds[4][3]["style"]["words"][0], json!(["basic", "In the `Authorization` header."]));
+    }
+
+    #[test]
+    fn a_command_says_of_a_field_what_the_api_says() {
+        assert_eq!(about::<CustomerBody>("name"), "The name that people know it by");
+        assert_eq!(about::<EndpointSettings>("description"), "A note for people");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use crate::api::{customer::CustomerBody, fields::about};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
@@ -21,10 +22,9 @@ pub(in crate::command) enum Command {
     },
     /// Create a customer; it may see what is granted, and nothing without
     Create {
-        /// Name for people
+        #[arg(help = about::<CustomerBody>("name"))]
         name: String,
-        /// Your own name for it
-        #[arg(long)]
+        #[arg(long, help = about::<CustomerBody>("uid"))]
         uid: Option<String>,
         /// Topics it may subscribe to, separated by commas; * for all
         #[arg(long, value_name = "TOPIC", value_delimiter = ',')]

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use crate::api::{endpoint::EndpointSettings, endpoint_body::EndpointBody, fields::about};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
@@ -121,17 +122,13 @@ pub(in crate::command) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Create {
-    /// Customer that it belongs to (id or uid); not needed with a customer's key
-    #[arg(long)]
+    #[arg(long, help = about::<EndpointBody>("customer_id"))]
     customer: Option<String>,
-    /// URL that its events go to
-    #[arg(long)]
+    #[arg(long, help = about::<EndpointBody>("url"))]
     url: String,
-    /// Your own name for it
-    #[arg(long)]
+    #[arg(long, help = about::<EndpointBody>("uid"))]
     uid: Option<String>,
-    /// Description for people
-    #[arg(long)]
+    #[arg(long, help = about::<EndpointSettings>("description"))]
     description: Option<String>,
     /// Send batches: N events or T milliseconds, whichever comes first
     #[arg(long, value_name = "EVENTS[,MS]")]

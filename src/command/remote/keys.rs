@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Failure, Page, Session, show, show_list, table::Column};
+use crate::api::{api_key::ApiKeyBody, fields::about};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
@@ -21,16 +22,13 @@ pub(in crate::command) enum Command {
     Current,
     /// Create a key; prints its token, this once
     Create {
-        /// Name for people
+        #[arg(help = about::<ApiKeyBody>("name"))]
         name: String,
-        /// Role of the key
-        #[arg(long, value_parser = ["admin", "operator", "customer"])]
+        #[arg(long, value_parser = ["admin", "operator", "customer"], help = about::<ApiKeyBody>("role"))]
         role: String,
-        /// Customer of the key (id or uid), for the role customer
-        #[arg(long, required_if_eq("role", "customer"))]
+        #[arg(long, required_if_eq("role", "customer"), help = about::<ApiKeyBody>("customer_id"))]
         customer: Option<String>,
-        /// Time at which it ends (RFC 3339)
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", help = about::<ApiKeyBody>("expires_at"))]
         expires_at: Option<String>,
     },
     /// A new token for the same key; prints it, this once

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Page, Session, progress, show, show_list, table::Column};
+use crate::api::{fields::about, replay::ReplayBody};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
@@ -38,17 +39,13 @@ pub(in crate::command) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct Create {
-    /// Id or uid
-    #[arg(long)]
+    #[arg(long, help = about::<ReplayBody>("endpoint_id"))]
     endpoint: String,
-    /// The topic
-    #[arg(long)]
+    #[arg(long, help = about::<ReplayBody>("topic"))]
     topic: String,
-    /// The first moment (RFC 3339)
-    #[arg(long)]
+    #[arg(long, help = about::<ReplayBody>("from_time"))]
     from: String,
-    /// The last moment
-    #[arg(long)]
+    #[arg(long, help = about::<ReplayBody>("to_time"))]
     to: String,
     /// Watch it until it is over
     #[arg(long)]

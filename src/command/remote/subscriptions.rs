@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use crate::api::{fields::about, subscription::SubscriptionBody};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum Command {
@@ -27,14 +28,11 @@ pub(in crate::command) enum Command {
     },
     /// Subscribe an endpoint to a topic: all of it, some tenants, or some departments of tenants
     Create {
-        /// Id or uid
-        #[arg(long)]
+        #[arg(long, help = about::<SubscriptionBody>("endpoint_id"))]
         endpoint: String,
-        /// The topic
-        #[arg(long)]
+        #[arg(long, help = about::<SubscriptionBody>("topic"))]
         topic: String,
-        /// Your own name for it
-        #[arg(long)]
+        #[arg(long, help = about::<SubscriptionBody>("uid"))]
         uid: Option<String>,
         #[command(flatten)]
         scope: Scope,

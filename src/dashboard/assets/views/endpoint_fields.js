@@ -16,15 +16,8 @@ const FIELDS = { url: PLAIN, ...Object.fromEntries(Object.entries(fields.endpoin
 // A value of a field as people write it.
 export const shown = (name, value) => FIELDS[name].write(value);
 
-// What each kind of authentication takes beside its type.
-export const AUTH = {
-  none: [],
-  basic: ["username", "password"],
-  bearer: ["token"],
-  headers: [],
-  oauth2: ["token_url", "client_id", "client_secret", "scope", "audience", "style"],
-  mutual_tls: ["certificate", "key"],
-};
+// Fields of each kind of authentication that are single values.
+const AUTH = Object.fromEntries(fields.auth.map(([type, , , of]) => [type, Object.keys(of).filter((name) => name !== "type" && name !== "headers")]));
 
 // What stands for a field that is left empty, as a new endpoint gets it.
 export const DEFAULTS = Object.fromEntries(
