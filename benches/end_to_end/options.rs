@@ -71,6 +71,8 @@ pub enum Name {
     Drain,
     /// Hundreds of topics with nothing to do.
     Topics,
+    /// Instances that join, stop and are killed.
+    Fleet,
     /// Ten thousand endpoints and a million subscription entries, over REST.
     Settings,
 }

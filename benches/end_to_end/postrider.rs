@@ -50,7 +50,7 @@ impl Installation {
     /// Reads these topics, separated by commas.
     pub fn start(&self, topics: &str, group: &str) -> io::Result<Instance> {
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let log = self.folder.join(format!("{group}.log"));
+        let log = self.folder.join(format!("{group}-{}.log", admin.port()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTRIDER_")) {
             command.env_remove(name);
@@ -133,6 +133,12 @@ impl Instance {
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// SIGKILL, as the kernel does it when memory is short.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// As an orchestrator stops it: SIGTERM, and SIGKILL when that is not heeded.

@@ -84,6 +84,7 @@ pub struct Latency {
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
+    pub max: f64,
 }
 
 /// Runs until its standard input ends; writes a line once it listens.
@@ -297,6 +298,7 @@ impl Tally {
                 p50: self.latency.quantile_ms(0.5),
                 p99: self.latency.quantile_ms(0.99),
                 p999: self.latency.quantile_ms(0.999),
+                max: self.latency.quantile_ms(1.0),
             },
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    addresses, backlog_drain, catch_up, catch_up_slow, drain,
+    addresses, backlog_drain, catch_up, catch_up_slow, drain, fleet,
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
@@ -26,7 +26,9 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         .map_err(|_| io::Error::other("KAFKA_BOOTSTRAP is not set; use `make bench`"))?;
     let mut bench = Bench { options, topics: Topics::new(&brokers)?, lost: 0 };
     let mut tables = vec![bench.drains()?, bench.parking()?, bench.latency()?, bench.isolation()?, bench.settings()?];
-    for run in [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run, topics::run] {
+    for run in
+        [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run, topics::run, fleet::run]
+    {
         tables.extend(run(&mut bench)?);
     }
     println!("\nPostrider, end to end: 512-byte events, {} core(s)", options.cores());

@@ -87,6 +87,12 @@ impl Stage {
         Ok(Run { sender, receiver })
     }
 
+    /// One more instance of Postrider in this consumer group, once one was started.
+    pub fn another(&self, group: &str) -> io::Result<Instance> {
+        let installation = self.installation.as_ref().ok_or_else(|| io::Error::other("nothing is set up yet"))?;
+        installation.start(&self.plan.topics(), group)
+    }
+
     fn bare_arguments(&self) -> bare::Arguments {
         bare::Arguments {
             brokers: self.brokers.clone(),
