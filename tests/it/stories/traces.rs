@@ -185,7 +185,7 @@ fn a_collector_that_is_away_changes_nothing() {
     eventually_holds("what was dropped is counted", || dropped("queue_full") > 0.0 && dropped("not_taken") > 0.0);
     assert_eq!(app.rest().metric_with("postrider_otlp_exported_total", "traces"), 0.0);
     let log = app.instance().log();
-    let said = log.lines().filter(|line| line.contains("does not take what is exported")).count();
+    let said = log.lines().filter(|line| line.contains("the collector refuses exported records")).count();
     assert!((1..=2).contains(&said), "once a minute for each signal, not {said} times");
     let stopped = app.sigterm();
     assert!(stopped.status.success(), "and nothing waits for it in the end");
