@@ -7,8 +7,8 @@
 // A test begins at any instant and states the times after it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-pub use postrider_api as api;
-pub use postrider_core::model; // the values that every room speaks of // resources as the API and Postgres have them: limits, defaults and descriptions on their fields
+pub use postrider_api as api; // resources as the API and Postgres have them: limits, defaults and descriptions on their fields
+pub use postrider_core::model; // the values that every room speaks of
 
 pub mod ingest; // 1. Kafka → Event, and which offsets may be committed
 pub mod router; // 2. Event → endpoints

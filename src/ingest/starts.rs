@@ -127,7 +127,7 @@ fn since_time<C: ConsumerContext>(
         return HashMap::new();
     }
     let found = consumer.offsets_for_times(asked, timeout).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the topic ids are unavailable; re-created topics begin where the group began");
+        tracing::warn!(%error, "the offsets of the group's first start are unavailable; re-created topics begin where the group began");
         TopicPartitionList::new()
     });
     let mut since = HashMap::new();

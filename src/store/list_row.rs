@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 
-/// RowOwner of the rows of a list.
+/// Owner of the rows of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOwner {
     Anyone,
