@@ -166,7 +166,7 @@ fn receipts(ledger: &Arc<PartitionLedger>, offsets: &[i64], now: Instant) -> (Ve
     for offset in offsets {
         let source = Arc::clone(ledger) as Arc<dyn EventSource>;
         let event = Arc::new(Event::new(source, record(*offset), Fields::default(), now));
-        event.open_receipts(&[EndpointKey(1)], |_, receipt| receipts.push(receipt));
+        receipts.push(event.open_receipt(EndpointKey(1)));
         events.push(event);
     }
     (receipts, events)

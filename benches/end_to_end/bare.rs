@@ -16,7 +16,7 @@ use postrider::{
     endpoint::request::Request,
     model::{
         event::Event,
-        source::{EventSource, SourceKind, SourceName},
+        source::{EventSource, SourceKind, SourceName, Unattended},
     },
 };
 use rdkafka::{
@@ -29,7 +29,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::{
     addresses,
-    bare_post::{self, Plain, Poster},
+    bare_post::{self, Poster},
     role,
 };
 
@@ -164,7 +164,8 @@ impl Poll {
             sources: (0..arguments.partitions)
                 .map(|partition| {
                     let topic = Arc::from(arguments.topic.as_str());
-                    Arc::new(Plain(SourceName { kind: SourceKind::Live, topic, partition })) as Arc<dyn EventSource>
+                    Arc::new(Unattended(SourceName { kind: SourceKind::Live, topic, partition }))
+                        as Arc<dyn EventSource>
                 })
                 .collect(),
             arbiters,

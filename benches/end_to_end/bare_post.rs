@@ -11,10 +11,9 @@ use postrider::{
     endpoint::request::{self, Request},
     model::{
         event::{Event, Field, Fields, Record, Span},
-        receipt::{Abandoned, Done, Settlement},
         settings::{Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, Retry, Schedule, Settings, State},
         signature::SigningKey,
-        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceName},
+        source::EventSource,
         url::EndpointUrl,
     },
 };
@@ -135,27 +134,6 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
         tls: None,
         signing_keys: vec![SigningKey::new(&[7; 32])],
     }
-}
-
-/// Where the bare loop's events come from. Nobody is told what becomes of them.
-#[derive(Debug)]
-pub struct Plain(pub SourceName);
-
-impl EventSource for Plain {
-    fn name(&self) -> &SourceName {
-        &self.0
-    }
-
-    fn claim(&self) -> Claim {
-        Claim::Current
-    }
-
-    fn backlog(&self) -> &dyn SourceBacklog {
-        &NoBacklog
-    }
-
-    fn settled(&self, _how: Settlement, _receipts: usize, _done: &[Done]) {}
-    fn abandoned(&self, _receipt: Abandoned) {}
 }
 
 const KIND: &[u8] = b"order.created";

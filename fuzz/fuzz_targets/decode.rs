@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use postrider::{
-    ingest::decode::{Decoder, FIELD_BYTES_MAX, Place, Places},
+    ingest::decode::{Decoder, FIELD_BYTES_MAX, FieldSource, FieldSources},
     model::{event::Record, record::RecordParts},
 };
 
@@ -29,10 +29,10 @@ fuzz_target!(|input: Input<'_>| {
             3 => format!("json:/{}", input.pointer),
             _ => "json:/a/0/b".to_owned(),
         };
-        Place::parse(&text).unwrap_or_default()
+        FieldSource::parse(&text).unwrap_or_default()
     };
     let [tenant, department, kind, id, time] = input.places.map(place);
-    let decoder = Decoder::new(&Places { tenant, department, kind, id, time });
+    let decoder = Decoder::new(&FieldSources { tenant, department, kind, id, time });
     let parts = RecordParts { offset: 0, timestamp_ms: input.timestamp_ms, key: input.key, value: input.value };
     let record = Record::copy_from(parts, input.headers.iter().map(|(name, value)| (*name, *value)));
     if let Ok(fields) = decoder.decode(&record) {

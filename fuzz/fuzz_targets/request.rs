@@ -10,13 +10,12 @@ use libfuzzer_sys::fuzz_target;
 use postrider::{
     api::endpoint::EndpointSettings,
     endpoint::request::build,
-    ingest::decode::{Decoder, Place, Places},
+    ingest::decode::{Decoder, FieldSource, FieldSources},
     model::{
         event::{Event, Record},
-        receipt::{Abandoned, Done, Settlement},
         record::RecordParts,
         settings::Settings,
-        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
+        source::{SourceKind, SourceName, Unattended},
     },
     store::{
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
@@ -32,23 +31,6 @@ struct Input<'a> {
     tenant: &'a [u8],
     raw: bool,
     ndjson: bool,
-}
-
-#[derive(Debug)]
-struct Nowhere(SourceName);
-
-impl EventSource for Nowhere {
-    fn name(&self) -> &SourceName {
-        &self.0
-    }
-    fn claim(&self) -> Claim {
-        Claim::Current
-    }
-    fn backlog(&self) -> &dyn SourceBacklog {
-        &NoBacklog
-    }
-    fn settled(&self, _: Settlement, _: usize, _: &[Done]) {}
-    fn abandoned(&self, _: Abandoned) {}
 }
 
 fn settings(input: &Input<'_>) -> Settings {
@@ -71,8 +53,8 @@ fn settings(input: &Input<'_>) -> Settings {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let header = |name: &str| Place::parse(&format!("header:{name}")).expect("a place");
-    let places = Places { tenant: header("tenant"), id: header("id"), ..Places::default() };
+    let header = |name: &str| FieldSource::parse(&format!("header:{name}")).expect("a place");
+    let places = FieldSources { tenant: header("tenant"), id: header("id"), ..FieldSources::default() };
     let decoder = Decoder::new(&places);
     let mut events = Vec::new();
     for (offset, (value, id)) in input.values.iter().zip(input.ids).enumerate() {
@@ -81,7 +63,7 @@ fuzz_target!(|input: Input<'_>| {
         let record = Record::copy_from(parts, headers.into_iter());
         let Ok(fields) = decoder.decode(&record) else { return };
         let name = SourceName { kind: SourceKind::Live, topic: "topic".into(), partition: 0 };
-        events.push(Arc::new(Event::new(Arc::new(Nowhere(name)), record, fields, Instant::now())));
+        events.push(Arc::new(Event::new(Arc::new(Unattended(name)), record, fields, Instant::now())));
     }
     let request = build(events.iter(), &settings(&input), 1_767_225_600_000);
     http::HeaderValue::from_str(&request.webhook_id).expect("an id that can be sent");

@@ -197,11 +197,8 @@ mod tests {
         source.current.store(false, Ordering::Relaxed); // its receipts may be dropped
         let mut event = Event::new(source, record, fields, received_at);
         event.first_received_ms = first_received_ms.and_then(NonZeroI64::new);
-        let event = Arc::new(event);
-        let mut receipts = Vec::new();
-        event.open_receipts(&[NO_ENDPOINT], |_, receipt| receipts.push(receipt));
         let last = AttemptNote { status: Some(503), class: "http_5xx", excerpt: excerpt.into() };
-        let receipt = receipts.pop().expect("one receipt");
+        let receipt = Arc::new(event).open_receipt(NO_ENDPOINT);
         let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts: 12, last: Some(last) };
         Letter { endpoint_id: Arc::from("ep_1"), customer_id: Arc::from("cus_1"), given_up }
     }

@@ -9,10 +9,9 @@ use crate::{
     model::{
         event::{Event, Field, Fields, Record},
         outcome::{self, AttemptNote, Outcome},
-        receipt::{Abandoned, Done, Settlement},
         record::RecordParts,
         settings::Settings,
-        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
+        source::{SourceKind, SourceName, Unattended},
     },
 };
 
@@ -65,27 +64,6 @@ fn event(number: u128, wall_ms: i64) -> Arc<Event> {
         ..Fields::default()
     };
     let name = SourceName { kind: SourceKind::Test, topic: Arc::from(KIND), partition: 0 };
-    Arc::new(Event::new(Arc::new(TestEventSource(name)), record, fields, clock::now()))
-}
-
-/// The source of a test. It has no receipts, so it is never told anything.
-#[derive(Debug)]
-struct TestEventSource(SourceName);
-
-impl EventSource for TestEventSource {
-    fn name(&self) -> &SourceName {
-        &self.0
-    }
-
-    fn claim(&self) -> Claim {
-        Claim::Current
-    }
-
-    fn backlog(&self) -> &dyn SourceBacklog {
-        &NoBacklog
-    }
-
-    fn settled(&self, _: Settlement, _: usize, _: &[Done]) {}
-
-    fn abandoned(&self, _: Abandoned) {}
+    // It has no receipts, so its source would never be told anything.
+    Arc::new(Event::new(Arc::new(Unattended(name)), record, fields, clock::now()))
 }

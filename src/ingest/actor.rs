@@ -98,10 +98,11 @@ impl IngestActor {
         let event = Arc::new(event);
         match reason {
             None => self.waiting.push(event),
-            Some(reason) => event.open_receipts(&[NO_ENDPOINT], |_, receipt| {
+            Some(reason) => {
+                let receipt = event.open_receipt(NO_ENDPOINT);
                 let given_up = GivenUp { receipt, reason, attempts: 0, last: None };
                 self.dead_letters.submit([Letter::of_record(given_up)]);
-            }),
+            }
         }
     }
 

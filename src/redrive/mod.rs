@@ -276,8 +276,7 @@ struct Shared {
 
 impl Shared {
     /// The receipt of a letter, unless its endpoint no longer subscribes to the event: then it is just a letter again.
-    fn wanted(&self, receipt: Option<Receipt>) -> Option<Receipt> {
-        let receipt = receipt?;
+    fn wanted(&self, receipt: Receipt) -> Option<Receipt> {
         if self.surroundings.matches(receipt.event(), receipt.endpoint()) {
             return Some(receipt);
         }

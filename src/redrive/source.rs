@@ -109,7 +109,7 @@ pub(super) fn receipt(
     row: RedriveRow,
     ledger: Arc<PartitionLedger>,
     key: EndpointKey,
-) -> Option<Receipt> {
+) -> Receipt {
     let field = |text: Option<String>| text.map_or(Field::Absent, |text| Field::Owned(text.into()));
     let record =
         record(row.offset, row.record_ms, row.record_key.as_deref(), row.record_value.as_deref(), &row.record_headers);
@@ -130,9 +130,6 @@ pub(super) fn receipt(
     };
     let mut event = Event::new(Arc::new(source), record, fields, clock::now());
     trace::begin(&mut event);
-    let event = Arc::new(event);
-    let mut receipt = None;
     let attempts = u32::try_from(row.attempts).unwrap_or(0);
-    event.open_receipts(&[key], |_, opened| receipt = Some(opened.with_attempts(attempts)));
-    receipt
+    Arc::new(event).open_receipt(key).with_attempts(attempts)
 }

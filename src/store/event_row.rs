@@ -108,11 +108,7 @@ pub fn receipt(
     let mut event = Event::new(source, record, fields, now);
     event.first_received_ms = NonZeroI64::new(row.received_ms);
     begin(&mut event);
-    let event = Arc::new(event);
-    let mut receipt = None;
-    event.open_receipts(&[endpoint], |_, opened| receipt = Some(opened));
-    let receipt = receipt.expect("one endpoint, one receipt");
-    receipt.with_attempts(u32::try_from(row.attempts).unwrap_or(0))
+    Arc::new(event).open_receipt(endpoint).with_attempts(u32::try_from(row.attempts).unwrap_or(0))
 }
 
 /// Key, value and headers stand one after the other, as in every [`Record`].

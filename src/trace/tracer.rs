@@ -282,9 +282,7 @@ mod tests {
         let mut event = event(1, Some(PRODUCER));
         tracer.begin(&mut event);
         let event = Arc::new(event);
-        let mut receipts = Vec::new();
-        event.open_receipts(&[EndpointKey(1)], |_, receipt| receipts.push(receipt));
-        crate::model::receipt::Receipt::settle_all(receipts, Settlement::Delivered);
+        event.open_receipt(EndpointKey(1)).settle(Settlement::Delivered);
         drop(event);
         let told = told.lock();
         let names: Vec<&str> = told.iter().map(|span| &*span.name).collect();

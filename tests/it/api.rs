@@ -51,11 +51,12 @@ use postrider::{
         settings::{EndpointRow, SettingsReader, SubscriptionRow},
     },
 };
+use postrider_core::testing::TestSource;
 use rdkafka::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::{
-    partition::{Partition, event, given_up},
+    partition::{event, given_up},
     postgres::Database,
 };
 
@@ -308,7 +309,7 @@ impl Api {
     pub async fn letters_of(&self, customer: &str, endpoint: &str, values: &[&[u8]]) {
         let options = WriterOptions { batch_rows_max: 500, batch_wait: std::time::Duration::ZERO, queue_bytes_max: 1 };
         let writer = DeadLetterWriter::start(self.pool.clone(), options, &tokio::runtime::Handle::current());
-        let partition = Partition::new("orders", 0);
+        let partition = TestSource::of_partition("orders", 0);
         writer.submit(values.iter().enumerate().map(|(offset, value)| Letter {
             endpoint_id: endpoint.into(),
             customer_id: customer.into(),

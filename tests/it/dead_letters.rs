@@ -13,9 +13,10 @@ use postrider::{
 use tokio::runtime::Handle;
 
 use crate::{
-    partition::{Partition, event, given_up},
+    partition::{event, given_up},
     postgres::Database,
 };
+use postrider_core::testing::TestSource;
 
 fn options() -> WriterOptions {
     WriterOptions { batch_rows_max: 500, batch_wait: Duration::from_millis(5), queue_bytes_max: 10_000 }
@@ -25,7 +26,7 @@ fn writer(database: &Database) -> DeadLetterWriter {
     DeadLetterWriter::start(database.pool(), options(), &Handle::current())
 }
 
-fn letter(partition: &Arc<Partition>, offset: i64, endpoint: &str) -> Letter {
+fn letter(partition: &Arc<TestSource>, offset: i64, endpoint: &str) -> Letter {
     Letter {
         endpoint_id: Arc::from(endpoint),
         customer_id: Arc::from("cus_1"),
@@ -38,11 +39,11 @@ const MONTH: Retention = Retention { dead_letter_days: 30, attempt_days: 7, coun
 #[tokio::test]
 async fn a_letter_settles_once_it_is_stored() {
     let database = Database::new().await;
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     writer.submit((0..1_234).map(|offset| letter(&partition, offset, "ep_1")));
     writer.flushed().await;
     assert_eq!(database.count("dead_letter").await, 1_234);
-    assert_eq!(partition.settled(Settlement::DeadLettered), 1_234);
+    assert_eq!(partition.count(Settlement::DeadLettered), 1_234);
     assert_eq!(writer.queued_bytes(), 0);
     let order = "SELECT bool_and(o = n) FROM
         (SELECT \"offset\" AS o, row_number() OVER (ORDER BY id) - 1 AS n FROM dead_letter) AS rows";
@@ -53,7 +54,7 @@ async fn a_letter_settles_once_it_is_stored() {
 async fn the_same_event_for_the_same_endpoint_is_stored_once_even_on_another_day() {
     let database = Database::new().await;
     maintenance::once(&database.pool(), postrider::clock::wall_ms(), MONTH).await.expect("maintenance");
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     writer.submit([letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_1"), letter(&partition, 7, "ep_2")]);
     writer.flushed().await;
     // Long ago, as far as the tables can tell.
@@ -66,22 +67,22 @@ async fn the_same_event_for_the_same_endpoint_is_stored_once_even_on_another_day
     writer.submit([letter(&partition, 7, "ep_1")]);
     writer.flushed().await;
     assert_eq!(database.count("dead_letter").await, 2);
-    assert_eq!(partition.settled(Settlement::DeadLettered), 4, "a second insert settles as the first");
+    assert_eq!(partition.count(Settlement::DeadLettered), 4, "a second insert settles as the first");
 }
 
 #[tokio::test]
 async fn nothing_settles_while_postgres_refuses_and_all_does_when_it_is_back() {
     let database = Database::new().await;
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     database.execute("ALTER TABLE dead_letter_key RENAME TO away").await;
     writer.submit((0..40).map(|offset| letter(&partition, offset, "ep_1")));
     assert!(tokio::time::timeout(Duration::from_millis(300), writer.flushed()).await.is_err());
-    assert_eq!(partition.settled(Settlement::DeadLettered), 0);
+    assert_eq!(partition.count(Settlement::DeadLettered), 0);
     assert!(writer.is_full(), "{} bytes wait", writer.queued_bytes());
     database.execute("ALTER TABLE away RENAME TO dead_letter_key").await;
     writer.flushed().await;
-    assert_eq!(partition.settled(Settlement::DeadLettered), 40);
-    assert_eq!(partition.abandoned(), 0);
+    assert_eq!(partition.count(Settlement::DeadLettered), 40);
+    assert_eq!(partition.abandoned.lock().len(), 0);
     assert!(!writer.is_full());
 }
 
@@ -89,12 +90,12 @@ async fn nothing_settles_while_postgres_refuses_and_all_does_when_it_is_back() {
 async fn one_letter_that_cannot_be_stored_costs_only_its_own_data() {
     let database = Database::new().await;
     database.execute("ALTER TABLE dead_letter ADD CHECK (record_value <> 'poison')").await;
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     let poison = Letter {
         given_up: given_up(&event(&partition, 13, b"poison"), Reason::Rejected),
         ..letter(&partition, 13, "ep_1")
     };
-    let before = partition.abandoned();
+    let before = partition.abandoned.lock().len();
     writer.submit((0..13).map(|offset| letter(&partition, offset, "ep_1")));
     writer.submit([poison]);
     writer.submit((14..40).map(|offset| letter(&partition, offset, "ep_1")));
@@ -103,14 +104,14 @@ async fn one_letter_that_cannot_be_stored_costs_only_its_own_data() {
     assert_eq!(database.count("dead_letter WHERE record_value IS NULL").await, 1);
     let excerpt = database.value("SELECT excerpt FROM dead_letter WHERE \"offset\" = 13").await;
     assert!(excerpt.is_some_and(|excerpt| excerpt.contains("could not be stored")));
-    assert_eq!(partition.settled(Settlement::DeadLettered), 40);
-    assert_eq!(partition.abandoned(), before);
+    assert_eq!(partition.count(Settlement::DeadLettered), 40);
+    assert_eq!(partition.abandoned.lock().len(), before);
 }
 
 #[tokio::test]
 async fn a_letter_that_was_delivered_after_all_is_taken_out_after_its_insert() {
     let database = Database::new().await;
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
     let delivered = LetterKey::of(&event(&partition, 4, b"{}"), "ep_1");
     writer.remove("ep_1", vec![delivered], None);
@@ -127,7 +128,7 @@ async fn a_day_past_its_retention_is_dropped_with_its_keys() {
     let pool = database.pool();
     let today = postrider::clock::wall_ms();
     maintenance::once(&pool, today, MONTH).await.expect("maintenance");
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
     writer.flushed().await;
     assert_eq!(database.count("dead_letter_default").await, 0, "each day has its partition");
@@ -141,7 +142,7 @@ async fn a_day_past_its_retention_is_dropped_with_its_keys() {
 #[tokio::test]
 async fn letters_without_a_partition_move_to_their_day_when_it_comes() {
     let database = Database::new().await;
-    let (writer, partition) = (writer(&database), Partition::new("orders", 0));
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
     writer.submit((0..10).map(|offset| letter(&partition, offset, "ep_1")));
     writer.flushed().await;
     assert_eq!(database.count("dead_letter_default").await, 10);

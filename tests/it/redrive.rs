@@ -33,9 +33,10 @@ use postrider::{
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
-    partition::{Partition, event, given_up},
+    partition::{event, given_up},
     postgres::Database,
 };
+use postrider_core::testing::TestSource;
 
 /// Endpoints owner names begin with `ep_`; what is sent to them goes to the test. One partition is owned.
 struct Around {
@@ -124,7 +125,7 @@ impl Bench {
         let writer_options =
             WriterOptions { batch_rows_max: 500, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
         let writer = DeadLetterWriter::start(pool.clone(), writer_options, &Handle::current());
-        let partition = Partition::new("orders", 3);
+        let partition = TestSource::of_partition("orders", 3);
         writer.submit((0..letters).map(|offset| Letter {
             endpoint_id: endpoint.into(),
             customer_id: "cus_1".into(),
@@ -192,7 +193,7 @@ async fn a_delivered_letter_is_gone_and_was_the_same_event() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     let receipt = bench.next().await;
     let again = receipt.event();
-    let first = event(&Partition::new("orders", 3), 0, b"{}");
+    let first = event(&TestSource::of_partition("orders", 3), 0, b"{}");
     assert_eq!((again.topic(), again.partition(), &again.record), (first.topic(), first.partition(), &first.record));
     assert_eq!((again.kind(), again.occurred_ms), (first.kind(), first.occurred_ms));
     receipt.settle(Settlement::Delivered);

@@ -1,4 +1,4 @@
-//! ○ Events, receipts and settings for tests, and an source that only counts.
+//! ○ Events, receipts and settings for tests, and a source that only counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,10 +57,22 @@ impl TestSource {
     }
 
     fn of(kind: SourceKind) -> Arc<Self> {
-        let current = AtomicBool::new(true);
+        Self::named(SourceName { kind, topic: Arc::from("orders"), partition: 3 })
+    }
+
+    pub fn of_partition(topic: &str, partition: i32) -> Arc<Self> {
+        Self::named(SourceName { kind: SourceKind::Live, topic: Arc::from(topic), partition })
+    }
+
+    /// Number of receipts that have settled in this way.
+    pub fn count(&self, how: Settlement) -> usize {
+        self.settled.lock().get(how.as_str()).copied().unwrap_or(0)
+    }
+
+    fn named(name: SourceName) -> Arc<Self> {
         Arc::new(TestSource {
-            name: SourceName { kind, topic: Arc::from("orders"), partition: 3 },
-            current,
+            name,
+            current: AtomicBool::new(true),
             owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
             keys: Shared::default(),
@@ -148,10 +160,7 @@ fn receipt_of(source: &Arc<TestSource>, offset: i64, key: Option<&str>, received
         bytes: bytes.into(),
     };
     let source = Arc::clone(source) as Arc<dyn EventSource>;
-    let event = Arc::new(Event::new(source, record, Fields::default(), received_at));
-    let mut opened = None;
-    event.open_receipts(&[EndpointKey(1)], |_, receipt| opened = Some(receipt));
-    opened.expect("one endpoint, one receipt")
+    Arc::new(Event::new(source, record, Fields::default(), received_at)).open_receipt(EndpointKey(1))
 }
 
 /// A stream with quick retries, a breaker that opens after five failures, and no rate limit.

@@ -1,46 +1,13 @@
 //! Promises of the queue to its router and its actor.
 
-use std::sync::atomic::AtomicUsize;
+use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
 
 use super::*;
 use crate::{
     clock,
-    model::{
-        event::{Event, Fields, Record, Span},
-        receipt::{Abandoned, Done},
-        source::{Claim, EventSource, NoBacklog, SourceBacklog, SourceKind, SourceName},
-    },
+    endpoint::delivery::testing::TestSource,
+    model::event::{Event, Fields, Record, Span},
 };
-
-#[derive(Debug)]
-struct Source {
-    name: SourceName,
-    cancelled: AtomicUsize,
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        let name = SourceName { kind: SourceKind::Live, topic: "orders".into(), partition: 0 };
-        Source { name, cancelled: AtomicUsize::new(0) }
-    }
-}
-
-impl EventSource for Source {
-    fn name(&self) -> &SourceName {
-        &self.name
-    }
-    fn claim(&self) -> Claim {
-        Claim::Current
-    }
-    fn backlog(&self) -> &dyn SourceBacklog {
-        &NoBacklog
-    }
-    fn settled(&self, how: Settlement, receipts: usize, _: &[Done]) {
-        assert_eq!(how, Settlement::Cancelled);
-        self.cancelled.fetch_add(receipts, Ordering::Relaxed);
-    }
-    fn abandoned(&self, _: Abandoned) {}
-}
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
@@ -52,7 +19,7 @@ impl Wake for Wakes {
     fn drain(&self, _: Drain) {}
 }
 
-fn receipt(source: &Arc<Source>) -> Receipt {
+fn receipt(source: &Arc<TestSource>) -> Receipt {
     let record = Record {
         offset: 1,
         timestamp_ms: 0,
@@ -61,10 +28,7 @@ fn receipt(source: &Arc<Source>) -> Receipt {
         value: None,
         headers: Span { start: 0, len: 0 },
     };
-    let event = Arc::new(Event::new(Arc::clone(source) as _, record, Fields::default(), clock::now()));
-    let mut made = None;
-    event.open_receipts(&[EndpointKey(0)], |_, receipt| made = Some(receipt));
-    made.expect("one endpoint, one receipt")
+    Arc::new(Event::new(Arc::clone(source) as _, record, Fields::default(), clock::now())).open_receipt(EndpointKey(0))
 }
 
 fn queue() -> EndpointQueue {
@@ -77,7 +41,7 @@ fn queue() -> EndpointQueue {
 
 #[test]
 fn the_first_push_asks_for_an_actor_and_the_next_ones_do_not() {
-    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let (queue, source) = (queue(), TestSource::new());
     assert_eq!(queue.push([receipt(&source)]), Pushed::NeedsActor);
     assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
     queue.close();
@@ -85,7 +49,7 @@ fn the_first_push_asks_for_an_actor_and_the_next_ones_do_not() {
 
 #[test]
 fn a_push_wakes_the_actor_once_until_it_has_looked() {
-    let (queue, source, wakes) = (queue(), Arc::new(Source::default()), Arc::new(Wakes::default()));
+    let (queue, source, wakes) = (queue(), TestSource::new(), Arc::new(Wakes::default()));
     let mut taken = Vec::new();
     queue.attach(Arc::clone(&wakes) as _);
     queue.take(&mut taken);
@@ -103,7 +67,7 @@ fn a_push_wakes_the_actor_once_until_it_has_looked() {
 
 #[test]
 fn an_actor_cannot_retire_while_something_waits() {
-    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let (queue, source) = (queue(), TestSource::new());
     let mut taken = Vec::new();
     queue.attach(Arc::new(Wakes::default()));
     assert!(!queue.try_detach(), "it has not looked yet");
@@ -118,16 +82,16 @@ fn an_actor_cannot_retire_while_something_waits() {
 
 #[test]
 fn a_closed_queue_cancels_what_waits_and_what_comes() {
-    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let (queue, source) = (queue(), TestSource::new());
     let _ = queue.push([receipt(&source)]);
     queue.close();
     assert_eq!(queue.push([receipt(&source)]), Pushed::Awake);
-    assert_eq!(source.cancelled.load(Ordering::Relaxed), 2);
+    assert_eq!(*source.settled.lock(), BTreeMap::from([("cancelled", 2)]));
 }
 
 #[test]
 fn what_waits_for_an_actor_that_died_is_taken_once_it_is_old_and_nobody_is_asked_for_meanwhile() {
-    let (queue, source) = (queue(), Arc::new(Source::default()));
+    let (queue, source) = (queue(), TestSource::new());
     queue.attach(Arc::new(Wakes::default()));
     queue.detach_dead();
     assert_eq!(queue.push([receipt(&source), receipt(&source)]), Pushed::Awake);
@@ -147,7 +111,7 @@ fn what_waits_is_counted_for_the_read_window_until_it_is_taken() {
     let flow = Arc::new(FlowCounters::new(1));
     let settings = Arc::new(crate::endpoint::delivery::testing::stream());
     let queue = EndpointQueue::new(EndpointKey(0), settings, Arc::clone(&flow));
-    let (source, mut taken) = (Arc::new(Source::default()), Vec::new());
+    let (source, mut taken) = (TestSource::new(), Vec::new());
     let push = |events: usize| {
         let _ = queue.push((0..events).map(|_| receipt(&source)));
     };

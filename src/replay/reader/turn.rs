@@ -81,8 +81,7 @@ impl<'a> Hand<'a> {
             return false;
         }
         trace::begin(&mut event);
-        let event = Arc::new(event);
-        event.open_receipts(&[key], |_, receipt| self.receipts[place].push(receipt));
+        self.receipts[place].push(Arc::new(event).open_receipt(key));
         true
     }
 

@@ -233,6 +233,13 @@ impl Event {
         }
     }
 
+    /// The same for one endpoint.
+    pub fn open_receipt(self: &Arc<Self>, endpoint: EndpointKey) -> Receipt {
+        let mut opened = None;
+        self.open_receipts(&[endpoint], |_, receipt| opened = Some(receipt));
+        opened.expect("invariant: a receipt for each endpoint")
+    }
+
     /// One receipt has settled; true for the last one.
     pub(crate) fn settle_one(&self) -> bool {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1

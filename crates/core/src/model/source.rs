@@ -108,6 +108,28 @@ impl dyn EventSource + '_ {
     }
 }
 
+/// A source that nobody tells anything: of events that no partition and no table waits for.
+#[derive(Debug)]
+pub struct Unattended(pub SourceName);
+
+impl EventSource for Unattended {
+    fn name(&self) -> &SourceName {
+        &self.0
+    }
+
+    fn claim(&self) -> Claim {
+        Claim::Current
+    }
+
+    fn backlog(&self) -> &dyn SourceBacklog {
+        &NoBacklog
+    }
+
+    fn settled(&self, _how: Settlement, _receipts: usize, _done: &[Done]) {}
+
+    fn abandoned(&self, _receipt: Abandoned) {}
+}
+
 /// The part of a source's partition that an endpoint has not got yet. Asked at the moment of each decision: a count that was
 /// handed over earlier would be older than an event that another thread parked meanwhile.
 pub trait SourceBacklog: Send + Sync {

@@ -348,7 +348,7 @@ fn a_batch_of_bytes_is_no_larger_than_its_endpoint_wants_it() {
         let mut buffer = BatchBuffer::default();
         for offset in 0..1_500 {
             let event = event_with(offset, Some(&value), Fields::default());
-            event.open_receipts(&[EndpointKey(1)], |_, receipt| buffer.push(receipt));
+            buffer.push(event.open_receipt(EndpointKey(1)));
         }
         let mut bodies = Vec::new();
         while let Some(batch) = buffer.take(&limits) {
