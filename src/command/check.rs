@@ -4,14 +4,12 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use regex_lite::Regex;
 use secrecy::ExposeSecret as _;
 
 use crate::{
     app::pipeline::consumer_client,
     config::Config,
-    ingest::consumer::whole_name,
-    model::topic::is_kafkas_own,
+    ingest::chosen::TopicMatcher,
     store::{self, Pool},
 };
 
@@ -76,11 +74,10 @@ fn kafka(config: &Config) -> Result<String, String> {
 
 /// The number of topics that a pattern matches, and their names.
 fn said_of_pattern(pattern: &str, known: &[&str]) -> String {
-    let Ok(whole) = Regex::new(&whole_name(pattern)) else {
+    let Some(wanted) = TopicMatcher::new(pattern, "") else {
         return format!("what kafka.topics_pattern `{pattern}` matches only Kafka's client can say");
     };
-    let mut matching: Vec<&str> =
-        known.iter().copied().filter(|topic| whole.is_match(topic) && !is_kafkas_own(topic)).collect();
+    let mut matching: Vec<&str> = known.iter().copied().filter(|topic| wanted.is_match(topic)).collect();
     matching.sort_unstable();
     let more = if matching.len() > NAMED_MAX { ", …" } else { "" };
     match matching.len() {

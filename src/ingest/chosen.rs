@@ -61,13 +61,32 @@ impl Absent {
     /// `Some` when nothing matches a pattern; `hidden` is the operator's `topic.blacklist`.
     #[must_use]
     pub fn of_pattern<'a>(pattern: &str, hidden: &str, mut known: impl Iterator<Item = &'a str>) -> Option<Absent> {
-        // Where a pattern is beyond what can be read here, Kafka's client alone knows.
+        let wanted = TopicMatcher::new(pattern, hidden)?;
+        (!known.any(|topic| wanted.is_match(topic))).then(|| Absent::Pattern(pattern.to_owned()))
+    }
+}
+
+/// The topics that a pattern chooses, as Kafka's client will.
+#[derive(Debug)]
+pub struct TopicMatcher {
+    wanted: Regex,
+    hidden: Vec<Regex>,
+}
+
+impl TopicMatcher {
+    /// Topics that match `pattern` as a whole and none of the expressions in `hidden`, separated by commas. `None` where the
+    /// pattern is beyond what can be read here: then Kafka's client alone knows.
+    #[must_use]
+    pub fn new(pattern: &str, hidden: &str) -> Option<Self> {
         let wanted = Regex::new(&whole_name(pattern)).ok()?;
-        let hidden: Vec<Regex> = hidden.split(',').filter(|one| !one.is_empty()).flat_map(Regex::new).collect();
-        let is_read = |topic: &str| {
-            wanted.is_match(topic) && !is_kafkas_own(topic) && !hidden.iter().any(|hidden| hidden.is_match(topic))
-        };
-        (!known.any(is_read)).then(|| Absent::Pattern(pattern.to_owned()))
+        let hidden = hidden.split(',').filter(|one| !one.is_empty()).flat_map(Regex::new).collect();
+        Some(TopicMatcher { wanted, hidden })
+    }
+
+    /// Kafka's own topics match no pattern.
+    #[must_use]
+    pub fn is_match(&self, topic: &str) -> bool {
+        self.wanted.is_match(topic) && !is_kafkas_own(topic) && !self.hidden.iter().any(|hidden| hidden.is_match(topic))
     }
 }
 
