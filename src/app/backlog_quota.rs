@@ -53,12 +53,15 @@ async fn check(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: 
         skipped_ranges::close(pool).await?;
     }
     let each = EndpointLimits { rows_max: backlog.endpoint_rows_max, bytes_max: backlog.endpoint_rows_bytes_max };
-    let Backlogs { beyond, room } = quotas::backlogs(pool, defaults, each).await?;
-    for customer in &beyond {
-        for held in customer.endpoints.iter().filter(|held| held.rows > each.rows_max || held.bytes > each.bytes_max) {
-            let quota = if held.rows > each.rows_max { "endpoint_rows_max" } else { "endpoint_rows_bytes_max" };
-            suspend_all(pool, (&customer.customer_id, quota), &[held]).await?;
+    let Backlogs { mut beyond, room } = quotas::backlogs(pool, defaults, each).await?;
+    for customer in &mut beyond {
+        for held in &customer.endpoints {
+            if let Some(quota) = each.exceeded_by(held) {
+                suspend_all(pool, (&customer.customer_id, quota), &[held]).await?;
+            }
         }
+        // Those are suspended already, so they are not to be for their customer's.
+        customer.endpoints.retain(|held| each.exceeded_by(held).is_none());
     }
     let letters = if looks_at_all { quotas::dead_letters_beyond(pool, defaults).await? } else { Vec::new() };
     for customer in beyond.iter().chain(&letters) {

@@ -127,6 +127,17 @@ pub struct EndpointLimits {
     pub bytes_max: i64,
 }
 
+impl EndpointLimits {
+    /// The setting that an endpoint's backlog is beyond.
+    #[must_use]
+    pub fn exceeded_by(&self, held: &Held) -> Option<&'static str> {
+        if held.rows > self.rows_max {
+            return Some("endpoint_rows_max");
+        }
+        (held.bytes > self.bytes_max).then_some("endpoint_rows_bytes_max")
+    }
+}
+
 /// All backlogs, compared with their quotas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlogs {
