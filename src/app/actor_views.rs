@@ -220,11 +220,12 @@ impl Parts {
     }
 
     fn consumer_view(&self, now: Instant) -> ActorView {
-        let (trouble, chosen) = (self.consumer.trouble(), self.consumer.membership().chosen());
-        let absent = chosen.absent.as_ref().filter(|_| chosen.is_nothing()).map(ToString::to_string);
+        let (trouble, membership) = (self.consumer.trouble(), self.consumer.membership());
+        let chosen = membership.chosen();
+        let absent = chosen.absent.as_ref().filter(|_| membership.is_topicless(now)).map(ToString::to_string);
         let state = match () {
             () if self.consumer.is_quiet() => "draining",
-            () if !self.consumer.membership().has_joined() => "joining",
+            () if !membership.has_joined() => "joining",
             () => "running",
         };
         ActorView {

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -16,12 +16,8 @@ use super::chosen::Chosen;
 /// See the module's page.
 #[derive(Debug)]
 pub struct Membership {
-    /// The group has told this instance what it has to do, be it nothing.
-    joined: AtomicBool,
-    /// The group's newest word holds …
-    in_group: AtomicBool,
-    /// … but for what was taken away since then: by the group, or because the topics are gone.
-    has_lost: AtomicBool,
+    /// A [`State`].
+    state: AtomicU8,
     /// The newest answer about the chosen topics.
     chosen: ArcSwap<Chosen>,
     /// Until then there is nothing to read, in nanoseconds since `started`.
@@ -29,12 +25,24 @@ pub struct Membership {
     started: Instant,
 }
 
+/// The group's word for this instance.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum State {
+    /// None yet.
+    New,
+    /// Its share of the partitions, be it nothing.
+    In,
+    /// The share was taken away: by the group, or because the topics are gone.
+    Lost,
+    /// … and it is known not to be for want of topics, or Kafka does not say.
+    Out,
+}
+
 impl Membership {
     pub(super) fn new(now: Instant) -> Self {
         Membership {
-            joined: AtomicBool::new(false),
-            in_group: AtomicBool::new(false),
-            has_lost: AtomicBool::new(false),
+            state: AtomicU8::new(State::New as u8),
             chosen: ArcSwap::default(),
             topicless_until_ns: AtomicU64::new(0),
             started: now,
@@ -44,13 +52,13 @@ impl Membership {
     /// The group has assigned partitions to this instance, or said that there are none for it.
     #[must_use]
     pub fn has_joined(&self) -> bool {
-        self.joined.load(Relaxed)
+        self.state.load(Relaxed) != State::New as u8
     }
 
     /// True while what the group assigned last, be it nothing, is still this instance's.
     #[must_use]
     pub fn is_in_group(&self) -> bool {
-        self.in_group.load(Relaxed)
+        [State::In as u8, State::Lost as u8].contains(&self.state.load(Relaxed))
     }
 
     /// The chosen topics as the cluster answered last.
@@ -66,20 +74,18 @@ impl Membership {
     }
 
     pub(super) fn join(&self) {
-        self.joined.store(true, Relaxed);
-        self.has_lost.store(false, Relaxed);
-        self.in_group.store(true, Relaxed);
+        self.state.store(State::In as u8, Relaxed);
     }
 
-    /// Everything that this instance had, or some of it, was taken away. Whether it is out, or there is nothing to read any more, the next answer
-    /// about the topics tells.
+    /// The share was taken away. The next answer about the topics tells if this instance is out, or there is nothing to read
+    /// any more.
     pub(super) fn lose(&self) {
-        self.has_lost.store(true, Relaxed);
+        self.change(State::In, State::Lost);
     }
 
     /// Its group may have no word for it that holds: which topics there are is to be asked soon.
     pub(super) fn is_in_doubt(&self) -> bool {
-        !self.is_in_group() || self.has_lost.load(Relaxed) || self.chosen.load().absent.is_some()
+        self.state.load(Relaxed) != State::In as u8 || self.chosen.load().absent.is_some()
     }
 
     /// An answer about the chosen topics, or none. Where there is no topic, that holds until `until`: the group needs its
@@ -91,9 +97,12 @@ impl Membership {
             }
             self.chosen.store(Arc::new(chosen));
         }
-        if self.has_lost.load(Relaxed) {
-            self.in_group.store(false, Relaxed);
-        }
+        // Unless it has joined again meanwhile.
+        self.change(State::Lost, State::Out);
+    }
+
+    fn change(&self, from: State, to: State) {
+        let _ = self.state.compare_exchange(from as u8, to as u8, Relaxed, Relaxed);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -139,5 +148,18 @@ mod tests {
         membership.lose();
         membership.asked(nothing(), now + Duration::from_secs(60));
         assert!(!membership.is_in_group() && membership.is_topicless(now));
+    }
+
+    #[test]
+    fn who_has_joined_again_by_the_time_of_the_answer_is_in_and_who_never_has_loses_nothing() {
+        let now = Instant::now();
+        let membership = Membership::new(now);
+        membership.lose();
+        assert!(!membership.has_joined());
+        membership.join();
+        membership.lose();
+        membership.join();
+        membership.asked(None, now);
+        assert!(membership.is_in_group() && !membership.is_in_doubt());
     }
 }

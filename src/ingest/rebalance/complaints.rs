@@ -6,6 +6,7 @@ use rdkafka::{
     Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    statistics::ConsumerGroup,
 };
 
 use super::PollContext;
@@ -47,8 +48,14 @@ impl PollContext {
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.went_well();
         }
+        let ledgers = self.ledgers.lock();
+        // No callback tells a member without partitions that its group has put it out.
+        let is_out = |group: &ConsumerGroup| group.join_state != "steady";
+        if ledgers.is_empty() && statistics.cgrp.as_ref().is_some_and(is_out) {
+            self.state.membership.lose();
+        }
         // Its own `consumer_lag` is unknown before the first commit, when it may matter most.
-        for ((topic, partition), ledger) in &*self.ledgers.lock() {
+        for ((topic, partition), ledger) in &*ledgers {
             let of_topic = statistics.topics.get(&**topic);
             if let Some(seen) = of_topic.and_then(|topic| topic.partitions.get(partition)) {
                 ledger.saw_log(seen.lo_offset, seen.hi_offset);

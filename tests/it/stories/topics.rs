@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds};
+use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds, link::Link, rest::Rest};
 
 #[test]
 fn partitions_and_topics_that_come_while_it_runs_are_read_from_their_beginning() {
@@ -166,4 +166,19 @@ fn an_instance_beyond_the_partitions_is_ready_all_the_same() {
         beyond.rest.metric("postrider_partitions_assigned") + app.rest().metric("postrider_partitions_assigned"),
         1.0
     );
+}
+
+#[test]
+fn an_instance_beyond_the_partitions_is_not_ready_once_kafka_is_away_for_longer_than_a_session() {
+    let link = Link::to_kafka();
+    let app = TestApp::named("idle-away").partitions(1).set("KAFKA_BROKERS", link.address()).start();
+    let second = app.second_instance();
+    let owns = |rest: &Rest| rest.metric("postrider_partitions_assigned") > 0.0;
+    let beyond = if owns(app.rest()) { &second.rest } else { app.rest() };
+    assert!(!owns(beyond));
+    link.go_away();
+    let says = |status| move || beyond.get("/readyz").status == status;
+    eventually_holds("it is out of its group, and nobody says what is there for it", says(503));
+    link.come_back();
+    eventually_holds("it is in its group again", says(200));
 }
