@@ -1,4 +1,4 @@
-//! What truly happened, and the checks: the audit see receivers, store and commits from outside.
+//! The events that truly happened, and the checks: the audit sees receivers, store and commits from outside.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

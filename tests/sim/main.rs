@@ -1,7 +1,7 @@
 //! A seeded simulation of ingest → router → endpoint in virtual time: the pure parts as they are, around them a Kafka
 //! log, receivers and a store that misbehave, and processes that crash, stop, freeze and lose partitions.
 //!
-//! What it checks (see `audit.rs`): nothing is lost; a commit never passes an event that has not ended (I1) and never
+//! The checks (see `audit.rs`): nothing is lost; a commit never passes an event that has not ended (I1) and never
 //! decreases (I2); what settles after a revoke moves nothing (I3); each receipt ends once (I4); memory stays within
 //! its limits (I5). Each run prints its seed; `POSTRIDER_SIM_SEED=n` repeats it.
 

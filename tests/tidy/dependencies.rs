@@ -70,7 +70,7 @@ fn listed(rules: &str, key: &str) -> Vec<String> {
     code.join("").split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Whether an SPDX expression can be met by licences that are allowed. Old packages say `/` for `OR`.
+/// True if an SPDX expression can be met by licences that are allowed. Old packages say `/` for `OR`.
 fn is_allowed(expression: &str, allowed: &dyn Fn(&String) -> bool) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ").replace(" WITH ", "~");
     let words: Vec<&str> = spaced.split_whitespace().collect();

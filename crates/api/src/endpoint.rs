@@ -207,7 +207,7 @@ pub enum AuthView {
 #[schemars(inline, deny_unknown_fields)]
 pub struct TlsSettings {
     /// Authorities of the customer's own, or the very certificate that the receiver shows; PEM.
-    #[schemars(title = "Authorities of its own", with = "Option<Pem>")]
+    #[schemars(title = "Certificate authorities", with = "Option<Pem>")]
     pub ca: Option<String>,
 }
 

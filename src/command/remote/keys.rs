@@ -28,7 +28,7 @@ pub(in crate::command) enum Command {
         role: String,
         #[arg(long, required_if_eq("role", "customer"), help = about::<ApiKeyBody>("customer_id"))]
         customer: Option<String>,
-        #[arg(long, value_name = "TIME", help = about::<ApiKeyBody>("expires_at"))]
+        #[arg(long, value_name = "RFC3339", help = about::<ApiKeyBody>("expires_at"))]
         expires_at: Option<String>,
     },
     /// A new token for the same key; prints it, this once

@@ -43,9 +43,9 @@ pub(in crate::command) struct Create {
     endpoint: String,
     #[arg(long, help = about::<ReplayBody>("topic"))]
     topic: String,
-    #[arg(long, help = about::<ReplayBody>("from_time"))]
+    #[arg(long, value_name = "RFC3339", help = about::<ReplayBody>("from_time"))]
     from: String,
-    #[arg(long, help = about::<ReplayBody>("to_time"))]
+    #[arg(long, value_name = "RFC3339", help = about::<ReplayBody>("to_time"))]
     to: String,
     /// Watch it until it is over
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! ● What cannot be delivered is kept, can be pulled, acknowledged and sent again.
+//! ● Events that cannot be delivered are kept, can be pulled, acknowledged and sent again.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,6 +1,6 @@
 //! ○ W3C Trace Context: the `traceparent` that a producer puts on its record, and that a receiver gets with its request.
 //!
-//! What comes in is read strictly, and what goes out is written again from what was read: nothing of a producer's bytes
+//! Incoming values are read strictly, and outgoing ones are written again from what was read: nothing of a producer's bytes
 //! reaches a receiver but 48 hexadecimal digits and a flag.
 
 /// A trace and one of its spans.
