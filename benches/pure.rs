@@ -29,7 +29,7 @@ use postrider::{
         source::EventSource,
     },
     router::{
-        index::{Change, IndexWriter, Matches, SubscriptionIndex},
+        index::{IndexWriter, Matches, SubscriptionChange, SubscriptionIndex},
         subscription::Subscription,
     },
 };
@@ -203,7 +203,7 @@ fn built(count: u32) -> (IndexWriter, Vec<(String, String)>) {
     let before = ALLOCATED.load(Ordering::Relaxed);
     let started = Instant::now();
     let changes = places.iter().zip(0..);
-    writer.apply(changes.map(|((topic, tenant), n)| Change::Put(subscription(n, topic, tenant, &mut rng))));
+    writer.apply(changes.map(|((topic, tenant), n)| SubscriptionChange::Put(subscription(n, topic, tenant, &mut rng))));
     let took = started.elapsed();
     let bytes = ALLOCATED.load(Ordering::Relaxed) - before;
     println!("index of {count}: {} bytes an entry, built in {took:?}", bytes / count as usize);
@@ -284,7 +284,7 @@ fn changing(c: &mut Criterion) {
                     let mut one = || {
                         let (n, topic, tenant) =
                             (rng.random_range(0..1_000_000), any_topic(&mut rng), any_tenant(&mut rng));
-                        Change::Put(subscription(n, &topic, &tenant, &mut rng))
+                        SubscriptionChange::Put(subscription(n, &topic, &tenant, &mut rng))
                     };
                     (0..changes).map(|_| one()).collect::<Vec<_>>()
                 },

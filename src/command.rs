@@ -43,27 +43,27 @@ const AFTER_HELP: &str = "Every setting can be given as a variable too: POSTRIDE
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Deliver events until SIGTERM or Ctrl-C
-    Serve(serve::Arguments),
+    Serve(serve::ServeArguments),
     /// Bring the database to this version's schema
     Migrate,
     /// Say whether the settings are right, and print what is in effect, secrets hidden
-    Check(check::Arguments),
+    Check(check::CheckArguments),
     /// Print every setting, its default and its meaning, as a page of Markdown
     Settings,
     /// Print the API as an OpenAPI 3.1 document
     Openapi,
     /// Receive deliveries as a customer would: verify signatures and print what comes
-    Listen(listen::Arguments),
+    Listen(listen::ListenArguments),
     /// Send events to a topic: one, or a file of them, at a rate
-    Produce(produce::Arguments),
+    Produce(produce::ProduceArguments),
     /// Deliver sample events to sample customers, and show it
-    Demo(demo::Arguments),
+    Demo(demo::DemoArguments),
     /// Succeed when the instance lives (for container health checks)
-    Health(health::Arguments),
+    Health(health::HealthArguments),
     #[command(flatten)]
     Remote(remote::Resource),
     /// Print what a shell needs to complete commands: source <(postrider completion bash)
-    Completion(completion::Arguments),
+    Completion(completion::CompletionArguments),
 }
 
 /// `EX_USAGE`: something outside must be put right before another try makes sense.

@@ -43,7 +43,7 @@ fn install() -> PrometheusHandle {
     let mut builder = PrometheusBuilder::new();
     // Without buckets a histogram is a summary: dearer, and not to be added up over instances.
     for metric in names::ALL {
-        if let names::Kind::Histogram(buckets) = metric.kind {
+        if let names::MetricKind::Histogram(buckets) = metric.kind {
             builder = builder
                 .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
                 .expect("every histogram has buckets");

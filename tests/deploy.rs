@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use postrider::{
     api::fields,
-    telemetry::names::{self, Kind},
+    telemetry::names::{self, MetricKind},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -12,8 +12,9 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Words of a text that look like our metrics, without what Prometheus adds to a histogram's name.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let histogram =
-        |name: &str| names::ALL.iter().any(|metric| metric.name == name && matches!(metric.kind, Kind::Histogram(_)));
+    let histogram = |name: &str| {
+        names::ALL.iter().any(|metric| metric.name == name && matches!(metric.kind, MetricKind::Histogram(_)))
+    };
     let known = |word: &str| {
         let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part));
         part.filter(|name| histogram(name)).unwrap_or(word).to_owned()
@@ -88,9 +89,9 @@ fn the_list_of_metrics_is_the_codes() {
     let mut list = String::from(HEAD);
     for metric in names::ALL {
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram(_) => "histogram",
         };
         writeln!(list, "| `{}` | {kind} | {} |", metric.name, metric.help).expect("a string takes it");
     }

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use postrider::{
     endpoint::request::{self, Request},
     model::{
-        event::{Event, Field, Fields, Record, Span},
-        settings::{Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, Retry, Schedule, Settings, State},
+        event::{ByteSpan, Event, Field, Fields, Record},
+        settings::{
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Mode, Retry, Schedule, Settings,
+        },
         signature::SigningKey,
         source::EventSource,
         url::EndpointUrl,
@@ -28,7 +30,7 @@ pub fn event(source: &Arc<dyn EventSource>, message: &BorrowedMessage<'_>, tenan
     bytes.extend_from_slice(tenant);
     bytes.extend_from_slice(KIND);
     bytes.extend_from_slice(value);
-    let span = |start: usize, len: usize| Span { start: start as u32, len: len as u32 };
+    let span = |start: usize, len: usize| ByteSpan { start: start as u32, len: len as u32 };
     let record = Record {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
@@ -110,7 +112,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
         version: 1,
         restarts: 0,
         suspended: false,
-        state: State::Enabled,
+        state: EndpointState::Enabled,
         url: EndpointUrl::parse(url).expect("addresses make URLs"),
         delivery: DeliverySettings {
             mode,

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{access::Read, paging, problem::Problem, request, state::AdminState};
 use crate::{
+    model::settings::EndpointStateCounts,
     monitoring::{
-        actor_view::{ActorView, Filter, merge_pages},
+        actor_view::{ActorFilter, ActorView, merge_pages},
         endpoint_snapshot::EndpointPart,
         overview::OverviewPart,
         peers::Heard,
@@ -18,15 +19,14 @@ use crate::{
 /// Tells how this instance is. Asked seldom; must not block.
 pub trait ActorReport: Send + Sync {
     /// The actors that the filter wants, in their order.
-    fn actors(&self, filter: &Filter) -> Vec<ActorView>;
+    fn actors(&self, filter: &ActorFilter) -> Vec<ActorView>;
     /// This instance's part of the overview.
     fn overview(&self) -> OverviewPart;
     /// This instance's parts of these endpoints; one that it does not know is left out.
     fn endpoints(&self, ids: &[String]) -> Vec<EndpointPart>;
     /// An endpoint has taken a test event: where its breaker is open, a probe is worth it now. False: it is not known here.
     fn want_probe(&self, id: &str) -> bool;
-    /// Numbers of endpoints: enabled, paused, disabled.
-    fn endpoint_states(&self) -> (usize, usize, usize);
+    fn endpoint_states(&self) -> EndpointStateCounts;
 }
 
 pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -38,7 +38,7 @@ pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpReque
     let (kind, wanted_state, q) = (take("kind"), take("state"), take("q"));
     // One more than the page, to know whether there is another one.
     let customer = access.customer().map(str::to_owned);
-    let filter = Filter { kind, state: wanted_state, q, id: None, customer, after, limit: limit + 1 };
+    let filter = ActorFilter { kind, state: wanted_state, q, id: None, customer, after, limit: limit + 1 };
     let (pages, heard) = ask(&state, &filter, instance.as_deref()).await;
     let (data, next) = merge_pages(pages, limit);
     Ok(HttpResponse::Ok().json(json!({
@@ -60,7 +60,7 @@ pub async fn read(
     let mut query = request::query(&request, &["instance"])?;
     let id = path.into_inner();
     let customer = access.customer().map(str::to_owned);
-    let filter = Filter { id: Some(id.clone()), customer, ..Filter::default() };
+    let filter = ActorFilter { id: Some(id.clone()), customer, ..ActorFilter::default() };
     let (pages, heard) = ask(&state, &filter, query.remove("instance").as_deref()).await;
     let (data, _) = merge_pages(pages, usize::MAX);
     let mut kind = data.first().map(|actor| actor["kind"].clone());
@@ -73,7 +73,7 @@ pub async fn read(
 }
 
 /// Of this instance and of the others; of one alone, when one is named.
-async fn ask(state: &AdminState, filter: &Filter, instance: Option<&str>) -> (Vec<Vec<Value>>, Heard<Vec<Value>>) {
+async fn ask(state: &AdminState, filter: &ActorFilter, instance: Option<&str>) -> (Vec<Vec<Value>>, Heard<Vec<Value>>) {
     let own = state.peers.own_id();
     let mut heard = Heard { answers: Vec::new(), silent: Vec::new() };
     if instance.is_none_or(|named| named != own) {

@@ -10,10 +10,10 @@ use super::{
     auth::{hash_of, new_token, start_of},
     customer_names,
     customers::{OwnerFilter, owner_filter},
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::{FieldError, Problem},
-    request::{self, Body},
-    responses::{Written, created},
+    request::{self, RawBody},
+    responses::{WrittenId, created},
     state::{AdminState, new_id},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         body,
     },
     clock,
-    model::id::{self, Kind},
+    model::id::{self, ResourceKind},
     store::api_keys::{self, ApiKey, KeyChange, NewApiKey},
 };
 
@@ -33,10 +33,10 @@ pub(super) async fn create(
     access: Administer,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
-    let (id, token) = (new_id(Kind::ApiKey), new_token());
+    let (id, token) = (new_id(ResourceKind::ApiKey), new_token());
     let key = NewApiKey {
         id: &id,
         name: &body.name,
@@ -57,7 +57,7 @@ pub(super) async fn create(
 pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id", "include"])?;
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::ApiKey, get("limit"), get("cursor"))?;
+    let page = PageRequest::parse(ResourceKind::ApiKey, get("limit"), get("cursor"))?;
     let names = match get("include") {
         None => false,
         Some("customer") => true,
@@ -66,7 +66,7 @@ pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> R
     let customer_id = match owner_filter(&state, &access, get("customer_id")).await? {
         OwnerFilter::Any => None,
         OwnerFilter::Of(id) => Some(id),
-        OwnerFilter::Nobody => return Ok(HttpResponse::Ok().json(Page::<Value>::empty())),
+        OwnerFilter::Nobody => return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty())),
     };
     let rows = api_keys::list(&state.pool, customer_id.as_deref(), &page.after, page.rows()).await?;
     let mut page = page.page(rows, |key| &key.id, |key| view(&key));
@@ -106,7 +106,7 @@ pub(super) async fn patch(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let (name, expires_at) = parse_change(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let change = KeyChange { name, expires_at };
@@ -120,7 +120,7 @@ pub(super) async fn rotate(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let body: TokenRotationBody = body::read(&request::optional_object(&state, &request, body).await?)?;
     let overlap_ms = i64::try_from(body.overlap_ms).unwrap_or(i64::MAX);
@@ -140,12 +140,12 @@ pub(super) async fn revoke(_: Administer, state: State, path: web::Path<String>)
         return Err(Problem::not_found(WHAT));
     }
     let mut response = HttpResponse::NoContent().finish();
-    response.extensions_mut().insert(Written(id.to_owned()));
+    response.extensions_mut().insert(WrittenId(id.to_owned()));
     Ok(response)
 }
 
 fn key_id(path: &str) -> Result<&str, Problem> {
-    if id::is(Kind::ApiKey, path) { Ok(path) } else { Err(Problem::not_found(WHAT)) }
+    if id::is(ResourceKind::ApiKey, path) { Ok(path) } else { Err(Problem::not_found(WHAT)) }
 }
 
 fn present(found: Option<ApiKey>) -> Result<ApiKey, Problem> {

@@ -10,14 +10,14 @@ use super::{
     conceal::conceal,
     counts,
     endpoints::find_as_asked,
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::Problem,
     request,
     state::AdminState,
 };
 use crate::{
-    model::id::{self, Kind},
-    store::attempts::{self, AttemptRow, Of},
+    model::id::{self, ResourceKind},
+    store::attempts::{self, AttemptQuery, AttemptRow},
 };
 
 type State = web::Data<AdminState>;
@@ -30,7 +30,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &PARAMETERS)?;
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::Attempt, get("limit"), get("cursor"))?;
+    let page = PageRequest::parse(ResourceKind::Attempt, get("limit"), get("cursor"))?;
     let outcomes: &[&str] = match get("outcome") {
         None => &OUTCOMES,
         Some("not_delivered") => &OUTCOMES[1..],
@@ -47,7 +47,8 @@ pub(super) async fn list(
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     // The cursor is the last id of the page before: the newest come first.
     let before = if page.after.is_empty() { until } else { page.after.clone().min(until) };
-    let of = Of { endpoint_id: &endpoint.id, outcomes, event_id: get("event_id"), from: &since, before: &before };
+    let of =
+        AttemptQuery { endpoint_id: &endpoint.id, outcomes, event_id: get("event_id"), from: &since, before: &before };
     let counts = match get("include") {
         None => None,
         Some("counts") => Some(counts::of(&state.pool, &endpoint.id, &query).await?),
@@ -69,7 +70,7 @@ pub(super) async fn list(
 #[derive(Serialize)]
 struct Counted {
     #[serde(flatten)]
-    page: Page<Value>,
+    page: ListPage<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<Value>,
 }
@@ -95,7 +96,7 @@ fn view(row: &AttemptRow) -> Value {
 }
 
 fn first_id(time: Timestamp) -> String {
-    id::lowest(Kind::Attempt, time.as_millisecond())
+    id::lowest(ResourceKind::Attempt, time.as_millisecond())
 }
 
 /// Above every id.

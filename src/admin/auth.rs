@@ -28,7 +28,7 @@ use super::{
     problem::Problem,
     rate_limits::{CallLimits, WrongKeys},
     request::promised_bytes,
-    responses::Written,
+    responses::WrittenId,
 };
 use crate::{
     clock,
@@ -43,7 +43,7 @@ use crate::{
 
 /// Rates at which the API may be called; `None` is without limit.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ApiCallLimits {
     /// By one key; that of the configuration is not held back.
     pub requests_per_second: Option<NonZeroU32>,
     /// At once, after a pause.
@@ -82,7 +82,7 @@ struct Holder {
 impl Keys {
     /// `configured` is the admin key of the configuration; only its hash is kept.
     #[must_use]
-    pub fn new(configured: &str, limits: Limits, pool: Pool, trusted_proxies: TrustedProxies) -> Self {
+    pub fn new(configured: &str, limits: ApiCallLimits, pool: Pool, trusted_proxies: TrustedProxies) -> Self {
         let now = clock::now();
         let calls = |rate| Mutex::new(CallLimits::new(rate, limits.burst_requests, KNOWN_MAX, now));
         Keys {
@@ -285,7 +285,7 @@ fn note_write(response: &ServiceResponse<impl MessageBody>) {
     }
     let extensions = request.extensions();
     let Some(access) = extensions.get::<Access>() else { return };
-    let written = response.response().extensions().get::<Written>().map(|written| written.0.clone());
+    let written = response.response().extensions().get::<WrittenId>().map(|written| written.0.clone());
     let named = ["name", "id"].iter().find_map(|part| request.match_info().get(part));
     let resource = written.as_deref().or(named).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());

@@ -10,7 +10,7 @@ use super::{
     access::{Read, Write},
     endpoints::find,
     problem::Problem,
-    request::{self, Body},
+    request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(super) async fn purge(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let asked: PurgeBody = body::read(&request::optional_object(&state, &request, body).await?)?;
     let before_ms = asked.received_before.map_or_else(clock::wall_ms, |time| time.as_millisecond());

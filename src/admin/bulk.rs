@@ -11,7 +11,7 @@ use serde::{
 use serde_json::{Value, json, value::RawValue};
 
 use super::problem::{ERRORS_MAX, FieldError, Problem};
-use crate::{api::check::Object, store::config_write::Effect};
+use crate::{api::check::Object, store::config_write::WriteEffect};
 
 /// Items in one call.
 pub(super) const ITEMS_MAX: usize = 10_000;
@@ -147,14 +147,14 @@ impl<'a> Mistakes<'a> {
 
 /// Result of a bulk write as JSON: the number of each effect, and each item in the order of the request.
 #[must_use]
-pub(super) fn view(version: i64, items: impl Iterator<Item = (Effect, Value)>) -> Value {
+pub(super) fn view(version: i64, items: impl Iterator<Item = (WriteEffect, Value)>) -> Value {
     let (mut created, mut updated, mut unchanged) = (0, 0, 0);
     let data: Vec<Value> = items
         .map(|(effect, mut item)| {
             let (count, word) = match effect {
-                Effect::Created => (&mut created, "created"),
-                Effect::Updated | Effect::Deleted => (&mut updated, "updated"),
-                Effect::Unchanged => (&mut unchanged, "unchanged"),
+                WriteEffect::Created => (&mut created, "created"),
+                WriteEffect::Updated | WriteEffect::Deleted => (&mut updated, "updated"),
+                WriteEffect::Unchanged => (&mut unchanged, "unchanged"),
             };
             *count += 1;
             item["effect"] = word.into();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{problem::Problem, request, work::Work};
-use crate::fair_share::turns::{self, Turn, Turns};
+use crate::fair_share::turns::{self, FairTurn, Turns};
 use actix_web::{
     HttpRequest,
     error::PayloadError,
@@ -24,7 +24,7 @@ pub(super) struct BulkGate {
 pub(super) struct BulkBody {
     pub bytes: Bytes,
     work: Work,
-    _turn: Turn,
+    _turn: FairTurn,
 }
 
 impl BulkGate {

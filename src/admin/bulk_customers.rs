@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     api::customer::parse,
-    model::id::Kind,
-    store::bulk_customers::{self, Upsert},
+    model::id::ResourceKind,
+    store::bulk_customers::{self, CustomerUpsert},
 };
 
 /// Each item is what PUT takes, with its `uid`.
@@ -36,7 +36,7 @@ pub(super) async fn upsert(
     Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
 }
 
-fn items(bytes: &[u8]) -> Result<Vec<Upsert>, Problem> {
+fn items(bytes: &[u8]) -> Result<Vec<CustomerUpsert>, Problem> {
     let items = bulk::read_all(&bulk::items(bytes, NAME)?, NAME, |object| Ok(parse(object, &["uid"])?))?;
     let (mut mistakes, mut seen) = (Mistakes::new(NAME), HashSet::with_capacity(items.len()));
     let mut upserts = Vec::with_capacity(items.len());
@@ -45,7 +45,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Upsert>, Problem> {
         if !seen.insert(uid.clone()) {
             mistakes.at(index, "uid", "is given twice");
         }
-        upserts.push(Upsert { id: new_id(Kind::Customer), uid, with: write(item) });
+        upserts.push(CustomerUpsert { id: new_id(ResourceKind::Customer), uid, with: write(item) });
     }
     mistakes.none_or_problem().map(|()| upserts)
 }

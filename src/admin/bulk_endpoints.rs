@@ -9,7 +9,7 @@ use super::{
     access::{Access, Write},
     bulk::{self, Mistakes},
     bulk_body::BulkGate,
-    endpoint_body::{CheckedEndpoint, Rules, parse},
+    endpoint_body::{CheckedEndpoint, EndpointRules, parse},
     endpoints::{Made, replaced},
     problem::Problem,
     quotas,
@@ -19,8 +19,8 @@ use crate::{
     api::check::Object,
     model::quotas::Quota,
     store::{
-        bulk_endpoints::{self, BulkContext, Upsert},
-        config_write::Effect,
+        bulk_endpoints::{self, BulkEndpointContext, EndpointUpsert},
+        config_write::WriteEffect,
     },
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn upsert(
         bulk_endpoints::upsert(&state.pool, &keys, move |context| decide(&deciding, context, &items)).await??;
     let views = written.items.into_iter().zip(uids).zip(written.beside).map(|(((id, effect), uid), secret)| {
         let mut item = json!({ "id": id, "uid": uid });
-        if effect == Effect::Created {
+        if effect == WriteEffect::Created {
             item["secret"] = secret.map_or(Value::Null, Value::String);
         }
         (effect, item)
@@ -55,7 +55,7 @@ pub(super) async fn upsert(
 }
 
 /// One item: both of its keys are needed, said together with whatever else is wrong. A customer's key has its customer.
-fn item(object: &Object, rules: &Rules, access: &Access) -> Result<CheckedEndpoint, Problem> {
+fn item(object: &Object, rules: &EndpointRules, access: &Access) -> Result<CheckedEndpoint, Problem> {
     let needed: &[&str] = if access.customer().is_some() { &["uid"] } else { &["customer_id", "uid"] };
     let body = parse(object, rules, needed)?;
     let customer = access.scoped_customer(body.customer.as_deref()).map(ToOwned::to_owned);
@@ -70,9 +70,9 @@ fn key(item: &CheckedEndpoint) -> Option<(&str, &str)> {
 /// Decides about each item, and makes the secrets of new ones.
 fn decide(
     state: &AdminState,
-    context: &BulkContext,
+    context: &BulkEndpointContext,
     items: &[CheckedEndpoint],
-) -> Result<(Vec<Upsert>, Vec<Option<String>>), Problem> {
+) -> Result<(Vec<EndpointUpsert>, Vec<Option<String>>), Problem> {
     let mut mistakes = Mistakes::new(NAME);
     let mut seen = HashSet::with_capacity(items.len());
     let (mut upserts, mut secrets) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
@@ -88,12 +88,12 @@ fn decide(
         }
         let Some(current) = context.endpoint(customer_id, uid) else {
             let made = Made::new(state, item);
-            upserts.push(Upsert::new(made.id.clone(), uid.to_owned(), made.write(customer_id, item)));
+            upserts.push(EndpointUpsert::new(made.id.clone(), uid.to_owned(), made.write(customer_id, item)));
             secrets.push(Some(made.secret));
             continue;
         };
         match replaced(state, current, item) {
-            Ok(with) => upserts.push(Upsert::of(current, uid.to_owned(), with)),
+            Ok(with) => upserts.push(EndpointUpsert::of(current, uid.to_owned(), with)),
             Err(problem) => mistakes.of(index, problem),
         }
         secrets.push(None);

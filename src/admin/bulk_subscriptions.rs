@@ -18,11 +18,11 @@ use crate::{
     api::subscription::{SubscriptionBody, parse},
     model::{
         grants::Grants,
-        id::Kind,
+        id::ResourceKind,
         quotas::{Quota, Quotas},
     },
     store::{
-        bulk_subscriptions::{self, BulkContext, Upsert},
+        bulk_subscriptions::{self, BulkSubscriptionContext, SubscriptionUpsert},
         config_write::Lookup,
     },
 };
@@ -59,7 +59,11 @@ pub(super) async fn upsert(
     Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
 }
 
-fn decide(defaults: &Quotas, context: &BulkContext, items: Vec<SubscriptionBody>) -> Result<Vec<Upsert>, Problem> {
+fn decide(
+    defaults: &Quotas,
+    context: &BulkSubscriptionContext,
+    items: Vec<SubscriptionBody>,
+) -> Result<Vec<SubscriptionUpsert>, Problem> {
     let mut mistakes = Mistakes::new(NAME);
     let none = Grants::default();
     let mut seen = HashSet::with_capacity(items.len());
@@ -90,8 +94,8 @@ fn decide(defaults: &Quotas, context: &BulkContext, items: Vec<SubscriptionBody>
         *subscriptions += i64::from(known.is_none());
         *entries += scope.entries() as i64 - known.unwrap_or(0);
         let scope = serde_json::to_string(&scope).expect("invariant: a scope is sets of strings");
-        upserts.push(Upsert {
-            id: new_id(Kind::Subscription),
+        upserts.push(SubscriptionUpsert {
+            id: new_id(ResourceKind::Subscription),
             uid,
             endpoint_id: owner.endpoint_id.clone(),
             topic,

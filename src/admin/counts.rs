@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{problem::Problem, request};
 use crate::{
-    attempts::counts::{Per, Period, Point},
+    attempts::counts::{AttemptCountPoint, Per, Period},
     clock,
     model::hour_count::HOUR_MS,
     store::{Pool, counts},
@@ -57,10 +57,9 @@ pub(super) fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Pe
     Ok(period)
 }
 
-fn view(period: &Period, curve: &[Point]) -> Value {
+fn view(period: &Period, curve: &[AttemptCountPoint]) -> Value {
     let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
-    let point =
-        |point: &Point| json!({"at": time(point.at_ms), "delivered": point.delivered, "failed_attempts": point.failed});
+    let point = |point: &AttemptCountPoint| json!({"at": time(point.at_ms), "delivered": point.delivered, "failed_attempts": point.failed});
     json!({
         "per": period.per.as_str(),
         "since": time(period.from_ms),

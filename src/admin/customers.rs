@@ -7,18 +7,18 @@ use super::{
     access::{Access, Administer, Read},
     customer_body::{as_body, view, write},
     endpoint_body::merge_objects,
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::{FieldError, Problem},
-    request::{self, Body},
+    request::{self, RawBody},
     responses::{answer, conditions, found},
     state::{AdminState, new_id},
 };
 use crate::{
     api::{customer::parse, text},
-    model::id::{self, Kind},
+    model::id::{self, ResourceKind},
     store::{
         StoreError,
-        config_write::{Change, Effect},
+        config_write::{RowChange, WriteEffect},
         corrupt_rows::{self, Named, Table},
         customers,
     },
@@ -29,14 +29,14 @@ type State = web::Data<AdminState>;
 pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let page = PageRequest::parse(
-        Kind::Customer,
+        ResourceKind::Customer,
         query.get("limit").map(String::as_str),
         query.get("cursor").map(String::as_str),
     )?;
     if let Some(own) = access.customer() {
         let own = customers::read(&state.pool, own).await?.filter(|own| own.id > page.after);
         let data = own.iter().map(view).collect();
-        return Ok(HttpResponse::Ok().json(Page { data, next_cursor: None }));
+        return Ok(HttpResponse::Ok().json(ListPage { data, next_cursor: None }));
     }
     let rows = customers::list(&state.pool, &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, view)))
@@ -46,13 +46,13 @@ pub(super) async fn create(
     _: Administer,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, &[])?;
     let (uid, with) = (body.uid.clone(), write(body));
     let written = customers::write(&state.pool, uid.as_deref(), |current| match current {
         Some(_) => Err(Problem::uid_taken(WHAT)),
-        None => Ok(Change::Create { id: new_id(Kind::Customer), uid: uid.clone(), with }),
+        None => Ok(RowChange::Create { id: new_id(ResourceKind::Customer), uid: uid.clone(), with }),
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -75,17 +75,23 @@ pub(super) async fn put(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&state, &request, body).await?, &[])?;
     let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         conditions.check(current.map(|row| row.stamps.version))?;
-        let uid = uid_of_put(Kind::Customer, &name, body.uid.as_deref(), current.map(|row| row.uid.as_deref()), WHAT)?;
+        let uid = uid_of_put(
+            ResourceKind::Customer,
+            &name,
+            body.uid.as_deref(),
+            current.map(|row| row.uid.as_deref()),
+            WHAT,
+        )?;
         Ok::<_, Problem>(match current {
-            Some(_) => Change::Update(write(body)),
-            None => Change::Create { id: new_id(Kind::Customer), uid, with: write(body) },
+            Some(_) => RowChange::Update(write(body)),
+            None => RowChange::Create { id: new_id(ResourceKind::Customer), uid, with: write(body) },
         })
     });
     let written = written.await??;
@@ -97,7 +103,7 @@ pub(super) async fn patch(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let patch = request::object(&state, &request, body).await?;
@@ -109,7 +115,7 @@ pub(super) async fn patch(
         merge_objects(&mut body, &patch);
         let body = parse(body.as_object().expect("invariant: a customer's body is an object"), &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
-        Ok::<_, Problem>(Change::Update(write(body)))
+        Ok::<_, Problem>(RowChange::Update(write(body)))
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -125,7 +131,7 @@ pub(super) async fn delete(
     let conditions = conditions(&request)?;
     let written = customers::write(&state.pool, Some(&name), |current| {
         let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
-        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
+        conditions.check(Some(current.stamps.version)).map(|()| RowChange::Delete)
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
@@ -138,7 +144,7 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(Effect::Deleted, &id, Value::Null))
+    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
 }
 
 /// A filter of a list by owner.
@@ -168,7 +174,7 @@ pub(super) async fn owner_filter(
 
 /// The key under which PUT creates; refuses what cannot be created or would change a key.
 pub(super) fn uid_of_put(
-    kind: Kind,
+    kind: ResourceKind,
     name: &str,
     given: Option<&str>,
     current: Option<Option<&str>>,

@@ -18,17 +18,17 @@ use crate::{
     clock,
     fair_share::{
         shares::Holder,
-        turns::{Turn, Turns},
+        turns::{FairTurn, Turns},
     },
     store::{
         Pool,
-        dead_letter_read::{self, Position},
+        dead_letter_read::{self, DeadLetterPosition},
     },
 };
 
 /// Long polls that wait. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Arrivals {
+pub(super) struct DeadLetterLongPolls {
     shared: Arc<Shared>,
 }
 
@@ -51,30 +51,37 @@ struct Waiting {
 
 struct Waiter {
     endpoint_id: String,
-    after: Position,
-    found: oneshot::Sender<Position>,
+    after: DeadLetterPosition,
+    found: oneshot::Sender<DeadLetterPosition>,
 }
 
-impl Arrivals {
+impl DeadLetterLongPolls {
     /// No more wait than half of the connections: the others are for whoever wants an answer now, probes among them.
     #[must_use]
     pub(super) fn new(pool: Pool, connections_max: usize) -> Self {
         let waiters_max = WAITERS_MAX.min(connections_max / 2);
         let places = Turns::new("long_polls", waiters_max, 0);
-        Arrivals { shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), places }) }
+        DeadLetterLongPolls {
+            shared: Arc::new(Shared { pool, waiting: Mutex::default(), next: AtomicU64::new(0), places }),
+        }
     }
 
     /// A place to wait, among those of one holder.
     ///
     /// # Errors
     /// 429 when as many of the same key wait as may; 503 when there is no place at all.
-    pub(super) fn place(&self, holder: &Holder) -> Result<Turn, Problem> {
+    pub(super) fn place(&self, holder: &Holder) -> Result<FairTurn, Problem> {
         self.shared.places.take(holder).map_err(|refused| Problem::no_share(refused, "long polls"))
     }
 
     /// Position of the endpoint's newest letter, once there is one after `after`. `None` at the deadline, and at once
     /// when the server stops. A waiter that goes away is forgotten.
-    pub(super) async fn newer(&self, endpoint_id: &str, after: &Position, deadline: Instant) -> Option<Position> {
+    pub(super) async fn newer(
+        &self,
+        endpoint_id: &str,
+        after: &DeadLetterPosition,
+        deadline: Instant,
+    ) -> Option<DeadLetterPosition> {
         let (found, arrived) = oneshot::channel();
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         {
@@ -117,7 +124,7 @@ impl Arrivals {
     }
 }
 
-impl std::fmt::Debug for Arrivals {
+impl std::fmt::Debug for DeadLetterLongPolls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrivals").field("waiting", &self.shared.waiting.lock().waiters.len()).finish_non_exhaustive()
     }
@@ -128,7 +135,7 @@ impl Shared {
     async fn ask(self: Arc<Self>) {
         loop {
             tokio::time::sleep(ASK_EVERY).await;
-            let (numbers, (endpoints, after)): (Vec<u64>, (Vec<String>, Vec<Position>)) = {
+            let (numbers, (endpoints, after)): (Vec<u64>, (Vec<String>, Vec<DeadLetterPosition>)) = {
                 let mut waiting = self.waiting.lock();
                 if waiting.waiters.is_empty() {
                     waiting.asked_for = false;

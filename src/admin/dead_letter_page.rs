@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{paging, problem::Problem};
 use crate::{
-    model::id::{self, Kind},
-    store::dead_letter_read::{LetterHead, Position},
+    model::id::{self, ResourceKind},
+    store::dead_letter_read::{DeadLetterPosition, LetterHead},
 };
 
 /// A page of a list of letters.
@@ -22,14 +22,14 @@ pub(super) struct LetterPage<T> {
 /// The page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LetterPageRequest {
-    pub after: Position,
+    pub after: DeadLetterPosition,
     pub limit: usize,
 }
 
 impl<T> LetterPage<T> {
     /// Goes on from `tried` where the filter found no more up to there, and there are more letters.
     #[must_use]
-    pub(super) fn going_on_from(mut self, tried: Option<&Position>) -> Self {
+    pub(super) fn going_on_from(mut self, tried: Option<&DeadLetterPosition>) -> Self {
         self.next_cursor = self.next_cursor.or_else(|| tried.map(encode));
         self
     }
@@ -41,7 +41,7 @@ impl LetterPageRequest {
     pub(super) fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = paging::limit(limit)?;
         let after = match cursor {
-            None => Position::default(),
+            None => DeadLetterPosition::default(),
             Some(cursor) => decode(cursor).ok_or_else(paging::invalid_cursor)?,
         };
         Ok(LetterPageRequest { after, limit })
@@ -57,7 +57,7 @@ impl LetterPageRequest {
     /// it can go past, or the same ones would be answered again and again.
     #[must_use]
     pub(super) fn are_news(&self, rows: &[LetterHead]) -> bool {
-        let from_the_beginning = self.after == Position::default();
+        let from_the_beginning = self.after == DeadLetterPosition::default();
         rows.first().is_some_and(|first| first.is_settled || from_the_beginning)
     }
 
@@ -68,20 +68,21 @@ impl LetterPageRequest {
     pub(super) fn cursors(&self, rows: &[LetterHead], more: bool) -> (Option<String>, Option<String>) {
         let next = rows.last().filter(|_| more).map(LetterHead::position);
         let settled = rows.iter().take_while(|row| row.is_settled).last().map(LetterHead::position);
-        let resume = settled.or_else(|| Some(self.after.clone()).filter(|after| *after != Position::default()));
+        let resume =
+            settled.or_else(|| Some(self.after.clone()).filter(|after| *after != DeadLetterPosition::default()));
         (next.as_ref().map(encode), resume.as_ref().map(encode))
     }
 }
 
-fn encode(position: &Position) -> String {
+fn encode(position: &DeadLetterPosition) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}.{}", position.written_in, position.id))
 }
 
-fn decode(cursor: &str) -> Option<Position> {
+fn decode(cursor: &str) -> Option<DeadLetterPosition> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     let (written_in, id) = text.split_once('.')?;
     let written_in = written_in.parse().ok().filter(|written_in| *written_in >= 0)?;
-    id::is(Kind::DeadLetter, id).then(|| Position { written_in, id: id.to_owned() })
+    id::is(ResourceKind::DeadLetter, id).then(|| DeadLetterPosition { written_in, id: id.to_owned() })
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
     fn letter(written_in: i64, is_settled: bool) -> LetterHead {
         LetterHead {
             // The lower the later: the order is that of the transactions.
-            id: id::new(Kind::DeadLetter, 1_000 - written_in, [0; 10]),
+            id: id::new(ResourceKind::DeadLetter, 1_000 - written_in, [0; 10]),
             endpoint_id: String::new(),
             customer_id: String::new(),
             topic: String::new(),
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_cursor_that_was_not_given_out_is_refused() {
-        let id = id::new(Kind::DeadLetter, 1, [0; 10]);
+        let id = id::new(ResourceKind::DeadLetter, 1, [0; 10]);
         let made = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         let wrong = [made(&id), made(&format!("-1.{id}")), made("7.ep_1"), made(&format!("7.{id}.8")), "%".to_owned()];
         for cursor in wrong {

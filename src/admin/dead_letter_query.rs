@@ -9,9 +9,9 @@ use crate::{
     api::dead_letters::{LetterFilter, LetterSelection},
     model::{
         disposition::Reason,
-        id::{self, Kind},
+        id::{self, ResourceKind},
     },
-    store::dead_letter_read::{Filter, Selection},
+    store::dead_letter_read::{DeadLetterFilter, DeadLetterSelection},
 };
 
 /// The parameters of a list.
@@ -21,7 +21,7 @@ pub(super) const PARAMETERS: [&str; 10] =
 /// The query of a list, but for its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LetterQuery {
-    pub filter: Filter,
+    pub filter: DeadLetterFilter,
     pub with_data: bool,
     /// Time to wait for the first letter, when there is none.
     pub wait: Duration,
@@ -45,7 +45,7 @@ impl LetterQuery {
         };
         let owned = |name: &str| get(name).map(ToOwned::to_owned);
         Ok(LetterQuery {
-            filter: Filter {
+            filter: DeadLetterFilter {
                 reason: reason.map(ToOwned::to_owned),
                 topic: owned("topic"),
                 tenant: owned("tenant"),
@@ -60,18 +60,18 @@ impl LetterQuery {
 
 /// The letters that a command is about. What comes after `wall_ms` was not seen, and is not meant.
 #[must_use]
-pub(super) fn selection(body: LetterSelection, wall_ms: i64) -> Selection {
-    let until_now = id::lowest(Kind::DeadLetter, wall_ms.saturating_add(1));
+pub(super) fn selection(body: LetterSelection, wall_ms: i64) -> DeadLetterSelection {
+    let until_now = id::lowest(ResourceKind::DeadLetter, wall_ms.saturating_add(1));
     if let Some(ids) = body.ids {
-        return Selection::Ids(ids);
+        return DeadLetterSelection::Ids(ids);
     }
     let filter = body.filter.map(filter).unwrap_or_default();
     let before = filter.before.map_or(until_now.clone(), |before| before.min(until_now));
-    Selection::Matching(Filter { before: Some(before), ..filter })
+    DeadLetterSelection::Matching(DeadLetterFilter { before: Some(before), ..filter })
 }
 
-fn filter(filter: LetterFilter) -> Filter {
-    Filter {
+fn filter(filter: LetterFilter) -> DeadLetterFilter {
+    DeadLetterFilter {
         reason: filter.reason.map(|reason| reason.as_str().to_owned()),
         topic: filter.topic,
         tenant: filter.tenant,
@@ -81,7 +81,7 @@ fn filter(filter: LetterFilter) -> Filter {
 }
 
 fn first_id(time: Timestamp) -> String {
-    id::lowest(Kind::DeadLetter, time.as_millisecond())
+    id::lowest(ResourceKind::DeadLetter, time.as_millisecond())
 }
 
 /// `20s`
@@ -103,25 +103,25 @@ mod tests {
     use super::*;
     use crate::api::dead_letters;
 
-    fn selected(body: Value) -> Selection {
+    fn selected(body: Value) -> DeadLetterSelection {
         selection(dead_letters::parse(body.as_object().expect("an object")).expect("valid"), 1_000)
     }
 
     #[test]
     fn a_command_is_about_ids_a_filter_or_all_that_were_there() {
-        let id = id::new(Kind::DeadLetter, 1, [0; 10]);
-        assert_eq!(selected(json!({"ids": [id]})), Selection::Ids(vec![id.clone()]));
-        let now = Some(id::lowest(Kind::DeadLetter, 1_001));
-        let all = Filter { before: now.clone(), ..Filter::default() };
-        assert_eq!(selected(json!({"all": true})), Selection::Matching(all.clone()));
-        let of_tenant = Filter { tenant: Some("2".to_owned()), ..all.clone() };
-        assert_eq!(selected(json!({"filter": {"tenant": "2"}})), Selection::Matching(of_tenant));
+        let id = id::new(ResourceKind::DeadLetter, 1, [0; 10]);
+        assert_eq!(selected(json!({"ids": [id]})), DeadLetterSelection::Ids(vec![id.clone()]));
+        let now = Some(id::lowest(ResourceKind::DeadLetter, 1_001));
+        let all = DeadLetterFilter { before: now.clone(), ..DeadLetterFilter::default() };
+        assert_eq!(selected(json!({"all": true})), DeadLetterSelection::Matching(all.clone()));
+        let of_tenant = DeadLetterFilter { tenant: Some("2".to_owned()), ..all.clone() };
+        assert_eq!(selected(json!({"filter": {"tenant": "2"}})), DeadLetterSelection::Matching(of_tenant));
         // A time to come is now.
         let until = selected(json!({"filter": {"until": "2100-01-01T00:00:00Z"}}));
-        assert_eq!(until, Selection::Matching(all));
+        assert_eq!(until, DeadLetterSelection::Matching(all));
         let early = selected(json!({"filter": {"until": "1970-01-01T00:00:00.5Z"}}));
-        let before = Some(id::lowest(Kind::DeadLetter, 500));
-        assert_eq!(early, Selection::Matching(Filter { before, ..Filter::default() }));
+        let before = Some(id::lowest(ResourceKind::DeadLetter, 500));
+        assert_eq!(early, DeadLetterSelection::Matching(DeadLetterFilter { before, ..DeadLetterFilter::default() }));
     }
 
     #[test]

@@ -9,14 +9,14 @@ use super::{
     endpoint_commands::disabled,
     endpoints::{find, find_as_asked},
     problem::Problem,
-    request::{self, Body},
+    request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
-    model::settings::State as EndpointState,
+    model::settings::EndpointState,
     store::{
         dead_letter_read::LetterOwner,
-        redrive_progress::{self, Progress},
+        redrive_progress::{self, RedriveCounts},
     },
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn redrive(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
@@ -53,7 +53,7 @@ pub(super) async fn progress(
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let granted = grants(&state, &access).await?;
     let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let Progress { delivered, waiting, dead_again, cancelled } =
+    let RedriveCounts { delivered, waiting, dead_again, cancelled } =
         redrive_progress::progress(&state.pool, owner, since).await?;
     Ok(HttpResponse::Ok().json(json!({
         "delivered": delivered, "waiting": waiting, "dead_again": dead_again, "cancelled": cancelled,

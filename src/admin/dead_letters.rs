@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::{
     access::{Access, Administer, Read, Watch, Write},
-    dead_letter_long_poll::Arrivals,
+    dead_letter_long_poll::DeadLetterLongPolls,
     dead_letter_page::{LetterPage, LetterPageRequest},
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::LetterView,
     endpoints::{find, find_as_asked},
     problem::Problem,
-    request::{self, Body},
+    request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
@@ -23,11 +23,13 @@ use crate::{
     fair_share::turns,
     model::{
         grants::Grants,
-        id::{self, Kind},
+        id::{self, ResourceKind},
     },
     store::{
         customers,
-        dead_letter_read::{self, LetterData, LetterHead, LetterOwner, Of, Position, Selection},
+        dead_letter_read::{
+            self, DeadLetterPosition, DeadLetterQuery, DeadLetterSelection, LetterData, LetterHead, LetterOwner,
+        },
     },
 };
 
@@ -38,7 +40,7 @@ pub(super) async fn list_of_endpoint(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    arrivals: web::Data<Arrivals>,
+    arrivals: web::Data<DeadLetterLongPolls>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &PARAMETERS)?;
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
@@ -50,7 +52,7 @@ pub(super) async fn list_of_operator(
     _: Watch,
     state: State,
     request: HttpRequest,
-    arrivals: web::Data<Arrivals>,
+    arrivals: web::Data<DeadLetterLongPolls>,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &PARAMETERS[..PARAMETERS.len() - 1])?;
     list(&state, &arrivals, OPERATOR, &query, None).await
@@ -58,7 +60,8 @@ pub(super) async fn list_of_operator(
 
 pub(super) async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = path.into_inner();
-    let found = if id::is(Kind::DeadLetter, &id) { dead_letter_read::read(&state.pool, &id).await? } else { None };
+    let found =
+        if id::is(ResourceKind::DeadLetter, &id) { dead_letter_read::read(&state.pool, &id).await? } else { None };
     let granted = grants(&state, &access).await?;
     let found = found.filter(|(head, _)| access.sees(&head.customer_id) && shown(head, granted.as_ref()));
     let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
@@ -70,7 +73,7 @@ pub(super) async fn acknowledge(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
     let endpoint = find(&state, &access, &request, path).await?;
@@ -84,7 +87,7 @@ pub(super) async fn acknowledge_of_operator(
     _: Administer,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
     let done = dead_letter_read::acknowledge(&state.pool, LetterOwner::all_of(OPERATOR), &selection).await?;
@@ -106,7 +109,7 @@ fn shown(head: &LetterHead, granted: Option<&Grants>) -> bool {
 
 async fn list(
     state: &AdminState,
-    arrivals: &Arrivals,
+    arrivals: &DeadLetterLongPolls,
     endpoint_id: &str,
     query: &Query,
     granted: Option<&Grants>,
@@ -114,7 +117,7 @@ async fn list(
     let get = |name| query.get(name).map(String::as_str);
     let page = LetterPageRequest::parse(get("limit"), get("cursor"))?;
     let LetterQuery { filter, with_data, wait } = LetterQuery::parse(query)?;
-    let of = Of { endpoint_id, filter: &filter };
+    let of = DeadLetterQuery { endpoint_id, filter: &filter };
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
     let (mut tried, mut place) = (None, None);
     let mut rows = loop {
@@ -157,7 +160,7 @@ async fn page_with_data(
     page: &LetterPageRequest,
     mut rows: Vec<LetterHead>,
     granted: Option<&Grants>,
-    tried: Option<Position>,
+    tried: Option<DeadLetterPosition>,
 ) -> Result<HttpResponse, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {
@@ -195,7 +198,11 @@ async fn page_with_data(
 }
 
 /// The letters that a command selects.
-pub(super) async fn selected(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Selection, Problem> {
+pub(super) async fn selected(
+    state: &AdminState,
+    request: &HttpRequest,
+    body: RawBody,
+) -> Result<DeadLetterSelection, Problem> {
     let body = parse(&request::object(state, request, body).await?)?;
     Ok(selection(body, clock::wall_ms()))
 }

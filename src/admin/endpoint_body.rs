@@ -26,7 +26,7 @@ use crate::{
 
 /// Limits from the operator's configuration.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct EndpointRules {
     /// A batch may wait no longer than an event may wait in memory.
     pub park_after_ms: u64,
     /// The age at which a waiting event is given up.
@@ -49,7 +49,7 @@ pub struct CheckedEndpoint {
 ///
 /// # Errors
 /// Every wrong field.
-pub fn parse(object: &Object, rules: &Rules, needed: &[&str]) -> Result<CheckedEndpoint, Problem> {
+pub fn parse(object: &Object, rules: &EndpointRules, needed: &[&str]) -> Result<CheckedEndpoint, Problem> {
     let mut said = Said::of::<EndpointBody>(object);
     needed.iter().for_each(|name| said.require(name));
     complete(&mut said, rules.park_after_ms);

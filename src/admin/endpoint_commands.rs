@@ -7,17 +7,17 @@ use super::{
     endpoint_body::{check_secret, view},
     endpoints::{named, opened, present, too_many_secrets},
     problem::Problem,
-    request::{self, Body},
+    request::{self, RawBody},
     responses::{answer, conditions},
     state::AdminState,
 };
 use crate::{
     api::{body::Said, endpoint_body::RotationBody},
     clock,
-    model::settings::State as EndpointState,
+    model::settings::EndpointState,
     notifications::{OperatorEvent, emit},
     store::{
-        config_write::{Change, Lookup},
+        config_write::{Lookup, RowChange},
         endpoint_commands,
         endpoints::{self, Endpoint, EndpointWrite},
         secrets::signing_secret,
@@ -82,7 +82,7 @@ pub(super) async fn rotate(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
     let object = request::optional_object(&state, &request, body).await?;
@@ -99,7 +99,7 @@ pub(super) async fn rotate(
         let now = clock::wall_ms();
         secrets.rotate(secret.clone(), now, now.saturating_add(overlap_ms)).map_err(too_many_secrets)?;
         let secrets = state.sealed(&current.id, &secrets);
-        Ok::<_, Problem>(Change::Update(EndpointWrite { secrets, ..current.as_write() }))
+        Ok::<_, Problem>(RowChange::Update(EndpointWrite { secrets, ..current.as_write() }))
     });
     let written = written.await??;
     let mut shown = view(&written.row);
@@ -129,7 +129,7 @@ async fn set(
         let mut with = if current.state == to { current.as_write() } else { current.with_state(to, "api") };
         // Whoever wants events again gets those that were skipped, too: they are replayed.
         with.suspended &= to != EndpointState::Enabled;
-        Ok(Change::Update(with))
+        Ok(RowChange::Update(with))
     });
     let written = written.await??;
     if was_suspended && written.row.suspended_at.is_none() {

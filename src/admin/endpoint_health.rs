@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::settings::State,
+    model::settings::EndpointState,
     monitoring::{
         endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
         peers::Silent,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The instances' parts of some endpoints together.
-pub(super) struct Parts {
+pub(super) struct EndpointParts {
     pub by_id: HashMap<String, EndpointPart>,
     pub unreachable: Vec<Silent>,
 }
@@ -82,7 +82,7 @@ pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(),
         let settings_state = parse_state(endpoint["state"].as_str()?)?;
         Some((endpoint["id"].as_str()?.to_owned(), settings_state))
     };
-    let (ids, states): (Vec<String>, Vec<State>) = page.iter().filter_map(known).unzip();
+    let (ids, states): (Vec<String>, Vec<EndpointState>) = page.iter().filter_map(known).unzip();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();
     let (parts, stored) =
         tokio::join!(parts(state, &ids), queue_depths::of_endpoints(&state.pool, &names, LISTED_LETTERS_MAX));
@@ -100,7 +100,7 @@ pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(),
     Ok(())
 }
 
-fn short(part: &EndpointPart, state: State, stored: StoredCounts, now_ms: i64) -> Value {
+fn short(part: &EndpointPart, state: EndpointState, stored: StoredCounts, now_ms: i64) -> Value {
     json!({
         "status": part.status(state, stored, now_ms),
         "breaker": part.breaker_word(),
@@ -128,7 +128,7 @@ fn standing_view(standing: &EndpointStanding, now_ms: i64) -> Value {
     })
 }
 
-pub(super) async fn parts(state: &AdminState, ids: &[String]) -> Parts {
+pub(super) async fn parts(state: &AdminState, ids: &[String]) -> EndpointParts {
     let body = json!(ids);
     let heard = state.peers.ask::<Vec<EndpointPart>>("/peer/endpoints", Some(&body)).await;
     let mut by_id: HashMap<String, EndpointPart> = HashMap::new();
@@ -138,7 +138,7 @@ pub(super) async fn parts(state: &AdminState, ids: &[String]) -> Parts {
             std::collections::hash_map::Entry::Vacant(new) => drop(new.insert(part)),
         }
     }
-    Parts { by_id, unreachable: heard.silent }
+    EndpointParts { by_id, unreachable: heard.silent }
 }
 
 fn rates(total: u64, rates: Rates) -> Value {

@@ -7,8 +7,8 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{paging, problem::Problem};
 use crate::{
-    model::id::{self, Kind},
-    store::endpoint_search::{Order, Search},
+    model::id::{self, ResourceKind},
+    store::endpoint_search::{EndpointOrder, Search},
 };
 
 /// The query, parsed.
@@ -17,7 +17,7 @@ pub(super) struct EndpointQuery {
     customer: Option<String>,
     part: Option<String>,
     state: Option<String>,
-    order: Order,
+    order: EndpointOrder,
     descending: bool,
     after: Option<(String, String)>,
     /// Newest first: which changes this walk is through with, and up to which it is on its way.
@@ -42,8 +42,12 @@ struct Sweep {
 /// The parameters that are known here.
 pub(super) const PARAMETERS: [&str; 7] = ["limit", "cursor", "customer_id", "q", "state", "sort", "include"];
 const STATES: [&str; 3] = ["enabled", "paused", "disabled"];
-const SORTS: [(&str, Order); 4] =
-    [("created", Order::Created), ("updated", Order::Updated), ("uid", Order::Uid), ("url", Order::Url)];
+const SORTS: [(&str, EndpointOrder); 4] = [
+    ("created", EndpointOrder::Created),
+    ("updated", EndpointOrder::Updated),
+    ("uid", EndpointOrder::Uid),
+    ("url", EndpointOrder::Url),
+];
 
 impl EndpointQuery {
     /// # Errors
@@ -112,7 +116,7 @@ impl EndpointQuery {
     }
 
     fn is_newest_first(&self) -> bool {
-        self.order == Order::Updated && self.descending
+        self.order == EndpointOrder::Updated && self.descending
     }
 
     #[must_use]
@@ -148,7 +152,7 @@ fn decode(cursor: &str, sort: &str) -> Option<((String, String), Sweep)> {
         rest = parts.next()?;
     }
     let (key, id) = rest.rsplit_once('\0')?;
-    let is_whole = word == sort && id::is(Kind::Endpoint, id) && !key.contains('\0');
+    let is_whole = word == sort && id::is(ResourceKind::Endpoint, id) && !key.contains('\0');
     is_whole.then(|| ((key.to_owned(), id.to_owned()), sweep))
 }
 
@@ -164,7 +168,7 @@ mod tests {
     #[test]
     fn a_cursor_goes_on_in_its_own_order_and_in_no_other() {
         let first = query(&[("sort", "-url")]).expect("valid");
-        let id = id::new(Kind::Endpoint, 1, [7; 10]);
+        let id = id::new(ResourceKind::Endpoint, 1, [7; 10]);
         let cursor = first.cursor("https://z/", ("https://a/", &id));
         let next = query(&[("sort", "-url"), ("cursor", &cursor)]).expect("valid");
         assert_eq!(next.search(None).after, Some(("https://a/", id.as_str())));
@@ -179,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_walk_from_the_newest_change_ends_with_what_changed_meanwhile() {
-        let id = id::new(Kind::Endpoint, 1, [7; 10]);
+        let id = id::new(ResourceKind::Endpoint, 1, [7; 10]);
         let on = |query_: &EndpointQuery, first: &str, last: &str| {
             let cursor = query_.cursor(first, (last, &id));
             query(&[("sort", "-updated"), ("cursor", &cursor)]).expect("valid")

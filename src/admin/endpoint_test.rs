@@ -15,7 +15,7 @@ use super::{
     conceal::conceal,
     endpoints::{find, opened},
     problem::Problem,
-    request::{self, Body},
+    request::{self, RawBody},
     state::AdminState,
     test_limit::TestLimit,
 };
@@ -71,7 +71,7 @@ pub async fn test(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     // What is sent is ours to say.
     body::read::<Nothing>(&request::optional_object(&state, &request, body).await?)?;

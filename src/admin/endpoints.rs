@@ -14,10 +14,10 @@ use super::{
     endpoint_health,
     endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
-    paging::{Page, shown},
+    paging::{ListPage, shown},
     problem::{FieldError, Problem},
     quotas,
-    request::{self, Body},
+    request::{self, RawBody},
     responses::{answer, conditions, found},
     state::{AdminState, new_id},
 };
@@ -25,14 +25,14 @@ use crate::{
     api::{endpoint::AuthView, endpoint_body::RotationBody},
     clock,
     model::{
-        id::Kind,
+        id::ResourceKind,
         quotas::{Quota, Quotas},
-        settings::State as EndpointState,
+        settings::EndpointState,
         url::EndpointUrl,
     },
     store::{
         StoreError,
-        config_write::{Change, Effect, Lookup},
+        config_write::{Lookup, RowChange, WriteEffect},
         corrupt_rows::{self, Named, Table},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
@@ -59,7 +59,7 @@ pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Re
     if query.wants_customer {
         customer_names::attach(&state, &mut data).await?;
     }
-    Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
+    Ok(HttpResponse::Ok().json(ListPage { data, next_cursor }))
 }
 
 /// A row more than the page has, when there is one, and the cursor that goes on.
@@ -91,7 +91,7 @@ pub(super) async fn create(
     access: Write,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let needed: &[&str] = if access.customer().is_none() { &["customer_id"] } else { &[] };
     let body = parse(&request::object(&state, &request, body).await?, &state.rules, needed)?;
@@ -124,7 +124,7 @@ pub(super) async fn put(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&state, &request, body).await?, &state.rules, &[])?;
@@ -135,14 +135,14 @@ pub(super) async fn put(
             let current = unambiguous(&context.endpoint)?;
             conditions.check(current.map(|row| row.stamps.version))?;
             let known = current.map(|row| row.uid.as_deref());
-            let uid = uid_of_put(Kind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
+            let uid = uid_of_put(ResourceKind::Endpoint, &name, body.uid.as_deref(), known, WHAT)?;
             match current {
                 None => made.change(&state.quotas, context, uid, &body),
-                Some(current) => replaced(&state, current, &body).map(Change::Update),
+                Some(current) => replaced(&state, current, &body).map(RowChange::Update),
             }
         });
     let written = written.await??;
-    let shown = if written.effect == Effect::Created { made.view(&written.row) } else { view(&written.row) };
+    let shown = if written.effect == WriteEffect::Created { made.view(&written.row) } else { view(&written.row) };
     Ok(answer(written.effect, &written.row.id, shown))
 }
 
@@ -151,7 +151,7 @@ pub(super) async fn patch(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let (name, customer) = named(&access, &request, path)?;
     let patch = request::object(&state, &request, body).await?;
@@ -186,7 +186,7 @@ pub(super) async fn patch(
             }
         };
         let with = EndpointWrite { url: body.url, settings: body.settings, secrets, ..current.as_write() };
-        Ok::<_, Problem>(Change::Update(with))
+        Ok::<_, Problem>(RowChange::Update(with))
     });
     let written = written.await??;
     Ok(answer(written.effect, &written.row.id, view(&written.row)))
@@ -202,7 +202,7 @@ pub(super) async fn delete(
     let conditions = conditions(&request)?;
     let written = endpoints::write(&state.pool, Some(&name), customer.as_deref(), |context| {
         let current = present(&context.endpoint)?;
-        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
+        conditions.check(Some(current.stamps.version)).map(|()| RowChange::Delete)
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
@@ -215,7 +215,7 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(Effect::Deleted, &id, Value::Null))
+    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
 }
 
 /// The endpoint of a path, with `?customer_id=` where its key is not unique.
@@ -302,7 +302,7 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn new(state: &AdminState, body: &CheckedEndpoint) -> Made {
-        let id = new_id(Kind::Endpoint);
+        let id = new_id(ResourceKind::Endpoint);
         let secret = body.secret.clone().unwrap_or_else(|| signing_secret(rand::random()));
         let secrets = EndpointSecrets {
             auth: body.auth.clone().unwrap_or(StoredAuth::None),
@@ -318,13 +318,13 @@ impl Made {
         context: &EndpointContext,
         uid: Option<String>,
         body: &CheckedEndpoint,
-    ) -> Result<Change<EndpointWrite>, Problem> {
+    ) -> Result<RowChange<EndpointWrite>, Problem> {
         let Some(customer) = &context.customer else {
             let message = if body.customer.is_some() { "there is no such customer" } else { "is missing" };
             return Err(Problem::invalid(vec![FieldError::new("customer_id", message)]));
         };
         quotas::check(defaults, (&customer.id, &context.allowance), &[(Quota::EndpointsMax, 1)])?;
-        Ok(Change::Create { id: self.id.clone(), uid, with: self.write(&customer.id, body) })
+        Ok(RowChange::Create { id: self.id.clone(), uid, with: self.write(&customer.id, body) })
     }
 
     /// The endpoint as it will be.

@@ -23,8 +23,8 @@ use parking_lot::Mutex;
 use tokio::net::{TcpSocket, TcpStream};
 
 use self::{
-    addresses::Addresses,
-    connection::{Connection, Io},
+    addresses::ConnectionsByAddress,
+    connection::{ApiConnection, Io},
     deadlines::Deadlines,
     tls::{ServerTls, TlsFiles},
 };
@@ -63,18 +63,18 @@ pub enum StartError {
 
 /// A server that listens.
 #[derive(Debug)]
-pub struct Listener {
+pub struct ApiListener {
     address: SocketAddr,
     handle: ServerHandle,
     thread: thread::JoinHandle<io::Result<()>>,
 }
 
-impl Listener {
+impl ApiListener {
     /// Listens at once; `configure` says what is served.
     ///
     /// # Errors
     /// When the address cannot be bound, or the certificate cannot be used.
-    pub fn start<F>(options: ListenerOptions, configure: F) -> Result<Listener, StartError>
+    pub fn start<F>(options: ListenerOptions, configure: F) -> Result<ApiListener, StartError>
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
@@ -97,7 +97,7 @@ impl Listener {
         let thread = thread.map_err(StartError::Thread)?;
         let ended = |_| StartError::Thread(io::Error::other("it ended at once"));
         let (address, handle) = answer.recv().map_err(ended)??;
-        Ok(Listener { address, handle, thread })
+        Ok(ApiListener { address, handle, thread })
     }
 
     /// Address that it listens at.
@@ -146,7 +146,7 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .on_connect_ext(|connection: &Connection, data| {
+            .on_connect_ext(|connection: &ApiConnection, data| {
                 data.insert(connection.course());
             })
             .h1(map_config(app, |()| AppConfig::default()))
@@ -170,7 +170,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpListener> {
 /// Decides about each connection of a listener.
 struct Accepting {
     name: &'static str,
-    addresses: Arc<Mutex<Addresses>>,
+    addresses: Arc<Mutex<ConnectionsByAddress>>,
     trusted_proxies: TrustedProxies,
     deadlines: Deadlines,
     tls: Option<Arc<ServerTls>>,
@@ -181,13 +181,16 @@ impl Accepting {
         Accepting {
             tls,
             name: options.name,
-            addresses: Arc::new(Mutex::new(Addresses::new(options.connections_max, options.address_connections_max))),
+            addresses: Arc::new(Mutex::new(ConnectionsByAddress::new(
+                options.connections_max,
+                options.address_connections_max,
+            ))),
             trusted_proxies: options.trusted_proxies,
             deadlines: options.deadlines,
         }
     }
 
-    async fn accept(self: Arc<Self>, stream: TcpStream) -> Result<(Connection, Option<SocketAddr>), ()> {
+    async fn accept(self: Arc<Self>, stream: TcpStream) -> Result<(ApiConnection, Option<SocketAddr>), ()> {
         let peer = stream.peer_addr().map_err(|_| ())?;
         let Ok(place) = self.place(peer.ip()) else {
             metrics::counter!(names::API_CONNECTIONS_REFUSED, "listener" => self.name).increment(1);
@@ -196,7 +199,7 @@ impl Accepting {
         };
         let _ = stream.set_nodelay(true);
         let io = self.handshake(stream).await?;
-        Ok((Connection::new(io, self.deadlines, place), Some(peer)))
+        Ok((ApiConnection::new(io, self.deadlines, place), Some(peer)))
     }
 
     async fn handshake(&self, stream: TcpStream) -> Result<Io, ()> {
@@ -235,7 +238,7 @@ fn refuse(stream: TcpStream) {
 
 /// A connection's place among those of its address, given back when it ends.
 pub struct AddressPlace {
-    addresses: Arc<Mutex<Addresses>>,
+    addresses: Arc<Mutex<ConnectionsByAddress>>,
     address: IpAddr,
 }
 

@@ -1,15 +1,15 @@
 //! ○ The explanation of a match: why an endpoint gets an event, or why not, in words, and with a stable code.
 
 use crate::{
-    model::settings::State,
-    store::matching::{Asked, Candidate, Covering, Level},
+    model::settings::EndpointState,
+    store::matching::{Covering, Level, MatchCandidate, MatchFields},
 };
 
 /// Facts about an event and an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts<'a> {
-    pub asked: Asked<'a>,
-    pub candidate: &'a Candidate,
+    pub asked: MatchFields<'a>,
+    pub candidate: &'a MatchCandidate,
     /// This service reads the topic.
     pub topic_is_read: bool,
     /// The routers of this instance give it the event.
@@ -88,12 +88,12 @@ fn by_settings(facts: Facts<'_>) -> Verdict {
             "the event is the endpoint's; its backlog is over its quota, so only the event's place is kept, and a replay \
              brings it when the endpoint is resumed",
         ),
-        State::Enabled => ("subscribed", "the event is sent to the endpoint"),
-        State::Paused => (
+        EndpointState::Enabled => ("subscribed", "the event is sent to the endpoint"),
+        EndpointState::Paused => (
             "paused_waits_in_backlog",
             "the event is the endpoint's; the endpoint is paused, so it waits in the backlog until the endpoint is resumed",
         ),
-        State::Disabled => (
+        EndpointState::Disabled => (
             "endpoint_disabled",
             "the event is the endpoint's; the endpoint is disabled, so it waits in the backlog until the endpoint is \
              enabled, or until it is too old and becomes a dead letter",
@@ -103,7 +103,7 @@ fn by_settings(facts: Facts<'_>) -> Verdict {
 }
 
 /// The endpoint subscribes to the topic, but not to this event of it.
-fn not_covered(asked: Asked<'_>, all: &[Covering]) -> Verdict {
+fn not_covered(asked: MatchFields<'_>, all: &[Covering]) -> Verdict {
     let naming: Vec<&Covering> = all.iter().filter(|one| one.names_tenant).collect();
     let (code, detail) = match (asked.tenant, asked.department) {
         (None, _) => (
@@ -140,25 +140,25 @@ mod tests {
         Covering { id: "sub_1".to_owned(), uid: None, level, covers, names_tenant }
     }
 
-    fn candidate(subscriptions: Vec<Covering>) -> Candidate {
-        Candidate {
+    fn candidate(subscriptions: Vec<Covering>) -> MatchCandidate {
+        MatchCandidate {
             endpoint_id: "ep_1".to_owned(),
             uid: None,
             customer_id: "cus_1".to_owned(),
             url: "https://a.example/".to_owned(),
-            state: State::Enabled,
+            state: EndpointState::Enabled,
             suspended: false,
             grants: ALL,
             subscriptions,
         }
     }
 
-    fn asked(tenant: Option<&'static str>, department: Option<&'static str>) -> Asked<'static> {
-        Asked { topic: "orders", tenant, department }
+    fn asked(tenant: Option<&'static str>, department: Option<&'static str>) -> MatchFields<'static> {
+        MatchFields { topic: "orders", tenant, department }
     }
 
     #[track_caller]
-    fn check(asked: Asked<'_>, candidate: &Candidate, gets: bool, code: &str) -> Verdict {
+    fn check(asked: MatchFields<'_>, candidate: &MatchCandidate, gets: bool, code: &str) -> Verdict {
         let verdict = why(Facts { asked, candidate, topic_is_read: true, live: gets });
         assert_eq!((verdict.gets, verdict.code), (gets, code));
         verdict
@@ -169,11 +169,12 @@ mod tests {
         let endpoint = candidate(vec![covering(Level::Tenants, true, true), covering(Level::Tenants, false, false)]);
         let verdict = check(asked(Some("2"), None), &endpoint, true, "subscribed");
         assert_eq!(verdict.subscriptions, ["sub_1"]);
-        let states = [(State::Paused, "paused_waits_in_backlog"), (State::Disabled, "endpoint_disabled")];
+        let states =
+            [(EndpointState::Paused, "paused_waits_in_backlog"), (EndpointState::Disabled, "endpoint_disabled")];
         for (state, code) in states {
-            check(asked(Some("2"), None), &Candidate { state, ..endpoint.clone() }, true, code);
+            check(asked(Some("2"), None), &MatchCandidate { state, ..endpoint.clone() }, true, code);
         }
-        check(asked(Some("2"), None), &Candidate { suspended: true, ..endpoint }, true, "suspended_until_resumed");
+        check(asked(Some("2"), None), &MatchCandidate { suspended: true, ..endpoint }, true, "suspended_until_resumed");
     }
 
     #[test]
@@ -196,12 +197,17 @@ mod tests {
         let listed = candidate(vec![covering(Level::Tenants, true, true)]);
         for grants in [grants(none(), Granted::All), grants(Granted::All, none())] {
             for endpoint in [&whole, &listed] {
-                let endpoint = Candidate { grants: grants.clone(), ..endpoint.clone() };
+                let endpoint = MatchCandidate { grants: grants.clone(), ..endpoint.clone() };
                 check(asked(Some("2"), None), &endpoint, false, "outside_grants");
             }
         }
         let two = Granted::These(["2".to_owned()].into());
-        check(asked(Some("2"), None), &Candidate { grants: grants(Granted::All, two), ..listed }, true, "subscribed");
+        check(
+            asked(Some("2"), None),
+            &MatchCandidate { grants: grants(Granted::All, two), ..listed },
+            true,
+            "subscribed",
+        );
     }
 
     #[test]

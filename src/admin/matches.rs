@@ -10,22 +10,22 @@ use super::{
     endpoint_health,
     endpoints::present,
     match_explain::{Facts, why},
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::{FieldError, Problem},
     replays::check_granted,
-    request::{self, Body},
+    request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
     api::sample::{MatchBody, parse},
     clock,
-    model::{event::Record, id::Kind},
+    model::{event::Record, id::ResourceKind},
     monitoring::endpoint_snapshot::EndpointPart,
     router::index::Matches,
     store::{
         config_write::Lookup,
         endpoints,
-        matching::{self, Asked, Candidate},
+        matching::{self, MatchCandidate, MatchFields},
     },
 };
 
@@ -36,11 +36,11 @@ pub(super) async fn who_gets(
     access: Read,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor"])?;
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::Endpoint, get("limit"), get("cursor"))?;
+    let page = PageRequest::parse(ResourceKind::Endpoint, get("limit"), get("cursor"))?;
     let parsed = request::parsed_by(&state, &request, body, |object, bytes| Ok(parse(object, bytes)?));
     let (body, record) = parsed.await?;
     check_granted(&state, &access, &body.topic).await?;
@@ -50,7 +50,7 @@ pub(super) async fn who_gets(
     };
     let sample = Decoded::new(&state, &body, record.as_ref());
     let asked =
-        Asked { topic: &body.topic, tenant: sample.tenant.as_deref(), department: sample.department.as_deref() };
+        MatchFields { topic: &body.topic, tenant: sample.tenant.as_deref(), department: sample.department.as_deref() };
     let version = (state.live.version)();
     let topic_is_read = state.positions.reads(asked.topic);
     // What cannot be decoded gets nowhere.
@@ -64,7 +64,7 @@ pub(super) async fn who_gets(
     let parts = endpoint_health::parts(&state, &shown).await.by_id;
     let (now_ms, unknown) = (clock::wall_ms(), EndpointPart::default());
     let candidates = matching::candidates(&state.pool, &names, asked).await?;
-    let mut by_id: HashMap<&str, &Candidate> =
+    let mut by_id: HashMap<&str, &MatchCandidate> =
         candidates.iter().map(|candidate| (candidate.endpoint_id.as_str(), candidate)).collect();
     // One that was deleted since the snapshot is left out.
     let found = names.iter().filter_map(|id| by_id.remove(id));
@@ -119,7 +119,7 @@ impl Decoded {
         }
     }
 
-    fn view(&self, asked: Asked<'_>) -> Value {
+    fn view(&self, asked: MatchFields<'_>) -> Value {
         let mut view = json!({
             "topic": asked.topic, "tenant": self.tenant, "department": self.department, "type": self.kind,
             "id": self.id,
@@ -136,7 +136,7 @@ fn text(field: &crate::model::event::Field, record: &Record) -> Option<String> {
 }
 
 /// The ids of the endpoints that the routers of this instance would give the event to, of those that may be seen, sorted.
-fn matched(state: &AdminState, access: &Access, asked: Asked<'_>) -> Vec<String> {
+fn matched(state: &AdminState, access: &Access, asked: MatchFields<'_>) -> Vec<String> {
     let mut keys = Matches::new();
     let index = state.live.table.index();
     if let Some(topic) = index.topic(asked.topic) {
@@ -154,11 +154,11 @@ fn matched(state: &AdminState, access: &Access, asked: Asked<'_>) -> Vec<String>
 fn shown(page: &PageRequest, sorted: &[String]) -> (Vec<String>, Option<String>) {
     let first = sorted.partition_point(|id| *id <= page.after);
     let rows: Vec<String> = sorted[first..].iter().take(page.limit + 1).cloned().collect();
-    let Page { data, next_cursor } = page.page(rows, |id| id, |id| id);
+    let ListPage { data, next_cursor } = page.page(rows, |id| id, |id| id);
     (data, next_cursor)
 }
 
-fn view(candidate: &Candidate, facts: Facts<'_>, refused: Option<&(&'static str, String)>) -> Value {
+fn view(candidate: &MatchCandidate, facts: Facts<'_>, refused: Option<&(&'static str, String)>) -> Value {
     let verdict = why(facts);
     let mut view = json!({
         "endpoint_id": candidate.endpoint_id,

@@ -22,14 +22,14 @@ use parking_lot::Mutex;
 
 use super::{access::Access, problem::Problem};
 use crate::{
-    fair_share::shares::{Holder, Refused, Shares},
+    fair_share::shares::{BoundedShares, Holder, Refused},
     telemetry::names,
 };
 
 /// The budget. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    shares: Arc<Mutex<Shares>>,
+    shares: Arc<Mutex<BoundedShares>>,
 }
 
 /// Bytes of the budget that somebody holds, given back when dropped.
@@ -43,7 +43,7 @@ pub struct Reserved {
 impl Memory {
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Memory { shares: Arc::new(Mutex::new(Shares::new(bytes_max))) }
+        Memory { shares: Arc::new(Mutex::new(BoundedShares::new(bytes_max))) }
     }
 
     /// So many bytes for this holder.
@@ -81,9 +81,14 @@ fn problem(refused: Refused) -> Problem {
     Problem::no_share(refused, "memory for bodies and answers")
 }
 
-/// A body whose bytes are charged to the budget until `Held` is dropped: those that its head promises before any of them is
-/// read, others as they arrive.
-pub fn charged(payload: Payload, promised: Option<usize>, memory: &Memory, holder: &Holder) -> (Payload, Held) {
+/// A body whose bytes are charged to the budget until its [`BodyReservation`] is dropped: those that its head promises
+/// before any of them is read, others as they arrive.
+pub fn charged(
+    payload: Payload,
+    promised: Option<usize>,
+    memory: &Memory,
+    holder: &Holder,
+) -> (Payload, BodyReservation) {
     let reserved = Reserved { memory: memory.clone(), holder: Arc::clone(holder), bytes: 0 };
     let held = Rc::new(RefCell::new(reserved));
     let body =
@@ -92,7 +97,7 @@ pub fn charged(payload: Payload, promised: Option<usize>, memory: &Memory, holde
 }
 
 /// Bytes of the budget that a request's body takes.
-pub type Held = Rc<RefCell<Reserved>>;
+pub type BodyReservation = Rc<RefCell<Reserved>>;
 
 struct ChargedBody {
     payload: Payload,
@@ -100,7 +105,7 @@ struct ChargedBody {
     arrived: usize,
     /// There was no room for it, which was said.
     is_refused: bool,
-    held: Held,
+    held: BodyReservation,
 }
 
 impl ChargedBody {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use self::{
     documented::{Documented, documented},
     parameters::parameters,
-    schema::{count, described, list, of, plain, word},
+    schema::{count, described, list, member, of, plain, word},
 };
 use super::access::Needs;
 
@@ -24,7 +24,7 @@ pub use self::reference::page;
 
 /// An operation as the table of routes has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct ApiRoute {
     pub method: String,
     /// Below `/v1`.
     pub path: &'static str,
@@ -33,7 +33,7 @@ pub struct Route {
 
 /// The document. Operations that nobody described are missing; a test sees to it that there are none.
 #[must_use]
-pub fn document(routes: &[Route]) -> Value {
+pub fn document(routes: &[ApiRoute]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let documented = documented();
     for route in routes {
@@ -75,7 +75,7 @@ pub fn document(routes: &[Route]) -> Value {
 
 /// Operations of the table of routes that the document lacks, and the other way round.
 #[must_use]
-pub fn differences(routes: &[Route]) -> Vec<String> {
+pub fn differences(routes: &[ApiRoute]) -> Vec<String> {
     let documented = documented();
     let name = |method: &str, path: &str| format!("{method} {path}");
     let routed: Vec<String> = routes.iter().map(|route| name(&route.method, route.path)).collect();
@@ -249,10 +249,10 @@ fn open() -> Vec<(String, Value)> {
     let operation = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "tags": ["Health"], "security": [], "responses": responses}});
     let text = |media: &str| json!({"200": {"description": "As asked.", "content": {media: {"schema": plain()}}}});
     let stuck = "Partitions that have something to do and do not move, and why.";
-    let details = || ("details", list(plain()), stuck);
-    let is = |name, value: bool, text| (name, json!({"const": value}), text);
+    let details = || member("details", list(plain()), stuck);
+    let is = |name, value: bool, text| member(name, json!({"const": value}), text);
     let is_ready = described(&[is("ready", true, "It does its work."), details()], &[]);
-    let reasons = ("reasons", list(plain()), "The reasons.");
+    let reasons = member("reasons", list(plain()), "The reasons.");
     let not_ready = described(&[is("ready", false, "It does not do its work now."), reasons, details()], &[]);
     let ready = json!({
         "200": {"description": "It does its work.", "content": json_of(is_ready)},

@@ -7,17 +7,17 @@ use super::{access::Watch, problem::Problem, request, state::AdminState};
 use crate::{
     clock,
     monitoring::{
-        overview::{Known, Overview, OverviewPart},
+        overview::{BacklogFacts, Overview, OverviewFacts, OverviewPart},
         peers::Silent,
     },
-    store::{instances::Instance, queue_depths},
+    store::{instances::InstanceRow, queue_depths},
 };
 
 #[derive(Serialize)]
 struct View {
     /// Milliseconds since 1970.
     at: i64,
-    instances: Vec<Instance>,
+    instances: Vec<InstanceRow>,
     /// Live instances whose part is missing.
     unreachable: Vec<Silent>,
     #[serde(flatten)]
@@ -33,9 +33,12 @@ pub(super) async fn read(
     let (heard, backlog) =
         tokio::join!(state.peers.ask::<OverviewPart>("/peer/overview", None), queue_depths::backlog(&state.pool));
     let now_ms = clock::wall_ms();
-    let (enabled, paused, disabled) = state.actors.endpoint_states();
-    let backlog = backlog.ok().map(|(events, bytes, oldest)| (events, bytes, oldest.map(|at| (now_ms - at).max(0))));
-    let known = Known { enabled, paused, disabled, backlog };
+    let backlog = backlog.ok().map(|totals| BacklogFacts {
+        events: totals.events,
+        bytes: totals.bytes,
+        age_ms: totals.oldest_ms.map(|at| (now_ms - at).max(0)),
+    });
+    let known = OverviewFacts { endpoints: state.actors.endpoint_states(), backlog };
     let mut parts = heard.answers;
     parts.push(state.actors.overview());
     Ok(HttpResponse::Ok().json(View {

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::{
-    model::id::{self, Kind},
+    model::id::{self, ResourceKind},
     store::list_row::Listed,
 };
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     pub data: Vec<T>,
     pub next_cursor: Option<String>,
 }
@@ -29,18 +29,18 @@ pub struct PageRequest {
 pub const LIMIT_DEFAULT: usize = 50;
 pub const LIMIT_MAX: usize = 250;
 
-impl<T> Page<T> {
+impl<T> ListPage<T> {
     /// Of a list that has nothing.
     #[must_use]
-    pub fn empty() -> Page<T> {
-        Page { data: Vec::new(), next_cursor: None }
+    pub fn empty() -> ListPage<T> {
+        ListPage { data: Vec::new(), next_cursor: None }
     }
 }
 
 impl PageRequest {
     /// # Errors
     /// 400 `invalid_query` or `invalid_cursor`.
-    pub fn parse(kind: Kind, limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
+    pub fn parse(kind: ResourceKind, limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = self::limit(limit)?;
         let after = match cursor {
             None => String::new(),
@@ -57,18 +57,18 @@ impl PageRequest {
 
     /// The page of these rows.
     #[must_use]
-    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> &str, view: impl FnMut(R) -> T) -> Page<T> {
+    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> &str, view: impl FnMut(R) -> T) -> ListPage<T> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let next_cursor = rows.last().filter(|_| more).map(|last| encode(id(last)));
-        Page { data: rows.into_iter().map(view).collect(), next_cursor }
+        ListPage { data: rows.into_iter().map(view).collect(), next_cursor }
     }
 }
 
 impl PageRequest {
     /// As [`PageRequest::page`], of rows of which some may be unreadable: those are `{"id":…,"unreadable":true}`.
     #[must_use]
-    pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> Page<Value> {
+    pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> ListPage<Value> {
         self.page(rows, |row| &row.id, |row| shown(&row, &view))
     }
 }
@@ -104,7 +104,7 @@ pub fn encode(id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(id)
 }
 
-fn decode(kind: Kind, cursor: &str) -> Option<String> {
+fn decode(kind: ResourceKind, cursor: &str) -> Option<String> {
     let id = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     id::is(kind, &id).then_some(id)
 }
@@ -114,25 +114,25 @@ mod tests {
     use super::*;
 
     fn ids(count: u8) -> Vec<String> {
-        (0..count).map(|n| id::new(Kind::Endpoint, n.into(), [0; 10])).collect()
+        (0..count).map(|n| id::new(ResourceKind::Endpoint, n.into(), [0; 10])).collect()
     }
 
     #[test]
     fn pages_go_on_until_there_is_no_more() {
-        let request = PageRequest::parse(Kind::Endpoint, Some("2"), None).expect("page");
+        let request = PageRequest::parse(ResourceKind::Endpoint, Some("2"), None).expect("page");
         let all = ids(3);
         let page = request.page(all.clone(), |id| id, |id| id);
         assert_eq!(page.data, all[..2]);
-        let next = PageRequest::parse(Kind::Endpoint, None, page.next_cursor.as_deref()).expect("page");
+        let next = PageRequest::parse(ResourceKind::Endpoint, None, page.next_cursor.as_deref()).expect("page");
         assert_eq!(next.after, all[1]);
         assert_eq!(next.page(all[2..].to_vec(), |id| id, |id| id).next_cursor, None);
     }
 
     #[test]
     fn a_cursor_of_another_list_or_of_nowhere_is_refused() {
-        let of_customers = encode(&id::new(Kind::Customer, 1, [0; 10]));
+        let of_customers = encode(&id::new(ResourceKind::Customer, 1, [0; 10]));
         for cursor in [of_customers.as_str(), "x", "", "%%", &encode("ep_'; DROP TABLE endpoint")] {
-            let problem = PageRequest::parse(Kind::Endpoint, None, Some(cursor)).expect_err("refused");
+            let problem = PageRequest::parse(ResourceKind::Endpoint, None, Some(cursor)).expect_err("refused");
             assert_eq!((problem.status.as_u16(), problem.code), (400, "invalid_cursor"));
         }
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_limit_beyond_the_largest_page_is_refused() {
         for limit in ["0", "251", "-1", "ten", ""] {
-            assert!(PageRequest::parse(Kind::Endpoint, Some(limit), None).is_err(), "{limit}");
+            assert!(PageRequest::parse(ResourceKind::Endpoint, Some(limit), None).is_err(), "{limit}");
         }
     }
 }

@@ -7,10 +7,10 @@ use super::{problem::Problem, state::AdminState};
 use crate::{
     clock,
     monitoring::{
-        actor_view::Filter,
-        canary::Canary,
+        actor_view::ActorFilter,
+        canary::CanaryPayload,
         peer_auth::{DIGEST_HEADER, HEADER, digest_of},
-        peers::{Answer, is_for},
+        peers::{PeerAnswer, is_for},
     },
 };
 
@@ -22,7 +22,7 @@ const IDS_MAX: usize = 1_000;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let filter = Filter::of_query(request.query_string());
+    let filter = ActorFilter::of_query(request.query_string());
     check(&state, &request, b"")?;
     Ok(answered(&state, state.actors.actors(&filter)))
 }
@@ -48,7 +48,7 @@ pub(super) async fn probe(state: State, request: HttpRequest, body: web::Payload
 /// A canary of this instance's arrived at another one.
 pub(super) async fn canary(state: State, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let body = signed_body(&state, &request, body).await?;
-    let canary = serde_json::from_slice::<Canary>(&body).ok();
+    let canary = serde_json::from_slice::<CanaryPayload>(&body).ok();
     let own = canary.filter(|canary| canary.instance == state.peers.own_id());
     if let Some(canary) = &own {
         state.peers.canary_arrived(canary.number);
@@ -85,5 +85,5 @@ fn check_digest(state: &AdminState, request: &HttpRequest, digest: &str) -> Resu
 }
 
 fn answered(state: &AdminState, answer: impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().json(Answer { instance: state.peers.own_id().to_owned(), answer })
+    HttpResponse::Ok().json(PeerAnswer { instance: state.peers.own_id().to_owned(), answer })
 }

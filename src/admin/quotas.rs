@@ -14,7 +14,7 @@ use crate::{
     notifications::{OperatorEvent, emit},
     store::{
         customers,
-        quotas::{self, Allowance},
+        quotas::{self, CustomerAllowance},
     },
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn read(
 /// 409 `quota_exceeded`, with the limit, what is used, and what was asked for.
 pub(super) fn check(
     defaults: &Quotas,
-    (customer_id, allowance): (&str, &Allowance),
+    (customer_id, allowance): (&str, &CustomerAllowance),
     asked: &[(Quota, i64)],
 ) -> Result<(), Problem> {
     match asked.iter().find_map(|(quota, more)| beyond(defaults, allowance, *quota, *more)) {
@@ -60,7 +60,7 @@ pub(super) fn check(
 
 /// The quota that so many more would go beyond, if any: less than before is always right.
 #[must_use]
-pub(super) fn beyond(defaults: &Quotas, allowance: &Allowance, quota: Quota, asked: i64) -> Option<OverQuota> {
+pub(super) fn beyond(defaults: &Quotas, allowance: &CustomerAllowance, quota: Quota, asked: i64) -> Option<OverQuota> {
     let limit = allowance.own.limit(quota, defaults);
     let used = allowance.used.get(&quota).copied().unwrap_or(0);
     let fits = asked <= 0 || used.saturating_add(asked) <= limit;
@@ -93,8 +93,10 @@ mod tests {
     };
 
     fn over(own: &[(Quota, i64)], used: i64, asked: i64) -> Option<(i64, i64)> {
-        let allowance =
-            Allowance { own: OwnQuotas(own.iter().copied().collect()), used: [(Quota::EndpointsMax, used)].into() };
+        let allowance = CustomerAllowance {
+            own: OwnQuotas(own.iter().copied().collect()),
+            used: [(Quota::EndpointsMax, used)].into(),
+        };
         beyond(&DEFAULTS, &allowance, Quota::EndpointsMax, asked).map(|over| (over.limit, over.used))
     }
 

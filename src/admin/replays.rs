@@ -7,11 +7,11 @@ use super::{
     access::{Access, Read, Write},
     endpoint_commands::disabled,
     endpoints::present,
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::{FieldError, Problem},
     quotas::{self, beyond},
     replay_body::{not_there, view},
-    request::{self, Body},
+    request::{self, RawBody},
     responses::created,
     state::{AdminState, new_id},
     subscription_body::outside_grants,
@@ -22,9 +22,9 @@ use crate::{
     clock,
     model::{
         grants::BeyondGrants,
-        id::{self, Kind},
+        id::{self, ResourceKind},
         quotas::Quota,
-        settings::State as EndpointState,
+        settings::EndpointState,
     },
     replay::{
         positions::PositionError,
@@ -33,8 +33,8 @@ use crate::{
     store::{
         config_write::Lookup,
         customers, endpoints,
-        quotas::Allowance,
-        replays::{self, Asked, NewReplay, NewShare, ReplayRow},
+        quotas::CustomerAllowance,
+        replays::{self, NewReplay, NewShare, ReplayCreation, ReplayRow},
     },
 };
 
@@ -44,7 +44,7 @@ pub(super) async fn create(
     access: Write,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let found =
@@ -68,7 +68,7 @@ pub(super) async fn create(
     };
     let replay = NewReplay {
         of_gap: false,
-        id: new_id(Kind::Replay),
+        id: new_id(ResourceKind::Replay),
         endpoint_id: endpoint.id.clone(),
         times: body.times_ms(),
         topic: body.topic,
@@ -87,14 +87,15 @@ pub(super) async fn create(
 /// Stores a replay that fits what its endpoint and its customer may have.
 async fn stored(state: &State, replay: &NewReplay) -> Result<(), Problem> {
     let records = replay.shares.iter().map(|share| share.end - share.from).sum();
-    let fits = |allowance: &Allowance| beyond(&state.quotas, allowance, Quota::ReplayEventsMax, records).is_none();
+    let fits =
+        |allowance: &CustomerAllowance| beyond(&state.quotas, allowance, Quota::ReplayEventsMax, records).is_none();
     match replays::create(&state.pool, replay, OPEN_MAX, fits).await? {
-        Asked::Created => Ok(()),
-        Asked::TooMany => {
+        ReplayCreation::Created => Ok(()),
+        ReplayCreation::TooMany => {
             let detail = format!("the endpoint has {OPEN_MAX} replays that are not done; wait for one, or cancel one");
             Err(Problem::new(StatusCode::CONFLICT, "too_many_replays", detail))
         }
-        Asked::Beyond { customer_id, allowance } => {
+        ReplayCreation::Beyond { customer_id, allowance } => {
             quotas::check(&state.quotas, (&customer_id, &allowance), &[(Quota::ReplayEventsMax, records)])
         }
     }
@@ -103,9 +104,9 @@ async fn stored(state: &State, replay: &NewReplay) -> Result<(), Problem> {
 pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "endpoint_id", "customer_id"])?;
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::Replay, get("limit"), get("cursor"))?;
+    let page = PageRequest::parse(ResourceKind::Replay, get("limit"), get("cursor"))?;
     let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
-        return Ok(HttpResponse::Ok().json(Page::<Value>::empty()));
+        return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty()));
     };
     let rows = replays::list(&state.pool, &owner, &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
@@ -123,7 +124,7 @@ pub(super) async fn cancel(access: Write, state: State, path: web::Path<String>)
 }
 
 async fn find(state: &State, access: &Access, id: &str) -> Result<ReplayRow, Problem> {
-    let is_id = id::is(Kind::Replay, id);
+    let is_id = id::is(ResourceKind::Replay, id);
     let found = if is_id { replays::read(&state.pool, id, access.customer()).await? } else { None };
     found.ok_or_else(|| Problem::not_found("replay"))
 }
@@ -142,7 +143,7 @@ async fn shares(state: &State, body: &ReplayBody) -> Result<Vec<Share>, Problem>
         return positions.of_times(&body.topic, from_ms).await.map_err(|error| problem(&error));
     }
     let ranges = body.partitions.as_deref().unwrap_or_default().iter();
-    let asked = ranges.map(|range| range::Asked {
+    let asked = ranges.map(|range| range::RequestedRange {
         partition: range.partition,
         from_offset: range.from_offset,
         to_offset: range.to_offset,

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// A body as the extractor gives it: too large is for us to say.
-pub(super) type Body = Result<web::Bytes, actix_web::Error>;
+pub(super) type RawBody = Result<web::Bytes, actix_web::Error>;
 
 /// The JSON object of a body. A large one is read by a thread that answers nobody else.
-pub(super) async fn object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+pub(super) async fn object(state: &AdminState, request: &HttpRequest, body: RawBody) -> Result<Object, Problem> {
     let bytes = bytes(request, body)?;
     if bytes.len() < LARGE_BYTES_MIN {
         return parsed(&bytes);
@@ -34,7 +34,7 @@ pub(super) async fn object(state: &AdminState, request: &HttpRequest, body: Body
 pub(super) async fn parsed_by<T: Send + 'static>(
     state: &AdminState,
     request: &HttpRequest,
-    body: Body,
+    body: RawBody,
     parse: impl FnOnce(&Object, &[u8]) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let bytes = bytes(request, body)?;
@@ -56,7 +56,11 @@ fn parsed(bytes: &[u8]) -> Result<Object, Problem> {
 }
 
 /// The JSON object of a body that may be left out.
-pub(super) async fn optional_object(state: &AdminState, request: &HttpRequest, body: Body) -> Result<Object, Problem> {
+pub(super) async fn optional_object(
+    state: &AdminState,
+    request: &HttpRequest,
+    body: RawBody,
+) -> Result<Object, Problem> {
     match body {
         Ok(bytes) if bytes.is_empty() => Ok(Object::new()),
         body => object(state, request, body).await,
@@ -108,7 +112,7 @@ pub(super) fn unambiguous<'a, R>(found: &'a Lookup<R>, what: &str, owner: &str) 
     }
 }
 
-fn bytes(request: &HttpRequest, body: Body) -> Result<web::Bytes, Problem> {
+fn bytes(request: &HttpRequest, body: RawBody) -> Result<web::Bytes, Problem> {
     let bytes = body.map_err(|error| match error.as_error::<PayloadError>() {
         Some(PayloadError::Overflow) => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this service takes")

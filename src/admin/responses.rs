@@ -10,7 +10,7 @@ use super::{
     conditions::{Conditions, tag_of},
     problem::Problem,
 };
-use crate::store::config_write::Effect;
+use crate::store::config_write::WriteEffect;
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
@@ -38,17 +38,17 @@ impl ResponseError for Problem {
 
 /// Attached to an answer: the id of what was written.
 #[derive(Debug)]
-pub(super) struct Written(pub String);
+pub(super) struct WrittenId(pub String);
 
 /// The answer to a write of the resource `id`. With a `version` in its view comes an entity tag.
-pub(super) fn answer(effect: Effect, id: &str, view: Value) -> HttpResponse {
+pub(super) fn answer(effect: WriteEffect, id: &str, view: Value) -> HttpResponse {
     let version = view["version"].as_i64();
     let mut response = match effect {
-        Effect::Created => HttpResponse::Created().json(view),
-        Effect::Updated | Effect::Unchanged => HttpResponse::Ok().json(view),
-        Effect::Deleted => HttpResponse::NoContent().finish(),
+        WriteEffect::Created => HttpResponse::Created().json(view),
+        WriteEffect::Updated | WriteEffect::Unchanged => HttpResponse::Ok().json(view),
+        WriteEffect::Deleted => HttpResponse::NoContent().finish(),
     };
-    response.extensions_mut().insert(Written(id.to_owned()));
+    response.extensions_mut().insert(WrittenId(id.to_owned()));
     tagged(response, version)
 }
 
@@ -81,7 +81,7 @@ fn tagged(mut response: HttpResponse, version: Option<i64>) -> HttpResponse {
 /// The answer to a resource that was made, with its `id`.
 pub(super) fn created(view: Value) -> HttpResponse {
     let id = view["id"].as_str().unwrap_or_default().to_owned();
-    answer(Effect::Created, &id, view)
+    answer(WriteEffect::Created, &id, view)
 }
 
 /// There is nothing at this path.

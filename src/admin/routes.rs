@@ -6,7 +6,7 @@ use super::{
     access::{Decided, Needs, ShownToCustomers},
     actors, api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers,
     dead_letter_redrive, dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
-    openapi::Route as Listed,
+    openapi::ApiRoute as Listed,
     overview, quotas, replays,
     responses::not_allowed,
     subscriptions,

@@ -12,12 +12,12 @@ use actix_web::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    auth::{Keys, Limits, require_key},
+    auth::{ApiCallLimits, Keys, require_key},
     bulk_body::BulkGate,
     compress::compress,
-    dead_letter_long_poll::Arrivals,
+    dead_letter_long_poll::DeadLetterLongPolls,
     health,
-    listener::{Listener, ListenerOptions, StartError},
+    listener::{ApiListener, ListenerOptions, StartError},
     memory::charge_answers,
     openapi_routes, peer,
     problem::Problem,
@@ -40,15 +40,15 @@ pub struct AdminOptions {
     pub request_bytes_max: usize,
     /// Of a call with many items.
     pub bulk_bytes_max: usize,
-    pub limits: Limits,
+    pub limits: ApiCallLimits,
 }
 
 /// The listeners of an instance.
 #[derive(Debug)]
 pub struct Server {
-    public: Listener,
-    internal: Option<Listener>,
-    arrivals: Arrivals,
+    public: ApiListener,
+    internal: Option<ApiListener>,
+    arrivals: DeadLetterLongPolls,
 }
 
 impl Server {
@@ -86,7 +86,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
         state.pool.clone(),
         options.public.trusted_proxies.clone(),
     ));
-    let arrivals = Arrivals::new(state.pool.clone(), options.public.connections_max);
+    let arrivals = DeadLetterLongPolls::new(state.pool.clone(), options.public.connections_max);
     let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max, state.work.clone()));
     let memory = web::Data::new(state.memory.clone());
@@ -94,7 +94,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
     let bytes_max = options.request_bytes_max;
     let with_internal = options.internal.is_none() || options.internal_paths_public;
     let of_internal = state.clone();
-    let public = Listener::start(options.public.clone(), move |config| {
+    let public = ApiListener::start(options.public.clone(), move |config| {
         config
             .app_data(state.clone())
             .app_data(keys.clone())
@@ -112,7 +112,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
         let configure = move |config: &mut web::ServiceConfig| {
             config.app_data(of_internal.clone()).configure(internal_routes).default_service(web::to(nowhere));
         };
-        Listener::start(options, configure)
+        ApiListener::start(options, configure)
     });
     Ok(Server { public, internal: internal.transpose()?, arrivals })
 }

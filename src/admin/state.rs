@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    actors::ActorReport, endpoint_body::Rules, endpoint_test::Tester, health::Readiness, memory::Memory,
+    actors::ActorReport, endpoint_body::EndpointRules, endpoint_test::Tester, health::Readiness, memory::Memory,
     routing_snapshot::Live, work::Work,
 };
 use crate::{
     clock,
     model::{
-        id::{self, Kind},
+        id::{self, ResourceKind},
         quotas::Quotas,
     },
     monitoring::peers::Peers,
-    replay::positions::Positions,
+    replay::positions::OffsetLookup,
     store::{Pool, secret_box::SecretBox, secrets::EndpointSecrets},
 };
 
@@ -27,7 +27,7 @@ pub struct AdminState {
     /// The budget of bodies and answers.
     pub memory: Memory,
     pub secrets: SecretBox,
-    pub rules: Rules,
+    pub rules: EndpointRules,
     /// Of customers that have none of their own.
     pub quotas: Quotas,
     pub actors: Arc<dyn ActorReport>,
@@ -35,7 +35,7 @@ pub struct AdminState {
     pub peers: Arc<Peers>,
     pub readiness: Arc<dyn Readiness>,
     /// Look-ups of Kafka's ranges.
-    pub positions: Positions,
+    pub positions: OffsetLookup,
     /// The table that events are matched against.
     pub live: Live,
     /// Sends tests.
@@ -52,6 +52,6 @@ impl AdminState {
 }
 
 /// Makes an id that nobody has.
-pub(super) fn new_id(kind: Kind) -> String {
+pub(super) fn new_id(kind: ResourceKind) -> String {
     id::new(kind, clock::wall_ms(), rand::random())
 }

@@ -7,10 +7,10 @@ use super::{
     access::{Access, Read, Write},
     customers::{OwnerFilter, owner_filter, uid_of_put, unchanged},
     endpoint_body::merge_objects,
-    paging::{Page, PageRequest},
+    paging::{ListPage, PageRequest},
     problem::{FieldError, Problem},
     quotas,
-    request::{self, Body},
+    request::{self, RawBody},
     responses::{answer, conditions, found},
     state::{AdminState, new_id},
     subscription_body::{as_body, check_grants, not_read, view},
@@ -18,13 +18,13 @@ use super::{
 use crate::{
     api::subscription::{SubscriptionBody, parse},
     model::{
-        id::Kind,
+        id::ResourceKind,
         quotas::{Quota, Quotas},
         scope::Scope,
     },
     store::{
         StoreError,
-        config_write::{Change, Effect, Lookup},
+        config_write::{Lookup, RowChange, WriteEffect},
         corrupt_rows::{self, Named, Table},
         endpoints,
         list_row::RowOwner,
@@ -37,9 +37,9 @@ type State = web::Data<AdminState>;
 pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id", "endpoint_id", "topic"])?;
     let get = |name| query.get(name).map(String::as_str);
-    let page = PageRequest::parse(Kind::Subscription, get("limit"), get("cursor"))?;
+    let page = PageRequest::parse(ResourceKind::Subscription, get("limit"), get("cursor"))?;
     let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
-        return Ok(HttpResponse::Ok().json(Page::<Value>::empty()));
+        return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty()));
     };
     let rows = subscriptions::list(&state.pool, &owner, get("topic"), &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, |row| shown(&state, row))))
@@ -49,7 +49,7 @@ pub(super) async fn create(
     access: Write,
     state: State,
     request: HttpRequest,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let body = parse(&request::object(&state, &request, body).await?, &["endpoint_id"])?;
     let written =
@@ -79,7 +79,7 @@ pub(super) async fn put(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let name = request::name(path, WHAT)?;
     let body = parse(&request::object(&state, &request, body).await?, &[])?;
@@ -88,7 +88,7 @@ pub(super) async fn put(
         let current = unambiguous(&context.subscription)?;
         conditions.check(current.map(|row| row.stamps.version))?;
         let known = current.map(|row| row.uid.as_deref());
-        let uid = uid_of_put(Kind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
+        let uid = uid_of_put(ResourceKind::Subscription, &name, body.uid.as_deref(), known, WHAT)?;
         match current {
             None => created(&state.quotas, context, uid, &body),
             Some(current) => updated(&state.quotas, context, current, &body),
@@ -103,7 +103,7 @@ pub(super) async fn patch(
     state: State,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body,
+    body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
     let patch = request::object(&state, &request, body).await?;
@@ -136,7 +136,7 @@ pub(super) async fn delete(
     let conditions = conditions(&request)?;
     let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         let current = present(&context.subscription)?;
-        conditions.check(Some(current.stamps.version)).map(|()| Change::Delete)
+        conditions.check(Some(current.stamps.version)).map(|()| RowChange::Delete)
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
@@ -149,7 +149,7 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(Effect::Deleted, &id, Value::Null))
+    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
 }
 
 /// The owner of a list's rows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
@@ -187,13 +187,13 @@ fn created(
     context: &SubscriptionContext,
     uid: Option<String>,
     body: &SubscriptionBody,
-) -> Result<Change<SubscriptionWrite>, Problem> {
+) -> Result<RowChange<SubscriptionWrite>, Problem> {
     let message = match (&context.endpoint, &body.endpoint_id) {
         (Lookup::Found(_), _) => {
             let with = granted(context, body)?;
             let more = [(Quota::SubscriptionsMax, 1), (Quota::SubscriptionEntriesMax, entries(&body.scope))];
             fits(defaults, context, &more)?;
-            return Ok(Change::Create { id: new_id(Kind::Subscription), uid, with });
+            return Ok(RowChange::Create { id: new_id(ResourceKind::Subscription), uid, with });
         }
         (_, None) => "is missing",
         (Lookup::Missing, _) => "there is no such endpoint",
@@ -207,11 +207,11 @@ fn updated(
     context: &SubscriptionContext,
     current: &StoredSubscription,
     body: &SubscriptionBody,
-) -> Result<Change<SubscriptionWrite>, Problem> {
+) -> Result<RowChange<SubscriptionWrite>, Problem> {
     let with = granted(context, body)?;
     let more = entries(&body.scope) - entries(&current.scope);
     fits(defaults, context, &[(Quota::SubscriptionEntriesMax, more)])?;
-    Ok(Change::Update(with))
+    Ok(RowChange::Update(with))
 }
 
 fn fits(defaults: &Quotas, context: &SubscriptionContext, more: &[(Quota, i64)]) -> Result<(), Problem> {

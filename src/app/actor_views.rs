@@ -20,11 +20,11 @@ use crate::{
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
-        standing::{Group, StalledPartition, groups},
+        standing::{PartitionStallGroup, StalledPartition, groups},
     },
-    model::settings::State,
+    model::settings::{EndpointState, EndpointStateCounts},
     monitoring::{
-        actor_view::{ActorView, Filter},
+        actor_view::{ActorFilter, ActorView},
         endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
         overview::{Breakers, OverviewPart, StandingPart},
         sampler::Sampler,
@@ -34,14 +34,14 @@ use crate::{
 };
 
 /// The parts that are looked at; known once they run.
-pub struct Parts {
+pub struct ObservedParts {
     pub consumer: Arc<ConsumerState>,
     pub local_outage: Arc<LocalOutage>,
     pub sampler: Arc<Mutex<Sampler>>,
     pub heads: Arc<Heads>,
     pub backlog: BacklogWriter,
     pub dead_letters: DeadLetterWriter,
-    pub replays: Arc<runner::Shared>,
+    pub replays: Arc<runner::ReplayShared>,
     pub routed: Arc<Vec<AtomicU64>>,
     pub handed: Arc<Vec<AtomicU64>>,
 }
@@ -50,7 +50,7 @@ pub struct Parts {
 const BREAKERS_MAX: usize = 10_000;
 
 impl ActorReport for Health {
-    fn actors(&self, filter: &Filter) -> Vec<ActorView> {
+    fn actors(&self, filter: &ActorFilter) -> Vec<ActorView> {
         let mut actors = Vec::new();
         if let Some(parts) = self.parts() {
             parts.add_actors(filter, &mut actors);
@@ -116,14 +116,10 @@ impl ActorReport for Health {
         found.is_some()
     }
 
-    fn endpoint_states(&self) -> (usize, usize, usize) {
-        self.table().endpoints().iter().fold((0, 0, 0), |(enabled, paused, disabled), queue| {
-            match queue.settings().state {
-                State::Enabled => (enabled + 1, paused, disabled),
-                State::Paused => (enabled, paused + 1, disabled),
-                State::Disabled => (enabled, paused, disabled + 1),
-            }
-        })
+    fn endpoint_states(&self) -> EndpointStateCounts {
+        let mut counts = EndpointStateCounts::default();
+        self.table().endpoints().iter().for_each(|queue| counts.add(queue.settings().state));
+        counts
     }
 }
 
@@ -158,14 +154,14 @@ impl Health {
     }
 }
 
-impl Parts {
+impl ObservedParts {
     pub fn of(
         pipeline: &Pipeline,
         heads: &Arc<Heads>,
         (backlog, dead_letters): (&BacklogWriter, &DeadLetterWriter),
-        replays: Arc<runner::Shared>,
+        replays: Arc<runner::ReplayShared>,
     ) -> Self {
-        Parts {
+        ObservedParts {
             consumer: Arc::clone(&pipeline.consumer.state),
             local_outage: Arc::clone(&pipeline.local_outage),
             sampler: Arc::default(),
@@ -178,7 +174,7 @@ impl Parts {
         }
     }
 
-    fn add_actors(&self, filter: &Filter, actors: &mut Vec<ActorView>) {
+    fn add_actors(&self, filter: &ActorFilter, actors: &mut Vec<ActorView>) {
         let now = clock::now();
         if filter.wants("consumer") {
             actors.push(self.consumer_view(now));
@@ -268,7 +264,7 @@ impl Parts {
 }
 
 fn standing_parts(consumer: &ConsumerState, now: Instant) -> Vec<StandingPart> {
-    let part = |group: Group| StandingPart {
+    let part = |group: PartitionStallGroup| StandingPart {
         topic: group.topic.to_string(),
         why: group.why.as_str().to_owned(),
         words: group.words,
@@ -315,12 +311,12 @@ fn ingest_actor(ledger: &PartitionLedger, standing: Option<&StalledPartition>, n
 fn endpoint_actor(queue: &EndpointQueue, held_back: bool, now: Instant) -> ActorView {
     let health = &queue.health;
     let (state, why) = match (queue.settings().state, queue.has_actor()) {
-        (State::Paused, _) => ("paused", None),
-        (State::Disabled, _) => ("disabled", None),
-        (State::Enabled, true) if held_back => ("held_back", Some("nobody can be reached")),
-        (State::Enabled, true) if queue.is_lagging() => ("lagging", Some("it cannot keep up with what comes")),
-        (State::Enabled, true) => ("running", None),
-        (State::Enabled, false) => ("idle", None),
+        (EndpointState::Paused, _) => ("paused", None),
+        (EndpointState::Disabled, _) => ("disabled", None),
+        (EndpointState::Enabled, true) if held_back => ("held_back", Some("nobody can be reached")),
+        (EndpointState::Enabled, true) if queue.is_lagging() => ("lagging", Some("it cannot keep up with what comes")),
+        (EndpointState::Enabled, true) => ("running", None),
+        (EndpointState::Enabled, false) => ("idle", None),
     };
     let silent_until = *health.silent_until.lock();
     let standing = health.standing.lock().clone();

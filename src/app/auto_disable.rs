@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use crate::{
     clock,
     endpoint::auto_disable::{self, DisableStep},
-    model::settings::State,
+    model::settings::EndpointState,
     notifications::{OperatorEvent, emit},
     router::table::RoutingTable,
     store::{
         Pool, StoreError,
-        endpoint_failures::{self as store, Failing, Seen},
+        endpoint_failures::{self as store, Failing, FailureReport},
         endpoints::change_state,
     },
 };
@@ -60,7 +60,7 @@ fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
     for queue in table.endpoints().iter() {
         let failing_since = queue.health.failing_since_ms.load(Relaxed);
         let success = queue.health.last_success_ms.load(Relaxed);
-        if failing_since != 0 && queue.settings().state == State::Enabled {
+        if failing_since != 0 && queue.settings().state == EndpointState::Enabled {
             failing.push((Arc::clone(&queue.id), ago(failing_since)));
         }
         if success >= since_ms.max(1) {
@@ -70,8 +70,8 @@ fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
     (failing, delivered)
 }
 
-fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<Seen<'_>> {
-    times.iter().map(|(id, ms)| Seen { endpoint_id: id, ago_ms: *ms }).collect()
+fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<FailureReport<'_>> {
+    times.iter().map(|(id, ms)| FailureReport { endpoint_id: id, ago_ms: *ms }).collect()
 }
 
 async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<(), StoreError> {
@@ -100,7 +100,7 @@ async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<
         DisableStep::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
         DisableStep::Disable => {
             let reason = format!("it took nothing for {} s", disable_after.as_secs());
-            if change_state(pool, id, (&[State::Enabled], State::Disabled), &reason).await? {
+            if change_state(pool, id, (&[EndpointState::Enabled], EndpointState::Disabled), &reason).await? {
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });
             }
             store::forget(pool, id).await?;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::{Error, core_lag::CoreLag, settings_loader::Progress};
+use super::{Error, core_lag::CoreLag, settings_loader::LoadProgress};
 use crate::{
     backlog::{
         drainer::{self, DrainerOptions, Heads, Surroundings, ageing::Ageing},
@@ -25,7 +25,7 @@ use crate::{
     model::{
         event::{EndpointKey, Event},
         receipt::{Receipt, Settlement},
-        settings::{DeliverySettings, Mode, State},
+        settings::{DeliverySettings, EndpointState, Mode},
     },
     router::{index::Matches, table::RoutingTable},
     store::{Pool, PoolOptions, backlog_read::BACKLOG_PLANS},
@@ -90,7 +90,7 @@ pub(super) fn start_drainer(
     Ok(())
 }
 
-fn room(backlog: &config::Backlog) -> MemoryLimits {
+fn room(backlog: &config::BacklogSection) -> MemoryLimits {
     MemoryLimits {
         endpoint_bytes_max: backlog.endpoint_memory_bytes_max,
         bytes_max: backlog.memory_bytes_max,
@@ -105,7 +105,7 @@ pub(super) struct Around {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
-    pub settings: Arc<Progress>,
+    pub settings: Arc<LoadProgress>,
     pub core_lag: Arc<CoreLag>,
     /// Partitions that are nobody's, for those who take care of them.
     pub orphans: Option<Arc<Owned>>,
@@ -172,7 +172,7 @@ impl Surroundings for Around {
         let Some(queue) = endpoints.find(endpoint_id) else { return CatchesUp::Never };
         let settings = queue.settings();
         match settings.delivery.ordering {
-            _ if settings.suspended || settings.state == State::Disabled => CatchesUp::Later,
+            _ if settings.suspended || settings.state == EndpointState::Disabled => CatchesUp::Later,
             Some(_) => CatchesUp::InOrder,
             None => CatchesUp::InAnyOrder,
         }

@@ -5,20 +5,25 @@ use std::{convert::Infallible, time::Duration};
 
 use crate::{
     clock,
-    config::Backlog,
+    config::BacklogSection,
     model::quotas::{Quota, Quotas},
     notifications::{OperatorEvent, emit},
     store::{
         Pool, StoreError,
         endpoints::suspend,
-        quotas::{self, Backlogs, Beyond, EndpointLimits, Held, Stored},
+        quotas::{self, Backlogs, Beyond, EndpointBacklog, EndpointLimits, Stored},
         skipped_ranges,
     },
 };
 
 /// Looks until the process ends: when so much was stored (`stored` counts it) that somebody may be beyond a quota, and now and
 /// then for what other instances store.
-pub(super) async fn watch(pool: Pool, backlog: Backlog, defaults: Quotas, stored: impl Fn() -> Stored) -> Infallible {
+pub(super) async fn watch(
+    pool: Pool,
+    backlog: BacklogSection,
+    defaults: Quotas,
+    stored: impl Fn() -> Stored,
+) -> Infallible {
     let (mut seen, mut room, mut polls, mut rest) = (stored(), Stored::default(), 0_u64, Duration::ZERO);
     loop {
         tokio::time::sleep(backlog.poll().max(std::mem::take(&mut rest))).await;
@@ -48,7 +53,12 @@ fn may_be_beyond(room: Stored, seen: Stored, now: Stored) -> bool {
 
 /// `looks_at_all`: also at gaps that may be closed and at dead letters, which need not be looked at whenever rows are stored.
 /// Returns the room that is left.
-async fn check(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: bool) -> Result<Stored, StoreError> {
+async fn check(
+    pool: &Pool,
+    backlog: &BacklogSection,
+    defaults: &Quotas,
+    looks_at_all: bool,
+) -> Result<Stored, StoreError> {
     if looks_at_all {
         skipped_ranges::close(pool).await?;
     }
@@ -78,7 +88,7 @@ async fn check(pool: &Pool, backlog: &Backlog, defaults: &Quotas, looks_at_all: 
 async fn suspend_all(
     pool: &Pool,
     (customer_id, quota): (&str, &'static str),
-    endpoints: &[&Held],
+    endpoints: &[&EndpointBacklog],
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = endpoints.iter().map(|held| held.endpoint_id.as_str()).collect();
     let suspended = suspend(pool, &ids).await?;
@@ -104,7 +114,7 @@ struct Exceeded<'a> {
     quota: Quota,
     limit: i64,
     used: i64,
-    suspended: Vec<&'a Held>,
+    suspended: Vec<&'a EndpointBacklog>,
 }
 
 /// The quotas that a customer is beyond, where somebody is to be suspended for it: those endpoints that hold more than an equal
@@ -113,13 +123,13 @@ fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
     let of_quota = |(quota, used): (&Quota, &i64)| {
         let limit = customer.own.limit(*quota, defaults);
         let share = limit / customer.sharers.max(1);
-        let holds_more = |held: &&Held| match quota {
+        let holds_more = |held: &&EndpointBacklog| match quota {
             Quota::BacklogRowsMax => held.rows > share,
             Quota::BacklogBytesMax => held.bytes > share,
             // Whatever it holds in its backlog: events of it were given up within the last minute.
             _ => true,
         };
-        let suspended: Vec<&Held> = customer.endpoints.iter().filter(holds_more).collect();
+        let suspended: Vec<&EndpointBacklog> = customer.endpoints.iter().filter(holds_more).collect();
         let is_beyond = *used > limit && !suspended.is_empty();
         is_beyond.then_some(Exceeded { quota: *quota, limit, used: *used, suspended })
     };
@@ -154,8 +164,11 @@ mod tests {
             dead_letter_bytes_max: 0,
             replay_events_max: 0,
         };
-        let held =
-            |(id, rows, bytes): &(&str, i64, i64)| Held { endpoint_id: (*id).to_owned(), rows: *rows, bytes: *bytes };
+        let held = |(id, rows, bytes): &(&str, i64, i64)| EndpointBacklog {
+            endpoint_id: (*id).to_owned(),
+            rows: *rows,
+            bytes: *bytes,
+        };
         let rows = endpoints.iter().map(|(_, rows, _)| rows).sum::<i64>() + of_others;
         let bytes = endpoints.iter().map(|(.., bytes)| bytes).sum();
         let customer = Beyond {

@@ -26,7 +26,7 @@ use crate::{
     ingest::consumer::ConsumerState,
     model::{event::Event, url::EndpointUrl},
     monitoring::{
-        canary::{Canary, CanaryWatch},
+        canary::{CanaryPayload, CanaryWatch},
         peers::Peers,
     },
     notifications::emit,
@@ -64,7 +64,7 @@ impl Arrivals {
     }
 
     /// One has come out at the other end: its sender is told.
-    async fn take(&self, canary: Canary) {
+    async fn take(&self, canary: CanaryPayload) {
         if canary.instance == self.peers.own_id() {
             self.arrived(canary.number);
         } else {
@@ -173,7 +173,7 @@ fn listen(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Result<OwnReceiver, Err
 /// The envelope around it.
 #[derive(Deserialize)]
 struct Envelope {
-    data: Canary,
+    data: CanaryPayload,
 }
 
 async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpResponse {
@@ -189,7 +189,7 @@ async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpRespons
 
 /// Observes the canaries that a receiver elsewhere has taken, as the cores see it.
 fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
-    let (sender, mut taken) = channel::<Canary>(TAKEN_MAX);
+    let (sender, mut taken) = channel::<CanaryPayload>(TAKEN_MAX);
     let arrivals = arrivals.clone();
     actix_rt::spawn(async move {
         while let Some(canary) = taken.recv().await {
@@ -247,7 +247,7 @@ fn send(
 ) {
     let instance = arrivals.peers.own_id().to_owned();
     let number = arrivals.watch.lock().send(clock::wall_ms());
-    let payload = json!(Canary { instance: instance.clone(), number }).to_string();
+    let payload = json!(CanaryPayload { instance: instance.clone(), number }).to_string();
     let own = consumer.assigned().iter().find(|ledger| ledger.topic() == topic).map(|ledger| ledger.partition());
     let mut record = BaseRecord::to(topic).key(&instance).payload(&payload);
     record.partition = own;

@@ -22,11 +22,11 @@ use crate::{
         actor::Core,
         attempt_log::AttemptLog,
         client::{ClientLimits, CoreClient},
-        delivery::Limits,
+        delivery::DeliveryLimits,
         egress::Egress,
         local_outage::LocalOutage,
         names::NameLimits,
-        shares::Shares,
+        shares::CoreShares,
         supervisor::{self, Notices},
         tls::Tls,
     },
@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// State that all cores share.
-pub struct Shared {
+pub struct CoreShared {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub backlog: BacklogWriter,
@@ -72,7 +72,7 @@ pub struct Cores {
 
 impl Cores {
     /// Starts the threads and waits until each is ready to run endpoint actors.
-    pub fn start(config: &Config, shared: &Arc<Shared>) -> Self {
+    pub fn start(config: &Config, shared: &Arc<CoreShared>) -> Self {
         let count = count(config);
         let limits = client_limits(config, count, shared.connections_max, shared.canary.own_receiver);
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
@@ -81,7 +81,7 @@ impl Cores {
         let (ready, wait) = mpsc::channel();
         for (index, arbiter) in arbiters.iter().enumerate() {
             let (limits, shared, ready) = (limits.clone(), Arc::clone(shared), ready.clone());
-            let delivery = Limits {
+            let delivery = DeliveryLimits {
                 park_after: config.delivery.park_after(),
                 endpoint_bytes_max: config.delivery.endpoint_bytes_max,
                 wait_target: config.ingest.wait_target(),
@@ -92,7 +92,7 @@ impl Cores {
                 supervisor::install_core(Core {
                     index,
                     client: Rc::new(CoreClient::new(limits, Arc::clone(&shared.tls))),
-                    park_turns: Shares::new(1, ShareMetrics::none()),
+                    park_turns: CoreShares::new(1, ShareMetrics::none()),
                     limits: delivery,
                     idle_after,
                     backlog: shared.backlog.clone(),

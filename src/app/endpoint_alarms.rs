@@ -15,15 +15,15 @@ use self::causes::{Cause, Causes};
 use super::readiness::Health;
 use crate::{
     clock,
-    config::OperatorEvents,
+    config::OperatorEventsSection,
     endpoint::queue::EndpointQueue,
-    model::{event::EndpointKey, settings::State},
+    model::{event::EndpointKey, settings::EndpointState},
     notifications::{OperatorEvent, emit},
     store::{Pool, operator_events},
 };
 
 /// Looks until the process ends.
-pub(super) async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health>) {
+pub(super) async fn watch(config: OperatorEventsSection, pool: Pool, health: Arc<Health>) {
     let mut alarms = Alarms { config, pool, health, told: HashMap::new(), causes: Causes::default(), growing_at: None };
     loop {
         for _ in 0..LOOKS {
@@ -37,7 +37,7 @@ pub(super) async fn watch(config: OperatorEvents, pool: Pool, health: Arc<Health
 }
 
 struct Alarms {
-    config: OperatorEvents,
+    config: OperatorEventsSection,
     pool: Pool,
     health: Arc<Health>,
     /// Since when each endpoint fails that was told of, and when it was told last.
@@ -72,7 +72,7 @@ impl Alarms {
                 .told
                 .get(&queue.key.0)
                 .is_some_and(|(_, at)| now.saturating_duration_since(*at) < self.config.repeat_after());
-            if queue.settings().state == State::Enabled && !is_told {
+            if queue.settings().state == EndpointState::Enabled && !is_told {
                 due.push((cause(queue), (Arc::clone(queue), since)));
             }
         }

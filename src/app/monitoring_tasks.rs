@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    actor_views::Parts,
+    actor_views::ObservedParts,
     endpoint_alarms,
     pipeline::plain_client,
     readiness::Health,
@@ -23,7 +23,7 @@ pub(super) fn start(
     pool: &Pool,
     health: &Arc<Health>,
     peers: &Arc<Peers>,
-    (parts, flows): (Parts, Vec<Arc<Flow>>),
+    (parts, flows): (ObservedParts, Vec<Arc<Flow>>),
 ) {
     health.consuming(parts);
     tell_operators(config, pool, health, peers.own_id());

@@ -3,19 +3,22 @@
 use std::num::NonZeroU32;
 
 use crate::{
-    admin::{AdminOptions, auth::Limits, client_address::TrustedProxies, listener::ListenerOptions},
-    attempts::writer::WriterOptions as AttemptWriterOptions,
-    backlog::writer::WriterOptions as BacklogWriterOptions,
-    config::{Admin, Attempts, Backlog, Config, DEFAULT, DeadLetter, Log, LogFormat, Otlp, Postgres, handles::Handles},
-    dead_letter::writer::WriterOptions as LetterWriterOptions,
+    admin::{AdminOptions, auth::ApiCallLimits, client_address::TrustedProxies, listener::ListenerOptions},
+    attempts::writer::AttemptWriterOptions,
+    backlog::writer::BacklogWriterOptions,
+    config::{
+        AdminSection, AttemptsSection, BacklogSection, Config, DEFAULT, DeadLetterSection, LogFormat, LogSection,
+        OtlpSection, PostgresSection, handles::Handles,
+    },
+    dead_letter::writer::DeadLetterWriterOptions,
     endpoint::egress::{Egress, EgressOptions, Ports, Rule},
     redrive::RedriveOptions,
     store::PoolOptions,
     telemetry::{LogOptions, otlp::OtlpOptions},
 };
 
-impl From<&Attempts> for AttemptWriterOptions {
-    fn from(config: &Attempts) -> Self {
+impl From<&AttemptsSection> for AttemptWriterOptions {
+    fn from(config: &AttemptsSection) -> Self {
         AttemptWriterOptions {
             queue_rows_max: config.queue_rows_max,
             rows_per_second_max: config.rows_per_second_max,
@@ -24,8 +27,8 @@ impl From<&Attempts> for AttemptWriterOptions {
     }
 }
 
-impl From<&Backlog> for BacklogWriterOptions {
-    fn from(config: &Backlog) -> Self {
+impl From<&BacklogSection> for BacklogWriterOptions {
+    fn from(config: &BacklogSection) -> Self {
         BacklogWriterOptions {
             batch_rows_max: config.batch_rows_max,
             batch_wait: config.batch_wait(),
@@ -35,9 +38,9 @@ impl From<&Backlog> for BacklogWriterOptions {
     }
 }
 
-impl From<&DeadLetter> for LetterWriterOptions {
-    fn from(config: &DeadLetter) -> Self {
-        LetterWriterOptions {
+impl From<&DeadLetterSection> for DeadLetterWriterOptions {
+    fn from(config: &DeadLetterSection) -> Self {
+        DeadLetterWriterOptions {
             batch_rows_max: config.batch_rows_max,
             batch_wait: config.batch_wait(),
             queue_bytes_max: config.queue_bytes_max,
@@ -45,8 +48,8 @@ impl From<&DeadLetter> for LetterWriterOptions {
     }
 }
 
-impl From<&Postgres> for PoolOptions {
-    fn from(config: &Postgres) -> Self {
+impl From<&PostgresSection> for PoolOptions {
+    fn from(config: &PostgresSection) -> Self {
         PoolOptions {
             url: config.url.clone(),
             connections_max: config.connections_max,
@@ -68,14 +71,14 @@ impl From<&Config> for RedriveOptions {
     }
 }
 
-impl From<&Log> for LogOptions {
-    fn from(config: &Log) -> Self {
+impl From<&LogSection> for LogOptions {
+    fn from(config: &LogSection) -> Self {
         LogOptions { filter: config.filter.clone(), is_json: config.format == LogFormat::Json }
     }
 }
 
-impl From<&Otlp> for OtlpOptions {
-    fn from(config: &Otlp) -> Self {
+impl From<&OtlpSection> for OtlpOptions {
+    fn from(config: &OtlpSection) -> Self {
         OtlpOptions {
             endpoint: config.endpoint.clone(),
             headers: config.headers.clone(),
@@ -117,7 +120,7 @@ pub fn default_egress() -> Egress {
 }
 
 /// With as many connections as there are file handles for.
-pub(super) fn admin(config: &Admin, handles: &Handles) -> AdminOptions {
+pub(super) fn admin(config: &AdminSection, handles: &Handles) -> AdminOptions {
     let public = ListenerOptions {
         name: "admin",
         bind: config.bind,
@@ -146,7 +149,7 @@ pub(super) fn admin(config: &Admin, handles: &Handles) -> AdminOptions {
         key: config.key.clone(),
         request_bytes_max: config.request_bytes_max,
         bulk_bytes_max: config.bulk_bytes_max,
-        limits: Limits {
+        limits: ApiCallLimits {
             requests_per_second: NonZeroU32::new(config.key_requests_per_second_max),
             burst_requests: NonZeroU32::new(config.key_burst_requests_max).unwrap_or(NonZeroU32::MIN),
             wrong_keys_per_second: NonZeroU32::new(config.wrong_keys_per_second_max),

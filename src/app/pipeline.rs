@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{
     Error,
     canary::CanaryTarget,
-    core_threads::{self, Cores, Shared},
+    core_threads::{self, CoreShared, Cores},
     local_outage,
 };
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
     flow::read_window::ReadWindowOptions,
     ingest::{
         backpressure::{PartitionLimits, ReadThrottle, StorePressure},
-        consumer::{self, Consumer, ConsumerSettings, OffsetLost, Topics},
-        first_start::FirstStart,
+        consumer::{self, Consumer, ConsumerSettings, OffsetLostPolicy, Topics},
+        first_start::FirstStartPositions,
     },
     model::{
         disposition::{GivenUp, Reason},
@@ -55,6 +55,13 @@ pub struct Pipeline {
     pub local_outage: Arc<LocalOutage>,
 }
 
+/// The writers to PostgreSQL.
+pub struct EventWriters<'a> {
+    pub backlog: &'a BacklogWriter,
+    pub dead_letters: &'a DeadLetterWriter,
+    pub attempts: &'a AttemptWriter,
+}
+
 impl Pipeline {
     /// Starts everything, the consumer last.
     ///
@@ -63,15 +70,15 @@ impl Pipeline {
     pub fn start(
         config: &Arc<Config>,
         table: &Arc<RoutingTable>,
-        first_start: FirstStart,
-        (backlog, dead_letters, attempts): (&BacklogWriter, &DeadLetterWriter, &AttemptWriter),
+        first_start: FirstStartPositions,
+        EventWriters { backlog, dead_letters, attempts }: EventWriters<'_>,
         instances: &Arc<AtomicU32>,
         on_gone: OnGone,
         (connections_max, canary): (usize, CanaryTarget),
     ) -> Result<Self, Error> {
         let (notices, notice_receiver) = Notices::channel();
         let local_outage = Arc::new(LocalOutage::new(config.delivery.local_outage_customers_min, clock::now()));
-        let shared = Shared {
+        let shared = CoreShared {
             table: Arc::clone(table),
             notices: notices.clone(),
             backlog: backlog.clone(),
@@ -94,9 +101,9 @@ impl Pipeline {
             client: consumer_client(config),
             topics: topics(config),
             offset_lost: match config.kafka.offset_lost {
-                config::OffsetLost::Earliest => OffsetLost::Earliest,
-                config::OffsetLost::Latest => OffsetLost::Latest,
-                config::OffsetLost::Stop => OffsetLost::Stop,
+                config::OffsetLostSetting::Earliest => OffsetLostPolicy::Earliest,
+                config::OffsetLostSetting::Latest => OffsetLostPolicy::Latest,
+                config::OffsetLostSetting::Stop => OffsetLostPolicy::Stop,
             },
             commit_interval: config.kafka.commit_interval(),
             park_after: config.delivery.park_after(),
@@ -118,7 +125,7 @@ impl Pipeline {
     }
 }
 
-/// The writers to PostgreSQL, as reading sees them.
+/// The writers that reading has to wait for.
 #[derive(Debug)]
 struct Writers {
     backlog: BacklogWriter,

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{actor_views::Parts, settings_loader::Progress};
+use super::{actor_views::ObservedParts, settings_loader::LoadProgress};
 use crate::{
     admin::health::Readiness,
     clock,
-    ingest::standing::{Group, groups},
+    ingest::standing::{PartitionStallGroup, groups},
     router::table::RoutingTable,
 };
 
@@ -25,24 +25,24 @@ const NAMED_MAX: usize = 20;
 /// State of the parts; written by them, read by REST.
 pub struct Health {
     table: Arc<RoutingTable>,
-    settings: Arc<Progress>,
-    parts: OnceLock<Parts>,
+    settings: Arc<LoadProgress>,
+    parts: OnceLock<ObservedParts>,
     stopping: AtomicBool,
     instance: String,
 }
 
 impl Health {
     #[must_use]
-    pub fn new(table: Arc<RoutingTable>, settings: Arc<Progress>, instance: String) -> Self {
+    pub fn new(table: Arc<RoutingTable>, settings: Arc<LoadProgress>, instance: String) -> Self {
         Health { table, settings, parts: OnceLock::new(), stopping: AtomicBool::new(false), instance }
     }
 
     /// The consumer runs from now on, and whatever else there is to look at.
-    pub fn consuming(&self, parts: Parts) {
+    pub fn consuming(&self, parts: ObservedParts) {
         let _ = self.parts.set(parts);
     }
 
-    pub(super) fn parts(&self) -> Option<&Parts> {
+    pub(super) fn parts(&self) -> Option<&ObservedParts> {
         self.parts.get()
     }
 
@@ -137,8 +137,8 @@ impl Readiness for Health {
     fn details(&self) -> Vec<String> {
         let Some(parts) = self.parts.get() else { return Vec::new() };
         let (now, standing) = (clock::now(), parts.consumer.standing());
-        let detail = |group: Group| {
-            let Group { topic, why, words, since, partitions, .. } = group;
+        let detail = |group: PartitionStallGroup| {
+            let PartitionStallGroup { topic, why, words, since, partitions, .. } = group;
             let seconds = now.saturating_duration_since(since).as_secs();
             let numbers: Vec<String> = partitions.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             let more = if partitions.len() > NAMED_MAX { ", …" } else { "" };

@@ -10,14 +10,14 @@ use crate::{
     ingest::decode::Decoder,
     replay::{
         reader::{self, ReaderOptions},
-        runner::{self, RunnerOptions, Shared},
+        runner::{self, ReplayShared, RunnerOptions},
     },
     store::Pool,
 };
 
 /// Running replays, and the handle that stops them.
 pub(super) struct Replays {
-    shared: Arc<Shared>,
+    shared: Arc<ReplayShared>,
     pool: Pool,
     thread: JoinHandle<()>,
 }
@@ -33,7 +33,7 @@ impl Replays {
         dead_letters: DeadLetterWriter,
         around: Around,
     ) -> Result<Self, Error> {
-        let shared = Shared::new();
+        let shared = ReplayShared::new();
         let replay = &config.replay;
         let places = Arc::clone(config);
         let options = ReaderOptions {
@@ -58,7 +58,7 @@ impl Replays {
 
     /// State of running replays, for monitoring.
     #[must_use]
-    pub(super) fn shared(&self) -> Arc<Shared> {
+    pub(super) fn shared(&self) -> Arc<ReplayShared> {
         Arc::clone(&self.shared)
     }
 

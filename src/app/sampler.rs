@@ -8,7 +8,7 @@ use std::{
 use metrics::Histogram;
 use parking_lot::Mutex;
 
-use super::{actor_views::Parts, readiness::Health, stalled_endpoints::StalledEndpoints};
+use super::{actor_views::ObservedParts, readiness::Health, stalled_endpoints::StalledEndpoints};
 use crate::{
     admin::actors::ActorReport as _,
     clock,
@@ -21,7 +21,7 @@ use crate::{
         peers::Peers,
         persistent_diff::Lasting,
         rolling_rate::{STEP_MS, step_of},
-        sampler::{EndpointSeen, PartitionSeen, Seen},
+        sampler::{EndpointSeen, PartitionSeen, SampledCounters},
     },
     store::{Pool, queue_depths},
     telemetry::gauges::{InstanceGauges, QueueTotals, memory},
@@ -83,14 +83,14 @@ pub(super) async fn run(looking: Looking) {
 impl Looking {
     /// Receipts that neither ended nor are where receipts may be. Told only when nothing moved while it was looked: what is
     /// just being handed on is in no place.
-    fn stray(&self, parts: &Parts) -> i64 {
+    fn stray(&self, parts: &ObservedParts) -> i64 {
         let before = tally::totals();
         let queued: usize = self.health.table().endpoints().iter().map(|queue| queue.held_receipts()).sum();
         let stored = parts.backlog.held_receipts() + parts.dead_letters.queued_letters() as i64;
         if tally::totals() == before { before.held() - queued as i64 - stored } else { 0 }
     }
 
-    fn collect(&self, parts: &Parts, step: i64, dead_letters: Option<u64>) -> Seen {
+    fn collect(&self, parts: &ObservedParts, step: i64, dead_letters: Option<u64>) -> SampledCounters {
         let now = clock::now();
         let partition = |ledger: &Arc<PartitionLedger>| PartitionSeen {
             topic: ledger.topic_name(),
@@ -100,7 +100,7 @@ impl Looking {
             lag: ledger.lag(),
             uncommitted_age_ms: u64::try_from(ledger.uncommitted_age(now).as_millis()).unwrap_or(u64::MAX),
         };
-        Seen {
+        SampledCounters {
             step,
             flow: FlowTotals::of(self.flows.iter().map(AsRef::as_ref)),
             partitions: parts.consumer.assigned().iter().map(partition).collect(),
@@ -111,7 +111,7 @@ impl Looking {
         }
     }
 
-    fn publish_metrics(&self, parts: &Parts, metrics: &InstanceGauges) {
+    fn publish_metrics(&self, parts: &ObservedParts, metrics: &InstanceGauges) {
         metrics.instances(self.peers.instances().len());
         metrics.endpoints(self.health.endpoint_states());
         let queues = self.health.table().endpoints().iter().fold(QueueTotals::default(), |totals, queue| {

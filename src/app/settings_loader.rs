@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::canary::OwnReceiver;
 use crate::{
     clock,
-    router::{index::Change, subscription::Subscription, table::RoutingTable},
+    router::{index::SubscriptionChange, subscription::Subscription, table::RoutingTable},
     store::{
         StoreError,
         settings::{EndpointRow, SettingsChunk, SettingsReader, SubscriptionRow},
@@ -33,7 +33,7 @@ pub(super) struct Loader {
     reader: SettingsReader,
     table: Arc<RoutingTable>,
     known: Mutex<Known>,
-    progress: Arc<Progress>,
+    progress: Arc<LoadProgress>,
     metrics: SettingsMetrics,
     /// The receiver of the canary's requests.
     own_receiver: Option<OwnReceiver>,
@@ -50,7 +50,7 @@ struct Known {
 
 /// Progress of loading settings, for `/readyz` and metrics.
 #[derive(Default)]
-pub struct Progress {
+pub struct LoadProgress {
     version: AtomicI64,
     /// Everything committed before this time (milliseconds since 1970) is in effect.
     complete_to_ms: AtomicI64,
@@ -59,7 +59,7 @@ pub struct Progress {
     confirmed_at: Mutex<Option<Instant>>,
 }
 
-impl Progress {
+impl LoadProgress {
     /// The version that is in effect.
     #[must_use]
     pub fn version(&self) -> i64 {
@@ -98,7 +98,7 @@ impl Loader {
     pub(super) fn new(
         reader: SettingsReader,
         table: Arc<RoutingTable>,
-        progress: Arc<Progress>,
+        progress: Arc<LoadProgress>,
         own_receiver: Option<OwnReceiver>,
     ) -> Self {
         Loader { reader, table, known: Mutex::default(), progress, metrics: SettingsMetrics::new(), own_receiver }
@@ -237,11 +237,11 @@ impl Loader {
                         let name: Arc<str> = Arc::from(id.as_str());
                         known.subscriptions.insert(Arc::clone(&name));
                         seen.insert(name);
-                        changes.push(Change::Put(Subscription { id, endpoint, topic, scope }));
+                        changes.push(SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }));
                     }
                     None => {
                         known.subscriptions.remove(id.as_str());
-                        changes.push(Change::Remove { id });
+                        changes.push(SubscriptionChange::Remove { id });
                     }
                 }
             }

@@ -11,13 +11,13 @@ use std::{
 use jiff::Timestamp;
 use metrics::{Gauge, gauge};
 
-use self::news::{Group, News, Stands};
-use super::actor_views::Parts;
+use self::news::{EndpointStallGroup, News, Stands};
+use super::actor_views::ObservedParts;
 use crate::{
     clock,
     endpoint::{
         queue::EndpointQueue,
-        standing::{EndpointStalls, Seen, Why},
+        standing::{EndpointObservation, EndpointStallReason, EndpointStalls},
     },
     notifications::{OperatorEvent, emit},
     telemetry::names,
@@ -26,7 +26,7 @@ use crate::{
 /// State kept from one look to the next.
 pub(super) struct StalledEndpoints {
     standings: EndpointStalls,
-    gauges: [Gauge; Why::ALL.len()],
+    gauges: [Gauge; EndpointStallReason::ALL.len()],
     news: News,
     repeat_after: Duration,
 }
@@ -34,25 +34,27 @@ pub(super) struct StalledEndpoints {
 impl StalledEndpoints {
     /// Operators are told of an endpoint and a reason once in `repeat_after`.
     pub(super) fn new(repeat_after: Duration) -> Self {
-        let gauges = Why::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.as_str()));
+        let gauges = EndpointStallReason::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.as_str()));
         StalledEndpoints { standings: EndpointStalls::default(), gauges, news: News::default(), repeat_after }
     }
 
     /// `is_answered`: PostgreSQL answered a moment ago.
     pub(super) fn observe<'a>(
         &mut self,
-        parts: &Parts,
+        parts: &ObservedParts,
         queues: impl Iterator<Item = &'a Arc<EndpointQueue>>,
         is_answered: bool,
     ) {
         let (now, rows) = (clock::now(), parts.heads.rows_by_endpoint());
         let storage_away = !is_answered || parts.backlog.health().is_retrying();
         let local_outage = parts.local_outage.is_on();
-        let (mut counts, mut stand) = ([0_u32; Why::ALL.len()], Vec::new());
+        let (mut counts, mut stand) = ([0_u32; EndpointStallReason::ALL.len()], Vec::new());
         for queue in queues {
-            let seen = Seen { local_outage, storage_away, ..seen(queue, &rows, now) };
+            let seen = EndpointObservation { local_outage, storage_away, ..seen(queue, &rows, now) };
             let standing = self.standings.observe(queue.key, &seen, STANDS_AFTER, now);
-            if let Some(place) = standing.as_ref().and_then(|one| Why::ALL.iter().position(|why| *why == one.why)) {
+            if let Some(place) =
+                standing.as_ref().and_then(|one| EndpointStallReason::ALL.iter().position(|why| *why == one.why))
+            {
                 counts[place] += 1;
             }
             stand.extend(standing.as_ref().map(|one| stands(queue, one.why, one.since)));
@@ -67,12 +69,12 @@ impl StalledEndpoints {
     }
 }
 
-fn stands(queue: &EndpointQueue, why: Why, since: Instant) -> Stands {
+fn stands(queue: &EndpointQueue, why: EndpointStallReason, since: Instant) -> Stands {
     let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
     Stands { key: queue.key, endpoint_id, customer_id, since, why }
 }
 
-fn told(group: Group, now: Instant) -> OperatorEvent {
+fn told(group: EndpointStallGroup, now: Instant) -> OperatorEvent {
     let ago_ms = i64::try_from(now.saturating_duration_since(group.since).as_millis()).unwrap_or(i64::MAX);
     OperatorEvent::EndpointsStanding {
         why: group.why.as_str(),
@@ -84,12 +86,12 @@ fn told(group: Group, now: Instant) -> OperatorEvent {
     }
 }
 
-fn seen(queue: &EndpointQueue, rows: &HashMap<Arc<str>, u64>, now: Instant) -> Seen {
+fn seen(queue: &EndpointQueue, rows: &HashMap<Arc<str>, u64>, now: Instant) -> EndpointObservation {
     let (health, settings) = (&queue.health, queue.settings());
     let last_success_ms = i64::try_from(health.last_success_ms.load(Relaxed)).unwrap_or(i64::MAX);
     let error = health.last_error.lock();
     let failure = error.as_ref().filter(|error| error.at_ms >= last_success_ms);
-    Seen {
+    EndpointObservation {
         state: settings.state,
         is_unreadable: settings.signing_keys.is_empty(),
         held: (queue.waiting_events() + health.held_events.load(Relaxed)) as u64,

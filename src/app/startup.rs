@@ -9,21 +9,21 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Error,
-    actor_views::Parts,
+    actor_views::ObservedParts,
     auto_disable, backlog, backlog_quota, canary,
     core_threads::{self, client_limits, places_of},
     handles, heartbeat, monitoring_tasks, options,
-    pipeline::{Pipeline, consumer_client, topics},
+    pipeline::{EventWriters, Pipeline, consumer_client, topics},
     readiness::Health,
     redrives,
     replays::Replays,
-    settings_loader::{Loader, Progress},
+    settings_loader::{LoadProgress, Loader},
     sweeper,
 };
 use crate::{
     admin::{
-        self, endpoint_body::Rules, endpoint_test::Tester, memory::Memory, routing_snapshot::Live, state::AdminState,
-        work::Work,
+        self, endpoint_body::EndpointRules, endpoint_test::Tester, memory::Memory, routing_snapshot::Live,
+        state::AdminState, work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{drainer::Heads, orphans::Orphans, writer::BacklogWriter},
@@ -34,12 +34,12 @@ use crate::{
     flow::counters::FlowCounters,
     ingest::{
         decode::Decoder,
-        first_start::{self, FirstStart, FirstStartAt},
+        first_start::{self, FirstStartAt, FirstStartPositions},
     },
-    model::settings::State,
+    model::settings::EndpointState,
     monitoring::{peer_auth::PeerToken, peers::Peers},
     notifications::{OperatorEvent, emit},
-    replay::positions::Positions,
+    replay::positions::OffsetLookup,
     router::table::RoutingTable,
     store::{
         self, Pool, PoolOptions, secret_box::SecretBox, settings::SettingsReader, threads::StoreThreads,
@@ -48,7 +48,8 @@ use crate::{
     telemetry,
 };
 
-const GONE: (&[State], State) = (&[State::Enabled, State::Paused], State::Disabled);
+const GONE: (&[EndpointState], EndpointState) =
+    (&[EndpointState::Enabled, EndpointState::Paused], EndpointState::Disabled);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A running Postrider.
@@ -94,11 +95,11 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     let secrets =
         SecretBox::new(config.secrets.key.expose_secret()).map_err(|error| Error::SecretsKey(error.to_string()))?;
     let table = Arc::new(RoutingTable::new(Arc::new(FlowCounters::new(core_threads::count(&config)))));
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(LoadProgress::default());
     let health = Arc::new(Health::new(Arc::clone(&table), Arc::clone(&progress), instance.clone()));
     let peers = Arc::new(Peers::new(&instance, clock::wall_ms(), PeerToken::new(config.secrets.key.expose_secret())));
     let live = live(&config, &table, &progress);
-    let positions = Positions::new(consumer_client(&config), topics(&config));
+    let positions = OffsetLookup::new(consumer_client(&config), topics(&config));
     let admin = start_admin(&config, (&api_pool, &secrets), &handles, &health, (live, &peers, &positions))?;
     tracing::info!(
         address = %admin.address(),
@@ -124,7 +125,7 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     let (backlog, heads) = backlog::start_writer(&config, &dead_letters, &runtime)?;
     let on_gone = disabling(pool.clone());
     share_by_customers(&table, (&backlog, &dead_letters), &heads);
-    let writers = (&backlog, &dead_letters, &attempts);
+    let writers = EventWriters { backlog: &backlog, dead_letters: &dead_letters, attempts: &attempts };
     let places = (handles.connections, receiver_at);
     let pipeline = Pipeline::start(&config, &table, first_start, writers, &instances, on_gone, places)?;
     let consumer = Arc::clone(&pipeline.consumer.state);
@@ -138,7 +139,7 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     sweep(&config, &pool, &instance, positions, &orphans);
     around.orphans = Some(backlog::Owned::with(orphans));
     redrives::start(&config, pool.clone(), dead_letters.clone(), around.clone());
-    let parts = Parts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
+    let parts = ObservedParts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
     monitoring_tasks::start(&config, &pool, &health, &peers, (parts, pipeline.cores.flows()));
     backlog::start_drainer(&config, heads, (&backlog, &dead_letters), around, &runtime)?;
@@ -175,7 +176,7 @@ fn share_by_customers(table: &Arc<RoutingTable>, writers: (&BacklogWriter, &Dead
 }
 
 /// The table that the API matches sample events against: the same as the routers'.
-fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress>) -> Live {
+fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<LoadProgress>) -> Live {
     let (places, progress) = (Arc::clone(config), Arc::clone(progress));
     Live {
         table: Arc::clone(table),
@@ -185,7 +186,7 @@ fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<Progress
     }
 }
 
-fn sweep(config: &Config, pool: &Pool, instance: &str, positions: Positions, orphans: &Arc<Orphans>) {
+fn sweep(config: &Config, pool: &Pool, instance: &str, positions: OffsetLookup, orphans: &Arc<Orphans>) {
     let (pool, every) = (pool.clone(), config.backlog.sweep());
     actix_rt::spawn(sweeper::sweep(pool, instance.to_owned(), positions, Arc::clone(orphans), every));
 }
@@ -216,7 +217,7 @@ fn start_admin(
     (pool, secrets): (&Pool, &SecretBox),
     handles: &Handles,
     health: &Arc<Health>,
-    (live, peers, positions): (Live, &Arc<Peers>, &Positions),
+    (live, peers, positions): (Live, &Arc<Peers>, &OffsetLookup),
 ) -> Result<admin::Server, Error> {
     let metrics = telemetry::metrics();
     let state = AdminState {
@@ -224,7 +225,7 @@ fn start_admin(
         work: Work::new(std::thread::available_parallelism().map_or(1, usize::from)),
         memory: Memory::new(config.admin.memory_bytes_max),
         secrets: secrets.clone(),
-        rules: Rules {
+        rules: EndpointRules {
             park_after_ms: config.delivery.park_after_ms,
             backlog_age_max_ms: i64::try_from(config.backlog.age_max().as_millis()).unwrap_or(i64::MAX),
             egress: Arc::new(Egress::from(config)),
@@ -255,17 +256,17 @@ async fn await_schema(config: &Config) {
 }
 
 /// Fixes the beginning of partitions without a commit: by whichever instance is first, the same for all.
-async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
+async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStartPositions {
     let (client, topics) = (consumer_client(config), topics(config));
     let at = match config.kafka.first_start {
-        config::FirstStart::Latest => FirstStartAt::Latest,
-        config::FirstStart::Earliest => FirstStartAt::Earliest,
-        config::FirstStart::At(time) => FirstStartAt::Time(time.as_millisecond()),
+        config::FirstStartSetting::Latest => FirstStartAt::Latest,
+        config::FirstStartSetting::Earliest => FirstStartAt::Earliest,
+        config::FirstStartSetting::At(time) => FirstStartAt::Time(time.as_millisecond()),
     };
     let group = &config.kafka.group_id;
     loop {
         match store::first_start::first_start(pool, group).await {
-            Ok(Some(known)) => return FirstStart::new(known.positions, known.at_ms, at),
+            Ok(Some(known)) => return FirstStartPositions::new(known.positions, known.at_ms, at),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "the group's first start cannot be read yet");
@@ -285,7 +286,7 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStart {
             Err(_) => continue,
         };
         match store::first_start::record_first_start(pool, group, &rows).await {
-            Ok(recorded) => return FirstStart::new(recorded.positions, recorded.at_ms, at),
+            Ok(recorded) => return FirstStartPositions::new(recorded.positions, recorded.at_ms, at),
             Err(error) => tracing::warn!(%error, "the group's first start cannot be stored yet"),
         }
         tokio::time::sleep(RETRY).await;

@@ -4,7 +4,7 @@ use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use crate::{
     backlog::orphans::{Orphans, PartitionKey},
-    replay::positions::Positions,
+    replay::positions::OffsetLookup,
     store::{Pool, StoreError, backlog_read, instances, redrives},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn sweep(
     pool: Pool,
     instance: String,
-    positions: Positions,
+    positions: OffsetLookup,
     orphans: Arc<Orphans>,
     every: Duration,
 ) -> Infallible {
@@ -38,7 +38,7 @@ pub(super) async fn sweep(
 async fn nobodys(
     pool: &Pool,
     instance: &str,
-    positions: &Positions,
+    positions: &OffsetLookup,
 ) -> Result<Option<HashSet<PartitionKey>>, StoreError> {
     if instances::eldest(pool).await?.as_deref() != Some(instance) {
         return Ok(Some(HashSet::new()));

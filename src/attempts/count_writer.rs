@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// Says what each endpoint has come to since this process started.
-pub type Totals = Box<dyn Fn() -> Vec<Total> + Send + Sync>;
+pub type AttemptTotals = Box<dyn Fn() -> Vec<Total> + Send + Sync>;
 
 /// One an instance.
 pub struct CountWriter {
     pool: Pool,
-    totals: Totals,
+    totals: AttemptTotals,
     counting: Mutex<Counting>,
     metrics: CountMetrics,
     /// One writes at a time.
@@ -29,7 +29,7 @@ pub struct CountWriter {
 
 impl CountWriter {
     #[must_use]
-    pub fn new(pool: Pool, totals: Totals) -> Arc<Self> {
+    pub fn new(pool: Pool, totals: AttemptTotals) -> Arc<Self> {
         let (counting, metrics, turn) = (Mutex::default(), CountMetrics::new(), Turn::new(()));
         Arc::new(CountWriter { pool, totals, counting, metrics, turn })
     }

@@ -133,7 +133,7 @@ impl Per {
 
 /// A point of a curve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Point {
+pub struct AttemptCountPoint {
     /// Its beginning, milliseconds since 1970.
     pub at_ms: i64,
     pub delivered: u64,
@@ -174,9 +174,10 @@ impl Period {
 
     /// Each point, those without anything as well.
     #[must_use]
-    pub fn curve(&self, rows: &[HourCount]) -> Vec<Point> {
+    pub fn curve(&self, rows: &[HourCount]) -> Vec<AttemptCountPoint> {
         let at = |n: usize| self.from_ms + self.per.ms() * n as i64;
-        let mut curve: Vec<Point> = (0..self.points).map(|n| Point { at_ms: at(n), ..Point::default() }).collect();
+        let mut curve: Vec<AttemptCountPoint> =
+            (0..self.points).map(|n| AttemptCountPoint { at_ms: at(n), ..AttemptCountPoint::default() }).collect();
         for row in rows {
             for minute in 0..MINUTES {
                 let ms = row.hour * HOUR_MS + minute as i64 * MINUTE_MS;

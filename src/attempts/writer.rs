@@ -25,7 +25,7 @@ use crate::{
 
 /// `[attempts]` of the configuration, as far as writing goes.
 #[derive(Debug, Clone, Copy)]
-pub struct WriterOptions {
+pub struct AttemptWriterOptions {
     /// Rows that may wait to be written.
     pub queue_rows_max: usize,
     /// More than that find no room in the end.
@@ -53,7 +53,7 @@ struct Shared {
 impl AttemptWriter {
     /// Starts writing on `runtime`, until that runtime ends.
     #[must_use]
-    pub fn start(pool: Pool, options: WriterOptions, runtime: &Handle) -> Self {
+    pub fn start(pool: Pool, options: AttemptWriterOptions, runtime: &Handle) -> Self {
         let (records, waiting) = channel(options.queue_rows_max.max(1));
         let shared = Arc::new(Shared {
             metrics: AttemptMetrics::new(),

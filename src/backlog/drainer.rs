@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    head::{Head, HeadEvents, HeadRead},
-    pace::Pace,
+    head::{BacklogHead, HeadEvents, HeadRead},
+    pace::TokenBucket,
     page_read::{EndpointReadiness, MemoryLimits},
     scheduler::BacklogTotals,
     shared_scheduler::HeadScheduler,
@@ -99,7 +99,7 @@ pub struct Heads {
     /// Endpoints whose rows have become more or fewer.
     changed: Mutex<HashSet<Arc<str>>>,
     /// Heads that have fewer rows than was thought: someone else took them out.
-    misjudged: Mutex<Vec<Arc<Head>>>,
+    misjudged: Mutex<Vec<Arc<BacklogHead>>>,
     /// Listener for the results of rows in memory; set when the writer runs.
     events: Mutex<Option<Arc<dyn HeadEvents>>>,
     metrics: BacklogMetrics,
@@ -140,7 +140,7 @@ impl Heads {
     }
 
     /// The heads with something older than that.
-    fn older_than(&self, wall_ms: i64) -> Vec<Arc<Head>> {
+    fn older_than(&self, wall_ms: i64) -> Vec<Arc<BacklogHead>> {
         self.scheduler.lock().older_than(wall_ms)
     }
 
@@ -157,7 +157,7 @@ impl Heads {
     }
 
     /// A head has fewer rows than was thought.
-    fn misjudged(&self, head: &Arc<Head>) {
+    fn misjudged(&self, head: &Arc<BacklogHead>) {
         self.misjudged.lock().push(Arc::clone(head));
     }
 
@@ -199,7 +199,7 @@ struct Ties {
 }
 
 impl HeadEvents for Ties {
-    fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
+    fn take_out(&self, head: Arc<BacklogHead>, keys: Vec<RowKey>) {
         self.writer.take_out(head, keys);
     }
 
@@ -232,7 +232,7 @@ pub async fn run(
     let mut drainer = Drainer {
         refresh_at: now + options.refresh,
         show_at: now,
-        pace: Pace::new(options.rate.per_second_min, now),
+        pace: TokenBucket::new(options.rate.per_second_min, now),
         rate: DrainRate::new(options.rate, now),
         unread: Vec::new(),
         seen: Arc::default(),
@@ -271,7 +271,7 @@ struct Drainer {
     unread: Vec<Arc<PartitionLedger>>,
     refresh_at: Instant,
     show_at: Instant,
-    pace: Pace,
+    pace: TokenBucket,
     rate: DrainRate,
 }
 

@@ -26,13 +26,13 @@ use crate::{
         receipt::{Abandoned, Done, Settlement},
         source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
     },
-    store::backlog::RowKey,
+    store::backlog::{HeadKey, RowKey},
 };
 
 /// Listener for the results of rows in memory.
 pub trait HeadEvents: Send + Sync {
-    /// These are to be taken out; then [`Head::release`].
-    fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>);
+    /// These are to be taken out; then [`BacklogHead::release`].
+    fn take_out(&self, head: Arc<BacklogHead>, keys: Vec<RowKey>);
     /// Rows have left memory: there is room for others.
     fn released(&self);
     /// So many left the backlog in this way.
@@ -41,10 +41,10 @@ pub trait HeadEvents: Send + Sync {
 }
 
 /// A read of a head.
-pub type HeadRead = PageRead<Arc<Head>>;
+pub type HeadRead = PageRead<Arc<BacklogHead>>;
 
 /// The source of the events that are read from a head: one for each assignment of its partition.
-pub struct Head {
+pub struct BacklogHead {
     pub name: SourceName,
     pub endpoint_id: Arc<str>,
     ledger: Arc<PartitionLedger>,
@@ -64,7 +64,7 @@ pub struct Head {
     of_all: Arc<Amount>,
     events: Arc<dyn HeadEvents>,
     /// Itself, for those who must hold it longer than the caller.
-    this: std::sync::Weak<Head>,
+    this: std::sync::Weak<BacklogHead>,
 }
 
 #[derive(Default)]
@@ -82,7 +82,12 @@ struct Held {
     has_ended: bool,
 }
 
-impl Head {
+impl BacklogHead {
+    #[must_use]
+    pub fn key(&self) -> HeadKey<'_> {
+        HeadKey { topic: &self.name.topic, partition: self.name.partition, endpoint_id: &self.endpoint_id }
+    }
+
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
@@ -184,7 +189,7 @@ impl Head {
     }
 }
 
-impl Shard for Head {
+impl Shard for BacklogHead {
     type Assignment = PartitionLedger;
     type Events = Arc<dyn HeadEvents>;
 
@@ -195,7 +200,7 @@ impl Shard for Head {
         of_all: Arc<Amount>,
         events: &Arc<dyn HeadEvents>,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|this| Head {
+        Arc::new_cyclic(|this| BacklogHead {
             name: SourceName { kind: SourceKind::Backlog, topic: ledger.topic_name(), partition: ledger.partition() },
             endpoint_id,
             ledger: Arc::clone(ledger),
@@ -214,7 +219,7 @@ impl Shard for Head {
 
     fn renewed(&self) -> Arc<Self> {
         let (of_endpoint, of_all) = (Arc::clone(&self.of_endpoint), Arc::clone(&self.of_all));
-        Head::begin(&self.ledger, Arc::clone(&self.endpoint_id), of_endpoint, of_all, &self.events)
+        BacklogHead::begin(&self.ledger, Arc::clone(&self.endpoint_id), of_endpoint, of_all, &self.events)
     }
 
     fn topic(&self) -> &Arc<str> {
@@ -280,7 +285,7 @@ impl Shard for Head {
     }
 }
 
-impl Drop for Head {
+impl Drop for BacklogHead {
     fn drop(&mut self) {
         // The partition is someone else's: what was in memory of it is not waited for.
         let held = self.held.get_mut();
@@ -291,7 +296,7 @@ impl Drop for Head {
     }
 }
 
-impl EventSource for Head {
+impl EventSource for BacklogHead {
     fn name(&self) -> &SourceName {
         &self.name
     }
@@ -323,7 +328,7 @@ impl EventSource for Head {
     }
 }
 
-impl SourceBacklog for Head {
+impl SourceBacklog for BacklogHead {
     /// Its rows wait for nothing but those of them that leave memory.
     fn ahead(&self, _endpoint_id: &str, _key: Option<KeyNumber>) -> Ahead {
         let events = if self.is_parking.load(Ordering::Acquire) { u64::MAX } else { 0 };
@@ -346,7 +351,7 @@ impl SourceBacklog for Head {
     fn parked(&self, _endpoint_id: &str) {}
 }
 
-impl fmt::Debug for Head {
+impl fmt::Debug for BacklogHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head").field("name", &self.name).field("endpoint_id", &self.endpoint_id).finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use super::{head::Head, shard::Shard as _};
+use super::{head::BacklogHead, shard::Shard as _};
 use crate::model::{
     parking::KeyNumber,
     receipt::{Abandoned, Done, Settlement},
@@ -22,7 +22,7 @@ use crate::model::{
 
 /// The source of the rows of one key of a head.
 pub struct KeyLane {
-    head: Arc<Head>,
+    head: Arc<BacklogHead>,
     /// Something of it is on its way out of memory, or was.
     is_leaving: Arc<AtomicBool>,
 }
@@ -50,7 +50,7 @@ impl Known {
 
 impl KeyLanes {
     /// The lane of a key; `None` while nothing of that key may be read.
-    pub(super) fn of(&mut self, head: &Arc<Head>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
+    pub(super) fn of(&mut self, head: &Arc<BacklogHead>, key: Option<&[u8]>) -> Option<Arc<KeyLane>> {
         let number = KeyNumber::of(key);
         if let Some(known) = self.lanes.get(&number) {
             if known.is_leaving() {

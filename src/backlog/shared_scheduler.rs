@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{head::Head, scheduler::Scheduler, shard::Assignment};
+use super::{head::BacklogHead, scheduler::Scheduler, shard::Assignment};
 use crate::ingest::ledger::PartitionLedger;
 
 /// All heads of the partitions that this instance owns.
-pub type HeadScheduler = Scheduler<Head>;
+pub type HeadScheduler = Scheduler<BacklogHead>;
 
 impl Assignment for PartitionLedger {
     fn topic_name(&self) -> Arc<str> {

@@ -29,7 +29,7 @@ use self::{
     stored::stored,
     write_batch::WriteBatch,
 };
-use super::head::Head;
+use super::head::BacklogHead;
 use crate::{
     clock,
     dead_letter::{letter::LetterKey, writer::DeadLetterWriter},
@@ -43,7 +43,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::{self, HeadRow, NewRow, RowKey},
-        event_row::{self, Clocks},
+        event_row::{self, RowClocks},
         quotas::Stored,
         retry::{RetryPolicy, WriterHealth},
         write_queue::{self, CustomerOf, WriteQueues},
@@ -53,7 +53,7 @@ use crate::{
 
 /// `[backlog]` of the configuration, as far as writing goes.
 #[derive(Debug, Clone)]
-pub struct WriterOptions {
+pub struct BacklogWriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
     /// Statements at once.
@@ -81,7 +81,7 @@ impl BacklogWriter {
     #[must_use]
     pub fn start(
         pool: Pool,
-        options: WriterOptions,
+        options: BacklogWriterOptions,
         dead_letters: DeadLetterWriter,
         watch: Arc<dyn HeadWatch>,
         runtime: &Handle,
@@ -157,7 +157,7 @@ impl BacklogWriter {
     }
 
     /// Takes out rows that are in memory, and then lets the head forget them.
-    pub fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
+    pub fn take_out(&self, head: Arc<BacklogHead>, keys: Vec<RowKey>) {
         let endpoint_id = Arc::clone(&head.endpoint_id);
         self.shared.queues.push(&endpoint_id, Write::Remove(Removal::of(keys, Some(head))));
     }
@@ -257,7 +257,7 @@ impl write_queue::WriteOp for Write {
 
 struct Shared {
     pool: Pool,
-    options: WriterOptions,
+    options: BacklogWriterOptions,
     queues: WriteQueues<Write>,
     rate: DefaultDirectRateLimiter,
     dead_letters: DeadLetterWriter,
@@ -327,7 +327,7 @@ impl Shared {
     }
 
     async fn insert_part(&self, waiting: &[Waiting]) -> Result<(), StoreError> {
-        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let clocks = RowClocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<NewRow<'_>> =
             waiting.iter().map(|waiting| event_row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
         fail::fail_point!("backlog-insert");
@@ -353,7 +353,7 @@ impl Shared {
         if updates.is_empty() {
             return;
         }
-        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let clocks = RowClocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let rows: Vec<_> =
             updates.iter().map(|(key, parked)| (key.clone(), event_row::row_state(parked, clocks))).collect();
         self.retry_policy().retry(|| backlog::update(&self.pool, &rows)).await;

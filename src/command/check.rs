@@ -14,13 +14,13 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     /// Also connect: to the brokers (topics, the group) and to PostgreSQL (its schema)
     #[arg(long)]
     connect: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> ExitCode {
+pub(super) fn run(arguments: &CheckArguments, config: &Config) -> ExitCode {
     print!("{}", config.to_toml());
     config.warnings().iter().for_each(|warning| eprintln!("postrider: warning: {warning}"));
     // Secrets often come only where it runs, so their absence here is no failure.

@@ -30,12 +30,14 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::{api::Api, fixtures::Part, instance::Instance, producer::Producing, screen::Moment, tally::Tally};
-use super::receiver::{self, Received, Reply, Verifier};
+use self::{
+    api::Api, fixtures::DemoEndpoint, instance::DemoInstance, producer::Producing, screen::Moment, tally::DemoTally,
+};
+use super::receiver::{self, Received, ReceiverReply, Verifier};
 use crate::{clock, config::Config, store, telemetry::names};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct DemoArguments {
     /// Events a second
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
@@ -60,7 +62,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// Time for the last deliveries: a failed one is tried again after a pause, and the pauses grow.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
-pub(super) fn run(arguments: &Arguments, config_path: Option<&PathBuf>, config: Config) -> ExitCode {
+pub(super) fn run(arguments: &DemoArguments, config_path: Option<&PathBuf>, config: Config) -> ExitCode {
     let mut needed = config.clone();
     needed.kafka.topics = fixtures::TOPICS.map(str::to_owned).to_vec();
     if arguments.api.is_none()
@@ -81,21 +83,21 @@ pub(super) fn run(arguments: &Arguments, config_path: Option<&PathBuf>, config: 
 
 /// Everything that runs.
 struct Demo {
-    parts: Arc<Vec<Part>>,
-    tally: Arc<Mutex<Tally>>,
+    parts: Arc<Vec<DemoEndpoint>>,
+    tally: Arc<Mutex<DemoTally>>,
     api: Api,
     receivers: ServerHandle,
-    instance: Option<Instance>,
+    instance: Option<DemoInstance>,
     producing: Option<Producing>,
 }
 
 impl Demo {
-    async fn prepare(arguments: &Arguments, config_path: Option<&Path>, config: &Config) -> Result<Self, String> {
+    async fn prepare(arguments: &DemoArguments, config_path: Option<&Path>, config: &Config) -> Result<Self, String> {
         producer::create_topics(&config.kafka).await?;
         let key = arguments.admin_key.clone().unwrap_or_else(|| config.admin.key.clone());
         let parts = Arc::new(fixtures::parts(key.expose_secret()));
         let run = format!("{:016x}", rand::random::<u64>());
-        let tally = Arc::new(Mutex::new(Tally::new(run.clone(), parts.len(), clock::now())));
+        let tally = Arc::new(Mutex::new(DemoTally::new(run.clone(), parts.len(), clock::now())));
         let (address, receivers) = start_receivers(arguments, &parts, &tally)?;
         let (api, instance) = match &arguments.api {
             Some(url) => (Api::new(url, key.clone()), None),
@@ -103,7 +105,7 @@ impl Demo {
                 let url = config.postgres.url.expose_secret();
                 store::migrate(url).await.map_err(|error| format!("the database: {error}"))?;
                 let bind = instance::free_address(config.admin.bind)?;
-                let instance = Instance::start(config_path, bind)?;
+                let instance = DemoInstance::start(config_path, bind)?;
                 (Api::new(&format!("http://{}", super::health::reachable(bind)), key.clone()), Some(instance))
             }
         };
@@ -116,7 +118,7 @@ impl Demo {
     }
 
     /// Creates everyone in the instance, and waits until each receiver heard of this run.
-    async fn introduce(&mut self, arguments: &Arguments, address: SocketAddr) -> Result<(), String> {
+    async fn introduce(&mut self, arguments: &DemoArguments, address: SocketAddr) -> Result<(), String> {
         let started = clock::now();
         let mut pause = interval(Duration::from_millis(50));
         let host = arguments.receive_at.clone().unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string());
@@ -189,7 +191,7 @@ impl Demo {
                 let now = (tally.produced, screen::delivered(&tally));
                 (moment.produced_per_second, moment.delivered_per_second) = (now.0 - before.0, now.1 - before.1);
                 before = now;
-                let log = self.instance.as_ref().map(Instance::take_log).unwrap_or_default();
+                let log = self.instance.as_ref().map(DemoInstance::take_log).unwrap_or_default();
                 screen.show(&log, &self.parts, &tally, &moment);
             }
             if let Some(instance) = &mut self.instance {
@@ -251,9 +253,9 @@ impl Demo {
 
 /// One server for all parts: each has its own path and its own secret.
 fn start_receivers(
-    arguments: &Arguments,
-    parts: &Arc<Vec<Part>>,
-    tally: &Arc<Mutex<Tally>>,
+    arguments: &DemoArguments,
+    parts: &Arc<Vec<DemoEndpoint>>,
+    tally: &Arc<Mutex<DemoTally>>,
 ) -> Result<(SocketAddr, ServerHandle), String> {
     // Another machine's Postrider cannot reach loopback.
     let ip = if arguments.receive_at.is_some() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
@@ -264,11 +266,11 @@ fn start_receivers(
     let (parts, tally) = (Arc::clone(parts), Arc::clone(tally));
     let look = move |received: Received| {
         let uid = received.path.trim_start_matches('/');
-        let Some(index) = parts.iter().position(|part| part.uid == uid) else { return Reply::Status(404) };
+        let Some(index) = parts.iter().position(|part| part.uid == uid) else { return ReceiverReply::Status(404) };
         let (id, timestamp, signature) = (&received.webhook_id, &received.webhook_timestamp, &received.signature);
         if verifiers[index].verify(id, timestamp, signature, &received.body, clock::wall_ms() / 1000).is_err() {
             tally.lock().rows[index].bad_signatures += 1;
-            return Reply::Status(401);
+            return ReceiverReply::Status(401);
         }
         let events = receiver::events(&received.body);
         tally.lock().receive(index, &parts[index], &events, clock::now())
@@ -287,7 +289,7 @@ impl Screen {
         Screen { is_terminal: std::io::stdout().is_terminal(), height: 0 }
     }
 
-    fn show(&mut self, log: &[String], parts: &[Part], tally: &Tally, moment: &Moment) {
+    fn show(&mut self, log: &[String], parts: &[DemoEndpoint], tally: &DemoTally, moment: &Moment) {
         let mut text = String::new();
         if self.is_terminal && self.height > 0 {
             text.push_str(&format!("\x1b[{}A\x1b[J", self.height));

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::config::{Config, ConfigErrors};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct HealthArguments {
     /// The page to ask for; without it /livez of admin.internal_bind, else of admin.bind
     #[arg(long)]
     url: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 /// Shorter than any orchestrator's own timeout.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) fn run(arguments: &Arguments, config: impl FnOnce() -> Result<Config, ConfigErrors>) -> ExitCode {
+pub(super) fn run(arguments: &HealthArguments, config: impl FnOnce() -> Result<Config, ConfigErrors>) -> ExitCode {
     let url = match &arguments.url {
         Some(url) => url.clone(),
         None => match config() {

@@ -13,13 +13,13 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{
-    receiver::{self, Received, Reply, Verifier},
-    remote::Failure,
+    receiver::{self, Received, ReceiverReply, Verifier},
+    remote::CommandFailure,
 };
 use crate::clock;
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct ListenArguments {
     /// Port of this machine to listen on, 0 for any that is free
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     batch: bool,
     /// Answer with this status, or never ("hang"), instead of 200
     #[arg(long, value_name = "STATUS|hang", value_parser = parse_failure)]
-    fail: Option<Reply>,
+    fail: Option<ReceiverReply>,
     /// Fail only every so many requests
     #[arg(long, value_name = "N", default_value_t = 1, requires = "fail", value_parser = clap::value_parser!(u64).range(1..))]
     fail_every: u64,
@@ -42,10 +42,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     delay_ms: u64,
     #[command(flatten)]
-    trial: trial::Arguments,
+    trial: trial::TrialArguments,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &ListenArguments) -> ExitCode {
     if let Err(error) = Verifier::new(arguments.secret.iter().map(String::as_str)) {
         return super::failure(&format!("--secret: {error}"));
     }
@@ -58,7 +58,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         let listened = if arguments.trial.is_wanted() {
             listen_for_a_trial(arguments, listener).await
         } else {
-            listen(arguments, &arguments.secret, listener).await.map_err(|error| Failure::Failed(error.to_string()))
+            listen(arguments, &arguments.secret, listener)
+                .await
+                .map_err(|error| CommandFailure::Failed(error.to_string()))
         };
         match listened {
             Ok(()) => ExitCode::SUCCESS,
@@ -71,16 +73,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// With a subscription of its own, which ends with it.
-async fn listen_for_a_trial(arguments: &Arguments, listener: TcpListener) -> Result<(), Failure> {
-    let port = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?.port();
+async fn listen_for_a_trial(arguments: &ListenArguments, listener: TcpListener) -> Result<(), CommandFailure> {
+    let port = listener.local_addr().map_err(|error| CommandFailure::Failed(error.to_string()))?.port();
     let trial = arguments.trial.start(port).await?;
     let secrets = [arguments.secret.as_slice(), std::slice::from_ref(&trial.secret)].concat();
     let listened = listen(arguments, &secrets, listener).await;
     trial.end().await;
-    listened.map_err(|error| Failure::Failed(error.to_string()))
+    listened.map_err(|error| CommandFailure::Failed(error.to_string()))
 }
 
-async fn listen(arguments: &Arguments, secrets: &[String], listener: TcpListener) -> std::io::Result<()> {
+async fn listen(arguments: &ListenArguments, secrets: &[String], listener: TcpListener) -> std::io::Result<()> {
     let verifier = Verifier::new(secrets.iter().map(String::as_str)).ok().filter(|_| !secrets.is_empty());
     let requests = AtomicU64::new(0);
     let (fail, fail_every, each) = (arguments.fail, arguments.fail_every, arguments.batch);
@@ -132,22 +134,22 @@ fn verdict(verifier: Option<&Verifier>, received: &Received) -> Verdict {
 }
 
 /// A careful customer refuses what is not signed.
-fn reply(bad: bool, fail: Option<Reply>, delay: Duration) -> Reply {
-    match fail.unwrap_or(Reply::Status(if bad { 401 } else { 200 })) {
-        Reply::Status(status) if !delay.is_zero() => Reply::Slowly(delay, status),
+fn reply(bad: bool, fail: Option<ReceiverReply>, delay: Duration) -> ReceiverReply {
+    match fail.unwrap_or(ReceiverReply::Status(if bad { 401 } else { 200 })) {
+        ReceiverReply::Status(status) if !delay.is_zero() => ReceiverReply::Slowly(delay, status),
         reply => reply,
     }
 }
 
-fn print(number: u64, received: &Received, verdict: Verdict, reply: Reply, each: bool) {
+fn print(number: u64, received: &Received, verdict: Verdict, reply: ReceiverReply, each: bool) {
     let verdict = match verdict {
         Verdict::Good => "good signature",
         Verdict::Bad => "BAD SIGNATURE",
         Verdict::Unverified => "not verified",
     };
     let answer = match reply {
-        Reply::Status(status) | Reply::Slowly(_, status) => status.to_string(),
-        Reply::Hang => "no answer".to_owned(),
+        ReceiverReply::Status(status) | ReceiverReply::Slowly(_, status) => status.to_string(),
+        ReceiverReply::Hang => "no answer".to_owned(),
     };
     let events = receiver::events(&received.body);
     let count = if events.len() == 1 { "1 event".to_owned() } else { format!("{} events", events.len()) };
@@ -192,11 +194,11 @@ fn plain(text: &str, characters_max: usize) -> String {
     short
 }
 
-fn parse_failure(text: &str) -> Result<Reply, String> {
+fn parse_failure(text: &str) -> Result<ReceiverReply, String> {
     match text {
-        "hang" => Ok(Reply::Hang),
+        "hang" => Ok(ReceiverReply::Hang),
         _ => match text.parse::<u16>() {
-            Ok(status @ 200..=599) => Ok(Reply::Status(status)),
+            Ok(status @ 200..=599) => Ok(ReceiverReply::Status(status)),
             _ => Err("give a status from 200 to 599, or hang".to_owned()),
         },
     }
@@ -216,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_bad_signature_is_refused_unless_told_otherwise() {
-        assert_eq!(reply(true, None, Duration::ZERO), Reply::Status(401));
-        assert_eq!(reply(false, Some(Reply::Hang), Duration::from_secs(1)), Reply::Hang);
-        assert_eq!(reply(false, None, Duration::from_secs(1)), Reply::Slowly(Duration::from_secs(1), 200));
+        assert_eq!(reply(true, None, Duration::ZERO), ReceiverReply::Status(401));
+        assert_eq!(reply(false, Some(ReceiverReply::Hang), Duration::from_secs(1)), ReceiverReply::Hang);
+        assert_eq!(reply(false, None, Duration::from_secs(1)), ReceiverReply::Slowly(Duration::from_secs(1), 200));
     }
 }

@@ -18,11 +18,11 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
-use super::topics::{self, KAFKA_TIMEOUT, PARTITIONS, Pace};
+use super::topics::{self, KAFKA_TIMEOUT, PARTITIONS, SteadyRate};
 use crate::{clock, config::Config};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct ProduceArguments {
     /// Topic to send to
     #[arg(long, value_name = "NAME")]
     topic: String,
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     partitions: i32,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> ExitCode {
+pub(super) fn run(arguments: &ProduceArguments, config: &Config) -> ExitCode {
     match produce(arguments, config) {
         Ok(said) => {
             println!("{said}");
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> ExitCode {
     }
 }
 
-fn produce(arguments: &Arguments, config: &Config) -> Result<String, String> {
+fn produce(arguments: &ProduceArguments, config: &Config) -> Result<String, String> {
     let topic = arguments.topic.as_str();
     let made = arguments.create_topic && create(topic, arguments.partitions, config)?;
     let Some(mut events) = Events::open(arguments)? else {
@@ -113,7 +113,7 @@ enum Events {
 
 impl Events {
     /// `None`: there is nothing to send.
-    fn open(arguments: &Arguments) -> Result<Option<Self>, String> {
+    fn open(arguments: &ProduceArguments) -> Result<Option<Self>, String> {
         if let Some(event) = &arguments.event {
             return Ok(Some(Events::Same { event: event.clone().into_bytes(), left: arguments.count }));
         }
@@ -150,13 +150,13 @@ impl Events {
 
 struct Sending<'a> {
     producer: ThreadedProducer<Answers>,
-    arguments: &'a Arguments,
+    arguments: &'a ProduceArguments,
     sent: u64,
 }
 
 impl Sending<'_> {
     fn send_all(&mut self, events: &mut Events) -> Result<(), String> {
-        let mut pace = self.arguments.rate.map(|rate| Pace::new(rate, clock::now()));
+        let mut pace = self.arguments.rate.map(|rate| SteadyRate::new(rate, clock::now()));
         // The first one at once.
         let mut due = 1;
         loop {
@@ -174,7 +174,7 @@ impl Sending<'_> {
     }
 
     fn send(&mut self, event: &[u8]) -> Result<(), String> {
-        let Arguments { topic, key, header, .. } = self.arguments;
+        let ProduceArguments { topic, key, header, .. } = self.arguments;
         let headers = header
             .iter()
             .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));

@@ -31,7 +31,7 @@ pub(super) struct Received {
 
 /// Answers of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(super) enum ReceiverReply {
     Status(u16),
     /// Reads the request and never answers.
     Hang,
@@ -44,7 +44,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// Starts a receiver on the running actix system; `look` sees each request and decides the answer.
 pub(super) fn start(
     listener: TcpListener,
-    look: impl Fn(Received) -> Reply + Send + Sync + 'static,
+    look: impl Fn(Received) -> ReceiverReply + Send + Sync + 'static,
 ) -> io::Result<(SocketAddr, ServerHandle)> {
     let address = listener.local_addr()?;
     let look: Arc<Look> = Arc::new(look);
@@ -68,7 +68,7 @@ pub(super) fn start(
     Ok((address, handle))
 }
 
-type Look = dyn Fn(Received) -> Reply + Send + Sync;
+type Look = dyn Fn(Received) -> ReceiverReply + Send + Sync;
 struct Shared(Arc<Look>);
 
 async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
@@ -84,12 +84,12 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
         body,
     });
     let status = match reply {
-        Reply::Status(status) => status,
-        Reply::Slowly(wait, status) => {
+        ReceiverReply::Status(status) => status,
+        ReceiverReply::Slowly(wait, status) => {
             actix::clock::sleep(wait).await;
             status
         }
-        Reply::Hang => std::future::pending().await,
+        ReceiverReply::Hang => std::future::pending().await,
     };
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).finish()
 }

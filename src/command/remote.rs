@@ -17,8 +17,8 @@ mod table; // JSON as rows and columns
 mod match_event; // a dry run
 
 pub(super) use self::{
-    session::{Connection, Failure, Session},
-    subscriptions::Scope,
+    session::{CommandFailure, Session, SessionArguments},
+    subscriptions::ScopeArguments,
 };
 
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ use serde_json::Value;
 #[derive(Debug, Args)]
 pub(super) struct Remote<C: Subcommand> {
     #[command(flatten)]
-    connection: Connection,
+    connection: SessionArguments,
     #[command(subcommand)]
     what: C,
 }
@@ -39,7 +39,7 @@ pub(super) struct Remote<C: Subcommand> {
 #[derive(Debug, Args)]
 pub(super) struct Single<C: Args> {
     #[command(flatten)]
-    connection: Connection,
+    connection: SessionArguments,
     #[command(flatten)]
     what: C,
 }
@@ -66,27 +66,27 @@ macro_rules! resources {
 
 resources! {
     /// Customers' endpoints: list, get, create, change, pause, test, …
-    Endpoints(Remote<endpoints::Command>) = endpoints::run;
+    Endpoints(Remote<endpoints::EndpointCommand>) = endpoints::run;
     /// Subscriptions: the events that an endpoint gets
-    Subscriptions(Remote<subscriptions::Command>) = subscriptions::run;
+    Subscriptions(Remote<subscriptions::SubscriptionCommand>) = subscriptions::run;
     /// Shows who would get an event, and why an endpoint would not; nothing is sent
-    Match(Single<match_event::Arguments>) = match_event::run;
+    Match(Single<match_event::MatchArguments>) = match_event::run;
     /// Dead letters: list, acknowledge, send again
-    DeadLetters(Remote<dead_letters::Command>) = dead_letters::run;
+    DeadLetters(Remote<dead_letters::DeadLetterCommand>) = dead_letters::run;
     /// A range of Kafka again, for one endpoint
-    Replays(Remote<replays::Command>) = replays::run;
+    Replays(Remote<replays::ReplayCommand>) = replays::run;
     /// Customers and their grants
-    Customers(Remote<customers::Command>) = customers::run;
+    Customers(Remote<customers::CustomerCommand>) = customers::run;
     /// API keys and their roles
-    Keys(Remote<keys::Command>) = keys::run;
+    Keys(Remote<keys::KeyCommand>) = keys::run;
     /// The health of every actor
-    Actors(Remote<actors::Command>) = actors::run;
+    Actors(Remote<actors::ActorCommand>) = actors::run;
     /// Write customers, endpoints and subscriptions from a file; repeating it changes nothing
-    Apply(Single<apply::Arguments>) = apply::run;
+    Apply(Single<apply::ApplyArguments>) = apply::run;
 }
 
 /// Connects, runs a command, and says what went wrong.
-fn run(connection: &Connection, command: impl AsyncFnOnce(&Session) -> Result<(), Failure>) -> ExitCode {
+fn run(connection: &SessionArguments, command: impl AsyncFnOnce(&Session) -> Result<(), CommandFailure>) -> ExitCode {
     let done = actix::System::new().block_on(async {
         let session = Session::open(connection)?;
         command(&session).await
@@ -116,7 +116,7 @@ fn show_list(session: &Session, rows: &[Value], columns: &[table::Column]) {
 
 /// The part of a list that is shown.
 #[derive(Debug, Args)]
-pub(in crate::command) struct Page {
+pub(in crate::command) struct PageArguments {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -125,7 +125,7 @@ pub(in crate::command) struct Page {
     all: bool,
 }
 
-impl Page {
+impl PageArguments {
     fn rows_max(&self) -> usize {
         if self.all { usize::MAX } else { self.limit as usize }
     }

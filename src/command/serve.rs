@@ -7,13 +7,13 @@ use clap::Args;
 use crate::{app, config::Config, telemetry};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct ServeArguments {
     /// Also stop when standard input ends, so that it cannot outlive the program that started it
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, config: Config) -> ExitCode {
+pub(super) fn run(arguments: &ServeArguments, config: Config) -> ExitCode {
     if let Err(errors) = config.ready_to_serve() {
         return super::usage(&errors);
     }

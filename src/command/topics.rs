@@ -9,14 +9,14 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use crate::config::Kafka;
+use crate::config::KafkaSection;
 
 /// Partitions of a topic, where nobody says how many.
 pub(super) const PARTITIONS: i32 = 4;
 pub(super) const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client as the configuration wants it, with its TLS and SASL.
-pub(super) fn client(kafka: &Kafka) -> ClientConfig {
+pub(super) fn client(kafka: &KafkaSection) -> ClientConfig {
     let mut client = ClientConfig::new();
     for (name, value) in kafka.client_properties() {
         client.set(name, value);
@@ -25,7 +25,11 @@ pub(super) fn client(kafka: &Kafka) -> ClientConfig {
 }
 
 /// Makes those of these topics that are missing, and says which it made.
-pub(super) async fn create<'a>(kafka: &Kafka, topics: &[&'a str], partitions: i32) -> Result<Vec<&'a str>, String> {
+pub(super) async fn create<'a>(
+    kafka: &KafkaSection,
+    topics: &[&'a str],
+    partitions: i32,
+) -> Result<Vec<&'a str>, String> {
     let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(|error| error.to_string())?;
     let wanted: Vec<_> =
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))).collect();
@@ -46,15 +50,15 @@ pub(super) async fn create<'a>(kafka: &Kafka, topics: &[&'a str], partitions: i3
 }
 
 /// A steady rate, whatever the ticks do.
-pub(super) struct Pace {
+pub(super) struct SteadyRate {
     rate: u32,
     start: Instant,
     sent: u64,
 }
 
-impl Pace {
+impl SteadyRate {
     pub(super) fn new(rate: u32, start: Instant) -> Self {
-        Pace { rate, start, sent: 0 }
+        SteadyRate { rate, start, sent: 0 }
     }
 
     /// Number of events that are due now.
@@ -73,7 +77,7 @@ mod tests {
     #[test]
     fn a_late_tick_makes_up_for_what_it_missed() {
         let start = Instant::now();
-        let mut pace = Pace::new(200, start);
+        let mut pace = SteadyRate::new(200, start);
         assert_eq!(pace.due(start + Duration::from_millis(5)), 1);
         assert_eq!(pace.due(start + Duration::from_millis(7)), 0);
         assert_eq!(pace.due(start + Duration::from_secs(1)), 199);

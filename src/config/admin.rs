@@ -10,7 +10,7 @@ use crate::admin::listener::{deadlines::Deadlines, tls::TlsFiles};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Admin {
+pub struct AdminSection {
     pub bind: SocketAddr,
     #[serde(deserialize_with = "address_or_none")]
     pub internal_bind: Option<SocketAddr>,
@@ -56,7 +56,7 @@ impl AdminTls {
     }
 }
 
-impl Admin {
+impl AdminSection {
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         Deadlines {

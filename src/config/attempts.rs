@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Attempts {
+pub struct AttemptsSection {
     pub retention_days: u32,
     pub delivered_sample_every: u64,
     pub rows_per_second_max: u32,

@@ -8,7 +8,7 @@ use crate::flow::drain_rate::DrainRateOptions;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Backlog {
+pub struct BacklogSection {
     pub batch_rows_max: usize,
     pub batch_wait_ms: u64,
     pub connections_max: usize,
@@ -26,7 +26,7 @@ pub struct Backlog {
     pub refresh_ms: u64,
 }
 
-impl Backlog {
+impl BacklogSection {
     /// The rate of draining, with so many cores.
     #[must_use]
     pub fn rate(&self, cores: usize) -> DrainRateOptions {

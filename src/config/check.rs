@@ -20,7 +20,7 @@ use figment::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, ConfigErrors, FirstStart,
+    Config, ConfigError, ConfigErrors, FirstStartSetting,
     layers::{Layers, find},
     show::plain,
 };
@@ -147,7 +147,7 @@ fn check_parses(layers: &mut Layers, defaults: &mut Dict, key: &str) {
         "admin.bind" | "admin.internal_bind" => {
             text.parse::<SocketAddr>().err().map(|_| "must be ADDRESS:PORT, such as \"0.0.0.0:8080\"")
         }
-        "kafka.first_start" => FirstStart::try_from(text.clone()).err(),
+        "kafka.first_start" => FirstStartSetting::try_from(text.clone()).err(),
         "kafka.offset_lost" => (!matches!(text.as_str(), "earliest" | "latest" | "stop"))
             .then_some("must be \"earliest\", \"latest\" or \"stop\""),
         "log.format" => (!matches!(text.as_str(), "text" | "json")).then_some("must be \"text\" or \"json\""),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OperatorEvents {
+pub struct OperatorEventsSection {
     pub webhook_url: String,
     #[serde(deserialize_with = "super::sections::secret")]
     pub webhook_secret: SecretString,
@@ -17,7 +17,7 @@ pub struct OperatorEvents {
     pub dead_letters_per_minute_events_max: u64,
 }
 
-impl OperatorEvents {
+impl OperatorEventsSection {
     /// Somebody is to be told.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -32,7 +32,7 @@ impl OperatorEvents {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Canary {
+pub struct CanarySection {
     pub topic: String,
     pub url: String,
     pub interval_ms: u64,

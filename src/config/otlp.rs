@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Otlp {
+pub struct OtlpSection {
     pub endpoint: String,
     #[serde(deserialize_with = "super::sections::secret")]
     pub headers: SecretString,
@@ -22,7 +22,7 @@ pub struct Otlp {
     pub timeout_ms: u64,
 }
 
-impl Otlp {
+impl OtlpSection {
     #[must_use]
     pub fn interval(&self) -> Duration {
         Duration::from_millis(self.interval_ms)

@@ -9,7 +9,7 @@ use crate::flow::drain_rate::DrainRateOptions;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Replay {
+pub struct ReplaySection {
     pub events_per_second_max: u32,
     pub records_per_second_max: u32,
     pub endpoint_events_max: usize,
@@ -18,7 +18,7 @@ pub struct Replay {
     pub poll_ms: u64,
 }
 
-impl Replay {
+impl ReplaySection {
     /// The rate of replays, with so many cores.
     #[must_use]
     pub fn rate(&self, cores: usize) -> DrainRateOptions {

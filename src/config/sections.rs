@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Service {
+pub struct ServiceSection {
     pub cores: usize,
     pub shutdown_ms_max: u64,
 }
 
-impl Service {
+impl ServiceSection {
     #[must_use]
     pub fn shutdown_max(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms_max)
@@ -21,13 +21,13 @@ impl Service {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kafka {
+pub struct KafkaSection {
     pub brokers: String,
     pub group_id: String,
     pub topics: Vec<String>,
     pub topics_pattern: String,
-    pub first_start: FirstStart,
-    pub offset_lost: OffsetLost,
+    pub first_start: FirstStartSetting,
+    pub offset_lost: OffsetLostSetting,
     pub commit_interval_ms: u64,
     pub session_timeout_ms: u64,
     pub heartbeat_interval_ms: u64,
@@ -35,7 +35,7 @@ pub struct Kafka {
     pub properties: Properties,
 }
 
-impl Kafka {
+impl KafkaSection {
     #[must_use]
     pub fn commit_interval(&self) -> Duration {
         Duration::from_millis(self.commit_interval_ms)
@@ -50,34 +50,34 @@ impl Kafka {
 /// The beginning of the group's very first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum FirstStart {
+pub enum FirstStartSetting {
     Latest,
     Earliest,
     /// At the first record of this time or later.
     At(jiff::Timestamp),
 }
 
-impl TryFrom<String> for FirstStart {
+impl TryFrom<String> for FirstStartSetting {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.as_str() {
-            "latest" => Ok(FirstStart::Latest),
-            "earliest" => Ok(FirstStart::Earliest),
+            "latest" => Ok(FirstStartSetting::Latest),
+            "earliest" => Ok(FirstStartSetting::Earliest),
             time => time
                 .parse()
-                .map(FirstStart::At)
+                .map(FirstStartSetting::At)
                 .map_err(|_| "must be \"latest\", \"earliest\" or a time such as \"2026-01-31T08:00:00Z\""),
         }
     }
 }
 
-impl fmt::Display for FirstStart {
+impl fmt::Display for FirstStartSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FirstStart::Latest => f.write_str("latest"),
-            FirstStart::Earliest => f.write_str("earliest"),
-            FirstStart::At(time) => time.fmt(f),
+            FirstStartSetting::Latest => f.write_str("latest"),
+            FirstStartSetting::Earliest => f.write_str("earliest"),
+            FirstStartSetting::At(time) => time.fmt(f),
         }
     }
 }
@@ -85,7 +85,7 @@ impl fmt::Display for FirstStart {
 /// The policy for an offset that is no longer in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OffsetLost {
+pub enum OffsetLostSetting {
     Earliest,
     Latest,
     Stop,
@@ -124,7 +124,7 @@ impl fmt::Debug for Properties {
 
 // Unknown keys were refused when the layers were laid; serde cannot both flatten and deny.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Event {
+pub struct EventSection {
     #[serde(flatten)]
     pub places: Places,
     pub topics: BTreeMap<String, TopicPlaces>,
@@ -153,7 +153,7 @@ pub struct TopicPlaces {
     pub time: Option<String>,
 }
 
-impl Event {
+impl EventSection {
     /// The places that hold for a topic.
     #[must_use]
     pub fn places_of(&self, topic: &str) -> Places {
@@ -173,7 +173,7 @@ impl Event {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ingest {
+pub struct IngestSection {
     pub partition_events_max: usize,
     pub partition_bytes_max: usize,
     pub memory_bytes_max: usize,
@@ -182,7 +182,7 @@ pub struct Ingest {
     pub event_bytes_max: usize,
 }
 
-impl Ingest {
+impl IngestSection {
     #[must_use]
     pub fn wait_target(&self) -> Duration {
         Duration::from_millis(self.wait_target_ms)
@@ -191,7 +191,7 @@ impl Ingest {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Delivery {
+pub struct DeliverySection {
     pub park_after_ms: u64,
     pub endpoint_bytes_max: usize,
     pub idle_after_ms: u64,
@@ -201,7 +201,7 @@ pub struct Delivery {
     pub rebuild_max_ms: u64,
 }
 
-impl Delivery {
+impl DeliverySection {
     #[must_use]
     pub fn park_after(&self) -> Duration {
         Duration::from_millis(self.park_after_ms)
@@ -231,7 +231,7 @@ impl Delivery {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Http {
+pub struct HttpSection {
     pub connect_timeout_ms: u64,
     pub in_flight_max: usize,
     pub keep_alive_ms: u64,
@@ -247,7 +247,7 @@ pub struct Http {
     pub https_only: bool,
 }
 
-impl Http {
+impl HttpSection {
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
@@ -287,7 +287,7 @@ impl Http {
 // Texts; `endpoint::egress` gives them their meaning.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Egress {
+pub struct EgressSection {
     pub allow: Vec<String>,
     pub deny: Vec<String>,
     pub ports_denied: Vec<String>,
@@ -295,7 +295,7 @@ pub struct Egress {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Postgres {
+pub struct PostgresSection {
     #[serde(deserialize_with = "secret")]
     pub url: SecretString,
     pub connections_max: usize,
@@ -306,7 +306,7 @@ pub struct Postgres {
     pub settings_reconcile_ms: u64,
 }
 
-impl Postgres {
+impl PostgresSection {
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
@@ -330,7 +330,7 @@ impl Postgres {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DeadLetter {
+pub struct DeadLetterSection {
     pub batch_rows_max: usize,
     pub batch_wait_ms: u64,
     pub queue_bytes_max: usize,
@@ -338,7 +338,7 @@ pub struct DeadLetter {
     pub redrive_poll_ms: u64,
 }
 
-impl DeadLetter {
+impl DeadLetterSection {
     #[must_use]
     pub fn batch_wait(&self) -> Duration {
         Duration::from_millis(self.batch_wait_ms)
@@ -352,7 +352,7 @@ impl DeadLetter {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Secrets {
+pub struct SecretsSection {
     /// One key or several, separated by commas: the first encrypts, all decrypt.
     #[serde(deserialize_with = "secret")]
     pub key: SecretString,
@@ -360,7 +360,7 @@ pub struct Secrets {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub struct LogSection {
     pub format: LogFormat,
     pub filter: String,
     pub delivered_sample_every: u64,

@@ -25,7 +25,7 @@ fn errors(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
 fn the_defaults_are_a_valid_configuration() {
     let config = parse("", &[]).unwrap();
     assert_eq!(config.delivery.park_after(), std::time::Duration::from_secs(5));
-    assert_eq!(config.kafka.first_start, FirstStart::Latest);
+    assert_eq!(config.kafka.first_start, FirstStartSetting::Latest);
 }
 
 #[test]
@@ -305,8 +305,11 @@ fn a_pattern_that_kafkas_client_would_misread_and_kafkas_own_topics_are_refused_
 
 #[test]
 fn where_an_offset_is_lost_is_one_of_three_words() {
-    assert_eq!(parse("", &[]).unwrap().kafka.offset_lost, OffsetLost::Earliest);
-    assert_eq!(parse("", &[("POSTRIDER_KAFKA_OFFSET_LOST", "stop")]).unwrap().kafka.offset_lost, OffsetLost::Stop);
+    assert_eq!(parse("", &[]).unwrap().kafka.offset_lost, OffsetLostSetting::Earliest);
+    assert_eq!(
+        parse("", &[("POSTRIDER_KAFKA_OFFSET_LOST", "stop")]).unwrap().kafka.offset_lost,
+        OffsetLostSetting::Stop
+    );
     let errors = errors("", &[("POSTRIDER_KAFKA_OFFSET_LOST", "newest")]);
     assert!(errors.len() == 1 && errors[0].starts_with("kafka.offset_lost"), "{errors:?}");
 }

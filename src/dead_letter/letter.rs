@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     model::{
         disposition::GivenUp,
-        event::{EndpointKey, Event, Record, Span},
+        event::{ByteSpan, EndpointKey, Event, Record},
         id,
         settings::Settings,
     },
@@ -32,7 +32,7 @@ pub struct LetterKey(pub [u8; KEY_BYTES]);
 
 /// Time at which a letter is written, by both clocks.
 #[derive(Debug, Clone, Copy)]
-pub struct Written {
+pub struct LetterTime {
     pub now: Instant,
     /// Milliseconds since 1970.
     pub wall_ms: i64,
@@ -64,14 +64,14 @@ impl Letter {
 
     /// The row to store. `entropy` are ten random bytes; `place` orders the rows of one statement.
     #[must_use]
-    pub fn row(&self, written: Written, place: usize, entropy: [u8; 10]) -> NewLetter<'_> {
+    pub fn row(&self, written: LetterTime, place: usize, entropy: [u8; 10]) -> NewLetter<'_> {
         let event = self.event();
         let age_ms = written.now.saturating_duration_since(event.received_at).as_millis();
         let in_memory_since_ms = written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
         let received_ms = event.first_received_ms.map_or(in_memory_since_ms, NonZeroI64::get);
         let last = self.given_up.last.as_ref();
         NewLetter {
-            id: id::new(id::Kind::DeadLetter, written.wall_ms, placed(place, entropy)),
+            id: id::new(id::ResourceKind::DeadLetter, written.wall_ms, placed(place, entropy)),
             key: self.key().0,
             endpoint_id: &self.endpoint_id,
             customer_id: &self.customer_id,
@@ -141,7 +141,7 @@ pub fn record(offset: i64, timestamp_ms: i64, key: Option<&[u8]>, value: Option<
         let start = bytes.len();
         bytes.extend_from_slice(part);
         let length = |length| u32::try_from(length).expect("invariant: Postgres keeps no value above 1 GiB");
-        Span { start: length(start), len: length(part.len()) }
+        ByteSpan { start: length(start), len: length(part.len()) }
     };
     let (key, value, headers) = (key.map(&mut append), value.map(&mut append), append(headers));
     Record { offset, timestamp_ms, bytes: bytes.into_boxed_slice(), key, value, headers }
@@ -203,8 +203,8 @@ mod tests {
         Letter { endpoint_id: Arc::from("ep_1"), customer_id: Arc::from("cus_1"), given_up }
     }
 
-    fn written() -> Written {
-        Written { now: crate::clock::now(), wall_ms: 1_700_000_000_000 }
+    fn written() -> LetterTime {
+        LetterTime { now: crate::clock::now(), wall_ms: 1_700_000_000_000 }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 use rand::Rng as _;
 use tokio::runtime::Handle;
 
-use super::letter::{Letter, LetterKey, Written, strip};
+use super::letter::{Letter, LetterKey, LetterTime, strip};
 use crate::{
     clock,
     model::{
@@ -26,7 +26,7 @@ use crate::{
     },
     store::{
         Pool, StoreError, dead_letters,
-        event_row::{self, Clocks},
+        event_row::{self, RowClocks},
         redrives::{self, NextAttempt},
         retry::{RetryPolicy, WriterHealth},
         write_queue::{self, CustomerOf, WriteQueues},
@@ -36,7 +36,7 @@ use crate::{
 
 /// `[dead_letter]` of the configuration, as far as writing goes.
 #[derive(Debug, Clone)]
-pub struct WriterOptions {
+pub struct DeadLetterWriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
     /// Above this, [`DeadLetterWriter::is_full`].
@@ -52,7 +52,7 @@ pub struct DeadLetterWriter {
 impl DeadLetterWriter {
     /// Starts writing on `runtime`, until that runtime ends.
     #[must_use]
-    pub fn start(pool: Pool, options: WriterOptions, runtime: &Handle) -> Self {
+    pub fn start(pool: Pool, options: DeadLetterWriterOptions, runtime: &Handle) -> Self {
         let shared = Arc::new(Shared {
             pool,
             queues: WriteQueues::new(LANES, options.batch_rows_max),
@@ -157,7 +157,7 @@ impl std::fmt::Debug for DeadLetterWriter {
 
 struct Shared {
     pool: Pool,
-    options: WriterOptions,
+    options: DeadLetterWriterOptions,
     queues: WriteQueues<Write>,
     queued_letters: AtomicUsize,
     queued_bytes: AtomicUsize,
@@ -219,7 +219,7 @@ impl Shared {
 
     async fn postpone(&self, letters: Vec<(LetterKey, Parked)>) {
         let in_hand = Bytes { shared: self, letters: letters.len(), bytes: 0 };
-        let clocks = Clocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let clocks = RowClocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let next = |(key, parked): &(LetterKey, Parked)| {
             let state = event_row::row_state(parked, clocks);
             NextAttempt { key: key.0, attempts: state.attempts, not_before_ms: state.not_before_ms }
@@ -233,7 +233,7 @@ impl Shared {
     /// One statement. With a `refusal`, without the data that Postgres refused.
     async fn insert(&self, letters: &[Letter], refusal: Option<&str>) -> Result<(), StoreError> {
         let started = clock::now();
-        let written = Written { now: started, wall_ms: clock::wall_ms() };
+        let written = LetterTime { now: started, wall_ms: clock::wall_ms() };
         let mut rows: Vec<_> = letters
             .iter()
             .enumerate()

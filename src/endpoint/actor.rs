@@ -41,7 +41,7 @@ use crate::{
 /// Look at the queue, the answers and the settings.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Turn;
+pub struct TakeTurn;
 
 impl Message for Drain {
     type Result = ();
@@ -316,10 +316,10 @@ impl Actor for EndpointActor {
     }
 }
 
-impl Handler<Turn> for EndpointActor {
+impl Handler<TakeTurn> for EndpointActor {
     type Result = ();
 
-    fn handle(&mut self, _: Turn, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: TakeTurn, ctx: &mut Context<Self>) {
         self.turn(ctx);
     }
 }
@@ -370,7 +370,7 @@ struct Waker(Addr<EndpointActor>);
 impl Wake for Waker {
     fn wake(&self) {
         // A full mailbox holds a wake already; a closed one belongs to an actor whose death is being reported.
-        let _ = self.0.try_send(Turn);
+        let _ = self.0.try_send(TakeTurn);
     }
 
     fn drain(&self, drain: Drain) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    attempt_record::{Ended, record_of},
+    attempt_record::{AttemptEnd, record_of},
     batch::Batch,
     breaker::BreakerState,
     delivery::StateChange,
@@ -75,7 +75,7 @@ impl AttemptLog {
 
     /// An attempt has ended: counted, and logged when it failed. Most that went well leave no record.
     #[must_use]
-    pub fn attempt(&self, settings: &Settings, batch: &Batch, ended: Ended<'_>) -> Option<AttemptRecord> {
+    pub fn attempt(&self, settings: &Settings, batch: &Batch, ended: AttemptEnd<'_>) -> Option<AttemptRecord> {
         self.count_and_say(settings, batch, ended);
         if *ended.outcome == Outcome::Delivered
             && let Some(observed) = self.observed.as_ref().filter(|observed| observed.endpoint_id == settings.id)
@@ -105,8 +105,8 @@ impl AttemptLog {
         }
     }
 
-    fn count_and_say(&self, settings: &Settings, batch: &Batch, ended: Ended<'_>) {
-        let Ended { outcome, note, took, wall_ms } = ended;
+    fn count_and_say(&self, settings: &Settings, batch: &Batch, ended: AttemptEnd<'_>) {
+        let AttemptEnd { outcome, note, took, wall_ms } = ended;
         let metrics = match settings.delivery.mode {
             Mode::Stream => &self.stream,
             Mode::Batch { .. } => &self.batch,

@@ -3,16 +3,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    connection::Connection,
+    connection::EndpointConnection,
     connections::Connections,
     connector::{Connector, Wanted},
     delivery::Permits,
     egress::Egress,
-    http_exchange::Failure,
+    http_exchange::ExchangeFailure,
     name_server::{Dns, NameServer},
     names::NameLimits,
     resolver::Resolver,
-    shares::{Shares, Unit},
+    shares::{CoreShares, Unit},
     tls::Tls,
 };
 use crate::{clock, telemetry::handles::ShareMetrics};
@@ -41,7 +41,7 @@ pub struct ClientLimits {
 
 /// The HTTP client of one core.
 pub struct CoreClient {
-    permits: Shares,
+    permits: CoreShares,
     connector: Connector,
     answer_bytes_max: usize,
 }
@@ -58,7 +58,7 @@ impl CoreClient {
         // A request uses one connection at a time, so whoever has a permit finds a place for it.
         let permits = limits.in_flight_max.min(limits.connections_max);
         CoreClient {
-            permits: Shares::new(permits, ShareMetrics::of_requests()),
+            permits: CoreShares::new(permits, ShareMetrics::of_requests()),
             answer_bytes_max: limits.answer_bytes_max,
             connector: Connector {
                 connections: Connections::new(limits.connections_max, limits.keep_alive),
@@ -94,7 +94,7 @@ impl CoreClient {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub async fn connection(&self, wanted: &Wanted<'_>) -> Result<Connection, Failure> {
+    pub async fn connection(&self, wanted: &Wanted<'_>) -> Result<EndpointConnection, ExchangeFailure> {
         match self.connector.connections.take(wanted.destination, clock::now()) {
             Some(kept) => Ok(kept),
             None => self.connector.connect(wanted).await,

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::connections::ConnectionPermit;
 
 /// A connection, until it is dropped: then it is closed. Small, because thousands are kept.
-pub struct Connection {
+pub struct EndpointConnection {
     stream: Stream,
     ends_at: Instant,
     read_bytes: Rc<Cell<u64>>,
@@ -32,11 +32,11 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connection {
+impl EndpointConnection {
     #[must_use]
     pub fn new(stream: Stream, place: ConnectionPermit, ends_at: Instant) -> Self {
         place.is_open_now();
-        Connection { stream, ends_at, read_bytes: Rc::default(), _place: place }
+        EndpointConnection { stream, ends_at, read_bytes: Rc::default(), _place: place }
     }
 
     #[must_use]
@@ -60,7 +60,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for EndpointConnection {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(task, buffer);
@@ -69,7 +69,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for EndpointConnection {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(task, bytes)
     }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{connection::Connection, idle::Idle};
+use super::{connection::EndpointConnection, idle::Idle};
 use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
 /// Destination and identity of a connection: requests with the same may share it.
@@ -42,7 +42,7 @@ struct Shared {
     connections_max: usize,
     /// Places that are taken: of connections, and of those that are being opened.
     taken: Cell<usize>,
-    idle: RefCell<Idle<Rc<Destination>, Connection>>,
+    idle: RefCell<Idle<Rc<Destination>, EndpointConnection>>,
     /// Somebody closes what nobody uses any more.
     is_swept: Cell<bool>,
     metrics: ConnectionMetrics,
@@ -118,7 +118,7 @@ impl Connections {
 
     /// A connection that was kept and is still alive, as far as this side knows.
     #[must_use]
-    pub fn take(&self, destination: &Rc<Destination>, now: Instant) -> Option<Connection> {
+    pub fn take(&self, destination: &Rc<Destination>, now: Instant) -> Option<EndpointConnection> {
         loop {
             let mut closed = Vec::new();
             let taken = self.shared.idle.borrow_mut().take(destination, now, &mut closed);
@@ -131,7 +131,7 @@ impl Connections {
     }
 
     /// Keeps a connection whose exchange has ended for the next one.
-    pub fn keep(&self, destination: &Rc<Destination>, connection: Connection, now: Instant) {
+    pub fn keep(&self, destination: &Rc<Destination>, connection: EndpointConnection, now: Instant) {
         let ends_at = connection.ends_at();
         let refused = self.shared.idle.borrow_mut().keep(destination, connection, ends_at, now);
         drop(refused);

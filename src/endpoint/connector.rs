@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    connection::{Connection, Stream},
+    connection::{EndpointConnection, Stream},
     connections::{Connections, Destination, is_local, lacks_handles},
     deadline::within,
     egress::{Egress, Refusal},
-    http_exchange::Failure,
+    http_exchange::ExchangeFailure,
     idle,
     names::NameFailure,
     resolver::Resolver,
@@ -63,7 +63,7 @@ impl Connector {
 
     /// # Errors
     /// When there is no connection: what that says of the endpoint, or of us.
-    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<Connection, Failure> {
+    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<EndpointConnection, ExchangeFailure> {
         let opening = self.open(wanted);
         let (stream, place) = match within(self.timeout, wanted.waits, opening).await {
             Ok(opened) => opened?,
@@ -74,20 +74,23 @@ impl Connector {
             true => self.handshake(wanted, stream).await?,
         };
         let ends_at = idle::ends_at(clock::now(), self.age_max, rand::random());
-        Ok(Connection::new(stream, place, ends_at))
+        Ok(EndpointConnection::new(stream, place, ends_at))
     }
 
-    async fn open(&self, wanted: &Wanted<'_>) -> Result<(TcpStream, super::connections::ConnectionPermit), Failure> {
+    async fn open(
+        &self,
+        wanted: &Wanted<'_>,
+    ) -> Result<(TcpStream, super::connections::ConnectionPermit), ExchangeFailure> {
         let (host, port) = (&*wanted.destination.host, wanted.destination.port);
         let addresses = self.resolver.addresses(wanted.customer, host, port, wanted.waits).await;
         let addresses = addresses.map_err(|failure| unresolved(&failure))?;
-        self.egress.check_addresses(host, &addresses).map_err(Failure::Refused)?;
+        self.egress.check_addresses(host, &addresses).map_err(ExchangeFailure::Refused)?;
         let place = self.connections.place().map_err(|error| Answer::LocalFault(error.to_string().into()))?;
         let stream = self.tcp(&addresses).await.map_err(|error| unconnected(&error))?;
         if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
             && self.egress.is_own_api(local, peer)
         {
-            return Err(Failure::Refused(Refusal::OwnApi));
+            return Err(ExchangeFailure::Refused(Refusal::OwnApi));
         }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -105,7 +108,7 @@ impl Connector {
         }
     }
 
-    async fn handshake(&self, wanted: &Wanted<'_>, stream: TcpStream) -> Result<Stream, Failure> {
+    async fn handshake(&self, wanted: &Wanted<'_>, stream: TcpStream) -> Result<Stream, ExchangeFailure> {
         let config = self.tls_of(wanted.identity).map_err(Answer::LocalFault)?;
         let name = ServerName::try_from(wanted.destination.host.to_string())
             .map_err(|error| Answer::TlsFailed(error.to_string().into()))?;
@@ -139,24 +142,24 @@ async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
 }
 
-fn unresolved(failure: &NameFailure) -> Failure {
+fn unresolved(failure: &NameFailure) -> ExchangeFailure {
     let text = failure.to_string().into();
-    Failure::Answer(match failure {
+    ExchangeFailure::Answer(match failure {
         NameFailure::Local(_) => Answer::LocalFault(text),
         _ => Answer::ResolveFailed(text),
     })
 }
 
-fn unconnected(error: &io::Error) -> Failure {
+fn unconnected(error: &io::Error) -> ExchangeFailure {
     let text = error.to_string().into();
-    Failure::Answer(match error {
+    ExchangeFailure::Answer(match error {
         error if is_local(error) => Answer::LocalFault(text),
         error if error.kind() == io::ErrorKind::ConnectionRefused => Answer::Refused(text),
         _ => Answer::ConnectFailed(text),
     })
 }
 
-fn handshake_failed(error: &io::Error) -> Failure {
+fn handshake_failed(error: &io::Error) -> ExchangeFailure {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return Answer::TlsFailed(in_words(tls).into()).into();
     }

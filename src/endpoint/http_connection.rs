@@ -21,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::connection::Connection;
+use super::connection::EndpointConnection;
 
 /// A connection with HTTP's state, which is large: some 30 kB, most of it the library's buffers and queue.
 pub struct HttpConnection {
@@ -32,14 +32,14 @@ pub struct HttpConnection {
 }
 
 /// The connection's own work; nothing once that has ended: what waits for it hears so when it is dropped.
-struct Driver(Option<http1::Connection<TokioIo<Connection>, Full<Bytes>>>);
+struct Driver(Option<http1::Connection<TokioIo<EndpointConnection>, Full<Bytes>>>);
 
 impl HttpConnection {
     /// Speaks HTTP on a connection.
     ///
     /// # Errors
     /// Never, as the library is today.
-    pub async fn begin(connection: Connection) -> hyper::Result<Self> {
+    pub async fn begin(connection: EndpointConnection) -> hyper::Result<Self> {
         let read_bytes = connection.read_bytes();
         let (sender, connection) = http1::Builder::new()
             .allow_obsolete_multiline_headers_in_responses(true)
@@ -54,7 +54,7 @@ impl HttpConnection {
     /// The connection, when its exchange is over and another one may follow: not when either side said that this was the
     /// last, or when more has come than the answer.
     #[must_use]
-    pub fn end(mut self) -> Option<Connection> {
+    pub fn end(mut self) -> Option<EndpointConnection> {
         self.driver.poll(&mut Context::from_waker(noop_waker_ref()));
         if !self.sender.is_ready() {
             return None;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A complete answer; of its body what was to be kept.
-pub struct Reply {
+pub struct HttpReply {
     pub status: u16,
     pub retry_after: Option<String>,
     /// The target of a redirect, which nobody follows.
@@ -35,15 +35,15 @@ pub struct Reply {
 
 /// The reason why there is no complete answer.
 #[derive(Clone, Debug)]
-pub enum Failure {
+pub enum ExchangeFailure {
     Answer(Answer),
     /// Nothing was sent.
     Refused(Refusal),
 }
 
-impl From<Answer> for Failure {
+impl From<Answer> for ExchangeFailure {
     fn from(answer: Answer) -> Self {
-        Failure::Answer(answer)
+        ExchangeFailure::Answer(answer)
     }
 }
 
@@ -92,7 +92,7 @@ pub async fn exchange(
     waits: &Waits,
     request: Request<Full<Bytes>>,
     keep_bytes: impl FnOnce(u16) -> usize,
-) -> Result<Reply, Failure> {
+) -> Result<HttpReply, ExchangeFailure> {
     let identity = way.identity.as_deref();
     let is_tls = way.destination.security != Security::Plain;
     let wanted = Wanted { customer, destination: &way.destination, identity, is_tls, waits };
@@ -112,7 +112,7 @@ pub async fn exchange(
     if is_whole && let Some(connection) = connection.end() {
         client.connections().keep(&way.destination, connection, clock::now());
     }
-    Ok(Reply { status, retry_after, location, body })
+    Ok(HttpReply { status, retry_after, location, body })
 }
 
 #[derive(Clone, Copy)]

@@ -27,8 +27,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use postrider_core::outage::{Failure, OutageDetector};
 pub use postrider_core::outage::{OutageChange, Tick};
+use postrider_core::outage::{OutageDetector, UnreachedAttempt};
 
 use crate::model::{event::EndpointKey, settings::Settings};
 
@@ -85,7 +85,7 @@ impl LocalOutage {
             return true;
         }
         let customer = Arc::clone(&settings.customer_id);
-        let failure = Failure { endpoint, customer, site: settings.url.site(), at: now };
+        let failure = UnreachedAttempt { endpoint, customer, site: settings.url.site(), at: now };
         let in_doubt = self.detector.lock().failed(failure, self.reached_at());
         self.in_doubt.store(in_doubt, Relaxed);
         in_doubt

@@ -22,7 +22,7 @@ use crate::{
     model::{
         event::EndpointKey,
         receipt::{Receipt, Settlement},
-        settings::{Settings, State},
+        settings::{EndpointState, Settings},
     },
 };
 
@@ -274,7 +274,7 @@ impl EndpointQueue {
     #[must_use]
     pub fn takes_stored(&self, now: Instant) -> Takes {
         let health = &self.health;
-        if self.settings().state != State::Enabled
+        if self.settings().state != EndpointState::Enabled
             || health.off.load(Ordering::Relaxed)
             || health.silent_until.lock().is_some_and(|until| until > now)
         {

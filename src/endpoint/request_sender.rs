@@ -20,7 +20,7 @@ use super::{
     client::CoreClient,
     deadline::within,
     egress::Refusal,
-    http_exchange::{Failure, Reply, Way, exchange},
+    http_exchange::{ExchangeFailure, HttpReply, Way, exchange},
     redaction::Redaction,
     request::{Request, Source},
     shares::Unit,
@@ -111,11 +111,11 @@ impl RequestSender {
         }
     }
 
-    fn prepare(&mut self, client: &CoreClient) -> Result<Rc<Prepared>, Failure> {
+    fn prepare(&mut self, client: &CoreClient) -> Result<Rc<Prepared>, ExchangeFailure> {
         if let Some(prepared) = &self.prepared {
             return Ok(Rc::clone(prepared));
         }
-        client.egress().check_url(&self.settings.url).map_err(Failure::Refused)?;
+        client.egress().check_url(&self.settings.url).map_err(ExchangeFailure::Refused)?;
         let prepared = Rc::new(prepared(&self.settings).map_err(Answer::LocalFault)?);
         self.prepared = Some(Rc::clone(&prepared));
         Ok(prepared)
@@ -144,19 +144,19 @@ struct Posting<'a> {
 }
 
 impl Posting<'_> {
-    async fn answer(&self, prepared: Result<Rc<Prepared>, Failure>) -> Answer {
+    async fn answer(&self, prepared: Result<Rc<Prepared>, ExchangeFailure>) -> Answer {
         match within(self.settings.delivery.request_timeout, self.waits, self.run(prepared)).await {
             Ok(Ok(reply)) => {
                 Answer::Answered { status: reply.status, excerpt: self.shown(&reply), retry_after: reply.retry_after }
             }
-            Ok(Err(Failure::Answer(answer))) => answer,
-            Ok(Err(Failure::Refused(refusal))) => blocked(self.settings, &refusal),
+            Ok(Err(ExchangeFailure::Answer(answer))) => answer,
+            Ok(Err(ExchangeFailure::Refused(refusal))) => blocked(self.settings, &refusal),
             Err(_) if self.for_token.get() => Answer::TokenFailed("the token server did not answer in time".into()),
             Err(_) => Answer::TimedOut,
         }
     }
 
-    async fn run(&self, prepared: Result<Rc<Prepared>, Failure>) -> Result<Reply, Failure> {
+    async fn run(&self, prepared: Result<Rc<Prepared>, ExchangeFailure>) -> Result<HttpReply, ExchangeFailure> {
         let prepared = prepared?;
         let Some(tokens) = self.tokens else { return self.post(&prepared, None).await };
         let token = self.token(tokens, None).await?;
@@ -169,7 +169,7 @@ impl Posting<'_> {
         self.post(&prepared, Some(&token)).await
     }
 
-    async fn token(&self, tokens: &TokenSource, refused: Option<u64>) -> Result<HeldToken, Failure> {
+    async fn token(&self, tokens: &TokenSource, refused: Option<u64>) -> Result<HeldToken, ExchangeFailure> {
         self.for_token.set(true);
         let token = tokens.token(self.client, refused, self.waits).await;
         self.for_token.set(false);
@@ -179,7 +179,7 @@ impl Posting<'_> {
         token
     }
 
-    async fn post(&self, prepared: &Prepared, token: Option<&HeldToken>) -> Result<Reply, Failure> {
+    async fn post(&self, prepared: &Prepared, token: Option<&HeldToken>) -> Result<HttpReply, ExchangeFailure> {
         let mut request = http::Request::new(Full::new(self.request.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = prepared.way.uri.clone();
@@ -197,7 +197,7 @@ impl Posting<'_> {
     }
 
     /// An answer's beginning as it may be shown and stored; of a redirect also where it leads.
-    fn shown(&self, reply: &Reply) -> Box<str> {
+    fn shown(&self, reply: &HttpReply) -> Box<str> {
         let body = String::from_utf8_lossy(&reply.body);
         let text = match &reply.location {
             Some(location) => format!("Location: {location} (not followed)\n{body}"),

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 use super::{
     name_server::NameServer,
-    names::{Addresses, Found, Known, NameFailure, NameLimits, Names},
-    shares::Shares,
+    names::{Found, NameFailure, NameLimits, NameState, Names, ResolvedAddresses},
+    shares::CoreShares,
     waits::Waits,
 };
 use crate::{
@@ -36,7 +36,7 @@ struct Shared {
     names: RefCell<Names>,
     /// Look-ups that are wanted or under way, by name.
     lookups: RefCell<HashMap<Box<str>, Rc<Lookup>>>,
-    shares: Shares,
+    shares: CoreShares,
     timeout: Duration,
     metrics: NameMetrics,
 }
@@ -53,14 +53,14 @@ enum Stage {
     /// It waits for a share.
     Wanted,
     UnderWay,
-    Done(Result<Addresses, NameFailure>),
+    Done(Result<ResolvedAddresses, NameFailure>),
 }
 
 impl Resolver {
     /// A look-up is over after `timeout`; so many of them are under way at once.
     #[must_use]
     pub fn new(server: Box<dyn NameServer>, limits: NameLimits, timeout: Duration, lookups_max: usize) -> Self {
-        let shares = Shares::new(lookups_max, ShareMetrics::of_lookups());
+        let shares = CoreShares::new(lookups_max, ShareMetrics::of_lookups());
         let (names, lookups) = (RefCell::new(Names::new(limits)), RefCell::default());
         let metrics = NameMetrics::new();
         Resolver { shared: Rc::new(Shared { server, names, lookups, shares, timeout, metrics }) }
@@ -82,13 +82,13 @@ impl Resolver {
         }
         let known = self.shared.names.borrow_mut().lookup(host, clock::now());
         let ips = match known {
-            Known::Addresses(ips) => ips,
-            Known::Ageing(ips) => {
+            NameState::Addresses(ips) => ips,
+            NameState::Ageing(ips) => {
                 drop(self.shared.want(customer, host));
                 ips
             }
-            Known::Failed(failure) => return Err(failure),
-            Known::No => self.shared.looked_up(customer, host, waits).await?,
+            NameState::Failed(failure) => return Err(failure),
+            NameState::No => self.shared.looked_up(customer, host, waits).await?,
         };
         Ok(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
@@ -100,7 +100,7 @@ impl Shared {
         customer: &Arc<str>,
         name: &str,
         waits: &Waits,
-    ) -> Result<Addresses, NameFailure> {
+    ) -> Result<ResolvedAddresses, NameFailure> {
         let mut stage = self.want(customer, name).stage.subscribe();
         waits.begin(clock::now());
         let _ = stage.wait_for(|stage| !matches!(stage, Stage::Wanted)).await;
@@ -150,7 +150,7 @@ impl Shared {
         lookup.stage.send_replace(Stage::Done(result));
     }
 
-    fn learn(&self, name: &str, looked_up: Result<Found, NameFailure>) -> Result<Addresses, NameFailure> {
+    fn learn(&self, name: &str, looked_up: Result<Found, NameFailure>) -> Result<ResolvedAddresses, NameFailure> {
         let (mut names, now) = (self.names.borrow_mut(), clock::now());
         match looked_up {
             Ok(found) => {

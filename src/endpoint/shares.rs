@@ -9,7 +9,7 @@ use crate::{clock, telemetry::handles::ShareMetrics};
 
 /// A resource of one core. Cheap to clone.
 #[derive(Clone)]
-pub struct Shares {
+pub struct CoreShares {
     inner: Rc<Inner>,
 }
 
@@ -27,10 +27,10 @@ struct Holder {
     member: Arc<str>,
 }
 
-impl Shares {
+impl CoreShares {
     #[must_use]
     pub fn new(units: usize, metrics: ShareMetrics) -> Self {
-        Shares { inner: Rc::new(Inner { state: RefCell::new(FairShare::new(units)), metrics }) }
+        CoreShares { inner: Rc::new(Inner { state: RefCell::new(FairShare::new(units)), metrics }) }
     }
 
     /// A unit for a customer's member, if it may have one now.
@@ -117,8 +117,8 @@ mod tests {
 
     use super::*;
 
-    fn shares(units: usize) -> Shares {
-        Shares::new(units, ShareMetrics::of_requests())
+    fn shares(units: usize) -> CoreShares {
+        CoreShares::new(units, ShareMetrics::of_requests())
     }
 
     #[actix_rt::test]

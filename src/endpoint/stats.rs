@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::outcome::{CLASSES, LastError},
-    monitoring::latencies::Latencies,
+    monitoring::latencies::LatencyCounters,
 };
 
 /// EndpointStats of an endpoint actor, as `/v1/actors` shows it: written by the actor, read by anyone.
@@ -36,7 +36,7 @@ pub struct EndpointStats {
     /// Attempts, in the order of [`CLASSES`].
     by_class: [AtomicU64; CLASSES.len()],
     /// From sending a request to its answer.
-    pub took: Latencies,
+    pub took: LatencyCounters,
     /// Time at which the oldest event that the actor holds was received; exact to a second.
     pub oldest_received_at: Mutex<Option<Instant>>,
     /// The actor sends nothing, whatever the time: it answered 410, or the trouble is ours.

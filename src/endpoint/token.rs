@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::{
     client::CoreClient,
-    http_exchange::{Failure, Way, exchange},
+    http_exchange::{ExchangeFailure, Way, exchange},
     oauth::{self, Token},
     request_sender::USER_AGENT,
     waits::Waits,
@@ -45,7 +45,7 @@ struct State {
     /// Number of answers and failures of the token server.
     fetches: u64,
     /// The reason why the last of them failed.
-    failed: Option<Failure>,
+    failed: Option<ExchangeFailure>,
 }
 
 /// A token as it stands in a request.
@@ -84,7 +84,12 @@ impl TokenSource {
     ///
     /// # Errors
     /// When the token server gives none. Whoever waited for that answer shares it.
-    pub async fn token(&self, client: &CoreClient, refused: Option<u64>, waits: &Waits) -> Result<HeldToken, Failure> {
+    pub async fn token(
+        &self,
+        client: &CoreClient,
+        refused: Option<u64>,
+        waits: &Waits,
+    ) -> Result<HeldToken, ExchangeFailure> {
         if let Some(held) = self.usable(refused) {
             return Ok(held);
         }
@@ -110,7 +115,7 @@ impl TokenSource {
         state.held.clone().filter(|held| clock::now() < held.until && Some(held.number) != refused)
     }
 
-    fn take(&self, fetched: Result<Token, Failure>) -> Result<HeldToken, Failure> {
+    fn take(&self, fetched: Result<Token, ExchangeFailure>) -> Result<HeldToken, ExchangeFailure> {
         let mut state = self.state.borrow_mut();
         state.fetches += 1;
         let result = if fetched.is_ok() { "ok" } else { "failed" };
@@ -126,16 +131,16 @@ impl TokenSource {
         held
     }
 
-    async fn fetch(&self, client: &CoreClient, waits: &Waits) -> Result<Token, Failure> {
-        client.egress().check_url(&self.oauth.token_url).map_err(Failure::Refused)?;
+    async fn fetch(&self, client: &CoreClient, waits: &Waits) -> Result<Token, ExchangeFailure> {
+        client.egress().check_url(&self.oauth.token_url).map_err(ExchangeFailure::Refused)?;
         let way = self.way.as_ref().ok_or_else(|| failed("the token URL cannot be requested"))?;
         let request = self.request(way).ok_or_else(|| failed("the token request cannot be sent"))?;
         let bytes_max = client.answer_bytes_max();
         let exchanged = exchange(client, &self.customer, way, waits, request, |_| bytes_max).await;
         let reply = exchanged.map_err(|failure| match failure {
             // Ours, not the token server's.
-            Failure::Answer(Answer::LocalFault(_)) | Failure::Refused(_) => failure,
-            Failure::Answer(answer) => {
+            ExchangeFailure::Answer(Answer::LocalFault(_)) | ExchangeFailure::Refused(_) => failure,
+            ExchangeFailure::Answer(answer) => {
                 let (_, note) = outcome::classify(&answer, 0);
                 failed(&format!("the token server: {} {}", note.class, note.excerpt))
             }
@@ -163,6 +168,6 @@ impl TokenSource {
     }
 }
 
-fn failed(reason: &str) -> Failure {
-    Failure::Answer(Answer::TokenFailed(reason.trim_end().into()))
+fn failed(reason: &str) -> ExchangeFailure {
+    ExchangeFailure::Answer(Answer::TokenFailed(reason.trim_end().into()))
 }

@@ -29,12 +29,12 @@ struct Shared {
     /// In metrics.
     resource: &'static str,
     waiting: Mutex<Waiting>,
-    called: Mutex<HashMap<u64, oneshot::Sender<Turn>>>,
+    called: Mutex<HashMap<u64, oneshot::Sender<FairTurn>>>,
     next: AtomicU64,
 }
 
 /// A unit of the resource, given back when dropped.
-pub struct Turn {
+pub struct FairTurn {
     shared: Arc<Shared>,
     holder: Holder,
 }
@@ -66,7 +66,7 @@ impl Turns {
     ///
     /// # Errors
     /// The reason why there is none.
-    pub fn take(&self, holder: &Holder) -> Result<Turn, Refused> {
+    pub fn take(&self, holder: &Holder) -> Result<FairTurn, Refused> {
         let taken = self.shared.waiting.lock().take(holder);
         match taken {
             Ok(()) => Ok(self.shared.turn_of(holder)),
@@ -78,7 +78,7 @@ impl Turns {
     ///
     /// # Errors
     /// The reason why there is none.
-    pub async fn wait(&self, holder: &Holder, patience: Duration) -> Result<Turn, Refused> {
+    pub async fn wait(&self, holder: &Holder, patience: Duration) -> Result<FairTurn, Refused> {
         let ticket = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (call, called) = oneshot::channel();
         self.shared.called.lock().insert(ticket, call);
@@ -96,8 +96,8 @@ impl Turns {
 }
 
 impl Shared {
-    fn turn_of(self: &Arc<Self>, holder: &Holder) -> Turn {
-        Turn { shared: Arc::clone(self), holder: Arc::clone(holder) }
+    fn turn_of(self: &Arc<Self>, holder: &Holder) -> FairTurn {
+        FairTurn { shared: Arc::clone(self), holder: Arc::clone(holder) }
     }
 
     fn count(&self, refused: Refused) -> Refused {
@@ -107,7 +107,7 @@ impl Shared {
     }
 }
 
-impl Drop for Turn {
+impl Drop for FairTurn {
     fn drop(&mut self) {
         let granted = self.shared.waiting.lock().give_back(&self.holder);
         for (holder, ticket) in granted {

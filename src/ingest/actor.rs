@@ -37,7 +37,7 @@ pub struct Chunk {
 /// Events of one partition, in offset order, and its ledger, which hears that they were routed: for the router of the core.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Route {
+pub struct RouteEvents {
     pub ledger: Arc<PartitionLedger>,
     pub events: Vec<Arc<Event>>,
 }
@@ -51,7 +51,7 @@ pub struct IngestActor {
     ledger: Arc<PartitionLedger>,
     decoder: Decoder,
     event_bytes_max: usize,
-    router: Recipient<Route>,
+    router: Recipient<RouteEvents>,
     dead_letters: DeadLetterWriter,
     /// Events that each core's router was handed, and which of them is this one's.
     handed: (Arc<Vec<AtomicU64>>, usize),
@@ -66,7 +66,7 @@ impl IngestActor {
         ledger: Arc<PartitionLedger>,
         decoder: Decoder,
         event_bytes_max: usize,
-        router: Recipient<Route>,
+        router: Recipient<RouteEvents>,
         dead_letters: DeadLetterWriter,
         handed: (Arc<Vec<AtomicU64>>, usize),
     ) -> Self {
@@ -112,11 +112,11 @@ impl IngestActor {
         }
         let events = std::mem::take(&mut self.waiting);
         let count = events.len() as u64;
-        match self.router.try_send(Route { ledger: Arc::clone(&self.ledger), events }) {
+        match self.router.try_send(RouteEvents { ledger: Arc::clone(&self.ledger), events }) {
             Ok(()) => {
                 self.handed.0[self.handed.1].fetch_add(count, Ordering::Relaxed);
             }
-            Err(SendError::Full(Route { events, .. })) => {
+            Err(SendError::Full(RouteEvents { events, .. })) => {
                 self.waiting = events;
                 ctx.run_later(ROUTER_RETRY, |actor, ctx| actor.hand_over(ctx));
             }

@@ -14,7 +14,7 @@ pub enum Say {
 
 /// The complaints of one client.
 #[derive(Debug, Default)]
-pub struct Trouble {
+pub struct ClientTrouble {
     newest: String,
     spell: Option<Spell>,
 }
@@ -37,7 +37,7 @@ pub struct Over {
     pub complaints: u64,
 }
 
-impl Trouble {
+impl ClientTrouble {
     /// One more: its kind, and its words.
     pub fn complain(&mut self, kind: &str, words: &str, now: Instant) -> Say {
         words.clone_into(&mut self.newest);
@@ -87,7 +87,7 @@ mod tests {
     fn a_hundred_seconds_without_brokers_are_three_lines_and_one_at_the_end() {
         let begin = Instant::now();
         let at = |ms| begin + Duration::from_millis(ms);
-        let mut trouble = Trouble::default();
+        let mut trouble = ClientTrouble::default();
         let mut said = Vec::new();
         for n in 0..1_000 {
             assert_eq!(trouble.well(at(n * 100)), None);
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn another_kind_of_complaint_is_said_at_once_and_two_that_alternate_are_not_said_in_turn() {
         let now = Instant::now();
-        let mut trouble = Trouble::default();
+        let mut trouble = ClientTrouble::default();
         assert_eq!(trouble.complain("a", "", now), Say::Began);
         assert_eq!(trouble.complain("b", "", now), Say::GoesOn(1));
         for _ in 0..100 {

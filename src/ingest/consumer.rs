@@ -34,8 +34,8 @@ pub(crate) use self::poller::record_of;
 use self::{orders::Orders, poller::Poller};
 use super::{
     backpressure::{PartitionLimits, ReadThrottle, StorePressure},
-    client_errors::Trouble,
-    first_start::FirstStart,
+    client_errors::ClientTrouble,
+    first_start::FirstStartPositions,
     ledger::PartitionLedger,
     log_watch::LogWatch,
     membership::Membership,
@@ -55,7 +55,7 @@ use crate::{
 pub struct ConsumerSettings {
     pub client: ClientConfig,
     pub topics: Topics,
-    pub offset_lost: OffsetLost,
+    pub offset_lost: OffsetLostPolicy,
     pub commit_interval: Duration,
     /// Time that an event may wait in memory: one that moves nothing for twice as long is stalled.
     pub park_after: Duration,
@@ -78,7 +78,7 @@ pub struct ConsumerSettings {
 
 /// The policy for an offset that is not in the log: `kafka.offset_lost`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetLost {
+pub enum OffsetLostPolicy {
     /// With everything that is there: repeated, but not skipped.
     Earliest,
     /// With what comes.
@@ -87,13 +87,13 @@ pub enum OffsetLost {
     Stop,
 }
 
-impl OffsetLost {
+impl OffsetLostPolicy {
     /// librdkafka's word for it.
     fn reset(self) -> &'static str {
         match self {
-            OffsetLost::Earliest => "earliest",
-            OffsetLost::Latest => "latest",
-            OffsetLost::Stop => "error",
+            OffsetLostPolicy::Earliest => "earliest",
+            OffsetLostPolicy::Latest => "latest",
+            OffsetLostPolicy::Stop => "error",
         }
     }
 }
@@ -135,7 +135,7 @@ pub struct ConsumerState {
     polled_at_ns: AtomicU64,
     started: Instant,
     /// Complaints of librdkafka.
-    pub(super) trouble: Mutex<Trouble>,
+    pub(super) trouble: Mutex<ClientTrouble>,
     pub(super) orders: Orders,
     /// The partitions that are stalled.
     pub(super) standing: ArcSwap<Vec<StalledPartition>>,
@@ -207,7 +207,7 @@ impl Consumer {
     /// When librdkafka refuses the configuration or the subscription.
     pub fn start(
         settings: &ConsumerSettings,
-        first_start: FirstStart,
+        first_start: FirstStartPositions,
         abandoned: UnboundedSender<Abandoned>,
         assigned: Box<dyn Assigned>,
     ) -> Result<Self, KafkaError> {

@@ -31,20 +31,20 @@ pub const AT_ITS_TIME: i64 = -1;
 /// The beginning of partitions without a committed offset. Those that it does not know were born later, and begin at
 /// their beginning.
 #[derive(Debug, Clone, Default)]
-pub struct FirstStart {
+pub struct FirstStartPositions {
     positions: HashMap<(String, i32), i64>,
     at_ms: i64,
     asked_ms: Option<i64>,
 }
 
-impl FirstStart {
+impl FirstStartPositions {
     #[must_use]
     pub fn new(positions: HashMap<(String, i32), i64>, at_ms: i64, at: FirstStartAt) -> Self {
         let asked_ms = match at {
             FirstStartAt::Time(ms) => Some(ms),
             FirstStartAt::Latest | FirstStartAt::Earliest => None,
         };
-        FirstStart { positions, at_ms, asked_ms }
+        FirstStartPositions { positions, at_ms, asked_ms }
     }
 
     /// Time of the first start, in milliseconds since 1970.

@@ -20,7 +20,7 @@ pub use postrider_core::offsets::ledger::ChunkRefused;
 use postrider_core::{backlog::counts::ParkedCounts, offsets::ledger::Ledger, replay::missed::MissedRanges};
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::{amounts::Amounts, log::Log};
+use self::{amounts::Amounts, log::LogBounds};
 use crate::model::{
     parking::KeyNumber,
     pause::PauseReason,
@@ -36,7 +36,7 @@ pub struct PartitionLedger {
     epoch: u64,
     /// The id of the log: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
-    log: Log,
+    log: LogBounds,
     /// The log is gone. What was read of it is delivered all the same; nothing more is committed.
     retired: AtomicBool,
     /// Its topic is not read for now.
@@ -104,7 +104,7 @@ impl PartitionLedger {
             name: SourceName { kind: SourceKind::Live, topic, partition },
             epoch,
             topic_id: OnceLock::new(),
-            log: Log::default(),
+            log: LogBounds::default(),
             retired: AtomicBool::new(false),
             topic_held: AtomicBool::new(false),
             held: AtomicU8::new(0),

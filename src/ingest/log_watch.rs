@@ -25,15 +25,17 @@ use rdkafka::{
 
 use self::{
     choice::Choice,
-    probe::{Listener, Tries},
+    probe::{ClientErrorListener, Tries},
 };
 use super::{
     begin::Begin,
-    consumer::{ConsumerState, OffsetLost, Topics, orders::Order},
-    first_start::FirstStart,
+    consumer::{ConsumerState, OffsetLostPolicy, Topics, orders::PollerOrder},
+    first_start::FirstStartPositions,
     ledger::PartitionLedger,
-    standing::{Group, PartitionStalls, Seen, StalledPartition, TopicSeen, groups},
-    starts::{self, Name},
+    standing::{
+        PartitionName, PartitionObservation, PartitionStallGroup, PartitionStalls, StalledPartition, TopicSeen, groups,
+    },
+    starts,
     topic_ids::{self, TopicNow},
 };
 use crate::{
@@ -54,22 +56,22 @@ pub(super) struct LogWatch {
     pub state: Arc<ConsumerState>,
     pub client: ClientConfig,
     pub topics: Topics,
-    pub first_start: Arc<FirstStart>,
-    pub offset_lost: OffsetLost,
+    pub first_start: Arc<FirstStartPositions>,
+    pub offset_lost: OffsetLostPolicy,
     pub park_after: Duration,
 }
 
 /// Memory from look to look.
 struct Looks {
     watch: LogWatch,
-    consumer: BaseConsumer<Listener>,
+    consumer: BaseConsumer<ClientErrorListener>,
     standings: PartitionStalls,
     tries: Tries,
     choice: Choice,
     /// Time of the last log line about partitions that are stalled.
     said_at: Instant,
     /// Outside of their logs at the last look.
-    out_of_log: BTreeSet<(Name, u64)>,
+    out_of_log: BTreeSet<(PartitionName, u64)>,
 }
 
 impl LogWatch {
@@ -82,7 +84,7 @@ impl LogWatch {
             .set("client.id", "postrider-watch")
             .set("auto.offset.reset", "error");
         let state = Arc::clone(&self.state);
-        let consumer = match self.client.create_with_context(Listener::default()) {
+        let consumer = match self.client.create_with_context(ClientErrorListener::default()) {
             Ok(consumer) => consumer,
             Err(error) => {
                 tracing::error!(%error, "the log watcher could not be started: re-created topics are not noticed");
@@ -146,7 +148,9 @@ impl Looks {
             match ledger.topic_id() {
                 None => ledger.identify(id),
                 Some(known) if *known == id => {}
-                Some(_) => self.watch.state.orders.give(Order::MadeAgain { topic: ledger.topic_name(), topic_id: id }),
+                Some(_) => {
+                    self.watch.state.orders.give(PollerOrder::MadeAgain { topic: ledger.topic_name(), topic_id: id })
+                }
             }
         }
     }
@@ -154,7 +158,7 @@ impl Looks {
     /// Partitions whose beginning was not known at their assignment.
     fn ask_for_beginnings(&self, assigned: &[Arc<PartitionLedger>]) {
         let held: Vec<&Arc<PartitionLedger>> = assigned.iter().filter(|ledger| ledger.held().is_some()).collect();
-        let names: Vec<Name> = held.iter().map(|ledger| name_of(ledger)).collect();
+        let names: Vec<PartitionName> = held.iter().map(|ledger| name_of(ledger)).collect();
         let mut begins = starts::ask(&self.consumer, &self.watch.first_start, &names, ASK_TIMEOUT);
         for ledger in held {
             match begins.remove(&name_of(ledger)) {
@@ -162,7 +166,7 @@ impl Looks {
                 Some(Begin::Unknown(hold)) => ledger.hold(hold),
                 Some(begin) => {
                     let (topic, partition, epoch) = (ledger.topic_name(), ledger.partition(), ledger.epoch());
-                    self.watch.state.orders.give(Order::Begin { topic, partition, epoch, begin });
+                    self.watch.state.orders.give(PollerOrder::Begin { topic, partition, epoch, begin });
                 }
             }
         }
@@ -202,7 +206,7 @@ impl Looks {
 
     /// Brings back partitions whose log does not reach as far as they were read: they go on where the operator wants,
     /// if it was so twice.
-    fn bring_back(&self, assigned: &[Arc<PartitionLedger>], out_of_log: &BTreeSet<(Name, u64)>) {
+    fn bring_back(&self, assigned: &[Arc<PartitionLedger>], out_of_log: &BTreeSet<(PartitionName, u64)>) {
         for ledger in assigned {
             let key = (name_of(ledger), ledger.epoch());
             let Some((begin, end)) = ledger.extent() else { continue };
@@ -211,22 +215,22 @@ impl Looks {
                 continue;
             }
             let offset = match self.watch.offset_lost {
-                OffsetLost::Earliest => begin,
-                OffsetLost::Latest => end,
-                OffsetLost::Stop => continue,
+                OffsetLostPolicy::Earliest => begin,
+                OffsetLostPolicy::Latest => end,
+                OffsetLostPolicy::Stop => continue,
             };
             let ((topic, partition), epoch) = key;
-            self.watch.state.orders.give(Order::GoBack { topic, partition, epoch, offset });
+            self.watch.state.orders.give(PollerOrder::GoBack { topic, partition, epoch, offset });
         }
     }
 
     /// A line a minute for each topic and reason, as long as it lasts.
-    fn say_again(&mut self, groups: &[Group], now: Instant) {
+    fn say_again(&mut self, groups: &[PartitionStallGroup], now: Instant) {
         if groups.is_empty() || now.saturating_duration_since(self.said_at) < SAY_EVERY {
             return;
         }
         self.said_at = now;
-        for Group { topic, why, words, since, partitions, lag } in groups {
+        for PartitionStallGroup { topic, why, words, since, partitions, lag } in groups {
             let (why, seconds) = (why.as_str(), now.saturating_duration_since(*since).as_secs());
             tracing::warn!(%topic, ?partitions, why, words, seconds, lag, "partitions of {topic} are stalled");
         }
@@ -236,7 +240,7 @@ impl Looks {
         let unexplained = self.standings.unexplained();
         let standing = self.standings.standing();
         self.tries.keep(|name| standing.iter().any(|one| (&one.topic, one.partition) == (&name.0, name.1)));
-        let next = |name: &Name| {
+        let next = |name: &PartitionName| {
             let ledger = assigned.iter().find(|ledger| name_of(ledger) == *name)?;
             ledger.next_offset().or(ledger.extent().map(|(begin, _)| begin))
         };
@@ -247,7 +251,12 @@ impl Looks {
         );
     }
 
-    fn seen(&self, ledger: &PartitionLedger, topics: &HashMap<String, TopicNow>, silent: Option<&str>) -> Seen {
+    fn seen(
+        &self,
+        ledger: &PartitionLedger,
+        topics: &HashMap<String, TopicNow>,
+        silent: Option<&str>,
+    ) -> PartitionObservation {
         let topic = match (topics.get(ledger.topic()), silent) {
             (_, Some(words)) => TopicSeen::Unknown(words.to_owned()),
             (None, None) | (Some(TopicNow::Absent), None) => TopicSeen::Absent,
@@ -256,7 +265,7 @@ impl Looks {
             (Some(_), None) => TopicSeen::NotLed,
         };
         let name = (ledger.topic_name(), ledger.partition());
-        Seen {
+        PartitionObservation {
             epoch: ledger.epoch(),
             lag: ledger.lag(),
             received: ledger.received_events(),
@@ -288,12 +297,12 @@ const UNKNOWN: i64 = -1;
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
 
-fn name_of(ledger: &Arc<PartitionLedger>) -> Name {
+fn name_of(ledger: &Arc<PartitionLedger>) -> PartitionName {
     (ledger.topic_name(), ledger.partition())
 }
 
 /// `next` is what was to be read next before the log was asked for its end.
-fn is_out(ledger: &Arc<PartitionLedger>, next: i64) -> Option<(Name, u64)> {
+fn is_out(ledger: &Arc<PartitionLedger>, next: i64) -> Option<(PartitionName, u64)> {
     let (begin, end) = ledger.extent()?;
     let has_read_on = ledger.next_offset() != Some(next);
     (!has_read_on && (next < begin || next > end)).then(|| (name_of(ledger), ledger.epoch()))
@@ -310,9 +319,10 @@ fn tell_lost(ledger: &PartitionLedger) {
 }
 
 /// Each topic and reason is told when the first partition stands, and when none does any more.
-fn tell(before: &[Group], after: &[Group], now: Instant) {
-    let has =
-        |groups: &[Group], one: &Group| groups.iter().any(|group| group.topic == one.topic && group.why == one.why);
+fn tell(before: &[PartitionStallGroup], after: &[PartitionStallGroup], now: Instant) {
+    let has = |groups: &[PartitionStallGroup], one: &PartitionStallGroup| {
+        groups.iter().any(|group| group.topic == one.topic && group.why == one.why)
+    };
     for over in before.iter().filter(|group| !has(after, group)) {
         let stood_for_ms = u64::try_from(now.saturating_duration_since(over.since).as_millis()).unwrap_or(u64::MAX);
         emit(OperatorEvent::PartitionsMoving { topic: Arc::clone(&over.topic), why: over.why.as_str(), stood_for_ms });

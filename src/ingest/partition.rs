@@ -12,7 +12,7 @@ use actix::{Addr, dev::SendError};
 use self::tail::Tail;
 use super::{
     actor::{Chunk, IngestActor},
-    backpressure::{Decision, Gate, PartitionLimits, PartitionLoad},
+    backpressure::{Decision, PartitionGate, PartitionLimits, PartitionLoad},
     ledger::PartitionLedger,
     offsets::{SPAN_MAX, TrackError},
 };
@@ -61,7 +61,7 @@ pub struct Partition {
     tracked: usize,
     /// The ledger has no room for the next record's offset yet.
     refused: bool,
-    gate: Gate,
+    gate: PartitionGate,
     limits: PartitionLimits,
     full_since: Option<Instant>,
     /// Events read since the brake was last put on.
@@ -88,7 +88,7 @@ impl Partition {
             chunk: Vec::new(),
             tracked: 0,
             refused: false,
-            gate: Gate::new(limits),
+            gate: PartitionGate::new(limits),
             limits,
             full_since: None,
             read_on_brake: 0,

@@ -32,9 +32,10 @@ use super::{
     actor::IngestActor,
     begin::{Begin, Hold, note_of},
     consumer::ConsumerState,
-    first_start::FirstStart,
+    first_start::FirstStartPositions,
     ledger::PartitionLedger,
-    starts::{self, Name},
+    standing::PartitionName,
+    starts,
 };
 use crate::{model::receipt::Abandoned, telemetry::handles::ConsumerMetrics};
 
@@ -59,24 +60,28 @@ pub trait Assigned: Send {
 
 /// State of the callbacks.
 pub struct PollContext {
-    first_start: Arc<FirstStart>,
+    first_start: Arc<FirstStartPositions>,
     abandoned: UnboundedSender<Abandoned>,
     state: Arc<ConsumerState>,
-    ledgers: Mutex<HashMap<Name, Arc<PartitionLedger>>>,
+    ledgers: Mutex<HashMap<PartitionName, Arc<PartitionLedger>>>,
     epoch: AtomicU64,
     /// The poll loop has not yet followed the newest assignment.
     changed: AtomicBool,
     /// Time at which the offsets now being committed were stored.
     stored_at: Mutex<Option<Instant>>,
     /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards.
-    rewinds: Mutex<HashSet<Name>>,
+    rewinds: Mutex<HashSet<PartitionName>>,
     /// Partitions that this client has had.
-    known: Mutex<HashSet<Name>>,
+    known: Mutex<HashSet<PartitionName>>,
     pub metrics: ConsumerMetrics,
 }
 
 impl PollContext {
-    pub fn new(first_start: Arc<FirstStart>, abandoned: UnboundedSender<Abandoned>, state: Arc<ConsumerState>) -> Self {
+    pub fn new(
+        first_start: Arc<FirstStartPositions>,
+        abandoned: UnboundedSender<Abandoned>,
+        state: Arc<ConsumerState>,
+    ) -> Self {
         PollContext {
             first_start,
             abandoned,
@@ -107,7 +112,7 @@ impl PollContext {
     }
 
     /// A fresh ledger, a new epoch, for a partition that begins so.
-    pub fn begin(&self, name: &Name, begin: &Begin) -> Arc<PartitionLedger> {
+    pub fn begin(&self, name: &PartitionName, begin: &Begin) -> Arc<PartitionLedger> {
         let (start, topic_id) = match begin {
             Begin::At { offset, topic_id, .. } => (Some(*offset), topic_id.clone()),
             Begin::Beginning { topic_id } => (None, topic_id.clone()),
@@ -137,12 +142,12 @@ impl PollContext {
     }
 
     /// Notes that this partition's commit lies ahead of where it is read now.
-    pub fn rewind(&self, name: &Name) {
+    pub fn rewind(&self, name: &PartitionName) {
         self.rewinds.lock().insert(name.clone());
     }
 
     /// Partitions whose commit must be taken back by hand.
-    pub fn rewinds(&self) -> Vec<Name> {
+    pub fn rewinds(&self) -> Vec<PartitionName> {
         self.rewinds.lock().iter().cloned().collect()
     }
 
@@ -153,7 +158,7 @@ impl PollContext {
 
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let name = |topic: &str, partition| (Arc::from(topic), partition);
-        let names: Vec<Name> =
+        let names: Vec<PartitionName> =
             partitions.elements().iter().map(|element| name(element.topic(), element.partition())).collect();
         let mut begins = starts::ask(consumer, &self.first_start, &names, ASK_TIMEOUT);
         let (mut starts, mut held) = (TopicPartitionList::new(), TopicPartitionList::new());

@@ -19,21 +19,19 @@ use rdkafka::{
 
 use super::{
     begin::{Begin, Committed, First, Hold, begin_of, first_of, id_of},
-    first_start::{AT_ITS_TIME, FirstStart},
+    first_start::{AT_ITS_TIME, FirstStartPositions},
+    standing::PartitionName,
     topic_ids::{self, TopicNow},
 };
-
-/// A topic and a partition of it.
-pub type Name = (Arc<str>, i32);
 
 /// Asks Kafka where each of these begins. Blocks for at most three times `timeout`; what it cannot say is
 /// [`Begin::Unknown`], to be asked again.
 pub fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    first_start: &FirstStart,
-    names: &[Name],
+    first_start: &FirstStartPositions,
+    names: &[PartitionName],
     timeout: Duration,
-) -> HashMap<Name, Begin> {
+) -> HashMap<PartitionName, Begin> {
     if names.is_empty() {
         return HashMap::new();
     }
@@ -51,9 +49,9 @@ pub fn ask<C: ConsumerContext>(
             return names.iter().map(|name| (name.clone(), Begin::Unknown(Hold::Commit))).collect();
         }
     };
-    let uncommitted: Vec<&Name> = names.iter().filter(|name| !committed.contains_key(*name)).collect();
+    let uncommitted: Vec<&PartitionName> = names.iter().filter(|name| !committed.contains_key(*name)).collect();
     let mut firsts = firsts(consumer, first_start, &uncommitted, &topics_now, timeout);
-    let begin = |name: &Name| {
+    let begin = |name: &PartitionName| {
         let topic_id = topics_now.get(&*name.0).and_then(TopicNow::id);
         let first = firsts.remove(name).unwrap_or(First::Unwritten);
         (name.clone(), begin_of(committed.get(name), topic_id, first))
@@ -64,9 +62,9 @@ pub fn ask<C: ConsumerContext>(
 /// The group's commits, of partitions that have one.
 fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    names: &[Name],
+    names: &[PartitionName],
     timeout: Duration,
-) -> Result<HashMap<Name, Committed>, KafkaError> {
+) -> Result<HashMap<PartitionName, Committed>, KafkaError> {
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in names {
         asked.add_partition(topic, *partition);
@@ -91,21 +89,22 @@ fn committed<C: ConsumerContext>(
 /// Knowledge of the group's first start in partitions that have no commit.
 fn firsts<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    first_start: &FirstStart,
-    names: &[&Name],
+    first_start: &FirstStartPositions,
+    names: &[&PartitionName],
     topics_now: &HashMap<String, TopicNow>,
     timeout: Duration,
-) -> HashMap<Name, First> {
+) -> HashMap<PartitionName, First> {
     let known = names.iter().filter_map(|name| Some((*name, first_start.offset(&name.0, name.1)?)));
-    let known: Vec<(&Name, i64)> = known.collect();
+    let known: Vec<(&PartitionName, i64)> = known.collect();
     // A partition without a leader answers nothing, and would hold up the answers of the others.
-    let has_leader = |(topic, partition): &Name| topics_now.get(&**topic).is_some_and(|now| now.has_leader(*partition));
-    let asked: Vec<&Name> = known.iter().map(|(name, _)| *name).filter(|name| has_leader(name)).collect();
-    let (unfixed, fixed): (Vec<&Name>, Vec<&Name>) =
+    let has_leader =
+        |(topic, partition): &PartitionName| topics_now.get(&**topic).is_some_and(|now| now.has_leader(*partition));
+    let asked: Vec<&PartitionName> = known.iter().map(|(name, _)| *name).filter(|name| has_leader(name)).collect();
+    let (unfixed, fixed): (Vec<&PartitionName>, Vec<&PartitionName>) =
         asked.into_iter().partition(|name| first_start.offset(&name.0, name.1) == Some(AT_ITS_TIME));
     let mut since = since_time(consumer, &fixed, first_start.at_ms(), timeout);
     since.extend(since_time(consumer, &unfixed, first_start.time_ms(), timeout));
-    let first = |(name, offset): &(&Name, i64)| {
+    let first = |(name, offset): &(&PartitionName, i64)| {
         let fixed = Some(*offset).filter(|offset| *offset != AT_ITS_TIME);
         ((*name).clone(), first_of(fixed, since.get(*name).copied(), has_leader(name)))
     };
@@ -115,10 +114,10 @@ fn firsts<C: ConsumerContext>(
 /// The first records since a time, as the log is now; its end where there is none.
 fn since_time<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    names: &[&Name],
+    names: &[&PartitionName],
     at_ms: i64,
     timeout: Duration,
-) -> HashMap<Name, i64> {
+) -> HashMap<PartitionName, i64> {
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in names {
         let _ = asked.add_partition_offset(topic, *partition, Offset::Offset(at_ms.max(0)));
@@ -132,7 +131,7 @@ fn since_time<C: ConsumerContext>(
     });
     let mut since = HashMap::new();
     for element in found.elements().iter().filter(|element| element.error().is_ok()) {
-        let name: Name = (Arc::from(element.topic()), element.partition());
+        let name: PartitionName = (Arc::from(element.topic()), element.partition());
         let offset = match element.offset() {
             Offset::Offset(offset) if offset >= 0 => Some(offset),
             _ => consumer.fetch_watermarks(&name.0, name.1, timeout).ok().map(|(_, end)| end),

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    dead_letter::writer::{DeadLetterWriter, WriterOptions},
+    dead_letter::writer::{DeadLetterWriter, DeadLetterWriterOptions},
     endpoint::supervisor::Notices,
     flow::counters::FlowCounters,
     model::{
@@ -40,7 +40,7 @@ pub fn dead_letters() -> DeadLetterWriter {
         session: "",
     };
     let pool = Pool::open(&options).expect("it connects to nothing yet");
-    let options = WriterOptions { batch_rows_max: 1, batch_wait: second, queue_bytes_max: 1 << 20 };
+    let options = DeadLetterWriterOptions { batch_rows_max: 1, batch_wait: second, queue_bytes_max: 1 << 20 };
     DeadLetterWriter::start(pool, options, &Handle::current())
 }
 

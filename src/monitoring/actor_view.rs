@@ -43,7 +43,7 @@ pub struct ActorView {
 
 /// A filter of actors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct ActorFilter {
     pub kind: Option<String>,
     pub state: Option<String>,
     /// Part of an id, whatever its case.
@@ -58,7 +58,7 @@ pub struct Filter {
     pub limit: usize,
 }
 
-impl Filter {
+impl ActorFilter {
     /// True if a kind is wanted at all.
     #[must_use]
     pub fn wants(&self, kind: &str) -> bool {
@@ -115,10 +115,10 @@ impl Filter {
         query.finish()
     }
 
-    /// As [`Filter::to_query`] wrote it; what is not known is passed over, for instances of another version.
+    /// As [`ActorFilter::to_query`] wrote it; what is not known is passed over, for instances of another version.
     #[must_use]
     pub fn of_query(query: &str) -> Self {
-        let mut filter = Filter::default();
+        let mut filter = ActorFilter::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
             match name.as_ref() {
@@ -181,7 +181,7 @@ mod tests {
         };
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let filter = Filter { after: after.clone(), limit: 8, ..Filter::default() };
+            let filter = ActorFilter { after: after.clone(), limit: 8, ..ActorFilter::default() };
             let pages = ["in_1", "in_2"].map(|instance| as_json(filter.page(of(instance)))).to_vec();
             // One more than the page is asked for, to know whether there is another one.
             let (page, next) = merge_pages(pages, 7);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_filter_is_the_same_after_its_way_to_another_instance() {
-        let filter = Filter {
+        let filter = ActorFilter {
             kind: Some("ingest".to_owned()),
             state: Some("paused".to_owned()),
             q: Some("a&b=ü/0".to_owned()),
@@ -212,14 +212,15 @@ mod tests {
             after: Some(place("ingest", "orders/3", "in_1")),
             limit: 51,
         };
-        assert_eq!(Filter::of_query(&filter.to_query()), filter);
-        assert_eq!(Filter::of_query("colour=red&limit=x"), Filter::default());
+        assert_eq!(ActorFilter::of_query(&filter.to_query()), filter);
+        assert_eq!(ActorFilter::of_query("colour=red&limit=x"), ActorFilter::default());
     }
 
     #[test]
     fn an_endpoint_is_found_by_its_breaker_too() {
         let open = ActorView { breaker: Some("open"), ..actor("endpoint", "ep_1", "in_1") };
-        let filter = Filter { state: Some("open".to_owned()), q: Some("EP_".to_owned()), ..Filter::default() };
+        let filter =
+            ActorFilter { state: Some("open".to_owned()), q: Some("EP_".to_owned()), ..ActorFilter::default() };
         assert_eq!(filter.page([open, actor("endpoint", "ep_2", "in_1")]).len(), 1);
     }
 }

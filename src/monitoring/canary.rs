@@ -11,7 +11,7 @@ const UNDER_WAY_MAX: usize = 100;
 
 /// The payload that travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Canary {
+pub struct CanaryPayload {
     /// Sender of the canary.
     pub instance: String,
     pub number: u64,

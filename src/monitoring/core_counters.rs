@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::latencies::{BUCKETS, Latencies};
+use super::latencies::{BUCKETS, LatencyCounters};
 
 /// Written by the endpoint actors of one core, read by the sampler.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Flow {
     pub delivered_at_once: AtomicU64,
     pub failed_attempts: AtomicU64,
     /// From an event's timestamp in Kafka to its 2xx answer.
-    pub ages: Latencies,
+    pub ages: LatencyCounters,
 }
 
 /// All cores together.

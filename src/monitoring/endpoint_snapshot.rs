@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{latencies::Counts, sampler::Rates};
-use crate::{model::settings::State, store::queue_depths::StoredCounts};
+use super::{latencies::LatencyCounts, sampler::Rates};
+use crate::{model::settings::EndpointState, store::queue_depths::StoredCounts};
 
 /// Counts of one instance about an endpoint since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct EndpointPart {
     /// Attempts by their class: see [`AttemptNote`](crate::model::outcome::AttemptNote).
     pub by_class: Vec<(String, u64)>,
     /// From sending to the answer, of the last five to ten minutes.
-    pub took: Counts,
+    pub took: LatencyCounts,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<ErrorPart>,
     /// It is left alone for so many milliseconds more.
@@ -97,7 +97,7 @@ impl EndpointPart {
 
     /// The endpoint in one word: what an operator would say of it first.
     #[must_use]
-    pub fn status(&self, state: State, stored: StoredCounts, now_ms: i64) -> &'static str {
+    pub fn status(&self, state: EndpointState, stored: StoredCounts, now_ms: i64) -> &'static str {
         let failed_last = self.last_error.as_ref().is_some_and(|error| {
             let is_recent = now_ms.saturating_sub(error.at_ms) < FAILING_MS;
             // Events that were given up stay a reason to look as long as they are there.
@@ -106,15 +106,15 @@ impl EndpointPart {
         let (delivered, failed) = (self.delivered_rates.last_minute, self.failed_rates.last_minute);
         let waits_long = stored.backlog_oldest_ms.is_some_and(|oldest| now_ms.saturating_sub(oldest) > LAGGING_MS);
         match (state, self.breaker) {
-            (State::Disabled, _) => "disabled",
+            (EndpointState::Disabled, _) => "disabled",
             _ if self.is_unreadable => "unreadable",
-            (State::Paused, _) => "paused",
-            (State::Enabled, 2..) => "open",
-            (State::Enabled, 1) => "half_open",
-            (State::Enabled, 0) if failed_last || failed > delivered => "failing",
-            (State::Enabled, 0) if self.is_lagging || waits_long => "lagging",
-            (State::Enabled, 0) if self.is_silent() && stored.backlog_events == 0 => "idle",
-            (State::Enabled, 0) => "healthy",
+            (EndpointState::Paused, _) => "paused",
+            (EndpointState::Enabled, 2..) => "open",
+            (EndpointState::Enabled, 1) => "half_open",
+            (EndpointState::Enabled, 0) if failed_last || failed > delivered => "failing",
+            (EndpointState::Enabled, 0) if self.is_lagging || waits_long => "lagging",
+            (EndpointState::Enabled, 0) if self.is_silent() && stored.backlog_events == 0 => "idle",
+            (EndpointState::Enabled, 0) => "healthy",
         }
     }
 
@@ -160,47 +160,47 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(part: &EndpointPart, state: State, stored: StoredCounts, word: &str) {
+    fn check(part: &EndpointPart, state: EndpointState, stored: StoredCounts, word: &str) {
         assert_eq!(part.status(state, stored, NOW), word);
     }
 
     #[test]
     fn an_endpoint_is_what_an_operator_would_say_of_it_first() {
         let nothing = StoredCounts::default();
-        check(&part(2, 0, 9), State::Paused, nothing, "paused");
-        check(&part(2, 0, 9), State::Disabled, nothing, "disabled");
-        check(&part(2, 50, 9), State::Enabled, nothing, "open");
-        check(&part(1, 50, 9), State::Enabled, nothing, "half_open");
-        check(&part(0, 50, 9), State::Enabled, nothing, "healthy");
-        check(&part(0, 5, 9), State::Enabled, nothing, "failing");
-        check(&part(0, 0, 0), State::Enabled, nothing, "idle");
+        check(&part(2, 0, 9), EndpointState::Paused, nothing, "paused");
+        check(&part(2, 0, 9), EndpointState::Disabled, nothing, "disabled");
+        check(&part(2, 50, 9), EndpointState::Enabled, nothing, "open");
+        check(&part(1, 50, 9), EndpointState::Enabled, nothing, "half_open");
+        check(&part(0, 50, 9), EndpointState::Enabled, nothing, "healthy");
+        check(&part(0, 5, 9), EndpointState::Enabled, nothing, "failing");
+        check(&part(0, 0, 0), EndpointState::Enabled, nothing, "idle");
         let waits = |ms| StoredCounts { backlog_events: 3, backlog_oldest_ms: Some(NOW - ms), dead_letters: 0 };
-        check(&part(0, 50, 0), State::Enabled, waits(120_000), "lagging");
-        check(&part(0, 0, 0), State::Enabled, waits(1_000), "healthy");
+        check(&part(0, 50, 0), EndpointState::Enabled, waits(120_000), "lagging");
+        check(&part(0, 0, 0), EndpointState::Enabled, waits(1_000), "healthy");
         let lagging = EndpointPart { is_lagging: true, ..part(0, 50, 0) };
-        check(&lagging, State::Enabled, nothing, "lagging");
+        check(&lagging, EndpointState::Enabled, nothing, "lagging");
     }
 
     #[test]
     fn one_whose_secrets_cannot_be_read_at_any_instance_says_so() {
         let mut sum = part(0, 50, 0);
         sum.add(EndpointPart { is_unreadable: true, ..part(0, 0, 0) });
-        check(&sum, State::Enabled, StoredCounts::default(), "unreadable");
-        check(&sum, State::Disabled, StoredCounts::default(), "disabled");
+        check(&sum, EndpointState::Enabled, StoredCounts::default(), "unreadable");
+        check(&sum, EndpointState::Disabled, StoredCounts::default(), "disabled");
     }
 
     #[test]
     fn a_failure_counts_until_something_was_delivered_or_it_is_long_ago() {
         let failed = EndpointPart { last_error: Some(error(NOW - 1_000)), ..part(0, 50, 1) };
-        check(&failed, State::Enabled, StoredCounts::default(), "failing");
+        check(&failed, EndpointState::Enabled, StoredCounts::default(), "failing");
         let well_again = EndpointPart { last_success_ms: Some(NOW - 500), ..failed.clone() };
-        check(&well_again, State::Enabled, StoredCounts::default(), "healthy");
+        check(&well_again, EndpointState::Enabled, StoredCounts::default(), "healthy");
         let long_ago = EndpointPart { last_error: Some(error(NOW - 3_600_000)), ..part(0, 0, 0) };
-        check(&long_ago, State::Enabled, StoredCounts::default(), "idle");
+        check(&long_ago, EndpointState::Enabled, StoredCounts::default(), "idle");
         let given_up = StoredCounts { dead_letters: 1, ..StoredCounts::default() };
-        check(&long_ago, State::Enabled, given_up, "failing");
+        check(&long_ago, EndpointState::Enabled, given_up, "failing");
         let well_again = EndpointPart { last_success_ms: Some(NOW - 3_500_000), ..long_ago };
-        check(&well_again, State::Enabled, given_up, "idle");
+        check(&well_again, EndpointState::Enabled, given_up, "idle");
     }
 
     #[test]

@@ -12,19 +12,19 @@ pub const BUCKETS: usize = 64;
 const LOWEST_US: u64 = 64;
 
 /// Counted by one, read by others; counts wrap around.
-pub struct Latencies([AtomicU32; BUCKETS]);
+pub struct LatencyCounters([AtomicU32; BUCKETS]);
 
 /// Counts by bucket, those above zero alone: (bucket, count).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts(Vec<(u8, u64)>);
+pub struct LatencyCounts(Vec<(u8, u64)>);
 
-impl Default for Latencies {
+impl Default for LatencyCounters {
     fn default() -> Self {
-        Latencies([const { AtomicU32::new(0) }; BUCKETS])
+        LatencyCounters([const { AtomicU32::new(0) }; BUCKETS])
     }
 }
 
-impl Latencies {
+impl LatencyCounters {
     pub fn add(&self, took: Duration, times: u32) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0[bucket(us)].fetch_add(times, Relaxed);
@@ -37,21 +37,21 @@ impl Latencies {
     }
 }
 
-impl fmt::Debug for Latencies {
+impl fmt::Debug for LatencyCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Latencies").field(&self.snapshot().iter().sum::<u32>()).finish()
     }
 }
 
-impl Counts {
+impl LatencyCounts {
     /// Counts between two snapshots.
     #[must_use]
     pub fn between(earlier: &[u32; BUCKETS], later: &[u32; BUCKETS]) -> Self {
         let new = earlier.iter().zip(later).map(|(earlier, later)| u64::from(later.wrapping_sub(*earlier)));
-        Counts((0..).zip(new).filter(|(_, count)| *count > 0).collect())
+        LatencyCounts((0..).zip(new).filter(|(_, count)| *count > 0).collect())
     }
 
-    pub fn add(&mut self, other: &Counts) {
+    pub fn add(&mut self, other: &LatencyCounts) {
         for (bucket, count) in &other.0 {
             match self.0.iter_mut().find(|(known, _)| known == bucket) {
                 Some((_, known)) => *known += count,
@@ -112,25 +112,25 @@ mod tests {
 
     #[test]
     fn a_percentile_lies_near_the_value_it_stands_for() {
-        let latencies = Latencies::default();
+        let latencies = LatencyCounters::default();
         let before = latencies.snapshot();
         for ms in 1..=100 {
             latencies.add(Duration::from_millis(ms), 1);
         }
-        let counts = Counts::between(&before, &latencies.snapshot());
+        let counts = LatencyCounts::between(&before, &latencies.snapshot());
         for (share, ms) in [(0.5, 50.0), (0.99, 99.0)] {
             let found = counts.percentile_ms(share).unwrap();
             assert!((found - ms).abs() <= ms / 4.0, "{share}: {found}");
         }
-        assert_eq!(Counts::default().percentile_ms(0.5), None);
+        assert_eq!(LatencyCounts::default().percentile_ms(0.5), None);
     }
 
     #[test]
     fn what_two_instances_counted_adds_up() {
         let of = |ms: &[u64]| {
-            let latencies = Latencies::default();
+            let latencies = LatencyCounters::default();
             ms.iter().for_each(|ms| latencies.add(Duration::from_millis(*ms), 1));
-            Counts::between(&[0; BUCKETS], &latencies.snapshot())
+            LatencyCounts::between(&[0; BUCKETS], &latencies.snapshot())
         };
         let mut sum = of(&[1, 5, 900]);
         sum.add(&of(&[2, 5]));
@@ -141,6 +141,6 @@ mod tests {
     fn a_count_that_wrapped_around_is_still_told_apart() {
         let (mut earlier, mut later) = ([0; BUCKETS], [0; BUCKETS]);
         (earlier[3], later[3]) = (u32::MAX, 4);
-        assert_eq!(Counts::between(&earlier, &later), Counts(vec![(3, 5)]));
+        assert_eq!(LatencyCounts::between(&earlier, &later), LatencyCounts(vec![(3, 5)]));
     }
 }

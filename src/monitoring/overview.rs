@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    latencies::Counts,
+    latencies::LatencyCounts,
     rolling_rate::STEP_MS,
-    sampler::{NOW_STEPS, STEPS_MAX, Step},
+    sampler::{NOW_STEPS, STEPS_MAX, SampleStep},
 };
-use crate::flow::counters::FlowView;
+use crate::{flow::counters::FlowView, model::settings::EndpointStateCounts};
 
 /// The overview of one instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct OverviewPart {
     /// Older instances do not say.
     #[serde(default)]
     pub flow: FlowView,
-    pub history: Vec<Step>,
+    pub history: Vec<SampleStep>,
     /// Partitions that do not move; none from an instance of an older version.
     #[serde(default)]
     pub standing: Vec<StandingPart>,
@@ -30,7 +30,7 @@ pub struct OverviewPart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingPart {
     pub topic: String,
-    /// See [`Why`](crate::ingest::standing::Why).
+    /// See [`PartitionStallReason`](crate::ingest::standing::PartitionStallReason).
     pub why: String,
     /// The broker's own words, where it has said any.
     pub words: String,
@@ -59,12 +59,19 @@ pub struct TopicPart {
 
 /// Facts that are known without asking anybody.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known {
-    pub enabled: usize,
-    pub paused: usize,
-    pub disabled: usize,
-    /// Events, bytes and the oldest one's age in milliseconds, of all partitions; `None` while Postgres is away.
-    pub backlog: Option<(i64, i64, Option<i64>)>,
+pub struct OverviewFacts {
+    pub endpoints: EndpointStateCounts,
+    /// `None` while Postgres is away.
+    pub backlog: Option<BacklogFacts>,
+}
+
+/// The backlog of all partitions.
+#[derive(Clone, Copy, Debug)]
+pub struct BacklogFacts {
+    pub events: i64,
+    pub bytes: i64,
+    /// Age of its oldest event.
+    pub age_ms: Option<i64>,
 }
 
 /// As `GET /v1/overview` shows it, but for the instances.
@@ -79,10 +86,10 @@ pub struct Overview {
     /// Of all instances.
     pub standing: Vec<StandingPart>,
     pub breakers: BreakerCounts,
-    pub endpoints: Endpoints,
-    pub backlog: Backlog,
+    pub endpoints: EndpointStateCounts,
+    pub backlog: BacklogOverview,
     pub dead_letters: DeadLetters,
-    pub history: Vec<Point>,
+    pub history: Vec<RatePoint>,
 }
 
 /// Of the last minute; nothing was delivered where there is none.
@@ -109,14 +116,7 @@ pub struct BreakerCounts {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Endpoints {
-    pub enabled: usize,
-    pub paused: usize,
-    pub disabled: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Backlog {
+pub struct BacklogOverview {
     pub events: i64,
     /// `None` while Postgres is away: then the events are those of the instances that answered.
     pub bytes: Option<i64>,
@@ -132,7 +132,7 @@ pub struct DeadLetters {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Point {
+pub struct RatePoint {
     pub at: i64,
     pub events_in_per_second: f64,
     pub delivered_per_second: f64,
@@ -154,16 +154,16 @@ impl TopicPart {
 impl Overview {
     /// The parts of all instances that answered.
     #[must_use]
-    pub fn of(parts: &[OverviewPart], known: Known) -> Self {
+    pub fn of(parts: &[OverviewPart], known: OverviewFacts) -> Self {
         let steps = merged(parts);
         let newest = &steps[steps.len().saturating_sub(NOW_STEPS)..];
-        let rate = |count: fn(&Step) -> u64| per_second(newest.iter().map(count).sum(), newest.len());
+        let rate = |count: fn(&SampleStep) -> u64| per_second(newest.iter().map(count).sum(), newest.len());
         let last_minute = &steps[steps.len().saturating_sub(STEPS_A_MINUTE)..];
-        let ages = last_minute.iter().fold(Counts::default(), |mut sum, step| {
+        let ages = last_minute.iter().fold(LatencyCounts::default(), |mut sum, step| {
             sum.add(&step.ages);
             sum
         });
-        let backlog = known.backlog.unwrap_or((steps.last().map_or(0, |step| step.backlog_events), 0, None));
+        let own_events = steps.last().map_or(0, |step| step.backlog_events);
         let dead_letters = steps.last().and_then(|step| step.dead_letters);
         Overview {
             events_in_per_second: rate(|step| step.events_in),
@@ -176,12 +176,12 @@ impl Overview {
             }),
             topics: topics(parts),
             standing: parts.iter().flat_map(|part| part.standing.iter().cloned()).collect(),
-            breakers: breakers(parts, known.enabled + known.paused + known.disabled),
-            endpoints: Endpoints { enabled: known.enabled, paused: known.paused, disabled: known.disabled },
-            backlog: Backlog {
-                events: backlog.0,
-                bytes: known.backlog.map(|backlog| backlog.1),
-                oldest_ms: backlog.2,
+            breakers: breakers(parts, known.endpoints.total()),
+            endpoints: known.endpoints,
+            backlog: BacklogOverview {
+                events: known.backlog.map_or(own_events, |backlog| backlog.events),
+                bytes: known.backlog.map(|backlog| backlog.bytes),
+                oldest_ms: known.backlog.and_then(|backlog| backlog.age_ms),
                 change_per_minute: change(&steps, |step| Some(step.backlog_events)),
             },
             dead_letters: DeadLetters {
@@ -195,11 +195,11 @@ impl Overview {
 
 /// One list of steps: what is counted of one's own adds up, what all know is known by whoever knows most. An instance
 /// that is late with its newest step does not make the whole dip: the step is left out until all have it.
-fn merged(parts: &[OverviewPart]) -> Vec<Step> {
+fn merged(parts: &[OverviewPart]) -> Vec<SampleStep> {
     let complete = parts.iter().filter_map(|part| part.history.last()).map(|step| step.step).min().unwrap_or(0);
-    let mut steps: BTreeMap<i64, Step> = BTreeMap::new();
+    let mut steps: BTreeMap<i64, SampleStep> = BTreeMap::new();
     for step in parts.iter().flat_map(|part| &part.history).filter(|step| step.step <= complete) {
-        let sum = steps.entry(step.step).or_insert_with(|| Step { step: step.step, ..Step::default() });
+        let sum = steps.entry(step.step).or_insert_with(|| SampleStep { step: step.step, ..SampleStep::default() });
         sum.events_in += step.events_in;
         sum.delivered += step.delivered;
         sum.failed_attempts += step.failed_attempts;
@@ -239,8 +239,8 @@ fn breakers(parts: &[OverviewPart], endpoints: usize) -> BreakerCounts {
     BreakerCounts { closed: endpoints.saturating_sub(open.len() + half_open), open: open.len(), half_open }
 }
 
-fn point(step: &Step) -> Point {
-    Point {
+fn point(step: &SampleStep) -> RatePoint {
+    RatePoint {
         at: (step.step + 1) * STEP_MS,
         events_in_per_second: per_second(step.events_in, 1),
         delivered_per_second: per_second(step.delivered, 1),
@@ -254,7 +254,7 @@ fn point(step: &Step) -> Point {
 }
 
 /// Over the last minute, or what there is of it; nothing where the beginning or the end is not known.
-fn change(steps: &[Step], value: impl Fn(&Step) -> Option<i64>) -> i64 {
+fn change(steps: &[SampleStep], value: impl Fn(&SampleStep) -> Option<i64>) -> i64 {
     let last = steps.len().saturating_sub(STEPS_A_MINUTE + 1);
     let ends = steps.last().and_then(&value).zip(steps.get(last).and_then(&value));
     ends.map_or(0, |(now, before)| now - before)
@@ -274,16 +274,28 @@ const STEPS_A_MINUTE: usize = (60_000 / STEP_MS) as usize;
 mod tests {
     use super::*;
 
-    fn step(step: i64, events_in: u64, backlog_events: i64) -> Step {
-        Step { step, events_in, delivered: events_in, backlog_events, dead_letters: Some(9), lag: 1, ..Step::default() }
+    fn step(step: i64, events_in: u64, backlog_events: i64) -> SampleStep {
+        SampleStep {
+            step,
+            events_in,
+            delivered: events_in,
+            backlog_events,
+            dead_letters: Some(9),
+            lag: 1,
+            ..SampleStep::default()
+        }
     }
 
-    fn part(instance: &str, history: Vec<Step>) -> OverviewPart {
+    fn part(instance: &str, history: Vec<SampleStep>) -> OverviewPart {
         let topic = TopicPart { in_recently: 100, lag: 5, partitions: 2, ..TopicPart::of("orders") };
         let breakers = Breakers { open: vec!["ep_1".to_owned()], half_open: vec![format!("ep_{instance}")] };
         let flow = FlowView { waiting_events: 3, is_held_back: instance == "2", ..FlowView::default() };
         let (instance, topics, standing) = (instance.to_owned(), vec![topic], vec![]);
         OverviewPart { instance, topics, breakers, flow, history, standing }
+    }
+
+    fn enabled(enabled: usize) -> OverviewFacts {
+        OverviewFacts { endpoints: EndpointStateCounts { enabled, ..Default::default() }, backlog: None }
     }
 
     #[test]
@@ -292,7 +304,7 @@ mod tests {
             part("1", (0..20).map(|n| step(n, 10, 100)).collect()),
             part("2", (5..20).map(|n| step(n, 40, n)).collect()),
         ];
-        let seen = Overview::of(&parts, Known { enabled: 10, ..Known::default() });
+        let seen = Overview::of(&parts, enabled(10));
         assert_eq!((seen.events_in_per_second, seen.history[0].events_in_per_second), (10.0, 2.0));
         assert_eq!((seen.history[5].events_in_per_second, seen.history[5].lag), (10.0, 2));
         assert_eq!((seen.topics[0].partitions, seen.topics[0].in_per_second, seen.topics[0].lag), (4, 20.0, 10));
@@ -304,20 +316,20 @@ mod tests {
     #[test]
     fn a_step_that_not_all_have_taken_is_left_out() {
         let parts = [part("1", vec![step(1, 10, 0), step(2, 10, 0)]), part("2", vec![step(1, 10, 0)])];
-        let seen = Overview::of(&parts, Known::default());
+        let seen = Overview::of(&parts, OverviewFacts::default());
         assert_eq!(seen.history.iter().map(|point| point.at).collect::<Vec<_>>(), [2 * STEP_MS]);
     }
 
     #[test]
     fn an_endpoint_counts_by_the_worst_of_its_breakers() {
-        let seen = Overview::of(&[part("1", vec![]), part("2", vec![])], Known { enabled: 3, ..Known::default() });
+        let seen = Overview::of(&[part("1", vec![]), part("2", vec![])], enabled(3));
         let BreakerCounts { closed, open, half_open } = seen.breakers;
         assert_eq!((closed, open, half_open), (1, 1, 1), "ep_1 is open at one of them and half open at the other");
     }
 
     #[test]
     fn before_anything_was_sampled_there_is_nothing_to_say() {
-        let seen = Overview::of(&[], Known::default());
+        let seen = Overview::of(&[], OverviewFacts::default());
         assert_eq!((seen.events_in_per_second, seen.history.len(), seen.latency_ms.p50), (0.0, 0, None));
     }
 }

@@ -18,7 +18,7 @@ use super::{
     peer_address,
     peer_auth::{DIGEST_HEADER, HEADER, PeerToken, digest_of},
 };
-use crate::{clock, store::instances::Instance};
+use crate::{clock, store::instances::InstanceRow};
 
 /// Connecting, asking and the whole answer.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -27,9 +27,9 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// The other instances, as the heartbeat last saw them.
 pub struct Peers {
-    own: Instance,
+    own: InstanceRow,
     token: PeerToken,
-    others: ArcSwap<Vec<Instance>>,
+    others: ArcSwap<Vec<InstanceRow>>,
     canary: OnceLock<OnCanary>,
 }
 
@@ -52,7 +52,7 @@ pub struct Silent {
 
 /// The answer that travels: the name says whether the one that was meant has answered.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Answer<T> {
+pub struct PeerAnswer<T> {
     pub instance: String,
     pub answer: T,
 }
@@ -63,7 +63,7 @@ impl Peers {
     pub fn new(id: &str, started_ms: i64, token: PeerToken) -> Self {
         let at = Timestamp::from_millisecond(started_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        let own = Instance { id: id.to_owned(), started_at: at, seen_at: at, version, address: None };
+        let own = InstanceRow { id: id.to_owned(), started_at: at, seen_at: at, version, address: None };
         Peers { own, token, others: ArcSwap::default(), canary: OnceLock::new() }
     }
 
@@ -78,15 +78,15 @@ impl Peers {
     }
 
     /// The heartbeat saw these others.
-    pub fn update_instances(&self, others: Vec<Instance>) {
+    pub fn update_instances(&self, others: Vec<InstanceRow>) {
         self.others.store(Arc::new(others));
     }
 
     /// All live instances, this one first.
     #[must_use]
-    pub fn instances(&self) -> Vec<Instance> {
+    pub fn instances(&self) -> Vec<InstanceRow> {
         let seen_at = Timestamp::from_millisecond(clock::wall_ms()).unwrap_or(self.own.seen_at);
-        let own = Instance { seen_at, ..self.own.clone() };
+        let own = InstanceRow { seen_at, ..self.own.clone() };
         std::iter::once(own).chain(self.others.load().iter().cloned()).collect()
     }
 
@@ -128,7 +128,7 @@ impl Peers {
 
     async fn ask_one<T: DeserializeOwned>(
         &self,
-        other: &Instance,
+        other: &InstanceRow,
         path: &str,
         body: Option<&str>,
     ) -> Result<T, String> {
@@ -138,7 +138,7 @@ impl Peers {
         let asked =
             tokio::time::timeout(DEADLINE, self.exchange(address, &path, body.unwrap_or_default(), body.is_some()));
         let bytes = asked.await.map_err(|_| format!("no answer within {} ms", DEADLINE.as_millis()))??;
-        let answer: Answer<T> =
+        let answer: PeerAnswer<T> =
             serde_json::from_slice(&bytes).map_err(|_| "its answer is of another version".to_owned())?;
         if answer.instance == other.id { Ok(answer.answer) } else { Err("another instance has its address".to_owned()) }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     core_counters::FlowTotals,
-    latencies::{BUCKETS, Counts},
+    latencies::{BUCKETS, LatencyCounts},
     overview::{Breakers, OverviewPart, TopicPart},
     rolling_rate::{STEP_MS, Window},
 };
@@ -22,7 +22,7 @@ pub const NOW_STEPS: usize = 2;
 
 /// Counters of the rooms by now.
 #[derive(Debug)]
-pub struct Seen {
+pub struct SampledCounters {
     /// The step that ends now.
     pub step: i64,
     pub flow: FlowTotals,
@@ -58,13 +58,13 @@ pub struct EndpointSeen {
 
 /// One step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct SampleStep {
     /// Its number since 1970: see [`STEP_MS`].
     pub step: i64,
     pub events_in: u64,
     pub delivered: u64,
     pub failed_attempts: u64,
-    pub ages: Counts,
+    pub ages: LatencyCounts,
     pub backlog_events: i64,
     pub lag: i64,
     pub dead_letters: Option<u64>,
@@ -73,7 +73,7 @@ pub struct Step {
 /// One an instance.
 #[derive(Default)]
 pub struct Sampler {
-    history: VecDeque<Step>,
+    history: VecDeque<SampleStep>,
     flow: FlowTotals,
     partitions: HashMap<(Arc<str>, i32), Partition>,
     routed: Vec<(u64, Window)>,
@@ -105,18 +105,18 @@ pub struct Rates {
 }
 
 impl Sampler {
-    pub fn sample(&mut self, seen: Seen) {
+    pub fn sample(&mut self, seen: SampledCounters) {
         self.step = seen.step;
         let before = std::mem::replace(&mut self.flow, seen.flow.clone());
-        let mut step = Step {
+        let mut step = SampleStep {
             step: seen.step,
             delivered: seen.flow.delivered - before.delivered,
             failed_attempts: seen.flow.failed_attempts - before.failed_attempts,
-            ages: Counts::between(&before.ages, &seen.flow.ages),
+            ages: LatencyCounts::between(&before.ages, &seen.flow.ages),
             backlog_events: seen.backlog_events,
             dead_letters: seen.dead_letters,
             lag: seen.partitions.iter().filter_map(|partition| partition.lag).sum(),
-            ..Step::default()
+            ..SampleStep::default()
         };
         step.events_in = self.partitions(seen.partitions, seen.step);
         self.routers(&seen.routed, seen.step);
@@ -195,9 +195,9 @@ impl Sampler {
 
     /// Durations of its requests within the last five to ten minutes; `now` is all there ever were.
     #[must_use]
-    pub fn endpoint_took(&self, key: u32, now: &[u32; BUCKETS]) -> Counts {
+    pub fn endpoint_took(&self, key: u32, now: &[u32; BUCKETS]) -> LatencyCounts {
         let before = self.endpoints.get(&key).map_or(&[0; BUCKETS], |endpoint| &endpoint.took[0]);
-        Counts::between(before, now)
+        LatencyCounts::between(before, now)
     }
 
     /// Events that came in of a partition within the last minute.
@@ -273,9 +273,9 @@ const STEPS_A_MINUTE: usize = (60_000 / STEP_MS) as usize;
 mod tests {
     use super::*;
 
-    fn seen(step: i64, delivered: u64, partition: (u64, u64)) -> Seen {
+    fn seen(step: i64, delivered: u64, partition: (u64, u64)) -> SampledCounters {
         let (epoch, received) = partition;
-        Seen {
+        SampledCounters {
             step,
             flow: FlowTotals { delivered, failed_attempts: 0, ages: [0; BUCKETS] },
             partitions: vec![PartitionSeen {
@@ -329,9 +329,9 @@ mod tests {
         let (delivered, failed) = sampler.endpoint_rates(7);
         assert_eq!((delivered.last_minute, failed.last_minute), (25, 1));
         assert_eq!(sampler.endpoint_rates(8), (Rates::default(), Rates::default()));
-        assert_eq!(sampler.endpoint_took(7, &[25; BUCKETS]), Counts::between(&[0; BUCKETS], &[25; BUCKETS]));
+        assert_eq!(sampler.endpoint_took(7, &[25; BUCKETS]), LatencyCounts::between(&[0; BUCKETS], &[25; BUCKETS]));
         (120..=181).for_each(|step| sampler.sample(seen(step, 25, (1, 0))));
-        assert_eq!(sampler.endpoint_took(7, &[25; BUCKETS]), Counts::default(), "ten minutes ago");
+        assert_eq!(sampler.endpoint_took(7, &[25; BUCKETS]), LatencyCounts::default(), "ten minutes ago");
         sampler.keep_endpoints(|_| false);
         assert_eq!(sampler.endpoint_rates(7).0, Rates::default());
     }

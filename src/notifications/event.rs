@@ -83,7 +83,7 @@ pub enum OperatorEvent {
     #[serde(rename = "partitions.standing")]
     PartitionsStanding {
         topic: Arc<str>,
-        /// See [`Why`](crate::ingest::standing::Why).
+        /// See [`PartitionStallReason`](crate::ingest::standing::PartitionStallReason).
         why: &'static str,
         /// The broker's own, where it has said any.
         words: String,
@@ -97,7 +97,7 @@ pub enum OperatorEvent {
     /// when it begins to stand.
     #[serde(rename = "endpoints.standing")]
     EndpointsStanding {
-        /// See [`Why`](crate::endpoint::standing::Why).
+        /// See [`EndpointStallReason`](crate::endpoint::standing::EndpointStallReason).
         why: &'static str,
         words: &'static str,
         endpoints: usize,

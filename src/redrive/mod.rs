@@ -30,7 +30,7 @@ use crate::{
     },
     store::{
         Pool, StoreError, dead_letters,
-        redrives::{self, Candidate},
+        redrives::{self, RedriveCandidate},
     },
     telemetry::handles::DeadLetterMetrics,
 };
@@ -132,12 +132,12 @@ impl Redrive {
         }
     }
 
-    fn owner(&self, letter: &Candidate) -> Option<Arc<PartitionLedger>> {
+    fn owner(&self, letter: &RedriveCandidate) -> Option<Arc<PartitionLedger>> {
         let ledger = self.owned.get(&(Arc::from(letter.topic.as_str()), letter.partition));
         ledger.filter(|ledger| ledger.is_current()).cloned()
     }
 
-    fn choose<'a>(&self, page: &'a [Candidate]) -> Choice<'a> {
+    fn choose<'a>(&self, page: &'a [RedriveCandidate]) -> Choice<'a> {
         let surroundings = &self.shared.surroundings;
         let (now, complete_to_ms) = (clock::now(), surroundings.settings_complete_to_store_ms());
         let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
@@ -182,7 +182,7 @@ impl Redrive {
     }
 
     /// Returns how many were read: fewer when their data is too large to be in memory at once.
-    async fn send(&self, chosen: Vec<(&Candidate, Arc<PartitionLedger>)>) -> Result<usize, StoreError> {
+    async fn send(&self, chosen: Vec<(&RedriveCandidate, Arc<PartitionLedger>)>) -> Result<usize, StoreError> {
         if chosen.is_empty() {
             return Ok(0);
         }
@@ -252,7 +252,7 @@ impl Redrive {
 /// Letters of a page that are to be sent.
 #[derive(Default)]
 struct Choice<'a> {
-    letters: Vec<(&'a Candidate, Arc<PartitionLedger>)>,
+    letters: Vec<(&'a RedriveCandidate, Arc<PartitionLedger>)>,
     /// Letters that have waited for too long.
     old: Vec<&'a str>,
     /// Some wait because their endpoint has enough in flight.

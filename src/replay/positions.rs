@@ -15,7 +15,7 @@ use crate::ingest::consumer::Topics;
 
 /// Handle for asking. Cheap to clone.
 #[derive(Clone)]
-pub struct Positions {
+pub struct OffsetLookup {
     client: ClientConfig,
     topics: Topics,
     /// Each asks with a client of its own: a few at once.
@@ -39,11 +39,11 @@ impl From<KafkaError> for PositionError {
     }
 }
 
-impl Positions {
+impl OffsetLookup {
     /// `client` is the configuration of the service's own consumer: it asks as that group, without ever joining it.
     #[must_use]
     pub fn new(client: ClientConfig, topics: Topics) -> Self {
-        Positions { client, topics, turns: Arc::new(Semaphore::new(CLIENTS_MAX)) }
+        OffsetLookup { client, topics, turns: Arc::new(Semaphore::new(CLIENTS_MAX)) }
     }
 
     /// True if this service reads the topic, as far as that can be said without asking Kafka.
@@ -63,7 +63,7 @@ impl Positions {
     /// The shares of a range of time that begins then (milliseconds since 1970).
     ///
     /// # Errors
-    /// As [`Positions::extents`].
+    /// As [`OffsetLookup::extents`].
     pub async fn of_times(&self, topic: &str, from_ms: i64) -> Result<Vec<Share>, PositionError> {
         self.ask(topic, move |consumer, topic| {
             let extents = extents(consumer, topic)?;
@@ -116,7 +116,7 @@ impl Positions {
     }
 }
 
-impl std::fmt::Debug for Positions {
+impl std::fmt::Debug for OffsetLookup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Positions").field("topics", &self.topics).finish_non_exhaustive()
     }

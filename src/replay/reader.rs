@@ -16,9 +16,9 @@ use std::{
 use rdkafka::{config::ClientConfig, consumer::BaseConsumer, error::KafkaError};
 
 use self::reading::Reading;
-use super::{replay_partition::Part, runner::Shared};
+use super::{replay_partition::ReplayPart, runner::ReplayShared};
 use crate::{
-    backlog::{drainer::Surroundings, pace::Pace},
+    backlog::{drainer::Surroundings, pace::TokenBucket},
     clock,
     flow::drain_rate::{DrainRate, DrainRateOptions},
     ingest::consumer::FETCH_BYTES_MAX,
@@ -42,13 +42,13 @@ pub struct ReaderOptions {
     pub decoder: Arc<dyn Fn(&str) -> Decoder + Send + Sync>,
 }
 
-/// Starts the thread. It ends once [`Shared::be_quiet`] was called.
+/// Starts the thread. It ends once [`ReplayShared::be_quiet`] was called.
 ///
 /// # Errors
 /// When the thread cannot be started.
 pub fn start(
     options: ReaderOptions,
-    shared: Arc<Shared>,
+    shared: Arc<ReplayShared>,
     surroundings: Arc<dyn Surroundings>,
 ) -> std::io::Result<JoinHandle<()>> {
     let run = move || {
@@ -66,27 +66,27 @@ pub fn start(
 
 /// Limits that all readings of the thread share.
 struct Bounds {
-    events: Pace,
+    events: TokenBucket,
     rate: DrainRate,
-    records: Pace,
+    records: TokenBucket,
     options: ReaderOptions,
 }
 
 struct Reader {
     bounds: Bounds,
-    shared: Arc<Shared>,
+    shared: Arc<ReplayShared>,
     surroundings: Arc<dyn Surroundings>,
-    seen: Arc<Vec<Arc<Part>>>,
+    seen: Arc<Vec<Arc<ReplayPart>>>,
     readings: Vec<Reading>,
     consumer: Option<Arc<BaseConsumer>>,
 }
 
 impl Reader {
-    fn new(options: ReaderOptions, shared: Arc<Shared>, surroundings: Arc<dyn Surroundings>) -> Self {
+    fn new(options: ReaderOptions, shared: Arc<ReplayShared>, surroundings: Arc<dyn Surroundings>) -> Self {
         let now = clock::now();
-        let events = Pace::new(options.rate.per_second_min, now);
+        let events = TokenBucket::new(options.rate.per_second_min, now);
         let rate = DrainRate::new(options.rate, now);
-        let records = Pace::new(options.records_per_second_max, now);
+        let records = TokenBucket::new(options.records_per_second_max, now);
         let bounds = Bounds { events, rate, records, options };
         Reader { bounds, shared, surroundings, seen: Arc::default(), readings: Vec::new(), consumer: None }
     }
@@ -109,7 +109,7 @@ impl Reader {
     }
 
     /// One reading for each partition that has parts.
-    fn adopt(&mut self, parts: &[Arc<Part>]) {
+    fn adopt(&mut self, parts: &[Arc<ReplayPart>]) {
         let mut before = std::mem::take(&mut self.readings);
         for part in parts {
             let is_of = |reading: &Reading| reading.is_of(part.topic(), part.partition());

@@ -13,7 +13,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    progress::{Counts, Progress},
+    progress::{ReplayCounts, ReplayProgress},
     range::Times,
     read_plan::View,
 };
@@ -29,7 +29,7 @@ use crate::{
 
 /// The part, and its endpoint.
 #[derive(Debug, Clone)]
-pub struct Name {
+pub struct ReplayPartName {
     pub replay_id: Arc<str>,
     pub endpoint_id: Arc<str>,
     /// Its range of time, if it has one.
@@ -37,14 +37,14 @@ pub struct Name {
 }
 
 /// The source of the events of one replay from one partition, for one assignment of it.
-pub struct Part {
-    pub name: Name,
+pub struct ReplayPart {
+    pub name: ReplayPartName,
     ledger: Arc<PartitionLedger>,
     source: SourceName,
     cancelled: AtomicBool,
     /// Has enough on its way; until half of that has ended.
     full: AtomicBool,
-    progress: Mutex<Progress>,
+    progress: Mutex<ReplayProgress>,
     own: Amount,
     of_endpoint: Arc<Amount>,
     of_all: Arc<Amount>,
@@ -52,15 +52,15 @@ pub struct Part {
     abandoned: Mutex<Vec<Abandoned>>,
 }
 
-impl Part {
+impl ReplayPart {
     #[must_use]
     pub fn new(
-        name: Name,
+        name: ReplayPartName,
         ledger: Arc<PartitionLedger>,
-        progress: Progress,
+        progress: ReplayProgress,
         (of_endpoint, of_all): (Arc<Amount>, Arc<Amount>),
     ) -> Arc<Self> {
-        Arc::new(Part {
+        Arc::new(ReplayPart {
             name,
             source: SourceName { kind: SourceKind::Replay, topic: ledger.topic_name(), partition: ledger.partition() },
             ledger,
@@ -108,13 +108,13 @@ impl Part {
         self.ledger.ended_up_to().is_some_and(|ended| ended >= read_next)
     }
 
-    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub fn progress(&self) -> MutexGuard<'_, ReplayProgress> {
         self.progress.lock()
     }
 
     /// State to be written down: the next offset, and the counts of everything below.
     #[must_use]
-    pub fn standing(&self) -> (i64, Counts) {
+    pub fn standing(&self) -> (i64, ReplayCounts) {
         let progress = self.progress.lock();
         (progress.next(), progress.counts())
     }
@@ -167,7 +167,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for ReplayPart {
     fn drop(&mut self) {
         // What never ended here is not waited for.
         let (events, bytes) = (self.own.events(), self.own.bytes());
@@ -176,7 +176,7 @@ impl Drop for Part {
     }
 }
 
-impl EventSource for Part {
+impl EventSource for ReplayPart {
     fn name(&self) -> &SourceName {
         &self.source
     }
@@ -204,7 +204,7 @@ impl EventSource for Part {
     }
 }
 
-impl SourceBacklog for Part {
+impl SourceBacklog for ReplayPart {
     /// Rows of all keys, and only rows: what the endpoint missed is what is replayed.
     fn ahead(&self, endpoint_id: &str, _key: Option<KeyNumber>) -> Ahead {
         Ahead { events: self.ledger.backlog.lock().ahead(endpoint_id), has_missed: false }
@@ -225,7 +225,7 @@ impl SourceBacklog for Part {
     }
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for ReplayPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Part")
             .field("name", &self.name)

@@ -17,10 +17,10 @@ use parking_lot::Mutex;
 
 use super::{
     catch_up,
-    progress::{Counts, Progress},
+    progress::{ReplayCounts, ReplayProgress},
     range::Times,
-    replay_partition::{Name, Part},
-    selection::{self, Candidate},
+    replay_partition::{ReplayPart, ReplayPartName},
+    selection::{self, ReplayCandidate},
 };
 use crate::{
     backlog::{amount::Amount, drainer::Surroundings, page_read::EndpointReadiness},
@@ -39,23 +39,23 @@ use crate::{
 };
 
 /// State that runner and reader share.
-pub struct Shared {
+pub struct ReplayShared {
     /// Parts that this instance replays.
-    parts: ArcSwap<Vec<Arc<Part>>>,
+    parts: ArcSwap<Vec<Arc<ReplayPart>>>,
     /// Read no more: the process stops.
     quiet: AtomicBool,
     pub metrics: ReplayMetrics,
     /// Amount on its way of all replays.
     under_way: Arc<Amount>,
-    written: Mutex<HashMap<Key, (i64, Counts)>>,
+    written: Mutex<HashMap<Key, (i64, ReplayCounts)>>,
 }
 
 type Key = (Arc<str>, i32);
 
-impl Shared {
+impl ReplayShared {
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Shared {
+        Arc::new(ReplayShared {
             parts: ArcSwap::default(),
             quiet: AtomicBool::new(false),
             metrics: ReplayMetrics::new(),
@@ -65,7 +65,7 @@ impl Shared {
     }
 
     #[must_use]
-    pub fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+    pub fn parts(&self) -> Arc<Vec<Arc<ReplayPart>>> {
         self.parts.load_full()
     }
 
@@ -90,7 +90,7 @@ impl Shared {
     /// When Postgres is away; then it is written the next time.
     pub async fn save(&self, pool: &Pool) -> Result<(), StoreError> {
         let parts = self.parts();
-        let now: Vec<(Key, (i64, Counts))> = parts.iter().map(|part| (key(part), part.standing())).collect();
+        let now: Vec<(Key, (i64, ReplayCounts))> = parts.iter().map(|part| (key(part), part.standing())).collect();
         let changed: Vec<_> = {
             let written = self.written.lock();
             now.into_iter().filter(|(key, standing)| written.get(key) != Some(standing)).collect()
@@ -116,7 +116,7 @@ pub struct RunnerOptions {
 pub async fn run(
     pool: Pool,
     options: RunnerOptions,
-    shared: Arc<Shared>,
+    shared: Arc<ReplayShared>,
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
 ) -> Infallible {
@@ -133,7 +133,7 @@ pub async fn run(
 struct Runner {
     pool: Pool,
     options: RunnerOptions,
-    shared: Arc<Shared>,
+    shared: Arc<ReplayShared>,
     dead_letters: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
     of_endpoints: HashMap<String, Weak<Amount>>,
@@ -169,15 +169,18 @@ impl Runner {
         let (now, parts) = (clock::now(), self.shared.parts());
         let is_busy = |open: &OpenShare| {
             let share = &open.share;
-            let is_it =
-                |part: &&Arc<Part>| part.partition() == share.partition && *part.name.replay_id == *share.replay_id;
+            let is_it = |part: &&Arc<ReplayPart>| {
+                part.partition() == share.partition && *part.name.replay_id == *share.replay_id
+            };
             parts.iter().find(is_it).is_some_and(|part| part.progress().unsettled() > 0)
         };
         let is_idle = |open: &OpenShare| {
             matches!(self.surroundings.standing(&open.endpoint_id, now), EndpointReadiness::Waits) && !is_busy(open)
         };
-        let candidates: Vec<_> =
-            open.iter().map(|open| Candidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) }).collect();
+        let candidates: Vec<_> = open
+            .iter()
+            .map(|open| ReplayCandidate { endpoint_id: &open.endpoint_id, is_idle: is_idle(open) })
+            .collect();
         let chosen = selection::choose(&candidates, self.options.partitions_max);
         let is_chosen = |place: &usize| chosen.binary_search(place).is_ok();
         open.into_iter().enumerate().filter(|(place, _)| is_chosen(place)).map(|(_, open)| open).collect()
@@ -186,7 +189,7 @@ impl Runner {
     /// From now on, these are the parts at work.
     fn adopt(&mut self, ledgers: &[Arc<PartitionLedger>], open: Vec<OpenShare>) {
         let before = self.shared.parts();
-        let mut parts: Vec<Arc<Part>> = Vec::with_capacity(open.len());
+        let mut parts: Vec<Arc<ReplayPart>> = Vec::with_capacity(open.len());
         for open in open {
             let share = &open.share;
             let is_of = |ledger: &&Arc<PartitionLedger>| {
@@ -212,15 +215,15 @@ impl Runner {
         self.of_endpoints.retain(|_, under_way| under_way.strong_count() > 0);
     }
 
-    fn part(&mut self, ledger: &Arc<PartitionLedger>, open: &OpenShare) -> Arc<Part> {
+    fn part(&mut self, ledger: &Arc<PartitionLedger>, open: &OpenShare) -> Arc<ReplayPart> {
         let share = &open.share;
-        let counts = Counts {
+        let counts = ReplayCounts {
             delivered: share.delivered,
             backlogged: share.backlogged,
             dead_lettered: share.dead_lettered,
             gap_offsets: share.gap_offsets,
         };
-        let name = Name {
+        let name = ReplayPartName {
             replay_id: share.replay_id.as_str().into(),
             endpoint_id: open.endpoint_id.as_str().into(),
             times: open.times.map(|(from_ms, to_ms)| Times { from_ms, to_ms }),
@@ -231,8 +234,8 @@ impl Runner {
         );
         let of_endpoint = self.of_endpoints.get(&open.endpoint_id).and_then(Weak::upgrade).unwrap_or_default();
         self.of_endpoints.insert(open.endpoint_id.clone(), Arc::downgrade(&of_endpoint));
-        let progress = Progress::new(share.next, share.end, counts);
-        Part::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.shared.under_way)))
+        let progress = ReplayProgress::new(share.next, share.end, counts);
+        ReplayPart::new(name, Arc::clone(ledger), progress, (of_endpoint, Arc::clone(&self.shared.under_way)))
     }
 
     /// Receipts that were dropped unsettled: again, or given up after the third time.
@@ -257,15 +260,15 @@ impl Runner {
     }
 }
 
-fn key(part: &Part) -> Key {
+fn key(part: &ReplayPart) -> Key {
     (Arc::clone(&part.name.replay_id), part.partition())
 }
 
-fn key_is_of((replay_id, partition): &Key, part: &Part) -> bool {
+fn key_is_of((replay_id, partition): &Key, part: &ReplayPart) -> bool {
     *replay_id == part.name.replay_id && *partition == part.partition()
 }
 
-fn row((replay_id, partition): &Key, (next, counts): &(i64, Counts)) -> ShareProgress {
+fn row((replay_id, partition): &Key, (next, counts): &(i64, ReplayCounts)) -> ShareProgress {
     ShareProgress {
         replay_id: replay_id.to_string(),
         partition: *partition,

@@ -24,7 +24,7 @@ use crate::{
         queue::{EndpointQueue, Pushed},
         supervisor::Notices,
     },
-    ingest::{actor::Route, ledger::PartitionLedger},
+    ingest::{actor::RouteEvents, ledger::PartitionLedger},
     model::{
         disposition::{GivenUp, Reason},
         event::{EndpointKey, Event},
@@ -191,10 +191,10 @@ impl Actor for Router {
     }
 }
 
-impl Handler<Route> for Router {
+impl Handler<RouteEvents> for Router {
     type Result = ();
 
-    fn handle(&mut self, Route { ledger, events }: Route, ctx: &mut Context<Self>) {
+    fn handle(&mut self, RouteEvents { ledger, events }: RouteEvents, ctx: &mut Context<Self>) {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
         ledger.routed(events.len());
         self.match_all(&events);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use super::index::{Change, IndexWriter, SubscriptionIndex};
+use super::index::{IndexWriter, SubscriptionChange, SubscriptionIndex};
 use crate::{
     endpoint::queue::EndpointQueue,
     flow::counters::FlowCounters,
@@ -17,7 +17,7 @@ use crate::{
 pub struct RoutingTable {
     index: ArcSwap<SubscriptionIndex>,
     writer: Mutex<IndexWriter>,
-    endpoints: RwLock<Endpoints>,
+    endpoints: RwLock<EndpointQueues>,
     flow: Arc<FlowCounters>,
     /// Topics of which nobody knows who should get their events.
     pub holds: Arc<TopicHolds>,
@@ -25,12 +25,12 @@ pub struct RoutingTable {
 
 /// Keys are dense and never used twice, so a key that outlives its endpoint finds nothing instead of somebody else.
 #[derive(Default)]
-pub struct Endpoints {
+pub struct EndpointQueues {
     by_key: Vec<Option<Arc<EndpointQueue>>>,
     by_id: HashMap<Arc<str>, EndpointKey>,
 }
 
-impl Endpoints {
+impl EndpointQueues {
     #[must_use]
     pub fn get(&self, key: EndpointKey) -> Option<&Arc<EndpointQueue>> {
         self.by_key.get(key.0 as usize)?.as_ref()
@@ -71,7 +71,7 @@ impl RoutingTable {
         self.index.load()
     }
 
-    pub fn endpoints(&self) -> RwLockReadGuard<'_, Endpoints> {
+    pub fn endpoints(&self) -> RwLockReadGuard<'_, EndpointQueues> {
         self.endpoints.read()
     }
 
@@ -109,7 +109,7 @@ impl RoutingTable {
     }
 
     /// Applies a delta and publishes the new snapshot. Returns the number of subscriptions in it.
-    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = Change>) -> usize {
+    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = SubscriptionChange>) -> usize {
         let mut writer = self.writer.lock();
         writer.apply(changes);
         self.index.store(Arc::new(writer.snapshot()));

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{Pool, StoreError};
 use crate::model::{
     attempt::AttemptRecord,
-    id::{self, Kind},
+    id::{self, ResourceKind},
 };
 
 /// An attempt as it is listed.
@@ -32,7 +32,7 @@ pub struct AttemptRow {
 
 /// A filter of an endpoint's attempts.
 #[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
+pub struct AttemptQuery<'a> {
     pub endpoint_id: &'a str,
     pub outcomes: &'a [&'a str],
     /// With this event among the first of the batch.
@@ -61,7 +61,7 @@ pub async fn insert(pool: &Pool, records: &[AttemptRecord]) -> Result<(), StoreE
 fn row(record: &AttemptRecord) -> Value {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     json!({
-        "id": id::new(Kind::Attempt, record.at_ms, rand::random()),
+        "id": id::new(ResourceKind::Attempt, record.at_ms, rand::random()),
         "endpoint_id": &*record.endpoint_id,
         "ended_ms": record.at_ms,
         "duration_ms": whole(record.duration_ms),
@@ -83,7 +83,7 @@ fn row(record: &AttemptRecord) -> Value {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, of: Of<'_>, limit: i64) -> Result<Vec<AttemptRow>, StoreError> {
+pub async fn list(pool: &Pool, of: AttemptQuery<'_>, limit: i64) -> Result<Vec<AttemptRow>, StoreError> {
     pool.with(async |client| {
         let rows = match of.event_id {
             Some(event_id) => {

@@ -4,7 +4,7 @@
 //! grow, and when the record was first received stays.
 //! **Invariant:** heads change in the statement that changes rows, so their counts are exact.
 
-pub use postrider_core::backlog::rows::{HeadRow, RowKey};
+pub use postrider_core::backlog::rows::{HeadKey, HeadRow, RowKey};
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError};

@@ -2,7 +2,7 @@
 
 use super::{
     Pool, StoreError,
-    backlog::{HeadRow, head},
+    backlog::{HeadKey, HeadRow, head},
 };
 
 /// Some rows of a head, in the order of their keys.
@@ -19,16 +19,12 @@ pub struct Scanned {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn scan(
-    pool: &Pool,
-    (topic, partition, endpoint_id): (&str, i32, &str),
-    after: (i64, i64),
-    rows_max: i64,
-) -> Result<Scanned, StoreError> {
+pub async fn scan(pool: &Pool, key: HeadKey<'_>, after: (i64, i64), rows_max: i64) -> Result<Scanned, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(SCAN).await?;
-        let row =
-            client.query_one(&statement, &[&topic, &partition, &endpoint_id, &after.0, &after.1, &rows_max]).await?;
+        let row = client
+            .query_one(&statement, &[&key.topic, &key.partition, &key.endpoint_id, &after.0, &after.1, &rows_max])
+            .await?;
         let (offset, record_ms): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
         Ok(Scanned { rows: row.try_get(0)?, oldest_ms: row.try_get(1)?, last: offset.zip(record_ms) })
     })
@@ -42,13 +38,15 @@ pub async fn scan(
 /// When Postgres is away.
 pub async fn set_oldest(
     pool: &Pool,
-    (topic, partition, endpoint_id): (&str, i32, &str),
+    key: HeadKey<'_>,
     oldest_ms: i64,
     before_ms: i64,
 ) -> Result<Option<HeadRow>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(SET_OLDEST).await?;
-        let row = client.query_opt(&statement, &[&topic, &partition, &endpoint_id, &oldest_ms, &before_ms]).await?;
+        let row = client
+            .query_opt(&statement, &[&key.topic, &key.partition, &key.endpoint_id, &oldest_ms, &before_ms])
+            .await?;
         row.as_ref().map(head).transpose()
     })
     .await

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    backlog::{HeadRow, head},
+    backlog::{HeadKey, HeadRow, head},
 };
 
 /// For the sessions that write and read the backlog. Rows are found by their keys, a few hundred at a time, in tables that
@@ -18,7 +18,7 @@ pub const BACKLOG_PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c
 
 /// A range of a head's rows to read.
 #[derive(Debug, Clone, Copy)]
-pub struct Page<'a> {
+pub struct BacklogPage<'a> {
     /// Behind this offset and record time.
     pub after: (i64, i64),
     /// Only those whose next attempt is due then (milliseconds since 1970).
@@ -74,11 +74,7 @@ pub async fn heads_of_endpoint(pool: &Pool, endpoint_id: &str) -> Result<Vec<Hea
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn page(
-    pool: &Pool,
-    (topic, partition, endpoint_id): (&str, i32, &str),
-    page: Page<'_>,
-) -> Result<Vec<BacklogRow>, StoreError> {
+pub async fn page(pool: &Pool, key: HeadKey<'_>, page: BacklogPage<'_>) -> Result<Vec<BacklogRow>, StoreError> {
     let (offset, record_ms) = page.after;
     pool.with(async |client| {
         let statement = client.prepare_cached(PAGE).await?;
@@ -86,9 +82,9 @@ pub async fn page(
             .query(
                 &statement,
                 &[
-                    &topic,
-                    &partition,
-                    &endpoint_id,
+                    &key.topic,
+                    &key.partition,
+                    &key.endpoint_id,
                     &offset,
                     &record_ms,
                     &page.due_ms,

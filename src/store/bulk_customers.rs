@@ -6,14 +6,14 @@ use deadpool_postgres::Transaction;
 
 use super::{
     Pool, StoreError,
-    bulk_endpoints::Upserted,
-    config_write::{self, Effect, Written},
+    bulk_endpoints::UpsertedEndpoints,
+    config_write::{self, WriteEffect, WrittenRow},
     customers::{Customer, CustomerWrite, json, parse, quotas},
 };
 
 /// A customer as it is to be, by the caller's own key.
 #[derive(Debug, Clone)]
-pub struct Upsert {
+pub struct CustomerUpsert {
     /// For one that is new.
     pub id: String,
     pub uid: String,
@@ -24,23 +24,25 @@ pub struct Upsert {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn upsert(pool: &Pool, items: Vec<Upsert>) -> Result<Upserted<()>, StoreError> {
+pub async fn upsert(pool: &Pool, items: Vec<CustomerUpsert>) -> Result<UpsertedEndpoints<()>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
         let known = load_current(transaction, &items).await?;
-        let effects: Vec<(String, Effect)> = items.iter().map(|item| effect(known.get(&item.uid), item)).collect();
-        write(transaction, CREATE, &items, &effects, (Effect::Created, version)).await?;
-        write(transaction, UPDATE, &items, &effects, (Effect::Updated, version)).await?;
+        let effects: Vec<(String, WriteEffect)> = items.iter().map(|item| effect(known.get(&item.uid), item)).collect();
+        write(transaction, CREATE, &items, &effects, (WriteEffect::Created, version)).await?;
+        write(transaction, UPDATE, &items, &effects, (WriteEffect::Updated, version)).await?;
         let changed = items.iter().zip(&effects).filter(|(item, (_, effect))| {
-            *effect == Effect::Updated && known.get(&item.uid).is_some_and(|known| known.grants != item.with.grants)
+            *effect == WriteEffect::Updated
+                && known.get(&item.uid).is_some_and(|known| known.grants != item.with.grants)
         });
         let changed: Vec<&str> = changed.map(|(_, (id, _))| id.as_str()).collect();
         if !changed.is_empty() {
             transaction.execute(TOUCH_SUBSCRIPTIONS, &[&changed, &version]).await?;
         }
-        let is_same = effects.iter().all(|(_, effect)| *effect == Effect::Unchanged);
-        let (version, effect) = if is_same { (version - 1, Effect::Unchanged) } else { (version, Effect::Updated) };
-        let row = Upserted { version, items: effects, beside: () };
-        Ok(Ok::<_, std::convert::Infallible>(Written { row, effect }))
+        let is_same = effects.iter().all(|(_, effect)| *effect == WriteEffect::Unchanged);
+        let (version, effect) =
+            if is_same { (version - 1, WriteEffect::Unchanged) } else { (version, WriteEffect::Updated) };
+        let row = UpsertedEndpoints { version, items: effects, beside: () };
+        Ok(Ok::<_, std::convert::Infallible>(WrittenRow { row, effect }))
     });
     let Ok(written) = written.await?;
     Ok(written.row)
@@ -49,7 +51,7 @@ pub async fn upsert(pool: &Pool, items: Vec<Upsert>) -> Result<Upserted<()>, Sto
 /// By their keys.
 async fn load_current(
     transaction: &Transaction<'_>,
-    items: &[Upsert],
+    items: &[CustomerUpsert],
 ) -> Result<HashMap<String, Customer>, StoreError> {
     let uids: Vec<&str> = items.iter().map(|item| item.uid.as_str()).collect();
     let rows = transaction.query(KNOWN, &[&uids]).await?;
@@ -57,11 +59,11 @@ async fn load_current(
     Ok(customers.into_iter().filter_map(|customer| Some((customer.uid.clone()?, customer))).collect())
 }
 
-fn effect(known: Option<&Customer>, item: &Upsert) -> (String, Effect) {
+fn effect(known: Option<&Customer>, item: &CustomerUpsert) -> (String, WriteEffect) {
     match known {
-        None => (item.id.clone(), Effect::Created),
-        Some(known) if item.with.is_of(known) => (known.id.clone(), Effect::Unchanged),
-        Some(known) => (known.id.clone(), Effect::Updated),
+        None => (item.id.clone(), WriteEffect::Created),
+        Some(known) if item.with.is_of(known) => (known.id.clone(), WriteEffect::Unchanged),
+        Some(known) => (known.id.clone(), WriteEffect::Updated),
     }
 }
 
@@ -69,11 +71,11 @@ fn effect(known: Option<&Customer>, item: &Upsert) -> (String, Effect) {
 async fn write(
     transaction: &Transaction<'_>,
     statement: &str,
-    items: &[Upsert],
-    effects: &[(String, Effect)],
-    (effect, version): (Effect, i64),
+    items: &[CustomerUpsert],
+    effects: &[(String, WriteEffect)],
+    (effect, version): (WriteEffect, i64),
 ) -> Result<(), StoreError> {
-    let chosen: Vec<(&str, &Upsert)> = effects
+    let chosen: Vec<(&str, &CustomerUpsert)> = effects
         .iter()
         .zip(items)
         .filter(|((_, its), _)| *its == effect)

@@ -9,44 +9,44 @@ use deadpool_postgres::Transaction;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Effect, Written},
+    config_write::{self, WriteEffect, WrittenRow},
     endpoint_settings::state_word,
     endpoints::{Endpoint, EndpointWrite, parse},
-    quotas::{self, Allowance},
+    quotas::{self, CustomerAllowance},
 };
 
 /// Context in which a bulk write is decided.
 #[derive(Debug, Default)]
-pub struct BulkContext {
+pub struct BulkEndpointContext {
     /// Ids of customers, by the name that was asked for.
     customers: HashMap<String, String>,
     /// By the customer's id and the caller's own key.
     endpoints: HashMap<(String, String), Endpoint>,
     /// By the customer's id.
-    allowances: HashMap<String, Allowance>,
+    allowances: HashMap<String, CustomerAllowance>,
 }
 
 /// An endpoint as it is to be.
 #[derive(Debug, Clone)]
-pub struct Upsert {
+pub struct EndpointUpsert {
     id: String,
     uid: String,
-    effect: Effect,
+    effect: WriteEffect,
     with: EndpointWrite,
 }
 
 /// Result of a bulk write.
 #[derive(Debug, Clone)]
-pub struct Upserted<T> {
+pub struct UpsertedEndpoints<T> {
     /// In effect everywhere once an instance has this version.
     pub version: i64,
     /// Id and effect, in the order of the items.
-    pub items: Vec<(String, Effect)>,
+    pub items: Vec<(String, WriteEffect)>,
     /// Further results of the decision.
     pub beside: T,
 }
 
-impl BulkContext {
+impl BulkEndpointContext {
     /// The id of the customer of this name.
     #[must_use]
     pub fn customer(&self, name: &str) -> Option<&str> {
@@ -60,28 +60,28 @@ impl BulkContext {
     }
 
     /// Allowances of endpoints by customer (id).
-    pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
+    pub fn allowances(&self) -> impl Iterator<Item = (&str, &CustomerAllowance)> {
         self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
     }
 }
 
-impl Upsert {
+impl EndpointUpsert {
     #[must_use]
     pub fn new(id: String, uid: String, with: EndpointWrite) -> Self {
-        Upsert { id, uid, effect: Effect::Created, with }
+        EndpointUpsert { id, uid, effect: WriteEffect::Created, with }
     }
 
     /// Unchanged when it is so already.
     #[must_use]
     pub fn of(current: &Endpoint, uid: String, with: EndpointWrite) -> Self {
-        let effect = if with == current.as_write() { Effect::Unchanged } else { Effect::Updated };
-        Upsert { id: current.id.clone(), uid, effect, with }
+        let effect = if with == current.as_write() { WriteEffect::Unchanged } else { WriteEffect::Updated };
+        EndpointUpsert { id: current.id.clone(), uid, effect, with }
     }
 
     /// True if it is a new endpoint of this customer (id).
     #[must_use]
     pub fn creates_for(&self, customer_id: &str) -> bool {
-        self.effect == Effect::Created && self.with.customer_id == customer_id
+        self.effect == WriteEffect::Created && self.with.customer_id == customer_id
     }
 }
 
@@ -93,8 +93,8 @@ impl Upsert {
 pub async fn upsert<T: Send + 'static, E: Send + 'static>(
     pool: &Pool,
     keys: &[(String, String)],
-    decide: impl FnOnce(&BulkContext) -> Result<(Vec<Upsert>, T), E> + Send + 'static,
-) -> Result<Result<Upserted<T>, E>, StoreError> {
+    decide: impl FnOnce(&BulkEndpointContext) -> Result<(Vec<EndpointUpsert>, T), E> + Send + 'static,
+) -> Result<Result<UpsertedEndpoints<T>, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
         let context = load_current(transaction, keys).await?;
         // Ten thousand sealed secrets take a while, and this thread has others to serve.
@@ -104,18 +104,22 @@ pub async fn upsert<T: Send + 'static, E: Send + 'static>(
                 Ok(decided) => decided,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-        let created = write(transaction, CREATE, &items, Effect::Created, version).await?;
-        let updated = write(transaction, UPDATE, &items, Effect::Updated, version).await?;
+        let created = write(transaction, CREATE, &items, WriteEffect::Created, version).await?;
+        let updated = write(transaction, UPDATE, &items, WriteEffect::Updated, version).await?;
         let changed = created + updated > 0;
-        let (version, effect) = if changed { (version, Effect::Updated) } else { (version - 1, Effect::Unchanged) };
+        let (version, effect) =
+            if changed { (version, WriteEffect::Updated) } else { (version - 1, WriteEffect::Unchanged) };
         let items = items.into_iter().map(|item| (item.id, item.effect)).collect();
-        Ok(Ok(Written { row: Upserted { version, items, beside }, effect }))
+        Ok(Ok(WrittenRow { row: UpsertedEndpoints { version, items, beside }, effect }))
     });
     Ok(written.await?.map(|written| written.row))
 }
 
-async fn load_current(transaction: &Transaction<'_>, keys: &[(String, String)]) -> Result<BulkContext, StoreError> {
-    let mut context = BulkContext::default();
+async fn load_current(
+    transaction: &Transaction<'_>,
+    keys: &[(String, String)],
+) -> Result<BulkEndpointContext, StoreError> {
+    let mut context = BulkEndpointContext::default();
     let names: HashSet<&str> = keys.iter().map(|(customer, _)| customer.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     for row in transaction.query(CUSTOMERS, &[&names]).await? {
@@ -141,13 +145,13 @@ async fn load_current(transaction: &Transaction<'_>, keys: &[(String, String)]) 
 async fn write(
     transaction: &Transaction<'_>,
     statement: &str,
-    items: &[Upsert],
-    effect: Effect,
+    items: &[EndpointUpsert],
+    effect: WriteEffect,
     version: i64,
 ) -> Result<usize, StoreError> {
-    let items: Vec<&Upsert> = items.iter().filter(|item| item.effect == effect).collect();
+    let items: Vec<&EndpointUpsert> = items.iter().filter(|item| item.effect == effect).collect();
     for chunk in items.chunks(ROWS_MAX) {
-        let column = |of: fn(&Upsert) -> &str| chunk.iter().map(|item| of(item)).collect::<Vec<&str>>();
+        let column = |of: fn(&EndpointUpsert) -> &str| chunk.iter().map(|item| of(item)).collect::<Vec<&str>>();
         let (ids, uids) = (column(|item| &item.id), column(|item| &item.uid));
         let (customers, urls) = (column(|item| &item.with.customer_id), column(|item| &item.with.url));
         let (states, reasons) = (column(|item| state_word(item.with.state)), column(|item| &item.with.state_reason));

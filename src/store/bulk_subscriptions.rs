@@ -9,20 +9,20 @@ use deadpool_postgres::Transaction;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Effect, Lookup, Written},
-    quotas::{self, Allowance},
+    config_write::{self, Lookup, WriteEffect, WrittenRow},
+    quotas::{self, CustomerAllowance},
 };
 use crate::model::grants::Grants;
 
 /// Context in which a bulk write is decided.
 #[derive(Debug, Default)]
-pub struct BulkContext {
+pub struct BulkSubscriptionContext {
     /// By the name that was asked for: an id, or a key of the caller's.
     endpoints: HashMap<String, Lookup<EndpointOwner>>,
     /// By the customer's id.
     grants: HashMap<String, Grants>,
     /// Allowances of subscriptions by the customer's id.
-    allowances: HashMap<String, Allowance>,
+    allowances: HashMap<String, CustomerAllowance>,
     /// Numbers of names in each subscription that is there, by endpoint and key.
     entries: HashMap<(String, String), i64>,
 }
@@ -36,7 +36,7 @@ pub struct EndpointOwner {
 
 /// A subscription as it is to be; each (endpoint, uid) once.
 #[derive(Debug, Clone)]
-pub struct Upsert {
+pub struct SubscriptionUpsert {
     /// For a new one.
     pub id: String,
     pub uid: String,
@@ -48,7 +48,7 @@ pub struct Upsert {
 
 /// Result of a bulk write.
 #[derive(Debug, Clone)]
-pub struct Upserted {
+pub struct UpsertedSubscriptions {
     /// In effect everywhere once an instance has this version.
     pub version: i64,
     /// In the order of the items.
@@ -60,10 +60,10 @@ pub struct UpsertedItem {
     pub id: String,
     pub uid: String,
     pub endpoint_id: String,
-    pub effect: Effect,
+    pub effect: WriteEffect,
 }
 
-impl BulkContext {
+impl BulkSubscriptionContext {
     /// The endpoint of this name.
     #[must_use]
     pub fn endpoint(&self, name: &str) -> &Lookup<EndpointOwner> {
@@ -77,7 +77,7 @@ impl BulkContext {
     }
 
     /// Allowances of subscriptions by customer (id).
-    pub fn allowances(&self) -> impl Iterator<Item = (&str, &Allowance)> {
+    pub fn allowances(&self) -> impl Iterator<Item = (&str, &CustomerAllowance)> {
         self.allowances.iter().map(|(id, allowance)| (id.as_str(), allowance))
     }
 
@@ -97,8 +97,8 @@ pub async fn upsert<E: Send + 'static>(
     pool: &Pool,
     customer_id: Option<&str>,
     keys: &[(String, String)],
-    decide: impl FnOnce(BulkContext) -> Result<Vec<Upsert>, E> + Send + 'static,
-) -> Result<Result<Upserted, E>, StoreError> {
+    decide: impl FnOnce(BulkSubscriptionContext) -> Result<Vec<SubscriptionUpsert>, E> + Send + 'static,
+) -> Result<Result<UpsertedSubscriptions, E>, StoreError> {
     let written = config_write::write_many(pool, DEADLINE, async |transaction, version| {
         let context = load_current(transaction, customer_id, keys).await?;
         // Grants of a million tenants take a while, and this thread has others to serve.
@@ -108,9 +108,10 @@ pub async fn upsert<E: Send + 'static>(
             Err(refusal) => return Ok(Err(refusal)),
         };
         let items = apply(transaction, version, &items).await?;
-        let changed = items.iter().any(|item| item.effect != Effect::Unchanged);
-        let (version, effect) = if changed { (version, Effect::Updated) } else { (version - 1, Effect::Unchanged) };
-        Ok(Ok(Written { row: Upserted { version, items }, effect }))
+        let changed = items.iter().any(|item| item.effect != WriteEffect::Unchanged);
+        let (version, effect) =
+            if changed { (version, WriteEffect::Updated) } else { (version - 1, WriteEffect::Unchanged) };
+        Ok(Ok(WrittenRow { row: UpsertedSubscriptions { version, items }, effect }))
     });
     Ok(written.await?.map(|written| written.row))
 }
@@ -119,8 +120,8 @@ async fn load_current(
     transaction: &Transaction<'_>,
     customer_id: Option<&str>,
     keys: &[(String, String)],
-) -> Result<BulkContext, StoreError> {
-    let mut context = BulkContext::default();
+) -> Result<BulkSubscriptionContext, StoreError> {
+    let mut context = BulkSubscriptionContext::default();
     let names: HashSet<&str> = keys.iter().map(|(endpoint, _)| endpoint.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     for row in transaction.query(ENDPOINTS, &[&names, &customer_id]).await? {
@@ -151,7 +152,7 @@ async fn load_current(
 /// Numbers of names in the subscriptions of these keys that are there already.
 async fn entries(
     transaction: &Transaction<'_>,
-    context: &BulkContext,
+    context: &BulkSubscriptionContext,
     keys: &[(String, String)],
 ) -> Result<HashMap<(String, String), i64>, StoreError> {
     let known = keys.iter().filter_map(|(endpoint, uid)| match context.endpoint(endpoint) {
@@ -163,10 +164,14 @@ async fn entries(
     rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get::<_, i32>(2)?.into()))).collect()
 }
 
-async fn apply(transaction: &Transaction<'_>, version: i64, items: &[Upsert]) -> Result<Vec<UpsertedItem>, StoreError> {
+async fn apply(
+    transaction: &Transaction<'_>,
+    version: i64,
+    items: &[SubscriptionUpsert],
+) -> Result<Vec<UpsertedItem>, StoreError> {
     let mut done = Vec::with_capacity(items.len());
     for chunk in items.chunks(ROWS_MAX) {
-        let column = |of: fn(&Upsert) -> &str| chunk.iter().map(of).collect::<Vec<&str>>();
+        let column = |of: fn(&SubscriptionUpsert) -> &str| chunk.iter().map(of).collect::<Vec<&str>>();
         let (ids, uids) = (column(|item| &item.id), column(|item| &item.uid));
         let (endpoints, topics) = (column(|item| &item.endpoint_id), column(|item| &item.topic));
         let scopes = column(|item| &item.scope);
@@ -180,9 +185,9 @@ async fn apply(transaction: &Transaction<'_>, version: i64, items: &[Upsert]) ->
         for (item, row) in chunk.iter().zip(rows) {
             let (id, at): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
             let effect = match (id == item.id, at == version) {
-                (true, _) => Effect::Created,
-                (false, true) => Effect::Updated,
-                (false, false) => Effect::Unchanged,
+                (true, _) => WriteEffect::Created,
+                (false, true) => WriteEffect::Updated,
+                (false, false) => WriteEffect::Unchanged,
             };
             done.push(UpsertedItem { id, uid: item.uid.clone(), endpoint_id: item.endpoint_id.clone(), effect });
         }

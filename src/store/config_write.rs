@@ -12,13 +12,13 @@ use super::{Pool, StoreError};
 
 /// Result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written<R> {
+pub struct WrittenRow<R> {
     pub row: R,
-    pub effect: Effect,
+    pub effect: WriteEffect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum WriteEffect {
     Created,
     Updated,
     /// It was so already: nothing is written, no instance hears of it.
@@ -28,7 +28,7 @@ pub enum Effect {
 
 /// Decision about a row, by its state now. `W` is what may be written.
 #[derive(Debug)]
-pub enum Change<W> {
+pub enum RowChange<W> {
     Create { id: String, uid: Option<String>, with: W },
     Update(W),
     Keep,
@@ -74,8 +74,8 @@ pub struct Stamps {
 /// Runs `work` with a new version; commits unless it refused or changed nothing.
 pub(super) async fn write<R, E>(
     pool: &Pool,
-    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
-) -> Result<Result<Written<R>, E>, StoreError> {
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<WrittenRow<R>, E>, StoreError>,
+) -> Result<Result<WrittenRow<R>, E>, StoreError> {
     pool.with(async |client| in_turn(client, work).await).await
 }
 
@@ -83,21 +83,21 @@ pub(super) async fn write<R, E>(
 pub(super) async fn write_many<R, E>(
     pool: &Pool,
     deadline: Duration,
-    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
-) -> Result<Result<Written<R>, E>, StoreError> {
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<WrittenRow<R>, E>, StoreError>,
+) -> Result<Result<WrittenRow<R>, E>, StoreError> {
     pool.with_deadline(deadline, async |client| in_turn(client, work).await).await
 }
 
 async fn in_turn<R, E>(
     client: &mut Client,
-    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<Written<R>, E>, StoreError>,
-) -> Result<Result<Written<R>, E>, StoreError> {
+    work: impl AsyncFnOnce(&Transaction<'_>, i64) -> Result<Result<WrittenRow<R>, E>, StoreError>,
+) -> Result<Result<WrittenRow<R>, E>, StoreError> {
     let transaction = client.transaction().await?;
     let next = transaction.prepare_cached(NEXT_VERSION).await?;
     let version = transaction.query_one(&next, &[]).await?.try_get(0)?;
     let done = work(&transaction, version).await?;
     match &done {
-        Ok(written) if written.effect != Effect::Unchanged => transaction.commit().await?,
+        Ok(written) if written.effect != WriteEffect::Unchanged => transaction.commit().await?,
         _ => transaction.rollback().await?,
     }
     Ok(done)

@@ -2,7 +2,7 @@
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Effect, Lookup, Written},
+    config_write::{self, Lookup, WriteEffect, WrittenRow},
     customers, endpoints, subscriptions,
 };
 
@@ -16,7 +16,7 @@ pub enum Table {
 
 /// A row as far as any version can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct RowIdentity {
     pub id: String,
     pub version: i64,
 }
@@ -39,8 +39,8 @@ pub async fn delete<E>(
     pool: &Pool,
     table: Table,
     named: Named<'_>,
-    decide: impl FnOnce(&Lookup<Head>) -> Result<(), E>,
-) -> Result<Result<Written<Head>, E>, StoreError> {
+    decide: impl FnOnce(&Lookup<RowIdentity>) -> Result<(), E>,
+) -> Result<Result<WrittenRow<RowIdentity>, E>, StoreError> {
     let (find, delete): (&str, &[&str]) = match table {
         Table::Customer => (FIND_CUSTOMER, &customers::DELETE),
         Table::Endpoint => (FIND_ENDPOINT, &endpoints::DELETE),
@@ -48,8 +48,8 @@ pub async fn delete<E>(
     };
     config_write::write(pool, async |transaction, version| {
         let rows = transaction.query(find, &[&named.name, &named.customer, &named.endpoint]).await?;
-        let head = |row: &tokio_postgres::Row| -> Result<Head, StoreError> {
-            Ok(Head { id: row.try_get(0)?, version: row.try_get(1)? })
+        let head = |row: &tokio_postgres::Row| -> Result<RowIdentity, StoreError> {
+            Ok(RowIdentity { id: row.try_get(0)?, version: row.try_get(1)? })
         };
         let found = Lookup::from_rows(rows.iter().map(head).collect::<Result<_, _>>()?);
         let row = match (decide(&found), found.found()) {
@@ -61,7 +61,7 @@ pub async fn delete<E>(
             transaction.execute(*statement, &[&row.id, &version]).await?;
         }
         tracing::warn!(id = row.id, "a stored row that could not be read was deleted");
-        Ok(Ok(Written { row, effect: Effect::Deleted }))
+        Ok(Ok(WrittenRow { row, effect: WriteEffect::Deleted }))
     })
     .await
 }

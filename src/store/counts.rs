@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::{Pool, StoreError};
 use crate::model::{
     hour_count::{HOUR_MS, HourCount, MINUTES},
-    id::{self, Kind},
+    id::{self, ResourceKind},
 };
 
 /// Adds these to what is there, all of them or none. No endpoint has an hour twice.
@@ -66,7 +66,7 @@ fn parse(row: &Row, endpoint_id: &str) -> Result<HourCount, StoreError> {
 
 /// The lowest id of an hour's beginning.
 fn id_of(hour: i64) -> String {
-    id::lowest(Kind::Count, hour.saturating_mul(HOUR_MS))
+    id::lowest(ResourceKind::Count, hour.saturating_mul(HOUR_MS))
 }
 
 /// In one order, so that two instances cannot wait for each other.

@@ -5,7 +5,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Change, Effect, Stamps, Written},
+    config_write::{self, RowChange, Stamps, WriteEffect, WrittenRow},
     list_row::{Listed, listed},
     quotas::OwnQuotas,
 };
@@ -89,8 +89,8 @@ pub async fn names(pool: &Pool, ids: &[&str]) -> Result<Vec<CustomerName>, Store
 pub async fn write<E>(
     pool: &Pool,
     name: Option<&str>,
-    decide: impl FnOnce(Option<&Customer>) -> Result<Change<CustomerWrite>, E>,
-) -> Result<Result<Written<Customer>, E>, StoreError> {
+    decide: impl FnOnce(Option<&Customer>) -> Result<RowChange<CustomerWrite>, E>,
+) -> Result<Result<WrittenRow<Customer>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
         let current = match name {
             Some(name) => find(transaction, name).await?,
@@ -107,33 +107,35 @@ pub async fn write<E>(
 async fn apply(
     transaction: &Transaction<'_>,
     version: i64,
-    change: Change<CustomerWrite>,
+    change: RowChange<CustomerWrite>,
     current: Option<Customer>,
-) -> Result<Written<Customer>, StoreError> {
+) -> Result<WrittenRow<Customer>, StoreError> {
     match (change, current) {
-        (Change::Create { id, uid, with }, _) => {
+        (RowChange::Create { id, uid, with }, _) => {
             let row = transaction
                 .query_one(CREATE, &[&id, &uid, &with.name, &json(&with.grants), &version, &quotas(&with)])
                 .await?;
-            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Created })
         }
         (_, None) => Err(StoreError::Internal("a customer was changed that does not exist".to_owned())),
-        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(row)) if with.is_of(&row) => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(current)) => {
+        (RowChange::Keep, Some(row)) => Ok(WrittenRow { row, effect: WriteEffect::Unchanged }),
+        (RowChange::Update(with), Some(row)) if with.is_of(&row) => {
+            Ok(WrittenRow { row, effect: WriteEffect::Unchanged })
+        }
+        (RowChange::Update(with), Some(current)) => {
             let values: [&(dyn ToSql + Sync); 5] =
                 [&current.id, &with.name, &json(&with.grants), &version, &quotas(&with)];
             let row = transaction.query_one(UPDATE, &values).await?;
             if with.grants != current.grants {
                 transaction.execute(TOUCH_SUBSCRIPTIONS, &[&current.id, &version]).await?;
             }
-            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Updated })
         }
-        (Change::Delete, Some(row)) => {
+        (RowChange::Delete, Some(row)) => {
             for statement in DELETE {
                 transaction.execute(statement, &[&row.id, &version]).await?;
             }
-            Ok(Written { row, effect: Effect::Deleted })
+            Ok(WrittenRow { row, effect: WriteEffect::Deleted })
         }
     }
 }

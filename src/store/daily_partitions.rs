@@ -4,14 +4,14 @@
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use super::{Pool, StoreError};
-use crate::model::id::{self, Kind};
+use crate::model::id::{self, ResourceKind};
 
 /// A table that is cut into days.
 #[derive(Debug, Clone, Copy)]
 pub struct Daily {
     /// Its days are `NAME_d20260131`; rows of no day are in `NAME_default`.
     pub table: &'static str,
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// Each of its rows has one in a table of keys beside it.
     pub keys: Option<&'static str>,
     /// Storage parameters of a day's table.

@@ -47,7 +47,7 @@ pub struct LetterHead {
 /// A place in the list of an endpoint's letters: those that were written before it are behind. The default is its
 /// beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub struct DeadLetterPosition {
     pub written_in: i64,
     pub id: String,
 }
@@ -62,9 +62,9 @@ pub struct LetterData {
 
 /// A filter of an endpoint's letters; an empty endpoint's are the operator's.
 #[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
+pub struct DeadLetterQuery<'a> {
     pub endpoint_id: &'a str,
-    pub filter: &'a Filter,
+    pub filter: &'a DeadLetterFilter,
 }
 
 /// The letters of a command, and the part of them that the caller may see: all of them, where no grants are named.
@@ -107,7 +107,7 @@ pub(super) use granted;
 
 /// Filter of letters; a field that is not said leaves none out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DeadLetterFilter {
     pub reason: Option<String>,
     pub topic: Option<String>,
     pub tenant: Option<String>,
@@ -119,10 +119,10 @@ pub struct Filter {
 
 /// The letters that a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
+pub enum DeadLetterSelection {
     Ids(Vec<String>),
     /// At most [`ROWS_MAX`] of them at once.
-    Matching(Filter),
+    Matching(DeadLetterFilter),
 }
 
 /// Result of a command.
@@ -141,8 +141,13 @@ pub const ROWS_MAX: u64 = 50_000;
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn list(pool: &Pool, of: Of<'_>, after: &Position, limit: i64) -> Result<Vec<LetterHead>, StoreError> {
-    let Filter { reason, topic, tenant, .. } = of.filter;
+pub async fn list(
+    pool: &Pool,
+    of: DeadLetterQuery<'_>,
+    after: &DeadLetterPosition,
+    limit: i64,
+) -> Result<Vec<LetterHead>, StoreError> {
+    let DeadLetterFilter { reason, topic, tenant, .. } = of.filter;
     let (from, before) = bounds(of.filter);
     // Each its own statement, so that each is planned for its own index.
     let statement = if reason.is_some() { LIST_OF_REASON } else { LIST };
@@ -163,8 +168,12 @@ pub async fn list(pool: &Pool, of: Of<'_>, after: &Position, limit: i64) -> Resu
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn tried_up_to(pool: &Pool, of: Of<'_>, after: &Position) -> Result<Option<Position>, StoreError> {
-    let Filter { reason, topic, tenant, .. } = of.filter;
+pub async fn tried_up_to(
+    pool: &Pool,
+    of: DeadLetterQuery<'_>,
+    after: &DeadLetterPosition,
+) -> Result<Option<DeadLetterPosition>, StoreError> {
+    let DeadLetterFilter { reason, topic, tenant, .. } = of.filter;
     if topic.is_none() && tenant.is_none() {
         return Ok(None);
     }
@@ -175,7 +184,7 @@ pub async fn tried_up_to(pool: &Pool, of: Of<'_>, after: &Position) -> Result<Op
         let parameters: &[&(dyn ToSql + Sync)] =
             &[&of.endpoint_id, &from, &before, reason, &after.written_in, &after.id];
         let row = client.query_opt(&statement, parameters).await?;
-        row.map(|row| Ok(Position { written_in: row.try_get(0)?, id: row.try_get(1)? })).transpose()
+        row.map(|row| Ok(DeadLetterPosition { written_in: row.try_get(0)?, id: row.try_get(1)? })).transpose()
     })
     .await
 }
@@ -188,15 +197,15 @@ pub async fn tried_up_to(pool: &Pool, of: Of<'_>, after: &Position) -> Result<Op
 pub async fn newest(
     pool: &Pool,
     endpoints: &[String],
-    after: &[Position],
-) -> Result<Vec<(usize, Position)>, StoreError> {
+    after: &[DeadLetterPosition],
+) -> Result<Vec<(usize, DeadLetterPosition)>, StoreError> {
     let (written_in, ids): (Vec<i64>, Vec<&str>) = after.iter().map(|at| (at.written_in, at.id.as_str())).unzip();
     pool.with(async |client| {
         let statement = client.prepare_cached(NEWEST).await?;
         let rows = client.query(&statement, &[&endpoints, &written_in, &ids]).await?;
         let place = |row: &Row| {
             let place = usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX);
-            Ok((place, Position { written_in: row.try_get(1)?, id: row.try_get(2)? }))
+            Ok((place, DeadLetterPosition { written_in: row.try_get(1)?, id: row.try_get(2)? }))
         };
         rows.iter().map(place).collect()
     })
@@ -205,13 +214,13 @@ pub async fn newest(
 
 impl LetterHead {
     #[must_use]
-    pub fn position(&self) -> Position {
-        Position { written_in: self.written_in, id: self.id.clone() }
+    pub fn position(&self) -> DeadLetterPosition {
+        DeadLetterPosition { written_in: self.written_in, id: self.id.clone() }
     }
 }
 
 /// Ids above the first and below the second.
-fn bounds(filter: &Filter) -> (String, String) {
+fn bounds(filter: &DeadLetterFilter) -> (String, String) {
     // No id is as short as what stands before the first one of a time.
     let from = filter.from.as_deref().map_or("", |from| &from[..from.len() - 1]);
     (from.to_owned(), filter.before.clone().unwrap_or_else(|| BEYOND.to_owned()))
@@ -247,7 +256,11 @@ pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<Vec<(String, LetterD
 ///
 /// # Errors
 /// When Postgres is away; some may be deleted then.
-pub async fn acknowledge(pool: &Pool, of: LetterOwner<'_>, selection: &Selection) -> Result<Selected, StoreError> {
+pub async fn acknowledge(
+    pool: &Pool,
+    of: LetterOwner<'_>,
+    selection: &DeadLetterSelection,
+) -> Result<Selected, StoreError> {
     let (topics, tenants) = of.granted_names();
     each_page(pool, of, selection, PAGE, async |ids| {
         pool.with(async |client| {
@@ -270,15 +283,15 @@ pub async fn acknowledge(pool: &Pool, of: LetterOwner<'_>, selection: &Selection
 pub(super) async fn each_page(
     pool: &Pool,
     of: LetterOwner<'_>,
-    selection: &Selection,
+    selection: &DeadLetterSelection,
     page: &str,
     work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,
 ) -> Result<Selected, StoreError> {
     let filter = match selection {
-        Selection::Ids(ids) => return Ok(Selected { letters: work(ids.clone()).await?, more: false }),
-        Selection::Matching(filter) => filter,
+        DeadLetterSelection::Ids(ids) => return Ok(Selected { letters: work(ids.clone()).await?, more: false }),
+        DeadLetterSelection::Matching(filter) => filter,
     };
-    let Filter { reason, topic, tenant, .. } = filter;
+    let DeadLetterFilter { reason, topic, tenant, .. } = filter;
     let (topics, tenants) = of.granted_names();
     let ((mut after, before), mut letters) = (bounds(filter), 0);
     loop {

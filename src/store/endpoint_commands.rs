@@ -3,7 +3,7 @@
 use super::{
     Pool, StoreError,
     backlog::{HeadRow, forget_empty, head},
-    config_write::{self, Effect, Lookup, Written},
+    config_write::{self, Lookup, WriteEffect, WrittenRow},
     endpoints::{Endpoint, find_in},
 };
 
@@ -16,7 +16,7 @@ pub async fn restart<E>(
     name: &str,
     customer: Option<&str>,
     decide: impl FnOnce(&Lookup<Endpoint>) -> Result<(), E>,
-) -> Result<Result<Written<Endpoint>, E>, StoreError> {
+) -> Result<Result<WrittenRow<Endpoint>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
         let found = find_in(transaction, name, customer).await?;
         if let Err(refusal) = decide(&found) {
@@ -27,7 +27,7 @@ pub async fn restart<E>(
         };
         transaction.execute(RESTART, &[&row.id, &version]).await?;
         row.stamps.version = version;
-        Ok(Ok(Written { row, effect: Effect::Updated }))
+        Ok(Ok(WrittenRow { row, effect: WriteEffect::Updated }))
     })
     .await
 }

@@ -4,7 +4,7 @@ use super::{Pool, StoreError};
 
 /// State of an endpoint as one instance saw it, and how long ago: the clocks of machines may be days apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct FailureReport<'a> {
     pub endpoint_id: &'a str,
     pub ago_ms: i64,
 }
@@ -23,7 +23,7 @@ pub struct Failing {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn fail(pool: &Pool, seen: &[Seen<'_>]) -> Result<(), StoreError> {
+pub async fn fail(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreError> {
     let (ids, times) = columns(seen);
     pool.with(async |client| {
         let statement = client.prepare_cached(FAIL).await?;
@@ -36,7 +36,7 @@ pub async fn fail(pool: &Pool, seen: &[Seen<'_>]) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn deliver(pool: &Pool, seen: &[Seen<'_>]) -> Result<(), StoreError> {
+pub async fn deliver(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreError> {
     let (ids, times) = columns(seen);
     pool.with(async |client| {
         let statement = client.prepare_cached(DELIVER).await?;
@@ -81,7 +81,7 @@ pub async fn forget(pool: &Pool, endpoint_id: &str) -> Result<(), StoreError> {
     pool.with(async |client| Ok(client.execute(FORGET, &[&endpoint_id]).await.map(drop)?)).await
 }
 
-fn columns<'a>(seen: &[Seen<'a>]) -> (Vec<&'a str>, Vec<i64>) {
+fn columns<'a>(seen: &[FailureReport<'a>]) -> (Vec<&'a str>, Vec<i64>) {
     seen.iter().map(|seen| (seen.endpoint_id, seen.ago_ms)).unzip()
 }
 

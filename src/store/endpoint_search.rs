@@ -16,7 +16,7 @@ pub struct Search<'a> {
     /// A part of an id, a key, a URL or a description; small and capital letters are the same.
     pub part: Option<&'a str>,
     pub state: Option<&'a str>,
-    pub order: Order,
+    pub order: EndpointOrder,
     pub descending: bool,
     /// Key and id of the last row of the page before.
     pub after: Option<(&'a str, &'a str)>,
@@ -25,22 +25,22 @@ pub struct Search<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum EndpointOrder {
     Created,
     Updated,
     Uid,
     Url,
 }
 
-impl Order {
+impl EndpointOrder {
     /// The key of the order, as text that sorts.
     fn key(self) -> &'static str {
         match self {
-            Order::Created => "e.id",
+            EndpointOrder::Created => "e.id",
             // Every change has a version above those before.
-            Order::Updated => "lpad(e.version::text, 19, '0')",
-            Order::Uid => "coalesce(e.uid, '')",
-            Order::Url => "e.url",
+            EndpointOrder::Updated => "lpad(e.version::text, 19, '0')",
+            EndpointOrder::Uid => "coalesce(e.uid, '')",
+            EndpointOrder::Url => "e.url",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::secrets::EndpointSecrets;
 use crate::{
     api::endpoint::EndpointSettings,
     model::{
-        settings::{Settings, State},
+        settings::{EndpointState, Settings},
         signature::SigningKey,
         url::EndpointUrl,
     },
@@ -53,22 +53,22 @@ impl EndpointHead {
 
 /// `enabled`, `paused` or `disabled`.
 #[must_use]
-pub fn parse_state(word: &str) -> Option<State> {
+pub fn parse_state(word: &str) -> Option<EndpointState> {
     match word {
-        "enabled" => Some(State::Enabled),
-        "paused" => Some(State::Paused),
-        "disabled" => Some(State::Disabled),
+        "enabled" => Some(EndpointState::Enabled),
+        "paused" => Some(EndpointState::Paused),
+        "disabled" => Some(EndpointState::Disabled),
         _ => None,
     }
 }
 
 /// The word for a state.
 #[must_use]
-pub fn state_word(state: State) -> &'static str {
+pub fn state_word(state: EndpointState) -> &'static str {
     match state {
-        State::Enabled => "enabled",
-        State::Paused => "paused",
-        State::Disabled => "disabled",
+        EndpointState::Enabled => "enabled",
+        EndpointState::Paused => "paused",
+        EndpointState::Disabled => "disabled",
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
         let json = serde_json::json!({"mode": "batch", "of_a_newer_version": true});
         let stored: EndpointSettings = serde_json::from_value(json).expect("settings");
         let settings = head().parse(&stored, &secrets(), 0).expect("settings");
-        assert_eq!(settings.state, State::Paused);
+        assert_eq!(settings.state, EndpointState::Paused);
         assert_eq!(
             settings.delivery.mode,
             Mode::Batch { events_max: 1_000, bytes_max: 1_048_576, wait: Duration::from_secs(1) }

@@ -8,14 +8,14 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Change, Effect, Lookup, Stamps, Written},
+    config_write::{self, Lookup, RowChange, Stamps, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoint_settings::{parse_state, state_word},
-    quotas::{self, Allowance},
+    quotas::{self, CustomerAllowance},
 };
 use crate::{
     api::endpoint::{ATTEMPTS_WITHOUT_END, EndpointSettings},
-    model::settings::State,
+    model::settings::EndpointState,
 };
 
 /// An endpoint.
@@ -24,7 +24,7 @@ pub struct Endpoint {
     pub id: String,
     pub uid: Option<String>,
     pub customer_id: String,
-    pub state: State,
+    pub state: EndpointState,
     /// Author or reason of the last change of state.
     pub state_reason: String,
     /// Its backlog went over its quota then.
@@ -41,7 +41,7 @@ pub struct Endpoint {
 pub struct EndpointWrite {
     /// Customer of a new endpoint; an old one stays where it is.
     pub customer_id: String,
-    pub state: State,
+    pub state: EndpointState,
     pub state_reason: String,
     pub suspended: bool,
     pub url: String,
@@ -56,7 +56,7 @@ pub struct EndpointContext {
     pub customer: Option<Customer>,
     pub endpoint: Lookup<Endpoint>,
     /// The customer's allowance of endpoints; counted where there is no endpoint yet.
-    pub allowance: Allowance,
+    pub allowance: CustomerAllowance,
 }
 
 /// The endpoint of this id or key of the caller's; the key is unique within a customer.
@@ -76,8 +76,8 @@ pub async fn write<E>(
     pool: &Pool,
     name: Option<&str>,
     customer: Option<&str>,
-    decide: impl FnOnce(&EndpointContext) -> Result<Change<EndpointWrite>, E>,
-) -> Result<Result<Written<Endpoint>, E>, StoreError> {
+    decide: impl FnOnce(&EndpointContext) -> Result<RowChange<EndpointWrite>, E>,
+) -> Result<Result<WrittenRow<Endpoint>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
         let context = load_current(transaction, name, customer).await?;
         match decide(&context) {
@@ -96,12 +96,12 @@ pub async fn write<E>(
 pub async fn change_state(
     pool: &Pool,
     id: &str,
-    (from, to): (&[State], State),
+    (from, to): (&[EndpointState], EndpointState),
     reason: &str,
 ) -> Result<bool, StoreError> {
     let written = write(pool, Some(id), None, |context| match &context.endpoint {
         Lookup::Found(endpoint) if from.contains(&endpoint.state) => {
-            Ok(Change::Update(endpoint.with_state(to, reason)))
+            Ok(RowChange::Update(endpoint.with_state(to, reason)))
         }
         _ => Err(()),
     });
@@ -116,8 +116,8 @@ pub async fn suspend(pool: &Pool, ids: &[&str]) -> Result<Vec<String>, StoreErro
     let written = config_write::write(pool, async |transaction, version| {
         let rows = transaction.query(SUSPEND, &[&ids, &version]).await?;
         let row = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-        let effect = if row.is_empty() { Effect::Unchanged } else { Effect::Updated };
-        Ok(Ok::<_, Infallible>(Written { row, effect }))
+        let effect = if row.is_empty() { WriteEffect::Unchanged } else { WriteEffect::Updated };
+        Ok(Ok::<_, Infallible>(WrittenRow { row, effect }))
     });
     let Ok(written) = written.await?;
     Ok(written.row)
@@ -126,7 +126,7 @@ pub async fn suspend(pool: &Pool, ids: &[&str]) -> Result<Vec<String>, StoreErro
 impl Endpoint {
     /// The same endpoint in another state.
     #[must_use]
-    pub fn with_state(&self, state: State, reason: &str) -> EndpointWrite {
+    pub fn with_state(&self, state: EndpointState, reason: &str) -> EndpointWrite {
         EndpointWrite { state, state_reason: reason.to_owned(), ..self.as_write() }
     }
 
@@ -171,11 +171,11 @@ async fn load_current(
 async fn apply(
     transaction: &Transaction<'_>,
     version: i64,
-    change: Change<EndpointWrite>,
+    change: RowChange<EndpointWrite>,
     current: Option<Endpoint>,
-) -> Result<Written<Endpoint>, StoreError> {
+) -> Result<WrittenRow<Endpoint>, StoreError> {
     match (change, current) {
-        (Change::Create { id, uid, with }, _) => {
+        (RowChange::Create { id, uid, with }, _) => {
             let row = transaction
                 .query_one(
                     CREATE,
@@ -192,12 +192,14 @@ async fn apply(
                     ],
                 )
                 .await?;
-            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Created })
         }
         (_, None) => Err(StoreError::Internal("an endpoint was changed that does not exist".to_owned())),
-        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(row)) if with == row.as_write() => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(current)) => {
+        (RowChange::Keep, Some(row)) => Ok(WrittenRow { row, effect: WriteEffect::Unchanged }),
+        (RowChange::Update(with), Some(row)) if with == row.as_write() => {
+            Ok(WrittenRow { row, effect: WriteEffect::Unchanged })
+        }
+        (RowChange::Update(with), Some(current)) => {
             let row = transaction
                 .query_one(
                     UPDATE,
@@ -213,13 +215,13 @@ async fn apply(
                     ],
                 )
                 .await?;
-            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Updated })
         }
-        (Change::Delete, Some(row)) => {
+        (RowChange::Delete, Some(row)) => {
             for statement in DELETE {
                 transaction.execute(statement, &[&row.id, &version]).await?;
             }
-            Ok(Written { row, effect: Effect::Deleted })
+            Ok(WrittenRow { row, effect: WriteEffect::Deleted })
         }
     }
 }

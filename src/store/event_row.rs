@@ -9,7 +9,7 @@ use std::{
 use crate::{
     model::{
         disposition::Parked,
-        event::{EndpointKey, Event, Field, Fields, Record, Span},
+        event::{ByteSpan, EndpointKey, Event, Field, Fields, Record},
         outcome::AttemptNote,
         receipt::Receipt,
         source::EventSource,
@@ -22,13 +22,13 @@ use crate::{
 
 /// Now, by both clocks: rows outlive the process, so they carry wall time.
 #[derive(Debug, Clone, Copy)]
-pub struct Clocks {
+pub struct RowClocks {
     pub now: Instant,
     /// Milliseconds since 1970.
     pub wall_ms: i64,
 }
 
-impl Clocks {
+impl RowClocks {
     fn wall_ms_of(self, at: Instant) -> i64 {
         match at.checked_duration_since(self.now) {
             Some(ahead) => self.wall_ms.saturating_add(ms(ahead)),
@@ -51,7 +51,7 @@ pub fn key(event: &Event, endpoint_id: &Arc<str>) -> RowKey {
 
 /// Columns of a parked event's state with its endpoint.
 #[must_use]
-pub fn row_state(parked: &Parked, clocks: Clocks) -> RowState {
+pub fn row_state(parked: &Parked, clocks: RowClocks) -> RowState {
     let not_before = parked.in_flight_until.or(parked.not_before);
     let last = parked.last.as_ref();
     RowState {
@@ -65,9 +65,9 @@ pub fn row_state(parked: &Parked, clocks: Clocks) -> RowState {
 
 /// The row of a parked event that comes from Kafka.
 #[must_use]
-pub fn new_row(key: RowKey, parked: &Parked, clocks: Clocks) -> NewRow<'_> {
+pub fn new_row(key: RowKey, parked: &Parked, clocks: RowClocks) -> NewRow<'_> {
     let event = parked.receipt.event();
-    let length = |span: Option<Span>| span.map(|span| i32::try_from(span.len).unwrap_or(i32::MAX));
+    let length = |span: Option<ByteSpan>| span.map(|span| i32::try_from(span.len).unwrap_or(i32::MAX));
     NewRow {
         key,
         state: row_state(parked, clocks),
@@ -116,7 +116,7 @@ fn record(offset: i64, timestamp_ms: i64, bytes: Vec<u8>, key: Option<i32>, valu
     let mut start = 0;
     let mut span = |len: usize| {
         let len = len.min(bytes.len() - start);
-        let span = Span { start: start as u32, len: len as u32 };
+        let span = ByteSpan { start: start as u32, len: len as u32 };
         start += len;
         span
     };
@@ -156,8 +156,8 @@ mod tests {
         model::parking::Parking,
     };
 
-    fn clocks() -> Clocks {
-        Clocks { now: Instant::now(), wall_ms: 1_700_000_000_000 }
+    fn clocks() -> RowClocks {
+        RowClocks { now: Instant::now(), wall_ms: 1_700_000_000_000 }
     }
 
     fn parked(received_at: Instant) -> Parked {

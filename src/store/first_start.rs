@@ -6,12 +6,12 @@ use super::{Pool, StoreError};
 
 /// The offset at which each partition was begun, by topic and partition. A partition that is not in it was born later
 /// and begins at its beginning.
-pub type Positions = HashMap<(String, i32), i64>;
+pub type PartitionOffsets = HashMap<(String, i32), i64>;
 
 /// Record of a group's very first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstStart {
-    pub positions: Positions,
+pub struct FirstStartRow {
+    pub positions: PartitionOffsets,
     /// Its time, in milliseconds since 1970.
     pub at_ms: i64,
 }
@@ -20,7 +20,7 @@ pub struct FirstStart {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn first_start(pool: &Pool, group: &str) -> Result<Option<FirstStart>, StoreError> {
+pub async fn first_start(pool: &Pool, group: &str) -> Result<Option<FirstStartRow>, StoreError> {
     pool.with(async |client| read(client, group).await).await
 }
 
@@ -28,7 +28,11 @@ pub async fn first_start(pool: &Pool, group: &str) -> Result<Option<FirstStart>,
 ///
 /// # Errors
 /// When Postgres is away; then nothing or everything was recorded, and [`first_start`] tells.
-pub async fn record_first_start(pool: &Pool, group: &str, rows: &Positions) -> Result<FirstStart, StoreError> {
+pub async fn record_first_start(
+    pool: &Pool,
+    group: &str,
+    rows: &PartitionOffsets,
+) -> Result<FirstStartRow, StoreError> {
     let (mut topics, mut partitions, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
     for ((topic, partition), offset) in rows {
         topics.push(topic.as_str());
@@ -47,18 +51,18 @@ pub async fn record_first_start(pool: &Pool, group: &str, rows: &Positions) -> R
     .await
 }
 
-async fn read(client: &deadpool_postgres::Client, group: &str) -> Result<Option<FirstStart>, StoreError> {
+async fn read(client: &deadpool_postgres::Client, group: &str) -> Result<Option<FirstStartRow>, StoreError> {
     let rows = client.query(READ, &[&group]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let at_ms = first.try_get(3)?;
-    let mut positions = Positions::with_capacity(rows.len());
+    let mut positions = PartitionOffsets::with_capacity(rows.len());
     for row in &rows {
         // A group that began without any topic has one row of NULLs.
         if let Some(topic) = row.try_get::<_, Option<String>>(0)? {
             positions.insert((topic, row.try_get(1)?), row.try_get(2)?);
         }
     }
-    Ok(Some(FirstStart { positions, at_ms }))
+    Ok(Some(FirstStartRow { positions, at_ms }))
 }
 
 const CLAIM: &str = "INSERT INTO first_start (group_id) VALUES ($1) ON CONFLICT DO NOTHING";

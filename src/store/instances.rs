@@ -7,7 +7,7 @@ use super::{Pool, StoreError};
 
 /// An instance, as the others know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Instance {
+pub struct InstanceRow {
     pub id: String,
     pub started_at: Timestamp,
     pub seen_at: Timestamp,
@@ -28,11 +28,11 @@ pub async fn heartbeat(
     id: &str,
     address: Option<&str>,
     version: &str,
-) -> Result<Vec<Instance>, StoreError> {
+) -> Result<Vec<InstanceRow>, StoreError> {
     pool.with(async |client| {
         let rows = client.query(BEAT, &[&id, &address, &version]).await?;
         let instance = |row: &tokio_postgres::Row| {
-            Ok(Instance {
+            Ok(InstanceRow {
                 id: row.try_get(0)?,
                 started_at: row.try_get(1)?,
                 seen_at: row.try_get(2)?,

@@ -4,7 +4,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use super::{Pool, StoreError, daily_partitions::Daily};
-use crate::{clock, model::id::Kind};
+use crate::{clock, model::id::ResourceKind};
 
 /// Time for which tables of days are kept.
 #[derive(Debug, Clone, Copy)]
@@ -53,18 +53,22 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
 /// Acknowledging and redriving leave dead rows: vacuum early, in small steps.
 const DEAD_LETTERS: Daily = Daily {
     table: "dead_letter",
-    kind: Kind::DeadLetter,
+    kind: ResourceKind::DeadLetter,
     keys: Some("dead_letter_key"),
     storage: "fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000, \
         autovacuum_analyze_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.02",
 };
 /// Written once, and dropped with its day.
-const ATTEMPTS: Daily =
-    Daily { table: "attempt", kind: Kind::Attempt, keys: None, storage: "autovacuum_vacuum_insert_scale_factor = 0.2" };
+const ATTEMPTS: Daily = Daily {
+    table: "attempt",
+    kind: ResourceKind::Attempt,
+    keys: None,
+    storage: "autovacuum_vacuum_insert_scale_factor = 0.2",
+};
 /// A row is written sixty times, and dropped with its day.
 const COUNTS: Daily = Daily {
     table: "delivery_count",
-    kind: Kind::Count,
+    kind: ResourceKind::Count,
     keys: None,
     storage: "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1",
 };

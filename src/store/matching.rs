@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError, endpoint_settings::parse_state};
-use crate::model::{grants::Grants, settings::State};
+use crate::model::{grants::Grants, settings::EndpointState};
 
 /// The fields by which an event is matched.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct MatchFields<'a> {
     pub topic: &'a str,
     pub tenant: Option<&'a str>,
     pub department: Option<&'a str>,
@@ -17,12 +17,12 @@ pub struct Asked<'a> {
 
 /// An endpoint, and what of its subscriptions speaks for or against its getting the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct MatchCandidate {
     pub endpoint_id: String,
     pub uid: Option<String>,
     pub customer_id: String,
     pub url: String,
-    pub state: State,
+    pub state: EndpointState,
     /// Its backlog went over its quota: what comes is skipped, to be replayed later.
     pub suspended: bool,
     /// Its customer's.
@@ -55,7 +55,11 @@ pub enum Level {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn candidates(pool: &Pool, endpoints: &[&str], asked: Asked<'_>) -> Result<Vec<Candidate>, StoreError> {
+pub async fn candidates(
+    pool: &Pool,
+    endpoints: &[&str],
+    asked: MatchFields<'_>,
+) -> Result<Vec<MatchCandidate>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(ENDPOINTS).await?;
         let rows = client.query(&statement, &[&endpoints]).await?;
@@ -75,11 +79,11 @@ pub async fn candidates(pool: &Pool, endpoints: &[&str], asked: Asked<'_>) -> Re
     .await
 }
 
-fn candidate(row: &Row) -> Result<Candidate, StoreError> {
+fn candidate(row: &Row) -> Result<MatchCandidate, StoreError> {
     let endpoint_id: String = row.try_get("id")?;
     let state: String = row.try_get("state")?;
     let unreadable = |what: String| StoreError::Unreadable(format!("endpoint `{endpoint_id}`: {what}"));
-    Ok(Candidate {
+    Ok(MatchCandidate {
         uid: row.try_get("uid")?,
         customer_id: row.try_get("customer_id")?,
         url: row.try_get("url")?,

@@ -22,7 +22,7 @@ use crate::{
     clock,
     fair_share::{
         shares::Refused,
-        turns::{self, Turn, Turns},
+        turns::{self, FairTurn, Turns},
     },
     telemetry::names,
 };
@@ -140,7 +140,7 @@ impl Pool {
     }
 
     /// The right to use a connection, where that is shared.
-    async fn turn(&self) -> Result<Option<Turn>, StoreError> {
+    async fn turn(&self) -> Result<Option<FairTurn>, StoreError> {
         let Some((turns, patience)) = &self.turns else { return Ok(None) };
         turns.wait(&turns::holder(), *patience).await.map(Some).map_err(|refused| match refused {
             Refused::BeyondShare => StoreError::BeyondShare,

@@ -15,15 +15,24 @@ pub const LISTED_LETTERS_MAX: i64 = 1_000;
 /// Dead letters of one endpoint, or of all, are counted up to here one by one.
 pub const LETTERS_MAX: i64 = 100_000;
 
-/// Events, bytes and the oldest one's time (milliseconds since 1970) of the whole backlog.
+/// The whole backlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBacklog {
+    pub events: i64,
+    pub bytes: i64,
+    /// Time at which the oldest event was received, milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Totals of the backlog of all instances.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn backlog(pool: &Pool) -> Result<(i64, i64, Option<i64>), StoreError> {
+pub async fn backlog(pool: &Pool) -> Result<StoredBacklog, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(BACKLOG).await?;
         let row = client.query_one(&statement, &[]).await?;
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+        Ok(StoredBacklog { events: row.try_get(0)?, bytes: row.try_get(1)?, oldest_ms: row.try_get(2)? })
     })
     .await
 }

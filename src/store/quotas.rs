@@ -39,7 +39,7 @@ pub type Used = BTreeMap<Quota, i64>;
 
 /// A customer's own quotas, and how much of them it uses, within a write of settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowance {
+pub struct CustomerAllowance {
     pub own: OwnQuotas,
     pub used: Used,
 }
@@ -61,7 +61,7 @@ pub async fn used(pool: &Pool, customer_id: &str) -> Result<Used, StoreError> {
 pub(super) async fn of_endpoints(
     client: &impl GenericClient,
     customer_ids: &[&str],
-) -> Result<HashMap<String, Allowance>, StoreError> {
+) -> Result<HashMap<String, CustomerAllowance>, StoreError> {
     counted(client, ENDPOINTS, customer_ids, &[Quota::EndpointsMax]).await
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn of_endpoints(
 pub(super) async fn of_subscriptions(
     client: &impl GenericClient,
     customer_ids: &[&str],
-) -> Result<HashMap<String, Allowance>, StoreError> {
+) -> Result<HashMap<String, CustomerAllowance>, StoreError> {
     counted(client, SUBSCRIPTIONS, customer_ids, &[Quota::SubscriptionsMax, Quota::SubscriptionEntriesMax]).await
 }
 
@@ -78,12 +78,12 @@ async fn counted(
     statement: &str,
     customer_ids: &[&str],
     quotas: &[Quota],
-) -> Result<HashMap<String, Allowance>, StoreError> {
+) -> Result<HashMap<String, CustomerAllowance>, StoreError> {
     let statement = client.prepare_cached(statement).await?;
     let allowance = |row: &Row| {
         let used = quotas.iter().map(|quota| Ok((*quota, row.try_get(quota.as_str())?)));
         let used = used.collect::<Result<_, StoreError>>()?;
-        Ok((row.try_get("id")?, Allowance { own: OwnQuotas::from_json(row.try_get("quotas")?), used }))
+        Ok((row.try_get("id")?, CustomerAllowance { own: OwnQuotas::from_json(row.try_get("quotas")?), used }))
     };
     client.query(&statement, &[&customer_ids]).await?.iter().map(allowance).collect()
 }
@@ -93,16 +93,16 @@ async fn counted(
 pub(super) async fn of_replays(
     transaction: &Transaction<'_>,
     endpoint_id: &str,
-) -> Result<Option<(String, Allowance)>, StoreError> {
+) -> Result<Option<(String, CustomerAllowance)>, StoreError> {
     let Some(row) = transaction.query_opt(LOCK_CUSTOMER, &[&endpoint_id]).await? else { return Ok(None) };
     let (id, own): (String, _) = (row.try_get(0)?, OwnQuotas::from_json(row.try_get(1)?));
     let used: i64 = transaction.query_one(REPLAYS, &[&id]).await?.try_get(0)?;
-    Ok(Some((id, Allowance { own, used: Used::from([(Quota::ReplayEventsMax, used)]) })))
+    Ok(Some((id, CustomerAllowance { own, used: Used::from([(Quota::ReplayEventsMax, used)]) })))
 }
 
 /// The backlog of an endpoint that is not suspended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct EndpointBacklog {
     pub endpoint_id: String,
     pub rows: i64,
     pub bytes: i64,
@@ -117,7 +117,7 @@ pub struct Beyond {
     pub used: Used,
     /// So many endpoints share the quota.
     pub sharers: i64,
-    pub endpoints: Vec<Held>,
+    pub endpoints: Vec<EndpointBacklog>,
 }
 
 /// Limits of one endpoint's backlog.
@@ -130,7 +130,7 @@ pub struct EndpointLimits {
 impl EndpointLimits {
     /// The setting that an endpoint's backlog is beyond.
     #[must_use]
-    pub fn exceeded_by(&self, held: &Held) -> Option<&'static str> {
+    pub fn exceeded_by(&self, held: &EndpointBacklog) -> Option<&'static str> {
         if held.rows > self.rows_max {
             return Some("endpoint_rows_max");
         }
@@ -192,7 +192,7 @@ fn by_customer(rows: &[Row], quotas: &[Quota]) -> Result<Vec<Beyond>, StoreError
     let mut all: Vec<Beyond> = Vec::new();
     for row in rows {
         let customer_id: String = row.try_get("customer_id")?;
-        let held = Held {
+        let held = EndpointBacklog {
             endpoint_id: row.try_get("endpoint_id")?,
             rows: row.try_get("held_rows")?,
             bytes: row.try_get("bytes")?,

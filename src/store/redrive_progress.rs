@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use super::{
     Pool, StoreError,
-    dead_letter_read::{LetterOwner, PAGE_OF_DEAD, Selected, Selection, each_page, granted},
+    dead_letter_read::{DeadLetterSelection, LetterOwner, PAGE_OF_DEAD, Selected, each_page, granted},
 };
 
 /// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RedriveCounts {
     /// Their endpoint answered 2xx.
     pub delivered: i64,
     /// On their way, or waiting for their endpoint.
@@ -26,7 +26,7 @@ pub struct Progress {
 pub async fn redrive(
     pool: &Pool,
     of: LetterOwner<'_>,
-    selection: &Selection,
+    selection: &DeadLetterSelection,
 ) -> Result<(Timestamp, Selected), StoreError> {
     let now =
         pool.with(async |client| Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)).await?;
@@ -46,12 +46,12 @@ pub async fn redrive(
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn progress(pool: &Pool, of: LetterOwner<'_>, since: Option<Timestamp>) -> Result<Progress, StoreError> {
+pub async fn progress(pool: &Pool, of: LetterOwner<'_>, since: Option<Timestamp>) -> Result<RedriveCounts, StoreError> {
     let (topics, tenants) = of.granted_names();
     pool.with(async |client| {
         let statement = client.prepare_cached(PROGRESS).await?;
         let row = client.query_one(&statement, &[&of.endpoint_id, &since, &COUNTED_MAX, &topics, &tenants]).await?;
-        Ok(Progress {
+        Ok(RedriveCounts {
             waiting: row.try_get(0)?,
             dead_again: row.try_get(1)?,
             cancelled: row.try_get(2)?,

@@ -8,7 +8,7 @@ use super::{Pool, StoreError, dead_letters::KEY_BYTES};
 
 /// A letter that waits for its redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct RedriveCandidate {
     pub id: String,
     pub endpoint_id: String,
     pub topic: String,
@@ -44,7 +44,7 @@ pub struct RedriveRow {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn candidates(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Candidate>, StoreError> {
+pub async fn candidates(pool: &Pool, after: &str, limit: i64) -> Result<Vec<RedriveCandidate>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(CANDIDATES).await?;
         let rows = client.query(&statement, &[&after, &limit]).await?;
@@ -116,8 +116,8 @@ pub async fn give_up_old(pool: &Pool, ids: &[&str]) -> Result<(), StoreError> {
     .await
 }
 
-fn candidate(row: &Row) -> Result<Candidate, StoreError> {
-    Ok(Candidate {
+fn candidate(row: &Row) -> Result<RedriveCandidate, StoreError> {
+    Ok(RedriveCandidate {
         id: row.try_get("id")?,
         endpoint_id: row.try_get("endpoint_id")?,
         topic: row.try_get("topic")?,

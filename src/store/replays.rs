@@ -7,7 +7,7 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     Pool, StoreError,
     list_row::RowOwner,
-    quotas::{self, Allowance},
+    quotas::{self, CustomerAllowance},
 };
 
 /// A replay that is asked for.
@@ -90,14 +90,14 @@ pub struct ShareProgress {
 
 /// Result of asking for a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum ReplayCreation {
     Created,
     /// Its endpoint has as many as it may.
     TooMany,
     /// Its customer (id) would have more to read than it may.
     Beyond {
         customer_id: String,
-        allowance: Allowance,
+        allowance: CustomerAllowance,
     },
 }
 
@@ -109,21 +109,21 @@ pub async fn create(
     pool: &Pool,
     replay: &NewReplay,
     open_max: i64,
-    fits: impl Fn(&Allowance) -> bool,
-) -> Result<Asked, StoreError> {
+    fits: impl Fn(&CustomerAllowance) -> bool,
+) -> Result<ReplayCreation, StoreError> {
     pool.with(async |client| {
         let transaction = client.transaction().await?;
         let of_customer = quotas::of_replays(&transaction, &replay.endpoint_id).await?;
         let open: i64 = transaction.query_one(COUNT_OPEN, &[&replay.endpoint_id]).await?.try_get(0)?;
         if open >= open_max {
-            return Ok(Asked::TooMany);
+            return Ok(ReplayCreation::TooMany);
         }
         if let Some((customer_id, allowance)) = of_customer.filter(|(_, allowance)| !fits(allowance)) {
-            return Ok(Asked::Beyond { customer_id, allowance });
+            return Ok(ReplayCreation::Beyond { customer_id, allowance });
         }
         insert(&transaction, replay).await?;
         transaction.commit().await?;
-        Ok(Asked::Created)
+        Ok(ReplayCreation::Created)
     })
     .await
 }

@@ -13,7 +13,7 @@ use crate::{
     clock,
     model::{
         gap::GapState,
-        id::{self, Kind},
+        id::{self, ResourceKind},
     },
 };
 
@@ -142,7 +142,7 @@ async fn take(pool: &Pool, statement: &str, which: &[&(dyn ToSql + Sync)]) -> Re
         let transaction = client.transaction().await?;
         let rows = transaction.query(statement, which).await?;
         let gaps: Vec<Gap> = rows.iter().map(gap).collect::<Result<_, _>>()?;
-        let replays = as_replays(gaps, || id::new(Kind::Replay, clock::wall_ms(), rand::random()));
+        let replays = as_replays(gaps, || id::new(ResourceKind::Replay, clock::wall_ms(), rand::random()));
         for replay in &replays {
             replays::insert(&transaction, replay).await?;
         }

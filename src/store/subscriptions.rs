@@ -5,11 +5,11 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Change, Effect, Lookup, Stamps, Written},
+    config_write::{self, Lookup, RowChange, Stamps, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
     list_row::{Listed, RowOwner, listed},
-    quotas::{self, Allowance},
+    quotas::{self, CustomerAllowance},
 };
 use crate::model::scope::Scope;
 
@@ -42,7 +42,7 @@ pub struct SubscriptionContext {
     /// That endpoint's customer.
     pub customer: Option<Customer>,
     /// The customer's allowance of subscriptions.
-    pub allowance: Allowance,
+    pub allowance: CustomerAllowance,
 }
 
 /// Parent under which a subscription is looked for.
@@ -121,8 +121,8 @@ pub async fn write<E>(
     pool: &Pool,
     under: Under<'_>,
     name: Option<&str>,
-    decide: impl FnOnce(&SubscriptionContext) -> Result<Change<SubscriptionWrite>, E>,
-) -> Result<Result<Written<StoredSubscription>, E>, StoreError> {
+    decide: impl FnOnce(&SubscriptionContext) -> Result<RowChange<SubscriptionWrite>, E>,
+) -> Result<Result<WrittenRow<StoredSubscription>, E>, StoreError> {
     config_write::write(pool, async |transaction, version| {
         let context = load_current(transaction, under, name).await?;
         match decide(&context) {
@@ -167,28 +167,28 @@ async fn load_current(
 async fn apply(
     transaction: &Transaction<'_>,
     version: i64,
-    change: Change<SubscriptionWrite>,
+    change: RowChange<SubscriptionWrite>,
     current: Option<StoredSubscription>,
-) -> Result<Written<StoredSubscription>, StoreError> {
+) -> Result<WrittenRow<StoredSubscription>, StoreError> {
     match (change, current) {
-        (Change::Create { id, uid, with }, _) => {
+        (RowChange::Create { id, uid, with }, _) => {
             let row = transaction
                 .query_one(CREATE, &[&id, &uid, &with.endpoint_id, &with.topic, &json(&with.scope), &version])
                 .await?;
-            Ok(Written { row: parse(&row)?, effect: Effect::Created })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Created })
         }
         (_, None) => Err(StoreError::Internal("a subscription was changed that does not exist".to_owned())),
-        (Change::Keep, Some(row)) => Ok(Written { row, effect: Effect::Unchanged }),
-        (Change::Update(with), Some(row)) if with.topic == row.topic && with.scope == row.scope => {
-            Ok(Written { row, effect: Effect::Unchanged })
+        (RowChange::Keep, Some(row)) => Ok(WrittenRow { row, effect: WriteEffect::Unchanged }),
+        (RowChange::Update(with), Some(row)) if with.topic == row.topic && with.scope == row.scope => {
+            Ok(WrittenRow { row, effect: WriteEffect::Unchanged })
         }
-        (Change::Update(with), Some(current)) => {
+        (RowChange::Update(with), Some(current)) => {
             let row = transaction.query_one(UPDATE, &[&current.id, &with.topic, &json(&with.scope), &version]).await?;
-            Ok(Written { row: parse(&row)?, effect: Effect::Updated })
+            Ok(WrittenRow { row: parse(&row)?, effect: WriteEffect::Updated })
         }
-        (Change::Delete, Some(row)) => {
+        (RowChange::Delete, Some(row)) => {
             transaction.execute(DELETE, &[&row.id, &version]).await?;
-            Ok(Written { row, effect: Effect::Deleted })
+            Ok(WrittenRow { row, effect: WriteEffect::Deleted })
         }
     }
 }

@@ -3,6 +3,7 @@
 use metrics::{Gauge, gauge};
 
 use super::names;
+use crate::model::settings::EndpointStateCounts;
 
 /// Of this instance, unless it says otherwise.
 pub struct InstanceGauges {
@@ -53,8 +54,8 @@ impl InstanceGauges {
         self.instances.set(count as f64);
     }
 
-    /// Enabled, paused, disabled.
-    pub fn endpoints(&self, (enabled, paused, disabled): (usize, usize, usize)) {
+    pub fn endpoints(&self, counts: EndpointStateCounts) {
+        let EndpointStateCounts { enabled, paused, disabled } = counts;
         for (gauge, count) in self.endpoints.iter().zip([enabled, paused, disabled]) {
             gauge.set(count as f64);
         }

@@ -29,7 +29,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::{
     client::Collector,
-    gate::{Counted, Gate, Gated},
+    gate::{Counted, ExportGate, Gated},
 };
 use super::names;
 use crate::trace::{self, TraceCounters, Tracer, TracerOptions};
@@ -152,7 +152,7 @@ fn resource(options: &OtlpOptions, instance: &str) -> Resource {
         .build()
 }
 
-type Spans = (Arc<BatchSpanProcessor>, Arc<Gate>);
+type Spans = (Arc<BatchSpanProcessor>, Arc<ExportGate>);
 
 fn spans(options: &OtlpOptions, collector: &Arc<Collector>, resource: &Resource) -> Result<Spans, OtlpError> {
     let exporter = SpanExporter::builder()
@@ -162,7 +162,7 @@ fn spans(options: &OtlpOptions, collector: &Arc<Collector>, resource: &Resource)
         .with_endpoint(options.url_of("traces"))
         .with_timeout(options.timeout)
         .build()?;
-    let gate = Arc::new(Gate::new("traces", options.queue_records_max));
+    let gate = Arc::new(ExportGate::new("traces", options.queue_records_max));
     let batches = SpanBatches::default()
         .with_max_queue_size(options.queue_records_max + QUEUE_SLACK)
         .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))
@@ -197,7 +197,7 @@ fn logs(options: &OtlpOptions, collector: &Arc<Collector>, resource: Resource) -
         .with_endpoint(options.url_of("logs"))
         .with_timeout(options.timeout)
         .build()?;
-    let gate = Arc::new(Gate::new("logs", options.queue_records_max));
+    let gate = Arc::new(ExportGate::new("logs", options.queue_records_max));
     let batches = LogBatches::default()
         .with_max_queue_size(options.queue_records_max + QUEUE_SLACK)
         .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))

@@ -8,7 +8,7 @@ use std::{borrow::Cow, time::Instant};
 use super::{
     event_trace::SpanParent,
     sampling::span_below,
-    span::{Attribute, Kind, Parent, Span, Value, number},
+    span::{Attribute, Parent, TraceSpan, TraceSpanKind, Value, number},
 };
 use crate::model::{
     outcome::{AttemptNote, Outcome},
@@ -20,7 +20,7 @@ pub const MEMBERS_MAX: usize = 32;
 
 /// An attempt that has ended.
 #[derive(Clone, Copy)]
-pub struct Ended<'a> {
+pub struct TracedAttempt<'a> {
     /// Different for each attempt at an endpoint.
     pub number: u64,
     pub settings: &'a Settings,
@@ -41,15 +41,15 @@ pub fn id(place: SpanParent, number: u64) -> u64 {
 }
 
 /// The spans of an attempt with these traced events, the request's own first.
-pub fn spans(places: &[SpanParent], ended: Ended<'_>) -> impl Iterator<Item = Span> {
+pub fn spans(places: &[SpanParent], ended: TracedAttempt<'_>) -> impl Iterator<Item = TraceSpan> {
     let own = move |place: &SpanParent| (place.trace_id, id(*place, ended.number));
     let first = places.first().map(own);
-    places.iter().enumerate().map(move |(index, place)| Span {
+    places.iter().enumerate().map(move |(index, place)| TraceSpan {
         trace_id: place.trace_id,
         span_id: id(*place, ended.number),
         parent: Some(Parent { span_id: place.leg, is_remote: false }),
         // One request is one client's span, or it would be counted twice.
-        kind: if index == 0 { Kind::Client } else { Kind::Internal },
+        kind: if index == 0 { TraceSpanKind::Client } else { TraceSpanKind::Internal },
         name: Cow::Borrowed("POST"),
         from: ended.sent_at,
         to: ended.ended_at,
@@ -60,8 +60,8 @@ pub fn spans(places: &[SpanParent], ended: Ended<'_>) -> impl Iterator<Item = Sp
 }
 
 /// Of the URL only where it leads: its path may be a secret of the customer's.
-fn attributes(ended: Ended<'_>) -> Vec<Attribute> {
-    let Ended { settings, note, .. } = ended;
+fn attributes(ended: TracedAttempt<'_>) -> Vec<Attribute> {
+    let TracedAttempt { settings, note, .. } = ended;
     let url = settings.url.url();
     let mut all: Vec<Attribute> = vec![
         ("http.request.method", Value::from("POST")),

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::{
     sampling::span_below,
-    span::{Attribute, Kind, Parent, Span, Value, number},
+    span::{Attribute, Parent, TraceSpan, TraceSpanKind, Value, number},
 };
 use crate::model::{event::EndpointKey, receipt::Settlement};
 
@@ -82,7 +82,7 @@ impl Journey {
     }
 
     /// These endpoints get it.
-    pub fn routed(&mut self, endpoints: &[EndpointKey], now: Instant) -> Span {
+    pub fn routed(&mut self, endpoints: &[EndpointKey], now: Instant) -> TraceSpan {
         self.endpoints = endpoints.len();
         let leg = |endpoint: &EndpointKey| DeliveryLeg {
             endpoint: *endpoint,
@@ -105,7 +105,7 @@ impl Journey {
         endpoint: EndpointKey,
         endpoint_id: &str,
         (sent_at, ended_at): (Instant, Instant),
-    ) -> (Option<Span>, SpanParent) {
+    ) -> (Option<TraceSpan>, SpanParent) {
         let place = self.place(endpoint);
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.endpoint == endpoint) else { return (None, place) };
         leg.attempts += 1;
@@ -125,7 +125,7 @@ impl Journey {
     }
 
     /// The endpoint's part has ended.
-    pub fn settled(&mut self, endpoint: EndpointKey, how: Settlement, now: Instant) -> Vec<Span> {
+    pub fn settled(&mut self, endpoint: EndpointKey, how: Settlement, now: Instant) -> Vec<TraceSpan> {
         let Some(place) = self.legs.iter().position(|leg| leg.endpoint == endpoint) else { return Vec::new() };
         let leg = self.legs.swap_remove(place);
         let id = self.place(endpoint).leg;
@@ -144,18 +144,19 @@ impl Journey {
     }
 
     /// Nobody holds it any more. What has not settled by then is the new owner's of its partition, or is taken up again.
-    pub fn ended(&mut self, now: Instant) -> Vec<Span> {
+    pub fn ended(&mut self, now: Instant) -> Vec<TraceSpan> {
         let legs = std::mem::take(&mut self.legs);
         let handed_over = ("postrider.settlement", Value::from("handed_over"));
-        let mut spans: Vec<Span> = legs.into_iter().map(|leg| self.deliver(leg, handed_over.clone(), now)).collect();
+        let mut spans: Vec<TraceSpan> =
+            legs.into_iter().map(|leg| self.deliver(leg, handed_over.clone(), now)).collect();
         let mut attributes = std::mem::take(&mut self.about);
         attributes.push(("postrider.endpoints", number(self.endpoints)));
         let parent = self.producer.map(|span_id| Parent { span_id, is_remote: true });
-        spans.push(Span {
+        spans.push(TraceSpan {
             trace_id: self.trace_id,
             span_id: self.id,
             parent,
-            kind: Kind::Consumer,
+            kind: TraceSpanKind::Consumer,
             name: Cow::Owned(format!("process {}", self.topic)),
             from: self.received_at,
             to: now,
@@ -166,7 +167,7 @@ impl Journey {
         spans
     }
 
-    fn deliver(&self, leg: DeliveryLeg, settlement: Attribute, now: Instant) -> Span {
+    fn deliver(&self, leg: DeliveryLeg, settlement: Attribute, now: Instant) -> TraceSpan {
         let mut attributes = vec![settlement, ("postrider.attempts", number(leg.attempts))];
         if let Some(id) = leg.endpoint_id {
             attributes.push(("postrider.endpoint.id", Value::Text(Cow::Owned(id.into()))));
@@ -180,12 +181,12 @@ impl Journey {
         (span_id, above): (u64, u64),
         (from, to): (Instant, Instant),
         attributes: Vec<Attribute>,
-    ) -> Span {
-        Span {
+    ) -> TraceSpan {
+        TraceSpan {
             trace_id: self.trace_id,
             span_id,
             parent: Some(Parent { span_id: above, is_remote: false }),
-            kind: Kind::Internal,
+            kind: TraceSpanKind::Internal,
             name: Cow::Borrowed(name),
             from,
             to,
@@ -228,7 +229,7 @@ mod tests {
     }
 
     /// Name, and from when to when after the start.
-    fn told(spans: &[Span], start: Instant) -> Vec<(String, u128, u128)> {
+    fn told(spans: &[TraceSpan], start: Instant) -> Vec<(String, u128, u128)> {
         let at = |time: Instant| time.duration_since(start).as_millis();
         spans.iter().map(|span| (span.name.to_string(), at(span.from), at(span.to))).collect()
     }

@@ -4,11 +4,11 @@ use std::{borrow::Cow, time::Instant};
 
 /// A piece of a trace, from one time to another.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub struct TraceSpan {
     pub trace_id: [u8; 16],
     pub span_id: u64,
     pub parent: Option<Parent>,
-    pub kind: Kind,
+    pub kind: TraceSpanKind,
     pub name: Cow<'static, str>,
     pub from: Instant,
     pub to: Instant,
@@ -28,7 +28,7 @@ pub struct Parent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TraceSpanKind {
     /// An event was taken out of Kafka.
     Consumer,
     /// A request.

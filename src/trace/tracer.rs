@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::{
-    attempt_spans::{self, Ended, MEMBERS_MAX},
+    attempt_spans::{self, MEMBERS_MAX, TracedAttempt},
     context::{TRACEPARENT, TraceContext},
     event_trace::{self, Beginning, Journey},
     sampling,
-    span::{Attribute, Span, Value, number, text},
+    span::{Attribute, TraceSpan, Value, number, text},
 };
 use crate::{
     clock,
@@ -44,7 +44,7 @@ pub struct TracerOptions {
 pub struct Tracer {
     options: TracerOptions,
     rate: Option<DefaultDirectRateLimiter>,
-    sink: Box<dyn Fn(Span, Clocks) + Send + Sync>,
+    sink: Box<dyn Fn(TraceSpan, SpanClocks) + Send + Sync>,
     counters: TraceCounters,
 }
 
@@ -57,12 +57,12 @@ pub struct TraceCounters {
 
 /// One instant by both clocks: spans carry wall time.
 #[derive(Debug, Clone, Copy)]
-pub struct Clocks {
+pub struct SpanClocks {
     now: Instant,
     wall: SystemTime,
 }
 
-impl Clocks {
+impl SpanClocks {
     /// The wall time of an instant.
     #[must_use]
     pub fn wall(&self, at: Instant) -> SystemTime {
@@ -99,7 +99,7 @@ impl Tracer {
     pub fn new(
         options: TracerOptions,
         counters: TraceCounters,
-        sink: impl Fn(Span, Clocks) + Send + Sync + 'static,
+        sink: impl Fn(TraceSpan, SpanClocks) + Send + Sync + 'static,
     ) -> Self {
         let rate = NonZeroU32::new(options.events_per_second_max);
         Tracer {
@@ -120,7 +120,7 @@ impl Tracer {
             return self.counters.passed_over.increment(1);
         }
         self.counters.begun.increment(1);
-        let clocks = Clocks { now: clock::now(), wall: clock::wall() };
+        let clocks = SpanClocks { now: clock::now(), wall: clock::wall() };
         let journey = Journey::new(Beginning {
             trace_id: producer.map_or_else(|| sampling::trace_id(event.position()), |producer| producer.trace_id),
             producer: producer.map(|producer| u64::from_be_bytes(producer.span_id)),
@@ -185,7 +185,7 @@ impl Tracer {
         &self,
         events: impl Iterator<Item = &'a Arc<Event>>,
         endpoint: EndpointKey,
-        ended: Ended<'_>,
+        ended: TracedAttempt<'_>,
     ) -> Option<([u8; 16], u64)> {
         let mut places: SmallVec<[event_trace::SpanParent; 1]> = SmallVec::new();
         let mut clocks = None;
@@ -206,7 +206,7 @@ impl Tracer {
 /// The trace of one event; goes with it.
 pub struct Traced {
     tracer: Arc<Tracer>,
-    clocks: Clocks,
+    clocks: SpanClocks,
     journey: Mutex<Journey>,
 }
 
@@ -233,7 +233,7 @@ impl EventTrace for Traced {
 }
 
 impl Traced {
-    fn hand_on(&self, spans: impl IntoIterator<Item = Span>) {
+    fn hand_on(&self, spans: impl IntoIterator<Item = TraceSpan>) {
         spans.into_iter().for_each(|span| (self.tracer.sink)(span, self.clocks));
     }
 }
@@ -258,7 +258,7 @@ mod tests {
 
     const PRODUCER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    type Told = Arc<Mutex<Vec<Span>>>;
+    type Told = Arc<Mutex<Vec<TraceSpan>>>;
 
     fn tracer(sample_every: u64, events_per_second_max: u32) -> (Arc<Tracer>, Told) {
         let told = Told::default();

@@ -13,9 +13,9 @@ use postrider::{
     admin::{
         self, AdminOptions, Server,
         actors::ActorReport,
-        auth::Limits,
+        auth::ApiCallLimits,
         client_address::TrustedProxies,
-        endpoint_body::Rules,
+        endpoint_body::EndpointRules,
         endpoint_test::Tester,
         health::Readiness,
         listener::{ListenerOptions, deadlines::Deadlines},
@@ -26,7 +26,7 @@ use postrider::{
     },
     dead_letter::{
         letter::Letter,
-        writer::{DeadLetterWriter, WriterOptions},
+        writer::{DeadLetterWriter, DeadLetterWriterOptions},
     },
     endpoint::{client::ClientLimits, names::NameLimits},
     flow::counters::{FlowCounters, FlowView},
@@ -34,17 +34,17 @@ use postrider::{
         consumer::Topics,
         decode::{Decoder, FieldSource, FieldSources},
     },
-    model::{disposition::Reason, quotas::Quotas},
+    model::{disposition::Reason, quotas::Quotas, settings::EndpointStateCounts},
     monitoring::{
-        actor_view::{ActorView, Filter},
+        actor_view::{ActorFilter, ActorView},
         endpoint_snapshot::EndpointPart,
         overview::{Breakers, OverviewPart},
         peer_auth::PeerToken,
         peers::Peers,
         sampler::Sampler,
     },
-    replay::positions::Positions,
-    router::{index::Change, subscription::Subscription, table::RoutingTable},
+    replay::positions::OffsetLookup,
+    router::{index::SubscriptionChange, subscription::Subscription, table::RoutingTable},
     store::{
         Pool,
         secret_box::SecretBox,
@@ -99,7 +99,7 @@ impl Readiness for Health {
 }
 
 impl ActorReport for Health {
-    fn actors(&self, filter: &Filter) -> Vec<ActorView> {
+    fn actors(&self, filter: &ActorFilter) -> Vec<ActorView> {
         filter.page([ActorView {
             kind: "endpoint",
             id: "ep_1".to_owned(),
@@ -121,8 +121,8 @@ impl ActorReport for Health {
         true
     }
 
-    fn endpoint_states(&self) -> (usize, usize, usize) {
-        (1, 0, 0)
+    fn endpoint_states(&self) -> EndpointStateCounts {
+        EndpointStateCounts { enabled: 1, ..EndpointStateCounts::default() }
     }
 }
 
@@ -154,7 +154,11 @@ pub fn options() -> AdminOptions {
         key: KEY.to_owned().into(),
         request_bytes_max: 10_000,
         bulk_bytes_max: 1 << 20,
-        limits: Limits { requests_per_second: None, burst_requests: NonZeroU32::MIN, wrong_keys_per_second: None },
+        limits: ApiCallLimits {
+            requests_per_second: None,
+            burst_requests: NonZeroU32::MIN,
+            wrong_keys_per_second: None,
+        },
     }
 }
 
@@ -169,7 +173,7 @@ impl Api {
 
     /// With so many requests of a key, and so many wrong keys of an address, each second.
     pub async fn limited(requests: Option<u32>, wrong_keys: Option<u32>) -> Api {
-        let limits = Limits {
+        let limits = ApiCallLimits {
             requests_per_second: requests.and_then(NonZeroU32::new),
             burst_requests: requests.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
             wrong_keys_per_second: wrong_keys.and_then(NonZeroU32::new),
@@ -186,7 +190,7 @@ impl Api {
             work: Work::new(2),
             memory: Memory::new(8 << 20),
             secrets: secret_box(),
-            rules: Rules {
+            rules: EndpointRules {
                 park_after_ms: 5_000,
                 backlog_age_max_ms: 72 * 3_600_000,
                 egress: Arc::new(postrider::app::default_egress()),
@@ -202,7 +206,7 @@ impl Api {
                 decoder: Arc::new(|_| Decoder::new(&places())),
                 event_bytes_max: 5_000,
             },
-            positions: Positions::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()])),
+            positions: OffsetLookup::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()])),
             metrics: Arc::new(|| "postrider_up 1\n".to_owned()),
         };
         let server = admin::start(&options, state).expect("listens");
@@ -307,7 +311,8 @@ impl Api {
     }
 
     pub async fn letters_of(&self, customer: &str, endpoint: &str, values: &[&[u8]]) {
-        let options = WriterOptions { batch_rows_max: 500, batch_wait: std::time::Duration::ZERO, queue_bytes_max: 1 };
+        let options =
+            DeadLetterWriterOptions { batch_rows_max: 500, batch_wait: std::time::Duration::ZERO, queue_bytes_max: 1 };
         let writer = DeadLetterWriter::start(self.pool.clone(), options, &tokio::runtime::Handle::current());
         let partition = TestSource::of_partition("orders", 0);
         writer.submit(values.iter().enumerate().map(|(offset, value)| Letter {
@@ -330,9 +335,11 @@ impl Api {
         let changes = delta.subscriptions.into_iter().map(|row| match row {
             SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
                 let endpoint = self.table.endpoints().find(&endpoint_id).expect("loaded before").key;
-                Change::Put(Subscription { id, endpoint, topic, scope })
+                SubscriptionChange::Put(Subscription { id, endpoint, topic, scope })
             }
-            SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => Change::Remove { id },
+            SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => {
+                SubscriptionChange::Remove { id }
+            }
         });
         self.table.change_subscriptions(changes.collect::<Vec<_>>());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider::{
-    attempts::{AttemptWriter, writer::WriterOptions},
+    attempts::{AttemptWriter, writer::AttemptWriterOptions},
     clock,
     model::attempt::{AttemptRecord, Member},
     store::maintenance::{self, Retention},
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, all};
 
-const OPTIONS: WriterOptions =
-    WriterOptions { queue_rows_max: 1_000, rows_per_second_max: 100_000, delivered_sample_every: 0 };
+const OPTIONS: AttemptWriterOptions =
+    AttemptWriterOptions { queue_rows_max: 1_000, rows_per_second_max: 100_000, delivered_sample_every: 0 };
 
 fn record(endpoint: &str, at_ms: i64, outcome: &'static str) -> AttemptRecord {
     AttemptRecord {
@@ -113,7 +113,7 @@ async fn attempts_past_their_retention_are_dropped_by_the_day() {
 #[actix_rt::test]
 async fn records_that_find_no_room_are_dropped_and_nobody_waits() {
     let api = Api::new().await;
-    let few = WriterOptions { queue_rows_max: 10, ..OPTIONS };
+    let few = AttemptWriterOptions { queue_rows_max: 10, ..OPTIONS };
     let writer = AttemptWriter::start(api.pool.clone(), few, &tokio::runtime::Handle::current());
     // The writer has had no turn yet: this thread is its runtime.
     (0..100).for_each(|n| writer.submit(record("ep_1", clock::wall_ms() + n, "failed")));

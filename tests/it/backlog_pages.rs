@@ -2,11 +2,14 @@
 
 use postrider::store::{
     Pool, PoolOptions,
+    backlog::HeadKey,
     backlog_ageing::{self, Scanned},
-    backlog_read::{self, BACKLOG_PLANS, PAGE, Page},
+    backlog_read::{self, BACKLOG_PLANS, BacklogPage, PAGE},
 };
 
 use crate::postgres::Database;
+
+const HEAD: HeadKey<'static> = HeadKey { topic: "orders", partition: 0, endpoint_id: "ep_1" };
 
 /// Statistics say that the backlog is empty, and it holds a hundred thousand rows: what is planned then must not read more
 /// than a page.
@@ -47,7 +50,7 @@ async fn a_page_of_the_backlog_leaves_out_the_keys_it_is_told_to() {
     database.execute(rows).await;
     let pool = database.pool();
     let offsets = async |without_keys: &[&[u8]], with_key: bool| {
-        let page = Page {
+        let page = BacklogPage {
             after: (i64::MIN, i64::MIN),
             due_ms: i64::MAX,
             received_before_ms: i64::MAX,
@@ -56,7 +59,7 @@ async fn a_page_of_the_backlog_leaves_out_the_keys_it_is_told_to() {
             without_keys,
             with_key,
         };
-        let rows = backlog_read::page(&pool, ("orders", 0, "ep_1"), page).await.expect("a page");
+        let rows = backlog_read::page(&pool, HEAD, page).await.expect("a page");
         rows.iter().map(|row| row.offset).collect::<Vec<_>>()
     };
     assert_eq!(offsets(&[], false).await, [1, 2, 3, 4, 5, 6]);
@@ -75,15 +78,15 @@ async fn the_oldest_row_of_a_backlog_is_found_in_bounded_steps() {
     let head = "INSERT INTO backlog_head (topic, partition, endpoint_id, events, bytes, oldest_ms)
         VALUES ('orders', 0, 'ep_1', 5, 5, 100)";
     database.execute(head).await;
-    let (pool, name) = (database.pool(), ("orders", 0, "ep_1"));
-    let scan = async |after| backlog_ageing::scan(&pool, name, after, 2).await.expect("a step");
+    let pool = database.pool();
+    let scan = async |after| backlog_ageing::scan(&pool, HEAD, after, 2).await.expect("a step");
     let first = scan((i64::MIN, i64::MIN)).await;
     assert_eq!(first, Scanned { rows: 2, oldest_ms: Some(300), last: Some((2, 7)) });
     assert_eq!(scan((4, 7)).await, Scanned { rows: 1, oldest_ms: Some(800), last: Some((5, 7)) });
     assert_eq!(scan((5, 7)).await, Scanned { rows: 0, oldest_ms: None, last: None });
 
     let set = async |oldest_ms, before_ms| {
-        let head = backlog_ageing::set_oldest(&pool, name, oldest_ms, before_ms).await.expect("written");
+        let head = backlog_ageing::set_oldest(&pool, HEAD, oldest_ms, before_ms).await.expect("written");
         head.map(|head| head.oldest_ms)
     };
     assert_eq!(set(300, 200).await, Some(300));

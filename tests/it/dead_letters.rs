@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use postrider::{
     dead_letter::{
         letter::{Letter, LetterKey},
-        writer::{DeadLetterWriter, WriterOptions},
+        writer::{DeadLetterWriter, DeadLetterWriterOptions},
     },
     model::{disposition::Reason, receipt::Settlement},
     store::maintenance::{self, Retention},
@@ -18,8 +18,8 @@ use crate::{
 };
 use postrider_core::testing::TestSource;
 
-fn options() -> WriterOptions {
-    WriterOptions { batch_rows_max: 500, batch_wait: Duration::from_millis(5), queue_bytes_max: 10_000 }
+fn options() -> DeadLetterWriterOptions {
+    DeadLetterWriterOptions { batch_rows_max: 500, batch_wait: Duration::from_millis(5), queue_bytes_max: 10_000 }
 }
 
 fn writer(database: &Database) -> DeadLetterWriter {

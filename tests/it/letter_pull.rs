@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use awc::http::StatusCode;
-use postrider::model::id::{self, Kind};
+use postrider::model::id::{self, ResourceKind};
 use serde_json::{Value, json};
 
 use crate::api::{Api, all};
@@ -85,7 +85,7 @@ async fn passed(api: &Api) -> (Vec<i64>, String) {
 async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follows() {
     let (api, endpoint) = api().await;
     let late = api.database.connect().await;
-    let id = id::new(Kind::DeadLetter, postrider::clock::wall_ms() - 60_000, [0; 10]);
+    let id = id::new(ResourceKind::DeadLetter, postrider::clock::wall_ms() - 60_000, [0; 10]);
     late.batch_execute("BEGIN").await.expect("a transaction");
     late.batch_execute(&format!(
         "INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, \"offset\", record_ms, occurred_ms,

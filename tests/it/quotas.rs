@@ -6,7 +6,7 @@ use postrider::{
         endpoints,
         maintenance::{self, Retention},
         quotas::{self, EndpointLimits, Stored},
-        replays::{self, Asked, NewReplay, NewShare},
+        replays::{self, NewReplay, NewShare, ReplayCreation},
     },
 };
 use serde_json::{Value, json};
@@ -274,13 +274,13 @@ async fn replays_have_no_more_to_read_together_than_their_customer_may() {
     };
     // Both at once, each of its own endpoint: one of them does not fit.
     let asked = [replay(0, 60), replay(1, 60)];
-    let fits = |allowance: &quotas::Allowance| allowance.used[&Quota::ReplayEventsMax] + 60 <= 100;
+    let fits = |allowance: &quotas::CustomerAllowance| allowance.used[&Quota::ReplayEventsMax] + 60 <= 100;
     let done =
         futures_util::future::join_all(asked.iter().map(|replay| replays::create(&api.pool, replay, 10, fits))).await;
-    let created = done.iter().filter(|done| **done == Ok(Asked::Created)).count();
+    let created = done.iter().filter(|done| **done == Ok(ReplayCreation::Created)).count();
     assert_eq!(created, 1, "{done:?}");
     assert!(done.iter().any(
-        |done| matches!(done, Ok(Asked::Beyond { allowance, .. }) if allowance.used[&Quota::ReplayEventsMax] == 60)
+        |done| matches!(done, Ok(ReplayCreation::Beyond { allowance, .. }) if allowance.used[&Quota::ReplayEventsMax] == 60)
     ));
     assert_eq!(used(&api, "replay_events_max").await["used"], 60);
 }

@@ -13,7 +13,7 @@ use postrider::{
     backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     dead_letter::{
         letter::Letter,
-        writer::{DeadLetterWriter, WriterOptions},
+        writer::{DeadLetterWriter, DeadLetterWriterOptions},
     },
     flow::drain_rate::Load,
     ingest::{ledger::PartitionLedger, missed::CatchesUp},
@@ -26,8 +26,8 @@ use postrider::{
     redrive::{self, RedriveOptions},
     store::{
         Pool,
-        dead_letter_read::{Filter, LetterOwner, Selection},
-        redrive_progress::{Progress, progress, redrive as mark},
+        dead_letter_read::{DeadLetterFilter, DeadLetterSelection, LetterOwner},
+        redrive_progress::{RedriveCounts, progress, redrive as mark},
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -123,7 +123,7 @@ impl Bench {
         let database = Database::new().await;
         let pool = database.pool();
         let writer_options =
-            WriterOptions { batch_rows_max: 500, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
+            DeadLetterWriterOptions { batch_rows_max: 500, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
         let writer = DeadLetterWriter::start(pool.clone(), writer_options, &Handle::current());
         let partition = TestSource::of_partition("orders", 3);
         writer.submit((0..letters).map(|offset| Letter {
@@ -148,11 +148,14 @@ impl Bench {
     }
 
     async fn mark(&self, endpoint: &str) {
-        let all = Selection::Matching(Filter { before: Some("dl_z".to_owned()), ..Filter::default() });
+        let all = DeadLetterSelection::Matching(DeadLetterFilter {
+            before: Some("dl_z".to_owned()),
+            ..DeadLetterFilter::default()
+        });
         mark(&self.pool, LetterOwner::all_of(endpoint), &all).await.expect("marked");
     }
 
-    async fn progress(&self) -> Progress {
+    async fn progress(&self) -> RedriveCounts {
         progress(&self.pool, LetterOwner::all_of("ep_1"), None).await.expect("progress")
     }
 
@@ -209,14 +212,14 @@ async fn a_letter_given_up_again_is_dead_with_all_its_attempts() {
     let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts: 5, last: None };
     bench.writer.submit([Letter { endpoint_id: "ep_1".into(), customer_id: "cus_1".into(), given_up }]);
     bench.becomes("SELECT state || ' ' || reason || ' ' || attempts FROM dead_letter", "dead exhausted 17").await;
-    assert_eq!(bench.progress().await, Progress { dead_again: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { dead_again: 1, ..RedriveCounts::default() });
     // And may be asked for again.
     bench.mark("ep_1").await;
     let under_way = bench.progress().await;
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
-    assert_eq!(under_way, Progress { waiting: 1, ..Progress::default() });
-    assert_eq!(bench.progress().await, Progress { delivered: 1, ..Progress::default() });
+    assert_eq!(under_way, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { delivered: 1, ..RedriveCounts::default() });
 }
 
 #[tokio::test]
@@ -231,7 +234,7 @@ async fn a_cancelled_redrive_leaves_the_letter() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     bench.next().await.settle(Settlement::Cancelled);
     bench.becomes("SELECT state FROM dead_letter", "dead").await;
-    assert_eq!(bench.progress().await, Progress { cancelled: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { cancelled: 1, ..RedriveCounts::default() });
 }
 
 #[tokio::test]
@@ -268,11 +271,11 @@ async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
     *bench.around.standing.lock() = EndpointReadiness::Waits;
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
-    assert_eq!(bench.progress().await, Progress { waiting: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
     *bench.around.standing.lock() = EndpointReadiness::Takes(1);
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
-    assert_eq!(bench.progress().await, Progress { delivered: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { delivered: 1, ..RedriveCounts::default() });
 }
 
 #[tokio::test]
@@ -285,7 +288,7 @@ async fn a_letter_that_leaves_memory_undelivered_stays_that_letter_and_keeps_its
     let later = postrider::clock::now() + Duration::from_millis(300);
     bench.writer.postpone("ep_1", [parked(receipt, 4, Some(later))]);
     bench.writer.flushed().await;
-    assert_eq!(bench.progress().await, Progress { waiting: 1, ..Progress::default() });
+    assert_eq!(bench.progress().await, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
     let receipt = bench.next().await;
     assert!(postrider::clock::now() + Duration::from_millis(20) >= later, "its next attempt was not due");
     assert_eq!(receipt.attempts(), 4);

@@ -4,10 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::{
-    model::{scope::Scope, settings::State},
+    model::{scope::Scope, settings::EndpointState},
     store::{
         self, StoreError,
-        first_start::{Positions, first_start, record_first_start},
+        first_start::{PartitionOffsets, first_start, record_first_start},
         instances,
         secret_box::SecretBox,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
@@ -134,7 +134,7 @@ async fn the_first_to_record_where_a_group_began_decides_for_all() {
     let database = Database::new().await;
     let pool = database.pool();
     assert_eq!(first_start(&pool, "g").await, Ok(None));
-    let rows = |offset| -> Positions { HashMap::from([(("orders".to_owned(), 0), offset)]) };
+    let rows = |offset| -> PartitionOffsets { HashMap::from([(("orders".to_owned(), 0), offset)]) };
     let (ten, twenty) = (rows(10), rows(20));
     let (a, b) = tokio::join!(record_first_start(&pool, "g", &ten), record_first_start(&pool, "g", &twenty));
     let (a, b) = (a.expect("recorded"), b.expect("recorded"));
@@ -142,8 +142,8 @@ async fn the_first_to_record_where_a_group_began_decides_for_all() {
     assert!(a.positions == ten || a.positions == twenty);
     assert!(a.at_ms > 0, "and when that was");
     assert_eq!(first_start(&pool, "g").await, Ok(Some(a)));
-    let none = record_first_start(&pool, "without_topics", &Positions::new()).await.expect("recorded");
-    assert_eq!(none.positions, Positions::new());
+    let none = record_first_start(&pool, "without_topics", &PartitionOffsets::new()).await.expect("recorded");
+    assert_eq!(none.positions, PartitionOffsets::new());
     assert_eq!(first_start(&pool, "without_topics").await, Ok(Some(none)));
 }
 
@@ -234,7 +234,7 @@ async fn a_row_that_cannot_be_read_costs_only_its_own_endpoint() {
     database.execute(&subscription("sub_1", "ep_4", r#"{"level": "planet"}"#, 1)).await;
     let loaded = reader.load_since(-1).await.expect("load");
     let enabled = loaded.endpoints.iter().filter_map(|row| match row {
-        EndpointRow::Present(settings) if settings.state == State::Enabled => Some(&*settings.id),
+        EndpointRow::Present(settings) if settings.state == EndpointState::Enabled => Some(&*settings.id),
         _ => None,
     });
     assert_eq!(enabled.collect::<Vec<_>>(), ["ep_4", "ep_5"]);
@@ -277,11 +277,11 @@ async fn loading_and_beating_may_run_as_tasks_of_their_own() {
     let beat = tokio::spawn(async move { instances::heartbeat(&pool, "i", None, "0").await });
     let first = tokio::spawn({
         let pool = database.pool();
-        async move { record_first_start(&pool, "g", &Positions::new()).await }
+        async move { record_first_start(&pool, "g", &PartitionOffsets::new()).await }
     });
     assert_eq!(load.await.expect("task").expect("load").version, 0);
     assert_eq!(beat.await.expect("task"), Ok(Vec::new()));
-    assert_eq!(first.await.expect("task").expect("recorded").positions, Positions::new());
+    assert_eq!(first.await.expect("task").expect("recorded").positions, PartitionOffsets::new());
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use std::{
 };
 
 use postrider::{
-    endpoint::delivery::{AttemptId, Delivery, Effect, Limits},
+    endpoint::delivery::{AttemptId, Delivery, DeliveryLimits, Effect},
     model::{
         receipt::Receipt,
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule, Settings, State,
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Mode, RateLimit, Retry, Schedule,
+            Settings,
         },
         signature::SigningKey,
         url::EndpointUrl,
@@ -41,8 +42,11 @@ pub struct Sent {
 
 impl Machine {
     pub fn new(endpoint: u32, version: u64, now: Instant) -> Self {
-        let limits =
-            Limits { park_after: PARK_AFTER, endpoint_bytes_max: 24_000, wait_target: Duration::from_millis(500) };
+        let limits = DeliveryLimits {
+            park_after: PARK_AFTER,
+            endpoint_bytes_max: 24_000,
+            wait_target: Duration::from_millis(500),
+        };
         let seed = u64::from(endpoint) << 32 | version;
         Machine { delivery: Delivery::new(Arc::new(settings(endpoint)), limits, seed, now), version, wake: None }
     }
@@ -102,7 +106,7 @@ fn settings(endpoint: u32) -> Settings {
         version: 1,
         restarts: 0,
         suspended: false,
-        state: State::Enabled,
+        state: EndpointState::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").expect("a URL"),
         delivery,
         auth: Auth::None,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use postrider::{
     dead_letter::letter::NO_ENDPOINT,
     ingest::{
-        backpressure::{Decision, Gate, MemoryBudget, PartitionLimits, PartitionLoad},
+        backpressure::{Decision, MemoryBudget, PartitionGate, PartitionLimits, PartitionLoad},
         decode::{Decoder, FieldSource, FieldSources},
         ledger::PartitionLedger,
     },
@@ -18,7 +18,7 @@ use postrider::{
         source::EventSource,
     },
     router::{
-        index::{Change, IndexWriter, Matches},
+        index::{IndexWriter, Matches, SubscriptionChange},
         subscription::Subscription,
     },
 };
@@ -58,7 +58,7 @@ pub struct Assigned {
     pub generation: u64,
     pub committed: i64,
     position: i64,
-    gate: Gate,
+    gate: PartitionGate,
     /// The endpoints that each event matched, until it is committed.
     pub routed: BTreeMap<i64, Vec<u32>>,
 }
@@ -90,13 +90,15 @@ impl Instance {
         *self = Instance { is_running: true, machines, ..Instance::new(incarnation) };
     }
 
-    pub fn see_changes(&mut self, changes: &[Change]) {
+    pub fn see_changes(&mut self, changes: &[SubscriptionChange]) {
         let new = &changes[self.changes_seen..];
         self.changes_seen = changes.len();
         for change in new {
             match change.clone() {
-                Change::Put(subscription) => drop(self.subscriptions.insert(subscription.id.clone(), subscription)),
-                Change::Remove { id } => drop(self.subscriptions.remove(&id)),
+                SubscriptionChange::Put(subscription) => {
+                    drop(self.subscriptions.insert(subscription.id.clone(), subscription))
+                }
+                SubscriptionChange::Remove { id } => drop(self.subscriptions.remove(&id)),
             }
         }
         self.index.apply(new.iter().cloned());
@@ -117,7 +119,7 @@ impl Instance {
             generation,
             committed: start,
             position: start,
-            gate: Gate::new(limits),
+            gate: PartitionGate::new(limits),
             routed: BTreeMap::new(),
         };
         self.assigned.insert(number, assigned);

@@ -13,7 +13,7 @@ use postrider::{
         outcome::{AttemptNote, Outcome},
         scope::Scope,
     },
-    router::{index::Change, subscription::Subscription},
+    router::{index::SubscriptionChange, subscription::Subscription},
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
@@ -83,7 +83,7 @@ pub struct World {
     pub audit: Audit,
     pub instances: Vec<Instance>,
     modes: Vec<ReceiverMode>,
-    changes: Vec<Change>,
+    changes: Vec<SubscriptionChange>,
     pub store_down_until: Instant,
 }
 
@@ -321,7 +321,7 @@ impl World {
         let rng = &mut self.rng;
         let id = format!("sub_{}", rng.random_range(0..30));
         if rng.random_bool(0.15) {
-            return self.changes.push(Change::Remove { id });
+            return self.changes.push(SubscriptionChange::Remove { id });
         }
         let mut some = |names: &[&str]| -> Vec<String> {
             names.iter().filter(|_| rng.random_bool(0.4)).map(|name| (*name).to_owned()).collect()
@@ -336,7 +336,7 @@ impl World {
         };
         let endpoint = EndpointKey(rng.random_range(0..ENDPOINTS));
         let topic = TOPICS[rng.random_range(0..TOPICS.len())].to_owned();
-        self.changes.push(Change::Put(Subscription { id, endpoint, topic, scope }));
+        self.changes.push(SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }));
     }
 
     /// The group gives partitions without an owner to whoever runs.

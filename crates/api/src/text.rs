@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{endpoint_auth, shape::NO_CONTROL_CHARACTERS};
 use postrider_core::model::{
-    id::{self, Kind},
+    id::{self, ResourceKind},
     topic,
     url::{self, EndpointUrl},
 };
@@ -59,11 +59,11 @@ texts! {
     /// An id, or a key of the caller's.
     IdOrUid = json_schema!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL_CHARACTERS});
     /// A customer's key of the caller's.
-    CustomerUid = uid(Kind::Customer);
+    CustomerUid = uid(ResourceKind::Customer);
     /// An endpoint's key of the caller's.
-    EndpointUid = uid(Kind::Endpoint);
+    EndpointUid = uid(ResourceKind::Endpoint);
     /// A subscription's key of the caller's.
-    SubscriptionUid = uid(Kind::Subscription);
+    SubscriptionUid = uid(ResourceKind::Subscription);
     /// The id of a dead letter.
     DeadLetterId = json_schema!({
         "type": "string", "format": "dead-letter-id", "pattern": "^dl_[0-9a-hjkmnp-tv-z]{26}$",
@@ -107,7 +107,7 @@ texts! {
     Base64 = json_schema!({"type": "string", "format": "base64", "contentEncoding": "base64"});
 }
 
-fn uid(kind: Kind) -> Schema {
+fn uid(kind: ResourceKind) -> Schema {
     let prefix = kind.prefix();
     json_schema!({
         "type": "string", "format": format!("uid-{prefix}"), "minLength": 1, "maxLength": UID_CHARS_MAX,
@@ -135,7 +135,7 @@ pub fn checked(format: &str, value: &Value) -> Option<Result<Value, String>> {
         }),
         "name" => name(value).map(Value::from),
         "date-time" => value.as_str().ok_or(NO_TEXT.to_owned()).and_then(|text| Ok(time(text)?.to_string().into())),
-        "dead-letter-id" => as_it_is(&|id| match id::is(Kind::DeadLetter, id) {
+        "dead-letter-id" => as_it_is(&|id| match id::is(ResourceKind::DeadLetter, id) {
             true => Ok(()),
             false => Err("must be the id of a dead letter".to_owned()),
         }),

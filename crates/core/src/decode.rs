@@ -15,7 +15,7 @@ use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
 pub use self::place::{FieldSource, FieldSourceError, FieldSources, Pointer};
-use crate::model::event::{Field, Fields, Record, Span};
+use crate::model::event::{ByteSpan, Field, Fields, Record};
 
 /// A longer text is nobody's tenant, department, type or id: it would only burden every index, log and header.
 pub const FIELD_BYTES_MAX: usize = 1024;
@@ -131,9 +131,9 @@ impl What {
 #[derive(Debug)]
 enum Text {
     /// Any bytes.
-    Bytes(Span),
+    Bytes(ByteSpan),
     /// Proved to be UTF-8.
-    Utf8(Span),
+    Utf8(ByteSpan),
     Unescaped(Box<str>),
     /// An escaped JSON string of something that is no text (half a surrogate pair).
     Broken,

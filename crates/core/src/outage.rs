@@ -13,7 +13,7 @@ use crate::model::event::EndpointKey;
 
 /// An attempt that found nobody.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct UnreachedAttempt {
     pub endpoint: EndpointKey,
     pub customer: Arc<str>,
     /// See [`EndpointUrl::site`](crate::model::url::EndpointUrl::site).
@@ -42,7 +42,7 @@ pub struct OutageDetector {
     customers_min: usize,
     started: Instant,
     /// The newest failure of each endpoint since somebody was reached.
-    failures: HashMap<EndpointKey, Failure>,
+    failures: HashMap<EndpointKey, UnreachedAttempt>,
     /// The first one of them.
     since: Option<Instant>,
     /// Their customers.
@@ -89,7 +89,7 @@ impl OutageDetector {
     }
 
     /// True when it is in doubt from now on.
-    pub fn failed(&mut self, failure: Failure, reached_at: Option<Instant>) -> bool {
+    pub fn failed(&mut self, failure: UnreachedAttempt, reached_at: Option<Instant>) -> bool {
         if !self.is_on() {
             self.forget_before(reached_at);
         }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use crate::model::{
-    event::{EndpointKey, Event, Fields, Record, Span},
+    event::{ByteSpan, EndpointKey, Event, Fields, Record},
     parking::KeyNumber,
     receipt::{Abandoned, Done, Receipt, Settlement},
     settings::{
-        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, Format, Mode, RateLimit, Retry, Schedule, Settings,
-        State,
+        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Mode, RateLimit, Retry,
+        Schedule, Settings,
     },
     signature::SigningKey,
     source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
@@ -40,11 +40,11 @@ pub struct TestSource {
     /// Number of its events that wait in the backlog.
     pub ahead: AtomicU64,
     /// The keys of that; `None` where one left without it.
-    pub keys: Shared<BTreeSet<Option<KeyNumber>>>,
+    pub keys: SharedValue<BTreeSet<Option<KeyNumber>>>,
     /// Something that its endpoint missed has not come back.
     pub misses: AtomicBool,
-    pub settled: Shared<BTreeMap<&'static str, usize>>,
-    pub abandoned: Shared<Vec<Abandoned>>,
+    pub settled: SharedValue<BTreeMap<&'static str, usize>>,
+    pub abandoned: SharedValue<Vec<Abandoned>>,
 }
 
 impl TestSource {
@@ -75,10 +75,10 @@ impl TestSource {
             current: AtomicBool::new(true),
             owned: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
-            keys: Shared::default(),
+            keys: SharedValue::default(),
             misses: AtomicBool::new(false),
-            settled: Shared::default(),
-            abandoned: Shared::default(),
+            settled: SharedValue::default(),
+            abandoned: SharedValue::default(),
         })
     }
 }
@@ -154,9 +154,9 @@ fn receipt_of(source: &Arc<TestSource>, offset: i64, key: Option<&str>, received
     let record = Record {
         offset,
         timestamp_ms: 1_767_225_600_000,
-        key: key.map(|_| Span { start: 0, len: key_len }),
-        value: Some(Span { start: key_len, len: value_len }),
-        headers: Span { start: key_len + value_len, len: 0 },
+        key: key.map(|_| ByteSpan { start: 0, len: key_len }),
+        value: Some(ByteSpan { start: key_len, len: value_len }),
+        headers: ByteSpan { start: key_len + value_len, len: 0 },
         bytes: bytes.into(),
     };
     let source = Arc::clone(source) as Arc<dyn EventSource>;
@@ -189,7 +189,7 @@ pub fn stream() -> Settings {
         version: 1,
         restarts: 0,
         suspended: false,
-        state: State::Enabled,
+        state: EndpointState::Enabled,
         url: EndpointUrl::parse("https://example.com/hook").unwrap(),
         delivery,
         auth: Auth::None,
@@ -211,9 +211,9 @@ pub fn limited(mut settings: Settings, events_per_second: u32, burst_events: u32
 
 /// A value that several threads of a test look at, also after one of them has panicked.
 #[derive(Debug, Default)]
-pub struct Shared<T>(Mutex<T>);
+pub struct SharedValue<T>(Mutex<T>);
 
-impl<T> Shared<T> {
+impl<T> SharedValue<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,8 @@ use crate::{
 };
 
 fn check(body: Value) -> Result<CheckedEndpoint, Vec<String>> {
-    let rules = Rules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(crate::app::default_egress()) };
+    let rules =
+        EndpointRules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(crate::app::default_egress()) };
     let parsed = parse(body.as_object().expect("an object"), &rules, &[]);
     parsed.map_err(|problem| problem.errors.into_iter().map(|error| error.field).collect())
 }

@@ -2,20 +2,20 @@
 
 use std::net::IpAddr;
 
-use crate::{admin::client_address::site, fair_share::shares::Shares};
+use crate::{admin::client_address::site, fair_share::shares::BoundedShares};
 
 /// Connections by address; IPv6 by its /64.
 #[derive(Debug)]
-pub(super) struct Addresses {
-    places: Shares<IpAddr>,
+pub(super) struct ConnectionsByAddress {
+    places: BoundedShares<IpAddr>,
     each_max: usize,
 }
 
-impl Addresses {
+impl ConnectionsByAddress {
     /// `places` for all of them, and no more than `each_max` for one.
     #[must_use]
     pub(super) fn new(places: usize, each_max: usize) -> Self {
-        Addresses { places: Shares::new(places.max(2)), each_max: each_max.max(1) }
+        ConnectionsByAddress { places: BoundedShares::new(places.max(2)), each_max: each_max.max(1) }
     }
 
     /// Counts a connection; false when the address has as many as it may.
@@ -38,7 +38,7 @@ mod tests {
     fn one_address_with_all_its_places_leaves_those_of_others_alone() {
         let [one, neighbour, other] =
             ["2001:db8::1", "2001:db8::2", "192.0.2.1"].map(|text| text.parse().expect("an address"));
-        let mut addresses = Addresses::new(100, 3);
+        let mut addresses = ConnectionsByAddress::new(100, 3);
         let taken = (0..10).filter(|_| addresses.take(one)).count();
         assert_eq!((taken, addresses.take(neighbour), addresses.take(other)), (3, false, true));
         addresses.release(neighbour);
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn several_addresses_that_take_what_they_can_leave_places_for_another() {
         let address = |number: u8| IpAddr::from([192, 0, 2, number]);
-        let mut addresses = Addresses::new(90, 60);
+        let mut addresses = ConnectionsByAddress::new(90, 60);
         for _ in 0..100 {
             for number in 0..8 {
                 addresses.take(address(number));

@@ -18,13 +18,13 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     AddressPlace,
-    deadlines::{Deadlines, Pace},
-    intake::Intake,
+    deadlines::{ConnectionDeadlines, Deadlines},
+    intake::ReadBudget,
 };
 use crate::{clock, telemetry::names};
 
 /// A connection that was accepted.
-pub(super) struct Connection {
+pub(super) struct ApiConnection {
     io: Io,
     course: SharedCourse,
     head_timer: Timer,
@@ -34,8 +34,8 @@ pub(super) struct Connection {
 
 /// A connection's deadlines, and how much of it is read; its requests say when they begin and end.
 pub(super) struct Course {
-    pace: Pace,
-    intake: Intake,
+    pace: ConnectionDeadlines,
+    intake: ReadBudget,
     /// Wants to read, and may not.
     held_back: Option<Waker>,
 }
@@ -83,12 +83,12 @@ pub(super) enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connection {
+impl ApiConnection {
     #[must_use]
     pub(super) fn new(io: Io, deadlines: Deadlines, place: Option<AddressPlace>) -> Self {
-        let pace = Pace::new(deadlines, clock::now());
-        let course = Rc::new(RefCell::new(Course { pace, intake: Intake::default(), held_back: None }));
-        Connection { io, course, head_timer: Timer::default(), write_timer: Timer::default(), _place: place }
+        let pace = ConnectionDeadlines::new(deadlines, clock::now());
+        let course = Rc::new(RefCell::new(Course { pace, intake: ReadBudget::default(), held_back: None }));
+        ApiConnection { io, course, head_timer: Timer::default(), write_timer: Timer::default(), _place: place }
     }
 
     #[must_use]
@@ -134,7 +134,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ApiConnection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.course.borrow().intake.may_read() {
             return self.held_back(cx);
@@ -153,7 +153,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ApiConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.io().poll_write(cx, buf);
         if let Poll::Ready(Ok(bytes)) = written {

@@ -17,23 +17,23 @@ pub struct Deadlines {
 
 /// Progress of something that is sent or received: enough bytes within each window.
 #[derive(Debug)]
-pub struct Progress {
+pub struct TransferProgress {
     window: Duration,
     until: Instant,
     bytes: usize,
 }
 
-impl Progress {
+impl TransferProgress {
     #[must_use]
     pub fn new(window: Duration, now: Instant) -> Self {
-        Progress { window, until: now + window, bytes: 0 }
+        TransferProgress { window, until: now + window, bytes: 0 }
     }
 
     /// So many bytes have passed.
     pub fn passed(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes;
         if self.bytes >= PROGRESS_BYTES_MIN {
-            *self = Progress::new(self.window, now);
+            *self = TransferProgress::new(self.window, now);
         }
     }
 
@@ -46,19 +46,19 @@ impl Progress {
 
 /// The state of one connection, as far as its deadlines go.
 #[derive(Debug)]
-pub struct Pace {
+pub struct ConnectionDeadlines {
     deadlines: Deadlines,
     /// No request is under way, and the next head has to be complete by then.
     next_head_by: Option<Instant>,
     /// By then the client has its answer, whatever it goes on sending.
     rest_by: Option<Instant>,
-    writing: Option<Progress>,
+    writing: Option<TransferProgress>,
 }
 
-impl Pace {
+impl ConnectionDeadlines {
     #[must_use]
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
-        Pace {
+        ConnectionDeadlines {
             deadlines,
             next_head_by: Some(now + deadlines.keep_alive + deadlines.head),
             rest_by: None,
@@ -104,7 +104,7 @@ impl Pace {
     /// The peer takes nothing more for now. Returns by when it has to go on.
     pub fn write_blocks(&mut self, now: Instant) -> Instant {
         let window = self.deadlines.progress;
-        self.writing.get_or_insert_with(|| Progress::new(window, now)).until()
+        self.writing.get_or_insert_with(|| TransferProgress::new(window, now)).until()
     }
 
     /// Nothing waits to be sent.
@@ -126,8 +126,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn pace(now: Instant) -> Pace {
-        Pace::new(Deadlines { head: 5 * SECOND, keep_alive: 5 * SECOND, body: 60 * SECOND, progress: 10 * SECOND }, now)
+    fn pace(now: Instant) -> ConnectionDeadlines {
+        ConnectionDeadlines::new(
+            Deadlines { head: 5 * SECOND, keep_alive: 5 * SECOND, body: 60 * SECOND, progress: 10 * SECOND },
+            now,
+        )
     }
 
     #[test]

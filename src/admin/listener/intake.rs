@@ -3,7 +3,7 @@
 
 /// The right to read from a connection.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct ReadBudget {
     /// Bytes that may still be read, whatever they are.
     left: usize,
     /// Bytes read since the latest request's head began, or since its body had come.
@@ -24,14 +24,14 @@ enum Phase {
     Rest,
 }
 
-impl Default for Intake {
+impl Default for ReadBudget {
     /// Of a new connection.
     fn default() -> Self {
-        Intake { left: HEAD_PART_BYTES, read: 0, phase: Phase::Head }
+        ReadBudget { left: HEAD_PART_BYTES, read: 0, phase: Phase::Head }
     }
 }
 
-impl Intake {
+impl ReadBudget {
     /// A head is complete. Nobody has asked for its body yet.
     pub(super) fn request_begins(&mut self, has_body: bool, promised: Option<usize>) {
         if !has_body {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     /// Bytes that are read, in parts of 4 KiB, until no more are.
-    fn read_on(intake: &mut Intake) -> usize {
+    fn read_on(intake: &mut ReadBudget) -> usize {
         let before = intake.read;
         while intake.may_read() {
             intake.has_read(4_096);
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_body_is_read_as_far_as_somebody_waits_for_it() {
-        let mut intake = Intake::default();
+        let mut intake = ReadBudget::default();
         intake.request_begins(true, Some(1_000_000));
         assert_eq!(read_on(&mut intake), 0, "nobody has asked for it");
         intake.body_is_awaited();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_head_is_read_in_parts_and_never_without_end() {
-        let (mut intake, mut read) = (Intake::default(), 0);
+        let (mut intake, mut read) = (ReadBudget::default(), 0);
         while intake.may_read() {
             read += read_on(&mut intake);
             let _ = intake.reads_on();
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn nothing_is_read_behind_the_answer_to_a_body_that_has_not_come() {
         for promised in [Some(1_000_000), None] {
-            let mut intake = Intake::default();
+            let mut intake = ReadBudget::default();
             read_on(&mut intake);
             intake.request_begins(true, promised);
             intake.request_ends();
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_body_that_came_along_with_its_head_may_be_followed_by_another_request() {
-        let mut intake = Intake::default();
+        let mut intake = ReadBudget::default();
         read_on(&mut intake);
         intake.request_begins(true, Some(1_000));
         intake.request_ends();
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_comes_while_a_request_is_under_way_is_counted_for_the_next_one() {
-        let mut intake = Intake::default();
+        let mut intake = ReadBudget::default();
         intake.request_begins(false, None);
         intake.has_read(2_000);
         intake.request_ends();
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_whole_body_is_followed_by_the_next_head() {
-        let mut intake = Intake::default();
+        let mut intake = ReadBudget::default();
         intake.request_begins(true, None);
         intake.body_is_awaited();
         intake.body_is_whole();

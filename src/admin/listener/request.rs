@@ -20,7 +20,7 @@ use futures_util::Stream;
 
 use super::{
     connection::{SharedCourse, Timer, timed_out},
-    deadlines::Progress,
+    deadlines::TransferProgress,
 };
 use crate::{admin::request::promised_bytes, clock};
 
@@ -103,7 +103,7 @@ struct TimedBody {
 
 struct Arriving {
     until: Instant,
-    progress: Progress,
+    progress: TransferProgress,
     timer: Timer,
 }
 
@@ -116,7 +116,7 @@ impl Stream for TimedBody {
         let (total, window) = (this.total, this.progress);
         let state = this.state.get_or_insert_with(|| Arriving {
             until: now + total,
-            progress: Progress::new(window, now),
+            progress: TransferProgress::new(window, now),
             timer: Timer::default(),
         });
         match Pin::new(&mut this.payload).poll_next(cx) {

@@ -11,7 +11,7 @@ pub(super) struct Documented {
     pub about: &'static str,
     /// Parameters of the query, by name.
     pub query: &'static [&'static str],
-    pub body: Option<Body>,
+    pub body: Option<DocumentedBody>,
     /// Status and schema; the schema is empty where there is no body.
     pub answers: Vec<(u16, &'static str)>,
     /// Statuses of problems in addition to those that any such operation has.
@@ -21,7 +21,7 @@ pub(super) struct Documented {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Body {
+pub(super) struct DocumentedBody {
     pub schema: &'static str,
     pub required: bool,
 }
@@ -36,11 +36,11 @@ impl Documented {
     }
 
     fn body(self, schema: &'static str) -> Self {
-        Documented { body: Some(Body { schema, required: true }), ..self }
+        Documented { body: Some(DocumentedBody { schema, required: true }), ..self }
     }
 
     fn optional_body(self, schema: &'static str) -> Self {
-        Documented { body: Some(Body { schema, required: false }), ..self }
+        Documented { body: Some(DocumentedBody { schema, required: false }), ..self }
     }
 
     fn answer(mut self, status: u16, schema: &'static str) -> Self {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::document;
 use crate::{
     admin::{
-        endpoint_body::{self, Rules, check_secret},
+        endpoint_body::{self, EndpointRules, check_secret},
         problem::Problem,
         routes::listed,
     },
@@ -59,8 +59,8 @@ fn each(object: &Object, name: &str, read: impl Fn(&Object) -> Result<(), Proble
     crate::admin::bulk::read_all(&items, name, read).map(drop)
 }
 
-fn rules() -> Rules {
-    Rules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(crate::app::default_egress()) }
+fn rules() -> EndpointRules {
+    EndpointRules { park_after_ms: 5_000, backlog_age_max_ms: 1, egress: Arc::new(crate::app::default_egress()) }
 }
 
 /// Makes values of the shapes of a document.

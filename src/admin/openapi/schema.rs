@@ -2,9 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-/// An object with these members (name, shape, description) and no others; all but `optional` are always there.
-pub(super) fn described(members: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
-    let members = members.iter().map(|(name, shape, text)| ((*name).to_owned(), about(shape.clone(), text)));
+/// A member of an object, as the document describes it.
+#[derive(Clone)]
+pub(super) struct ObjectMember {
+    pub name: &'static str,
+    pub shape: Value,
+    pub about: &'static str,
+}
+
+pub(super) fn member(name: &'static str, shape: Value, about: &'static str) -> ObjectMember {
+    debug_assert!(!name.contains(|c: char| c == ' ' || c.is_uppercase()), "{name:?} is no name: {about:?}");
+    ObjectMember { name, shape, about }
+}
+
+/// An object with these members and no others; all but `optional` are always there.
+pub(super) fn described(members: &[ObjectMember], optional: &[&str]) -> Value {
+    let members = members.iter().map(|member| (member.name.to_owned(), about(member.shape.clone(), member.about)));
     object(Value::Object(members.collect::<Map<_, _>>()), optional)
 }
 
@@ -101,10 +114,10 @@ pub(super) fn page(items: Value) -> Value {
 }
 
 /// A page of a list, and more about it.
-pub(super) fn page_with(items: Value, more: &[(&'static str, Value, &'static str)], optional: &[&str]) -> Value {
+pub(super) fn page_with(items: Value, more: &[ObjectMember], optional: &[&str]) -> Value {
     let page = [
-        ("data", list(items), "The rows of this page."),
-        ("next_cursor", or_null(plain()), "Goes on with the next page; null at the end."),
+        member("data", list(items), "The rows of this page."),
+        member("next_cursor", or_null(plain()), "Goes on with the next page; null at the end."),
     ];
     described(&[page.to_vec(), more.to_vec()].concat(), optional)
 }

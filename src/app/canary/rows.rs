@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     api::endpoint::EndpointSettings,
     clock,
-    config::Canary,
+    config::CanarySection,
     model::{
         grants::{Granted, Grants},
-        id::{self, Kind},
+        id::{self, ResourceKind},
         scope::Scope,
-        settings::State,
+        settings::EndpointState,
     },
     store::{
         Pool, StoreError,
-        config_write::{Change, Lookup},
+        config_write::{Lookup, RowChange},
         customers::{self, CustomerWrite},
         endpoints::{self, EndpointWrite},
         secret_box::SecretBox,
@@ -29,7 +29,7 @@ const UID: &str = "postrider-canary";
 const URL: &str = "https://canary.invalid/";
 
 /// Makes what is missing, and returns the endpoint's id. One that was paused or disabled is enabled again.
-pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> Result<Arc<str>, StoreError> {
+pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &CanarySection) -> Result<Arc<str>, StoreError> {
     let topic = config.topic.as_str();
     let url = if config.url.is_empty() { URL } else { &config.url };
     let new_id = |kind| id::new(kind, clock::wall_ms(), rand::random());
@@ -38,8 +38,8 @@ pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> R
     let with = CustomerWrite { name: "Postrider's own canary".to_owned(), grants, quotas: None };
     let customer = customers::write(pool, Some(UID), |known| {
         let change = match known {
-            None => Change::Create { id: new_id(Kind::Customer), uid: uid(), with },
-            Some(_) => Change::Update(with),
+            None => RowChange::Create { id: new_id(ResourceKind::Customer), uid: uid(), with },
+            Some(_) => RowChange::Update(with),
         };
         Ok::<_, std::convert::Infallible>(change)
     });
@@ -48,24 +48,25 @@ pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> R
     let endpoint = endpoints::write(pool, Some(UID), Some(&customer_id), |context| {
         let change = match &context.endpoint {
             Lookup::Found(known) => {
-                let with = known.with_state(State::Enabled, &known.state_reason);
-                let state_reason = if known.state == State::Enabled { with.state_reason } else { "canary".to_owned() };
-                Change::Update(EndpointWrite { url: url.to_owned(), state_reason, ..with })
+                let with = known.with_state(EndpointState::Enabled, &known.state_reason);
+                let state_reason =
+                    if known.state == EndpointState::Enabled { with.state_reason } else { "canary".to_owned() };
+                RowChange::Update(EndpointWrite { url: url.to_owned(), state_reason, ..with })
             }
             Lookup::Missing | Lookup::Ambiguous => {
-                let id = new_id(Kind::Endpoint);
+                let id = new_id(ResourceKind::Endpoint);
                 let signing = vec![StoredSigningSecret { secret: signing_secret(rand::random()), expires_ms: None }];
                 let sealed = EndpointSecrets { auth: StoredAuth::None, signing };
                 let with = EndpointWrite {
                     customer_id: customer_id.clone(),
-                    state: State::Enabled,
+                    state: EndpointState::Enabled,
                     state_reason: "canary".to_owned(),
                     suspended: false,
                     url: url.to_owned(),
                     settings: EndpointSettings::default(),
                     secrets: secrets.seal(&id, &sealed.to_bytes(), rand::random()),
                 };
-                Change::Create { id, uid: uid(), with }
+                RowChange::Create { id, uid: uid(), with }
             }
         };
         Ok::<_, std::convert::Infallible>(change)
@@ -76,9 +77,11 @@ pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &Canary) -> R
     let with = SubscriptionWrite { endpoint_id: endpoint_id.clone(), topic: topic.to_owned(), scope: Scope::Topic };
     let subscription = subscriptions::write(pool, under, Some(UID), |context| {
         let change = match &context.subscription {
-            Lookup::Found(known) if known.topic == topic => Change::Keep,
-            Lookup::Found(_) => Change::Update(with),
-            Lookup::Missing | Lookup::Ambiguous => Change::Create { id: new_id(Kind::Subscription), uid: uid(), with },
+            Lookup::Found(known) if known.topic == topic => RowChange::Keep,
+            Lookup::Found(_) => RowChange::Update(with),
+            Lookup::Missing | Lookup::Ambiguous => {
+                RowChange::Create { id: new_id(ResourceKind::Subscription), uid: uid(), with }
+            }
         };
         Ok::<_, std::convert::Infallible>(change)
     });

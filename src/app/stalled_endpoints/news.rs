@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{endpoint::standing::Why, model::event::EndpointKey};
+use crate::{endpoint::standing::EndpointStallReason, model::event::EndpointKey};
 
 /// An endpoint that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +16,13 @@ pub(super) struct Stands {
     pub endpoint_id: Arc<str>,
     pub customer_id: Arc<str>,
     pub since: Instant,
-    pub why: Why,
+    pub why: EndpointStallReason,
 }
 
 /// Endpoints that became stalled for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
-    pub why: Why,
+pub(super) struct EndpointStallGroup {
+    pub why: EndpointStallReason,
     pub endpoints: usize,
     pub customers: usize,
     /// The first hundred, customers in turn.
@@ -34,17 +34,22 @@ pub(super) struct Group {
 /// The endpoints and reasons that were told of, and when.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    of: HashMap<(EndpointKey, Why), Instant>,
-    groups: HashMap<Why, Instant>,
+    of: HashMap<(EndpointKey, EndpointStallReason), Instant>,
+    groups: HashMap<EndpointStallReason, Instant>,
 }
 
 impl News {
     /// Groups that are to be told of now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
-    pub(super) fn observe(&mut self, stand: &[Stands], repeat_after: Duration, now: Instant) -> Vec<Group> {
-        let still: HashSet<(EndpointKey, Why)> = stand.iter().map(|one| (one.key, one.why)).collect();
+    pub(super) fn observe(
+        &mut self,
+        stand: &[Stands],
+        repeat_after: Duration,
+        now: Instant,
+    ) -> Vec<EndpointStallGroup> {
+        let still: HashSet<(EndpointKey, EndpointStallReason)> = stand.iter().map(|one| (one.key, one.why)).collect();
         let is_recent = |at: Instant, by| now.saturating_duration_since(at) < by;
         self.of.retain(|told, at| still.contains(told) || is_recent(*at, repeat_after));
-        let mut began: HashMap<Why, Vec<&Stands>> = HashMap::new();
+        let mut began: HashMap<EndpointStallReason, Vec<&Stands>> = HashMap::new();
         for one in stand.iter().filter(|one| !self.of.contains_key(&(one.key, one.why))) {
             began.entry(one.why).or_default().push(one);
         }
@@ -57,7 +62,7 @@ impl News {
     }
 }
 
-fn group_of(why: Why, group: &[&Stands]) -> Option<Group> {
+fn group_of(why: EndpointStallReason, group: &[&Stands]) -> Option<EndpointStallGroup> {
     let mut customers: HashMap<&str, VecDeque<&Stands>> = HashMap::new();
     for one in group {
         customers.entry(&one.customer_id).or_default().push_back(one);
@@ -74,7 +79,7 @@ fn group_of(why: Why, group: &[&Stands]) -> Option<Group> {
         }
     }
     let since = group.iter().map(|one| one.since).min()?;
-    Some(Group { why, endpoints: group.len(), customers: count, endpoint_ids, since })
+    Some(EndpointStallGroup { why, endpoints: group.len(), customers: count, endpoint_ids, since })
 }
 
 const EACH_REASON: Duration = Duration::from_secs(60);
@@ -87,7 +92,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn stands(key: u32, customer: &str, why: Why, since: Instant) -> Stands {
+    fn stands(key: u32, customer: &str, why: EndpointStallReason, since: Instant) -> Stands {
         let endpoint_id = format!("ep_{key}").into();
         Stands { key: EndpointKey(key), endpoint_id, customer_id: customer.into(), since, why }
     }
@@ -96,13 +101,20 @@ mod tests {
     fn an_endpoint_is_told_of_once_for_each_time_and_reason_but_not_again_within_a_while() {
         let (mut news, start) = (News::default(), Instant::now());
         let at = |secs: u64| start + Duration::from_secs(secs);
-        let one = [stands(1, "a", Why::Breaker, start)];
+        let one = [stands(1, "a", EndpointStallReason::Breaker, start)];
         let told = news.observe(&one, HOUR, at(30));
         assert_eq!(told.len(), 1);
-        assert_eq!((told[0].why, told[0].endpoints, told[0].customers, told[0].since), (Why::Breaker, 1, 1, start));
+        assert_eq!(
+            (told[0].why, told[0].endpoints, told[0].customers, told[0].since),
+            (EndpointStallReason::Breaker, 1, 1, start)
+        );
         assert_eq!(told[0].endpoint_ids, ["ep_1".into()]);
         assert!(news.observe(&one, HOUR, at(9_000)).is_empty(), "it goes on");
-        assert_eq!(news.observe(&[stands(1, "a", Why::Silent, start)], HOUR, at(9_005)).len(), 1, "another reason");
+        assert_eq!(
+            news.observe(&[stands(1, "a", EndpointStallReason::Silent, start)], HOUR, at(9_005)).len(),
+            1,
+            "another reason"
+        );
         assert!(news.observe(&[], HOUR, at(9_010)).is_empty());
         assert_eq!(news.observe(&one, HOUR, at(9_100)).len(), 1, "it moved, and that was long ago");
         assert!(news.observe(&[], HOUR, at(9_200)).is_empty());
@@ -112,9 +124,10 @@ mod tests {
     #[test]
     fn however_many_begin_to_stand_there_is_one_group_of_each_reason_a_minute_and_nobody_is_left_out() {
         let (mut news, start) = (News::default(), Instant::now());
-        let mut stand: Vec<Stands> = (0..3_000).map(|n| stands(n, "large", Why::Breaker, start)).collect();
-        stand.push(stands(3_000, "small", Why::Breaker, start));
-        stand.push(stands(3_001, "small", Why::RateLimit, start));
+        let mut stand: Vec<Stands> =
+            (0..3_000).map(|n| stands(n, "large", EndpointStallReason::Breaker, start)).collect();
+        stand.push(stands(3_000, "small", EndpointStallReason::Breaker, start));
+        stand.push(stands(3_001, "small", EndpointStallReason::RateLimit, start));
         let mut told = news.observe(&stand, HOUR, start);
         told.sort_by_key(|group| group.endpoints);
         assert_eq!(
@@ -123,7 +136,7 @@ mod tests {
         );
         assert_eq!(told[1].endpoint_ids.len(), IDS_MAX);
         assert!(told[1].endpoint_ids.iter().any(|id| **id == *"ep_3000"), "each customer is named");
-        stand.extend((4_000..5_000).map(|n| stands(n, "late", Why::Breaker, start)));
+        stand.extend((4_000..5_000).map(|n| stands(n, "late", EndpointStallReason::Breaker, start)));
         assert!(news.observe(&stand, HOUR, start + Duration::from_secs(59)).is_empty());
         let told = news.observe(&stand, HOUR, start + Duration::from_secs(60));
         assert_eq!(told.iter().map(|group| group.endpoints).collect::<Vec<_>>(), [1_000]);

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 
 use super::{Heads, Surroundings, reading::take_in};
 use crate::{
-    backlog::head::Head,
+    backlog::head::BacklogHead,
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     model::{
@@ -23,8 +23,9 @@ use crate::{
     },
     store::{
         Pool, StoreError,
+        backlog::HeadKey,
         backlog_ageing::{self, Scanned},
-        backlog_read::{self, BacklogRow, Page},
+        backlog_read::{self, BacklogPage, BacklogRow},
     },
 };
 
@@ -87,8 +88,8 @@ impl Ageing {
         Ok(more)
     }
 
-    async fn step(&self, head: &Arc<Head>, before_ms: i64, scans: &mut Scans) -> Result<bool, StoreError> {
-        let name = (&*head.name.topic, head.name.partition, &*head.endpoint_id);
+    async fn step(&self, head: &Arc<BacklogHead>, before_ms: i64, scans: &mut Scans) -> Result<bool, StoreError> {
+        let name = head.key();
         let scan = scans.entry(key_of(head)).or_insert(Scan { after: BEGINNING, oldest_ms: None });
         let Scanned { rows, oldest_ms, last } =
             backlog_ageing::scan(&self.pool, name, scan.after, SCAN_ROWS_MAX).await?;
@@ -116,13 +117,8 @@ impl Ageing {
         Ok(false)
     }
 
-    async fn page(
-        &self,
-        name: (&str, i32, &str),
-        after: (i64, i64),
-        before_ms: i64,
-    ) -> Result<Vec<BacklogRow>, StoreError> {
-        let page = Page {
+    async fn page(&self, key: HeadKey<'_>, after: (i64, i64), before_ms: i64) -> Result<Vec<BacklogRow>, StoreError> {
+        let page = BacklogPage {
             after,
             due_ms: i64::MAX,
             received_before_ms: before_ms,
@@ -131,10 +127,10 @@ impl Ageing {
             without_keys: &[],
             with_key: false,
         };
-        backlog_read::page(&self.pool, name, page).await
+        backlog_read::page(&self.pool, key, page).await
     }
 
-    fn give_up(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, now: Instant) {
+    fn give_up(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id);
         let key = endpoint.as_ref().map(|(key, _)| *key);
         for receipt in take_in(head, rows, None, key, now) {
@@ -150,7 +146,7 @@ impl Ageing {
     }
 }
 
-fn key_of(head: &Head) -> (Arc<str>, i32, Arc<str>) {
+fn key_of(head: &BacklogHead) -> (Arc<str>, i32, Arc<str>) {
     (Arc::clone(&head.name.topic), head.name.partition, Arc::clone(&head.endpoint_id))
 }
 

@@ -6,7 +6,7 @@ use super::Drainer;
 use crate::{
     backlog::{
         blocked_keys::{At, Sendable},
-        head::{Head, HeadRead},
+        head::{BacklogHead, HeadRead},
         page_read::PageEnd,
         shard::Shard as _,
     },
@@ -19,7 +19,7 @@ use crate::{
     },
     store::{
         StoreError,
-        backlog_read::{self, BacklogRow, Page},
+        backlog_read::{self, BacklogPage, BacklogRow},
         event_row,
     },
     trace,
@@ -59,7 +59,7 @@ impl Drainer {
 
     async fn page(&self, read: &HeadRead) -> Result<Vec<BacklogRow>, StoreError> {
         let (without_keys, with_key) = read.passed_over.crowded();
-        let page = Page {
+        let page = BacklogPage {
             after: read.after,
             due_ms: if read.is_gone || read.order.is_some() { i64::MAX } else { clock::wall_ms() },
             received_before_ms: i64::MAX,
@@ -68,12 +68,11 @@ impl Drainer {
             without_keys: &without_keys,
             with_key,
         };
-        let head = &read.head;
-        backlog_read::page(&self.pool, (&head.name.topic, head.name.partition, &head.endpoint_id), page).await
+        backlog_read::page(&self.pool, read.head.key(), page).await
     }
 
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
-    fn send(&self, head: &Arc<Head>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
+    fn send(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
         let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.name.topic);
         let young = rows.iter().filter(|row| !event_row::may_be_cancelled(row.received_ms, complete_to_ms));
@@ -98,7 +97,7 @@ impl Drainer {
 
 /// The receipts of rows that are not in memory yet. Without an endpoint they can only be settled.
 pub(super) fn take_in(
-    head: &Arc<Head>,
+    head: &Arc<BacklogHead>,
     rows: Vec<BacklogRow>,
     order: Option<OrderBy>,
     endpoint: Option<EndpointKey>,

@@ -34,7 +34,7 @@ struct Seen {
 }
 
 impl HeadEvents for Seen {
-    fn take_out(&self, _: Arc<Head>, keys: Vec<RowKey>) {
+    fn take_out(&self, _: Arc<BacklogHead>, keys: Vec<RowKey>) {
         self.taken_out.lock().extend(keys);
     }
     fn released(&self) {
@@ -200,7 +200,7 @@ fn bytes_bound_an_endpoint_and_all_of_them_together() {
 }
 
 /// Everybody reads as much as there is room for; returns the bytes of the quick one's first page.
-fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<Head>, VecDeque<i64>)>, next: &mut i64) -> usize {
+fn read_all(world: &mut World, held: &mut HashMap<String, (Arc<BacklogHead>, VecDeque<i64>)>, next: &mut i64) -> usize {
     let mut quick = 0;
     while let Some(read) = world.next(1_000_000) {
         let rows = i64::try_from(read.rows_max.min(read.bytes_max / 100).max(1)).expect("a few");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Shared, Write};
 use crate::{
-    backlog::{head::Head, shard::Shard as _},
+    backlog::{head::BacklogHead, shard::Shard as _},
     store::{
         backlog::{self, RowKey},
         write_queue::WriteQueues,
@@ -15,13 +15,13 @@ use crate::{
 pub(super) struct Removal {
     pub keys: Vec<RowKey>,
     /// The head that has them in memory until then.
-    head: Option<Arc<Head>>,
+    head: Option<Arc<BacklogHead>>,
     /// Number of writers that died with it in their hands.
     panics: u32,
 }
 
 impl Removal {
-    pub(super) fn of(keys: Vec<RowKey>, head: Option<Arc<Head>>) -> Self {
+    pub(super) fn of(keys: Vec<RowKey>, head: Option<Arc<BacklogHead>>) -> Self {
         Removal { keys, head, panics: 0 }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    dead_letter::writer::WriterOptions as LetterOptions,
+    dead_letter::writer::DeadLetterWriterOptions,
     endpoint::delivery::testing::{TestSource, receipt, stream},
     model::parking::Parking,
     store::PoolOptions,
@@ -75,10 +75,15 @@ async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
     };
     let pool = Pool::open(&options).expect("a pool");
     let runtime = Handle::current();
-    let letters = LetterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
+    let letters =
+        DeadLetterWriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
     let letters = DeadLetterWriter::start(pool.clone(), letters, &runtime);
-    let options =
-        WriterOptions { batch_rows_max: 10, batch_wait: Duration::ZERO, queues: 1, inserts_per_second_max: 1_000 };
+    let options = BacklogWriterOptions {
+        batch_rows_max: 10,
+        batch_wait: Duration::ZERO,
+        queues: 1,
+        inserts_per_second_max: 1_000,
+    };
     let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
     let source = TestSource::new();
     let suspended = Settings { suspended: true, ..stream() };

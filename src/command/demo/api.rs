@@ -6,7 +6,7 @@ use awc::http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::fixtures::{CUSTOMERS, Part};
+use super::fixtures::{CUSTOMERS, DemoEndpoint};
 
 /// Postrider's REST API at an address.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl Api {
     }
 
     /// Everything the parts need. Each is written under its own key, so writing again changes nothing.
-    pub(super) async fn create(&self, parts: &[Part], receivers: &str) -> Result<(), String> {
+    pub(super) async fn create(&self, parts: &[DemoEndpoint], receivers: &str) -> Result<(), String> {
         for customer in CUSTOMERS {
             let body = json!({ "name": customer, "grants": { "topics": ["*"], "tenants": ["*"] } });
             let id = id_of(&self.put(&format!("/v1/customers/demo-{customer}"), &body).await?)?;

@@ -22,7 +22,7 @@ pub(super) const INVOICE_PLACES: &str =
 pub(super) const CUSTOMERS: [&str; 3] = ["acme", "globex", "initech"];
 
 /// One endpoint of a customer, with its subscription and its receiver.
-pub(super) struct Part {
+pub(super) struct DemoEndpoint {
     /// Its key in the API, and the path of its receiver.
     pub uid: &'static str,
     pub customer: &'static str,
@@ -41,7 +41,7 @@ pub(super) enum Mood {
     Picky,
 }
 
-impl Part {
+impl DemoEndpoint {
     /// Name of its kind of subscription in the table.
     #[must_use]
     pub(super) fn level(&self) -> &'static str {
@@ -89,11 +89,11 @@ impl Part {
 
 /// All parts. `salt` makes the secrets: the same ones for the same salt, so that a second run changes nothing.
 #[must_use]
-pub(super) fn parts(salt: &str) -> Vec<Part> {
+pub(super) fn parts(salt: &str) -> Vec<DemoEndpoint> {
     let part = |uid, customer, topic, scope, batch, mood| {
         let digest = digest::digest(&digest::SHA256, format!("{salt} {uid}").as_bytes());
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(digest.as_ref()));
-        Part { uid, customer, topic, scope, batch, mood, secret }
+        DemoEndpoint { uid, customer, topic, scope, batch, mood, secret }
     };
     let some = || tenants(&["2", "3", "5", "7", "11"]);
     let parts_of_two = || departments(&[("2", &["100", "200", "300"]), ("3", &["100"])]);

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::fixtures::{INVOICE_PLACES, TOPICS};
 
 /// A running `postrider serve`.
-pub(super) struct Instance {
+pub(super) struct DemoInstance {
     child: Child,
     /// Stops the instance when it closes.
     stdin: Option<ChildStdin>,
@@ -27,7 +27,7 @@ pub(super) struct Instance {
 /// Log lines kept for showing.
 const LINES_MAX: usize = 20;
 
-impl Instance {
+impl DemoInstance {
     /// Starts this very binary with the configuration it was given, the demo's own topics and this address.
     pub(super) fn start(config: Option<&Path>, bind: SocketAddr) -> Result<Self, String> {
         let binary = std::env::current_exe().map_err(|error| format!("cannot find its own binary: {error}"))?;
@@ -67,7 +67,7 @@ impl Instance {
                 }
             });
         }
-        Ok(Instance { stdin: child.stdin.take(), child, log })
+        Ok(DemoInstance { stdin: child.stdin.take(), child, log })
     }
 
     /// Log lines since the last call.
@@ -102,7 +102,7 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
+impl Drop for DemoInstance {
     fn drop(&mut self) {
         // Without effect when it has ended.
         let _ = self.child.kill();

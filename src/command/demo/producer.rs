@@ -18,21 +18,21 @@ use rdkafka::{
 };
 
 use super::{
-    fixtures::{INVOICES, Part, TOPICS},
+    fixtures::{DemoEndpoint, INVOICES, TOPICS},
     script::{Sample, sample},
-    tally::{Tally, UNCOUNTED},
+    tally::{DemoTally, UNCOUNTED},
 };
 use crate::{
     clock,
-    command::topics::{self, KAFKA_TIMEOUT, PARTITIONS, Pace},
-    config::Kafka,
+    command::topics::{self, KAFKA_TIMEOUT, PARTITIONS, SteadyRate},
+    config::KafkaSection,
 };
 
 /// Interval at which the producing thread looks at the clock.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Creates the topics that are missing.
-pub(super) async fn create_topics(kafka: &Kafka) -> Result<(), String> {
+pub(super) async fn create_topics(kafka: &KafkaSection) -> Result<(), String> {
     topics::create(kafka, &TOPICS, PARTITIONS).await.map(drop)
 }
 
@@ -54,11 +54,11 @@ const CALLING_RATE: u32 = 100;
 
 impl Producing {
     pub(super) fn start(
-        kafka: &Kafka,
+        kafka: &KafkaSection,
         rate: u32,
         run: String,
-        parts: Arc<Vec<Part>>,
-        tally: Arc<Mutex<Tally>>,
+        parts: Arc<Vec<DemoEndpoint>>,
+        tally: Arc<Mutex<DemoTally>>,
     ) -> Result<Self, String> {
         let producer: ThreadedProducer<DefaultProducerContext> = topics::client(kafka)
             .set("linger.ms", "1")
@@ -105,8 +105,8 @@ impl Producing {
 struct Work {
     producer: ThreadedProducer<DefaultProducerContext>,
     run: String,
-    parts: Arc<Vec<Part>>,
-    tally: Arc<Mutex<Tally>>,
+    parts: Arc<Vec<DemoEndpoint>>,
+    tally: Arc<Mutex<DemoTally>>,
     entropy: SmallRng,
     failed: Arc<AtomicBool>,
 }
@@ -114,14 +114,14 @@ struct Work {
 impl Work {
     fn produce(&mut self, phase: &AtomicU8, rate: u32) {
         let (mut calls, mut number) = (UNCOUNTED, 0);
-        let mut pace = Pace::new(CALLING_RATE, clock::now());
+        let mut pace = SteadyRate::new(CALLING_RATE, clock::now());
         let mut counting = false;
         loop {
             match phase.load(Ordering::Acquire) {
                 STOPPED => break,
                 COUNTING if !counting => {
                     counting = true;
-                    pace = Pace::new(rate, clock::now());
+                    pace = SteadyRate::new(rate, clock::now());
                 }
                 _ => {}
             }

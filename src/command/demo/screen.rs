@@ -1,8 +1,8 @@
 //! ○ The demo's table, and the sums at the end.
 
 use super::{
-    fixtures::Part,
-    tally::{Latencies, Tally},
+    fixtures::DemoEndpoint,
+    tally::{DemoLatencies, DemoTally},
 };
 
 /// The last second's numbers, and the state of the instance.
@@ -17,7 +17,7 @@ pub(super) struct Moment {
 
 /// The table of the receivers, one string a line.
 #[must_use]
-pub(super) fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
+pub(super) fn table(parts: &[DemoEndpoint], tally: &DemoTally) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<20} {:<7} {:<12} {:<15} {:>9} {:>8} {:>7} {:>6} {:>6}  {}",
         "receiver", "mode", "level", "topic", "events", "requests", "refused", "failed", "bad", "last"
@@ -42,7 +42,7 @@ pub(super) fn table(parts: &[Part], tally: &Tally) -> Vec<String> {
 
 /// The run so far: what moved, and how long it took.
 #[must_use]
-pub(super) fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
+pub(super) fn status(tally: &DemoTally, moment: &Moment) -> [String; 2] {
     let moved = format!(
         "{} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}",
         moment.seconds,
@@ -58,7 +58,7 @@ pub(super) fn status(tally: &Tally, moment: &Moment) -> [String; 2] {
 
 /// The sums of a run that is over.
 #[must_use]
-pub(super) fn sums(tally: &Tally, dead_letters: Option<u64>) -> String {
+pub(super) fn sums(tally: &DemoTally, dead_letters: Option<u64>) -> String {
     format!(
         "{} events produced, {} deliveries, {} dead letters\n{}",
         tally.produced,
@@ -68,23 +68,23 @@ pub(super) fn sums(tally: &Tally, dead_letters: Option<u64>) -> String {
     )
 }
 
-fn latencies(tally: &Tally) -> String {
+fn latencies(tally: &DemoTally) -> String {
     format!("from produce to receipt: stream {}, batch {}", latency(&tally.stream), latency(&tally.batch))
 }
 
-fn latency(latencies: &Latencies) -> String {
+fn latency(latencies: &DemoLatencies) -> String {
     let quantile = |share| latencies.quantile(share).map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
     format!("p50 {} p99 {}", quantile(0.5), quantile(0.99))
 }
 
 #[must_use]
-pub(super) fn delivered(tally: &Tally) -> u64 {
+pub(super) fn delivered(tally: &DemoTally) -> u64 {
     tally.rows.iter().map(|row| row.events).sum()
 }
 
 /// Faults of a run that is over; empty when it went as promised.
 #[must_use]
-pub(super) fn complaints(parts: &[Part], tally: &Tally) -> Vec<String> {
+pub(super) fn complaints(parts: &[DemoEndpoint], tally: &DemoTally) -> Vec<String> {
     let mut complaints = Vec::new();
     for (part, row) in parts.iter().zip(&tally.rows) {
         let mut complain = |wrong: bool, what: String| {
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_receiver_that_got_nothing_is_complained_about() {
         let parts = parts("salt");
-        let mut tally = Tally::new("run".into(), parts.len(), Instant::now());
+        let mut tally = DemoTally::new("run".into(), parts.len(), Instant::now());
         for row in &mut tally.rows {
             row.events = 1;
         }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_table_has_a_line_for_each_receiver() {
         let parts = parts("salt");
-        let tally = Tally::new("run".into(), parts.len(), Instant::now());
+        let tally = DemoTally::new("run".into(), parts.len(), Instant::now());
         assert_eq!(table(&parts, &tally).len(), parts.len() + 1);
     }
 }

@@ -4,19 +4,19 @@ use std::{collections::HashSet, time::Instant};
 
 use serde::Deserialize;
 
-use super::fixtures::{Mood, Part};
-use crate::command::receiver::Reply;
+use super::fixtures::{DemoEndpoint, Mood};
+use crate::command::receiver::ReceiverReply;
 
 /// The books of one run.
-pub(super) struct Tally {
+pub(super) struct DemoTally {
     run: String,
     began: Instant,
     /// Produced in earnest; what was sent to see whether everyone listens does not count.
     pub produced: u64,
     pub rows: Vec<Row>,
     /// From produce to receipt, at the receivers that take everything: by event, and in batches.
-    pub stream: Latencies,
-    pub batch: Latencies,
+    pub stream: DemoLatencies,
+    pub batch: DemoLatencies,
 }
 
 /// One receiver's page.
@@ -64,11 +64,11 @@ struct Mark {
 /// Numbers from here on are sent before the counting begins.
 pub(super) const UNCOUNTED: u64 = 1 << 48;
 
-impl Tally {
+impl DemoTally {
     #[must_use]
     pub(super) fn new(run: String, parts: usize, began: Instant) -> Self {
         let rows = (0..parts).map(|_| Row::default()).collect();
-        Tally { run, began, produced: 0, rows, stream: Latencies::default(), batch: Latencies::default() }
+        DemoTally { run, began, produced: 0, rows, stream: DemoLatencies::default(), batch: DemoLatencies::default() }
     }
 
     /// Microseconds since the run began.
@@ -78,7 +78,7 @@ impl Tally {
     }
 
     /// An event is about to be produced.
-    pub(super) fn expect(&mut self, parts: &[Part], number: u64, topic: &str, tenant: &str, department: &str) {
+    pub(super) fn expect(&mut self, parts: &[DemoEndpoint], number: u64, topic: &str, tenant: &str, department: &str) {
         if number >= UNCOUNTED {
             return;
         }
@@ -91,12 +91,18 @@ impl Tally {
     }
 
     /// A request with a good signature came; the answer is the part's to choose.
-    pub(super) fn receive(&mut self, index: usize, part: &Part, events: &[&[u8]], now: Instant) -> Reply {
+    pub(super) fn receive(
+        &mut self,
+        index: usize,
+        part: &DemoEndpoint,
+        events: &[&[u8]],
+        now: Instant,
+    ) -> ReceiverReply {
         let now_us = self.micros(now);
         let row = &mut self.rows[index];
         row.requests += 1;
         let reply = part.mood.reply(row.requests, events);
-        let Reply::Status(200 | 422) = reply else {
+        let ReceiverReply::Status(200 | 422) = reply else {
             row.failed += 1;
             return reply;
         };
@@ -114,7 +120,7 @@ impl Tally {
                 continue;
             }
             row.duplicates += u64::from(!row.due.remove(&data.demo.number));
-            if reply == Reply::Status(200) {
+            if reply == ReceiverReply::Status(200) {
                 row.events += 1;
                 row.last = data.reference;
                 let latencies = if part.batch { &mut self.batch } else { &mut self.stream };
@@ -137,36 +143,36 @@ impl Tally {
 
 impl Mood {
     /// The picky one is down for every 10th request, and refuses what has a reference that ends in 0.
-    fn reply(self, requests: u64, events: &[&[u8]]) -> Reply {
+    fn reply(self, requests: u64, events: &[&[u8]]) -> ReceiverReply {
         let refused = |event: &&[u8]| {
             serde_json::from_slice::<Envelope>(event).is_ok_and(|event| event.data.reference.ends_with('0'))
         };
         match self {
-            Mood::Willing => Reply::Status(200),
-            Mood::Picky if requests.is_multiple_of(10) => Reply::Status(503),
-            Mood::Picky if events.iter().any(refused) => Reply::Status(422),
-            Mood::Picky => Reply::Status(200),
+            Mood::Willing => ReceiverReply::Status(200),
+            Mood::Picky if requests.is_multiple_of(10) => ReceiverReply::Status(503),
+            Mood::Picky if events.iter().any(refused) => ReceiverReply::Status(422),
+            Mood::Picky => ReceiverReply::Status(200),
         }
     }
 }
 
 /// Latencies in 16 steps for each doubling: a few hundred counters, and quantiles within 5 %.
-pub(super) struct Latencies {
-    counts: [u64; Latencies::STEPS * 40],
+pub(super) struct DemoLatencies {
+    counts: [u64; DemoLatencies::STEPS * 40],
     total: u64,
 }
 
-impl Default for Latencies {
+impl Default for DemoLatencies {
     fn default() -> Self {
-        Latencies { counts: [0; Latencies::STEPS * 40], total: 0 }
+        DemoLatencies { counts: [0; DemoLatencies::STEPS * 40], total: 0 }
     }
 }
 
-impl Latencies {
+impl DemoLatencies {
     const STEPS: usize = 16;
 
     pub(super) fn record(&mut self, micros: u64) {
-        let step = ((micros.max(1) as f64).log2() * Latencies::STEPS as f64) as usize;
+        let step = ((micros.max(1) as f64).log2() * DemoLatencies::STEPS as f64) as usize;
         self.counts[step.min(self.counts.len() - 1)] += 1;
         self.total += 1;
     }
@@ -180,7 +186,7 @@ impl Latencies {
             below += count;
             below >= rank
         })?;
-        Some(((step as f64 + 0.5) / Latencies::STEPS as f64).exp2() / 1000.0)
+        Some(((step as f64 + 0.5) / DemoLatencies::STEPS as f64).exp2() / 1000.0)
     }
 }
 
@@ -196,9 +202,9 @@ mod tests {
         serde_json::json!({ "id": "1", "tenant": "2", "department": "100", "data": data }).to_string().into_bytes()
     }
 
-    fn tally(produced: std::ops::Range<u64>) -> (Tally, Vec<Part>, Instant) {
+    fn tally(produced: std::ops::Range<u64>) -> (DemoTally, Vec<DemoEndpoint>, Instant) {
         let (parts, start) = (parts("salt"), Instant::now());
-        let mut tally = Tally::new("run".into(), parts.len(), start);
+        let mut tally = DemoTally::new("run".into(), parts.len(), start);
         produced.for_each(|number| tally.expect(&parts, number, ORDERS, "2", "100"));
         (tally, parts, start)
     }
@@ -209,7 +215,7 @@ mod tests {
         let (first, old) = (event("run", 0, "a"), event("another run", 1, "b"));
         for _ in 0..2 {
             let reply = tally.receive(0, &parts[0], &[&first, &old], start + Duration::from_millis(8));
-            assert_eq!(reply, Reply::Status(200));
+            assert_eq!(reply, ReceiverReply::Status(200));
         }
         let row = &tally.rows[0];
         assert_eq!((row.events, row.requests, row.duplicates, row.due.len(), row.strays), (2, 2, 1, 2, 0));
@@ -222,9 +228,9 @@ mod tests {
         let (mut tally, mut parts, start) = tally(7..8);
         parts[0].mood = Mood::Picky;
         tally.rows[0].requests = 9;
-        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), Reply::Status(503));
+        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), ReceiverReply::Status(503));
         assert_eq!(tally.rows[0].due.len(), 1);
-        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), Reply::Status(422));
+        assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), ReceiverReply::Status(422));
         assert_eq!((tally.rows[0].due.len(), tally.rows[0].refused, tally.rows[0].failed), (0, 1, 1));
     }
 

@@ -3,16 +3,16 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::command::remote::{Connection, Failure, Scope, Session};
+use crate::command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments};
 
 #[derive(Debug, Args)]
 #[group(id = "trial")]
-pub(super) struct Arguments {
+pub(super) struct TrialArguments {
     /// Subscribe to this topic while listening, with an endpoint that is deleted at the end
     #[arg(long, value_name = "TOPIC")]
     subscribe: Option<String>,
     #[command(flatten)]
-    scope: Scope,
+    scope: ScopeArguments,
     /// Customer of the endpoint (id or uid); without one, and without a customer's key, one is made for the time
     #[arg(long, requires = "subscribe")]
     customer: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", requires = "subscribe")]
     url: Option<String>,
     #[command(flatten)]
-    connection: Connection,
+    connection: SessionArguments,
 }
 
 /// Resources that were made, to be taken away again.
@@ -33,13 +33,13 @@ pub(super) struct Trial {
     pub secret: String,
 }
 
-impl Arguments {
+impl TrialArguments {
     pub(super) fn is_wanted(&self) -> bool {
         self.subscribe.is_some()
     }
 
     /// Makes the endpoint and its subscription. On a failure, what was made is taken away again.
-    pub(super) async fn start(&self, port: u16) -> Result<Trial, Failure> {
+    pub(super) async fn start(&self, port: u16) -> Result<Trial, CommandFailure> {
         let session = Session::open(&self.connection)?;
         let topic = self.subscribe.as_deref().unwrap_or_default();
         let scope = self.scope.to_json()?;
@@ -64,7 +64,7 @@ impl Trial {
         port: u16,
         topic: &str,
         scope: &Value,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let customer = match customer {
             Some(customer) => customer.to_owned(),
             None => self.own_customer(name, topic).await?,
@@ -86,7 +86,7 @@ impl Trial {
     }
 
     /// The customer of the key, or one that is made for the time.
-    async fn own_customer(&mut self, name: &str, topic: &str) -> Result<String, Failure> {
+    async fn own_customer(&mut self, name: &str, topic: &str) -> Result<String, CommandFailure> {
         let key = self.session.get(&["api-keys", "current"], &[]).await?;
         if let Some(own) = key["customer_id"].as_str() {
             return Ok(own.to_owned());
@@ -113,7 +113,7 @@ impl Trial {
     }
 }
 
-fn text(made: &Value, field: &str) -> Result<String, Failure> {
+fn text(made: &Value, field: &str) -> Result<String, CommandFailure> {
     let found = made[field].as_str().map(ToOwned::to_owned);
-    found.ok_or_else(|| Failure::Unreachable(format!("the API's answer has no {field}")))
+    found.ok_or_else(|| CommandFailure::Unreachable(format!("the API's answer has no {field}")))
 }

@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, Page, Session, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, show, show_list, table::Column};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum ActorCommand {
     /// List actors
-    List(Arguments),
+    List(ActorListArguments),
     /// One actor
     Get {
         /// Its id: an endpoint's, or TOPIC/PARTITION
@@ -16,7 +16,7 @@ pub(in crate::command) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Arguments {
+pub(in crate::command) struct ActorListArguments {
     /// Only of this kind: endpoint, ingest, router, …
     #[arg(long)]
     kind: Option<String>,
@@ -27,21 +27,21 @@ pub(in crate::command) struct Arguments {
     #[arg(long, short)]
     q: Option<String>,
     #[command(flatten)]
-    page: Page,
+    page: PageArguments,
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &ActorCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List(arguments) => list(session, arguments).await,
-        Command::Get { actor } => {
+        ActorCommand::List(arguments) => list(session, arguments).await,
+        ActorCommand::Get { actor } => {
             show(session, &session.get(&["actors", actor], &[]).await?);
             Ok(())
         }
     }
 }
 
-async fn list(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { kind, state, q, page } = arguments;
+async fn list(session: &Session, arguments: &ActorListArguments) -> Result<(), CommandFailure> {
+    let ActorListArguments { kind, state, q, page } = arguments;
     let query = [("kind", kind.as_deref()), ("state", state.as_deref()), ("q", q.as_deref())];
     show_list(session, &session.list(&["actors"], &query, page.rows_max()).await?, &COLUMNS);
     Ok(())

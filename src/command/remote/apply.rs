@@ -7,11 +7,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::file_errors::{File, Known, KnownCustomer};
-use super::{Failure, Session, match_event::text_of, progress, show, show_list, table::Column};
+use self::file_errors::{File, KnownCustomer, KnownItems};
+use super::{CommandFailure, Session, match_event::text_of, progress, show, show_list, table::Column};
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Arguments {
+pub(in crate::command) struct ApplyArguments {
     /// JSON: {"customers": […], "endpoints": […], "subscriptions": […]}; "-" reads standard input
     #[arg(long, short, value_name = "FILE")]
     file: PathBuf,
@@ -20,11 +20,11 @@ pub(in crate::command) struct Arguments {
 /// In the order in which they need each other.
 const SECTIONS: [&str; 3] = ["customers", "endpoints", "subscriptions"];
 
-pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, arguments: &ApplyArguments) -> Result<(), CommandFailure> {
     let file: Value = parsed(&arguments.file)?;
     let known = file.as_object().filter(|file| file.keys().all(|name| SECTIONS.contains(&name.as_str())));
     let Some(sections) = known else {
-        return Err(Failure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
+        return Err(CommandFailure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
     };
     check(session, sections).await?;
     let mut done = Vec::new();
@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
 }
 
 /// A file with items of one kind: a list, one item, or as in a file of all.
-pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static str) -> Result<(), Failure> {
+pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static str) -> Result<(), CommandFailure> {
     let mut items = parsed(file)?;
     if let Some(own) = items.get_mut(name) {
         items = own.take();
@@ -53,9 +53,9 @@ pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static st
     ended
 }
 
-fn parsed(file: &PathBuf) -> Result<Value, Failure> {
+fn parsed(file: &PathBuf) -> Result<Value, CommandFailure> {
     serde_json::from_str(&text_of(file)?)
-        .map_err(|error| Failure::Usage(format!("{}: is not JSON: {error}", file.display())))
+        .map_err(|error| CommandFailure::Usage(format!("{}: is not JSON: {error}", file.display())))
 }
 
 /// Results for the items of a kind.
@@ -66,11 +66,11 @@ struct Done {
 }
 
 /// Writes a kind's items, and says what was written also where it ended before its end; `None`: nothing was.
-async fn write(session: &Session, items: Value, name: &'static str) -> (Option<Done>, Result<(), Failure>) {
+async fn write(session: &Session, items: Value, name: &'static str) -> (Option<Done>, Result<(), CommandFailure>) {
     let items = match items {
         Value::Array(items) => items,
         one @ Value::Object(_) => vec![one],
-        _ => return (None, Err(Failure::Usage(format!("{name} must be a list")))),
+        _ => return (None, Err(CommandFailure::Usage(format!("{name} must be a list")))),
     };
     let bar = progress::bar(items.len() as u64, name);
     let mut done = Done { name, counts: [0; 3], items: Vec::new() };
@@ -105,9 +105,9 @@ async fn write(session: &Session, items: Value, name: &'static str) -> (Option<D
 }
 
 /// Says all mistakes before anything is written, grants included.
-async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), Failure> {
+async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), CommandFailure> {
     let file = File::new(sections);
-    let mut known = Known::default();
+    let mut known = KnownItems::default();
     for name in file.endpoints_elsewhere().into_iter().take(LOOK_UPS_MAX) {
         if let Some(found) = look_up(session, "endpoints", &name).await? {
             known.endpoints.insert(name, found.and_then(|endpoint| Some(endpoint["customer_id"].as_str()?.to_owned())));
@@ -129,16 +129,16 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), F
     let more = wrong.len().saturating_sub(WRONG_MAX);
     wrong.truncate(WRONG_MAX);
     let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
-    Err(Failure::Failed(format!("nothing was written:\n  {}{more}", wrong.join("\n  "))))
+    Err(CommandFailure::Failed(format!("nothing was written:\n  {}{more}", wrong.join("\n  "))))
 }
 
 /// Looks up the item of this name: `Some(None)` is nothing; `None` is what this key cannot be told, which the API will
 /// say of each item.
-async fn look_up(session: &Session, kind: &str, name: &str) -> Result<Option<Option<Value>>, Failure> {
+async fn look_up(session: &Session, kind: &str, name: &str) -> Result<Option<Option<Value>>, CommandFailure> {
     match session.get(&[kind, name], &[]).await {
         Ok(found) => Ok(Some(Some(found))),
-        Err(Failure::Refused(problem)) if problem["code"] == "not_found" => Ok(Some(None)),
-        Err(Failure::Refused(_)) => Ok(None),
+        Err(CommandFailure::Refused(problem)) if problem["code"] == "not_found" => Ok(Some(None)),
+        Err(CommandFailure::Refused(_)) => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, apply, show, show_list, table::Column};
 use crate::api::{customer::CustomerBody, fields::about};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum CustomerCommand {
     /// List customers
     List {
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// One customer and its grants
     Get {
@@ -46,18 +46,18 @@ pub(in crate::command) enum Command {
     },
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &CustomerCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { page } => {
+        CustomerCommand::List { page } => {
             show_list(session, &session.list(&["customers"], &[], page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { customer } => show(session, &session.get(&["customers", customer], &[]).await?),
-        Command::Create { name, uid, topics, tenants } => {
+        CustomerCommand::Get { customer } => show(session, &session.get(&["customers", customer], &[]).await?),
+        CustomerCommand::Create { name, uid, topics, tenants } => {
             let body = json!({ "name": name, "uid": uid, "grants": { "topics": topics, "tenants": tenants } });
             show(session, &session.post(&["customers"], &body).await?);
         }
-        Command::Apply { file } => apply::section(session, file, "customers").await?,
-        Command::Delete { customer } => {
+        CustomerCommand::Apply { file } => apply::section(session, file, "customers").await?,
+        CustomerCommand::Delete { customer } => {
             session.delete(&["customers", customer]).await?;
         }
     }

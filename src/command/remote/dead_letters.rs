@@ -5,21 +5,21 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Page, Session, progress, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, progress, show, show_list, table::Column};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum DeadLetterCommand {
     /// List an endpoint's dead letters; without an endpoint, records that never got as far as one
     List {
         /// An id, or your own key
         endpoint: Option<String>,
         #[command(flatten)]
-        filter: Filter,
+        filter: DeadLetterFilterArguments,
         /// Wait so many seconds for the first one
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
         wait: Option<u32>,
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// One dead letter with its record
     Get {
@@ -27,11 +27,11 @@ pub(in crate::command) enum Command {
         id: String,
     },
     /// They were seen: delete them
-    Ack(Selection),
+    Ack(DeadLetterSelectionArguments),
     /// Send them to their endpoint again, and watch until each is delivered, given up again or cancelled
     Redrive {
         #[command(flatten)]
-        selection: Selection,
+        selection: DeadLetterSelectionArguments,
         /// Return once they are marked; an interrupt leaves them on their way as well
         #[arg(long)]
         no_wait: bool,
@@ -40,7 +40,7 @@ pub(in crate::command) enum Command {
 
 /// A selection of letters.
 #[derive(Debug, Args)]
-pub(in crate::command) struct Filter {
+pub(in crate::command) struct DeadLetterFilterArguments {
     /// rejected, exhausted, undecodable, too_large or internal
     #[arg(long)]
     reason: Option<String>,
@@ -59,7 +59,7 @@ pub(in crate::command) struct Filter {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Selection {
+pub(in crate::command) struct DeadLetterSelectionArguments {
     /// An id, or your own key
     endpoint: String,
     /// These, separated by commas
@@ -69,12 +69,12 @@ pub(in crate::command) struct Selection {
     #[arg(long, conflicts_with = "id")]
     all: bool,
     #[command(flatten)]
-    filter: Filter,
+    filter: DeadLetterFilterArguments,
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &DeadLetterCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { endpoint, filter, wait, page } => {
+        DeadLetterCommand::List { endpoint, filter, wait, page } => {
             let wait = wait.map(|seconds| format!("{seconds}s"));
             let mut query = filter.pairs().to_vec();
             query.push(("wait", wait.as_deref()));
@@ -82,12 +82,12 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             let path: &[&str] = of_endpoint.as_ref().map_or(&["dead-letters"], |path| path);
             show_list(session, &session.list(path, &query, page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { id } => show(session, &session.get(&["dead-letters", id], &[]).await?),
-        Command::Ack(selection) => {
+        DeadLetterCommand::Get { id } => show(session, &session.get(&["dead-letters", id], &[]).await?),
+        DeadLetterCommand::Ack(selection) => {
             let (letters, _) = each(session, selection, "ack", "acknowledged").await?;
             told(session, &json!({ "acknowledged": letters }), &format!("{letters} acknowledged"));
         }
-        Command::Redrive { selection, no_wait } => redrive(session, selection, !no_wait).await?,
+        DeadLetterCommand::Redrive { selection, no_wait } => redrive(session, selection, !no_wait).await?,
     }
     Ok(())
 }
@@ -95,10 +95,10 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
 /// Repeats the command while there are more; how many, and the first answer.
 async fn each(
     session: &Session,
-    selection: &Selection,
+    selection: &DeadLetterSelectionArguments,
     action: &str,
     done: &'static str,
-) -> Result<(u64, Value), Failure> {
+) -> Result<(u64, Value), CommandFailure> {
     let body = selection.body()?;
     let bar = progress::count(done);
     let (mut letters, mut first) = (0, Value::Null);
@@ -119,7 +119,11 @@ async fn each(
 }
 
 /// Fails when some were given up again.
-async fn redrive(session: &Session, selection: &Selection, mut wait: bool) -> Result<(), Failure> {
+async fn redrive(
+    session: &Session,
+    selection: &DeadLetterSelectionArguments,
+    mut wait: bool,
+) -> Result<(), CommandFailure> {
     let (letters, first) = each(session, selection, "redrive", "redriving").await?;
     if wait && letters > 0 {
         let endpoint = session.get(&["endpoints", &selection.endpoint], &[]).await?;
@@ -138,8 +142,8 @@ async fn redrive(session: &Session, selection: &Selection, mut wait: bool) -> Re
     told(session, &counts, &text);
     match (again, cancelled) {
         (0, 0) => Ok(()),
-        (0, _) => Err(Failure::Failed(format!("{cancelled} of {letters} are no longer subscribed to"))),
-        _ => Err(Failure::Failed(format!("{again} of {letters} were given up again"))),
+        (0, _) => Err(CommandFailure::Failed(format!("{cancelled} of {letters} are no longer subscribed to"))),
+        _ => Err(CommandFailure::Failed(format!("{again} of {letters} were given up again"))),
     }
 }
 
@@ -151,7 +155,12 @@ struct Ends {
 }
 
 /// Until none waits any more.
-async fn follow(session: &Session, selection: &Selection, all: u64, since: &Value) -> Result<Ends, Failure> {
+async fn follow(
+    session: &Session,
+    selection: &DeadLetterSelectionArguments,
+    all: u64,
+    since: &Value,
+) -> Result<Ends, CommandFailure> {
     let query: Vec<(&str, &str)> = since.as_str().map(|since| ("since", since)).into_iter().collect();
     let bar = progress::bar(all, "delivered, given up again or cancelled");
     let mut looks_in_vain = 0;
@@ -185,7 +194,7 @@ fn told(session: &Session, counts: &Value, text: &str) {
     }
 }
 
-impl Filter {
+impl DeadLetterFilterArguments {
     fn pairs(&self) -> [(&'static str, Option<&str>); 5] {
         [
             ("reason", self.reason.as_deref()),
@@ -197,15 +206,15 @@ impl Filter {
     }
 }
 
-impl Selection {
-    fn body(&self) -> Result<Value, Failure> {
+impl DeadLetterSelectionArguments {
+    fn body(&self) -> Result<Value, CommandFailure> {
         let said = self.filter.pairs().into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
         let filter: Map<String, Value> = said.collect();
         match (self.id.is_empty(), self.all, filter.is_empty()) {
             (false, false, true) => Ok(json!({ "ids": self.id })),
             (true, true, true) => Ok(json!({ "all": true })),
             (true, false, false) => Ok(json!({ "filter": filter })),
-            _ => Err(Failure::Usage(
+            _ => Err(CommandFailure::Usage(
                 "say which: --id, --all, or --reason, --topic, --tenant, --since, --until".to_owned(),
             )),
         }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, apply, show, show_list, table::Column};
 use crate::api::{endpoint::EndpointSettings, endpoint_body::EndpointBody, fields::about};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum EndpointCommand {
     /// List endpoints
     List {
         /// A part of an id, uid, URL or description
@@ -25,7 +25,7 @@ pub(in crate::command) enum Command {
         #[arg(long, allow_hyphen_values = true)]
         sort: Option<String>,
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// One endpoint with all its settings
     Get {
@@ -33,7 +33,7 @@ pub(in crate::command) enum Command {
         endpoint: String,
     },
     /// Create an endpoint; prints its signing secret, this once
-    Create(Create),
+    Create(EndpointCreateArguments),
     /// Change settings: a JSON merge patch, such as '{"in_flight_max": 4}'
     Set {
         /// An id, or your own key
@@ -104,10 +104,10 @@ pub(in crate::command) enum Command {
         #[arg(long)]
         since: Option<String>,
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// Numbers of events that it took and of attempts that failed, by the minute or the hour
-    Counts(Counts),
+    Counts(AttemptCountArguments),
     /// Its state in one word, rates, durations, what waits, the newest error
     Stats {
         /// An id, or your own key
@@ -121,7 +121,7 @@ pub(in crate::command) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Create {
+pub(in crate::command) struct EndpointCreateArguments {
     #[arg(long, help = about::<EndpointBody>("customer_id"))]
     customer: Option<String>,
     #[arg(long, help = about::<EndpointBody>("url"))]
@@ -139,7 +139,7 @@ pub(in crate::command) struct Create {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Counts {
+pub(in crate::command) struct AttemptCountArguments {
     /// An id, or your own key
     endpoint: String,
     /// Span of time of each number
@@ -153,9 +153,9 @@ pub(in crate::command) struct Counts {
     until: Option<String>,
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &EndpointCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { q, state, customer, sort, page } => {
+        EndpointCommand::List { q, state, customer, sort, page } => {
             let query = [
                 ("q", q.as_deref()),
                 ("state", state.as_deref()),
@@ -164,29 +164,29 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             ];
             show_list(session, &session.list(&["endpoints"], &query, page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { endpoint } => show(session, &session.get(&["endpoints", endpoint], &[]).await?),
-        Command::Create(create) => show(session, &session.post(&["endpoints"], &create.body()?).await?),
-        Command::Set { endpoint, patch } => {
+        EndpointCommand::Get { endpoint } => show(session, &session.get(&["endpoints", endpoint], &[]).await?),
+        EndpointCommand::Create(create) => show(session, &session.post(&["endpoints"], &create.body()?).await?),
+        EndpointCommand::Set { endpoint, patch } => {
             let patch = Value::Object(object(patch, "the patch")?);
             show(session, &session.patch(&["endpoints", endpoint], &patch).await?);
         }
-        Command::Apply { file } => apply::section(session, file, "endpoints").await?,
-        Command::Delete { endpoint } => {
+        EndpointCommand::Apply { file } => apply::section(session, file, "endpoints").await?,
+        EndpointCommand::Delete { endpoint } => {
             session.delete(&["endpoints", endpoint]).await?;
         }
-        Command::Pause { endpoint } => act(session, endpoint, "pause").await?,
-        Command::Resume { endpoint } => act(session, endpoint, "resume").await?,
-        Command::Enable { endpoint } => act(session, endpoint, "enable").await?,
-        Command::Disable { endpoint } => act(session, endpoint, "disable").await?,
-        Command::Restart { endpoint } => act(session, endpoint, "restart").await?,
-        Command::Test { endpoint } => test(session, endpoint).await?,
-        Command::Rotate { endpoint, overlap_ms } => {
+        EndpointCommand::Pause { endpoint } => act(session, endpoint, "pause").await?,
+        EndpointCommand::Resume { endpoint } => act(session, endpoint, "resume").await?,
+        EndpointCommand::Enable { endpoint } => act(session, endpoint, "enable").await?,
+        EndpointCommand::Disable { endpoint } => act(session, endpoint, "disable").await?,
+        EndpointCommand::Restart { endpoint } => act(session, endpoint, "restart").await?,
+        EndpointCommand::Test { endpoint } => test(session, endpoint).await?,
+        EndpointCommand::Rotate { endpoint, overlap_ms } => {
             let body = overlap_ms.map_or_else(|| json!({}), |ms| json!({ "overlap_ms": ms }));
             let rotated = session.post(&["endpoints", endpoint, "secrets", "rotate"], &body).await?;
             let shown = json!({ "id": rotated["id"], "uid": rotated["uid"], "secret": rotated["secret"] });
             show(session, &shown);
         }
-        Command::Attempts { endpoint, outcome, event_id, since, page } => {
+        EndpointCommand::Attempts { endpoint, outcome, event_id, since, page } => {
             let query =
                 [("outcome", outcome.as_deref()), ("event_id", event_id.as_deref()), ("since", since.as_deref())];
             let rows = session.list(&["endpoints", endpoint, "attempts"], &query, page.rows_max()).await?;
@@ -196,8 +196,8 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
                  `postrider endpoints counts` counts all",
             );
         }
-        Command::Counts(counts) => counts.show(session).await?,
-        Command::Stats { endpoint } => {
+        EndpointCommand::Counts(counts) => counts.show(session).await?,
+        EndpointCommand::Stats { endpoint } => {
             let mut stats = session.get(&["endpoints", endpoint, "stats"], &[]).await?;
             if !session.json {
                 // As a table they have a command of their own.
@@ -205,13 +205,15 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             }
             show(session, &stats);
         }
-        Command::Backlog { endpoint } => show(session, &session.get(&["endpoints", endpoint, "backlog"], &[]).await?),
+        EndpointCommand::Backlog { endpoint } => {
+            show(session, &session.get(&["endpoints", endpoint, "backlog"], &[]).await?)
+        }
     }
     Ok(())
 }
 
-impl Counts {
-    async fn show(&self, session: &Session) -> Result<(), Failure> {
+impl AttemptCountArguments {
+    async fn show(&self, session: &Session) -> Result<(), CommandFailure> {
         let given = [("per", &self.per), ("since", &self.since), ("until", &self.until)];
         let query: Vec<(&str, &str)> =
             given.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
@@ -228,8 +230,8 @@ impl Counts {
     }
 }
 
-impl Create {
-    fn body(&self) -> Result<Value, Failure> {
+impl EndpointCreateArguments {
+    fn body(&self) -> Result<Value, CommandFailure> {
         let mut body = match &self.settings {
             Some(settings) => object(settings, "--settings")?,
             None => Map::new(),
@@ -244,7 +246,7 @@ impl Create {
         if let Some(batch) = &self.batch {
             let (events, ms) = batch.split_once(',').unwrap_or((batch, "1000"));
             let (Ok(events), Ok(ms)) = (events.trim().parse::<u32>(), ms.trim().parse::<u64>()) else {
-                return Err(Failure::Usage("--batch must be EVENTS or EVENTS,MS, such as 1000,1000".to_owned()));
+                return Err(CommandFailure::Usage("--batch must be EVENTS or EVENTS,MS, such as 1000,1000".to_owned()));
             };
             body.insert("mode".to_owned(), "batch".into());
             body.insert("batch".to_owned(), json!({ "events_max": events, "wait_ms_max": ms }));
@@ -254,15 +256,15 @@ impl Create {
 }
 
 /// A JSON object from the command line.
-pub(super) fn object(text: &str, what: &str) -> Result<Map<String, Value>, Failure> {
+pub(super) fn object(text: &str, what: &str) -> Result<Map<String, Value>, CommandFailure> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Failure::Usage(format!("{what} must be a JSON object"))),
-        Err(error) => Err(Failure::Usage(format!("{what} is not JSON: {error}"))),
+        Ok(_) => Err(CommandFailure::Usage(format!("{what} must be a JSON object"))),
+        Err(error) => Err(CommandFailure::Usage(format!("{what} is not JSON: {error}"))),
     }
 }
 
-async fn act(session: &Session, endpoint: &str, action: &str) -> Result<(), Failure> {
+async fn act(session: &Session, endpoint: &str, action: &str) -> Result<(), CommandFailure> {
     let done = session.post(&["endpoints", endpoint, action], &json!({})).await?;
     match session.json {
         true => show(session, &done),
@@ -272,12 +274,12 @@ async fn act(session: &Session, endpoint: &str, action: &str) -> Result<(), Fail
 }
 
 /// Fails when the endpoint does.
-async fn test(session: &Session, endpoint: &str) -> Result<(), Failure> {
+async fn test(session: &Session, endpoint: &str) -> Result<(), CommandFailure> {
     let tested = session.post(&["endpoints", endpoint, "test"], &json!({})).await?;
     show(session, &tested);
     match tested["outcome"].as_str() {
         Some("delivered") => Ok(()),
-        _ => Err(Failure::Failed("the endpoint did not take the test event".to_owned())),
+        _ => Err(CommandFailure::Failed("the endpoint did not take the test event".to_owned())),
     }
 }
 

@@ -3,15 +3,15 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, Page, Session, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, show, show_list, table::Column};
 use crate::api::{api_key::ApiKeyBody, fields::about};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum KeyCommand {
     /// List API keys
     List {
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// One API key
     Get {
@@ -43,14 +43,14 @@ pub(in crate::command) enum Command {
     },
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &KeyCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { page } => {
+        KeyCommand::List { page } => {
             show_list(session, &session.list(&["api-keys"], &[], page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { id } => show(session, &session.get(&["api-keys", id], &[]).await?),
-        Command::Current => show(session, &session.get(&["api-keys", "current"], &[]).await?),
-        Command::Create { name, role, customer, expires_at } => {
+        KeyCommand::Get { id } => show(session, &session.get(&["api-keys", id], &[]).await?),
+        KeyCommand::Current => show(session, &session.get(&["api-keys", "current"], &[]).await?),
+        KeyCommand::Create { name, role, customer, expires_at } => {
             let mut body = json!({ "name": name, "role": role });
             for (field, value) in [("customer_id", customer), ("expires_at", expires_at)] {
                 if let Some(value) = value {
@@ -59,8 +59,8 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
             }
             show(session, &session.post(&["api-keys"], &body).await?);
         }
-        Command::Rotate { id } => show(session, &session.post(&["api-keys", id, "rotate"], &json!({})).await?),
-        Command::Revoke { id } => {
+        KeyCommand::Rotate { id } => show(session, &session.post(&["api-keys", id, "rotate"], &json!({})).await?),
+        KeyCommand::Revoke { id } => {
             session.delete(&["api-keys", id]).await?;
         }
     }

@@ -5,10 +5,10 @@ use std::{fs, io::Read as _, path::PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, Session, endpoints::object, show, show_list, table::Column};
+use super::{CommandFailure, Session, endpoints::object, show, show_list, table::Column};
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Arguments {
+pub(in crate::command) struct MatchArguments {
     /// The topic
     topic: String,
     /// The tenant
@@ -25,7 +25,7 @@ pub(in crate::command) struct Arguments {
     endpoint: Option<String>,
 }
 
-pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, arguments: &MatchArguments) -> Result<(), CommandFailure> {
     let mut body = json!({ "topic": arguments.topic });
     let named =
         [("tenant", &arguments.tenant), ("department", &arguments.department), ("endpoint_id", &arguments.endpoint)];
@@ -55,20 +55,20 @@ pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     }
     match arguments.endpoint {
         Some(_) if answer["data"][0]["gets"] == false => {
-            Err(Failure::Failed("the endpoint does not get this event".to_owned()))
+            Err(CommandFailure::Failed("the endpoint does not get this event".to_owned()))
         }
         _ => Ok(()),
     }
 }
 
 /// A file's text, or that of standard input.
-pub(super) fn text_of(file: &PathBuf) -> Result<String, Failure> {
+pub(super) fn text_of(file: &PathBuf) -> Result<String, CommandFailure> {
     let mut text = String::new();
     let read = match file.as_os_str() == "-" {
         true => std::io::stdin().read_to_string(&mut text).map(|_| text),
         false => fs::read_to_string(file),
     };
-    read.map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", file.display())))
+    read.map_err(|error| CommandFailure::Usage(format!("{}: cannot be read: {error}", file.display())))
 }
 
 const COLUMNS: [Column; 5] = [

@@ -5,18 +5,18 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, Page, Session, progress, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, progress, show, show_list, table::Column};
 use crate::api::{fields::about, replay::ReplayBody};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum ReplayCommand {
     /// List replays
     List {
         /// Of one endpoint (id or uid)
         #[arg(long)]
         endpoint: Option<String>,
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// The progress of one replay
     Get {
@@ -24,7 +24,7 @@ pub(in crate::command) enum Command {
         id: String,
     },
     /// Send a closed range of a topic to one endpoint again
-    Create(Create),
+    Create(ReplayCreateArguments),
     /// Watch a replay until it is over
     Follow {
         /// Its id
@@ -38,7 +38,7 @@ pub(in crate::command) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::command) struct Create {
+pub(in crate::command) struct ReplayCreateArguments {
     #[arg(long, help = about::<ReplayBody>("endpoint_id"))]
     endpoint: String,
     #[arg(long, help = about::<ReplayBody>("topic"))]
@@ -52,14 +52,14 @@ pub(in crate::command) struct Create {
     follow: bool,
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &ReplayCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { endpoint, page } => {
+        ReplayCommand::List { endpoint, page } => {
             let query = [("endpoint_id", endpoint.as_deref())];
             show_list(session, &session.list(&["replays"], &query, page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { id } => show_one(session, &session.get(&["replays", id], &[]).await?),
-        Command::Create(create) => {
+        ReplayCommand::Get { id } => show_one(session, &session.get(&["replays", id], &[]).await?),
+        ReplayCommand::Create(create) => {
             let body = json!({
                 "endpoint_id": create.endpoint, "topic": create.topic, "from_time": create.from, "to_time": create.to,
             });
@@ -69,8 +69,8 @@ pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Fail
                 None => show_one(session, &replay),
             }
         }
-        Command::Follow { id } => follow(session, id).await?,
-        Command::Cancel { id } => show_one(session, &session.post(&["replays", id, "cancel"], &json!({})).await?),
+        ReplayCommand::Follow { id } => follow(session, id).await?,
+        ReplayCommand::Cancel { id } => show_one(session, &session.post(&["replays", id, "cancel"], &json!({})).await?),
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ fn show_one(session: &Session, replay: &Value) {
 }
 
 /// Until it is done or cancelled; an interrupt leaves the replay as it is.
-async fn follow(session: &Session, id: &str) -> Result<(), Failure> {
+async fn follow(session: &Session, id: &str) -> Result<(), CommandFailure> {
     let mut replay = session.get(&["replays", id], &[]).await?;
     let bar = progress::bar(offsets(&replay).1, "replaying");
     while !matches!(replay["state"].as_str(), Some("done" | "cancelled")) {
@@ -100,7 +100,7 @@ async fn follow(session: &Session, id: &str) -> Result<(), Failure> {
     show_one(session, &replay);
     match replay["state"].as_str() {
         Some("done") => Ok(()),
-        _ => Err(Failure::Failed("the replay was cancelled".to_owned())),
+        _ => Err(CommandFailure::Failed("the replay was cancelled".to_owned())),
     }
 }
 

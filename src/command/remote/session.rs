@@ -21,7 +21,7 @@ use super::table::plain;
 
 /// Address of the API, and the key.
 #[derive(Debug, Args)]
-pub(in crate::command) struct Connection {
+pub(in crate::command) struct SessionArguments {
     /// URL of the API; without it `url` of the file below, or http://127.0.0.1:8080
     #[arg(long, global = true, help_heading = CONNECTION, env = "POSTRIDER_API_URL", value_name = "URL")]
     api_url: Option<String>,
@@ -54,7 +54,7 @@ pub(in crate::command) struct Session {
 
 /// The reason why a command came to nothing.
 #[derive(Debug)]
-pub(in crate::command) enum Failure {
+pub(in crate::command) enum CommandFailure {
     /// The API said no: a problem of RFC 9457.
     Refused(Value),
     /// Nobody answers, or not in our language.
@@ -66,15 +66,15 @@ pub(in crate::command) enum Failure {
 }
 
 impl Session {
-    pub(crate) fn open(connection: &Connection) -> Result<Session, Failure> {
+    pub(crate) fn open(connection: &SessionArguments) -> Result<Session, CommandFailure> {
         let file = client_file(connection.api_config.as_ref())?;
         let url = connection.api_url.clone().or(file.url).unwrap_or_else(|| DEFAULT_URL.to_owned());
         let base = url::Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
         let base =
-            base.ok_or_else(|| Failure::Usage("the API's URL must be as in http://127.0.0.1:8080".to_owned()))?;
+            base.ok_or_else(|| CommandFailure::Usage("the API's URL must be as in http://127.0.0.1:8080".to_owned()))?;
         let key = connection.api_key.clone().or(file.key).map(SecretString::from);
         let key = key.ok_or_else(|| {
-            Failure::Usage("no API key: give it with POSTRIDER_API_KEY, --api-key or in client.toml".to_owned())
+            CommandFailure::Usage("no API key: give it with POSTRIDER_API_KEY, --api-key or in client.toml".to_owned())
         })?;
         let client = awc::Client::builder().disable_redirects().timeout(TIMEOUT).finish();
         Ok(Session { client, base, key, json: connection.json })
@@ -95,19 +95,19 @@ impl Session {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandFailure> {
         self.call(Method::GET, path, query, None).await
     }
 
-    pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, CommandFailure> {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
-    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CommandFailure> {
         self.call(Method::PATCH, path, &[], Some(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, CommandFailure> {
         self.call(Method::DELETE, path, &[], None).await
     }
 
@@ -117,7 +117,7 @@ impl Session {
         path: &[&str],
         query: &[(&str, Option<&str>)],
         rows_max: usize,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Value>, CommandFailure> {
         let mut rows: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -148,9 +148,9 @@ impl Session {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CommandFailure> {
         let mut url = self.base.clone();
-        let unreachable = |error: &dyn fmt::Display| Failure::Unreachable(format!("{}: {error}", self.base));
+        let unreachable = |error: &dyn fmt::Display| CommandFailure::Unreachable(format!("{}: {error}", self.base));
         url.path_segments_mut().map_err(|()| unreachable(&"cannot be a base"))?.pop_if_empty().push("v1").extend(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -175,27 +175,29 @@ impl Session {
             if bytes.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&bytes).ok() };
         match json {
             Some(json) if answer.status().is_success() => Ok(json),
-            Some(problem) if problem["code"].is_string() => Err(Failure::Refused(problem)),
+            Some(problem) if problem["code"].is_string() => Err(CommandFailure::Refused(problem)),
             _ => Err(unreachable(&format_args!("answered {}, which is not Postrider's way", answer.status()))),
         }
     }
 }
 
-impl Failure {
+impl CommandFailure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Refused(_) | Failure::Failed(_) => 1,
-            Failure::Usage(_) => 64,
-            Failure::Unreachable(_) => 69,
+            CommandFailure::Refused(_) | CommandFailure::Failed(_) => 1,
+            CommandFailure::Usage(_) => 64,
+            CommandFailure::Unreachable(_) => 69,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self {
-            Failure::Unreachable(text) | Failure::Usage(text) | Failure::Failed(text) => return f.write_str(text),
-            Failure::Refused(problem) => problem,
+            CommandFailure::Unreachable(text) | CommandFailure::Usage(text) | CommandFailure::Failed(text) => {
+                return f.write_str(text);
+            }
+            CommandFailure::Refused(problem) => problem,
         };
         let text = |name: &str| plain(problem[name].as_str().unwrap_or_default());
         write!(f, "{} ({}): {}", text("title"), text("code"), text("detail"))?;
@@ -214,7 +216,7 @@ fn retry_after<S>(answer: &awc::ClientResponse<S>) -> Option<Duration> {
 }
 
 /// A file that was named must be there; the usual one may.
-fn client_file(named: Option<&PathBuf>) -> Result<ClientFile, Failure> {
+fn client_file(named: Option<&PathBuf>) -> Result<ClientFile, CommandFailure> {
     let path = match named {
         Some(path) => path.clone(),
         None => match usual_file().filter(|path| path.exists()) {
@@ -223,12 +225,12 @@ fn client_file(named: Option<&PathBuf>) -> Result<ClientFile, Failure> {
         },
     };
     let shown = path.display();
-    let text =
-        fs::read_to_string(&path).map_err(|error| Failure::Usage(format!("{shown}: cannot be read: {error}")))?;
+    let text = fs::read_to_string(&path)
+        .map_err(|error| CommandFailure::Usage(format!("{shown}: cannot be read: {error}")))?;
     let file: ClientFile = Figment::from(Toml::string(&text)).extract().map_err(|error| {
         // The parser's message may quote a line, and the line may be the key.
         let place = error.path.join(".");
-        Failure::Usage(format!("{shown}: must have `url` and `key` and nothing else {place}"))
+        CommandFailure::Usage(format!("{shown}: must have `url` and `key` and nothing else {place}"))
     })?;
     #[cfg(unix)]
     {

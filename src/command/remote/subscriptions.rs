@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, Page, Session, apply, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, apply, show, show_list, table::Column};
 use crate::api::{fields::about, subscription::SubscriptionBody};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::command) enum Command {
+pub(in crate::command) enum SubscriptionCommand {
     /// List subscriptions
     List {
         /// Of one endpoint (id or uid)
@@ -19,7 +19,7 @@ pub(in crate::command) enum Command {
         #[arg(long)]
         topic: Option<String>,
         #[command(flatten)]
-        page: Page,
+        page: PageArguments,
     },
     /// One subscription
     Get {
@@ -35,7 +35,7 @@ pub(in crate::command) enum Command {
         #[arg(long, help = about::<SubscriptionBody>("uid"))]
         uid: Option<String>,
         #[command(flatten)]
-        scope: Scope,
+        scope: ScopeArguments,
     },
     /// Create or change many from a file (JSON: a list, or {"subscriptions": […]}; "-" reads standard input)
     Apply {
@@ -52,7 +52,7 @@ pub(in crate::command) enum Command {
 
 /// A part of a topic.
 #[derive(Debug, Args)]
-pub(in crate::command) struct Scope {
+pub(in crate::command) struct ScopeArguments {
     /// Only these tenants, separated by commas
     #[arg(long, value_name = "TENANT", value_delimiter = ',', conflicts_with = "department")]
     tenant: Vec<String>,
@@ -61,28 +61,30 @@ pub(in crate::command) struct Scope {
     department: Vec<String>,
 }
 
-pub(super) async fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: &SubscriptionCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::List { endpoint, topic, page } => {
+        SubscriptionCommand::List { endpoint, topic, page } => {
             let query = [("endpoint_id", endpoint.as_deref()), ("topic", topic.as_deref())];
             show_list(session, &session.list(&["subscriptions"], &query, page.rows_max()).await?, &COLUMNS);
         }
-        Command::Get { subscription } => show(session, &session.get(&["subscriptions", subscription], &[]).await?),
-        Command::Create { endpoint, topic, uid, scope } => {
+        SubscriptionCommand::Get { subscription } => {
+            show(session, &session.get(&["subscriptions", subscription], &[]).await?)
+        }
+        SubscriptionCommand::Create { endpoint, topic, uid, scope } => {
             let body = json!({ "endpoint_id": endpoint, "topic": topic, "uid": uid, "scope": scope.to_json()? });
             show(session, &session.post(&["subscriptions"], &body).await?);
         }
-        Command::Apply { file } => apply::section(session, file, "subscriptions").await?,
-        Command::Delete { subscription } => {
+        SubscriptionCommand::Apply { file } => apply::section(session, file, "subscriptions").await?,
+        SubscriptionCommand::Delete { subscription } => {
             session.delete(&["subscriptions", subscription]).await?;
         }
     }
     Ok(())
 }
 
-impl Scope {
+impl ScopeArguments {
     /// As the API takes it.
-    pub(crate) fn to_json(&self) -> Result<Value, Failure> {
+    pub(crate) fn to_json(&self) -> Result<Value, CommandFailure> {
         if !self.tenant.is_empty() {
             return Ok(json!({ "level": "tenants", "tenants": self.tenant }));
         }
@@ -92,7 +94,7 @@ impl Scope {
         let mut departments: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for pair in &self.department {
             let Some((tenant, department)) = pair.split_once('/') else {
-                return Err(Failure::Usage("--department must be TENANT/DEPARTMENT, such as 2/100".to_owned()));
+                return Err(CommandFailure::Usage("--department must be TENANT/DEPARTMENT, such as 2/100".to_owned()));
             };
             departments.entry(tenant).or_default().push(department);
         }

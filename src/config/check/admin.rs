@@ -1,10 +1,10 @@
 //! ○ Limits of the API's settings.
 
 use super::{Checks, GIB, MIB};
-use crate::{admin::client_address::TrustedProxies, config::Admin};
+use crate::{admin::client_address::TrustedProxies, config::AdminSection};
 
 impl Checks {
-    pub(super) fn admin_ranges(&mut self, c: &Admin) {
+    pub(super) fn admin_ranges(&mut self, c: &AdminSection) {
         self.range("admin.connections_max", c.connections_max, 8..=100_000);
         self.range("admin.address_connections_max", c.address_connections_max, 4..=100_000);
         self.range("admin.threads", c.threads, 0..=256);
@@ -24,7 +24,7 @@ impl Checks {
         self.at_most(("admin.request_bytes_max", c.request_bytes_max), half);
     }
 
-    pub(super) fn admin(&mut self, c: &Admin) {
+    pub(super) fn admin(&mut self, c: &AdminSection) {
         if !c.advertise.is_empty() && !is_host_and_port(&c.advertise) {
             self.wrong("admin.advertise", Some(&c.advertise), "must be HOST:PORT, without a scheme or a path");
         }
@@ -37,7 +37,7 @@ impl Checks {
         }
     }
 
-    fn tls(&mut self, c: &Admin) {
+    fn tls(&mut self, c: &AdminSection) {
         let tls = &c.tls;
         if tls.certificate_file.is_empty() != tls.key_file.is_empty() {
             self.wrong("admin.tls.key_file", Some(&tls.key_file), "is needed together with admin.tls.certificate_file");

@@ -1,10 +1,10 @@
 //! ○ Limits of `[backlog]`.
 
 use super::{Checks, GIB, MIB};
-use crate::config::Backlog;
+use crate::config::BacklogSection;
 
 impl Checks {
-    pub(super) fn backlog_ranges(&mut self, c: &Backlog) {
+    pub(super) fn backlog_ranges(&mut self, c: &BacklogSection) {
         self.range("backlog.batch_rows_max", c.batch_rows_max, 1..=10_000);
         self.range("backlog.batch_wait_ms", c.batch_wait_ms, 0..=1_000);
         self.range("backlog.connections_max", c.connections_max, 1..=64);

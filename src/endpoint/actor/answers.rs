@@ -9,10 +9,10 @@ use std::{
 
 use actix::Addr;
 
-use super::{EndpointActor, Turn};
+use super::{EndpointActor, TakeTurn};
 use crate::{
     clock,
-    endpoint::{attempt_record::Ended, breaker::BreakerState, delivery::AttemptId, request_sender::Sent},
+    endpoint::{attempt_record::AttemptEnd, breaker::BreakerState, delivery::AttemptId, request_sender::Sent},
     model::outcome::{self, Answer, AttemptNote, Contact, LastError, Outcome},
 };
 
@@ -55,7 +55,7 @@ impl Drop for OwedAnswer {
         self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at, waited });
         if !self.answers.woken.replace(true) {
             // A full mailbox holds a wake already.
-            let _ = self.address.try_send(Turn);
+            let _ = self.address.try_send(TakeTurn);
         }
     }
 }
@@ -72,7 +72,7 @@ impl EndpointActor {
         for Arrived { attempt, answer, sent_at, waited } in arrived.drain(..) {
             let (outcome, note) = self.judge(&answer, wall_ms, now);
             let took = now.duration_since(sent_at).saturating_sub(waited);
-            let ended = Ended { outcome: &outcome, note: &note, took, wall_ms };
+            let ended = AttemptEnd { outcome: &outcome, note: &note, took, wall_ms };
             let batch = self.delivery.batch(attempt);
             if batch.is_some() {
                 self.queue.health.attempted(note.class, ended.took);

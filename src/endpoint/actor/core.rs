@@ -10,8 +10,8 @@ use crate::{
     backlog::writer::BacklogWriter,
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
-        attempt_log::AttemptLog, client::CoreClient, delivery::Limits, local_outage::LocalOutage, shares::Shares,
-        supervisor::Notices,
+        attempt_log::AttemptLog, client::CoreClient, delivery::DeliveryLimits, local_outage::LocalOutage,
+        shares::CoreShares, supervisor::Notices,
     },
     flow::counters::{CoreCounters, FlowCounters},
     trace::Tracer,
@@ -22,8 +22,8 @@ pub struct Core {
     pub index: usize,
     pub client: Rc<CoreClient>,
     /// One endpoint after the other parks, customers in turn.
-    pub park_turns: Shares,
-    pub limits: Limits,
+    pub park_turns: CoreShares,
+    pub limits: DeliveryLimits,
     /// An actor with nothing to do for this long gives its memory back.
     pub idle_after: Duration,
     pub backlog: BacklogWriter,

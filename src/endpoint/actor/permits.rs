@@ -10,7 +10,7 @@ use std::{
 
 use actix::Addr;
 
-use super::{EndpointActor, Turn};
+use super::{EndpointActor, TakeTurn};
 use crate::endpoint::shares::Unit;
 
 /// An actor's place in a queue, and what it was handed there until the end of its turn.
@@ -32,7 +32,7 @@ impl PermitRequest {
             place.is_waiting.set(false);
             *place.handed.borrow_mut() = Some(unit);
             // A full mailbox holds a wake already; what a dead actor was handed goes with its place.
-            let _ = address.try_send(Turn);
+            let _ = address.try_send(TakeTurn);
         });
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::EndpointActor;
 use crate::{
-    endpoint::{attempt_record::Ended, batch::Batch, delivery::AttemptId},
+    endpoint::{attempt_record::AttemptEnd, batch::Batch, delivery::AttemptId},
     model::receipt::Receipt,
     telemetry::otlp::{self, Linked},
     trace::attempt_spans,
@@ -22,10 +22,10 @@ impl EndpointActor {
         attempt: AttemptId,
         batch: &Batch,
         (sent_at, ended_at): (Instant, Instant),
-        ended: Ended<'_>,
+        ended: AttemptEnd<'_>,
     ) -> Option<Linked> {
         let tracer = self.core.tracer.as_ref()?;
-        let ended = attempt_spans::Ended {
+        let ended = attempt_spans::TracedAttempt {
             number: self.attempt_number(attempt),
             settings: &self.settings,
             sent_at,

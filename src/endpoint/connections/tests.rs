@@ -15,13 +15,13 @@ fn destination(port: u16) -> Rc<Destination> {
 }
 
 /// A connection and its other end.
-async fn connect(connections: &Connections) -> (Connection, TcpStream) {
+async fn connect(connections: &Connections) -> (EndpointConnection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (here, there) = tokio::join!(TcpStream::connect(address), listener.accept());
     let place = connections.place().expect("a place");
     let ends_at = clock::now() + KEEP_ALIVE;
-    let mut connection = Connection::new(Stream::Plain(here.expect("connected")), place, ends_at);
+    let mut connection = EndpointConnection::new(Stream::Plain(here.expect("connected")), place, ends_at);
     assert!(connection.is_alive());
     (connection, there.expect("accepted").0)
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     clock,
     endpoint::delivery::testing::TestSource,
-    model::event::{Event, Fields, Record, Span},
+    model::event::{ByteSpan, Event, Fields, Record},
 };
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ fn receipt(source: &Arc<TestSource>) -> Receipt {
         bytes: Box::default(),
         key: None,
         value: None,
-        headers: Span { start: 0, len: 0 },
+        headers: ByteSpan { start: 0, len: 0 },
     };
     Arc::new(Event::new(Arc::clone(source) as _, record, Fields::default(), clock::now())).open_receipt(EndpointKey(0))
 }

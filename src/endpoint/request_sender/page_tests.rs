@@ -19,7 +19,7 @@ use super::{
     *,
 };
 use crate::model::{
-    event::{Event, Field, Fields, Record, Span},
+    event::{ByteSpan, Event, Field, Fields, Record},
     settings::{BatchFormat, Format, Mode},
     source::EventSource,
     url::EndpointUrl,
@@ -38,9 +38,9 @@ fn event(offset: i64, id: Option<&str>, value: Option<&[u8]>) -> Arc<Event> {
     let record = Record {
         offset,
         timestamp_ms: AT_MS,
-        key: Some(Span { start: 0, len: key_len }),
-        value: value.map(|_| Span { start: key_len, len: value_len }),
-        headers: Span { start: key_len + value_len, len: 0 },
+        key: Some(ByteSpan { start: 0, len: key_len }),
+        value: value.map(|_| ByteSpan { start: key_len, len: value_len }),
+        headers: ByteSpan { start: key_len + value_len, len: 0 },
         bytes: [key, value.unwrap_or_default()].concat().into(),
     };
     let text = |text: &str| Field::Owned(text.into());

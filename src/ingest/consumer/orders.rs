@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::ingest::begin::Begin;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
+pub enum PollerOrder {
     /// Behind the topic's name is the log of this id now.
     MadeAgain { topic: Arc<str>, topic_id: Arc<str> },
     /// The assignment of this epoch waited for its beginning.
@@ -25,13 +25,13 @@ pub enum Order {
 /// Orders that are not carried out yet. Not bounded by itself: the one who gives them does so once in seconds.
 #[derive(Debug, Default)]
 pub struct Orders {
-    waiting: Mutex<Vec<Order>>,
+    waiting: Mutex<Vec<PollerOrder>>,
     some: AtomicBool,
 }
 
 impl Orders {
     /// The same order twice is one.
-    pub fn give(&self, order: Order) {
+    pub fn give(&self, order: PollerOrder) {
         let mut waiting = self.waiting.lock();
         if !waiting.contains(&order) {
             waiting.push(order);
@@ -40,7 +40,7 @@ impl Orders {
     }
 
     #[must_use]
-    pub fn take(&self) -> Vec<Order> {
+    pub fn take(&self) -> Vec<PollerOrder> {
         if !self.some.load(Ordering::Relaxed) {
             return Vec::new();
         }

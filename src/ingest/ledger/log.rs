@@ -13,7 +13,7 @@ use crate::ingest::begin::Hold;
 
 /// Offsets, `-1` where they are not known.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct LogBounds {
     begin: AtomicI64,
     end: AtomicI64,
     /// Everything between here and the end belongs to an open transaction.
@@ -24,10 +24,10 @@ pub(super) struct Log {
     fetches: AtomicU64,
 }
 
-impl Default for Log {
+impl Default for LogBounds {
     fn default() -> Self {
         let unknown = || AtomicI64::new(-1);
-        Log {
+        LogBounds {
             begin: unknown(),
             end: unknown(),
             stable_end: unknown(),
@@ -37,7 +37,7 @@ impl Default for Log {
     }
 }
 
-impl Log {
+impl LogBounds {
     /// Kafka said where it begins and ends. What is not known (negative) changes nothing.
     pub(super) fn observe(&self, begin: i64, end: i64) {
         for (place, offset) in [(&self.begin, begin), (&self.end, end)] {

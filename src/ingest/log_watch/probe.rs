@@ -15,49 +15,51 @@ use rdkafka::{
 
 use crate::{
     clock,
-    ingest::{standing::Why, starts::Name},
+    ingest::standing::{PartitionName, PartitionStallReason},
 };
 
 /// Hears the client's words, which its errors do not carry.
 #[derive(Default)]
-pub(super) struct Listener {
+pub(super) struct ClientErrorListener {
     newest: Mutex<String>,
 }
 
-impl ClientContext for Listener {
+impl ClientContext for ClientErrorListener {
     fn error(&self, _: KafkaError, reason: &str) {
         reason.clone_into(&mut self.newest.lock());
     }
 }
 
-impl ConsumerContext for Listener {}
+impl ConsumerContext for ClientErrorListener {}
 
 /// Times of the tries, and their results.
 #[derive(Default)]
-pub(super) struct Tries(HashMap<Name, (Instant, Option<(Why, String)>)>);
+pub(super) struct Tries(HashMap<PartitionName, (Instant, Option<(PartitionStallReason, String)>)>);
 
 impl Tries {
     /// The answer to the last try, if there was one.
-    pub(super) fn of(&self, name: &Name) -> Option<(Why, String)> {
+    pub(super) fn of(&self, name: &PartitionName) -> Option<(PartitionStallReason, String)> {
         self.0.get(name).and_then(|(_, told)| told.clone())
     }
 
-    pub(super) fn keep(&mut self, is_wanted: impl Fn(&Name) -> bool) {
+    pub(super) fn keep(&mut self, is_wanted: impl Fn(&PartitionName) -> bool) {
         self.0.retain(|name, _| is_wanted(name));
     }
 
     /// Tries one of these, from its offset on: the one that was not tried for longest, and none too often.
     pub(super) fn try_next<'a>(
         &mut self,
-        consumer: &BaseConsumer<Listener>,
-        candidates: impl Iterator<Item = (&'a Name, i64)>,
+        consumer: &BaseConsumer<ClientErrorListener>,
+        candidates: impl Iterator<Item = (&'a PartitionName, i64)>,
         now: Instant,
     ) {
-        let tried_at = |name: &Name| self.0.get(name).map(|(at, _)| *at);
-        let is_due = |name: &Name| tried_at(name).is_none_or(|at| now.saturating_duration_since(at) >= TRY_EVERY);
+        let tried_at = |name: &PartitionName| self.0.get(name).map(|(at, _)| *at);
+        let is_due =
+            |name: &PartitionName| tried_at(name).is_none_or(|at| now.saturating_duration_since(at) >= TRY_EVERY);
         let next = candidates.filter(|(name, _)| is_due(name)).min_by_key(|(name, _)| tried_at(name));
         if let Some((name, offset)) = next {
-            let told = read_one(consumer, name, offset).unwrap_or_else(|error| Some((Why::Broker, error.to_string())));
+            let told = read_one(consumer, name, offset)
+                .unwrap_or_else(|error| Some((PartitionStallReason::Broker, error.to_string())));
             self.0.insert(name.clone(), (now, told));
         }
     }
@@ -68,10 +70,10 @@ const TRY_FOR: Duration = Duration::from_secs(5);
 
 /// The answer to reading the record at this offset; `None` when it could be read, or nothing came.
 fn read_one(
-    consumer: &BaseConsumer<Listener>,
-    (topic, partition): &Name,
+    consumer: &BaseConsumer<ClientErrorListener>,
+    (topic, partition): &PartitionName,
     offset: i64,
-) -> Result<Option<(Why, String)>, KafkaError> {
+) -> Result<Option<(PartitionStallReason, String)>, KafkaError> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, *partition, Offset::Offset(offset))?;
     consumer.assign(&assignment)?;
@@ -93,13 +95,13 @@ fn read_one(
     Ok(told)
 }
 
-fn why(error: &KafkaError) -> Why {
+fn why(error: &KafkaError) -> PartitionStallReason {
     match error.rdkafka_error_code() {
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed,
-        ) => Why::NotAuthorized,
+        ) => PartitionStallReason::NotAuthorized,
         Some(
             RDKafkaErrorCode::BadCompression
             | RDKafkaErrorCode::BadMessage
@@ -108,9 +110,11 @@ fn why(error: &KafkaError) -> Why {
             | RDKafkaErrorCode::MessageSizeTooLarge
             | RDKafkaErrorCode::NotImplemented
             | RDKafkaErrorCode::Underflow,
-        ) => Why::Unreadable,
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Why::TopicMissing,
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Why::OffsetLost,
-        _ => Why::Broker,
+        ) => PartitionStallReason::Unreadable,
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => PartitionStallReason::TopicMissing,
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            PartitionStallReason::OffsetLost
+        }
+        _ => PartitionStallReason::Broker,
     }
 }

@@ -22,8 +22,8 @@ use crate::{
     replay::{
         positions,
         range::Extent,
-        read_plan::{self, Position, Step, View},
-        replay_partition::Part,
+        read_plan::{self, ReadStep, ReaderPosition, View},
+        replay_partition::ReplayPart,
     },
     telemetry::handles::ReplayMetrics,
 };
@@ -33,10 +33,10 @@ pub(super) struct Reading {
     topic: Arc<str>,
     partition: i32,
     decoder: Decoder,
-    pub(super) parts: Vec<Arc<Part>>,
+    pub(super) parts: Vec<Arc<ReplayPart>>,
     /// Made when it is first read.
     queue: Option<PartitionQueue<DefaultConsumerContext>>,
-    position: Position,
+    position: ReaderPosition,
     read_since_seek: u64,
     /// After a failure it is left alone for a while.
     not_before: Option<Instant>,
@@ -45,7 +45,7 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(topic: Arc<str>, partition: i32, decoder: Decoder) -> Self {
         let (parts, queue) = (Vec::new(), None);
-        let position = Position::default();
+        let position = ReaderPosition::default();
         Reading { topic, partition, decoder, parts, queue, position, read_since_seek: 0, not_before: None }
     }
 
@@ -92,9 +92,9 @@ impl Reading {
             }
             let step = read_plan::step(self.position.at(), self.read_since_seek, &hand.views(self));
             let done = match step {
-                Step::Rest => break,
-                Step::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
-                Step::Read => self.read(bounds, &mut hand, metrics),
+                ReadStep::Rest => break,
+                ReadStep::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
+                ReadStep::Read => self.read(bounds, &mut hand, metrics),
             };
             match done {
                 Ok(true) => {}
@@ -128,7 +128,7 @@ impl Reading {
             consumer.incremental_assign(&assignment)?;
             self.queue = queue;
         }
-        self.position = Position::sought(to, extent.high);
+        self.position = ReaderPosition::sought(to, extent.high);
         self.read_since_seek = 0;
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
         receipt::Receipt,
         source::{EventSource, SourceBacklog as _},
     },
-    replay::{read_plan::View, replay_partition::Part},
+    replay::{read_plan::View, replay_partition::ReplayPart},
     trace,
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Hand<'a> {
 
 impl<'a> Hand<'a> {
     pub(super) fn new(reading: &Reading, bounds: &Bounds, surroundings: &'a dyn Surroundings, now: Instant) -> Self {
-        let endpoint = |part: &Arc<Part>| {
+        let endpoint = |part: &Arc<ReplayPart>| {
             let id = &part.name.endpoint_id;
             let events_max = match surroundings.standing(id, now) {
                 // Nothing is sent past what waits of the partition, in the backlog (it would only join it) or in memory.
@@ -58,7 +58,7 @@ impl<'a> Hand<'a> {
         reading.parts.iter().enumerate().map(|(place, part)| self.view(place, part)).collect()
     }
 
-    pub(super) fn view(&self, place: usize, part: &Part) -> View {
+    pub(super) fn view(&self, place: usize, part: &ReplayPart) -> View {
         part.view(self.endpoints[place].0, self.bytes_max)
     }
 
@@ -70,7 +70,7 @@ impl<'a> Hand<'a> {
     pub(super) fn take(
         &mut self,
         place: usize,
-        part: &Arc<Part>,
+        part: &Arc<ReplayPart>,
         key: EndpointKey,
         record: &Record,
         fields: &Fields,

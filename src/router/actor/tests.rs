@@ -5,7 +5,7 @@ use crate::{
     endpoint::delivery::testing::stream,
     ingest::testing::{ledger, router, tracked},
     model::scope::Scope,
-    router::{index::Change, subscription::Subscription},
+    router::{index::SubscriptionChange, subscription::Subscription},
 };
 
 #[actix_rt::test]
@@ -31,7 +31,7 @@ fn wanted_by(endpoints: usize) -> (Router, Vec<Arc<EndpointQueue>>) {
         })
         .collect();
     router.table.change_subscriptions(queues.iter().map(|queue| {
-        Change::Put(Subscription {
+        SubscriptionChange::Put(Subscription {
             id: format!("sub_{}", queue.id),
             endpoint: queue.key,
             topic: "orders".into(),

@@ -22,7 +22,7 @@ use crate::{clock, telemetry::names};
 
 /// Of one signal.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct ExportGate {
     signal: &'static str,
     records_max: usize,
     waiting: AtomicUsize,
@@ -38,7 +38,7 @@ struct Counters {
     failed: Counter,
 }
 
-impl Gate {
+impl ExportGate {
     pub(super) fn new(signal: &'static str, records_max: usize) -> Self {
         let dropped = |reason: &'static str| counter!(names::OTLP_DROPPED, "signal" => signal, "reason" => reason);
         let counters = Counters {
@@ -46,7 +46,7 @@ impl Gate {
             full: dropped("queue_full"),
             failed: dropped("not_taken"),
         };
-        Gate {
+        ExportGate {
             signal,
             records_max,
             waiting: AtomicUsize::new(0),
@@ -112,11 +112,11 @@ impl std::fmt::Debug for Counters {
 #[derive(Debug)]
 pub(super) struct Counted<E> {
     inner: E,
-    gate: Arc<Gate>,
+    gate: Arc<ExportGate>,
 }
 
 impl<E> Counted<E> {
-    pub(super) fn new(inner: E, gate: &Arc<Gate>) -> Self {
+    pub(super) fn new(inner: E, gate: &Arc<ExportGate>) -> Self {
         Counted { inner, gate: Arc::clone(gate) }
     }
 }
@@ -159,11 +159,11 @@ impl<E: LogExporter> LogExporter for Counted<E> {
 #[derive(Debug)]
 pub(super) struct Gated<P> {
     inner: P,
-    gate: Arc<Gate>,
+    gate: Arc<ExportGate>,
 }
 
 impl<P> Gated<P> {
-    pub(super) fn new(inner: P, gate: Arc<Gate>) -> Self {
+    pub(super) fn new(inner: P, gate: Arc<ExportGate>) -> Self {
         Gated { inner, gate }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_turned_away_until_something_has_left() {
-        let gate = Gate::new("traces", 2);
+        let gate = ExportGate::new("traces", 2);
         assert!(gate.enter() && gate.enter());
         assert!(!gate.enter(), "full");
         gate.left(2, &Ok(()));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_spoken_of_once_a_minute() {
-        let gate = Gate::new("logs", 1);
+        let gate = ExportGate::new("logs", 1);
         let now = clock::now();
         gate.unsaid.store(5, Relaxed);
         gate.say(&Ok(()), now);

@@ -8,12 +8,12 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::span_context;
 use crate::trace::{
-    Clocks,
-    span::{Kind, Span, Value},
+    SpanClocks,
+    span::{TraceSpan, TraceSpanKind, Value},
 };
 
 /// A span as the SDK exports it.
-pub(super) fn data(span: Span, clocks: Clocks) -> SpanData {
+pub(super) fn data(span: TraceSpan, clocks: SpanClocks) -> SpanData {
     let links = span.links.iter().map(|(trace_id, span_id)| {
         let context = span_context(*trace_id, *span_id, false);
         Link::new(context, Vec::new(), 0)
@@ -25,9 +25,9 @@ pub(super) fn data(span: Span, clocks: Clocks) -> SpanData {
         parent_span_id: span.parent.map_or(SpanId::INVALID, |above| SpanId::from_bytes(above.span_id.to_be_bytes())),
         parent_span_is_remote: span.parent.is_some_and(|above| above.is_remote),
         span_kind: match span.kind {
-            Kind::Consumer => SpanKind::Consumer,
-            Kind::Client => SpanKind::Client,
-            Kind::Internal => SpanKind::Internal,
+            TraceSpanKind::Consumer => SpanKind::Consumer,
+            TraceSpanKind::Client => SpanKind::Client,
+            TraceSpanKind::Internal => SpanKind::Internal,
         },
         name: span.name,
         start_time: clocks.wall(span.from),

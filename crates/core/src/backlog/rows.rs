@@ -12,6 +12,14 @@ pub struct RowKey {
     pub record_ms: i64,
 }
 
+/// The identity of a head: all rows of one partition for one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadKey<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub endpoint_id: &'a str,
+}
+
 /// Totals of what waits of one partition for one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadRow {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::{Found, Pointer, Text, Undecodable, What};
-use crate::model::event::{Record, Span};
+use crate::model::event::{ByteSpan, Record};
 
 /// The pointers of all fields, as one tree.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ impl Tree {
 }
 
 /// Puts what the pointers lead to into `found`; of a name that stands twice in an object the first counts.
-pub(super) fn look_into(tree: &Tree, record: &Record, value: Span, found: &mut Found) -> Result<(), Undecodable> {
+pub(super) fn look_into(tree: &Tree, record: &Record, value: ByteSpan, found: &mut Found) -> Result<(), Undecodable> {
     let text = std::str::from_utf8(value.of(&record.bytes)).map_err(|_| Undecodable::NotJson)?;
     let mut search = Search { text, text_start: value.start, left: tree.wanted, found };
     let mut json = serde_json::Deserializer::from_str(text);
@@ -104,11 +104,11 @@ fn text_of(raw: &str, text: &str, text_start: u32) -> Option<Text> {
 }
 
 /// `part` is a slice of `text`: `serde_json` borrows from its input.
-fn span_within(part: &str, text: &str, text_start: u32) -> Span {
+fn span_within(part: &str, text: &str, text_start: u32) -> ByteSpan {
     let offset = part.as_ptr().addr() - text.as_ptr().addr();
     debug_assert!(offset + part.len() <= text.len(), "the part is borrowed from the text");
     // Both fit: they lie within a record's bytes, which count in u32.
-    Span { start: text_start + offset as u32, len: part.len() as u32 }
+    ByteSpan { start: text_start + offset as u32, len: part.len() as u32 }
 }
 
 /// Reads one value of the document, at one node of the tree.

@@ -14,7 +14,7 @@ use crate::request;
 
 /// The end of an attempt, as its shell knows it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended<'a> {
+pub struct AttemptEnd<'a> {
     pub outcome: &'a Outcome,
     pub note: &'a AttemptNote,
     pub took: Duration,
@@ -24,7 +24,7 @@ pub struct Ended<'a> {
 
 /// Of a batch that is still with its machine; what follows is added by [`AttemptRecord::followed_by`].
 #[must_use]
-pub fn record_of(settings: &Settings, batch: &Batch, ended: Ended<'_>, stands_for: u64) -> AttemptRecord {
+pub fn record_of(settings: &Settings, batch: &Batch, ended: AttemptEnd<'_>, stands_for: u64) -> AttemptRecord {
     let (batch_id, first) = request::ids(batch.events(), settings, MEMBERS_MAX);
     let member = |(event, webhook_id): (&Arc<Event>, String)| Member {
         webhook_id,

@@ -67,12 +67,12 @@ pub struct Batch {
     pub(super) attempts: u32,
     pub(super) filled_by: FilledBy,
     /// A batch that goes well never has one.
-    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) trouble: Option<Box<BatchTrouble>>,
 }
 
 /// Memory of a batch that did not go well.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct BatchTrouble {
     pub last: Option<AttemptNote>,
     /// Its kept-alive connection was closed under it once; the next time counts.
     pub disconnected: bool,
@@ -218,7 +218,7 @@ impl Batch {
         self.trouble.as_ref()?.bisection.as_ref()
     }
 
-    pub(super) fn trouble(&mut self) -> &mut Trouble {
+    pub(super) fn trouble(&mut self) -> &mut BatchTrouble {
         self.trouble.get_or_insert_default()
     }
 

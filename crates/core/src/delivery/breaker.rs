@@ -34,7 +34,7 @@ pub enum BreakerState {
 
 /// The amount that may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allowance {
+pub enum BreakerAllowance {
     /// So many more requests.
     Requests(u32),
     /// One probe of one event.
@@ -47,12 +47,12 @@ pub enum Allowance {
 
 /// A request's permit, which comes back with its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Permit {
+pub struct BreakerPermit {
     era: u32,
     probe: bool,
 }
 
-impl Permit {
+impl BreakerPermit {
     #[must_use]
     pub fn is_probe(self) -> bool {
         self.probe
@@ -114,13 +114,15 @@ impl CircuitBreaker {
 
     /// The allowance as of the last [`handle_timeout`](Breaker::handle_timeout).
     #[must_use]
-    pub fn allowance(&self) -> Allowance {
+    pub fn allowance(&self) -> BreakerAllowance {
         match self.state {
-            State::Closed { ramp: None } => Allowance::Requests(u32::MAX),
-            State::Closed { ramp: Some(ramp) } => Allowance::Requests(ramp.requests.saturating_sub(self.under_way)),
-            State::Open { until } => Allowance::Until(until),
-            State::HalfOpen { probing: false } => Allowance::Probe,
-            State::HalfOpen { probing: true } => Allowance::AwaitProbe,
+            State::Closed { ramp: None } => BreakerAllowance::Requests(u32::MAX),
+            State::Closed { ramp: Some(ramp) } => {
+                BreakerAllowance::Requests(ramp.requests.saturating_sub(self.under_way))
+            }
+            State::Open { until } => BreakerAllowance::Until(until),
+            State::HalfOpen { probing: false } => BreakerAllowance::Probe,
+            State::HalfOpen { probing: true } => BreakerAllowance::AwaitProbe,
         }
     }
 
@@ -138,7 +140,7 @@ impl CircuitBreaker {
     }
 
     /// A request goes out, as the [`allowance`](Breaker::allowance) permits.
-    pub fn begin(&mut self) -> Permit {
+    pub fn begin(&mut self) -> BreakerPermit {
         let probe = match &mut self.state {
             State::HalfOpen { probing } => {
                 debug_assert!(!*probing, "one probe at a time");
@@ -152,13 +154,13 @@ impl CircuitBreaker {
             }
         };
         self.under_way += 1;
-        Permit { era: self.era, probe }
+        BreakerPermit { era: self.era, probe }
     }
 
     /// A 2xx answer.
     pub fn succeeded(
         &mut self,
-        permit: Permit,
+        permit: BreakerPermit,
         now: Instant,
         limits: &Thresholds,
         in_flight_max: u32,
@@ -185,7 +187,7 @@ impl CircuitBreaker {
     /// The endpoint failed this request, and by that `requests` in all: blame can come later than an answer.
     pub fn failed(
         &mut self,
-        permit: Permit,
+        permit: BreakerPermit,
         requests: u32,
         now: Instant,
         limits: &Thresholds,
@@ -210,7 +212,7 @@ impl CircuitBreaker {
     }
 
     /// An answer that says nothing about the endpoint's health: a probe's turn is free again.
-    pub fn undecided(&mut self, permit: Permit) {
+    pub fn undecided(&mut self, permit: BreakerPermit) {
         if self.is_of_this_era(permit)
             && let State::HalfOpen { probing } = &mut self.state
         {
@@ -219,7 +221,7 @@ impl CircuitBreaker {
     }
 
     /// The request is over. What came out of it counts only if it went out since the last change of state.
-    fn is_of_this_era(&mut self, permit: Permit) -> bool {
+    fn is_of_this_era(&mut self, permit: BreakerPermit) -> bool {
         let counts = permit.era == self.era;
         if counts {
             self.under_way = self.under_way.saturating_sub(1);

@@ -47,7 +47,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
-pub use self::effect::{AttemptId, Effect, Limits, Permits, StateChange};
+pub use self::effect::{AttemptId, DeliveryLimits, Effect, Permits, StateChange};
 pub use self::remembered::Remembered;
 use self::{
     after_backlog::AfterBacklog, effect::Effects, in_flight::Flights, parking::Leave, refusals::Refusals,
@@ -65,7 +65,7 @@ use crate::{
     flow::rate::Rate,
     model::{
         receipt::Receipt,
-        settings::{Settings, State},
+        settings::{EndpointState, Settings},
         source::EventSource,
     },
 };
@@ -73,7 +73,7 @@ use crate::{
 /// See the module's page.
 pub struct Delivery {
     settings: Arc<Settings>,
-    limits: Limits,
+    limits: DeliveryLimits,
     batch_limits: BatchLimits,
     /// Number of instances that share the endpoint's rate limit.
     instances: u32,
@@ -145,7 +145,7 @@ pub struct Delivery {
 impl Delivery {
     /// `seed` is the entropy of this machine.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, limits: Limits, seed: u64, now: Instant) -> Self {
+    pub fn new(settings: Arc<Settings>, limits: DeliveryLimits, seed: u64, now: Instant) -> Self {
         let mut delivery = Delivery {
             batch_limits: BatchLimits::new(
                 settings.delivery.mode,
@@ -365,13 +365,13 @@ impl Delivery {
 
     /// Nothing is sent until someone changes that.
     fn is_off(&self) -> bool {
-        self.gone || self.settings.state != State::Enabled
+        self.gone || self.settings.state != EndpointState::Enabled
     }
 
     /// The settings let us send.
     fn may_send(&self) -> bool {
         self.settings.delivery.in_flight_max > 0
-            && self.settings.state == State::Enabled
+            && self.settings.state == EndpointState::Enabled
             && !self.gone
             && (!self.held_back || self.trying)
     }

@@ -15,5 +15,5 @@ pub mod auto_disable; // an endpoint that takes nothing for days
 #[cfg(any(test, feature = "testing"))]
 pub use self::machine::testing;
 pub use self::machine::{
-    AttemptId, Delivery, Effect, GivenUp, Limits, Next, Parked, Permits, Reason, Remembered, StateChange,
+    AttemptId, Delivery, DeliveryLimits, Effect, GivenUp, Next, Parked, Permits, Reason, Remembered, StateChange,
 };

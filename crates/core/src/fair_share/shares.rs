@@ -9,7 +9,7 @@ pub type Holder = Arc<str>;
 
 /// A resource of a fixed size, and who holds how much of it.
 #[derive(Debug)]
-pub struct Shares<H = Holder> {
+pub struct BoundedShares<H = Holder> {
     capacity: usize,
     taken: usize,
     by_holder: HashMap<H, usize>,
@@ -35,10 +35,10 @@ impl Refused {
     }
 }
 
-impl<H: Clone + Eq + Hash> Shares<H> {
+impl<H: Clone + Eq + Hash> BoundedShares<H> {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Shares { capacity, taken: 0, by_holder: HashMap::new() }
+        BoundedShares { capacity, taken: 0, by_holder: HashMap::new() }
     }
 
     /// Takes so much for this holder.
@@ -91,7 +91,7 @@ mod tests {
 
     /// Units that each of so many holders gets when all of them ask for ever more, one after the other.
     fn shared(capacity: usize, holders: usize) -> Vec<usize> {
-        let mut shares = Shares::new(capacity);
+        let mut shares = BoundedShares::new(capacity);
         for _ in 0..capacity {
             for number in 0..holders {
                 let _ = shares.take(&holder(number), 1);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn one_that_holds_nothing_finds_some_free_although_another_takes_all_it_can() {
-        let (mut shares, greedy, modest) = (Shares::new(8), holder(1), holder(2));
+        let (mut shares, greedy, modest) = (BoundedShares::new(8), holder(1), holder(2));
         while shares.take(&greedy, 1).is_ok() {}
         assert_eq!(shares.take(&greedy, 1), Err(Refused::BeyondShare));
         assert_eq!(shares.take(&modest, 2), Ok(()));

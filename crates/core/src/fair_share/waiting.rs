@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 
-use super::shares::{Holder, Refused, Shares};
+use super::shares::{BoundedShares, Holder, Refused};
 
 /// Requests that have a unit of a resource, and those that wait for one.
 #[derive(Debug)]
 pub struct Waiting {
-    shares: Shares,
+    shares: BoundedShares,
     /// Holders in their turn, each with its requests in their order.
     queue: VecDeque<(Holder, VecDeque<u64>)>,
     holder_waiting_max: usize,
@@ -29,7 +29,7 @@ impl Waiting {
     /// `holder_waiting_max` is how many requests of one holder may wait.
     #[must_use]
     pub fn new(capacity: usize, holder_waiting_max: usize) -> Self {
-        Waiting { shares: Shares::new(capacity), queue: VecDeque::new(), holder_waiting_max }
+        Waiting { shares: BoundedShares::new(capacity), queue: VecDeque::new(), holder_waiting_max }
     }
 
     /// One unit at once, or none.

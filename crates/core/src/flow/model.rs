@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use super::read_window::{ReadCounts, ReadWindow, ReadWindowOptions};
 use crate::{
     delivery::machine::{
-        AttemptId, Delivery, Effect, Limits,
+        AttemptId, Delivery, DeliveryLimits, Effect,
         testing::{TestSource, ms, receipt, secs, stream},
     },
     model::{
@@ -81,7 +81,7 @@ impl World {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
         let options = ReadWindowOptions { wait_target: WAIT_TARGET, events_min: 256 };
-        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 64 << 20, wait_target: WAIT_TARGET };
+        let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: 64 << 20, wait_target: WAIT_TARGET };
         let settings = Arc::new({
             let mut settings = stream();
             settings.delivery.request_timeout = secs(30);

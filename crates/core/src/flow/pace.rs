@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
-pub struct Pace {
+pub struct TokenBucket {
     per_second: f64,
     left: f64,
     /// Beside it, for what does not count.
@@ -12,10 +12,10 @@ pub struct Pace {
     at: Instant,
 }
 
-impl Pace {
+impl TokenBucket {
     #[must_use]
     pub fn new(per_second: u32, now: Instant) -> Self {
-        Pace { per_second: f64::from(per_second), left: 0.0, allowed: 0.0, at: now }
+        TokenBucket { per_second: f64::from(per_second), left: 0.0, allowed: 0.0, at: now }
     }
 
     /// Another rate from now on.
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     /// Number taken within so many seconds, three at a time.
-    fn taken_within(pace: &mut Pace, start: Instant, seconds: u64) -> u64 {
+    fn taken_within(pace: &mut TokenBucket, start: Instant, seconds: u64) -> u64 {
         let mut taken = 0;
         for ms in 0..seconds * 1_000 {
             let now = start + Duration::from_millis(ms);
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn no_second_has_more_than_its_share_and_none_is_wasted() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         let taken = taken_within(&mut pace, start, 5);
         assert!((4_950..=5_003).contains(&taken), "{taken}");
     }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_is_found_counts_and_not_what_was_taken_for_it() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         let mut found = 0;
         for ms in 0..5_000 {
             while pace.has_any(start + Duration::from_millis(ms)) {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_pause_is_made_up_for_only_a_little() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         let mut taken = 0;
         while pace.has_any(start + Duration::from_secs(60)) {
             pace.take(1);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn another_rate_holds_from_then_on() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         taken_within(&mut pace, start, 3);
         pace.set(250.0, start + Duration::from_secs(3));
         let slower = taken_within(&mut pace, start + Duration::from_secs(3), 5);
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn what_came_just_now_is_taken_beside_the_pace() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         let mut taken = 0;
         for ms in 0..5_000 {
             if ms % 10 == 0 {
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn what_nobody_took_in_time_is_not_made_up_for() {
         let start = Instant::now();
-        let mut pace = Pace::new(1_000, start);
+        let mut pace = TokenBucket::new(1_000, start);
         pace.allow(300_000);
         let mut taken = 0;
         while pace.has_any(start + Duration::from_secs(60)) {

@@ -25,12 +25,12 @@ pub struct EndpointKey(pub u32);
 
 /// A part of a record's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct ByteSpan {
     pub start: u32,
     pub len: u32,
 }
 
-impl Span {
+impl ByteSpan {
     #[must_use]
     pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.start as usize..self.start as usize + self.len as usize]
@@ -42,7 +42,7 @@ impl Span {
 pub enum Field {
     #[default]
     Absent,
-    Literal(Span),
+    Literal(ByteSpan),
     Owned(Box<str>),
 }
 
@@ -68,11 +68,11 @@ pub struct Record {
     pub timestamp_ms: i64,
     /// Key, value and headers, one after the other.
     pub bytes: Box<[u8]>,
-    pub key: Option<Span>,
+    pub key: Option<ByteSpan>,
     /// `None` is a tombstone.
-    pub value: Option<Span>,
+    pub value: Option<ByteSpan>,
     /// Encoded by [`HeaderBlock`](crate::model::record::HeaderBlock).
-    pub headers: Span,
+    pub headers: ByteSpan,
 }
 
 impl fmt::Debug for Record {

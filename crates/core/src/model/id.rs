@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The kind of resource that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResourceKind {
     Customer,
     Endpoint,
     Subscription,
@@ -15,26 +15,26 @@ pub enum Kind {
     Count,
 }
 
-impl Kind {
+impl ResourceKind {
     /// With the underscore: `ep_`.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
-            Kind::Customer => "cus_",
-            Kind::Endpoint => "ep_",
-            Kind::Subscription => "sub_",
-            Kind::DeadLetter => "dl_",
-            Kind::Replay => "rep_",
-            Kind::Attempt => "att_",
-            Kind::ApiKey => "key_",
-            Kind::Count => "cnt_",
+            ResourceKind::Customer => "cus_",
+            ResourceKind::Endpoint => "ep_",
+            ResourceKind::Subscription => "sub_",
+            ResourceKind::DeadLetter => "dl_",
+            ResourceKind::Replay => "rep_",
+            ResourceKind::Attempt => "att_",
+            ResourceKind::ApiKey => "key_",
+            ResourceKind::Count => "cnt_",
         }
     }
 }
 
 /// A new id. `entropy` are ten random bytes; ids of one millisecond sort by the first twelve bits of them.
 #[must_use]
-pub fn new(kind: Kind, wall_ms: i64, entropy: [u8; 10]) -> String {
+pub fn new(kind: ResourceKind, wall_ms: i64, entropy: [u8; 10]) -> String {
     let ms = u64::try_from(wall_ms).unwrap_or(0);
     written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &entropy).into_uuid().as_u128())
 }
@@ -47,14 +47,14 @@ pub fn digits_of(entropy: [u128; 2]) -> String {
 
 /// The lowest id of a millisecond: where a range of time begins.
 #[must_use]
-pub fn lowest(kind: Kind, wall_ms: i64) -> String {
+pub fn lowest(kind: ResourceKind, wall_ms: i64) -> String {
     let ms = u128::try_from(wall_ms).unwrap_or(0).min((1 << 48) - 1);
     written(kind, ms << 80)
 }
 
 /// True for a text that could be an id of this kind. A caller's own key must not look like one.
 #[must_use]
-pub fn is(kind: Kind, text: &str) -> bool {
+pub fn is(kind: ResourceKind, text: &str) -> bool {
     text.strip_prefix(kind.prefix())
         .is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|digit| ALPHABET.contains(&digit)))
 }
@@ -63,7 +63,7 @@ pub fn is(kind: Kind, text: &str) -> bool {
 const DIGITS: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-fn written(kind: Kind, number: u128) -> String {
+fn written(kind: ResourceKind, number: u128) -> String {
     format!("{}{}", kind.prefix(), Digits(number))
 }
 
@@ -85,22 +85,22 @@ mod tests {
 
     #[test]
     fn ids_sort_by_their_time_whatever_the_dice_say() {
-        let early = new(Kind::DeadLetter, 1_700_000_000_000, [0xff; 10]);
-        let late = new(Kind::DeadLetter, 1_700_000_000_001, [0; 10]);
+        let early = new(ResourceKind::DeadLetter, 1_700_000_000_000, [0xff; 10]);
+        let late = new(ResourceKind::DeadLetter, 1_700_000_000_001, [0; 10]);
         assert!(early < late, "{early} < {late}");
     }
 
     #[test]
     fn the_lowest_id_of_a_millisecond_is_not_above_any_of_it_and_above_all_before() {
-        let lowest_of = |ms| lowest(Kind::DeadLetter, ms);
-        assert!(lowest_of(5) <= new(Kind::DeadLetter, 5, [0; 10]));
-        assert!(new(Kind::DeadLetter, 4, [0xff; 10]) < lowest_of(5));
+        let lowest_of = |ms| lowest(ResourceKind::DeadLetter, ms);
+        assert!(lowest_of(5) <= new(ResourceKind::DeadLetter, 5, [0; 10]));
+        assert!(new(ResourceKind::DeadLetter, 4, [0xff; 10]) < lowest_of(5));
     }
 
     #[test]
     fn an_id_is_told_from_a_callers_own_key() {
-        assert!(is(Kind::Endpoint, &new(Kind::Endpoint, 1, [7; 10])));
-        assert!(!is(Kind::Endpoint, "ep_mine"));
-        assert!(!is(Kind::Endpoint, &new(Kind::Customer, 1, [7; 10])));
+        assert!(is(ResourceKind::Endpoint, &new(ResourceKind::Endpoint, 1, [7; 10])));
+        assert!(!is(ResourceKind::Endpoint, "ep_mine"));
+        assert!(!is(ResourceKind::Endpoint, &new(ResourceKind::Customer, 1, [7; 10])));
     }
 }

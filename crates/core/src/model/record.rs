@@ -1,6 +1,6 @@
 //! ○ A Kafka record in one allocation: key, value and headers, copied out of the fetch buffer one after the other.
 
-use super::event::{Record, Span};
+use super::event::{ByteSpan, Record};
 
 /// The parts of a record as Kafka lends them.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ impl Record {
 
     /// Position in the record's bytes of the value of the last header of this name.
     #[must_use]
-    pub fn header_span(&self, name: &str) -> Option<Span> {
+    pub fn header_span(&self, name: &str) -> Option<ByteSpan> {
         self.headers().filter(|header| header.name == name.as_bytes()).last()?.span
     }
 }
@@ -80,7 +80,7 @@ pub struct Header<'a> {
     pub name: &'a [u8],
     pub value: Option<&'a [u8]>,
     /// Position of the value in the record's bytes.
-    pub span: Option<Span>,
+    pub span: Option<ByteSpan>,
 }
 
 /// The headers of a record, one after the other: length of the name, length of the value (both `u32`, little endian;
@@ -134,15 +134,15 @@ fn clipped(part: Option<&[u8]>, before: usize) -> Option<&[u8]> {
     part.map(|part| &part[..part.len().min(BYTES_MAX.saturating_sub(before))])
 }
 
-fn append(bytes: &mut Vec<u8>, part: &[u8]) -> Span {
+fn append(bytes: &mut Vec<u8>, part: &[u8]) -> ByteSpan {
     let start = bytes.len();
     bytes.extend_from_slice(part);
     span(start, part.len())
 }
 
 /// Everything here was clipped to [`BYTES_MAX`] before.
-fn span(start: usize, len: usize) -> Span {
-    Span { start: length(start), len: length(len) }
+fn span(start: usize, len: usize) -> ByteSpan {
+    ByteSpan { start: length(start), len: length(len) }
 }
 
 fn length(len: usize) -> u32 {
@@ -186,8 +186,8 @@ mod tests {
     fn a_tombstone_is_not_an_empty_value() {
         let none = Headers::new();
         assert_eq!(record(Some(b""), None, &none).value, None);
-        assert_eq!(record(Some(b""), None, &none).key, Some(Span { start: 0, len: 0 }));
-        assert_eq!(record(None, Some(b""), &none).value, Some(Span { start: 0, len: 0 }));
+        assert_eq!(record(Some(b""), None, &none).key, Some(ByteSpan { start: 0, len: 0 }));
+        assert_eq!(record(None, Some(b""), &none).value, Some(ByteSpan { start: 0, len: 0 }));
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
         fn a_damaged_header_block_ends_early_and_never_panics(bytes in any::<Vec<u8>>(), start in 0_u32..40, len in any::<u32>()) {
             let record = Record {
                 offset: 0, timestamp_ms: 0, bytes: bytes.into_boxed_slice(), key: None, value: None,
-                headers: Span { start, len },
+                headers: ByteSpan { start, len },
             };
             prop_assert!(record.headers().count() <= 40);
         }

@@ -18,7 +18,7 @@ pub struct Settings {
     pub version: i64,
     /// Number of times that someone asked for the actor to be rebuilt.
     pub restarts: i64,
-    pub state: State,
+    pub state: EndpointState,
     /// Its backlog is over its quota: what comes from Kafka is not taken, only remembered by its position.
     pub suspended: bool,
     pub url: EndpointUrl,
@@ -54,7 +54,7 @@ impl Settings {
             customer_id: Arc::from(customer_id),
             version,
             restarts: 0,
-            state: State::Paused,
+            state: EndpointState::Paused,
             suspended: false,
             // RFC 6761: `.invalid` never resolves.
             url: EndpointUrl::parse("https://unreadable.invalid/").expect("a literal URL"),
@@ -209,12 +209,35 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum EndpointState {
     Enabled,
     /// By the customer or the operator: events wait, no attempts.
     Paused,
     /// After a 410, too long a failure, or by hand: new events are not taken.
     Disabled,
+}
+
+/// Numbers of endpoints by their state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EndpointStateCounts {
+    pub enabled: usize,
+    pub paused: usize,
+    pub disabled: usize,
+}
+
+impl EndpointStateCounts {
+    pub fn add(&mut self, state: EndpointState) {
+        match state {
+            EndpointState::Enabled => self.enabled += 1,
+            EndpointState::Paused => self.paused += 1,
+            EndpointState::Disabled => self.disabled += 1,
+        }
+    }
+
+    #[must_use]
+    pub fn total(self) -> usize {
+        self.enabled + self.paused + self.disabled
+    }
 }
 
 /// Authentication of our requests at the endpoint.

@@ -7,9 +7,9 @@ use std::{
 
 /// Arrival times of unsettled offsets: the first offset of a chunk and its time, oldest first.
 #[derive(Debug, Default)]
-pub struct Arrivals(VecDeque<(i64, Instant)>);
+pub struct ArrivalTimes(VecDeque<(i64, Instant)>);
 
-impl Arrivals {
+impl ArrivalTimes {
     /// Chunks closer together than this count as one: an age is not needed more exactly.
     const RESOLUTION: Duration = Duration::from_millis(5);
     /// Beyond it, chunks count as part of the last one remembered, so an age may be overstated, never understated.

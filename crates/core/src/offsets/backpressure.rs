@@ -41,15 +41,15 @@ pub enum Decision {
 
 /// The pause of one partition. A new assignment begins with a new gate: a revoke resumes what was paused.
 #[derive(Debug)]
-pub struct Gate {
+pub struct PartitionGate {
     limits: PartitionLimits,
     paused: Option<PauseReason>,
 }
 
-impl Gate {
+impl PartitionGate {
     #[must_use]
     pub fn new(limits: PartitionLimits) -> Self {
-        Gate { limits, paused: None }
+        PartitionGate { limits, paused: None }
     }
 
     #[must_use]
@@ -172,7 +172,7 @@ mod tests {
 
     #[track_caller]
     fn check(load: PartitionLoad, memory_full: bool, expected: Option<PauseReason>) {
-        assert_eq!(Gate::new(LIMITS).decide(load, memory(memory_full)), expected.map(Decision::Pause));
+        assert_eq!(PartitionGate::new(LIMITS).decide(load, memory(memory_full)), expected.map(Decision::Pause));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_partition_resumes_only_below_half_of_every_limit() {
-        let mut gate = Gate::new(LIMITS);
+        let mut gate = PartitionGate::new(LIMITS);
         assert!(gate.decide(load(100, 800, 100), None).is_some());
         assert_eq!(gate.decide(load(49, 500, 100), None), None);
         assert_eq!(gate.decide(load(49, 499, 5_000), None), None);
@@ -220,7 +220,7 @@ mod tests {
             limits in (1_u64..10, 1_u64..10, 1_u64..10),
             loads in prop::collection::vec((0_u64..12, 0_u64..12, 0_u64..12, any::<bool>()), 0..30),
         ) {
-            let mut gate = Gate::new(PartitionLimits { events_max: limits.0, bytes_max: limits.1, span_max: limits.2 });
+            let mut gate = PartitionGate::new(PartitionLimits { events_max: limits.0, bytes_max: limits.1, span_max: limits.2 });
             for (events, bytes, span, memory_full) in loads {
                 gate.decide(load(events, bytes, span), memory(memory_full));
             }
@@ -230,7 +230,7 @@ mod tests {
 
         #[test]
         fn pauses_and_resumes_take_turns(loads in prop::collection::vec((0_u64..200, 0_u64..2_000, any::<bool>()), 0..50)) {
-            let mut gate = Gate::new(LIMITS);
+            let mut gate = PartitionGate::new(LIMITS);
             let mut is_paused = false;
             for (events, bytes, memory_full) in loads {
                 match gate.decide(load(events, bytes, 0), memory(memory_full)) {

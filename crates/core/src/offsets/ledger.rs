@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    arrivals::Arrivals,
+    arrivals::ArrivalTimes,
     gaps::Gaps,
     tracker::{OffsetTracker, TrackError},
 };
@@ -17,7 +17,7 @@ pub struct Ledger {
     start: Option<i64>,
     tracker: OffsetTracker,
     gaps: Gaps,
-    arrivals: Arrivals,
+    arrivals: ArrivalTimes,
 }
 
 /// A chunk that could not be tracked whole. The offsets before the refused one are tracked.
@@ -41,7 +41,7 @@ impl Ledger {
     #[must_use]
     pub fn new(start: Option<i64>) -> Self {
         let tracker = OffsetTracker::new(start);
-        Ledger { start, tracker, gaps: Gaps::default(), arrivals: Arrivals::default() }
+        Ledger { start, tracker, gaps: Gaps::default(), arrivals: ArrivalTimes::default() }
     }
 
     /// These offsets are owed from now on.
@@ -173,7 +173,7 @@ mod tests {
         for n in 1..3_000_i32 {
             ledger.track_chunk(&[i64::from(n) * 10], start + ms(5) * n.unsigned_abs()).expect("within the span");
         }
-        assert_eq!(ledger.arrivals.remembered(), Arrivals::REMEMBERED_MAX);
+        assert_eq!(ledger.arrivals.remembered(), ArrivalTimes::REMEMBERED_MAX);
     }
 
     #[test]

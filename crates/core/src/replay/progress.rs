@@ -1,7 +1,7 @@
 //! ○ Progress of a replay in one partition.
 //!
-//! **Invariant:** everything below [`Progress::next`] is settled or a gap, and the counts are of exactly that: written down
-//! together, they are true whenever the process ends.
+//! **Invariant:** everything below [`ReplayProgress::next`] is settled or a gap, and the counts are of exactly that:
+//! written down together, they are true whenever the process ends.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::receipt::Settlement;
 
 /// Counts of the events below `next`. Gaps are counted in offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ReplayCounts {
     pub delivered: i64,
     pub backlogged: i64,
     pub dead_lettered: i64,
@@ -18,14 +18,14 @@ pub struct Counts {
 
 /// One partition's part of a replay, from `next` to before `end`.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ReplayProgress {
     end: i64,
     /// Everything below was read; it passes offsets that hold nothing for the endpoint.
     read_next: i64,
     /// At or above `next`, in the order of offsets.
     held: BTreeMap<i64, Held>,
     unsettled: usize,
-    counts: Counts,
+    counts: ReplayCounts,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +35,10 @@ enum Held {
     Gap(i64),
 }
 
-impl Progress {
+impl ReplayProgress {
     #[must_use]
-    pub fn new(next: i64, end: i64, counts: Counts) -> Self {
-        Progress { end, read_next: next.min(end), held: BTreeMap::new(), unsettled: 0, counts }
+    pub fn new(next: i64, end: i64, counts: ReplayCounts) -> Self {
+        ReplayProgress { end, read_next: next.min(end), held: BTreeMap::new(), unsettled: 0, counts }
     }
 
     /// The first offset that is not done with, where a restart begins; `end` when all is done.
@@ -59,7 +59,7 @@ impl Progress {
     }
 
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ReplayCounts {
         self.counts
     }
 

@@ -2,7 +2,7 @@
 
 /// A partition's part of what was asked for: both offsets belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedRange {
     pub partition: i32,
     pub from_offset: i64,
     pub to_offset: i64,
@@ -42,7 +42,7 @@ pub struct Mistake {
 ///
 /// # Errors
 /// Every range that is not of this topic, is empty by mistake, or reaches beyond the live position.
-pub fn of_offsets(asked: &[Asked], extents: &[Extent]) -> Result<Vec<Share>, Vec<Mistake>> {
+pub fn of_offsets(asked: &[RequestedRange], extents: &[Extent]) -> Result<Vec<Share>, Vec<Mistake>> {
     let (mut shares, mut mistakes): (Vec<Share>, Vec<Mistake>) = (Vec::new(), Vec::new());
     for (place, range) in asked.iter().enumerate() {
         let mut wrong = |field, message| mistakes.push(Mistake { place, field, message });
@@ -103,8 +103,8 @@ mod tests {
     const EXTENTS: [Extent; 2] =
         [Extent { partition: 0, low: 10, high: 100 }, Extent { partition: 1, low: 0, high: 0 }];
 
-    fn asked(partition: i32, from_offset: i64, to_offset: i64) -> Asked {
-        Asked { partition, from_offset, to_offset }
+    fn asked(partition: i32, from_offset: i64, to_offset: i64) -> RequestedRange {
+        RequestedRange { partition, from_offset, to_offset }
     }
 
     fn share(partition: i32, from: i64, end: i64) -> Share {

@@ -13,7 +13,7 @@ pub struct View {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ReadStep {
     Read,
     /// Go to this offset, and read there.
     Seek(i64),
@@ -23,18 +23,18 @@ pub enum Step {
 
 /// A reader's position in its partition's log.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Position {
+pub struct ReaderPosition {
     /// The offset that comes next out of the reader, `None` when that is not known.
     at: Option<i64>,
     /// The end of the log when the reader went there.
     end_when_sought: i64,
 }
 
-impl Position {
+impl ReaderPosition {
     /// It goes to an offset of a log that ends there by now.
     #[must_use]
     pub fn sought(to: i64, end: i64) -> Self {
-        Position { at: Some(to), end_when_sought: end }
+        ReaderPosition { at: Some(to), end_when_sought: end }
     }
 
     #[must_use]
@@ -63,14 +63,16 @@ impl Position {
 
 /// `at` is the offset that comes next out of the reader, `None` when that is not known.
 #[must_use]
-pub fn step(at: Option<i64>, read_since_seek: u64, parts: &[View]) -> Step {
+pub fn step(at: Option<i64>, read_since_seek: u64, parts: &[View]) -> ReadStep {
     let wanted = || parts.iter().filter(|part| part.has_room && part.read_next < part.end).map(|part| part.read_next);
-    let Some(lowest) = wanted().min() else { return Step::Rest };
+    let Some(lowest) = wanted().min() else { return ReadStep::Rest };
     match at {
-        Some(at) if at == lowest => Step::Read,
+        Some(at) if at == lowest => ReadStep::Read,
         // Someone was left behind: not for longer than this.
-        Some(at) if read_since_seek < RECORDS_BEFORE_TURNING && wanted().any(|read_next| read_next == at) => Step::Read,
-        _ => Step::Seek(lowest),
+        Some(at) if read_since_seek < RECORDS_BEFORE_TURNING && wanted().any(|read_next| read_next == at) => {
+            ReadStep::Read
+        }
+        _ => ReadStep::Seek(lowest),
     }
 }
 
@@ -93,48 +95,48 @@ mod tests {
 
     #[test]
     fn parts_that_meet_share_the_reader() {
-        assert_eq!(step(Some(5), 0, &[part(5, true), part(5, true)]), Step::Read);
+        assert_eq!(step(Some(5), 0, &[part(5, true), part(5, true)]), ReadStep::Read);
     }
 
     #[test]
     fn a_part_without_room_is_left_behind_and_fetched_when_it_has_room() {
-        assert_eq!(step(Some(5), 9, &[part(5, true), part(2, false)]), Step::Read);
-        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, false)]), Step::Rest);
-        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, true)]), Step::Seek(2));
+        assert_eq!(step(Some(5), 9, &[part(5, true), part(2, false)]), ReadStep::Read);
+        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, false)]), ReadStep::Rest);
+        assert_eq!(step(Some(5), 9, &[part(5, false), part(2, true)]), ReadStep::Seek(2));
     }
 
     #[test]
     fn one_that_was_left_behind_waits_for_a_bounded_number_of_records() {
         let parts = [part(50_000, true), part(2, true)];
-        assert_eq!(step(Some(50_000), 9, &parts), Step::Read);
-        assert_eq!(step(Some(50_000), RECORDS_BEFORE_TURNING, &parts), Step::Seek(2));
+        assert_eq!(step(Some(50_000), 9, &parts), ReadStep::Read);
+        assert_eq!(step(Some(50_000), RECORDS_BEFORE_TURNING, &parts), ReadStep::Seek(2));
         assert_eq!(
             step(Some(2), RECORDS_BEFORE_TURNING, &parts),
-            Step::Read,
+            ReadStep::Read,
             "the lowest goes on for as long as it can"
         );
     }
 
     #[test]
     fn what_nobody_wants_is_not_read() {
-        assert_eq!(step(Some(0), 0, &[part(500, true)]), Step::Seek(500));
-        assert_eq!(step(None, 0, &[part(500, true)]), Step::Seek(500));
-        assert_eq!(step(Some(7), 0, &[View { read_next: 7, end: 7, has_room: true }]), Step::Rest);
+        assert_eq!(step(Some(0), 0, &[part(500, true)]), ReadStep::Seek(500));
+        assert_eq!(step(None, 0, &[part(500, true)]), ReadStep::Seek(500));
+        assert_eq!(step(Some(7), 0, &[View { read_next: 7, end: 7, has_room: true }]), ReadStep::Rest);
     }
 
     #[test]
     fn what_was_appended_after_the_end_was_reached_is_not_passed_over() {
-        let mut position = Position::sought(260, 262);
+        let mut position = ReaderPosition::sought(260, 262);
         position.read(260);
         position.read(261);
         // The message that the end is reached waits until somebody replays offset 262, which is there by then.
         assert_eq!(position.reached_end(), Some(262..262), "nothing is known to be gone");
-        assert_eq!(step(position.at(), 2, &[part(262, true)]), Step::Seek(262));
+        assert_eq!(step(position.at(), 2, &[part(262, true)]), ReadStep::Seek(262));
     }
 
     #[test]
     fn what_has_no_record_at_the_end_of_the_log_is_passed_over() {
-        let mut position = Position::sought(262, 265);
+        let mut position = ReaderPosition::sought(262, 265);
         assert_eq!(position.reached_end(), Some(262..265));
         assert_eq!(position.reached_end(), None, "it is nowhere");
     }

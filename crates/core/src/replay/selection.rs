@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 /// A part that is still to be done.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
+pub struct ReplayCandidate<'a> {
     pub endpoint_id: &'a str,
     /// Its endpoint takes nothing now, and nothing of it is on its way here.
     pub is_idle: bool,
@@ -13,7 +13,7 @@ pub struct Candidate<'a> {
 
 /// The places (in ascending order) of those that work, of candidates that stand in the order of their age.
 #[must_use]
-pub fn choose(candidates: &[Candidate<'_>], parts_max: usize) -> Vec<usize> {
+pub fn choose(candidates: &[ReplayCandidate<'_>], parts_max: usize) -> Vec<usize> {
     let of_endpoint_max = (parts_max / ENDPOINTS_AT_ONCE_MIN).max(1);
     let mut of_endpoint: HashMap<&str, usize> = HashMap::new();
     let mut chosen: Vec<usize> = Vec::new();
@@ -37,8 +37,8 @@ const ENDPOINTS_AT_ONCE_MIN: usize = 4;
 mod tests {
     use super::*;
 
-    fn candidates(of: &[(&'static str, bool)]) -> Vec<Candidate<'static>> {
-        of.iter().map(|(endpoint_id, is_idle)| Candidate { endpoint_id, is_idle: *is_idle }).collect()
+    fn candidates(of: &[(&'static str, bool)]) -> Vec<ReplayCandidate<'static>> {
+        of.iter().map(|(endpoint_id, is_idle)| ReplayCandidate { endpoint_id, is_idle: *is_idle }).collect()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
         machine::testing::{self, TestSource},
     },
     model::{
-        event::{EndpointKey, Field, Fields, Record, Span},
+        event::{ByteSpan, EndpointKey, Field, Fields, Record},
         source::EventSource,
     },
 };
@@ -36,10 +36,10 @@ fn keyed_event(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>, fields: Fi
     let record = Record {
         offset,
         timestamp_ms: AT_MS,
-        value: value.map(|value| Span { start: key_len, len: value.len() as u32 }),
+        value: value.map(|value| ByteSpan { start: key_len, len: value.len() as u32 }),
         bytes: [key.unwrap_or_default(), value.unwrap_or_default()].concat().into(),
-        key: key.map(|_| Span { start: 0, len: key_len }),
-        headers: Span { start: 0, len: 0 },
+        key: key.map(|_| ByteSpan { start: 0, len: key_len }),
+        headers: ByteSpan { start: 0, len: 0 },
     };
     let source = TestSource::new() as Arc<dyn EventSource>;
     Arc::new(Event::new(source, record, fields, Instant::now()))

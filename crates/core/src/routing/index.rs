@@ -20,7 +20,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-pub use self::writer::{Change, IndexWriter};
+pub use self::writer::{IndexWriter, SubscriptionChange};
 use self::{
     slots::{IndexKey, Slot},
     table::ShardedTable,

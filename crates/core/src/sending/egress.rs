@@ -31,7 +31,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use self::rules::{Ports, Rule};
 
-use self::rules::Rules;
+use self::rules::EgressRules;
 use crate::model::url::EndpointUrl;
 
 /// `[egress]` of the configuration, and what else a URL is checked against.
@@ -48,8 +48,8 @@ pub struct EgressOptions {
 /// The operator's policy. Made once: a pooled connection was opened under the same one.
 #[derive(Debug, Clone)]
 pub struct Egress {
-    allow: Rules,
-    deny: Rules,
+    allow: EgressRules,
+    deny: EgressRules,
     ports_denied: Vec<Ports>,
     https_only: bool,
     /// Address of our own API.
@@ -79,7 +79,14 @@ impl Egress {
     #[must_use]
     pub fn new(options: EgressOptions) -> Self {
         let EgressOptions { allow, deny, ports_denied, https_only, own_api } = options;
-        Egress { allow: Rules(allow), deny: Rules(deny), ports_denied, https_only, own_api, own_receiver: None }
+        Egress {
+            allow: EgressRules(allow),
+            deny: EgressRules(deny),
+            ports_denied,
+            https_only,
+            own_api,
+            own_receiver: None,
+        }
     }
 
     /// The same policy, and this one address beside it: the canary's receiver.

@@ -24,7 +24,7 @@ pub struct NameLimits {
 }
 
 /// Addresses of a name, in the order in which they are tried.
-pub type Addresses = Rc<[IpAddr]>;
+pub type ResolvedAddresses = Rc<[IpAddr]>;
 
 /// The reason why a name has no address now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,10 +51,10 @@ pub struct Found {
 
 /// The state of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
-    Addresses(Addresses),
+pub enum NameState {
+    Addresses(ResolvedAddresses),
     /// These, and they should be looked up again soon.
-    Ageing(Addresses),
+    Ageing(ResolvedAddresses),
     /// It failed a moment ago.
     Failed(NameFailure),
     /// It has to be looked up.
@@ -74,7 +74,7 @@ struct Entry {
 }
 
 struct Kept {
-    addresses: Addresses,
+    addresses: ResolvedAddresses,
     ageing_at: Instant,
     fresh_until: Instant,
     stale_until: Instant,
@@ -88,24 +88,24 @@ impl Names {
     }
 
     /// Looks a name up in the cache. Counts as a use.
-    pub fn lookup(&mut self, name: &str, now: Instant) -> Known {
-        let Some(entry) = self.entries.get(name) else { return Known::No };
+    pub fn lookup(&mut self, name: &str, now: Instant) -> NameState {
+        let Some(entry) = self.entries.get(name) else { return NameState::No };
         let failed = entry.failed.as_ref().filter(|(until, _)| now < *until);
         match (&entry.found, failed) {
-            (Some(found), None) if now < found.ageing_at => Known::Addresses(Rc::clone(&found.addresses)),
-            (Some(found), None) if now < found.fresh_until => Known::Ageing(Rc::clone(&found.addresses)),
-            (Some(found), Some(_)) if now < found.stale_until => Known::Addresses(Rc::clone(&found.addresses)),
-            (_, Some((_, failure))) => Known::Failed(failure.clone()),
-            (_, None) => Known::No,
+            (Some(found), None) if now < found.ageing_at => NameState::Addresses(Rc::clone(&found.addresses)),
+            (Some(found), None) if now < found.fresh_until => NameState::Ageing(Rc::clone(&found.addresses)),
+            (Some(found), Some(_)) if now < found.stale_until => NameState::Addresses(Rc::clone(&found.addresses)),
+            (_, Some((_, failure))) => NameState::Failed(failure.clone()),
+            (_, None) => NameState::No,
         }
     }
 
     /// A look-up found addresses.
-    pub fn found(&mut self, name: &str, found: Found, now: Instant) -> Result<Addresses, NameFailure> {
+    pub fn found(&mut self, name: &str, found: Found, now: Instant) -> Result<ResolvedAddresses, NameFailure> {
         if found.addresses.is_empty() {
             return self.failed(name, NameFailure::NotFound("name has no address".into()), now);
         }
-        let addresses: Addresses = found.addresses.into();
+        let addresses: ResolvedAddresses = found.addresses.into();
         let fresh = found.ttl.max(TTL_MIN).min(self.limits.fresh_max);
         let kept = Kept {
             addresses: Rc::clone(&addresses),
@@ -121,7 +121,7 @@ impl Names {
     ///
     /// # Errors
     /// When nothing can serve instead.
-    pub fn failed(&mut self, name: &str, failure: NameFailure, now: Instant) -> Result<Addresses, NameFailure> {
+    pub fn failed(&mut self, name: &str, failure: NameFailure, now: Instant) -> Result<ResolvedAddresses, NameFailure> {
         let until = now + self.limits.failure;
         let entry = self.entries.get_or_insert_mut(name.into(), Entry::default);
         if matches!(failure, NameFailure::NotFound(_)) {
@@ -162,12 +162,12 @@ mod tests {
         assert!(names.found(name, found, now).is_ok());
     }
 
-    fn known(last: u8) -> Known {
-        Known::Addresses(addresses(last).into())
+    fn known(last: u8) -> NameState {
+        NameState::Addresses(addresses(last).into())
     }
 
-    fn ageing(last: u8) -> Known {
-        Known::Ageing(addresses(last).into())
+    fn ageing(last: u8) -> NameState {
+        NameState::Ageing(addresses(last).into())
     }
 
     struct Clock(Instant);
@@ -185,29 +185,29 @@ mod tests {
     #[test]
     fn addresses_are_used_for_as_long_as_their_records_say_and_looked_up_again_before() {
         let (mut names, clock) = start();
-        assert_eq!(names.lookup("a", clock.at(0.0)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(0.0)), NameState::No);
         found(&mut names, "a", 1, 10, clock.at(0.0));
         assert_eq!(names.lookup("a", clock.at(7.9)), known(1));
         assert_eq!(names.lookup("a", clock.at(8.1)), ageing(1));
-        assert_eq!(names.lookup("a", clock.at(10.0)), Known::No, "whoever wants it now waits for the look-up");
+        assert_eq!(names.lookup("a", clock.at(10.0)), NameState::No, "whoever wants it now waits for the look-up");
     }
 
     #[test]
     fn records_are_used_for_no_longer_than_the_setting_says_and_for_a_second_at_least() {
         let (mut names, clock) = start();
         found(&mut names, "long", 1, 86_400, clock.at(0.0));
-        assert_eq!(names.lookup("long", clock.at(30.0)), Known::No);
+        assert_eq!(names.lookup("long", clock.at(30.0)), NameState::No);
         found(&mut names, "none", 2, 0, clock.at(0.0));
         assert_eq!(names.lookup("none", clock.at(0.9)), ageing(2));
-        assert_eq!(names.lookup("none", clock.at(1.0)), Known::No);
+        assert_eq!(names.lookup("none", clock.at(1.0)), NameState::No);
     }
 
     #[test]
     fn a_failure_is_remembered_for_some_seconds() {
         let (mut names, clock) = start();
         assert_eq!(names.failed("a", NameFailure::TimedOut, clock.at(0.0)), Err(NameFailure::TimedOut));
-        assert_eq!(names.lookup("a", clock.at(4.9)), Known::Failed(NameFailure::TimedOut));
-        assert_eq!(names.lookup("a", clock.at(5.0)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(4.9)), NameState::Failed(NameFailure::TimedOut));
+        assert_eq!(names.lookup("a", clock.at(5.0)), NameState::No);
     }
 
     #[test]
@@ -217,9 +217,9 @@ mod tests {
         let failure = || NameFailure::Unavailable("refused".into());
         assert_eq!(names.failed("a", failure(), clock.at(20.0)), Ok(addresses(1).into()));
         assert_eq!(names.lookup("a", clock.at(24.0)), known(1), "nobody asks again at once");
-        assert_eq!(names.lookup("a", clock.at(26.0)), Known::No, "then somebody does");
+        assert_eq!(names.lookup("a", clock.at(26.0)), NameState::No, "then somebody does");
         assert_eq!(names.failed("a", failure(), clock.at(609.0)), Ok(addresses(1).into()));
-        assert_eq!(names.lookup("a", clock.at(611.0)), Known::Failed(failure()), "not for ever");
+        assert_eq!(names.lookup("a", clock.at(611.0)), NameState::Failed(failure()), "not for ever");
         assert_eq!(names.failed("a", failure(), clock.at(620.0)), Err(failure()));
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let (mut names, clock) = start();
         let lacking = NameFailure::Local("no file handles".into());
         assert_eq!(names.failed("a", lacking.clone(), clock.at(0.0)), Err(lacking));
-        assert_eq!(names.lookup("a", clock.at(0.1)), Known::No);
+        assert_eq!(names.lookup("a", clock.at(0.1)), NameState::No);
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
         found(&mut names, "b", 2, 10, clock.at(0.0));
         assert_eq!(names.lookup("a", clock.at(1.0)), known(1));
         found(&mut names, "c", 3, 10, clock.at(1.0));
-        assert_eq!(names.lookup("b", clock.at(1.0)), Known::No);
+        assert_eq!(names.lookup("b", clock.at(1.0)), NameState::No);
         assert_eq!(names.lookup("a", clock.at(1.0)), known(1));
     }
 }

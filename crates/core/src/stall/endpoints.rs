@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::{event::EndpointKey, settings::State};
+use crate::model::{event::EndpointKey, settings::EndpointState};
 
 /// An obstacle that keeps the events that an endpoint's machine holds from being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Obstacle {
 
 /// The reason why an endpoint is stalled. Closed: each is documented in `docs/operating.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum EndpointStallReason {
     /// Its stored form, or its secrets, cannot be read.
     Unreadable,
     Disabled,
@@ -67,44 +67,44 @@ pub enum Why {
     Backlog,
 }
 
-impl Why {
-    pub const ALL: [Why; 15] = [
-        Why::Unreadable,
-        Why::Disabled,
-        Why::Paused,
-        Why::LocalOutage,
-        Why::Gone,
-        Why::Silent,
-        Why::Name,
-        Why::Breaker,
-        Why::NoAnswer,
-        Why::RateLimit,
-        Why::Failing,
-        Why::Permits,
-        Why::Order,
-        Why::Storage,
-        Why::Backlog,
+impl EndpointStallReason {
+    pub const ALL: [EndpointStallReason; 15] = [
+        EndpointStallReason::Unreadable,
+        EndpointStallReason::Disabled,
+        EndpointStallReason::Paused,
+        EndpointStallReason::LocalOutage,
+        EndpointStallReason::Gone,
+        EndpointStallReason::Silent,
+        EndpointStallReason::Name,
+        EndpointStallReason::Breaker,
+        EndpointStallReason::NoAnswer,
+        EndpointStallReason::RateLimit,
+        EndpointStallReason::Failing,
+        EndpointStallReason::Permits,
+        EndpointStallReason::Order,
+        EndpointStallReason::Storage,
+        EndpointStallReason::Backlog,
     ];
 
     /// The word in metrics and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Why::Unreadable => "unreadable",
-            Why::Disabled => "disabled",
-            Why::Paused => "paused",
-            Why::LocalOutage => "own_trouble",
-            Why::Gone => "gone",
-            Why::Silent => "silent",
-            Why::Name => "name",
-            Why::Breaker => "breaker",
-            Why::NoAnswer => "no_answer",
-            Why::RateLimit => "rate_limit",
-            Why::Failing => "failing",
-            Why::Permits => "permits",
-            Why::Order => "order",
-            Why::Storage => "storage",
-            Why::Backlog => "backlog",
+            EndpointStallReason::Unreadable => "unreadable",
+            EndpointStallReason::Disabled => "disabled",
+            EndpointStallReason::Paused => "paused",
+            EndpointStallReason::LocalOutage => "own_trouble",
+            EndpointStallReason::Gone => "gone",
+            EndpointStallReason::Silent => "silent",
+            EndpointStallReason::Name => "name",
+            EndpointStallReason::Breaker => "breaker",
+            EndpointStallReason::NoAnswer => "no_answer",
+            EndpointStallReason::RateLimit => "rate_limit",
+            EndpointStallReason::Failing => "failing",
+            EndpointStallReason::Permits => "permits",
+            EndpointStallReason::Order => "order",
+            EndpointStallReason::Storage => "storage",
+            EndpointStallReason::Backlog => "backlog",
         }
     }
 
@@ -112,29 +112,29 @@ impl Why {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Why::Unreadable => "its settings or secrets cannot be read; the log says why",
-            Why::Disabled => "it is disabled",
-            Why::Paused => "it is paused",
-            Why::LocalOutage => "nobody can be reached",
-            Why::Gone => "it answered 410 Gone",
-            Why::Silent => "it asked to be left alone (Retry-After)",
-            Why::Name => "its name leads to no address that requests may go to",
-            Why::Breaker => "its breaker is open",
-            Why::NoAnswer => "its requests are under way and are not answered",
-            Why::RateLimit => "its rate limit is used up",
-            Why::Failing => "its attempts fail",
-            Why::Permits => "other requests of its customer, or of all, take what may be under way",
-            Why::Order => "an earlier event of the same order has not ended",
-            Why::Storage => "its backlog cannot be read while PostgreSQL is away",
-            Why::Backlog => "its backlog waits for its turn, or until it is due",
+            EndpointStallReason::Unreadable => "its settings or secrets cannot be read; the log says why",
+            EndpointStallReason::Disabled => "it is disabled",
+            EndpointStallReason::Paused => "it is paused",
+            EndpointStallReason::LocalOutage => "nobody can be reached",
+            EndpointStallReason::Gone => "it answered 410 Gone",
+            EndpointStallReason::Silent => "it asked to be left alone (Retry-After)",
+            EndpointStallReason::Name => "its name leads to no address that requests may go to",
+            EndpointStallReason::Breaker => "its breaker is open",
+            EndpointStallReason::NoAnswer => "its requests are under way and are not answered",
+            EndpointStallReason::RateLimit => "its rate limit is used up",
+            EndpointStallReason::Failing => "its attempts fail",
+            EndpointStallReason::Permits => "other requests of its customer, or of all, take what may be under way",
+            EndpointStallReason::Order => "an earlier event of the same order has not ended",
+            EndpointStallReason::Storage => "its backlog cannot be read while PostgreSQL is away",
+            EndpointStallReason::Backlog => "its backlog waits for its turn, or until it is due",
         }
     }
 }
 
 /// An endpoint at one look.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub state: State,
+pub struct EndpointObservation {
+    pub state: EndpointState,
     pub is_unreadable: bool,
     /// Events in memory, for its actor or with it.
     pub held: u64,
@@ -156,7 +156,7 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StalledEndpoint {
     pub since: Instant,
-    pub why: Why,
+    pub why: EndpointStallReason,
     /// Details about the receiver: the class of its newest failure, and its or the network's words.
     pub said: Option<(&'static str, String)>,
 }
@@ -185,7 +185,13 @@ struct Track {
 
 impl EndpointStalls {
     /// State of the endpoint, if it has something to do and nothing has ended for `after`.
-    pub fn observe(&mut self, key: EndpointKey, seen: &Seen, after: Duration, now: Instant) -> Option<StalledEndpoint> {
+    pub fn observe(
+        &mut self,
+        key: EndpointKey,
+        seen: &EndpointObservation,
+        after: Duration,
+        now: Instant,
+    ) -> Option<StalledEndpoint> {
         if seen.held + seen.rows == 0 {
             self.tracks.remove(&key);
             return None;
@@ -208,27 +214,39 @@ impl EndpointStalls {
 }
 
 /// The outermost obstacle first. The receiver's words belong to what it does.
-fn reason(seen: &Seen) -> (Why, Option<(&'static str, String)>) {
+fn reason(seen: &EndpointObservation) -> (EndpointStallReason, Option<(&'static str, String)>) {
     let why = match seen {
-        Seen { is_unreadable: true, .. } => Why::Unreadable,
-        Seen { state: State::Disabled, .. } => Why::Disabled,
-        Seen { state: State::Paused, .. } => Why::Paused,
-        Seen { local_outage: true, .. } | Seen { obstacle: Some(Obstacle::LocalOutage), .. } => Why::LocalOutage,
-        Seen { is_off: true, .. } | Seen { obstacle: Some(Obstacle::Off), .. } => Why::Gone,
-        Seen { obstacle: Some(Obstacle::Silent), .. } => Why::Silent,
-        Seen { failure: Some(("resolve" | "blocked", _)), .. } => Why::Name,
-        Seen { obstacle: Some(Obstacle::Breaker), .. } | Seen { is_breaker_closed: false, .. } => Why::Breaker,
-        Seen { is_silent: true, .. } => Why::Silent,
-        Seen { obstacle: Some(Obstacle::Answer), .. } => Why::NoAnswer,
-        Seen { obstacle: Some(Obstacle::RateLimit), .. } => Why::RateLimit,
-        Seen { obstacle: Some(Obstacle::Retry), .. } => Why::Failing,
-        Seen { obstacle: Some(Obstacle::Order), .. } => Why::Order,
-        Seen { held: 1.., obstacle: None, .. } => Why::Permits,
-        Seen { storage_away: true, .. } => Why::Storage,
-        Seen { failure: Some(_), .. } => Why::Failing,
-        _ => Why::Backlog,
+        EndpointObservation { is_unreadable: true, .. } => EndpointStallReason::Unreadable,
+        EndpointObservation { state: EndpointState::Disabled, .. } => EndpointStallReason::Disabled,
+        EndpointObservation { state: EndpointState::Paused, .. } => EndpointStallReason::Paused,
+        EndpointObservation { local_outage: true, .. }
+        | EndpointObservation { obstacle: Some(Obstacle::LocalOutage), .. } => EndpointStallReason::LocalOutage,
+        EndpointObservation { is_off: true, .. } | EndpointObservation { obstacle: Some(Obstacle::Off), .. } => {
+            EndpointStallReason::Gone
+        }
+        EndpointObservation { obstacle: Some(Obstacle::Silent), .. } => EndpointStallReason::Silent,
+        EndpointObservation { failure: Some(("resolve" | "blocked", _)), .. } => EndpointStallReason::Name,
+        EndpointObservation { obstacle: Some(Obstacle::Breaker), .. }
+        | EndpointObservation { is_breaker_closed: false, .. } => EndpointStallReason::Breaker,
+        EndpointObservation { is_silent: true, .. } => EndpointStallReason::Silent,
+        EndpointObservation { obstacle: Some(Obstacle::Answer), .. } => EndpointStallReason::NoAnswer,
+        EndpointObservation { obstacle: Some(Obstacle::RateLimit), .. } => EndpointStallReason::RateLimit,
+        EndpointObservation { obstacle: Some(Obstacle::Retry), .. } => EndpointStallReason::Failing,
+        EndpointObservation { obstacle: Some(Obstacle::Order), .. } => EndpointStallReason::Order,
+        EndpointObservation { held: 1.., obstacle: None, .. } => EndpointStallReason::Permits,
+        EndpointObservation { storage_away: true, .. } => EndpointStallReason::Storage,
+        EndpointObservation { failure: Some(_), .. } => EndpointStallReason::Failing,
+        _ => EndpointStallReason::Backlog,
     };
-    let receivers = matches!(why, Why::Gone | Why::Silent | Why::Name | Why::Breaker | Why::NoAnswer | Why::Failing);
+    let receivers = matches!(
+        why,
+        EndpointStallReason::Gone
+            | EndpointStallReason::Silent
+            | EndpointStallReason::Name
+            | EndpointStallReason::Breaker
+            | EndpointStallReason::NoAnswer
+            | EndpointStallReason::Failing
+    );
     (why, seen.failure.clone().filter(|_| receivers))
 }
 
@@ -239,9 +257,9 @@ mod tests {
     const AFTER: Duration = Duration::from_secs(30);
     const KEY: EndpointKey = EndpointKey(1);
 
-    fn seen(ended: u64) -> Seen {
-        Seen {
-            state: State::Enabled,
+    fn seen(ended: u64) -> EndpointObservation {
+        EndpointObservation {
+            state: EndpointState::Enabled,
             is_unreadable: false,
             held: 0,
             rows: 3,
@@ -264,8 +282,12 @@ mod tests {
         assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(20)), None, "it moves");
         assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(49)), None);
         let standing = standings.observe(KEY, &seen(8), AFTER, at(50)).expect("it stands");
-        assert_eq!((standing.since, standing.why), (at(20), Why::Backlog));
-        assert_eq!(standings.observe(KEY, &Seen { rows: 0, ..seen(8) }, AFTER, at(90)), None, "there is nothing to do");
+        assert_eq!((standing.since, standing.why), (at(20), EndpointStallReason::Backlog));
+        assert_eq!(
+            standings.observe(KEY, &EndpointObservation { rows: 0, ..seen(8) }, AFTER, at(90)),
+            None,
+            "there is nothing to do"
+        );
         assert_eq!(standings.observe(KEY, &seen(8), AFTER, at(91)), None, "it was idle until now");
     }
 
@@ -280,7 +302,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(seen: Seen, why: Why, says: bool) {
+    fn check(seen: EndpointObservation, why: EndpointStallReason, says: bool) {
         let (found, said) = reason(&seen);
         assert_eq!((found, said.is_some()), (why, says));
     }
@@ -288,26 +310,58 @@ mod tests {
     #[test]
     fn the_outermost_reason_is_named_and_the_receivers_words_where_they_belong_to_it() {
         let failure = Some(("http_5xx", "upstream is down".to_owned()));
-        check(Seen { state: State::Paused, failure: failure.clone(), ..seen(0) }, Why::Paused, false);
-        check(Seen { is_breaker_closed: false, failure: failure.clone(), ..seen(0) }, Why::Breaker, true);
-        check(Seen { is_silent: true, failure: failure.clone(), ..seen(0) }, Why::Silent, true);
+        check(
+            EndpointObservation { state: EndpointState::Paused, failure: failure.clone(), ..seen(0) },
+            EndpointStallReason::Paused,
+            false,
+        );
+        check(
+            EndpointObservation { is_breaker_closed: false, failure: failure.clone(), ..seen(0) },
+            EndpointStallReason::Breaker,
+            true,
+        );
+        check(
+            EndpointObservation { is_silent: true, failure: failure.clone(), ..seen(0) },
+            EndpointStallReason::Silent,
+            true,
+        );
         for class in ["resolve", "blocked"] {
             let name = Some((class, "no such host".to_owned()));
-            check(Seen { is_breaker_closed: false, failure: name, ..seen(0) }, Why::Name, true);
+            check(
+                EndpointObservation { is_breaker_closed: false, failure: name, ..seen(0) },
+                EndpointStallReason::Name,
+                true,
+            );
         }
-        check(Seen { held: 4, obstacle: Some(Obstacle::Answer), ..seen(0) }, Why::NoAnswer, false);
-        check(Seen { storage_away: true, ..seen(0) }, Why::Storage, false);
-        check(Seen { held: 1, obstacle: Some(Obstacle::RateLimit), ..seen(0) }, Why::RateLimit, false);
-        check(Seen { held: 1, ..seen(0) }, Why::Permits, false);
-        check(Seen { local_outage: true, is_breaker_closed: false, ..seen(0) }, Why::LocalOutage, false);
-        check(Seen { is_unreadable: true, state: State::Paused, ..seen(0) }, Why::Unreadable, false);
-        check(Seen { failure, ..seen(0) }, Why::Failing, true);
-        check(seen(0), Why::Backlog, false);
+        check(
+            EndpointObservation { held: 4, obstacle: Some(Obstacle::Answer), ..seen(0) },
+            EndpointStallReason::NoAnswer,
+            false,
+        );
+        check(EndpointObservation { storage_away: true, ..seen(0) }, EndpointStallReason::Storage, false);
+        check(
+            EndpointObservation { held: 1, obstacle: Some(Obstacle::RateLimit), ..seen(0) },
+            EndpointStallReason::RateLimit,
+            false,
+        );
+        check(EndpointObservation { held: 1, ..seen(0) }, EndpointStallReason::Permits, false);
+        check(
+            EndpointObservation { local_outage: true, is_breaker_closed: false, ..seen(0) },
+            EndpointStallReason::LocalOutage,
+            false,
+        );
+        check(
+            EndpointObservation { is_unreadable: true, state: EndpointState::Paused, ..seen(0) },
+            EndpointStallReason::Unreadable,
+            false,
+        );
+        check(EndpointObservation { failure, ..seen(0) }, EndpointStallReason::Failing, true);
+        check(seen(0), EndpointStallReason::Backlog, false);
     }
 
     #[test]
     fn each_reason_has_a_word_of_its_own() {
-        let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|why| why.as_str()).collect();
-        assert_eq!(words.len(), Why::ALL.len());
+        let words: std::collections::BTreeSet<_> = EndpointStallReason::ALL.iter().map(|why| why.as_str()).collect();
+        assert_eq!(words.len(), EndpointStallReason::ALL.len());
     }
 }

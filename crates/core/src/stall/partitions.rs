@@ -12,7 +12,7 @@ use crate::{model::pause::PauseReason, offsets::begin::Hold};
 
 /// The reason why a partition is stalled. Closed: each is documented in `docs/operating.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum PartitionStallReason {
     /// No broker answers.
     Broker,
     /// There is no such topic any more.
@@ -39,45 +39,45 @@ pub enum Why {
     NotFetched,
 }
 
-impl Why {
-    pub const ALL: [Why; 12] = [
-        Why::Broker,
-        Why::TopicMissing,
-        Why::NoLeader,
-        Why::NotAuthorized,
-        Why::SettingsUnreadable,
-        Why::CommitUnknown,
-        Why::OffsetLost,
-        Why::Unreadable,
-        Why::OpenTransaction,
-        Why::Paused,
-        Why::Unsettled,
-        Why::NotFetched,
+impl PartitionStallReason {
+    pub const ALL: [PartitionStallReason; 12] = [
+        PartitionStallReason::Broker,
+        PartitionStallReason::TopicMissing,
+        PartitionStallReason::NoLeader,
+        PartitionStallReason::NotAuthorized,
+        PartitionStallReason::SettingsUnreadable,
+        PartitionStallReason::CommitUnknown,
+        PartitionStallReason::OffsetLost,
+        PartitionStallReason::Unreadable,
+        PartitionStallReason::OpenTransaction,
+        PartitionStallReason::Paused,
+        PartitionStallReason::Unsettled,
+        PartitionStallReason::NotFetched,
     ];
 
     /// The word in metrics, events and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Why::Broker => "broker",
-            Why::TopicMissing => "topic_missing",
-            Why::NoLeader => "no_leader",
-            Why::NotAuthorized => "not_authorized",
-            Why::SettingsUnreadable => "settings_unreadable",
-            Why::CommitUnknown => "commit_unknown",
-            Why::OffsetLost => "offset_lost",
-            Why::Unreadable => "unreadable",
-            Why::OpenTransaction => "open_transaction",
-            Why::Paused => "paused",
-            Why::Unsettled => "unsettled",
-            Why::NotFetched => "not_fetched",
+            PartitionStallReason::Broker => "broker",
+            PartitionStallReason::TopicMissing => "topic_missing",
+            PartitionStallReason::NoLeader => "no_leader",
+            PartitionStallReason::NotAuthorized => "not_authorized",
+            PartitionStallReason::SettingsUnreadable => "settings_unreadable",
+            PartitionStallReason::CommitUnknown => "commit_unknown",
+            PartitionStallReason::OffsetLost => "offset_lost",
+            PartitionStallReason::Unreadable => "unreadable",
+            PartitionStallReason::OpenTransaction => "open_transaction",
+            PartitionStallReason::Paused => "paused",
+            PartitionStallReason::Unsettled => "unsettled",
+            PartitionStallReason::NotFetched => "not_fetched",
         }
     }
 }
 
 /// A partition at one look.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct PartitionObservation {
     pub epoch: u64,
     pub lag: Option<i64>,
     pub received: u64,
@@ -92,7 +92,7 @@ pub struct Seen {
     pub out_of_log: bool,
     pub waits_for_transaction: bool,
     /// The answer to another client that tried to read it.
-    pub tried: Option<(Why, String)>,
+    pub tried: Option<(PartitionStallReason, String)>,
 }
 
 /// The cluster's answer about the partition's topic.
@@ -113,7 +113,7 @@ pub struct StalledPartition {
     pub topic: Arc<str>,
     pub partition: i32,
     pub since: Instant,
-    pub why: Why,
+    pub why: PartitionStallReason,
     /// The broker's own words, where it has said any.
     pub words: String,
     pub lag: Option<i64>,
@@ -134,9 +134,9 @@ impl StalledPartition {
 
 /// Partitions of one topic that are stalled for one reason, as they are told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct PartitionStallGroup {
     pub topic: Arc<str>,
-    pub why: Why,
+    pub why: PartitionStallReason,
     pub words: String,
     pub since: Instant,
     pub partitions: Vec<i32>,
@@ -145,8 +145,8 @@ pub struct Group {
 
 /// Groups, in the order of their topics.
 #[must_use]
-pub fn groups(standing: &[StalledPartition]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+pub fn groups(standing: &[StalledPartition]) -> Vec<PartitionStallGroup> {
+    let mut groups: Vec<PartitionStallGroup> = Vec::new();
     for one in standing {
         let lag = one.lag.unwrap_or(0);
         match groups.iter_mut().find(|group| group.topic == one.topic && group.why == one.why) {
@@ -155,7 +155,7 @@ pub fn groups(standing: &[StalledPartition]) -> Vec<Group> {
                 group.since = group.since.min(one.since);
                 group.lag += lag;
             }
-            None => groups.push(Group {
+            None => groups.push(PartitionStallGroup {
                 topic: Arc::clone(&one.topic),
                 why: one.why,
                 words: one.words.clone(),
@@ -169,12 +169,12 @@ pub fn groups(standing: &[StalledPartition]) -> Vec<Group> {
 }
 
 /// A topic and a partition of it.
-pub type Name = (Arc<str>, i32);
+pub type PartitionName = (Arc<str>, i32);
 
 /// All assigned partitions over time.
 #[derive(Debug, Default)]
 pub struct PartitionStalls {
-    seen: HashMap<Name, Track>,
+    seen: HashMap<PartitionName, Track>,
 }
 
 #[derive(Debug)]
@@ -194,7 +194,12 @@ pub struct Changes {
 
 impl PartitionStalls {
     /// Looks at everything that is assigned now. Who has something to do and has not moved for `after` stands.
-    pub fn observe(&mut self, partitions: Vec<(Name, Seen)>, after: Duration, now: Instant) -> Changes {
+    pub fn observe(
+        &mut self,
+        partitions: Vec<(PartitionName, PartitionObservation)>,
+        after: Duration,
+        now: Instant,
+    ) -> Changes {
         let mut changes = Changes::default();
         let mut before = std::mem::take(&mut self.seen);
         for (name, seen) in partitions {
@@ -231,44 +236,57 @@ impl PartitionStalls {
 
     /// Nobody has said yet why these do not move: they are worth a try with another client.
     #[must_use]
-    pub fn unexplained(&self) -> Vec<Name> {
-        let is_unexplained = |standing: &StalledPartition| matches!(standing.why, Why::NotFetched);
+    pub fn unexplained(&self) -> Vec<PartitionName> {
+        let is_unexplained = |standing: &StalledPartition| matches!(standing.why, PartitionStallReason::NotFetched);
         self.standing().into_iter().filter(is_unexplained).map(|one| (one.topic, one.partition)).collect()
     }
 }
 
-fn has_to_move(seen: &Seen) -> bool {
+fn has_to_move(seen: &PartitionObservation) -> bool {
     seen.lag.is_some_and(|lag| lag > 0) || seen.outstanding > 0 || seen.held.is_some() || seen.out_of_log
 }
 
-fn standing((topic, partition): &Name, seen: &Seen, since: Instant) -> StalledPartition {
+fn standing((topic, partition): &PartitionName, seen: &PartitionObservation, since: Instant) -> StalledPartition {
     let (why, words) = reason(seen);
     StalledPartition { topic: Arc::clone(topic), partition: *partition, since, why, words, lag: seen.lag }
 }
 
 /// The outermost obstacle first: what is in the way of asking explains more than what was not answered.
-fn reason(seen: &Seen) -> (Why, String) {
+fn reason(seen: &PartitionObservation) -> (PartitionStallReason, String) {
     let plain = |why, words: &str| (why, words.to_owned());
     match &seen.topic {
-        TopicSeen::Unknown(words) => return (Why::Broker, words.clone()),
-        TopicSeen::Absent => return plain(Why::TopicMissing, "the cluster knows no such topic"),
-        TopicSeen::Refused(words) => return (Why::NotAuthorized, words.clone()),
-        TopicSeen::NotLed => return plain(Why::NoLeader, "no broker leads the partition"),
+        TopicSeen::Unknown(words) => return (PartitionStallReason::Broker, words.clone()),
+        TopicSeen::Absent => return plain(PartitionStallReason::TopicMissing, "the cluster knows no such topic"),
+        TopicSeen::Refused(words) => return (PartitionStallReason::NotAuthorized, words.clone()),
+        TopicSeen::NotLed => return plain(PartitionStallReason::NoLeader, "no broker leads the partition"),
         TopicSeen::Led => {}
     }
     match seen {
-        Seen { topic_held: true, .. } => {
-            plain(Why::SettingsUnreadable, "a subscription to the topic is of another version and cannot be read")
+        PartitionObservation { topic_held: true, .. } => plain(
+            PartitionStallReason::SettingsUnreadable,
+            "a subscription to the topic is of another version and cannot be read",
+        ),
+        PartitionObservation { held: Some(Hold::Commit), .. } => {
+            plain(PartitionStallReason::CommitUnknown, "the group's commits cannot be read")
         }
-        Seen { held: Some(Hold::Commit), .. } => plain(Why::CommitUnknown, "the group's commits cannot be read"),
-        Seen { held: Some(Hold::NoLeader), .. } => plain(Why::NoLeader, "where it begins must be asked of its leader"),
-        Seen { held: Some(Hold::Broker), .. } => plain(Why::Broker, "the broker does not say where it begins"),
-        Seen { paused: Some(reason), .. } => plain(Why::Paused, reason.as_str()),
-        Seen { outstanding: 1.., .. } => plain(Why::Unsettled, "what was read neither leaves nor can be stored"),
-        Seen { out_of_log: true, .. } => plain(Why::OffsetLost, "the offset to go on from is not in the log"),
-        Seen { tried: Some((why, words)), .. } => (*why, words.clone()),
-        Seen { waits_for_transaction: true, .. } => plain(Why::OpenTransaction, "a transaction is open"),
-        _ => plain(Why::NotFetched, "Kafka's client does not fetch it"),
+        PartitionObservation { held: Some(Hold::NoLeader), .. } => {
+            plain(PartitionStallReason::NoLeader, "where it begins must be asked of its leader")
+        }
+        PartitionObservation { held: Some(Hold::Broker), .. } => {
+            plain(PartitionStallReason::Broker, "the broker does not say where it begins")
+        }
+        PartitionObservation { paused: Some(reason), .. } => plain(PartitionStallReason::Paused, reason.as_str()),
+        PartitionObservation { outstanding: 1.., .. } => {
+            plain(PartitionStallReason::Unsettled, "what was read neither leaves nor can be stored")
+        }
+        PartitionObservation { out_of_log: true, .. } => {
+            plain(PartitionStallReason::OffsetLost, "the offset to go on from is not in the log")
+        }
+        PartitionObservation { tried: Some((why, words)), .. } => (*why, words.clone()),
+        PartitionObservation { waits_for_transaction: true, .. } => {
+            plain(PartitionStallReason::OpenTransaction, "a transaction is open")
+        }
+        _ => plain(PartitionStallReason::NotFetched, "Kafka's client does not fetch it"),
     }
 }
 

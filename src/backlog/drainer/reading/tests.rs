@@ -21,7 +21,7 @@ use crate::{
 struct Nobody;
 
 impl HeadEvents for Nobody {
-    fn take_out(&self, head: Arc<Head>, keys: Vec<RowKey>) {
+    fn take_out(&self, head: Arc<BacklogHead>, keys: Vec<RowKey>) {
         head.release(keys.iter().map(|key| key.offset));
     }
     fn released(&self) {}
@@ -29,10 +29,10 @@ impl HeadEvents for Nobody {
     fn abandoned(&self, _: &Arc<str>, _: Abandoned) {}
 }
 
-fn head() -> Arc<Head> {
+fn head() -> Arc<BacklogHead> {
     let ledger = Arc::new(PartitionLedger::new("orders".into(), 0, 1, None, unbounded_channel().0));
     let events: Arc<dyn HeadEvents> = Arc::new(Nobody);
-    let head = Head::begin(&ledger, "ep_test".into(), Arc::<Amount>::default(), Arc::default(), &events);
+    let head = BacklogHead::begin(&ledger, "ep_test".into(), Arc::<Amount>::default(), Arc::default(), &events);
     assert!(head.read_by_key(true));
     head.keep_order(true);
     head
@@ -47,7 +47,7 @@ fn endpoint() -> World {
 }
 
 /// Reads these rows behind what was read before; returns what was sent on.
-fn read(world: &mut World, head: &Arc<Head>, passed_over: &mut BlockedKeys, rows: &[(i64, &str)]) -> Vec<i64> {
+fn read(world: &mut World, head: &Arc<BacklogHead>, passed_over: &mut BlockedKeys, rows: &[(i64, &str)]) -> Vec<i64> {
     let page = rows.iter().map(|(offset, key)| BacklogRow::of(*offset, key, 0, 0)).collect();
     let at = At { now: world.now, wall_ms: 1, up_to: 100 };
     let sendable = passed_over.sendable(page, OrderBy::Key, at, |key| head.is_leaving(key));

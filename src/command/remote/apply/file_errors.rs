@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     admin::{
-        endpoint_body::{self, Rules},
+        endpoint_body::{self, EndpointRules},
         problem::Problem,
     },
     api::{customer, subscription},
@@ -18,7 +18,7 @@ use crate::{
 
 /// Items of the API that a file names and does not make. `None`: there is no such thing.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownItems {
     /// The customer's id of each endpoint.
     pub endpoints: HashMap<String, Option<String>>,
     pub customers: HashMap<String, Option<KnownCustomer>>,
@@ -33,7 +33,7 @@ pub(super) struct KnownCustomer {
 /// A file's sections, each item where it stands.
 pub(super) struct File<'a> {
     sections: &'a Map<String, Value>,
-    rules: Rules,
+    rules: EndpointRules,
 }
 
 impl<'a> File<'a> {
@@ -42,7 +42,7 @@ impl<'a> File<'a> {
         let anywhere = ("anywhere", "[egress]\nallow = [\"0.0.0.0/0\", \"::/0\"]\nports_denied = []\n");
         let config = Config::parse(crate::config::DEFAULT, Some(anywhere), [], |_| Ok(String::new()));
         let egress = config.map_or_else(|_| crate::app::default_egress(), |config| Egress::from(&config));
-        let rules = Rules { park_after_ms: u64::MAX, backlog_age_max_ms: i64::MAX, egress: egress.into() };
+        let rules = EndpointRules { park_after_ms: u64::MAX, backlog_age_max_ms: i64::MAX, egress: egress.into() };
         File { sections, rules }
     }
 
@@ -62,7 +62,7 @@ impl<'a> File<'a> {
     }
 
     /// Customers that endpoints name and the file does not make; those of endpoints that stand elsewhere as well.
-    pub(super) fn customers_elsewhere(&self, known: &Known) -> BTreeSet<String> {
+    pub(super) fn customers_elsewhere(&self, known: &KnownItems) -> BTreeSet<String> {
         let own = self.uids("customers");
         let named = self.items("endpoints").iter().filter_map(|item| item["customer_id"].as_str());
         let theirs = known.endpoints.values().flatten().map(String::as_str);
@@ -74,7 +74,7 @@ impl<'a> File<'a> {
     }
 
     /// Every mistake, with its place.
-    pub(super) fn mistakes(&self, known: &Known) -> Vec<String> {
+    pub(super) fn mistakes(&self, known: &KnownItems) -> Vec<String> {
         let mut found = Vec::new();
         self.shapes("customers", &mut found, |item| Ok(customer::parse(item, &[]).map(drop)?));
         self.shapes("endpoints", &mut found, |item| endpoint_body::parse(item, &self.rules, &[]).map(drop));
@@ -105,7 +105,7 @@ impl<'a> File<'a> {
         }
     }
 
-    fn subscription(&self, place: usize, item: &Value, known: &Known, found: &mut Vec<String>) {
+    fn subscription(&self, place: usize, item: &Value, known: &KnownItems, found: &mut Vec<String>) {
         let Some(endpoint) = item["endpoint_id"].as_str() else { return };
         let customer = match self.only("endpoints", endpoint) {
             Some(made) => made["customer_id"].as_str(),
@@ -125,7 +125,7 @@ impl<'a> File<'a> {
     }
 
     /// Grants of a customer once the file is written.
-    fn grants(&self, customer: &str, known: &Known) -> Option<Grants> {
+    fn grants(&self, customer: &str, known: &KnownItems) -> Option<Grants> {
         let there = known.customers.get(customer).and_then(Option::as_ref);
         let uid = there.map_or(Some(customer), |there| there.uid.as_deref());
         match uid.and_then(|uid| self.only("customers", uid)) {
@@ -163,14 +163,18 @@ mod tests {
         })
     }
 
-    fn mistakes(file: &Value, known: &Known) -> Vec<String> {
+    fn mistakes(file: &Value, known: &KnownItems) -> Vec<String> {
         File::new(file.as_object().expect("an object")).mistakes(known)
     }
 
     #[test]
     fn subscriptions_beyond_the_grants_of_the_same_file_are_found() {
-        assert_eq!(mistakes(&file("2"), &Known::default()), Vec::<String>::new(), "the rest is for the API to say");
-        let found = mistakes(&file("7"), &Known::default());
+        assert_eq!(
+            mistakes(&file("2"), &KnownItems::default()),
+            Vec::<String>::new(),
+            "the rest is for the API to say"
+        );
+        let found = mistakes(&file("7"), &KnownItems::default());
         assert!(found.len() == 1 && found[0].contains("subscriptions[0] tenant `7`"), "{found:?}");
     }
 
@@ -179,7 +183,7 @@ mod tests {
         let file = file("2");
         let sections = file.as_object().expect("an object");
         assert_eq!(File::new(sections).endpoints_elsewhere(), BTreeSet::from(["elsewhere".to_owned()]));
-        let mut known = Known::default();
+        let mut known = KnownItems::default();
         known.endpoints.insert("elsewhere".to_owned(), Some("cus_1".to_owned()));
         assert_eq!(File::new(sections).customers_elsewhere(&known), BTreeSet::from(["cus_1".to_owned()]));
         // The same customer as the file's: its new grants do not give `bills`.
@@ -198,7 +202,7 @@ mod tests {
         file["customers"][0]["nmae"] = json!("x");
         file["endpoints"][0]["mode"] = json!("fast");
         file["subscriptions"][0]["topic"] = json!("no topic");
-        let mut known = Known::default();
+        let mut known = KnownItems::default();
         known.endpoints.insert("elsewhere".to_owned(), None);
         let found = mistakes(&file, &known);
         for place in

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use rdkafka::{TopicPartitionList, consumer::Consumer as _};
 
-use super::{Poller, intake::Intake, warn_on_error};
+use super::{Poller, intake::ReadDecision, warn_on_error};
 use crate::{
     ingest::{
         backpressure::memory_bytes,
@@ -21,11 +21,11 @@ impl Poller {
         let intake = self.poll(now);
         let beyond = match intake {
             _ if self.memory_is_full() => Some(PauseReason::Memory),
-            Intake::Pause => Some(PauseReason::Window),
-            Intake::Read(_) | Intake::Wait => None,
+            ReadDecision::Pause => Some(PauseReason::Window),
+            ReadDecision::Read(_) | ReadDecision::Wait => None,
         };
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
-        let mut stalled = intake == Intake::Wait;
+        let mut stalled = intake == ReadDecision::Wait;
         let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
         self.active.retain(|slot| {
             let partition = &mut partitions[*slot];
@@ -56,7 +56,7 @@ impl Poller {
 
     /// The limit of this round's reading. While partitions pause for the window, one event at a time is polled, for
     /// rebalances come with polling.
-    fn poll(&mut self, now: Instant) -> Intake {
+    fn poll(&mut self, now: Instant) -> ReadDecision {
         let unrouted = |slot: &usize| {
             let partition = &self.partitions[*slot];
             partition.ledger.unrouted_events() + partition.waiting() as u64
@@ -64,8 +64,8 @@ impl Poller {
         let unrouted = self.active.iter().map(unrouted).sum();
         let intake = self.intake.decide(unrouted, now);
         self.room_events = match intake {
-            Intake::Read(events) => events,
-            Intake::Wait | Intake::Pause => 1,
+            ReadDecision::Read(events) => events,
+            ReadDecision::Wait | ReadDecision::Pause => 1,
         };
         intake
     }

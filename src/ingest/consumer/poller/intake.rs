@@ -17,7 +17,7 @@ use crate::{
 
 /// The window's decision for the poll thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Intake {
+pub(super) enum ReadDecision {
     /// So many events may be read.
     Read(usize),
     /// Nothing for a moment: room is expected soon, and what librdkafka has fetched stays.
@@ -65,7 +65,7 @@ impl IntakeControl {
     }
 
     /// The decision with so many events on their way to the routers.
-    pub(super) fn decide(&mut self, unrouted: u64, now: Instant) -> Intake {
+    pub(super) fn decide(&mut self, unrouted: u64, now: Instant) -> ReadDecision {
         self.measure_fan_out();
         let stored = self.store.stored_ever();
         self.storing.add(stored - self.stored, now);
@@ -77,10 +77,10 @@ impl IntakeControl {
         self.counters.show_window_full(room == 0);
         match room {
             0 => self.full(now),
-            _ if self.is_paused(now) && self.waiting > self.window.events_max() / 2 => Intake::Pause,
+            _ if self.is_paused(now) && self.waiting > self.window.events_max() / 2 => ReadDecision::Pause,
             room => {
                 self.full_since = None;
-                Intake::Read((room as f64 / self.fan_out).max(1.0) as usize)
+                ReadDecision::Read((room as f64 / self.fan_out).max(1.0) as usize)
             }
         }
     }
@@ -93,9 +93,9 @@ impl IntakeControl {
         self.metrics.leaving_per_second.set(leaving);
     }
 
-    fn full(&mut self, now: Instant) -> Intake {
+    fn full(&mut self, now: Instant) -> ReadDecision {
         self.full_since.get_or_insert(now);
-        if self.is_paused(now) { Intake::Pause } else { Intake::Wait }
+        if self.is_paused(now) { ReadDecision::Pause } else { ReadDecision::Wait }
     }
 
     fn is_paused(&self, now: Instant) -> bool {

@@ -11,7 +11,7 @@ use crate::{
     clock,
     ingest::{
         begin::Begin,
-        consumer::orders::Order,
+        consumer::orders::PollerOrder,
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{made_again, offset_of},
@@ -84,11 +84,11 @@ impl Poller {
         }
         for order in self.state.orders.take() {
             let done = match &order {
-                Order::MadeAgain { topic, topic_id } => self.begin_new_log(topic, topic_id),
-                Order::Begin { topic, partition, epoch, begin } => {
+                PollerOrder::MadeAgain { topic, topic_id } => self.begin_new_log(topic, topic_id),
+                PollerOrder::Begin { topic, partition, epoch, begin } => {
                     self.begin_held(&(Arc::clone(topic), *partition), *epoch, begin)
                 }
-                Order::GoBack { topic, partition, epoch, offset } => {
+                PollerOrder::GoBack { topic, partition, epoch, offset } => {
                     self.go_back(&(Arc::clone(topic), *partition), *epoch, *offset)
                 }
             };

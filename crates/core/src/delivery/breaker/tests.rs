@@ -34,11 +34,11 @@ impl Bench {
         Bench { breaker: CircuitBreaker::new(now), now, rng: SmallRng::seed_from_u64(3), thresholds }
     }
 
-    fn succeed(&mut self, permit: Permit) -> Option<BreakerChange> {
+    fn succeed(&mut self, permit: BreakerPermit) -> Option<BreakerChange> {
         self.breaker.succeeded(permit, self.now, &self.thresholds, IN_FLIGHT_MAX)
     }
 
-    fn fail(&mut self, permit: Permit) -> Option<BreakerChange> {
+    fn fail(&mut self, permit: BreakerPermit) -> Option<BreakerChange> {
         self.breaker.failed(permit, 1, self.now, &self.thresholds, &mut self.rng)
     }
 
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     fn half_open(&mut self) {
-        let Allowance::Until(until) = self.breaker.allowance() else { panic!("it is open") };
+        let BreakerAllowance::Until(until) = self.breaker.allowance() else { panic!("it is open") };
         self.now = until;
         assert_eq!(self.breaker.handle_timeout(self.now), Some(BreakerChange::HalfOpened));
     }
@@ -142,9 +142,9 @@ fn a_failed_probe_opens_it_at_once_and_a_good_one_closes_it() {
     let mut bench = by_count();
     bench.trip();
     bench.half_open();
-    assert_eq!(bench.breaker.allowance(), Allowance::Probe);
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Probe);
     let probe = bench.breaker.begin();
-    assert_eq!(bench.breaker.allowance(), Allowance::AwaitProbe);
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::AwaitProbe);
     assert!(matches!(bench.fail(probe), Some(BreakerChange::Opened { .. })));
     bench.half_open();
     assert_eq!(bench.success(), Some(BreakerChange::Closed));
@@ -157,7 +157,7 @@ fn a_probe_that_says_nothing_is_repeated() {
     bench.half_open();
     let probe = bench.breaker.begin();
     bench.breaker.undecided(probe);
-    assert_eq!(bench.breaker.allowance(), Allowance::Probe);
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Probe);
 }
 
 #[test]
@@ -167,14 +167,14 @@ fn the_load_comes_back_doubling() {
     bench.half_open();
     bench.success();
     for requests in [1, 2, 4] {
-        assert_eq!(bench.breaker.allowance(), Allowance::Requests(requests));
+        assert_eq!(bench.breaker.allowance(), BreakerAllowance::Requests(requests));
         let permits: Vec<_> = (0..requests).map(|_| bench.breaker.begin()).collect();
-        assert_eq!(bench.breaker.allowance(), Allowance::Requests(0));
+        assert_eq!(bench.breaker.allowance(), BreakerAllowance::Requests(0));
         for permit in permits {
             bench.succeed(permit);
         }
     }
-    assert_eq!(bench.breaker.allowance(), Allowance::Requests(u32::MAX));
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Requests(u32::MAX));
     let open = bench.trip();
     assert!(open <= secs(4).mul_f64(1.2), "after full load the open time starts again, not at {open:?}");
 }
@@ -186,9 +186,9 @@ fn a_failure_on_the_way_back_starts_it_again_from_one() {
     bench.half_open();
     bench.success();
     bench.success();
-    assert_eq!(bench.breaker.allowance(), Allowance::Requests(2));
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Requests(2));
     assert_eq!(bench.failure(), None);
-    assert_eq!(bench.breaker.allowance(), Allowance::Requests(1));
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Requests(1));
     let open = bench.trip();
     assert!(open >= secs(8).mul_f64(0.8), "it never carried its full load, so the open time goes on doubling");
 }
@@ -202,9 +202,9 @@ fn answers_to_requests_from_before_change_nothing() {
     bench.half_open();
     bench.breaker.undecided(hanging[1]);
     let probe = bench.breaker.begin();
-    assert_eq!((bench.fail(hanging[2]), bench.breaker.allowance()), (None, Allowance::AwaitProbe));
+    assert_eq!((bench.fail(hanging[2]), bench.breaker.allowance()), (None, BreakerAllowance::AwaitProbe));
     bench.succeed(probe);
-    assert_eq!((bench.fail(hanging[3]), bench.breaker.allowance()), (None, Allowance::Requests(1)));
+    assert_eq!((bench.fail(hanging[3]), bench.breaker.allowance()), (None, BreakerAllowance::Requests(1)));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_change_of_settings_brings_the_probe_forward() {
     assert_eq!(bench.breaker.probe_now(), None);
     bench.trip();
     assert_eq!(bench.breaker.probe_now(), Some(BreakerChange::HalfOpened));
-    assert_eq!(bench.breaker.allowance(), Allowance::Probe);
+    assert_eq!(bench.breaker.allowance(), BreakerAllowance::Probe);
 }
 
 #[derive(Clone, Debug)]
@@ -243,15 +243,15 @@ proptest! {
     fn whatever_the_answers_nothing_goes_while_open_and_one_probe_while_half_open(steps in steps()) {
         let mut bench = Bench::new(THRESHOLDS);
         // Requests under way, and whether each went out since the last change of state.
-        let mut under_way: Vec<(Permit, bool)> = Vec::new();
+        let mut under_way: Vec<(BreakerPermit, bool)> = Vec::new();
         for step in steps {
             let before = bench.breaker.state();
             let change = match step {
                 Step::Begin => {
                     let may = match bench.breaker.allowance() {
-                        Allowance::Requests(more) => more > 0,
-                        Allowance::Probe => true,
-                        Allowance::AwaitProbe | Allowance::Until(_) => false,
+                        BreakerAllowance::Requests(more) => more > 0,
+                        BreakerAllowance::Probe => true,
+                        BreakerAllowance::AwaitProbe | BreakerAllowance::Until(_) => false,
                     };
                     if may {
                         under_way.push((bench.breaker.begin(), true));
@@ -287,10 +287,10 @@ proptest! {
             }
             let since = under_way.iter().filter(|(_, since)| *since).count();
             match bench.breaker.allowance() {
-                Allowance::Until(_) => prop_assert_eq!((after, since), (BreakerState::Open, 0)),
-                Allowance::Probe => prop_assert_eq!((after, since), (BreakerState::HalfOpen, 0)),
-                Allowance::AwaitProbe => prop_assert_eq!((after, since), (BreakerState::HalfOpen, 1)),
-                Allowance::Requests(more) => {
+                BreakerAllowance::Until(_) => prop_assert_eq!((after, since), (BreakerState::Open, 0)),
+                BreakerAllowance::Probe => prop_assert_eq!((after, since), (BreakerState::HalfOpen, 0)),
+                BreakerAllowance::AwaitProbe => prop_assert_eq!((after, since), (BreakerState::HalfOpen, 1)),
+                BreakerAllowance::Requests(more) => {
                     prop_assert_eq!(after, BreakerState::Closed);
                     prop_assert!(more > 0 || since > 0, "something can always happen next");
                 }

@@ -72,7 +72,7 @@ fn what_failed_with_others_of_its_lane_goes_back_behind_the_first_of_them() {
 fn failures_add_up_although_the_machine_retires_between_them() {
     let settings = Arc::new(stream());
     let now = Instant::now();
-    let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20, wait_target: ms(500) };
+    let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20, wait_target: ms(500) };
     let new = |seed| Delivery::new(Arc::clone(&settings), limits, seed, now);
     let mut delivery = new(0);
     let source = TestSource::new();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Delivery, in_flight::Flight};
-use crate::delivery::{batch::Batch, breaker::Allowance, buffer::BatchLimits};
+use crate::delivery::{batch::Batch, breaker::BreakerAllowance, buffer::BatchLimits};
 
 /// The reason why nothing is sent, and until when, as far as time decides it.
 #[derive(Clone, Copy, Debug)]
@@ -80,10 +80,10 @@ impl Delivery {
             return Err(Wait::Endpoint(None));
         }
         let probe = match self.breaker.allowance() {
-            Allowance::Requests(0) | Allowance::AwaitProbe => return Err(Wait::Endpoint(None)),
-            Allowance::Requests(_) => false,
-            Allowance::Probe => true,
-            Allowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
+            BreakerAllowance::Requests(0) | BreakerAllowance::AwaitProbe => return Err(Wait::Endpoint(None)),
+            BreakerAllowance::Requests(_) => false,
+            BreakerAllowance::Probe => true,
+            BreakerAllowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
         };
         let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) }?;
         if self.permits.free == 0 {
@@ -96,7 +96,7 @@ impl Delivery {
     /// The time before which the endpoint must be left alone.
     pub(super) fn blocked_until(&self, now: Instant) -> Option<Instant> {
         let open_until = match self.breaker.allowance() {
-            Allowance::Until(until) => Some(until),
+            BreakerAllowance::Until(until) => Some(until),
             _ => None,
         };
         open_until.max(self.silent_until).filter(|until| *until > now)

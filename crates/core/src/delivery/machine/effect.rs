@@ -46,7 +46,7 @@ pub enum StateChange {
 
 /// Limits of memory, from the operator's configuration.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct DeliveryLimits {
     /// Time that an event may wait in memory for an endpoint that does not answer 2xx.
     pub park_after: Duration,
     /// With more bytes waiting, an endpoint is lagging.

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use super::AttemptId;
-use crate::delivery::{batch::Batch, breaker::Permit};
+use crate::delivery::{batch::Batch, breaker::BreakerPermit};
 
 /// An attempt under way.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub batch: Batch,
-    pub permit: Permit,
+    pub permit: BreakerPermit,
     /// Time at which the client gives it up.
     pub deadline: Instant,
 }

@@ -66,7 +66,7 @@ impl Model {
     fn new(plan: &Plan) -> Self {
         let now = Instant::now();
         let settings = settings_of(plan, 1);
-        let limits = Limits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000, wait_target: ms(500) };
+        let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: 40_000, wait_target: ms(500) };
         Model {
             delivery: Delivery::new(Arc::new(settings.clone()), limits, 7, now),
             settings,
@@ -281,7 +281,7 @@ impl Model {
         self.poll();
         self.drained();
         let ordering = self.settings.delivery.ordering;
-        let state = State::Enabled;
+        let state = EndpointState::Enabled;
         let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, ordering, state, newer: true };
         self.configure(&plan);
         for _ in 0..10_000 {

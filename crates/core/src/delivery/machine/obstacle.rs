@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Delivery;
-use crate::{delivery::breaker::Allowance, stall::endpoints::Obstacle};
+use crate::{delivery::breaker::BreakerAllowance, stall::endpoints::Obstacle};
 
 impl Delivery {
     /// The outermost obstacle first; `None` while nothing is held, or nothing keeps it from being sent.
@@ -22,7 +22,7 @@ impl Delivery {
             return Some(Obstacle::Silent);
         }
         let allowance = self.breaker.allowance();
-        if matches!(allowance, Allowance::Until(until) if until > now) {
+        if matches!(allowance, BreakerAllowance::Until(until) if until > now) {
             return Some(Obstacle::Breaker);
         }
         if self.flights.len() > 0 {

@@ -9,7 +9,7 @@ use crate::{
     delivery::{
         batch::{Batch, attempts_before},
         bisection::{Blame, REFUSALS_MAX, RefusedEvent},
-        breaker::Permit,
+        breaker::BreakerPermit,
         retry,
     },
     model::{
@@ -40,7 +40,7 @@ impl Delivery {
         next
     }
 
-    fn delivered(&mut self, mut batch: Batch, permit: Permit, now: Instant) {
+    fn delivered(&mut self, mut batch: Batch, permit: BreakerPermit, now: Instant) {
         let delivery = &self.settings.delivery;
         let change = self.breaker.succeeded(permit, now, &delivery.breaker, delivery.in_flight_max);
         self.report(change);
@@ -65,7 +65,7 @@ impl Delivery {
     }
 
     /// The events are blamed: one alone is given up, several are halved until it is alone.
-    fn rejected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+    fn rejected(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
         if batch.is_parked() {
             return self.breaker.undecided(permit);
         }
@@ -93,7 +93,7 @@ impl Delivery {
         }
     }
 
-    fn rejected_in_bisection(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+    fn rejected_in_bisection(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
         let single = batch.members.pop();
         let Some((receipt, bisection)) = single.zip(batch.trouble().bisection.as_mut()) else {
             return;
@@ -122,7 +122,7 @@ impl Delivery {
         &mut self,
         requests: u32,
         batch: Batch,
-        permit: Permit,
+        permit: BreakerPermit,
         note: AttemptNote,
         retry_after: Option<Duration>,
         now: Instant,
@@ -242,7 +242,7 @@ impl Delivery {
     }
 
     /// 410: nothing more is sent, and what waits is parked for the case that it comes back.
-    fn gone(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+    fn gone(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
         self.breaker.undecided(permit);
         if !self.gone {
             self.gone = true;
@@ -258,7 +258,7 @@ impl Delivery {
     }
 
     /// Usually just idleness: once for each batch it is repeated at once and nobody is blamed.
-    fn disconnected(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+    fn disconnected(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
         if batch.trouble().disconnected {
             return self.failed(1, batch, permit, note, None, now);
         }
@@ -271,7 +271,7 @@ impl Delivery {
         }
     }
 
-    fn local_fault(&mut self, mut batch: Batch, permit: Permit, note: AttemptNote, now: Instant) {
+    fn local_fault(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
         self.breaker.undecided(permit);
         if !batch.is_parked() {
             batch.trouble().last = Some(note);

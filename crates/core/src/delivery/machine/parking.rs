@@ -15,7 +15,7 @@ use crate::{
         batch::{Batch, attempts_before},
         lanes::Lanes,
     },
-    model::{disposition::Parked, event::Event, outcome::AttemptNote, receipt::Receipt, settings::State},
+    model::{disposition::Parked, event::Event, outcome::AttemptNote, receipt::Receipt, settings::EndpointState},
 };
 
 impl Delivery {
@@ -26,8 +26,8 @@ impl Delivery {
         }
         let from = match self.settings.state {
             _ if self.is_off() => return Some(received_at),
-            State::Paused | State::Disabled => return Some(received_at),
-            State::Enabled => {
+            EndpointState::Paused | EndpointState::Disabled => return Some(received_at),
+            EndpointState::Enabled => {
                 let answered = match (self.last_delivered, endpoint_waits_since) {
                     (Some(delivered), Some(since)) => delivered.min(since),
                     (Some(delivered), None) => delivered,

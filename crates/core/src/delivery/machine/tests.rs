@@ -131,7 +131,7 @@ fn a_rate_limit_is_kept() {
 #[test]
 fn a_paused_endpoint_gets_nothing_and_its_events_are_parked_at_once() {
     let mut world = World::new(stream());
-    world.settings(Settings { state: State::Paused, version: 2, ..stream() });
+    world.settings(Settings { state: EndpointState::Paused, version: 2, ..stream() });
     world.events(2);
     assert_eq!(world.parked_offsets(), [0, 1]);
     assert!(world.under_way().is_empty());
@@ -180,7 +180,7 @@ fn what_cannot_be_sent_before_it_would_have_to_leave_leaves_at_once() {
 
 #[test]
 fn a_disabled_endpoint_parks_at_once() {
-    let mut world = World::new(Settings { state: State::Disabled, ..stream() });
+    let mut world = World::new(Settings { state: EndpointState::Disabled, ..stream() });
     world.events(2);
     assert_eq!(world.parked_offsets(), [0, 1]);
     assert!(world.delivery.is_idle());

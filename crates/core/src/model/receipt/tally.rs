@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Counted for runs of receipts, by each thread on memory of its own.
 #[derive(Debug, Default)]
-pub(crate) struct Tally([Shard; SHARDS]);
+pub(crate) struct ReceiptTally([Shard; SHARDS]);
 
 /// Two on one cache line would make two cores wait for each other.
 #[derive(Debug, Default)]
@@ -19,13 +19,13 @@ const SHARDS: usize = 16;
 
 /// Both sides, ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totals {
+pub struct ReceiptTotals {
     pub opened: u64,
     /// Settled in whatever way, or dropped.
     pub ended: u64,
 }
 
-impl Totals {
+impl ReceiptTotals {
     /// Receipts that there are.
     #[must_use]
     pub fn held(self) -> i64 {
@@ -33,7 +33,7 @@ impl Totals {
     }
 }
 
-impl Tally {
+impl ReceiptTally {
     pub(crate) fn opened(&self, receipts: usize) {
         self.0[place()].opened.fetch_add(receipts as u64, Relaxed);
     }
@@ -42,19 +42,19 @@ impl Tally {
         self.0[place()].ended.fetch_add(receipts as u64, Relaxed);
     }
 
-    pub(crate) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> ReceiptTotals {
         let sum = |side: fn(&Shard) -> &AtomicU64| self.0.iter().map(|shard| side(shard).load(Relaxed)).sum();
-        Totals { opened: sum(|shard| &shard.opened), ended: sum(|shard| &shard.ended) }
+        ReceiptTotals { opened: sum(|shard| &shard.opened), ended: sum(|shard| &shard.ended) }
     }
 }
 
 /// Of this process.
-pub(super) static TALLY: Tally =
-    Tally([const { Shard { opened: AtomicU64::new(0), ended: AtomicU64::new(0) } }; SHARDS]);
+pub(super) static TALLY: ReceiptTally =
+    ReceiptTally([const { Shard { opened: AtomicU64::new(0), ended: AtomicU64::new(0) } }; SHARDS]);
 
 /// Both sides of this process.
 #[must_use]
-pub fn totals() -> Totals {
+pub fn totals() -> ReceiptTotals {
     TALLY.totals()
 }
 
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_is_opened_on_one_thread_and_ends_on_another_adds_up() {
-        let tally = Tally::default();
+        let tally = ReceiptTally::default();
         std::thread::scope(|scope| {
             for _ in 0..SHARDS + 3 {
                 scope.spawn(|| tally.opened(7));

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn progress(next: i64, end: i64) -> Progress {
-    Progress::new(next, end, Counts::default())
+fn progress(next: i64, end: i64) -> ReplayProgress {
+    ReplayProgress::new(next, end, ReplayCounts::default())
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn the_prefix_waits_for_its_oldest_event() {
     assert_eq!((progress.next(), progress.counts().delivered), (10, 0), "10 is still on its way");
     progress.settle(10, Settlement::Backlogged);
     assert_eq!(progress.next(), 15);
-    assert_eq!(progress.counts(), Counts { delivered: 1, backlogged: 1, ..Counts::default() });
+    assert_eq!(progress.counts(), ReplayCounts { delivered: 1, backlogged: 1, ..ReplayCounts::default() });
 }
 
 #[test]
@@ -109,7 +109,7 @@ proptest! {
                 Step::Settle(..) => {}
                 // A new owner begins with what was written down.
                 Step::Crash => {
-                    progress = Progress::new(progress.next(), end, progress.counts());
+                    progress = ReplayProgress::new(progress.next(), end, progress.counts());
                     open.clear();
                     fate.retain(|offset, _| *offset < progress.next());
                 }
@@ -119,7 +119,7 @@ proptest! {
             prop_assert_eq!(progress.unsettled(), open.len());
             let count = |what: &str| fate.range(..next).filter(|(_, fate)| **fate == what).count() as i64;
             prop_assert_eq!(fate.range(..next).count() as i64, next, "every offset below has its fate");
-            let expected = Counts {
+            let expected = ReplayCounts {
                 delivered: count("delivered"),
                 backlogged: count("backlogged"),
                 dead_lettered: count("dead_lettered"),

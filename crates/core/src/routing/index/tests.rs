@@ -19,12 +19,17 @@ fn departments(of: &[(&str, &[&str])]) -> Scope {
     Scope::Departments { departments: of.iter().map(|(tenant, names)| ((*tenant).to_owned(), set(names))).collect() }
 }
 
-fn put(id: &str, endpoint: u32, topic: &str, scope: Scope) -> Change {
-    Change::Put(Subscription { id: id.to_owned(), endpoint: EndpointKey(endpoint), topic: topic.to_owned(), scope })
+fn put(id: &str, endpoint: u32, topic: &str, scope: Scope) -> SubscriptionChange {
+    SubscriptionChange::Put(Subscription {
+        id: id.to_owned(),
+        endpoint: EndpointKey(endpoint),
+        topic: topic.to_owned(),
+        scope,
+    })
 }
 
-fn remove(id: &str) -> Change {
-    Change::Remove { id: id.to_owned() }
+fn remove(id: &str) -> SubscriptionChange {
+    SubscriptionChange::Remove { id: id.to_owned() }
 }
 
 const NOBODY: [u32; 0] = [];
@@ -155,7 +160,7 @@ fn any_scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-fn any_change() -> impl Strategy<Value = Change> {
+fn any_change() -> impl Strategy<Value = SubscriptionChange> {
     let id = (0_u8..24).prop_map(|id| format!("sub_{id}"));
     prop_oneof![
         3 => (id.clone(), 0_u32..8, prop::sample::select(&TOPICS[..]), any_scope())
@@ -169,10 +174,10 @@ fn any_change() -> impl Strategy<Value = Change> {
 struct Naive(BTreeMap<String, Subscription>);
 
 impl Naive {
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: SubscriptionChange) {
         match change {
-            Change::Put(subscription) => drop(self.0.insert(subscription.id.clone(), subscription)),
-            Change::Remove { id } => drop(self.0.remove(&id)),
+            SubscriptionChange::Put(subscription) => drop(self.0.insert(subscription.id.clone(), subscription)),
+            SubscriptionChange::Remove { id } => drop(self.0.remove(&id)),
         }
     }
 
@@ -215,7 +220,7 @@ proptest! {
             assert_agrees(index, naive)?;
         }
         for id in naive.0.keys().cloned().collect::<Vec<_>>() {
-            writer.apply([Change::Remove { id }]);
+            writer.apply([SubscriptionChange::Remove { id }]);
         }
         assert_agrees(&writer.snapshot(), &Naive::default())?;
         prop_assert!(writer.holds_nothing());

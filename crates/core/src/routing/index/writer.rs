@@ -16,7 +16,7 @@ use crate::{
 
 /// A subscription that came, changed or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum SubscriptionChange {
     /// New, or in place of the one with the same id.
     Put(Subscription),
     /// Gone; no matter if it was not there.
@@ -48,11 +48,11 @@ struct Stored {
 impl IndexWriter {
     /// Takes the changes in their order and returns the snapshot after them. Shards that no change touched are shared
     /// with the snapshots before.
-    pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> SubscriptionIndex {
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = SubscriptionChange>) -> SubscriptionIndex {
         for change in changes {
             match change {
-                Change::Put(subscription) => self.put(&subscription),
-                Change::Remove { id } => self.remove(&id),
+                SubscriptionChange::Put(subscription) => self.put(&subscription),
+                SubscriptionChange::Remove { id } => self.remove(&id),
             }
         }
         self.snapshot.clone()

@@ -52,9 +52,9 @@ fn is_name_char(c: char) -> bool {
 const ALLOWED: &str = "must hold networks (10.0.0.0/8), addresses (::1) and names (hooks.example, *.example)";
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rules(pub Vec<Rule>);
+pub(super) struct EgressRules(pub Vec<Rule>);
 
-impl Rules {
+impl EgressRules {
     pub(super) fn has_address(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|rule| matches!(rule, Rule::Network(network) if network.contains(&ip)))
     }

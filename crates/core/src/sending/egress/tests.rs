@@ -3,7 +3,7 @@
 use super::*;
 
 fn egress(allow: &[&str], deny: &[&str]) -> Egress {
-    let rules = |texts: &[&str]| Rules(texts.iter().map(|text| Rule::parse(text).expect(text)).collect());
+    let rules = |texts: &[&str]| EgressRules(texts.iter().map(|text| Rule::parse(text).expect(text)).collect());
     let ports = ["3306", "5432", "6379", "9092", "6660-6669"];
     Egress {
         allow: rules(allow),

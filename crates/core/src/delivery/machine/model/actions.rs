@@ -6,7 +6,7 @@ use crate::{
     delivery::machine::testing::*,
     model::{
         outcome::Outcome,
-        settings::{Mode, OnFailure, OrderBy, Ordering, RateLimit, State},
+        settings::{EndpointState, Mode, OnFailure, OrderBy, Ordering, RateLimit},
     },
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Plan {
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
     pub ordering: Option<Ordering>,
-    pub state: State,
+    pub state: EndpointState,
     pub newer: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let modes = prop_oneof![Just(Mode::Stream), batches];
     let limits = (1_u32..200, 9_u32..40)
         .prop_map(|(events_per_second, burst_events)| RateLimit { events_per_second, burst_events });
-    let states = prop_oneof![8 => Just(State::Enabled), 1 => Just(State::Paused), 1 => Just(State::Disabled)];
+    let states = prop_oneof![8 => Just(EndpointState::Enabled), 1 => Just(EndpointState::Paused), 1 => Just(EndpointState::Disabled)];
     let by = prop_oneof![Just(OrderBy::Key), Just(OrderBy::Partition)];
     let on_failure = prop_oneof![Just(OnFailure::Block), Just(OnFailure::DeadLetter)];
     let orderings = (by, on_failure).prop_map(|(by, on_failure)| Ordering { by, on_failure });

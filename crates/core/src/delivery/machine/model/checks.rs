@@ -16,7 +16,7 @@ impl Model {
             let stored = events.iter().filter(|event| event.source.is_stored()).count();
             assert!(stored == 0 || stored == members.len(), "what is stored and what is not share no batch");
             assert!(events.iter().all(|event| event.source.is_current()), "another instance owns it");
-            assert!(self.settings.state == State::Enabled && !self.gone);
+            assert!(self.settings.state == EndpointState::Enabled && !self.gone);
             // The batch that holds a lane goes whole, or its lane would have two under way.
             let one = members.len() == 1 || self.settings.delivery.ordering.is_some();
             assert!(!self.held_back || self.trying && sends.len() == 1 && one, "the trouble is ours");
