@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -22,8 +22,14 @@ pub struct Membership {
     chosen: ArcSwap<Chosen>,
     /// Until then there is nothing to read, in nanoseconds since `started`.
     topicless_until_ns: AtomicU64,
+    /// The time of that answer, in nanoseconds since `started`.
+    answered_ns: AtomicU64,
     started: Instant,
 }
+
+/// An answer about the chosen topics says nothing any more after so long without another one, however seldom Kafka's client
+/// looks for topics: it is asked for every half a minute.
+const ANSWER_HOLDS: Duration = Duration::from_secs(60);
 
 /// The group's word for this instance.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,7 @@ impl Membership {
             state: AtomicU8::new(State::New as u8),
             chosen: ArcSwap::default(),
             topicless_until_ns: AtomicU64::new(0),
+            answered_ns: AtomicU64::new(0),
             started: now,
         }
     }
@@ -67,10 +74,11 @@ impl Membership {
         self.chosen.load_full()
     }
 
-    /// True when there was nothing to read when the cluster was last asked, or until a moment ago.
+    /// True when there was nothing to read when the cluster last answered, or until a moment ago.
     #[must_use]
     pub fn is_topicless(&self, now: Instant) -> bool {
-        self.nanos(now) < self.topicless_until_ns.load(Relaxed)
+        let age_ns = self.nanos(now).saturating_sub(self.answered_ns.load(Relaxed));
+        self.nanos(now) < self.topicless_until_ns.load(Relaxed) && u128::from(age_ns) < ANSWER_HOLDS.as_nanos()
     }
 
     pub(super) fn join(&self) {
@@ -88,12 +96,13 @@ impl Membership {
         self.state.load(Relaxed) != State::In as u8 || self.chosen.load().absent.is_some()
     }
 
-    /// An answer about the chosen topics, or none. Where there is no topic, that holds until `until`: the group needs its
-    /// time to assign one that comes.
-    pub(super) fn asked(&self, chosen: Option<Chosen>, until: Instant) {
+    /// An answer about the chosen topics, or none. Where there is no topic, that holds for `assigned_within`: the group needs
+    /// its time to assign one that comes.
+    pub(super) fn asked(&self, chosen: Option<Chosen>, now: Instant, assigned_within: Duration) {
         if let Some(chosen) = chosen {
+            self.answered_ns.store(self.nanos(now), Relaxed);
             if chosen.is_nothing() {
-                self.topicless_until_ns.store(self.nanos(until), Relaxed);
+                self.topicless_until_ns.store(self.nanos(now + assigned_within), Relaxed);
             }
             self.chosen.store(Arc::new(chosen));
         }
@@ -112,10 +121,10 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::ingest::chosen::Absent;
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn nothing() -> Option<Chosen> {
         Some(Chosen { absent: Some(Absent::Pattern("orders".to_owned())), refused: Vec::new() })
@@ -124,14 +133,28 @@ mod tests {
     #[test]
     fn while_a_topic_that_came_is_being_assigned_an_instance_that_had_none_stays_what_it_was() {
         let now = Instant::now();
-        let until = |seconds| now + Duration::from_secs(seconds);
+        let after = |seconds| now + Duration::from_secs(seconds);
         let membership = Membership::new(now);
         assert!(!membership.is_topicless(now) && membership.is_in_doubt());
-        membership.asked(nothing(), until(60));
-        membership.asked(Some(Chosen::default()), until(62));
-        assert!(membership.is_topicless(until(59)), "it is not assigned yet");
-        assert!(!membership.is_topicless(until(60)), "it should have been");
+        membership.asked(nothing(), now, MINUTE);
+        membership.asked(Some(Chosen::default()), after(2), MINUTE);
+        assert!(membership.is_topicless(after(59)), "it is not assigned yet");
+        assert!(!membership.is_topicless(after(60)), "it should have been");
         assert!(membership.chosen().absent.is_none());
+    }
+
+    #[test]
+    fn an_instance_without_topics_whose_kafka_answers_no_more_is_not_ready_for_long_however_seldom_topics_are_looked_for()
+     {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let membership = Membership::new(now);
+        membership.asked(nothing(), now, 60 * MINUTE);
+        membership.asked(None, after(30), 60 * MINUTE);
+        assert!(membership.is_topicless(after(59)), "a blip");
+        assert!(!membership.is_topicless(after(61)), "nobody knows any more whether there is something to read");
+        membership.asked(Some(Chosen::default()), after(90), 60 * MINUTE);
+        assert!(membership.is_topicless(after(91)), "a topic has come, and Kafka's client looks for it once an hour");
     }
 
     #[test]
@@ -142,11 +165,11 @@ mod tests {
         assert!(!membership.is_in_doubt());
         membership.lose();
         assert!(membership.is_in_group() && membership.is_in_doubt(), "nobody has looked why");
-        membership.asked(None, now);
+        membership.asked(None, now, MINUTE);
         assert!(!membership.is_in_group(), "Kafka does not answer");
         membership.join();
         membership.lose();
-        membership.asked(nothing(), now + Duration::from_secs(60));
+        membership.asked(nothing(), now, MINUTE);
         assert!(!membership.is_in_group() && membership.is_topicless(now));
     }
 
@@ -159,7 +182,7 @@ mod tests {
         membership.join();
         membership.lose();
         membership.join();
-        membership.asked(None, now);
+        membership.asked(None, now, MINUTE);
         assert!(membership.is_in_group() && !membership.is_in_doubt());
     }
 }

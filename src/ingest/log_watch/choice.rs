@@ -49,7 +49,7 @@ impl Looks {
             Ok(chosen) => tell(&membership.chosen(), chosen),
             Err(error) => tracing::debug!(%error, "which topics there are is not known"),
         }
-        membership.asked(asked.ok(), now + self.choice.noticed_within);
+        membership.asked(asked.ok(), now, self.choice.noticed_within);
         self.choice.asked_at = Some(now);
     }
 
