@@ -24,6 +24,7 @@ use crate::{
     ingest::{consumer::ConsumerState, ledger::PartitionLedger, missed::CatchesUp},
     model::{
         event::{EndpointKey, Event},
+        parking::RowCount,
         receipt::{Receipt, Settlement},
         settings::{DeliverySettings, EndpointState, Mode},
     },
@@ -233,9 +234,9 @@ impl Surroundings for Around {
         self.table.flow().show_drain_rate(per_second);
     }
 
-    fn rows_wait(&self, endpoint_id: &str, rows: u64) {
+    fn rows_wait(&self, endpoint_id: &str, count: RowCount) {
         if let Some(queue) = self.table.endpoints().find(endpoint_id) {
-            queue.show_backlog_rows(rows);
+            queue.show_backlog_rows(count);
         }
     }
 

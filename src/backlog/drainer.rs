@@ -35,6 +35,7 @@ use crate::{
     model::{
         disposition::{GivenUp, Reason},
         event::{EndpointKey, Event},
+        parking::RowCount,
         receipt::{ABANDONS_MAX, Abandoned, Receipt, Settlement},
     },
     store::{
@@ -72,7 +73,7 @@ pub trait Surroundings: Send + Sync {
     /// Nothing of a partition waits any more: what waited for that in memory may go.
     fn wake(&self, endpoint_id: &str);
     /// So many rows wait for an endpoint.
-    fn rows_wait(&self, endpoint_id: &str, rows: u64);
+    fn rows_wait(&self, endpoint_id: &str, count: RowCount);
     /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);
 }
@@ -352,8 +353,9 @@ impl Drainer {
     fn tell_rows(&self) {
         let changed = std::mem::take(&mut *self.heads.changed.lock());
         for endpoint_id in changed {
+            let counted_at = clock::now();
             let (rows, _) = self.heads.scheduler.lock().of_endpoint(&endpoint_id);
-            self.surroundings.rows_wait(&endpoint_id, u64::try_from(rows).unwrap_or(0));
+            self.surroundings.rows_wait(&endpoint_id, RowCount { rows: u64::try_from(rows).unwrap_or(0), counted_at });
         }
     }
 

@@ -122,8 +122,8 @@ impl EndpointActor {
         self.offer_permits(now);
         self.adopt_settings(now);
         self.adopt_local_outage(now);
-        if let Some(rows) = self.queue.take_backlog_rows() {
-            self.delivery.handle_backlog_rows(rows, now);
+        if let Some(count) = self.queue.take_backlog_rows() {
+            self.delivery.handle_backlog_rows(count, now);
         }
         if self.queue.health.probe_wanted.swap(false, Relaxed) {
             self.delivery.handle_probe_wanted(now);

@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -21,6 +21,7 @@ use crate::{
     flow::counters::FlowCounters,
     model::{
         event::EndpointKey,
+        parking::RowCount,
         receipt::{Receipt, Settlement},
         settings::{EndpointState, Settings},
     },
@@ -73,8 +74,8 @@ pub struct EndpointQueue {
     flow: Arc<FlowCounters>,
     /// It cannot keep up: what comes goes to the backlog until the backlog is gone.
     lagging: AtomicBool,
-    /// Rows that wait in the backlog, as was said last; [`UNKNOWN`] once the actor knows.
-    backlog_rows: AtomicU64,
+    /// Rows that wait in the backlog, as was said last; none once the actor knows.
+    backlog_rows: Mutex<Option<RowCount>>,
 }
 
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl EndpointQueue {
             waiting_bytes: AtomicUsize::new(0),
             flow,
             lagging: AtomicBool::new(false),
-            backlog_rows: AtomicU64::new(UNKNOWN),
+            backlog_rows: Mutex::default(),
         }
     }
 
@@ -245,18 +246,17 @@ impl EndpointQueue {
     }
 
     /// So many rows wait in the backlog: a lagging endpoint may have caught up.
-    pub fn show_backlog_rows(&self, rows: u64) {
+    pub fn show_backlog_rows(&self, count: RowCount) {
         if self.is_lagging() {
-            self.backlog_rows.store(rows, Ordering::Relaxed);
+            *self.backlog_rows.lock() = Some(count);
             self.nudge();
         }
     }
 
     /// Rows that wait in the backlog, if that is news.
     #[must_use]
-    pub fn take_backlog_rows(&self) -> Option<u64> {
-        let is_news = self.is_lagging() && self.backlog_rows.load(Ordering::Relaxed) != UNKNOWN;
-        is_news.then(|| self.backlog_rows.swap(UNKNOWN, Ordering::Relaxed))
+    pub fn take_backlog_rows(&self) -> Option<RowCount> {
+        self.is_lagging().then(|| self.backlog_rows.lock().take()).flatten()
     }
 
     /// The actor says whether the endpoint keeps up. True when that is news.
@@ -324,7 +324,6 @@ impl EndpointQueue {
     }
 }
 
-const UNKNOWN: u64 = u64::MAX;
 /// Stored events in memory while the breaker is not closed: one event is the probe, and the ramp begins with a few more.
 const PROBE_EVENTS: usize = 8;
 

@@ -20,7 +20,7 @@ use postrider::{
     model::{
         disposition::{GivenUp, Parked, Reason},
         event::{EndpointKey, Event},
-        parking::Parking,
+        parking::{Parking, RowCount},
         receipt::{Receipt, Settlement},
     },
     redrive::{self, RedriveOptions},
@@ -104,7 +104,7 @@ impl Surroundings for Around {
 
     fn wake(&self, _: &str) {}
 
-    fn rows_wait(&self, _: &str, _: u64) {}
+    fn rows_wait(&self, _: &str, _: RowCount) {}
 
     fn wake_ordered(&self) {}
 }

@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
+    time::Instant,
 };
 
 use super::source::EventSource;
@@ -18,6 +19,13 @@ impl KeyNumber {
         key.hash(&mut hasher);
         KeyNumber(hasher.finish())
     }
+}
+
+/// A count of the rows that wait in the backlog for an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct RowCount {
+    pub rows: u64,
+    pub counted_at: Instant,
 }
 
 /// An event on its way from memory into its row. It counts as waiting as long as this lives: until its row is counted, or

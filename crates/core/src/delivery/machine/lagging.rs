@@ -7,23 +7,43 @@
 use std::time::{Duration, Instant};
 
 use super::{Delivery, dispatch::Wait};
-use crate::{delivery::lanes::Lanes, flow::rate::Rate, model::settings::Mode};
+use crate::{
+    delivery::lanes::Lanes,
+    flow::rate::Rate,
+    model::{parking::RowCount, settings::Mode},
+};
 
 /// Events that leave memory for the backlog, and what was told of its rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backlogged {
     leaving: Rate,
+    /// Events without a row leave in this turn.
+    parks: bool,
+    /// Time at which such events left last. A count of rows from before knows nothing of them; they bring another one.
+    parked_at: Option<Instant>,
     /// So many rows wait: to be looked at again then, unless there is news before.
     told: Option<(u64, Instant)>,
 }
 
 impl Backlogged {
     pub(super) fn new(now: Instant) -> Self {
-        Backlogged { leaving: Rate::new(now), told: None }
+        Backlogged { leaving: Rate::new(now), parks: false, parked_at: None, told: None }
     }
 
     pub(super) fn left(&mut self, events: u64, now: Instant) {
         self.leaving.add(events, now);
+        if std::mem::take(&mut self.parks) {
+            self.parked_at = Some(now);
+        }
+    }
+
+    /// An event without a row leaves: what was told of the rows is not so any more.
+    pub(super) fn parks(&mut self) {
+        (self.parks, self.told) = (true, None);
+    }
+
+    fn is_outdated(&self, count: RowCount) -> bool {
+        self.parked_at.is_some_and(|parked_at| count.counted_at < parked_at)
     }
 
     pub(super) fn look_again_at(&self) -> Option<Instant> {
@@ -35,8 +55,10 @@ impl Delivery {
     /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
     /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet. Or when it takes
     /// as much as comes, and what waits, waits for us: else the time that the way through the backlog takes would keep it there.
-    pub fn handle_backlog_rows(&mut self, rows: u64, now: Instant) {
-        self.look_at_rows(rows, now);
+    pub fn handle_backlog_rows(&mut self, count: RowCount, now: Instant) {
+        if !self.backlogged.is_outdated(count) {
+            self.look_at_rows(count.rows, now);
+        }
         self.advance(now);
     }
 

@@ -17,6 +17,7 @@ use crate::{
     model::{
         event::Event,
         outcome::{AttemptNote, Outcome},
+        parking::RowCount,
         settings::{Mode, OrderBy},
     },
     request::sent_bytes,
@@ -134,7 +135,7 @@ impl Model {
                 self.trying = false;
             }
             Action::BacklogRows => {
-                self.delivery.handle_backlog_rows(0, self.now);
+                self.delivery.handle_backlog_rows(RowCount { rows: 0, counted_at: self.now }, self.now);
                 self.poll();
             }
             Action::Instances(instances) => {

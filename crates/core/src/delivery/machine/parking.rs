@@ -204,6 +204,9 @@ impl Delivery {
     ) {
         // What another instance owns by now is dropped silently: its backlog is the new owner's as well.
         if receipt.event().source.is_owned() {
+            if !receipt.event().source.is_stored() {
+                self.backlogged.parks();
+            }
             let parking = self.follow(receipt.event());
             let (attempts, last) = (attempts + attempts_before(&receipt), last.clone());
             self.effects.parked.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking });

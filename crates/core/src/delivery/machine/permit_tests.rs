@@ -99,9 +99,9 @@ fn an_endpoint_has_not_caught_up_while_what_it_parked_has_no_rows_yet() {
     permits(&mut world, 1, true);
     world.events(1_000);
     world.wait(PARK_AFTER + ms(200));
-    world.delivery.handle_backlog_rows(3, world.now);
+    world.rows_wait(3);
     assert!(world.delivery.is_lagging(), "three of a thousand have their rows");
     world.wait(secs(5));
-    world.delivery.handle_backlog_rows(3, world.now);
+    world.rows_wait(3);
     assert!(!world.delivery.is_lagging());
 }

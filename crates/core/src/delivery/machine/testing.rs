@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::*;
-use crate::model::outcome::{AttemptNote, Outcome};
+use crate::model::{
+    outcome::{AttemptNote, Outcome},
+    parking::RowCount,
+};
 pub use crate::testing::*;
 
 /// One endpoint's machine with all it asked for.
@@ -44,6 +47,11 @@ impl World {
             given_up: Vec::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// So many rows wait in the backlog, as is counted now.
+    pub fn rows_wait(&mut self, rows: u64) {
+        self.delivery.handle_backlog_rows(RowCount { rows, counted_at: self.now }, self.now);
     }
 
     /// Events that are received now; returns the first one's offset.

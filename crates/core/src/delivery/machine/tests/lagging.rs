@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::*;
-use crate::model::settings::{OnFailure, OrderBy, Ordering};
+use crate::model::{
+    parking::RowCount,
+    settings::{OnFailure, OrderBy, Ordering},
+};
 
 /// One request at a time, answered after a second each.
 fn slow(events: usize) -> World {
@@ -99,9 +102,9 @@ fn what_comes_for_a_lagging_endpoint_is_parked_at_once_until_its_backlog_is_gone
     world.stored(1, 0);
     world.answer(Outcome::Delivered);
     assert_eq!(world.under_way(), [[next + 2]], "what comes from the backlog is sent");
-    world.delivery.handle_backlog_rows(20, world.now);
+    world.rows_wait(20);
     assert!(world.delivery.is_lagging());
-    world.delivery.handle_backlog_rows(2, world.now);
+    world.rows_wait(2);
     world.poll();
     let parked = world.parked.len();
     world.events(1);
@@ -179,7 +182,7 @@ fn through_a_backlog(world: &mut World, way: Duration, answers: usize, seconds: 
         }
         (0..answers.min(world.sent.len())).for_each(|_| drop(world.answer(Outcome::Delivered)));
         let rows = (parked + before).saturating_sub(world.delivered.len());
-        world.delivery.handle_backlog_rows(rows as u64, world.now);
+        world.rows_wait(rows as u64);
         world.poll();
         if tick == ticks - 100 {
             parked_then = parked;
@@ -210,7 +213,7 @@ fn an_endpoint_whose_backlog_is_gone_at_once_stops_lagging_though_that_is_told_o
     world.events(200);
     world.wait(secs(6));
     assert!(world.delivery.is_lagging());
-    world.delivery.handle_backlog_rows(0, world.now);
+    world.rows_wait(0);
     world.poll();
     assert!(world.delivery.is_lagging(), "what left a moment ago may have no rows yet");
     world.wait(PARK_AFTER + ms(200));
@@ -218,12 +221,30 @@ fn an_endpoint_whose_backlog_is_gone_at_once_stops_lagging_though_that_is_told_o
 }
 
 #[test]
+fn a_count_of_rows_from_before_the_newest_parking_says_nothing() {
+    let mut world = World::new(stream());
+    world.events(200);
+    world.wait(secs(6));
+    let counted_at = world.now;
+    world.rows_wait(0);
+    world.poll();
+    world.wait(ms(100));
+    world.events(1);
+    world.wait(PARK_AFTER + secs(1));
+    assert!(world.delivery.is_lagging(), "what was told before they were parked is not looked at again");
+    world.delivery.handle_backlog_rows(RowCount { rows: 0, counted_at }, world.now);
+    assert!(world.delivery.is_lagging(), "nor does it count when it comes late");
+    world.rows_wait(0);
+    assert!(!world.delivery.is_lagging(), "they have had their rows");
+}
+
+#[test]
 fn an_endpoint_with_many_rows_is_not_looked_at_again_before_there_is_news() {
     let mut world = World::new(stream());
     world.events(200);
     world.wait(secs(6));
-    world.delivery.handle_backlog_rows(0, world.now);
-    world.delivery.handle_backlog_rows(500, world.now);
+    world.rows_wait(0);
+    world.rows_wait(500);
     world.poll();
     world.wait(secs(60));
     assert!(world.delivery.is_lagging());
