@@ -1,39 +1,10 @@
-//! Headers that a customer may set are headers that can be sent, and never one of ours or the connection's.
+//! `tests/fuzz/headers.rs` says what has to hold.
 
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
-
 use libfuzzer_sys::fuzz_target;
-use postrider::{
-    admin::endpoint_body::{Rules, parse},
-    model::settings::Auth,
-};
-use secrecy::ExposeSecret as _;
-use serde_json::json;
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules { park_after_ms: 5_000, backlog_age_max_ms: i64::MAX, egress: Arc::new(postrider::app::default_egress()) });
+#[path = "../../tests/fuzz/headers.rs"]
+mod check;
 
-fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| {
-    let (headers, username, password) = input;
-    let headers: serde_json::Map<_, _> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    for auth in [
-        json!({"type": "headers", "headers": headers}),
-        json!({"type": "basic", "username": username, "password": password}),
-        json!({"type": "bearer", "token": password}),
-    ] {
-        let body = json!({"customer_id": "c", "url": "https://example.com/", "auth": auth});
-        let Ok(body) = parse(body.as_object().expect("an object"), &RULES, &[]) else { continue };
-        let auth = body.auth.expect("it was given").parse().expect("what was accepted is understood");
-        let Auth::Headers(headers) = auth else { continue };
-        for (name, value) in headers {
-            http::HeaderName::from_bytes(name.as_bytes()).expect("a name that can be sent");
-            http::HeaderValue::from_str(value.expose_secret()).expect("a value that can be sent");
-            assert!(
-                !name.starts_with("webhook-") && !["host", "content-length", "transfer-encoding"].contains(&&*name)
-            );
-        }
-    }
-});
+fuzz_target!(|input: (Vec<(&str, &str)>, &str, &str)| check::check(&input.0, input.1, input.2));

@@ -123,6 +123,17 @@ fn mailboxes_keep_their_bounds() {
 }
 
 #[test]
+fn fuzzers_call_only_what_is_compiled_with_the_tests() {
+    let reason = "`fuzz/` needs another compiler: a name that changes would break it without anybody noticing";
+    check(rust(&["fuzz"]), reason, |file| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let shared = format!("#[path = \"../../tests/fuzz/{name}\"]");
+        let is_thin = file.text.contains(&shared) && !mentions(&file.text, "postrider");
+        (!is_thin).then(|| format!("must hold nothing but a call of tests/fuzz/{name}"))
+    });
+}
+
+#[test]
 fn nothing_is_left_for_later_or_skipped() {
     let reason = "a note in the code is read by nobody who plans, and a skipped test proves nothing";
     let marks = [
