@@ -9,13 +9,13 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::pipeline::consumer_client,
     config::Config,
-    ingest::chosen::TopicMatcher,
+    ingest::chosen::{Absent, TopicMatcher},
     store::{self, Pool},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// Also connect: to the brokers (topics, the group) and to PostgreSQL (its schema)
+    /// Also connect: to the brokers (the group; topics that are not there yet are warnings) and to PostgreSQL (its schema)
     #[arg(long)]
     connect: bool,
 }
@@ -33,28 +33,38 @@ pub(super) fn run(arguments: &CheckArguments, config: &Config) -> ExitCode {
         eprintln!("postrider: the settings are right; nothing was connected to (--connect does)");
         return ExitCode::SUCCESS;
     }
-    let found = [("kafka", kafka(config)), ("postgres", postgres(config))];
+    let found = [("kafka", kafka(config)), ("postgres", postgres(config).map(Found::from))];
     for (what, found) in &found {
         match found {
-            Ok(text) => eprintln!("postrider: {what}: {text}"),
+            Ok(Found { text, absent }) => {
+                eprintln!("postrider: {what}: {text}");
+                absent.iter().for_each(|absent| eprintln!("postrider: warning: {absent}"));
+            }
             Err(problem) => eprintln!("postrider: {what}: FAILED: {problem}"),
         }
     }
     if found.iter().all(|(_, found)| found.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The brokers answer, the topics exist, and the group's positions may be read.
-fn kafka(config: &Config) -> Result<String, String> {
+/// An answer in words, and the topics that are not there yet: `serve` waits for them.
+struct Found {
+    text: String,
+    absent: Option<Absent>,
+}
+
+impl From<String> for Found {
+    fn from(text: String) -> Self {
+        Found { text, absent: None }
+    }
+}
+
+/// The brokers answer, and the group's positions may be read.
+fn kafka(config: &Config) -> Result<Found, String> {
     let consumer: BaseConsumer = consumer_client(config).create().map_err(|error| error.to_string())?;
     let brokers = &config.kafka.brokers;
     let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| format!("{brokers}: {error}"))?;
     let known: Vec<&str> =
         metadata.topics().iter().filter(|topic| !topic.partitions().is_empty()).map(|topic| topic.name()).collect();
-    let missing: Vec<&str> =
-        config.kafka.topics.iter().map(String::as_str).filter(|topic| !known.contains(topic)).collect();
-    if !missing.is_empty() {
-        return Err(format!("there is no topic {}, or it may not be read", missing.join(", ")));
-    }
     let group = &config.kafka.group_id;
     let mut positions = rdkafka::TopicPartitionList::new();
     for topic in &config.kafka.topics {
@@ -65,29 +75,39 @@ fn kafka(config: &Config) -> Result<String, String> {
             .committed_offsets(positions, TIMEOUT)
             .map_err(|error| format!("the positions of group `{group}` cannot be read: {error}"))?;
     }
-    let topics = match config.kafka.topics_pattern.as_str() {
-        "" => format!("all of {} topics are there", config.kafka.topics.len()),
+    let (topics, absent) = match config.kafka.topics_pattern.as_str() {
+        "" => said_of_names(&config.kafka.topics, &known),
         pattern => said_of_pattern(pattern, &known),
     };
-    Ok(format!("{} brokers answer, {topics}, group `{group}` may be read", metadata.brokers().len()))
+    let text = format!("{} brokers answer, {topics}, group `{group}` may be read", metadata.brokers().len());
+    Ok(Found { text, absent })
+}
+
+/// The number of listed topics that are there, and those that are not.
+fn said_of_names(names: &[String], known: &[&str]) -> (String, Option<Absent>) {
+    let absent: Vec<String> = names.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect();
+    let all = absent.len() == names.len();
+    let text = format!("{} of {} topics are there", names.len() - absent.len(), names.len());
+    (text, (!absent.is_empty()).then_some(Absent::Names { names: absent, all }))
 }
 
 /// The number of topics that a pattern matches, and their names.
-fn said_of_pattern(pattern: &str, known: &[&str]) -> String {
+fn said_of_pattern(pattern: &str, known: &[&str]) -> (String, Option<Absent>) {
     let Some(wanted) = TopicMatcher::new(pattern, "") else {
-        return format!("what kafka.topics_pattern `{pattern}` matches only Kafka's client can say");
+        return (format!("what kafka.topics_pattern `{pattern}` matches only Kafka's client can say"), None);
     };
     let mut matching: Vec<&str> = known.iter().copied().filter(|topic| wanted.is_match(topic)).collect();
     matching.sort_unstable();
     let more = if matching.len() > NAMED_MAX { ", …" } else { "" };
-    match matching.len() {
-        0 => format!("NO topic matches kafka.topics_pattern `{pattern}` yet"),
+    let text = match matching.len() {
+        0 => format!("0 topics match kafka.topics_pattern `{pattern}`"),
         1 => format!("1 topic matches kafka.topics_pattern `{pattern}` ({})", matching[0]),
         count => {
             let named = matching[..count.min(NAMED_MAX)].join(", ");
             format!("{count} topics match kafka.topics_pattern `{pattern}` ({named}{more})")
         }
-    }
+    };
+    (text, matching.is_empty().then(|| Absent::Pattern(pattern.to_owned())))
 }
 
 const NAMED_MAX: usize = 10;
@@ -120,13 +140,27 @@ mod tests {
     #[test]
     fn it_is_said_how_many_topics_a_pattern_matches_kafkas_own_left_out() {
         let known = ["orders.eu", "orders.us", "xorders.eu", "__consumer_offsets", "payments"];
-        let says = |pattern| said_of_pattern(pattern, &known);
+        let says = |pattern| said_of_pattern(pattern, &known).0;
         assert_eq!(
             says(r"orders\.(eu|us)"),
             r"2 topics match kafka.topics_pattern `orders\.(eu|us)` (orders.eu, orders.us)"
         );
         assert!(says(".*").starts_with("4 topics match"), "{}", says(".*"));
-        assert!(says("order").starts_with("NO topic"), "{}", says("order"));
+        assert!(says("order").starts_with("0 topics"), "{}", says("order"));
         assert!(says("[[:alpha:]]+").ends_with("(payments)"), "{}", says("[[:alpha:]]+"));
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_yet_is_named_and_no_failure() {
+        let names = ["orders", "payments"].map(str::to_owned);
+        assert_eq!(
+            said_of_names(&names, &["payments", "orders", "other"]),
+            ("2 of 2 topics are there".to_owned(), None)
+        );
+        let (text, absent) = said_of_names(&names, &["payments"]);
+        assert_eq!(text, "1 of 2 topics are there");
+        assert_eq!(absent, Some(Absent::Names { names: vec!["orders".to_owned()], all: false }));
+        let (_, absent) = said_of_pattern("order", &["orders"]);
+        assert!(absent.is_some_and(|absent| absent.to_string().contains("no topic matches")));
     }
 }

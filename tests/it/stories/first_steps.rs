@@ -152,3 +152,21 @@ fn events_are_sent_from_the_command_line_and_a_topic_that_is_not_there_is_a_mist
     assert_eq!(code, Some(1));
     assert!(said.contains("0 events sent, and not all") && said.to_lowercase().contains("size too large"), "{said}");
 }
+
+#[test]
+fn a_check_that_connects_names_a_topic_that_is_not_there_yet_and_succeeds() {
+    let (there, absent) = (format!("check-{}", std::process::id()), format!("check-{}-absent", std::process::id()));
+    let postgres = Postgres::create(&format!("it_check_{}", std::process::id()));
+    let settings = BTreeMap::from([
+        ("POSTRIDER_KAFKA_BROKERS".to_owned(), kafka::brokers()),
+        ("POSTRIDER_KAFKA_TOPICS".to_owned(), format!("{there},{absent}")),
+        ("POSTRIDER_POSTGRES_URL".to_owned(), postgres.url()),
+    ]);
+    let made = process::command(&settings).args(["produce", "--topic", &there, "--create-topic"]).output();
+    assert!(made.expect("the binary starts").status.success());
+    let output = process::command(&settings).args(["check", "--connect"]).output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 of 2 topics are there"), "{said}");
+    assert!(said.contains(&format!("warning: of kafka.topics there is no `{absent}`")), "{said}");
+}
