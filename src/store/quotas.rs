@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::{GenericClient, Transaction};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{Pool, StoreError};
 use crate::model::quotas::{Quota, Quotas};
@@ -145,7 +145,7 @@ pub struct Backlogs {
     /// not suspended.
     pub beyond: Vec<Beyond>,
     /// Until so much more is stored, nobody else is beyond a quota; but for customers that are already, with all of their
-    /// backlogs suspended.
+    /// backlogs suspended, and for those whose own quotas are below [`ROOM_COUNTS_FROM`].
     pub room: Stored,
 }
 
@@ -156,6 +156,10 @@ pub struct Stored {
     pub bytes: i64,
 }
 
+/// A quota below these leaves so little room that whoever waits until that may be used up would look all the time, for one
+/// customer, whatever the others store.
+pub const ROOM_COUNTS_FROM: Stored = Stored { rows: 1_000, bytes: 1_000_000 };
+
 /// Compares all backlogs with their quotas: those of customers and those of each endpoint.
 ///
 /// # Errors
@@ -164,7 +168,10 @@ pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> R
     let (rows_max, bytes_max) = (defaults.backlog_rows_max, defaults.backlog_bytes_max);
     pool.with(async |client| {
         let statement = client.prepare_cached(BACKLOGS).await?;
-        let rows = client.query(&statement, &[&rows_max, &bytes_max, &each.rows_max, &each.bytes_max]).await?;
+        let Stored { rows: least_rows, bytes: least_bytes } = ROOM_COUNTS_FROM;
+        let limits: &[&(dyn ToSql + Sync)] =
+            &[&rows_max, &bytes_max, &each.rows_max, &each.bytes_max, &least_rows, &least_bytes];
+        let rows = client.query(&statement, limits).await?;
         let (room, beyond) = rows.split_first().expect("invariant: the room is always the first row");
         let room = Stored { rows: room.try_get("held_rows")?, bytes: room.try_get("bytes")? };
         Ok(Backlogs { room, beyond: by_customer(beyond, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])? })
@@ -268,14 +275,19 @@ const BACKLOGS: &str = "
                 sum(bytes)::bigint AS backlog_bytes_max
             FROM held GROUP BY 1) AS t
         JOIN customer c ON c.id = t.customer_id
+    ), own AS (
+        SELECT (quotas->>'backlog_rows_max')::bigint AS rows_max, (quotas->>'backlog_bytes_max')::bigint AS bytes_max
+        FROM customer
     ), room AS (
         SELECT
-            least($1, $3::bigint, (SELECT min((quotas->>'backlog_rows_max')::bigint) FROM customer),
+            least($1, $3::bigint, (SELECT min(rows_max) FROM own WHERE rows_max >= $5::bigint),
                 (SELECT min($3 - held_rows) FROM held WHERE grows),
-                (SELECT min(rows_max - backlog_rows_max) FROM total WHERE grows OR rows_max > backlog_rows_max)) AS held_rows,
-            least($2, $4::bigint, (SELECT min((quotas->>'backlog_bytes_max')::bigint) FROM customer),
+                (SELECT min(rows_max - backlog_rows_max) FROM total
+                WHERE (grows OR rows_max > backlog_rows_max) AND (rows_max = $1 OR rows_max >= $5))) AS held_rows,
+            least($2, $4::bigint, (SELECT min(bytes_max) FROM own WHERE bytes_max >= $6::bigint),
                 (SELECT min($4 - bytes) FROM held WHERE grows),
-                (SELECT min(bytes_max - backlog_bytes_max) FROM total WHERE grows OR bytes_max > backlog_bytes_max)) AS bytes
+                (SELECT min(bytes_max - backlog_bytes_max) FROM total
+                WHERE (grows OR bytes_max > backlog_bytes_max) AND (bytes_max = $2 OR bytes_max >= $6))) AS bytes
     )
     SELECT NULL AS customer_id, NULL AS endpoint_id, held_rows, bytes, NULL AS quotas, NULL AS backlog_rows_max,
         NULL AS backlog_bytes_max, NULL AS sharers FROM room

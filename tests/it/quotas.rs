@@ -257,7 +257,25 @@ async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended()
     assert_eq!(names(&beyond().await), ids[1..2], "the rows of the other one are there still");
     suspend(&[&ids[1]]).await;
     assert_eq!(beyond().await, [], "nobody is left to be suspended");
-    assert_eq!(look().await.room, Stored { rows: 100, bytes: 5_000 }, "what an endpoint without a backlog may hold");
+    assert_eq!(look().await.room, Stored { rows: 1_000, bytes: 5_000 }, "what an endpoint without a backlog may hold");
+}
+
+#[actix_rt::test]
+async fn a_tiny_quota_of_one_customer_does_not_make_everybody_look_all_the_time() {
+    let api = limited(json!({"backlog_rows_max": 3, "backlog_bytes_max": 10})).await;
+    let each = EndpointLimits { rows_max: 5_000, bytes_max: 5_000_000 };
+    let look = async || quotas::backlogs(&api.pool, &QUOTAS, each).await.expect("a look");
+    let others = Stored { rows: QUOTAS.backlog_rows_max.min(5_000), bytes: QUOTAS.backlog_bytes_max.min(5_000_000) };
+    assert_eq!(look().await.room, others, "nothing of it waits");
+    let id = api.endpoint("acme", "large").await["id"].as_str().expect("an id").to_owned();
+    let store = async |rows: i64| {
+        let sql = "INSERT INTO backlog_head VALUES ('orders', $N, '$ID', 2, 0, 0)";
+        api.database.execute(&sql.replace("$N", &rows.to_string()).replace("$ID", &id)).await;
+    };
+    store(0).await;
+    assert_eq!(look().await.room, others, "one row of room is left, for it alone");
+    store(1).await;
+    assert_eq!(look().await.beyond.len(), 1, "a look finds it all the same");
 }
 
 #[actix_rt::test]
