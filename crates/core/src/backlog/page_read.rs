@@ -107,3 +107,44 @@ pub enum PageEnd {
 
 /// Before every offset.
 pub const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const WALL_MS: i64 = 1_000_000;
+
+    /// The end of a read of at most three rows that finds these, where offsets below 10 may be sent.
+    fn end_of(offsets: &[i64], order: Option<OrderBy>) -> PageEnd {
+        let mut read = PageRead {
+            head: (),
+            after: BEGINNING,
+            rows_max: 3,
+            rows_waiting: 10,
+            bytes_max: usize::MAX,
+            is_gone: false,
+            order,
+            passed_over: BlockedKeys::default(),
+        };
+        let page = offsets.iter().map(|offset| BacklogRow::of(*offset, "key", 0, WALL_MS)).collect();
+        let at = At { now: Instant::now(), wall_ms: WALL_MS, up_to: 9 };
+        read.sendable(page, at, |_| false).end
+    }
+
+    #[test]
+    fn a_full_page_may_be_followed_by_more_and_a_shorter_one_is_the_last() {
+        for order in [None, Some(OrderBy::Key)] {
+            assert_eq!(end_of(&[1, 2, 3], order), PageEnd::More);
+            assert_eq!(end_of(&[1, 2], order), PageEnd::Reached);
+            assert_eq!(end_of(&[], order), PageEnd::Reached);
+        }
+    }
+
+    #[test]
+    fn rows_ahead_of_their_partition_are_read_again_in_a_moment_however_short_the_page_is() {
+        assert_eq!(end_of(&[1, 12], Some(OrderBy::Key)), PageEnd::Ahead);
+        assert_eq!(end_of(&[1, 2, 12], Some(OrderBy::Key)), PageEnd::Ahead);
+    }
+}

@@ -123,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn the_request_that_went_away_is_the_one_that_is_forgotten() {
+        let (one, other) = (holder("one"), holder("other"));
+        let mut waiting = Waiting::new(1, 3);
+        assert_eq!(waiting.ask(&one, 1), TurnAnswer::Granted);
+        for ticket in [2, 3, 4] {
+            waiting.ask(&one, ticket);
+        }
+        waiting.ask(&other, 3);
+        waiting.forget(&one, 3);
+        assert_eq!(waiting.give_back(&one), [(one.clone(), 2)]);
+        assert_eq!(waiting.give_back(&one), [(other.clone(), 3)], "the other's request of the same number still waits");
+        assert_eq!(waiting.give_back(&other), [(one.clone(), 4)]);
+    }
+
+    #[test]
     fn everything_that_waits_has_its_turn() {
         let holders: Vec<Holder> = ["a", "b", "c"].into_iter().map(holder).collect();
         let mut waiting = Waiting::new(4, 100);

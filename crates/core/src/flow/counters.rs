@@ -243,6 +243,30 @@ mod tests {
     }
 
     #[test]
+    fn the_views_of_several_instances_add_up() {
+        let one = FlowView {
+            waiting_events: 1,
+            window_events: 10,
+            leaving_per_second: 100,
+            drain_per_second: 1_000,
+            is_held_back: true,
+        };
+        let other = FlowView { is_held_back: false, ..one };
+        let mut all = other;
+        all.add(&one);
+        let sum = FlowView {
+            waiting_events: 2,
+            window_events: 20,
+            leaving_per_second: 200,
+            drain_per_second: 2_000,
+            is_held_back: true,
+        };
+        assert_eq!(all, sum);
+        let counters = FlowCounters::new(1);
+        assert!(!counters.view().is_held_back, "nothing holds a new instance back");
+    }
+
+    #[test]
     fn events_that_waited_for_long_are_counted_as_late() {
         let counters = FlowCounters::new(2);
         counters.core(0).waited(3, LATE_AFTER);

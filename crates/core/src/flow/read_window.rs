@@ -156,6 +156,23 @@ mod tests {
     }
 
     #[test]
+    fn a_core_that_is_quick_now_and_then_is_not_what_limits_the_window() {
+        let start = Instant::now();
+        let mut window = ReadWindow::new(OPTIONS, start);
+        for ms in 1..=4_000_u64 {
+            let wait = if ms % 100 == 0 { Duration::from_millis(5) } else { Duration::from_millis(1_100) };
+            window.observe(ReadCounts { left: ms * 20, wait_min: Some(wait) }, start + Duration::from_millis(ms));
+        }
+        assert!(window.events_max() > 9_500, "the least wait of an interval counts: {}", window.events_max());
+    }
+
+    #[test]
+    fn a_new_window_is_open() {
+        let now = Instant::now();
+        assert_eq!(ReadWindow::new(OPTIONS, now).room(95, now), 5);
+    }
+
+    #[test]
     fn waits_beyond_twice_the_target_shrink_it_and_shorter_ones_let_it_grow_back() {
         let (long, _) = leaving(20, 4_000, Duration::from_millis(1_100));
         assert!(long.events_max() < 6_000, "{}", long.events_max());

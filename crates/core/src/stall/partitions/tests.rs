@@ -113,9 +113,10 @@ fn another_reason_is_told() {
 #[test]
 fn partitions_of_one_topic_that_stand_for_one_reason_are_told_of_together() {
     let now = Instant::now();
-    let one = |partition, why, lag| {
+    let one = |partition, why, lag: i64| {
         let (topic, words) = (Arc::from("orders"), String::new());
-        StalledPartition { topic, partition, since: now, why, words, lag: Some(lag) }
+        let since = now + Duration::from_secs(60) - Duration::from_secs(lag.unsigned_abs());
+        StalledPartition { topic, partition, since, why, words, lag: Some(lag) }
     };
     let groups = groups(&[
         one(0, PartitionStallReason::NoLeader, 5),
@@ -124,6 +125,7 @@ fn partitions_of_one_topic_that_stand_for_one_reason_are_told_of_together() {
     ]);
     assert_eq!(groups.len(), 2);
     assert_eq!((&groups[0].partitions[..], groups[0].lag), (&[0, 3][..], 12));
+    assert_eq!(groups[0].since, now + Duration::from_secs(53), "a group is as old as its oldest partition");
 }
 
 #[test]
