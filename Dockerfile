@@ -5,7 +5,7 @@
 FROM rust:1.95-slim-bookworm AS build
 # librdkafka is compiled along: it takes a C++ compiler and make besides the C compiler that is there.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends g++ libssl-dev make pkg-config zlib1g-dev \
+ && apt-get install --yes --no-install-recommends g++ libssl-dev libzstd-dev make pkg-config zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
@@ -15,7 +15,7 @@ COPY crates/core/Cargo.toml crates/core/
 COPY crates/api/Cargo.toml crates/api/
 RUN sed -i '/^\[\[\(bench\|test\)\]\]/,/^$/d' Cargo.toml \
  && mkdir src crates/core/src crates/api/src && touch src/lib.rs crates/core/src/lib.rs crates/api/src/lib.rs && echo 'fn main() {}' >src/main.rs \
- && cargo build --release --locked
+ && cargo build --profile image --locked
 
 COPY config config
 COPY sql sql
@@ -23,15 +23,15 @@ COPY crates crates
 COPY src src
 # The checkout may be older than the empty program, and cargo goes by the time.
 RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
- && cargo build --release --locked \
- && strip target/release/postrider
+ && cargo build --profile image --locked \
+ && strip target/image/postrider
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates libssl3 \
+ && apt-get install --yes --no-install-recommends ca-certificates libssl3 libzstd1 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin postrider
-COPY --from=build /src/target/release/postrider /usr/local/bin/postrider
+COPY --from=build /src/target/image/postrider /usr/local/bin/postrider
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 # REST and the web page; with POSTRIDER_ADMIN_INTERNAL_BIND=0.0.0.0:8081 probes and /metrics are at 8081.
