@@ -8,6 +8,7 @@ pub use postrider_core::stall::partitions as standing; // ○ which partitions a
 pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition
 pub mod rebalance; // ● what happens when partitions come and go
+mod rejoin; // ● the second round of a rebalance, without a pause
 pub mod topic_name; // ○ which topics may be read
 pub mod topic_ids; // ● which logs stand behind the topics' names
 pub mod chosen; // ○ which of the chosen topics are there

@@ -32,6 +32,7 @@ use crate::{
         ledger::PartitionLedger,
         partition::Partition,
         rebalance::{Assigned, PollContext},
+        rejoin::Rejoin,
         topic_holds::TopicHolds,
     },
     model::{event::Record, record::RecordParts},
@@ -76,6 +77,7 @@ pub(super) struct Poller {
     active: Vec<usize>,
     is_active: Vec<bool>,
     commit_at: Instant,
+    rejoin: Rejoin,
     reread_at: Instant,
     settled: SettlementMetrics,
 }
@@ -108,6 +110,7 @@ impl Poller {
             active: Vec::new(),
             is_active: Vec::new(),
             commit_at: clock::now() + settings.commit_interval,
+            rejoin: Rejoin::default(),
             reread_at: clock::now(),
             settled: SettlementMetrics::new(),
         }
@@ -129,6 +132,7 @@ impl Poller {
             self.carry_out_orders();
             self.reread_failed();
             let now = clock::now();
+            self.rejoin.ask(self.consumer.client(), now);
             if now >= self.commit_at {
                 self.store_settled();
                 self.publish_metrics(now);
@@ -194,6 +198,7 @@ impl Poller {
 
     /// Follows what the rebalance callbacks did, then takes the message that came with them.
     fn adopt_assignment(&mut self, received: Option<(Record, Slot)>) {
+        self.rejoin.round_ended(clock::now());
         let ledgers = self.consumer.context().ledgers();
         let mut kept: HashMap<(Arc<str>, i32), Partition> =
             self.partitions.drain(..).map(|partition| (name_of(&partition.ledger), partition)).collect();
