@@ -15,4 +15,4 @@ pub mod event_trace; // ○ an event's way, told step by step; the spans of it
 pub mod attempt_spans; // ○ an attempt, in the traces of those of its events that are traced
 mod tracer; // ● begins traces, reads the clock, hands spans on
 
-pub use self::tracer::{SpanClocks, TraceCounters, Traced, Tracer, TracerOptions, begin, install, tracer};
+pub use self::tracer::{SpanClocks, TraceCounters, TraceHandle, Tracer, TracerOptions, begin, install, tracer};

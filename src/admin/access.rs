@@ -116,7 +116,7 @@ pub trait Permit: FromRequest + 'static {
 }
 
 /// The arguments of a handler whose first one is a [`Permit`].
-pub trait Decided {
+pub trait AuthorizedHandler {
     const NEEDS: Needs;
 }
 
@@ -168,7 +168,7 @@ permit! {
 
 macro_rules! decided {
     ($($argument:ident)*) => {
-        impl<P: Permit, $($argument),*> Decided for (P, $($argument,)*) {
+        impl<P: Permit, $($argument),*> AuthorizedHandler for (P, $($argument,)*) {
             const NEEDS: Needs = P::NEEDS;
         }
     };

@@ -11,7 +11,7 @@ use crate::{
         actor_view::{ActorFilter, ActorView, merge_pages},
         endpoint_snapshot::EndpointPart,
         overview::OverviewPart,
-        peers::Heard,
+        peers::PeerAnswers,
     },
     store::endpoints,
 };
@@ -73,9 +73,13 @@ pub async fn read(
 }
 
 /// Of this instance and of the others; of one alone, when one is named.
-async fn ask(state: &AdminState, filter: &ActorFilter, instance: Option<&str>) -> (Vec<Vec<Value>>, Heard<Vec<Value>>) {
+async fn ask(
+    state: &AdminState,
+    filter: &ActorFilter,
+    instance: Option<&str>,
+) -> (Vec<Vec<Value>>, PeerAnswers<Vec<Value>>) {
     let own = state.peers.own_id();
-    let mut heard = Heard { answers: Vec::new(), silent: Vec::new() };
+    let mut heard = PeerAnswers { answers: Vec::new(), silent: Vec::new() };
     if instance.is_none_or(|named| named != own) {
         heard = state.peers.ask(&format!("/peer/actors?{}", filter.to_query()), None).await;
     }

@@ -19,7 +19,7 @@ use crate::{
     store::{
         StoreError,
         config_write::{RowChange, WriteEffect},
-        corrupt_rows::{self, Named, Table},
+        corrupt_rows::{self, RowName, Table},
         customers,
     },
 };
@@ -135,7 +135,7 @@ pub(super) async fn delete(
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
-            let named = Named { name: &name, ..Named::default() };
+            let named = RowName { name: &name, ..RowName::default() };
             let written = corrupt_rows::delete(&state.pool, Table::Customer, named, |found| {
                 let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))

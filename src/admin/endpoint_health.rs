@@ -14,7 +14,7 @@ use crate::{
     model::settings::EndpointState,
     monitoring::{
         endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
-        peers::Silent,
+        peers::SilentPeer,
         sampler::Rates,
     },
     store::{
@@ -26,7 +26,7 @@ use crate::{
 /// The instances' parts of some endpoints together.
 pub(super) struct EndpointParts {
     pub by_id: HashMap<String, EndpointPart>,
-    pub unreachable: Vec<Silent>,
+    pub unreachable: Vec<SilentPeer>,
 }
 
 pub(super) async fn stats(

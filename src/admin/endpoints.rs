@@ -33,7 +33,7 @@ use crate::{
     store::{
         StoreError,
         config_write::{Lookup, RowChange, WriteEffect},
-        corrupt_rows::{self, Named, Table},
+        corrupt_rows::{self, RowName, Table},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
         list_row::Listed,
@@ -206,7 +206,7 @@ pub(super) async fn delete(
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
-            let named = Named { name: &name, customer: customer.as_deref(), endpoint: None };
+            let named = RowName { name: &name, customer: customer.as_deref(), endpoint: None };
             let written = corrupt_rows::delete(&state.pool, Table::Endpoint, named, |found| {
                 let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))

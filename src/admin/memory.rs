@@ -145,7 +145,7 @@ impl Stream for ChargedBody {
 pub async fn charge_answers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Charged>, Error> {
+) -> Result<ServiceResponse<ChargedAnswer>, Error> {
     let memory = request.app_data::<web::Data<Memory>>().cloned().expect("invariant: the server has its budget");
     let reads = request.method() == Method::GET;
     let response = next.call(request).await?;
@@ -155,11 +155,13 @@ pub async fn charge_answers(
     };
     let holder = response.request().extensions().get::<Access>().map(Access::holder);
     let Some(holder) = holder.filter(|_| bytes > SMALL_BYTES_MAX) else {
-        return Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: None }));
+        return Ok(response.map_body(|_, body| ChargedAnswer { body: body.boxed(), _reserved: None }));
     };
     match memory.reserve(&holder, bytes) {
-        Ok(reserved) => Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: Some(reserved) })),
-        Err(_) if !reads => Ok(response.map_body(|_, body| Charged { body: body.boxed(), _reserved: None })),
+        Ok(reserved) => {
+            Ok(response.map_body(|_, body| ChargedAnswer { body: body.boxed(), _reserved: Some(reserved) }))
+        }
+        Err(_) if !reads => Ok(response.map_body(|_, body| ChargedAnswer { body: body.boxed(), _reserved: None })),
         Err(problem) => Err(problem.into()),
     }
 }
@@ -169,19 +171,19 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Memory::reserve`].
-    pub fn answer(&self, holder: &Holder, answer: String) -> Result<Charged, Problem> {
+    pub fn answer(&self, holder: &Holder, answer: String) -> Result<ChargedAnswer, Problem> {
         let reserved = self.reserve(holder, answer.len())?;
-        Ok(Charged { body: BoxBody::new(answer), _reserved: Some(reserved) })
+        Ok(ChargedAnswer { body: BoxBody::new(answer), _reserved: Some(reserved) })
     }
 }
 
 /// An answer, and what it takes of the budget.
-pub struct Charged {
+pub struct ChargedAnswer {
     body: BoxBody,
     _reserved: Option<Reserved>,
 }
 
-impl MessageBody for Charged {
+impl MessageBody for ChargedAnswer {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

@@ -8,7 +8,7 @@ use crate::{
     clock,
     monitoring::{
         overview::{BacklogFacts, Overview, OverviewFacts, OverviewPart},
-        peers::Silent,
+        peers::SilentPeer,
     },
     store::{instances::InstanceRow, queue_depths},
 };
@@ -19,7 +19,7 @@ struct View {
     at: i64,
     instances: Vec<InstanceRow>,
     /// Live instances whose part is missing.
-    unreachable: Vec<Silent>,
+    unreachable: Vec<SilentPeer>,
     #[serde(flatten)]
     overview: Overview,
 }

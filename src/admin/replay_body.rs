@@ -5,15 +5,16 @@ use serde_json::{Value, json};
 
 use super::problem::{FieldError, Problem};
 use crate::{
-    replay::range::Mistake,
+    replay::range::RangeMistake,
     store::replays::{ReplayRow, ShareRow},
 };
 
 /// Ranges that Kafka cannot serve, field by field.
 #[must_use]
-pub(super) fn not_there(mistakes: Vec<Mistake>) -> Problem {
-    let error =
-        |mistake: Mistake| FieldError::new(format!("partitions[{}].{}", mistake.place, mistake.field), mistake.message);
+pub(super) fn not_there(mistakes: Vec<RangeMistake>) -> Problem {
+    let error = |mistake: RangeMistake| {
+        FieldError::new(format!("partitions[{}].{}", mistake.place, mistake.field), mistake.message)
+    };
     Problem::invalid(mistakes.into_iter().map(error).collect())
 }
 

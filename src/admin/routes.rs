@@ -3,7 +3,7 @@
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, http::Method, web};
 
 use super::{
-    access::{Decided, Needs, ShownToCustomers},
+    access::{AuthorizedHandler, Needs, ShownToCustomers},
     actors, api_keys, attempts, backlog, bulk_customers, bulk_endpoints, bulk_subscriptions, customers,
     dead_letter_redrive, dead_letters, endpoint_commands, endpoint_health, endpoint_test, endpoints, matches,
     openapi::ApiRoute as Listed,
@@ -121,7 +121,7 @@ macro_rules! methods {
             fn $function<H, A>(path: &'static str, handler: H) -> Operation
             where
                 H: Handler<A>,
-                A: FromRequest + Decided + 'static,
+                A: FromRequest + AuthorizedHandler + 'static,
                 H::Output: Responder + 'static,
             {
                 Operation { method: Method::$method, path, needs: A::NEEDS, route: web::$function().to(handler) }

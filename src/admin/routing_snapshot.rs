@@ -6,7 +6,7 @@ use crate::{ingest::decode::Decoder, router::table::RoutingTable};
 
 /// Shared with the routers.
 #[derive(Clone)]
-pub struct Live {
+pub struct RoutingSnapshot {
     pub table: Arc<RoutingTable>,
     /// The version of the settings in the table.
     pub version: Arc<dyn Fn() -> i64 + Send + Sync>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     actors::ActorReport, endpoint_body::EndpointRules, endpoint_test::Tester, health::Readiness, memory::Memory,
-    routing_snapshot::Live, work::Work,
+    routing_snapshot::RoutingSnapshot, work::Work,
 };
 use crate::{
     clock,
@@ -37,7 +37,7 @@ pub struct AdminState {
     /// Look-ups of Kafka's ranges.
     pub positions: OffsetLookup,
     /// The table that events are matched against.
-    pub live: Live,
+    pub live: RoutingSnapshot,
     /// Sends tests.
     pub tester: Tester,
     /// Renders `/metrics`.

@@ -25,10 +25,10 @@ use crate::{
     store::{
         StoreError,
         config_write::{Lookup, RowChange, WriteEffect},
-        corrupt_rows::{self, Named, Table},
+        corrupt_rows::{self, RowName, Table},
         endpoints,
         list_row::RowOwner,
-        subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionWrite, Under},
+        subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionParent, SubscriptionWrite},
     },
 };
 
@@ -140,7 +140,7 @@ pub(super) async fn delete(
     });
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
-            let named = Named { name: &name, customer: access.customer(), endpoint: endpoint.as_deref() };
+            let named = RowName { name: &name, customer: access.customer(), endpoint: endpoint.as_deref() };
             let written = corrupt_rows::delete(&state.pool, Table::Subscription, named, |found| {
                 let head = request::unambiguous(found, WHAT, "endpoint")?.ok_or_else(|| Problem::not_found(WHAT))?;
                 conditions.check(Some(head.version))
@@ -239,8 +239,8 @@ fn named(request: &HttpRequest, path: web::Path<String>) -> Result<(String, Opti
     Ok((request::name(path, WHAT)?, query.remove("endpoint_id")))
 }
 
-fn under<'a>(access: &'a Access, endpoint: &'a Option<String>) -> Under<'a> {
-    Under { customer_id: access.customer(), endpoint: endpoint.as_deref() }
+fn under<'a>(access: &'a Access, endpoint: &'a Option<String>) -> SubscriptionParent<'a> {
+    SubscriptionParent { customer_id: access.customer(), endpoint: endpoint.as_deref() }
 }
 
 fn present(found: &Lookup<StoredSubscription>) -> Result<&StoredSubscription, Problem> {

@@ -12,7 +12,7 @@ use crate::{
     router::table::RoutingTable,
     store::{
         Pool, StoreError,
-        endpoint_failures::{self as store, Failing, FailureReport},
+        endpoint_failures::{self as store, FailingEndpoint, FailureReport},
         endpoints::change_state,
     },
 };
@@ -74,7 +74,7 @@ fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<FailureReport<'_>> {
     times.iter().map(|(id, ms)| FailureReport { endpoint_id: id, ago_ms: *ms }).collect()
 }
 
-async fn decide(pool: &Pool, known: Failing, disable_after: Duration) -> Result<(), StoreError> {
+async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) -> Result<(), StoreError> {
     let failing = known.failing_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
     let warned = u8::try_from(known.warned_percent).unwrap_or(0);
     let id = known.endpoint_id.as_str();

@@ -17,7 +17,7 @@ use crate::{
     config::{self, Config},
     dead_letter::writer::DeadLetterWriter,
     endpoint::{
-        queue::{Pushed, Takes},
+        queue::{Pushed, StoredTake},
         supervisor::Notices,
     },
     flow::drain_rate::Load,
@@ -62,7 +62,7 @@ pub(super) fn start_drainer(
     config: &Config,
     heads: Arc<Heads>,
     (writer, dead_letters): (&BacklogWriter, &DeadLetterWriter),
-    around: Around,
+    around: DrainContext,
     runtime: &Handle,
 ) -> Result<(), Error> {
     let pool = own_pool(config, config.backlog.queries_max, runtime)?;
@@ -102,28 +102,28 @@ fn room(backlog: &config::BacklogSection) -> MemoryLimits {
 
 /// The rest of the service, as the drainer sees it.
 #[derive(Clone)]
-pub(super) struct Around {
+pub(super) struct DrainContext {
     pub table: Arc<RoutingTable>,
     pub notices: Notices,
     pub consumer: Arc<ConsumerState>,
     pub settings: Arc<LoadProgress>,
     pub core_lag: Arc<CoreLag>,
     /// Partitions that are nobody's, for those who take care of them.
-    pub orphans: Option<Arc<Owned>>,
+    pub orphans: Option<Arc<OwnedPartitions>>,
 }
 
 /// The partitions that Kafka assigned to this instance, and those that are nobody's; the same list while nothing changes.
-pub(super) struct Owned {
+pub(super) struct OwnedPartitions {
     pub orphans: Arc<Orphans>,
     newest: Mutex<Option<[Ledgers; 3]>>,
 }
 
 type Ledgers = Arc<Vec<Arc<PartitionLedger>>>;
 
-impl Owned {
+impl OwnedPartitions {
     #[must_use]
     pub(super) fn with(orphans: Arc<Orphans>) -> Arc<Self> {
-        Arc::new(Owned { orphans, newest: Mutex::default() })
+        Arc::new(OwnedPartitions { orphans, newest: Mutex::default() })
     }
 
     fn all(&self, assigned: Ledgers) -> Ledgers {
@@ -144,7 +144,7 @@ impl Owned {
     }
 }
 
-impl Surroundings for Around {
+impl Surroundings for DrainContext {
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
         let assigned = self.consumer.assigned();
         match &self.orphans {
@@ -162,9 +162,9 @@ impl Surroundings for Around {
         let settings = queue.settings();
         let most = events_max(&settings.delivery);
         match queue.takes_stored(now) {
-            Takes::Nothing => EndpointReadiness::Waits,
-            Takes::UpTo(events) => takes(&settings.delivery, events.min(most)),
-            Takes::Many => takes(&settings.delivery, most),
+            StoredTake::Nothing => EndpointReadiness::Waits,
+            StoredTake::UpTo(events) => takes(&settings.delivery, events.min(most)),
+            StoredTake::Many => takes(&settings.delivery, most),
         }
     }
 

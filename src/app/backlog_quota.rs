@@ -11,7 +11,7 @@ use crate::{
     store::{
         Pool, StoreError,
         endpoints::suspend,
-        quotas::{self, Backlogs, Beyond, EndpointBacklog, EndpointLimits, Stored},
+        quotas::{self, ComparedBacklogs, CustomerBeyond, EndpointBacklog, EndpointLimits, Stored},
         skipped_ranges,
     },
 };
@@ -63,7 +63,7 @@ async fn check(
         skipped_ranges::close(pool).await?;
     }
     let each = EndpointLimits { rows_max: backlog.endpoint_rows_max, bytes_max: backlog.endpoint_rows_bytes_max };
-    let Backlogs { mut beyond, room } = quotas::backlogs(pool, defaults, each).await?;
+    let ComparedBacklogs { mut beyond, room } = quotas::backlogs(pool, defaults, each).await?;
     for customer in &mut beyond {
         for held in &customer.endpoints {
             if let Some(quota) = each.exceeded_by(held) {
@@ -119,7 +119,7 @@ struct Exceeded<'a> {
 
 /// The quotas that a customer is beyond, where somebody is to be suspended for it: those endpoints that hold more than an equal
 /// share. So a customer never has more than twice its quota, however many endpoints it has, and one that waits for little goes on.
-fn exceeded<'a>(customer: &'a Beyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
+fn exceeded<'a>(customer: &'a CustomerBeyond, defaults: &Quotas) -> Vec<Exceeded<'a>> {
     let of_quota = |(quota, used): (&Quota, &i64)| {
         let limit = customer.own.limit(*quota, defaults);
         let share = limit / customer.sharers.max(1);
@@ -171,7 +171,7 @@ mod tests {
         };
         let rows = endpoints.iter().map(|(_, rows, _)| rows).sum::<i64>() + of_others;
         let bytes = endpoints.iter().map(|(.., bytes)| bytes).sum();
-        let customer = Beyond {
+        let customer = CustomerBeyond {
             customer_id: "cus_1".to_owned(),
             own: OwnQuotas([(Quota::BacklogRowsMax, 100), (Quota::BacklogBytesMax, 1_000)].into()),
             used: [(Quota::BacklogRowsMax, rows), (Quota::BacklogBytesMax, bytes)].into(),

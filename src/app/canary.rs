@@ -22,7 +22,7 @@ use super::{Error, pipeline::plain_client};
 use crate::{
     clock,
     config::Config,
-    endpoint::attempt_log::Observed,
+    endpoint::attempt_log::DeliveryObserver,
     ingest::consumer::ConsumerState,
     model::{event::Event, url::EndpointUrl},
     monitoring::{
@@ -88,14 +88,14 @@ pub(super) struct Prepared {
 /// The receiver that gets them.
 enum At {
     Own(OwnReceiver),
-    Elsewhere(Arc<Observed>),
+    Elsewhere(Arc<DeliveryObserver>),
 }
 
 /// The canary's receiver, as those who deliver need it.
 #[derive(Clone, Default)]
 pub struct CanaryTarget {
     pub own_receiver: Option<SocketAddr>,
-    pub observed: Option<Arc<Observed>>,
+    pub observed: Option<Arc<DeliveryObserver>>,
 }
 
 impl Prepared {
@@ -188,7 +188,7 @@ async fn receive(arrivals: web::Data<Arrivals>, body: web::Bytes) -> HttpRespons
 }
 
 /// Observes the canaries that a receiver elsewhere has taken, as the cores see it.
-fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
+fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<DeliveryObserver> {
     let (sender, mut taken) = channel::<CanaryPayload>(TAKEN_MAX);
     let arrivals = arrivals.clone();
     actix_rt::spawn(async move {
@@ -202,7 +202,7 @@ fn observe(endpoint_id: Arc<str>, arrivals: &Arrivals) -> Arc<Observed> {
             tracing::debug!("too many canaries arrive; the rest is not reported");
         }
     };
-    Arc::new(Observed { endpoint_id, taken: Box::new(taken) })
+    Arc::new(DeliveryObserver { endpoint_id, taken: Box::new(taken) })
 }
 
 /// Sends one every interval, and says when one is late, until the process ends.

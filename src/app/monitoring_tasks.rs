@@ -7,7 +7,7 @@ use super::{
     endpoint_alarms,
     pipeline::plain_client,
     readiness::Health,
-    sampler::{self, Looking},
+    sampler::{self, SampledParts},
     table_metrics,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn start(
         let never = table_metrics::watch(tables_of).await;
         match never {}
     });
-    actix_rt::spawn(sampler::run(Looking::new(config, pool, health, peers, flows)));
+    actix_rt::spawn(sampler::run(SampledParts::new(config, pool, health, peers, flows)));
 }
 
 /// Looks for what operators should hear of, and tells it where they want to hear it.

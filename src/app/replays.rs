@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
-use super::{Error, backlog::Around, core_threads::places_of, pipeline::consumer_client};
+use super::{Error, backlog::DrainContext, core_threads::places_of, pipeline::consumer_client};
 use crate::{
     backlog::drainer::Surroundings,
     config::Config,
@@ -31,7 +31,7 @@ impl Replays {
         config: &Arc<Config>,
         pool: Pool,
         dead_letters: DeadLetterWriter,
-        around: Around,
+        around: DrainContext,
     ) -> Result<Self, Error> {
         let shared = ReplayShared::new();
         let replay = &config.replay;

@@ -19,7 +19,7 @@ use crate::{
     monitoring::{
         core_counters::{Flow, FlowTotals},
         peers::Peers,
-        persistent_diff::Lasting,
+        persistent_diff::PersistentDiff,
         rolling_rate::{STEP_MS, step_of},
         sampler::{EndpointSeen, PartitionSeen, SampledCounters},
     },
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The objects that are sampled.
-pub(super) struct Looking {
+pub(super) struct SampledParts {
     config: Arc<Config>,
     pool: Pool,
     health: Arc<Health>,
@@ -36,7 +36,7 @@ pub(super) struct Looking {
     flows: Vec<Arc<Flow>>,
 }
 
-impl Looking {
+impl SampledParts {
     pub(super) fn new(
         config: &Arc<Config>,
         pool: &Pool,
@@ -45,15 +45,16 @@ impl Looking {
         flows: Vec<Arc<Flow>>,
     ) -> Self {
         let (config, pool) = (Arc::clone(config), pool.clone());
-        Looking { config, pool, health: Arc::clone(health), peers: Arc::clone(peers), flows }
+        SampledParts { config, pool, health: Arc::clone(health), peers: Arc::clone(peers), flows }
     }
 }
 
 /// Samples until the process ends.
-pub(super) async fn run(looking: Looking) {
+pub(super) async fn run(looking: SampledParts) {
     let dead_letters: Arc<Mutex<Option<u64>>> = Arc::default();
     actix_rt::spawn(count_dead_letters(looking.pool.clone(), Arc::clone(&dead_letters)));
-    let (metrics, mut unaccounted, mut stray) = (InstanceGauges::new(), Lasting::default(), Lasting::default());
+    let (metrics, mut unaccounted, mut stray) =
+        (InstanceGauges::new(), PersistentDiff::default(), PersistentDiff::default());
     let repeat_after = looking.config.operator_events.repeat_after();
     let (mut at_once, mut standing) = (AtOnce::new(), StalledEndpoints::new(repeat_after));
     loop {
@@ -80,7 +81,7 @@ pub(super) async fn run(looking: Looking) {
     }
 }
 
-impl Looking {
+impl SampledParts {
     /// Receipts that neither ended nor are where receipts may be. Told only when nothing moved while it was looked: what is
     /// just being handed on is in no place.
     fn stray(&self, parts: &ObservedParts) -> i64 {

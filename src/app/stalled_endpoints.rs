@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use metrics::{Gauge, gauge};
 
-use self::news::{EndpointStallGroup, News, Stands};
+use self::news::{EndpointStallGroup, StallNews, StandingEndpoint};
 use super::actor_views::ObservedParts;
 use crate::{
     clock,
@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct StalledEndpoints {
     standings: EndpointStalls,
     gauges: [Gauge; EndpointStallReason::ALL.len()],
-    news: News,
+    news: StallNews,
     repeat_after: Duration,
 }
 
@@ -35,7 +35,7 @@ impl StalledEndpoints {
     /// Operators are told of an endpoint and a reason once in `repeat_after`.
     pub(super) fn new(repeat_after: Duration) -> Self {
         let gauges = EndpointStallReason::ALL.map(|why| gauge!(names::ENDPOINTS_STANDING, "why" => why.as_str()));
-        StalledEndpoints { standings: EndpointStalls::default(), gauges, news: News::default(), repeat_after }
+        StalledEndpoints { standings: EndpointStalls::default(), gauges, news: StallNews::default(), repeat_after }
     }
 
     /// `is_answered`: PostgreSQL answered a moment ago.
@@ -69,9 +69,9 @@ impl StalledEndpoints {
     }
 }
 
-fn stands(queue: &EndpointQueue, why: EndpointStallReason, since: Instant) -> Stands {
+fn stands(queue: &EndpointQueue, why: EndpointStallReason, since: Instant) -> StandingEndpoint {
     let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
-    Stands { key: queue.key, endpoint_id, customer_id, since, why }
+    StandingEndpoint { key: queue.key, endpoint_id, customer_id, since, why }
 }
 
 fn told(group: EndpointStallGroup, now: Instant) -> OperatorEvent {

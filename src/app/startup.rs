@@ -10,7 +10,9 @@ use secrecy::ExposeSecret as _;
 use super::{
     Error,
     actor_views::ObservedParts,
-    auto_disable, backlog, backlog_quota, canary,
+    auto_disable,
+    backlog::{self, DrainContext},
+    backlog_quota, canary,
     core_threads::{self, client_limits, places_of},
     handles, heartbeat, monitoring_tasks, options,
     pipeline::{EventWriters, Pipeline, consumer_client, topics},
@@ -22,7 +24,7 @@ use super::{
 };
 use crate::{
     admin::{
-        self, endpoint_body::EndpointRules, endpoint_test::Tester, memory::Memory, routing_snapshot::Live,
+        self, endpoint_body::EndpointRules, endpoint_test::Tester, memory::Memory, routing_snapshot::RoutingSnapshot,
         state::AdminState, work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
@@ -132,12 +134,12 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     let notices = pipeline.notices.clone();
     let core_lag = pipeline.cores.lag();
     let mut around =
-        backlog::Around { table: Arc::clone(&table), notices, consumer, settings: progress, core_lag, orphans: None };
+        DrainContext { table: Arc::clone(&table), notices, consumer, settings: progress, core_lag, orphans: None };
     watch_endpoints(&config, &pool, &table, &backlog);
     let replays = Replays::start(&config, pool.clone(), dead_letters.clone(), around.clone())?;
     let orphans = Arc::new(Orphans::new(pipeline.abandoned.clone()));
     sweep(&config, &pool, &instance, positions, &orphans);
-    around.orphans = Some(backlog::Owned::with(orphans));
+    around.orphans = Some(backlog::OwnedPartitions::with(orphans));
     redrives::start(&config, pool.clone(), dead_letters.clone(), around.clone());
     let parts = ObservedParts::of(&pipeline, &heads, (&backlog, &dead_letters), replays.shared());
     canary.into_iter().for_each(|canary| canary.start(&config, &pipeline.consumer.state));
@@ -176,9 +178,9 @@ fn share_by_customers(table: &Arc<RoutingTable>, writers: (&BacklogWriter, &Dead
 }
 
 /// The table that the API matches sample events against: the same as the routers'.
-fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<LoadProgress>) -> Live {
+fn live(config: &Arc<Config>, table: &Arc<RoutingTable>, progress: &Arc<LoadProgress>) -> RoutingSnapshot {
     let (places, progress) = (Arc::clone(config), Arc::clone(progress));
-    Live {
+    RoutingSnapshot {
         table: Arc::clone(table),
         version: Arc::new(move || progress.version()),
         decoder: Arc::new(move |topic| Decoder::new(&places_of(&places, topic))),
@@ -217,7 +219,7 @@ fn start_admin(
     (pool, secrets): (&Pool, &SecretBox),
     handles: &Handles,
     health: &Arc<Health>,
-    (live, peers, positions): (Live, &Arc<Peers>, &OffsetLookup),
+    (live, peers, positions): (RoutingSnapshot, &Arc<Peers>, &OffsetLookup),
 ) -> Result<admin::Server, Error> {
     let metrics = telemetry::metrics();
     let state = AdminState {

@@ -31,7 +31,8 @@ use tokio::{
 };
 
 use self::{
-    api::Api, fixtures::DemoEndpoint, instance::DemoInstance, producer::Producing, screen::Moment, tally::DemoTally,
+    api::Api, fixtures::DemoEndpoint, instance::DemoInstance, producer::ProducerThread, screen::ScreenNumbers,
+    tally::DemoTally,
 };
 use super::receiver::{self, Received, ReceiverReply, Verifier};
 use crate::{clock, config::Config, store, telemetry::names};
@@ -88,7 +89,7 @@ struct Demo {
     api: Api,
     receivers: ServerHandle,
     instance: Option<DemoInstance>,
-    producing: Option<Producing>,
+    producing: Option<ProducerThread>,
 }
 
 impl Demo {
@@ -109,7 +110,8 @@ impl Demo {
                 (Api::new(&format!("http://{}", super::health::reachable(bind)), key.clone()), Some(instance))
             }
         };
-        let producing = Producing::start(&config.kafka, arguments.rate, run, Arc::clone(&parts), Arc::clone(&tally))?;
+        let producing =
+            ProducerThread::start(&config.kafka, arguments.rate, run, Arc::clone(&parts), Arc::clone(&tally))?;
         let mut demo = Demo { parts, tally, api, receivers, instance, producing: Some(producing) };
         demo.introduce(arguments, address).await?;
         let customer_key = demo.api.customer_key(WATCHED).await?;
@@ -176,7 +178,7 @@ impl Demo {
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         second.tick().await;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-        let mut moment = Moment::default();
+        let mut moment = ScreenNumbers::default();
         let mut before = (0, 0);
         loop {
             tokio::select! {
@@ -197,7 +199,7 @@ impl Demo {
             if let Some(instance) = &mut self.instance {
                 instance.check()?;
             }
-            if self.producing.as_ref().is_some_and(Producing::failed) {
+            if self.producing.as_ref().is_some_and(ProducerThread::failed) {
                 return Err("Kafka does not take the sample events".to_owned());
             }
             if seconds.is_some_and(|seconds| moment.seconds >= seconds) {
@@ -289,7 +291,7 @@ impl Screen {
         Screen { is_terminal: std::io::stdout().is_terminal(), height: 0 }
     }
 
-    fn show(&mut self, log: &[String], parts: &[DemoEndpoint], tally: &DemoTally, moment: &Moment) {
+    fn show(&mut self, log: &[String], parts: &[DemoEndpoint], tally: &DemoTally, moment: &ScreenNumbers) {
         let mut text = String::new();
         if self.is_terminal && self.height > 0 {
             text.push_str(&format!("\x1b[{}A\x1b[J", self.height));

@@ -37,7 +37,7 @@ pub(super) struct Remote<C: Subcommand> {
 
 /// One command without others below it.
 #[derive(Debug, Args)]
-pub(super) struct Single<C: Args> {
+pub(super) struct SingleCommand<C: Args> {
     #[command(flatten)]
     connection: SessionArguments,
     #[command(flatten)]
@@ -70,7 +70,7 @@ resources! {
     /// Subscriptions: the events that an endpoint gets
     Subscriptions(Remote<subscriptions::SubscriptionCommand>) = subscriptions::run;
     /// Shows who would get an event, and why an endpoint would not; nothing is sent
-    Match(Single<match_event::MatchArguments>) = match_event::run;
+    Match(SingleCommand<match_event::MatchArguments>) = match_event::run;
     /// Dead letters: list, acknowledge, send again
     DeadLetters(Remote<dead_letters::DeadLetterCommand>) = dead_letters::run;
     /// A range of Kafka again, for one endpoint
@@ -82,7 +82,7 @@ resources! {
     /// The health of every actor
     Actors(Remote<actors::ActorCommand>) = actors::run;
     /// Write customers, endpoints and subscriptions from a file; repeating it changes nothing
-    Apply(Single<apply::ApplyArguments>) = apply::run;
+    Apply(SingleCommand<apply::ApplyArguments>) = apply::run;
 }
 
 /// Connects, runs a command, and says what went wrong.

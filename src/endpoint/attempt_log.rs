@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Told of each event that one endpoint took: so the canary is seen to arrive at a receiver that is not ours.
-pub struct Observed {
+pub struct DeliveryObserver {
     pub endpoint_id: Arc<str>,
     /// Called on the endpoint's core: it must not wait.
     pub taken: Box<dyn Fn(&Event) + Send + Sync>,
@@ -49,7 +49,7 @@ pub struct AttemptLog {
     attempts: AttemptWriter,
     first_delivered: Cell<u64>,
     flow: Arc<Flow>,
-    observed: Option<Arc<Observed>>,
+    observed: Option<Arc<DeliveryObserver>>,
 }
 
 impl AttemptLog {
@@ -58,7 +58,7 @@ impl AttemptLog {
         delivered_sample_every: u64,
         attempts: AttemptWriter,
         flow: Arc<Flow>,
-        observed: Option<Arc<Observed>>,
+        observed: Option<Arc<DeliveryObserver>>,
     ) -> Self {
         AttemptLog {
             stream: DeliveryMetrics::new("stream"),

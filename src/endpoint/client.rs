@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use super::{
     connection::EndpointConnection,
     connections::Connections,
-    connector::{Connector, Wanted},
+    connector::{Connector, WantedConnection},
     delivery::Permits,
     egress::Egress,
     http_exchange::ExchangeFailure,
@@ -94,7 +94,7 @@ impl CoreClient {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub async fn connection(&self, wanted: &Wanted<'_>) -> Result<EndpointConnection, ExchangeFailure> {
+    pub async fn connection(&self, wanted: &WantedConnection<'_>) -> Result<EndpointConnection, ExchangeFailure> {
         match self.connector.connections.take(wanted.destination, clock::now()) {
             Some(kept) => Ok(kept),
             None => self.connector.connect(wanted).await,

@@ -45,7 +45,7 @@ pub struct Connector {
 }
 
 /// A wish for a connection: the holder, and the destination.
-pub struct Wanted<'a> {
+pub struct WantedConnection<'a> {
     pub customer: &'a Arc<str>,
     pub destination: &'a Rc<Destination>,
     /// Of an https URL; `None` is how everybody is.
@@ -63,7 +63,7 @@ impl Connector {
 
     /// # Errors
     /// When there is no connection: what that says of the endpoint, or of us.
-    pub async fn connect(&self, wanted: &Wanted<'_>) -> Result<EndpointConnection, ExchangeFailure> {
+    pub async fn connect(&self, wanted: &WantedConnection<'_>) -> Result<EndpointConnection, ExchangeFailure> {
         let opening = self.open(wanted);
         let (stream, place) = match within(self.timeout, wanted.waits, opening).await {
             Ok(opened) => opened?,
@@ -79,7 +79,7 @@ impl Connector {
 
     async fn open(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &WantedConnection<'_>,
     ) -> Result<(TcpStream, super::connections::ConnectionPermit), ExchangeFailure> {
         let (host, port) = (&*wanted.destination.host, wanted.destination.port);
         let addresses = self.resolver.addresses(wanted.customer, host, port, wanted.waits).await;
@@ -108,7 +108,7 @@ impl Connector {
         }
     }
 
-    async fn handshake(&self, wanted: &Wanted<'_>, stream: TcpStream) -> Result<Stream, ExchangeFailure> {
+    async fn handshake(&self, wanted: &WantedConnection<'_>, stream: TcpStream) -> Result<Stream, ExchangeFailure> {
         let config = self.tls_of(wanted.identity).map_err(Answer::LocalFault)?;
         let name = ServerName::try_from(wanted.destination.host.to_string())
             .map_err(|error| Answer::TlsFailed(error.to_string().into()))?;

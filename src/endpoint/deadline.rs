@@ -9,13 +9,13 @@ use crate::clock;
 
 /// The time is over.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Elapsed;
+pub struct DeadlineElapsed;
 
 /// Runs `work` for at most `limit`, beside what it waits for us.
 ///
 /// # Errors
 /// When it is not done by then.
-pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output = T>) -> Result<T, DeadlineElapsed> {
     let started = clock::now();
     let waited_before = waits.so_far(started);
     let mut work = pin!(work);
@@ -28,7 +28,7 @@ pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output 
                 let now = clock::now();
                 let used = (now - started).saturating_sub(waits.so_far(now).saturating_sub(waited_before));
                 if used >= limit {
-                    return Err(Elapsed);
+                    return Err(DeadlineElapsed);
                 }
                 left = limit - used;
             }
@@ -62,7 +62,7 @@ mod tests {
             waits.end(clock::now());
             std::future::pending::<()>().await;
         };
-        assert_eq!(within(LIMIT, &waits, work).await, Err(Elapsed));
+        assert_eq!(within(LIMIT, &waits, work).await, Err(DeadlineElapsed));
         assert!(clock::now() - started >= 3 * LIMIT);
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use super::{
     client::CoreClient,
     connections::{Destination, Security},
-    connector::Wanted,
+    connector::WantedConnection,
     egress::Refusal,
     http_connection::HttpConnection,
     tls::in_words,
@@ -95,7 +95,7 @@ pub async fn exchange(
 ) -> Result<HttpReply, ExchangeFailure> {
     let identity = way.identity.as_deref();
     let is_tls = way.destination.security != Security::Plain;
-    let wanted = Wanted { customer, destination: &way.destination, identity, is_tls, waits };
+    let wanted = WantedConnection { customer, destination: &way.destination, identity, is_tls, waits };
     let connection = client.connection(&wanted).await?;
     let mut connection = HttpConnection::begin(connection).await.map_err(|error| answer_of(&error, false))?;
     let read_before = connection.read_bytes();

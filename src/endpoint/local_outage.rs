@@ -27,7 +27,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-pub use postrider_core::outage::{OutageChange, Tick};
+pub use postrider_core::outage::{OutageChange, TickResult};
 use postrider_core::outage::{OutageDetector, UnreachedAttempt};
 
 use crate::model::{event::EndpointKey, settings::Settings};
@@ -103,7 +103,7 @@ impl LocalOutage {
     }
 
     /// To be called every [`TICK`]: what has changed, and what is to be done.
-    pub fn handle_tick(&self, now: Instant) -> Tick {
+    pub fn handle_tick(&self, now: Instant) -> TickResult {
         let mut detector = self.detector.lock();
         let tick = detector.handle_tick(now, self.reached_at());
         self.is_on.store(detector.is_on(), Relaxed);

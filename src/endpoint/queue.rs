@@ -55,7 +55,7 @@ pub enum Pushed {
 
 /// The part of its backlog that an endpoint takes now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum StoredTake {
     Nothing,
     /// So many events in memory at once: enough for a probe, or for what a lagging endpoint takes soon.
     UpTo(usize),
@@ -272,20 +272,20 @@ impl EndpointQueue {
 
     /// The part of the stored events that the endpoint takes now.
     #[must_use]
-    pub fn takes_stored(&self, now: Instant) -> Takes {
+    pub fn takes_stored(&self, now: Instant) -> StoredTake {
         let health = &self.health;
         if self.settings().state != EndpointState::Enabled
             || health.off.load(Ordering::Relaxed)
             || health.silent_until.lock().is_some_and(|until| until > now)
         {
-            return Takes::Nothing;
+            return StoredTake::Nothing;
         }
         if health.breaker_word() != "closed" || health.stalled.load(Ordering::Relaxed) {
-            Takes::UpTo(PROBE_EVENTS)
+            StoredTake::UpTo(PROBE_EVENTS)
         } else if self.is_lagging() {
-            Takes::UpTo(health.stored_wanted_events.load(Ordering::Relaxed).max(PROBE_EVENTS))
+            StoredTake::UpTo(health.stored_wanted_events.load(Ordering::Relaxed).max(PROBE_EVENTS))
         } else {
-            Takes::Many
+            StoredTake::Many
         }
     }
 

@@ -57,7 +57,7 @@ struct Prepared {
 
 /// A request that has ended.
 #[derive(Debug)]
-pub struct Sent {
+pub struct SentRequest {
     pub answer: Answer,
     /// Time for which it waited for something of ours (a permit, a turn with the name servers): no part of what the
     /// endpoint took.
@@ -76,7 +76,7 @@ impl RequestSender {
     }
 
     /// Starts a request, which waits for its permit first; the future owns all it needs.
-    pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = Sent> + use<> {
+    pub fn send(&mut self, client: &Rc<CoreClient>, request: Request) -> impl Future<Output = SentRequest> + use<> {
         self.send_with(client, None, request)
     }
 
@@ -86,7 +86,7 @@ impl RequestSender {
         client: &Rc<CoreClient>,
         permit: Option<Unit>,
         request: Request,
-    ) -> impl Future<Output = Sent> + use<> {
+    ) -> impl Future<Output = SentRequest> + use<> {
         let prepared = self.prepare(client);
         let (client, settings, tokens) = (Rc::clone(client), Arc::clone(&self.settings), self.tokens.clone());
         let redaction = Rc::clone(&self.redaction);
@@ -107,7 +107,7 @@ impl RequestSender {
                 waits: &waits,
             };
             let answer = posting.answer(prepared).await;
-            Sent { answer, waited: waits.so_far(clock::now()) }
+            SentRequest { answer, waited: waits.so_far(clock::now()) }
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{
     name_server::NameServer,
-    names::{Found, NameFailure, NameLimits, NameState, Names, ResolvedAddresses},
+    names::{Found, NameCache, NameFailure, NameLimits, NameState, ResolvedAddresses},
     shares::CoreShares,
     waits::Waits,
 };
@@ -33,7 +33,7 @@ pub struct Resolver {
 
 struct Shared {
     server: Box<dyn NameServer>,
-    names: RefCell<Names>,
+    names: RefCell<NameCache>,
     /// Look-ups that are wanted or under way, by name.
     lookups: RefCell<HashMap<Box<str>, Rc<Lookup>>>,
     shares: CoreShares,
@@ -61,7 +61,7 @@ impl Resolver {
     #[must_use]
     pub fn new(server: Box<dyn NameServer>, limits: NameLimits, timeout: Duration, lookups_max: usize) -> Self {
         let shares = CoreShares::new(lookups_max, ShareMetrics::of_lookups());
-        let (names, lookups) = (RefCell::new(Names::new(limits)), RefCell::default());
+        let (names, lookups) = (RefCell::new(NameCache::new(limits)), RefCell::default());
         let metrics = NameMetrics::new();
         Resolver { shared: Rc::new(Shared { server, names, lookups, shares, timeout, metrics }) }
     }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
-use super::fair_share::{FairShare, Handed};
+use super::fair_share::{FairShare, HandedUnit};
 use crate::{clock, telemetry::handles::ShareMetrics};
 
 /// A resource of one core. Cheap to clone.
@@ -92,7 +92,7 @@ impl Inner {
     fn give_back(self: &Rc<Self>, customer: &Arc<str>, member: &Arc<str>) {
         self.state.borrow_mut().give_back(customer, member);
         loop {
-            let Some(Handed { customer, member, waiter }) = self.state.borrow_mut().hand_out() else { return };
+            let Some(HandedUnit { customer, member, waiter }) = self.state.borrow_mut().hand_out() else { return };
             // One who waited may have gone. Its unit does not end by itself then: that would come back here.
             if let Err(mut unit) = waiter.send(self.unit(customer, member))
                 && let Some(Holder { customer, member, .. }) = unit.0.take()

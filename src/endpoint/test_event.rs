@@ -20,7 +20,7 @@ pub const KIND: &str = "postrider.test";
 
 /// Result of a test.
 #[derive(Debug)]
-pub struct Tested {
+pub struct TestResult {
     pub webhook_id: String,
     pub outcome: Outcome,
     pub note: AttemptNote,
@@ -29,7 +29,7 @@ pub struct Tested {
 
 /// Sends one, whatever the endpoint's state: while it is paused or disabled is when one tests. `number` tells it from
 /// every other test.
-pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128) -> Tested {
+pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128) -> TestResult {
     let wall_ms = clock::wall_ms();
     let event = event(number, wall_ms);
     let request = request::build([&event].into_iter(), &settings, wall_ms);
@@ -43,7 +43,7 @@ pub async fn send(client: &Rc<CoreClient>, settings: Arc<Settings>, number: u128
         let (outcome, note) = outcome::classify(&sent.answer, clock::wall_ms());
         // A connection that was kept and closed meanwhile says nothing of the endpoint: as with events, again.
         if outcome != Outcome::Disconnected || repeated {
-            return Tested { webhook_id, outcome, note, took };
+            return TestResult { webhook_id, outcome, note, took };
         }
         repeated = true;
     }

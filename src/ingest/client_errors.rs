@@ -32,7 +32,7 @@ struct Spell {
 
 /// The end of a time of complaints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Over {
+pub struct ComplaintsEnd {
     pub lasted: Duration,
     pub complaints: u64,
 }
@@ -61,11 +61,11 @@ impl ClientTrouble {
     }
 
     /// Something went well; the trouble is over when there was no complaint for a while.
-    pub fn well(&mut self, now: Instant) -> Option<Over> {
+    pub fn well(&mut self, now: Instant) -> Option<ComplaintsEnd> {
         let quiet = |spell: &mut Spell| now.saturating_duration_since(spell.last) >= QUIET;
         let spell = self.spell.take_if(quiet)?;
         self.newest.clear();
-        Some(Over { lasted: spell.last - spell.began, complaints: spell.complaints })
+        Some(ComplaintsEnd { lasted: spell.last - spell.began, complaints: spell.complaints })
     }
 
     /// The newest complaint while there is trouble; empty when all is well.

@@ -25,7 +25,7 @@ use rdkafka::{
 
 use self::{
     choice::Choice,
-    probe::{ClientErrorListener, Tries},
+    probe::{ClientErrorListener, ProbeTries},
 };
 use super::{
     begin::Begin,
@@ -66,7 +66,7 @@ struct Looks {
     watch: LogWatch,
     consumer: BaseConsumer<ClientErrorListener>,
     standings: PartitionStalls,
-    tries: Tries,
+    tries: ProbeTries,
     choice: Choice,
     /// Time of the last log line about partitions that are stalled.
     said_at: Instant,
@@ -91,7 +91,7 @@ impl LogWatch {
                 return;
             }
         };
-        let (standings, tries, out_of_log) = (PartitionStalls::default(), Tries::default(), BTreeSet::new());
+        let (standings, tries, out_of_log) = (PartitionStalls::default(), ProbeTries::default(), BTreeSet::new());
         let choice = Choice::new(&self.client);
         let mut looks = Looks { watch: self, consumer, standings, tries, choice, said_at: clock::now(), out_of_log };
         while !state.is_stopping() {

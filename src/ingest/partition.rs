@@ -9,7 +9,7 @@ use std::{
 
 use actix::{Addr, dev::SendError};
 
-use self::tail::Tail;
+use self::tail::FetchedTail;
 use super::{
     actor::{Chunk, IngestActor},
     backpressure::{Decision, PartitionGate, PartitionLimits, PartitionLoad},
@@ -69,7 +69,7 @@ pub struct Partition {
     stored: Option<i64>,
     /// Records read, ever.
     read: u64,
-    tail: Tail,
+    tail: FetchedTail,
     /// The log was cut or recreated: read on from here, with a new ledger.
     restart_at: Option<i64>,
     metrics: PartitionMetrics,
@@ -94,7 +94,7 @@ impl Partition {
             read_on_brake: 0,
             stored: None,
             read: 0,
-            tail: Tail::default(),
+            tail: FetchedTail::default(),
             restart_at: None,
             metrics,
             restore: Restore::Assigned { at: clock::now(), at_ms: clock::wall_ms() },

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use super::{
-    begin::{Begin, Committed, First, Hold, begin_of, first_of, id_of},
+    begin::{Begin, First, GroupCommit, Hold, begin_of, first_of, id_of},
     first_start::{AT_ITS_TIME, FirstStartPositions},
     standing::PartitionName,
     topic_ids::{self, TopicNow},
@@ -64,7 +64,7 @@ fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     names: &[PartitionName],
     timeout: Duration,
-) -> Result<HashMap<PartitionName, Committed>, KafkaError> {
+) -> Result<HashMap<PartitionName, GroupCommit>, KafkaError> {
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in names {
         asked.add_partition(topic, *partition);
@@ -80,7 +80,7 @@ fn committed<C: ConsumerContext>(
             let note = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
             let topic_id = id_of(&note).map(Arc::from);
             let name = (Arc::from(element.topic()), element.partition());
-            committed.insert(name, Committed { offset, topic_id });
+            committed.insert(name, GroupCommit { offset, topic_id });
         }
     }
     Ok(committed)

@@ -38,14 +38,14 @@ pub type OnCanary = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Answers of the others.
 #[derive(Debug)]
-pub struct Heard<T> {
+pub struct PeerAnswers<T> {
     pub answers: Vec<T>,
-    pub silent: Vec<Silent>,
+    pub silent: Vec<SilentPeer>,
 }
 
 /// One that did not answer, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Silent {
+pub struct SilentPeer {
     pub id: String,
     pub reason: String,
 }
@@ -112,15 +112,15 @@ impl Peers {
     }
 
     /// Asks every other instance for `path`; with a body it is a POST. To be called on an actix thread.
-    pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: Option<&Value>) -> Heard<T> {
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: Option<&Value>) -> PeerAnswers<T> {
         let others = self.others.load_full();
         let body = body.map(ToString::to_string);
         let asked = others.iter().map(|other| self.ask_one(other, path, body.as_deref()));
-        let mut heard = Heard { answers: Vec::new(), silent: Vec::new() };
+        let mut heard = PeerAnswers { answers: Vec::new(), silent: Vec::new() };
         for (other, answer) in others.iter().zip(join_all(asked).await) {
             match answer {
                 Ok(answer) => heard.answers.push(answer),
-                Err(reason) => heard.silent.push(Silent { id: other.id.clone(), reason }),
+                Err(reason) => heard.silent.push(SilentPeer { id: other.id.clone(), reason }),
             }
         }
         heard

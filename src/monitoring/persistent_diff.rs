@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 const LOOKS: usize = 12;
 
 #[derive(Debug, Default)]
-pub struct Lasting(VecDeque<i64>);
+pub struct PersistentDiff(VecDeque<i64>);
 
-impl Lasting {
+impl PersistentDiff {
     /// The smallest difference of the last looks, when all of them had one in the same direction; else 0.
     pub fn observe(&mut self, difference: i64) -> u64 {
         if self.0.len() == LOOKS {
@@ -27,17 +27,17 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_is_no_difference() {
-        let mut lasting = Lasting::default();
+        let mut lasting = PersistentDiff::default();
         for difference in (0..100).map(|n| if n % 7 == 0 { 0 } else { n % 5 }) {
             assert_eq!(lasting.observe(difference), 0);
         }
-        let mut lasting = Lasting::default();
+        let mut lasting = PersistentDiff::default();
         assert!((0..100).all(|n| lasting.observe(if n % 2 == 0 { 3 } else { -3 }) == 0));
     }
 
     #[test]
     fn what_lasts_a_minute_is_told_by_its_smallest() {
-        let mut lasting = Lasting::default();
+        let mut lasting = PersistentDiff::default();
         let told: Vec<u64> = [4, 9, 2, 5, 7, 2, 3, 3, 8, 2, 2, 6, 3].into_iter().map(|n| lasting.observe(n)).collect();
         assert_eq!((&told[..11], told[11], told[12]), (&[0; 11][..], 2, 2));
         assert_eq!(lasting.observe(0), 0, "it is over at once");

@@ -7,7 +7,7 @@ use super::{
 
 /// Some rows of a head, in the order of their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scanned {
+pub struct ScannedRows {
     pub rows: i64,
     /// Time at which the oldest of them was received, milliseconds since 1970.
     pub oldest_ms: Option<i64>,
@@ -19,14 +19,14 @@ pub struct Scanned {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn scan(pool: &Pool, key: HeadKey<'_>, after: (i64, i64), rows_max: i64) -> Result<Scanned, StoreError> {
+pub async fn scan(pool: &Pool, key: HeadKey<'_>, after: (i64, i64), rows_max: i64) -> Result<ScannedRows, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(SCAN).await?;
         let row = client
             .query_one(&statement, &[&key.topic, &key.partition, &key.endpoint_id, &after.0, &after.1, &rows_max])
             .await?;
         let (offset, record_ms): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(Scanned { rows: row.try_get(0)?, oldest_ms: row.try_get(1)?, last: offset.zip(record_ms) })
+        Ok(ScannedRows { rows: row.try_get(0)?, oldest_ms: row.try_get(1)?, last: offset.zip(record_ms) })
     })
     .await
 }

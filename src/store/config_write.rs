@@ -65,7 +65,7 @@ impl<R> Lookup<R> {
 
 /// Times at which a row was made and changed last, and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamps {
+pub struct RowStamps {
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

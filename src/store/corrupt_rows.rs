@@ -23,7 +23,7 @@ pub struct RowIdentity {
 
 /// The name of a row: its id or the caller's own key, under an owner where one is said.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Named<'a> {
+pub struct RowName<'a> {
     pub name: &'a str,
     /// Id or key of the customer whose it is.
     pub customer: Option<&'a str>,
@@ -38,7 +38,7 @@ pub struct Named<'a> {
 pub async fn delete<E>(
     pool: &Pool,
     table: Table,
-    named: Named<'_>,
+    named: RowName<'_>,
     decide: impl FnOnce(&Lookup<RowIdentity>) -> Result<(), E>,
 ) -> Result<Result<WrittenRow<RowIdentity>, E>, StoreError> {
     let (find, delete): (&str, &[&str]) = match table {

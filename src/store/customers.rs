@@ -5,7 +5,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    config_write::{self, RowChange, Stamps, WriteEffect, WrittenRow},
+    config_write::{self, RowChange, RowStamps, WriteEffect, WrittenRow},
     list_row::{Listed, listed},
     quotas::OwnQuotas,
 };
@@ -19,7 +19,7 @@ pub struct Customer {
     pub name: String,
     pub grants: Grants,
     pub quotas: OwnQuotas,
-    pub stamps: Stamps,
+    pub stamps: RowStamps,
 }
 
 /// Writable fields of a customer.
@@ -153,8 +153,8 @@ pub(super) fn parse(row: &Row) -> Result<Customer, StoreError> {
     Ok(Customer { id, uid: row.try_get("uid")?, name: row.try_get("name")?, grants, quotas, stamps: stamps(row)? })
 }
 
-pub(super) fn stamps(row: &Row) -> Result<Stamps, StoreError> {
-    Ok(Stamps {
+pub(super) fn stamps(row: &Row) -> Result<RowStamps, StoreError> {
+    Ok(RowStamps {
         version: row.try_get("version")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

@@ -8,7 +8,7 @@ use crate::model::id::{self, ResourceKind};
 
 /// A table that is cut into days.
 #[derive(Debug, Clone, Copy)]
-pub struct Daily {
+pub struct DailyTable {
     /// Its days are `NAME_d20260131`; rows of no day are in `NAME_default`.
     pub table: &'static str,
     pub kind: ResourceKind,
@@ -18,7 +18,7 @@ pub struct Daily {
     pub storage: &'static str,
 }
 
-impl Daily {
+impl DailyTable {
     /// Makes the days around `wall_ms`, and drops those that are older than `retention_days`.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Daily {
 
     /// Made beside the table and then attached, so that rows of a day that came before its partition move there.
     async fn create_day(&self, pool: &Pool, day: Date) -> Result<(), StoreError> {
-        let Daily { table, storage, .. } = self;
+        let DailyTable { table, storage, .. } = self;
         let name = format!("{table}_d{}", day.strftime("%Y%m%d"));
         let (from, to) = (self.lowest_id(day)?, self.lowest_id(day_after(day, 1)?)?);
         pool.with(async |client| {

@@ -127,7 +127,7 @@ pub enum DeadLetterSelection {
 
 /// Result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Selected {
+pub struct SelectionResult {
     pub letters: u64,
     /// There are more: ask again.
     pub more: bool,
@@ -260,7 +260,7 @@ pub async fn acknowledge(
     pool: &Pool,
     of: LetterOwner<'_>,
     selection: &DeadLetterSelection,
-) -> Result<Selected, StoreError> {
+) -> Result<SelectionResult, StoreError> {
     let (topics, tenants) = of.granted_names();
     each_page(pool, of, selection, PAGE, async |ids| {
         pool.with(async |client| {
@@ -286,9 +286,9 @@ pub(super) async fn each_page(
     selection: &DeadLetterSelection,
     page: &str,
     work: impl AsyncFn(Vec<String>) -> Result<u64, StoreError>,
-) -> Result<Selected, StoreError> {
+) -> Result<SelectionResult, StoreError> {
     let filter = match selection {
-        DeadLetterSelection::Ids(ids) => return Ok(Selected { letters: work(ids.clone()).await?, more: false }),
+        DeadLetterSelection::Ids(ids) => return Ok(SelectionResult { letters: work(ids.clone()).await?, more: false }),
         DeadLetterSelection::Matching(filter) => filter,
     };
     let DeadLetterFilter { reason, topic, tenant, .. } = filter;
@@ -306,13 +306,13 @@ pub(super) async fn each_page(
             .await?;
         // What was chosen fills the page, or all that was tried is behind us.
         let last = if ids.len() >= PAGE_ROWS { ids.last().cloned() } else { tried };
-        let Some(last) = last else { return Ok(Selected { letters, more: false }) };
+        let Some(last) = last else { return Ok(SelectionResult { letters, more: false }) };
         after = last;
         if !ids.is_empty() {
             letters += work(ids).await?;
         }
         if letters >= ROWS_MAX {
-            return Ok(Selected { letters, more: true });
+            return Ok(SelectionResult { letters, more: true });
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct FailureReport<'a> {
 
 /// An endpoint that is enabled and was said to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
+pub struct FailingEndpoint {
     pub endpoint_id: String,
     pub customer_id: String,
     /// Time for which it has taken nothing; `None` when it has taken something since it was last said to fail.
@@ -49,11 +49,11 @@ pub async fn deliver(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), Stor
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn all(pool: &Pool) -> Result<Vec<Failing>, StoreError> {
+pub async fn all(pool: &Pool) -> Result<Vec<FailingEndpoint>, StoreError> {
     let rows = pool.with(async |client| Ok(client.query(ALL, &[]).await?)).await?;
     rows.iter()
         .map(|row| {
-            Ok(Failing {
+            Ok(FailingEndpoint {
                 endpoint_id: row.try_get(0)?,
                 customer_id: row.try_get(1)?,
                 failing_ms: row.try_get(2)?,

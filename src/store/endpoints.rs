@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Lookup, RowChange, Stamps, WriteEffect, WrittenRow},
+    config_write::{self, Lookup, RowChange, RowStamps, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoint_settings::{parse_state, state_word},
     quotas::{self, CustomerAllowance},
@@ -33,7 +33,7 @@ pub struct Endpoint {
     pub settings: EndpointSettings,
     /// Sealed for this endpoint.
     pub secrets: Vec<u8>,
-    pub stamps: Stamps,
+    pub stamps: RowStamps,
 }
 
 /// Writable fields of an endpoint.

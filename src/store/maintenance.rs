@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use super::{Pool, StoreError, daily_partitions::Daily};
+use super::{Pool, StoreError, daily_partitions::DailyTable};
 use crate::{clock, model::id::ResourceKind};
 
 /// Time for which tables of days are kept.
@@ -51,7 +51,7 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
 }
 
 /// Acknowledging and redriving leave dead rows: vacuum early, in small steps.
-const DEAD_LETTERS: Daily = Daily {
+const DEAD_LETTERS: DailyTable = DailyTable {
     table: "dead_letter",
     kind: ResourceKind::DeadLetter,
     keys: Some("dead_letter_key"),
@@ -59,14 +59,14 @@ const DEAD_LETTERS: Daily = Daily {
         autovacuum_analyze_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.02",
 };
 /// Written once, and dropped with its day.
-const ATTEMPTS: Daily = Daily {
+const ATTEMPTS: DailyTable = DailyTable {
     table: "attempt",
     kind: ResourceKind::Attempt,
     keys: None,
     storage: "autovacuum_vacuum_insert_scale_factor = 0.2",
 };
 /// A row is written sixty times, and dropped with its day.
-const COUNTS: Daily = Daily {
+const COUNTS: DailyTable = DailyTable {
     table: "delivery_count",
     kind: ResourceKind::Count,
     keys: None,

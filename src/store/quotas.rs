@@ -35,20 +35,20 @@ impl OwnQuotas {
 }
 
 /// Use of each quota; a quota that was not counted is missing.
-pub type Used = BTreeMap<Quota, i64>;
+pub type QuotaUse = BTreeMap<Quota, i64>;
 
 /// A customer's own quotas, and how much of them it uses, within a write of settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerAllowance {
     pub own: OwnQuotas,
-    pub used: Used,
+    pub used: QuotaUse,
 }
 
 /// Use of every quota by this customer (id).
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn used(pool: &Pool, customer_id: &str) -> Result<Used, StoreError> {
+pub async fn used(pool: &Pool, customer_id: &str) -> Result<QuotaUse, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(USED).await?;
         let row = client.query_one(&statement, &[&customer_id]).await?;
@@ -97,7 +97,7 @@ pub(super) async fn of_replays(
     let Some(row) = transaction.query_opt(LOCK_CUSTOMER, &[&endpoint_id]).await? else { return Ok(None) };
     let (id, own): (String, _) = (row.try_get(0)?, OwnQuotas::from_json(row.try_get(1)?));
     let used: i64 = transaction.query_one(REPLAYS, &[&id]).await?.try_get(0)?;
-    Ok(Some((id, CustomerAllowance { own, used: Used::from([(Quota::ReplayEventsMax, used)]) })))
+    Ok(Some((id, CustomerAllowance { own, used: QuotaUse::from([(Quota::ReplayEventsMax, used)]) })))
 }
 
 /// The backlog of an endpoint that is not suspended.
@@ -110,11 +110,11 @@ pub struct EndpointBacklog {
 
 /// A customer that is beyond a quota, and those of its endpoints that may be suspended for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beyond {
+pub struct CustomerBeyond {
     pub customer_id: String,
     pub own: OwnQuotas,
     /// Of all its endpoints.
-    pub used: Used,
+    pub used: QuotaUse,
     /// So many endpoints share the quota.
     pub sharers: i64,
     pub endpoints: Vec<EndpointBacklog>,
@@ -140,10 +140,10 @@ impl EndpointLimits {
 
 /// All backlogs, compared with their quotas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlogs {
+pub struct ComparedBacklogs {
     /// Customers that are beyond a quota of their own or have an endpoint that is, as long as they have endpoints that are
     /// not suspended.
-    pub beyond: Vec<Beyond>,
+    pub beyond: Vec<CustomerBeyond>,
     /// Until so much more is stored, nobody else is beyond a quota; but for customers that are already, with all of their
     /// backlogs suspended, and for those whose own quotas are below [`ROOM_COUNTS_FROM`].
     pub room: Stored,
@@ -164,7 +164,7 @@ pub const ROOM_COUNTS_FROM: Stored = Stored { rows: 1_000, bytes: 1_000_000 };
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> Result<Backlogs, StoreError> {
+pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> Result<ComparedBacklogs, StoreError> {
     let (rows_max, bytes_max) = (defaults.backlog_rows_max, defaults.backlog_bytes_max);
     pool.with(async |client| {
         let statement = client.prepare_cached(BACKLOGS).await?;
@@ -174,7 +174,7 @@ pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> R
         let rows = client.query(&statement, limits).await?;
         let (room, beyond) = rows.split_first().expect("invariant: the room is always the first row");
         let room = Stored { rows: room.try_get("held_rows")?, bytes: room.try_get("bytes")? };
-        Ok(Backlogs { room, beyond: by_customer(beyond, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])? })
+        Ok(ComparedBacklogs { room, beyond: by_customer(beyond, &[Quota::BacklogRowsMax, Quota::BacklogBytesMax])? })
     })
     .await
 }
@@ -184,7 +184,7 @@ pub async fn backlogs(pool: &Pool, defaults: &Quotas, each: EndpointLimits) -> R
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn dead_letters_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<Beyond>, StoreError> {
+pub async fn dead_letters_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<CustomerBeyond>, StoreError> {
     pool.with(async |client| {
         let fold = client.prepare_cached(FOLD).await?;
         client.execute(&fold, &[]).await?;
@@ -195,8 +195,8 @@ pub async fn dead_letters_beyond(pool: &Pool, defaults: &Quotas) -> Result<Vec<B
     .await
 }
 
-fn by_customer(rows: &[Row], quotas: &[Quota]) -> Result<Vec<Beyond>, StoreError> {
-    let mut all: Vec<Beyond> = Vec::new();
+fn by_customer(rows: &[Row], quotas: &[Quota]) -> Result<Vec<CustomerBeyond>, StoreError> {
+    let mut all: Vec<CustomerBeyond> = Vec::new();
     for row in rows {
         let customer_id: String = row.try_get("customer_id")?;
         let held = EndpointBacklog {
@@ -210,7 +210,13 @@ fn by_customer(rows: &[Row], quotas: &[Quota]) -> Result<Vec<Beyond>, StoreError
                 let own = OwnQuotas::from_json(row.try_get("quotas")?);
                 let used = quotas.iter().map(|quota| Ok((*quota, row.try_get(quota.as_str())?)));
                 let used = used.collect::<Result<_, StoreError>>()?;
-                all.push(Beyond { customer_id, own, used, sharers: row.try_get("sharers")?, endpoints: vec![held] });
+                all.push(CustomerBeyond {
+                    customer_id,
+                    own,
+                    used,
+                    sharers: row.try_get("sharers")?,
+                    endpoints: vec![held],
+                });
             }
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Pool, StoreError,
-    dead_letter_read::{DeadLetterSelection, LetterOwner, PAGE_OF_DEAD, Selected, each_page, granted},
+    dead_letter_read::{DeadLetterSelection, LetterOwner, PAGE_OF_DEAD, SelectionResult, each_page, granted},
 };
 
 /// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
@@ -27,7 +27,7 @@ pub async fn redrive(
     pool: &Pool,
     of: LetterOwner<'_>,
     selection: &DeadLetterSelection,
-) -> Result<(Timestamp, Selected), StoreError> {
+) -> Result<(Timestamp, SelectionResult), StoreError> {
     let now =
         pool.with(async |client| Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)).await?;
     let (topics, tenants) = of.granted_names();

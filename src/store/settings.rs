@@ -70,7 +70,7 @@ pub struct SettingsReader {
 
 /// The newest version, and its time: milliseconds since 1970, by the clock of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestVersion {
     pub version: i64,
     pub at_ms: i64,
 }
@@ -85,11 +85,11 @@ impl SettingsReader {
     ///
     /// # Errors
     /// When Postgres is away.
-    pub async fn version(&self) -> Result<Newest, StoreError> {
+    pub async fn version(&self) -> Result<NewestVersion, StoreError> {
         self.pool
             .with(async |client| {
                 let row = client.query_one(NEWEST, &[]).await?;
-                Ok(Newest { version: row.try_get(0)?, at_ms: row.try_get(1)? })
+                Ok(NewestVersion { version: row.try_get(0)?, at_ms: row.try_get(1)? })
             })
             .await
     }

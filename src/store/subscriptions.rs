@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Lookup, RowChange, Stamps, WriteEffect, WrittenRow},
+    config_write::{self, Lookup, RowChange, RowStamps, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
     list_row::{Listed, RowOwner, listed},
@@ -21,7 +21,7 @@ pub struct StoredSubscription {
     pub endpoint_id: String,
     pub topic: String,
     pub scope: Scope,
-    pub stamps: Stamps,
+    pub stamps: RowStamps,
 }
 
 /// Writable fields of a subscription.
@@ -47,7 +47,7 @@ pub struct SubscriptionContext {
 
 /// Parent under which a subscription is looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Under<'a> {
+pub struct SubscriptionParent<'a> {
     /// The customer of this id only.
     pub customer_id: Option<&'a str>,
     /// The endpoint of this id or key of the caller's only.
@@ -58,7 +58,11 @@ pub struct Under<'a> {
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn read(pool: &Pool, under: Under<'_>, name: &str) -> Result<Lookup<StoredSubscription>, StoreError> {
+pub async fn read(
+    pool: &Pool,
+    under: SubscriptionParent<'_>,
+    name: &str,
+) -> Result<Lookup<StoredSubscription>, StoreError> {
     pool.with(async |client| {
         let endpoint_id = match under.endpoint {
             Some(endpoint) => match endpoints::find(client, endpoint, under.customer_id).await? {
@@ -119,7 +123,7 @@ pub async fn list(
 /// When Postgres is away.
 pub async fn write<E>(
     pool: &Pool,
-    under: Under<'_>,
+    under: SubscriptionParent<'_>,
     name: Option<&str>,
     decide: impl FnOnce(&SubscriptionContext) -> Result<RowChange<SubscriptionWrite>, E>,
 ) -> Result<Result<WrittenRow<StoredSubscription>, E>, StoreError> {
@@ -135,7 +139,7 @@ pub async fn write<E>(
 
 async fn load_current(
     transaction: &Transaction<'_>,
-    under: Under<'_>,
+    under: SubscriptionParent<'_>,
     name: Option<&str>,
 ) -> Result<SubscriptionContext, StoreError> {
     let named = match under.endpoint {

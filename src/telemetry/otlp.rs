@@ -29,7 +29,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::{
     client::Collector,
-    gate::{Counted, ExportGate, Gated},
+    gate::{CountedExporter, ExportGate, Gated},
 };
 use super::names;
 use crate::trace::{self, TraceCounters, Tracer, TracerOptions};
@@ -168,7 +168,7 @@ fn spans(options: &OtlpOptions, collector: &Arc<Collector>, resource: &Resource)
         .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))
         .with_scheduled_delay(options.interval)
         .build();
-    let mut processor = BatchSpanProcessor::new(Counted::new(exporter, &gate), batches);
+    let mut processor = BatchSpanProcessor::new(CountedExporter::new(exporter, &gate), batches);
     processor.set_resource(resource);
     Ok((Arc::new(processor), gate))
 }
@@ -203,7 +203,8 @@ fn logs(options: &OtlpOptions, collector: &Arc<Collector>, resource: Resource) -
         .with_max_export_batch_size(EXPORT_RECORDS_MAX.min(options.queue_records_max))
         .with_scheduled_delay(options.interval)
         .build();
-    let processor = BatchLogProcessor::builder(Counted::new(exporter, &gate)).with_batch_config(batches).build();
+    let processor =
+        BatchLogProcessor::builder(CountedExporter::new(exporter, &gate)).with_batch_config(batches).build();
     let gated = Gated::new(processor, gate);
     Ok(SdkLoggerProvider::builder().with_resource(resource).with_log_processor(gated).build())
 }

@@ -130,7 +130,7 @@ impl Tracer {
             topic: event.topic().into(),
             about: self.about(event),
         });
-        event.traced = Some(Box::new(Traced { tracer: Arc::clone(self), clocks, journey: Mutex::new(journey) }));
+        event.traced = Some(Box::new(TraceHandle { tracer: Arc::clone(self), clocks, journey: Mutex::new(journey) }));
     }
 
     /// By the semantic conventions for messaging. Neither key nor payload: they are the customer's.
@@ -204,19 +204,19 @@ impl Tracer {
 }
 
 /// The trace of one event; goes with it.
-pub struct Traced {
+pub struct TraceHandle {
     tracer: Arc<Tracer>,
     clocks: SpanClocks,
     journey: Mutex<Journey>,
 }
 
 /// The trace that [`Tracer::begin`] gave an event.
-fn own_trace(event: &Event) -> Option<&Traced> {
+fn own_trace(event: &Event) -> Option<&TraceHandle> {
     let trace: &dyn Any = &**event.traced.as_ref()?;
     trace.downcast_ref()
 }
 
-impl EventTrace for Traced {
+impl EventTrace for TraceHandle {
     fn routed(&self, endpoints: &[EndpointKey]) {
         let span = self.journey.lock().routed(endpoints, clock::now());
         self.hand_on([span]);
@@ -232,13 +232,13 @@ impl EventTrace for Traced {
     }
 }
 
-impl Traced {
+impl TraceHandle {
     fn hand_on(&self, spans: impl IntoIterator<Item = TraceSpan>) {
         spans.into_iter().for_each(|span| (self.tracer.sink)(span, self.clocks));
     }
 }
 
-impl Drop for Traced {
+impl Drop for TraceHandle {
     fn drop(&mut self) {
         let spans = self.journey.get_mut().ended(clock::now());
         self.hand_on(spans);

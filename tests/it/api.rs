@@ -20,7 +20,7 @@ use postrider::{
         health::Readiness,
         listener::{ListenerOptions, deadlines::Deadlines},
         memory::Memory,
-        routing_snapshot::Live,
+        routing_snapshot::RoutingSnapshot,
         state::AdminState,
         work::Work,
     },
@@ -200,7 +200,7 @@ impl Api {
             peers: Arc::new(Peers::new("one", 0, PeerToken::new("key"))),
             readiness: health.clone(),
             tester: Tester::new(limits()),
-            live: Live {
+            live: RoutingSnapshot {
                 table: Arc::clone(&table),
                 version: Arc::new(|| 1),
                 decoder: Arc::new(|_| Decoder::new(&places())),

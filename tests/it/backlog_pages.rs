@@ -3,7 +3,7 @@
 use postrider::store::{
     Pool, PoolOptions,
     backlog::HeadKey,
-    backlog_ageing::{self, Scanned},
+    backlog_ageing::{self, ScannedRows},
     backlog_read::{self, BACKLOG_PLANS, BacklogPage, PAGE},
 };
 
@@ -81,9 +81,9 @@ async fn the_oldest_row_of_a_backlog_is_found_in_bounded_steps() {
     let pool = database.pool();
     let scan = async |after| backlog_ageing::scan(&pool, HEAD, after, 2).await.expect("a step");
     let first = scan((i64::MIN, i64::MIN)).await;
-    assert_eq!(first, Scanned { rows: 2, oldest_ms: Some(300), last: Some((2, 7)) });
-    assert_eq!(scan((4, 7)).await, Scanned { rows: 1, oldest_ms: Some(800), last: Some((5, 7)) });
-    assert_eq!(scan((5, 7)).await, Scanned { rows: 0, oldest_ms: None, last: None });
+    assert_eq!(first, ScannedRows { rows: 2, oldest_ms: Some(300), last: Some((2, 7)) });
+    assert_eq!(scan((4, 7)).await, ScannedRows { rows: 1, oldest_ms: Some(800), last: Some((5, 7)) });
+    assert_eq!(scan((5, 7)).await, ScannedRows { rows: 0, oldest_ms: None, last: None });
 
     let set = async |oldest_ms, before_ms| {
         let head = backlog_ageing::set_oldest(&pool, HEAD, oldest_ms, before_ms).await.expect("written");

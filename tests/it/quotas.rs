@@ -243,7 +243,7 @@ async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended()
     let each = EndpointLimits { rows_max: 5_000, bytes_max: 5_000 };
     let look = async || quotas::backlogs(&api.pool, &QUOTAS, each).await.expect("a look");
     let beyond = async || look().await.beyond;
-    let names = |found: &[quotas::Beyond]| -> Vec<String> {
+    let names = |found: &[quotas::CustomerBeyond]| -> Vec<String> {
         found.iter().flat_map(|customer| &customer.endpoints).map(|held| held.endpoint_id.clone()).collect()
     };
     let found = beyond().await;

@@ -23,7 +23,7 @@ pub struct UnreachedAttempt {
 
 /// Result of a tick.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tick {
+pub struct TickResult {
     pub change: Option<OutageChange>,
     /// This endpoint may be tried.
     pub trial: Option<EndpointKey>,
@@ -121,7 +121,7 @@ impl OutageDetector {
         self.trouble.as_mut().is_some_and(|trouble| trouble.granted.remove(&endpoint))
     }
 
-    pub fn handle_tick(&mut self, now: Instant, reached_at: Option<Instant>) -> Tick {
+    pub fn handle_tick(&mut self, now: Instant, reached_at: Option<Instant>) -> TickResult {
         self.forget_before(reached_at);
         // A doubt is decided soon, by a contact or by none.
         if !self.is_in_doubt() {
@@ -132,11 +132,11 @@ impl OutageDetector {
             Some(trouble) => self.ends(trouble.since, now, reached_at),
         };
         match &mut self.trouble {
-            None => Tick { change, ..Tick::default() },
+            None => TickResult { change, ..TickResult::default() },
             Some(trouble) => {
                 let lasts = now.saturating_duration_since(trouble.since);
                 let events_max = TRICKLE_EVENTS * (1 + lasts.as_secs() / TRICKLE_EVERY.as_secs());
-                Tick { change, trial: trouble.next_trial(now), events_max: Some(events_max) }
+                TickResult { change, trial: trouble.next_trial(now), events_max: Some(events_max) }
             }
         }
     }

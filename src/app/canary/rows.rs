@@ -19,7 +19,7 @@ use crate::{
         endpoints::{self, EndpointWrite},
         secret_box::SecretBox,
         secrets::{EndpointSecrets, StoredAuth, StoredSigningSecret, signing_secret},
-        subscriptions::{self, SubscriptionWrite, Under},
+        subscriptions::{self, SubscriptionParent, SubscriptionWrite},
     },
 };
 
@@ -73,7 +73,7 @@ pub(super) async fn make(pool: &Pool, secrets: &SecretBox, config: &CanarySectio
     });
     let Ok(endpoint) = endpoint.await?;
     let endpoint_id = endpoint.row.id;
-    let under = Under { customer_id: Some(&customer_id), endpoint: Some(&endpoint_id) };
+    let under = SubscriptionParent { customer_id: Some(&customer_id), endpoint: Some(&endpoint_id) };
     let with = SubscriptionWrite { endpoint_id: endpoint_id.clone(), topic: topic.to_owned(), scope: Scope::Topic };
     let subscription = subscriptions::write(pool, under, Some(UID), |context| {
         let change = match &context.subscription {

@@ -11,7 +11,7 @@ use crate::{endpoint::standing::EndpointStallReason, model::event::EndpointKey};
 
 /// An endpoint that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stands {
+pub(super) struct StandingEndpoint {
     pub key: EndpointKey,
     pub endpoint_id: Arc<str>,
     pub customer_id: Arc<str>,
@@ -33,23 +33,23 @@ pub(super) struct EndpointStallGroup {
 
 /// The endpoints and reasons that were told of, and when.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct StallNews {
     of: HashMap<(EndpointKey, EndpointStallReason), Instant>,
     groups: HashMap<EndpointStallReason, Instant>,
 }
 
-impl News {
+impl StallNews {
     /// Groups that are to be told of now, of all that stand now. One that moved and stands again is no news within `repeat_after`.
     pub(super) fn observe(
         &mut self,
-        stand: &[Stands],
+        stand: &[StandingEndpoint],
         repeat_after: Duration,
         now: Instant,
     ) -> Vec<EndpointStallGroup> {
         let still: HashSet<(EndpointKey, EndpointStallReason)> = stand.iter().map(|one| (one.key, one.why)).collect();
         let is_recent = |at: Instant, by| now.saturating_duration_since(at) < by;
         self.of.retain(|told, at| still.contains(told) || is_recent(*at, repeat_after));
-        let mut began: HashMap<EndpointStallReason, Vec<&Stands>> = HashMap::new();
+        let mut began: HashMap<EndpointStallReason, Vec<&StandingEndpoint>> = HashMap::new();
         for one in stand.iter().filter(|one| !self.of.contains_key(&(one.key, one.why))) {
             began.entry(one.why).or_default().push(one);
         }
@@ -62,13 +62,13 @@ impl News {
     }
 }
 
-fn group_of(why: EndpointStallReason, group: &[&Stands]) -> Option<EndpointStallGroup> {
-    let mut customers: HashMap<&str, VecDeque<&Stands>> = HashMap::new();
+fn group_of(why: EndpointStallReason, group: &[&StandingEndpoint]) -> Option<EndpointStallGroup> {
+    let mut customers: HashMap<&str, VecDeque<&StandingEndpoint>> = HashMap::new();
     for one in group {
         customers.entry(&one.customer_id).or_default().push_back(one);
     }
     let count = customers.len();
-    let mut turns: VecDeque<VecDeque<&Stands>> = customers.into_values().collect();
+    let mut turns: VecDeque<VecDeque<&StandingEndpoint>> = customers.into_values().collect();
     let mut endpoint_ids = Vec::with_capacity(group.len().min(IDS_MAX));
     while endpoint_ids.len() < IDS_MAX
         && let Some(mut of_customer) = turns.pop_front()
@@ -92,14 +92,14 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn stands(key: u32, customer: &str, why: EndpointStallReason, since: Instant) -> Stands {
+    fn stands(key: u32, customer: &str, why: EndpointStallReason, since: Instant) -> StandingEndpoint {
         let endpoint_id = format!("ep_{key}").into();
-        Stands { key: EndpointKey(key), endpoint_id, customer_id: customer.into(), since, why }
+        StandingEndpoint { key: EndpointKey(key), endpoint_id, customer_id: customer.into(), since, why }
     }
 
     #[test]
     fn an_endpoint_is_told_of_once_for_each_time_and_reason_but_not_again_within_a_while() {
-        let (mut news, start) = (News::default(), Instant::now());
+        let (mut news, start) = (StallNews::default(), Instant::now());
         let at = |secs: u64| start + Duration::from_secs(secs);
         let one = [stands(1, "a", EndpointStallReason::Breaker, start)];
         let told = news.observe(&one, HOUR, at(30));
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn however_many_begin_to_stand_there_is_one_group_of_each_reason_a_minute_and_nobody_is_left_out() {
-        let (mut news, start) = (News::default(), Instant::now());
-        let mut stand: Vec<Stands> =
+        let (mut news, start) = (StallNews::default(), Instant::now());
+        let mut stand: Vec<StandingEndpoint> =
             (0..3_000).map(|n| stands(n, "large", EndpointStallReason::Breaker, start)).collect();
         stand.push(stands(3_000, "small", EndpointStallReason::Breaker, start));
         stand.push(stands(3_001, "small", EndpointStallReason::RateLimit, start));

@@ -24,7 +24,7 @@ use crate::{
     store::{
         Pool, StoreError,
         backlog::HeadKey,
-        backlog_ageing::{self, Scanned},
+        backlog_ageing::{self, ScannedRows},
         backlog_read::{self, BacklogPage, BacklogRow},
     },
 };
@@ -91,7 +91,7 @@ impl Ageing {
     async fn step(&self, head: &Arc<BacklogHead>, before_ms: i64, scans: &mut Scans) -> Result<bool, StoreError> {
         let name = head.key();
         let scan = scans.entry(key_of(head)).or_insert(Scan { after: BEGINNING, oldest_ms: None });
-        let Scanned { rows, oldest_ms, last } =
+        let ScannedRows { rows, oldest_ms, last } =
             backlog_ageing::scan(&self.pool, name, scan.after, SCAN_ROWS_MAX).await?;
         if oldest_ms.is_some_and(|oldest| oldest < before_ms) {
             let rows = self.page(name, scan.after, before_ms).await?;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 use super::Drainer;
 use crate::{
     backlog::{
-        blocked_keys::{At, Sendable},
+        blocked_keys::{PageTime, SendableRows},
         head::{BacklogHead, HeadRead},
         page_read::PageEnd,
         shard::Shard as _,
@@ -46,8 +46,8 @@ impl Drainer {
             self.heads.misjudged(&head);
         }
         let rows = if read.order.is_some() && head.is_closing() { Vec::new() } else { rows };
-        let at = At { now, wall_ms: clock::wall_ms(), up_to };
-        let Sendable { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
+        let at = PageTime { now, wall_ms: clock::wall_ms(), up_to };
+        let SendableRows { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
         self.send(&head, rows, read.order, now);
         let is_held_up = self.heads.scheduler.lock().was_read(read, last, end, now);

@@ -29,12 +29,12 @@ pub(super) struct DemoEndpoint {
     pub topic: &'static str,
     pub scope: Scope,
     pub batch: bool,
-    pub mood: Mood,
+    pub mood: ReceiverMood,
     pub secret: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum ReceiverMood {
     /// Takes everything.
     Willing,
     /// Is out of order at times, and refuses some events for good.
@@ -97,7 +97,7 @@ pub(super) fn parts(salt: &str) -> Vec<DemoEndpoint> {
     };
     let some = || tenants(&["2", "3", "5", "7", "11"]);
     let parts_of_two = || departments(&[("2", &["100", "200", "300"]), ("3", &["100"])]);
-    use Mood::{Picky, Willing};
+    use ReceiverMood::{Picky, Willing};
     vec![
         part("demo-acme-stream", "acme", ORDERS, Scope::Topic, false, Willing),
         part("demo-acme-batch", "acme", ORDERS, Scope::Topic, true, Willing),

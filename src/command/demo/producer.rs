@@ -37,7 +37,7 @@ pub(super) async fn create_topics(kafka: &KafkaSection) -> Result<(), String> {
 }
 
 /// The producing thread.
-pub(super) struct Producing {
+pub(super) struct ProducerThread {
     phase: Arc<AtomicU8>,
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -52,7 +52,7 @@ const STOPPED: u8 = 2;
 /// Events a second while it is only seen whether everyone listens.
 const CALLING_RATE: u32 = 100;
 
-impl Producing {
+impl ProducerThread {
     pub(super) fn start(
         kafka: &KafkaSection,
         rate: u32,
@@ -80,7 +80,7 @@ impl Producing {
             .name("sample-events".to_owned())
             .spawn(move || work.produce(&seen, rate))
             .map_err(|error| format!("cannot start the producing thread: {error}"))?;
-        Ok(Producing { phase, failed, thread: Some(thread) })
+        Ok(ProducerThread { phase, failed, thread: Some(thread) })
     }
 
     /// Everyone listens: from now on events count.

@@ -7,7 +7,7 @@ use super::{
 
 /// The last second's numbers, and the state of the instance.
 #[derive(Default)]
-pub(super) struct Moment {
+pub(super) struct ScreenNumbers {
     pub seconds: u64,
     pub produced_per_second: u64,
     pub delivered_per_second: u64,
@@ -42,7 +42,7 @@ pub(super) fn table(parts: &[DemoEndpoint], tally: &DemoTally) -> Vec<String> {
 
 /// The run so far: what moved, and how long it took.
 #[must_use]
-pub(super) fn status(tally: &DemoTally, moment: &Moment) -> [String; 2] {
+pub(super) fn status(tally: &DemoTally, moment: &ScreenNumbers) -> [String; 2] {
     let moved = format!(
         "{} s  produced {} ({}/s)  delivered {} ({}/s)  under way {}  dead letters {}",
         moment.seconds,

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Instant};
 
 use serde::Deserialize;
 
-use super::fixtures::{DemoEndpoint, Mood};
+use super::fixtures::{DemoEndpoint, ReceiverMood};
 use crate::command::receiver::ReceiverReply;
 
 /// The books of one run.
@@ -124,7 +124,7 @@ impl DemoTally {
                 row.events += 1;
                 row.last = data.reference;
                 let latencies = if part.batch { &mut self.batch } else { &mut self.stream };
-                if part.mood == Mood::Willing {
+                if part.mood == ReceiverMood::Willing {
                     latencies.record(now_us.saturating_sub(data.demo.at_us));
                 }
             } else {
@@ -141,17 +141,17 @@ impl DemoTally {
     }
 }
 
-impl Mood {
+impl ReceiverMood {
     /// The picky one is down for every 10th request, and refuses what has a reference that ends in 0.
     fn reply(self, requests: u64, events: &[&[u8]]) -> ReceiverReply {
         let refused = |event: &&[u8]| {
             serde_json::from_slice::<Envelope>(event).is_ok_and(|event| event.data.reference.ends_with('0'))
         };
         match self {
-            Mood::Willing => ReceiverReply::Status(200),
-            Mood::Picky if requests.is_multiple_of(10) => ReceiverReply::Status(503),
-            Mood::Picky if events.iter().any(refused) => ReceiverReply::Status(422),
-            Mood::Picky => ReceiverReply::Status(200),
+            ReceiverMood::Willing => ReceiverReply::Status(200),
+            ReceiverMood::Picky if requests.is_multiple_of(10) => ReceiverReply::Status(503),
+            ReceiverMood::Picky if events.iter().any(refused) => ReceiverReply::Status(422),
+            ReceiverMood::Picky => ReceiverReply::Status(200),
         }
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn what_is_refused_for_good_is_no_longer_due_and_what_fails_is() {
         let (mut tally, mut parts, start) = tally(7..8);
-        parts[0].mood = Mood::Picky;
+        parts[0].mood = ReceiverMood::Picky;
         tally.rows[0].requests = 9;
         assert_eq!(tally.receive(0, &parts[0], &[&event("run", 7, "a0")], start), ReceiverReply::Status(503));
         assert_eq!(tally.rows[0].due.len(), 1);

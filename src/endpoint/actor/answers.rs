@@ -12,18 +12,18 @@ use actix::Addr;
 use super::{EndpointActor, TakeTurn};
 use crate::{
     clock,
-    endpoint::{attempt_record::AttemptEnd, breaker::BreakerState, delivery::AttemptId, request_sender::Sent},
+    endpoint::{attempt_record::AttemptEnd, breaker::BreakerState, delivery::AttemptId, request_sender::SentRequest},
     model::outcome::{self, Answer, AttemptNote, Contact, LastError, Outcome},
 };
 
 /// Answers that came in since the last turn; one wake serves all of them.
 #[derive(Default)]
 pub(super) struct Answers {
-    pub arrived: RefCell<Vec<Arrived>>,
+    pub arrived: RefCell<Vec<ArrivedAnswer>>,
     pub woken: Cell<bool>,
 }
 
-pub(super) struct Arrived {
+pub(super) struct ArrivedAnswer {
     pub attempt: AttemptId,
     pub answer: Answer,
     pub sent_at: Instant,
@@ -37,11 +37,11 @@ pub(super) struct OwedAnswer {
     pub address: Addr<EndpointActor>,
     pub attempt: AttemptId,
     pub sent_at: Instant,
-    pub sent: Option<Sent>,
+    pub sent: Option<SentRequest>,
 }
 
 impl OwedAnswer {
-    pub(super) fn arrive(mut self, sent: Sent) {
+    pub(super) fn arrive(mut self, sent: SentRequest) {
         self.sent = Some(sent);
     }
 }
@@ -49,10 +49,10 @@ impl OwedAnswer {
 impl Drop for OwedAnswer {
     fn drop(&mut self) {
         let broken = || Answer::Broken("the request ended without an answer".into());
-        let Sent { answer, waited } =
-            self.sent.take().unwrap_or_else(|| Sent { answer: broken(), waited: Duration::ZERO });
+        let SentRequest { answer, waited } =
+            self.sent.take().unwrap_or_else(|| SentRequest { answer: broken(), waited: Duration::ZERO });
         let (attempt, sent_at) = (self.attempt, self.sent_at);
-        self.answers.arrived.borrow_mut().push(Arrived { attempt, answer, sent_at, waited });
+        self.answers.arrived.borrow_mut().push(ArrivedAnswer { attempt, answer, sent_at, waited });
         if !self.answers.woken.replace(true) {
             // A full mailbox holds a wake already.
             let _ = self.address.try_send(TakeTurn);
@@ -69,7 +69,7 @@ impl EndpointActor {
         }
         fail::fail_point!("answers-arrived", |_| std::process::abort());
         let wall_ms = clock::wall_ms();
-        for Arrived { attempt, answer, sent_at, waited } in arrived.drain(..) {
+        for ArrivedAnswer { attempt, answer, sent_at, waited } in arrived.drain(..) {
             let (outcome, note) = self.judge(&answer, wall_ms, now);
             let took = now.duration_since(sent_at).saturating_sub(waited);
             let ended = AttemptEnd { outcome: &outcome, note: &note, took, wall_ms };

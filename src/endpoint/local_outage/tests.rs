@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    fn tick(&mut self) -> Tick {
+    fn tick(&mut self) -> TickResult {
         self.own.handle_tick(self.now)
     }
 
@@ -228,7 +228,7 @@ impl Account {
         customers.len() >= CUSTOMERS_MIN && sites.len() >= CUSTOMERS_MIN
     }
 
-    fn check(&mut self, world: &World, tick: &Tick) {
+    fn check(&mut self, world: &World, tick: &TickResult) {
         let quiet = world.now - self.reached.unwrap_or(self.started) >= QUIET;
         let enough = self.is_enough(world.now, FORGOTTEN_AFTER);
         if tick.change == Some(OutageChange::Began) {

@@ -34,9 +34,9 @@ impl ConsumerContext for ClientErrorListener {}
 
 /// Times of the tries, and their results.
 #[derive(Default)]
-pub(super) struct Tries(HashMap<PartitionName, (Instant, Option<(PartitionStallReason, String)>)>);
+pub(super) struct ProbeTries(HashMap<PartitionName, (Instant, Option<(PartitionStallReason, String)>)>);
 
-impl Tries {
+impl ProbeTries {
     /// The answer to the last try, if there was one.
     pub(super) fn of(&self, name: &PartitionName) -> Option<(PartitionStallReason, String)> {
         self.0.get(name).and_then(|(_, told)| told.clone())

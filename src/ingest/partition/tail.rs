@@ -5,7 +5,7 @@
 
 /// The position that the client said it had fetched, and the number of events that had come by then.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(super) struct FetchedTail {
     /// The number of the client's report.
     report: u64,
     fetched_to: Option<i64>,
@@ -15,7 +15,7 @@ pub(super) struct Tail {
     undisturbed: bool,
 }
 
-impl Tail {
+impl FetchedTail {
     /// Reading was held back: what had been fetched may have been thrown away, to be fetched again.
     pub(super) fn disturbed(&mut self) {
         self.undisturbed = false;
@@ -28,7 +28,7 @@ impl Tail {
             return None;
         }
         let is_same = fetched_to == self.fetched_to && read == self.read && self.undisturbed;
-        *self = Tail { report, fetched_to, read, undisturbed: true };
+        *self = FetchedTail { report, fetched_to, read, undisturbed: true };
         fetched_to.filter(|_| is_same && idle)
     }
 }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_position_that_was_reported_twice_with_nothing_read_between_is_passed() {
-        let mut tail = Tail::default();
+        let mut tail = FetchedTail::default();
         assert_eq!(tail.observe((1, Some(11)), 10, true), None);
         assert_eq!(tail.observe((1, Some(11)), 10, true), None, "the same report says nothing new");
         assert_eq!(tail.observe((2, Some(11)), 10, true), Some(11));
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn while_something_is_owed_or_was_held_back_nothing_is_passed() {
-        let mut tail = Tail::default();
+        let mut tail = FetchedTail::default();
         tail.observe((1, Some(11)), 10, true);
         assert_eq!(tail.observe((2, Some(11)), 10, false), None);
         tail.disturbed();

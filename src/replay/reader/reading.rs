@@ -13,7 +13,7 @@ use rdkafka::{
     message::{BorrowedMessage, Message as _, Timestamp},
 };
 
-use super::{Bounds, turn::Hand};
+use super::{Bounds, turn::ReadingHand};
 use crate::{
     backlog::drainer::Surroundings,
     clock,
@@ -81,7 +81,7 @@ impl Reading {
         if self.not_before.is_some_and(|at| now < at) {
             return false;
         }
-        let mut hand = Hand::new(self, bounds, surroundings, now);
+        let mut hand = ReadingHand::new(self, bounds, surroundings, now);
         for _ in 0..RECORDS_A_TURN {
             if !bounds.events.has_any(now) {
                 bounds.rate.was_short();
@@ -153,7 +153,12 @@ impl Reading {
     }
 
     /// Takes one record or the end; false when nothing has come yet.
-    fn read(&mut self, bounds: &mut Bounds, hand: &mut Hand, metrics: &ReplayMetrics) -> Result<bool, KafkaError> {
+    fn read(
+        &mut self,
+        bounds: &mut Bounds,
+        hand: &mut ReadingHand,
+        metrics: &ReplayMetrics,
+    ) -> Result<bool, KafkaError> {
         let polled = match &self.queue {
             Some(queue) => {
                 queue.poll(Duration::ZERO).map(|result| result.map(|message| (record_of(&message), appended(&message))))
@@ -197,7 +202,13 @@ impl Reading {
     }
 
     /// Gives a record to the parts that are here and want it; returns how many did.
-    fn hand_out(&mut self, record: Record, appended_ms: Option<i64>, event_bytes_max: usize, hand: &mut Hand) -> usize {
+    fn hand_out(
+        &mut self,
+        record: Record,
+        appended_ms: Option<i64>,
+        event_bytes_max: usize,
+        hand: &mut ReadingHand,
+    ) -> usize {
         let offset = record.offset;
         let Some(at) = self.position.at().filter(|at| offset >= *at) else { return 0 };
         self.position.read(offset);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// For the parts of a reading, in their order.
-pub(super) struct Hand<'a> {
+pub(super) struct ReadingHand<'a> {
     surroundings: &'a dyn Surroundings,
     now: Instant,
     bytes_max: usize,
@@ -26,7 +26,7 @@ pub(super) struct Hand<'a> {
     pub has_read: bool,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> ReadingHand<'a> {
     pub(super) fn new(reading: &Reading, bounds: &Bounds, surroundings: &'a dyn Surroundings, now: Instant) -> Self {
         let endpoint = |part: &Arc<ReplayPart>| {
             let id = &part.name.endpoint_id;
@@ -44,7 +44,7 @@ impl<'a> Hand<'a> {
             };
             (events_max, surroundings.endpoint(id).map(|(key, _)| key))
         };
-        Hand {
+        ReadingHand {
             surroundings,
             now,
             bytes_max: bounds.options.memory_bytes_max,

@@ -110,18 +110,18 @@ impl std::fmt::Debug for Counters {
 
 /// An exporter whose exports are counted.
 #[derive(Debug)]
-pub(super) struct Counted<E> {
+pub(super) struct CountedExporter<E> {
     inner: E,
     gate: Arc<ExportGate>,
 }
 
-impl<E> Counted<E> {
+impl<E> CountedExporter<E> {
     pub(super) fn new(inner: E, gate: &Arc<ExportGate>) -> Self {
-        Counted { inner, gate: Arc::clone(gate) }
+        CountedExporter { inner, gate: Arc::clone(gate) }
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Counted<E> {
+impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let records = batch.len();
         let result = self.inner.export(batch).await;
@@ -138,7 +138,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-impl<E: LogExporter> LogExporter for Counted<E> {
+impl<E: LogExporter> LogExporter for CountedExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
         let result = self.inner.export(batch).await;

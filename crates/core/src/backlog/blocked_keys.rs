@@ -42,7 +42,7 @@ enum Until {
 
 /// Rows that may be sent now, of a page.
 #[derive(Debug)]
-pub struct Sendable {
+pub struct SendableRows {
     pub rows: Vec<BacklogRow>,
     /// Offset and record time up to which the page needs no other look.
     pub last: Option<(i64, i64)>,
@@ -52,7 +52,7 @@ pub struct Sendable {
 
 /// Time at which a page is looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct At {
+pub struct PageTime {
     pub now: Instant,
     /// Milliseconds since 1970.
     pub wall_ms: i64,
@@ -66,11 +66,11 @@ impl BlockedKeys {
         &mut self,
         page: Vec<BacklogRow>,
         by: OrderBy,
-        at: At,
+        at: PageTime,
         is_leaving: impl Fn(Option<&[u8]>) -> bool,
-    ) -> Sendable {
+    ) -> SendableRows {
         self.began_at.get_or_insert(at.now);
-        let mut sendable = Sendable { rows: Vec::with_capacity(page.len()), last: None, end: PageEnd::More };
+        let mut sendable = SendableRows { rows: Vec::with_capacity(page.len()), last: None, end: PageEnd::More };
         for row in page {
             let is_due = row.not_before_ms <= at.wall_ms;
             let place = (row.offset, row.record_ms);
@@ -182,10 +182,10 @@ mod tests {
         page: &[(i64, &str, i32, i64)],
         by: OrderBy,
         now: Instant,
-    ) -> (Vec<i64>, Sendable) {
+    ) -> (Vec<i64>, SendableRows) {
         let page = page.iter().map(|row| self::row(*row)).collect();
         let sendable =
-            passed.sendable(page, by, At { now, wall_ms: WALL_MS, up_to: 100 }, |key| key == Some(b"leaves"));
+            passed.sendable(page, by, PageTime { now, wall_ms: WALL_MS, up_to: 100 }, |key| key == Some(b"leaves"));
         (sendable.rows.iter().map(|row| row.offset).collect(), sendable)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    blocked_keys::{At, BlockedKeys, Sendable},
+    blocked_keys::{BlockedKeys, PageTime, SendableRows},
     rows::BacklogRow,
 };
 use crate::model::settings::OrderBy;
@@ -73,7 +73,12 @@ impl<H> PageRead<H> {
     }
 
     /// Rows of the page that may be sent, without the keys that leave memory.
-    pub fn sendable(&mut self, page: Vec<BacklogRow>, at: At, is_leaving: impl Fn(Option<&[u8]>) -> bool) -> Sendable {
+    pub fn sendable(
+        &mut self,
+        page: Vec<BacklogRow>,
+        at: PageTime,
+        is_leaving: impl Fn(Option<&[u8]>) -> bool,
+    ) -> SendableRows {
         let bytes: usize = page.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
         let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
         let is_whole = self.passed_over.crowded() == (Vec::new(), false);
@@ -81,7 +86,7 @@ impl<H> PageRead<H> {
             Some(by) => self.passed_over.sendable(page, by, at, is_leaving),
             None => {
                 let last = page.last().map(|row| (row.offset, row.record_ms));
-                Sendable { rows: page, last, end: PageEnd::More }
+                SendableRows { rows: page, last, end: PageEnd::More }
             }
         };
         if is_last && sendable.end == PageEnd::More {
@@ -129,7 +134,7 @@ mod tests {
             passed_over: BlockedKeys::default(),
         };
         let page = offsets.iter().map(|offset| BacklogRow::of(*offset, "key", 0, WALL_MS)).collect();
-        let at = At { now: Instant::now(), wall_ms: WALL_MS, up_to: 9 };
+        let at = PageTime { now: Instant::now(), wall_ms: WALL_MS, up_to: 9 };
         read.sendable(page, at, |_| false).end
     }
 

@@ -48,7 +48,7 @@ struct Member<W> {
 }
 
 /// A unit that was handed to somebody who waited.
-pub struct Handed<C, M, W> {
+pub struct HandedUnit<C, M, W> {
     pub customer: C,
     pub member: M,
     pub waiter: W,
@@ -147,7 +147,7 @@ impl<C: Clone + Eq + Hash, M: Clone + Eq + Hash, W> FairShare<C, M, W> {
     }
 
     /// The next of those who wait that may have a unit, which is taken for it.
-    pub fn hand_out(&mut self) -> Option<Handed<C, M, W>> {
+    pub fn hand_out(&mut self) -> Option<HandedUnit<C, M, W>> {
         let (&(need, _), customer) = self.queue.first_key_value()?;
         if need > self.free {
             return None;
@@ -159,7 +159,7 @@ impl<C: Clone + Eq + Hash, M: Clone + Eq + Hash, W> FairShare<C, M, W> {
         self.waiting -= 1;
         self.take(&customer, &member);
         self.rank(&customer);
-        Some(Handed { customer, member, waiter })
+        Some(HandedUnit { customer, member, waiter })
     }
 
     #[must_use]

@@ -36,7 +36,7 @@ impl Hold {
 
 /// The group's commit in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
+pub struct GroupCommit {
     pub offset: i64,
     /// Of which topic; `None` from versions that did not write it, and from other tools.
     pub topic_id: Option<Arc<str>>,
@@ -53,9 +53,11 @@ pub enum First {
 
 /// Decides. `topic_id` is the topic's as it is now, where that is known.
 #[must_use]
-pub fn begin_of(committed: Option<&Committed>, topic_id: Option<Arc<str>>, first: First) -> Begin {
+pub fn begin_of(committed: Option<&GroupCommit>, topic_id: Option<Arc<str>>, first: First) -> Begin {
     match (committed, topic_id, first) {
-        (Some(Committed { topic_id: Some(then), .. }), Some(now), _) if *then != now => Begin::NewLog { topic_id: now },
+        (Some(GroupCommit { topic_id: Some(then), .. }), Some(now), _) if *then != now => {
+            Begin::NewLog { topic_id: now }
+        }
         (Some(committed), now, _) => {
             let topic_id = now.or_else(|| committed.topic_id.clone());
             Begin::At { offset: committed.offset, topic_id, is_committed: true }
@@ -101,8 +103,8 @@ mod tests {
         Some(Arc::from(text))
     }
 
-    fn committed(offset: i64, topic_id: Option<&str>) -> Committed {
-        Committed { offset, topic_id: topic_id.map(Arc::from) }
+    fn committed(offset: i64, topic_id: Option<&str>) -> GroupCommit {
+        GroupCommit { offset, topic_id: topic_id.map(Arc::from) }
     }
 
     #[test]

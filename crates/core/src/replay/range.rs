@@ -31,7 +31,7 @@ pub struct Share {
 
 /// A mistake in the part at this place of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct RangeMistake {
     pub place: usize,
     pub field: &'static str,
     pub message: String,
@@ -42,10 +42,10 @@ pub struct Mistake {
 ///
 /// # Errors
 /// Every range that is not of this topic, is empty by mistake, or reaches beyond the live position.
-pub fn of_offsets(asked: &[RequestedRange], extents: &[Extent]) -> Result<Vec<Share>, Vec<Mistake>> {
-    let (mut shares, mut mistakes): (Vec<Share>, Vec<Mistake>) = (Vec::new(), Vec::new());
+pub fn of_offsets(asked: &[RequestedRange], extents: &[Extent]) -> Result<Vec<Share>, Vec<RangeMistake>> {
+    let (mut shares, mut mistakes): (Vec<Share>, Vec<RangeMistake>) = (Vec::new(), Vec::new());
     for (place, range) in asked.iter().enumerate() {
-        let mut wrong = |field, message| mistakes.push(Mistake { place, field, message });
+        let mut wrong = |field, message| mistakes.push(RangeMistake { place, field, message });
         let Some(extent) = extents.iter().find(|extent| extent.partition == range.partition) else {
             wrong("partition", "is no partition of this topic".to_owned());
             continue;

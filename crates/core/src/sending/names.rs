@@ -61,7 +61,7 @@ pub enum NameState {
     No,
 }
 
-pub struct Names {
+pub struct NameCache {
     limits: NameLimits,
     entries: LruCache<Box<str>, Entry>,
 }
@@ -80,11 +80,11 @@ struct Kept {
     stale_until: Instant,
 }
 
-impl Names {
+impl NameCache {
     #[must_use]
     pub fn new(limits: NameLimits) -> Self {
         let names_max = NonZeroUsize::new(limits.names_max).unwrap_or(NonZeroUsize::MIN);
-        Names { limits, entries: LruCache::new(names_max) }
+        NameCache { limits, entries: LruCache::new(names_max) }
     }
 
     /// Looks a name up in the cache. Counts as a use.
@@ -157,7 +157,7 @@ mod tests {
         vec![IpAddr::from([192, 0, 2, last])]
     }
 
-    fn found(names: &mut Names, name: &str, last: u8, ttl: u64, now: Instant) {
+    fn found(names: &mut NameCache, name: &str, last: u8, ttl: u64, now: Instant) {
         let found = Found { addresses: addresses(last), ttl: Duration::from_secs(ttl) };
         assert!(names.found(name, found, now).is_ok());
     }
@@ -178,8 +178,8 @@ mod tests {
         }
     }
 
-    fn start() -> (Names, Clock) {
-        (Names::new(LIMITS), Clock(Instant::now()))
+    fn start() -> (NameCache, Clock) {
+        (NameCache::new(LIMITS), Clock(Instant::now()))
     }
 
     #[test]

@@ -186,7 +186,7 @@ struct Track {
 
 /// Changes since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct StallChanges {
     pub began: Vec<StalledPartition>,
     /// They move again, or are not ours any more.
     pub ended: Vec<StalledPartition>,
@@ -199,8 +199,8 @@ impl PartitionStalls {
         partitions: Vec<(PartitionName, PartitionObservation)>,
         after: Duration,
         now: Instant,
-    ) -> Changes {
-        let mut changes = Changes::default();
+    ) -> StallChanges {
+        let mut changes = StallChanges::default();
         let mut before = std::mem::take(&mut self.seen);
         for (name, seen) in partitions {
             let mark = (seen.epoch, seen.received, seen.committable);

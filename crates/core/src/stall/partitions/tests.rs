@@ -26,12 +26,12 @@ fn whoever_has_something_to_do_and_does_not_move_for_a_while_stands_until_it_mov
     let at = |seconds| begin + Duration::from_secs(seconds);
     let idle = PartitionObservation { received: 5, lag: Some(0), ..PartitionObservation::default() };
     let mut observe = |seen: PartitionObservation, now| standings.observe(vec![(name(0), seen)], AFTER, now);
-    assert_eq!(observe(idle.clone(), at(0)), Changes::default());
-    assert_eq!(observe(idle, at(3_600)), Changes::default(), "nothing to do");
-    assert_eq!(observe(waiting(50), at(3_605)), Changes::default(), "it came a moment ago");
+    assert_eq!(observe(idle.clone(), at(0)), StallChanges::default());
+    assert_eq!(observe(idle, at(3_600)), StallChanges::default(), "nothing to do");
+    assert_eq!(observe(waiting(50), at(3_605)), StallChanges::default(), "it came a moment ago");
     let began = observe(waiting(50), at(3_620)).began;
     assert_eq!((began.len(), began[0].since, began[0].lag), (1, at(3_605), Some(50)));
-    assert_eq!(observe(waiting(60), at(3_625)), Changes::default(), "it is told once");
+    assert_eq!(observe(waiting(60), at(3_625)), StallChanges::default(), "it is told once");
     let moved = PartitionObservation { received: 6, ..waiting(60) };
     assert_eq!(observe(moved, at(3_630)).ended.len(), 1);
 }
@@ -42,7 +42,7 @@ fn one_that_moves_however_slowly_does_not_stand() {
     for second in 0..100 {
         let seen = PartitionObservation { committable: Some(second / 10), ..waiting(1_000) };
         let now = begin + Duration::from_secs(second.unsigned_abs());
-        assert_eq!(standings.observe(vec![(name(0), seen)], AFTER, now), Changes::default());
+        assert_eq!(standings.observe(vec![(name(0), seen)], AFTER, now), StallChanges::default());
     }
 }
 
