@@ -88,6 +88,7 @@ impl Cores {
             };
             let idle_after = config.delivery.idle_after();
             let (sample, flow, lag) = (config.log.delivered_sample_every, Arc::clone(&flows[index]), Arc::clone(&lag));
+            let watched = Arc::clone(&flow);
             arbiter.spawn_fn(move || {
                 supervisor::install_core(Core {
                     index,
@@ -104,7 +105,7 @@ impl Cores {
                     tracer: trace::tracer(),
                     flow: Arc::clone(shared.table.flow()),
                 });
-                actix_rt::spawn(lag.watch(index));
+                actix_rt::spawn(lag.watch(index, watched));
                 let _ = ready.send(());
             });
         }
