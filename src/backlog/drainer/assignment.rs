@@ -1,6 +1,6 @@
 //! ● Partitions of this instance, and what waits in them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::Drainer;
 use crate::{
@@ -47,10 +47,13 @@ impl Drainer {
             rows.iter().for_each(|row| scheduler.record(row, &self.events));
             scheduler.forget_gone(&self.unread, &rows, notes);
         }
+        let counts = by_partition(rows.iter().map(|row| {
+            let count = (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0));
+            ((row.topic.as_str(), row.partition), count)
+        }));
         for (ledger, version) in self.unread.drain(..).zip(versions) {
-            let of_it = rows.iter().filter(|row| row.partition == ledger.partition() && row.topic == ledger.topic());
-            let counts = of_it.map(|row| (row.endpoint_id.as_str(), u64::try_from(row.events).unwrap_or(0)));
-            ledger.backlog.lock().all_rows(version, counts);
+            let of_it = counts.get(&(ledger.topic(), ledger.partition()));
+            ledger.backlog.lock().all_rows(version, of_it.into_iter().flatten().copied());
         }
         self.surroundings.wake_ordered();
         Ok(())
@@ -67,10 +70,21 @@ impl Drainer {
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = new.iter().map(|ledger| ledger.partition()).collect();
         let open = skipped_ranges::of_partitions(&self.pool, &topics, &partitions).await?;
+        let open =
+            by_partition(open.iter().map(|OpenGap { key, from, .. }| {
+                ((key.topic.as_str(), key.partition), (key.endpoint_id.as_str(), *from))
+            }));
         for ledger in new {
-            let is_of = |gap: &&OpenGap| gap.key.partition == ledger.partition() && gap.key.topic == ledger.topic();
-            ledger.missed.lock().begin(open.iter().filter(is_of).map(|gap| (gap.key.endpoint_id.as_str(), gap.from)));
+            let of_it = open.get(&(ledger.topic(), ledger.partition()));
+            ledger.missed.lock().begin(of_it.into_iter().flatten().copied());
         }
         Ok(())
     }
+}
+
+/// Findings of each partition, so that none looks through those of the others.
+fn by_partition<'a, T>(found: impl Iterator<Item = ((&'a str, i32), T)>) -> HashMap<(&'a str, i32), Vec<T>> {
+    let mut of: HashMap<_, Vec<T>> = HashMap::new();
+    found.for_each(|(partition, one)| of.entry(partition).or_default().push(one));
+    of
 }
