@@ -6,6 +6,7 @@
 
 mod choice; // which of the chosen topics are there
 mod probe; // what another reader is told
+mod turns; // which partitions are asked about
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,6 +27,7 @@ use rdkafka::{
 use self::{
     choice::Choice,
     probe::{ClientErrorListener, ProbeTries},
+    turns::{LookTurns, PartitionMark},
 };
 use super::{
     begin::Begin,
@@ -46,6 +48,8 @@ use crate::{
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// In one question: the client compares each of its answers with all of them.
+const ASK_PARTITIONS_MAX: usize = 256;
 /// Beyond the time that an event may wait in memory: so much without a move is standing still.
 const STANDS_AFTER: Duration = Duration::from_secs(5);
 
@@ -72,7 +76,14 @@ struct Looks {
     said_at: Instant,
     /// Outside of their logs at the last look.
     out_of_log: BTreeSet<(PartitionName, u64)>,
+    turns: LookTurns,
+    /// The partitions of the last look.
+    assigned: Arc<Ledgers>,
+    /// The newest answer about each of their topics.
+    topics: HashMap<String, TopicNow>,
 }
+
+type Ledgers = Vec<Arc<PartitionLedger>>;
 
 impl LogWatch {
     /// Looks until the consumer stops.
@@ -91,9 +102,18 @@ impl LogWatch {
                 return;
             }
         };
-        let (standings, tries, out_of_log) = (PartitionStalls::default(), ProbeTries::default(), BTreeSet::new());
-        let choice = Choice::new(&self.client);
-        let mut looks = Looks { watch: self, consumer, standings, tries, choice, said_at: clock::now(), out_of_log };
+        let mut looks = Looks {
+            choice: Choice::new(&self.client),
+            watch: self,
+            consumer,
+            standings: PartitionStalls::default(),
+            tries: ProbeTries::default(),
+            said_at: clock::now(),
+            out_of_log: BTreeSet::new(),
+            turns: LookTurns::default(),
+            assigned: Arc::default(),
+            topics: HashMap::new(),
+        };
         while !state.is_stopping() {
             if catch_unwind(AssertUnwindSafe(|| looks.poll())).is_err() {
                 tracing::error!("the check of the logs panicked; it is tried again");
@@ -107,28 +127,35 @@ impl Looks {
     fn poll(&mut self) {
         let assigned = self.watch.state.assigned();
         self.look_at_choice(!assigned.is_empty());
-        let topics: BTreeSet<&str> = assigned.iter().map(|ledger| ledger.topic()).collect();
+        let due = self.due(&assigned);
+        let topics: BTreeSet<&str> = due.iter().map(|ledger| ledger.topic()).collect();
         let topics: Vec<&str> = topics.into_iter().collect();
         let asked = topic_ids::ask(self.consumer.client(), &topics, ASK_TIMEOUT);
         let mut out_of_log = BTreeSet::new();
         if let Ok(now) = &asked {
-            self.compare_ids(&assigned, now);
-            self.ask_for_beginnings(&assigned);
+            self.compare_ids(&due, now);
+            self.ask_for_beginnings(&due);
             // Before the ends are asked for: what is read meanwhile is no reason to think that a log was cut.
-            let next: Vec<Option<i64>> = assigned.iter().map(|ledger| ledger.next_offset()).collect();
-            if let Err(error) = self.ask_for_extents(&assigned, now) {
+            let next: Vec<Option<i64>> = due.iter().map(|ledger| ledger.next_offset()).collect();
+            if let Err(error) = self.ask_for_extents(&due, now) {
                 tracing::debug!(%error, "the bounds of the logs are unavailable");
+                self.ask_for_all_next();
             }
-            assigned.iter().for_each(|ledger| tell_lost(ledger));
-            out_of_log = assigned.iter().zip(next).filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
-            self.bring_back(&assigned, &out_of_log);
+            due.iter().for_each(|ledger| tell_lost(ledger));
+            out_of_log = due.iter().zip(next).filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
+            self.bring_back(&due, &out_of_log);
         }
         self.out_of_log = out_of_log;
         self.try_unexplained(&assigned);
+        if asked.is_err() {
+            self.ask_for_all_next();
+        }
         let words = asked.as_ref().err().map(KafkaError::to_string);
-        let asked = asked.unwrap_or_default();
-        let seen = |ledger: &Arc<PartitionLedger>| (name_of(ledger), self.seen(ledger, &asked, words.as_deref()));
-        let seen = assigned.iter().map(seen).collect();
+        self.topics.extend(asked.unwrap_or_default());
+        let seen = |ledger: &Arc<PartitionLedger>| (name_of(ledger), self.seen(ledger, words.as_deref()));
+        // Who has nothing to do does not stand.
+        let busy = assigned.iter().enumerate().filter(|(place, _)| !self.turns.is_quiet(*place));
+        let seen = busy.map(|(_, ledger)| seen(ledger)).collect();
         let (after, now) = (self.watch.park_after * 2 + STANDS_AFTER, clock::now());
         let before = groups(&self.standings.standing());
         let changes = self.standings.observe(seen, after, now);
@@ -141,9 +168,35 @@ impl Looks {
         self.watch.state.standing.store(Arc::new(standing));
     }
 
+    /// The partitions to ask about now.
+    fn due<'a>(&mut self, assigned: &'a Arc<Ledgers>) -> Vec<&'a Arc<PartitionLedger>> {
+        let marks = assigned.iter().map(|ledger| self.mark(ledger)).collect();
+        let before = std::mem::replace(&mut self.assigned, Arc::clone(assigned));
+        let is_same = Arc::ptr_eq(&before, assigned);
+        if !is_same {
+            self.topics.clear();
+        }
+        self.turns.take(marks, is_same).into_iter().map(|place| &assigned[place]).collect()
+    }
+
+    fn ask_for_all_next(&mut self) {
+        self.assigned = Arc::default();
+    }
+
+    fn mark(&self, ledger: &Arc<PartitionLedger>) -> PartitionMark {
+        let is_read = ledger.held().is_none() && ledger.paused().is_none() && !ledger.is_topic_held();
+        let is_out = !self.out_of_log.is_empty() && self.out_of_log.contains(&(name_of(ledger), ledger.epoch()));
+        let is_done = ledger.outstanding().0 == 0 && ledger.lag() == Some(0);
+        PartitionMark {
+            received: ledger.received_events(),
+            next: ledger.next_offset(),
+            is_quiet: is_read && is_done && !is_out,
+        }
+    }
+
     /// A topic that was made again has another id than the log that its partitions read.
-    fn compare_ids(&self, assigned: &[Arc<PartitionLedger>], now: &HashMap<String, TopicNow>) {
-        for ledger in assigned {
+    fn compare_ids(&self, due: &[&Arc<PartitionLedger>], now: &HashMap<String, TopicNow>) {
+        for ledger in due {
             let Some(id) = now.get(ledger.topic()).and_then(TopicNow::id) else { continue };
             match ledger.topic_id() {
                 None => ledger.identify(id),
@@ -156,8 +209,8 @@ impl Looks {
     }
 
     /// Partitions whose beginning was not known at their assignment.
-    fn ask_for_beginnings(&self, assigned: &[Arc<PartitionLedger>]) {
-        let held: Vec<&Arc<PartitionLedger>> = assigned.iter().filter(|ledger| ledger.held().is_some()).collect();
+    fn ask_for_beginnings(&self, due: &[&Arc<PartitionLedger>]) {
+        let held: Vec<_> = due.iter().filter(|ledger| ledger.held().is_some()).collect();
         let names: Vec<PartitionName> = held.iter().map(|ledger| name_of(ledger)).collect();
         let mut begins = starts::ask(&self.consumer, &self.watch.first_start, &names, ASK_TIMEOUT);
         for ledger in held {
@@ -175,39 +228,42 @@ impl Looks {
     /// Asks for extents; partitions without a leader are left out, for they would hold up the answers of the others.
     fn ask_for_extents(
         &self,
-        assigned: &[Arc<PartitionLedger>],
+        due: &[&Arc<PartitionLedger>],
         now: &HashMap<String, TopicNow>,
     ) -> Result<(), KafkaError> {
         let is_led = |ledger: &&Arc<PartitionLedger>| {
             now.get(ledger.topic()).is_some_and(|topic| topic.has_leader(ledger.partition()))
         };
-        let led: Vec<&Arc<PartitionLedger>> = assigned.iter().filter(is_led).collect();
-        if led.is_empty() {
-            return Ok(());
-        }
-        let ask = |which: i64| {
-            let mut asked = TopicPartitionList::new();
-            for ledger in &led {
-                asked.add_partition_offset(ledger.topic(), ledger.partition(), Offset::from_raw(which))?;
+        let led: Vec<_> = due.iter().copied().filter(is_led).collect();
+        for led in led.chunks(ASK_PARTITIONS_MAX) {
+            let (begins, ends) = (self.ask_for_offsets(led, EARLIEST)?, self.ask_for_offsets(led, LATEST)?);
+            let (begins, ends) = (begins.elements(), ends.elements());
+            let (begins, ends) = (by_partition(&begins), by_partition(&ends));
+            for ledger in led {
+                let of = |offsets: &HashMap<(&str, i32), i64>| {
+                    offsets.get(&(ledger.topic(), ledger.partition())).copied().unwrap_or(UNKNOWN)
+                };
+                ledger.saw_log(of(&begins), of(&ends));
             }
-            self.consumer.offsets_for_times(asked, ASK_TIMEOUT)
-        };
-        let (begins, ends) = (ask(EARLIEST)?, ask(LATEST)?);
-        let (begins, ends) = (begins.elements(), ends.elements());
-        let (begins, ends) = (by_partition(&begins), by_partition(&ends));
-        for ledger in led {
-            let of = |offsets: &HashMap<(&str, i32), i64>| {
-                offsets.get(&(ledger.topic(), ledger.partition())).copied().unwrap_or(UNKNOWN)
-            };
-            ledger.saw_log(of(&begins), of(&ends));
         }
         Ok(())
     }
 
+    fn ask_for_offsets(&self, led: &[&Arc<PartitionLedger>], which: i64) -> Result<TopicPartitionList, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(led.len());
+        for ledger in led {
+            asked.add_partition_offset(ledger.topic(), ledger.partition(), Offset::from_raw(which))?;
+        }
+        self.consumer.offsets_for_times(asked, ASK_TIMEOUT)
+    }
+
     /// Brings back partitions whose log does not reach as far as they were read: they go on where the operator wants,
     /// if it was so twice.
-    fn bring_back(&self, assigned: &[Arc<PartitionLedger>], out_of_log: &BTreeSet<(PartitionName, u64)>) {
-        for ledger in assigned {
+    fn bring_back(&self, due: &[&Arc<PartitionLedger>], out_of_log: &BTreeSet<(PartitionName, u64)>) {
+        if out_of_log.is_empty() {
+            return;
+        }
+        for ledger in due {
             let key = (name_of(ledger), ledger.epoch());
             let Some((begin, end)) = ledger.extent() else { continue };
             let is_cut = ledger.next_offset().is_some_and(|next| next > end);
@@ -251,13 +307,8 @@ impl Looks {
         );
     }
 
-    fn seen(
-        &self,
-        ledger: &PartitionLedger,
-        topics: &HashMap<String, TopicNow>,
-        silent: Option<&str>,
-    ) -> PartitionObservation {
-        let topic = match (topics.get(ledger.topic()), silent) {
+    fn seen(&self, ledger: &PartitionLedger, silent: Option<&str>) -> PartitionObservation {
+        let topic = match (self.topics.get(ledger.topic()), silent) {
             (_, Some(words)) => TopicSeen::Unknown(words.to_owned()),
             (None, None) | (Some(TopicNow::Absent), None) => TopicSeen::Absent,
             (Some(TopicNow::Refused(words)), None) => TopicSeen::Refused(words.clone()),
