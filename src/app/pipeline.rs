@@ -1,6 +1,9 @@
 //! ● The path of an event, wired: cores with routers and endpoint actors, their supervisor, and the consumer in front.
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use actix::Actor as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -39,8 +42,8 @@ use crate::{
     telemetry::handles::SettlementMetrics,
 };
 
-/// Looks for stored offsets in each commit interval.
-const COMMIT_LOOKS: u64 = 10;
+/// The poll thread has committed what it stores by then; librdkafka's own look at all partitions is for what it could not.
+const COMMIT_AGAIN: Duration = Duration::from_secs(5);
 
 /// Events that may wait at once while nothing leaves, for each core. At 5 ms a delivery these are 50,000 a second.
 const WINDOW_CORE_EVENTS_MIN: u64 = 256;
@@ -169,9 +172,7 @@ pub fn consumer_client(config: &Config) -> rdkafka::ClientConfig {
     client
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", kafka.heartbeat_interval_ms.to_string())
-        // How often librdkafka looks for newly stored offsets, which costs nothing when there are none. With the interval
-        // itself, two rhythms that know nothing of each other would add up to what a crash repeats.
-        .set("auto.commit.interval.ms", (kafka.commit_interval_ms / COMMIT_LOOKS).to_string())
+        .set("auto.commit.interval.ms", kafka.commit_interval().max(COMMIT_AGAIN).as_millis().to_string())
         .set("topic.metadata.refresh.interval.ms", kafka.metadata_refresh_ms.to_string());
     client
 }

@@ -18,6 +18,7 @@ pub mod first_start; // ● where a group's very first start begins
 pub mod log_watch; // ● asks about the logs, on a thread of its own
 pub mod topic_holds; // ○ topics that are not read for now
 pub mod client_errors; // ○ the client's complaints in few lines
+pub mod client_report; // ○ the client's statistics, as far as they are read
 pub mod actor; // ● one per assigned partition
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with

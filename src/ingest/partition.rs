@@ -309,12 +309,11 @@ impl Partition {
     /// the log was cut.
     #[must_use]
     pub fn must_reread_from(&self) -> Option<i64> {
-        let settled = self.ledger.committable();
         match (self.restart_at, self.ledger.has_failed()) {
             (None, false) => None,
             // A log that was cut may still hold what is not settled: never begin above it.
-            (Some(cut), _) => Some(settled.map_or(cut, |settled| settled.min(cut))),
-            (None, true) => settled,
+            (Some(cut), _) => Some(self.ledger.committable().map_or(cut, |settled| settled.min(cut))),
+            (None, true) => self.ledger.committable(),
         }
     }
 }

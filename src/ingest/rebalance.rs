@@ -22,7 +22,6 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, KafkaResult},
-    statistics::Statistics,
     types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -31,6 +30,7 @@ pub(in crate::ingest) use self::complaints::made_again;
 use super::{
     actor::IngestActor,
     begin::{Begin, Hold, note_of},
+    client_report::ClientReport,
     consumer::ConsumerState,
     first_start::FirstStartPositions,
     ledger::PartitionLedger,
@@ -67,6 +67,10 @@ pub struct PollContext {
     epoch: AtomicU64,
     /// The poll loop has not yet followed the newest assignment.
     changed: AtomicBool,
+    /// The client's reports on the ends of partitions.
+    reports: AtomicU64,
+    /// A commit did not go through: what was stored is still to be committed.
+    uncommitted: AtomicBool,
     /// Time at which the offsets now being committed were stored.
     stored_at: Mutex<Option<Instant>>,
     /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards.
@@ -89,6 +93,8 @@ impl PollContext {
             ledgers: Mutex::default(),
             epoch: AtomicU64::new(0),
             changed: AtomicBool::new(false),
+            reports: AtomicU64::new(0),
+            uncommitted: AtomicBool::new(false),
             stored_at: Mutex::new(None),
             rewinds: Mutex::default(),
             known: Mutex::default(),
@@ -99,6 +105,16 @@ impl PollContext {
     /// True once after each rebalance.
     pub fn take_changed(&self) -> bool {
         self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
+    }
+
+    /// The number of the client's reports.
+    pub fn reports(&self) -> u64 {
+        self.reports.load(Ordering::Relaxed)
+    }
+
+    /// True once after a commit that did not go through.
+    pub fn take_uncommitted(&self) -> bool {
+        self.uncommitted.swap(false, Ordering::AcqRel)
     }
 
     pub fn ledgers(&self) -> Vec<Arc<PartitionLedger>> {
@@ -243,8 +259,11 @@ impl ClientContext for PollContext {
         self.complain(&error, reason);
     }
 
-    fn stats(&self, statistics: Statistics) {
-        self.look_at(&statistics);
+    fn stats_raw(&self, statistics: &[u8]) {
+        match ClientReport::parse(statistics) {
+            Ok(report) => self.look_at(&report),
+            Err(error) => tracing::warn!(%error, "the statistics of Kafka's client cannot be read"),
+        }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {

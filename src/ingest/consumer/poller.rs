@@ -5,6 +5,7 @@ mod hold_back; // which partitions pause
 mod holds; // topics that are not read for now
 mod intake; // how much may be read
 mod restart; // partitions that are read again, from elsewhere
+mod slots; // where in the list they are
 mod gauges; // what is counted of it
 
 use std::{
@@ -23,7 +24,10 @@ use rdkafka::{
 
 use smallvec::SmallVec;
 
-use self::intake::IntakeControl;
+use self::{
+    intake::IntakeControl,
+    slots::{SlotSet, SlotsByName},
+};
 use super::{ConsumerSettings, ConsumerState};
 use crate::{
     clock,
@@ -45,8 +49,13 @@ const POLL_BURST: usize = 2_048;
 const POLL_BURST_BRAKED: usize = 64;
 /// The longest that one poll may block. Stopping and commits wait for it at most this long.
 const POLL_WAIT: Duration = Duration::from_millis(20);
+/// The same while nothing was read that is to be committed.
+const POLL_WAIT_QUIET: Duration = Duration::from_millis(50);
 /// The same while something is paused or waits to be handed on: it resumes this soon.
 const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
+
+/// So often all partitions are looked at, whether or not something was read of them.
+const ALL_EVERY: Duration = Duration::from_secs(5);
 
 /// A pause of the thread while room is expected soon.
 const STALL: Duration = Duration::from_micros(500);
@@ -70,12 +79,16 @@ pub(super) struct Poller {
     is_braked: bool,
     commit_interval: Duration,
     partitions: Vec<Partition>,
-    by_name: HashMap<(Arc<str>, i32), usize>,
+    by_name: SlotsByName,
     /// The partition of the newest message: runs of one partition are the rule.
     last: usize,
     /// Partitions that hold or owe something; of thousands most are quiet, and cost nothing here.
-    active: Vec<usize>,
-    is_active: Vec<bool>,
+    active: SlotSet,
+    /// Partitions that were active since the last look at what may be committed and is shown.
+    stirred: SlotSet,
+    /// The client's reports until then.
+    reports: u64,
+    all_at: Instant,
     commit_at: Instant,
     rejoin: Rejoin,
     reread_at: Instant,
@@ -105,10 +118,12 @@ impl Poller {
             is_braked: false,
             commit_interval: settings.commit_interval,
             partitions: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: SlotsByName::default(),
             last: 0,
-            active: Vec::new(),
-            is_active: Vec::new(),
+            active: SlotSet::default(),
+            stirred: SlotSet::default(),
+            reports: 0,
+            all_at: clock::now(),
             commit_at: clock::now() + settings.commit_interval,
             rejoin: Rejoin::default(),
             reread_at: clock::now(),
@@ -125,7 +140,7 @@ impl Poller {
             } else {
                 self.poll_burst();
             }
-            for slot in &self.active {
+            for slot in self.active.as_slice() {
                 self.partitions[*slot].hand_on(clock::now());
             }
             self.follow_holds();
@@ -134,8 +149,10 @@ impl Poller {
             let now = clock::now();
             self.rejoin.ask(self.consumer.client(), now);
             if now >= self.commit_at {
-                self.store_settled();
+                self.stir_all_if_due(now);
+                self.commit_settled();
                 self.publish_metrics(now);
+                self.stirred.retain(|slot| self.active.contains(slot));
                 self.commit_at = now + self.commit_interval;
             }
             self.state.polled(now);
@@ -146,10 +163,19 @@ impl Poller {
         drop(self.consumer);
     }
 
+    /// The client's reports tell of ends of partitions that nothing was read of.
+    fn stir_all_if_due(&mut self, now: Instant) {
+        let reports = self.consumer.context().reports();
+        if reports != self.reports || now >= self.all_at {
+            self.reports = reports;
+            self.all_at = now + ALL_EVERY;
+            self.stirred = SlotSet::all(self.partitions.len());
+        }
+    }
+
     /// Takes what librdkafka has, until it has nothing more or the housekeeping is due.
     fn poll_burst(&mut self) {
-        let mut wait =
-            if self.active.iter().any(|slot| self.partitions[*slot].is_busy()) { POLL_WAIT_BUSY } else { POLL_WAIT };
+        let mut wait = self.poll_wait();
         let burst = if self.is_braked { POLL_BURST_BRAKED } else { POLL_BURST };
         for _ in 0..burst.min(self.room_events) {
             let polled = self.consumer.poll(wait);
@@ -181,10 +207,18 @@ impl Poller {
         }
     }
 
-    fn receive(&mut self, slot: usize, record: Record) -> &mut Partition {
-        if !std::mem::replace(&mut self.is_active[slot], true) {
-            self.active.push(slot);
+    fn poll_wait(&self) -> Duration {
+        let is_busy = |slot: &usize| self.partitions[*slot].is_busy();
+        match self.stirred.as_slice() {
+            [] => POLL_WAIT_QUIET,
+            _ if self.active.as_slice().iter().any(is_busy) => POLL_WAIT_BUSY,
+            _ => POLL_WAIT,
         }
+    }
+
+    fn receive(&mut self, slot: usize, record: Record) -> &mut Partition {
+        self.active.insert(slot);
+        self.stirred.insert(slot);
         let partition = &mut self.partitions[slot];
         partition.receive(record);
         partition
@@ -209,17 +243,15 @@ impl Poller {
             };
             self.partitions.push(partition);
         }
-        self.by_name =
-            self.partitions.iter().enumerate().map(|(slot, partition)| (name_of(&partition.ledger), slot)).collect();
+        self.by_name = SlotsByName::of(self.partitions.iter().map(|partition| name_of(&partition.ledger)));
         self.last = 0;
         // Everything counts as active once; what has nothing to do drops out in the next round.
-        self.active = (0..self.partitions.len()).collect();
-        self.is_active = vec![true; self.partitions.len()];
+        self.active = SlotSet::all(self.partitions.len());
+        self.stirred = SlotSet::all(self.partitions.len());
         self.publish_assigned();
         if let Some((record, Slot::Named(topic, number))) = received
-            && let Some(slot) = self.by_name.get(&(topic, number))
+            && let Some(slot) = self.by_name.get(&topic, number)
         {
-            let slot = *slot;
             self.receive(slot, record);
         }
     }
@@ -236,10 +268,7 @@ impl Poller {
         {
             return Slot::Known(self.last);
         }
-        match self.by_name.get(&(Arc::from(topic), number)) {
-            Some(slot) => Slot::Known(*slot),
-            None => Slot::Unknown,
-        }
+        self.by_name.get(topic, number).map_or(Slot::Unknown, Slot::Known)
     }
 
     fn publish_assigned(&self) {

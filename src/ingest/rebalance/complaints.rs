@@ -1,18 +1,17 @@
 //! ● Reports of the client: errors, commits, and ends of partitions.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use rdkafka::{
-    Statistics, TopicPartitionList,
+    TopicPartitionList,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    statistics::ConsumerGroup,
 };
 
 use super::PollContext;
 use crate::{
     clock,
-    ingest::{begin::id_of, client_errors::Say},
+    ingest::{begin::id_of, client_errors::Say, client_report::ClientReport},
     notifications::{OperatorEvent, emit},
 };
 
@@ -44,24 +43,23 @@ impl PollContext {
         }
     }
 
-    pub(super) fn look_at(&self, statistics: &Statistics) {
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+    pub(super) fn look_at(&self, report: &ClientReport<'_>) {
+        if report.is_any_broker_up() {
             self.went_well();
         }
         let ledgers = self.ledgers.lock();
         // No callback tells a member without partitions that its group has put it out.
-        let is_out = |group: &ConsumerGroup| group.join_state != "steady";
-        if ledgers.is_empty() && statistics.cgrp.as_ref().is_some_and(is_out) {
+        if ledgers.is_empty() && report.is_out_of_group() {
             self.state.membership.lose();
         }
         // Its own `consumer_lag` is unknown before the first commit, when it may matter most.
         for ((topic, partition), ledger) in &*ledgers {
-            let of_topic = statistics.topics.get(&**topic);
-            if let Some(seen) = of_topic.and_then(|topic| topic.partitions.get(partition)) {
+            if let Some(seen) = report.partition(topic, *partition) {
                 ledger.saw_log(seen.lo_offset, seen.hi_offset);
                 ledger.saw_fetch(seen.ls_offset, seen.next_offset);
             }
         }
+        self.reports.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn committed(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
@@ -81,8 +79,15 @@ impl PollContext {
                 self.metrics.commits_absent.increment(1);
                 self.complain_of_commit(RDKafkaErrorCode::UnknownTopicOrPartition);
             }
+            // The group is assigning: what is kept is committed after that, the rest is its new owner's.
+            Err(KafkaError::ConsumerCommit(
+                RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::AssignmentLost,
+            )) => {
+                self.uncommitted.store(true, Ordering::Release);
+            }
             Err(error) => {
                 self.metrics.commits_failed.increment(1);
+                self.uncommitted.store(true, Ordering::Release);
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
                 self.complain_of_commit(code);
             }

@@ -10,7 +10,9 @@ use crate::model::pause::PauseReason;
 impl Poller {
     pub(super) fn publish_metrics(&mut self, now: Instant) {
         let (mut events, mut bytes, mut paused) = (0, 0, [0_u32; PauseReason::ALL.len()]);
-        for partition in &mut self.partitions {
+        // The others have nothing outstanding.
+        for slot in self.stirred.as_slice() {
+            let partition = &mut self.partitions[*slot];
             let outstanding = partition.publish_metrics(&self.settled, now);
             events += outstanding.0;
             bytes += outstanding.1;

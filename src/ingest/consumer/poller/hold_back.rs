@@ -26,14 +26,11 @@ impl Poller {
         };
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut stalled = intake == ReadDecision::Wait;
-        let (partitions, is_active) = (&mut self.partitions, &mut self.is_active);
+        let partitions = &mut self.partitions;
         self.active.retain(|slot| {
-            let partition = &mut partitions[*slot];
+            let partition = &mut partitions[slot];
             let list = match partition.hold_back(beyond, brake, now) {
-                None => {
-                    is_active[*slot] = partition.is_active();
-                    return is_active[*slot];
-                }
+                None => return partition.is_active(),
                 Some(Move::Stall) => {
                     stalled = true;
                     return true;
@@ -61,7 +58,7 @@ impl Poller {
             let partition = &self.partitions[*slot];
             partition.ledger.unrouted_events() + partition.waiting() as u64
         };
-        let unrouted = self.active.iter().map(unrouted).sum();
+        let unrouted = self.active.as_slice().iter().map(unrouted).sum();
         let intake = self.intake.decide(unrouted, now);
         self.room_events = match intake {
             ReadDecision::Read(events) => events,
@@ -71,7 +68,8 @@ impl Poller {
     }
 
     fn memory_is_full(&mut self) -> bool {
-        let bytes: u64 = self.active.iter().map(|slot| self.partitions[*slot].ledger.outstanding().1).sum();
+        let bytes_of = |slot: &usize| self.partitions[*slot].ledger.outstanding().1;
+        let bytes: u64 = self.active.as_slice().iter().map(bytes_of).sum();
         let is_quiet = self.state.quiet.load(Ordering::Acquire);
         self.memory.decide(memory_bytes(bytes, tally::totals().held())) || self.store.is_full() || is_quiet
     }

@@ -32,7 +32,8 @@ impl Poller {
         if now < self.reread_at {
             return;
         }
-        for slot in self.active.clone() {
+        for at in 0..self.active.as_slice().len() {
+            let slot = self.active.as_slice()[at];
             let Some(from) = self.partitions[slot].must_reread_from() else { continue };
             self.reread_at = now + REREAD_SPACING;
             let cut_at = self.partitions[slot].was_cut_at();
@@ -61,7 +62,7 @@ impl Poller {
 
     /// The log is shorter than what was read of it.
     fn go_back(&mut self, name: &(Arc<str>, i32), epoch: u64, offset: i64) -> bool {
-        let Some(slot) = self.by_name.get(name).copied() else { return true };
+        let Some(slot) = self.by_name.get(&name.0, name.1) else { return true };
         let old = Arc::clone(&self.partitions[slot].ledger);
         let expected = old.next_offset().filter(|next| *next > offset && old.epoch() == epoch);
         let Some(expected) = expected else { return true }; // it went on meanwhile
@@ -132,7 +133,7 @@ impl Poller {
     }
 
     fn begin_held(&mut self, name: &(Arc<str>, i32), epoch: u64, begin: &Begin) -> bool {
-        let Some(slot) = self.by_name.get(name).copied() else { return true };
+        let Some(slot) = self.by_name.get(&name.0, name.1) else { return true };
         let old = Arc::clone(&self.partitions[slot].ledger);
         if old.epoch() != epoch || old.held().is_none() {
             return true; // of an assignment that is over
@@ -156,6 +157,7 @@ impl Poller {
     fn replace(&mut self, slot: usize, ledger: Arc<PartitionLedger>) {
         let was_paused = self.partitions[slot].paused().is_some();
         self.partitions[slot] = self.start_partition(ledger);
+        self.stirred.insert(slot);
         let ledger = &self.partitions[slot].ledger;
         if was_paused && !ledger.is_topic_held() {
             let mut resume = TopicPartitionList::new();
