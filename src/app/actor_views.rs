@@ -20,7 +20,7 @@ use crate::{
     ingest::{
         consumer::ConsumerState,
         ledger::PartitionLedger,
-        standing::{PartitionStallGroup, StalledPartition, groups},
+        stalls::{PartitionStallGroup, StalledPartition, groups},
     },
     model::settings::{EndpointState, EndpointStateCounts},
     monitoring::{

@@ -12,7 +12,7 @@ use super::{actor_views::ObservedParts, settings_loader::LoadProgress};
 use crate::{
     admin::health::Readiness,
     clock,
-    ingest::standing::{PartitionStallGroup, groups},
+    ingest::stalls::{PartitionStallGroup, groups},
     router::table::RoutingTable,
 };
 

@@ -17,7 +17,7 @@ use crate::{
     clock,
     endpoint::{
         queue::EndpointQueue,
-        standing::{EndpointObservation, EndpointStallReason, EndpointStalls},
+        stalls::{EndpointObservation, EndpointStallReason, EndpointStalls},
     },
     notifications::{OperatorEvent, emit},
     telemetry::names,

@@ -7,7 +7,7 @@ pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how m
 pub use postrider_core::flow::placement; // ○ which core an actor starts on
 pub use postrider_core::request; // ○ events → body and headers
 pub use postrider_core::sending::{egress, idle, names, oauth, redaction}; // ○ where requests may go, and how
-pub use postrider_core::stall::endpoints as standing; // ○ for whom nothing moves, and why
+pub use postrider_core::stall::endpoints as stalls; // ○ for whom nothing moves, and why
 
 pub mod local_outage; // ● when nobody can be reached, no endpoint is to blame
 pub mod stats; // ○ what is known of an endpoint from outside its actor

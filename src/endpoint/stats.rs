@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::{
     delivery::Remembered,
-    standing::{Obstacle, StalledEndpoint},
+    stalls::{Obstacle, StalledEndpoint},
 };
 use crate::{
     model::outcome::{CLASSES, LastError},

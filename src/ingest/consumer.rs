@@ -40,7 +40,7 @@ use super::{
     log_watch::LogWatch,
     membership::Membership,
     rebalance::{Assigned, PollContext},
-    standing::StalledPartition,
+    stalls::StalledPartition,
     topic_holds::TopicHolds,
     topic_name::KAFKAS_OWN,
 };

@@ -34,7 +34,7 @@ use super::{
     consumer::{ConsumerState, OffsetLostPolicy, Topics, orders::PollerOrder},
     first_start::FirstStartPositions,
     ledger::PartitionLedger,
-    standing::{
+    stalls::{
         PartitionName, PartitionObservation, PartitionStallGroup, PartitionStalls, StalledPartition, TopicSeen, groups,
     },
     starts,

@@ -3,7 +3,7 @@
 pub use postrider_core::decode; // ○ where tenant, department, type, id and time stand
 pub use postrider_core::offsets::{backpressure, begin, tracker as offsets}; // ○ which offsets may be committed
 pub use postrider_core::replay::missed; // ○ what a suspended endpoint misses, until it has come back
-pub use postrider_core::stall::partitions as standing; // ○ which partitions are stalled, and why
+pub use postrider_core::stall::partitions as stalls; // ○ which partitions are stalled, and why
 
 pub mod consumer; // ● the poll thread
 pub mod partition; // ● the poll thread's side of one partition

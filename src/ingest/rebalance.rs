@@ -34,7 +34,7 @@ use super::{
     consumer::ConsumerState,
     first_start::FirstStartPositions,
     ledger::PartitionLedger,
-    standing::PartitionName,
+    stalls::PartitionName,
     starts,
 };
 use crate::{model::receipt::Abandoned, telemetry::handles::ConsumerMetrics};

@@ -20,7 +20,7 @@ use rdkafka::{
 use super::{
     begin::{Begin, First, GroupCommit, Hold, begin_of, first_of, id_of},
     first_start::{AT_ITS_TIME, FirstStartPositions},
-    standing::PartitionName,
+    stalls::PartitionName,
     topic_ids::{self, TopicNow},
 };
 

@@ -30,7 +30,7 @@ pub struct OverviewPart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingPart {
     pub topic: String,
-    /// See [`PartitionStallReason`](crate::ingest::standing::PartitionStallReason).
+    /// See [`PartitionStallReason`](crate::ingest::stalls::PartitionStallReason).
     pub why: String,
     /// The broker's own words, where it has said any.
     pub words: String,

@@ -83,7 +83,7 @@ pub enum OperatorEvent {
     #[serde(rename = "partitions.standing")]
     PartitionsStanding {
         topic: Arc<str>,
-        /// See [`PartitionStallReason`](crate::ingest::standing::PartitionStallReason).
+        /// See [`PartitionStallReason`](crate::ingest::stalls::PartitionStallReason).
         why: &'static str,
         /// The broker's own, where it has said any.
         words: String,
@@ -97,7 +97,7 @@ pub enum OperatorEvent {
     /// when it begins to stand.
     #[serde(rename = "endpoints.standing")]
     EndpointsStanding {
-        /// See [`EndpointStallReason`](crate::endpoint::standing::EndpointStallReason).
+        /// See [`EndpointStallReason`](crate::endpoint::stalls::EndpointStallReason).
         why: &'static str,
         words: &'static str,
         endpoints: usize,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::schema::{ObjectMember, about, count, described, flag, list, member, of, or_null, plain, time, whole, word};
-use crate::{endpoint::standing as endpoint, ingest::standing::PartitionStallReason};
+use crate::{endpoint::stalls as endpoint, ingest::stalls::PartitionStallReason};
 
 /// Each with its name.
 pub(super) fn answers() -> Vec<(&'static str, Value)> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{endpoint::standing::EndpointStallReason, model::event::EndpointKey};
+use crate::{endpoint::stalls::EndpointStallReason, model::event::EndpointKey};
 
 /// An endpoint that is stalled.
 #[derive(Debug, Clone, PartialEq, Eq)]

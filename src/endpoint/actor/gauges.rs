@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::EndpointActor;
-use crate::{endpoint::standing::Obstacle, model::receipt::Receipt};
+use crate::{endpoint::stalls::Obstacle, model::receipt::Receipt};
 
 const OLDEST_EVERY: Duration = Duration::from_secs(1);
 

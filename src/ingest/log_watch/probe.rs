@@ -15,7 +15,7 @@ use rdkafka::{
 
 use crate::{
     clock,
-    ingest::standing::{PartitionName, PartitionStallReason},
+    ingest::stalls::{PartitionName, PartitionStallReason},
 };
 
 /// Hears the client's words, which its errors do not carry.
