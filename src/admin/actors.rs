@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{access::Read, paging, problem::Problem, request, state::AdminState};
 use crate::{
+    api::actor::{ActorEverywhere, ActorPage, ActorView},
     model::settings::EndpointStateCounts,
     monitoring::{
-        actor_view::{ActorFilter, ActorView, merge_pages},
+        actor_view::{ActorFilter, merge_pages},
         endpoint_snapshot::EndpointPart,
         overview::OverviewPart,
         peers::PeerAnswers,
@@ -41,12 +42,12 @@ pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpReque
     let filter = ActorFilter { kind, state: wanted_state, q, id: None, customer, after, limit: limit + 1 };
     let (pages, heard) = ask(&state, &filter, instance.as_deref()).await;
     let (data, next) = merge_pages(pages, limit);
-    Ok(HttpResponse::Ok().json(json!({
-        "instance": state.peers.own_id(),
-        "data": data,
-        "next_cursor": next.map(|place| BASE64_URL_SAFE_NO_PAD.encode(place)),
-        "unreachable": heard.silent,
-    })))
+    Ok(HttpResponse::Ok().json(ActorPage {
+        instance: state.peers.own_id().to_owned(),
+        data,
+        next_cursor: next.map(|place| BASE64_URL_SAFE_NO_PAD.encode(place)),
+        unreachable: heard.silent,
+    }))
 }
 
 /// One actor, at every instance that has it. An endpoint that was made a moment ago has none yet, until its settings
@@ -63,13 +64,13 @@ pub async fn read(
     let filter = ActorFilter { id: Some(id.clone()), customer, ..ActorFilter::default() };
     let (pages, heard) = ask(&state, &filter, query.remove("instance").as_deref()).await;
     let (data, _) = merge_pages(pages, usize::MAX);
-    let mut kind = data.first().map(|actor| actor["kind"].clone());
+    let mut kind = data.first().and_then(|actor| actor["kind"].as_str()).map(str::to_owned);
     if data.is_empty() && heard.silent.is_empty() {
         let endpoint = endpoints::read(&state.pool, &id, access.customer()).await?.found();
         endpoint.filter(|endpoint| endpoint.id == id).ok_or_else(|| Problem::not_found("actor"))?;
-        kind = Some(json!("endpoint"));
+        kind = Some("endpoint".to_owned());
     }
-    Ok(HttpResponse::Ok().json(json!({"id": id, "kind": kind, "data": data, "unreachable": heard.silent})))
+    Ok(HttpResponse::Ok().json(ActorEverywhere { id, kind, data, unreachable: heard.silent }))
 }
 
 /// Of this instance and of the others; of one alone, when one is named.

@@ -1,9 +1,7 @@
-//! ○ An API key as JSON, and the role that its body asks for.
-
-use serde_json::{Value, json};
+//! ○ An API key as it is answered, and the role that its body asks for.
 
 use crate::{
-    api::api_key::{ApiKeyBody, KeyRole},
+    api::api_key::{ApiKeyBody, ApiKeyView, KeyRole},
     store::api_keys::{ApiKey, NewRole, StoredRole},
 };
 
@@ -17,25 +15,25 @@ pub(super) fn role(body: &ApiKeyBody) -> NewRole<'_> {
     }
 }
 
-/// The key as JSON; the token is not known any more.
+/// The key as it is answered; the token is not known any more.
 #[must_use]
-pub(super) fn view(key: &ApiKey) -> Value {
-    let (role, customer_id) = match &key.role {
-        StoredRole::Admin => ("admin", None),
-        StoredRole::Operator => ("operator", None),
-        StoredRole::Customer(id) => ("customer", Some(id)),
+pub(super) fn view(key: ApiKey) -> ApiKeyView {
+    let (role, customer_id) = match key.role {
+        StoredRole::Admin => (KeyRole::Admin, None),
+        StoredRole::Operator => (KeyRole::Operator, None),
+        StoredRole::Customer(id) => (KeyRole::Customer, Some(id)),
     };
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "role": role,
-        "customer_id": customer_id,
-        "token_start": key.token_start,
-        "previous_expires_at": key.previous_expires_at,
-        "expires_at": key.expires_at,
-        "last_used_at": key.last_used_at,
-        "created_at": key.created_at,
-        "updated_at": key.updated_at,
-        "created_by": key.created_by,
-    })
+    ApiKeyView {
+        id: key.id,
+        name: key.name,
+        role,
+        customer_id,
+        token_start: key.token_start,
+        previous_expires_at: key.previous_expires_at,
+        expires_at: key.expires_at,
+        last_used_at: key.last_used_at,
+        created_at: key.created_at,
+        updated_at: key.updated_at,
+        created_by: key.created_by,
+    }
 }

@@ -2,28 +2,31 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::{
     access::{Administer, CONFIGURED, Read, Role, Watch},
     api_key_body::{role, view},
     auth::{hash_of, new_token, start_of},
-    customer_names,
+    customer_names::names,
     customers::{OwnerFilter, owner_filter},
-    paging::{ListPage, PageRequest},
+    paging::PageRequest,
     problem::{FieldError, Problem},
     request::{self, RawBody},
-    responses::{WrittenId, created},
+    responses::{answer, deleted},
     state::{AdminState, new_id},
 };
 use crate::{
     api::{
-        api_key::{TokenRotationBody, parse, parse_change},
+        api_key::{CurrentKey, IssuedApiKey, KeyRole, ListedApiKey, TokenRotationBody, parse, parse_change},
         body,
+        resource::ListPage,
     },
     clock,
     model::id::{self, ResourceKind},
-    store::api_keys::{self, ApiKey, KeyChange, NewApiKey},
+    store::{
+        api_keys::{self, ApiKey, KeyChange, NewApiKey},
+        config_write::WriteEffect,
+    },
 };
 
 type State = web::Data<AdminState>;
@@ -49,16 +52,14 @@ pub(super) async fn create(
     let made = api_keys::create(&state.pool, &key).await?;
     let made =
         made.ok_or_else(|| Problem::invalid(vec![FieldError::new("customer_id", "there is no such customer")]))?;
-    let mut shown = view(&made);
-    shown["token"] = token.into();
-    Ok(created(shown))
+    Ok(answer(WriteEffect::Created, &IssuedApiKey { key: view(made), token }))
 }
 
 pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request::query(&request, &["limit", "cursor", "customer_id", "include"])?;
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(ResourceKind::ApiKey, get("limit"), get("cursor"))?;
-    let names = match get("include") {
+    let with_names = match get("include") {
         None => false,
         Some("customer") => true,
         Some(_) => return Err(Problem::invalid_query("include takes: customer")),
@@ -66,39 +67,38 @@ pub(super) async fn list(access: Watch, state: State, request: HttpRequest) -> R
     let customer_id = match owner_filter(&state, &access, get("customer_id")).await? {
         OwnerFilter::Any => None,
         OwnerFilter::Of(id) => Some(id),
-        OwnerFilter::Nobody => return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty())),
+        OwnerFilter::Nobody => return Ok(HttpResponse::Ok().json(ListPage::<ListedApiKey>::empty())),
     };
     let rows = api_keys::list(&state.pool, customer_id.as_deref(), &page.after, page.rows()).await?;
-    let mut page = page.page(rows, |key| &key.id, |key| view(&key));
-    if names {
-        customer_names::attach(&state, &mut page.data).await?;
+    let mut page = page.page(rows, |key| &key.id, |key| ListedApiKey { key: view(key), customer: None });
+    if with_names {
+        let known = names(&state, page.data.iter().filter_map(|listed| listed.key.customer_id.as_deref())).await?;
+        for listed in &mut page.data {
+            listed.customer = listed.key.customer_id.as_ref().and_then(|id| known.get(id).cloned());
+        }
     }
     Ok(HttpResponse::Ok().json(page))
 }
 
 pub(super) async fn read(_: Watch, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let found = api_keys::read(&state.pool, key_id(&path)?).await?;
-    Ok(HttpResponse::Ok().json(view(&present(found)?)))
+    Ok(HttpResponse::Ok().json(view(present(found)?)))
 }
 
 /// Describes the key of the request: a program learns from it what it may ask for.
 pub(super) async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
-    let (role, customer) = match &access.role {
-        Role::Admin => ("admin", None),
-        Role::Operator => ("operator", None),
-        Role::Customer(own) => ("customer", Some(&own.id)),
+    let (role, customer_id) = match &access.role {
+        Role::Admin => (KeyRole::Admin, None),
+        Role::Operator => (KeyRole::Operator, None),
+        Role::Customer(own) => (KeyRole::Customer, Some(own.id.clone())),
     };
     let stored = match access.key_id.as_str() {
         CONFIGURED => None,
         id => api_keys::read(&state.pool, id).await?,
     };
-    Ok(HttpResponse::Ok().json(json!({
-        "id": access.key_id,
-        "name": stored.as_ref().map(|key| key.name.as_str()),
-        "role": role,
-        "customer_id": customer,
-        "expires_at": stored.as_ref().and_then(|key| key.expires_at),
-    })))
+    let expires_at = stored.as_ref().and_then(|key| key.expires_at);
+    let name = stored.map(|key| key.name);
+    Ok(HttpResponse::Ok().json(CurrentKey { id: access.key_id.clone(), name, role, customer_id, expires_at }))
 }
 
 pub(super) async fn patch(
@@ -111,7 +111,7 @@ pub(super) async fn patch(
     let (name, expires_at) = parse_change(&request::object(&state, &request, body).await?, clock::wall_ms())?;
     let change = KeyChange { name, expires_at };
     let changed = api_keys::change(&state.pool, key_id(&path)?, &change).await?;
-    Ok(HttpResponse::Ok().json(view(&present(changed)?)))
+    Ok(HttpResponse::Ok().json(view(present(changed)?)))
 }
 
 /// Another token for the key; the one before holds for a while, so that its holder can change over.
@@ -128,9 +128,7 @@ pub(super) async fn rotate(
     let until = until.filter(|_| overlap_ms > 0);
     let token = new_token();
     let rotated = api_keys::rotate(&state.pool, key_id(&path)?, hash_of(&token), start_of(&token), until).await?;
-    let mut shown = view(&present(rotated)?);
-    shown["token"] = token.into();
-    Ok(HttpResponse::Ok().json(shown))
+    Ok(HttpResponse::Ok().json(IssuedApiKey { key: view(present(rotated)?), token }))
 }
 
 /// From then on the key is refused, on every instance within a few seconds.
@@ -139,9 +137,7 @@ pub(super) async fn revoke(_: Administer, state: State, path: web::Path<String>)
     if !api_keys::revoke(&state.pool, id).await? {
         return Err(Problem::not_found(WHAT));
     }
-    let mut response = HttpResponse::NoContent().finish();
-    response.extensions_mut().insert(WrittenId(id.to_owned()));
-    Ok(response)
+    Ok(deleted(id))
 }
 
 fn key_id(path: &str) -> Result<&str, Problem> {

@@ -2,20 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::{
-    access::Read,
-    conceal::conceal,
-    counts,
-    endpoints::find_as_asked,
-    paging::{ListPage, PageRequest},
-    problem::Problem,
-    request,
-    state::AdminState,
+    access::Read, counts, endpoints::find_as_asked, paging::PageRequest, problem::Problem, request,
+    responses::answered, state::AdminState,
 };
 use crate::{
+    api::attempt::{AttemptOutcome, AttemptPage, AttemptView},
     model::id::{self, ResourceKind},
     store::attempts::{self, AttemptQuery, AttemptRow},
 };
@@ -55,44 +48,31 @@ pub(super) async fn list(
         Some(_) => return Err(Problem::invalid_query("include must be counts")),
     };
     let rows = attempts::list(&state.pool, of, page.rows()).await?;
-    let shown = |row: AttemptRow| {
-        let mut shown = view(&row);
-        if access.customer().is_some() {
-            conceal(&mut shown);
-        }
-        shown
-    };
-    let page = page.page(rows, |row| &row.id, shown);
-    Ok(HttpResponse::Ok().json(Counted { page, counts }))
+    let page = page.page(rows, |row| &row.id, view);
+    Ok(answered(&access, &AttemptPage { page, counts }))
 }
 
-/// Successes are sampled; the counts have them all.
-#[derive(Serialize)]
-struct Counted {
-    #[serde(flatten)]
-    page: ListPage<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    counts: Option<Value>,
-}
-
-fn view(row: &AttemptRow) -> Value {
-    json!({
-        "id": row.id,
-        "endpoint_id": row.endpoint_id,
-        "ended_at": row.ended_at,
-        "duration_ms": row.duration_ms,
-        "webhook_id": row.batch_id,
-        "events": row.events,
-        "first_events": row.members,
-        "attempt": row.attempt,
-        "outcome": row.outcome,
-        "status": row.status,
-        "class": row.class,
-        "excerpt": row.excerpt,
-        "next": row.next,
-        "next_at": row.next_at,
-        "stands_for": row.stands_for,
-    })
+fn view(row: AttemptRow) -> AttemptView {
+    AttemptView {
+        id: row.id,
+        endpoint_id: row.endpoint_id,
+        ended_at: row.ended_at,
+        webhook_id: row.batch_id,
+        events: row.events,
+        // For people to look at: of a form that this version does not know, nothing is shown.
+        first_events: serde_json::from_value(row.members).unwrap_or_default(),
+        attempt: row.attempt,
+        next: row.next,
+        next_at: row.next_at,
+        stands_for: row.stands_for,
+        outcome: AttemptOutcome {
+            outcome: row.outcome,
+            status: row.status.and_then(|status| u16::try_from(status).ok()),
+            class: row.class,
+            duration_ms: u64::try_from(row.duration_ms).unwrap_or(0),
+            excerpt: row.excerpt,
+        },
+    }
 }
 
 fn first_id(time: Timestamp) -> String {

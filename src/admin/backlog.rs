@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::{
     access::{Read, Write},
@@ -14,13 +13,17 @@ use super::{
     state::AdminState,
 };
 use crate::{
-    api::{body, endpoint_body::PurgeBody},
+    api::{
+        body,
+        endpoint_backlog::{BacklogView, PartitionBacklog, PurgeResult, SkippedEvents, WaitingEvents},
+        endpoint_body::PurgeBody,
+    },
     clock,
     model::receipt::Settlement,
     store::{
         backlog::HeadRow,
         backlog_read, endpoint_commands,
-        skipped_ranges::{self, ShownGap},
+        skipped_ranges::{self, Gap, ShownGap},
     },
     telemetry::handles::BacklogMetrics,
 };
@@ -36,32 +39,32 @@ pub(super) async fn read(
     let endpoint = find(&state, &access, &request, path).await?;
     let heads = backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?;
     let (events, bytes) = totals(&heads);
-    let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
-    let partitions: Vec<_> = heads
-        .iter()
-        .map(|head| {
-            json!({
-                "topic": head.topic, "partition": head.partition, "events": head.events, "bytes": head.bytes,
-                "oldest_received_at": time(head.oldest_ms),
-            })
-        })
-        .collect();
-    let gaps: Vec<_> = skipped_ranges::of_endpoint(&state.pool, &endpoint.id)
-        .await?
-        .into_iter()
-        .map(|ShownGap { gap, since }| {
-            json!({
-                "topic": gap.topic, "partition": gap.partition, "from_offset": gap.from, "end_offset": gap.end,
-                "events": gap.events, "since": since,
-            })
-        })
-        .collect();
+    let gaps = skipped_ranges::of_endpoint(&state.pool, &endpoint.id).await?;
     let oldest_ms = heads.first().map(|head| head.oldest_ms);
     let given_up_ms = oldest_ms.map(|oldest| oldest.saturating_add(state.rules.backlog_age_max_ms));
-    Ok(HttpResponse::Ok().json(json!({
-        "endpoint_id": endpoint.id, "events": events, "bytes": bytes, "oldest_received_at": oldest_ms.and_then(time),
-        "oldest_given_up_at": given_up_ms.and_then(time), "partitions": partitions, "suspended_at": endpoint.suspended_at, "gaps": gaps,
-    })))
+    Ok(HttpResponse::Ok().json(BacklogView {
+        endpoint_id: endpoint.id,
+        waiting: WaitingEvents { events, bytes, oldest_received_at: oldest_ms.and_then(time) },
+        oldest_given_up_at: given_up_ms.and_then(time),
+        partitions: heads.into_iter().map(partition).collect(),
+        suspended_at: endpoint.suspended_at,
+        gaps: gaps.into_iter().map(skipped).collect(),
+    }))
+}
+
+fn partition(head: HeadRow) -> PartitionBacklog {
+    let HeadRow { topic, partition, events, bytes, oldest_ms, .. } = head;
+    let waiting = WaitingEvents { events, bytes, oldest_received_at: time(oldest_ms) };
+    PartitionBacklog { topic, partition, waiting }
+}
+
+fn skipped(shown: ShownGap) -> SkippedEvents {
+    let ShownGap { gap: Gap { topic, partition, from, end, events, .. }, since } = shown;
+    SkippedEvents { topic, partition, from_offset: from, end_offset: end, events, since }
+}
+
+fn time(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms).ok()
 }
 
 /// Throws away what was received before a time (now, unless the body says otherwise) and waits. What is on its way to the
@@ -93,10 +96,13 @@ pub(super) async fn purge(
     BacklogMetrics::new().left(Settlement::Cancelled, usize::try_from(events).unwrap_or(0));
     tracing::warn!(endpoint.id = endpoint.id, events, bytes, "the backlog of endpoint {} was purged", endpoint.id);
     let left = backlog_read::heads_of_endpoint(&state.pool, &endpoint.id).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "endpoint_id": endpoint.id, "purged_events": events, "purged_bytes": bytes, "events": totals(&left).0,
-        "finished": clock::now() < until,
-    })))
+    Ok(HttpResponse::Ok().json(PurgeResult {
+        endpoint_id: endpoint.id,
+        purged_events: events,
+        purged_bytes: bytes,
+        events: totals(&left).0,
+        finished: clock::now() < until,
+    }))
 }
 
 fn totals(heads: &[HeadRow]) -> (i64, i64) {

@@ -8,10 +8,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use super::problem::{ERRORS_MAX, FieldError, Problem};
-use crate::{api::check::Object, store::config_write::WriteEffect};
+use crate::{
+    api::{check::Object, resource::BulkEffect},
+    store::config_write::WriteEffect,
+};
 
 /// Items in one call.
 pub(super) const ITEMS_MAX: usize = 10_000;
@@ -145,23 +148,14 @@ impl<'a> Mistakes<'a> {
     }
 }
 
-/// Result of a bulk write as JSON: the number of each effect, and each item in the order of the request.
-#[must_use]
-pub(super) fn view(version: i64, items: impl Iterator<Item = (WriteEffect, Value)>) -> Value {
-    let (mut created, mut updated, mut unchanged) = (0, 0, 0);
-    let data: Vec<Value> = items
-        .map(|(effect, mut item)| {
-            let (count, word) = match effect {
-                WriteEffect::Created => (&mut created, "created"),
-                WriteEffect::Updated | WriteEffect::Deleted => (&mut updated, "updated"),
-                WriteEffect::Unchanged => (&mut unchanged, "unchanged"),
-            };
-            *count += 1;
-            item["effect"] = word.into();
-            item
-        })
-        .collect();
-    json!({ "version": version, "created": created, "updated": updated, "unchanged": unchanged, "data": data })
+impl From<WriteEffect> for BulkEffect {
+    fn from(effect: WriteEffect) -> Self {
+        match effect {
+            WriteEffect::Created => BulkEffect::Created,
+            WriteEffect::Updated | WriteEffect::Deleted => BulkEffect::Updated,
+            WriteEffect::Unchanged => BulkEffect::Unchanged,
+        }
+    }
 }
 
 /// The members of an object, not yet looked at.

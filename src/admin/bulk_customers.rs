@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
 
 use super::{
     access::Administer,
@@ -14,7 +13,10 @@ use super::{
     state::{AdminState, new_id},
 };
 use crate::{
-    api::customer::parse,
+    api::{
+        customer::{WrittenCustomer, parse},
+        resource::{BulkAnswer, BulkItem},
+    },
     model::id::ResourceKind,
     store::bulk_customers::{self, CustomerUpsert},
 };
@@ -32,8 +34,10 @@ pub(super) async fn upsert(
     let items = body.work(items).await?;
     let uids: Vec<String> = items.iter().map(|item| item.uid.clone()).collect();
     let written = bulk_customers::upsert(&state.pool, items).await?;
-    let views = written.items.into_iter().zip(uids).map(|((id, effect), uid)| (effect, json!({"id": id, "uid": uid})));
-    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+    let items = written.items.into_iter().zip(uids);
+    let items =
+        items.map(|((id, effect), uid)| BulkItem { uid, effect: effect.into(), written: WrittenCustomer { id } });
+    Ok(HttpResponse::Ok().json(BulkAnswer::of(written.version, items)))
 }
 
 fn items(bytes: &[u8]) -> Result<Vec<CustomerUpsert>, Problem> {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
 
 use super::{
     access::{Access, Write},
@@ -16,7 +15,11 @@ use super::{
     state::AdminState,
 };
 use crate::{
-    api::check::Object,
+    api::{
+        check::Object,
+        endpoint_view::WrittenEndpoint,
+        resource::{BulkAnswer, BulkItem},
+    },
     model::quotas::Quota,
     store::{
         bulk_endpoints::{self, BulkEndpointContext, EndpointUpsert},
@@ -44,14 +47,11 @@ pub(super) async fn upsert(
     let uids: Vec<String> = keys.iter().map(|(_, uid)| uid.clone()).collect();
     let written =
         bulk_endpoints::upsert(&state.pool, &keys, move |context| decide(&deciding, context, &items)).await??;
-    let views = written.items.into_iter().zip(uids).zip(written.beside).map(|(((id, effect), uid), secret)| {
-        let mut item = json!({ "id": id, "uid": uid });
-        if effect == WriteEffect::Created {
-            item["secret"] = secret.map_or(Value::Null, Value::String);
-        }
-        (effect, item)
+    let items = written.items.into_iter().zip(uids).zip(written.beside).map(|(((id, effect), uid), secret)| {
+        let secret = secret.filter(|_| effect == WriteEffect::Created);
+        BulkItem { uid, effect: effect.into(), written: WrittenEndpoint { id, secret } }
     });
-    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+    Ok(HttpResponse::Ok().json(BulkAnswer::of(written.version, items)))
 }
 
 /// One item: both of its keys are needed, said together with whatever else is wrong. A customer's key has its customer.

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
 
 use super::{
     access::Write,
@@ -12,10 +11,13 @@ use super::{
     problem::Problem,
     quotas,
     state::{AdminState, new_id},
-    subscription_body::{check_grants, not_read},
+    subscription_body::{check_grants, warnings},
 };
 use crate::{
-    api::subscription::{SubscriptionBody, parse},
+    api::{
+        resource::{BulkAnswer, BulkItem},
+        subscription::{SubscriptionBody, WrittenSubscription, parse},
+    },
     model::{
         grants::Grants,
         id::ResourceKind,
@@ -49,14 +51,12 @@ pub(super) async fn upsert(
         decide(&defaults, &context, items)
     });
     let written = written.await??;
-    let views = written.items.into_iter().zip(topics).map(|(item, topic)| {
-        let mut shown = json!({ "id": item.id, "uid": item.uid, "endpoint_id": item.endpoint_id });
-        if !state.positions.reads(&topic) {
-            shown["warnings"] = json!([not_read(&topic)]);
-        }
-        (item.effect, shown)
+    let items = written.items.into_iter().zip(topics).map(|(item, topic)| {
+        let warnings = warnings(&topic, state.positions.reads(&topic));
+        let written = WrittenSubscription { id: item.id, endpoint_id: item.endpoint_id, warnings };
+        BulkItem { uid: item.uid, effect: item.effect.into(), written }
     });
-    Ok(HttpResponse::Ok().json(bulk::view(written.version, views)))
+    Ok(HttpResponse::Ok().json(BulkAnswer::of(written.version, items)))
 }
 
 fn decide(

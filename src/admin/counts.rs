@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::{problem::Problem, request};
 use crate::{
+    api::endpoint_health::{CountPoint, CountSpan, EndpointCounts},
     attempts::counts::{AttemptCountPoint, Per, Period},
     clock,
     model::hour_count::HOUR_MS,
@@ -18,7 +18,11 @@ use crate::{
 ///
 /// # Errors
 /// 400 `invalid_query`; 503 when Postgres is away.
-pub(super) async fn of(pool: &Pool, endpoint_id: &str, query: &BTreeMap<String, String>) -> Result<Value, Problem> {
+pub(super) async fn of(
+    pool: &Pool,
+    endpoint_id: &str,
+    query: &BTreeMap<String, String>,
+) -> Result<EndpointCounts, Problem> {
     let period = period(query, clock::wall_ms())?;
     let rows = counts::read(pool, endpoint_id, period.hours()).await?;
     Ok(view(&period, &period.curve(&rows)))
@@ -57,17 +61,26 @@ pub(super) fn period(query: &BTreeMap<String, String>, now_ms: i64) -> Result<Pe
     Ok(period)
 }
 
-fn view(period: &Period, curve: &[AttemptCountPoint]) -> Value {
-    let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
-    let point = |point: &AttemptCountPoint| json!({"at": time(point.at_ms), "delivered": point.delivered, "failed_attempts": point.failed});
-    json!({
-        "per": period.per.as_str(),
-        "since": time(period.from_ms),
-        "until": time(period.until_ms()),
-        "delivered": curve.iter().map(|point| point.delivered).sum::<u64>(),
-        "failed_attempts": curve.iter().map(|point| point.failed).sum::<u64>(),
-        "data": curve.iter().map(point).collect::<Vec<_>>(),
-    })
+fn view(period: &Period, curve: &[AttemptCountPoint]) -> EndpointCounts {
+    // The calendar ends within a point.
+    let time =
+        |ms: i64| Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX });
+    let point = |point: &AttemptCountPoint| CountPoint {
+        at: time(point.at_ms),
+        delivered: point.delivered,
+        failed_attempts: point.failed,
+    };
+    EndpointCounts {
+        per: match period.per {
+            Per::Minute => CountSpan::Minute,
+            Per::Hour => CountSpan::Hour,
+        },
+        since: time(period.from_ms),
+        until: time(period.until_ms()),
+        delivered: curve.iter().map(|point| point.delivered).sum(),
+        failed_attempts: curve.iter().map(|point| point.failed).sum(),
+        data: curve.iter().map(point).collect(),
+    }
 }
 
 /// A day of minutes, two months of hours.

@@ -1,30 +1,23 @@
-//! ● Beside what belongs to a customer, what people call it: one statement for a whole page.
+//! ● The names of customers beside what belongs to them: one statement for a whole page.
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
 use super::{problem::Problem, state::AdminState};
-use crate::store::customers;
+use crate::{api::customer::CustomerName, store::customers};
 
-/// Adds `customer` to each of a page that has a `customer_id`.
+/// Names of the customers of these ids; of those that there are.
 ///
 /// # Errors
 /// When Postgres is away.
-pub(super) async fn attach(state: &AdminState, page: &mut [Value]) -> Result<(), Problem> {
-    let mut ids: Vec<&str> = page.iter().filter_map(|one| one["customer_id"].as_str()).collect();
+pub(super) async fn names<'a>(
+    state: &AdminState,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, CustomerName>, Problem> {
+    let mut ids: Vec<&str> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
-    let names = customers::names(&state.pool, &ids).await?;
-    let known: HashMap<&str, Value> =
-        names.iter().map(|of| (of.id.as_str(), json!({"uid": of.uid, "name": of.name}))).collect();
-    for one in page {
-        if let Some(customer) = one["customer_id"].as_str().and_then(|id| known.get(id)) {
-            one["customer"] = customer.clone();
-        }
-    }
-    Ok(())
+    Ok(customers::names(&state.pool, &ids).await?)
 }

@@ -1,24 +1,27 @@
 //! ● `/v1/customers`
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::Value;
 
 use super::{
     access::{Access, Administer, Read},
     customer_body::{as_body, view, write},
-    endpoint_body::merge_objects,
-    paging::{ListPage, PageRequest},
+    endpoint_body::{merge_objects, object_of},
+    paging::PageRequest,
     problem::{FieldError, Problem},
     request::{self, RawBody},
-    responses::{answer, conditions, found},
+    responses::{answer, conditions, deleted, found},
     state::{AdminState, new_id},
 };
 use crate::{
-    api::{customer::parse, text},
+    api::{
+        customer::parse,
+        resource::{ListPage, ListRow},
+        text,
+    },
     model::id::{self, ResourceKind},
     store::{
         StoreError,
-        config_write::{RowChange, WriteEffect},
+        config_write::RowChange,
         corrupt_rows::{self, RowName, Table},
         customers,
     },
@@ -35,7 +38,7 @@ pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Re
     )?;
     if let Some(own) = access.customer() {
         let own = customers::read(&state.pool, own).await?.filter(|own| own.id > page.after);
-        let data = own.iter().map(view).collect();
+        let data = own.iter().map(view).map(ListRow::Readable).collect();
         return Ok(HttpResponse::Ok().json(ListPage { data, next_cursor: None }));
     }
     let rows = customers::list(&state.pool, &page.after, page.rows()).await?;
@@ -55,7 +58,7 @@ pub(super) async fn create(
         None => Ok(RowChange::Create { id: new_id(ResourceKind::Customer), uid: uid.clone(), with }),
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &view(&written.row)))
 }
 
 pub(super) async fn read(
@@ -67,7 +70,7 @@ pub(super) async fn read(
     let name = request::name(path, WHAT)?;
     let name = access.scoped_customer(Some(&name)).unwrap_or(&name);
     let customer = customers::read(&state.pool, name).await?.ok_or_else(|| Problem::not_found(WHAT))?;
-    found(&request, view(&customer))
+    found(&request, &view(&customer))
 }
 
 pub(super) async fn put(
@@ -95,7 +98,7 @@ pub(super) async fn put(
         })
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &view(&written.row)))
 }
 
 pub(super) async fn patch(
@@ -111,14 +114,14 @@ pub(super) async fn patch(
     let written = customers::write(&state.pool, Some(&name), |current| {
         let current = current.ok_or_else(|| Problem::not_found(WHAT))?;
         conditions.check(Some(current.stamps.version))?;
-        let mut body = as_body(current);
+        let mut body = object_of(&as_body(current));
         merge_objects(&mut body, &patch);
-        let body = parse(body.as_object().expect("invariant: a customer's body is an object"), &[])?;
+        let body = parse(&body, &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
         Ok::<_, Problem>(RowChange::Update(write(body)))
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answer(written.effect, &view(&written.row)))
 }
 
 pub(super) async fn delete(
@@ -144,7 +147,7 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
+    Ok(deleted(&id))
 }
 
 /// A filter of a list by owner.

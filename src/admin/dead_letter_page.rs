@@ -2,22 +2,13 @@
 //! whatever may come.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::Serialize;
 
 use super::{paging, problem::Problem};
 use crate::{
+    api::dead_letter_view::LetterPage,
     model::id::{self, ResourceKind},
     store::dead_letter_read::{DeadLetterPosition, LetterHead},
 };
-
-/// A page of a list of letters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct LetterPage<T> {
-    pub data: Vec<T>,
-    pub next_cursor: Option<String>,
-    /// After it comes whatever was not in a page up to here, however late it was written.
-    pub resume_cursor: Option<String>,
-}
 
 /// The page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +17,10 @@ pub(super) struct LetterPageRequest {
     pub limit: usize,
 }
 
-impl<T> LetterPage<T> {
-    /// Goes on from `tried` where the filter found no more up to there, and there are more letters.
-    #[must_use]
-    pub(super) fn going_on_from(mut self, tried: Option<&DeadLetterPosition>) -> Self {
-        self.next_cursor = self.next_cursor.or_else(|| tried.map(encode));
-        self
-    }
+/// The page, which goes on from `tried` where the filter found no more up to there, and there are more letters.
+#[must_use]
+pub(super) fn going_on_from(page: LetterPage, tried: Option<&DeadLetterPosition>) -> LetterPage {
+    LetterPage { next_cursor: page.next_cursor.or_else(|| tried.map(encode)), ..page }
 }
 
 impl LetterPageRequest {

@@ -1,7 +1,6 @@
 //! ● `/v1/endpoints/{id}/dead-letters/redrive`: letters are asked for again, and how that goes.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
 
 use super::{
     access::{Read, Write},
@@ -13,11 +12,9 @@ use super::{
     state::AdminState,
 };
 use crate::{
+    api::dead_letter_view::Redriving,
     model::settings::EndpointState,
-    store::{
-        dead_letter_read::LetterOwner,
-        redrive_progress::{self, RedriveCounts},
-    },
+    store::{dead_letter_read::LetterOwner, redrive_progress},
 };
 
 type State = web::Data<AdminState>;
@@ -37,9 +34,7 @@ pub(super) async fn redrive(
     let granted = grants(&state, &access).await?;
     let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
     let (requested_at, done) = redrive_progress::redrive(&state.pool, owner, &selection).await?;
-    Ok(HttpResponse::Accepted().json(json!({
-        "redriving": done.letters, "more": done.more, "requested_at": requested_at,
-    })))
+    Ok(HttpResponse::Accepted().json(Redriving { redriving: done.letters, more: done.more, requested_at }))
 }
 
 pub(super) async fn progress(
@@ -53,9 +48,6 @@ pub(super) async fn progress(
     let endpoint = find_as_asked(&state, &access, &query, path).await?;
     let granted = grants(&state, &access).await?;
     let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
-    let RedriveCounts { delivered, waiting, dead_again, cancelled } =
-        redrive_progress::progress(&state.pool, owner, since).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "delivered": delivered, "waiting": waiting, "dead_again": dead_again, "cancelled": cancelled,
-    })))
+
+    Ok(HttpResponse::Ok().json(redrive_progress::progress(&state.pool, owner, since).await?))
 }

@@ -1,157 +1,79 @@
-//! ○ A dead letter as JSON. What the producer wrote is shown as JSON where it is JSON, as text where it is text, and
+//! ○ A dead letter as it is answered. What the producer wrote is shown as JSON where it is JSON, as text where it is text, and
 //! else in base64.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::conceal::{EXCERPT, UNREACHABLE, is_concealed};
 use crate::{
+    api::dead_letter_view::{HeaderView, LetterView, RecordView},
     dead_letter::letter::record,
     endpoint::request,
     model::event::KafkaPosition,
     store::dead_letter_read::{LetterData, LetterHead},
 };
 
-/// A letter, with the record's data where it was asked for.
-#[derive(Debug, Serialize)]
-pub(super) struct LetterView {
-    id: String,
-    /// `null`: the record never got as far as an endpoint.
-    endpoint_id: Option<String>,
-    customer_id: Option<String>,
-    topic: String,
-    partition: i32,
-    offset: i64,
-    /// The record's own time.
-    timestamp: Option<Timestamp>,
-    occurred_at: Option<Timestamp>,
-    /// The event's id at its endpoint, which the endpoint was or will be shown.
-    webhook_id: Option<String>,
-    /// The producer's own id.
-    event_id: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    tenant: Option<String>,
-    department: Option<String>,
-    reason: String,
-    attempts: i32,
-    last_status: Option<i16>,
-    last_class: Option<String>,
-    last_excerpt: Option<String>,
-    received_at: Timestamp,
-    created_at: Timestamp,
-    state: String,
-    redrive_requested_at: Option<Timestamp>,
-    data_bytes: i64,
-    #[serde(flatten)]
-    record: Option<RecordView>,
-}
-
-/// A record's key, value and headers.
-#[derive(Debug, Serialize)]
-struct RecordView {
-    #[serde(flatten)]
-    key: KeyView,
-    #[serde(flatten)]
-    data: DataView,
-    headers: Vec<HeaderView>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum KeyView {
-    Key(Option<String>),
-    KeyBase64(String),
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum DataView {
-    /// JSON as it was written; `null` is a tombstone.
-    Data(Option<Box<RawValue>>),
-    DataBase64(String),
-}
-
-#[derive(Debug, Serialize)]
-struct HeaderView {
-    name: String,
-    #[serde(flatten)]
-    value: ValueView,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum ValueView {
-    Value(Option<String>),
-    ValueBase64(String),
-}
-
-impl LetterView {
-    /// `for_customer`: some failures are not told apart.
-    #[must_use]
-    pub(super) fn new(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> Self {
-        let conceals = for_customer && head.last_class.as_deref().is_some_and(is_concealed);
-        let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
-        let webhook_id = (!head.endpoint_id.is_empty()).then(|| {
-            let (partition, offset, record_ms) = (head.partition, head.offset, head.record_ms);
-            let position = KafkaPosition { topic: &head.topic, partition, offset, record_ms };
-            request::event_id(position, head.event_id.as_deref(), &head.endpoint_id)
-        });
-        LetterView {
-            id: head.id,
-            endpoint_id: Some(head.endpoint_id).filter(|id| !id.is_empty()),
-            customer_id: Some(head.customer_id).filter(|id| !id.is_empty()),
-            topic: head.topic,
-            partition: head.partition,
-            offset: head.offset,
-            timestamp: Timestamp::from_millisecond(head.record_ms).ok(),
-            occurred_at: Timestamp::from_millisecond(head.occurred_ms).ok(),
-            webhook_id,
-            event_id: head.event_id,
-            kind: head.kind,
-            tenant: head.tenant,
-            department: head.department,
-            reason: head.reason,
-            attempts: head.attempts,
-            last_status: head.last_status,
-            last_class: shown(head.last_class, UNREACHABLE),
-            last_excerpt: shown(head.excerpt, EXCERPT),
-            received_at: head.received_at,
-            created_at: head.created_at,
-            state: head.state,
-            redrive_requested_at: head.redrive_requested_at,
-            data_bytes: head.data_bytes,
-            record: data.map(RecordView::new),
-        }
+/// The letter as it is answered. `for_customer`: some failures are not told apart.
+#[must_use]
+pub(super) fn view(head: LetterHead, data: Option<LetterData>, for_customer: bool) -> LetterView {
+    let conceals = for_customer && head.last_class.as_deref().is_some_and(is_concealed);
+    let shown = |text: Option<String>, instead: &str| if conceals { Some(instead.to_owned()) } else { text };
+    let webhook_id = (!head.endpoint_id.is_empty()).then(|| {
+        let (partition, offset, record_ms) = (head.partition, head.offset, head.record_ms);
+        let position = KafkaPosition { topic: &head.topic, partition, offset, record_ms };
+        request::event_id(position, head.event_id.as_deref(), &head.endpoint_id)
+    });
+    LetterView {
+        id: head.id,
+        endpoint_id: Some(head.endpoint_id).filter(|id| !id.is_empty()),
+        customer_id: Some(head.customer_id).filter(|id| !id.is_empty()),
+        topic: head.topic,
+        partition: head.partition,
+        offset: head.offset,
+        timestamp: Timestamp::from_millisecond(head.record_ms).ok(),
+        occurred_at: Timestamp::from_millisecond(head.occurred_ms).ok(),
+        webhook_id,
+        event_id: head.event_id,
+        kind: head.kind,
+        tenant: head.tenant,
+        department: head.department,
+        reason: head.reason,
+        attempts: head.attempts,
+        last_status: head.last_status,
+        last_class: shown(head.last_class, UNREACHABLE),
+        last_excerpt: shown(head.excerpt, EXCERPT),
+        received_at: head.received_at,
+        created_at: head.created_at,
+        state: head.state,
+        redrive_requested_at: head.redrive_requested_at,
+        data_bytes: head.data_bytes,
+        record: data.map(record_view),
     }
 }
 
-impl RecordView {
-    fn new(data: LetterData) -> Self {
-        let whole = record(0, 0, None, None, &data.headers);
-        let headers = whole.headers().map(|header| HeaderView {
-            name: String::from_utf8_lossy(header.name).into_owned(),
-            value: match header.value.map(std::str::from_utf8).transpose() {
-                Ok(text) => ValueView::Value(text.map(ToOwned::to_owned)),
-                Err(_) => ValueView::ValueBase64(BASE64_STANDARD.encode(header.value.unwrap_or_default())),
-            },
-        });
-        RecordView {
-            headers: headers.collect(),
-            key: match data.key.map(String::from_utf8).transpose() {
-                Ok(text) => KeyView::Key(text),
-                Err(error) => KeyView::KeyBase64(BASE64_STANDARD.encode(error.as_bytes())),
-            },
-            data: match data.value {
-                None => DataView::Data(None),
-                Some(value) => match as_json(&value) {
-                    Some(json) => DataView::Data(Some(json)),
-                    None => DataView::DataBase64(BASE64_STANDARD.encode(value)),
-                },
-            },
-        }
+fn record_view(data: LetterData) -> RecordView {
+    let whole = record(0, 0, None, None, &data.headers);
+    let headers = whole.headers().map(|header| {
+        let (value, value_base64) = text_or_bytes(header.value.map(<[u8]>::to_vec));
+        HeaderView { name: String::from_utf8_lossy(header.name).into_owned(), value, value_base64 }
+    });
+    let (key, key_base64) = text_or_bytes(data.key);
+    let (json, data_base64) = match data.value {
+        None => (Some(None), None),
+        Some(value) => match as_json(&value) {
+            Some(json) => (Some(Some(json)), None),
+            None => (None, Some(BASE64_STANDARD.encode(value))),
+        },
+    };
+    RecordView { key, key_base64, data: json, data_base64, headers: headers.collect() }
+}
+
+/// Bytes as text, where they are UTF-8 or nothing; else in base64.
+fn text_or_bytes(bytes: Option<Vec<u8>>) -> (Option<Option<String>>, Option<String>) {
+    match bytes.map(String::from_utf8).transpose() {
+        Ok(text) => (Some(text), None),
+        Err(error) => (None, Some(BASE64_STANDARD.encode(error.as_bytes()))),
     }
 }
 
@@ -167,7 +89,7 @@ mod tests {
         // One header `n` with a null value, one `b` that is not text.
         let headers = b"\x01\0\0\0\xff\xff\xff\xffn\x01\0\0\0\x01\0\0\0b\xff".to_vec();
         let data = LetterData { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers };
-        serde_json::to_string(&RecordView::new(data)).expect("json")
+        serde_json::to_string(&record_view(data)).expect("json")
     }
 
     const HEADERS: &str = r#""headers":[{"name":"n","value":null},{"name":"b","value_base64":"/w=="}]"#;

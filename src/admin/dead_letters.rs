@@ -4,21 +4,23 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::json;
 
 use super::{
     access::{Access, Administer, Read, Watch, Write},
     dead_letter_long_poll::DeadLetterLongPolls,
-    dead_letter_page::{LetterPage, LetterPageRequest},
+    dead_letter_page::{LetterPageRequest, going_on_from},
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
-    dead_letter_view::LetterView,
+    dead_letter_view::view,
     endpoints::{find, find_as_asked},
     problem::Problem,
     request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
-    api::dead_letters::parse,
+    api::{
+        dead_letter_view::{Acknowledged, LetterPage},
+        dead_letters::parse,
+    },
     clock,
     fair_share::turns,
     model::{
@@ -65,7 +67,7 @@ pub(super) async fn read(access: Read, state: State, path: web::Path<String>) ->
     let granted = grants(&state, &access).await?;
     let found = found.filter(|(head, _)| access.sees(&head.customer_id) && shown(head, granted.as_ref()));
     let (head, data) = found.ok_or_else(|| Problem::not_found("dead letter"))?;
-    Ok(HttpResponse::Ok().json(LetterView::new(head, Some(data), granted.is_some())))
+    Ok(HttpResponse::Ok().json(view(head, Some(data), granted.is_some())))
 }
 
 pub(super) async fn acknowledge(
@@ -80,7 +82,7 @@ pub(super) async fn acknowledge(
     let granted = grants(&state, &access).await?;
     let owner = LetterOwner { endpoint_id: &endpoint.id, granted: granted.as_ref() };
     let done = dead_letter_read::acknowledge(&state.pool, owner, &selection).await?;
-    Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
+    Ok(HttpResponse::Ok().json(Acknowledged { acknowledged: done.letters, more: done.more }))
 }
 
 pub(super) async fn acknowledge_of_operator(
@@ -91,7 +93,7 @@ pub(super) async fn acknowledge_of_operator(
 ) -> Result<HttpResponse, Problem> {
     let selection = selected(&state, &request, body).await?;
     let done = dead_letter_read::acknowledge(&state.pool, LetterOwner::all_of(OPERATOR), &selection).await?;
-    Ok(HttpResponse::Ok().json(json!({"acknowledged": done.letters, "more": done.more})))
+    Ok(HttpResponse::Ok().json(Acknowledged { acknowledged: done.letters, more: done.more }))
 }
 
 type Query = std::collections::BTreeMap<String, String>;
@@ -148,10 +150,9 @@ async fn list(
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
     let (next_cursor, resume_cursor) = page.cursors(&rows, more);
-    let data =
-        rows.into_iter().filter(|row| shown(row, granted)).map(|row| LetterView::new(row, None, granted.is_some()));
+    let data = rows.into_iter().filter(|row| shown(row, granted)).map(|row| view(row, None, granted.is_some()));
     let page = LetterPage { data: data.collect(), next_cursor, resume_cursor };
-    Ok(HttpResponse::Ok().json(page.going_on_from(tried.as_ref())))
+    Ok(HttpResponse::Ok().json(going_on_from(page, tried.as_ref())))
 }
 
 /// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
@@ -185,10 +186,10 @@ async fn page_with_data(
         // One that was acknowledged meanwhile is left out.
         let views = rows.into_iter().filter_map(|row| {
             let data = data.remove(&row.id)?;
-            Some(LetterView::new(row, Some(data), is_customer))
+            Some(view(row, Some(data), is_customer))
         });
         let page = LetterPage { data: views.collect(), next_cursor, resume_cursor };
-        serde_json::to_string(&page.going_on_from(tried.as_ref()))
+        serde_json::to_string(&going_on_from(page, tried.as_ref()))
     });
     let written = written.await?.map_err(|error| {
         tracing::error!(%error, "a page of dead letters cannot be written as JSON");

@@ -1,8 +1,9 @@
-//! ○ An endpoint's body, held to the operator's rules, and an endpoint as JSON.
+//! ○ An endpoint's body, held to the operator's rules, and an endpoint as it is answered.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     endpoint_auth,
@@ -15,10 +16,10 @@ use crate::{
         check::Object,
         endpoint::EndpointSettings,
         endpoint_body::{EndpointBody, complete},
+        endpoint_view::EndpointMembers,
     },
     endpoint::egress::Egress,
     store::{
-        endpoint_settings::state_word,
         endpoints::Endpoint,
         secrets::{StoredAuth, signing_bytes},
     },
@@ -82,44 +83,36 @@ pub fn check_secret(said: &mut Said) {
     }
 }
 
-/// The endpoint as JSON, without secrets.
+/// The endpoint as it is answered, without secrets.
 #[must_use]
-pub fn view(endpoint: &Endpoint) -> Value {
-    let mut view = serde_json::to_value(&endpoint.settings).expect("invariant: settings are plain values");
-    let beside = json!({
-        "id": endpoint.id,
-        "uid": endpoint.uid,
-        "customer_id": endpoint.customer_id,
-        "state": state_word(endpoint.state),
-        "state_reason": endpoint.state_reason,
-        "suspended_at": endpoint.suspended_at,
-        "url": endpoint.url,
-        "version": endpoint.stamps.version,
-        "created_at": endpoint.stamps.created_at,
-        "updated_at": endpoint.stamps.updated_at,
-    });
-    if let (Some(view), Value::Object(beside)) = (view.as_object_mut(), beside) {
-        view.extend(beside);
-    }
-    view
+pub fn view(endpoint: &Endpoint) -> EndpointMembers {
+    let Endpoint { id, uid, customer_id, state, state_reason, suspended_at, url, settings, stamps, .. } =
+        endpoint.clone();
+    EndpointMembers { id, uid, customer_id, state, state_reason, suspended_at, url, settings, stamps }
 }
 
 /// The body that would write the endpoint as it is, but for its secrets: PATCH merges into it.
 #[must_use]
-pub fn as_body(endpoint: &Endpoint) -> Value {
-    let mut body = serde_json::to_value(&endpoint.settings).expect("invariant: settings are plain values");
-    if let Some(body) = body.as_object_mut() {
-        body.remove("auth");
-        body.insert("customer_id".to_owned(), endpoint.customer_id.clone().into());
-        body.insert("uid".to_owned(), endpoint.uid.clone().into());
-        body.insert("url".to_owned(), endpoint.url.clone().into());
-    }
+pub fn as_body(endpoint: &Endpoint) -> Object {
+    let mut body = object_of(&endpoint.settings);
+    body.remove("auth");
+    body.insert("customer_id".to_owned(), endpoint.customer_id.clone().into());
+    body.insert("uid".to_owned(), endpoint.uid.clone().into());
+    body.insert("url".to_owned(), endpoint.url.clone().into());
     body
 }
 
+/// The members of a body.
+pub fn object_of(body: &impl Serialize) -> Object {
+    match serde_json::to_value(body) {
+        Ok(Value::Object(object)) => object,
+        other => unreachable!("invariant: a body is an object of plain values: {other:?}"),
+    }
+}
+
 /// Merges a PATCH into the body (RFC 7396). One form of a retry replaces the other.
-pub fn merge(body: &mut Value, patch: &Object) {
-    if let (Some(retry), Some(new)) = (body.pointer_mut("/retry").and_then(Value::as_object_mut), patch.get("retry")) {
+pub fn merge(body: &mut Object, patch: &Object) {
+    if let (Some(retry), Some(new)) = (body.get_mut("retry").and_then(Value::as_object_mut), patch.get("retry")) {
         if new.get("schedule_ms").is_some() {
             retry.remove("base_ms");
             retry.remove("max_ms");
@@ -130,13 +123,13 @@ pub fn merge(body: &mut Value, patch: &Object) {
     merge_objects(body, patch);
 }
 
-pub fn merge_objects(body: &mut Value, patch: &Object) {
-    let Some(object) = body.as_object_mut() else { return };
+/// Merges a PATCH into an object (RFC 7396).
+pub fn merge_objects(object: &mut Object, patch: &Object) {
     for (name, value) in patch {
         match (object.get_mut(name), value) {
             (_, Value::Null) => drop(object.remove(name)),
             // The kinds of an authentication have nothing in common.
-            (Some(old @ Value::Object(_)), Value::Object(new)) if name != "auth" => merge_objects(old, new),
+            (Some(Value::Object(old)), Value::Object(new)) if name != "auth" => merge_objects(old, new),
             _ => drop(object.insert(name.clone(), value.clone())),
         }
     }

@@ -5,14 +5,14 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use super::{
     access::{Access, Write},
     endpoint_body::{check_secret, view},
-    endpoints::{named, opened, present, too_many_secrets},
+    endpoints::{answered_write, named, opened, present, too_many_secrets},
     problem::Problem,
     request::{self, RawBody},
     responses::{answer, conditions},
     state::AdminState,
 };
 use crate::{
-    api::{body::Said, endpoint_body::RotationBody},
+    api::{body::Said, endpoint_body::RotationBody, endpoint_view::IssuedEndpoint},
     clock,
     model::settings::EndpointState,
     notifications::{OperatorEvent, emit},
@@ -73,7 +73,7 @@ pub(super) async fn restart(
     let conditions = conditions(&request)?;
     let decide = |found: &Lookup<Endpoint>| conditions.check(Some(present(found)?.stamps.version));
     let written = endpoint_commands::restart(&state.pool, &name, customer.as_deref(), decide).await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answered_write(&written))
 }
 
 /// A new signing secret, the caller's or one of ours; the one before goes on signing for a while.
@@ -102,9 +102,7 @@ pub(super) async fn rotate(
         Ok::<_, Problem>(RowChange::Update(EndpointWrite { secrets, ..current.as_write() }))
     });
     let written = written.await??;
-    let mut shown = view(&written.row);
-    shown["secret"] = secret.into();
-    Ok(answer(written.effect, &written.row.id, shown))
+    Ok(answer(written.effect, &IssuedEndpoint { endpoint: view(&written.row), secret }))
 }
 
 /// `from_disabled`: whether a disabled endpoint may come to this state; pausing or resuming it would only confuse.
@@ -136,7 +134,7 @@ async fn set(
         let (endpoint_id, customer_id) = (written.row.id.as_str().into(), written.row.customer_id.as_str().into());
         emit(OperatorEvent::EndpointUnsuspended { endpoint_id, customer_id });
     }
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answered_write(&written))
 }
 
 /// 409 for what a disabled endpoint cannot do.

@@ -12,15 +12,19 @@ use serde_json::json;
 
 use super::{
     access::Write,
-    conceal::conceal,
     endpoints::{find, opened},
     problem::Problem,
     request::{self, RawBody},
+    responses::answered,
     state::AdminState,
     test_limit::TestLimit,
 };
 use crate::{
-    api::{body, endpoint_body::Nothing},
+    api::{
+        attempt::{AttemptOutcome, TestView},
+        body,
+        endpoint_body::Nothing,
+    },
     clock,
     endpoint::{
         client::{ClientLimits, CoreClient},
@@ -98,21 +102,20 @@ pub async fn test(
     if tested.outcome == Outcome::Delivered {
         want_probe(&state, &endpoint.id);
     }
-    let mut answer = json!({
-        "endpoint_id": endpoint.id,
-        "state": state_word(endpoint.state),
-        "webhook_id": tested.webhook_id,
-        "type": test_event::KIND,
-        "outcome": attempt::outcome_name(&tested.outcome),
-        "status": tested.note.status,
-        "class": tested.note.class,
-        "duration_ms": u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),
-        "excerpt": &*tested.note.excerpt,
-    });
-    if access.customer().is_some() {
-        conceal(&mut answer);
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    let answer = TestView {
+        endpoint_id: endpoint.id,
+        state: endpoint.state,
+        webhook_id: tested.webhook_id,
+        kind: test_event::KIND.to_owned(),
+        outcome: AttemptOutcome {
+            outcome: attempt::outcome_name(&tested.outcome).to_owned(),
+            status: tested.note.status,
+            class: tested.note.class.to_owned(),
+            duration_ms: u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),
+            excerpt: tested.note.excerpt.to_string(),
+        },
+    };
+    Ok(answered(&access, &answer))
 }
 
 /// Deliveries need not wait for the breaker's time where somebody has just seen that the endpoint answers; at any instance.

@@ -3,26 +3,29 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
-    conceal::conceal,
-    customer_names,
+    customer_names::names,
     customers::{uid_of_put, unchanged},
     endpoint_body::{CheckedEndpoint, as_body, merge, parse, view},
     endpoint_health,
     endpoint_query::{EndpointQuery, PARAMETERS},
     endpoint_tls::{NEEDS_TLS, lacks_tls},
-    paging::{ListPage, shown},
+    paging::shown,
     problem::{FieldError, Problem},
     quotas,
     request::{self, RawBody},
-    responses::{answer, conditions, found},
+    responses::{answer, answered, conditions, deleted, found},
     state::{AdminState, new_id},
 };
 use crate::{
-    api::{endpoint::AuthView, endpoint_body::RotationBody},
+    api::{
+        endpoint::AuthView,
+        endpoint_body::RotationBody,
+        endpoint_view::{EndpointView, IssuedEndpoint, ListedEndpoint},
+        resource::{ListPage, ListRow},
+    },
     clock,
     model::{
         id::ResourceKind,
@@ -32,7 +35,7 @@ use crate::{
     },
     store::{
         StoreError,
-        config_write::{Lookup, RowChange, WriteEffect},
+        config_write::{Lookup, RowChange, WriteEffect, WrittenRow},
         corrupt_rows::{self, RowName, Table},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
@@ -48,18 +51,20 @@ type State = web::Data<AdminState>;
 pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = EndpointQuery::parse(&request::query(&request, &PARAMETERS)?)?;
     let (rows, next_cursor) = search(&state, &access, &query).await?;
-    let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, view);
-    let mut data: Vec<Value> = rows.iter().take(query.limit).map(shown).collect();
+    let listed = |row: &Endpoint| ListedEndpoint { endpoint: view(row), health: None, customer: None };
+    let shown = |(_, row): &(String, Listed<Endpoint>)| shown(row, listed);
+    let mut data: Vec<ListRow<ListedEndpoint>> = rows.iter().take(query.limit).map(shown).collect();
+    let mut readable: Vec<&mut ListedEndpoint> = data.iter_mut().filter_map(ListRow::readable).collect();
     if query.wants_health {
-        endpoint_health::attach(&state, &mut data).await?;
-        if access.customer().is_some() {
-            data.iter_mut().for_each(conceal);
-        }
+        endpoint_health::attach(&state, &mut readable).await?;
     }
     if query.wants_customer {
-        customer_names::attach(&state, &mut data).await?;
+        let known = names(&state, readable.iter().map(|listed| listed.endpoint.customer_id.as_str())).await?;
+        for listed in &mut readable {
+            listed.customer = known.get(&listed.endpoint.customer_id).cloned();
+        }
     }
-    Ok(HttpResponse::Ok().json(ListPage { data, next_cursor }))
+    Ok(answered(&access, &ListPage { data, next_cursor }))
 }
 
 /// A row more than the page has, when there is one, and the cursor that goes on.
@@ -102,7 +107,7 @@ pub(super) async fn create(
         Lookup::Found(_) | Lookup::Ambiguous => Err(Problem::uid_taken(WHAT)),
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, made.view(&written.row)))
+    Ok(answer(written.effect, &made.view(&written.row)))
 }
 
 pub(super) async fn read(
@@ -112,11 +117,8 @@ pub(super) async fn read(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = find(&state, &access, &request, path).await?;
-    let mut shown = view(&endpoint);
-    if opened(&state, &endpoint).is_err() {
-        shown["secrets_unreadable"] = true.into();
-    }
-    found(&request, shown)
+    let secrets_unreadable = opened(&state, &endpoint).is_err().then_some(true);
+    found(&request, &EndpointView { endpoint: view(&endpoint), secrets_unreadable })
 }
 
 pub(super) async fn put(
@@ -142,8 +144,10 @@ pub(super) async fn put(
             }
         });
     let written = written.await??;
-    let shown = if written.effect == WriteEffect::Created { made.view(&written.row) } else { view(&written.row) };
-    Ok(answer(written.effect, &written.row.id, shown))
+    Ok(match written.effect {
+        WriteEffect::Created => answer(written.effect, &made.view(&written.row)),
+        _ => answered_write(&written),
+    })
 }
 
 pub(super) async fn patch(
@@ -161,8 +165,7 @@ pub(super) async fn patch(
         conditions.check(Some(current.stamps.version))?;
         let mut body = as_body(current);
         merge(&mut body, &patch);
-        let body = body.as_object().expect("invariant: an endpoint's body is an object");
-        let mut body = parse(body, &state.rules, &[])?;
+        let mut body = parse(&body, &state.rules, &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
         if body.auth.is_none() {
@@ -189,7 +192,7 @@ pub(super) async fn patch(
         Ok::<_, Problem>(RowChange::Update(with))
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, view(&written.row)))
+    Ok(answered_write(&written))
 }
 
 pub(super) async fn delete(
@@ -215,7 +218,12 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
+    Ok(deleted(&id))
+}
+
+/// The answer to a write of an endpoint that shows no secret.
+pub(super) fn answered_write(written: &WrittenRow<Endpoint>) -> HttpResponse {
+    answer(written.effect, &EndpointView { endpoint: view(&written.row), secrets_unreadable: None })
 }
 
 /// The endpoint of a path, with `?customer_id=` where its key is not unique.
@@ -341,10 +349,8 @@ impl Made {
     }
 
     /// The only answer with a secret in it.
-    fn view(&self, endpoint: &Endpoint) -> Value {
-        let mut view = view(endpoint);
-        view["secret"] = self.secret.clone().into();
-        view
+    fn view(&self, endpoint: &Endpoint) -> IssuedEndpoint {
+        IssuedEndpoint { endpoint: view(endpoint), secret: self.secret.clone() }
     }
 }
 

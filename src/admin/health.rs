@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::json;
 
 use super::{auth::asker, problem::Problem, state::AdminState};
+use crate::api::instance::{LiveProbe, ReadyProbe, UnreadyProbe};
 
 /// Tells whether this instance does its work.
 pub trait Readiness: Send + Sync {
@@ -18,15 +18,15 @@ pub trait Readiness: Send + Sync {
 
 /// The process answers.
 pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"live": true}))
+    HttpResponse::Ok().json(LiveProbe { live: true })
 }
 
 pub async fn ready(state: web::Data<AdminState>) -> HttpResponse {
     let (reasons, details) = (state.readiness.reasons(), state.readiness.details());
     if reasons.is_empty() {
-        HttpResponse::Ok().json(json!({"ready": true, "details": details}))
+        HttpResponse::Ok().json(ReadyProbe { ready: true, details })
     } else {
-        HttpResponse::ServiceUnavailable().json(json!({"ready": false, "reasons": reasons, "details": details}))
+        HttpResponse::ServiceUnavailable().json(UnreadyProbe { ready: false, reasons, details })
     }
 }
 

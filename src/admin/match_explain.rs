@@ -1,6 +1,7 @@
 //! ○ The explanation of a match: why an endpoint gets an event, or why not, in words, and with a stable code.
 
 use crate::{
+    api::match_view::MatchVerdict,
     model::settings::EndpointState,
     store::matching::{Covering, Level, MatchCandidate, MatchFields},
 };
@@ -16,42 +17,31 @@ pub(super) struct Facts<'a> {
     pub live: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    /// The event is this endpoint's: sent at once, or kept for it.
-    pub gets: bool,
-    /// Stable: programs may decide by it.
-    pub code: &'static str,
-    pub detail: String,
-    /// The subscriptions that say so.
-    pub subscriptions: Vec<String>,
-}
-
 /// The first reason that is enough by itself.
 #[must_use]
-pub(super) fn why(facts: Facts<'_>) -> Verdict {
+pub(super) fn why(facts: Facts<'_>) -> MatchVerdict {
     let stored = by_settings(facts);
     if stored.gets == facts.live || !facts.topic_is_read {
         return stored;
     }
     // What was written a moment ago is not in the routers' table yet; until it is, what they do counts.
     let then = if stored.gets { "gets" } else { "does not get" };
-    Verdict {
+    MatchVerdict {
         gets: facts.live,
-        code: "change_not_in_effect_yet",
+        code: "change_not_in_effect_yet".into(),
         detail: format!("settings were changed a moment ago; once they are in effect, the endpoint {then} the event"),
-        subscriptions: stored.subscriptions,
+        subscription_ids: stored.subscription_ids,
     }
 }
 
 /// The verdict of the settings that are stored.
-fn by_settings(facts: Facts<'_>) -> Verdict {
+fn by_settings(facts: Facts<'_>) -> MatchVerdict {
     let Facts { asked, candidate, .. } = facts;
-    let no = |code, detail: String, subscriptions: Vec<&Covering>| Verdict {
+    let no = |code: &'static str, detail: String, subscriptions: Vec<&Covering>| MatchVerdict {
         gets: false,
-        code,
+        code: code.into(),
         detail,
-        subscriptions: ids(&subscriptions),
+        subscription_ids: ids(&subscriptions),
     };
     let topic = asked.topic;
     if !facts.topic_is_read {
@@ -99,11 +89,11 @@ fn by_settings(facts: Facts<'_>) -> Verdict {
              enabled, or until it is too old and becomes a dead letter",
         ),
     };
-    Verdict { gets: true, code, detail: detail.to_owned(), subscriptions: ids(&given) }
+    MatchVerdict { gets: true, code: code.into(), detail: detail.to_owned(), subscription_ids: ids(&given) }
 }
 
 /// The endpoint subscribes to the topic, but not to this event of it.
-fn not_covered(asked: MatchFields<'_>, all: &[Covering]) -> Verdict {
+fn not_covered(asked: MatchFields<'_>, all: &[Covering]) -> MatchVerdict {
     let naming: Vec<&Covering> = all.iter().filter(|one| one.names_tenant).collect();
     let (code, detail) = match (asked.tenant, asked.department) {
         (None, _) => (
@@ -122,7 +112,7 @@ fn not_covered(asked: MatchFields<'_>, all: &[Covering]) -> Verdict {
             format!("department `{department}` is not among those of tenant `{tenant}` that are subscribed to"),
         ),
     };
-    Verdict { gets: false, code, detail, subscriptions: ids(&naming) }
+    MatchVerdict { gets: false, code: code.into(), detail, subscription_ids: ids(&naming) }
 }
 
 fn ids(subscriptions: &[&Covering]) -> Vec<String> {
@@ -158,9 +148,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(asked: MatchFields<'_>, candidate: &MatchCandidate, gets: bool, code: &str) -> Verdict {
+    fn check(asked: MatchFields<'_>, candidate: &MatchCandidate, gets: bool, code: &str) -> MatchVerdict {
         let verdict = why(Facts { asked, candidate, topic_is_read: true, live: gets });
-        assert_eq!((verdict.gets, verdict.code), (gets, code));
+        assert_eq!((verdict.gets, &*verdict.code), (gets, code));
         verdict
     }
 
@@ -168,7 +158,7 @@ mod tests {
     fn a_subscription_that_covers_the_event_is_named() {
         let endpoint = candidate(vec![covering(Level::Tenants, true, true), covering(Level::Tenants, false, false)]);
         let verdict = check(asked(Some("2"), None), &endpoint, true, "subscribed");
-        assert_eq!(verdict.subscriptions, ["sub_1"]);
+        assert_eq!(verdict.subscription_ids, ["sub_1"]);
         let states =
             [(EndpointState::Paused, "paused_waits_in_backlog"), (EndpointState::Disabled, "endpoint_disabled")];
         for (state, code) in states {
@@ -186,7 +176,7 @@ mod tests {
         let of_departments = candidate(vec![covering(Level::Departments, false, true)]);
         check(asked(Some("2"), None), &of_departments, false, "event_has_no_department");
         let verdict = check(asked(Some("2"), Some("9")), &of_departments, false, "department_not_listed");
-        assert_eq!(verdict.subscriptions, ["sub_1"]);
+        assert_eq!(verdict.subscription_ids, ["sub_1"]);
     }
 
     #[test]
@@ -215,7 +205,7 @@ mod tests {
         let endpoint = candidate(vec![covering(Level::Topic, true, false)]);
         let facts = Facts { asked: asked(None, None), candidate: &endpoint, topic_is_read: true, live: false };
         let verdict = why(facts);
-        assert_eq!((verdict.gets, verdict.code), (false, "change_not_in_effect_yet"));
+        assert_eq!((verdict.gets, &*verdict.code), (false, "change_not_in_effect_yet"));
         assert_eq!(why(Facts { topic_is_read: false, ..facts }).code, "topic_not_read");
     }
 }

@@ -3,21 +3,24 @@
 use std::collections::HashMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
 
 use super::{
     access::{Access, Read},
     endpoint_health,
     endpoints::present,
     match_explain::{Facts, why},
-    paging::{ListPage, PageRequest},
+    paging::PageRequest,
     problem::{FieldError, Problem},
     replays::check_granted,
     request::{self, RawBody},
     state::AdminState,
 };
 use crate::{
-    api::sample::{MatchBody, parse},
+    api::{
+        match_view::{MatchVerdict, MatchView, MatchedEndpoint, MatchedEvent, RefusedRecord},
+        resource::ListPage,
+        sample::{MatchBody, parse},
+    },
     clock,
     model::{event::Record, id::ResourceKind},
     monitoring::endpoint_snapshot::EndpointPart,
@@ -48,13 +51,13 @@ pub(super) async fn who_gets(
         Some(name) => Some(endpoint_id(&state, name, access.scoped_customer(body.customer_id.as_deref())).await?),
         None => None,
     };
-    let sample = Decoded::new(&state, &body, record.as_ref());
+    let event = decoded(&state, &body, record.as_ref());
     let asked =
-        MatchFields { topic: &body.topic, tenant: sample.tenant.as_deref(), department: sample.department.as_deref() };
+        MatchFields { topic: &body.topic, tenant: event.tenant.as_deref(), department: event.department.as_deref() };
     let version = (state.live.version)();
     let topic_is_read = state.positions.reads(asked.topic);
     // What cannot be decoded gets nowhere.
-    let live = if topic_is_read && sample.refused.is_none() { matched(&state, &access, asked) } else { Vec::new() };
+    let live = if topic_is_read && event.refused.is_none() { matched(&state, &access, asked) } else { Vec::new() };
     let matched = live.len();
     let (shown, next_cursor) = match &one {
         Some(id) => (vec![id.clone()], None),
@@ -68,66 +71,50 @@ pub(super) async fn who_gets(
         candidates.iter().map(|candidate| (candidate.endpoint_id.as_str(), candidate)).collect();
     // One that was deleted since the snapshot is left out.
     let found = names.iter().filter_map(|id| by_id.remove(id));
-    let data: Vec<Value> = found
+    let data: Vec<MatchedEndpoint> = found
         .map(|candidate| {
             let live = live.binary_search(&candidate.endpoint_id).is_ok();
-            let mut view = view(candidate, Facts { asked, candidate, topic_is_read, live }, sample.refused.as_ref());
+            let verdict = why(Facts { asked, candidate, topic_is_read, live });
             let part = parts.get(&candidate.endpoint_id).unwrap_or(&unknown);
-            view["silent_until"] = json!(endpoint_health::silent_until(part, now_ms));
-            view
+            MatchedEndpoint {
+                endpoint_id: candidate.endpoint_id.clone(),
+                uid: candidate.uid.clone(),
+                customer_id: candidate.customer_id.clone(),
+                url: candidate.url.clone(),
+                state: candidate.state,
+                silent_until: endpoint_health::silent_until(part, now_ms),
+                verdict: event.refused.as_ref().map_or(verdict, nobody_gets),
+            }
         })
         .collect();
-    let mut answer = json!({ "event": sample.view(asked), "version": version, "matched": matched });
-    answer["data"] = data.into();
-    answer["next_cursor"] = next_cursor.into();
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(MatchView { event, version, matched, data, next_cursor }))
 }
 
-/// A sample's fields, or why no record like it is delivered to anybody.
-struct Decoded {
-    tenant: Option<String>,
-    department: Option<String>,
-    kind: Option<String>,
-    id: Option<String>,
-    /// Code and detail.
-    refused: Option<(&'static str, String)>,
-}
-
-impl Decoded {
-    fn new(state: &AdminState, body: &MatchBody, record: Option<&Record>) -> Decoded {
-        let nothing = Decoded { tenant: None, department: None, kind: None, id: None, refused: None };
-        let Some(record) = record else {
-            return Decoded { tenant: body.tenant.clone(), department: body.department.clone(), ..nothing };
-        };
-        let bytes_max = state.live.event_bytes_max;
-        if record.bytes.len() > bytes_max {
-            let detail = format!("a record of more than {bytes_max} bytes becomes a dead letter of the operator's");
-            return Decoded { refused: Some(("too_large", detail)), ..nothing };
-        }
-        match (state.live.decoder)(&body.topic).decode(record) {
-            Ok(fields) => Decoded {
-                tenant: text(&fields.tenant, record),
-                department: text(&fields.department, record),
-                kind: text(&fields.kind, record),
-                id: text(&fields.id, record),
-                refused: None,
-            },
-            Err(error) => {
-                let detail = format!("the record becomes a dead letter of the operator's: {error}");
-                Decoded { refused: Some(("undecodable", detail)), ..nothing }
-            }
-        }
+/// The sample's fields, or why no record like it is delivered to anybody.
+fn decoded(state: &AdminState, body: &MatchBody, record: Option<&Record>) -> MatchedEvent {
+    let topic = body.topic.clone();
+    let nothing = MatchedEvent { topic, tenant: None, department: None, kind: None, id: None, refused: None };
+    let refused = |code: &'static str, detail| Some(RefusedRecord { code: code.into(), detail });
+    let Some(record) = record else {
+        return MatchedEvent { tenant: body.tenant.clone(), department: body.department.clone(), ..nothing };
+    };
+    let bytes_max = state.live.event_bytes_max;
+    if record.bytes.len() > bytes_max {
+        let detail = format!("a record of more than {bytes_max} bytes becomes a dead letter of the operator's");
+        return MatchedEvent { refused: refused("too_large", detail), ..nothing };
     }
-
-    fn view(&self, asked: MatchFields<'_>) -> Value {
-        let mut view = json!({
-            "topic": asked.topic, "tenant": self.tenant, "department": self.department, "type": self.kind,
-            "id": self.id,
-        });
-        if let Some((code, detail)) = &self.refused {
-            view["refused"] = json!({ "code": code, "detail": detail });
+    match (state.live.decoder)(&body.topic).decode(record) {
+        Ok(fields) => MatchedEvent {
+            tenant: text(&fields.tenant, record),
+            department: text(&fields.department, record),
+            kind: text(&fields.kind, record),
+            id: text(&fields.id, record),
+            ..nothing
+        },
+        Err(error) => {
+            let detail = format!("the record becomes a dead letter of the operator's: {error}");
+            MatchedEvent { refused: refused("undecodable", detail), ..nothing }
         }
-        view
     }
 }
 
@@ -158,26 +145,10 @@ fn shown(page: &PageRequest, sorted: &[String]) -> (Vec<String>, Option<String>)
     (data, next_cursor)
 }
 
-fn view(candidate: &MatchCandidate, facts: Facts<'_>, refused: Option<&(&'static str, String)>) -> Value {
-    let verdict = why(facts);
-    let mut view = json!({
-        "endpoint_id": candidate.endpoint_id,
-        "uid": candidate.uid,
-        "customer_id": candidate.customer_id,
-        "url": candidate.url,
-        "state": crate::store::endpoint_settings::state_word(candidate.state),
-        "gets": verdict.gets,
-        "code": verdict.code,
-        "detail": verdict.detail,
-        "subscription_ids": verdict.subscriptions,
-    });
-    if let Some((code, detail)) = refused {
-        view["gets"] = false.into();
-        view["code"] = (*code).into();
-        view["detail"] = detail.as_str().into();
-        view["subscription_ids"] = json!([]);
-    }
-    view
+/// The verdict on a record that is delivered to nobody.
+fn nobody_gets(record: &RefusedRecord) -> MatchVerdict {
+    let RefusedRecord { code, detail } = record.clone();
+    MatchVerdict { gets: false, code, detail, subscription_ids: Vec::new() }
 }
 
 async fn endpoint_id(state: &State, name: &str, customer: Option<&str>) -> Result<String, Problem> {

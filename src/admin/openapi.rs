@@ -1,9 +1,8 @@
 //! ○ The API as an OpenAPI 3.1 document: which operations there are and who may call them comes from the table of routes,
-//! so it cannot forget one; shapes and words stand here, and a tester holds the running API to them.
+//! so it cannot forget one; shapes are those of the types in `crates/api`, and a tester holds the running API to them.
 
 mod answers; // the shapes of answers
 mod bodies; // … and of what is sent
-mod health; // … of what is said of health
 mod delivered; // what endpoints receive
 mod documented; // what each operation is for
 mod links; // … and what may follow from it
@@ -16,9 +15,13 @@ use serde_json::{Map, Value, json};
 use self::{
     documented::{Documented, documented},
     parameters::parameters,
-    schema::{count, described, list, member, of, plain, word},
+    schema::{count, of, plain, word},
 };
 use super::access::Needs;
+use crate::api::{
+    instance::{LiveProbe, ReadyProbe, UnreadyProbe},
+    shape::answered,
+};
 
 pub use self::reference::page;
 
@@ -46,7 +49,10 @@ pub fn document(routes: &[ApiRoute]) -> Value {
     }
     paths.extend(open());
     let mut schemas = bodies::bodies();
-    schemas.extend(answers::answers());
+    // A shape that is taken and given is written as it is taken.
+    for (name, shape) in answers::answers() {
+        schemas.entry(name).or_insert(shape);
+    }
     schemas.extend(delivered::schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
@@ -248,17 +254,11 @@ fn open() -> Vec<(String, Value)> {
     let json_of = |schema: Value| json!({"application/json": {"schema": schema}});
     let operation = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "tags": ["Health"], "security": [], "responses": responses}});
     let text = |media: &str| json!({"200": {"description": "As asked.", "content": {media: {"schema": plain()}}}});
-    let stuck = "Partitions that have something to do and do not move, and why.";
-    let details = || member("details", list(plain()), stuck);
-    let is = |name, value: bool, text| member(name, json!({"const": value}), text);
-    let is_ready = described(&[is("ready", true, "It does its work."), details()], &[]);
-    let reasons = member("reasons", list(plain()), "The reasons.");
-    let not_ready = described(&[is("ready", false, "It does not do its work now."), reasons, details()], &[]);
     let ready = json!({
-        "200": {"description": "It does its work.", "content": json_of(is_ready)},
-        "503": {"description": "Not now.", "content": json_of(not_ready)},
+        "200": {"description": "It does its work.", "content": json_of(answered::<ReadyProbe>())},
+        "503": {"description": "Not now.", "content": json_of(answered::<UnreadyProbe>())},
     });
-    let live = json!({"200": {"description": "It lives.", "content": json_of(described(&[is("live", true, "The process answers.")], &[]))}});
+    let live = json!({"200": {"description": "It lives.", "content": json_of(answered::<LiveProbe>())}});
     let document = json!({"200": {"description": "This document.", "content": json_of(json!({"type": "object"}))}});
     vec![
         ("/livez".to_owned(), operation("live", "Say that the process answers", live)),

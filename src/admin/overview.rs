@@ -1,29 +1,14 @@
 //! ● `/v1/overview`: all instances at one glance, a quarter of an hour back.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
 
 use super::{access::Watch, problem::Problem, request, state::AdminState};
 use crate::{
+    api::{instance::InstanceView, overview::Overview},
     clock,
-    monitoring::{
-        overview::{BacklogFacts, Overview, OverviewFacts, OverviewPart},
-        peers::SilentPeer,
-    },
+    monitoring::overview::{BacklogFacts, OverviewFacts, OverviewPart, totals},
     store::{instances::InstanceRow, queue_depths},
 };
-
-#[derive(Serialize)]
-struct View {
-    /// Milliseconds since 1970.
-    at: i64,
-    instances: Vec<InstanceRow>,
-    /// Live instances whose part is missing.
-    unreachable: Vec<SilentPeer>,
-    #[serde(flatten)]
-    overview: Overview,
-}
-
 pub(super) async fn read(
     _: Watch,
     state: web::Data<AdminState>,
@@ -41,10 +26,15 @@ pub(super) async fn read(
     let known = OverviewFacts { endpoints: state.actors.endpoint_states(), backlog };
     let mut parts = heard.answers;
     parts.push(state.actors.overview());
-    Ok(HttpResponse::Ok().json(View {
+    Ok(HttpResponse::Ok().json(Overview {
         at: now_ms,
-        instances: state.peers.instances(),
+        instances: state.peers.instances().into_iter().map(view).collect(),
         unreachable: heard.silent,
-        overview: Overview::of(&parts, known),
+        totals: totals(&parts, known),
     }))
+}
+
+fn view(instance: InstanceRow) -> InstanceView {
+    let InstanceRow { id, started_at, seen_at, version, .. } = instance;
+    InstanceView { id, started_at, seen_at, version }
 }

@@ -2,22 +2,13 @@
 
 use actix_web::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::{
+    api::resource::{ApiResource, ListPage, ListRow},
     model::id::{self, ResourceKind},
     store::list_row::Listed,
 };
-
-/// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ListPage<T> {
-    pub data: Vec<T>,
-    pub next_cursor: Option<String>,
-}
-
 /// The page that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
@@ -28,14 +19,6 @@ pub struct PageRequest {
 
 pub const LIMIT_DEFAULT: usize = 50;
 pub const LIMIT_MAX: usize = 250;
-
-impl<T> ListPage<T> {
-    /// Of a list that has nothing.
-    #[must_use]
-    pub fn empty() -> ListPage<T> {
-        ListPage { data: Vec::new(), next_cursor: None }
-    }
-}
 
 impl PageRequest {
     /// # Errors
@@ -66,9 +49,9 @@ impl PageRequest {
 }
 
 impl PageRequest {
-    /// As [`PageRequest::page`], of rows of which some may be unreadable: those are `{"id":…,"unreadable":true}`.
+    /// As [`PageRequest::page`], of rows of which some may be unreadable.
     #[must_use]
-    pub fn listed<R>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> Value) -> ListPage<Value> {
+    pub fn listed<R, T: ApiResource>(&self, rows: Vec<Listed<R>>, view: impl Fn(&R) -> T) -> ListPage<ListRow<T>> {
         self.page(rows, |row| &row.id, |row| shown(&row, &view))
     }
 }
@@ -94,8 +77,9 @@ pub fn invalid_cursor() -> Problem {
 
 /// A row of a list, which may be unreadable.
 #[must_use]
-pub fn shown<R>(row: &Listed<R>, view: impl Fn(&R) -> Value) -> Value {
-    row.row.as_ref().map_or_else(|| json!({"id": row.id, "unreadable": true}), view)
+pub fn shown<R, T: ApiResource>(row: &Listed<R>, view: impl Fn(&R) -> T) -> ListRow<T> {
+    let unreadable = || ListRow::unreadable(row.id.clone());
+    row.row.as_ref().map_or_else(unreadable, |row| ListRow::Readable(view(row)))
 }
 
 /// The cursor that goes on after this id.

@@ -3,84 +3,37 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use serde::Serialize;
 
 pub use crate::api::errors::{ERRORS_MAX, FieldError};
-use crate::{api::errors::FieldErrors, fair_share::shares::Refused, store::StoreError};
+use crate::{
+    api::{
+        errors::FieldErrors,
+        problem::{OverQuota, ProblemView},
+    },
+    fair_share::shares::Refused,
+    store::StoreError,
+};
 
-/// An error as the caller sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An error, on its way to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    #[serde(serialize_with = "as_number")]
     pub status: StatusCode,
-    pub title: &'static str,
     /// Stable: programs may decide by it.
     pub code: &'static str,
     pub detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// The quota that would be exceeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Box<OverQuota>>,
     /// Number of errors, listed or not.
-    #[serde(skip)]
     pub errors_total: usize,
     /// Time after which to try again, as in the header `Retry-After`.
-    #[serde(skip)]
     pub retry_after_s: Option<u64>,
 }
 
-/// A quota, and what was asked for on top of what is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OverQuota {
-    pub name: &'static str,
-    pub limit: i64,
-    pub used: i64,
-    pub asked: i64,
-}
-
-/// All there are.
-pub const CODES: &[&str] = &[
-    "ambiguous_uid",
-    "body_too_large",
-    "endpoint_is_disabled",
-    "endpoint_unreadable",
-    "forbidden",
-    "internal",
-    "invalid_cursor",
-    "invalid_header",
-    "invalid_query",
-    "kafka_unavailable",
-    "malformed_json",
-    "method_not_allowed",
-    "missing_key",
-    "not_a_peer",
-    "not_found",
-    "outside_grants",
-    "precondition_failed",
-    "quota_exceeded",
-    "refused_by_store",
-    "secrets_unreadable",
-    "starting",
-    "store_unavailable",
-    "stored_unreadable",
-    "too_busy",
-    "too_many_replays",
-    "too_many_requests",
-    "too_many_secrets",
-    "too_many_tests",
-    "uid_taken",
-    "unreadable_body",
-    "unsupported_media_type",
-    "validation_failed",
-    "wrong_key",
-];
-
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
         let (errors, quota) = (Vec::new(), None);
-        Problem { status, title, code, detail: detail.into(), errors, errors_total: 0, quota, retry_after_s: None }
+        Problem { status, code, detail: detail.into(), errors, errors_total: 0, quota, retry_after_s: None }
     }
 
     /// Fields that are wrong: how many, and the first [`ERRORS_MAX`] of them.
@@ -207,10 +160,17 @@ impl From<StoreError> for Problem {
     }
 }
 
-// serde's signature.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
+impl From<&Problem> for ProblemView {
+    fn from(problem: &Problem) -> Self {
+        ProblemView {
+            status: problem.status.as_u16(),
+            title: problem.status.canonical_reason().unwrap_or("Error").into(),
+            code: problem.code.into(),
+            detail: problem.detail.clone(),
+            errors: problem.errors.clone(),
+            quota: problem.quota.as_deref().copied(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! ● Quotas of a customer: `/v1/customers/{name}/quotas`, and what is refused beyond them.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::{Value, json};
 
-use super::{
-    access::Read,
-    problem::{OverQuota, Problem},
-    request,
-    state::AdminState,
-};
+use super::{access::Read, problem::Problem, request, state::AdminState};
 use crate::{
+    api::{
+        customer::{CustomerQuota, CustomerQuotas},
+        problem::OverQuota,
+    },
     model::quotas::{Quota, Quotas},
     notifications::{OperatorEvent, emit},
     store::{
@@ -33,10 +31,10 @@ pub(super) async fn read(
     let quota = |quota: Quota| {
         let limit = customer.quotas.limit(quota, &state.quotas);
         let own = customer.quotas.0.contains_key(&quota);
-        (quota.as_str().to_owned(), json!({"limit": limit, "own": own, "used": used.get(&quota)}))
+        (quota, CustomerQuota { limit, own, used: used.get(&quota).copied().unwrap_or(0) })
     };
-    let quotas: serde_json::Map<String, Value> = Quota::ALL.into_iter().map(quota).collect();
-    Ok(HttpResponse::Ok().json(json!({"customer_id": customer.id, "quotas": quotas})))
+    let quotas = Quota::ALL.into_iter().map(quota).collect();
+    Ok(HttpResponse::Ok().json(CustomerQuotas { customer_id: customer.id, quotas }))
 }
 
 /// Refuses what would take a customer (id) beyond a quota: `more` on top of what it uses. Operators are told.
@@ -52,7 +50,8 @@ pub(super) fn check(
         None => Ok(()),
         Some(over) => {
             let OverQuota { name, limit, used, .. } = over;
-            emit(OperatorEvent::CustomerOverQuota { customer_id: customer_id.into(), quota: name, limit, used });
+            let quota = name.as_str();
+            emit(OperatorEvent::CustomerOverQuota { customer_id: customer_id.into(), quota, limit, used });
             Err(problem(customer_id, over))
         }
     }
@@ -64,11 +63,12 @@ pub(super) fn beyond(defaults: &Quotas, allowance: &CustomerAllowance, quota: Qu
     let limit = allowance.own.limit(quota, defaults);
     let used = allowance.used.get(&quota).copied().unwrap_or(0);
     let fits = asked <= 0 || used.saturating_add(asked) <= limit;
-    (!fits).then_some(OverQuota { name: quota.as_str(), limit, used, asked })
+    (!fits).then_some(OverQuota { name: quota, limit, used, asked })
 }
 
 fn problem(customer_id: &str, over: OverQuota) -> Problem {
     let OverQuota { name, limit, used, asked } = over;
+    let name = name.as_str();
     let what = name.trim_end_matches("_max").replace('_', " ");
     let detail = format!(
         "customer {customer_id} has {used} of at most {limit} {what}, and this asks for {asked} more: \

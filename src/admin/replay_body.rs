@@ -1,10 +1,10 @@
-//! ○ A replay as JSON.
+//! ○ A replay as it is answered.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::problem::{FieldError, Problem};
 use crate::{
+    api::replay::{ReplayState, ReplayView, ReplayedPartition},
     replay::range::RangeMistake,
     store::replays::{ReplayRow, ShareRow},
 };
@@ -18,55 +18,51 @@ pub(super) fn not_there(mistakes: Vec<RangeMistake>) -> Problem {
     Problem::invalid(mistakes.into_iter().map(error).collect())
 }
 
-/// The replay as JSON.
+/// The replay as it is answered.
 #[must_use]
-pub(super) fn view(replay: &ReplayRow) -> Value {
+pub(super) fn view(replay: ReplayRow) -> ReplayView {
     let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let sum = |of: fn(&ShareRow) -> i64| replay.shares.iter().map(of).sum::<i64>();
-    json!({
-        "id": replay.id,
-        "endpoint_id": replay.endpoint_id,
-        "topic": replay.topic,
-        "from_time": time(replay.from_ms),
-        "to_time": time(replay.to_ms),
-        "state": state(replay),
-        "created_at": replay.created_at,
-        "cancelled_at": replay.cancelled_at,
-        "cancel_reason": replay.cancel_reason,
-        "events_sent": sum(sent),
-        "gap_offsets": sum(|share| share.gap_offsets),
-        "partitions": replay.shares.iter().map(share).collect::<Vec<_>>(),
-    })
-}
-
-fn state(replay: &ReplayRow) -> &'static str {
-    let some = |of: fn(&ShareRow) -> bool| replay.shares.iter().any(of);
-    if replay.cancelled_at.is_some() {
-        "cancelled"
-    } else if !some(|share| share.open) {
-        "done"
-    } else if some(|share| share.started) {
-        "running"
-    } else {
-        "waiting"
+    let partitions: Vec<ReplayedPartition> = replay.shares.iter().map(partition).collect();
+    ReplayView {
+        state: state(&replay),
+        id: replay.id,
+        endpoint_id: replay.endpoint_id,
+        topic: replay.topic,
+        from_time: time(replay.from_ms),
+        to_time: time(replay.to_ms),
+        created_at: replay.created_at,
+        cancelled_at: replay.cancelled_at,
+        cancel_reason: replay.cancel_reason,
+        events_sent: partitions.iter().map(|part| part.events_sent).sum(),
+        gap_offsets: partitions.iter().map(|part| part.gap_offsets).sum(),
+        partitions,
     }
 }
 
-fn sent(share: &ShareRow) -> i64 {
-    share.delivered + share.backlogged + share.dead_lettered
+fn state(replay: &ReplayRow) -> ReplayState {
+    let some = |of: fn(&ShareRow) -> bool| replay.shares.iter().any(of);
+    if replay.cancelled_at.is_some() {
+        ReplayState::Cancelled
+    } else if !some(|share| share.open) {
+        ReplayState::Done
+    } else if some(|share| share.started) {
+        ReplayState::Running
+    } else {
+        ReplayState::Waiting
+    }
 }
 
-fn share(share: &ShareRow) -> Value {
-    json!({
-        "partition": share.partition,
-        "from_offset": share.from,
-        "to_offset": share.end - 1,
-        "next_offset": share.next,
-        "events_sent": sent(share),
-        "delivered": share.delivered,
-        "backlogged": share.backlogged,
-        "dead_lettered": share.dead_lettered,
-        "gap_offsets": share.gap_offsets,
-        "begins_at_log_start": share.at_log_start,
-    })
+fn partition(share: &ShareRow) -> ReplayedPartition {
+    ReplayedPartition {
+        partition: share.partition,
+        from_offset: share.from,
+        to_offset: share.end - 1,
+        next_offset: share.next,
+        events_sent: share.delivered + share.backlogged + share.dead_lettered,
+        delivered: share.delivered,
+        backlogged: share.backlogged,
+        dead_lettered: share.dead_lettered,
+        gap_offsets: share.gap_offsets,
+        begins_at_log_start: share.at_log_start,
+    }
 }

@@ -1,24 +1,26 @@
 //! ● `/v1/replays`: A range of Kafka again, for one endpoint.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
     endpoint_commands::disabled,
     endpoints::present,
-    paging::{ListPage, PageRequest},
+    paging::PageRequest,
     problem::{FieldError, Problem},
     quotas::{self, beyond},
     replay_body::{not_there, view},
     request::{self, RawBody},
-    responses::created,
+    responses::answer,
     state::{AdminState, new_id},
     subscription_body::outside_grants,
     subscriptions::owner,
 };
 use crate::{
-    api::replay::{ReplayBody, parse},
+    api::{
+        replay::{ReplayBody, ReplayView, parse},
+        resource::ListPage,
+    },
     clock,
     model::{
         grants::BeyondGrants,
@@ -31,7 +33,7 @@ use crate::{
         range::{self, Share},
     },
     store::{
-        config_write::Lookup,
+        config_write::{Lookup, WriteEffect},
         customers, endpoints,
         quotas::CustomerAllowance,
         replays::{self, NewReplay, NewShare, ReplayCreation, ReplayRow},
@@ -81,7 +83,7 @@ pub(super) async fn create(
         topic = replay.topic,
         "a replay was asked for"
     );
-    Ok(created(view(&find(&state, &access, &replay.id).await?)))
+    Ok(answer(WriteEffect::Created, &view(find(&state, &access, &replay.id).await?)))
 }
 
 /// Stores a replay that fits what its endpoint and its customer may have.
@@ -106,21 +108,21 @@ pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Re
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(ResourceKind::Replay, get("limit"), get("cursor"))?;
     let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
-        return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty()));
+        return Ok(HttpResponse::Ok().json(ListPage::<ReplayView>::empty()));
     };
     let rows = replays::list(&state.pool, &owner, &page.after, page.rows()).await?;
-    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, |row| view(&row))))
+    Ok(HttpResponse::Ok().json(page.page(rows, |row| &row.id, view)))
 }
 
 pub(super) async fn read(access: Read, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
+    Ok(HttpResponse::Ok().json(view(find(&state, &access, &path).await?)))
 }
 
 /// One that is done stays done; one that was cancelled stays cancelled.
 pub(super) async fn cancel(access: Write, state: State, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     find(&state, &access, &path).await?;
     replays::cancel(&state.pool, &path, "api").await?;
-    Ok(HttpResponse::Ok().json(view(&find(&state, &access, &path).await?)))
+    Ok(HttpResponse::Ok().json(view(find(&state, &access, &path).await?)))
 }
 
 async fn find(state: &State, access: &Access, id: &str) -> Result<ReplayRow, Problem> {

@@ -4,13 +4,18 @@ use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{
+    access::Access,
+    conceal::conceal,
     conditions::{Conditions, tag_of},
     problem::Problem,
 };
-use crate::store::config_write::WriteEffect;
+use crate::{
+    api::{problem::ProblemView, resource::ApiResource},
+    store::config_write::WriteEffect,
+};
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
@@ -32,7 +37,7 @@ impl ResponseError for Problem {
         }
         response
             .content_type("application/problem+json")
-            .body(serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()))
+            .body(serde_json::to_string(&ProblemView::from(self)).unwrap_or_else(|_| "{}".to_owned()))
     }
 }
 
@@ -40,25 +45,41 @@ impl ResponseError for Problem {
 #[derive(Debug)]
 pub(super) struct WrittenId(pub String);
 
-/// The answer to a write of the resource `id`. With a `version` in its view comes an entity tag.
-pub(super) fn answer(effect: WriteEffect, id: &str, view: Value) -> HttpResponse {
-    let version = view["version"].as_i64();
+/// The answer to a write of a resource. With its version comes an entity tag.
+pub(super) fn answer(effect: WriteEffect, resource: &impl ApiResource) -> HttpResponse {
     let mut response = match effect {
-        WriteEffect::Created => HttpResponse::Created().json(view),
-        WriteEffect::Updated | WriteEffect::Unchanged => HttpResponse::Ok().json(view),
-        WriteEffect::Deleted => HttpResponse::NoContent().finish(),
+        WriteEffect::Created => HttpResponse::Created().json(resource),
+        WriteEffect::Updated | WriteEffect::Unchanged => HttpResponse::Ok().json(resource),
+        WriteEffect::Deleted => return deleted(resource.id()),
     };
+    response.extensions_mut().insert(WrittenId(resource.id().to_owned()));
+    tagged(response, resource.version())
+}
+
+/// The answer to the deletion of the resource `id`.
+pub(super) fn deleted(id: &str) -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
     response.extensions_mut().insert(WrittenId(id.to_owned()));
-    tagged(response, version)
+    response
 }
 
 /// The answer to a read: the resource, or 304 where the reader has this version.
-pub(super) fn found(request: &HttpRequest, view: Value) -> Result<HttpResponse, Problem> {
-    let version = view["version"].as_i64();
+pub(super) fn found(request: &HttpRequest, resource: &impl ApiResource) -> Result<HttpResponse, Problem> {
+    let version = resource.version();
     let asked = conditions(request)?;
     let known = version.is_some_and(|version| asked.is_known(version));
-    let response = if known { HttpResponse::NotModified().finish() } else { HttpResponse::Ok().json(view) };
+    let response = if known { HttpResponse::NotModified().finish() } else { HttpResponse::Ok().json(resource) };
     Ok(tagged(response, version))
+}
+
+/// An answer, as the holder of this key may see it.
+pub(super) fn answered(access: &Access, answer: &impl Serialize) -> HttpResponse {
+    if access.customer().is_none() {
+        return HttpResponse::Ok().json(answer);
+    }
+    let mut shown = serde_json::to_value(answer).expect("invariant: an answer is plain values");
+    conceal(&mut shown);
+    HttpResponse::Ok().json(shown)
 }
 
 /// Conditions of the request on the version that is there.
@@ -76,12 +97,6 @@ fn tagged(mut response: HttpResponse, version: Option<i64>) -> HttpResponse {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
-}
-
-/// The answer to a resource that was made, with its `id`.
-pub(super) fn created(view: Value) -> HttpResponse {
-    let id = view["id"].as_str().unwrap_or_default().to_owned();
-    answer(WriteEffect::Created, &id, view)
 }
 
 /// There is nothing at this path.

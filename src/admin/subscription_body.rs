@@ -1,10 +1,10 @@
-//! ○ A subscription held to its customer's grants, and as JSON.
+//! ○ A subscription held to its customer's grants, and as it is answered.
 
 use actix_web::http::StatusCode;
-use serde_json::{Value, json};
 
 use super::problem::{FieldError, Problem};
 use crate::{
+    api::subscription::{SubscriptionBody, SubscriptionView},
     model::{
         grants::{BeyondGrants, Grants},
         scope::Scope,
@@ -41,38 +41,30 @@ pub fn outside_grants(field: &str, beyond: &BeyondGrants) -> Problem {
     Problem { errors: vec![FieldError::new(field, beyond.to_string())], ..problem }
 }
 
-/// The subscription as JSON.
+/// The subscription as it is answered, with these warnings.
 #[must_use]
-pub fn view(subscription: &StoredSubscription) -> Value {
-    json!({
-        "id": subscription.id,
-        "uid": subscription.uid,
-        "endpoint_id": subscription.endpoint_id,
-        "topic": subscription.topic,
-        "scope": subscription.scope,
-        "version": subscription.stamps.version,
-        "created_at": subscription.stamps.created_at,
-        "updated_at": subscription.stamps.updated_at,
-    })
+pub fn view(subscription: &StoredSubscription, warnings: Vec<String>) -> SubscriptionView {
+    let StoredSubscription { id, uid, endpoint_id, topic, scope, stamps } = subscription.clone();
+    SubscriptionView { id, uid, endpoint_id, topic, scope, stamps, warnings }
 }
 
-/// The warning about a subscription to a topic that this service does not read.
+/// Warnings about a subscription to this topic: that the service does not read it.
 #[must_use]
-pub fn not_read(topic: &str) -> String {
-    format!(
-        "topic `{topic}` is not read by this service, so nothing of it is delivered: an operator adds it to kafka.topics"
-    )
+pub fn warnings(topic: &str, is_read: bool) -> Vec<String> {
+    let not_read = || {
+        format!(
+            "topic `{topic}` is not read by this service, so nothing of it is delivered: an operator adds it to \
+             kafka.topics"
+        )
+    };
+    if is_read { Vec::new() } else { vec![not_read()] }
 }
 
 /// The body that would write the subscription as it is: PATCH merges into it.
 #[must_use]
-pub fn as_body(subscription: &StoredSubscription) -> Value {
-    json!({
-        "uid": subscription.uid,
-        "endpoint_id": subscription.endpoint_id,
-        "topic": subscription.topic,
-        "scope": subscription.scope,
-    })
+pub fn as_body(subscription: &StoredSubscription) -> SubscriptionBody {
+    let StoredSubscription { uid, endpoint_id, topic, scope, .. } = subscription.clone();
+    SubscriptionBody { endpoint_id: Some(endpoint_id), uid, topic, scope }
 }
 
 #[cfg(test)]

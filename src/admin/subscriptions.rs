@@ -1,22 +1,25 @@
 //! ● `/v1/subscriptions`
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     access::{Access, Read, Write},
     customers::{OwnerFilter, owner_filter, uid_of_put, unchanged},
-    endpoint_body::merge_objects,
-    paging::{ListPage, PageRequest},
+    endpoint_body::{merge_objects, object_of},
+    paging::PageRequest,
     problem::{FieldError, Problem},
     quotas,
     request::{self, RawBody},
-    responses::{answer, conditions, found},
+    responses::{answer, conditions, deleted, found},
     state::{AdminState, new_id},
-    subscription_body::{as_body, check_grants, not_read, view},
+    subscription_body::{as_body, check_grants, view, warnings},
 };
 use crate::{
-    api::subscription::{SubscriptionBody, parse},
+    api::{
+        resource::ListPage,
+        subscription::{SubscriptionBody, SubscriptionView, parse},
+    },
     model::{
         id::ResourceKind,
         quotas::{Quota, Quotas},
@@ -24,7 +27,7 @@ use crate::{
     },
     store::{
         StoreError,
-        config_write::{Lookup, RowChange, WriteEffect},
+        config_write::{Lookup, RowChange},
         corrupt_rows::{self, RowName, Table},
         endpoints,
         list_row::RowOwner,
@@ -39,7 +42,7 @@ pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Re
     let get = |name| query.get(name).map(String::as_str);
     let page = PageRequest::parse(ResourceKind::Subscription, get("limit"), get("cursor"))?;
     let Some(owner) = owner(&state, &access, get("customer_id"), get("endpoint_id")).await? else {
-        return Ok(HttpResponse::Ok().json(ListPage::<Value>::empty()));
+        return Ok(HttpResponse::Ok().json(ListPage::<SubscriptionView>::empty()));
     };
     let rows = subscriptions::list(&state.pool, &owner, get("topic"), &page.after, page.rows()).await?;
     Ok(HttpResponse::Ok().json(page.listed(rows, |row| shown(&state, row))))
@@ -60,7 +63,7 @@ pub(super) async fn create(
             }
         });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
+    Ok(answer(written.effect, &shown(&state, &written.row)))
 }
 
 pub(super) async fn read(
@@ -71,7 +74,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Problem> {
     let (name, endpoint) = named(&request, path)?;
     let stored = subscriptions::read(&state.pool, under(&access, &endpoint), &name).await?;
-    found(&request, shown(&state, present(&stored)?))
+    found(&request, &shown(&state, present(&stored)?))
 }
 
 pub(super) async fn put(
@@ -95,7 +98,7 @@ pub(super) async fn put(
         }
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
+    Ok(answer(written.effect, &shown(&state, &written.row)))
 }
 
 pub(super) async fn patch(
@@ -111,19 +114,19 @@ pub(super) async fn patch(
     let written = subscriptions::write(&state.pool, under(&access, &endpoint), Some(&name), |context| {
         let current = present(&context.subscription)?;
         conditions.check(Some(current.stamps.version))?;
-        let mut body = as_body(current);
+        let mut body = object_of(&as_body(current));
         // A scope is one thing: another level has other fields.
         if patch.contains_key("scope") {
-            body["scope"] = Value::Null;
+            body.insert("scope".to_owned(), Value::Null);
         }
         merge_objects(&mut body, &patch);
-        let body = parse(body.as_object().expect("invariant: a subscription's body is an object"), &[])?;
+        let body = parse(&body, &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("endpoint_id", &body.endpoint_id.as_deref(), &Some(current.endpoint_id.as_str()))?;
         updated(&state.quotas, context, current, &body)
     });
     let written = written.await??;
-    Ok(answer(written.effect, &written.row.id, shown(&state, &written.row)))
+    Ok(answer(written.effect, &shown(&state, &written.row)))
 }
 
 pub(super) async fn delete(
@@ -149,7 +152,7 @@ pub(super) async fn delete(
         }
         written => written??.row.id,
     };
-    Ok(answer(WriteEffect::Deleted, &id, Value::Null))
+    Ok(deleted(&id))
 }
 
 /// The owner of a list's rows, by `?customer_id=`, `?endpoint_id=` and the key; `None` when there can be nothing.
@@ -173,13 +176,9 @@ pub(super) async fn owner(
     }
 }
 
-/// The subscription as JSON, with what keeps it from ever matching.
-fn shown(state: &AdminState, subscription: &StoredSubscription) -> Value {
-    let mut view = view(subscription);
-    if !state.positions.reads(&subscription.topic) {
-        view["warnings"] = json!([not_read(&subscription.topic)]);
-    }
-    view
+/// The subscription as it is answered, with what keeps it from ever matching.
+fn shown(state: &AdminState, subscription: &StoredSubscription) -> SubscriptionView {
+    view(subscription, warnings(&subscription.topic, state.positions.reads(&subscription.topic)))
 }
 
 fn created(

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::{pipeline::Pipeline, readiness::Health};
 use crate::{
     admin::actors::ActorReport,
+    api::{actor::ActorView, overview::StandingPart},
     backlog::{drainer::Heads, scheduler::BacklogTotals, writer::BacklogWriter},
     clock,
     dead_letter::writer::DeadLetterWriter,
@@ -24,9 +25,9 @@ use crate::{
     },
     model::settings::{EndpointState, EndpointStateCounts},
     monitoring::{
-        actor_view::{ActorFilter, ActorView},
+        actor_view::ActorFilter,
         endpoint_snapshot::{EndpointPart, EndpointStanding, ErrorPart},
-        overview::{Breakers, OverviewPart, StandingPart},
+        overview::{Breakers, OverviewPart},
         sampler::Sampler,
     },
     replay::runner,

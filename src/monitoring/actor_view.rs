@@ -1,45 +1,8 @@
-//! ○ The state of one actor, a filter of actors, and a page of them over all instances.
+//! ○ A filter of actors, and a page of them over all instances.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::outcome::LastError;
-
-/// The state of one actor.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ActorView {
-    /// `consumer`, `ingest`, `router`, `endpoint`, `writer`, `reader` or `supervisor`.
-    pub kind: &'static str,
-    /// The endpoint's id, the topic and partition, …: the same at every instance that has one.
-    pub id: String,
-    pub instance: String,
-    /// `running`, `idle`, `paused`, `disabled`, `held_back`, `lagging`, `rereading`, `standing`, `retrying`, …
-    pub state: String,
-    /// The reason why it is not simply running, in words.
-    pub why: Option<String>,
-    pub queue_events: u64,
-    pub queue_bytes: u64,
-    pub in_flight: u64,
-    /// `closed`, `open` or `half_open`, for an endpoint.
-    pub breaker: Option<&'static str>,
-    /// The reason why it is not closed.
-    pub breaker_why: Option<String>,
-    /// Time for which it is left alone, in milliseconds from now.
-    pub silent_for_ms: Option<u64>,
-    /// An endpoint's: it has something to do and nothing has ended for so many milliseconds; `why` says why.
-    pub standing_for_ms: Option<u64>,
-    pub restarts: u64,
-    pub delivered: u64,
-    pub failed_attempts: u64,
-    /// Events that went through it within the last minute: read, routed, delivered or written.
-    pub events_last_minute: u64,
-    pub failed_last_minute: u64,
-    pub last_error: Option<LastError>,
-    /// The age of the oldest event that is not settled, in milliseconds.
-    pub oldest_ms: Option<u64>,
-    /// Records between what is settled and the end of the partition.
-    pub lag: Option<i64>,
-}
+use crate::api::actor::ActorView;
 
 /// A filter of actors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

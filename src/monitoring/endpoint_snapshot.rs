@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{latencies::LatencyCounts, sampler::Rates};
-use crate::{model::settings::EndpointState, store::queue_depths::StoredCounts};
+use crate::{
+    api::endpoint_health::{BreakerStatus, EndpointStatus},
+    model::settings::EndpointState,
+    store::queue_depths::StoredCounts,
+};
 
 /// Counts of one instance about an endpoint since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -87,17 +91,17 @@ impl EndpointPart {
     }
 
     #[must_use]
-    pub fn breaker_word(&self) -> &'static str {
+    pub fn breaker_state(&self) -> BreakerStatus {
         match self.breaker {
-            0 => "closed",
-            1 => "half_open",
-            _ => "open",
+            0 => BreakerStatus::Closed,
+            1 => BreakerStatus::HalfOpen,
+            _ => BreakerStatus::Open,
         }
     }
 
     /// The endpoint in one word: what an operator would say of it first.
     #[must_use]
-    pub fn status(&self, state: EndpointState, stored: StoredCounts, now_ms: i64) -> &'static str {
+    pub fn status(&self, state: EndpointState, stored: StoredCounts, now_ms: i64) -> EndpointStatus {
         let failed_last = self.last_error.as_ref().is_some_and(|error| {
             let is_recent = now_ms.saturating_sub(error.at_ms) < FAILING_MS;
             // Events that were given up stay a reason to look as long as they are there.
@@ -106,15 +110,15 @@ impl EndpointPart {
         let (delivered, failed) = (self.delivered_rates.last_minute, self.failed_rates.last_minute);
         let waits_long = stored.backlog_oldest_ms.is_some_and(|oldest| now_ms.saturating_sub(oldest) > LAGGING_MS);
         match (state, self.breaker) {
-            (EndpointState::Disabled, _) => "disabled",
-            _ if self.is_unreadable => "unreadable",
-            (EndpointState::Paused, _) => "paused",
-            (EndpointState::Enabled, 2..) => "open",
-            (EndpointState::Enabled, 1) => "half_open",
-            (EndpointState::Enabled, 0) if failed_last || failed > delivered => "failing",
-            (EndpointState::Enabled, 0) if self.is_lagging || waits_long => "lagging",
-            (EndpointState::Enabled, 0) if self.is_silent() && stored.backlog_events == 0 => "idle",
-            (EndpointState::Enabled, 0) => "healthy",
+            (EndpointState::Disabled, _) => EndpointStatus::Disabled,
+            _ if self.is_unreadable => EndpointStatus::Unreadable,
+            (EndpointState::Paused, _) => EndpointStatus::Paused,
+            (EndpointState::Enabled, 2..) => EndpointStatus::Open,
+            (EndpointState::Enabled, 1) => EndpointStatus::HalfOpen,
+            (EndpointState::Enabled, 0) if failed_last || failed > delivered => EndpointStatus::Failing,
+            (EndpointState::Enabled, 0) if self.is_lagging || waits_long => EndpointStatus::Lagging,
+            (EndpointState::Enabled, 0) if self.is_silent() && stored.backlog_events == 0 => EndpointStatus::Idle,
+            (EndpointState::Enabled, 0) => EndpointStatus::Healthy,
         }
     }
 
@@ -160,47 +164,47 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(part: &EndpointPart, state: EndpointState, stored: StoredCounts, word: &str) {
+    fn check(part: &EndpointPart, state: EndpointState, stored: StoredCounts, word: EndpointStatus) {
         assert_eq!(part.status(state, stored, NOW), word);
     }
 
     #[test]
     fn an_endpoint_is_what_an_operator_would_say_of_it_first() {
         let nothing = StoredCounts::default();
-        check(&part(2, 0, 9), EndpointState::Paused, nothing, "paused");
-        check(&part(2, 0, 9), EndpointState::Disabled, nothing, "disabled");
-        check(&part(2, 50, 9), EndpointState::Enabled, nothing, "open");
-        check(&part(1, 50, 9), EndpointState::Enabled, nothing, "half_open");
-        check(&part(0, 50, 9), EndpointState::Enabled, nothing, "healthy");
-        check(&part(0, 5, 9), EndpointState::Enabled, nothing, "failing");
-        check(&part(0, 0, 0), EndpointState::Enabled, nothing, "idle");
+        check(&part(2, 0, 9), EndpointState::Paused, nothing, EndpointStatus::Paused);
+        check(&part(2, 0, 9), EndpointState::Disabled, nothing, EndpointStatus::Disabled);
+        check(&part(2, 50, 9), EndpointState::Enabled, nothing, EndpointStatus::Open);
+        check(&part(1, 50, 9), EndpointState::Enabled, nothing, EndpointStatus::HalfOpen);
+        check(&part(0, 50, 9), EndpointState::Enabled, nothing, EndpointStatus::Healthy);
+        check(&part(0, 5, 9), EndpointState::Enabled, nothing, EndpointStatus::Failing);
+        check(&part(0, 0, 0), EndpointState::Enabled, nothing, EndpointStatus::Idle);
         let waits = |ms| StoredCounts { backlog_events: 3, backlog_oldest_ms: Some(NOW - ms), dead_letters: 0 };
-        check(&part(0, 50, 0), EndpointState::Enabled, waits(120_000), "lagging");
-        check(&part(0, 0, 0), EndpointState::Enabled, waits(1_000), "healthy");
+        check(&part(0, 50, 0), EndpointState::Enabled, waits(120_000), EndpointStatus::Lagging);
+        check(&part(0, 0, 0), EndpointState::Enabled, waits(1_000), EndpointStatus::Healthy);
         let lagging = EndpointPart { is_lagging: true, ..part(0, 50, 0) };
-        check(&lagging, EndpointState::Enabled, nothing, "lagging");
+        check(&lagging, EndpointState::Enabled, nothing, EndpointStatus::Lagging);
     }
 
     #[test]
     fn one_whose_secrets_cannot_be_read_at_any_instance_says_so() {
         let mut sum = part(0, 50, 0);
         sum.add(EndpointPart { is_unreadable: true, ..part(0, 0, 0) });
-        check(&sum, EndpointState::Enabled, StoredCounts::default(), "unreadable");
-        check(&sum, EndpointState::Disabled, StoredCounts::default(), "disabled");
+        check(&sum, EndpointState::Enabled, StoredCounts::default(), EndpointStatus::Unreadable);
+        check(&sum, EndpointState::Disabled, StoredCounts::default(), EndpointStatus::Disabled);
     }
 
     #[test]
     fn a_failure_counts_until_something_was_delivered_or_it_is_long_ago() {
         let failed = EndpointPart { last_error: Some(error(NOW - 1_000)), ..part(0, 50, 1) };
-        check(&failed, EndpointState::Enabled, StoredCounts::default(), "failing");
+        check(&failed, EndpointState::Enabled, StoredCounts::default(), EndpointStatus::Failing);
         let well_again = EndpointPart { last_success_ms: Some(NOW - 500), ..failed.clone() };
-        check(&well_again, EndpointState::Enabled, StoredCounts::default(), "healthy");
+        check(&well_again, EndpointState::Enabled, StoredCounts::default(), EndpointStatus::Healthy);
         let long_ago = EndpointPart { last_error: Some(error(NOW - 3_600_000)), ..part(0, 0, 0) };
-        check(&long_ago, EndpointState::Enabled, StoredCounts::default(), "idle");
+        check(&long_ago, EndpointState::Enabled, StoredCounts::default(), EndpointStatus::Idle);
         let given_up = StoredCounts { dead_letters: 1, ..StoredCounts::default() };
-        check(&long_ago, EndpointState::Enabled, given_up, "failing");
+        check(&long_ago, EndpointState::Enabled, given_up, EndpointStatus::Failing);
         let well_again = EndpointPart { last_success_ms: Some(NOW - 3_500_000), ..long_ago };
-        check(&well_again, EndpointState::Enabled, given_up, "idle");
+        check(&well_again, EndpointState::Enabled, given_up, EndpointStatus::Idle);
     }
 
     #[test]
@@ -208,7 +212,10 @@ mod tests {
         let mut sum = EndpointPart { last_error: Some(error(5)), ..part(0, 10, 0) };
         sum.add(EndpointPart { last_error: Some(error(9)), last_success_ms: Some(3), ..part(2, 4, 1) });
         sum.add(part(1, 1, 0));
-        assert_eq!((sum.breaker_word(), sum.delivered, sum.delivered_rates.last_minute), ("open", 15, 15));
+        assert_eq!(
+            (sum.breaker_state(), sum.delivered, sum.delivered_rates.last_minute),
+            (BreakerStatus::Open, 15, 15)
+        );
         assert_eq!((sum.last_error, sum.last_success_ms), (Some(error(9)), Some(3)));
         assert_eq!(sum.by_class, [("http_2xx".to_owned(), 15)]);
     }

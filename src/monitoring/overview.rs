@@ -9,7 +9,14 @@ use super::{
     rolling_rate::STEP_MS,
     sampler::{NOW_STEPS, STEPS_MAX, SampleStep},
 };
-use crate::{flow::counters::FlowView, model::settings::EndpointStateCounts};
+use crate::{
+    api::overview::{
+        BacklogOverview, BreakerCounts, DeadLetterTotal, EventLatencies, OverviewTotals, RatePoint, StandingPart,
+        TopicOverview,
+    },
+    flow::counters::FlowView,
+    model::settings::EndpointStateCounts,
+};
 
 /// The overview of one instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,19 +31,6 @@ pub struct OverviewPart {
     /// Partitions that do not move; none from an instance of an older version.
     #[serde(default)]
     pub standing: Vec<StandingPart>,
-}
-
-/// Partitions of one topic that have something to do and do not move, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingPart {
-    pub topic: String,
-    /// See [`PartitionStallReason`](crate::ingest::stalls::PartitionStallReason).
-    pub why: String,
-    /// The broker's own words, where it has said any.
-    pub words: String,
-    pub partitions: Vec<i32>,
-    pub for_ms: u64,
-    pub lag: i64,
 }
 
 /// Ids of endpoints whose breaker is not closed at this instance.
@@ -74,76 +68,6 @@ pub struct BacklogFacts {
     pub age_ms: Option<i64>,
 }
 
-/// As `GET /v1/overview` shows it, but for the instances.
-#[derive(Debug, Serialize)]
-pub struct Overview {
-    pub events_in_per_second: f64,
-    pub delivered_per_second: f64,
-    pub failed_attempts_per_second: f64,
-    pub latency_ms: Latency,
-    pub flow: FlowView,
-    pub topics: Vec<Topic>,
-    /// Of all instances.
-    pub standing: Vec<StandingPart>,
-    pub breakers: BreakerCounts,
-    pub endpoints: EndpointStateCounts,
-    pub backlog: BacklogOverview,
-    pub dead_letters: DeadLetters,
-    pub history: Vec<RatePoint>,
-}
-
-/// Of the last minute; nothing was delivered where there is none.
-#[derive(Debug, Serialize)]
-pub struct Latency {
-    pub p50: Option<f64>,
-    pub p99: Option<f64>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Topic {
-    pub topic: String,
-    pub partitions: u32,
-    pub in_per_second: f64,
-    pub lag: i64,
-    pub oldest_uncommitted_ms: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct BreakerCounts {
-    pub closed: usize,
-    pub open: usize,
-    pub half_open: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct BacklogOverview {
-    pub events: i64,
-    /// `None` while Postgres is away: then the events are those of the instances that answered.
-    pub bytes: Option<i64>,
-    pub oldest_ms: Option<i64>,
-    pub change_per_minute: i64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct DeadLetters {
-    /// `None` while Postgres is away.
-    pub total: Option<u64>,
-    pub change_per_minute: i64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct RatePoint {
-    pub at: i64,
-    pub events_in_per_second: f64,
-    pub delivered_per_second: f64,
-    pub failed_attempts_per_second: f64,
-    pub latency_p50_ms: Option<f64>,
-    pub latency_p99_ms: Option<f64>,
-    pub backlog_events: i64,
-    pub dead_letters: Option<u64>,
-    pub lag: i64,
-}
-
 impl TopicPart {
     #[must_use]
     pub fn of(topic: &str) -> Self {
@@ -151,45 +75,43 @@ impl TopicPart {
     }
 }
 
-impl Overview {
-    /// The parts of all instances that answered.
-    #[must_use]
-    pub fn of(parts: &[OverviewPart], known: OverviewFacts) -> Self {
-        let steps = merged(parts);
-        let newest = &steps[steps.len().saturating_sub(NOW_STEPS)..];
-        let rate = |count: fn(&SampleStep) -> u64| per_second(newest.iter().map(count).sum(), newest.len());
-        let last_minute = &steps[steps.len().saturating_sub(STEPS_A_MINUTE)..];
-        let ages = last_minute.iter().fold(LatencyCounts::default(), |mut sum, step| {
-            sum.add(&step.ages);
+/// The parts of all instances that answered, added up.
+#[must_use]
+pub fn totals(parts: &[OverviewPart], known: OverviewFacts) -> OverviewTotals {
+    let steps = merged(parts);
+    let newest = &steps[steps.len().saturating_sub(NOW_STEPS)..];
+    let rate = |count: fn(&SampleStep) -> u64| per_second(newest.iter().map(count).sum(), newest.len());
+    let last_minute = &steps[steps.len().saturating_sub(STEPS_A_MINUTE)..];
+    let ages = last_minute.iter().fold(LatencyCounts::default(), |mut sum, step| {
+        sum.add(&step.ages);
+        sum
+    });
+    let own_events = steps.last().map_or(0, |step| step.backlog_events);
+    let dead_letters = steps.last().and_then(|step| step.dead_letters);
+    OverviewTotals {
+        events_in_per_second: rate(|step| step.events_in),
+        delivered_per_second: rate(|step| step.delivered),
+        failed_attempts_per_second: rate(|step| step.failed_attempts),
+        latency_ms: EventLatencies { p50: ages.percentile_ms(0.5), p99: ages.percentile_ms(0.99) },
+        flow: parts.iter().fold(FlowView::default(), |mut sum, part| {
+            sum.add(&part.flow);
             sum
-        });
-        let own_events = steps.last().map_or(0, |step| step.backlog_events);
-        let dead_letters = steps.last().and_then(|step| step.dead_letters);
-        Overview {
-            events_in_per_second: rate(|step| step.events_in),
-            delivered_per_second: rate(|step| step.delivered),
-            failed_attempts_per_second: rate(|step| step.failed_attempts),
-            latency_ms: Latency { p50: ages.percentile_ms(0.5), p99: ages.percentile_ms(0.99) },
-            flow: parts.iter().fold(FlowView::default(), |mut sum, part| {
-                sum.add(&part.flow);
-                sum
-            }),
-            topics: topics(parts),
-            standing: parts.iter().flat_map(|part| part.standing.iter().cloned()).collect(),
-            breakers: breakers(parts, known.endpoints.total()),
-            endpoints: known.endpoints,
-            backlog: BacklogOverview {
-                events: known.backlog.map_or(own_events, |backlog| backlog.events),
-                bytes: known.backlog.map(|backlog| backlog.bytes),
-                oldest_ms: known.backlog.and_then(|backlog| backlog.age_ms),
-                change_per_minute: change(&steps, |step| Some(step.backlog_events)),
-            },
-            dead_letters: DeadLetters {
-                total: dead_letters,
-                change_per_minute: change(&steps, |step| step.dead_letters.map(|letters| letters as i64)),
-            },
-            history: steps.iter().map(point).collect(),
-        }
+        }),
+        topics: topics(parts),
+        standing: parts.iter().flat_map(|part| part.standing.iter().cloned()).collect(),
+        breakers: breakers(parts, known.endpoints.total()),
+        endpoints: known.endpoints,
+        backlog: BacklogOverview {
+            events: known.backlog.map_or(own_events, |backlog| backlog.events),
+            bytes: known.backlog.map(|backlog| backlog.bytes),
+            oldest_ms: known.backlog.and_then(|backlog| backlog.age_ms),
+            change_per_minute: change(&steps, |step| Some(step.backlog_events)),
+        },
+        dead_letters: DeadLetterTotal {
+            total: dead_letters,
+            change_per_minute: change(&steps, |step| step.dead_letters.map(|letters| letters as i64)),
+        },
+        history: steps.iter().map(point).collect(),
     }
 }
 
@@ -212,7 +134,7 @@ fn merged(parts: &[OverviewPart]) -> Vec<SampleStep> {
     steps.into_values().skip(superfluous).collect()
 }
 
-fn topics(parts: &[OverviewPart]) -> Vec<Topic> {
+fn topics(parts: &[OverviewPart]) -> Vec<TopicOverview> {
     let mut sums: BTreeMap<&str, TopicPart> = BTreeMap::new();
     for part in parts.iter().flat_map(|part| &part.topics) {
         let sum = sums.entry(&part.topic).or_insert_with(|| TopicPart::of(&part.topic));
@@ -221,7 +143,7 @@ fn topics(parts: &[OverviewPart]) -> Vec<Topic> {
         sum.lag += part.lag;
         sum.oldest_uncommitted_ms = sum.oldest_uncommitted_ms.max(part.oldest_uncommitted_ms);
     }
-    let topic = |sum: TopicPart| Topic {
+    let topic = |sum: TopicPart| TopicOverview {
         in_per_second: per_second(sum.in_recently, NOW_STEPS),
         topic: sum.topic,
         partitions: sum.partitions,
@@ -304,7 +226,7 @@ mod tests {
             part("1", (0..20).map(|n| step(n, 10, 100)).collect()),
             part("2", (5..20).map(|n| step(n, 40, n)).collect()),
         ];
-        let seen = Overview::of(&parts, enabled(10));
+        let seen = totals(&parts, enabled(10));
         assert_eq!((seen.events_in_per_second, seen.history[0].events_in_per_second), (10.0, 2.0));
         assert_eq!((seen.history[5].events_in_per_second, seen.history[5].lag), (10.0, 2));
         assert_eq!((seen.topics[0].partitions, seen.topics[0].in_per_second, seen.topics[0].lag), (4, 20.0, 10));
@@ -316,20 +238,20 @@ mod tests {
     #[test]
     fn a_step_that_not_all_have_taken_is_left_out() {
         let parts = [part("1", vec![step(1, 10, 0), step(2, 10, 0)]), part("2", vec![step(1, 10, 0)])];
-        let seen = Overview::of(&parts, OverviewFacts::default());
+        let seen = totals(&parts, OverviewFacts::default());
         assert_eq!(seen.history.iter().map(|point| point.at).collect::<Vec<_>>(), [2 * STEP_MS]);
     }
 
     #[test]
     fn an_endpoint_counts_by_the_worst_of_its_breakers() {
-        let seen = Overview::of(&[part("1", vec![]), part("2", vec![])], enabled(3));
+        let seen = totals(&[part("1", vec![]), part("2", vec![])], enabled(3));
         let BreakerCounts { closed, open, half_open } = seen.breakers;
         assert_eq!((closed, open, half_open), (1, 1, 1), "ep_1 is open at one of them and half open at the other");
     }
 
     #[test]
     fn before_anything_was_sampled_there_is_nothing_to_say() {
-        let seen = Overview::of(&[], OverviewFacts::default());
+        let seen = totals(&[], OverviewFacts::default());
         assert_eq!((seen.events_in_per_second, seen.history.len(), seen.latency_ms.p50), (0.0, 0, None));
     }
 }

@@ -18,7 +18,7 @@ use super::{
     peer_address,
     peer_auth::{DIGEST_HEADER, HEADER, PeerToken, digest_of},
 };
-use crate::{clock, store::instances::InstanceRow};
+use crate::{api::instance::SilentPeer, clock, store::instances::InstanceRow};
 
 /// Connecting, asking and the whole answer.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -41,13 +41,6 @@ pub type OnCanary = Box<dyn Fn(u64) + Send + Sync>;
 pub struct PeerAnswers<T> {
     pub answers: Vec<T>,
     pub silent: Vec<SilentPeer>,
-}
-
-/// One that did not answer, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SilentPeer {
-    pub id: String,
-    pub reason: String,
 }
 
 /// The answer that travels: the name says whether the one that was meant has answered.

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Transaction};
-use jiff::Timestamp;
 
 use super::{Pool, StoreError};
 
@@ -61,14 +60,6 @@ impl<R> Lookup<R> {
             _ => Lookup::Ambiguous,
         }
     }
-}
-
-/// Times at which a row was made and changed last, and its version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowStamps {
-    pub version: i64,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
 }
 
 /// Runs `work` with a new version; commits unless it refused or changed nothing.

@@ -1,15 +1,20 @@
 //! ● Customers and their grants.
 
+use std::collections::HashMap;
+
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     Pool, StoreError,
-    config_write::{self, RowChange, RowStamps, WriteEffect, WrittenRow},
+    config_write::{self, RowChange, WriteEffect, WrittenRow},
     list_row::{Listed, listed},
     quotas::OwnQuotas,
 };
-use crate::model::grants::Grants;
+use crate::{
+    api::{customer::CustomerName, resource::RowStamps},
+    model::grants::Grants,
+};
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,22 +65,14 @@ pub async fn list(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Listed<Cus
     .await
 }
 
-/// A customer's name for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomerName {
-    pub id: String,
-    pub uid: Option<String>,
-    pub name: String,
-}
-
-/// The names of these customers (ids), in any order; of those that there are.
+/// The names of these customers by their ids; of those that there are.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn names(pool: &Pool, ids: &[&str]) -> Result<Vec<CustomerName>, StoreError> {
+pub async fn names(pool: &Pool, ids: &[&str]) -> Result<HashMap<String, CustomerName>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(NAMES).await?;
-        let name = |row: &Row| Ok(CustomerName { id: row.try_get(0)?, uid: row.try_get(1)?, name: row.try_get(2)? });
+        let name = |row: &Row| Ok((row.try_get(0)?, CustomerName { uid: row.try_get(1)?, name: row.try_get(2)? }));
         client.query(&statement, &[&ids]).await?.iter().map(name).collect()
     })
     .await

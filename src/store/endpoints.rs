@@ -8,13 +8,16 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Lookup, RowChange, RowStamps, WriteEffect, WrittenRow},
+    config_write::{self, Lookup, RowChange, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoint_settings::{parse_state, state_word},
     quotas::{self, CustomerAllowance},
 };
 use crate::{
-    api::endpoint::{ATTEMPTS_WITHOUT_END, EndpointSettings},
+    api::{
+        endpoint::{ATTEMPTS_WITHOUT_END, EndpointSettings},
+        resource::RowStamps,
+    },
     model::settings::EndpointState,
 };
 

@@ -1,12 +1,11 @@
 //! ● The instances that live. Each takes its share of an endpoint's limits: limit ÷ live instances.
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{Pool, StoreError};
 
 /// An instance, as the others know it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceRow {
     pub id: String,
     pub started_at: Timestamp,
@@ -14,7 +13,6 @@ pub struct InstanceRow {
     /// `None` of an instance of an older version.
     pub version: Option<String>,
     /// HOST:PORT that the others reach it at; `None` when it does not know one.
-    #[serde(skip)]
     pub address: Option<String>,
 }
 

@@ -6,19 +6,7 @@ use super::{
     Pool, StoreError,
     dead_letter_read::{DeadLetterSelection, LetterOwner, PAGE_OF_DEAD, SelectionResult, each_page, granted},
 };
-
-/// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RedriveCounts {
-    /// Their endpoint answered 2xx.
-    pub delivered: i64,
-    /// On their way, or waiting for their endpoint.
-    pub waiting: i64,
-    pub dead_again: i64,
-    /// Dead letters as before: the endpoint no longer subscribes to them, or is gone.
-    pub cancelled: i64,
-}
-
+use crate::api::dead_letter_view::RedriveProgress;
 /// Marks letters of an endpoint for another try, as far as they are granted; says since when. Repeating it changes nothing.
 ///
 /// # Errors
@@ -41,17 +29,21 @@ pub async fn redrive(
     Ok((now, marked.await?))
 }
 
-/// Progress of letters that were asked for `since` then, or ever; letters that are there are counted up to
+/// RedriveProgress of letters that were asked for `since` then, or ever; letters that are there are counted up to
 /// [`COUNTED_MAX`].
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn progress(pool: &Pool, of: LetterOwner<'_>, since: Option<Timestamp>) -> Result<RedriveCounts, StoreError> {
+pub async fn progress(
+    pool: &Pool,
+    of: LetterOwner<'_>,
+    since: Option<Timestamp>,
+) -> Result<RedriveProgress, StoreError> {
     let (topics, tenants) = of.granted_names();
     pool.with(async |client| {
         let statement = client.prepare_cached(PROGRESS).await?;
         let row = client.query_one(&statement, &[&of.endpoint_id, &since, &COUNTED_MAX, &topics, &tenants]).await?;
-        Ok(RedriveCounts {
+        Ok(RedriveProgress {
             waiting: row.try_get(0)?,
             dead_again: row.try_get(1)?,
             cancelled: row.try_get(2)?,

@@ -5,13 +5,13 @@ use tokio_postgres::Row;
 
 use super::{
     Pool, StoreError,
-    config_write::{self, Lookup, RowChange, RowStamps, WriteEffect, WrittenRow},
+    config_write::{self, Lookup, RowChange, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
     endpoints::{self, Endpoint},
     list_row::{Listed, RowOwner, listed},
     quotas::{self, CustomerAllowance},
 };
-use crate::model::scope::Scope;
+use crate::{api::resource::RowStamps, model::scope::Scope};
 
 /// A subscription as it was written; what it gives is at most what its customer's grants give.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use postrider::{
         state::AdminState,
         work::Work,
     },
+    api::actor::ActorView,
     dead_letter::{
         letter::Letter,
         writer::{DeadLetterWriter, DeadLetterWriterOptions},
@@ -36,7 +37,7 @@ use postrider::{
     },
     model::{disposition::Reason, quotas::Quotas, settings::EndpointStateCounts},
     monitoring::{
-        actor_view::{ActorFilter, ActorView},
+        actor_view::ActorFilter,
         endpoint_snapshot::EndpointPart,
         overview::{Breakers, OverviewPart},
         peer_auth::PeerToken,

@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use postrider::{
+    api::dead_letter_view::RedriveProgress,
     backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     dead_letter::{
         letter::Letter,
@@ -27,7 +28,7 @@ use postrider::{
     store::{
         Pool,
         dead_letter_read::{DeadLetterFilter, DeadLetterSelection, LetterOwner},
-        redrive_progress::{RedriveCounts, progress, redrive as mark},
+        redrive_progress::{progress, redrive as mark},
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -155,7 +156,7 @@ impl Bench {
         mark(&self.pool, LetterOwner::all_of(endpoint), &all).await.expect("marked");
     }
 
-    async fn progress(&self) -> RedriveCounts {
+    async fn progress(&self) -> RedriveProgress {
         progress(&self.pool, LetterOwner::all_of("ep_1"), None).await.expect("progress")
     }
 
@@ -212,14 +213,14 @@ async fn a_letter_given_up_again_is_dead_with_all_its_attempts() {
     let given_up = GivenUp { receipt, reason: Reason::Exhausted, attempts: 5, last: None };
     bench.writer.submit([Letter { endpoint_id: "ep_1".into(), customer_id: "cus_1".into(), given_up }]);
     bench.becomes("SELECT state || ' ' || reason || ' ' || attempts FROM dead_letter", "dead exhausted 17").await;
-    assert_eq!(bench.progress().await, RedriveCounts { dead_again: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { dead_again: 1, ..RedriveProgress::default() });
     // And may be asked for again.
     bench.mark("ep_1").await;
     let under_way = bench.progress().await;
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
-    assert_eq!(under_way, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
-    assert_eq!(bench.progress().await, RedriveCounts { delivered: 1, ..RedriveCounts::default() });
+    assert_eq!(under_way, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { delivered: 1, ..RedriveProgress::default() });
 }
 
 #[tokio::test]
@@ -234,7 +235,7 @@ async fn a_cancelled_redrive_leaves_the_letter() {
     let mut bench = Bench::new(1, "ep_1", options()).await;
     bench.next().await.settle(Settlement::Cancelled);
     bench.becomes("SELECT state FROM dead_letter", "dead").await;
-    assert_eq!(bench.progress().await, RedriveCounts { cancelled: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { cancelled: 1, ..RedriveProgress::default() });
 }
 
 #[tokio::test]
@@ -271,11 +272,11 @@ async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
     *bench.around.standing.lock() = EndpointReadiness::Waits;
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
-    assert_eq!(bench.progress().await, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
     *bench.around.standing.lock() = EndpointReadiness::Takes(1);
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
-    assert_eq!(bench.progress().await, RedriveCounts { delivered: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { delivered: 1, ..RedriveProgress::default() });
 }
 
 #[tokio::test]
@@ -288,7 +289,7 @@ async fn a_letter_that_leaves_memory_undelivered_stays_that_letter_and_keeps_its
     let later = postrider::clock::now() + Duration::from_millis(300);
     bench.writer.postpone("ep_1", [parked(receipt, 4, Some(later))]);
     bench.writer.flushed().await;
-    assert_eq!(bench.progress().await, RedriveCounts { waiting: 1, ..RedriveCounts::default() });
+    assert_eq!(bench.progress().await, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
     let receipt = bench.next().await;
     assert!(postrider::clock::now() + Duration::from_millis(20) >= later, "its next attempt was not due");
     assert_eq!(receipt.attempts(), 4);

@@ -1,16 +1,18 @@
-//! ○ An API key, as it is made, changed and rotated.
+//! ○ An API key, as it is made, changed and rotated, and as it is given.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     body::{Said, body},
     check::Object,
+    customer::CustomerName,
     errors::FieldErrors,
+    resource::ApiResource,
     shape::NO_CONTROL_CHARACTERS,
-    text::{IdOrUid, Moment},
+    text::{ApiKeyId, IdOrUid, Moment},
 };
 
 /// An API key: its role, and when it ends.
@@ -32,7 +34,7 @@ pub struct ApiKeyBody {
 
 body!(ApiKeyBody);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum KeyRole {
@@ -74,6 +76,84 @@ impl Default for TokenRotationBody {
     fn default() -> Self {
         TokenRotationBody { overlap_ms: 86_400_000 }
     }
+}
+
+/// An API key, without its token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
+pub struct ApiKeyView {
+    /// Its id.
+    #[schemars(with = "ApiKeyId")]
+    pub id: String,
+    /// The name that people know it by.
+    pub name: String,
+    /// The calls that it may make.
+    pub role: KeyRole,
+    /// The customer whose key it is.
+    pub customer_id: Option<String>,
+    /// The first characters of its token.
+    pub token_start: String,
+    /// The token before the newest one holds until then.
+    #[schemars(with = "Option<Moment>")]
+    pub previous_expires_at: Option<Timestamp>,
+    /// It is refused from then on; null for never.
+    #[schemars(with = "Option<Moment>")]
+    pub expires_at: Option<Timestamp>,
+    /// Its newest use, to about ten minutes.
+    #[schemars(with = "Option<Moment>")]
+    pub last_used_at: Option<Timestamp>,
+    /// The time of its first write.
+    #[schemars(with = "Moment")]
+    pub created_at: Timestamp,
+    /// The time of its newest write.
+    #[schemars(with = "Moment")]
+    pub updated_at: Timestamp,
+    /// The id of the key that made it.
+    pub created_by: String,
+}
+
+/// An API key in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListedApiKey {
+    #[serde(flatten)]
+    pub key: ApiKeyView,
+    /// Its customer, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerName>,
+}
+
+/// An API key with a new token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
+pub struct IssuedApiKey {
+    #[serde(flatten)]
+    pub key: ApiKeyView,
+    /// The token, shown this once; stored is its hash.
+    pub token: String,
+}
+
+impl ApiResource for IssuedApiKey {
+    type Id = ApiKeyId;
+
+    fn id(&self) -> &str {
+        &self.key.id
+    }
+}
+
+/// The key of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CurrentKey {
+    /// The key's id.
+    pub id: String,
+    /// The key's name; null for the key of the configuration.
+    pub name: Option<String>,
+    /// The calls that it may make.
+    pub role: KeyRole,
+    /// The customer whose key it is.
+    pub customer_id: Option<String>,
+    /// It is refused from then on; null for never.
+    #[schemars(with = "Option<Moment>")]
+    pub expires_at: Option<Timestamp>,
 }
 
 fn example() -> Value {

@@ -1,17 +1,18 @@
-//! ○ A customer, as it is written.
+//! ○ A customer, as it is written and as it is given.
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
     body::{Said, body},
     check::Object,
     errors::FieldErrors,
+    resource::{ApiResource, RowStamps},
     shape::NO_CONTROL_CHARACTERS,
-    text::{CustomerUid, GrantedTopic, ScopeName},
+    text::{CustomerId, CustomerUid, GrantedTopic, ScopeName},
 };
 use postrider_core::model::{
     grants::Grants,
@@ -19,7 +20,7 @@ use postrider_core::model::{
 };
 
 /// A customer: its name, and what its endpoints may subscribe to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, example = example())]
 pub struct CustomerBody {
     /// Your own key: PUT by it creates or replaces, and it may stand wherever an id does.
@@ -37,6 +38,104 @@ pub struct CustomerBody {
 }
 
 body!(CustomerBody);
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Customer")]
+pub struct CustomerView {
+    /// Its id.
+    #[schemars(with = "CustomerId")]
+    pub id: String,
+    /// Your own key.
+    pub uid: Option<String>,
+    /// The name that people know it by.
+    pub name: String,
+    /// Topics and tenants that its endpoints may subscribe to.
+    #[schemars(with = "GrantMembers")]
+    pub grants: Grants,
+    /// Quotas that differ from the configuration.
+    #[schemars(with = "QuotaMembers")]
+    pub quotas: BTreeMap<Quota, i64>,
+    #[serde(flatten)]
+    pub stamps: RowStamps,
+}
+
+impl ApiResource for CustomerView {
+    type Id = CustomerId;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.stamps.version)
+    }
+}
+
+/// A customer as people call it; where that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CustomerName {
+    /// Your own key.
+    pub uid: Option<String>,
+    /// The name that people know it by.
+    pub name: String,
+}
+
+/// A customer of a bulk call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WrittenCustomer {
+    /// The customer's id.
+    #[schemars(with = "CustomerId")]
+    pub id: String,
+}
+
+/// The quotas of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CustomerQuotas {
+    /// The customer's id.
+    #[schemars(with = "CustomerId")]
+    pub customer_id: String,
+    /// Each quota, and its use.
+    #[schemars(with = "CustomerQuotaMembers")]
+    pub quotas: BTreeMap<Quota, CustomerQuota>,
+}
+
+/// A quota of a customer, and its use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct CustomerQuota {
+    /// The quota.
+    #[schemars(with = "u64")]
+    pub limit: i64,
+    /// True if it is this customer's own, and not the one of the configuration.
+    pub own: bool,
+    /// The part of it that is used.
+    #[schemars(with = "u64")]
+    pub used: i64,
+}
+
+struct CustomerQuotaMembers;
+
+impl JsonSchema for CustomerQuotaMembers {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CustomerQuotaMembers".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut member = |quota: Quota| {
+            let mut member = generator.subschema_for::<CustomerQuota>();
+            member.insert("description".to_owned(), quota.about().into());
+            (quota.as_str().to_owned(), member.to_value())
+        };
+        let members: Map<String, Value> = Quota::ALL.into_iter().map(&mut member).collect();
+        json_schema!({"type": "object", "properties": members, "required": Quota::ALL.map(Quota::as_str)})
+    }
+}
 
 /// Topics and tenants that a customer's endpoints may subscribe to.
 #[derive(JsonSchema)]

@@ -174,29 +174,42 @@ pub struct BreakerSettings {
     pub open_max_ms: u64,
 }
 
-/// The authentication without its secrets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The part of an authentication that may be shown: never a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AuthView {
+    /// Nothing but the signature.
     #[default]
     None,
+    /// HTTP basic authentication.
     Basic {
+        /// The name.
         username: String,
     },
+    /// A token in the header `Authorization`.
     Bearer,
+    /// Headers of the customer's own.
     Headers {
+        /// Names of the headers.
         names: Vec<String>,
     },
+    /// A token that a server gives for the client's credentials.
     #[serde(rename = "oauth2")]
     OAuth2 {
+        /// The address of the token server.
         token_url: String,
+        /// The client's id.
         client_id: String,
+        /// The scope that is asked for.
         scope: Option<String>,
+        /// The audience that is asked for.
         audience: Option<String>,
+        /// The place of id and secret in the request for a token.
         style: ClientStyle,
     },
+    /// A client certificate.
     MutualTls {
-        /// Of the client's own certificate, in hexadecimal.
+        /// The SHA-256 of the certificate, in hexadecimal.
         certificate_sha256: String,
     },
 }

@@ -2,16 +2,17 @@
 
 use std::fmt::Display;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A mistake in one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldError {
-    /// `batch.events_max`
+    /// The field's path: batch.events_max, or subscriptions[17].topic.
     pub field: String,
-    /// Goes on after the field's name: "must be …".
+    /// The mistake, and the remedy; goes on after the field's name.
     pub message: String,
-    /// Of a body with many items: which of them, from 0.
+    /// The number of the item, from 0, in a body with many of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
 }

@@ -1,16 +1,17 @@
-//! ○ A replay, as it is asked for.
+//! ○ A replay, as it is asked for and as it is given.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     body::{Said, body},
     check::Object,
     errors::{FieldErrors, MISSING},
+    resource::ApiResource,
     shape::one_of,
-    text::{IdOrUid, Moment, TopicName},
+    text::{IdOrUid, Moment, ReplayId, TopicName},
 };
 
 /// The ways to say which events.
@@ -63,6 +64,98 @@ pub struct OffsetRange {
     /// The last offset.
     #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))]
     pub to_offset: i64,
+}
+
+/// A replay, and its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Replay")]
+pub struct ReplayView {
+    /// Its id.
+    #[schemars(with = "ReplayId")]
+    pub id: String,
+    /// The endpoint that gets the events.
+    pub endpoint_id: String,
+    /// The topic.
+    pub topic: String,
+    /// The first time of the range, where it is one of times.
+    #[schemars(with = "Option<Moment>")]
+    pub from_time: Option<Timestamp>,
+    /// The last time of the range.
+    #[schemars(with = "Option<Moment>")]
+    pub to_time: Option<Timestamp>,
+    /// Its progress in one word.
+    pub state: ReplayState,
+    /// The time of its first write.
+    #[schemars(with = "Moment")]
+    pub created_at: Timestamp,
+    /// The time at which it was cancelled.
+    #[schemars(with = "Option<Moment>")]
+    pub cancelled_at: Option<Timestamp>,
+    /// The cause of that.
+    pub cancel_reason: Option<String>,
+    /// Events that were sent so far.
+    #[schemars(with = "u64")]
+    pub events_sent: i64,
+    /// Offsets that Kafka no longer has.
+    #[schemars(with = "u64")]
+    pub gap_offsets: i64,
+    /// Its part of each partition.
+    pub partitions: Vec<ReplayedPartition>,
+}
+
+impl ApiResource for ReplayView {
+    type Id = ReplayId;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The progress of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ReplayState {
+    /// No instance has begun.
+    Waiting,
+    /// It is read and sent.
+    Running,
+    /// All of it was read.
+    Done,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// A replay's part of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ReplayedPartition {
+    /// The partition's number.
+    #[schemars(with = "u32")]
+    pub partition: i32,
+    /// The first offset.
+    pub from_offset: i64,
+    /// The last offset.
+    pub to_offset: i64,
+    /// The offset that is read next.
+    pub next_offset: i64,
+    /// Events that were sent so far.
+    #[schemars(with = "u64")]
+    pub events_sent: i64,
+    /// Events that the endpoint took.
+    #[schemars(with = "u64")]
+    pub delivered: i64,
+    /// Events that wait in the backlog.
+    #[schemars(with = "u64")]
+    pub backlogged: i64,
+    /// Events that were given up.
+    #[schemars(with = "u64")]
+    pub dead_lettered: i64,
+    /// Offsets that Kafka no longer has.
+    #[schemars(with = "u64")]
+    pub gap_offsets: i64,
+    /// The range begins where the log begins: what was there before is not known.
+    pub begins_at_log_start: bool,
 }
 
 fn example() -> Value {

@@ -1,8 +1,9 @@
 //! ○ Types as JSON Schema: the shape in which the API gives one, and the shape in which it takes one.
 
 use schemars::{
-    JsonSchema, Schema, SchemaGenerator,
+    JsonSchema, Schema,
     generate::{Contract, SchemaSettings},
+    json_schema,
 };
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,14 @@ pub const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 pub fn given<T: JsonSchema>() -> Value {
     let mut shape = of_type::<T>(Contract::Serialize);
     lift_limits(&mut shape);
+    shape
+}
+
+/// The shape in which a `T` is answered: closed, every member is there that may not be left out.
+#[must_use]
+pub fn answered<T: JsonSchema>() -> Value {
+    let mut shape = of_type::<T>(Contract::Serialize);
+    close(&mut shape);
     shape
 }
 
@@ -55,6 +64,12 @@ pub fn needing(mut shape: Value, names: &[&str]) -> Value {
     shape
 }
 
+/// The shape of one of some words.
+#[must_use]
+pub fn words(words: &[&str]) -> Schema {
+    json_schema!({"type": "string", "enum": words})
+}
+
 /// Makes a shape one of several forms, each of which has these members and none of the others.
 pub fn one_of(forms: &'static [&'static [&'static str]]) -> impl Fn(&mut Schema) {
     move |shape: &mut Schema| {
@@ -79,38 +94,7 @@ pub fn member<'a>(shape: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-/// Shapes that are taken, for a document: those of types with names are referred to, and collected.
-pub struct Components(SchemaGenerator);
-
-impl Default for Components {
-    fn default() -> Self {
-        let settings = settings(Contract::Deserialize).with(|settings| {
-            settings.inline_subschemas = false;
-            settings.definitions_path = "/components/schemas".into();
-        });
-        Components(settings.into_generator())
-    }
-}
-
-impl Components {
-    /// Adds the shape of a type, under the type's name.
-    pub fn add<T: JsonSchema>(&mut self) {
-        self.0.subschema_for::<T>();
-    }
-
-    /// Each by its name.
-    #[must_use]
-    pub fn collected(mut self) -> Map<String, Value> {
-        let mut shapes = self.0.take_definitions(true);
-        for shape in shapes.values_mut() {
-            plain(shape);
-            take_null(shape);
-        }
-        shapes
-    }
-}
-
-fn settings(contract: Contract) -> SchemaSettings {
+pub(super) fn settings(contract: Contract) -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
         settings.inline_subschemas = true;
@@ -128,7 +112,7 @@ fn of_type<T: JsonSchema>(contract: Contract) -> Value {
 }
 
 /// Takes away what says something about Rust: formats such as `uint32`. Says what a member is by which forms are told apart.
-fn plain(shape: &mut Value) {
+pub(super) fn plain(shape: &mut Value) {
     each(shape, &mut |members| {
         let of_form = members.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
         let is_tag =
@@ -153,7 +137,7 @@ const LIMITS: [&str; 8] =
 
 /// Lets every member be `null` that may be absent, which is the same; but for members of which a form of the object consists,
 /// and for those of an object that may not be empty.
-fn take_null(shape: &mut Value) {
+pub(super) fn take_null(shape: &mut Value) {
     each(shape, &mut |shape| {
         let forms = shape.get("oneOf").and_then(Value::as_array).into_iter().flatten();
         let required = forms.filter_map(|form| form.get("required")).chain(shape.get("required"));
@@ -173,6 +157,24 @@ fn take_null(shape: &mut Value) {
 
 /// The mark of a member that may be left out and may not be `null`.
 const NOT_NULL: &str = "x-not-null";
+
+/// Closes every object: a member that is not named is not given. One that may be absent is not `null`, unless it is marked.
+pub(super) fn close(shape: &mut Value) {
+    each(shape, &mut |shape| {
+        let required = shape.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        let Some(members) = shape.get_mut("properties").and_then(Value::as_object_mut) else { return };
+        for (name, member) in members.iter_mut().filter(|(_, member)| member.is_object()) {
+            let is_marked = member.as_object_mut().is_some_and(|member| member.remove(OR_NULL).is_some());
+            if !is_marked && !required.iter().any(|one| one == name) {
+                never_null(member);
+            }
+        }
+        shape.entry("additionalProperties").or_insert(false.into());
+    });
+}
+
+/// The mark of a member that may be absent and may be `null`.
+const OR_NULL: &str = "x-or-null";
 
 /// Takes `null` from the forms of a member.
 fn never_null(member: &mut Value) {

@@ -1,21 +1,22 @@
-//! ○ A subscription, as it is written.
+//! ○ A subscription, as it is written and as it is given.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     body::{Said, body},
     check::Object,
     errors::FieldErrors,
-    text::{self, IdOrUid, ScopeName, SubscriptionUid, TopicName},
+    resource::{ApiResource, RowStamps},
+    text::{self, EndpointId, IdOrUid, ScopeName, SubscriptionId, SubscriptionUid, TopicName},
 };
 use postrider_core::model::scope::Scope;
 
 /// A subscription: the events of a topic that an endpoint gets.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, example = example())]
 pub struct SubscriptionBody {
     /// The endpoint (its id, or your own key) that gets the events.
@@ -33,6 +34,57 @@ pub struct SubscriptionBody {
 }
 
 body!(SubscriptionBody);
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Subscription")]
+pub struct SubscriptionView {
+    /// Its id.
+    #[schemars(with = "SubscriptionId")]
+    pub id: String,
+    /// Your own key.
+    pub uid: Option<String>,
+    /// The endpoint that gets the events.
+    #[schemars(with = "EndpointId")]
+    pub endpoint_id: String,
+    /// The topic.
+    pub topic: String,
+    /// The part of the topic: all of it, some tenants, or some of their departments.
+    #[schemars(with = "ScopeForms")]
+    pub scope: Scope,
+    #[serde(flatten)]
+    pub stamps: RowStamps,
+    /// Reasons that keep it from ever matching, such as a topic that is not read; for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl ApiResource for SubscriptionView {
+    type Id = SubscriptionId;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.stamps.version)
+    }
+}
+
+/// A subscription of a bulk call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WrittenSubscription {
+    /// The subscription's id.
+    #[schemars(with = "SubscriptionId")]
+    pub id: String,
+    /// Its endpoint.
+    #[schemars(with = "EndpointId")]
+    pub endpoint_id: String,
+    /// Reasons that keep it from ever matching, such as a topic that is not read; for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
 
 /// The part of the topic: all of it, some tenants, or some of their departments.
 #[derive(JsonSchema)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{endpoint_auth, shape::NO_CONTROL_CHARACTERS};
 use postrider_core::model::{
-    id::{self, ResourceKind},
+    id::{self as ids, ResourceKind},
     topic,
     url::{self, EndpointUrl},
 };
@@ -64,11 +64,22 @@ texts! {
     EndpointUid = uid(ResourceKind::Endpoint);
     /// A subscription's key of the caller's.
     SubscriptionUid = uid(ResourceKind::Subscription);
+    /// The id of a customer.
+    CustomerId = id(ResourceKind::Customer);
+    /// The id of an endpoint.
+    EndpointId = id(ResourceKind::Endpoint);
+    /// The id of a subscription.
+    SubscriptionId = id(ResourceKind::Subscription);
+    /// The id of a replay.
+    ReplayId = id(ResourceKind::Replay);
+    /// The id of an API key.
+    ApiKeyId = id(ResourceKind::ApiKey);
     /// The id of a dead letter.
-    DeadLetterId = json_schema!({
-        "type": "string", "format": "dead-letter-id", "pattern": "^dl_[0-9a-hjkmnp-tv-z]{26}$",
-        "examples": ["dl_01jd8kz3m5x0c2v9q4t7w1y6ab"],
-    });
+    DeadLetterId = {
+        let mut id = id(ResourceKind::DeadLetter);
+        id.insert("format".to_owned(), "dead-letter-id".into());
+        id
+    };
     /// An address that events are sent to.
     Url = json_schema!({"type": "string", "format": "uri", "minLength": 1, "maxLength": url::BYTES_MAX});
     /// A certificate or a key.
@@ -107,6 +118,14 @@ texts! {
     Base64 = json_schema!({"type": "string", "format": "base64", "contentEncoding": "base64"});
 }
 
+fn id(kind: ResourceKind) -> Schema {
+    let prefix = kind.prefix();
+    json_schema!({
+        "type": "string", "pattern": format!("^{prefix}[0-9a-hjkmnp-tv-z]{{26}}$"),
+        "examples": [format!("{prefix}01jd8kz3m5x0c2v9q4t7w1y6ab")],
+    })
+}
+
 fn uid(kind: ResourceKind) -> Schema {
     let prefix = kind.prefix();
     json_schema!({
@@ -135,7 +154,7 @@ pub fn checked(format: &str, value: &Value) -> Option<Result<Value, String>> {
         }),
         "name" => name(value).map(Value::from),
         "date-time" => value.as_str().ok_or(NO_TEXT.to_owned()).and_then(|text| Ok(time(text)?.to_string().into())),
-        "dead-letter-id" => as_it_is(&|id| match id::is(ResourceKind::DeadLetter, id) {
+        "dead-letter-id" => as_it_is(&|id| match ids::is(ResourceKind::DeadLetter, id) {
             true => Ok(()),
             false => Err("must be the id of a dead letter".to_owned()),
         }),

@@ -1,5 +1,7 @@
 //! ○ Bodies of endpoints, right and wrong.
 
+use serde_json::json;
+
 use super::*;
 use crate::{
     api::endpoint::{RetrySchedule, RetrySettings},
@@ -95,14 +97,12 @@ fn a_patch_changes_what_it_says_and_null_takes_away() {
         "retry": {"attempts_max": 3, "base_ms": 7},
     });
     let body = check(body).expect("valid");
-    let mut merged = serde_json::to_value(&body.settings).expect("json");
-    merged["url"] = "http://a/".into();
-    if let Some(merged) = merged.as_object_mut() {
-        merged.remove("auth");
-    }
+    let mut merged = object_of(&body.settings);
+    merged.insert("url".to_owned(), "http://a/".into());
+    merged.remove("auth");
     let patch = json!({"rate_limit": null, "batch": {"wait_ms_max": 9}, "retry": {"schedule_ms": [5]}});
     merge(&mut merged, patch.as_object().expect("object"));
-    let patched = check(merged).expect("valid").settings;
+    let patched = check(merged.into()).expect("valid").settings;
     assert_eq!(patched.rate_limit, None);
     assert_eq!((patched.batch.events_max, patched.batch.wait_ms_max), (50, 9));
     let schedule = RetrySchedule::Explicit { schedule_ms: vec![5] };

@@ -7,19 +7,20 @@ use crate::{
     admin::bulk::ITEMS_MAX,
     api::{
         api_key::{ApiKeyBody, ApiKeyPatch, TokenRotationBody},
+        components::Components,
         customer::CustomerBody,
         dead_letters::LetterSelection,
         endpoint_body::{EndpointBody, Nothing, PurgeBody, RotationBody},
         replay::ReplayBody,
         sample::MatchBody,
-        shape::{Components, needing, patch},
+        shape::{needing, patch},
         subscription::SubscriptionBody,
     },
 };
 
 /// Each by its name.
 pub(super) fn bodies() -> Map<String, Value> {
-    let mut components = Components::default();
+    let mut components = Components::taken();
     components.add::<CustomerBody>();
     components.add::<EndpointBody>();
     components.add::<RotationBody>();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::admin::{problem::CODES, routes::listed};
+use crate::{admin::routes::listed, api::problem::CODES};
 
 #[test]
 fn what_is_documented_is_what_is_routed() {
@@ -20,6 +20,14 @@ fn every_reference_leads_somewhere() {
     for reference in references {
         assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
     }
+}
+
+#[test]
+fn a_shape_is_taken_and_given_only_where_that_is_meant() {
+    let taken = bodies::bodies();
+    let both: Vec<String> =
+        answers::answers().into_iter().map(|(name, _)| name).filter(|name| taken.contains_key(name)).collect();
+    assert_eq!(both, ["Grants", "OwnQuotas", "Scope"], "another type of the same name would not be in the document");
 }
 
 #[test]

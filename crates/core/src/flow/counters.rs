@@ -5,19 +5,22 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The flow control of one process, or of several added up, for people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct FlowView {
-    /// Events that wait for reasons of our own …
+    /// Events in memory that wait for their endpoints, for reasons of our own.
     pub waiting_events: u64,
-    /// … and how many may.
+    /// Events that may wait in memory.
     pub window_events: u64,
+    /// Events that leave memory a second.
     pub leaving_per_second: u64,
-    /// Rows of the backlog that may be sent a second.
+    /// Events of the backlog that may be sent a second.
     pub drain_per_second: u64,
-    /// Reading is held back, at this instance or at one of these.
+    /// True while reading waits for that, at this instance or at one of these.
     pub is_held_back: bool,
 }
 

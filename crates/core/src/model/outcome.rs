@@ -90,11 +90,16 @@ pub struct AttemptNote {
 }
 
 /// The newest failure of an endpoint, for people.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[schemars(inline)]
 pub struct LastError {
+    /// The time of its end, in milliseconds since 1970.
     pub at_ms: i64,
+    /// The kind of answer or failure.
     pub class: &'static str,
+    /// The answer's status, where there was one.
     pub status: Option<u16>,
+    /// The beginning of the answer.
     pub excerpt: String,
 }
 

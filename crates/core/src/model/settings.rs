@@ -207,21 +207,28 @@ pub struct Breaker {
     pub open_max: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// An endpoint's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum EndpointState {
+    /// Its events are sent.
     Enabled,
     /// By the customer or the operator: events wait, no attempts.
     Paused,
-    /// After a 410, too long a failure, or by hand: new events are not taken.
+    /// After a 410, too long a failure, or by hand: events wait, no attempts.
     Disabled,
 }
 
 /// Numbers of endpoints by their state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct EndpointStateCounts {
+    /// Enabled ones.
     pub enabled: usize,
+    /// Paused ones.
     pub paused: usize,
+    /// Disabled ones.
     pub disabled: usize,
 }
 
