@@ -4,9 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use awc::http::Method;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::fixtures::{CUSTOMERS, DemoEndpoint};
+use crate::api::{
+    api_key::{IssuedApiKey, ListedApiKey},
+    resource::ListPage,
+};
 
 /// Postrider's REST API at an address.
 #[derive(Clone)]
@@ -64,13 +69,13 @@ impl Api {
     /// A key with which one customer signs in; those of earlier runs end.
     pub(super) async fn customer_key(&self, customer: &str) -> Result<String, String> {
         let keys = self.send(Method::GET, &format!("/v1/api-keys?limit=250&customer_id=demo-{customer}"), None).await?;
-        let earlier = keys["data"].as_array().into_iter().flatten().filter(|key| key["name"] == KEY_NAME);
-        for id in earlier.filter_map(|key| key["id"].as_str()) {
+        let keys: ListPage<ListedApiKey> = parsed(keys)?;
+        for id in keys.data.iter().filter(|listed| listed.key.name == KEY_NAME).map(|listed| &listed.key.id) {
             self.send(Method::DELETE, &format!("/v1/api-keys/{id}"), None).await?;
         }
         let body = json!({ "name": KEY_NAME, "role": "customer", "customer_id": format!("demo-{customer}") });
-        let key = self.send(Method::POST, "/v1/api-keys", Some(&body)).await?;
-        key["token"].as_str().map(str::to_owned).ok_or_else(|| "the API's answer has no token".to_owned())
+        let key: IssuedApiKey = parsed(self.send(Method::POST, "/v1/api-keys", Some(&body)).await?)?;
+        Ok(key.token)
     }
 
     async fn put(&self, path: &str, body: &Value) -> Result<Value, String> {
@@ -94,6 +99,11 @@ impl Api {
         }
         serde_json::from_slice(&text).map_err(|error| format!("{what}: the answer is not JSON: {error}"))
     }
+}
+
+/// An answer as the API's type of it.
+fn parsed<T: DeserializeOwned>(answer: Value) -> Result<T, String> {
+    serde_json::from_value(answer).map_err(|error| format!("the API's answer is of another version: {error}"))
 }
 
 fn id_of(resource: &Value) -> Result<String, String> {

@@ -3,7 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments};
+use crate::{
+    api::{api_key::CurrentKey, customer::CustomerView, endpoint_view::IssuedEndpoint, subscription::SubscriptionView},
+    command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments, parsed},
+};
 
 #[derive(Debug, Args)]
 #[group(id = "trial")]
@@ -74,26 +77,23 @@ impl Trial {
             "customer_id": customer, "uid": name, "url": url,
             "description": "temporary: made by postrider listen, which deletes it at its end",
         });
-        let endpoint = self.session.post(&["endpoints"], &body).await?;
-        self.endpoint = text(&endpoint, "id")?;
-        self.secret = text(&endpoint, "secret")?;
+        let IssuedEndpoint { endpoint, secret } = parsed(&self.session.post(&["endpoints"], &body).await?)?;
+        (self.endpoint, self.secret) = (endpoint.id, secret);
         let subscription = json!({ "endpoint_id": self.endpoint, "topic": topic, "scope": scope });
-        let made = self.session.post(&["subscriptions"], &subscription).await?;
-        for warning in made["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            self.session.note(&format!("warning: {warning}"));
-        }
+        let made: SubscriptionView = parsed(&self.session.post(&["subscriptions"], &subscription).await?)?;
+        made.warnings.iter().for_each(|warning| self.session.note(&format!("warning: {warning}")));
         Ok(())
     }
 
     /// The customer of the key, or one that is made for the time.
     async fn own_customer(&mut self, name: &str, topic: &str) -> Result<String, CommandFailure> {
-        let key = self.session.get(&["api-keys", "current"], &[]).await?;
-        if let Some(own) = key["customer_id"].as_str() {
-            return Ok(own.to_owned());
+        let key: CurrentKey = parsed(&self.session.get(&["api-keys", "current"], &[]).await?)?;
+        if let Some(own) = key.customer_id {
+            return Ok(own);
         }
         let grants = json!({ "topics": [topic], "tenants": ["*"] });
         let body = json!({ "name": "temporary: made by postrider listen", "uid": name, "grants": grants });
-        let id = text(&self.session.post(&["customers"], &body).await?, "id")?;
+        let CustomerView { id, .. } = parsed(&self.session.post(&["customers"], &body).await?)?;
         self.customer = Some(id.clone());
         Ok(id)
     }
@@ -111,9 +111,4 @@ impl Trial {
             eprintln!("postrider: {kind}/{id} was made for this and could not be deleted: {failure}");
         }
     }
-}
-
-fn text(made: &Value, field: &str) -> Result<String, CommandFailure> {
-    let found = made[field].as_str().map(ToOwned::to_owned);
-    found.ok_or_else(|| CommandFailure::Unreachable(format!("the API's answer has no {field}")))
 }

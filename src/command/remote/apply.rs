@@ -8,7 +8,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use self::file_errors::{File, KnownCustomer, KnownItems};
-use super::{CommandFailure, Session, match_event::text_of, progress, show, show_list, table::Column};
+use super::{CommandFailure, Session, match_event::text_of, parsed, progress, show, show_list, table::Column};
+use crate::api::customer::CustomerView;
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct ApplyArguments {
@@ -21,7 +22,7 @@ pub(in crate::command) struct ApplyArguments {
 const SECTIONS: [&str; 3] = ["customers", "endpoints", "subscriptions"];
 
 pub(super) async fn run(session: &Session, arguments: &ApplyArguments) -> Result<(), CommandFailure> {
-    let file: Value = parsed(&arguments.file)?;
+    let file: Value = read(&arguments.file)?;
     let known = file.as_object().filter(|file| file.keys().all(|name| SECTIONS.contains(&name.as_str())));
     let Some(sections) = known else {
         return Err(CommandFailure::Usage(format!("the file must be an object with any of {}", SECTIONS.join(", "))));
@@ -44,7 +45,7 @@ pub(super) async fn run(session: &Session, arguments: &ApplyArguments) -> Result
 
 /// A file with items of one kind: a list, one item, or as in a file of all.
 pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static str) -> Result<(), CommandFailure> {
-    let mut items = parsed(file)?;
+    let mut items = read(file)?;
     if let Some(own) = items.get_mut(name) {
         items = own.take();
     }
@@ -53,7 +54,7 @@ pub(super) async fn section(session: &Session, file: &PathBuf, name: &'static st
     ended
 }
 
-fn parsed(file: &PathBuf) -> Result<Value, CommandFailure> {
+fn read(file: &PathBuf) -> Result<Value, CommandFailure> {
     serde_json::from_str(&text_of(file)?)
         .map_err(|error| CommandFailure::Usage(format!("{}: is not JSON: {error}", file.display())))
 }
@@ -116,8 +117,8 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), C
     for name in file.customers_elsewhere(&known).into_iter().take(LOOK_UPS_MAX) {
         if let Some(found) = look_up(session, "customers", &name).await? {
             let customer = found.and_then(|customer| {
-                let grants = serde_json::from_value(customer["grants"].clone()).ok()?;
-                Some(KnownCustomer { uid: customer["uid"].as_str().map(ToOwned::to_owned), grants })
+                let CustomerView { uid, grants, .. } = parsed(&customer).ok()?;
+                Some(KnownCustomer { uid, grants })
             });
             known.customers.insert(name, customer);
         }
@@ -137,7 +138,7 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), C
 async fn look_up(session: &Session, kind: &str, name: &str) -> Result<Option<Option<Value>>, CommandFailure> {
     match session.get(&[kind, name], &[]).await {
         Ok(found) => Ok(Some(Some(found))),
-        Err(CommandFailure::Refused(problem)) if problem["code"] == "not_found" => Ok(Some(None)),
+        Err(CommandFailure::Refused(problem)) if problem.code == "not_found" => Ok(Some(None)),
         Err(CommandFailure::Refused(_)) => Ok(None),
         Err(failure) => Err(failure),
     }

@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{CommandFailure, PageArguments, Session, progress, show, show_list, table::Column};
+use super::{CommandFailure, PageArguments, Session, parsed, progress, show, show_list, table::Column};
+use crate::{
+    api::{
+        dead_letter_view::{Acknowledged, RedriveProgress, Redriving},
+        endpoint_view::EndpointView,
+    },
+    model::settings::EndpointState,
+};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum DeadLetterCommand {
@@ -84,7 +93,8 @@ pub(super) async fn run(session: &Session, command: &DeadLetterCommand) -> Resul
         }
         DeadLetterCommand::Get { id } => show(session, &session.get(&["dead-letters", id], &[]).await?),
         DeadLetterCommand::Ack(selection) => {
-            let (letters, _) = each(session, selection, "ack", "acknowledged").await?;
+            let count = |answer: &Acknowledged| (answer.acknowledged, answer.more);
+            let (letters, _) = each(session, selection, "ack", "acknowledged", count).await?;
             told(session, &json!({ "acknowledged": letters }), &format!("{letters} acknowledged"));
         }
         DeadLetterCommand::Redrive { selection, no_wait } => redrive(session, selection, !no_wait).await?,
@@ -93,29 +103,29 @@ pub(super) async fn run(session: &Session, command: &DeadLetterCommand) -> Resul
 }
 
 /// Repeats the command while there are more; how many, and the first answer.
-async fn each(
+async fn each<T: DeserializeOwned>(
     session: &Session,
     selection: &DeadLetterSelectionArguments,
     action: &str,
     done: &'static str,
-) -> Result<(u64, Value), CommandFailure> {
+    count: impl Fn(&T) -> (u64, bool),
+) -> Result<(u64, T), CommandFailure> {
     let body = selection.body()?;
     let bar = progress::count(done);
-    let (mut letters, mut first) = (0, Value::Null);
+    let (mut letters, mut first) = (0, None);
     loop {
         let answer = session.post(&["endpoints", &selection.endpoint, "dead-letters", action], &body).await?;
-        letters += answer[done].as_u64().unwrap_or(0);
+        let answer: T = parsed(&answer)?;
+        let (more_letters, more) = count(&answer);
+        letters += more_letters;
         bar.set_position(letters);
-        let more = answer["more"] == true;
-        if first.is_null() {
-            first = answer;
-        }
+        let first_answer = first.take().unwrap_or(answer);
         if !more {
-            break;
+            bar.finish_and_clear();
+            return Ok((letters, first_answer));
         }
+        first = Some(first_answer);
     }
-    bar.finish_and_clear();
-    Ok((letters, first))
 }
 
 /// Fails when some were given up again.
@@ -124,10 +134,11 @@ async fn redrive(
     selection: &DeadLetterSelectionArguments,
     mut wait: bool,
 ) -> Result<(), CommandFailure> {
-    let (letters, first) = each(session, selection, "redrive", "redriving").await?;
+    let count = |answer: &Redriving| (answer.redriving, answer.more);
+    let (letters, first) = each(session, selection, "redrive", "redriving", count).await?;
     if wait && letters > 0 {
         let endpoint = session.get(&["endpoints", &selection.endpoint], &[]).await?;
-        if endpoint["state"] != "enabled" {
+        if parsed::<EndpointView>(&endpoint)?.endpoint.state != EndpointState::Enabled {
             session.note("the endpoint is not enabled: they wait until it is");
             wait = false;
         }
@@ -136,7 +147,8 @@ async fn redrive(
         told(session, &json!({ "redriving": letters }), &format!("{letters} redriving"));
         return Ok(());
     }
-    let Ends { delivered, again, cancelled } = follow(session, selection, letters, &first["requested_at"]).await?;
+    let ends = follow(session, selection, letters, first.requested_at).await?;
+    let RedriveProgress { delivered, dead_again: again, cancelled, .. } = ends;
     let counts = json!({ "redriven": letters, "delivered": delivered, "dead_again": again, "cancelled": cancelled, "waiting": 0 });
     let text = format!("{letters} redriven: {delivered} delivered, {again} given up again, {cancelled} cancelled");
     told(session, &counts, &text);
@@ -147,36 +159,26 @@ async fn redrive(
     }
 }
 
-/// Numbers of letters by their end.
-struct Ends {
-    delivered: u64,
-    again: u64,
-    cancelled: u64,
-}
-
 /// Until none waits any more.
 async fn follow(
     session: &Session,
     selection: &DeadLetterSelectionArguments,
     all: u64,
-    since: &Value,
-) -> Result<Ends, CommandFailure> {
-    let query: Vec<(&str, &str)> = since.as_str().map(|since| ("since", since)).into_iter().collect();
+    since: Timestamp,
+) -> Result<RedriveProgress, CommandFailure> {
+    let since = since.to_string();
     let bar = progress::bar(all, "delivered, given up again or cancelled");
     let mut looks_in_vain = 0;
-    let mut before = u64::MAX;
+    let mut before = i64::MAX;
     loop {
-        let answer = session.get(&["endpoints", &selection.endpoint, "dead-letters", "redrive"], &query).await?;
-        let count = |name: &str| answer[name].as_u64().unwrap_or(0);
-        let waiting = count("waiting");
-        bar.set_position(all.saturating_sub(waiting));
+        let answer =
+            session.get(&["endpoints", &selection.endpoint, "dead-letters", "redrive"], &[("since", &since)]).await?;
+        let progress: RedriveProgress = parsed(&answer)?;
+        let waiting = progress.waiting;
+        bar.set_position(all.saturating_sub(u64::try_from(waiting).unwrap_or(0)));
         if waiting == 0 {
             bar.finish_and_clear();
-            return Ok(Ends {
-                delivered: count("delivered"),
-                again: count("dead_again"),
-                cancelled: count("cancelled"),
-            });
+            return Ok(progress);
         }
         looks_in_vain = if waiting < before { 0 } else { looks_in_vain + 1 };
         before = waiting;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{CommandFailure, PageArguments, Session, apply, show, show_list, table::Column};
-use crate::api::{endpoint::EndpointSettings, endpoint_body::EndpointBody, fields::about};
+use super::{CommandFailure, PageArguments, Session, apply, parsed, show, show_list, table::Column};
+use crate::api::{attempt::TestView, endpoint::EndpointSettings, endpoint_body::EndpointBody, fields::about};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum EndpointCommand {
@@ -277,8 +277,8 @@ async fn act(session: &Session, endpoint: &str, action: &str) -> Result<(), Comm
 async fn test(session: &Session, endpoint: &str) -> Result<(), CommandFailure> {
     let tested = session.post(&["endpoints", endpoint, "test"], &json!({})).await?;
     show(session, &tested);
-    match tested["outcome"].as_str() {
-        Some("delivered") => Ok(()),
+    match parsed::<TestView>(&tested)?.outcome.outcome.as_str() {
+        "delivered" => Ok(()),
         _ => Err(CommandFailure::Failed("the endpoint did not take the test event".to_owned())),
     }
 }

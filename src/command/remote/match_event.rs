@@ -5,7 +5,8 @@ use std::{fs, io::Read as _, path::PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CommandFailure, Session, endpoints::object, show, show_list, table::Column};
+use super::{CommandFailure, Session, endpoints::object, parsed, show, show_list, table::Column};
+use crate::api::match_view::MatchView;
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct MatchArguments {
@@ -38,23 +39,24 @@ pub(super) async fn run(session: &Session, arguments: &MatchArguments) -> Result
         body["record"] = Value::Object(object(&text_of(file)?, "the record")?);
     }
     let answer = session.post(&["match"], &body).await?;
+    let matched: MatchView = parsed(&answer)?;
     if session.json {
         show(session, &answer);
     } else {
         let rows = answer["data"].as_array().cloned().unwrap_or_default();
-        if let Some(refused) = answer["event"]["refused"]["detail"].as_str() {
-            session.note(refused);
+        if let Some(refused) = &matched.event.refused {
+            session.note(&refused.detail);
         }
         match arguments.endpoint {
             Some(_) => rows.iter().for_each(|row| show(session, row)),
             None => {
                 show_list(session, &rows, &COLUMNS);
-                session.note(&format!("{} endpoint(s) would get it", answer["matched"]));
+                session.note(&format!("{} endpoint(s) would get it", matched.matched));
             }
         }
     }
     match arguments.endpoint {
-        Some(_) if answer["data"][0]["gets"] == false => {
+        Some(_) if matched.data.first().is_some_and(|endpoint| !endpoint.verdict.gets) => {
             Err(CommandFailure::Failed("the endpoint does not get this event".to_owned()))
         }
         _ => Ok(()),

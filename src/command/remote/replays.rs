@@ -5,8 +5,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{CommandFailure, PageArguments, Session, progress, show, show_list, table::Column};
-use crate::api::{fields::about, replay::ReplayBody};
+use super::{CommandFailure, PageArguments, Session, parsed, progress, show, show_list, table::Column};
+use crate::api::{
+    fields::about,
+    replay::{ReplayBody, ReplayState, ReplayView},
+};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::command) enum ReplayCommand {
@@ -64,9 +67,9 @@ pub(super) async fn run(session: &Session, command: &ReplayCommand) -> Result<()
                 "endpoint_id": create.endpoint, "topic": create.topic, "from_time": create.from, "to_time": create.to,
             });
             let replay = session.post(&["replays"], &body).await?;
-            match replay["id"].as_str().filter(|_| create.follow) {
-                Some(id) => follow(session, id).await?,
-                None => show_one(session, &replay),
+            match create.follow {
+                true => follow(session, &parsed::<ReplayView>(&replay)?.id).await?,
+                false => show_one(session, &replay),
             }
         }
         ReplayCommand::Follow { id } => follow(session, id).await?,
@@ -89,29 +92,28 @@ fn show_one(session: &Session, replay: &Value) {
 
 /// Until it is done or cancelled; an interrupt leaves the replay as it is.
 async fn follow(session: &Session, id: &str) -> Result<(), CommandFailure> {
-    let mut replay = session.get(&["replays", id], &[]).await?;
+    let mut answer = session.get(&["replays", id], &[]).await?;
+    let mut replay: ReplayView = parsed(&answer)?;
     let bar = progress::bar(offsets(&replay).1, "replaying");
-    while !matches!(replay["state"].as_str(), Some("done" | "cancelled")) {
+    while !matches!(replay.state, ReplayState::Done | ReplayState::Cancelled) {
         bar.set_position(offsets(&replay).0);
         tokio::time::sleep(LOOK_EVERY).await;
-        replay = session.get(&["replays", id], &[]).await?;
+        answer = session.get(&["replays", id], &[]).await?;
+        replay = parsed(&answer)?;
     }
     bar.finish_and_clear();
-    show_one(session, &replay);
-    match replay["state"].as_str() {
-        Some("done") => Ok(()),
+    show_one(session, &answer);
+    match replay.state {
+        ReplayState::Done => Ok(()),
         _ => Err(CommandFailure::Failed("the replay was cancelled".to_owned())),
     }
 }
 
 /// Offsets that are done, and all of them.
-fn offsets(replay: &Value) -> (u64, u64) {
-    let number = |part: &Value, name: &str| part[name].as_i64().unwrap_or(0);
-    let parts = replay["partitions"].as_array().into_iter().flatten();
-    parts.fold((0, 0), |(done, all), part| {
-        let from = number(part, "from_offset");
-        let count = |to: i64| u64::try_from(to - from).unwrap_or(0);
-        (done + count(number(part, "next_offset")), all + count(number(part, "to_offset") + 1))
+fn offsets(replay: &ReplayView) -> (u64, u64) {
+    replay.partitions.iter().fold((0, 0), |(done, all), part| {
+        let count = |to: i64| u64::try_from(to - part.from_offset).unwrap_or(0);
+        (done + count(part.next_offset), all + count(part.to_offset + 1))
     })
 }
 

@@ -14,10 +14,11 @@ use figment::{
     providers::{Format as _, Toml},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::table::plain;
+use crate::api::problem::ProblemView;
 
 /// Address of the API, and the key.
 #[derive(Debug, Args)]
@@ -56,7 +57,7 @@ pub(in crate::command) struct Session {
 #[derive(Debug)]
 pub(in crate::command) enum CommandFailure {
     /// The API said no: a problem of RFC 9457.
-    Refused(Value),
+    Refused(Box<ProblemView>),
     /// Nobody answers, or not in our language.
     Unreachable(String),
     /// It was not said well enough what to do.
@@ -171,14 +172,19 @@ impl Session {
             waits += 1;
         };
         let bytes = answer.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| unreachable(&error))?;
-        let json: Option<Value> =
-            if bytes.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&bytes).ok() };
-        match json {
-            Some(json) if answer.status().is_success() => Ok(json),
-            Some(problem) if problem["code"].is_string() => Err(CommandFailure::Refused(problem)),
-            _ => Err(unreachable(&format_args!("answered {}, which is not Postrider's way", answer.status()))),
+        let foreign = || unreachable(&format_args!("answered {}, which is not Postrider's way", answer.status()));
+        if !answer.status().is_success() {
+            let problem = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+            return Err(CommandFailure::Refused(Box::new(problem)));
         }
+        if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes).map_err(|_| foreign()) }
     }
+}
+
+/// An answer as the API's type of it.
+pub(in crate::command) fn parsed<T: DeserializeOwned>(answer: &Value) -> Result<T, CommandFailure> {
+    serde_json::from_value(answer.clone())
+        .map_err(|error| CommandFailure::Unreachable(format!("the API's answer is of another version: {error}")))
 }
 
 impl CommandFailure {
@@ -199,13 +205,8 @@ impl fmt::Display for CommandFailure {
             }
             CommandFailure::Refused(problem) => problem,
         };
-        let text = |name: &str| plain(problem[name].as_str().unwrap_or_default());
-        write!(f, "{} ({}): {}", text("title"), text("code"), text("detail"))?;
-        for error in problem["errors"].as_array().into_iter().flatten() {
-            let text = |name: &str| plain(error[name].as_str().unwrap_or_default());
-            write!(f, "\n  {} {}", text("field"), text("message"))?;
-        }
-        Ok(())
+        write!(f, "{} ({}): {}", plain(&problem.title), plain(&problem.code), plain(&problem.detail))?;
+        problem.errors.iter().try_for_each(|error| write!(f, "\n  {} {}", plain(&error.field), plain(&error.message)))
     }
 }
 
