@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{access::Read, paging, problem::Problem, request, state::AdminState};
+use super::{access::Read, paging, problem::Problem, request, responses::answered, state::AdminState};
 use crate::{
     api::actor::{ActorEverywhere, ActorPage, ActorView},
     model::settings::EndpointStateCounts,
@@ -42,12 +42,13 @@ pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpReque
     let filter = ActorFilter { kind, state: wanted_state, q, id: None, customer, after, limit: limit + 1 };
     let (pages, heard) = ask(&state, &filter, instance.as_deref()).await;
     let (data, next) = merge_pages(pages, limit);
-    Ok(HttpResponse::Ok().json(ActorPage {
+    let page = ActorPage {
         instance: state.peers.own_id().to_owned(),
         data,
         next_cursor: next.map(|place| BASE64_URL_SAFE_NO_PAD.encode(place)),
         unreachable: heard.silent,
-    }))
+    };
+    Ok(answered(&access, &page))
 }
 
 /// One actor, at every instance that has it. An endpoint that was made a moment ago has none yet, until its settings
@@ -70,7 +71,7 @@ pub async fn read(
         endpoint.filter(|endpoint| endpoint.id == id).ok_or_else(|| Problem::not_found("actor"))?;
         kind = Some("endpoint".to_owned());
     }
-    Ok(HttpResponse::Ok().json(ActorEverywhere { id, kind, data, unreachable: heard.silent }))
+    Ok(answered(&access, &ActorEverywhere { id, kind, data, unreachable: heard.silent }))
 }
 
 /// Of this instance and of the others; of one alone, when one is named.

@@ -25,12 +25,25 @@ pub(super) fn conceal(value: &mut Value) {
                     members.insert(excerpt.to_owned(), EXCERPT.into());
                 }
             }
+            for why in ["why", "breaker_why"] {
+                if let Some(Value::String(why)) = members.get_mut(why) {
+                    conceal_last(why);
+                }
+            }
             if let Some(Value::Object(counts)) = members.get_mut("attempts_by_class") {
                 add_up(counts);
             }
             members.values_mut().for_each(conceal);
         }
         _ => {}
+    }
+}
+
+/// Words that end with a class: `10 failures, the newest: blocked`.
+fn conceal_last(words: &mut String) {
+    let Some(start) = words.rfind(": ").map(|colon| colon + 2) else { return };
+    if is_concealed(&words[start..]) {
+        words.replace_range(start.., UNREACHABLE);
     }
 }
 
@@ -56,6 +69,7 @@ mod tests {
                 "last_error": {"at": null, "class": class, "status": null, "excerpt": excerpt},
                 "letter": {"last_class": class, "last_excerpt": excerpt},
                 "attempts_by_class": {class: 3, "http_2xx": 5},
+                "breaker_why": format!("10 failures, the newest: {class}"),
             });
             conceal(&mut answer);
             answer
@@ -69,8 +83,10 @@ mod tests {
 
     #[test]
     fn other_failures_are_told_as_they_are() {
-        let mut answer =
-            json!({"class": "timeout", "excerpt": "no answer in time", "attempts_by_class": {"timeout": 1}});
+        let mut answer = json!({
+            "class": "timeout", "excerpt": "no answer in time", "attempts_by_class": {"timeout": 1},
+            "why": "its key is blocked", "breaker_why": "3 failures, the newest: http_5xx (503)",
+        });
         let before = answer.clone();
         conceal(&mut answer);
         assert_eq!(answer, before);

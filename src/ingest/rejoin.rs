@@ -19,7 +19,7 @@ use rdkafka::{
 /// Further rounds follow within this time of a round, or not at all: those who did not know of it hear of it by their next
 /// heartbeat.
 const ROUNDS_FOLLOW: Duration = Duration::from_secs(2);
-/// The longest that a member then waits before it may join.
+/// Between two requests: a member waits about this long, and for an answer, before it may join.
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Requests that let a member join again.

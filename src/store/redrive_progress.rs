@@ -29,7 +29,7 @@ pub async fn redrive(
     Ok((now, marked.await?))
 }
 
-/// RedriveProgress of letters that were asked for `since` then, or ever; letters that are there are counted up to
+/// Progress of letters that were asked for `since` then, or ever; letters that are there are counted up to
 /// [`COUNTED_MAX`].
 ///
 /// # Errors

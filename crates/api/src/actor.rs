@@ -11,7 +11,7 @@ use postrider_core::model::outcome::LastError;
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[schemars(rename = "ActorState")]
 pub struct ActorView {
-    /// The kind of actor: endpoint, ingest, router, …
+    /// The kind of actor: consumer, ingest, router, endpoint, writer, reader, or supervisor.
     pub kind: &'static str,
     /// Its name within its kind: the endpoint's id, the topic and partition, …: the same at every instance that has one.
     pub id: String,

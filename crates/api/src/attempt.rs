@@ -32,7 +32,7 @@ pub struct AttemptView {
     /// The number of the attempt, from 1.
     #[schemars(with = "u32")]
     pub attempt: i32,
-    /// The disposition: ended, retry, backlog, or dead_letter.
+    /// The disposition: none (it has ended), retry, backlog, or dead_letter.
     pub next: String,
     /// The time of the next attempt.
     #[schemars(with = "Option<Moment>")]

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{api_key::CurrentKey, customer::CustomerView, endpoint_view::IssuedEndpoint, subscription::SubscriptionView},
+    api::{endpoint_view::IssuedEndpoint, subscription::SubscriptionView},
     command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments, parsed},
 };
 
@@ -77,8 +77,10 @@ impl Trial {
             "customer_id": customer, "uid": name, "url": url,
             "description": "temporary: made by postrider listen, which deletes it at its end",
         });
-        let IssuedEndpoint { endpoint, secret } = parsed(&self.session.post(&["endpoints"], &body).await?)?;
-        (self.endpoint, self.secret) = (endpoint.id, secret);
+        let issued = self.session.post(&["endpoints"], &body).await?;
+        // Its id first: whatever fails from here on, it is deleted at the end.
+        self.endpoint = id_of(&issued);
+        self.secret = parsed::<IssuedEndpoint>(&issued)?.secret;
         let subscription = json!({ "endpoint_id": self.endpoint, "topic": topic, "scope": scope });
         let made: SubscriptionView = parsed(&self.session.post(&["subscriptions"], &subscription).await?)?;
         made.warnings.iter().for_each(|warning| self.session.note(&format!("warning: {warning}")));
@@ -87,13 +89,13 @@ impl Trial {
 
     /// The customer of the key, or one that is made for the time.
     async fn own_customer(&mut self, name: &str, topic: &str) -> Result<String, CommandFailure> {
-        let key: CurrentKey = parsed(&self.session.get(&["api-keys", "current"], &[]).await?)?;
-        if let Some(own) = key.customer_id {
-            return Ok(own);
+        let key = self.session.get(&["api-keys", "current"], &[]).await?;
+        if let Some(own) = key["customer_id"].as_str() {
+            return Ok(own.to_owned());
         }
         let grants = json!({ "topics": [topic], "tenants": ["*"] });
         let body = json!({ "name": "temporary: made by postrider listen", "uid": name, "grants": grants });
-        let CustomerView { id, .. } = parsed(&self.session.post(&["customers"], &body).await?)?;
+        let id = id_of(&self.session.post(&["customers"], &body).await?);
         self.customer = Some(id.clone());
         Ok(id)
     }
@@ -111,4 +113,9 @@ impl Trial {
             eprintln!("postrider: {kind}/{id} was made for this and could not be deleted: {failure}");
         }
     }
+}
+
+/// The id of a resource that was made.
+fn id_of(made: &Value) -> String {
+    made["id"].as_str().unwrap_or_default().to_owned()
 }

@@ -116,11 +116,13 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), C
     }
     for name in file.customers_elsewhere(&known).into_iter().take(LOOK_UPS_MAX) {
         if let Some(found) = look_up(session, "customers", &name).await? {
-            let customer = found.and_then(|customer| {
-                let CustomerView { uid, grants, .. } = parsed(&customer).ok()?;
-                Some(KnownCustomer { uid, grants })
-            });
-            known.customers.insert(name, customer);
+            match found.as_ref().map(parsed) {
+                None => drop(known.customers.insert(name, None)),
+                Some(Ok(CustomerView { uid, grants, .. })) => {
+                    known.customers.insert(name, Some(KnownCustomer { uid, grants }));
+                }
+                Some(Err(_)) => {} // of a newer version: the API knows it better
+            }
         }
     }
     let mut wrong = file.mistakes(&known);

@@ -9,10 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CommandFailure, PageArguments, Session, parsed, progress, show, show_list, table::Column};
 use crate::{
-    api::{
-        dead_letter_view::{Acknowledged, RedriveProgress, Redriving},
-        endpoint_view::EndpointView,
-    },
+    api::dead_letter_view::{Acknowledged, RedriveProgress, Redriving},
     model::settings::EndpointState,
 };
 
@@ -138,7 +135,7 @@ async fn redrive(
     let (letters, first) = each(session, selection, "redrive", "redriving", count).await?;
     if wait && letters > 0 {
         let endpoint = session.get(&["endpoints", &selection.endpoint], &[]).await?;
-        if parsed::<EndpointView>(&endpoint)?.endpoint.state != EndpointState::Enabled {
+        if endpoint["state"] != json!(EndpointState::Enabled) {
             session.note("the endpoint is not enabled: they wait until it is");
             wait = false;
         }

@@ -174,7 +174,10 @@ impl Session {
         let bytes = answer.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| unreachable(&error))?;
         let foreign = || unreachable(&format_args!("answered {}, which is not Postrider's way", answer.status()));
         if !answer.status().is_success() {
-            let problem = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+            let mut problem: Value = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+            // Nobody here reads it, and a newer server may have quotas that this program does not know.
+            problem.as_object_mut().map(|members| members.remove("quota"));
+            let problem = serde_json::from_value(problem).map_err(|_| foreign())?;
             return Err(CommandFailure::Refused(Box::new(problem)));
         }
         if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes).map_err(|_| foreign()) }
@@ -183,8 +186,10 @@ impl Session {
 
 /// An answer as the API's type of it.
 pub(in crate::command) fn parsed<T: DeserializeOwned>(answer: &Value) -> Result<T, CommandFailure> {
-    serde_json::from_value(answer.clone())
-        .map_err(|error| CommandFailure::Unreachable(format!("the API's answer is of another version: {error}")))
+    serde_json::from_value(answer.clone()).map_err(|error| {
+        let error = plain(&error.to_string()); // it quotes the answer
+        CommandFailure::Unreachable(format!("the API's answer is of another version: {error}"))
+    })
 }
 
 impl CommandFailure {

@@ -47,7 +47,7 @@ use crate::{
 const POLL_BURST: usize = 2_048;
 /// The same while each message brings a partition nearer to a pause.
 const POLL_BURST_BRAKED: usize = 64;
-/// The longest that one poll may block. Stopping and commits wait for it at most this long.
+/// The longest that one poll may block while something is to be committed.
 const POLL_WAIT: Duration = Duration::from_millis(20);
 /// The same while nothing was read that is to be committed.
 const POLL_WAIT_QUIET: Duration = Duration::from_millis(50);
@@ -157,6 +157,7 @@ impl Poller {
             }
             self.state.polled(now);
         }
+        self.stirred = SlotSet::all(self.partitions.len());
         self.store_settled();
         // Dropping the consumer leaves the group at once and commits what was stored; `unsubscribe` first would make
         // the others wait for the session timeout. No partition list may be alive here, or the drop hangs.

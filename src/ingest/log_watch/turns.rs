@@ -45,7 +45,7 @@ impl LookTurns {
 }
 
 /// Quiet partitions are asked about once in so many looks at least.
-const LOOKS_FOR_ALL: usize = 16;
+const LOOKS_FOR_ALL: usize = 14;
 /// So few are asked about at every look.
 const SHARE_MIN: usize = 256;
 

@@ -47,3 +47,20 @@ fn reading_the_backlog_in_vain_is_counted() {
     hook.set(Mode::Ok);
     app.audit().expect_all(&endpoint).await_nothing_waiting();
 }
+
+#[test]
+fn each_commit_is_answered_and_counted() {
+    let app = TestApp::start("commits");
+    let receiver = Receiver::start();
+    app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let answered = || app.rest().metric_with("postrider_commits_total", "result=\"ok\"");
+    let mut before = answered();
+    for _ in 0..5 {
+        app.produce(1);
+        app.await_committed();
+        eventually_holds("its commit is answered", || answered() > before);
+        before = answered();
+    }
+    // The client's own look at what is stored comes every five seconds, and finds it committed.
+    assert_eq!(app.rest().metric_with("postrider_commits_total", "result=\"failed\""), 0.0);
+}

@@ -53,6 +53,15 @@ fn an_endpoint_that_was_written_under_another_policy_is_not_connected_to() {
             "it tells nothing about the inside"
         );
     }
+    let key = json!({"name": "theirs", "role": "customer", "customer_id": app.customer()});
+    let token = app.rest().post("/v1/api-keys", &key).ok().json()["token"].as_str().expect("a token").to_owned();
+    let id = &endpoint.id;
+    for path in ["actors", &format!("actors/{id}"), &format!("endpoints/{id}"), &format!("endpoints/{id}/stats")] {
+        let shown = app.rest().with_key(Some(&token)).get(&format!("/v1/{path}")).ok().json().to_string();
+        assert!(!shown.contains("blocked") && !shown.contains("not allowed"), "{path}: {shown}");
+    }
+    let shown = app.rest().get(&format!("/v1/actors/{id}")).ok().json().to_string();
+    assert!(shown.contains("blocked"), "operators are told: {shown}");
     assert_eq!(hook.requests_count(), 1, "nothing was sent");
     assert!(app.rest().metric("postrider_egress_blocked_total") >= 6.0);
     let url = json!({"customer_id": app.customer(), "url": after.url()});

@@ -1,9 +1,12 @@
 //! ● Commits that the poll thread makes.
 
+use std::ptr;
+
 use rdkafka::{
-    TopicPartitionList,
-    consumer::{CommitMode, Consumer as _},
+    TopicPartitionList, bindings as rd,
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
+    types::RDKafkaRespErr,
 };
 
 use super::{Poller, warn_on_error};
@@ -20,7 +23,7 @@ impl Poller {
     pub(super) fn commit_settled(&mut self) {
         let stored = self.store_settled();
         if (self.consumer.context().take_uncommitted() || stored)
-            && let Err(error) = self.consumer.commit_consumer_state(CommitMode::Async)
+            && let Err(error) = self.commit(None)
         {
             tracing::warn!(%error, "what is settled cannot be committed; the next commit covers it");
         }
@@ -68,7 +71,26 @@ impl Poller {
             }
         }
         if back.count() > 0 {
-            warn_on_error("take back commits of", self.consumer.commit(&back, CommitMode::Async));
+            warn_on_error("take back commits of", self.commit(Some(&back)));
+        }
+    }
+    /// Commits these offsets, or what is stored. The answer comes out of `poll`, to
+    /// [`committed`](crate::ingest::rebalance::PollContext), as those to the client's own commits do: the crate's calls ask for
+    /// none, so that a commit which failed would be nobody's to repeat.
+    fn commit(&self, offsets: Option<&TopicPartitionList>) -> Result<(), KafkaError> {
+        let offsets = offsets.map_or(ptr::null(), |offsets| offsets.ptr().cast_const());
+        // SAFETY: client and list outlive the call, which copies the list. The request has a reference of its own to the
+        // client's main queue, which this one only borrows.
+        let code = unsafe {
+            let handle = self.consumer.client().native_ptr();
+            let queue = rd::rd_kafka_queue_get_main(handle);
+            let code = rd::rd_kafka_commit_queue(handle, offsets, queue, None, ptr::null_mut());
+            rd::rd_kafka_queue_destroy(queue);
+            code
+        };
+        match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            code => Err(KafkaError::ConsumerCommit(code.into())),
         }
     }
 }
