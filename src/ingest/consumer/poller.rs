@@ -273,7 +273,8 @@ impl Poller {
     }
 
     fn publish_assigned(&self) {
-        let ledgers = self.partitions.iter().map(|partition| Arc::clone(&partition.ledger)).collect();
+        let ledgers: Vec<_> = self.partitions.iter().map(|partition| Arc::clone(&partition.ledger)).collect();
+        self.consumer.context().metrics.partitions_assigned.set(ledgers.len() as f64);
         self.state.assigned.store(Arc::new(ledgers));
     }
 }

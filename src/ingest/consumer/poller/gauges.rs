@@ -22,7 +22,6 @@ impl Poller {
         }
         self.intake.publish_metrics(now);
         let metrics = &self.consumer.context().metrics;
-        metrics.partitions_assigned.set(self.partitions.len() as f64);
         for (gauge, count) in metrics.partitions_paused.iter().zip(paused) {
             gauge.set(f64::from(count));
         }
