@@ -68,13 +68,14 @@ mod tests {
     fn of_many_the_quiet_ones_take_turns_and_all_have_theirs() {
         let mut turns = LookTurns::default();
         turns.take(vec![QUIET; 10_000], false);
-        let mut asked = vec![0; 10_000];
+        let mut asked = vec![0_usize; 10_000];
         for _ in 0..LOOKS_FOR_ALL {
             let places = turns.take(vec![QUIET; 10_000], true);
             assert!(places.len() <= 10_000_usize.div_ceil(LOOKS_FOR_ALL));
             places.into_iter().for_each(|place| asked[place] += 1);
         }
-        assert!(asked.iter().all(|asked| *asked == 1));
+        assert!(asked.iter().all(|asked| *asked >= 1));
+        assert!(asked.iter().sum::<usize>() < 10_000 + 10_000 / LOOKS_FOR_ALL, "the last turn begins the next round");
     }
 
     #[test]
