@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mode, Receiver, TestApp, eventually, process::BINARY};
+use crate::harness::{Mode, Receiver, TestApp, eventually, eventually_holds, process::BINARY};
 
 /// A terminal beside a running Postrider.
 struct Terminal {
@@ -79,7 +79,9 @@ fn a_customer_is_set_up_tried_and_looked_after_from_a_terminal() {
         letters.as_array().filter(|letters| letters.len() == 2).cloned()
     });
     assert_eq!(letters[0]["reason"], "exhausted");
-    assert!(terminal.says(&["endpoints", "attempts", "erp"]).contains("dead_letter"));
+    eventually_holds("attempts are written a moment after they are over", || {
+        terminal.says(&["endpoints", "attempts", "erp"]).contains("dead_letter")
+    });
     hook.set(Mode::Ok);
     let acknowledged = ["dead-letters", "ack", "erp", "--id", letters[0]["id"].as_str().expect("id")];
     assert_eq!(terminal.says(&acknowledged), "1 acknowledged\n");

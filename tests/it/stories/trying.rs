@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Mode, Receiver, TestApp, rest::Rest, within_looks};
+use crate::harness::{Mode, Receiver, TestApp, eventually_holds, rest::Rest, within_looks};
 
 #[test]
 fn a_test_event_is_signed_and_sent_as_any_other_also_to_an_endpoint_that_is_paused_or_disabled() {
@@ -76,5 +76,5 @@ fn a_test_that_is_taken_while_the_breaker_is_open_brings_the_deliveries_back_at_
     assert_eq!(app.rest().post(&path, &json!({})).ok().json()["outcome"], "delivered");
     // Long before the breakers would have let anything through.
     app.audit().expect_all(&endpoint).await_nothing_missing();
-    assert_eq!(open(), 0.0);
+    eventually_holds("both breakers are closed", || open() == 0.0);
 }
