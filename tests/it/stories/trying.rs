@@ -73,6 +73,9 @@ fn a_test_that_is_taken_while_the_breaker_is_open_brings_the_deliveries_back_at_
     });
     // Something waits for each of them: what opened the first one's may have moved to the second since.
     app.produce(100);
+    eventually_holds("the first has heard of the second, which it tells of the test", || {
+        app.rest().get("/v1/overview").ok().json()["instances"].as_array().map(Vec::len) == Some(2)
+    });
     hook.set(Mode::Ok);
     let path = format!("/v1/endpoints/{}/test", endpoint.id);
     assert_eq!(app.rest().post(&path, &json!({})).ok().json()["outcome"], "delivered");
