@@ -67,8 +67,8 @@ pub struct PollContext {
     epoch: AtomicU64,
     /// The poll loop has not yet followed the newest assignment.
     changed: AtomicBool,
-    /// The client's reports on the ends of partitions.
-    reports: AtomicU64,
+    /// The client has reported on the ends of partitions since the poll loop last looked.
+    reported: AtomicBool,
     /// A commit did not go through: what was stored is still to be committed.
     uncommitted: AtomicBool,
     /// Time at which the offsets now being committed were stored.
@@ -93,7 +93,7 @@ impl PollContext {
             ledgers: Mutex::default(),
             epoch: AtomicU64::new(0),
             changed: AtomicBool::new(false),
-            reports: AtomicU64::new(0),
+            reported: AtomicBool::new(false),
             uncommitted: AtomicBool::new(false),
             stored_at: Mutex::new(None),
             rewinds: Mutex::default(),
@@ -107,9 +107,9 @@ impl PollContext {
         self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
     }
 
-    /// The number of the client's reports.
-    pub fn reports(&self) -> u64 {
-        self.reports.load(Ordering::Relaxed)
+    /// True once after each of the client's reports, or several.
+    pub fn take_reported(&self) -> bool {
+        self.reported.swap(false, Ordering::AcqRel)
     }
 
     /// True once after a commit that did not go through.

@@ -86,8 +86,6 @@ pub(super) struct Poller {
     active: SlotSet,
     /// Partitions that were active since the last look at what may be committed and is shown.
     stirred: SlotSet,
-    /// The client's reports until then.
-    reports: u64,
     all_at: Instant,
     commit_at: Instant,
     rejoin: Rejoin,
@@ -122,7 +120,6 @@ impl Poller {
             last: 0,
             active: SlotSet::default(),
             stirred: SlotSet::default(),
-            reports: 0,
             all_at: clock::now(),
             commit_at: clock::now() + settings.commit_interval,
             rejoin: Rejoin::default(),
@@ -166,9 +163,7 @@ impl Poller {
 
     /// The client's reports tell of ends of partitions that nothing was read of.
     fn stir_all_if_due(&mut self, now: Instant) {
-        let reports = self.consumer.context().reports();
-        if reports != self.reports || now >= self.all_at {
-            self.reports = reports;
+        if self.consumer.context().take_reported() || now >= self.all_at {
             self.all_at = now + ALL_EVERY;
             self.stirred = SlotSet::all(self.partitions.len());
         }

@@ -59,7 +59,7 @@ impl PollContext {
                 ledger.saw_fetch(seen.ls_offset, seen.next_offset);
             }
         }
-        self.reports.fetch_add(1, Ordering::Relaxed);
+        self.reported.store(true, Ordering::Release);
     }
 
     pub(super) fn committed(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
