@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use jiff::Timestamp;
 
 use super::{
     access::{Read, Write},
@@ -17,6 +16,7 @@ use crate::{
         body,
         endpoint_backlog::{BacklogView, PartitionBacklog, PurgeResult, SkippedEvents, WaitingEvents},
         endpoint_body::PurgeBody,
+        resource::time,
     },
     clock,
     model::receipt::Settlement,
@@ -61,10 +61,6 @@ fn partition(head: HeadRow) -> PartitionBacklog {
 fn skipped(shown: ShownGap) -> SkippedEvents {
     let ShownGap { gap: Gap { topic, partition, from, end, events, .. }, since } = shown;
     SkippedEvents { topic, partition, from_offset: from, end_offset: end, events, since }
-}
-
-fn time(ms: i64) -> Option<Timestamp> {
-    Timestamp::from_millisecond(ms).ok()
 }
 
 /// Throws away what was received before a time (now, unless the body says otherwise) and waits. What is on its way to the

@@ -2,12 +2,14 @@
 //! else in base64.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::conceal::{EXCERPT, UNREACHABLE, is_concealed};
 use crate::{
-    api::dead_letter_view::{HeaderView, LetterView, RecordView},
+    api::{
+        dead_letter_view::{HeaderView, LetterView, RecordView},
+        resource::time,
+    },
     dead_letter::letter::record,
     endpoint::request,
     model::event::KafkaPosition,
@@ -31,8 +33,8 @@ pub(super) fn view(head: LetterHead, data: Option<LetterData>, for_customer: boo
         topic: head.topic,
         partition: head.partition,
         offset: head.offset,
-        timestamp: Timestamp::from_millisecond(head.record_ms).ok(),
-        occurred_at: Timestamp::from_millisecond(head.occurred_ms).ok(),
+        timestamp: time(head.record_ms),
+        occurred_at: time(head.occurred_ms),
         webhook_id,
         event_id: head.event_id,
         kind: head.kind,

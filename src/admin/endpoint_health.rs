@@ -17,6 +17,7 @@ use crate::{
         },
         endpoint_view::ListedEndpoint,
         instance::SilentPeer,
+        resource::time,
     },
     clock,
     model::settings::EndpointState,
@@ -143,8 +144,4 @@ fn newest_error(error: &ErrorPart) -> EndpointError {
 
 fn age(since_ms: Option<i64>, now_ms: i64) -> Option<i64> {
     since_ms.map(|since| (now_ms - since).max(0))
-}
-
-fn time(ms: i64) -> Option<Timestamp> {
-    Timestamp::from_millisecond(ms).ok()
 }

@@ -1,10 +1,11 @@
 //! ○ A replay as it is answered.
 
-use jiff::Timestamp;
-
 use super::problem::{FieldError, Problem};
 use crate::{
-    api::replay::{ReplayState, ReplayView, ReplayedPartition},
+    api::{
+        replay::{ReplayState, ReplayView, ReplayedPartition},
+        resource::time,
+    },
     replay::range::RangeMistake,
     store::replays::{ReplayRow, ShareRow},
 };
@@ -21,15 +22,14 @@ pub(super) fn not_there(mistakes: Vec<RangeMistake>) -> Problem {
 /// The replay as it is answered.
 #[must_use]
 pub(super) fn view(replay: ReplayRow) -> ReplayView {
-    let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let partitions: Vec<ReplayedPartition> = replay.shares.iter().map(partition).collect();
     ReplayView {
         state: state(&replay),
         id: replay.id,
         endpoint_id: replay.endpoint_id,
         topic: replay.topic,
-        from_time: time(replay.from_ms),
-        to_time: time(replay.to_ms),
+        from_time: replay.from_ms.and_then(time),
+        to_time: replay.to_ms.and_then(time),
         created_at: replay.created_at,
         cancelled_at: replay.cancelled_at,
         cancel_reason: replay.cancel_reason,

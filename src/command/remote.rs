@@ -17,7 +17,7 @@ mod table; // JSON as rows and columns
 mod match_event; // a dry run
 
 pub(super) use self::{
-    session::{CommandFailure, Session, SessionArguments, parsed},
+    session::{CommandFailure, Session, SessionArguments, parsed, typed},
     subscriptions::ScopeArguments,
 };
 

@@ -132,3 +132,9 @@ impl<T> BulkAnswer<T> {
         BulkAnswer { version, created, updated, unchanged: count(BulkEffect::Unchanged), data }
     }
 }
+
+/// A time that is counted in milliseconds since 1970, as it is answered; `None` beyond the calendar.
+#[must_use]
+pub fn time(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms).ok()
+}

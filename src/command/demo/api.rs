@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use awc::http::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::fixtures::{CUSTOMERS, DemoEndpoint};
-use crate::api::{
-    api_key::{IssuedApiKey, ListedApiKey},
-    resource::ListPage,
+use crate::{
+    api::{
+        api_key::{IssuedApiKey, ListedApiKey},
+        resource::ListPage,
+    },
+    command::remote::typed,
 };
 
 /// Postrider's REST API at an address.
@@ -69,12 +71,12 @@ impl Api {
     /// A key with which one customer signs in; those of earlier runs end.
     pub(super) async fn customer_key(&self, customer: &str) -> Result<String, String> {
         let keys = self.send(Method::GET, &format!("/v1/api-keys?limit=250&customer_id=demo-{customer}"), None).await?;
-        let keys: ListPage<ListedApiKey> = parsed(keys)?;
+        let keys: ListPage<ListedApiKey> = typed(&keys)?;
         for id in keys.data.iter().filter(|listed| listed.key.name == KEY_NAME).map(|listed| &listed.key.id) {
             self.send(Method::DELETE, &format!("/v1/api-keys/{id}"), None).await?;
         }
         let body = json!({ "name": KEY_NAME, "role": "customer", "customer_id": format!("demo-{customer}") });
-        let key: IssuedApiKey = parsed(self.send(Method::POST, "/v1/api-keys", Some(&body)).await?)?;
+        let key: IssuedApiKey = typed(&self.send(Method::POST, "/v1/api-keys", Some(&body)).await?)?;
         Ok(key.token)
     }
 
@@ -99,11 +101,6 @@ impl Api {
         }
         serde_json::from_slice(&text).map_err(|error| format!("{what}: the answer is not JSON: {error}"))
     }
-}
-
-/// An answer as the API's type of it.
-fn parsed<T: DeserializeOwned>(answer: Value) -> Result<T, String> {
-    serde_json::from_value(answer).map_err(|error| format!("the API's answer is of another version: {error}"))
 }
 
 fn id_of(resource: &Value) -> Result<String, String> {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{endpoint_view::IssuedEndpoint, subscription::SubscriptionView},
+    api::{customer::WrittenCustomer, endpoint_view::WrittenEndpoint, subscription::SubscriptionView},
     command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments, parsed},
 };
 
@@ -77,10 +77,9 @@ impl Trial {
             "customer_id": customer, "uid": name, "url": url,
             "description": "temporary: made by postrider listen, which deletes it at its end",
         });
-        let issued = self.session.post(&["endpoints"], &body).await?;
-        // Its id first: whatever fails from here on, it is deleted at the end.
-        self.endpoint = id_of(&issued);
-        self.secret = parsed::<IssuedEndpoint>(&issued)?.secret;
+        // No more of the answer than is needed: what a newer API adds to it shall not keep it from being deleted at the end.
+        let WrittenEndpoint { id, secret } = parsed(&self.session.post(&["endpoints"], &body).await?)?;
+        (self.endpoint, self.secret) = (id, secret.unwrap_or_default());
         let subscription = json!({ "endpoint_id": self.endpoint, "topic": topic, "scope": scope });
         let made: SubscriptionView = parsed(&self.session.post(&["subscriptions"], &subscription).await?)?;
         made.warnings.iter().for_each(|warning| self.session.note(&format!("warning: {warning}")));
@@ -95,7 +94,7 @@ impl Trial {
         }
         let grants = json!({ "topics": [topic], "tenants": ["*"] });
         let body = json!({ "name": "temporary: made by postrider listen", "uid": name, "grants": grants });
-        let id = id_of(&self.session.post(&["customers"], &body).await?);
+        let WrittenCustomer { id } = parsed(&self.session.post(&["customers"], &body).await?)?;
         self.customer = Some(id.clone());
         Ok(id)
     }
@@ -113,9 +112,4 @@ impl Trial {
             eprintln!("postrider: {kind}/{id} was made for this and could not be deleted: {failure}");
         }
     }
-}
-
-/// The id of a resource that was made.
-fn id_of(made: &Value) -> String {
-    made["id"].as_str().unwrap_or_default().to_owned()
 }

@@ -117,7 +117,9 @@ async fn check(session: &Session, sections: &Map<String, Value>) -> Result<(), C
     for name in file.customers_elsewhere(&known).into_iter().take(LOOK_UPS_MAX) {
         if let Some(found) = look_up(session, "customers", &name).await? {
             match found.as_ref().map(parsed) {
-                None => drop(known.customers.insert(name, None)),
+                None => {
+                    known.customers.insert(name, None);
+                }
                 Some(Ok(CustomerView { uid, grants, .. })) => {
                     known.customers.insert(name, Some(KnownCustomer { uid, grants }));
                 }

@@ -176,7 +176,9 @@ impl Session {
         if !answer.status().is_success() {
             let mut problem: Value = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
             // Nobody here reads it, and a newer server may have quotas that this program does not know.
-            problem.as_object_mut().map(|members| members.remove("quota"));
+            if let Some(members) = problem.as_object_mut() {
+                members.remove("quota");
+            }
             let problem = serde_json::from_value(problem).map_err(|_| foreign())?;
             return Err(CommandFailure::Refused(Box::new(problem)));
         }
@@ -186,9 +188,14 @@ impl Session {
 
 /// An answer as the API's type of it.
 pub(in crate::command) fn parsed<T: DeserializeOwned>(answer: &Value) -> Result<T, CommandFailure> {
+    typed(answer).map_err(CommandFailure::Unreachable)
+}
+
+/// The same, with the mistake in words.
+pub(in crate::command) fn typed<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
     serde_json::from_value(answer.clone()).map_err(|error| {
         let error = plain(&error.to_string()); // it quotes the answer
-        CommandFailure::Unreachable(format!("the API's answer is of another version: {error}"))
+        format!("the API's answer is of another version: {error}")
     })
 }
 
