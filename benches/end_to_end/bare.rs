@@ -36,7 +36,8 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Arguments {
     pub brokers: String,
-    pub topic: String,
+    pub topics: Vec<String>,
+    /// Of each topic.
     pub partitions: i32,
     pub endpoints: usize,
     pub tenants: usize,
@@ -156,14 +157,14 @@ struct Poll {
 
 impl Poll {
     fn new(arguments: &Arguments, arbiters: Vec<mpsc::Sender<Chunk>>) -> io::Result<Self> {
-        let consumer = consumer(&arguments.brokers, &arguments.topic, arguments.partitions)?;
+        let consumer = consumer(&arguments.brokers, &arguments.topics, arguments.partitions)?;
         let batches = arguments.batch_events.is_some();
         let lanes = if batches { arguments.endpoints } else { arbiters.len() };
         Ok(Poll {
             consumer,
             sources: (0..arguments.partitions)
                 .map(|partition| {
-                    let topic = Arc::from(arguments.topic.as_str());
+                    let topic = Arc::from(arguments.topics[0].as_str());
                     Arc::new(Unattended(SourceName { kind: SourceKind::Live, topic, partition }))
                         as Arc<dyn EventSource>
                 })
@@ -256,7 +257,7 @@ fn tenant<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
     headers.iter().find(|header| header.key == "tenant")?.value
 }
 
-fn consumer(brokers: &str, topic: &str, partitions: i32) -> io::Result<BaseConsumer> {
+fn consumer(brokers: &str, topics: &[String], partitions: i32) -> io::Result<BaseConsumer> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "bare-loop")
@@ -265,8 +266,10 @@ fn consumer(brokers: &str, topic: &str, partitions: i32) -> io::Result<BaseConsu
         .create()
         .map_err(io::Error::other)?;
     let mut all = TopicPartitionList::new();
-    for partition in 0..partitions {
-        all.add_partition_offset(topic, partition, Offset::Beginning).map_err(io::Error::other)?;
+    for topic in topics {
+        for partition in 0..partitions {
+            all.add_partition_offset(topic, partition, Offset::Beginning).map_err(io::Error::other)?;
+        }
     }
     consumer.assign(&all).map_err(io::Error::other)?;
     Ok(consumer)

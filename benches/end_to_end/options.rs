@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::sender::Who;
+
 /// Measures Postrider end to end, on the Kafka and PostgreSQL named by KAFKA_BOOTSTRAP and PG_URL.
 #[derive(Debug, Parser)]
 #[command(name = "end_to_end")]
@@ -20,7 +22,7 @@ pub struct Options {
     /// Partitions of the topics that are caught up with, one after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 512])]
     pub partitions: Vec<i32>,
-    /// Endpoints where there are many; at most 60,000.
+    /// Endpoints where there are many, at most 60,000; ten times as many where they do little.
     #[arg(long, default_value_t = 1_000)]
     pub endpoints: usize,
     /// For how long latencies are measured, after a warm-up, or a spike lasts. Each scenario has its own.
@@ -79,12 +81,19 @@ pub enum Name {
 
 impl Options {
     pub fn wants(&self, name: Name) -> bool {
-        let has_bare =
-            matches!(name, Name::Stream | Name::Many | Name::Raw | Name::Partition | Name::Batch | Name::Latency);
+        let has_bare = matches!(
+            name,
+            Name::Stream | Name::Many | Name::Raw | Name::Partition | Name::Batch | Name::Latency | Name::Topics
+        );
         if self.bare && !has_bare {
             return false;
         }
         self.only.is_empty() || self.only.contains(&name)
+    }
+
+    /// Those who take turns.
+    pub fn both(&self) -> Vec<Who> {
+        if self.bare { vec![Who::Bare] } else { vec![Who::Bare, Who::Postrider] }
     }
 
     pub fn cores(&self) -> usize {

@@ -11,8 +11,8 @@ use crate::addresses;
 pub struct Plan {
     pub topic: String,
     pub partitions: i32,
-    /// Topics that are read as well, and stay empty.
-    pub empty_topics: Vec<String>,
+    /// Topics that are read as well, of as many partitions; the first endpoint gets their events.
+    pub other_topics: Vec<String>,
     /// One address and one customer each. They share the tenants evenly; a single one subscribes to the whole topic.
     pub endpoints: usize,
     /// The events go round the tenants 0 to here.
@@ -46,7 +46,7 @@ impl Plan {
         Plan {
             topic: topic.to_owned(),
             partitions,
-            empty_topics: Vec::new(),
+            other_topics: Vec::new(),
             endpoints: 1,
             tenants,
             in_flight_max: 64,
@@ -70,10 +70,9 @@ impl Plan {
         }
     }
 
-    /// All topics that are read, as the setting wants them.
-    pub fn topics(&self) -> String {
-        let topics: Vec<&str> = [&self.topic].into_iter().chain(&self.empty_topics).map(String::as_str).collect();
-        topics.join(",")
+    /// All topics that are read.
+    pub fn topics(&self) -> Vec<String> {
+        [&self.topic].into_iter().chain(&self.other_topics).cloned().collect()
     }
 
     pub fn endpoint_of(&self, tenant: usize) -> usize {

@@ -1,6 +1,9 @@
 //! ● What a process used, as the kernel counts it: the judge of CPU asks about one process at a time.
 
-use std::{fs, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 /// User and system time of all threads of the process so far; `None` once it is gone.
 pub fn cpu(pid: u32) -> Option<Duration> {
@@ -9,6 +12,14 @@ pub fn cpu(pid: u32) -> Option<Duration> {
     let fields = stat.rsplit_once(')')?.1;
     let ticks: u64 = fields.split_ascii_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
     Some(Duration::from_millis(ticks * TICK_MS))
+}
+
+/// From now on for so long: the part of one core.
+pub fn cpu_share(pid: u32, lasts: Duration) -> f64 {
+    let (before, started) = (cpu(pid).unwrap_or_default(), Instant::now());
+    thread::sleep(lasts);
+    let used = cpu(pid).unwrap_or_default().saturating_sub(before);
+    used.as_secs_f64() / started.elapsed().as_secs_f64()
 }
 
 /// The most memory the process ever held, in bytes.

@@ -25,8 +25,11 @@ use crate::{addresses, payload, receiver::wall_ns};
 #[derive(Serialize, Deserialize)]
 pub struct Arguments {
     pub brokers: String,
-    pub topic: String,
+    /// The events go round their partitions, a few to one of them, then as many to the next.
+    pub topics: Vec<String>,
+    /// Of each topic.
     pub partitions: i32,
+    pub run_events: u64,
     /// The events go round so many tenants, from this one on.
     pub tenants: usize,
     pub first_tenant: usize,
@@ -40,8 +43,17 @@ pub struct Arguments {
 impl Arguments {
     /// From the first tenant on, as fast as possible.
     pub fn new(brokers: &str, topic: &str, partitions: i32, tenants: usize, events: u64) -> Self {
-        let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-        Arguments { brokers, topic, partitions, tenants, first_tenant: 0, events, first_sequence: 0, rate: None }
+        Arguments {
+            brokers: brokers.to_owned(),
+            topics: vec![topic.to_owned()],
+            partitions,
+            run_events: RUN_EVENTS,
+            tenants,
+            first_tenant: 0,
+            events,
+            first_sequence: 0,
+            rate: None,
+        }
     }
 }
 
@@ -93,8 +105,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
         }
         let sequence = arguments.first_sequence + produced;
         payload::write(&mut value, sequence, wall_ns());
-        let tenant = &tenants[(produced % arguments.tenants as u64) as usize];
-        send(&producer, arguments, sequence, tenant, &value)?;
+        send(&producer, arguments, sequence, &tenants[(produced % arguments.tenants as u64) as usize], &value)?;
         produced += 1;
         progress.produced.store(produced, Ordering::Relaxed);
     }
@@ -169,11 +180,10 @@ fn send(
     let headers = OwnedHeaders::new_with_capacity(2)
         .insert(Header { key: "tenant", value: Some(tenant) })
         .insert(Header { key: "type", value: Some("order.created") });
-    let mut record: BaseRecord<'_, (), [u8]> = BaseRecord::to(&arguments.topic)
-        // A few to one partition, then to the next, as producers do with events that have no key.
-        .partition((sequence / RUN_EVENTS % arguments.partitions as u64) as i32)
-        .headers(headers)
-        .payload(value);
+    let (run, partitions) = (sequence / arguments.run_events, arguments.partitions as u64);
+    let topic = &arguments.topics[(run / partitions % arguments.topics.len() as u64) as usize];
+    let mut record: BaseRecord<'_, (), [u8]> =
+        BaseRecord::to(topic).partition((run % partitions) as i32).headers(headers).payload(value);
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -186,6 +196,7 @@ fn send(
     }
 }
 
+/// As producers do with events that have no key.
 const RUN_EVENTS: u64 = 16;
 /// A change of the rate is heeded after this long at most.
 const LISTEN_EVERY: Duration = Duration::from_millis(100);

@@ -26,6 +26,9 @@ pub fn set_up(admin: SocketAddr, key: &str, plan: &Plan, port: u16) -> io::Resul
             api.put_bulk("endpoints", some.iter().map(|number| endpoint(plan, port, *number))).await?;
             api.put_bulk("subscriptions", some.iter().map(|number| subscription(plan, *number))).await?;
         }
+        for some in plan.other_topics.chunks(BULK_ITEMS) {
+            api.put_bulk("subscriptions", some.iter().map(|topic| whole_topic(topic))).await?;
+        }
         api.command_paused(plan, "pause").await
     })
 }
@@ -187,11 +190,16 @@ fn subscription(plan: &Plan, number: usize) -> Value {
     let scope = match plan.endpoints {
         1 => json!({ "level": "topic" }),
         _ => {
-            let own = (0..plan.tenants).filter(|tenant| plan.endpoint_of(*tenant) == number);
+            let own = (number..plan.tenants).step_by(plan.endpoints); // as `Plan::endpoint_of` has it
             json!({ "level": "tenants", "tenants": own.map(addresses::tenant).collect::<Vec<_>>() })
         }
     };
     json!({ "uid": name, "endpoint_id": name, "topic": plan.topic, "scope": scope })
+}
+
+/// The first endpoint gets all of it.
+fn whole_topic(topic: &str) -> Value {
+    json!({ "uid": topic, "endpoint_id": addresses::name(0), "topic": topic, "scope": { "level": "topic" } })
 }
 
 /// As many as one bulk call takes.

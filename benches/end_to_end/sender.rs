@@ -81,7 +81,7 @@ impl Stage {
                     self.installation = Some(Installation::new(&self.plan, self.port, self.cores, topics)?);
                 }
                 let installation = self.installation.as_ref().expect("just made");
-                Sender::Postrider(installation.start(&self.plan.topics(), group)?)
+                Sender::Postrider(installation.start(&self.plan.topics().join(","), group)?)
             }
         };
         Ok(Run { sender, receiver })
@@ -90,13 +90,13 @@ impl Stage {
     /// One more instance of Postrider in this consumer group, once one was started.
     pub fn another(&self, group: &str) -> io::Result<Instance> {
         let installation = self.installation.as_ref().ok_or_else(|| io::Error::other("nothing is set up yet"))?;
-        installation.start(&self.plan.topics(), group)
+        installation.start(&self.plan.topics().join(","), group)
     }
 
     fn bare_arguments(&self) -> bare::Arguments {
         bare::Arguments {
             brokers: self.brokers.clone(),
-            topic: self.plan.topic.clone(),
+            topics: self.plan.topics(),
             partitions: self.plan.partitions,
             endpoints: self.plan.endpoints,
             tenants: self.plan.tenants,

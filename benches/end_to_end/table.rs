@@ -71,6 +71,11 @@ pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.0} %", share * 100.0) } else { "–".to_owned() }
 }
 
+/// `0.0076` as `0.8 %`.
+pub fn tenths_of_percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// Bytes as megabytes.
 pub fn megabytes(bytes: u64) -> String {
     thousands(bytes as f64 / 1e6)
