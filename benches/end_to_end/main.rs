@@ -40,6 +40,7 @@ mod spike; // more than the machine can do
 mod slow_tenth; // some are slow
 mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
+mod idle; // nothing happens
 mod fleet; // instances come and go
 mod settings; // written, in effect, listed, loaded
 mod scenarios;

@@ -73,6 +73,8 @@ pub enum Name {
     Drain,
     /// Hundreds of topics with nothing to do.
     Topics,
+    /// Thousands of endpoints with nothing to do.
+    Idle,
     /// Instances that join, stop and are killed.
     Fleet,
     /// Ten thousand endpoints and a million subscription entries, over REST.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    addresses, backlog_drain, catch_up, catch_up_slow, drain, fleet,
+    addresses, backlog_drain, catch_up, catch_up_slow, drain, fleet, idle,
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
@@ -45,8 +45,16 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 7] =
-    [catch_up::run, catch_up_slow::run, spike::run, slow_tenth::run, backlog_drain::run, topics::run, fleet::run];
+const SCENARIOS: [Scenario; 8] = [
+    catch_up::run,
+    catch_up_slow::run,
+    spike::run,
+    slow_tenth::run,
+    backlog_drain::run,
+    topics::run,
+    idle::run,
+    fleet::run,
+];
 
 pub struct Bench<'a> {
     pub options: &'a Options,
