@@ -20,8 +20,8 @@ pub fn is_one_in(endpoint: usize, every: usize) -> bool {
     endpoint.is_multiple_of(every)
 }
 
-pub fn url(endpoint: usize, port: u16) -> String {
-    format!("http://{}:{port}/hook", of(endpoint))
+pub fn url(scheme: &str, endpoint: usize, port: u16) -> String {
+    format!("{scheme}://{}:{port}/hook", of(endpoint))
 }
 
 /// The key of the endpoint, and of its customer and subscription.

@@ -43,6 +43,8 @@ pub struct Arguments {
     pub tenants: usize,
     /// The receiver's.
     pub port: u16,
+    /// Over HTTPS, trusting this authority; PEM.
+    pub authority: Option<String>,
     /// Requests under way at once, all endpoints together.
     pub in_flight_max: usize,
     /// A POST for so many events; one for each without.

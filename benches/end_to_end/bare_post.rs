@@ -20,8 +20,9 @@ use postrider::{
     },
 };
 use rdkafka::{Message, message::BorrowedMessage};
+use rustls::{ClientConfig, crypto::ring::default_provider};
 
-use crate::{addresses, bare::Arguments, receiver::wall_ns};
+use crate::{addresses, authority, bare::Arguments, receiver::wall_ns};
 
 /// A message, copied out of librdkafka's buffer. Where its fields stand the bare loop simply knows.
 pub fn event(source: &Arc<dyn EventSource>, message: &BorrowedMessage<'_>, tenant: &[u8]) -> Arc<Event> {
@@ -54,14 +55,19 @@ pub struct Poster {
 
 impl Poster {
     pub fn new(arguments: &Arguments) -> Self {
+        let connector = match &arguments.authority {
+            Some(certificate) => Connector::new().rustls_0_23(Arc::new(tls(certificate))),
+            None => Connector::new(),
+        };
+        let scheme = if arguments.authority.is_some() { "https" } else { "http" };
         let client = Client::builder()
-            .connector(Connector::new().limit(0))
+            .connector(connector.limit(0))
             .timeout(TIMEOUT)
             .disable_redirects()
             .no_default_headers()
             .finish();
         let endpoint = |number| {
-            let url = addresses::url(number, arguments.port);
+            let url = addresses::url(scheme, number, arguments.port);
             let frozen = client
                 .post(&url)
                 .insert_header(("content-type", "application/json"))
@@ -95,6 +101,15 @@ impl Poster {
         eprintln!("the bare loop's request failed: {failure}");
         std::process::exit(1);
     }
+}
+
+fn tls(authority: &str) -> ClientConfig {
+    let roots = authority::roots(authority).expect("the driver made it");
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default protocol versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 fn header(text: String) -> HeaderValue {

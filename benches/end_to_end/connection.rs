@@ -12,11 +12,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep_until},
 };
 
-use crate::{receiver::Tally, throttle::Throttle};
+use crate::{tally::Tally, throttle::Throttle};
 
 /// How a customer answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +25,17 @@ pub enum Manner {
     Never,
 }
 
-pub struct Connection {
-    stream: TcpStream,
-    manner: Manner,
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Customer {
+    pub manner: Manner,
+    /// True where latencies are counted.
+    pub timed: bool,
+}
+
+pub struct Connection<S> {
+    stream: S,
+    customer: Customer,
     tally: Arc<Mutex<Tally>>,
     throttle: Arc<Mutex<Throttle>>,
     /// Until the answer to the first request of the buffer is due, where it is not due at once.
@@ -38,9 +45,9 @@ pub struct Connection {
     filled: usize,
 }
 
-impl Connection {
-    pub fn new(stream: TcpStream, manner: Manner, tally: Arc<Mutex<Tally>>, throttle: Arc<Mutex<Throttle>>) -> Self {
-        Connection { stream, manner, tally, throttle, due: None, buffer: vec![0; 2048], filled: 0 }
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub fn new(stream: S, customer: Customer, tally: Arc<Mutex<Tally>>, throttle: Arc<Mutex<Throttle>>) -> Self {
+        Connection { stream, customer, tally, throttle, due: None, buffer: vec![0; 2048], filled: 0 }
     }
 
     pub async fn serve(mut self) {
@@ -53,18 +60,21 @@ impl Connection {
             match head(&self.buffer[..self.filled]) {
                 Head::Complete { body, content_length } if self.filled >= body + content_length => {
                     let end = body + content_length;
-                    if self.manner == Manner::Never {
+                    if self.customer.manner == Manner::Never {
                         self.filled = 0; // swallowed; we never answer
                         continue;
                     }
                     ready!(self.poll_due(cx));
                     // Counted before the answer: what a sender takes for delivered has been counted.
-                    self.tally.lock().count(&self.buffer[body..end], self.manner == Manner::Quick);
+                    self.tally.lock().count(&self.buffer[body..end], self.customer.timed);
                     // Our answers are so small that a socket buffer always has room for one.
                     match Pin::new(&mut self.stream).poll_write(cx, ANSWER) {
                         Poll::Ready(Ok(written)) if written == ANSWER.len() => {}
                         _ => return Poll::Ready(()),
                     }
+                    let Poll::Ready(Ok(())) = Pin::new(&mut self.stream).poll_flush(cx) else {
+                        return Poll::Ready(());
+                    };
                     self.buffer.copy_within(end..self.filled, 0);
                     self.filled -= end;
                     continue;
@@ -84,7 +94,7 @@ impl Connection {
     /// Ready when the next answer is due; asks for its time the first time.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.due.is_none() {
-            let Some(due) = self.throttle.lock().turn(Instant::now(), self.manner == Manner::Slow) else {
+            let Some(due) = self.throttle.lock().turn(Instant::now(), self.customer.manner == Manner::Slow) else {
                 return Poll::Ready(());
             };
             self.due = Some(Box::pin(sleep_until(due.into())));

@@ -19,6 +19,8 @@ mod bare; // who delivers in Postrider's place,
 mod bare_post;
 mod receiver; // who receives,
 mod connection;
+mod tally;
+mod authority;
 mod throttle;
 mod windows;
 mod histogram;
@@ -41,6 +43,7 @@ mod slow_tenth; // some are slow
 mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
 mod idle; // nothing happens
+mod tls; // HTTPS
 mod fleet; // instances come and go
 mod settings; // written, in effect, listed, loaded
 mod scenarios;

@@ -75,6 +75,8 @@ pub enum Name {
     Topics,
     /// Thousands of endpoints with nothing to do.
     Idle,
+    /// HTTPS beside HTTP.
+    Tls,
     /// Instances that join, stop and are killed.
     Fleet,
     /// Ten thousand endpoints and a million subscription entries, over REST.
@@ -85,7 +87,14 @@ impl Options {
     pub fn wants(&self, name: Name) -> bool {
         let has_bare = matches!(
             name,
-            Name::Stream | Name::Many | Name::Raw | Name::Partition | Name::Batch | Name::Latency | Name::Topics
+            Name::Stream
+                | Name::Many
+                | Name::Raw
+                | Name::Partition
+                | Name::Batch
+                | Name::Latency
+                | Name::Topics
+                | Name::Tls
         );
         if self.bare && !has_bare {
             return false;

@@ -17,6 +17,8 @@ pub struct Plan {
     pub endpoints: usize,
     /// The events go round the tenants 0 to here.
     pub tenants: usize,
+    /// The endpoints have certificates.
+    pub https: bool,
     /// Requests under way at once to one endpoint.
     pub in_flight_max: usize,
     /// One POST for so many events (or what came within a second); one for each without.
@@ -49,6 +51,7 @@ impl Plan {
             other_topics: Vec::new(),
             endpoints: 1,
             tenants,
+            https: false,
             in_flight_max: 64,
             batch_events: None,
             raw: false,
@@ -73,6 +76,11 @@ impl Plan {
     /// All topics that are read.
     pub fn topics(&self) -> Vec<String> {
         [&self.topic].into_iter().chain(&self.other_topics).cloned().collect()
+    }
+
+    /// Where an endpoint is, by the receiver's port.
+    pub fn url(&self, endpoint: usize, port: u16) -> String {
+        addresses::url(if self.https { "https" } else { "http" }, endpoint, port)
     }
 
     pub fn endpoint_of(&self, tenant: usize) -> usize {

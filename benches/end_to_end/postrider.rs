@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{database::Database, kafka::Topics, plan::Plan, rest, sampler::Sampler};
+use crate::{authority::Authority, database::Database, kafka::Topics, plan::Plan, rest, sampler::Sampler};
 
 /// A database that holds the plan's customers, endpoints and subscriptions; instances start on it again and again.
 pub struct Installation {
@@ -20,12 +20,26 @@ pub struct Installation {
     cores: usize,
     folder: PathBuf,
     backlog_events_per_second_max: Option<u32>,
+    /// A file with the authority of the endpoints' certificates, in place of the machine's.
+    roots: Option<PathBuf>,
 }
 
 impl Installation {
     /// Sets up with an instance that consumes nothing yet, so that no event passes before its subscription.
-    pub fn new(plan: &Plan, port: u16, cores: usize, topics: &mut Topics) -> io::Result<Self> {
-        let mut installation = Installation::empty(&plan.topic, topics.brokers(), cores)?;
+    pub fn new(
+        plan: &Plan,
+        port: u16,
+        authority: Option<&Authority>,
+        cores: usize,
+        topics: &mut Topics,
+    ) -> io::Result<Self> {
+        let name = format!("{}{}", plan.topic, if plan.https { "-https" } else { "" });
+        let mut installation = Installation::empty(&name, topics.brokers(), cores)?;
+        if let Some(authority) = authority {
+            let roots = installation.folder.join(format!("{name}.pem"));
+            fs::write(&roots, &authority.certificate)?;
+            installation.roots = Some(roots);
+        }
         installation.backlog_events_per_second_max = plan.backlog_events_per_second_max;
         let nothing = topics.empty()?;
         let instance = installation.start(&nothing, &format!("{}-setup", plan.topic))?;
@@ -44,6 +58,7 @@ impl Installation {
             cores,
             folder,
             backlog_events_per_second_max: None,
+            roots: None,
         })
     }
 
@@ -57,6 +72,9 @@ impl Installation {
         }
         if let Some(most) = self.backlog_events_per_second_max {
             command.env("POSTRIDER_BACKLOG_EVENTS_PER_SECOND_MAX", most.to_string());
+        }
+        if let Some(roots) = &self.roots {
+            command.env("SSL_CERT_FILE", roots);
         }
         let child = command
             .args(["serve", "--until-stdin-ends"]) // so that nobody stays behind when the driver is killed

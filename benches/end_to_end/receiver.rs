@@ -1,13 +1,11 @@
 //! ● The customers of the benchmark: one thread that answers POSTs at every address of 127.0.0.0/8 on one port, as
 //! cheaply as it can, and counts what came. Told what to do by lines on its standard input.
-//!
-//! Every event is counted once by its sequence number, so a loss cannot hide behind a duplicate.
 
 use std::{
     io::{self, BufRead, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use parking_lot::Mutex;
@@ -16,13 +14,11 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{
     addresses,
-    connection::{Connection, Manner},
-    histogram::Histogram,
-    payload,
+    authority::{Authority, Servers},
+    connection::{Connection, Customer, Manner},
     plan::Slow,
-    process,
+    tally::Tally,
     throttle::Throttle,
-    windows::Windows,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -33,6 +29,8 @@ pub struct Arguments {
     /// All of them together answer no more often than this a second; what came meanwhile waits for its turn.
     pub answers_per_second: Option<f64>,
     pub slow: Option<Slow>,
+    /// Of the endpoints' certificates; they speak plain HTTP without.
+    pub authority: Option<Authority>,
 }
 
 /// What a receiver is asked.
@@ -64,6 +62,8 @@ pub struct Report {
     pub events: u64,
     pub duplicates: u64,
     pub requests: u64,
+    /// That were opened.
+    pub connections: u64,
     pub body_bytes: u64,
     /// Between the two marks of [`Question::Watch`], once both are passed.
     pub interval: Option<Interval>,
@@ -89,6 +89,7 @@ pub struct Latency {
 
 /// Runs until its standard input ends; writes a line once it listens.
 pub fn run(arguments: &Arguments) -> io::Result<()> {
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     let socket = TcpSocket::new_v4()?;
@@ -96,37 +97,71 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
     // 0.0.0.0 so that one listener serves all of 127.0.0.0/8; peers from elsewhere are turned away below.
     socket.bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, arguments.port)))?;
     let listener = socket.listen(4096)?;
-    println!("listening");
     let tally = Arc::new(Mutex::new(Tally::new()));
     let slow_after = arguments.slow.map(|slow| slow.after);
     let throttle = Arc::new(Mutex::new(Throttle::new(arguments.answers_per_second, slow_after)));
+    let servers = arguments.authority.as_ref().map(Servers::new).transpose()?;
+    println!("listening");
     std::thread::spawn({
         let (tally, throttle) = (Arc::clone(&tally), Arc::clone(&throttle));
         move || answer_questions(&tally, &throttle)
     });
+    let mut customers = Customers { arguments, servers, tally, throttle };
     runtime.block_on(async {
         loop {
             // Out of file handles: what is open goes on, and the next round may have one.
             let Ok((stream, peer)) = listener.accept().await else { continue };
-            if !peer.ip().is_loopback() {
-                continue;
+            if peer.ip().is_loopback() {
+                customers.serve(stream)?;
             }
-            let manner = manner(&stream, arguments);
-            let _ = stream.set_nodelay(true);
-            tokio::spawn(Connection::new(stream, manner, Arc::clone(&tally), Arc::clone(&throttle)).serve());
         }
     })
 }
 
-fn manner(stream: &TcpStream, arguments: &Arguments) -> Manner {
-    let Ok(IpAddr::V4(ip)) = stream.local_addr().map(|address| address.ip()) else { return Manner::Quick };
-    let Some(endpoint) = addresses::endpoint_of(ip) else { return Manner::Quick };
-    if arguments.hung_every.is_some_and(|every| addresses::is_one_in(endpoint, every)) {
-        Manner::Never
-    } else if arguments.slow.is_some_and(|slow| addresses::is_one_in(endpoint, slow.every)) {
-        Manner::Slow
-    } else {
-        Manner::Quick
+/// All of them, as somebody connects to one.
+struct Customers<'a> {
+    arguments: &'a Arguments,
+    /// Without, they speak plain HTTP.
+    servers: Option<Servers>,
+    tally: Arc<Mutex<Tally>>,
+    throttle: Arc<Mutex<Throttle>>,
+}
+
+impl Customers<'_> {
+    fn serve(&mut self, stream: TcpStream) -> io::Result<()> {
+        let Ok(address) = stream.local_addr().map(|address| address.ip()) else { return Ok(()) };
+        let _ = stream.set_nodelay(true);
+        let customer = self.customer(address);
+        let (tally, throttle) = (Arc::clone(&self.tally), Arc::clone(&self.throttle));
+        tally.lock().count_connection();
+        let Some(servers) = &mut self.servers else {
+            tokio::spawn(Connection::new(stream, customer, tally, throttle).serve());
+            return Ok(());
+        };
+        let handshake = servers.at(address)?.accept(stream);
+        tokio::spawn(async move {
+            if let Ok(stream) = handshake.await {
+                Connection::new(stream, customer, tally, throttle).serve().await;
+            }
+        });
+        Ok(())
+    }
+
+    fn customer(&self, address: IpAddr) -> Customer {
+        let arguments = self.arguments;
+        let endpoint = match address {
+            IpAddr::V4(address) => addresses::endpoint_of(address),
+            IpAddr::V6(_) => None,
+        };
+        let Some(endpoint) = endpoint else { return Customer { manner: Manner::Quick, timed: true } };
+        let manner = if arguments.hung_every.is_some_and(|every| addresses::is_one_in(endpoint, every)) {
+            Manner::Never
+        } else if arguments.slow.is_some_and(|slow| addresses::is_one_in(endpoint, slow.every)) {
+            Manner::Slow
+        } else {
+            Manner::Quick
+        };
+        Customer { manner, timed: manner != Manner::Slow }
     }
 }
 
@@ -148,158 +183,4 @@ fn answer_questions(tally: &Mutex<Tally>, throttle: &Mutex<Throttle>) {
 
 pub fn wall_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
-}
-
-/// What was counted so far.
-pub struct Tally {
-    /// A bit for every sequence number.
-    seen: Vec<u64>,
-    events: u64,
-    duplicates: u64,
-    requests: u64,
-    body_bytes: u64,
-    scanner: payload::Scanner,
-    latency: Histogram,
-    latency_since_ns: u64,
-    windows: Option<Windows>,
-    watch: Option<Watch>,
-    interval: Option<Interval>,
-}
-
-struct Watch {
-    pid: u32,
-    from: u64,
-    to: u64,
-    below: u64,
-    /// Different events below that have come.
-    events: u64,
-    /// When `from` was passed: the time, the process's CPU and the events by then.
-    started: Option<(Instant, Duration, u64)>,
-}
-
-impl Tally {
-    fn new() -> Self {
-        Tally {
-            seen: vec![0; 1 << 16],
-            events: 0,
-            duplicates: 0,
-            requests: 0,
-            body_bytes: 0,
-            scanner: payload::Scanner::default(),
-            latency: Histogram::new(),
-            latency_since_ns: 0,
-            windows: None,
-            watch: None,
-            interval: None,
-        }
-    }
-
-    /// The answer to a question, as a line.
-    fn answer(&mut self, question: &Question) -> String {
-        match *question {
-            Question::Watch { pid, from, to, below } => {
-                self.interval = None;
-                self.watch = Some(Watch { pid, from, to, below, events: self.seen_below(below), started: None });
-            }
-            Question::MeasureLatency => {
-                self.latency = Histogram::new();
-                self.latency_since_ns = wall_ns();
-            }
-            Question::MeasureWindows => self.windows = Some(Windows::new(wall_ns())),
-            Question::Windows => {
-                let past = self.windows.as_mut().map_or(&[][..], |windows| windows.past(wall_ns()));
-                return serde_json::to_string(past).expect("windows are plain data");
-            }
-            Question::LiftThrottle | Question::Report => {}
-        }
-        serde_json::to_string(&self.report()).expect("a report is plain data")
-    }
-
-    fn seen_below(&self, below: u64) -> u64 {
-        if below == u64::MAX {
-            return self.events;
-        }
-        let (words, bits) = ((below / 64) as usize, below % 64);
-        let whole: u64 = self.seen.iter().take(words).map(|word| u64::from(word.count_ones())).sum();
-        let part = self.seen.get(words).map_or(0, |word| (word & ((1 << bits) - 1)).count_ones());
-        whole + u64::from(part)
-    }
-
-    /// Notes what a request brought; its latency only where the receiver is not what it waited for.
-    pub fn count(&mut self, body: &[u8], timed: bool) {
-        self.requests += 1;
-        self.body_bytes += body.len() as u64;
-        let now_ns = wall_ns();
-        let mut scanner = std::mem::take(&mut self.scanner);
-        scanner.scan(body, |sequence, at_ns| {
-            if self.first_sight_of(sequence) {
-                self.events += 1;
-                if let Some(watch) = self.watch.as_mut().filter(|watch| sequence < watch.below) {
-                    watch.events += 1;
-                }
-                if timed {
-                    self.time(now_ns, at_ns);
-                }
-            } else {
-                self.duplicates += 1;
-            }
-        });
-        self.scanner = scanner;
-        self.sample();
-    }
-
-    fn time(&mut self, now_ns: u64, at_ns: u64) {
-        let micros = now_ns.saturating_sub(at_ns) / 1000;
-        if at_ns >= self.latency_since_ns {
-            self.latency.record(micros);
-        }
-        if let Some(windows) = &mut self.windows {
-            windows.record(now_ns, micros);
-        }
-    }
-
-    fn first_sight_of(&mut self, sequence: u64) -> bool {
-        let (word, bit) = ((sequence / 64) as usize, 1 << (sequence % 64));
-        if word >= self.seen.len() {
-            self.seen.resize((word + 1).next_power_of_two(), 0);
-        }
-        let first = self.seen[word] & bit == 0;
-        self.seen[word] |= bit;
-        first
-    }
-
-    fn sample(&mut self) {
-        let Some(watch) = &mut self.watch else { return };
-        match watch.started {
-            None if watch.events >= watch.from => {
-                watch.started = process::cpu(watch.pid).map(|cpu| (Instant::now(), cpu, watch.events));
-            }
-            Some((time, cpu, events)) if watch.events >= watch.to => {
-                self.interval = process::cpu(watch.pid).map(|now| Interval {
-                    events: watch.events - events,
-                    time: time.elapsed(),
-                    cpu: now - cpu,
-                });
-                self.watch = None;
-            }
-            _ => {}
-        }
-    }
-
-    fn report(&self) -> Report {
-        Report {
-            events: self.events,
-            duplicates: self.duplicates,
-            requests: self.requests,
-            body_bytes: self.body_bytes,
-            interval: self.interval,
-            latency: Latency {
-                events: self.latency.count(),
-                p50: self.latency.quantile_ms(0.5),
-                p99: self.latency.quantile_ms(0.99),
-                p999: self.latency.quantile_ms(0.999),
-                max: self.latency.quantile_ms(1.0),
-            },
-        }
-    }
 }

@@ -170,7 +170,7 @@ fn endpoint(plan: &Plan, port: u16, number: usize) -> Value {
     let mut endpoint = json!({
         "uid": name,
         "customer_id": name,
-        "url": addresses::url(number, port),
+        "url": plan.url(number, port),
         "format": if plan.raw { "raw" } else { "envelope" },
         "in_flight_max": plan.in_flight_max,
     });

@@ -18,7 +18,7 @@ use crate::{
     sender::{Stage, Who},
     settings, slow_tenth, spike,
     table::{Table, percent, thousands},
-    topics,
+    tls, topics,
 };
 
 pub fn run(options: &Options) -> io::Result<ExitCode> {
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     catch_up::run,
     catch_up_slow::run,
     spike::run,
@@ -53,6 +53,7 @@ const SCENARIOS: [Scenario; 8] = [
     backlog_drain::run,
     topics::run,
     idle::run,
+    tls::run,
     fleet::run,
 ];
 

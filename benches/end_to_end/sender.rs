@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    authority::Authority,
     bare,
     kafka::Topics,
     plan::Plan,
@@ -40,6 +41,7 @@ pub struct Stage {
     brokers: String,
     cores: usize,
     port: u16,
+    authority: Option<Authority>,
     installation: Option<Installation>,
 }
 
@@ -57,7 +59,8 @@ enum Sender {
 impl Stage {
     pub fn new(plan: Plan, topics: &mut Topics, cores: usize) -> io::Result<Stage> {
         let port = free_port()?;
-        Ok(Stage { plan, brokers: topics.brokers().to_owned(), cores, port, installation: None })
+        let authority = plan.https.then(Authority::new).transpose()?;
+        Ok(Stage { plan, brokers: topics.brokers().to_owned(), cores, port, authority, installation: None })
     }
 
     pub fn plan(&self) -> &Plan {
@@ -71,6 +74,7 @@ impl Stage {
             hung_every: self.plan.hung_every,
             answers_per_second: self.plan.answers_per_second,
             slow: self.plan.slow,
+            authority: self.authority.clone(),
         };
         let mut receiver = Role::start("receiver", &arguments)?;
         receiver.hear()?;
@@ -78,7 +82,8 @@ impl Stage {
             Who::Bare => Sender::Bare(Role::start("bare", &self.bare_arguments())?),
             Who::Postrider => {
                 if self.installation.is_none() {
-                    self.installation = Some(Installation::new(&self.plan, self.port, self.cores, topics)?);
+                    let authority = self.authority.as_ref();
+                    self.installation = Some(Installation::new(&self.plan, self.port, authority, self.cores, topics)?);
                 }
                 let installation = self.installation.as_ref().expect("just made");
                 Sender::Postrider(installation.start(&self.plan.topics().join(","), group)?)
@@ -101,6 +106,7 @@ impl Stage {
             endpoints: self.plan.endpoints,
             tenants: self.plan.tenants,
             port: self.port,
+            authority: self.authority.as_ref().map(|authority| authority.certificate.clone()),
             // Of many endpoints, what keeps the cores busy: in turn to each, none has more than the plan allows.
             in_flight_max: (self.plan.endpoints * self.plan.in_flight_max).min(256),
             batch_events: self.plan.batch_events,

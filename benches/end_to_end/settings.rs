@@ -79,7 +79,7 @@ fn uid(number: usize) -> String {
 }
 
 fn endpoint(number: usize, uid: Option<String>) -> Value {
-    json!({ "customer_id": "bench", "uid": uid, "url": addresses::url(number, 20_000) })
+    json!({ "customer_id": "bench", "uid": uid, "url": addresses::url("http", number, 20_000) })
 }
 
 fn subscription(number: usize, topic: &str) -> Value {
