@@ -44,6 +44,7 @@ mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
 mod idle; // nothing happens
 mod tls; // HTTPS
+mod subscriptions; // a million entries
 mod fleet; // instances come and go
 mod settings; // written, in effect, listed, loaded
 mod scenarios;

@@ -77,6 +77,8 @@ pub enum Name {
     Idle,
     /// HTTPS beside HTTP.
     Tls,
+    /// A million subscription entries beside a thousand.
+    Subscriptions,
     /// Instances that join, stop and are killed.
     Fleet,
     /// Ten thousand endpoints and a million subscription entries, over REST.

@@ -16,7 +16,7 @@ use crate::{
     postrider, producer,
     role::Role,
     sender::{Stage, Who},
-    settings, slow_tenth, spike,
+    settings, slow_tenth, spike, subscriptions,
     table::{Table, percent, thousands},
     tls, topics,
 };
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     catch_up::run,
     catch_up_slow::run,
     spike::run,
@@ -54,6 +54,7 @@ const SCENARIOS: [Scenario; 9] = [
     topics::run,
     idle::run,
     tls::run,
+    subscriptions::run,
     fleet::run,
 ];
 
