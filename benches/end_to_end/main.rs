@@ -10,6 +10,7 @@
 
 mod addresses; // where the endpoints are
 mod payload; // what an event is
+mod spread; // and whose
 mod plan; // what is delivered where
 mod options;
 
@@ -40,6 +41,7 @@ mod catch_up; // more than a short drain ever sees
 mod catch_up_slow;
 mod spike; // more than the machine can do
 mod slow_tenth; // some are slow
+mod skew; // some have most of the events
 mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
 mod idle; // nothing happens

@@ -79,6 +79,8 @@ pub enum Name {
     Tls,
     /// A million subscription entries beside a thousand.
     Subscriptions,
+    /// A few tenants have most of the events.
+    Skew,
     /// Instances that join, stop and are killed.
     Fleet,
     /// Ten thousand endpoints and a million subscription entries, over REST.

@@ -30,6 +30,8 @@ pub struct Plan {
     /// So many of the first endpoints are paused until someone resumes them.
     pub paused: usize,
     pub slow: Option<Slow>,
+    /// So many of the first endpoints' latencies are not counted.
+    pub untimed: usize,
     /// Answers a second, of all endpoints together; at once without.
     pub answers_per_second: Option<f64>,
     /// In place of Postrider's default.
@@ -58,6 +60,7 @@ impl Plan {
             hung_every: None,
             paused: 0,
             slow: None,
+            untimed: 0,
             answers_per_second: None,
             backlog_events_per_second_max: Some(1_000_000), // nobody else is to be spared
         }

@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{addresses, payload, receiver::wall_ns};
+use crate::{addresses, payload, receiver::wall_ns, spread::Spread};
 
 #[derive(Serialize, Deserialize)]
 pub struct Arguments {
@@ -30,9 +30,11 @@ pub struct Arguments {
     /// Of each topic.
     pub partitions: i32,
     pub run_events: u64,
-    /// The events go round so many tenants, from this one on.
+    /// The events are of so many tenants, from this one on.
     pub tenants: usize,
     pub first_tenant: usize,
+    /// By chance, as Zipf's law has it with this exponent (0: all alike); in turn without.
+    pub zipf: Option<f64>,
     /// At most; fewer when told to stop.
     pub events: u64,
     pub first_sequence: u64,
@@ -50,6 +52,7 @@ impl Arguments {
             run_events: RUN_EVENTS,
             tenants,
             first_tenant: 0,
+            zipf: None,
             events,
             first_sequence: 0,
             rate: None,
@@ -89,6 +92,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
     });
     let tenants: Vec<String> =
         (0..arguments.tenants).map(|tenant| addresses::tenant(arguments.first_tenant + tenant)).collect();
+    let mut spread = Spread::new(arguments.tenants, arguments.zipf);
     let mut schedule = Schedule { orders: 0, rate: arguments.rate, from: 0, since: Instant::now() };
     let mut value = [0; payload::BYTES];
     let mut produced = 0;
@@ -105,7 +109,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
         }
         let sequence = arguments.first_sequence + produced;
         payload::write(&mut value, sequence, wall_ns());
-        send(&producer, arguments, sequence, &tenants[(produced % arguments.tenants as u64) as usize], &value)?;
+        send(&producer, arguments, sequence, &tenants[spread.next_tenant()], &value)?;
         produced += 1;
         progress.produced.store(produced, Ordering::Relaxed);
     }

@@ -29,6 +29,8 @@ pub struct Arguments {
     /// All of them together answer no more often than this a second; what came meanwhile waits for its turn.
     pub answers_per_second: Option<f64>,
     pub slow: Option<Slow>,
+    /// So many of the first endpoints' latencies are not counted.
+    pub untimed: usize,
     /// Of the endpoints' certificates; they speak plain HTTP without.
     pub authority: Option<Authority>,
 }
@@ -161,7 +163,7 @@ impl Customers<'_> {
         } else {
             Manner::Quick
         };
-        Customer { manner, timed: manner != Manner::Slow }
+        Customer { manner, timed: manner != Manner::Slow && endpoint >= arguments.untimed }
     }
 }
 

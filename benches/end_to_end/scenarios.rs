@@ -16,7 +16,7 @@ use crate::{
     postrider, producer,
     role::Role,
     sender::{Stage, Who},
-    settings, slow_tenth, spike, subscriptions,
+    settings, skew, slow_tenth, spike, subscriptions,
     table::{Table, percent, thousands},
     tls, topics,
 };
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     catch_up::run,
     catch_up_slow::run,
     spike::run,
@@ -55,6 +55,7 @@ const SCENARIOS: [Scenario; 10] = [
     idle::run,
     tls::run,
     subscriptions::run,
+    skew::run,
     fleet::run,
 ];
 
