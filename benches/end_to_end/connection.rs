@@ -3,10 +3,11 @@
 
 use std::{
     future::{Future, poll_fn},
+    ops::Range,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ use crate::{tally::Tally, throttle::Throttle};
 pub enum Manner {
     Quick,
     Slow,
+    /// As somebody who is so far away, or thinks for so long.
+    Far(Duration),
     Never,
 }
 
@@ -64,9 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.filled = 0; // swallowed; we never answer
                         continue;
                     }
-                    ready!(self.poll_due(cx));
-                    // Counted before the answer: what a sender takes for delivered has been counted.
-                    self.tally.lock().count(&self.buffer[body..end], self.customer.timed);
+                    ready!(self.poll_counted(cx, body..end));
                     // Our answers are so small that a socket buffer always has room for one.
                     match Pin::new(&mut self.stream).poll_write(cx, ANSWER) {
                         Poll::Ready(Ok(written)) if written == ANSWER.len() => {}
@@ -91,19 +92,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Ready when the next answer is due; asks for its time the first time.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the request is counted and its answer due. What a sender takes for delivered has been counted.
+    fn poll_counted(&mut self, cx: &mut Context<'_>, body: Range<usize>) -> Poll<()> {
+        let is_far = matches!(self.customer.manner, Manner::Far(_));
         if self.due.is_none() {
-            let Some(due) = self.throttle.lock().turn(Instant::now(), self.customer.manner == Manner::Slow) else {
-                return Poll::Ready(());
-            };
-            self.due = Some(Box::pin(sleep_until(due.into())));
+            if is_far {
+                self.count(body.clone()); // on arrival: its own time is not the sender's
+            }
+            self.due = self.due(Instant::now()).map(|due| Box::pin(sleep_until(due.into())));
         }
         if let Some(due) = &mut self.due {
             ready!(due.as_mut().poll(cx));
             self.due = None;
         }
+        if !is_far {
+            self.count(body);
+        }
         Poll::Ready(())
+    }
+
+    fn count(&self, body: Range<usize>) {
+        self.tally.lock().count(&self.buffer[body], self.customer.timed);
+    }
+
+    /// When a request that came now is answered; at once without a time.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        match self.customer.manner {
+            Manner::Far(after) => Some(now + after),
+            manner => self.throttle.lock().turn(now, manner == Manner::Slow),
+        }
     }
 
     fn grow(&mut self, len: usize) {

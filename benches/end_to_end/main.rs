@@ -46,6 +46,7 @@ mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
 mod idle; // nothing happens
 mod tls; // HTTPS
+mod wan; // to many who are far away
 mod subscriptions; // a million entries
 mod fleet; // instances come and go
 mod settings; // written, in effect, listed, loaded

@@ -77,6 +77,8 @@ pub enum Name {
     Idle,
     /// HTTPS beside HTTP.
     Tls,
+    /// HTTPS to ten thousand endpoints that are far away.
+    Wan,
     /// A million subscription entries beside a thousand.
     Subscriptions,
     /// A few tenants have most of the events.

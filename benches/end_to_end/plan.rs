@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
 
 use crate::addresses;
@@ -30,6 +31,7 @@ pub struct Plan {
     /// So many of the first endpoints are paused until someone resumes them.
     pub paused: usize,
     pub slow: Option<Slow>,
+    pub far: Option<Far>,
     /// So many of the first endpoints' latencies are not counted.
     pub untimed: usize,
     /// Answers a second, of all endpoints together; at once without.
@@ -43,6 +45,21 @@ pub struct Plan {
 pub struct Slow {
     pub every: usize,
     pub after: Duration,
+}
+
+/// Each endpoint answers after a time of its own, between these.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Far {
+    pub least: Duration,
+    pub most: Duration,
+}
+
+impl Far {
+    /// The same in each run.
+    pub fn of(&self, endpoint: usize) -> Duration {
+        let part: f64 = SmallRng::seed_from_u64(endpoint as u64).random();
+        self.least + (self.most - self.least).mul_f64(part)
+    }
 }
 
 impl Plan {
@@ -60,6 +77,7 @@ impl Plan {
             hung_every: None,
             paused: 0,
             slow: None,
+            far: None,
             untimed: 0,
             answers_per_second: None,
             backlog_events_per_second_max: Some(1_000_000), // nobody else is to be spared

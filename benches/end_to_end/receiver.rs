@@ -16,7 +16,7 @@ use crate::{
     addresses,
     authority::{Authority, Servers},
     connection::{Connection, Customer, Manner},
-    plan::Slow,
+    plan::{Far, Slow},
     tally::Tally,
     throttle::Throttle,
 };
@@ -29,6 +29,7 @@ pub struct Arguments {
     /// All of them together answer no more often than this a second; what came meanwhile waits for its turn.
     pub answers_per_second: Option<f64>,
     pub slow: Option<Slow>,
+    pub far: Option<Far>,
     /// So many of the first endpoints' latencies are not counted.
     pub untimed: usize,
     /// Of the endpoints' certificates; they speak plain HTTP without.
@@ -160,6 +161,8 @@ impl Customers<'_> {
             Manner::Never
         } else if arguments.slow.is_some_and(|slow| addresses::is_one_in(endpoint, slow.every)) {
             Manner::Slow
+        } else if let Some(far) = arguments.far {
+            Manner::Far(far.of(endpoint))
         } else {
             Manner::Quick
         };

@@ -18,7 +18,7 @@ use crate::{
     sender::{Stage, Who},
     settings, skew, slow_tenth, spike, subscriptions,
     table::{Table, percent, thousands},
-    tls, topics,
+    tls, topics, wan,
 };
 
 pub fn run(options: &Options) -> io::Result<ExitCode> {
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 12] = [
     catch_up::run,
     catch_up_slow::run,
     spike::run,
@@ -56,6 +56,7 @@ const SCENARIOS: [Scenario; 11] = [
     tls::run,
     subscriptions::run,
     skew::run,
+    wan::run,
     fleet::run,
 ];
 

@@ -74,6 +74,7 @@ impl Stage {
             hung_every: self.plan.hung_every,
             answers_per_second: self.plan.answers_per_second,
             slow: self.plan.slow,
+            far: self.plan.far,
             untimed: self.plan.untimed,
             authority: self.authority.clone(),
         };
