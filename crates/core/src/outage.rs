@@ -219,3 +219,6 @@ pub const TRIAL_SPACING: Duration = Duration::from_millis(250);
 /// Events that a partition may read although the trouble is ours: so many at once, and as many again in each such time.
 const TRICKLE_EVENTS: u64 = 100;
 const TRICKLE_EVERY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

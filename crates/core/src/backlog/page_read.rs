@@ -139,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_reads_what_its_own_limit_and_the_memory_left_for_all_allow_and_never_a_crumb() {
+        let limits =
+            MemoryLimits { endpoint_bytes_max: 1_000, bytes_max: 10_000, page_rows_max: 100, rest: Duration::ZERO };
+        assert_eq!(limits.bytes_for(0, 10_000), 1_000, "its own limit");
+        assert_eq!(limits.bytes_for(600, 10_000), 400, "less what it holds");
+        assert_eq!(limits.bytes_for(800, 10_000), 0, "less than a quarter waits for more room");
+        assert_eq!(limits.bytes_for(0, 1_200), 600, "half of what is left for all");
+        assert_eq!(limits.bytes_for(700, 800), 0, "whoever has as much as is left leaves it to others");
+    }
+
+    #[test]
     fn a_full_page_may_be_followed_by_more_and_a_shorter_one_is_the_last() {
         for order in [None, Some(OrderBy::Key)] {
             assert_eq!(end_of(&[1, 2, 3], order), PageEnd::More);

@@ -116,4 +116,14 @@ mod tests {
         assert_eq!(EndpointUrl::parse(url.as_str()), Ok(url));
         assert_eq!(of(1_000), Err(EndpointUrlError::TooLong), "each is %C3%A9");
     }
+
+    #[test]
+    fn hosts_of_one_name_or_one_network_are_one_site() {
+        let site = |url: &str| EndpointUrl::parse(url).unwrap().site();
+        assert_eq!(&*site("https://a.hooks.example.com/x"), "example.com");
+        assert_eq!(&*site("https://EXAMPLE.com.:8443/"), "example.com");
+        assert_eq!(&*site("http://localhost/"), "localhost");
+        assert_eq!(&*site("http://10.1.2.3/"), "10.1.2");
+        assert_eq!(&*site("http://[2001:db8:1:2::3]/"), "2001:db8:1");
+    }
 }

@@ -176,6 +176,13 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_pauses_before_its_tracker_is_full() {
+        let limits = PartitionLimits::new(100, 1_000);
+        assert!(limits.span_max < SPAN_MAX, "what was fetched before the pause still finds room");
+        assert!(limits.span_max > SPAN_MAX / 2, "and most of the window serves");
+    }
+
+    #[test]
     fn each_limit_pauses_a_partition() {
         check(load(99, 999, 9_999), false, None);
         check(load(100, 0, 0), false, Some(PauseReason::Events));

@@ -123,3 +123,18 @@ impl Effects {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_not_polled_yet_keeps_the_machine_from_being_done() {
+        let mut effects = Effects { changes: vec![StateChange::Gone], ..Effects::default() };
+        assert!(!effects.is_empty());
+        assert!(effects.poll().is_some() && effects.is_empty());
+        effects.sends.push_back(AttemptId(1));
+        assert!(!effects.is_empty());
+        assert!(effects.poll().is_some() && effects.is_empty());
+    }
+}

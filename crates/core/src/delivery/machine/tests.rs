@@ -78,6 +78,7 @@ fn an_endpoint_that_does_not_answer_gets_its_events_parked_under_way() {
     assert_eq!(world.parked_offsets(), [4, 0, 1, 2, 3]);
     assert_eq!(world.parked[0].in_flight_until, None);
     assert_eq!(world.parked[1].in_flight_until, Some(world.now + secs(10)));
+    assert_eq!(world.delivery.poll_timeout(), None, "what is parked need not be looked at again before its answer");
     world.answer(Outcome::Delivered);
     assert_eq!(world.unparked, [0]);
     world.answer(FAILED);

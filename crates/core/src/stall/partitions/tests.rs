@@ -21,6 +21,20 @@ fn check(seen: PartitionObservation, why: PartitionStallReason) {
 }
 
 #[test]
+fn a_stalled_partition_is_found_by_its_topic_and_number_together() {
+    let stalled = StalledPartition {
+        topic: "orders".into(),
+        partition: 3,
+        since: Instant::now(),
+        why: PartitionStallReason::Broker,
+        words: String::new(),
+        lag: None,
+    };
+    assert!(stalled.is_of("orders", 3));
+    assert!(!stalled.is_of("orders", 4) && !stalled.is_of("refunds", 3));
+}
+
+#[test]
 fn whoever_has_something_to_do_and_does_not_move_for_a_while_stands_until_it_moves() {
     let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
     let at = |seconds| begin + Duration::from_secs(seconds);
