@@ -1,6 +1,6 @@
 //! ● `postrider check`: the configuration that is in effect and, with `--connect`, whether what it names is there.
 
-use std::{process::ExitCode, time::Duration};
+use std::{collections::HashMap, process::ExitCode, time::Duration};
 
 use clap::Args;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -9,7 +9,10 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::pipeline::consumer_client,
     config::Config,
-    ingest::chosen::{Absent, TopicMatcher},
+    ingest::{
+        chosen::{Absent, Chosen, TopicMatcher},
+        topic_ids::{self, TopicNow},
+    },
     store::{self, Pool},
 };
 
@@ -63,8 +66,6 @@ fn kafka(config: &Config) -> Result<Found, String> {
     let consumer: BaseConsumer = consumer_client(config).create().map_err(|error| error.to_string())?;
     let brokers = &config.kafka.brokers;
     let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| format!("{brokers}: {error}"))?;
-    let known: Vec<&str> =
-        metadata.topics().iter().filter(|topic| !topic.partitions().is_empty()).map(|topic| topic.name()).collect();
     let group = &config.kafka.group_id;
     let mut positions = rdkafka::TopicPartitionList::new();
     for topic in &config.kafka.topics {
@@ -76,19 +77,32 @@ fn kafka(config: &Config) -> Result<Found, String> {
             .map_err(|error| format!("the positions of group `{group}` cannot be read: {error}"))?;
     }
     let (topics, absent) = match config.kafka.topics_pattern.as_str() {
-        "" => said_of_names(&config.kafka.topics, &known),
-        pattern => said_of_pattern(pattern, &known),
+        "" => {
+            let names: Vec<&str> = config.kafka.topics.iter().map(String::as_str).collect();
+            let known = topic_ids::ask(consumer.client(), &names, TIMEOUT);
+            said_of_names(&config.kafka.topics, &known.map_err(|error| format!("{brokers}: {error}"))?)?
+        }
+        pattern => {
+            let topics = metadata.topics().iter().filter(|topic| !topic.partitions().is_empty());
+            said_of_pattern(pattern, &topics.map(|topic| topic.name()).collect::<Vec<_>>())
+        }
     };
     let text = format!("{} brokers answer, {topics}, group `{group}` may be read", metadata.brokers().len());
     Ok(Found { text, absent })
 }
 
-/// The number of listed topics that are there, and those that are not.
-fn said_of_names(names: &[String], known: &[&str]) -> (String, Option<Absent>) {
-    let absent: Vec<String> = names.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect();
-    let all = absent.len() == names.len();
-    let text = format!("{} of {} topics are there", names.len() - absent.len(), names.len());
-    (text, (!absent.is_empty()).then_some(Absent::Names { names: absent, all }))
+/// The number of listed topics that are there, and those that are not there yet. One that may not be read is a failure.
+fn said_of_names(names: &[String], known: &HashMap<String, TopicNow>) -> Result<(String, Option<Absent>), String> {
+    let Chosen { absent, refused } = Chosen::of_names(names, known);
+    if !refused.is_empty() {
+        let refused: Vec<String> = refused.iter().map(|(name, words)| format!("`{name}` ({words})")).collect();
+        return Err(format!("the brokers refuse to let this client read {}", refused.join(", ")));
+    }
+    let missing = match &absent {
+        Some(Absent::Names { names, .. }) => names.len(),
+        Some(Absent::Pattern(_)) | None => 0,
+    };
+    Ok((format!("{} of {} topics are there", names.len() - missing, names.len()), absent))
 }
 
 /// The number of topics that a pattern matches, and their names.
@@ -153,14 +167,24 @@ mod tests {
     #[test]
     fn a_topic_that_is_not_there_yet_is_named_and_no_failure() {
         let names = ["orders", "payments"].map(str::to_owned);
-        assert_eq!(
-            said_of_names(&names, &["payments", "orders", "other"]),
-            ("2 of 2 topics are there".to_owned(), None)
-        );
-        let (text, absent) = said_of_names(&names, &["payments"]);
+        let there = || TopicNow::There { id: None, partitions: HashMap::from([(0, true)]) };
+        let known = |orders: TopicNow| HashMap::from([("orders".to_owned(), orders), ("payments".to_owned(), there())]);
+        assert_eq!(said_of_names(&names, &known(there())), Ok(("2 of 2 topics are there".to_owned(), None)));
+        let (text, absent) = said_of_names(&names, &known(TopicNow::Absent)).expect("it may come");
         assert_eq!(text, "1 of 2 topics are there");
         assert_eq!(absent, Some(Absent::Names { names: vec!["orders".to_owned()], all: false }));
         let (_, absent) = said_of_pattern("order", &["orders"]);
         assert!(absent.is_some_and(|absent| absent.to_string().contains("no topic matches")));
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_read_is_a_failure_that_names_it() {
+        let names = ["orders", "payments"].map(str::to_owned);
+        let known = HashMap::from([
+            ("orders".to_owned(), TopicNow::Refused("Broker: Topic authorization failed".to_owned())),
+            ("payments".to_owned(), TopicNow::Absent),
+        ]);
+        let problem = said_of_names(&names, &known).expect_err("it would never be read");
+        assert!(problem.contains("`orders` (Broker: Topic authorization failed)"), "{problem}");
     }
 }

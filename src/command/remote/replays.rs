@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{CommandFailure, PageArguments, Session, parsed, progress, show, show_list, table::Column};
 use crate::api::{
     fields::about,
-    replay::{ReplayBody, ReplayState, ReplayView},
+    replay::{ReplayBody, ReplayState, ReplayView, ReplayedPartition},
 };
 
 #[derive(Debug, Subcommand)]
@@ -93,28 +93,32 @@ fn show_one(session: &Session, replay: &Value) {
 /// Until it is done or cancelled; an interrupt leaves the replay as it is.
 async fn follow(session: &Session, id: &str) -> Result<(), CommandFailure> {
     let mut answer = session.get(&["replays", id], &[]).await?;
-    let mut replay: ReplayView = parsed(&answer)?;
-    let bar = progress::bar(offsets(&replay).1, "replaying");
-    while !matches!(replay.state, ReplayState::Done | ReplayState::Cancelled) {
-        bar.set_position(offsets(&replay).0);
+    let bar = progress::bar(offsets(&answer)?.1, "replaying");
+    let ended = loop {
+        // A state that only a newer server knows is not an end that this command knows.
+        match parsed(&answer["state"]) {
+            Ok(ended @ (ReplayState::Done | ReplayState::Cancelled)) => break ended,
+            Ok(ReplayState::Waiting | ReplayState::Running) | Err(_) => {}
+        }
+        bar.set_position(offsets(&answer)?.0);
         tokio::time::sleep(LOOK_EVERY).await;
         answer = session.get(&["replays", id], &[]).await?;
-        replay = parsed(&answer)?;
-    }
+    };
     bar.finish_and_clear();
     show_one(session, &answer);
-    match replay.state {
+    match ended {
         ReplayState::Done => Ok(()),
         _ => Err(CommandFailure::Failed("the replay was cancelled".to_owned())),
     }
 }
 
 /// Offsets that are done, and all of them.
-fn offsets(replay: &ReplayView) -> (u64, u64) {
-    replay.partitions.iter().fold((0, 0), |(done, all), part| {
+fn offsets(replay: &Value) -> Result<(u64, u64), CommandFailure> {
+    let parts: Vec<ReplayedPartition> = parsed(&replay["partitions"])?;
+    Ok(parts.iter().fold((0, 0), |(done, all), part| {
         let count = |to: i64| u64::try_from(to - part.from_offset).unwrap_or(0);
         (done + count(part.next_offset), all + count(part.to_offset + 1))
-    })
+    }))
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
