@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{access::Read, paging, problem::Problem, request, responses::answered, state::AdminState};
+use super::{access::Read, paging, problem::Problem, request, responses::visible_answer, state::AdminState};
 use crate::{
     api::actor::{ActorEverywhere, ActorPage, ActorView},
     model::settings::EndpointStateCounts,
@@ -48,7 +48,7 @@ pub async fn list(access: Read, state: web::Data<AdminState>, request: HttpReque
         next_cursor: next.map(|place| BASE64_URL_SAFE_NO_PAD.encode(place)),
         unreachable: heard.silent,
     };
-    Ok(answered(&access, &page))
+    Ok(visible_answer(&access, &page))
 }
 
 /// One actor, at every instance that has it. An endpoint that was made a moment ago has none yet, until its settings
@@ -71,7 +71,7 @@ pub async fn read(
         endpoint.filter(|endpoint| endpoint.id == id).ok_or_else(|| Problem::not_found("actor"))?;
         kind = Some("endpoint".to_owned());
     }
-    Ok(answered(&access, &ActorEverywhere { id, kind, data, unreachable: heard.silent }))
+    Ok(visible_answer(&access, &ActorEverywhere { id, kind, data, unreachable: heard.silent }))
 }
 
 /// Of this instance and of the others; of one alone, when one is named.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     access::Read, counts, endpoints::find_as_asked, paging::PageRequest, problem::Problem, request,
-    responses::answered, state::AdminState,
+    responses::visible_answer, state::AdminState,
 };
 use crate::{
     api::attempt::{AttemptOutcome, AttemptPage, AttemptView},
@@ -49,7 +49,7 @@ pub(super) async fn list(
     };
     let rows = attempts::list(&state.pool, of, page.rows()).await?;
     let page = page.page(rows, |row| &row.id, view);
-    Ok(answered(&access, &AttemptPage { page, counts }))
+    Ok(visible_answer(&access, &AttemptPage { page, counts }))
 }
 
 fn view(row: AttemptRow) -> AttemptView {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    access::Read, counts, endpoints::find_as_asked, problem::Problem, request, responses::answered, state::AdminState,
+    access::Read, counts, endpoints::find_as_asked, problem::Problem, request, responses::visible_answer,
+    state::AdminState,
 };
 use crate::{
     api::{
@@ -70,7 +71,7 @@ pub(super) async fn stats(
         unreachable: parts.unreachable,
         endpoint_id: endpoint.id,
     };
-    Ok(answered(&access, &answer))
+    Ok(visible_answer(&access, &answer))
 }
 
 /// Adds `health` to each of these endpoints.

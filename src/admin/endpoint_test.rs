@@ -15,7 +15,7 @@ use super::{
     endpoints::{find, opened},
     problem::Problem,
     request::{self, RawBody},
-    responses::answered,
+    responses::visible_answer,
     state::AdminState,
     test_limit::TestLimit,
 };
@@ -115,7 +115,7 @@ pub async fn test(
             excerpt: tested.note.excerpt.to_string(),
         },
     };
-    Ok(answered(&access, &answer))
+    Ok(visible_answer(&access, &answer))
 }
 
 /// Deliveries need not wait for the breaker's time where somebody has just seen that the endpoint answers; at any instance.

@@ -16,7 +16,7 @@ use super::{
     problem::{FieldError, Problem},
     quotas,
     request::{self, RawBody},
-    responses::{answer, answered, conditions, deleted, found},
+    responses::{answer, conditions, deleted, found, visible_answer},
     state::{AdminState, new_id},
 };
 use crate::{
@@ -64,7 +64,7 @@ pub(super) async fn list(access: Read, state: State, request: HttpRequest) -> Re
             listed.customer = known.get(&listed.endpoint.customer_id).cloned();
         }
     }
-    Ok(answered(&access, &ListPage { data, next_cursor }))
+    Ok(visible_answer(&access, &ListPage { data, next_cursor }))
 }
 
 /// A row more than the page has, when there is one, and the cursor that goes on.

@@ -73,7 +73,7 @@ pub(super) fn found(request: &HttpRequest, resource: &impl ApiResource) -> Resul
 }
 
 /// An answer, as the holder of this key may see it.
-pub(super) fn answered(access: &Access, answer: &impl Serialize) -> HttpResponse {
+pub(super) fn visible_answer(access: &Access, answer: &impl Serialize) -> HttpResponse {
     if access.customer().is_none() {
         return HttpResponse::Ok().json(answer);
     }
