@@ -114,6 +114,7 @@ impl Pipeline {
             window: ReadWindowOptions {
                 wait_target: ingest.wait_target(),
                 events_min: WINDOW_CORE_EVENTS_MIN * core_threads::count(config) as u64,
+                bytes_max: ReadWindowOptions::bytes_max_of_endpoint(config.delivery.endpoint_bytes_max),
             },
             flow: Arc::clone(table.flow()),
             chunk_events_max: ingest.chunk_events_max,

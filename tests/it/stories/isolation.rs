@@ -140,3 +140,18 @@ fn the_lag_counts_what_is_not_settled_from_the_first_record_on() {
     hook.set(Mode::Ok);
     eventually_holds("everything is settled, and it shows", || app.rest().metric("postrider_kafka_lag") == 0.0);
 }
+
+/// It takes so many events a second that half a second of them would be more than an endpoint may hold in memory.
+#[test]
+fn a_quick_endpoint_that_takes_batches_gets_a_topic_full_of_events_without_the_backlog() {
+    let app = TestApp::named("quickbatch").set("DELIVERY_ENDPOINT_BYTES_MAX", 2 << 20).start();
+    let receiver = Receiver::start();
+    let batch = json!({"events_max": 1_000, "wait_ms_max": 200});
+    let settings = json!({"mode": "batch", "batch": batch, "in_flight_max": 8});
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), settings);
+    let parked = app.rest().metric("postrider_backlog_parked_total");
+    let audit = app.audit().expect_all(&endpoint);
+    app.produce(40_000);
+    audit.await_nothing_waiting();
+    assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked, "nothing of it waited in the backlog");
+}

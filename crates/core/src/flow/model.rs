@@ -16,6 +16,7 @@ use crate::{
         testing::{TestSource, ms, receipt, secs, stream},
     },
     model::{
+        event::weight_bytes,
         outcome::{AttemptNote, Outcome},
         receipt::{Receipt, Settlement},
     },
@@ -80,8 +81,10 @@ struct World {
 impl World {
     fn new(plan: Plan) -> Self {
         let now = Instant::now();
-        let options = ReadWindowOptions { wait_target: WAIT_TARGET, events_min: 256 };
-        let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: 64 << 20, wait_target: WAIT_TARGET };
+        let endpoint_bytes_max = 64 << 20;
+        let bytes_max = ReadWindowOptions::bytes_max_of_endpoint(endpoint_bytes_max);
+        let options = ReadWindowOptions { wait_target: WAIT_TARGET, events_min: 256, bytes_max };
+        let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max, wait_target: WAIT_TARGET };
         let settings = Arc::new({
             let mut settings = stream();
             settings.delivery.request_timeout = secs(30);
@@ -135,7 +138,7 @@ impl World {
     fn read(&mut self) {
         let left = self.endpoints.iter().map(|endpoint| endpoint.delivered + endpoint.parked).sum();
         let wait_min = self.inbox.front().map(|(_, first)| self.now - first.event().received_at);
-        self.window.observe(ReadCounts { left, wait_min }, self.now);
+        self.window.observe(ReadCounts { left, wait_min, event_bytes: weight_bytes(512) as u64 }, self.now);
         let waiting: usize = self.endpoints.iter().map(|endpoint| endpoint.waiting).sum();
         let room = self.window.room((waiting + self.inbox.len()) as u64, self.now);
         let weights: u32 = self.plan.endpoints.iter().map(|(_, weight)| weight).sum();

@@ -5,6 +5,9 @@
 //! PostgreSQL is, reading follows it. The wait itself corrects the product, as the delay does in CoDel (RFC 8289): should
 //! even the quickest events wait longer than twice the target, the window shrinks by a part, and grows back by a step.
 //!
+//! All of it may wait for one endpoint. So it is bounded by bytes as well: an endpoint that takes batches takes so many
+//! events a second that half a second of them would be more than it may hold, and would make it lag.
+//!
 //! **Invariant:** the window is never smaller than its floor, so reading never stops for good.
 
 use std::time::{Duration, Instant};
@@ -17,6 +20,16 @@ pub struct ReadWindowOptions {
     pub wait_target: Duration,
     /// The window while little or nothing leaves.
     pub events_min: u64,
+    /// Bytes that may wait for us at most; see [`bytes_max_of_endpoint`](ReadWindowOptions::bytes_max_of_endpoint).
+    pub bytes_max: u64,
+}
+
+impl ReadWindowOptions {
+    /// Half of what makes an endpoint lag: all that waits may wait for a single one, beside what it is sent already.
+    #[must_use]
+    pub fn bytes_max_of_endpoint(endpoint_bytes_max: usize) -> u64 {
+        endpoint_bytes_max as u64 / 2
+    }
 }
 
 /// Counts of the process, each ever growing but for `waiting`.
@@ -26,6 +39,8 @@ pub struct ReadCounts {
     pub left: u64,
     /// The least time that an event waited for its endpoint's actor since the last look.
     pub wait_min: Option<Duration>,
+    /// Mean weight of the events in memory, in bytes; 0 while there are none.
+    pub event_bytes: u64,
 }
 
 /// See the module's page.
@@ -38,6 +53,8 @@ pub struct ReadWindow {
     correction: f64,
     wait_min: Option<Duration>,
     corrected_at: Instant,
+    /// Events that [`bytes_max`](ReadWindowOptions::bytes_max) has room for.
+    fitting: u64,
     events_max: u64,
     is_full: bool,
 }
@@ -54,6 +71,7 @@ impl ReadWindow {
             correction: 1.0,
             wait_min: None,
             corrected_at: now,
+            fitting: u64::MAX,
             events_max,
             is_full: false,
         }
@@ -66,7 +84,10 @@ impl ReadWindow {
         self.wait_min = [self.wait_min, counts.wait_min].into_iter().flatten().min();
         self.correct(now);
         let product = self.leaving.per_second(now) * self.options.wait_target.as_secs_f64() * self.correction;
-        self.events_max = (product as u64).max(self.options.events_min);
+        if let Some(fitting) = self.options.bytes_max.checked_div(counts.event_bytes) {
+            self.fitting = fitting;
+        }
+        self.events_max = (product as u64).min(self.fitting).max(self.options.events_min);
     }
 
     /// Number of further events that may be read while so many wait; 0 while the window is full. It is full until an
@@ -119,7 +140,8 @@ const FREE_TIME: Duration = Duration::from_millis(50);
 mod tests {
     use super::*;
 
-    const OPTIONS: ReadWindowOptions = ReadWindowOptions { wait_target: Duration::from_millis(500), events_min: 100 };
+    const OPTIONS: ReadWindowOptions =
+        ReadWindowOptions { wait_target: Duration::from_millis(500), events_min: 100, bytes_max: 32_000_000 };
 
     fn leaving(per_ms: u64, ms: u64, wait: Duration) -> (ReadWindow, Instant) {
         let start = Instant::now();
@@ -127,9 +149,19 @@ mod tests {
         let mut now = start;
         for ms in 1..=ms {
             now = start + Duration::from_millis(ms);
-            window.observe(ReadCounts { left: ms * per_ms, wait_min: Some(wait) }, now);
+            window.observe(ReadCounts { left: ms * per_ms, wait_min: Some(wait), event_bytes: 800 }, now);
         }
         (window, now)
+    }
+
+    #[test]
+    fn however_much_leaves_the_window_holds_no_more_bytes_than_one_endpoint_may_have_waiting() {
+        let (mut window, now) = leaving(200, 2_000, Duration::from_millis(300));
+        assert_eq!(window.events_max(), 40_000, "and not 100,000");
+        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: 0 }, now);
+        assert_eq!(window.events_max(), 40_000, "with nothing in memory, what was there last counts");
+        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: 10_000_000 }, now);
+        assert_eq!(window.events_max(), OPTIONS.events_min, "reading never stops for good");
     }
 
     #[test]
@@ -161,7 +193,10 @@ mod tests {
         let mut window = ReadWindow::new(OPTIONS, start);
         for ms in 1..=4_000_u64 {
             let wait = if ms % 100 == 0 { Duration::from_millis(5) } else { Duration::from_millis(1_100) };
-            window.observe(ReadCounts { left: ms * 20, wait_min: Some(wait) }, start + Duration::from_millis(ms));
+            window.observe(
+                ReadCounts { left: ms * 20, wait_min: Some(wait), event_bytes: 800 },
+                start + Duration::from_millis(ms),
+            );
         }
         assert!(window.events_max() > 9_500, "the least wait of an interval counts: {}", window.events_max());
     }
@@ -179,7 +214,8 @@ mod tests {
         let (mut window, mut now) = leaving(20, 4_000, Duration::from_millis(1_100));
         for ms in 4_001..=10_000_u64 {
             now += Duration::from_millis(1);
-            window.observe(ReadCounts { left: ms * 20, wait_min: Some(Duration::from_millis(400)) }, now);
+            let counts = ReadCounts { left: ms * 20, wait_min: Some(Duration::from_millis(400)), event_bytes: 800 };
+            window.observe(counts, now);
         }
         assert!(window.events_max() > 9_500, "{}", window.events_max());
     }

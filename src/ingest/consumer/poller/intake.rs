@@ -26,6 +26,23 @@ pub(super) enum ReadDecision {
     Pause,
 }
 
+/// Events of Kafka in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EventsInMemory {
+    /// Events that are on their way to the routers.
+    pub unrouted: u64,
+    /// Events that were read and have not settled, and their weight.
+    pub outstanding: u64,
+    pub outstanding_bytes: u64,
+}
+
+impl EventsInMemory {
+    /// 0 where there are none.
+    fn mean_bytes(self) -> u64 {
+        self.outstanding_bytes.checked_div(self.outstanding).unwrap_or(0)
+    }
+}
+
 /// The window of one process, and what it is held against.
 pub(super) struct IntakeControl {
     window: ReadWindow,
@@ -64,15 +81,16 @@ impl IntakeControl {
         }
     }
 
-    /// The decision with so many events on their way to the routers.
-    pub(super) fn decide(&mut self, unrouted: u64, now: Instant) -> ReadDecision {
+    /// The decision with this in memory.
+    pub(super) fn decide(&mut self, memory: EventsInMemory, now: Instant) -> ReadDecision {
         self.measure_fan_out();
         let stored = self.store.stored_ever();
         self.storing.add(stored - self.stored, now);
         self.stored = stored;
-        let counts = ReadCounts { left: self.counters.ended_ever() + stored, wait_min: self.counters.take_wait_min() };
-        self.window.observe(counts, now);
-        self.waiting = (unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
+        let (left, wait_min) = (self.counters.ended_ever() + stored, self.counters.take_wait_min());
+        self.window.observe(ReadCounts { left, wait_min, event_bytes: memory.mean_bytes() }, now);
+        self.waiting =
+            (memory.unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
         let room = self.window.room(self.waiting, now);
         self.counters.show_window_full(room == 0);
         match room {

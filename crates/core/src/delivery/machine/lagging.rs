@@ -129,14 +129,20 @@ impl Delivery {
     }
 
     /// Number of waiting events that count in the read window: as many as the endpoint takes within twice the target,
-    /// so one that is slow compared with the others does not hold them up.
+    /// so one that is slow compared with the others does not hold them up. In the first moment nobody knows what it takes:
+    /// then all counts, where much waits.
     #[must_use]
     pub fn window_events(&self, now: Instant) -> usize {
         if self.waits_for_our_permit() {
             return self.unsent_events();
         }
-        if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
+        let Some(blocked_since) = self.blocked_since else { return 0 };
+        if self.lagging || self.blocked_until(now).is_some() {
             return 0;
+        }
+        let is_measured = now.saturating_duration_since(blocked_since) >= UNMEASURED;
+        if !is_measured && self.queued_bytes() > self.limits.endpoint_bytes_max / 4 {
+            return self.unsent_events();
         }
         let soon = (self.limits.wait_target * 2).min(self.limits.park_after / 2);
         let takes = self.delivered.per_second(now) * soon.as_secs_f64();
@@ -195,6 +201,8 @@ impl Delivery {
 
 /// An endpoint that has answered nothing yet counts with this many events.
 const WINDOW_EVENTS_MIN: usize = 4;
+/// A rate is found within this time. Until then a process that nothing holds back reads what makes a quick endpoint lag.
+const UNMEASURED: Duration = Duration::from_millis(200);
 /// A backlog that an endpoint takes within this time (and half of `park_after`) does not make it wait …
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 /// … nor does one of so few rows, whatever its rate.

@@ -29,11 +29,13 @@ pub struct World {
 }
 
 pub const PARK_AFTER: Duration = secs(5);
+pub const ENDPOINT_BYTES_MAX: usize = 1 << 20;
 
 impl World {
     pub fn new(settings: Settings) -> Self {
         let now = Instant::now();
-        let limits = DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: 1 << 20, wait_target: ms(500) };
+        let limits =
+            DeliveryLimits { park_after: PARK_AFTER, endpoint_bytes_max: ENDPOINT_BYTES_MAX, wait_target: ms(500) };
         World {
             delivery: Delivery::new(Arc::new(settings), limits, 1, now),
             source: TestSource::new(),

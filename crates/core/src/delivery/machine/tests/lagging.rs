@@ -166,6 +166,18 @@ fn what_waits_counts_in_the_read_window_as_far_as_the_endpoint_takes_it_soon() {
     assert_eq!(world.delivery.window_events(world.now), 0, "its events are in the backlog");
 }
 
+#[test]
+fn a_flood_counts_in_the_read_window_before_anybody_knows_what_the_endpoint_takes() {
+    let mut world = slow(0);
+    while world.delivery.queued_bytes() < ENDPOINT_BYTES_MAX / 2 {
+        world.events(100);
+    }
+    let unsent = world.delivery.queued_events();
+    assert_eq!(world.delivery.window_events(world.now), unsent, "reading goes no further than that");
+    world.wait(ms(200));
+    assert_eq!(world.delivery.window_events(world.now), 4, "it takes nothing, so nobody waits for it");
+}
+
 /// Events come 300 a second, are parked, and come back that much later; the endpoint answers up to so many every 10 ms. Returns
 /// the number of events that were parked in the last second.
 fn through_a_backlog(world: &mut World, way: Duration, answers: usize, seconds: u64) -> usize {
