@@ -12,7 +12,7 @@ use postrider::{
     model::{
         event::{ByteSpan, Event, Field, Fields, Record},
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Mode, Retry, Schedule, Settings,
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, Mode, Retry, Schedule, Settings,
         },
         signature::SigningKey,
         source::EventSource,
@@ -146,6 +146,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
                 open_max: TIMEOUT,
             },
             request_timeout: TIMEOUT,
+            http2: Http2::Off,
         },
         auth: Auth::None,
         tls: None,

@@ -1,6 +1,6 @@
 //! ● The HTTP client of a core: permits, names and connections, each shared fairly between its endpoints.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     connection::EndpointConnection,
@@ -13,7 +13,7 @@ use super::{
     names::NameLimits,
     resolver::Resolver,
     shares::{CoreShares, Unit},
-    tls::Tls,
+    tls::{Offer, Tls},
 };
 use crate::{clock, telemetry::handles::ShareMetrics};
 
@@ -68,6 +68,7 @@ impl CoreClient {
                 age_max: limits.connection_age_max,
                 tls,
                 identities: Connector::identities(limits.tls_clients_max),
+                protocols: Rc::default(),
             },
         }
     }
@@ -97,8 +98,13 @@ impl CoreClient {
     pub async fn connection(&self, wanted: &WantedConnection<'_>) -> Result<EndpointConnection, ExchangeFailure> {
         match self.connector.connections.take(wanted.destination, clock::now()) {
             Some(kept) => Ok(kept),
-            None => self.connector.connect(wanted).await,
+            None => self.connector.connect(wanted, Offer::Http1).await,
         }
+    }
+
+    #[must_use]
+    pub fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// Open connections.

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::connections::ConnectionPermit;
+use super::{connections::ConnectionPermit, tls::HTTP2};
 
 /// A connection, until it is dropped: then it is closed. Small, because thousands are kept.
 pub struct EndpointConnection {
@@ -35,13 +35,19 @@ pub enum Stream {
 impl EndpointConnection {
     #[must_use]
     pub fn new(stream: Stream, place: ConnectionPermit, ends_at: Instant) -> Self {
-        place.is_open_now();
+        place.is_open_now(stream.speaks_http2());
         EndpointConnection { stream, ends_at, read_bytes: Rc::default(), _place: place }
     }
 
     #[must_use]
     pub fn ends_at(&self) -> Instant {
         self.ends_at
+    }
+
+    /// The other side chose it when it was offered.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        self.stream.speaks_http2()
     }
 
     /// Bytes that came on it; goes on to count while somebody else has the connection.
@@ -92,6 +98,15 @@ impl AsyncWrite for EndpointConnection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(task)
+    }
+}
+
+impl Stream {
+    fn speaks_http2(&self) -> bool {
+        match self {
+            Stream::Plain(_) => false,
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2),
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use std::{
     cell::{Cell, RefCell},
     io,
     rc::{Rc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{connection::EndpointConnection, idle::Idle};
+use super::{connection::EndpointConnection, http2::Http2Connection, idle::Idle};
 use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
 /// Destination and identity of a connection: requests with the same may share it.
@@ -21,6 +22,9 @@ pub struct Destination {
     pub host: Box<str>,
     pub port: u16,
     pub security: Security,
+    /// Of connections that requests share at the same time: the endpoint whose requests these are, so that no other waits for
+    /// them.
+    pub sharer: Option<Arc<str>>,
 }
 
 /// Protection of a connection.
@@ -42,10 +46,16 @@ struct Shared {
     connections_max: usize,
     /// Places that are taken: of connections, and of those that are being opened.
     taken: Cell<usize>,
-    idle: RefCell<Idle<Rc<Destination>, EndpointConnection>>,
+    idle: RefCell<Idle<Rc<Destination>, KeptConnection>>,
     /// Somebody closes what nobody uses any more.
     is_swept: Cell<bool>,
     metrics: ConnectionMetrics,
+}
+
+/// A connection that nobody uses now.
+enum KeptConnection {
+    Http1(EndpointConnection),
+    Http2(Rc<Http2Connection>),
 }
 
 /// No connection can be opened, and none of those that are open can be spared.
@@ -75,6 +85,7 @@ pub fn is_local(error: &io::Error) -> bool {
 pub struct ConnectionPermit {
     shared: Rc<Shared>,
     is_open: Cell<bool>,
+    is_http2: Cell<bool>,
 }
 
 impl Connections {
@@ -105,7 +116,7 @@ impl Connections {
             return Err(NoConnectionPermit);
         }
         shared.taken.set(shared.taken.get() + 1);
-        Ok(ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false) })
+        Ok(ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false), is_http2: Cell::new(false) })
     }
 
     /// Closes up to so many connections that nobody uses, those used longest ago first; returns how many.
@@ -120,19 +131,46 @@ impl Connections {
     #[must_use]
     pub fn take(&self, destination: &Rc<Destination>, now: Instant) -> Option<EndpointConnection> {
         loop {
-            let mut closed = Vec::new();
-            let taken = self.shared.idle.borrow_mut().take(destination, now, &mut closed);
-            drop(closed);
-            let (mut connection, _) = taken?;
-            if connection.is_alive() {
+            if let KeptConnection::Http1(mut connection) = self.take_kept(destination, now)?
+                && connection.is_alive()
+            {
                 return Some(connection);
             }
         }
     }
 
+    /// The same, of HTTP/2.
+    #[must_use]
+    pub fn take_http2(&self, destination: &Rc<Destination>, now: Instant) -> Option<Rc<Http2Connection>> {
+        loop {
+            if let KeptConnection::Http2(connection) = self.take_kept(destination, now)?
+                && connection.is_usable(now)
+            {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn take_kept(&self, destination: &Rc<Destination>, now: Instant) -> Option<KeptConnection> {
+        let mut closed = Vec::new();
+        let taken = self.shared.idle.borrow_mut().take(destination, now, &mut closed);
+        drop(closed);
+        taken.map(|(connection, _)| connection)
+    }
+
     /// Keeps a connection whose exchange has ended for the next one.
     pub fn keep(&self, destination: &Rc<Destination>, connection: EndpointConnection, now: Instant) {
         let ends_at = connection.ends_at();
+        self.keep_until(ends_at, destination, KeptConnection::Http1(connection), now);
+    }
+
+    /// Keeps a connection of which all exchanges have ended.
+    pub fn keep_http2(&self, destination: &Rc<Destination>, connection: Rc<Http2Connection>, now: Instant) {
+        let ends_at = connection.ends_at();
+        self.keep_until(ends_at, destination, KeptConnection::Http2(connection), now);
+    }
+
+    fn keep_until(&self, ends_at: Instant, destination: &Rc<Destination>, connection: KeptConnection, now: Instant) {
         let refused = self.shared.idle.borrow_mut().keep(destination, connection, ends_at, now);
         drop(refused);
         if !self.shared.is_swept.replace(true) {
@@ -172,9 +210,13 @@ async fn sweep(shared: Weak<Shared>) {
 
 impl ConnectionPermit {
     /// Its connection is open.
-    pub fn is_open_now(&self) {
+    pub fn is_open_now(&self, is_http2: bool) {
         if !self.is_open.replace(true) {
             self.shared.metrics.open.increment(1.0);
+            if is_http2 {
+                self.is_http2.set(true);
+                self.shared.metrics.http2.increment(1.0);
+            }
         }
     }
 }
@@ -184,6 +226,9 @@ impl Drop for ConnectionPermit {
         self.shared.taken.set(self.shared.taken.get() - 1);
         if self.is_open.get() {
             self.shared.metrics.open.decrement(1.0);
+        }
+        if self.is_http2.get() {
+            self.shared.metrics.http2.decrement(1.0);
         }
     }
 }

@@ -18,8 +18,9 @@ use super::{
     http_exchange::ExchangeFailure,
     idle,
     names::NameFailure,
+    protocols::Protocols,
     resolver::Resolver,
-    tls::{Tls, in_words},
+    tls::{Offer, Tls, TlsConfigs, in_words},
     waits::Waits,
 };
 use crate::{
@@ -41,7 +42,9 @@ pub struct Connector {
     pub age_max: Duration,
     pub tls: Arc<Tls>,
     /// Each with sessions of its own.
-    pub identities: RefCell<LruCache<Fingerprint, Arc<ClientConfig>>>,
+    pub identities: RefCell<LruCache<Fingerprint, TlsConfigs>>,
+    /// Hosts that HTTP/1.1 is spoken with, though they are offered HTTP/2.
+    pub protocols: Rc<RefCell<Protocols<Rc<Destination>>>>,
 }
 
 /// A wish for a connection: the holder, and the destination.
@@ -57,13 +60,17 @@ pub struct WantedConnection<'a> {
 impl Connector {
     /// Room for so many identities.
     #[must_use]
-    pub fn identities(identities_max: usize) -> RefCell<LruCache<Fingerprint, Arc<ClientConfig>>> {
+    pub fn identities(identities_max: usize) -> RefCell<LruCache<Fingerprint, TlsConfigs>> {
         RefCell::new(LruCache::new(NonZeroUsize::new(identities_max).unwrap_or(NonZeroUsize::MIN)))
     }
 
     /// # Errors
     /// When there is no connection: what that says of the endpoint, or of us.
-    pub async fn connect(&self, wanted: &WantedConnection<'_>) -> Result<EndpointConnection, ExchangeFailure> {
+    pub async fn connect(
+        &self,
+        wanted: &WantedConnection<'_>,
+        offer: Offer,
+    ) -> Result<EndpointConnection, ExchangeFailure> {
         let opening = self.open(wanted);
         let (stream, place) = match within(self.timeout, wanted.waits, opening).await {
             Ok(opened) => opened?,
@@ -71,7 +78,7 @@ impl Connector {
         };
         let stream = match wanted.is_tls {
             false => Stream::Plain(stream),
-            true => self.handshake(wanted, stream).await?,
+            true => self.handshake(wanted, offer, stream).await?,
         };
         let ends_at = idle::ends_at(clock::now(), self.age_max, rand::random());
         Ok(EndpointConnection::new(stream, place, ends_at))
@@ -108,8 +115,13 @@ impl Connector {
         }
     }
 
-    async fn handshake(&self, wanted: &WantedConnection<'_>, stream: TcpStream) -> Result<Stream, ExchangeFailure> {
-        let config = self.tls_of(wanted.identity).map_err(Answer::LocalFault)?;
+    async fn handshake(
+        &self,
+        wanted: &WantedConnection<'_>,
+        offer: Offer,
+        stream: TcpStream,
+    ) -> Result<Stream, ExchangeFailure> {
+        let config = self.tls_of(wanted.identity, offer).map_err(Answer::LocalFault)?;
         let name = ServerName::try_from(wanted.destination.host.to_string())
             .map_err(|error| Answer::TlsFailed(error.to_string().into()))?;
         let handshake = TlsConnector::from(config).connect(name, stream);
@@ -120,11 +132,12 @@ impl Connector {
         }
     }
 
-    fn tls_of(&self, identity: Option<&TlsIdentity>) -> Result<Arc<ClientConfig>, Box<str>> {
-        let Some(identity) = identity else { return Ok(Arc::clone(self.tls.without_identity())) };
+    fn tls_of(&self, identity: Option<&TlsIdentity>, offer: Offer) -> Result<Arc<ClientConfig>, Box<str>> {
+        let Some(identity) = identity else { return Ok(Arc::clone(self.tls.without_identity().offering(offer))) };
         let mut identities = self.identities.borrow_mut();
         let made = identities.try_get_or_insert(*identity.fingerprint(), || self.tls.config(identity));
-        made.map(Arc::clone).map_err(|error| format!("no TLS for this endpoint: {error}").into())
+        let configs = made.map_err(|error| format!("no TLS for this endpoint: {error}"))?;
+        Ok(Arc::clone(configs.offering(offer)))
     }
 }
 

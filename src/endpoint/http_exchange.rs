@@ -4,7 +4,7 @@ use std::{error::Error as _, io, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, Request, Response, Uri, Version,
+    HeaderMap, Request, Response, StatusCode, Uri, Version,
     header::{self, HeaderName},
 };
 use http_body_util::{BodyExt as _, Full};
@@ -12,10 +12,12 @@ use hyper::body::{Body as _, Incoming};
 
 use super::{
     client::CoreClient,
+    connection::EndpointConnection,
     connections::{Destination, Security},
     connector::WantedConnection,
     egress::Refusal,
     http_connection::HttpConnection,
+    http2::{Http2Connections, SharedExchange},
     tls::in_words,
     waits::Waits,
 };
@@ -32,6 +34,23 @@ pub struct HttpReply {
     pub location: Option<String>,
     pub body: Vec<u8>,
 }
+
+impl HttpReply {
+    /// Of its head; the body is still to come.
+    #[must_use]
+    pub fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
+        HttpReply {
+            status: status.as_u16(),
+            retry_after: text(header::RETRY_AFTER),
+            location: text(header::LOCATION).filter(|_| status.is_redirection()),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// Number of a body's bytes that are kept, by the status.
+pub type KeepBytes<'a> = dyn Fn(u16) -> usize + 'a;
 
 /// The reason why there is no complete answer.
 #[derive(Clone, Debug)]
@@ -55,6 +74,8 @@ pub struct Way {
     /// Path and query, as they stand in a request.
     pub uri: Uri,
     pub host: String,
+    /// Its shared connections, where HTTP/2 may be spoken.
+    http2: Option<Rc<Http2Connections>>,
 }
 
 impl Way {
@@ -70,18 +91,26 @@ impl Way {
             None => Security::Plain,
         };
         let host = url.host_str()?;
-        let destination = Destination { host: host.into(), port: url.port_or_known_default()?, security };
+        let destination = Destination { host: host.into(), port: url.port_or_known_default()?, security, sharer: None };
         let host = match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
         let uri = url[url::Position::BeforePath..url::Position::AfterQuery].parse().ok()?;
-        Some(Way { destination: Rc::new(destination), identity, uri, host })
+        Some(Way { destination: Rc::new(destination), identity, uri, host, http2: None })
+    }
+
+    /// The same, by HTTP/2 where it is offered; on connections that this endpoint's requests share.
+    #[must_use]
+    pub fn with_http2(self, endpoint: &Arc<str>) -> Self {
+        let is_tls = self.destination.security != Security::Plain;
+        let uri: Option<Uri> = format!("https://{}{}", self.host, self.uri).parse().ok().filter(|_| is_tls);
+        let http2 = uri.map(|uri| Rc::new(Http2Connections::new(&self.destination, endpoint, uri)));
+        Way { http2, ..self }
     }
 }
 
-/// Sends a request out of a customer's share. Waits for the answer and reads its body, so that the connection can be used
-/// again; beyond `answer_bytes_max` the connection is closed instead. `keep_bytes` of the body are kept, by the status.
+/// Sends a request out of a customer's share, and waits for its answer. `keep_bytes` of the body are kept, by the status.
 ///
 /// # Errors
 /// When there is no complete answer. The caller sets the deadline.
@@ -90,29 +119,46 @@ pub async fn exchange(
     customer: &Arc<str>,
     way: &Way,
     waits: &Waits,
-    request: Request<Full<Bytes>>,
-    keep_bytes: impl FnOnce(u16) -> usize,
+    request: Request<Bytes>,
+    keep_bytes: &KeepBytes<'_>,
 ) -> Result<HttpReply, ExchangeFailure> {
     let identity = way.identity.as_deref();
     let is_tls = way.destination.security != Security::Plain;
     let wanted = WantedConnection { customer, destination: &way.destination, identity, is_tls, waits };
-    let connection = client.connection(&wanted).await?;
+    let connection = match &way.http2 {
+        None => client.connection(&wanted).await?,
+        Some(http2) => match http2.exchange(client, &wanted, &request, keep_bytes).await? {
+            SharedExchange::Ended(reply) => return Ok(reply),
+            SharedExchange::OverHttp1(connection) => connection,
+        },
+    };
+    exchange_http1(client, way, connection, request, keep_bytes).await
+}
+
+/// Reads the body as well, so that the connection can be used again; beyond `answer_bytes_max` it is closed instead.
+async fn exchange_http1(
+    client: &CoreClient,
+    way: &Way,
+    connection: EndpointConnection,
+    request: Request<Bytes>,
+    keep_bytes: &KeepBytes<'_>,
+) -> Result<HttpReply, ExchangeFailure> {
+    let mut request = request.map(Full::new);
+    *request.uri_mut() = way.uri.clone();
     let mut connection = HttpConnection::begin(connection).await.map_err(|error| answer_of(&error, false))?;
     let read_before = connection.read_bytes();
     let response = connection.send(request).await;
     let has_begun = connection.read_bytes() > read_before;
     let mut response = response.map_err(|error| answer_of(&error, has_begun))?;
-    let status = response.status().as_u16();
-    let text = |name: HeaderName, headers: &HeaderMap| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let retry_after = text(header::RETRY_AFTER, response.headers());
-    let location = text(header::LOCATION, response.headers()).filter(|_| (300..400).contains(&status));
-    let limits = BodyLimits { bytes_max: client.answer_bytes_max(), keep_bytes: keep_bytes(status) };
+    let mut reply = HttpReply::of(response.status(), response.headers());
+    let limits = BodyLimits { bytes_max: client.answer_bytes_max(), keep_bytes: keep_bytes(reply.status) };
     let (body, is_whole) = read_body(&mut connection, &mut response, limits).await?;
     drop(response);
     if is_whole && let Some(connection) = connection.end() {
         client.connections().keep(&way.destination, connection, clock::now());
     }
-    Ok(HttpReply { status, retry_after, location, body })
+    reply.body = body;
+    Ok(reply)
 }
 
 #[derive(Clone, Copy)]

@@ -13,7 +13,6 @@ use http::{
     HeaderMap, Method,
     header::{self, HeaderName, HeaderValue},
 };
-use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -31,7 +30,7 @@ use crate::{
     clock,
     model::{
         outcome::{Answer, EXCERPT_BYTES_MAX, refuses_token},
-        settings::{Auth, Settings},
+        settings::{Auth, Http2, Settings},
     },
     telemetry::names,
     trace::context::TRACEPARENT,
@@ -180,9 +179,8 @@ impl Posting<'_> {
     }
 
     async fn post(&self, prepared: &Prepared, token: Option<&HeldToken>) -> Result<HttpReply, ExchangeFailure> {
-        let mut request = http::Request::new(Full::new(self.request.body.clone()));
+        let mut request = http::Request::new(self.request.body.clone());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = prepared.way.uri.clone();
         let headers = request.headers_mut();
         *headers = prepared.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.request.content_type));
@@ -193,7 +191,7 @@ impl Posting<'_> {
         let kept_bytes = EXCERPT_BYTES_MAX + self.redaction.borrow().margin_bytes();
         // Of a 2xx answer nothing is kept.
         let keep = |status| if (200..300).contains(&status) { 0 } else { kept_bytes };
-        exchange(self.client, &self.settings.customer_id, &prepared.way, self.waits, request, keep).await
+        exchange(self.client, &self.settings.customer_id, &prepared.way, self.waits, request, &keep).await
     }
 
     /// An answer's beginning as it may be shown and stored; of a redirect also where it leads.
@@ -215,7 +213,10 @@ fn blocked(settings: &Settings, refusal: &Refusal) -> Answer {
 
 fn prepared(settings: &Settings) -> Result<Prepared, Box<str>> {
     let way = Way::to(&settings.url, settings.tls.as_ref());
-    let way = way.ok_or_else(|| Box::<str>::from("the endpoint's URL cannot be requested"))?;
+    let mut way = way.ok_or_else(|| Box::<str>::from("the endpoint's URL cannot be requested"))?;
+    if settings.delivery.http2 == Http2::Auto {
+        way = way.with_http2(&settings.id);
+    }
     // The library's own message could quote a header's value, which may be a secret.
     let headers = base_headers(settings, &way.host).ok_or("the endpoint's headers cannot be sent")?;
     Ok(Prepared { way, headers })

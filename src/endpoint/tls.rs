@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring::default_provider},
     sign::SingleCertAndKey,
 };
@@ -22,7 +22,39 @@ pub struct Tls {
     provider: Arc<CryptoProvider>,
     roots: RootCertStore,
     verifier: Arc<WebPkiServerVerifier>,
-    without_identity: Arc<ClientConfig>,
+    without_identity: TlsConfigs,
+}
+
+/// TLS for one identity, by what is offered. Sessions are the same for both.
+#[derive(Clone)]
+pub struct TlsConfigs {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+}
+
+/// Protocols that a connection is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    Http1,
+    /// HTTP/2, and HTTP/1.1 for those who do not speak it.
+    Http2,
+}
+
+impl TlsConfigs {
+    fn new(mut config: ClientConfig) -> Self {
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        let mut both = config.clone();
+        both.alpn_protocols.insert(0, HTTP2.to_vec());
+        TlsConfigs { http1: Arc::new(config), http2: Arc::new(both) }
+    }
+
+    #[must_use]
+    pub fn offering(&self, offer: Offer) -> &Arc<ClientConfig> {
+        match offer {
+            Offer::Http1 => &self.http1,
+            Offer::Http2 => &self.http2,
+        }
+    }
 }
 
 impl Tls {
@@ -38,12 +70,12 @@ impl Tls {
         }
         let provider = Arc::new(default_provider());
         let verifier = verifier(&roots, &provider).expect("there are roots");
-        let without_identity = config(&provider, Arc::clone(&verifier) as _, None);
+        let without_identity = config(&provider, Arc::clone(&verifier) as _, None, SESSIONS_MAX);
         Arc::new(Tls { provider, roots, verifier, without_identity })
     }
 
     #[must_use]
-    pub fn without_identity(&self) -> &Arc<ClientConfig> {
+    pub fn without_identity(&self) -> &TlsConfigs {
         &self.without_identity
     }
 
@@ -51,7 +83,7 @@ impl Tls {
     ///
     /// # Errors
     /// When an authority cannot be read.
-    pub fn config(&self, identity: &TlsIdentity) -> Result<Arc<ClientConfig>, rustls::Error> {
+    pub fn config(&self, identity: &TlsIdentity) -> Result<TlsConfigs, rustls::Error> {
         let verifier: Arc<dyn ServerCertVerifier> = if identity.authorities().is_empty() {
             Arc::clone(&self.verifier) as _
         } else {
@@ -61,7 +93,7 @@ impl Tls {
             }
             Arc::new(NamedCertificates::new(identity.authorities(), verifier(&roots, &self.provider)?))
         };
-        Ok(config(&self.provider, verifier, Some(identity)))
+        Ok(config(&self.provider, verifier, Some(identity), IDENTITY_SESSIONS_MAX))
     }
 }
 
@@ -71,12 +103,12 @@ fn verifier(roots: &RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc
         .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
-/// HTTP/1.1 only.
 fn config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     identity: Option<&TlsIdentity>,
-) -> Arc<ClientConfig> {
+    sessions_max: usize,
+) -> TlsConfigs {
     let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default protocol versions")
@@ -86,9 +118,19 @@ fn config(
         None => builder.with_no_client_auth(),
         Some(certified) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified)))),
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
+    config.resumption = Resumption::in_memory_sessions(sessions_max);
+    TlsConfigs::new(config)
 }
+
+pub const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// The library keeps eight tickets a host, some 30 kB where all of them are used; of its own accord, for 32 hosts only.
+const TICKETS_OF_A_HOST: usize = 8;
+/// For 1,024 hosts.
+const SESSIONS_MAX: usize = 1024 * TICKETS_OF_A_HOST;
+/// An identity is one endpoint's or a few endpoints'.
+const IDENTITY_SESSIONS_MAX: usize = 4 * TICKETS_OF_A_HOST;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,6 @@ use http::{
     Method, Request,
     header::{self, HeaderValue},
 };
-use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
@@ -136,7 +135,7 @@ impl TokenSource {
         let way = self.way.as_ref().ok_or_else(|| failed("the token URL cannot be requested"))?;
         let request = self.request(way).ok_or_else(|| failed("the token request cannot be sent"))?;
         let bytes_max = client.answer_bytes_max();
-        let exchanged = exchange(client, &self.customer, way, waits, request, |_| bytes_max).await;
+        let exchanged = exchange(client, &self.customer, way, waits, request, &|_| bytes_max).await;
         let reply = exchanged.map_err(|failure| match failure {
             // Ours, not the token server's.
             ExchangeFailure::Answer(Answer::LocalFault(_)) | ExchangeFailure::Refused(_) => failure,
@@ -149,11 +148,10 @@ impl TokenSource {
     }
 
     /// `None` when a header cannot hold what it should.
-    fn request(&self, way: &Way) -> Option<Request<Full<bytes::Bytes>>> {
+    fn request(&self, way: &Way) -> Option<Request<bytes::Bytes>> {
         let asked = oauth::token_request(&self.oauth);
-        let mut request = Request::new(Full::new(asked.form.into()));
+        let mut request = Request::new(bytes::Bytes::from(asked.form));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = way.uri.clone();
         let headers = request.headers_mut();
         headers.insert(header::HOST, HeaderValue::from_str(&way.host).ok()?);
         headers.insert(header::USER_AGENT, USER_AGENT);

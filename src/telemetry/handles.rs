@@ -146,6 +146,7 @@ impl RoutingMetrics {
 /// Connections to endpoints.
 pub struct ConnectionMetrics {
     pub open: Gauge,
+    pub http2: Gauge,
     pub closed_for_room: Counter,
 }
 
@@ -153,7 +154,11 @@ impl ConnectionMetrics {
     #[must_use]
     #[allow(clippy::new_without_default)] // as above
     pub fn new() -> Self {
-        ConnectionMetrics { open: gauge!(names::CONNECTIONS), closed_for_room: counter!(names::CONNECTIONS_CLOSED) }
+        ConnectionMetrics {
+            open: gauge!(names::CONNECTIONS),
+            http2: gauge!(names::CONNECTIONS_HTTP2),
+            closed_for_room: counter!(names::CONNECTIONS_CLOSED),
+        }
     }
 }
 

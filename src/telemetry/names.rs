@@ -120,6 +120,9 @@ metrics! {
     EGRESS_BLOCKED = "postrider_egress_blocked_total", MetricKind::Counter,
         "Requests not sent because their endpoint's address is not allowed";
     CONNECTIONS = "postrider_endpoint_connections", MetricKind::Gauge, "Connections to endpoints, those kept for later included";
+    CONNECTIONS_HTTP2 = "postrider_endpoint_http2_connections", MetricKind::Gauge, "Those of them that speak HTTP/2";
+    HTTP2_FALLBACKS = "postrider_endpoint_http2_fallbacks_total", MetricKind::Counter,
+        "Times that an endpoint's HTTP/2 misbehaved, so that HTTP/1.1 is spoken with its host for a while";
     CONNECTIONS_CLOSED = "postrider_endpoint_connections_closed_for_room_total", MetricKind::Counter,
         "Connections that nobody used, closed because others needed their file handles";
     CONNECTIONS_MAX = "postrider_endpoint_connections_max", MetricKind::Gauge,

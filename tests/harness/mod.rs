@@ -14,6 +14,7 @@ pub mod receiver; // customers' HTTP servers
 pub mod collector; // what takes traces and logs
 pub mod names; // a name server
 pub mod tls; // servers that are careful about who comes, or not to be trusted
+pub mod http2; // servers that speak HTTP/2, well or not
 pub mod http; // as little of HTTP as a receiver needs
 pub mod hook; // one endpoint's side of a receiver, and what it got
 pub mod misbehaving; // answers that no receiver should give

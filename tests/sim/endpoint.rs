@@ -10,8 +10,8 @@ use postrider::{
     model::{
         receipt::Receipt,
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Mode, RateLimit, Retry, Schedule,
-            Settings,
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, Mode, RateLimit, Retry,
+            Schedule, Settings,
         },
         signature::SigningKey,
         url::EndpointUrl,
@@ -99,6 +99,7 @@ fn settings(endpoint: u32) -> Settings {
             open_max: ms(8_000),
         },
         request_timeout: TIMEOUT,
+        http2: Http2::Off,
     };
     Settings {
         id: format!("ep_{endpoint}").into(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{shape::NO_CONTROL_CHARACTERS, text::Pem};
 use postrider_core::model::{
     oauth::ClientStyle,
-    settings::{BatchFormat, Format, Ordering, RateLimit},
+    settings::{BatchFormat, Format, Http2, Ordering, RateLimit},
 };
 
 /// Settings of an endpoint, without its address and its secrets; the column `endpoint.settings`.
@@ -49,6 +49,9 @@ pub struct EndpointSettings {
     /// Time for a request: for the connection, and for the complete answer.
     #[schemars(title = "A request may take", range(min = 100, max = 120_000))]
     pub request_timeout_ms: u64,
+    /// The protocol: HTTP/2 where an https endpoint offers it, or always HTTP/1.1.
+    #[schemars(title = "HTTP/2")]
+    pub http2: Http2,
     /// The part of the authentication that may be shown.
     #[schemars(skip)]
     pub auth: AuthView,
@@ -238,6 +241,7 @@ impl Default for EndpointSettings {
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
             request_timeout_ms: 15_000,
+            http2: Http2::Off,
             auth: AuthView::None,
             tls: TlsSettings::default(),
         }

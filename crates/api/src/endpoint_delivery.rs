@@ -47,6 +47,7 @@ impl EndpointSettings {
                 open_max: ms(self.breaker.open_max_ms),
             },
             request_timeout: ms(self.request_timeout_ms),
+            http2: self.http2,
         }
     }
 }

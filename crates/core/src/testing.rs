@@ -14,8 +14,8 @@ use crate::model::{
     parking::KeyNumber,
     receipt::{Abandoned, Done, Receipt, Settlement},
     settings::{
-        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Mode, RateLimit, Retry,
-        Schedule, Settings,
+        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Http2, Mode, RateLimit,
+        Retry, Schedule, Settings,
     },
     signature::SigningKey,
     source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
@@ -182,6 +182,7 @@ pub fn stream() -> Settings {
             open_max: secs(60),
         },
         request_timeout: secs(15),
+        http2: Http2::Off,
     };
     Settings {
         id: "ep_test".into(),

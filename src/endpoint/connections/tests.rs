@@ -11,7 +11,7 @@ use crate::endpoint::connection::Stream;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 fn destination(port: u16) -> Rc<Destination> {
-    Rc::new(Destination { host: "hook.example".into(), port, security: Security::Plain })
+    Rc::new(Destination { host: "hook.example".into(), port, security: Security::Plain, sharer: None })
 }
 
 /// A connection and its other end.

@@ -65,7 +65,9 @@ fn of_alert(alert: AlertDescription) -> String {
             "nothing that it would take was offered, or it wants a client certificate"
         }
         AlertDescription::UnrecognisedName => "it has no certificate for the host of the URL",
-        AlertDescription::NoApplicationProtocol => "it does not speak HTTP/1.1",
+        AlertDescription::NoApplicationProtocol => {
+            "it does not speak HTTP/1.1; HTTP/2 is offered where `http2` is `auto`"
+        }
         _ => "",
     };
     if said.is_empty() { format!("{alert:?}") } else { format!("{said} ({alert:?})") }

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use rustls::{
-    ClientConnection, ServerConfig, ServerConnection,
+    ClientConnection, HandshakeKind, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
@@ -28,7 +28,8 @@ fn made_as_by_openssl() -> (String, String) {
 /// Result of a connection to `localhost`, to a server that shows `shown`.
 fn connect(shown: (&str, &str), trusted: &str) -> Result<(), String> {
     let identity = TlsIdentity::parse(None, Some(trusted)).expect("readable").expect("an identity");
-    let config = Tls::of_this_machine().config(&identity).expect("a configuration");
+    let configs = Tls::of_this_machine().config(&identity).expect("a configuration");
+    let config = Arc::clone(configs.offering(Offer::Http1));
     let name = "localhost".try_into().expect("a name");
     let mut client = ClientConnection::new(config, name).expect("a client");
     let mut server = ServerConnection::new(server(shown)).expect("a server");
@@ -87,4 +88,35 @@ fn what_a_receiver_says_of_us_is_put_in_words_too() {
     assert!(alert(rustls::AlertDescription::InternalError).contains("InternalError"));
     let no_tls = in_words(&rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
     assert!(no_tls.contains("https"), "{no_tls}");
+}
+
+/// The kind of a handshake with a server, tickets included.
+fn handshake(config: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Option<HandshakeKind> {
+    let name = "localhost".try_into().expect("a name");
+    let mut client = ClientConnection::new(Arc::clone(config), name).expect("a client");
+    let mut server = ServerConnection::new(Arc::clone(server)).expect("a server");
+    for _ in 0..4 {
+        let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+        client.write_tls(&mut to_server).expect("memory");
+        server.read_tls(&mut &to_server[..]).expect("memory");
+        server.process_new_packets().expect("sound");
+        server.write_tls(&mut to_client).expect("memory");
+        client.read_tls(&mut &to_client[..]).expect("memory");
+        client.process_new_packets().expect("sound");
+    }
+    client.handshake_kind()
+}
+
+#[test]
+fn a_session_is_resumed_whatever_is_offered_and_not_under_another_identity() {
+    let (certificate, key) = made("localhost", |_| {});
+    let server = server((&certificate, &key));
+    let identity = TlsIdentity::parse(None, Some(&certificate)).expect("readable").expect("an identity");
+    let tls = Tls::of_this_machine();
+    let (configs, others) = (tls.config(&identity).expect("sound"), tls.config(&identity).expect("sound"));
+    let kind = |configs: &TlsConfigs, offer| handshake(configs.offering(offer), &server);
+    assert_eq!(kind(&configs, Offer::Http1), Some(HandshakeKind::Full));
+    assert_eq!(kind(&configs, Offer::Http2), Some(HandshakeKind::Resumed));
+    assert_eq!(kind(&configs, Offer::Http1), Some(HandshakeKind::Resumed));
+    assert_eq!(kind(&others, Offer::Http1), Some(HandshakeKind::Full));
 }

@@ -13,6 +13,7 @@ mod egress; // where an endpoint may lead
 mod security; // what somebody may try
 mod oauth; // endpoints that want a token
 mod tls; // endpoints that want a certificate, and those whose own is wrong
+mod http2; // endpoints whose requests share a connection
 mod local_outage; // nobody can be reached
 mod backlog; // what waits for its endpoint
 mod ordering; // who asks for order gets it

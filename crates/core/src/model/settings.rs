@@ -75,6 +75,7 @@ impl Settings {
                     open_max: Duration::from_secs(60),
                 },
                 request_timeout: Duration::from_secs(1),
+                http2: Http2::Off,
             },
             auth: Auth::None,
             tls: None,
@@ -101,6 +102,7 @@ pub struct DeliverySettings {
     pub breaker: Breaker,
     /// One deadline over connecting, request and answer.
     pub request_timeout: Duration,
+    pub http2: Http2,
 }
 
 /// Events of one lane reach the endpoint in the order in which Kafka has them, never two of them at once.
@@ -166,6 +168,17 @@ pub enum BatchFormat {
     JsonArray,
     /// NDJSON: one object a line.
     Ndjson,
+}
+
+/// HTTP/2 towards an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Http2 {
+    /// HTTP/2 where an https endpoint offers it: its requests share a connection.
+    Auto,
+    /// HTTP/1.1 always.
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,0 +1,306 @@
+//! ● One HTTP/2 connection to an endpoint: driven by a task of its own, and closed with the last who holds it.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    pin::{Pin, pin},
+    rc::{Rc, Weak},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::task::noop_waker_ref;
+use h2::{
+    Ping, PingPong,
+    client::{self, Connection, SendRequest},
+};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Sleep, sleep},
+};
+
+use super::{
+    stream::Http2Stream,
+    stream_errors::{ErrorMeaning, meaning},
+    tls_note::{NotedConnection, TlsNote},
+};
+use crate::{
+    clock,
+    endpoint::{
+        connection::EndpointConnection,
+        connections::{Connections, Destination},
+        protocols::{HTTP1_FOR, Protocols},
+        silence::{NextStep, Silence},
+    },
+    telemetry::names,
+};
+
+/// A connection that requests of one endpoint share.
+pub struct Http2Connection {
+    /// Cloned for each stream; nothing when no more may begin.
+    sender: RefCell<Option<SendRequest<Bytes>>>,
+    /// Nothing once it has ended.
+    driver: RefCell<Option<Driver>>,
+    task: AbortHandle,
+    host: Http2Host,
+    ends_at: Instant,
+    /// Bytes that came on the connection; the first are the server's settings.
+    read_bytes: Rc<Cell<u64>>,
+    streams: Cell<usize>,
+    has_misbehaved: Cell<bool>,
+    silence: RefCell<Silence>,
+    tls_note: TlsNote,
+    /// Told of a place for a stream.
+    changed: RefCell<Rc<Notify>>,
+}
+
+struct Driver {
+    connection: Connection<NotedConnection, Bytes>,
+    pings: PingPong,
+}
+
+/// The host of a connection, and where it is noted that its HTTP/2 misbehaves.
+pub(super) struct Http2Host {
+    destination: Rc<Destination>,
+    protocols: Rc<RefCell<Protocols<Rc<Destination>>>>,
+}
+
+impl Http2Host {
+    pub(super) fn new(destination: Rc<Destination>, protocols: Rc<RefCell<Protocols<Rc<Destination>>>>) -> Self {
+        Http2Host { destination, protocols }
+    }
+
+    fn falls_back(&self, reason: &str) {
+        metrics::counter!(names::HTTP2_FALLBACKS).increment(1);
+        let (host, minutes) = (&self.destination.host, HTTP1_FOR.as_secs() / 60);
+        tracing::info!(%reason, "HTTP/2 of {host} misbehaves; HTTP/1.1 is spoken with it for {minutes} minutes");
+        self.protocols.borrow_mut().is_http1(Rc::clone(&self.destination), clock::now());
+    }
+}
+
+impl Http2Connection {
+    /// Speaks HTTP/2 on a connection. `changed` hears of room for streams.
+    pub(super) async fn begin(
+        connection: EndpointConnection,
+        host: Http2Host,
+        changed: &Rc<Notify>,
+    ) -> Result<Rc<Self>, h2::Error> {
+        let (ends_at, read_bytes, tls_note) = (connection.ends_at(), connection.read_bytes(), TlsNote::default());
+        let connection = NotedConnection { connection, note: tls_note.clone() };
+        let (sender, mut connection) = builder().handshake(connection).await?;
+        let pings = connection.ping_pong().expect("invariant: nobody else has taken it");
+        Ok(Rc::new_cyclic(|itself| Http2Connection {
+            sender: RefCell::new(Some(sender)),
+            driver: RefCell::new(Some(Driver { connection, pings })),
+            task: actix_rt::spawn(drive(Weak::clone(itself))).abort_handle(),
+            host,
+            ends_at,
+            read_bytes,
+            streams: Cell::new(0),
+            has_misbehaved: Cell::new(false),
+            silence: RefCell::new(Silence::since(clock::now())),
+            tls_note,
+            changed: RefCell::new(Rc::clone(changed)),
+        }))
+    }
+
+    #[must_use]
+    pub fn ends_at(&self) -> Instant {
+        self.ends_at
+    }
+
+    /// True if another stream may begin, should there be room for it.
+    #[must_use]
+    pub fn is_usable(&self, now: Instant) -> bool {
+        now < self.ends_at && self.ready_sender().is_some()
+    }
+
+    /// The server has told its limits.
+    pub(super) fn is_settled(&self) -> bool {
+        self.read_bytes.get() > 0
+    }
+
+    /// Number of streams that may begin now. Before the server has told how many it takes, one.
+    pub(super) fn room(&self) -> usize {
+        let limit = match &*self.driver.borrow() {
+            None => 0,
+            Some(_) if !self.is_settled() => 1,
+            Some(driver) => driver.connection.max_concurrent_send_streams(),
+        };
+        limit.saturating_sub(self.streams.get())
+    }
+
+    /// From now on these wait for its room.
+    pub(super) fn serve(&self, changed: &Rc<Notify>) {
+        *self.changed.borrow_mut() = Rc::clone(changed);
+    }
+
+    /// A stream, until it is dropped. `None` when the connection takes no more.
+    pub(super) fn stream(
+        self: &Rc<Self>,
+        kept_in: &Connections,
+        kept_as: &Rc<Destination>,
+        now: Instant,
+    ) -> Option<Http2Stream> {
+        let sender = self.ready_sender()?;
+        if self.streams.replace(self.streams.get() + 1) == 0 {
+            self.silence.borrow_mut().begin_again(now);
+        }
+        Some(Http2Stream::new(sender, Rc::clone(self), kept_in.clone(), Rc::clone(kept_as)))
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.get() > 0
+    }
+
+    /// A stream has ended; says whether it was the last one.
+    pub(super) fn stream_ended(&self) -> bool {
+        self.streams.set(self.streams.get() - 1);
+        self.changed.borrow().notify_one();
+        self.streams.get() == 0
+    }
+
+    /// No more streams begin on it.
+    pub(super) fn retire(&self) {
+        let sender = self.sender.borrow_mut().take();
+        drop(sender);
+    }
+
+    /// The reason why TLS ended it, where that is so.
+    pub(super) fn tls_failure(&self) -> Option<Box<str>> {
+        self.tls_note.text()
+    }
+
+    /// Takes note of an error; says what it means for the request.
+    pub(super) fn failed(&self, error: &h2::Error) -> ErrorMeaning {
+        let meaning = meaning(error);
+        if meaning.misbehaves {
+            self.misbehaves(&error.to_string());
+        }
+        meaning
+    }
+
+    fn misbehaves(&self, reason: &str) {
+        self.retire();
+        if !self.has_misbehaved.replace(true) {
+            self.host.falls_back(reason);
+        }
+    }
+
+    /// After a GOAWAY, an error or the end there is none.
+    fn ready_sender(&self) -> Option<SendRequest<Bytes>> {
+        let mut sender = self.sender.borrow().clone()?;
+        let ready = sender.poll_ready(&mut Context::from_waker(noop_waker_ref()));
+        matches!(ready, Poll::Ready(Ok(()))).then_some(sender)
+    }
+
+    /// Until it has ended.
+    fn poll(&self, mut timer: Pin<&mut Sleep>, task: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.poll_connection(task).is_ready() {
+                return Poll::Ready(());
+            }
+            if self.streams.get() == 0 {
+                return Poll::Pending; // one that begins wakes the connection
+            }
+            let next = self.silence.borrow_mut().next_step(clock::now());
+            match next {
+                NextStep::Wait(until) => {
+                    let until = until.into();
+                    // It is set seldom: later than it should be is found out when it rings.
+                    if timer.is_elapsed() || timer.deadline() > until {
+                        timer.as_mut().reset(until);
+                    }
+                    ready!(timer.as_mut().poll(task));
+                }
+                NextStep::Ping => self.ping(),
+                NextStep::Dead => {
+                    self.end();
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    fn poll_connection(&self, task: &mut Context<'_>) -> Poll<()> {
+        let read_before = self.read_bytes.get();
+        let mut slot = self.driver.borrow_mut();
+        let Some(driver) = &mut *slot else { return Poll::Ready(()) };
+        let limit_before = driver.connection.max_concurrent_send_streams();
+        let polled = Pin::new(&mut driver.connection).poll(task);
+        let _answered = driver.pings.poll_pong(task);
+        let has_other_limit = driver.connection.max_concurrent_send_streams() != limit_before;
+        drop(slot);
+        if self.read_bytes.get() > read_before {
+            self.silence.borrow_mut().begin_again(clock::now());
+        }
+        if has_other_limit || read_before == 0 && self.is_settled() {
+            self.changed.borrow().notify_waiters();
+        }
+        let result = ready!(polled);
+        if let Err(error) = &result {
+            self.failed(error);
+        }
+        self.end();
+        Poll::Ready(())
+    }
+
+    fn ping(&self) {
+        if let Some(driver) = &mut *self.driver.borrow_mut() {
+            let _under_way = driver.pings.send_ping(Ping::opaque());
+        }
+    }
+
+    /// Its socket is closed, and whoever waits for an answer on it hears so.
+    fn end(&self) {
+        self.retire();
+        if !self.is_settled() && self.tls_failure().is_none() {
+            self.misbehaves("it says nothing");
+        }
+        let driver = self.driver.borrow_mut().take();
+        drop(driver);
+        self.changed.borrow().notify_waiters();
+    }
+}
+
+/// The other side is told that this was the end, if that takes no waiting.
+impl Drop for Http2Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.retire();
+        if let Some(driver) = self.driver.get_mut() {
+            let _ = Pin::new(&mut driver.connection).poll(&mut Context::from_waker(noop_waker_ref()));
+        }
+    }
+}
+
+async fn drive(connection: Weak<Http2Connection>) {
+    let mut timer = pin!(sleep(Duration::ZERO));
+    poll_fn(|task| match connection.upgrade() {
+        Some(connection) => connection.poll(timer.as_mut(), task),
+        None => Poll::Ready(()),
+    })
+    .await;
+}
+
+fn builder() -> client::Builder {
+    let mut builder = client::Builder::new();
+    builder
+        .enable_push(false)
+        .initial_window_size(ANSWER_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_concurrent_reset_streams(RESET_STREAMS_MAX);
+    builder
+}
+
+/// Answers are short; more of one than this is not held in memory.
+const ANSWER_WINDOW: u32 = 65_535;
+/// The most that a connection's answers hold in memory.
+const CONNECTION_WINDOW: u32 = 1 << 18;
+/// A longer head is no answer.
+const HEAD_BYTES_MAX: u32 = 131_072;
+/// Requests of ours that were given up, and of which something may still come.
+const RESET_STREAMS_MAX: usize = 256;
