@@ -39,7 +39,10 @@ use crate::{
         rejoin::Rejoin,
         topic_holds::TopicHolds,
     },
-    model::{event::Record, record::RecordParts},
+    model::{
+        event::{Record, weight_bytes},
+        record::RecordParts,
+    },
     telemetry::handles::SettlementMetrics,
 };
 
@@ -215,6 +218,7 @@ impl Poller {
     fn receive(&mut self, slot: usize, record: Record) -> &mut Partition {
         self.active.insert(slot);
         self.stirred.insert(slot);
+        self.intake.received(weight_bytes(record.bytes.len()));
         let partition = &mut self.partitions[slot];
         partition.receive(record);
         partition

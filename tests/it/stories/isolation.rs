@@ -144,7 +144,7 @@ fn the_lag_counts_what_is_not_settled_from_the_first_record_on() {
 /// It takes so many events a second that half a second of them would be more than an endpoint may hold in memory.
 #[test]
 fn a_quick_endpoint_that_takes_batches_gets_a_topic_full_of_events_without_the_backlog() {
-    let app = TestApp::named("quickbatch").set("DELIVERY_ENDPOINT_BYTES_MAX", 2 << 20).start();
+    let app = TestApp::named("quickbatch").set("DELIVERY_ENDPOINT_BYTES_MAX", 4 << 20).start();
     let receiver = Receiver::start();
     let batch = json!({"events_max": 1_000, "wait_ms_max": 200});
     let settings = json!({"mode": "batch", "batch": batch, "in_flight_max": 8});

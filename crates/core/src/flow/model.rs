@@ -138,7 +138,7 @@ impl World {
     fn read(&mut self) {
         let left = self.endpoints.iter().map(|endpoint| endpoint.delivered + endpoint.parked).sum();
         let wait_min = self.inbox.front().map(|(_, first)| self.now - first.event().received_at);
-        self.window.observe(ReadCounts { left, wait_min, event_bytes: weight_bytes(512) as u64 }, self.now);
+        self.window.observe(ReadCounts { left, wait_min, event_bytes: Some(weight_bytes(512) as f64) }, self.now);
         let waiting: usize = self.endpoints.iter().map(|endpoint| endpoint.waiting).sum();
         let room = self.window.room((waiting + self.inbox.len()) as u64, self.now);
         let weights: u32 = self.plan.endpoints.iter().map(|(_, weight)| weight).sum();

@@ -39,8 +39,9 @@ pub struct ReadCounts {
     pub left: u64,
     /// The least time that an event waited for its endpoint's actor since the last look.
     pub wait_min: Option<Duration>,
-    /// Mean weight of the events in memory, in bytes; 0 while there are none.
-    pub event_bytes: u64,
+    /// Bytes of an endpoint's memory that a waiting event takes, as far as is known: its weight, less where events go to many
+    /// endpoints, each of which holds a part of what waits.
+    pub event_bytes: Option<f64>,
 }
 
 /// See the module's page.
@@ -84,8 +85,8 @@ impl ReadWindow {
         self.wait_min = [self.wait_min, counts.wait_min].into_iter().flatten().min();
         self.correct(now);
         let product = self.leaving.per_second(now) * self.options.wait_target.as_secs_f64() * self.correction;
-        if let Some(fitting) = self.options.bytes_max.checked_div(counts.event_bytes) {
-            self.fitting = fitting;
+        if let Some(event_bytes) = counts.event_bytes {
+            self.fitting = (self.options.bytes_max as f64 / event_bytes.max(1.0)) as u64;
         }
         self.events_max = (product as u64).min(self.fitting).max(self.options.events_min);
     }
@@ -149,7 +150,7 @@ mod tests {
         let mut now = start;
         for ms in 1..=ms {
             now = start + Duration::from_millis(ms);
-            window.observe(ReadCounts { left: ms * per_ms, wait_min: Some(wait), event_bytes: 800 }, now);
+            window.observe(ReadCounts { left: ms * per_ms, wait_min: Some(wait), event_bytes: Some(800.0) }, now);
         }
         (window, now)
     }
@@ -158,9 +159,9 @@ mod tests {
     fn however_much_leaves_the_window_holds_no_more_bytes_than_one_endpoint_may_have_waiting() {
         let (mut window, now) = leaving(200, 2_000, Duration::from_millis(300));
         assert_eq!(window.events_max(), 40_000, "and not 100,000");
-        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: 0 }, now);
-        assert_eq!(window.events_max(), 40_000, "with nothing in memory, what was there last counts");
-        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: 10_000_000 }, now);
+        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: None }, now);
+        assert_eq!(window.events_max(), 40_000, "while nothing is read, what was read last counts");
+        window.observe(ReadCounts { left: 400_000, wait_min: None, event_bytes: Some(1e7) }, now);
         assert_eq!(window.events_max(), OPTIONS.events_min, "reading never stops for good");
     }
 
@@ -194,7 +195,7 @@ mod tests {
         for ms in 1..=4_000_u64 {
             let wait = if ms % 100 == 0 { Duration::from_millis(5) } else { Duration::from_millis(1_100) };
             window.observe(
-                ReadCounts { left: ms * 20, wait_min: Some(wait), event_bytes: 800 },
+                ReadCounts { left: ms * 20, wait_min: Some(wait), event_bytes: Some(800.0) },
                 start + Duration::from_millis(ms),
             );
         }
@@ -214,7 +215,8 @@ mod tests {
         let (mut window, mut now) = leaving(20, 4_000, Duration::from_millis(1_100));
         for ms in 4_001..=10_000_u64 {
             now += Duration::from_millis(1);
-            let counts = ReadCounts { left: ms * 20, wait_min: Some(Duration::from_millis(400)), event_bytes: 800 };
+            let counts =
+                ReadCounts { left: ms * 20, wait_min: Some(Duration::from_millis(400)), event_bytes: Some(800.0) };
             window.observe(counts, now);
         }
         assert!(window.events_max() > 9_500, "{}", window.events_max());

@@ -4,11 +4,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use rdkafka::{TopicPartitionList, consumer::Consumer as _};
 
-use super::{
-    Poller,
-    intake::{EventsInMemory, ReadDecision},
-    warn_on_error,
-};
+use super::{Poller, intake::ReadDecision, warn_on_error};
 use crate::{
     ingest::{
         backpressure::memory_bytes,
@@ -22,10 +18,9 @@ impl Poller {
     /// more should be taken for a moment.
     pub(super) fn hold_back(&mut self, now: Instant) -> bool {
         let brake = self.brake_now();
-        let memory = self.events_in_memory();
-        let intake = self.poll(memory, now);
+        let intake = self.poll(now);
         let beyond = match intake {
-            _ if self.memory_is_full(memory) => Some(PauseReason::Memory),
+            _ if self.memory_is_full() => Some(PauseReason::Memory),
             ReadDecision::Pause => Some(PauseReason::Window),
             ReadDecision::Read(_) | ReadDecision::Wait => None,
         };
@@ -58,8 +53,13 @@ impl Poller {
 
     /// The limit of this round's reading. While partitions pause for the window, one event at a time is polled, for
     /// rebalances come with polling.
-    fn poll(&mut self, memory: EventsInMemory, now: Instant) -> ReadDecision {
-        let intake = self.intake.decide(memory, now);
+    fn poll(&mut self, now: Instant) -> ReadDecision {
+        let unrouted = |slot: &usize| {
+            let partition = &self.partitions[*slot];
+            partition.ledger.unrouted_events() + partition.waiting() as u64
+        };
+        let unrouted = self.active.as_slice().iter().map(unrouted).sum();
+        let intake = self.intake.decide(unrouted, now);
         self.room_events = match intake {
             ReadDecision::Read(events) => events,
             ReadDecision::Wait | ReadDecision::Pause => 1,
@@ -67,22 +67,11 @@ impl Poller {
         intake
     }
 
-    fn events_in_memory(&self) -> EventsInMemory {
-        let mut memory = EventsInMemory::default();
-        for slot in self.active.as_slice() {
-            let partition = &self.partitions[*slot];
-            let (events, bytes) = partition.ledger.outstanding();
-            memory.unrouted += partition.ledger.unrouted_events() + partition.waiting() as u64;
-            memory.outstanding += events;
-            memory.outstanding_bytes += bytes;
-        }
-        memory
-    }
-
-    fn memory_is_full(&mut self, memory: EventsInMemory) -> bool {
-        let bytes = memory_bytes(memory.outstanding_bytes, tally::totals().held());
+    fn memory_is_full(&mut self) -> bool {
+        let bytes_of = |slot: &usize| self.partitions[*slot].ledger.outstanding().1;
+        let bytes: u64 = self.active.as_slice().iter().map(bytes_of).sum();
         let is_quiet = self.state.quiet.load(Ordering::Acquire);
-        self.memory.decide(bytes) || self.store.is_full() || is_quiet
+        self.memory.decide(memory_bytes(bytes, tally::totals().held())) || self.store.is_full() || is_quiet
     }
 
     fn brake_now(&mut self) -> Option<u64> {

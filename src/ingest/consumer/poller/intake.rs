@@ -26,23 +26,6 @@ pub(super) enum ReadDecision {
     Pause,
 }
 
-/// Events of Kafka in memory.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EventsInMemory {
-    /// Events that are on their way to the routers.
-    pub unrouted: u64,
-    /// Events that were read and have not settled, and their weight.
-    pub outstanding: u64,
-    pub outstanding_bytes: u64,
-}
-
-impl EventsInMemory {
-    /// 0 where there are none.
-    fn mean_bytes(self) -> u64 {
-        self.outstanding_bytes.checked_div(self.outstanding).unwrap_or(0)
-    }
-}
-
 /// The window of one process, and what it is held against.
 pub(super) struct IntakeControl {
     window: ReadWindow,
@@ -54,6 +37,10 @@ pub(super) struct IntakeControl {
     /// Receipts an event.
     fan_out: f64,
     counted: (u64, u64),
+    /// Mean weight of an event, of those that were read lately.
+    event_bytes: Option<f64>,
+    /// Events since that was measured, and their weight.
+    received: (u64, usize),
     full_since: Option<Instant>,
     waiting: u64,
     metrics: IntakeMetrics,
@@ -75,22 +62,30 @@ impl IntakeControl {
             storing: Rate::new(now),
             fan_out: 1.0,
             counted: (0, 0),
+            event_bytes: None,
+            received: (0, 0),
             full_since: None,
             waiting: 0,
             metrics: IntakeMetrics::new(),
         }
     }
 
-    /// The decision with this in memory.
-    pub(super) fn decide(&mut self, memory: EventsInMemory, now: Instant) -> ReadDecision {
+    /// An event of this weight was read.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.received = (self.received.0 + 1, self.received.1 + bytes);
+    }
+
+    /// The decision with so many events on their way to the routers.
+    pub(super) fn decide(&mut self, unrouted: u64, now: Instant) -> ReadDecision {
         self.measure_fan_out();
+        self.measure_event_bytes();
         let stored = self.store.stored_ever();
         self.storing.add(stored - self.stored, now);
         self.stored = stored;
         let (left, wait_min) = (self.counters.ended_ever() + stored, self.counters.take_wait_min());
-        self.window.observe(ReadCounts { left, wait_min, event_bytes: memory.mean_bytes() }, now);
-        self.waiting =
-            (memory.unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
+        let event_bytes = self.event_bytes.map(|bytes| bytes / self.fan_out.max(1.0));
+        self.window.observe(ReadCounts { left, wait_min, event_bytes }, now);
+        self.waiting = (unrouted as f64 * self.fan_out) as u64 + self.counters.waiting() + self.waiting_for_store(now);
         let room = self.window.room(self.waiting, now);
         self.counters.show_window_full(room == 0);
         match room {
@@ -132,10 +127,20 @@ impl IntakeControl {
     fn measure_fan_out(&mut self) {
         let (routed, opened) = self.counters.routed_and_opened();
         let (events, receipts) = (routed - self.counted.0, opened - self.counted.1);
-        if events >= FAN_OUT_EVENTS_MIN {
+        if events >= MEASURED_EVENTS_MIN {
             self.counted = (routed, opened);
-            self.fan_out += (receipts as f64 / events as f64 - self.fan_out) * FAN_OUT_PART;
+            self.fan_out += (receipts as f64 / events as f64 - self.fan_out) * NEWEST_PART;
             self.fan_out = self.fan_out.max(FAN_OUT_MIN);
+        }
+    }
+
+    fn measure_event_bytes(&mut self) {
+        let (events, bytes) = self.received;
+        if events >= MEASURED_EVENTS_MIN {
+            self.received = (0, 0);
+            let newest = bytes as f64 / events as f64;
+            let mean = self.event_bytes.get_or_insert(newest);
+            *mean += (newest - *mean) * NEWEST_PART;
         }
     }
 }
@@ -144,7 +149,7 @@ impl IntakeControl {
 const WAIT_MAX: Duration = Duration::from_millis(200);
 /// Rows may wait this long for PostgreSQL before reading slows down for them. It adds to the age of their commits.
 const STORE_QUEUE: Duration = Duration::from_secs(3);
-const FAN_OUT_EVENTS_MIN: u64 = 64;
-const FAN_OUT_PART: f64 = 0.2;
+const MEASURED_EVENTS_MIN: u64 = 64;
+const NEWEST_PART: f64 = 0.2;
 /// Events that nobody wants pass quickly, but not for nothing.
 const FAN_OUT_MIN: f64 = 0.05;

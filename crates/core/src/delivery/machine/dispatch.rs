@@ -60,6 +60,7 @@ impl Delivery {
         self.was_short = self.waits_for_our_permit();
         self.note_wait(wait, now);
         self.note_stall(now);
+        self.look_at_flood_again(now);
     }
 
     /// The source that can send now, or the obstacle.

@@ -136,17 +136,28 @@ impl Delivery {
         if self.waits_for_our_permit() {
             return self.unsent_events();
         }
-        let Some(blocked_since) = self.blocked_since else { return 0 };
-        if self.lagging || self.blocked_until(now).is_some() {
+        if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
             return 0;
         }
-        let is_measured = now.saturating_duration_since(blocked_since) >= UNMEASURED;
-        if !is_measured && self.queued_bytes() > self.limits.endpoint_bytes_max / 4 {
+        if self.measured_at().is_some_and(|at| now < at) {
             return self.unsent_events();
         }
         let soon = (self.limits.wait_target * 2).min(self.limits.park_after / 2);
         let takes = self.delivered.per_second(now) * soon.as_secs_f64();
         self.unsent_events().min((takes as usize).max(WINDOW_EVENTS_MIN))
+    }
+
+    /// The end of the first moment of a flood, in which nobody knows what the endpoint takes.
+    fn measured_at(&self) -> Option<Instant> {
+        let is_flood = self.queued_bytes() > self.limits.endpoint_bytes_max / 4;
+        self.blocked_since.filter(|_| is_flood && !self.lagging).map(|blocked| blocked + UNMEASURED)
+    }
+
+    /// Reading may wait for a flood, and nothing need come from the endpoint that would show the end of its first moment.
+    pub(super) fn look_at_flood_again(&mut self, now: Instant) {
+        if let Some(at) = self.measured_at().filter(|at| now < *at) {
+            self.wake_at = Some(self.wake_at.map_or(at, |planned| planned.min(at)));
+        }
     }
 
     /// Dispatching has ended, for this reason.
