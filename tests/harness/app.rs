@@ -229,19 +229,24 @@ impl TestApp {
 
     /// Produces steadily until it is told to stop.
     pub fn load(&self, events_per_second: u32) -> Load {
+        self.load_by(move |_| f64::from(events_per_second))
+    }
+
+    /// Produces until it is told to stop; `rate` says how much a second, by the seconds since it began.
+    pub fn load_by(&self, rate: impl Fn(f64) -> f64 + Send + 'static) -> Load {
         let (kafka, produced, topic) = (Arc::clone(&self.kafka), Arc::clone(&self.produced), self.topic.clone());
         let (lanes, tenants) = (self.lanes, self.tenants);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let started = Instant::now();
-            let mut sent = 0;
+            let (mut at, mut due) = (0.0, 0.0);
             while !stopping.load(Ordering::Acquire) {
-                let due = (started.elapsed().as_secs_f64() * f64::from(events_per_second)) as u32;
-                for _ in sent..due {
-                    send_next(&kafka, &produced, &topic, lanes, tenants);
-                }
-                sent = due;
+                let now = started.elapsed().as_secs_f64();
+                due += rate(now) * (now - at);
+                at = now;
+                (0..due as u32).for_each(|_| send_next(&kafka, &produced, &topic, lanes, tenants));
+                due = due.fract();
                 thread::sleep(Duration::from_millis(10)); // its pace
             }
             kafka.flush();

@@ -209,9 +209,10 @@ impl AuditData {
 
     /// Takes out what has ended without a delivery, and counts it.
     fn strike(&self, missing: &mut Vec<Missing>, findings: &mut Findings) {
-        if missing.is_empty() {
-            return;
-        }
+        // What lies elsewhere may be much, and is not asked for.
+        let offsets: Vec<i64> = missing.iter().map(|(_, seq)| self.produced.place(*seq).offset).collect();
+        let (Some(first), Some(last)) = (offsets.iter().min(), offsets.iter().max()) else { return };
+        let offsets = *first..=*last;
         let mut strike = |what: &dyn Fn(usize, u32) -> bool| {
             let before = missing.len();
             missing.retain(|(index, seq)| !what(*index, *seq));
@@ -226,8 +227,8 @@ impl AuditData {
                 of(&self.expectations[index].endpoint_id) || of(THE_OPERATORS)
             }
         };
-        findings.backlog = strike(&kept_in(self.postgres.backlog()));
-        findings.dead_letters = strike(&kept_in(self.postgres.dead_letters()));
+        findings.backlog = strike(&kept_in(self.postgres.backlog_at(&offsets)));
+        findings.dead_letters = strike(&kept_in(self.postgres.dead_letters_at(&offsets)));
         // What left the backlog between the two looks was delivered.
         findings.delivered += strike(&|index, seq| self.expectations[index].hook.accepted(seq) > 0);
         findings.cancelled = strike(&|index, _| self.expectations[index].cancellable);

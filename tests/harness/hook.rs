@@ -165,6 +165,11 @@ impl Hook {
         self.state(|state| state.order.clone())
     }
 
+    /// As [`Hook::order`], without those that came before the `from`-th.
+    pub fn order_from(&self, from: usize) -> Vec<(u32, Instant)> {
+        self.state(|state| state.order.get(from..).unwrap_or_default().to_vec())
+    }
+
     /// Different events answered with 2xx.
     pub fn accepted_count(&self) -> usize {
         self.state(|state| state.accepted.iter().filter(|times| **times > 0).count())

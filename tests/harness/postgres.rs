@@ -1,13 +1,14 @@
 //! ● A database of the story's own, behind a wire that can be cut.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, types::ToSql};
 
 use super::{block_on, link::Link, produced::KafkaPosition, service};
 
 /// Connections of this name are the story's own.
 const OURS: &str = "the story";
+const EVERYWHERE: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// One story's database.
 pub struct Postgres {
@@ -74,20 +75,32 @@ impl Postgres {
 
     /// Every dead letter there is.
     pub fn dead_letters(&self) -> HashSet<LetterPlace> {
-        self.places("dead_letter")
+        self.dead_letters_at(&EVERYWHERE)
+    }
+
+    /// Those of records at these offsets, whatever their partition.
+    pub fn dead_letters_at(&self, offsets: &RangeInclusive<i64>) -> HashSet<LetterPlace> {
+        self.places("dead_letter", offsets)
     }
 
     /// What still waits to be delivered.
     pub fn backlog(&self) -> HashSet<LetterPlace> {
+        self.backlog_at(&EVERYWHERE)
+    }
+
+    /// As [`Postgres::backlog`], of records at these offsets, whatever their partition.
+    pub fn backlog_at(&self, offsets: &RangeInclusive<i64>) -> HashSet<LetterPlace> {
         let there = self.with(async |client| {
             client.query_one("SELECT to_regclass('backlog') IS NOT NULL", &[]).await.expect("an answer").get(0)
         });
-        if there { self.places("backlog") } else { HashSet::new() }
+        if there { self.places("backlog", offsets) } else { HashSet::new() }
     }
 
-    fn places(&self, table: &str) -> HashSet<LetterPlace> {
-        let query = format!(r#"SELECT endpoint_id, topic, partition, "offset" FROM {table}"#);
-        let rows = self.with(async |client| client.query(&query, &[]).await.expect("rows"));
+    fn places(&self, table: &str, offsets: &RangeInclusive<i64>) -> HashSet<LetterPlace> {
+        let query =
+            format!(r#"SELECT endpoint_id, topic, partition, "offset" FROM {table} WHERE "offset" BETWEEN $1 AND $2"#);
+        let ends: [&(dyn ToSql + Sync); 2] = [offsets.start(), offsets.end()];
+        let rows = self.with(async |client| client.query(&query, &ends).await.expect("rows"));
         let letter = |row: tokio_postgres::Row| LetterPlace {
             endpoint_id: row.get(0),
             place: KafkaPosition { topic: row.get(1), partition: row.get(2), offset: row.get(3) },
@@ -168,8 +181,17 @@ impl Drop for Postgres {
 }
 
 async fn connect(url: &url::Url) -> Client {
+    const TRIES: u32 = 3;
     let mut config: tokio_postgres::Config = url.as_str().parse().expect("a URL");
-    let (client, connection) = config.application_name(OURS).connect(NoTls).await.expect("Postgres answers");
+    config.application_name(OURS);
+    let mut connected = config.connect(NoTls).await;
+    for _ in 1..TRIES {
+        if connected.is_err() {
+            tokio::time::sleep(Duration::from_secs(1)).await; // a machine that was paused
+            connected = config.connect(NoTls).await;
+        }
+    }
+    let (client, connection) = connected.expect("Postgres answers");
     tokio::spawn(connection);
     client
 }

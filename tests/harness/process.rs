@@ -114,6 +114,10 @@ impl Instance {
         Duration::from_millis(ticks * 10)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be asked").is_none()
     }
@@ -140,6 +144,9 @@ impl Drop for Instance {
     }
 }
 
+/// Not a setting: another build of the binary.
+pub const BUILD: &str = "BUILD";
+
 /// Not a setting: the process begins with such a limit of file handles.
 pub const HANDLES_MAX: &str = "HANDLES_MAX";
 
@@ -147,11 +154,12 @@ const LOG_LINES_SHOWN: usize = 80;
 
 /// The binary with these settings and no others.
 pub fn command(settings: &BTreeMap<String, String>) -> Command {
+    let binary = settings.get(BUILD).map_or(BINARY, String::as_str);
     let mut command = match settings.get(HANDLES_MAX) {
-        None => Command::new(BINARY),
+        None => Command::new(binary),
         Some(most) => {
             let mut limited = Command::new("sh");
-            limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", most, BINARY]);
+            limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", most, binary]);
             limited
         }
     };

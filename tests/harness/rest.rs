@@ -64,6 +64,11 @@ impl Rest {
         self.call("DELETE", path, None)
     }
 
+    /// As [`Rest::call`]; `None` when there is no answer.
+    pub fn try_call(&self, method: &str, path: &str, body: Option<String>) -> Option<Reply> {
+        self.send(method, path, body).ok()
+    }
+
     /// Any request with any body.
     #[track_caller]
     pub fn call(&self, method: &str, path: &str, body: Option<String>) -> Reply {
@@ -79,12 +84,7 @@ impl Rest {
     /// As [`Rest::metric`], of the lines that have `labels` in them.
     #[track_caller]
     pub fn metric_with(&self, name: &str, labels: &str) -> f64 {
-        let page = self.get("/metrics").ok().text;
-        let values = page.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))?;
-            rest.rsplit(' ').next()?.parse::<f64>().ok()
-        });
-        values.sum()
+        values(&self.get("/metrics").ok().text, name, labels).sum()
     }
 
     fn send(&self, method: &str, path: &str, body: Option<String>) -> Result<Reply, String> {
@@ -109,6 +109,14 @@ impl Rest {
             })
         })
     }
+}
+
+/// A metric's values on a page of metrics: those of the lines that have `labels` in them.
+pub fn values(page: &str, name: &str, labels: &str) -> impl Iterator<Item = f64> {
+    page.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))?;
+        rest.rsplit(' ').next()?.parse::<f64>().ok()
+    })
 }
 
 impl Reply {
