@@ -52,14 +52,18 @@ impl Rejoin {
     }
 }
 
+/// Not by `DescribeCluster`: librdkafka (2.12) ends the process when a broker answers that there are no brokers, as one does
+/// that was paused for longer than its own session (`rd_kafka_DescribeClusterResponse_parse` returns no error and no result).
 fn ask_about_the_cluster<C: ClientContext>(client: &Client<C>) {
-    // SAFETY: the client outlives the calls. The request keeps the queue for as long as it needs it; an answer to a queue
-    // that its owner has destroyed is thrown away.
+    const WITHOUT_WAITING: i32 = 0;
+    // SAFETY: the client outlives the call. An answer that was there at once is ours; one that comes later belongs to
+    // librdkafka, as nobody waits for it.
     unsafe {
-        let handle = client.native_ptr();
-        let queue = rd::rd_kafka_queue_new(handle);
-        rd::rd_kafka_DescribeCluster(handle, ptr::null(), queue);
-        rd::rd_kafka_queue_destroy(queue);
+        let mut answer = ptr::null();
+        rd::rd_kafka_metadata(client.native_ptr(), 0, ptr::null_mut(), &raw mut answer, WITHOUT_WAITING);
+        if !answer.is_null() {
+            rd::rd_kafka_metadata_destroy(answer);
+        }
     }
 }
 
