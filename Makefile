@@ -32,6 +32,11 @@ faults: deps ## break everything around Postrider and print what it cost; ROWS=1
 	cargo test --test faults --no-run
 	KAFKA_JVM_OPTIONS=-XX:TieredStopAtLevel=1 dev/with-services --fresh .dev/test cargo test --quiet --test faults -- $(or $(ROWS),all)
 
+soak: deps ## load in waves for half an hour while all around Postrider fails and comes back, and what grew; SOAK_MINUTES=480 for a night
+	$(if $(SOAK_BINARY),,cargo build --release)
+	cargo test --test soak --no-run
+	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_BINARY=$(or $(SOAK_BINARY),target/release/postrider) dev/with-services --fresh .dev/soak cargo test --quiet --test soak
+
 bench: deps ## benchmarks of the pure parts, then events through a whole Postrider; ONLY=catch_up,spike for some of it
 	$(if $(ONLY),,cargo bench --bench pure)
 	cargo bench --bench end_to_end --no-run
@@ -76,4 +81,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults fuzz bench lint check audit services services-down image deps
+.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults soak fuzz bench lint check audit services services-down image deps
