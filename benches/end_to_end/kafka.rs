@@ -1,12 +1,17 @@
 //! ● The benchmark's topics, and how far a consumer group has come.
 
-use std::{io, time::Duration};
+use std::{
+    collections::HashSet,
+    io, thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    metadata::MetadataTopic,
 };
 
 /// Topics that are deleted when this is dropped.
@@ -54,7 +59,29 @@ impl Topics {
                 result.map_err(|(topic, code)| io::Error::other(format!("topic {topic}: {code}")))?;
             }
         }
+        self.wait_until_led(&names)?;
         Ok(names)
+    }
+
+    /// Until each partition has a leader: a broker with thousands of new logs is late with them.
+    fn wait_until_led(&self, names: &[String]) -> io::Result<()> {
+        let started = Instant::now();
+        loop {
+            let all = self.admin.inner().fetch_metadata(None, LED_MAX).map_err(io::Error::other)?;
+            let led: HashSet<&str> = all
+                .topics()
+                .iter()
+                .filter(|topic| !topic.partitions().is_empty() && topic.partitions().iter().all(|p| p.leader() >= 0))
+                .map(MetadataTopic::name)
+                .collect();
+            if names.iter().all(|name| led.contains(name.as_str())) {
+                return Ok(());
+            }
+            if started.elapsed() > LED_MAX {
+                return Err(io::Error::other("some new topics have no leaders"));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Gives its disk back before the run ends.
@@ -121,3 +148,4 @@ fn client(brokers: &str) -> ClientConfig {
 }
 
 const CREATED_AT_ONCE: usize = 100;
+const LED_MAX: Duration = Duration::from_secs(120);

@@ -12,10 +12,10 @@ use std::{
 
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, ClientContext,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
         produced += 1;
         progress.produced.store(produced, Ordering::Relaxed);
     }
-    producer.flush(Duration::from_secs(60)).map_err(io::Error::other)?;
+    producer.flush(FLUSH_MAX).map_err(io::Error::other)?;
     println!("{produced}");
     io::stdout().flush()
 }
@@ -158,7 +158,23 @@ fn listen(progress: &Progress) {
     std::process::exit(0);
 }
 
-fn client(arguments: &Arguments) -> io::Result<ThreadedProducer<DefaultProducerContext>> {
+/// Ends the process when the broker did not take an event: it would be missed as one that was lost on its way.
+struct Deliveries;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            eprintln!("an event could not be produced: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+fn client(arguments: &Arguments) -> io::Result<ThreadedProducer<Deliveries>> {
     // At a rate no event waits long for company; otherwise the more the better.
     let linger_ms = if arguments.rate.is_some() { "1" } else { "20" };
     ClientConfig::new()
@@ -170,12 +186,14 @@ fn client(arguments: &Arguments) -> io::Result<ThreadedProducer<DefaultProducerC
         // Requests that wait for the broker grow instead of queueing there.
         .set("max.in.flight", "5")
         .set("acks", "1")
-        .create()
+        // A broker with thousands of new logs knows them late.
+        .set("topic.metadata.propagation.max.ms", "300000")
+        .create_with_context(Deliveries)
         .map_err(io::Error::other)
 }
 
 fn send(
-    producer: &ThreadedProducer<DefaultProducerContext>,
+    producer: &ThreadedProducer<Deliveries>,
     arguments: &Arguments,
     sequence: u64,
     tenant: &str,
@@ -200,6 +218,8 @@ fn send(
     }
 }
 
+/// More than a broker with thousands of new logs needs.
+const FLUSH_MAX: Duration = Duration::from_secs(180);
 /// As producers do with events that have no key.
 const RUN_EVENTS: u64 = 16;
 /// A change of the rate is heeded after this long at most.

@@ -110,12 +110,16 @@ fn measure(stage: &mut Stage, who: Who, produced: &mut u64, bench: &mut Bench<'_
 /// Assigned is not read: a partition whose start is not known yet costs nothing and delivers nothing.
 fn wait_until_all_are_read(run: &mut Run, events: u64) -> io::Result<Duration> {
     let started = Instant::now();
-    while run.wait_for(events)?.events < events {
+    loop {
+        let report = run.wait_for(events)?;
+        if report.events >= events {
+            return Ok(started.elapsed());
+        }
         if started.elapsed() > ALL_READ_MAX {
-            return Err(io::Error::other("some partitions are not read"));
+            let came = report.events;
+            return Err(io::Error::other(format!("some partitions are not read: {came} events of {events} came")));
         }
     }
-    Ok(started.elapsed())
 }
 
 const ROWS: [(&str, Cell<Measured>, &str); 5] = [
