@@ -109,11 +109,11 @@ impl Connections {
     /// When all are in use.
     pub fn place(&self) -> Result<ConnectionPermit, NoConnectionPermit> {
         let shared = &self.shared;
-        if shared.taken.get() >= shared.connections_max {
-            self.close_unused(1);
-        }
-        if shared.taken.get() >= shared.connections_max {
-            return Err(NoConnectionPermit);
+        // One that has ended by itself holds no place any more, and frees none.
+        while shared.taken.get() >= shared.connections_max {
+            if self.close_unused(1) == 0 {
+                return Err(NoConnectionPermit);
+            }
         }
         shared.taken.set(shared.taken.get() + 1);
         Ok(ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false), is_http2: Cell::new(false) })

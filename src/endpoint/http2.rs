@@ -2,7 +2,7 @@
 //!
 //! The connections are an endpoint's own, so that no endpoint waits for the streams or the windows of another one at the
 //! same host. One is opened at a time, and more than one only when the server's limit of streams is reached; whoever
-//! comes in the meantime waits for it, and shares its failure. A host that does not choose HTTP/2, or whose HTTP/2
+//! comes in the meantime waits for it, and shares its failure. A host that does not choose HTTP/2, or an endpoint whose HTTP/2
 //! misbehaves, is spoken to by HTTP/1.1 for a while ([`Protocols`](super::protocols::Protocols)).
 
 mod connection; // one of them
@@ -14,7 +14,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{Request, Uri};
@@ -47,6 +47,8 @@ pub struct Http2Connections {
     opening: Opening,
     /// A stream has ended, a connection is there, or a limit is another one.
     changed: Rc<Notify>,
+    /// Requests that wait for that: whoever comes later takes no stream before them.
+    waiting: Cell<usize>,
 }
 
 /// The state of the connection that is being opened.
@@ -82,10 +84,11 @@ impl Http2Connections {
             used: RefCell::default(),
             opening: Opening::default(),
             changed: Rc::default(),
+            waiting: Cell::new(0),
         }
     }
 
-    /// Sends a request and waits for its answer. What the server surely did not process goes again at once.
+    /// Sends a request and waits for its answer. What the server surely did not process goes again, up to twice.
     ///
     /// # Errors
     /// When there is no complete answer. The caller sets the deadline.
@@ -96,8 +99,10 @@ impl Http2Connections {
         request: &Request<bytes::Bytes>,
         keep_bytes: &KeepBytes<'_>,
     ) -> Result<SharedExchange, ExchangeFailure> {
-        let mut refused = Answer::Disconnected;
-        for _ in 0..TRIES_MAX {
+        for pause in PAUSES {
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
             let mut stream = match self.lease(client, wanted).await? {
                 Lease::Stream(stream) => stream,
                 Lease::Http1(connection) => return Ok(SharedExchange::OverHttp1(connection)),
@@ -105,21 +110,40 @@ impl Http2Connections {
             match stream.exchange(request, &self.uri, client.answer_bytes_max(), keep_bytes).await {
                 Ok(reply) => return Ok(SharedExchange::Ended(reply)),
                 Err(StreamFailure::Answer(answer)) => return Err(answer.into()),
-                Err(StreamFailure::NotProcessed(answer)) => refused = answer,
+                Err(StreamFailure::NotProcessed) => {}
             }
         }
-        Err(refused.into())
+        Err(Answer::Disconnected.into())
     }
 
     async fn lease(&self, client: &CoreClient, wanted: &WantedConnection<'_>) -> Result<Lease, ExchangeFailure> {
+        let leased = self.lease_in_turn(client, wanted).await;
+        match &leased {
+            Ok(Lease::Stream(stream)) if !stream.has_room_for_another() => {}
+            Ok(Lease::Stream(_)) if self.waiting.get() > 0 => self.changed.notify_one(),
+            Ok(Lease::Stream(_)) => {}
+            // It may have been woken for what another one can use, and what it found out the others should know.
+            _ => self.changed.notify_waiters(),
+        }
+        leased
+    }
+
+    async fn lease_in_turn(
+        &self,
+        client: &CoreClient,
+        wanted: &WantedConnection<'_>,
+    ) -> Result<Lease, ExchangeFailure> {
         let ended_before = self.opening.ended.get();
+        let mut in_line = None;
         loop {
             let now = clock::now();
-            let known = client.connector().protocols.borrow_mut().of(wanted.destination, now);
+            let known = self.known(client, wanted, now);
             if known == KnownProtocol::Http1 {
+                self.changed.notify_waiters();
                 return client.connection(wanted).await.map(Lease::Http1);
             }
-            if let Some(stream) = self.stream(client, now) {
+            let is_next = in_line.is_some() || self.waiting.get() == 0;
+            if is_next && let Some(stream) = self.stream(client, now) {
                 return Ok(Lease::Stream(stream));
             }
             if known == KnownProtocol::Http1Before
@@ -134,7 +158,28 @@ impl Http2Connections {
             if self.may_open(now) {
                 return self.open(client, wanted, known).await;
             }
+            if in_line.is_none() {
+                in_line = Some(InLine::behind_others(&self.waiting));
+                self.look_up(client, wanted).await;
+                continue;
+            }
             changed.await;
+        }
+    }
+
+    /// Of the host, and of the endpoint there.
+    fn known(&self, client: &CoreClient, wanted: &WantedConnection<'_>, now: Instant) -> KnownProtocol {
+        let mut protocols = client.connector().protocols.borrow_mut();
+        protocols.of(wanted.destination, now).max(protocols.of(&self.kept_as, now))
+    }
+
+    /// Waits for the host's name with whoever opens the connection: so that time waited for our share of look-ups is known as
+    /// such to everybody who waits. How it ends they hear of whoever opens.
+    async fn look_up(&self, client: &CoreClient, wanted: &WantedConnection<'_>) {
+        if self.opening.is_under_way.get() {
+            let (host, port) = (&*wanted.destination.host, wanted.destination.port);
+            let looked_up = client.connector().resolver.addresses(wanted.customer, host, port, wanted.waits).await;
+            drop(looked_up);
         }
     }
 
@@ -171,7 +216,7 @@ impl Http2Connections {
         let used = self.used(now);
         !self.opening.is_under_way.get()
             && used.len() < CONNECTIONS_MAX
-            && used.iter().all(|connection| connection.is_settled())
+            && used.iter().all(|connection| connection.is_settled() && connection.room() == 0)
     }
 
     /// The failure of a connection that somebody else opened in the meantime, where there is no other.
@@ -190,7 +235,7 @@ impl Http2Connections {
         let _turn = Turn::take(self);
         let connector = client.connector();
         if known == KnownProtocol::Http1Before {
-            connector.protocols.borrow_mut().is_asked(Rc::clone(wanted.destination), clock::now());
+            self.is_asked(client, wanted, clock::now());
         }
         let connected = connector.connect(wanted, Offer::Http2).await;
         *self.opening.failed.borrow_mut() = connected.as_ref().err().cloned();
@@ -200,14 +245,46 @@ impl Http2Connections {
             connector.protocols.borrow_mut().is_http1(Rc::clone(wanted.destination), clock::now());
             return Ok(Lease::Http1(connection));
         }
-        connector.protocols.borrow_mut().is_http2(wanted.destination);
-        let host = Http2Host::new(Rc::clone(wanted.destination), Rc::clone(&connector.protocols));
+        self.is_http2(client, wanted);
+        let host = Http2Host::new(Rc::clone(&self.kept_as), Rc::clone(&connector.protocols));
         let connection = Http2Connection::begin(connection, host, &self.changed).await;
         let connection = connection.map_err(|_| Answer::Disconnected)?;
         let stream = connection.stream(client.connections(), &self.kept_as, clock::now());
         let stream = stream.ok_or(Answer::Disconnected)?;
         self.used.borrow_mut().push(Rc::downgrade(&connection));
         Ok(Lease::Stream(stream))
+    }
+
+    /// This request asks again, the others go on with HTTP/1.1.
+    fn is_asked(&self, client: &CoreClient, wanted: &WantedConnection<'_>, now: Instant) {
+        let mut protocols = client.connector().protocols.borrow_mut();
+        for key in [wanted.destination, &self.kept_as] {
+            if protocols.of(key, now) == KnownProtocol::Http1Before {
+                protocols.is_asked(Rc::clone(key), now);
+            }
+        }
+    }
+
+    fn is_http2(&self, client: &CoreClient, wanted: &WantedConnection<'_>) {
+        let mut protocols = client.connector().protocols.borrow_mut();
+        protocols.is_http2(wanted.destination);
+        protocols.is_http2(&self.kept_as);
+    }
+}
+
+/// A place among those who wait.
+struct InLine<'a>(&'a Cell<usize>);
+
+impl<'a> InLine<'a> {
+    fn behind_others(waiting: &'a Cell<usize>) -> Self {
+        waiting.set(waiting.get() + 1);
+        InLine(waiting)
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -230,8 +307,14 @@ impl Drop for Turn<'_> {
 
 /// Connections of an endpoint that are used at once.
 const CONNECTIONS_MAX: usize = 4;
-/// A server that again and again takes no request has had enough of them.
-const TRIES_MAX: usize = 3;
+/// Requests before the tries: a server that again and again takes no request has had enough of them.
+const PAUSES: [Option<Duration>; 3] = [None, None, Some(Duration::from_millis(100))];
+
+#[cfg(test)]
+mod testing;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod fault_tests;

@@ -57,6 +57,8 @@ pub enum Fault {
     NoFrames,
     /// After so many requests nothing comes and nothing is read, for ever.
     SilentAfter(usize),
+    /// Once, with requests at hand, nothing is read or written for so long.
+    Busy(Duration),
     /// An answer of 200 with a body that goes on for as long as it is taken.
     EndlessBody,
     /// After so many requests the limit of concurrent streams is 1.
@@ -266,6 +268,13 @@ impl<'a> Http2Session<'a> {
     }
 
     fn answer(&mut self) -> std::io::Result<()> {
+        if let Fault::Busy(time) = self.manner.fault
+            && !self.open.is_empty()
+        {
+            thread::sleep(time);
+            self.manner.fault = Fault::None;
+            return Ok(()); // PINGs of that time come first
+        }
         let (whole, open) = std::mem::take(&mut self.open).into_iter().partition(|(.., is_whole)| *is_whole);
         self.open = open;
         for (stream, body, _) in whole {

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     stream::Http2Stream,
-    stream_errors::{ErrorMeaning, meaning},
+    stream_errors::{ErrorMeaning, in_words, meaning},
     tls_note::{NotedConnection, TlsNote},
 };
 use crate::{
@@ -49,7 +49,10 @@ pub struct Http2Connection {
     /// Bytes that came on the connection; the first are the server's settings.
     read_bytes: Rc<Cell<u64>>,
     streams: Cell<usize>,
-    has_misbehaved: Cell<bool>,
+    /// Bytes that came while it had no stream.
+    unasked_bytes: Cell<u64>,
+    /// The end of HTTP/2 here, or its silence, has been noted.
+    is_noted: Cell<bool>,
     silence: RefCell<Silence>,
     tls_note: TlsNote,
     /// Told of a place for a stream.
@@ -61,22 +64,38 @@ struct Driver {
     pings: PingPong,
 }
 
-/// The host of a connection, and where it is noted that its HTTP/2 misbehaves.
+/// The endpoint of a connection, and where it is noted that its HTTP/2 misbehaves: nobody else has to do without HTTP/2 for it.
 pub(super) struct Http2Host {
-    destination: Rc<Destination>,
+    kept_as: Rc<Destination>,
     protocols: Rc<RefCell<Protocols<Rc<Destination>>>>,
 }
 
 impl Http2Host {
-    pub(super) fn new(destination: Rc<Destination>, protocols: Rc<RefCell<Protocols<Rc<Destination>>>>) -> Self {
-        Http2Host { destination, protocols }
+    pub(super) fn new(kept_as: Rc<Destination>, protocols: Rc<RefCell<Protocols<Rc<Destination>>>>) -> Self {
+        Http2Host { kept_as, protocols }
     }
 
     fn falls_back(&self, reason: &str) {
+        self.protocols.borrow_mut().is_http1(Rc::clone(&self.kept_as), clock::now());
+        self.tell(reason);
+    }
+
+    fn ended_silently(&self) {
+        let falls_back = self.protocols.borrow_mut().ended_silently(Rc::clone(&self.kept_as), clock::now());
+        if falls_back {
+            self.tell("it says nothing");
+        }
+    }
+
+    fn has_spoken(&self) {
+        self.protocols.borrow_mut().has_spoken(&self.kept_as);
+    }
+
+    fn tell(&self, reason: &str) {
         metrics::counter!(names::HTTP2_FALLBACKS).increment(1);
-        let (host, minutes) = (&self.destination.host, HTTP1_FOR.as_secs() / 60);
-        tracing::info!(%reason, "HTTP/2 of {host} misbehaves; HTTP/1.1 is spoken with it for {minutes} minutes");
-        self.protocols.borrow_mut().is_http1(Rc::clone(&self.destination), clock::now());
+        let (host, minutes) = (&self.kept_as.host, HTTP1_FOR.as_secs() / 60);
+        let endpoint = self.kept_as.sharer.as_deref().unwrap_or_default();
+        tracing::info!(endpoint, %reason, "HTTP/2 of {host} misbehaves; HTTP/1.1 is spoken with it for {minutes} minutes");
     }
 }
 
@@ -99,7 +118,8 @@ impl Http2Connection {
             ends_at,
             read_bytes,
             streams: Cell::new(0),
-            has_misbehaved: Cell::new(false),
+            unasked_bytes: Cell::new(0),
+            is_noted: Cell::new(false),
             silence: RefCell::new(Silence::since(clock::now())),
             tls_note,
             changed: RefCell::new(Rc::clone(changed)),
@@ -147,6 +167,7 @@ impl Http2Connection {
         let sender = self.ready_sender()?;
         if self.streams.replace(self.streams.get() + 1) == 0 {
             self.silence.borrow_mut().begin_again(now);
+            self.unasked_bytes.set(0);
         }
         Some(Http2Stream::new(sender, Rc::clone(self), kept_in.clone(), Rc::clone(kept_as)))
     }
@@ -158,14 +179,30 @@ impl Http2Connection {
     /// A stream has ended; says whether it was the last one.
     pub(super) fn stream_ended(&self) -> bool {
         self.streams.set(self.streams.get() - 1);
+        let was_last = self.streams.get() == 0;
+        if was_last && self.room() == 0 && self.driver.borrow().is_some() {
+            self.misbehaves("it takes no streams");
+        }
         self.changed.borrow().notify_one();
-        self.streams.get() == 0
+        was_last
     }
 
-    /// No more streams begin on it.
-    pub(super) fn retire(&self) {
+    /// A request got no answer in time: no more of them begin here.
+    pub(super) fn is_given_up(&self) {
+        self.note_silence();
+        self.retire();
+    }
+
+    /// No more streams begin on it; whoever waits for one looks elsewhere.
+    fn retire(&self) {
         let sender = self.sender.borrow_mut().take();
-        drop(sender);
+        if sender.is_some() {
+            self.changed.borrow().notify_waiters();
+        }
+    }
+
+    fn is_retired(&self) -> bool {
+        self.sender.borrow().is_none()
     }
 
     /// The reason why TLS ended it, where that is so.
@@ -177,15 +214,22 @@ impl Http2Connection {
     pub(super) fn failed(&self, error: &h2::Error) -> ErrorMeaning {
         let meaning = meaning(error);
         if meaning.misbehaves {
-            self.misbehaves(&error.to_string());
+            self.misbehaves(&in_words(error));
         }
         meaning
     }
 
     fn misbehaves(&self, reason: &str) {
-        self.retire();
-        if !self.has_misbehaved.replace(true) {
+        if !self.is_noted.replace(true) {
             self.host.falls_back(reason);
+        }
+        self.retire();
+    }
+
+    /// Nothing ever came on it, and it was not TLS that ended it.
+    fn note_silence(&self) {
+        if !self.is_settled() && self.tls_failure().is_none() && !self.is_noted.replace(true) {
+            self.host.ended_silently();
         }
     }
 
@@ -202,8 +246,8 @@ impl Http2Connection {
             if self.poll_connection(task).is_ready() {
                 return Poll::Ready(());
             }
-            if self.streams.get() == 0 {
-                return Poll::Pending; // one that begins wakes the connection
+            if self.streams.get() == 0 || self.is_retired() {
+                return Poll::Pending; // a stream that begins wakes the connection
             }
             let next = self.silence.borrow_mut().next_step(clock::now());
             match next {
@@ -216,10 +260,8 @@ impl Http2Connection {
                     ready!(timer.as_mut().poll(task));
                 }
                 NextStep::Ping => self.ping(),
-                NextStep::Dead => {
-                    self.end();
-                    return Poll::Ready(());
-                }
+                // Its requests have their own deadlines.
+                NextStep::Retire => self.retire(),
             }
         }
     }
@@ -233,18 +275,38 @@ impl Http2Connection {
         let _answered = driver.pings.poll_pong(task);
         let has_other_limit = driver.connection.max_concurrent_send_streams() != limit_before;
         drop(slot);
-        if self.read_bytes.get() > read_before {
-            self.silence.borrow_mut().begin_again(clock::now());
-        }
+        self.has_read(read_before);
         if has_other_limit || read_before == 0 && self.is_settled() {
             self.changed.borrow().notify_waiters();
         }
-        let result = ready!(polled);
-        if let Err(error) = &result {
-            self.failed(error);
+        match polled {
+            Poll::Pending if !self.is_useless() => return Poll::Pending,
+            Poll::Ready(Err(error)) => {
+                self.failed(&error);
+            }
+            _ => {}
         }
         self.end();
         Poll::Ready(())
+    }
+
+    fn has_read(&self, bytes_before: u64) {
+        let read = self.read_bytes.get() - bytes_before;
+        if read == 0 {
+            return;
+        }
+        self.silence.borrow_mut().begin_again(clock::now());
+        if bytes_before == 0 {
+            self.host.has_spoken();
+        }
+        if !self.has_streams() {
+            self.unasked_bytes.set(self.unasked_bytes.get() + read);
+        }
+    }
+
+    /// Nobody uses it, and it takes no streams, or says much that nobody asked for.
+    fn is_useless(&self) -> bool {
+        !self.has_streams() && (self.room() == 0 || self.unasked_bytes.get() > UNASKED_BYTES_MAX)
     }
 
     fn ping(&self) {
@@ -255,10 +317,8 @@ impl Http2Connection {
 
     /// Its socket is closed, and whoever waits for an answer on it hears so.
     fn end(&self) {
+        self.note_silence();
         self.retire();
-        if !self.is_settled() && self.tls_failure().is_none() {
-            self.misbehaves("it says nothing");
-        }
         let driver = self.driver.borrow_mut().take();
         drop(driver);
         self.changed.borrow().notify_waiters();
@@ -300,6 +360,8 @@ fn builder() -> client::Builder {
 const ANSWER_WINDOW: u32 = 65_535;
 /// The most that a connection's answers hold in memory.
 const CONNECTION_WINDOW: u32 = 1 << 18;
+/// The most that comes on a connection that nobody uses. Answers that were broken off may still come: so much at the most.
+const UNASKED_BYTES_MAX: u64 = 2 * CONNECTION_WINDOW as u64;
 /// A longer head is no answer.
 const HEAD_BYTES_MAX: u32 = 131_072;
 /// Requests of ours that were given up, and of which something may still come.

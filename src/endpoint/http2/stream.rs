@@ -1,15 +1,18 @@
 //! ● One exchange of HTTP/2, on a stream of a connection that others use as well.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use h2::{RecvStream, client::SendRequest};
+use h2::{Reason, RecvStream, SendStream, client::SendRequest};
 use http::{
     HeaderMap, Request, StatusCode, Uri, Version,
     header::{self, HeaderName, HeaderValue},
 };
 
-use super::{connection::Http2Connection, stream_errors::RequestEnd};
+use super::{
+    connection::Http2Connection,
+    stream_errors::{RequestEnd, in_words},
+};
 use crate::{
     clock,
     endpoint::{
@@ -32,8 +35,47 @@ pub(super) struct Http2Stream {
 /// The reason why there is no answer.
 pub(super) enum StreamFailure {
     Answer(Answer),
-    /// Surely nothing was done with the request. The answer, if it may not go again.
-    NotProcessed(Answer),
+    /// Surely nothing was done with the request.
+    NotProcessed,
+}
+
+/// A body on its way. One that is not sent before the exchange has ended is taken back: nobody waits for the window that it
+/// waits for.
+struct Upload {
+    stream: SendStream<Bytes>,
+    held: Arc<()>,
+}
+
+/// A body's bytes, and the sign that somebody still holds them.
+struct HeldBody {
+    bytes: Bytes,
+    _held: Arc<()>,
+}
+
+impl Upload {
+    /// The library holds the body until the windows allow it. An error of it is told by the answer.
+    fn begin(mut stream: SendStream<Bytes>, bytes: Bytes) -> Self {
+        let held = Arc::new(());
+        if !bytes.is_empty() {
+            let _ = stream.send_data(Bytes::from_owner(HeldBody { bytes, _held: Arc::clone(&held) }), true);
+        }
+        Upload { stream, held }
+    }
+}
+
+impl AsRef<[u8]> for HeldBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Without a reset the library would keep the rest, and count the stream, for as long as there is the connection.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.held) > 1 {
+            self.stream.send_reset(Reason::CANCEL);
+        }
+    }
 }
 
 impl Http2Stream {
@@ -44,6 +86,10 @@ impl Http2Stream {
         kept_as: Rc<Destination>,
     ) -> Self {
         Http2Stream { sender, connection, kept_in, kept_as, has_ended: false }
+    }
+
+    pub(super) fn has_room_for_another(&self) -> bool {
+        self.connection.room() > 0
     }
 
     /// Sends a request and reads its answer, up to `bytes_max`.
@@ -68,11 +114,8 @@ impl Http2Stream {
     ) -> Result<HttpReply, StreamFailure> {
         let body = request.body();
         let sent = self.sender.send_request(head_of(request, uri), body.is_empty());
-        let (answer, mut sending) = sent.map_err(|error| self.not_begun(&error))?;
-        if !body.is_empty() {
-            // The library holds it until the windows allow it. An error of it is told by the answer.
-            let _ = sending.send_data(body.clone(), true);
-        }
+        let (answer, sending) = sent.map_err(|error| self.not_begun(&error))?;
+        let _upload = Upload::begin(sending, body.clone());
         let (head, body) = answer.await.map_err(|error| self.failure(&error))?.into_parts();
         let mut reply = HttpReply::of(head.status, &head.headers);
         reply.body = self.read(body, head.status, bytes_max, keep_bytes(reply.status)).await?;
@@ -95,7 +138,7 @@ impl Http2Stream {
                     self.connection.failed(&error);
                     // The status is known, so the answer stands; only a truncated 2xx is not one.
                     if status.is_success() {
-                        return Err(StreamFailure::Answer(Answer::Broken(error.to_string().into())));
+                        return Err(StreamFailure::Answer(Answer::Broken(in_words(&error).into())));
                     }
                     break;
                 }
@@ -113,8 +156,8 @@ impl Http2Stream {
     /// The connection took no more, or the request cannot be sent at all.
     fn not_begun(&self, error: &h2::Error) -> StreamFailure {
         match error.is_io() || error.is_go_away() || error.is_reset() {
-            true => StreamFailure::NotProcessed(Answer::Disconnected),
-            false => StreamFailure::Answer(Answer::Broken(error.to_string().into())),
+            true => StreamFailure::NotProcessed,
+            false => StreamFailure::Answer(Answer::Broken(in_words(error).into())),
         }
     }
 
@@ -123,10 +166,9 @@ impl Http2Stream {
         if let Some(tls) = self.connection.tls_failure() {
             return StreamFailure::Answer(Answer::TlsFailed(tls));
         }
-        let text = || error.to_string().into();
+        let text = || in_words(error).into();
         match self.connection.failed(error).of_request {
-            RequestEnd::NotProcessed if error.is_go_away() => StreamFailure::NotProcessed(Answer::Disconnected),
-            RequestEnd::NotProcessed => StreamFailure::NotProcessed(Answer::Broken(text())),
+            RequestEnd::NotProcessed => StreamFailure::NotProcessed,
             RequestEnd::Lost => StreamFailure::Answer(Answer::Disconnected),
             RequestEnd::BrokenOff => StreamFailure::Answer(Answer::Broken(text())),
             RequestEnd::Malformed => StreamFailure::Answer(Answer::Malformed(text())),
@@ -140,7 +182,7 @@ impl Drop for Http2Stream {
     fn drop(&mut self) {
         let connection = &self.connection;
         if !self.has_ended {
-            connection.retire();
+            connection.is_given_up();
         }
         let now = clock::now();
         if connection.stream_ended() && connection.is_usable(now) {

@@ -56,3 +56,32 @@ fn is_misunderstanding(reason: Reason) -> bool {
             | Reason::HTTP_1_1_REQUIRED
     )
 }
+
+/// An error in words. Of a GOAWAY not its debug data: it is whatever the other side likes, what we sent it included.
+pub(super) fn in_words(error: &h2::Error) -> String {
+    let Some(reason) = error.reason() else { return error.to_string() };
+    let what = if error.is_go_away() { "connection" } else { "stream" };
+    let by = if error.is_remote() { "received" } else { "detected" };
+    format!("{what} error {by}: {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn the_debug_data_of_a_goaway_is_told_to_nobody() {
+        let (here, mut there) = tokio::io::duplex(4096);
+        let (mut sender, connection) = h2::client::handshake(here).await.expect("nothing is waited for");
+        actix_rt::spawn(async { drop(connection.await) });
+        let request = http::Request::builder().uri("https://inside.example/").body(()).expect("a request");
+        let (answer, _) = sender.send_request(request, true).expect("it takes streams");
+        let go_away = [&[0, 0, 14, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11][..], b"secret"].concat();
+        there.write_all(&[&[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &go_away].concat()).await.expect("there is room");
+        let error = answer.await.expect_err("there is none");
+        assert!(error.to_string().contains("secret"), "otherwise this shows nothing: {error}");
+        assert_eq!(in_words(&error), "connection error received: detected excessive load generating behavior");
+    }
+}

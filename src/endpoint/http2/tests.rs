@@ -2,134 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Response, StatusCode, request::Parts};
-use rustls::{
-    ServerConfig,
-    crypto::ring::default_provider,
-    pki_types::{PrivateKeyDer, pem::PemObject as _},
-};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use http::{HeaderMap, Method};
 
-use super::*;
+use super::{testing::*, *};
 use crate::{
-    endpoint::{
-        client::ClientLimits,
-        egress::Egress,
-        names::NameLimits,
-        request::Request as Outgoing,
-        request_sender::RequestSender,
-        resolver::testing::{self, Scripted},
-        tls::{HTTP2, Tls},
-    },
-    model::{
-        settings::{Auth, Http2, Settings},
-        tls_identity::{TlsIdentity, parse_certificates},
-        url::EndpointUrl,
-    },
+    endpoint::tls::HTTP2,
+    model::settings::{Auth, Http2},
 };
-
-/// A server at `inside.example`, and what it saw.
-struct Server {
-    port: u16,
-    certificate: String,
-    seen: Rc<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    connections: Cell<usize>,
-    heads: RefCell<Vec<Parts>>,
-}
-
-impl Server {
-    /// Answers with 200 after so long.
-    async fn start(protocol: &[u8], takes: Duration) -> Self {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let params = rcgen::CertificateParams::new(vec!["inside.example".to_owned()]).expect("a name");
-        let certificate = params.self_signed(&key).expect("a certificate").pem();
-        let chain = parse_certificates(&certificate).expect("certificates");
-        let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("a key");
-        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().expect("ring has them").with_no_client_auth();
-        let mut config = builder.with_single_cert(chain, private).expect("its key");
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let (port, seen) = (listener.local_addr().expect("bound").port(), Rc::new(Seen::default()));
-        let (acceptor, accepting) = (TlsAcceptor::from(Arc::new(config)), Rc::clone(&seen));
-        actix_rt::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let Ok(stream) = acceptor.accept(stream).await else { continue };
-                accepting.connections.set(accepting.connections.get() + 1);
-                let seen = Rc::clone(&accepting);
-                actix_rt::spawn(async move {
-                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-                    while let Some(Ok((request, mut answer))) = connection.accept().await {
-                        seen.heads.borrow_mut().push(request.into_parts().0);
-                        actix_rt::spawn(async move {
-                            tokio::time::sleep(takes).await;
-                            let head = Response::builder().status(StatusCode::OK).body(()).expect("a head");
-                            let _ = answer.send_response(head, true);
-                        });
-                    }
-                });
-            }
-        });
-        Server { port, certificate, seen }
-    }
-
-    fn sender(&self, http2: Http2, auth: Auth) -> RequestSender {
-        let mut settings = Settings::unreadable("ep_1", "cus_1", 1);
-        let url = format!("https://inside.example:{}/hook?a=b", self.port);
-        settings.url = EndpointUrl::parse(&url).expect("a URL");
-        settings.tls = TlsIdentity::parse(None, Some(&self.certificate)).expect("readable").map(Arc::new);
-        (settings.auth, settings.delivery.http2) = (auth, http2);
-        RequestSender::new(Arc::new(settings))
-    }
-}
-
-fn client(change: impl FnOnce(&mut ClientLimits)) -> Rc<CoreClient> {
-    let second = Duration::from_secs(1);
-    let mut limits = ClientLimits {
-        connect_timeout: second,
-        keep_alive: 10 * second,
-        connection_age_max: 60 * second,
-        in_flight_max: 64,
-        connections_max: 64,
-        answer_bytes_max: 1024,
-        dns_servers: Vec::new(),
-        names: NameLimits { fresh_max: Duration::ZERO, ..testing::limits() },
-        dns_timeout: second,
-        dns_lookups_max: 8,
-        tls_clients_max: 2,
-        egress: Arc::new(Egress::allowing("inside.example")),
-    };
-    change(&mut limits);
-    let names = Scripted::new(&[&["127.0.0.1"]]);
-    Rc::new(CoreClient::asking(Box::new(names), limits, Tls::of_this_machine()))
-}
-
-fn outgoing() -> Outgoing {
-    Outgoing {
-        body: "{}".into(),
-        content_type: "application/json",
-        webhook_id: "evt_1".to_owned(),
-        webhook_timestamp: 1,
-        webhook_signature: "v1,x".to_owned(),
-        source: None,
-        trace: None,
-    }
-}
-
-#[track_caller]
-fn assert_taken(answer: &Answer) {
-    assert!(matches!(answer, Answer::Answered { status: 200, .. }), "{answer:?}");
-}
-
-async fn send(sender: &mut RequestSender, client: &Rc<CoreClient>, requests: usize) -> Vec<Answer> {
-    let all = futures_util::future::join_all((0..requests).map(|_| sender.send(client, outgoing())));
-    all.await.into_iter().map(|sent| sent.answer).collect()
-}
 
 #[actix_rt::test]
 async fn a_request_has_the_heads_of_http2_and_nothing_of_a_connection() {
@@ -179,13 +58,17 @@ async fn a_connection_that_nobody_uses_for_long_is_closed() {
 
 #[actix_rt::test]
 async fn a_connection_that_is_too_old_takes_no_more_and_its_requests_end() {
-    let server = Server::start(HTTP2, Duration::from_millis(300)).await;
-    let client = client(|limits| limits.connection_age_max = Duration::from_millis(200));
-    let mut sender = server.sender(Http2::Auto, Auth::None);
+    let server = Server::start(HTTP2, Duration::from_millis(1_500)).await;
+    let client = client(|limits| limits.connection_age_max = Duration::from_millis(500));
+    let patient = Duration::from_secs(20);
+    let mut sender = server.patient_sender("ep_1", patient);
     let early = send(&mut sender, &client, 2);
-    let late_sender = &mut server.sender(Http2::Auto, Auth::None);
+    let late_sender = &mut server.patient_sender("ep_1", patient);
     let late = async {
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        while server.seen.heads.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
         send(late_sender, &client, 2).await
     };
     let (early, late) = futures_util::future::join(early, late).await;

@@ -65,9 +65,7 @@ fn of_alert(alert: AlertDescription) -> String {
             "nothing that it would take was offered, or it wants a client certificate"
         }
         AlertDescription::UnrecognisedName => "it has no certificate for the host of the URL",
-        AlertDescription::NoApplicationProtocol => {
-            "it does not speak HTTP/1.1; HTTP/2 is offered where `http2` is `auto`"
-        }
+        AlertDescription::NoApplicationProtocol => "it speaks neither HTTP/1.1 nor, where `http2` is `auto`, HTTP/2",
         _ => "",
     };
     if said.is_empty() { format!("{alert:?}") } else { format!("{said} ({alert:?})") }

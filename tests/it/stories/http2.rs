@@ -1,6 +1,6 @@
 //! ● Endpoints that offer HTTP/2: their requests share connections, and nothing is lost when these end.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -118,12 +118,23 @@ fn an_endpoint_that_wants_no_http2_gets_none() {
 }
 
 #[test]
+fn a_server_that_is_too_busy_for_a_ping_keeps_its_requests() {
+    let app = TestApp::named("busy").set("SERVICE_CORES", 1).set("DELIVERY_PARK_AFTER_MS", 20_000).start();
+    let fault = Fault::Busy(Duration::from_secs(6));
+    let manner = Manner { streams_max: 5, fault, faulty_connections: 1 };
+    let (server, path) = serve(&app, manner, json!({"in_flight_max": 8}));
+    app.produce(100);
+    await_each_once(&app, &server, 100);
+    assert_eq!(failed_attempts(&app, &path), 0, "slower than a PING's answer may be, and within the time of a request");
+    assert!(server.connections() >= 2, "and what it does not take goes elsewhere");
+}
+
+#[test]
 fn a_connection_that_dies_silently_swallows_no_requests() {
     let app = TestApp::named("silent").set("SERVICE_CORES", 1).set("DELIVERY_PARK_AFTER_MS", 20_000).start();
     let manner = Manner { fault: Fault::SilentAfter(50), faulty_connections: 1, ..Manner::default() };
-    let (server, _) = serve(&app, manner, json!({"request_timeout_ms": 120_000}));
+    let (server, _) = serve(&app, manner, json!({"request_timeout_ms": 6_000}));
     app.produce(200);
-    // Long before the requests time out.
     eventually_holds("everything arrives on another connection", || counts(&server.taken()).len() == 200);
     app.await_committed();
     assert!(server.taken().iter().all(|request| request.is_http2));

@@ -1,5 +1,6 @@
-//! ○ Silence on a connection that many requests share: after a while it is asked about by a PING, and a while after that the
-//! connection is taken for dead. A server that is merely slow answers the PING.
+//! ○ Silence on a connection that many requests share: after a while it is asked about by a PING, and without an answer the
+//! connection takes no more requests. It is not ended: a server that is busy answers no PING either, and then what it was
+//! asked for.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ pub enum NextStep {
     Wait(Instant),
     /// To be sent now.
     Ping,
-    /// Nothing came, not even an answer to the PING.
-    Dead,
+    /// Nothing came, not even an answer to the PING: it should take no more requests.
+    Retire,
 }
 
 impl Silence {
@@ -40,30 +41,30 @@ impl Silence {
                 self.pinged = Some(now);
                 NextStep::Ping
             }
-            Some(pinged) if now < pinged + DEAD_AFTER => NextStep::Wait(pinged + DEAD_AFTER),
-            Some(_) => NextStep::Dead,
+            Some(pinged) if now < pinged + PONG_WITHIN => NextStep::Wait(pinged + PONG_WITHIN),
+            Some(_) => NextStep::Retire,
         }
     }
 }
 
 /// Longer than most answers take.
 pub const PING_AFTER: Duration = Duration::from_millis(1_500);
-/// Together with [`PING_AFTER`] less than events stay in memory by default: they are sent again from there.
-pub const DEAD_AFTER: Duration = Duration::from_secs(3);
+/// Longer than a busy server's pauses.
+pub const PONG_WITHIN: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_silence_is_asked_about_once_and_then_taken_for_death() {
+    fn a_silence_is_asked_about_once_and_then_its_connection_takes_no_more() {
         let start = Instant::now();
         let mut silence = Silence::since(start);
         assert_eq!(silence.next_step(start), NextStep::Wait(start + PING_AFTER));
         let asked = start + PING_AFTER;
         assert_eq!(silence.next_step(asked), NextStep::Ping);
-        assert_eq!(silence.next_step(asked), NextStep::Wait(asked + DEAD_AFTER));
-        assert_eq!(silence.next_step(asked + DEAD_AFTER), NextStep::Dead);
+        assert_eq!(silence.next_step(asked), NextStep::Wait(asked + PONG_WITHIN));
+        assert_eq!(silence.next_step(asked + PONG_WITHIN), NextStep::Retire);
     }
 
     #[test]
@@ -71,7 +72,7 @@ mod tests {
         let start = Instant::now();
         let mut silence = Silence::since(start);
         assert_eq!(silence.next_step(start + PING_AFTER), NextStep::Ping);
-        let heard = start + PING_AFTER + DEAD_AFTER / 2;
+        let heard = start + PING_AFTER + PONG_WITHIN / 2;
         silence.begin_again(heard);
         assert_eq!(silence.next_step(heard), NextStep::Wait(heard + PING_AFTER));
         assert_eq!(silence.next_step(heard + PING_AFTER), NextStep::Ping, "each silence is asked about");
@@ -81,6 +82,6 @@ mod tests {
     fn a_process_that_slept_asks_before_it_gives_up() {
         let start = Instant::now();
         let mut silence = Silence::since(start);
-        assert_eq!(silence.next_step(start + 10 * DEAD_AFTER), NextStep::Ping);
+        assert_eq!(silence.next_step(start + 10 * PONG_WITHIN), NextStep::Ping);
     }
 }
