@@ -307,7 +307,7 @@ impl Drop for Turn<'_> {
 
 /// Connections of an endpoint that are used at once.
 const CONNECTIONS_MAX: usize = 4;
-/// Requests before the tries: a server that again and again takes no request has had enough of them.
+/// Pauses before the tries: a server that again and again takes no request has had enough of them.
 const PAUSES: [Option<Duration>; 3] = [None, None, Some(Duration::from_millis(100))];
 
 #[cfg(test)]
