@@ -7,6 +7,7 @@ pub mod body_size; // the size of a request's body, while it is put together
 pub mod batch; // the members of an attempt
 pub mod bisection; // the search for the guilty event of a refused batch
 pub mod rate_limit; // GCRA, checked, never awaited
+pub mod concurrency; // how many requests at once, where that floats
 pub mod retry; // when an attempt is repeated
 pub mod breaker; // Closed, Open, HalfOpen
 pub mod attempt_record; // the record of an attempt

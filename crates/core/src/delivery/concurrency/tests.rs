@@ -1,0 +1,197 @@
+//! ○ The limit at servers of all kinds, in virtual time.
+
+use proptest::prelude::*;
+
+use super::{
+    server::{Service, World},
+    *,
+};
+use crate::testing::{ms, secs};
+
+/// A world after long enough to have found its limit.
+fn settled(max: u32, service: Service) -> World {
+    let mut world = World::new(max, service, 1);
+    world.run(60);
+    world
+}
+
+#[track_caller]
+fn check_near(world: &mut World, capacity: f64) {
+    let seconds = 60;
+    let seen = world.run(seconds);
+    let (least, most) = (0.75 * capacity, 1.5 * capacity + 2.0);
+    assert!((least..=most).contains(&seen.under_way), "{} under way at one that serves {capacity}", seen.under_way);
+    let possible = capacity / world.service.time.as_secs_f64();
+    let rate = seen.per_second(secs(seconds));
+    assert!(rate >= 0.85 * possible, "{rate} of {possible} requests a second");
+}
+
+#[test]
+fn it_finds_out_how_many_are_served_at_once() {
+    for workers in [1, 2, 3, 8, 20, 100] {
+        check_near(&mut settled(256, Service::of(workers, ms(100))), workers as f64);
+    }
+}
+
+#[test]
+fn it_starts_fast() {
+    let mut world = World::new(256, Service::of(64, ms(100)), 1);
+    world.run(2);
+    assert!(world.limit.level() >= 50, "{}", world.limit.level());
+}
+
+#[test]
+fn the_time_of_requests_is_that_of_a_server_without_a_queue() {
+    let mut world = settled(256, Service::of(8, ms(100)).jittery(0.2));
+    let median = world.run(60).median();
+    assert!(median < ms(150), "{median:?}");
+}
+
+#[test]
+fn nothing_queues_at_a_server_that_is_never_full_and_the_limit_is_its_maximum() {
+    for jitter in [0.0, 0.3, 1.0] {
+        let mut world = settled(64, Service::of(1_000, ms(80)).jittery(jitter));
+        world.run(60);
+        let under_way = world.run(120).under_way;
+        assert!(under_way > 48.0, "{under_way} of 64 with a jitter of {jitter}");
+    }
+}
+
+#[test]
+fn a_server_that_becomes_slower_or_faster_keeps_its_load() {
+    for (before, after) in [(100, 300), (100, 1_000), (300, 60)] {
+        let mut world = settled(256, Service::of(16, ms(before)).jittery(0.2));
+        world.service.time = ms(after);
+        world.run(180);
+        check_near(&mut world, 16.0);
+    }
+}
+
+#[test]
+fn a_server_that_loses_or_gains_workers_is_followed() {
+    for (before, after) in [(32, 4), (4, 32), (16, 1)] {
+        let mut world = settled(256, Service::of(before, ms(100)).jittery(0.2));
+        world.service.workers = after;
+        world.run(90);
+        check_near(&mut world, after as f64);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_what_is_too_much_is_seldom_asked_for_it() {
+    let service = Service { queue_max: 0, ..Service::of(10, ms(100)) };
+    let mut world = settled(256, service);
+    let seen = world.run(120);
+    assert!((6.0..11.0).contains(&seen.under_way), "{}", seen.under_way);
+    assert!(seen.refused * 50 < seen.served, "{} refused, {} served", seen.refused, seen.served);
+}
+
+#[test]
+fn what_fails_now_and_then_does_not_lower_it() {
+    let mut world = settled(64, Service { lost: 0.02, ..Service::of(1_000, ms(80)) });
+    world.run(120);
+    assert!(world.limit.level() >= 48, "{}", world.limit.level());
+}
+
+#[test]
+fn after_an_outage_it_is_soon_what_it_was() {
+    let mut world = settled(256, Service::of(40, ms(100)));
+    let before = world.limit.level();
+    world.service.is_down = true;
+    world.run(1);
+    assert!(world.limit.level() <= before / 2, "refusals lower it");
+    let (limit, now) = (&mut world.limit, world.now);
+    limit.handle_outage(now);
+    world.service.is_down = false;
+    world.run(3);
+    assert!(world.limit.level() >= before / 2, "{} after {before}", world.limit.level());
+    check_near(&mut world, 40.0);
+}
+
+#[test]
+fn a_limit_that_is_not_reached_stays_as_it_is() {
+    let mut world = World::new(256, Service::of(64, ms(100)), 1);
+    world.demand.requests = 3;
+    world.run(600);
+    assert_eq!(world.limit.level(), FIRST as u32);
+    world.demand.requests = usize::MAX;
+    world.run(5);
+    assert!(world.limit.level() >= 50, "it grows as soon as it is needed: {}", world.limit.level());
+}
+
+#[test]
+fn bursts_do_not_spoil_the_baseline() {
+    let mut world = World::new(256, Service::of(10, ms(100)).jittery(0.1), 1);
+    for _ in 0..60 {
+        world.demand.requests = usize::MAX;
+        world.run(2);
+        world.demand.requests = 1;
+        world.run(5);
+    }
+    world.demand.requests = usize::MAX;
+    check_near(&mut world, 10.0);
+}
+
+#[test]
+fn large_batches_are_no_queue() {
+    let service = Service { event_time: ms(1), ..Service::of(1_000, ms(20)) };
+    let mut world = World::new(64, service, 1);
+    world.demand.events = vec![1_000, 3, 40, 1_000, 1_000, 500];
+    world.run(180);
+    let under_way = world.run(60).under_way;
+    assert!(under_way > 48.0, "{under_way} of 64");
+}
+
+#[test]
+fn a_smaller_maximum_holds_at_once() {
+    let mut world = settled(256, Service::of(100, ms(100)));
+    world.limit.set_max(5);
+    assert_eq!(world.limit.limit(world.now), 5);
+}
+
+#[test]
+fn requests_from_before_it_fell_do_not_lower_it_again() {
+    let mut world = settled(64, Service::of(64, ms(100)));
+    let began = Departure { at: world.now, under_way: 60 };
+    for _ in 0..60 {
+        world.limit.refused(began, world.now + ms(50));
+    }
+    assert!(world.limit.level() >= 40, "{}", world.limit.level());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn it_converges_to_the_capacity(
+        workers in 1_usize..80, time_ms in 20_u64..800, jitter in 0.0_f64..0.6, seed in any::<u64>(),
+    ) {
+        let mut world = World::new(256, Service::of(workers, ms(time_ms)).jittery(jitter), seed);
+        world.run(120);
+        let seen = world.run(120);
+        let capacity = workers as f64;
+        prop_assert!(seen.under_way >= 0.7 * capacity, "{} under way of {workers}", seen.under_way);
+        prop_assert!(seen.under_way <= 2.0 * capacity + 3.0, "{} under way of {workers}", seen.under_way);
+    }
+
+    #[test]
+    fn it_stays_within_its_bounds(
+        max in 1_u32..300,
+        ends in prop::collection::vec((0_u8..4, 1_usize..9_000, 1_u64..3_000, 1_u32..300), 1..400),
+    ) {
+        let start = Instant::now();
+        let mut limit = ConcurrencyLimit::new(max, 0.3, start);
+        let mut now = start;
+        for (kind, events, took_ms, under_way) in ends {
+            now += ms(took_ms / 8);
+            let began = Departure { at: now, under_way: under_way.min(limit.limit(now) + 1) };
+            match kind {
+                0 => limit.refused(began, now + ms(took_ms)),
+                1 => limit.undecided(began),
+                2 => limit.handle_outage(now),
+                _ => limit.served(began, events, ms(took_ms), under_way, now + ms(took_ms)),
+            }
+            prop_assert!((1..=max).contains(&limit.limit(now)));
+        }
+    }
+}
