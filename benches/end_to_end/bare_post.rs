@@ -12,7 +12,8 @@ use postrider::{
     model::{
         event::{ByteSpan, Event, Field, Fields, Record},
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, Mode, Retry, Schedule, Settings,
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, InFlight, Mode, Retry,
+            Schedule, Settings,
         },
         signature::SigningKey,
         source::EventSource,
@@ -134,6 +135,7 @@ fn settings(arguments: &Arguments, number: usize, url: &str) -> Settings {
             format: if arguments.raw { Format::Raw } else { Format::Envelope },
             batch_format: BatchFormat::JsonArray,
             ordering: None,
+            in_flight: InFlight::Fixed,
             in_flight_max: 1,
             rate_limit: None,
             retry: Retry { attempts_max: Some(1), schedule: Schedule::Explicit(Vec::new()) },

@@ -10,8 +10,8 @@ use postrider::{
     model::{
         receipt::Receipt,
         settings::{
-            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, Mode, RateLimit, Retry,
-            Schedule, Settings,
+            Auth, BatchFormat, Breaker, DeliverySettings, EndpointState, Format, Http2, InFlight, Mode, RateLimit,
+            Retry, Schedule, Settings,
         },
         signature::SigningKey,
         url::EndpointUrl,
@@ -87,6 +87,7 @@ fn settings(endpoint: u32) -> Settings {
         format: Format::Envelope,
         batch_format: BatchFormat::JsonArray,
         ordering: None,
+        in_flight: if endpoint % 4 == 3 { InFlight::Auto } else { InFlight::Fixed },
         in_flight_max: 1 + endpoint % 4,
         rate_limit: (endpoint == 4).then_some(RateLimit { events_per_second: 20, burst_events: 50 }),
         retry: Retry { attempts_max: Some(4), schedule: Schedule::Explicit(vec![ms(200), ms(1_000), ms(2_000)]) },

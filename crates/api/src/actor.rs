@@ -27,6 +27,8 @@ pub struct ActorView {
     pub queue_bytes: u64,
     /// Requests under way.
     pub in_flight: u64,
+    /// Requests that may be under way now, of an endpoint: it floats where the endpoint asks for `auto`.
+    pub in_flight_limit: Option<u64>,
     /// The circuit breaker, of an endpoint.
     #[schemars(with = "Option<BreakerStatus>")]
     pub breaker: Option<&'static str>,

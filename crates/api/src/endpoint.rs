@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{shape::NO_CONTROL_CHARACTERS, text::Pem};
 use postrider_core::model::{
     oauth::ClientStyle,
-    settings::{BatchFormat, Format, Http2, Ordering, RateLimit},
+    settings::{BatchFormat, Format, Http2, InFlight, Ordering, RateLimit},
 };
 
 /// Settings of an endpoint, without its address and its secrets; the column `endpoint.settings`.
@@ -37,7 +37,10 @@ pub struct EndpointSettings {
     pub batch_format: BatchFormat,
     /// Events of one key, or of one partition, one after the other; `null` for any order.
     pub ordering: Option<Ordering>,
-    /// Requests at once, on each instance.
+    /// The number of requests at once, always the same or floating.
+    #[schemars(title = "Concurrency")]
+    pub in_flight: InFlight,
+    /// Requests at once, on each instance; with `auto` the most that there may be.
     #[schemars(title = "Requests at once", range(min = 1, max = 256))]
     pub in_flight_max: u32,
     /// Events a second at most; `null` for no limit.
@@ -236,6 +239,7 @@ impl Default for EndpointSettings {
             format: Format::Envelope,
             batch_format: BatchFormat::JsonArray,
             ordering: None,
+            in_flight: InFlight::Fixed,
             in_flight_max: 8,
             rate_limit: None,
             retry: RetrySettings::default(),

@@ -22,6 +22,7 @@ impl EndpointSettings {
             format: self.format,
             batch_format: self.batch_format,
             ordering: self.ordering,
+            in_flight: self.in_flight,
             in_flight_max: self.in_flight_max.max(1),
             rate_limit: self.rate_limit.map(|limit| RateLimit {
                 events_per_second: limit.events_per_second.max(1),

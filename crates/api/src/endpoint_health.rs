@@ -193,6 +193,8 @@ pub struct QueuedEvents {
     pub bytes: u64,
     /// Requests under way.
     pub in_flight: u64,
+    /// Requests that may be under way now, all instances together that have something to send.
+    pub in_flight_limit: u64,
 }
 
 /// Events in the backlog.

@@ -14,8 +14,8 @@ use crate::model::{
     parking::KeyNumber,
     receipt::{Abandoned, Done, Receipt, Settlement},
     settings::{
-        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Http2, Mode, RateLimit,
-        Retry, Schedule, Settings,
+        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Http2, InFlight, Mode,
+        RateLimit, Retry, Schedule, Settings,
     },
     signature::SigningKey,
     source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
@@ -170,6 +170,7 @@ pub fn stream() -> Settings {
         format: Format::Envelope,
         batch_format: BatchFormat::JsonArray,
         ordering: None,
+        in_flight: InFlight::Fixed,
         in_flight_max: 4,
         rate_limit: None,
         retry: Retry { attempts_max: Some(4), schedule: Schedule::Explicit(vec![ms(100)]) },

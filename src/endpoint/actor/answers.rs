@@ -29,6 +29,8 @@ pub(super) struct ArrivedAnswer {
     pub sent_at: Instant,
     /// Time that it waited for us since then, before it was under way or between.
     pub waited: Duration,
+    /// Time at which it was there; the turn that hears of it may be later.
+    pub ended_at: Instant,
 }
 
 /// The machine gets its answer however the request's future ends; one that panics must not cost a slot for ever.
@@ -52,7 +54,13 @@ impl Drop for OwedAnswer {
         let SentRequest { answer, waited } =
             self.sent.take().unwrap_or_else(|| SentRequest { answer: broken(), waited: Duration::ZERO });
         let (attempt, sent_at) = (self.attempt, self.sent_at);
-        self.answers.arrived.borrow_mut().push(ArrivedAnswer { attempt, answer, sent_at, waited });
+        self.answers.arrived.borrow_mut().push(ArrivedAnswer {
+            attempt,
+            answer,
+            sent_at,
+            waited,
+            ended_at: clock::now(),
+        });
         if !self.answers.woken.replace(true) {
             // A full mailbox holds a wake already.
             let _ = self.address.try_send(TakeTurn);
@@ -69,7 +77,7 @@ impl EndpointActor {
         }
         fail::fail_point!("answers-arrived", |_| std::process::abort());
         let wall_ms = clock::wall_ms();
-        for ArrivedAnswer { attempt, answer, sent_at, waited } in arrived.drain(..) {
+        for ArrivedAnswer { attempt, answer, sent_at, waited, ended_at } in arrived.drain(..) {
             let (outcome, note) = self.judge(&answer, wall_ms, now);
             let took = now.duration_since(sent_at).saturating_sub(waited);
             let ended = AttemptEnd { outcome: &outcome, note: &note, took, wall_ms };
@@ -94,6 +102,7 @@ impl EndpointActor {
             if self.takes_nothing(&outcome) {
                 self.queue.health.failed(wall_ms);
             }
+            self.delivery.handle_waited(attempt, waited + now.saturating_duration_since(ended_at));
             let is_probe = self.delivery.is_probe(attempt);
             let next = self.delivery.handle_outcome(attempt, outcome, note, now);
             if is_probe {

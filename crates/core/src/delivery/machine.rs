@@ -5,11 +5,13 @@
 //!
 //! **Invariant:** a receipt that is given in is held, or has come out in exactly one of the effects `Settle`, `Park`
 //! and `DeadLetter`, or was dropped because another instance owns its event by now.
-//! **Invariant:** at most `in_flight_max` attempts are under way, and none begins while the breaker is open.
+//! **Invariant:** at most `in_flight_max` attempts are under way, fewer where that floats, and none begins while the breaker
+//! is open.
 //! **Invariant:** a repeated batch has the members, and so the id, that it had the first time.
 
 mod outcome_handling;
 mod after_backlog;
+mod concurrent;
 mod dispatch;
 mod effect;
 mod in_flight;
@@ -57,6 +59,7 @@ use super::{
     batch::Batch,
     breaker::{BreakerChange, BreakerState, CircuitBreaker},
     buffer::{BatchBuffer, BatchLimits},
+    concurrency::ConcurrencyLimit,
     lanes::{LaneId, Lanes},
     rate_limit::RateLimiter,
 };
@@ -97,6 +100,8 @@ pub struct Delivery {
     began_at: Instant,
     breaker: CircuitBreaker,
     rate_limiter: Option<RateLimiter>,
+    /// Of an endpoint with `auto`.
+    concurrency: Option<Box<ConcurrencyLimit>>,
     /// Requests that may begin, as far as the core has permits.
     permits: Permits,
     /// Something could go if there were a permit.
@@ -168,6 +173,7 @@ impl Delivery {
             began_at: now,
             breaker: CircuitBreaker::new(now),
             rate_limiter: None,
+            concurrency: None,
             permits: Permits::PLENTY,
             wants_permit: false,
             was_short: false,
@@ -194,6 +200,7 @@ impl Delivery {
             wants_park_room: false,
         };
         delivery.renew_rate_limiter(now);
+        delivery.renew_concurrency(now);
         delivery
     }
 
@@ -234,39 +241,6 @@ impl Delivery {
     /// The time that [`poll_timeout`](Delivery::poll_timeout) named has come (or any other: too early does no harm).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-    }
-
-    /// Other settings: they hold for every attempt from now on.
-    pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
-        let before = std::mem::replace(&mut self.settings, settings);
-        if before.delivery.rate_limit != self.settings.delivery.rate_limit
-            || before.delivery.mode != self.settings.delivery.mode
-        {
-            self.renew_rate_limiter(now);
-            self.take_apart_for_a_stream(now);
-        }
-        self.renew_batch_limits();
-        self.change_order(before.delivery.ordering, now);
-        if self.settings.version > before.version {
-            // What was changed may well have been the cause of the trouble: one probe tells.
-            self.gone = false;
-            self.refusals = Refusals::default();
-            self.silent_until = None;
-            let change = self.breaker.probe_now();
-            self.report(change);
-        }
-        self.park_check_at = Some(now);
-        self.advance(now);
-    }
-
-    /// So many instances share the endpoint's rate limit.
-    pub fn handle_instances(&mut self, instances: u32, now: Instant) {
-        let instances = instances.max(1);
-        if instances != self.instances {
-            self.instances = instances;
-            self.renew_rate_limiter(now);
-            self.advance(now);
-        }
     }
 
     /// While the trouble is ours (`held_back`), nothing is sent and nothing leaves memory for it. An open breaker may

@@ -62,6 +62,29 @@ pub enum Contact {
     Unclear,
 }
 
+/// Evidence in an answer about the number of requests that the endpoint bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearing {
+    /// It served this one.
+    Served,
+    /// It says that it is too much, or does not answer.
+    TooMuch,
+    /// Its trouble, or ours, may be any other.
+    Unclear,
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn bearing(&self, note: &AttemptNote) -> Bearing {
+        match (self, note.status, note.class) {
+            (Outcome::Delivered, ..) => Bearing::Served,
+            (Outcome::Failed { .. }, Some(429 | 502 | 503 | 504), _)
+            | (Outcome::Failed { .. }, None, "timeout" | "connect" | "broken") => Bearing::TooMuch,
+            _ => Bearing::Unclear,
+        }
+    }
+}
+
 impl Answer {
     #[must_use]
     pub fn contact(&self) -> Contact {

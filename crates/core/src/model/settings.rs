@@ -63,6 +63,7 @@ impl Settings {
                 format: Format::Envelope,
                 batch_format: BatchFormat::JsonArray,
                 ordering: None,
+                in_flight: InFlight::Fixed,
                 in_flight_max: 1,
                 rate_limit: None,
                 retry: Retry { attempts_max: None, schedule: Schedule::Explicit(vec![Duration::from_secs(60)]) },
@@ -95,7 +96,9 @@ pub struct DeliverySettings {
     pub batch_format: BatchFormat,
     /// `None`: in any order, as fast as it goes.
     pub ordering: Option<Ordering>,
-    /// Requests under way at once.
+    /// Rule for the number of requests under way at once.
+    pub in_flight: InFlight,
+    /// Requests under way at once, at most.
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
     pub retry: Retry,
@@ -179,6 +182,17 @@ pub enum Http2 {
     Auto,
     /// HTTP/1.1 always.
     Off,
+}
+
+/// Rule for the number of requests under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum InFlight {
+    /// As many as `in_flight_max`.
+    Fixed,
+    /// Between 1 and `in_flight_max`: as many as the endpoint serves without making them wait, by its latency and its refusals.
+    Auto,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

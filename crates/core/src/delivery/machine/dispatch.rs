@@ -1,6 +1,6 @@
 //! ○ The next batch to send, and the time for it, if not now.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Delivery, in_flight::Flight};
 use crate::delivery::{batch::Batch, breaker::BreakerAllowance, buffer::BatchLimits};
@@ -77,7 +77,7 @@ impl Delivery {
         if !self.may_send() {
             return Err(Wait::Endpoint(None));
         }
-        if self.flights.len() >= self.settings.delivery.in_flight_max as usize {
+        if self.flights.len() >= self.in_flight_limit(now) as usize {
             return Err(Wait::Endpoint(None));
         }
         let probe = match self.breaker.allowance() {
@@ -219,7 +219,8 @@ impl Delivery {
         }
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;
-        let attempt = self.flights.insert(Flight { batch, permit, deadline });
+        let departure = self.departure(now);
+        let attempt = self.flights.insert(Flight { batch, permit, departure, waited: Duration::ZERO, deadline });
         self.effects.sends.push_back(attempt);
     }
 }

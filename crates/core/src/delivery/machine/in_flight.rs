@@ -1,15 +1,18 @@
 //! ○ The attempts under way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::AttemptId;
-use crate::delivery::{batch::Batch, breaker::BreakerPermit};
+use crate::delivery::{batch::Batch, breaker::BreakerPermit, concurrency::Departure};
 
 /// An attempt under way.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub batch: Batch,
     pub permit: BreakerPermit,
+    pub departure: Departure,
+    /// So long it waited for something of ours.
+    pub waited: Duration,
     /// Time at which the client gives it up.
     pub deadline: Instant,
 }
@@ -40,6 +43,13 @@ impl Flights {
 
     pub(super) fn get(&self, id: AttemptId) -> Option<&Flight> {
         match self.places.get(place(id))? {
+            Some((taken_by, flight)) if *taken_by == id => Some(flight),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: AttemptId) -> Option<&mut Flight> {
+        match self.places.get_mut(place(id))? {
             Some((taken_by, flight)) if *taken_by == id => Some(flight),
             _ => None,
         }

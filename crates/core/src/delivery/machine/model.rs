@@ -18,7 +18,7 @@ use crate::{
         event::Event,
         outcome::{AttemptNote, Outcome},
         parking::RowCount,
-        settings::{Mode, OrderBy},
+        settings::{InFlight, Mode, OrderBy},
     },
     request::sent_bytes,
 };
@@ -283,7 +283,15 @@ impl Model {
         self.drained();
         let ordering = self.settings.delivery.ordering;
         let state = EndpointState::Enabled;
-        let plan = Plan { mode: Mode::Stream, in_flight_max: 5, rate_limit: None, ordering, state, newer: true };
+        let plan = Plan {
+            mode: Mode::Stream,
+            in_flight: InFlight::Auto,
+            in_flight_max: 5,
+            rate_limit: None,
+            ordering,
+            state,
+            newer: true,
+        };
         self.configure(&plan);
         for _ in 0..10_000 {
             if self.delivery.is_idle() {
@@ -329,6 +337,7 @@ fn settings_of(plan: &Plan, version: i64) -> Settings {
     settings.version = version;
     settings.state = plan.state;
     settings.delivery.mode = plan.mode;
+    settings.delivery.in_flight = plan.in_flight;
     settings.delivery.in_flight_max = plan.in_flight_max;
     settings.delivery.rate_limit = plan.rate_limit;
     settings.delivery.ordering = plan.ordering;

@@ -23,9 +23,11 @@ use crate::{
 impl Delivery {
     /// An attempt has ended. Of no effect for one that is not under way. Says what becomes of the batch.
     pub fn handle_outcome(&mut self, attempt: AttemptId, outcome: Outcome, note: AttemptNote, now: Instant) -> Next {
-        let Some(Flight { batch, permit, .. }) = self.flights.remove(attempt) else {
+        let Some(flight) = self.flights.remove(attempt) else {
             return Next::Ended;
         };
+        self.note_bearing(&flight, &outcome, &note, now);
+        let Flight { batch, permit, .. } = flight;
         self.effects.next = if batch.is_parked() { Next::Backlog { at: None } } else { Next::Ended };
         match outcome {
             Outcome::Delivered => self.delivered(batch, permit, now),
@@ -41,8 +43,8 @@ impl Delivery {
     }
 
     fn delivered(&mut self, mut batch: Batch, permit: BreakerPermit, now: Instant) {
-        let delivery = &self.settings.delivery;
-        let change = self.breaker.succeeded(permit, now, &delivery.breaker, delivery.in_flight_max);
+        let in_flight_limit = self.in_flight_limit(now);
+        let change = self.breaker.succeeded(permit, now, &self.settings.delivery.breaker, in_flight_limit);
         self.report(change);
         self.last_delivered = Some(now);
         self.delivered.add(batch.len() as u64, now);
@@ -130,6 +132,9 @@ impl Delivery {
         let open_before = self.blocked_until(now);
         let limits = &self.settings.delivery.breaker;
         let change = self.breaker.failed(permit, requests, now, limits, &mut self.rng);
+        if let Some(concurrency) = self.concurrency.as_mut().filter(|_| change.is_some()) {
+            concurrency.handle_outage(now);
+        }
         self.report(change);
         if let Some(wait) = retry_after {
             let until = now + wait.min(RETRY_AFTER_MAX);

@@ -1,16 +1,20 @@
-//! ○ Memory of an endpoint when its actor retires for want of work, for the next one: its failures, and whether it is
-//! left alone. Without it, the failures of an endpoint with few events would never add up.
+//! ○ Memory of an endpoint when its actor retires for want of work, for the next one: its failures, whether it is left alone,
+//! and the requests that it bears. Without it, the failures of an endpoint with few events would never add up.
 
 use std::time::Instant;
 
 use super::{Delivery, refusals::Refusals};
-use crate::delivery::breaker::{BreakerState, CircuitBreaker};
+use crate::delivery::{
+    breaker::{BreakerState, CircuitBreaker},
+    concurrency::ConcurrencyLimit,
+};
 
 /// See the module's page. Not for an actor that died: no state of one is used again.
 #[derive(Debug)]
 pub struct Remembered {
     breaker: CircuitBreaker,
     refusals: Refusals,
+    concurrency: Option<Box<ConcurrencyLimit>>,
     /// Of the settings that this was found out with.
     version: i64,
 }
@@ -23,14 +27,15 @@ impl Remembered {
 }
 
 impl Delivery {
-    /// Memory for the next machine of this endpoint; `None` for one that has nothing against it.
+    /// Memory for the next machine of this endpoint; `None` for one of which nothing is known that a new one would not assume.
     #[must_use]
     pub fn remember(&self) -> Option<Remembered> {
-        let Delivery { breaker, refusals, settings, .. } = self;
-        let is_worth_it = !(breaker.is_untroubled() && refusals.is_empty());
+        let Delivery { breaker, refusals, concurrency, settings, .. } = self;
+        let is_worth_it = !(breaker.is_untroubled() && refusals.is_empty() && concurrency.is_none());
         is_worth_it.then(|| Remembered {
             breaker: breaker.clone(),
             refusals: refusals.clone(),
+            concurrency: concurrency.clone(),
             version: settings.version,
         })
     }
@@ -38,13 +43,17 @@ impl Delivery {
     /// Goes on where the one before retired. Settings that are newer may have ended its trouble: one probe tells.
     #[must_use]
     pub fn remembering(mut self, remembered: Remembered, now: Instant) -> Self {
-        let Remembered { breaker, refusals, version } = remembered;
+        let Remembered { breaker, refusals, concurrency, version } = remembered;
         self.breaker = breaker;
         if self.settings.version > version {
             let change = self.breaker.probe_now();
             self.report(change);
         } else {
             self.refusals = refusals;
+            if let Some(mut concurrency) = concurrency {
+                concurrency.resume(now);
+                self.concurrency = Some(concurrency);
+            }
         }
         self.advance(now);
         self

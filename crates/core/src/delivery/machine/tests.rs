@@ -1,5 +1,6 @@
 //! ○ The machine, situation by situation.
 
+mod concurrency;
 mod lagging;
 mod local_outage;
 mod refusals;

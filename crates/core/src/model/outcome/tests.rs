@@ -170,3 +170,18 @@ fn an_answer_is_remembered_up_to_a_kibibyte_and_never_cut_within_a_character() {
     let (_, note) = classify(&Answer::Broken(format!("x{}", "ü".repeat(2_000)).into()), WALL_MS);
     assert_eq!(note.excerpt.len(), EXCERPT_BYTES_MAX - 1);
 }
+
+#[test]
+fn only_some_failures_say_that_there_are_too_many_requests() {
+    let bearing = |answer: &Answer| {
+        let (outcome, note) = classify(answer, WALL_MS);
+        outcome.bearing(&note)
+    };
+    assert_eq!(bearing(&answered(204, None)), Bearing::Served);
+    for answer in [answered(429, Some("3")), answered(503, None), Answer::TimedOut, Answer::Broken("".into())] {
+        assert_eq!(bearing(&answer), Bearing::TooMuch, "{answer:?}");
+    }
+    for answer in [answered(500, None), answered(422, None), Answer::TlsFailed("".into()), Answer::Disconnected] {
+        assert_eq!(bearing(&answer), Bearing::Unclear, "{answer:?}");
+    }
+}

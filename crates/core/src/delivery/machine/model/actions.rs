@@ -6,7 +6,7 @@ use crate::{
     delivery::machine::testing::*,
     model::{
         outcome::Outcome,
-        settings::{EndpointState, Mode, OnFailure, OrderBy, Ordering, RateLimit},
+        settings::{EndpointState, InFlight, Mode, OnFailure, OrderBy, Ordering, RateLimit},
     },
 };
 
@@ -41,6 +41,7 @@ pub(super) enum Action {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub mode: Mode,
+    pub in_flight: InFlight,
     pub in_flight_max: u32,
     pub rate_limit: Option<RateLimit>,
     pub ordering: Option<Ordering>,
@@ -62,9 +63,11 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let on_failure = prop_oneof![Just(OnFailure::Block), Just(OnFailure::DeadLetter)];
     let orderings = (by, on_failure).prop_map(|(by, on_failure)| Ordering { by, on_failure });
     let limits = prop::option::weighted(0.3, limits);
-    (modes, 1_u32..6, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
-        |(mode, in_flight_max, rate_limit, ordering, state, newer)| Plan {
+    let rules = prop_oneof![Just(InFlight::Fixed), Just(InFlight::Auto)];
+    (modes, rules, 1_u32..6, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
+        |(mode, in_flight, in_flight_max, rate_limit, ordering, state, newer)| Plan {
             mode,
+            in_flight,
             in_flight_max,
             rate_limit,
             ordering,

@@ -98,6 +98,8 @@ impl Model {
     }
 
     pub(super) fn check(&self) {
+        let in_flight_limit = self.delivery.in_flight_limit(self.now);
+        assert!((1..=self.settings.delivery.in_flight_max).contains(&in_flight_limit), "{in_flight_limit}");
         let wants = self.delivery.poll_timeout();
         assert!(wants.is_none_or(|at| at > self.now), "the machine wants to be called again at once");
         for source in self.lost.iter().chain([&self.partition, &self.backlog]) {
