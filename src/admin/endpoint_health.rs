@@ -59,7 +59,12 @@ pub(super) async fn stats(
         failed_attempts: rates(part.failed_attempts, part.failed_rates),
         attempts_by_class: part.by_class.iter().cloned().collect(),
         duration_ms: durations(&part.took),
-        queue: QueuedEvents { events: part.queue_events, bytes: part.queue_bytes, in_flight: part.in_flight },
+        queue: QueuedEvents {
+            events: part.queue_events,
+            bytes: part.queue_bytes,
+            in_flight: part.in_flight,
+            in_flight_limit: part.in_flight_limit,
+        },
         backlog,
         dead_letters: stored.dead_letters,
         counts,

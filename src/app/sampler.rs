@@ -120,6 +120,7 @@ impl SampledParts {
             QueueTotals {
                 lagging: totals.lagging + usize::from(queue.is_lagging()),
                 in_flight: totals.in_flight + u64::from(queue.health.in_flight.load(Relaxed)),
+                in_flight_limit: totals.in_flight_limit + u64::from(queue.health.in_flight_limit.load(Relaxed)),
                 events: totals.events + queue.waiting_events() + queue.health.queued_events.load(Relaxed),
                 bytes: totals.bytes + bytes,
                 largest_bytes: totals.largest_bytes.max(bytes),

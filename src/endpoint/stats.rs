@@ -24,6 +24,8 @@ pub struct EndpointStats {
     /// All that the actor holds, in flight or not, whatever it came from.
     pub held_events: AtomicUsize,
     pub in_flight: AtomicU32,
+    /// Requests that may be under way now.
+    pub in_flight_limit: AtomicU32,
     pub delivered: AtomicU64,
     /// Events that became dead letters.
     pub given_up: AtomicU64,
@@ -69,6 +71,7 @@ impl EndpointStats {
         self.queued_bytes.store(0, Ordering::Relaxed);
         self.held_events.store(0, Ordering::Relaxed);
         self.in_flight.store(0, Ordering::Relaxed);
+        self.in_flight_limit.store(0, Ordering::Relaxed);
         self.off.store(false, Ordering::Relaxed);
         self.show_obstacle(None);
         self.stalled.store(false, Ordering::Relaxed);

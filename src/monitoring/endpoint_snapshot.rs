@@ -22,6 +22,8 @@ pub struct EndpointPart {
     pub queue_events: u64,
     pub queue_bytes: u64,
     pub in_flight: u64,
+    #[serde(default)]
+    pub in_flight_limit: u64,
     pub delivered: u64,
     pub failed_attempts: u64,
     pub delivered_rates: Rates,
@@ -67,6 +69,7 @@ impl EndpointPart {
         self.queue_events += other.queue_events;
         self.queue_bytes += other.queue_bytes;
         self.in_flight += other.in_flight;
+        self.in_flight_limit += other.in_flight_limit;
         self.delivered += other.delivered;
         self.failed_attempts += other.failed_attempts;
         self.delivered_rates.add(other.delivered_rates);

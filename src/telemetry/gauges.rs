@@ -11,6 +11,7 @@ pub struct InstanceGauges {
     endpoints: [Gauge; 3],
     lagging: Gauge,
     in_flight: Gauge,
+    in_flight_limit: Gauge,
     queue_events: Gauge,
     queue_bytes: Gauge,
     queue_largest: Gauge,
@@ -25,6 +26,8 @@ pub struct QueueTotals {
     pub lagging: usize,
     /// Requests under way.
     pub in_flight: u64,
+    /// Requests that the endpoints' own limits allow.
+    pub in_flight_limit: u64,
     pub events: usize,
     pub bytes: usize,
     /// Of the endpoint that has most.
@@ -40,6 +43,7 @@ impl InstanceGauges {
             endpoints: ["enabled", "paused", "disabled"].map(|state| gauge!(names::ENDPOINTS, "state" => state)),
             lagging: gauge!(names::LAGGING_ENDPOINTS),
             in_flight: gauge!(names::IN_FLIGHT),
+            in_flight_limit: gauge!(names::IN_FLIGHT_LIMIT),
             queue_events: gauge!(names::ENDPOINT_QUEUE_EVENTS),
             queue_bytes: gauge!(names::ENDPOINT_QUEUE_BYTES),
             queue_largest: gauge!(names::ENDPOINT_QUEUE_LARGEST),
@@ -64,6 +68,7 @@ impl InstanceGauges {
     pub fn queues(&self, totals: QueueTotals) {
         self.lagging.set(totals.lagging as f64);
         self.in_flight.set(totals.in_flight as f64);
+        self.in_flight_limit.set(totals.in_flight_limit as f64);
         self.queue_events.set(totals.events as f64);
         self.queue_bytes.set(totals.bytes as f64);
         self.queue_largest.set(totals.largest_bytes as f64);

@@ -101,6 +101,8 @@ metrics! {
     ATTEMPTS_USED = "postrider_attempts_used", MetricKind::Histogram(ATTEMPTS),
         "Attempts until a request was delivered or an event given up, by settlement";
     IN_FLIGHT = "postrider_in_flight", MetricKind::Gauge, "Requests under way";
+    IN_FLIGHT_LIMIT = "postrider_in_flight_limit", MetricKind::Gauge,
+        "Requests that may be under way to the endpoints that have something to do, by their own limits: fixed ones, and those that float";
     RETRIES = "postrider_retries_total", MetricKind::Counter, "Failed attempts that will be tried again, by reason";
     RATE_LIMITED = "postrider_rate_limited_total", MetricKind::Counter, "Times an endpoint had to wait for its rate limit";
     BREAKER_ENDPOINTS = "postrider_breaker_endpoints", MetricKind::Gauge, "Endpoints whose breaker is open or half open, by state";

@@ -19,6 +19,7 @@ impl EndpointActor {
         health.queued_bytes.store(self.delivery.queued_bytes(), Relaxed);
         health.held_events.store(self.delivery.held_events(), Relaxed);
         health.in_flight.store(u32::try_from(self.delivery.in_flight()).unwrap_or(u32::MAX), Relaxed);
+        health.in_flight_limit.store(self.delivery.in_flight_limit(now), Relaxed);
         self.core.report.breaker(health, self.delivery.breaker_state());
         health.off.store(self.delivery.sends_nothing(), Relaxed);
         let (before, obstacle) = (health.obstacle(), self.delivery.obstacle(now));

@@ -19,6 +19,7 @@ fn requests_under_way_subscriptions_and_waits_for_a_rate_limit_are_counted() {
     assert_eq!((metric("postrider_subscriptions"), metric("postrider_rate_limited_total")), (2.0, 0.0));
     app.produce(10);
     eventually_holds("three requests are under way", || metric("postrider_in_flight") == 3.0);
+    eventually_holds("three and eight may be", || metric("postrider_in_flight_limit") == 3.0 + 8.0);
     eventually_holds("it waits for its rate", || metric("postrider_rate_limited_total") >= 1.0);
     assert!(limited.hook.accepted_count() >= 1);
 

@@ -43,7 +43,7 @@ const COLUMNS = [
   { title: "State", cell: ({ state, why, standing_for_ms: stands }) => html`<${State} of=${state} />${why && html`<small>${why}</small>`}${stands > 0 && html`<small>for ${duration(stands)}</small>`}` },
   { title: "Breaker", cell: ({ breaker, breaker_why: why, silent_for_ms: ms }) => breaker && html`<${State} of=${breaker} />${why && html`<small>${why}</small>`}${ms > 0 && html`<small>left alone for ${duration(ms)}</small>`}` },
   { title: "Queue", number: true, cell: ({ queue_events: events, queue_bytes: size }) => html`<${Number} value=${events} show=${compact} /><small>${size > 0 ? bytes(size) : ""}</small>` },
-  { title: "In flight", number: true, cell: ({ in_flight: requests }) => html`<${Number} value=${requests} />` },
+  { title: "In flight", number: true, cell: ({ in_flight: requests, in_flight_limit: limit }) => html`<${Number} value=${requests} />${limit > 0 && html`<small>of ${count(limit)}</small>`}` },
   { title: "Oldest", number: true, cell: ({ oldest_ms: ms }) => (ms ? duration(ms) : "") },
   { title: "Lag", number: true, cell: ({ lag }) => (lag === null || lag === undefined ? "" : compact(lag)) },
   { title: "Events / min", number: true, hint: "read, routed, delivered or written within the last minute", cell: (actor) => html`<${Number} value=${actor.events_last_minute} show=${compact} />` },

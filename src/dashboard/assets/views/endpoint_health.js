@@ -28,7 +28,7 @@ function Numbers({ now, trace, endpoint }) {
       <${Figure} name="Delivered" value=${compact(delivered.last_minute)} unit="last min" note="${rate(delivered.per_minute_15)} / min over 15" />
       <${Figure} name="Failed attempts" value=${compact(failed.last_minute)} unit="last min" note="${rate(failed.per_minute_15)} / min over 15" mood=${failed.last_minute > 0 ? "warn" : ""} />
       <${Figure} name="Its answers take" value=${duration(took.p50)} unit="p50" note="p99 ${duration(took.p99)}" />
-      <${Figure} name="In memory" value=${compact(queue.events)} unit="events" note="${bytes(queue.bytes)} · ${count(queue.in_flight)} in flight" />
+      <${Figure} name="In memory" value=${compact(queue.events)} unit="events" note="${bytes(queue.bytes)} · ${count(queue.in_flight)}${queue.in_flight_limit > 0 ? ` of ${count(queue.in_flight_limit)}` : ""} in flight" />
       <${Figure} name="Waiting" value=${compact(backlog.events)} unit="events" note=${backlog.events > 0 ? `oldest ${duration(backlog.oldest_ms)}` : ""} mood=${backlog.events > 0 ? "warn" : ""} />
       <${Figure} name="Dead letters" value=${compact(now.dead_letters)} unit="" mood=${now.dead_letters > 0 ? "bad" : ""} />
       <${Figure} name="Breaker" value=${words(now.breaker)} unit="" mood=${now.breaker && now.breaker !== "closed" ? "bad" : ""} />
