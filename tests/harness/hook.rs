@@ -34,6 +34,8 @@ pub enum Mode {
     FailOn(HashSet<u32>),
     /// 200 after a while.
     Slow(Duration),
+    /// 200 after a while; so many are served at once, and the others wait for their turn.
+    Serving(usize, Duration),
     /// An answer that is none, or one that comes in a bad way.
     Misbehavior(Misbehavior),
 }
@@ -75,6 +77,14 @@ impl Received {
     }
 }
 
+/// A request that [`Mode::Serving`] answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// Requests that waited for an answer when it came, this one included.
+    pub under_way: usize,
+    pub took: Duration,
+}
+
 /// A path of a receiver. Clones are the same hook.
 #[derive(Clone)]
 pub struct Hook(Arc<Inner>);
@@ -98,8 +108,11 @@ struct State {
     seen: Vec<bool>,
     requests: Vec<Received>,
     requests_count: u64,
-    /// Requests now waiting for an answer.
+    /// Requests now waiting for an answer, …
     waiting: usize,
+    /// … and those of them that are being served.
+    serving: usize,
+    served: Vec<Served>,
     /// What should never happen, in words.
     complaints: Vec<String>,
 }
@@ -117,6 +130,8 @@ impl Hook {
             requests: Vec::new(),
             requests_count: 0,
             waiting: 0,
+            serving: 0,
+            served: Vec::new(),
             complaints: Vec::new(),
         };
         Hook(Arc::new(Inner { name: name.to_owned(), url, state: Mutex::new(state), changed: Condvar::new() }))
@@ -194,6 +209,11 @@ impl Hook {
         self.state(|state| state.waiting)
     }
 
+    /// The requests that [`Mode::Serving`] answered, in order.
+    pub fn served(&self) -> Vec<Served> {
+        self.state(|state| state.served.clone())
+    }
+
     #[track_caller]
     pub fn assert_no_complaints(&self) {
         let complaints = self.complaints();
@@ -254,6 +274,9 @@ impl Hook {
         if let Mode::Slow(wait) = mode {
             std::thread::sleep(wait); // the receiver's slowness, not a story's patience
         }
+        if let Mode::Serving(at_once, time) = mode {
+            self.serve(at_once, time);
+        }
         self.state(|state| state.waiting -= 1);
         if was_hanging || ended {
             return Answer::BreakOff;
@@ -273,6 +296,20 @@ impl Hook {
             Mode::FailOn(poison) if seqs.iter().any(|seq| poison.contains(seq)) => Answer::of(500, "it hurts"),
             _ => Answer::of(200, "ok"),
         }
+    }
+
+    fn serve(&self, at_once: usize, time: Duration) {
+        let (came, mut state) = (Instant::now(), self.0.state.lock().unwrap());
+        let under_way = state.waiting;
+        state = self.0.changed.wait_while(state, |state| !state.ended && state.serving >= at_once).unwrap();
+        state.serving += 1;
+        drop(state);
+        std::thread::sleep(time); // the receiver's work
+        self.state(|state| {
+            state.serving -= 1;
+            state.served.push(Served { under_way, took: came.elapsed() });
+        });
+        self.0.changed.notify_all();
     }
 
     fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {

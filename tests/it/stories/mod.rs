@@ -9,6 +9,7 @@ mod rebalance; // instances come and go
 mod drain; // a process is asked to stop
 mod panics; // an actor dies
 mod isolation; // one customer's trouble
+mod concurrency; // how many requests at once
 mod egress; // where an endpoint may lead
 mod security; // what somebody may try
 mod oauth; // endpoints that want a token
