@@ -3,14 +3,18 @@
 //! A gradient, as in Netflix' concurrency-limits and Envoy's adaptive concurrency: the latency at full use is compared
 //! with the latency at half of it. Where requests take longer than that, they queue at the endpoint, and the limit becomes as many
 //! as it serves at once. Where they do not, it grows: at first it doubles (slow start), later by a part of its square root.
-//! When answers say that it is too much (429, 503, none at all), the limit falls at once and stays below that number for a while.
+//! When more answers than usual say that it is too much (429, 503, none at all), the limit falls at once and stays below that number
+//! for a while, unless it finds that a lower one makes no difference.
 //!
 //! Only what is seen counts: a limit that is not reached neither grows nor falls by latency. Latencies are averaged as
 //! logarithms, so a few that take very long say little; and requests are compared with those of about as many events.
 //!
 //! **Invariant:** the limit is at least 1 and at most the maximum.
 
+mod baseline_probe;
 mod baselines;
+mod latency_window;
+mod refusal_share;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
@@ -18,7 +22,12 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use self::baselines::Baselines;
+use self::{
+    baseline_probe::BaselineProbe,
+    baselines::Baselines,
+    latency_window::LatencyWindow,
+    refusal_share::{RefusalShare, RefusalVerdict},
+};
 
 /// The adaptive limit of one endpoint.
 #[derive(Debug, Clone)]
@@ -33,10 +42,14 @@ pub struct ConcurrencyLimit {
     baselines: Baselines,
     /// Factor (its logarithm) by which requests took longer than that at full use, when it was last seen.
     inflation: f64,
+    /// Running mean of what requests take.
+    latency: Duration,
     window: LatencyWindow,
-    refusals: RefusalCount,
+    refusals: RefusalShare,
     /// Time at which refusals lowered the limit: those of requests that began before say nothing about the new one.
     counts_since: Option<Instant>,
+    /// Time before which no refusal counts: after a step, quick answers come first, and those are refusals.
+    counts_from: Instant,
     ceiling: Option<Ceiling>,
     probe: Option<BaselineProbe>,
     probe_at: Instant,
@@ -53,42 +66,12 @@ pub struct Departure {
     pub under_way: u32,
 }
 
-/// Latencies at full use since the limit was last looked at.
-#[derive(Debug, Clone, Copy)]
-struct LatencyWindow {
-    since: Instant,
-    requests: u32,
-    sum: f64,
-    squares: f64,
-}
-
-/// Answers since the limit was last lowered.
-#[derive(Debug, Clone, Copy, Default)]
-struct RefusalCount {
-    answers: u32,
-    refused: u32,
-    /// The most that were under way when one that was refused began.
-    under_way: u32,
-}
-
 /// A number of requests that was refused: the limit stays below it until then.
 #[derive(Debug, Clone, Copy)]
 struct Ceiling {
     level: f64,
     until: Instant,
     hold: Duration,
-}
-
-/// A time with fewer requests than the endpoint may have, to learn what they take without a queue.
-#[derive(Debug, Clone)]
-struct BaselineProbe {
-    level: u32,
-    /// Inflation with twice as many requests.
-    above: f64,
-    /// Time at which the first of several began, each with half of the requests of the one before.
-    series_since: Instant,
-    since: Instant,
-    measured: Baselines,
 }
 
 impl ConcurrencyLimit {
@@ -104,9 +87,11 @@ impl ConcurrencyLimit {
             proven: 1.0,
             baselines: Baselines::default(),
             inflation: 0.0,
+            latency: Duration::ZERO,
             window: LatencyWindow::new(now),
-            refusals: RefusalCount::default(),
+            refusals: RefusalShare::default(),
             counts_since: None,
+            counts_from: now,
             ceiling: None,
             probe: None,
             probe_at: now + probe_every,
@@ -124,6 +109,18 @@ impl ConcurrencyLimit {
         }
     }
 
+    /// Time at which more may be under way although nothing came back: a probe ends.
+    #[must_use]
+    pub fn rises_at(&self, now: Instant) -> Option<Instant> {
+        self.probe.as_ref().filter(|probe| !probe.is_overdue(now)).map(BaselineProbe::until)
+    }
+
+    /// Requests that may be under way while no probe runs.
+    #[must_use]
+    pub fn level(&self) -> u32 {
+        (self.limit as u32).clamp(1, self.max)
+    }
+
     /// Another maximum.
     pub fn set_max(&mut self, max: u32) {
         self.max = max.max(1);
@@ -132,9 +129,8 @@ impl ConcurrencyLimit {
 
     /// Goes on after a time in which nobody looked: what was under way then is not known.
     pub fn resume(&mut self, now: Instant) {
-        self.probe = None;
-        self.window = LatencyWindow::new(now);
-        self.refusals = RefusalCount::default();
+        self.forget_probe(now);
+        self.refusals.restart();
     }
 
     /// The endpoint was away, which says little about what it bears: it gets most of it back by slow start.
@@ -147,10 +143,11 @@ impl ConcurrencyLimit {
 
     /// A request of so many events was answered well; it took `took`, and `under_way` with it were under way when it ended.
     pub fn served(&mut self, began: Departure, events: usize, took: Duration, under_way: u32, now: Instant) {
-        self.undecided(began);
+        self.undecided(began, now);
+        self.note_latency(took);
         let latency = (took + OWN_NOISE).as_secs_f64().ln();
         let most = began.under_way.max(under_way);
-        let is_measured = self.measure_probe(most, events, latency, now);
+        let is_measured = self.measure_probe(began.at, most, events, latency, now);
         let limit = self.level();
         if self.baselines.is_new(events) {
             self.baselines.learn(events, latency - if self.is_low(most) { 0.0 } else { self.inflation });
@@ -168,26 +165,27 @@ impl ConcurrencyLimit {
 
     /// A request came back with an answer that it was too much, or without any.
     pub fn refused(&mut self, began: Departure, now: Instant) {
-        if !self.is_news(began) {
+        if !self.is_news(began, now) {
             return;
         }
-        self.refusals.refused += 1;
-        self.refusals.under_way = self.refusals.under_way.max(began.under_way);
-        self.undecided(began);
-        let RefusalCount { answers, refused, under_way } = self.refusals;
-        if refused >= REFUSALS_MIN && f64::from(refused) >= REFUSED_SHARE * f64::from(answers) {
-            self.lower(f64::from(under_way).min(self.limit), now);
+        self.refusals.add(began.under_way, true, self.level());
+        match self.refusals.verdict(self.limit) {
+            Some(RefusalVerdict::TooMany(level)) => self.lower(level, now),
+            Some(RefusalVerdict::InVain(limit)) => {
+                self.ceiling = None;
+                self.set(limit);
+                self.forget_probe(now);
+                self.counts_from = now + self.latency;
+            }
+            None => {}
         }
     }
 
     /// Any other answer: it says nothing about the load.
-    pub fn undecided(&mut self, began: Departure) {
-        self.refusals.answers += u32::from(self.is_news(began));
-        self.refusals.forget_old(self.level());
-    }
-
-    fn level(&self) -> u32 {
-        (self.limit as u32).clamp(1, self.max)
+    pub fn undecided(&mut self, began: Departure, now: Instant) {
+        if self.is_news(began, now) {
+            self.refusals.add(began.under_way, false, self.level());
+        }
     }
 
     fn is_starting(&self) -> bool {
@@ -199,8 +197,8 @@ impl ConcurrencyLimit {
         under_way <= (self.level() / 2).max(1)
     }
 
-    fn is_news(&self, began: Departure) -> bool {
-        self.counts_since.is_none_or(|since| began.at >= since)
+    fn is_news(&self, began: Departure, now: Instant) -> bool {
+        self.counts_since.is_none_or(|since| began.at >= since) && now >= self.counts_from
     }
 
     fn set(&mut self, limit: f64) {
@@ -213,7 +211,19 @@ impl ConcurrencyLimit {
         self.set(level * LOWERED_TO);
         self.doubles_below = 0.0;
         self.counts_since = Some(now);
-        self.resume(now);
+        self.counts_from = now + self.latency;
+        self.forget_probe(now);
+    }
+
+    /// Latencies at another limit are compared with no others.
+    fn forget_probe(&mut self, now: Instant) {
+        self.probe = None;
+        self.window = LatencyWindow::new(now);
+    }
+
+    fn note_latency(&mut self, took: Duration) {
+        let before = if self.latency.is_zero() { took } else { self.latency };
+        self.latency = (before * (LATENCIES_REMEMBERED - 1) + took) / LATENCIES_REMEMBERED;
     }
 
     /// Sets the limit when enough requests were seen at full use.
@@ -247,6 +257,10 @@ impl ConcurrencyLimit {
         let next =
             if is_starting { (2.0 * self.limit).min(self.doubles_below) } else { self.limit + headroom(self.limit) };
         self.set(next.min(self.growth_max(now)));
+        if self.level() == self.max {
+            // Nothing is left to find out by growing, so the baseline has to be measured.
+            self.doubles_below = 0.0;
+        }
     }
 
     fn growth_max(&self, now: Instant) -> f64 {
@@ -257,13 +271,18 @@ impl ConcurrencyLimit {
     /// Begins a probe when it is time for one, and the limit is in use. While it doubles there is none: that ends with one.
     fn begin_probe(&mut self, now: Instant) {
         if self.probe.is_none() && !self.is_starting() && now >= self.probe_at && self.level() >= 2 {
-            self.probe = Some(BaselineProbe::new(self.level() / 2, self.inflation, now, now));
+            self.probe = Some(BaselineProbe::new(self.level() / 2, self.inflation, self.latency, now));
         }
     }
 
     /// True if the request was one of a probe.
-    fn measure_probe(&mut self, under_way: u32, events: usize, latency: f64, now: Instant) -> bool {
+    fn measure_probe(&mut self, began: Instant, under_way: u32, events: usize, latency: f64, now: Instant) -> bool {
         let Some(probe) = &mut self.probe else { return false };
+        if probe.is_forgotten(began) {
+            // Traffic has paused since: the next probe may begin at once.
+            self.forget_probe(now);
+            return false;
+        }
         let is_of_probe = under_way <= probe.level;
         if is_of_probe {
             probe.measured.learn(events, latency);
@@ -282,56 +301,15 @@ impl ConcurrencyLimit {
             let difference = self.baselines.replace_by(&probe.measured) - probe.above;
             let is_settled = (-FOUND_LOWER..FOUND_HIGHER).contains(&difference);
             if !is_settled && probe.level > 1 && !probe.is_overdue(now) {
-                self.probe = Some(BaselineProbe::new(probe.level / 2, 0.0, probe.series_since, now));
+                self.probe = Some(probe.deeper(self.latency, now));
                 return;
             }
         }
-        let took = now.saturating_duration_since(probe.series_since);
-        self.probe_at = now + self.probe_every.max(PROBE_SHARE * took).min(PROBE_EVERY_MAX);
-        self.probe_not_before = now + took * PROBE_SHARE / 5;
+        let spent = probe.spent(now);
+        self.counts_from = now + self.latency;
+        self.probe_at = now + self.probe_every.max(PROBE_SHARE * spent).min(PROBE_EVERY_MAX);
+        self.probe_not_before = now + spent * PROBE_SHARE / 5;
         self.window = LatencyWindow::new(now);
-    }
-}
-
-impl BaselineProbe {
-    fn new(level: u32, above: f64, series_since: Instant, now: Instant) -> Self {
-        BaselineProbe { level: level.max(1), above, series_since, since: now, measured: Baselines::default() }
-    }
-
-    fn is_overdue(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= PROBE_TIME_MAX
-    }
-}
-
-impl LatencyWindow {
-    fn new(now: Instant) -> Self {
-        LatencyWindow { since: now, requests: 0, sum: 0.0, squares: 0.0 }
-    }
-
-    fn add(&mut self, inflation: f64) {
-        self.requests += 1;
-        self.sum += inflation;
-        self.squares += inflation * inflation;
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / f64::from(self.requests.max(1))
-    }
-
-    /// Inflation beyond what chance explains: the more latencies differ by themselves, the more has to be seen.
-    fn excess(&self) -> f64 {
-        let requests = f64::from(self.requests.max(1));
-        let variance = (self.squares / requests - self.mean() * self.mean()).max(0.0);
-        let error = (variance * (1.0 / requests + 1.0 / f64::from(PROBE_REQUESTS))).sqrt();
-        self.mean() - (TOLERANCE + ERRORS_TOLERATED * error).min(TOLERANCE_MAX)
-    }
-}
-
-impl RefusalCount {
-    fn forget_old(&mut self, level: u32) {
-        if self.answers >= ANSWERS_REMEMBERED.max(2 * level) {
-            (self.answers, self.refused) = (self.answers / 2, self.refused / 2);
-        }
     }
 }
 
@@ -350,24 +328,14 @@ const WINDOW_MIN: u32 = 16;
 const STARTING_MIN: u32 = 4;
 /// … and not before this time: what holds one request up may hold up all of a moment.
 const WINDOW_TIME_MIN: Duration = Duration::from_millis(100);
-/// Inflation (a logarithm: a tenth) that is accepted, …
-const TOLERANCE: f64 = 0.1;
-/// … and so many standard errors more, …
-const ERRORS_TOLERATED: f64 = 1.5;
-/// … three times the baseline at most.
-const TOLERANCE_MAX: f64 = 1.1;
+/// The mean of what requests take follows them as one of so many.
+const LATENCIES_REMEMBERED: u32 = 8;
 /// In one step the limit falls to half at most.
 const GRADIENT_MIN: f64 = 0.5;
 /// So large a step is a reason to measure the baseline.
 const GRADIENT_ODD: f64 = 0.8;
 /// Refused, it falls to this part.
 const LOWERED_TO: f64 = 0.7;
-/// This share of the answers has to be refused, …
-const REFUSED_SHARE: f64 = 0.1;
-/// … and so many.
-const REFUSALS_MIN: u32 = 3;
-/// Older answers count half.
-const ANSWERS_REMEMBERED: u32 = 40;
 /// For so long the limit stays below a number that was refused, and twice as long each time that it is refused again.
 const HOLD: Duration = Duration::from_secs(5);
 const HOLD_MAX: Duration = Duration::from_secs(60);
@@ -376,7 +344,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// … which are a small part (its inverse) of all time.
 const PROBE_SHARE: u32 = 50;
 const PROBE_EVERY_MAX: Duration = Duration::from_secs(600);
-const PROBE_TIME_MAX: Duration = Duration::from_secs(3);
 /// Requests of a probe, …
 const PROBE_REQUESTS: u32 = 12;
 /// … and of one whose time was over.

@@ -25,6 +25,8 @@ pub(super) struct Service {
     pub jitter: f64,
     /// Share of requests that fail as if there were too many of them, after a time-out.
     pub lost: f64,
+    /// Share of requests that it refuses at once, whatever its load.
+    pub faulty: f64,
     /// It refuses everything.
     pub is_down: bool,
 }
@@ -32,7 +34,7 @@ pub(super) struct Service {
 impl Service {
     pub(super) fn of(workers: usize, time: Duration) -> Self {
         let (queue_max, event_time) = (usize::MAX, Duration::ZERO);
-        Service { workers, queue_max, time, event_time, jitter: 0.0, lost: 0.0, is_down: false }
+        Service { workers, queue_max, time, event_time, jitter: 0.0, lost: 0.0, faulty: 0.0, is_down: false }
     }
 
     pub(super) fn jittery(self, jitter: f64) -> Self {
@@ -106,7 +108,11 @@ impl World {
 
     /// Lets time pass; says what was seen in it.
     pub(super) fn run(&mut self, seconds: u64) -> Seen {
-        let (began, end) = (self.now, self.now + secs(seconds));
+        self.run_for(secs(seconds))
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) -> Seen {
+        let (began, end) = (self.now, self.now + time);
         let mut seen = Seen::default();
         loop {
             self.send();
@@ -142,6 +148,7 @@ impl World {
             self.workers.pop();
         }
         if self.service.is_down
+            || self.rng.random_bool(self.service.faulty)
             || self.queue.len() >= self.service.queue_max && self.workers.len() >= self.service.workers
         {
             return self.answer(self.now + Duration::from_millis(5), departure, events, Ending::Refused);

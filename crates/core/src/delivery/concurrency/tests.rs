@@ -17,7 +17,8 @@ fn settled(max: u32, service: Service) -> World {
 
 #[track_caller]
 fn check_near(world: &mut World, capacity: f64) {
-    let seconds = 60;
+    // Long enough for the slow ones, whose probes take long as well.
+    let seconds = 60.max(40 * world.service.time.as_secs());
     let seen = world.run(seconds);
     let (least, most) = (0.75 * capacity, 1.5 * capacity + 2.0);
     assert!((least..=most).contains(&seen.under_way), "{} under way at one that serves {capacity}", seen.under_way);
@@ -59,10 +60,11 @@ fn nothing_queues_at_a_server_that_is_never_full_and_the_limit_is_its_maximum() 
 
 #[test]
 fn a_server_that_becomes_slower_or_faster_keeps_its_load() {
-    for (before, after) in [(100, 300), (100, 1_000), (300, 60)] {
+    let cases = [(100, 300), (100, 1_000), (100, 2_000), (100, 5_000), (500, 15_000), (300, 60), (5_000, 100)];
+    for (before, after) in cases {
         let mut world = settled(256, Service::of(16, ms(before)).jittery(0.2));
         world.service.time = ms(after);
-        world.run(180);
+        world.run(180.max(60 * after / 1_000));
         check_near(&mut world, 16.0);
     }
 }
@@ -91,6 +93,71 @@ fn what_fails_now_and_then_does_not_lower_it() {
     let mut world = settled(64, Service { lost: 0.02, ..Service::of(1_000, ms(80)) });
     world.run(120);
     assert!(world.limit.level() >= 48, "{}", world.limit.level());
+}
+
+#[test]
+fn failures_that_are_no_matter_of_load_do_not_lower_it() {
+    for faulty in [0.05, 0.1, 0.2, 0.35] {
+        for seed in 0..4 {
+            let mut world = World::new(64, Service { faulty, ..Service::of(1_000, ms(80)).jittery(0.3) }, seed);
+            world.run(60);
+            let under_way = world.run(120).under_way;
+            assert!(under_way >= 48.0, "{under_way} of 64 with a share of {faulty}");
+        }
+    }
+}
+
+#[test]
+fn failures_that_begin_later_cost_it_little() {
+    let mut world = settled(64, Service::of(1_000, ms(80)));
+    world.service.faulty = 0.2;
+    world.run(30);
+    assert!(world.run(60).under_way >= 48.0);
+}
+
+#[test]
+fn what_is_refused_for_its_number_lowers_it_where_some_is_refused_for_nothing() {
+    let service = Service { queue_max: 0, faulty: 0.1, ..Service::of(10, ms(100)) };
+    let mut world = settled(256, service);
+    let seen = world.run(120);
+    assert!((6.0..12.0).contains(&seen.under_way), "{}", seen.under_way);
+    assert!(seen.refused * 5 < seen.served, "{} refused, {} served", seen.refused, seen.served);
+}
+
+#[test]
+fn a_server_that_refuses_more_than_it_did_is_asked_for_less() {
+    let mut world = settled(256, Service { queue_max: 0, ..Service::of(100, ms(100)) });
+    world.service.workers = 5;
+    world.run(60);
+    let seen = world.run(120);
+    assert!((3.0..6.5).contains(&seen.under_way), "{}", seen.under_way);
+    assert!(seen.refused * 20 < seen.served, "{} refused, {} served", seen.refused, seen.served);
+}
+
+#[test]
+fn a_slow_beginning_is_no_baseline_for_ever() {
+    let mut world = World::new(64, Service::of(100, secs(1)), 1);
+    world.run(3);
+    world.service = Service::of(4, ms(50));
+    world.run(120);
+    check_near(&mut world, 4.0);
+}
+
+#[test]
+fn a_pause_during_a_probe_postpones_no_other_one() {
+    let mut world = settled(64, Service::of(16, ms(100)));
+    while world.limit.probe.is_none() {
+        world.run_for(ms(10));
+    }
+    let end = world.limit.rises_at(world.now).expect("a probe ends");
+    assert!(world.limit.limit(world.now) < world.limit.level());
+    world.demand.requests = 0;
+    world.run(600);
+    assert_eq!(world.limit.limit(end), world.limit.level());
+    world.demand.requests = usize::MAX;
+    world.run(20);
+    assert!(world.limit.probe_at <= world.now + secs(40), "the next one is not long off");
+    check_near(&mut world, 16.0);
 }
 
 #[test]
@@ -187,7 +254,7 @@ proptest! {
             let began = Departure { at: now, under_way: under_way.min(limit.limit(now) + 1) };
             match kind {
                 0 => limit.refused(began, now + ms(took_ms)),
-                1 => limit.undecided(began),
+                1 => limit.undecided(began, now + ms(took_ms)),
                 2 => limit.handle_outage(now),
                 _ => limit.served(began, events, ms(took_ms), under_way, now + ms(took_ms)),
             }

@@ -57,7 +57,7 @@ impl Delivery {
                 concurrency.served(flight.departure, flight.batch.len(), took, under_way, now);
             }
             Bearing::TooMuch => concurrency.refused(flight.departure, now),
-            Bearing::Unclear => concurrency.undecided(flight.departure),
+            Bearing::Unclear => concurrency.undecided(flight.departure, now),
         }
     }
 }
