@@ -23,6 +23,23 @@ impl Delivery {
         }
     }
 
+    /// The same without what holds for a moment only, while the limit is measured.
+    pub(super) fn in_flight_level(&self) -> u32 {
+        self.concurrency.as_ref().map_or(self.settings.delivery.in_flight_max, |concurrency| concurrency.level())
+    }
+
+    /// No further request may be under way. One that asks whether the endpoint is there is held up by the maximum only: those
+    /// that hang from before an outage may be more than the limit, which fell since.
+    pub(super) fn is_full(&self, is_single: bool, now: Instant) -> bool {
+        let limit = if is_single { self.settings.delivery.in_flight_max } else { self.in_flight_limit(now) };
+        self.flights.len() >= limit as usize
+    }
+
+    /// Time at which more may be under way although no answer came.
+    pub(super) fn in_flight_rises_at(&self, now: Instant) -> Option<Instant> {
+        self.concurrency.as_ref().and_then(|concurrency| concurrency.rises_at(now))
+    }
+
     /// An attempt has waited for something of ours: no part of what the endpoint takes. To be told before its outcome.
     pub fn handle_waited(&mut self, attempt: AttemptId, waited: Duration) {
         if let Some(flight) = self.flights.get_mut(attempt) {

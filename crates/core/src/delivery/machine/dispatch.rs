@@ -77,16 +77,17 @@ impl Delivery {
         if !self.may_send() {
             return Err(Wait::Endpoint(None));
         }
-        if self.flights.len() >= self.in_flight_limit(now) as usize {
-            return Err(Wait::Endpoint(None));
-        }
         let probe = match self.breaker.allowance() {
             BreakerAllowance::Requests(0) | BreakerAllowance::AwaitProbe => return Err(Wait::Endpoint(None)),
             BreakerAllowance::Requests(_) => false,
             BreakerAllowance::Probe => true,
             BreakerAllowance::Until(until) => return Err(Wait::Endpoint(Some(until))),
         };
-        let source = if probe || self.trying { self.probe_source(now) } else { self.due_source(now) }?;
+        let is_single = probe || self.trying;
+        if self.is_full(is_single, now) {
+            return Err(Wait::Endpoint(self.in_flight_rises_at(now)));
+        }
+        let source = if is_single { self.probe_source(now) } else { self.due_source(now) }?;
         if self.permits.free == 0 {
             self.wants_permit = true;
             return Err(if self.permits.has_share { Wait::Endpoint(None) } else { Wait::Ours(None) });

@@ -123,7 +123,7 @@ impl Delivery {
             Mode::Stream => 1,
             Mode::Batch { events_max, .. } => events_max as usize,
         };
-        let requests = (2 * self.in_flight_limit(now) as usize).saturating_mul(of_request);
+        let requests = (2 * self.in_flight_level() as usize).saturating_mul(of_request);
         let soon = self.delivered.per_second(now) * self.limits.park_after.as_secs_f64() / 2.0;
         requests.saturating_add(self.waiting.events()).saturating_add(soon as usize)
     }

@@ -43,8 +43,8 @@ impl Delivery {
     }
 
     fn delivered(&mut self, mut batch: Batch, permit: BreakerPermit, now: Instant) {
-        let in_flight_limit = self.in_flight_limit(now);
-        let change = self.breaker.succeeded(permit, now, &self.settings.delivery.breaker, in_flight_limit);
+        let limits = &self.settings.delivery;
+        let change = self.breaker.succeeded(permit, now, &limits.breaker, limits.in_flight_max);
         self.report(change);
         self.last_delivered = Some(now);
         self.delivered.add(batch.len() as u64, now);

@@ -92,6 +92,44 @@ fn an_outage_costs_it_little() {
 }
 
 #[test]
+fn what_hangs_from_before_an_outage_holds_up_no_probe() {
+    let mut settings = auto(32);
+    settings.delivery.breaker.open_base = ms(500);
+    settings.delivery.breaker.consecutive_failures = 12;
+    let mut world = patient(settings);
+    world.events(3_000);
+    rounds(&mut world, 20, ms(100), ms(0));
+    let note = AttemptNote { status: Some(503), ..Default::default() };
+    while world.delivery.breaker_state() == BreakerState::Closed {
+        let (attempt, _) = world.sent.pop().expect("some are under way");
+        world.delivery.handle_outcome(attempt, FAILED, note.clone(), world.now);
+        world.poll();
+    }
+    assert!(world.delivery.in_flight() > limit(&world), "the limit fell, and the others hang");
+    world.sent.clear();
+    world.wait(ms(700));
+    assert_eq!((world.delivery.breaker_state(), world.sent.len()), (BreakerState::HalfOpen, 1));
+}
+
+#[test]
+fn the_end_of_a_probe_lets_more_go_although_nothing_comes_back() {
+    let mut world = patient(auto(32));
+    world.events(20_000);
+    let mut took = 0;
+    while world.delivery.in_flight_rises_at(world.now).is_none() {
+        round(&mut world, ms(100), ms(0), &Outcome::Delivered);
+        took += 1;
+        assert!(took < 600, "a probe begins once in half a minute");
+    }
+    let end = world.delivery.in_flight_rises_at(world.now).expect("a probe ends");
+    let hanging = world.sent.len();
+    assert_eq!(hanging, 16, "half of them while it runs");
+    assert!(world.delivery.poll_timeout().is_some_and(|at| at <= end));
+    world.wait(end.saturating_duration_since(world.now));
+    assert_eq!(world.sent.len(), 32);
+}
+
+#[test]
 fn the_next_machine_goes_on_with_it() {
     let mut world = patient(auto(32));
     world.events(1_000);
