@@ -64,7 +64,8 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let orderings = (by, on_failure).prop_map(|(by, on_failure)| Ordering { by, on_failure });
     let limits = prop::option::weighted(0.3, limits);
     let rules = prop_oneof![Just(InFlight::Fixed), Just(InFlight::Auto)];
-    (modes, rules, 1_u32..6, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
+    let maxima = prop_oneof![3 => 1_u32..6, 1 => 6_u32..48];
+    (modes, rules, maxima, limits, prop::option::weighted(0.4, orderings), states, any::<bool>()).prop_map(
         |(mode, in_flight, in_flight_max, rate_limit, ordering, state, newer)| Plan {
             mode,
             in_flight,
@@ -88,7 +89,7 @@ fn answers() -> impl Strategy<Value = Action> {
         1 => prop::bool::weighted(0.1).prop_map(|gone| if gone { Outcome::Gone } else { FAILED }),
     ];
     let statuses = prop_oneof![Just(400_u16), Just(413)];
-    (0_usize..6, outcomes, statuses).prop_map(|(nth, outcome, status)| Action::Answer { nth, outcome, status })
+    (0_usize..48, outcomes, statuses).prop_map(|(nth, outcome, status)| Action::Answer { nth, outcome, status })
 }
 
 pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {

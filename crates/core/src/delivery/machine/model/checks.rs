@@ -28,16 +28,24 @@ impl Model {
             self.check_order(&events);
             self.check_members(&members, bytes, breaker, whole);
             self.passed.push((self.now, members.len()));
+            self.check_under_way(breaker);
             self.under_way.push((*attempt, members));
         }
         if !sends.is_empty() {
-            assert!(self.under_way.len() <= self.settings.delivery.in_flight_max as usize, "too many under way");
             self.check_rate();
         }
         if breaker != BreakerState::HalfOpen {
             self.probe = None;
         }
         assert_eq!(self.delivery.in_flight(), self.under_way.len());
+    }
+
+    /// Checks that those under way are fewer than may be: one that only asks whether the endpoint is there adds to them.
+    fn check_under_way(&self, breaker: BreakerState) {
+        let is_single = breaker == BreakerState::HalfOpen || self.trying;
+        let in_flight_max = self.settings.delivery.in_flight_max;
+        let limit = if is_single { in_flight_max } else { self.delivery.in_flight_limit(self.now) };
+        assert!(self.under_way.len() < limit as usize, "{} under way of {limit}", self.under_way.len());
     }
 
     /// Checks that an event goes out for the first time behind all of its lane that went before.
