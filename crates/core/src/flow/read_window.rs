@@ -32,7 +32,7 @@ impl ReadWindowOptions {
     }
 }
 
-/// Counts of the process, each ever growing but for `waiting`.
+/// Counts and measures of the process by now.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadCounts {
     /// Events that ended for one endpoint: delivered, given up, or stored in the backlog.
