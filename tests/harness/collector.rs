@@ -3,12 +3,11 @@
 use std::{
     collections::HashMap,
     io::{BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use opentelemetry_proto::tonic::{
@@ -19,7 +18,10 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-use super::http;
+use super::{
+    acceptor::{accept_each, wake},
+    http,
+};
 
 /// On a port of its own.
 pub struct Collector {
@@ -40,19 +42,10 @@ struct Got {
 
 impl Collector {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
         let (got, stopped) = (Arc::<Mutex<Got>>::default(), Arc::<AtomicBool>::default());
         let (taking, stopping) = (Arc::clone(&got), Arc::clone(&stopped));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stopping.load(Ordering::Acquire) {
-                    return;
-                }
-                let (Ok(stream), taking) = (stream, Arc::clone(&taking)) else { continue };
-                thread::spawn(move || serve(stream, &taking));
-            }
-        });
+        let is_stopped = move || stopping.load(Ordering::Acquire);
+        let address = accept_each(is_stopped, move |stream| serve(stream, &taking));
         Collector { address, got, stopped }
     }
 
@@ -87,7 +80,7 @@ impl Collector {
 impl Drop for Collector {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
-        let _ = TcpStream::connect(self.address); // wakes the accepting thread
+        wake(self.address);
     }
 }
 

@@ -4,7 +4,7 @@ mod frames; // as little of HTTP/2 as a receiver needs
 
 use std::{
     io::BufReader,
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,6 +17,7 @@ use rustls::{ServerConnection, StreamOwned};
 
 use self::frames::{DATA, Frame, Frames, HEADERS, REFUSED_STREAM, RST_STREAM};
 use super::{
+    acceptor::{accept_each, wake},
     http,
     tls::{Certified, server_config},
 };
@@ -25,7 +26,7 @@ use super::{
 const OFFERS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 pub struct Http2Server {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -89,28 +90,18 @@ pub struct Taken {
 impl Http2Server {
     /// Shows `own`.
     pub fn start(own: &Certified, manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("a bound address").port();
         let mut config = server_config(own, None);
         config.alpn_protocols = OFFERS.map(<[u8]>::to_vec).to_vec();
         let config = Arc::new(config);
         let shared = Arc::new(Shared { manner: Mutex::new(manner), ..Shared::default() });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if accepting.stopped.load(Ordering::Acquire) {
-                    return;
-                }
-                let Ok(stream) = stream else { continue };
-                let (shared, config) = (Arc::clone(&accepting), Arc::clone(&config));
-                thread::spawn(move || shared.serve(stream, config));
-            }
-        });
-        Http2Server { port, shared }
+        let (stopping, serving) = (Arc::clone(&shared), Arc::clone(&shared));
+        let is_stopped = move || stopping.stopped.load(Ordering::Acquire);
+        let address = accept_each(is_stopped, move |stream| serving.serve(stream, Arc::clone(&config)));
+        Http2Server { address, shared }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}/{path}", self.port)
+        format!("https://localhost:{}/{path}", self.address.port())
     }
 
     pub fn behave(&self, manner: Manner) {
@@ -145,7 +136,7 @@ impl Http2Server {
 impl Drop for Http2Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
-        let _ = TcpStream::connect(("127.0.0.1", self.port)); // wakes the accepting thread
+        wake(self.address);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod produced; // what was produced, and where it landed
 pub mod postgres; // a database of its own
 pub mod link; // a wire that can be cut
 pub mod receiver; // customers' HTTP servers
+pub mod acceptor; // how their connections come in
 pub mod collector; // what takes traces and logs
 pub mod names; // a name server
 pub mod tls; // servers that are careful about who comes, or not to be trusted

@@ -3,15 +3,15 @@
 use std::{
     collections::HashMap,
     io::{BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    thread,
 };
 
 use super::{
+    acceptor::{accept_each, wake},
     hook::{Answer, Hook},
     http::{self, HttpRequest},
     reset,
@@ -49,20 +49,10 @@ struct Server {
 
 impl Receiver {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
         let server = Arc::new(Server::default());
-        let accepting = Arc::clone(&server);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if accepting.stopped.load(Ordering::Acquire) {
-                    return;
-                }
-                let Ok(stream) = stream else { continue };
-                let server = Arc::clone(&accepting);
-                thread::spawn(move || server.serve(stream));
-            }
-        });
+        let (stopping, serving) = (Arc::clone(&server), Arc::clone(&server));
+        let is_stopped = move || stopping.stopped.load(Ordering::Acquire);
+        let address = accept_each(is_stopped, move |stream| serving.serve(stream));
         Receiver { address, server }
     }
 
@@ -103,7 +93,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.server.stopped.store(true, Ordering::Release);
-        let _ = TcpStream::connect(self.address); // wakes the accepting thread
+        wake(self.address);
         for hook in self.server.hooks.lock().unwrap().values() {
             hook.end();
         }

@@ -2,12 +2,11 @@
 
 use std::{
     io::{BufReader, Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -18,7 +17,10 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-use super::http;
+use super::{
+    acceptor::{accept_each, wake},
+    http,
+};
 
 /// A certificate and its key, PEM.
 pub struct Certified {
@@ -76,7 +78,7 @@ pub fn self_signed(name: &str) -> Certified {
 
 /// Answers 200 to everyone who gets as far as a request.
 pub struct TlsReceiver {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -98,26 +100,16 @@ pub struct Seen {
 impl TlsReceiver {
     /// Shows `own`; wants a certificate that `clients_of` issued, if there is one.
     pub fn start(own: &Certified, clients_of: Option<&Authority>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("a bound address").port();
         let config = Arc::new(server_config(own, clients_of));
         let shared = Arc::new(Shared::default());
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if accepting.stopped.load(Ordering::Acquire) {
-                    return;
-                }
-                let Ok(stream) = stream else { continue };
-                let (shared, config) = (Arc::clone(&accepting), Arc::clone(&config));
-                thread::spawn(move || shared.serve(stream, config));
-            }
-        });
-        TlsReceiver { port, shared }
+        let (stopping, serving) = (Arc::clone(&shared), Arc::clone(&shared));
+        let is_stopped = move || stopping.stopped.load(Ordering::Acquire);
+        let address = accept_each(is_stopped, move |stream| serving.serve(stream, Arc::clone(&config)));
+        TlsReceiver { address, shared }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}/{path}", self.port)
+        format!("https://localhost:{}/{path}", self.address.port())
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -133,7 +125,7 @@ impl TlsReceiver {
 impl Drop for TlsReceiver {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
-        let _ = TcpStream::connect(("127.0.0.1", self.port)); // wakes the accepting thread
+        wake(self.address);
     }
 }
 
