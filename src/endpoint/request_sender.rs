@@ -296,6 +296,8 @@ fn add_source(headers: &mut HeaderMap, source: &Source) {
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("postrider/", env!("CARGO_PKG_VERSION")));
 
 #[cfg(test)]
+pub(super) mod testing; // requests and clients
+#[cfg(test)]
 mod tests;
 
 #[cfg(test)]

@@ -25,10 +25,11 @@ use crate::{
     endpoint::{
         client::{ClientLimits, CoreClient},
         egress::Egress,
-        names::NameLimits,
-        request::Request as Outgoing,
-        request_sender::RequestSender,
-        resolver::testing::{self, Scripted},
+        request_sender::{
+            RequestSender,
+            testing::{limits, request},
+        },
+        resolver::testing::Scripted,
         tls::{HTTP2, Tls},
     },
     model::{
@@ -180,36 +181,15 @@ fn certified(protocol: &[u8]) -> (ServerConfig, String) {
 }
 
 pub(super) fn client(change: impl FnOnce(&mut ClientLimits)) -> Rc<CoreClient> {
-    let second = Duration::from_secs(1);
     let mut limits = ClientLimits {
-        connect_timeout: second,
-        keep_alive: 10 * second,
-        connection_age_max: 60 * second,
+        keep_alive: Duration::from_secs(10),
         in_flight_max: 64,
         connections_max: 64,
-        answer_bytes_max: 1024,
-        dns_servers: Vec::new(),
-        names: NameLimits { fresh_max: Duration::ZERO, ..testing::limits() },
-        dns_timeout: second,
-        dns_lookups_max: 8,
-        tls_clients_max: 2,
-        egress: Arc::new(Egress::allowing("inside.example")),
+        ..limits(Egress::allowing("inside.example"))
     };
     change(&mut limits);
     let names = Scripted::new(&[&["127.0.0.1"]]);
     Rc::new(CoreClient::asking(Box::new(names), limits, Tls::of_this_machine()))
-}
-
-fn outgoing() -> Outgoing {
-    Outgoing {
-        body: "{}".into(),
-        content_type: "application/json",
-        webhook_id: "evt_1".to_owned(),
-        webhook_timestamp: 1,
-        webhook_signature: "v1,x".to_owned(),
-        source: None,
-        trace: None,
-    }
 }
 
 #[track_caller]
@@ -218,6 +198,6 @@ pub(super) fn assert_taken(answer: &Answer) {
 }
 
 pub(super) async fn send(sender: &mut RequestSender, client: &Rc<CoreClient>, requests: usize) -> Vec<Answer> {
-    let all = futures_util::future::join_all((0..requests).map(|_| sender.send(client, outgoing())));
+    let all = futures_util::future::join_all((0..requests).map(|_| sender.send(client, request())));
     all.await.into_iter().map(|sent| sent.answer).collect()
 }

@@ -8,14 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::*;
-use crate::endpoint::{
-    client::ClientLimits,
-    egress::Egress,
-    names::NameLimits,
-    resolver::testing::{self, Scripted},
-    tls::Tls,
+use super::{
+    testing::{limits, request},
+    *,
 };
+use crate::endpoint::{client::ClientLimits, egress::Egress, resolver::testing::Scripted, tls::Tls};
 
 /// Listens on loopback, where an attacker wants to get.
 struct Inside(TcpListener);
@@ -41,21 +38,7 @@ pub(super) fn client(names: Scripted, egress: Egress) -> Rc<CoreClient> {
 }
 
 fn client_of(names: Scripted, egress: Egress, change: impl FnOnce(&mut ClientLimits)) -> Rc<CoreClient> {
-    let second = Duration::from_secs(1);
-    let mut limits = ClientLimits {
-        connect_timeout: second,
-        keep_alive: second,
-        connection_age_max: 60 * second,
-        in_flight_max: 8,
-        connections_max: 8,
-        answer_bytes_max: 1024,
-        dns_servers: Vec::new(),
-        names: NameLimits { fresh_max: Duration::ZERO, ..testing::limits() },
-        dns_timeout: second,
-        dns_lookups_max: 8,
-        tls_clients_max: 2,
-        egress: Arc::new(egress),
-    };
+    let mut limits = limits(egress);
     change(&mut limits);
     Rc::new(CoreClient::asking(Box::new(names), limits, Tls::of_this_machine()))
 }
@@ -66,18 +49,6 @@ fn target(url: &str) -> RequestSender {
         ..Settings::unreadable("ep_1", "cus_1", 1)
     };
     RequestSender::new(Arc::new(settings))
-}
-
-fn request() -> Request {
-    Request {
-        body: "{}".into(),
-        content_type: "application/json",
-        webhook_id: "evt_1".to_owned(),
-        webhook_timestamp: 1,
-        webhook_signature: "v1,x".to_owned(),
-        source: None,
-        trace: None,
-    }
 }
 
 #[actix_rt::test]
