@@ -1,4 +1,4 @@
-//! ● What the benchmark's customers count: every event once, by its sequence number, so that a loss cannot hide behind a
+//! ● Counts of the benchmark's customers: every event once, by its sequence number, so that a loss cannot hide behind a
 //! duplicate; and how long it took.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::{
     windows::Windows,
 };
 
-/// What was counted so far.
+/// The counts so far.
 pub struct Tally {
     /// A bit for every sequence number.
     seen: Vec<u64>,

@@ -132,6 +132,6 @@ const ROWS: [(&str, Cell<Measured>, &str); 5] = [
 
 const EVENTS_PER_SECOND: f64 = 20.0;
 const ALL_READ_MAX: Duration = Duration::from_secs(180);
-/// What follows the first round of assignments and look-ups: commits of the first events.
+/// Time for what follows the first round of assignments and look-ups: commits of the first events.
 const SETTLE: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(2);

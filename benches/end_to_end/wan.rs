@@ -38,7 +38,7 @@ struct Measured {
 /// As the instance counts them.
 struct Connections {
     open: f64,
-    /// What its limit of file handles leaves.
+    /// Connections that its limit of file handles leaves.
     most: f64,
     closed_for_room: f64,
 }

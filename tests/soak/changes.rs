@@ -31,7 +31,7 @@ struct Place {
     subscription: Option<String>,
 }
 
-/// What it is done with.
+/// The API and the names that changes are made with.
 struct Customer {
     rest: Rest,
     id: String,

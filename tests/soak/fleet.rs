@@ -11,7 +11,7 @@ use crate::{
     samples::FIRST,
 };
 
-/// What is looked at of an instance.
+/// Numbers that an instance tells of itself.
 #[derive(Clone)]
 pub struct Watched {
     pub number: u32,
@@ -19,7 +19,7 @@ pub struct Watched {
     pub internal: Rest,
 }
 
-/// Those that run.
+/// Instances that run.
 pub type Running = Arc<Mutex<Vec<Watched>>>;
 
 const STOPS_WITHIN: Duration = Duration::from_secs(40);
@@ -30,7 +30,7 @@ pub struct Fleet {
     pub running: Running,
     others: Vec<(u32, Instance)>,
     started: u32,
-    /// What no instance may do, in words.
+    /// Misdeeds of instances, in words.
     pub complaints: Vec<String>,
 }
 

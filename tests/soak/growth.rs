@@ -3,7 +3,7 @@
 /// A time in seconds, and what was seen then.
 pub type Point = (f64, f64);
 
-/// What a number may rise from the first to the last sample: a part of its mean, or so much, whichever is more.
+/// The most that a number may rise from the first to the last sample: a part of its mean, or so much, whichever is more.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     pub part: f64,

@@ -1,4 +1,4 @@
-//! ● What a run is told, by the environment.
+//! ● Options of a run, from the environment.
 
 use std::{
     env,
