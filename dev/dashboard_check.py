@@ -13,6 +13,8 @@ DEPLOY = pathlib.Path("deploy")
 INTERVAL = "1s"
 # Long enough for a rate, and for histograms that fill slowly.
 SCRAPES = 25
+# A rate needs two scrapes, and a series may have appeared in the last one: problems must outlast some more of them.
+LAST_LOOK_SECONDS = 15
 
 
 def config(target):
@@ -105,7 +107,9 @@ def ask(api, prometheus):
     if not asked(prometheus, "up == 1"):
         sys.exit("Prometheus does not take what /metrics says")
     there = exposed(api)
-    found = [*problems(prometheus, there), *rules(prometheus)]
+    until = time.monotonic() + LAST_LOOK_SECONDS
+    while (found := [*problems(prometheus, there), *rules(prometheus)]) and time.monotonic() < until:
+        time.sleep(1)
     total = len(list(queries()))
     for problem in found:
         print(problem)
