@@ -42,6 +42,12 @@ bench: deps ## benchmarks of the pure parts, then events through a whole Postrid
 	cargo bench --bench end_to_end --no-run
 	dev/with-services --fresh .dev/bench cargo bench --bench end_to_end $(if $(ONLY),-- --only $(ONLY))
 
+peers: deps ## the same topic through Postrider, Benthos and Flink, in turns; PEERS='--only drain,kill' for some of it
+	$(if $(PEERS_BINARY),,cargo build --release)
+	$(if $(END_TO_END_BINARY),,cargo bench --bench end_to_end --no-run)
+	benches/peers/fetch .dev/peers
+	dev/with-services --fresh .dev/peers/services benches/peers/run $(PEERS)
+
 lint: deps ## formatting, clippy with every warning an error, each crate by itself, and the rules for dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -81,4 +87,4 @@ browser-deps:
 samples-deps:
 	-@dev/deps samples
 
-.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults soak fuzz bench lint check audit services services-down image deps
+.PHONY: help run deploy-check dashboard-check test api-test browser-test samples browser-deps samples-deps faults soak fuzz bench peers lint check audit services services-down image deps
