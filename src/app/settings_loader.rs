@@ -81,7 +81,7 @@ impl LoadProgress {
     /// The same, by the clock of Postgres: for what was written down by that clock.
     #[must_use]
     pub fn complete_to_store_ms(&self) -> i64 {
-        self.complete_to_store_ms.load(Ordering::Relaxed)
+        self.complete_to_store_ms.load(Ordering::Acquire)
     }
 
     /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then.

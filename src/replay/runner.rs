@@ -20,7 +20,7 @@ use super::{
     progress::{ReplayCounts, ReplayProgress},
     range::Times,
     replay_partition::{ReplayPart, ReplayPartName},
-    selection::{self, ReplayCandidate},
+    selection::{self, ReplayCandidate, ReplayOutlook},
 };
 use crate::{
     backlog::{amount::Amount, drainer::Surroundings, page_read::EndpointReadiness},
@@ -150,19 +150,29 @@ impl Runner {
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();
         let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
-        let (open, gone): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|open| self.surroundings.endpoint(&open.endpoint_id).is_some());
-        // Matched against settings that are at least as new as what was asked for; a gap is nobody's wish.
-        let complete_to_ms = self.surroundings.settings_complete_to_store_ms();
-        let open = open.into_iter().filter(|open| open.of_gap || open.asked_ms < complete_to_ms).collect();
-        let open = self.choose(open);
-        self.adopt(&ledgers, open);
+        let (mut candidates, mut gone) = (Vec::new(), Vec::new());
+        for open in open {
+            match self.outlook(&open) {
+                ReplayOutlook::Waits => {}
+                ReplayOutlook::Candidate => candidates.push(open),
+                ReplayOutlook::EndpointGone => gone.push(open),
+            }
+        }
+        let chosen = self.choose(candidates);
+        self.adopt(&ledgers, chosen);
         for open in gone {
             let id = &open.share.replay_id;
             tracing::info!(replay.id = %id, endpoint.id = %open.endpoint_id, "a replay ends with its endpoint");
             replays::cancel(&self.pool, id, "the endpoint is gone").await?;
         }
         Ok(is_held)
+    }
+
+    fn outlook(&self, open: &OpenShare) -> ReplayOutlook {
+        // Matched against settings that are at least as new as what was asked for; a gap is nobody's wish.
+        let since_ms = if open.of_gap { i64::MIN } else { open.asked_ms };
+        let complete_to_ms = self.surroundings.settings_complete_to_store_ms();
+        selection::outlook(since_ms, complete_to_ms, || self.surroundings.endpoint(&open.endpoint_id).is_some())
     }
 
     fn choose(&self, open: Vec<OpenShare>) -> Vec<OpenShare> {

@@ -249,6 +249,22 @@ fn a_range_beyond_the_end_or_of_no_topic_is_refused() {
 }
 
 #[test]
+fn a_replay_of_an_endpoint_that_the_owner_has_not_heard_of_waits_for_its_settings() {
+    let app = TestApp::named("replaynew")
+        .partitions(2)
+        .set("REPLAY_POLL_MS", 50)
+        .set("POSTGRES_SETTINGS_POLL_MS", 5_000)
+        .start();
+    let receiver = Receiver::start();
+    app.produce(100);
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.subscribe(&endpoint, json!({"level": "topic"}));
+    let done = await_done(&app, &replay(&app, &endpoint, everything(&app)));
+    assert_eq!(done["events_sent"], 100, "{done}");
+    assert!((0..100).all(|seq| times(&endpoint.hook, seq) >= 1));
+}
+
+#[test]
 fn a_cancelled_replay_sends_nothing_more() {
     let app = TestApp::named("replaycancel")
         .partitions(2)

@@ -1,7 +1,31 @@
-//! ○ The parts that are at work when there are more than may be: the oldest, but no endpoint has all the places, and one that
-//! takes nothing keeps none.
+//! ○ The parts that are at work. Of what is still to be done, what may be matched already; and when that is more than may be
+//! at once: the oldest, but no endpoint has all the places, and one that takes nothing keeps none.
 
 use std::collections::HashMap;
+
+/// Outlook of a part that is still to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayOutlook {
+    /// Settings here may be older than what it is to be matched against.
+    Waits,
+    /// It may work.
+    Candidate,
+    /// It ends with its endpoint.
+    EndpointGone,
+}
+
+/// Decides about a part that is matched against the settings of `since_ms` at least, where everything committed before
+/// `complete_to_ms` is in effect. Only then does an endpoint that nobody knows say that it is gone: it may be too new.
+#[must_use]
+pub fn outlook(since_ms: i64, complete_to_ms: i64, is_endpoint_known: impl FnOnce() -> bool) -> ReplayOutlook {
+    if since_ms >= complete_to_ms {
+        ReplayOutlook::Waits
+    } else if is_endpoint_known() {
+        ReplayOutlook::Candidate
+    } else {
+        ReplayOutlook::EndpointGone
+    }
+}
 
 /// A part that is still to be done.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +63,19 @@ mod tests {
 
     fn candidates(of: &[(&'static str, bool)]) -> Vec<ReplayCandidate<'static>> {
         of.iter().map(|(endpoint_id, is_idle)| ReplayCandidate { endpoint_id, is_idle: *is_idle }).collect()
+    }
+
+    #[test]
+    fn an_endpoint_that_is_unknown_is_gone_only_by_settings_that_are_newer_than_the_wish() {
+        assert_eq!(outlook(100, 99, || false), ReplayOutlook::Waits);
+        assert_eq!(outlook(100, 100, || false), ReplayOutlook::Waits, "the same millisecond may be before it");
+        assert_eq!(outlook(100, 101, || false), ReplayOutlook::EndpointGone);
+    }
+
+    #[test]
+    fn a_part_works_once_the_settings_are_as_new_as_the_wish() {
+        assert_eq!(outlook(100, 100, || true), ReplayOutlook::Waits);
+        assert_eq!(outlook(100, 101, || true), ReplayOutlook::Candidate);
     }
 
     #[test]
