@@ -144,6 +144,13 @@ impl OwnedPartitions {
     }
 }
 
+impl DrainContext {
+    /// The time, read before: then the holds are at least as new.
+    fn unless_held(&self, topic: &str, complete_to_ms: i64) -> i64 {
+        if self.table.holds.now().contains(topic) { 0 } else { complete_to_ms }
+    }
+}
+
 impl Surroundings for DrainContext {
     fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
         let assigned = self.consumer.assigned();
@@ -180,12 +187,13 @@ impl Surroundings for DrainContext {
     }
 
     fn settings_complete_to_ms(&self, topic: &str) -> i64 {
-        // While a subscription to the topic cannot be read, nobody knows who wants what waits.
-        if self.table.holds.now().contains(topic) { 0 } else { self.settings.complete_to_ms() }
+        let complete_to_ms = self.settings.complete_to_ms();
+        self.unless_held(topic, complete_to_ms)
     }
 
-    fn settings_complete_to_store_ms(&self) -> i64 {
-        self.settings.complete_to_store_ms()
+    fn settings_complete_to_store_ms(&self, topic: &str) -> i64 {
+        let complete_to_ms = self.settings.complete_to_store_ms();
+        self.unless_held(topic, complete_to_ms)
     }
 
     fn load(&self) -> Load {

@@ -59,11 +59,11 @@ pub trait Surroundings: Send + Sync {
     /// True if the endpoint still subscribes to this event.
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool;
     /// The time before which everything committed about the settings of a topic is in effect here; milliseconds since
-    /// 1970.
+    /// 1970. 0 while a subscription to the topic cannot be read: nobody knows then who wants its events.
     fn settings_complete_to_ms(&self, topic: &str) -> i64;
     /// The same by the clock of Postgres: for what somebody asked for, which is matched against settings of that moment at
     /// least.
-    fn settings_complete_to_store_ms(&self) -> i64;
+    fn settings_complete_to_store_ms(&self, topic: &str) -> i64;
     /// Load of the machine a moment ago.
     fn load(&self) -> Load;
     /// So many rows may be sent a second, for people to see.

@@ -21,11 +21,14 @@ use postrider_core::{backlog::counts::ParkedCounts, offsets::ledger::Ledger, rep
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::{amounts::Amounts, log::LogBounds};
-use crate::model::{
-    parking::KeyNumber,
-    pause::PauseReason,
-    receipt::{Abandoned, Done, Settlement},
-    source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
+use crate::{
+    clock,
+    model::{
+        parking::KeyNumber,
+        pause::PauseReason,
+        receipt::{Abandoned, Done, Settlement},
+        source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
+    },
 };
 
 /// Shared by the poll thread (what came, what may be committed), the ingest actor (what was decoded) and every
@@ -34,6 +37,7 @@ use crate::model::{
 pub struct PartitionLedger {
     name: SourceName,
     epoch: u64,
+    assigned_ms: i64,
     /// The id of the log: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
     log: LogBounds,
@@ -103,6 +107,7 @@ impl PartitionLedger {
         PartitionLedger {
             name: SourceName { kind: SourceKind::Live, topic, partition },
             epoch,
+            assigned_ms: clock::wall_ms(),
             topic_id: OnceLock::new(),
             log: LogBounds::default(),
             retired: AtomicBool::new(false),
@@ -201,6 +206,12 @@ impl PartitionLedger {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Time at which the assignment began: milliseconds since 1970.
+    #[must_use]
+    pub fn assigned_ms(&self) -> i64 {
+        self.assigned_ms
     }
 
     /// These records were read and are handed on. `bytes` are weights ([`weight_bytes`](crate::model::event::weight_bytes)),

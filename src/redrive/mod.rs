@@ -139,7 +139,7 @@ impl Redrive {
 
     fn choose<'a>(&self, page: &'a [RedriveCandidate]) -> Choice<'a> {
         let surroundings = &self.shared.surroundings;
-        let (now, complete_to_ms) = (clock::now(), surroundings.settings_complete_to_store_ms());
+        let now = clock::now();
         let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
         let old_before_ms = clock::wall_ms().saturating_sub(age_max_ms);
         let in_flight = self.shared.in_flight.lock();
@@ -148,13 +148,16 @@ impl Redrive {
         let mut of_endpoint: HashMap<&str, (usize, bool)> = HashMap::new();
         let mut choice = Choice::default();
         for letter in page {
-            // Asked for a moment ago: it is matched against settings that are at least as new.
-            if in_flight.ids.contains(&letter.id) || letter.asked_ms >= complete_to_ms {
+            if in_flight.ids.contains(&letter.id) {
                 continue;
             }
             let Some(ledger) = self.owner(letter) else { continue };
             if letter.asked_ms < old_before_ms {
                 choice.old.push(&letter.id);
+                continue;
+            }
+            // Asked for a moment ago: it is matched against settings that are at least as new.
+            if letter.asked_ms >= surroundings.settings_complete_to_store_ms(&letter.topic) {
                 continue;
             }
             if room == 0 {

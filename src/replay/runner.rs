@@ -33,7 +33,7 @@ use crate::{
     },
     store::{
         Pool, StoreError,
-        replays::{self, OpenShare, ShareProgress},
+        replays::{self, OpenShare, ShareProgress, ShareRow},
     },
     telemetry::handles::ReplayMetrics,
 };
@@ -152,7 +152,7 @@ impl Runner {
         let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
         let (mut candidates, mut gone) = (Vec::new(), Vec::new());
         for open in open {
-            match self.outlook(&open) {
+            match self.outlook(&open, &ledgers) {
                 ReplayOutlook::Waits => {}
                 ReplayOutlook::Candidate => candidates.push(open),
                 ReplayOutlook::EndpointGone => gone.push(open),
@@ -168,11 +168,16 @@ impl Runner {
         Ok(is_held)
     }
 
-    fn outlook(&self, open: &OpenShare) -> ReplayOutlook {
-        // Matched against settings that are at least as new as what was asked for; a gap is nobody's wish.
-        let since_ms = if open.of_gap { i64::MIN } else { open.asked_ms };
-        let complete_to_ms = self.surroundings.settings_complete_to_store_ms();
-        selection::outlook(since_ms, complete_to_ms, || self.surroundings.endpoint(&open.endpoint_id).is_some())
+    fn outlook(&self, open: &OpenShare, ledgers: &[Arc<PartitionLedger>]) -> ReplayOutlook {
+        let (surroundings, topic) = (&self.surroundings, &open.share.topic);
+        let (since_ms, complete_to_ms) = if open.of_gap {
+            // Matched when it was skipped: by this assignment, whose settings only become newer, or before it.
+            let Some(ledger) = ledger_of(ledgers, &open.share) else { return ReplayOutlook::Waits };
+            (ledger.assigned_ms(), surroundings.settings_complete_to_ms(topic))
+        } else {
+            (open.asked_ms, surroundings.settings_complete_to_store_ms(topic))
+        };
+        selection::outlook(since_ms, complete_to_ms, || surroundings.endpoint(&open.endpoint_id).is_some())
     }
 
     fn choose(&self, open: Vec<OpenShare>) -> Vec<OpenShare> {
@@ -202,10 +207,7 @@ impl Runner {
         let mut parts: Vec<Arc<ReplayPart>> = Vec::with_capacity(open.len());
         for open in open {
             let share = &open.share;
-            let is_of = |ledger: &&Arc<PartitionLedger>| {
-                ledger.partition() == share.partition && ledger.topic() == share.topic && ledger.is_current()
-            };
-            let Some(ledger) = ledgers.iter().find(is_of) else { continue };
+            let Some(ledger) = ledger_of(ledgers, share) else { continue };
             let known = before.iter().find(|part| {
                 part.is_of(ledger) && part.partition() == share.partition && *part.name.replay_id == *share.replay_id
             });
@@ -268,6 +270,12 @@ impl Runner {
         let given_up = GivenUp { receipt, reason: Reason::Internal, attempts: abandons.into(), last: None };
         self.dead_letters.submit([Letter { endpoint_id: Arc::clone(endpoint_id), customer_id, given_up }]);
     }
+}
+
+fn ledger_of<'a>(ledgers: &'a [Arc<PartitionLedger>], share: &ShareRow) -> Option<&'a Arc<PartitionLedger>> {
+    ledgers
+        .iter()
+        .find(|ledger| ledger.partition() == share.partition && ledger.topic() == share.topic && ledger.is_current())
 }
 
 fn key(part: &ReplayPart) -> Key {

@@ -1,6 +1,7 @@
 //! Dead letters again: by the owner of their partition, each once at a time, until they are delivered.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -45,8 +46,9 @@ struct Around {
     ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
     standing: Mutex<EndpointReadiness>,
     subscribes: AtomicBool,
-    /// How far the settings are known.
+    /// How far the settings are known, of all topics but these.
     complete_to_ms: AtomicI64,
+    held: Mutex<HashSet<&'static str>>,
 }
 
 impl Around {
@@ -87,8 +89,8 @@ impl Surroundings for Around {
         i64::MAX
     }
 
-    fn settings_complete_to_store_ms(&self) -> i64 {
-        self.complete_to_ms.load(Ordering::Relaxed)
+    fn settings_complete_to_store_ms(&self, topic: &str) -> i64 {
+        if self.held.lock().contains(topic) { 0 } else { self.complete_to_ms.load(Ordering::Relaxed) }
     }
 
     fn load(&self) -> Load {
@@ -140,6 +142,7 @@ impl Bench {
             standing: Mutex::new(EndpointReadiness::Takes(500)),
             subscribes: AtomicBool::new(true),
             complete_to_ms: AtomicI64::new(i64::MAX),
+            held: Mutex::default(),
         });
         around.own();
         let bench = Bench { database, pool: pool.clone(), writer: writer.clone(), sent, around: around.clone() };
@@ -260,6 +263,22 @@ async fn a_letter_is_matched_against_settings_as_new_as_its_redrive() {
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
     bench.around.complete_to_ms.store(i64::MAX, Ordering::Relaxed);
+    bench.next().await.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+}
+
+#[tokio::test]
+async fn a_letter_of_a_topic_with_a_subscription_that_cannot_be_read_waits_until_it_can_be() {
+    let mut bench = Bench::new(1, "ep_1", options()).await;
+    bench.next().await.settle(Settlement::Cancelled);
+    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    bench.around.held.lock().insert("orders");
+    bench.around.subscribes.store(false, Ordering::Relaxed);
+    bench.mark("ep_1").await;
+    bench.nothing_is_sent().await;
+    assert_eq!(bench.progress().await, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
+    bench.around.subscribes.store(true, Ordering::Relaxed);
+    bench.around.held.lock().clear();
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -262,6 +263,39 @@ fn a_replay_of_an_endpoint_that_the_owner_has_not_heard_of_waits_for_its_setting
     let done = await_done(&app, &replay(&app, &endpoint, everything(&app)));
     assert_eq!(done["events_sent"], 100, "{done}");
     assert!((0..100).all(|seq| times(&endpoint.hook, seq) >= 1));
+}
+
+#[test]
+fn what_was_missed_of_a_topic_with_a_subscription_that_cannot_be_read_waits_until_it_can_be() {
+    let mut app =
+        TestApp::named("replayheld").partitions(2).set("REPLAY_POLL_MS", 50).set("BACKLOG_POLL_MS", 100).start();
+    let receiver = Receiver::start();
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let subscription = app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.await_settings();
+    app.produce(100);
+    app.await_committed();
+    app.sigterm();
+    let ends = [0, 1].map(|partition| app.kafka.end(&app.topic, partition));
+    app.postgres.execute(&format!(
+        "UPDATE subscription SET scope = '7' WHERE id = '{subscription}';
+         INSERT INTO backlog_gap (endpoint_id, topic, partition, from_offset, end_offset, events, updated_at)
+         SELECT '{endpoint}', '{topic}', g.*, 50, now() - interval '1 minute'
+         FROM (VALUES (0, 0, {}), (1, 0, {})) AS g (partition, from_offset, end_offset)",
+        ends[0],
+        ends[1],
+        endpoint = endpoint.id,
+        topic = app.topic
+    ));
+    app.restart();
+    eventually_holds("there is a replay", || app.postgres.count("SELECT count(*) FROM replay_partition") == 2);
+    thread::sleep(Duration::from_secs(1)); // some looks of the runner
+    let moved = "SELECT count(*) FROM replay_partition WHERE NOT open OR next_offset > from_offset";
+    assert_eq!(app.postgres.count(moved), 0, "nobody knows who wants it");
+
+    app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.rest().delete(&format!("/v1/subscriptions/{subscription}")).ok();
+    eventually_holds("all of it has come again", || (0..100).all(|seq| times(&endpoint.hook, seq) == 2));
 }
 
 #[test]
