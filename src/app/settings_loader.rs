@@ -246,10 +246,11 @@ impl Loader {
                 }
             }
         }
-        self.table.holds.set(known.unreadable.values().cloned().collect());
         let from = clock::now();
         self.metrics.subscriptions(self.table.change_subscriptions(changes));
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
+        // Last: a topic is let go when what could not be read is in the index.
+        self.table.holds.set(known.unreadable.values().cloned().collect());
     }
 
     fn publish_metrics(&self) {
