@@ -33,7 +33,7 @@ use crate::{
     },
     store::{
         Pool, StoreError,
-        replays::{self, OpenShare, ShareProgress, ShareRow},
+        replays::{self, OpenLimits, OpenShare, ShareProgress, ShareRow},
     },
     telemetry::handles::ReplayMetrics,
 };
@@ -149,7 +149,9 @@ impl Runner {
         let names: Vec<_> = ledgers.iter().map(|ledger| ledger.topic_name()).collect();
         let topics: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let partitions: Vec<i32> = ledgers.iter().map(|ledger| ledger.partition()).collect();
-        let open = replays::open(&self.pool, &topics, &partitions, ROWS_MAX).await?;
+        let limits =
+            OpenLimits { endpoint_max: selection::of_endpoint_max(self.options.partitions_max), all_max: ROWS_MAX };
+        let open = replays::open(&self.pool, &topics, &partitions, limits).await?;
         let (mut candidates, mut gone) = (Vec::new(), Vec::new());
         for open in open {
             match self.outlook(&open, &ledgers) {
@@ -300,5 +302,5 @@ fn row((replay_id, partition): &Key, (next, counts): &(i64, ReplayCounts)) -> Sh
 
 /// Between two turns while events wait in memory for the end of a replay.
 const POLL_HELD: Duration = Duration::from_millis(50);
-/// The oldest of what is still to be done; the others are seen once these are done.
-const ROWS_MAX: i64 = 10_000;
+/// Of what is still to be done; the others are seen once these are done.
+const ROWS_MAX: usize = 10_000;

@@ -179,14 +179,30 @@ pub async fn cancel(pool: &Pool, id: &str, reason: &str) -> Result<(), StoreErro
     pool.with(async |client| Ok(client.execute(CANCEL, &[&id, &reason]).await.map(drop)?)).await
 }
 
-/// The oldest `limit` parts of these partitions that are still to be done.
+/// Limits of what is read of the parts that are still to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenLimits {
+    /// Of one endpoint and topic.
+    pub endpoint_max: usize,
+    /// Of all endpoints: as many of each as of any other, as far as it has them.
+    pub all_max: usize,
+}
+
+/// The parts of these partitions that are still to be done, the oldest of each endpoint, in the order of their age.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn open(pool: &Pool, topics: &[&str], partitions: &[i32], limit: i64) -> Result<Vec<OpenShare>, StoreError> {
+pub async fn open(
+    pool: &Pool,
+    topics: &[&str],
+    partitions: &[i32],
+    limits: OpenLimits,
+) -> Result<Vec<OpenShare>, StoreError> {
+    let [endpoint_max, all_max] =
+        [limits.endpoint_max, limits.all_max].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     pool.with(async |client| {
         let statement = client.prepare_cached(OPEN).await?;
-        let rows = client.query(&statement, &[&topics, &partitions, &limit]).await?;
+        let rows = client.query(&statement, &[&topics, &partitions, &endpoint_max, &all_max]).await?;
         let open = |row: &Row| {
             let (endpoint_id, asked_ms) = (row.try_get("endpoint_id")?, row.try_get("asked_ms")?);
             let (from_ms, to_ms): (Option<i64>, Option<i64>) = (row.try_get("from_ms")?, row.try_get("to_ms")?);
@@ -305,11 +321,19 @@ const CANCEL: &str = "
     )
     UPDATE replay_partition p SET open = false FROM cancelled WHERE p.replay_id = cancelled.id AND p.open";
 
+/// However many an endpoint has that takes none, those of others are seen.
 const OPEN: &str = "
-    SELECT p.*, r.endpoint_id, r.of_gap, r.from_ms, r.to_ms, (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms
-    FROM replay_partition p JOIN replay r ON r.id = p.replay_id
-    JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
-    WHERE p.open ORDER BY p.replay_id, p.partition LIMIT $3";
+    WITH owned AS (
+        SELECT p.*, r.endpoint_id, r.of_gap, r.from_ms, r.to_ms,
+            (extract(epoch FROM r.created_at) * 1000)::bigint AS asked_ms,
+            row_number() OVER (PARTITION BY r.endpoint_id, p.topic ORDER BY p.replay_id, p.partition) AS place
+        FROM replay_partition p JOIN replay r ON r.id = p.replay_id
+        JOIN unnest($1::text[], $2::int[]) AS g (topic, partition) ON p.topic = g.topic AND p.partition = g.partition
+        WHERE p.open
+    ), seen AS (
+        SELECT * FROM owned WHERE place <= $3 ORDER BY place, replay_id LIMIT $4
+    )
+    SELECT * FROM seen ORDER BY replay_id, partition";
 
 /// In the order of keys, so that two instances that save the same parts wait for each other in one direction.
 const SAVE: &str = "

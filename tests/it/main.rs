@@ -15,6 +15,7 @@ mod store; // connections, migrations, settings
 mod backlog_pages; // the backlog, page by page
 mod dead_letters; // written before they settle, once
 mod redrive; // dead letters again
+mod replays; // the parts that wait for the owner of their partition
 mod api; // the REST API over a database of its own
 mod admin; // the REST API
 mod endpoint_writes; // endpoints and their secrets

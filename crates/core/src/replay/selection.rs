@@ -38,7 +38,7 @@ pub struct ReplayCandidate<'a> {
 /// The places (in ascending order) of those that work, of candidates that stand in the order of their age.
 #[must_use]
 pub fn choose(candidates: &[ReplayCandidate<'_>], parts_max: usize) -> Vec<usize> {
-    let of_endpoint_max = (parts_max / ENDPOINTS_AT_ONCE_MIN).max(1);
+    let of_endpoint_max = of_endpoint_max(parts_max);
     let mut of_endpoint: HashMap<&str, usize> = HashMap::new();
     let mut chosen: Vec<usize> = Vec::new();
     for idle in [false, true] {
@@ -52,6 +52,12 @@ pub fn choose(candidates: &[ReplayCandidate<'_>], parts_max: usize) -> Vec<usize
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// Parts of one endpoint that work at most, of so many in all.
+#[must_use]
+pub fn of_endpoint_max(parts_max: usize) -> usize {
+    (parts_max / ENDPOINTS_AT_ONCE_MIN).max(1)
 }
 
 /// So many endpoints have a place, if they want one.
