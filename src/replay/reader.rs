@@ -3,6 +3,7 @@
 //! It is assigned by hand, joins no group's rebalances, and commits nothing. Each partition is read by one reader, into
 //! a queue of its own, whoever replays it.
 
+mod log_lookup; // where its log begins and ends
 mod reading; // one partition
 mod turn; // what one turn of it gives out
 

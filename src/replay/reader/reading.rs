@@ -13,7 +13,7 @@ use rdkafka::{
     message::{BorrowedMessage, Message as _, Timestamp},
 };
 
-use super::{Bounds, turn::ReadingHand};
+use super::{Bounds, log_lookup::LogLookup, turn::ReadingHand};
 use crate::{
     backlog::drainer::Surroundings,
     clock,
@@ -37,6 +37,7 @@ pub(super) struct Reading {
     /// Made when it is first read.
     queue: Option<PartitionQueue<DefaultConsumerContext>>,
     position: ReaderPosition,
+    lookup: LogLookup,
     read_since_seek: u64,
     /// After a failure it is left alone for a while.
     not_before: Option<Instant>,
@@ -45,8 +46,8 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(topic: Arc<str>, partition: i32, decoder: Decoder) -> Self {
         let (parts, queue) = (Vec::new(), None);
-        let position = ReaderPosition::default();
-        Reading { topic, partition, decoder, parts, queue, position, read_since_seek: 0, not_before: None }
+        let (position, lookup) = (ReaderPosition::default(), LogLookup::default());
+        Reading { topic, partition, decoder, parts, queue, position, lookup, read_since_seek: 0, not_before: None }
     }
 
     pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
@@ -93,7 +94,7 @@ impl Reading {
             let step = read_plan::step(self.position.at(), self.read_since_seek, &hand.views(self));
             let done = match step {
                 ReadStep::Rest => break,
-                ReadStep::Seek(to) => self.go_to(to, consumer, metrics).map(|()| true),
+                ReadStep::Seek(to) => self.go_to(to, consumer, metrics),
                 ReadStep::Read => self.read(bounds, &mut hand, metrics),
             };
             match done {
@@ -102,7 +103,7 @@ impl Reading {
                 Err(error) => {
                     tracing::warn!(topic = %self.topic, partition = self.partition, %error, "a replay cannot be read");
                     self.position.forget();
-                    self.not_before = Some(now + AFTER_FAILURE);
+                    self.not_before = Some(clock::now() + AFTER_FAILURE); // what failed may have taken a while
                     break;
                 }
             }
@@ -110,12 +111,15 @@ impl Reading {
         hand.give_out(self)
     }
 
-    /// Goes to an offset, or counts what is missing there.
-    fn go_to(&mut self, to: i64, consumer: &Arc<BaseConsumer>, metrics: &ReplayMetrics) -> Result<(), KafkaError> {
-        let extent = positions::extent(consumer, &self.topic, self.partition)?;
+    /// Goes to an offset, or counts what is missing there; false while it is not known yet where the log begins and ends.
+    fn go_to(&mut self, to: i64, consumer: &Arc<BaseConsumer>, metrics: &ReplayMetrics) -> Result<bool, KafkaError> {
+        let end = self.parts.iter().map(|part| part.progress().end()).max().unwrap_or(to);
+        let (asked, topic, partition) = (Arc::clone(consumer), Arc::clone(&self.topic), self.partition);
+        let answer = self.lookup.poll(end, move || positions::extent(&asked, &topic, partition))?;
+        let Some(extent) = answer else { return Ok(false) };
         self.count_gaps(extent, metrics);
         if to < extent.low || to >= extent.high {
-            return Ok(()); // who wanted to read there is further now
+            return Ok(true); // who wanted to read there is further now
         }
         let offset = Offset::Offset(to);
         if self.queue.is_some() {
@@ -130,7 +134,7 @@ impl Reading {
         }
         self.position = ReaderPosition::sought(to, extent.high);
         self.read_since_seek = 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Counts as gaps, for every part, the offsets that Kafka no longer has: deleted at the beginning, or beyond the
