@@ -64,6 +64,11 @@ impl Installation {
 
     /// Reads these topics, separated by commas.
     pub fn start(&self, topics: &str, group: &str) -> io::Result<Instance> {
+        self.start_with(topics, group, &[])
+    }
+
+    /// With settings of its own, as names and values of the environment.
+    pub fn start_with(&self, topics: &str, group: &str, settings: &[(&str, &str)]) -> io::Result<Instance> {
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let log = self.folder.join(format!("{group}-{}.log", admin.port()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
@@ -88,6 +93,7 @@ impl Installation {
             .env("POSTRIDER_ADMIN_KEY", ADMIN_KEY)
             .env("POSTRIDER_SECRETS_KEY", SECRETS_KEY)
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8") // where its receiver is
+            .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)

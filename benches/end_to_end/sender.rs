@@ -96,8 +96,13 @@ impl Stage {
 
     /// One more instance of Postrider in this consumer group, once one was started.
     pub fn another(&self, group: &str) -> io::Result<Instance> {
+        self.another_with(group, &[])
+    }
+
+    /// … with settings of its own.
+    pub fn another_with(&self, group: &str, settings: &[(&str, &str)]) -> io::Result<Instance> {
         let installation = self.installation.as_ref().ok_or_else(|| io::Error::other("nothing is set up yet"))?;
-        installation.start(&self.plan.topics().join(","), group)
+        installation.start_with(&self.plan.topics().join(","), group, settings)
     }
 
     fn bare_arguments(&self) -> bare::Arguments {

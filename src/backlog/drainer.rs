@@ -311,7 +311,7 @@ impl Drainer {
         let now = clock::now();
         self.publish_metrics(now);
         self.rate.observe(self.surroundings.load(), now);
-        self.pace.set(self.rate.per_second(), now);
+        self.pace.set(self.rate.readable_per_second(), now);
         let reads = self.choose(now);
         self.heads.metrics.pace.set(self.rate.per_second());
         self.heads.metrics.live_late_ratio.set(self.rate.late_share());

@@ -144,7 +144,7 @@ impl Reader {
         };
         let (now, bounds) = (clock::now(), &mut self.bounds);
         bounds.rate.observe(self.surroundings.load(), now);
-        bounds.events.set(bounds.rate.per_second(), now);
+        bounds.events.set(bounds.rate.readable_per_second(), now);
         let mut any = false;
         // Whoever is first may use up what is left of the rate: everyone is first in turn.
         self.readings.rotate_left(1);

@@ -4,6 +4,10 @@
 //! more of them are late than usual. Near the rate that was too much last time it grows slowly, so that it stays there and
 //! does not swing. Live events come first; but while rows are due the backlog never gets less than a fifth of what the
 //! machine does, or what has waited longest would wait for ever.
+//!
+//! How many are late without the backlog changes with whatever else the machine does (a checkpoint of PostgreSQL, a
+//! neighbour), so before the rate shrinks the backlog rests for a moment, as BBR does to learn a path's own delay: events
+//! that are late then are late for another reason.
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +49,8 @@ pub struct DrainRate {
     seen: Load,
     decided_at: Instant,
     shrank_at: Option<Instant>,
+    rest: Option<Rest>,
+    rested_at: Option<Instant>,
     /// Rows were due that the rate did not allow, since the last decision.
     was_short: bool,
 }
@@ -62,6 +68,8 @@ impl DrainRate {
             seen: Load::default(),
             decided_at: now,
             shrank_at: None,
+            rest: None,
+            rested_at: None,
             was_short: false,
         }
     }
@@ -83,9 +91,16 @@ impl DrainRate {
         self.late.observe(load.live_waits.since(self.seen.live_waits), drained < live * UNDISTURBED);
         self.seen = load;
         let was_short = std::mem::take(&mut self.was_short);
+        if self.rest.is_some() && !self.ends_rest(load.live_waits, now) {
+            return;
+        }
         // Where nothing comes from Kafka, nobody notices a late core but the backlog itself.
         let is_alone = live < LIVE_MIN_PER_SECOND;
         let is_too_much = if is_alone { load.core_lag > LAG_MAX_ALONE } else { self.late.is_too_much() };
+        let is_in_doubt = !is_alone && was_short && (is_too_much || self.late.allows_more_than_most());
+        if is_in_doubt && self.begins_rest(load.live_waits, now) {
+            return;
+        }
         if load.window_is_full || is_too_much {
             self.shrink(now);
         } else if was_short {
@@ -97,16 +112,47 @@ impl DrainRate {
         self.per_second = self.per_second.max(min).min(max);
     }
 
-    /// Rows that may be read a second.
+    /// Rows that may be read a second; short rests are passed over.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.per_second
+    }
+
+    /// Rows that may be read a second at this moment: none during a rest.
+    #[must_use]
+    pub fn readable_per_second(&self) -> f64 {
+        if self.rest.is_some() { 0.0 } else { self.per_second }
     }
 
     /// The part of the live events, of the last moments, that were late.
     #[must_use]
     pub fn late_share(&self) -> f64 {
         self.late.share()
+    }
+
+    /// True if the backlog rests from now on; not again within [`RESTS_EVERY`].
+    fn begins_rest(&mut self, live_waits: LiveWaits, now: Instant) -> bool {
+        if self.rested_at.is_some_and(|at| now.saturating_duration_since(at) < RESTS_EVERY) {
+            return false;
+        }
+        self.rested_at = Some(now);
+        self.rest = Some(Rest { began_at: now, from: live_waits });
+        true
+    }
+
+    /// True if it is over: the events that were late meanwhile are the usual ones.
+    fn ends_rest(&mut self, live_waits: LiveWaits, now: Instant) -> bool {
+        let Some(rest) = &mut self.rest else { return true };
+        let rested = now.saturating_duration_since(rest.began_at);
+        if rested < REST_SETTLES {
+            rest.from = live_waits; // what was read before still makes them wait
+        }
+        if rested < REST {
+            return false;
+        }
+        self.late.learn_from(live_waits.since(rest.from));
+        self.rest = None;
+        true
     }
 
     /// Once for one trouble: the next decisions still see the lateness that the last one has ended.
@@ -130,6 +176,14 @@ impl DrainRate {
     }
 }
 
+/// A moment without the backlog.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    began_at: Instant,
+    /// Waits of live events by then.
+    from: LiveWaits,
+}
+
 /// The part of the live events that waited too long for a turn on their core, lately, and usually.
 #[derive(Clone, Copy, Debug, Default)]
 struct LateShare {
@@ -143,9 +197,16 @@ impl LateShare {
     fn observe(&mut self, waits: LiveWaits, undisturbed: bool) {
         self.taken = self.taken * REMEMBERED + waits.taken as f64;
         self.late = self.late * REMEMBERED + waits.late as f64;
-        if undisturbed {
+        // Fewer than usual are late, whatever the backlog does: that is over.
+        if undisturbed || self.share() < self.usual {
             self.usual += (self.share() - self.usual) * USUAL_LEARNS;
         }
+    }
+
+    /// From a rest of the backlog, which is short: by half.
+    fn learn_from(&mut self, waits: LiveWaits) {
+        let share = waits.late as f64 / (waits.taken as f64 + TAKEN_MIN);
+        self.usual += (share - self.usual) / 2.0;
     }
 
     fn share(&self) -> f64 {
@@ -154,6 +215,11 @@ impl LateShare {
 
     fn is_too_much(&self) -> bool {
         self.share() > (self.usual * USUAL_TIMES).max(LATE_SHARE_MAX)
+    }
+
+    /// More may be late than [`LATE_SHARE_MAX`]: so it was without the backlog, and may not be so any more.
+    fn allows_more_than_most(&self) -> bool {
+        self.usual * USUAL_TIMES > LATE_SHARE_MAX
     }
 }
 
@@ -172,6 +238,10 @@ const USUAL_LEARNS: f64 = 0.01;
 const REMEMBERED: f64 = 0.7;
 /// A few events say nothing yet.
 const TAKEN_MIN: f64 = 20.0;
+/// A twentieth of the time at most.
+const REST: Duration = Duration::from_millis(500);
+const REST_SETTLES: Duration = Duration::from_millis(200);
+const RESTS_EVERY: Duration = Duration::from_secs(10);
 const LAG_MAX_ALONE: Duration = Duration::from_millis(50);
 const LIVE_MIN_PER_SECOND: f64 = 20.0;
 const SHRINKS_TO: f64 = 0.8;
@@ -220,23 +290,26 @@ mod tests {
             }
         }
 
-        /// Rows are due all the time, and the machine does `machine` events a second, live ones first.
         fn run(&mut self, seconds: u32, live: f64, machine: f64) -> f64 {
-            for _ in 0..seconds * 10 {
-                self.now += DECISION;
-                let wanted = live + self.rate.per_second();
-                let drained = self.rate.per_second().min((machine - live).max(machine * SHARE_MIN));
-                self.load.live_ever += (live / 10.0) as u64;
-                self.load.drained_ever += (drained / 10.0) as u64;
-                self.load.core_lag = Duration::from_millis(if wanted > machine { 60 } else { 1 });
-                // The nearer to what the machine does, the more are late, as in any queue.
-                let share = (wanted / machine).powi(20).min(1.0);
-                self.load.live_waits.taken += (live / 10.0) as u64;
-                self.load.live_waits.late += (live / 10.0 * (self.usual + share * 0.05)).round() as u64;
-                self.rate.was_short();
-                self.rate.observe(self.load, self.now);
-            }
+            (0..seconds * 10).for_each(|_| self.decide(live, machine));
             self.rate.per_second()
+        }
+
+        /// Rows are due all the time, and the machine does `machine` events a second, live ones first.
+        fn decide(&mut self, live: f64, machine: f64) {
+            self.now += DECISION;
+            let read = self.rate.readable_per_second();
+            let wanted = live + read;
+            let drained = read.min((machine - live).max(machine * SHARE_MIN));
+            self.load.live_ever += (live / 10.0) as u64;
+            self.load.drained_ever += (drained / 10.0) as u64;
+            self.load.core_lag = Duration::from_millis(if wanted > machine { 60 } else { 1 });
+            // The nearer to what the machine does, the more are late, as in any queue; and all that it cannot do.
+            let share = (wanted / machine).powi(20).min(1.0) * 0.05 + (1.0 - machine / wanted).max(0.0);
+            self.load.live_waits.taken += (live / 10.0) as u64;
+            self.load.live_waits.late += (live / 10.0 * (self.usual + share).min(1.0)).round() as u64;
+            self.rate.was_short();
+            self.rate.observe(self.load, self.now);
         }
     }
 
@@ -277,6 +350,31 @@ mod tests {
         world.learn_without_rows(30, 2_000.0);
         let rate = world.run(20, 2_000.0, 10_000.0);
         assert!((5_000.0..=9_500.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn live_events_that_become_late_for_another_reason_do_not_keep_the_backlog_waiting() {
+        let mut world = World::new(OPTIONS);
+        let before = world.run(20, 2_000.0, 10_000.0);
+        world.usual = 0.04; // a checkpoint of PostgreSQL, say
+        world.run(20, 2_000.0, 10_000.0);
+        let rates: Vec<f64> = (0..20).map(|_| world.run(1, 2_000.0, 10_000.0)).collect();
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        assert!(mean > before * 0.75, "{before} {rates:?}");
+        world.usual = 0.0;
+        let after = world.run(60, 2_000.0, 10_000.0);
+        assert!(after < before * 1.25, "what was usual is forgotten: {before} {after}");
+    }
+
+    #[test]
+    fn it_rests_a_twentieth_of_the_time_at_most() {
+        let mut world = World { usual: 0.5, ..World::new(OPTIONS) };
+        let rests = (0..600).filter(|_| {
+            world.decide(2_000.0, 10_000.0);
+            world.rate.rest.is_some()
+        });
+        let rests = rests.count();
+        assert!((10..=30).contains(&rests), "{rests} of 600");
     }
 
     #[test]
