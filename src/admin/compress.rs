@@ -19,6 +19,7 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
+use super::work::Work;
 use crate::dashboard::takes_gzip;
 
 /// Around every operation: lists, mostly.
@@ -31,6 +32,7 @@ pub(super) async fn compress(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let reads = request.method() == Method::GET;
     let taken = reads && takes_gzip(request.request());
+    let work = request.app_data::<web::Data<Work>>().cloned();
     let mut response = next.call(request).await?.map_into_boxed_body();
     if !reads || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
         return Ok(response);
@@ -42,7 +44,7 @@ pub(super) async fn compress(
     let (request, response) = response.into_parts();
     let (mut response, body) = response.into_parts();
     let (body, is_gzip) = match body.try_into_bytes() {
-        Ok(plain) if plain.len() >= COMPRESSED_BYTES_MIN => gzip(plain).await,
+        Ok(plain) if plain.len() >= COMPRESSED_BYTES_MIN => gzip(plain, work).await,
         Ok(plain) => (BoxBody::new(plain), false),
         Err(unknown) => (unknown, false),
     };
@@ -53,14 +55,16 @@ pub(super) async fn compress(
 }
 
 /// The success of the work is kept with it.
-async fn gzip(plain: Bytes) -> (BoxBody, bool) {
-    // Pages of whole events are megabytes; the only thread that answers is not for them.
-    let compressed = match plain.len() < AT_ONCE_BYTES_MAX {
-        true => compressed(&plain),
-        false => {
+async fn gzip(plain: Bytes, work: Option<web::Data<Work>>) -> (BoxBody, bool) {
+    // Pages of whole events are megabytes; the threads that answer are not for them.
+    let compressed = match work {
+        _ if plain.len() < AT_ONCE_BYTES_MAX => compressed(&plain),
+        Some(work) => {
             let plain = plain.clone();
-            web::block(move || compressed(&plain)).await.ok().flatten()
+            // Sent as it is when this key's turn does not come.
+            work.run(move || compressed(&plain)).await.ok().flatten()
         }
+        None => None,
     };
     compressed.map_or_else(|| (BoxBody::new(plain), false), |compressed| (BoxBody::new(compressed), true))
 }
@@ -97,6 +101,7 @@ mod tests {
         let tagged = || async { HttpResponse::Ok().insert_header((header::ETAG, "\"v1\"")).body(long(5_000)) };
         let gone = || async { HttpResponse::NotFound().body(long(5_000)) };
         let app = App::new()
+            .app_data(web::Data::new(Work::new(2)))
             .wrap(from_fn(compress))
             .route("/short", json(500))
             .route("/long", json(5_000))

@@ -29,9 +29,7 @@ use crate::{
     },
     store::{
         customers,
-        dead_letter_read::{
-            self, DeadLetterPosition, DeadLetterQuery, DeadLetterSelection, LetterData, LetterHead, LetterOwner,
-        },
+        dead_letter_read::{self, DeadLetterPosition, DeadLetterQuery, DeadLetterSelection, LetterHead, LetterOwner},
     },
 };
 
@@ -123,10 +121,12 @@ async fn list(
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
     let (mut tried, mut place) = (None, None);
     let mut rows = loop {
+        let turn = if filter.is_by_record() { Some(state.scans.turn().await?) } else { None };
         let rows = dead_letter_read::list(&state.pool, of, &page.after, page.rows()).await?;
         if (rows.len() as i64) < page.rows() {
             tried = dead_letter_read::tried_up_to(&state.pool, of, &page.after).await?;
         }
+        drop(turn);
         if tried.is_some() || page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
             break rows;
         }
@@ -178,23 +178,23 @@ async fn page_with_data(
     let bytes: i64 = rows.iter().map(|row| row.data_bytes).sum();
     let _reserved = state.memory.reserve(&turns::holder(), usize::try_from(bytes).unwrap_or(0).saturating_mul(3))?;
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let mut data: std::collections::HashMap<String, LetterData> =
-        dead_letter_read::read_data(&state.pool, &ids).await?.into_iter().collect();
+    let data = dead_letter_read::read_data(&state.pool, &ids).await?;
     let is_customer = granted.is_some();
     // Megabytes take their time; nobody else waits for it.
     let written = state.work.run(move || {
+        let mut data = data.by_id()?;
         // One that was acknowledged meanwhile is left out.
         let views = rows.into_iter().filter_map(|row| {
             let data = data.remove(&row.id)?;
             Some(view(row, Some(data), is_customer))
         });
         let page = LetterPage { data: views.collect(), next_cursor, resume_cursor };
-        serde_json::to_string(&going_on_from(page, tried.as_ref()))
+        serde_json::to_string(&going_on_from(page, tried.as_ref())).map_err(|error| {
+            tracing::error!(%error, "a page of dead letters cannot be written as JSON");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")
+        })
     });
-    let written = written.await?.map_err(|error| {
-        tracing::error!(%error, "a page of dead letters cannot be written as JSON");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")
-    })?;
+    let written = written.await??;
     Ok(HttpResponse::Ok().content_type("application/json").body(written))
 }
 

@@ -11,6 +11,7 @@ mod conditions; // ○ If-Match, If-None-Match
 mod responses; // ● problems and what a write came to, as responses
 pub mod memory; // ● bodies and answers that are held, within a budget
 pub mod work; // ● what takes a while, off the threads that answer
+pub mod scans; // ● statements that look through many rows, few at once
 mod compress; // ● long ones are sent compressed
 pub mod access; // ● who asks, and what they may do
 pub mod client_address; // ○ where a request comes from, also behind a proxy

@@ -90,6 +90,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
     let waiting = web::Data::new(arrivals.clone());
     let bulk = web::Data::new(BulkGate::new(options.bulk_bytes_max, state.work.clone()));
     let memory = web::Data::new(state.memory.clone());
+    let work = web::Data::new(state.work.clone());
     let state = web::Data::new(state);
     let bytes_max = options.request_bytes_max;
     let with_internal = options.internal.is_none() || options.internal_paths_public;
@@ -101,6 +102,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
             .app_data(bulk.clone())
             .app_data(waiting.clone())
             .app_data(memory.clone())
+            .app_data(work.clone())
             .app_data(web::PayloadConfig::new(bytes_max));
         if with_internal {
             config.configure(internal_routes);
@@ -120,6 +122,7 @@ pub fn start(options: &AdminOptions, state: AdminState) -> Result<Server, StartE
 /// The API and the web page.
 fn public_routes(config: &mut web::ServiceConfig) {
     let v1 = web::scope("/v1")
+        .wrap(from_fn(compress)) // inside of the key: its work is that key's
         .wrap(from_fn(require_key))
         // Answers may hold a signing secret.
         .wrap(
@@ -127,7 +130,6 @@ fn public_routes(config: &mut web::ServiceConfig) {
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
-        .wrap(from_fn(compress))
         .wrap(from_fn(charge_answers));
     let v1 = resources().into_iter().fold(v1, Scope::service).default_service(web::to(nowhere));
     config

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     actors::ActorReport, endpoint_body::EndpointRules, endpoint_test::Tester, health::Readiness, memory::Memory,
-    routing_snapshot::RoutingSnapshot, work::Work,
+    routing_snapshot::RoutingSnapshot, scans::Scans, work::Work,
 };
 use crate::{
     clock,
@@ -24,6 +24,7 @@ pub struct AdminState {
     pub pool: Pool,
     /// Beside the threads that answer.
     pub work: Work,
+    pub scans: Scans,
     /// The budget of bodies and answers.
     pub memory: Memory,
     pub secrets: SecretBox,

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     admin::{
         self, endpoint_body::EndpointRules, endpoint_test::Tester, memory::Memory, routing_snapshot::RoutingSnapshot,
-        state::AdminState, work::Work,
+        scans::Scans, state::AdminState, work::Work,
     },
     attempts::{AttemptWriter, count_writer::CountWriter, counts::Total},
     backlog::{drainer::Heads, orphans::Orphans, writer::BacklogWriter},
@@ -225,6 +225,7 @@ fn start_admin(
     let state = AdminState {
         pool: pool.clone(),
         work: Work::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        scans: Scans::default(),
         memory: Memory::new(config.admin.memory_bytes_max),
         secrets: secrets.clone(),
         rules: EndpointRules {

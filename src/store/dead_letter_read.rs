@@ -4,6 +4,8 @@
 
 mod rows; // a row as a letter
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
@@ -115,6 +117,14 @@ pub struct DeadLetterFilter {
     pub from: Option<String>,
     /// … and below this.
     pub before: Option<String>,
+}
+
+impl DeadLetterFilter {
+    /// True if letters are told apart by what no index has: many may be looked through for a few.
+    #[must_use]
+    pub fn is_by_record(&self) -> bool {
+        self.topic.is_some() || self.tenant.is_some()
+    }
 }
 
 /// The letters that a command is about.
@@ -239,15 +249,28 @@ pub async fn read(pool: &Pool, id: &str) -> Result<Option<(LetterHead, LetterDat
     .await
 }
 
-/// The data of these letters, by id, in the order of the ids. Those that are gone are missing.
+/// The data of letters as Postgres sent it: megabytes, which are copied where nobody waits for the thread.
+#[derive(Debug)]
+pub struct LetterDataRows(Vec<Row>);
+
+impl LetterDataRows {
+    /// The data by id.
+    ///
+    /// # Errors
+    /// When a column is not what it should be.
+    pub fn by_id(&self) -> Result<HashMap<String, LetterData>, StoreError> {
+        self.0.iter().map(|row| Ok((row.try_get("id")?, data(row)?))).collect()
+    }
+}
+
+/// The data of these letters. Those that are gone are missing.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<Vec<(String, LetterData)>, StoreError> {
+pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<LetterDataRows, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(READ_DATA).await?;
-        let rows = client.query(&statement, &[&ids]).await?;
-        rows.iter().map(|row| Ok((row.try_get("id")?, data(row)?))).collect()
+        Ok(LetterDataRows(client.query(&statement, &[&ids]).await?))
     })
     .await
 }
@@ -387,8 +410,7 @@ const NEWEST: &str = "
     ) AS newest";
 const READ: &str =
     concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter d WHERE id = $1");
-const READ_DATA: &str =
-    "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1) ORDER BY id";
+const READ_DATA: &str = "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1)";
 const PAGE: &str = page!("");
 pub(super) const PAGE_OF_DEAD: &str = page!("AND state = 'dead' ");
 /// The limit of a page.

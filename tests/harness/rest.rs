@@ -87,6 +87,12 @@ impl Rest {
         values(&self.get("/metrics").ok().text, name, labels).sum()
     }
 
+    /// A metric's largest value among its label sets: of ages, whose sum says nothing.
+    #[track_caller]
+    pub fn metric_max(&self, name: &str) -> f64 {
+        values(&self.get("/metrics").ok().text, name, "").fold(0.0, f64::max)
+    }
+
     fn send(&self, method: &str, path: &str, body: Option<String>) -> Result<Reply, String> {
         let method = method.parse::<awc::http::Method>().expect("a method");
         actix_rt::System::new().block_on(async {

@@ -21,6 +21,7 @@ use postrider::{
         listener::{ListenerOptions, deadlines::Deadlines},
         memory::Memory,
         routing_snapshot::RoutingSnapshot,
+        scans::Scans,
         state::AdminState,
         work::Work,
     },
@@ -189,6 +190,7 @@ impl Api {
         let state = AdminState {
             pool: pool.clone(),
             work: Work::new(2),
+            scans: Scans::default(),
             memory: Memory::new(8 << 20),
             secrets: secret_box(),
             rules: EndpointRules {

@@ -23,11 +23,11 @@ fn members(object: &Object, shape: &Value, path: &str, errors: &mut FieldErrors)
         }
     }
     let checked = |(name, value): (&String, &Value)| {
-        let path = format!("{path}{}", shown(name));
+        let path = || format!("{path}{}", shown(name));
         match shape::member(shape, name) {
-            None => errors.add(&path, NOT_KNOWN),
+            None => errors.add_at(path, NOT_KNOWN),
             Some(_) if value.is_null() => {} // as good as absent
-            Some(member) => return Some((name.clone(), self::value(value, member, &path, errors)?)),
+            Some(member) => return Some((name.clone(), self::value(value, member, &path(), errors)?)),
         }
         None
     };

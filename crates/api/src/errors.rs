@@ -35,9 +35,14 @@ pub struct FieldErrors {
 
 impl FieldErrors {
     pub fn add(&mut self, field: &str, message: impl Display) {
+        self.add_at(|| field.to_owned(), message);
+    }
+
+    /// As [`FieldErrors::add`]; the field's path is written only if it is listed: a body may have a hundred thousand.
+    pub fn add_at(&mut self, field: impl FnOnce() -> String, message: impl Display) {
         self.total += 1;
         if self.listed.len() < ERRORS_MAX {
-            self.listed.push(FieldError::new(field, message.to_string()));
+            self.listed.push(FieldError::new(field(), message.to_string()));
         }
     }
 
