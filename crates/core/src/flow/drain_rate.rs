@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{counters::LiveWaits, rate::Rate};
+use super::{counters::LiveWaits, late_share::LateShare, rate::Rate};
 
 #[derive(Clone, Copy, Debug)]
 pub struct DrainRateOptions {
@@ -184,60 +184,9 @@ struct Rest {
     from: LiveWaits,
 }
 
-/// The part of the live events that waited too long for a turn on their core, lately, and usually.
-#[derive(Clone, Copy, Debug, Default)]
-struct LateShare {
-    taken: f64,
-    late: f64,
-    /// While the backlog gave them little to wait for.
-    usual: f64,
-}
-
-impl LateShare {
-    fn observe(&mut self, waits: LiveWaits, undisturbed: bool) {
-        self.taken = self.taken * REMEMBERED + waits.taken as f64;
-        self.late = self.late * REMEMBERED + waits.late as f64;
-        // Fewer than usual are late, whatever the backlog does: that is over.
-        if undisturbed || self.share() < self.usual {
-            self.usual += (self.share() - self.usual) * USUAL_LEARNS;
-        }
-    }
-
-    /// From a rest of the backlog, which is short: by half.
-    fn learn_from(&mut self, waits: LiveWaits) {
-        let share = waits.late as f64 / (waits.taken as f64 + TAKEN_MIN);
-        self.usual += (share - self.usual) / 2.0;
-    }
-
-    fn share(&self) -> f64 {
-        self.late / (self.taken + TAKEN_MIN)
-    }
-
-    fn is_too_much(&self) -> bool {
-        self.share() > (self.usual * USUAL_TIMES).max(LATE_SHARE_MAX)
-    }
-
-    /// More may be late than [`LATE_SHARE_MAX`]: so it was without the backlog, and may not be so any more.
-    fn allows_more_than_most(&self) -> bool {
-        self.usual * USUAL_TIMES > LATE_SHARE_MAX
-    }
-}
-
 const DECISION: Duration = Duration::from_millis(100);
-/// Of the live events. Measured by `bench --only drain` beside 2,000 live events a second, on two cores with everything on
-/// them: with 1.2 % 3,600 to 6,400 rows a second, with 1.5 % 6,500 to 7,700, with 2 % 6,700 to 7,900 and a p99 of the others
-/// that is longer by a tenth.
-const LATE_SHARE_MAX: f64 = 0.015;
-/// Factor on the usual share of late events (they come in bursts, or the cores are busy): beyond it the backlog is at fault.
-const USUAL_TIMES: f64 = 1.5;
 /// Rows a live event, at most, that say nothing of how late these are without them.
 const UNDISTURBED: f64 = 0.1;
-/// At each decision: within some ten seconds.
-const USUAL_LEARNS: f64 = 0.01;
-/// Of the counts, at each decision: half of them within 200 ms.
-const REMEMBERED: f64 = 0.7;
-/// A few events say nothing yet.
-const TAKEN_MIN: f64 = 20.0;
 /// A twentieth of the time at most.
 const REST: Duration = Duration::from_millis(500);
 const REST_SETTLES: Duration = Duration::from_millis(200);

@@ -9,6 +9,7 @@ pub mod pace; // at most so many a second
 pub mod placement; // the core that an endpoint's actor starts on
 pub mod counters; // what the cores count for it
 pub mod drain_rate; // rows of the backlog a second
+mod late_share; // live events that are late, with the backlog and without
 pub mod rate; // events a second, smoothed
 pub mod read_window; // events that may wait at once
 
