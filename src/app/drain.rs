@@ -9,6 +9,8 @@ use crate::{clock, endpoint::queue::Drain, store};
 const SEND_SHARE: f64 = 0.45;
 /// … what is left is parked and stored; committing and leaving the group gets the rest.
 const STORE_SHARE: f64 = 0.7;
+/// Leaving waits so long for a rebalance that is going on: it delivers meanwhile.
+const REBALANCE_MAX: Duration = Duration::from_secs(2);
 const RECORDS_MAX: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -25,6 +27,11 @@ pub(super) struct DrainDeadlines {
 pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: DrainDeadlines) -> bool {
     let started = clock::now();
     app.health.stopping();
+    // In a rolling update the one that has just come is still getting its partitions.
+    let rebalanced_until = started + REBALANCE_MAX.min(shutdown_max / 10);
+    while app.pipeline.consumer.state.membership.is_rebalancing(clock::now()) && clock::now() < rebalanced_until {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     app.pipeline.consumer.state.be_quiet();
     app.replays.be_quiet();
     let tell = |drain: Drain| app.table.endpoints().iter().for_each(|queue| queue.drain(drain));

@@ -24,12 +24,18 @@ pub struct Membership {
     topicless_until_ns: AtomicU64,
     /// The time of that answer, in nanoseconds since `started`.
     answered_ns: AtomicU64,
+    /// The end of the last round of a rebalance, in nanoseconds since `started`; 0 before the first.
+    round_ended_ns: AtomicU64,
     started: Instant,
 }
 
 /// An answer about the chosen topics says nothing any more after so long without another one, however seldom Kafka's client
 /// looks for topics: it is asked for every half a minute.
 const ANSWER_HOLDS: Duration = Duration::from_secs(60);
+
+/// A cooperative rebalance has two rounds or more; without one for so long, it is over. Members hear of a round by their
+/// heartbeats, and join it about a tenth of a second later.
+const ROUNDS_APART_MAX: Duration = Duration::from_millis(500);
 
 /// The group's word for this instance.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +58,7 @@ impl Membership {
             chosen: ArcSwap::default(),
             topicless_until_ns: AtomicU64::new(0),
             answered_ns: AtomicU64::new(0),
+            round_ended_ns: AtomicU64::new(0),
             started: now,
         }
     }
@@ -79,6 +86,19 @@ impl Membership {
     pub fn is_topicless(&self, now: Instant) -> bool {
         let age_ns = self.nanos(now).saturating_sub(self.answered_ns.load(Relaxed));
         self.nanos(now) < self.topicless_until_ns.load(Relaxed) && u128::from(age_ns) < ANSWER_HOLDS.as_nanos()
+    }
+
+    /// True while another round of a rebalance may follow. Who leaves then begins one more, and what is between two owners
+    /// waits for it.
+    #[must_use]
+    pub fn is_rebalancing(&self, now: Instant) -> bool {
+        let ended_ns = self.round_ended_ns.load(Relaxed);
+        ended_ns > 0 && u128::from(self.nanos(now).saturating_sub(ended_ns)) < ROUNDS_APART_MAX.as_nanos()
+    }
+
+    /// A round of a rebalance has ended for this instance.
+    pub(super) fn round_ended(&self, now: Instant) {
+        self.round_ended_ns.store(self.nanos(now), Relaxed);
     }
 
     pub(super) fn join(&self) {
@@ -155,6 +175,19 @@ mod tests {
         assert!(!membership.is_topicless(after(61)), "nobody knows any more whether there is something to read");
         membership.asked(Some(Chosen::default()), after(90), 60 * MINUTE);
         assert!(membership.is_topicless(after(91)), "a topic has come, and Kafka's client looks for it once an hour");
+    }
+
+    #[test]
+    fn a_rebalance_is_over_when_no_round_of_it_follows() {
+        let now = Instant::now();
+        let after = |ms| now + Duration::from_millis(ms);
+        let membership = Membership::new(now);
+        assert!(!membership.is_rebalancing(after(10_000)), "there was none");
+        membership.round_ended(after(10_000));
+        assert!(membership.is_rebalancing(after(10_300)));
+        membership.round_ended(after(10_300));
+        assert!(membership.is_rebalancing(after(10_700)), "each round may have another one");
+        assert!(!membership.is_rebalancing(after(10_800)));
     }
 
     #[test]

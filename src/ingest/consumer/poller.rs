@@ -232,7 +232,9 @@ impl Poller {
 
     /// Follows what the rebalance callbacks did, then takes the message that came with them.
     fn adopt_assignment(&mut self, received: Option<(Record, Slot)>) {
-        self.rejoin.round_ended(clock::now());
+        let now = clock::now();
+        self.rejoin.round_ended(now);
+        self.state.membership.round_ended(now);
         let ledgers = self.consumer.context().ledgers();
         let mut kept: HashMap<(Arc<str>, i32), Partition> =
             self.partitions.drain(..).map(|partition| (name_of(&partition.ledger), partition)).collect();
