@@ -29,7 +29,7 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     app.health.stopping();
     // In a rolling update the one that has just come is still getting its partitions.
     let rebalanced_until = started + REBALANCE_MAX.min(shutdown_max / 10);
-    while app.pipeline.consumer.state.membership.is_rebalancing(clock::now()) && clock::now() < rebalanced_until {
+    while app.pipeline.consumer.state.membership().is_rebalancing(clock::now()) && clock::now() < rebalanced_until {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     app.pipeline.consumer.state.be_quiet();

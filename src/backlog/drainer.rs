@@ -23,6 +23,7 @@ use super::{
     head::{BacklogHead, HeadEvents, HeadRead},
     pace::TokenBucket,
     page_read::{EndpointReadiness, MemoryLimits},
+    rotation::Rotation,
     scheduler::BacklogTotals,
     shared_scheduler::HeadScheduler,
     writer::{BacklogWriter, HeadWatch},
@@ -231,7 +232,7 @@ pub async fn run(
     *heads.events.lock() = Some(Arc::clone(&events));
     let now = clock::now();
     let mut drainer = Drainer {
-        refresh_at: now + options.refresh,
+        looked_at_again: Rotation::new(options.refresh, now),
         show_at: now,
         pace: TokenBucket::new(options.rate.per_second_min, now),
         rate: DrainRate::new(options.rate, now),
@@ -270,7 +271,7 @@ struct Drainer {
     seen: Arc<Vec<Arc<PartitionLedger>>>,
     /// Partitions whose heads are still to be read.
     unread: Vec<Arc<PartitionLedger>>,
-    refresh_at: Instant,
+    looked_at_again: Rotation,
     show_at: Instant,
     pace: TokenBucket,
     rate: DrainRate,
@@ -298,7 +299,7 @@ impl Drainer {
     /// Begins from all heads again: half-done work is repeated.
     fn restart(&mut self) {
         self.heads.scheduler.lock().restart();
-        self.refresh_at = clock::now();
+        self.unread = self.seen.iter().cloned().collect();
     }
 
     /// Follows assignments, then reads what may be read.
@@ -323,6 +324,7 @@ impl Drainer {
         }
         let read = results.into_iter().collect::<Result<Vec<usize>, _>>()?;
         Ok(match self.pace.has_any(clock::now()) {
+            _ if !self.unread.is_empty() => Next::AtOnce,
             // Small heads: the statements were too few for what the pace allows.
             true if read.len() == self.options.queries_max => Next::AtOnce,
             true if read.is_empty() => Next::WhenThereIsNews,
@@ -386,14 +388,17 @@ impl Drainer {
         if now < self.show_at {
             return;
         }
-        self.show_at = now + SHOW_EVERY;
         let BacklogTotals { events, bytes, oldest_ms } = self.heads.waiting();
+        let took = clock::now().saturating_duration_since(now);
+        self.show_at = now + SHOW_EVERY.max(took * SHOW_COSTS_ONE_IN);
         let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
         self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
     }
 }
 
 const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// Of the time, at most: with hundreds of thousands of heads a look takes milliseconds, and others wait for these.
+const SHOW_COSTS_ONE_IN: u32 = 200;
 /// A statement for fewer rows is not worth it.
 const SLICE_ROWS_MIN: usize = 25;
 /// Between two turns: what came meanwhile shares the next one.

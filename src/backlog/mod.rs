@@ -1,6 +1,6 @@
 //! 4. Still to be delivered: parked in Postgres, read again when its endpoint takes events.
 
-pub use postrider_core::backlog::{amount, blocked_keys, page_read, scheduler, shard}; // ○ whose turn it is, and what may be sent
+pub use postrider_core::backlog::{amount, blocked_keys, page_read, rotation, scheduler, shard}; // ○ whose turn it is, and what may be sent
 pub use postrider_core::flow::pace; // ○ at most so many a second
 
 pub mod head; // ○ what waits of one partition for one endpoint

@@ -2,14 +2,17 @@
 //!
 //! **Invariant:** a head is read by one at a time, and belongs to the present assignment of its partition.
 
+mod heads; // of one endpoint
 mod totals; // how much waits
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use self::heads::{Entry, Heads, ORDERED_IDLE_REST, ORDERED_REST, Rest};
+pub use self::totals::BacklogTotals;
 use super::{
     amount::Amount,
     blocked_keys::BlockedKeys,
@@ -17,12 +20,7 @@ use super::{
     rows::{HeadRow, RowKey},
     shard::{Assignment, Shard},
 };
-use crate::{
-    fair_share::rounds::{CustomerOf, Rounds},
-    model::settings::OrderBy,
-};
-
-pub use self::totals::BacklogTotals;
+use crate::fair_share::rounds::{CustomerOf, Rounds};
 
 type Key = (Arc<str>, i32);
 
@@ -32,6 +30,8 @@ pub struct Scheduler<S: Shard> {
     of_all: Arc<Amount>,
     assignments: HashMap<Key, Arc<S::Assignment>>,
     endpoints: HashMap<Arc<str>, OfEndpoint<S>>,
+    /// Endpoints that have a head in a partition, or had one since it was last looked at.
+    by_partition: HashMap<Key, HashSet<Arc<str>>>,
     /// Customers in turn, and the endpoints of each.
     turns: Rounds<Arc<str>, Arc<str>>,
     customer_of: Option<CustomerOf>,
@@ -43,36 +43,8 @@ pub struct Scheduler<S: Shard> {
 
 struct OfEndpoint<S> {
     held: Arc<Amount>,
-    heads: VecDeque<Entry<S>>,
+    heads: Heads<S>,
 }
-
-struct Entry<S> {
-    head: Arc<S>,
-    events: i64,
-    bytes: i64,
-    oldest_ms: i64,
-    after: (i64, i64),
-    rests: Option<Rest>,
-    /// The last note of it.
-    noted: u64,
-    /// Rows came since it was last read.
-    grew: bool,
-    passed_over: BlockedKeys,
-    is_being_read: bool,
-    /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
-    gone: Vec<i64>,
-}
-
-#[derive(Clone, Copy)]
-struct Rest {
-    from: Instant,
-    long: Duration,
-}
-
-/// In order, everybody behind waits for the last rows.
-const ORDERED_REST: Duration = Duration::from_millis(20);
-/// … unless nothing is there that may go.
-const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 
 /// In memory of one endpoint's backlog, rows that are to be taken out included: several pages ahead of what a stream sends.
 pub const EVENTS_MAX: usize = 1_000;
@@ -85,6 +57,7 @@ impl<S: Shard> Scheduler<S> {
             of_all: Arc::default(),
             assignments: HashMap::new(),
             endpoints: HashMap::new(),
+            by_partition: HashMap::new(),
             turns: Rounds::default(),
             customer_of: None,
             came_in_order: 0,
@@ -107,11 +80,9 @@ impl<S: Shard> Scheduler<S> {
         };
         let new = now.values().filter(|ledger| !is_same(ledger, &self.assignments)).cloned().collect();
         for endpoint in self.endpoints.values_mut() {
-            endpoint.heads.retain(|entry| {
-                now.get(&(Arc::clone(entry.head.topic()), entry.head.partition()))
-                    .is_some_and(|ledger| entry.head.is_of(ledger))
-            });
+            endpoint.heads.retain(|partition, entry| now.get(partition).is_some_and(|ledger| entry.head.is_of(ledger)));
         }
+        self.by_partition.retain(|partition, _| now.contains_key(partition));
         self.assignments = now;
         new
     }
@@ -126,8 +97,8 @@ impl<S: Shard> Scheduler<S> {
 
     /// Takes over the state of a head. One of a partition that is not ours is not kept.
     pub fn record(&mut self, row: &HeadRow, events: &S::Events) {
-        let topic: Arc<str> = Arc::from(row.topic.as_str());
-        let Some(ledger) = self.assignments.get(&(topic, row.partition)) else { return };
+        let partition: Key = (Arc::from(row.topic.as_str()), row.partition);
+        let Some((partition, ledger)) = self.assignments.get_key_value(&partition) else { return };
         self.notes += 1;
         let endpoint_id: Arc<str> = match self.endpoints.get_key_value(row.endpoint_id.as_str()) {
             Some((id, _)) => Arc::clone(id),
@@ -137,9 +108,9 @@ impl<S: Shard> Scheduler<S> {
         let of_endpoint = self.endpoints.entry(Arc::clone(&endpoint_id)).or_insert_with(|| {
             let customer = self.customer_of.as_ref().and_then(|customer_of| customer_of(&endpoint_id));
             self.turns.push_back(customer.unwrap_or_default(), Arc::clone(&endpoint_id));
-            OfEndpoint { held: Arc::default(), heads: VecDeque::new() }
+            OfEndpoint { held: Arc::default(), heads: Heads::default() }
         });
-        if let Some(entry) = of_endpoint.heads.iter_mut().find(|entry| entry.head.is_of(ledger)) {
+        if let Some(entry) = of_endpoint.heads.of(partition) {
             if entry.head.keeps_order() {
                 self.came_in_order += usize::try_from(row.events - entry.events).unwrap_or(0);
             }
@@ -150,7 +121,8 @@ impl<S: Shard> Scheduler<S> {
         }
         if row.events > 0 {
             let (held, all) = (Arc::clone(&of_endpoint.held), Arc::clone(&self.of_all));
-            of_endpoint.heads.push_back(Entry {
+            self.by_partition.entry(partition.clone()).or_default().insert(Arc::clone(&endpoint_id));
+            let entry = Entry {
                 head: S::begin(ledger, endpoint_id, held, all, events),
                 events: row.events,
                 bytes: row.bytes,
@@ -162,7 +134,8 @@ impl<S: Shard> Scheduler<S> {
                 passed_over: BlockedKeys::default(),
                 is_being_read: false,
                 gone: Vec::new(),
-            });
+            };
+            of_endpoint.heads.add(partition.clone(), entry);
         }
     }
 
@@ -171,13 +144,10 @@ impl<S: Shard> Scheduler<S> {
     pub fn gone(&mut self, keys: &[RowKey]) {
         for key in keys {
             let Some(endpoint) = self.endpoints.get_mut(&key.endpoint_id) else { continue };
-            let of_key =
-                |entry: &&mut Entry<S>| entry.head.partition() == key.partition && *entry.head.topic() == key.topic;
-            for entry in endpoint.heads.iter_mut().filter(of_key) {
-                entry.passed_over.gone(key.offset);
-                if entry.is_being_read {
-                    entry.gone.push(key.offset);
-                }
+            let Some(entry) = endpoint.heads.of(&(Arc::clone(&key.topic), key.partition)) else { continue };
+            entry.passed_over.gone(key.offset);
+            if entry.is_being_read {
+                entry.gone.push(key.offset);
             }
         }
     }
@@ -191,15 +161,19 @@ impl<S: Shard> Scheduler<S> {
     /// These are all heads of the partitions that were looked at, as the table was at some moment since `notes`: others of
     /// these partitions that were not noted since then have nothing that waits.
     pub fn forget_gone(&mut self, looked_at: &[Arc<S::Assignment>], present: &[HeadRow], notes: u64) {
-        let looked_at: HashSet<Key> = looked_at.iter().map(|ledger| key(&**ledger)).collect();
         let present: HashSet<(&str, i32, &str)> =
             present.iter().map(|row| (row.topic.as_str(), row.partition, row.endpoint_id.as_str())).collect();
-        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
-            let head = &entry.head;
-            let is_gone = !present.contains(&(&**head.topic(), head.partition(), &**head.endpoint_id()));
-            if entry.noted <= notes && is_gone && looked_at.contains(&(Arc::clone(head.topic()), head.partition())) {
-                (entry.events, entry.bytes) = (0, 0);
-            }
+        let endpoints = &mut self.endpoints;
+        for partition in looked_at.iter().map(|ledger| key(&**ledger)) {
+            let Some(of_partition) = self.by_partition.get_mut(&partition) else { continue };
+            of_partition.retain(|endpoint_id| {
+                let entry = endpoints.get_mut(endpoint_id).and_then(|endpoint| endpoint.heads.of(&partition));
+                let Some(entry) = entry else { return false };
+                if entry.noted <= notes && !present.contains(&(&partition.0, partition.1, endpoint_id)) {
+                    (entry.events, entry.bytes) = (0, 0);
+                }
+                true
+            });
         }
     }
 
@@ -246,7 +220,7 @@ impl<S: Shard> Scheduler<S> {
                 EndpointReadiness::Gone => self.room.page_rows_max,
             };
             let bytes = self.room.bytes_for(endpoint.held.bytes(), bytes_left);
-            if let Some(read) = endpoint.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
+            if let Some(read) = endpoint.heads.next(now, rows.min(self.room.page_rows_max), bytes, standing) {
                 return Some(read);
             }
         }
@@ -284,7 +258,7 @@ impl<S: Shard> Scheduler<S> {
 
     /// Forgets all reads: the reader is no more.
     pub fn restart(&mut self) {
-        for entry in self.endpoints.values_mut().flat_map(|endpoint| &mut endpoint.heads) {
+        for entry in self.endpoints.values_mut().flat_map(|endpoint| endpoint.heads.all_mut()) {
             entry.is_being_read = false;
             entry.head.is_read(false);
             entry.restart();
@@ -298,80 +272,7 @@ impl<S: Shard> Scheduler<S> {
 
     fn entry(&mut self, head: &Arc<S>) -> Option<&mut Entry<S>> {
         let heads = &mut self.endpoints.get_mut(head.endpoint_id())?.heads;
-        heads.iter_mut().find(|entry| Arc::ptr_eq(&entry.head, head))
-    }
-}
-
-impl<S: Shard> OfEndpoint<S> {
-    fn next(
-        &mut self,
-        now: Instant,
-        rows_max: usize,
-        bytes_max: usize,
-        standing: EndpointReadiness,
-    ) -> Option<PageRead<Arc<S>>> {
-        if rows_max == 0 || bytes_max == 0 {
-            return None;
-        }
-        for _ in 0..self.heads.len() {
-            let mut entry = self.heads.pop_front()?;
-            // Nobody else has it: what was on its way out of memory is out, however it ended.
-            if entry.head.is_closing() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
-                entry.head = entry.head.renewed();
-                entry.restart();
-            }
-            let (has_left, is_held) = (|| entry.head.has_key_left(), |offset| entry.head.holds(offset));
-            if !entry.is_being_read && entry.passed_over.is_over(has_left, is_held, now) {
-                entry.restart();
-                entry.rests = None;
-            }
-            let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
-            if entry.events <= 0 && held == 0 {
-                continue;
-            }
-            let order = match standing {
-                EndpointReadiness::TakesInOrder(_, by) => Some(by),
-                _ => None,
-            };
-            let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
-            let reads =
-                reads && (standing == EndpointReadiness::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
-            let read = reads.then(|| {
-                entry.is_being_read = true;
-                entry.head.is_read(true);
-                (entry.rests, entry.grew) = (None, false);
-                if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
-                    entry.restart(); // it was ordered by key until now
-                }
-                entry.head.keep_order(order.is_some());
-                let (head, after, is_gone) =
-                    (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
-                let passed_over = std::mem::take(&mut entry.passed_over);
-                let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
-                PageRead { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
-            });
-            self.heads.push_back(entry);
-            if read.is_some() {
-                return read;
-            }
-        }
-        None
-    }
-}
-
-impl<S: Shard> Entry<S> {
-    fn restart(&mut self) {
-        self.head.restart();
-        self.after = BEGINNING;
-        self.passed_over = BlockedKeys::default();
-    }
-
-    /// True if the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
-    /// waits for it.
-    fn rests(&self, now: Instant) -> bool {
-        let in_time = self.grew && self.head.keeps_order();
-        let long = |rest: Rest| if in_time { rest.long.min(ORDERED_REST) } else { rest.long };
-        self.rests.is_some_and(|rest| rest.from + long(rest) > now)
+        heads.of(&(Arc::clone(head.topic()), head.partition())).filter(|entry| Arc::ptr_eq(&entry.head, head))
     }
 }
 

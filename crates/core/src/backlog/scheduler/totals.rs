@@ -24,7 +24,7 @@ impl<S: Shard> Scheduler<S> {
     /// The heads with something older than that.
     #[must_use]
     pub fn older_than(&self, wall_ms: i64) -> Vec<Arc<S>> {
-        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads);
+        let entries = self.endpoints.values().flat_map(|endpoint| endpoint.heads.all());
         entries
             .filter(|entry| entry.events > 0 && entry.oldest_ms < wall_ms)
             .map(|entry| Arc::clone(&entry.head))
@@ -34,7 +34,8 @@ impl<S: Shard> Scheduler<S> {
     /// Rows that wait, of all heads.
     #[must_use]
     pub fn totals(&self) -> BacklogTotals {
-        let entries = self.endpoints.values().flat_map(|endpoint| &endpoint.heads).filter(|entry| entry.events > 0);
+        let entries =
+            self.endpoints.values().flat_map(|endpoint| endpoint.heads.all()).filter(|entry| entry.events > 0);
         entries.fold(BacklogTotals::default(), |before, entry| BacklogTotals {
             events: before.events + entry.events,
             bytes: before.bytes + entry.bytes,
@@ -51,7 +52,7 @@ impl<S: Shard> Scheduler<S> {
     /// Events and bytes that wait for one endpoint, as far as its partitions are ours.
     #[must_use]
     pub fn of_endpoint(&self, id: &str) -> (i64, i64) {
-        let entries = self.endpoints.get(id).into_iter().flat_map(|endpoint| &endpoint.heads);
+        let entries = self.endpoints.get(id).into_iter().flat_map(|endpoint| endpoint.heads.all());
         entries.fold((0, 0), |(events, bytes), entry| (events + entry.events, bytes + entry.bytes))
     }
 
@@ -59,7 +60,7 @@ impl<S: Shard> Scheduler<S> {
     #[must_use]
     pub fn rows_by_endpoint(&self) -> HashMap<Arc<str>, u64> {
         let rows = self.endpoints.iter().map(|(id, endpoint)| {
-            let rows: i64 = endpoint.heads.iter().map(|entry| entry.events).sum();
+            let rows: i64 = endpoint.heads.all().map(|entry| entry.events).sum();
             (Arc::clone(id), u64::try_from(rows).unwrap_or(0))
         });
         rows.filter(|(_, rows)| *rows > 0).collect()

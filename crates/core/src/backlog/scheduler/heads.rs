@@ -1,0 +1,164 @@
+//! ○ Heads of one endpoint: whose turn it is to be read, and each by its partition.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::Key;
+use crate::{
+    backlog::{
+        blocked_keys::BlockedKeys,
+        page_read::{BEGINNING, EndpointReadiness, PageRead},
+        shard::Shard,
+    },
+    model::settings::OrderBy,
+};
+
+/// An endpoint may have thousands of them: one is found without a look at the others.
+pub(super) struct Heads<S> {
+    by_partition: HashMap<Key, Entry<S>>,
+    /// Each key of the map once.
+    turns: VecDeque<Key>,
+}
+
+pub(super) struct Entry<S> {
+    pub(super) head: Arc<S>,
+    pub(super) events: i64,
+    pub(super) bytes: i64,
+    pub(super) oldest_ms: i64,
+    pub(super) after: (i64, i64),
+    pub(super) rests: Option<Rest>,
+    /// The last note of it.
+    pub(super) noted: u64,
+    /// Rows came since it was last read.
+    pub(super) grew: bool,
+    pub(super) passed_over: BlockedKeys,
+    pub(super) is_being_read: bool,
+    /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
+    pub(super) gone: Vec<i64>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Rest {
+    pub(super) from: Instant,
+    pub(super) long: Duration,
+}
+
+/// In order, everybody behind waits for the last rows.
+pub(super) const ORDERED_REST: Duration = Duration::from_millis(20);
+/// … unless nothing is there that may go.
+pub(super) const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
+
+impl<S> Default for Heads<S> {
+    fn default() -> Self {
+        Heads { by_partition: HashMap::new(), turns: VecDeque::new() }
+    }
+}
+
+impl<S> Heads<S> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_partition.is_empty()
+    }
+
+    pub(super) fn of(&mut self, partition: &Key) -> Option<&mut Entry<S>> {
+        self.by_partition.get_mut(partition)
+    }
+
+    /// The head of a partition that has none yet; its turn is the last.
+    pub(super) fn add(&mut self, partition: Key, entry: Entry<S>) {
+        if self.by_partition.insert(partition.clone(), entry).is_none() {
+            self.turns.push_back(partition);
+        }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry<S>> {
+        self.by_partition.values()
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Entry<S>> {
+        self.by_partition.values_mut()
+    }
+
+    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&Key, &Entry<S>) -> bool) {
+        self.by_partition.retain(|partition, entry| is_kept(partition, entry));
+        self.turns.retain(|partition| self.by_partition.contains_key(partition));
+    }
+}
+
+impl<S: Shard> Heads<S> {
+    /// The next head to be read, in turn.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        rows_max: usize,
+        bytes_max: usize,
+        standing: EndpointReadiness,
+    ) -> Option<PageRead<Arc<S>>> {
+        if rows_max == 0 || bytes_max == 0 {
+            return None;
+        }
+        for _ in 0..self.turns.len() {
+            let key = self.turns.pop_front()?;
+            let Some(entry) = self.by_partition.get_mut(&key) else { continue };
+            // Nobody else has it: what was on its way out of memory is out, however it ended.
+            if entry.head.is_closing() && !entry.is_being_read && Arc::strong_count(&entry.head) == 1 {
+                entry.head = entry.head.renewed();
+                entry.restart();
+            }
+            let (has_left, is_held) = (|| entry.head.has_key_left(), |offset| entry.head.holds(offset));
+            if !entry.is_being_read && entry.passed_over.is_over(has_left, is_held, now) {
+                entry.restart();
+                entry.rests = None;
+            }
+            let held = i64::try_from(entry.head.held_events()).unwrap_or(i64::MAX);
+            if entry.events <= 0 && held == 0 {
+                self.by_partition.remove(&key);
+                continue;
+            }
+            let order = match standing {
+                EndpointReadiness::TakesInOrder(_, by) => Some(by),
+                _ => None,
+            };
+            let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
+            let reads =
+                reads && (standing == EndpointReadiness::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
+            let read = reads.then(|| {
+                entry.is_being_read = true;
+                entry.head.is_read(true);
+                (entry.rests, entry.grew) = (None, false);
+                if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
+                    entry.restart(); // it was ordered by key until now
+                }
+                entry.head.keep_order(order.is_some());
+                let (head, after, is_gone) =
+                    (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
+                let passed_over = std::mem::take(&mut entry.passed_over);
+                let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
+                PageRead { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
+            });
+            self.turns.push_back(key);
+            if read.is_some() {
+                return read;
+            }
+        }
+        None
+    }
+}
+
+impl<S: Shard> Entry<S> {
+    pub(super) fn restart(&mut self) {
+        self.head.restart();
+        self.after = BEGINNING;
+        self.passed_over = BlockedKeys::default();
+    }
+
+    /// True if the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
+    /// waits for it.
+    fn rests(&self, now: Instant) -> bool {
+        let in_time = self.grew && self.head.keeps_order();
+        let long = |rest: Rest| if in_time { rest.long.min(ORDERED_REST) } else { rest.long };
+        self.rests.is_some_and(|rest| rest.from + long(rest) > now)
+    }
+}
