@@ -21,6 +21,8 @@ pub struct Growth {
     pub per_hour: f64,
     /// The rise of the line from the first to the last sample.
     pub risen: f64,
+    /// The same of a line through the second half alone, as if all the time had been like it.
+    pub risen_later: f64,
     /// Nothing is promised of a number without.
     pub allowed: Option<f64>,
 }
@@ -40,12 +42,15 @@ impl Growth {
             most: points.iter().map(|point| point.1).fold(f64::MIN, f64::max),
             per_hour: slope * 3600.0,
             risen: slope * (last - first),
+            risen_later: self::slope(&points[points.len() / 2..]).unwrap_or(slope) * (last - first),
             allowed: bound.map(|bound| (bound.part * average).max(bound.floor)),
         })
     }
 
+    /// True if it rises beyond its bound and goes on doing so: what is only reached later than in the warm-up (a peak that the
+    /// allocator keeps room for, say) has stopped rising in the second half.
     pub fn grows(&self) -> bool {
-        self.allowed.is_some_and(|allowed| self.risen > allowed)
+        self.allowed.is_some_and(|allowed| self.risen > allowed && self.risen_later > allowed)
     }
 }
 

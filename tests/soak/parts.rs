@@ -107,6 +107,15 @@ fn a_rise_is_measured_by_its_bound() {
 }
 
 #[test]
+fn what_rises_to_a_height_and_stays_there_does_not_grow() {
+    let bound = Some(Bound { part: 0.1, floor: 24.0 });
+    let grows = |number: fn(f64) -> f64| Growth::of(&points(361, number), bound).expect("a line").grows();
+    assert!(!grows(|at| 100.0 + (at / 18.0).min(40.0)), "it has stopped");
+    assert!(grows(|at| 100.0 + at / 30.0), "it goes on");
+    assert!(grows(|at| 100.0 + (at / 30.0 - 20.0).max(0.0)), "it has begun");
+}
+
+#[test]
 fn books_are_right_when_everything_ended_once() {
     let sound = Books { expected: 10, delivered: 7, dead_letters: 3, duplicates: 5, ..Books::default() };
     assert_eq!(sound.problems(), Vec::<String>::new());

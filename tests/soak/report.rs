@@ -115,11 +115,11 @@ fn tables(samples: &[Sample]) -> impl Iterator<Item = &str> {
 
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}\n",
-        "", "start", "middle", "end", "most", "an hour", "risen", "may rise"
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>9}\n",
+        "", "start", "middle", "end", "most", "an hour", "risen", "2nd half", "may rise"
     );
     for Row { what, growth } in rows {
-        let Growth { start, middle, end, most, per_hour, risen, allowed } = growth;
+        let Growth { start, middle, end, most, per_hour, risen, risen_later, allowed } = growth;
         let numbers = [start, middle, end, most].map(|number| format!("{:>9}", short(*number))).join(" ");
         let verdict = match (allowed, growth.grows()) {
             (None, _) => "",
@@ -127,8 +127,8 @@ pub fn table(rows: &[Row]) -> String {
             (Some(_), true) => "GROWS",
         };
         let allowed = allowed.map(short).unwrap_or_default();
-        let (per_hour, risen) = (short(*per_hour), short(*risen));
-        let _ = writeln!(text, "{what:<28} {numbers} {per_hour:>10} {risen:>9} {allowed:>9}  {verdict}");
+        let (per_hour, risen, later) = (short(*per_hour), short(*risen), short(*risen_later));
+        let _ = writeln!(text, "{what:<28} {numbers} {per_hour:>10} {risen:>9} {later:>9} {allowed:>9}  {verdict}");
     }
     text
 }
