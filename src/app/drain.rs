@@ -1,6 +1,6 @@
 //! ● The way down. Everything that is settled gets committed; what is not, the next owner reads again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{pipeline::Pipeline, startup::App};
 use crate::{clock, endpoint::queue::Drain, store};
@@ -27,11 +27,7 @@ pub(super) struct DrainDeadlines {
 pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: DrainDeadlines) -> bool {
     let started = clock::now();
     app.health.stopping();
-    // In a rolling update the one that has just come is still getting its partitions.
-    let rebalanced_until = started + REBALANCE_MAX.min(shutdown_max / 10);
-    while app.pipeline.consumer.state.membership().is_rebalancing(clock::now()) && clock::now() < rebalanced_until {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    rebalanced(&app, started + REBALANCE_MAX.min(shutdown_max / 10)).await;
     app.pipeline.consumer.state.be_quiet();
     app.replays.be_quiet();
     let tell = |drain: Drain| app.table.endpoints().iter().for_each(|queue| queue.drain(drain));
@@ -86,6 +82,13 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     cores.stop();
     tracing::info!("stopped");
     left
+}
+
+/// Waits for a rebalance that is going on: in a rolling update the one that has just come is still getting its partitions.
+async fn rebalanced(app: &App, until: Instant) {
+    while app.pipeline.consumer.state.membership().is_rebalancing(clock::now()) && clock::now() < until {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn outstanding(app: &App) -> u64 {

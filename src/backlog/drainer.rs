@@ -6,6 +6,7 @@
 pub mod ageing; // what has waited for too long
 mod assignment; // which partitions are ours
 mod reading; // rows go to their endpoint
+mod totals; // how much waits, for metrics
 
 use std::{
     collections::{HashMap, HashSet},
@@ -382,23 +383,8 @@ impl Drainer {
             self.surroundings.push(&endpoint_id, receipts);
         }
     }
-
-    /// Looks through all heads, so not at every turn.
-    fn publish_metrics(&mut self, now: Instant) {
-        if now < self.show_at {
-            return;
-        }
-        let BacklogTotals { events, bytes, oldest_ms } = self.heads.waiting();
-        let took = clock::now().saturating_duration_since(now);
-        self.show_at = now + SHOW_EVERY.max(took * SHOW_COSTS_ONE_IN);
-        let age_ms = oldest_ms.map_or(0, |oldest| clock::wall_ms().saturating_sub(oldest).max(0));
-        self.heads.metrics.waiting(events, bytes, Duration::from_millis(age_ms.unsigned_abs()));
-    }
 }
 
-const SHOW_EVERY: Duration = Duration::from_millis(100);
-/// Of the time, at most: with hundreds of thousands of heads a look takes milliseconds, and others wait for these.
-const SHOW_COSTS_ONE_IN: u32 = 200;
 /// A statement for fewer rows is not worth it.
 const SLICE_ROWS_MIN: usize = 25;
 /// Between two turns: what came meanwhile shares the next one.

@@ -2,13 +2,13 @@
 //!
 //! Every statement looks at a bounded number of rows.
 
+mod data; // the records of letters
 mod rows; // a row as a letter
-
-use std::collections::HashMap;
 
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
+pub use self::data::{LetterData, LetterDataRows, read_data};
 use self::rows::{data, head};
 use super::{Pool, StoreError};
 use crate::model::grants::Grants;
@@ -52,14 +52,6 @@ pub struct LetterHead {
 pub struct DeadLetterPosition {
     pub written_in: i64,
     pub id: String,
-}
-
-/// The record's data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterData {
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: Vec<u8>,
 }
 
 /// A filter of an endpoint's letters; an empty endpoint's are the operator's.
@@ -249,32 +241,6 @@ pub async fn read(pool: &Pool, id: &str) -> Result<Option<(LetterHead, LetterDat
     .await
 }
 
-/// The data of letters as Postgres sent it: megabytes, which are copied where nobody waits for the thread.
-#[derive(Debug)]
-pub struct LetterDataRows(Vec<Row>);
-
-impl LetterDataRows {
-    /// The data by id.
-    ///
-    /// # Errors
-    /// When a column is not what it should be.
-    pub fn by_id(&self) -> Result<HashMap<String, LetterData>, StoreError> {
-        self.0.iter().map(|row| Ok((row.try_get("id")?, data(row)?))).collect()
-    }
-}
-
-/// The data of these letters. Those that are gone are missing.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn read_data(pool: &Pool, ids: &[&str]) -> Result<LetterDataRows, StoreError> {
-    pool.with(async |client| {
-        let statement = client.prepare_cached(READ_DATA).await?;
-        Ok(LetterDataRows(client.query(&statement, &[&ids]).await?))
-    })
-    .await
-}
-
 /// Deletes letters of an endpoint, as far as they are granted: they were seen.
 ///
 /// # Errors
@@ -410,7 +376,6 @@ const NEWEST: &str = "
     ) AS newest";
 const READ: &str =
     concat!("SELECT ", head_columns!(), ", record_key, record_value, record_headers FROM dead_letter d WHERE id = $1");
-const READ_DATA: &str = "SELECT id, record_key, record_value, record_headers FROM dead_letter WHERE id = ANY($1)";
 const PAGE: &str = page!("");
 pub(super) const PAGE_OF_DEAD: &str = page!("AND state = 'dead' ");
 /// The limit of a page.

@@ -51,7 +51,7 @@ mod tests {
 
     const EVERY: Duration = Duration::from_secs(30);
 
-    /// How often each was looked at, and the number of looks, within so many rounds.
+    /// Number of times that each was looked at, and of looks, within so many rounds.
     fn looked_at(count: usize, rounds: u32) -> (Vec<u32>, usize) {
         let start = Instant::now();
         let mut rotation = Rotation::new(EVERY, start);

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use self::heads::{Entry, Heads, ORDERED_IDLE_REST, ORDERED_REST, Rest};
+use self::heads::{Entry, HeadsInTurn, ORDERED_IDLE_REST, ORDERED_REST, Rest};
 pub use self::totals::BacklogTotals;
 use super::{
     amount::Amount,
@@ -43,7 +43,7 @@ pub struct Scheduler<S: Shard> {
 
 struct OfEndpoint<S> {
     held: Arc<Amount>,
-    heads: Heads<S>,
+    heads: HeadsInTurn<S>,
 }
 
 /// In memory of one endpoint's backlog, rows that are to be taken out included: several pages ahead of what a stream sends.
@@ -108,7 +108,7 @@ impl<S: Shard> Scheduler<S> {
         let of_endpoint = self.endpoints.entry(Arc::clone(&endpoint_id)).or_insert_with(|| {
             let customer = self.customer_of.as_ref().and_then(|customer_of| customer_of(&endpoint_id));
             self.turns.push_back(customer.unwrap_or_default(), Arc::clone(&endpoint_id));
-            OfEndpoint { held: Arc::default(), heads: Heads::default() }
+            OfEndpoint { held: Arc::default(), heads: HeadsInTurn::default() }
         });
         if let Some(entry) = of_endpoint.heads.of(partition) {
             if entry.head.keeps_order() {

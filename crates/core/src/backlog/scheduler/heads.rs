@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An endpoint may have thousands of them: one is found without a look at the others.
-pub(super) struct Heads<S> {
+pub(super) struct HeadsInTurn<S> {
     by_partition: HashMap<Key, Entry<S>>,
     /// Each key of the map once.
     turns: VecDeque<Key>,
@@ -51,13 +51,13 @@ pub(super) const ORDERED_REST: Duration = Duration::from_millis(20);
 /// … unless nothing is there that may go.
 pub(super) const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 
-impl<S> Default for Heads<S> {
+impl<S> Default for HeadsInTurn<S> {
     fn default() -> Self {
-        Heads { by_partition: HashMap::new(), turns: VecDeque::new() }
+        HeadsInTurn { by_partition: HashMap::new(), turns: VecDeque::new() }
     }
 }
 
-impl<S> Heads<S> {
+impl<S> HeadsInTurn<S> {
     pub(super) fn is_empty(&self) -> bool {
         self.by_partition.is_empty()
     }
@@ -87,7 +87,7 @@ impl<S> Heads<S> {
     }
 }
 
-impl<S: Shard> Heads<S> {
+impl<S: Shard> HeadsInTurn<S> {
     /// The next head to be read, in turn.
     pub(super) fn next(
         &mut self,
