@@ -6,8 +6,8 @@
 //! misbehaves, is spoken to by HTTP/1.1 for a while ([`Protocols`](super::protocols::Protocols)).
 
 mod connection; // one of them
-mod stream_errors; // ○ what an error says of a request
 mod stream; // one exchange on it
+mod stream_errors; // ○ the library's errors in our words
 mod tls_note; // why TLS ended a connection
 
 use std::{

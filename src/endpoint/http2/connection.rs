@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     stream::Http2Stream,
-    stream_errors::{ErrorMeaning, in_words, meaning},
+    stream_errors::{in_words, stream_error},
     tls_note::{NotedConnection, TlsNote},
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         connections::{Connections, Destination},
         protocols::{HTTP1_FOR, Protocols},
         silence::{NextStep, Silence},
+        stream_errors::ErrorMeaning,
     },
     telemetry::names,
 };
@@ -212,7 +213,7 @@ impl Http2Connection {
 
     /// Takes note of an error; says what it means for the request.
     pub(super) fn failed(&self, error: &h2::Error) -> ErrorMeaning {
-        let meaning = meaning(error);
+        let meaning = stream_error(error).meaning();
         if meaning.misbehaves {
             self.misbehaves(&in_words(error));
         }

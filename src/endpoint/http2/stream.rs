@@ -11,13 +11,14 @@ use http::{
 
 use super::{
     connection::Http2Connection,
-    stream_errors::{RequestEnd, in_words},
+    stream_errors::{in_words, stream_error},
 };
 use crate::{
     clock,
     endpoint::{
         connections::{Connections, Destination},
         http_exchange::{HttpReply, KeepBytes},
+        stream_errors::RequestEnd,
     },
     model::outcome::Answer,
 };
@@ -155,9 +156,9 @@ impl Http2Stream {
 
     /// The connection took no more, or the request cannot be sent at all.
     fn not_begun(&self, error: &h2::Error) -> StreamFailure {
-        match error.is_io() || error.is_go_away() || error.is_reset() {
-            true => StreamFailure::NotProcessed,
-            false => StreamFailure::Answer(Answer::Broken(in_words(error).into())),
+        match stream_error(error).before_the_request() {
+            RequestEnd::NotProcessed => StreamFailure::NotProcessed,
+            _ => StreamFailure::Answer(Answer::Broken(in_words(error).into())),
         }
     }
 
