@@ -8,7 +8,7 @@
 mod connection; // one of them
 mod stream; // one exchange on it
 mod stream_errors; // ○ the library's errors in our words
-mod tls_note; // why TLS ended a connection
+mod watched_connection; // how much comes on it, and why TLS ended it
 
 use std::{
     cell::{Cell, RefCell},
@@ -318,3 +318,6 @@ mod tests;
 
 #[cfg(test)]
 mod fault_tests;
+
+#[cfg(test)]
+mod flood_tests;

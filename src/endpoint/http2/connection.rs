@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     stream::Http2Stream,
     stream_errors::{in_words, stream_error},
-    tls_note::{NotedConnection, TlsNote},
+    watched_connection::{Watch, WatchedConnection},
 };
 use crate::{
     clock,
@@ -50,18 +50,16 @@ pub struct Http2Connection {
     /// Bytes that came on the connection; the first are the server's settings.
     read_bytes: Rc<Cell<u64>>,
     streams: Cell<usize>,
-    /// Bytes that came while it had no stream.
-    unasked_bytes: Cell<u64>,
     /// The end of HTTP/2 here, or its silence, has been noted.
     is_noted: Cell<bool>,
     silence: RefCell<Silence>,
-    tls_note: TlsNote,
+    pub(super) watch: Rc<Watch>,
     /// Told of a place for a stream.
     changed: RefCell<Rc<Notify>>,
 }
 
 struct Driver {
-    connection: Connection<NotedConnection, Bytes>,
+    connection: Connection<WatchedConnection, Bytes>,
     pings: PingPong,
 }
 
@@ -107,8 +105,8 @@ impl Http2Connection {
         host: Http2Host,
         changed: &Rc<Notify>,
     ) -> Result<Rc<Self>, h2::Error> {
-        let (ends_at, read_bytes, tls_note) = (connection.ends_at(), connection.read_bytes(), TlsNote::default());
-        let connection = NotedConnection { connection, note: tls_note.clone() };
+        let (ends_at, read_bytes, watch) = (connection.ends_at(), connection.read_bytes(), Rc::new(Watch::new()));
+        let connection = WatchedConnection { connection, watch: Rc::clone(&watch) };
         let (sender, mut connection) = builder().handshake(connection).await?;
         let pings = connection.ping_pong().expect("invariant: nobody else has taken it");
         Ok(Rc::new_cyclic(|itself| Http2Connection {
@@ -119,10 +117,9 @@ impl Http2Connection {
             ends_at,
             read_bytes,
             streams: Cell::new(0),
-            unasked_bytes: Cell::new(0),
             is_noted: Cell::new(false),
             silence: RefCell::new(Silence::since(clock::now())),
-            tls_note,
+            watch,
             changed: RefCell::new(Rc::clone(changed)),
         }))
     }
@@ -168,7 +165,6 @@ impl Http2Connection {
         let sender = self.ready_sender()?;
         if self.streams.replace(self.streams.get() + 1) == 0 {
             self.silence.borrow_mut().begin_again(now);
-            self.unasked_bytes.set(0);
         }
         Some(Http2Stream::new(sender, Rc::clone(self), kept_in.clone(), Rc::clone(kept_as)))
     }
@@ -180,6 +176,7 @@ impl Http2Connection {
     /// A stream has ended; says whether it was the last one.
     pub(super) fn stream_ended(&self) -> bool {
         self.streams.set(self.streams.get() - 1);
+        self.watch.end_request();
         let was_last = self.streams.get() == 0;
         if was_last && self.room() == 0 && self.driver.borrow().is_some() {
             self.misbehaves("it takes no streams");
@@ -190,6 +187,7 @@ impl Http2Connection {
 
     /// A request got no answer in time: no more of them begin here.
     pub(super) fn is_given_up(&self) {
+        self.watch.give_back(ANSWER_WINDOW as usize);
         self.note_silence();
         self.retire();
     }
@@ -208,7 +206,7 @@ impl Http2Connection {
 
     /// The reason why TLS ended it, where that is so.
     pub(super) fn tls_failure(&self) -> Option<Box<str>> {
-        self.tls_note.text()
+        self.watch.tls_failure()
     }
 
     /// Takes note of an error; says what it means for the request.
@@ -271,6 +269,7 @@ impl Http2Connection {
         let read_before = self.read_bytes.get();
         let mut slot = self.driver.borrow_mut();
         let Some(driver) = &mut *slot else { return Poll::Ready(()) };
+        self.watch.begin_turn();
         let limit_before = driver.connection.max_concurrent_send_streams();
         let polled = Pin::new(&mut driver.connection).poll(task);
         let _answered = driver.pings.poll_pong(task);
@@ -279,6 +278,9 @@ impl Http2Connection {
         self.has_read(read_before);
         if has_other_limit || read_before == 0 && self.is_settled() {
             self.changed.borrow().notify_waiters();
+        }
+        if self.watch.is_flooded() {
+            self.misbehaves("it sends much that nobody asked for");
         }
         match polled {
             Poll::Pending if !self.is_useless() => return Poll::Pending,
@@ -300,14 +302,11 @@ impl Http2Connection {
         if bytes_before == 0 {
             self.host.has_spoken();
         }
-        if !self.has_streams() {
-            self.unasked_bytes.set(self.unasked_bytes.get() + read);
-        }
     }
 
-    /// Nobody uses it, and it takes no streams, or says much that nobody asked for.
+    /// Nobody uses it, and it takes no streams.
     fn is_useless(&self) -> bool {
-        !self.has_streams() && (self.room() == 0 || self.unasked_bytes.get() > UNASKED_BYTES_MAX)
+        !self.has_streams() && self.room() == 0
     }
 
     fn ping(&self) {
@@ -358,11 +357,9 @@ fn builder() -> client::Builder {
 }
 
 /// Answers are short; more of one than this is not held in memory.
-const ANSWER_WINDOW: u32 = 65_535;
+pub(super) const ANSWER_WINDOW: u32 = 65_535;
 /// The most that a connection's answers hold in memory.
 const CONNECTION_WINDOW: u32 = 1 << 18;
-/// The most that comes on a connection that nobody uses. Answers that were broken off may still come: so much at the most.
-const UNASKED_BYTES_MAX: u64 = 2 * CONNECTION_WINDOW as u64;
 /// A longer head is no answer.
 const HEAD_BYTES_MAX: u32 = 131_072;
 /// Requests of ours that were given up, and of which something may still come.

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Nobody waits so long.
-const LONG: Duration = Duration::from_secs(30);
+pub(super) const LONG: Duration = Duration::from_secs(30);
 
 /// Their server speaks HTTP/2 alone, and they were offered HTTP/1.1.
 #[track_caller]
-fn assert_fallen_back(answers: &[Answer]) {
+pub(super) fn assert_fallen_back(answers: &[Answer]) {
     assert!(answers.iter().all(|answer| matches!(answer, Answer::TlsFailed(_))), "{answers:?}");
 }
 

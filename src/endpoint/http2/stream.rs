@@ -10,7 +10,7 @@ use http::{
 };
 
 use super::{
-    connection::Http2Connection,
+    connection::{ANSWER_WINDOW, Http2Connection},
     stream_errors::{in_words, stream_error},
 };
 use crate::{
@@ -114,6 +114,7 @@ impl Http2Stream {
         keep_bytes: &KeepBytes<'_>,
     ) -> Result<HttpReply, StreamFailure> {
         let body = request.body();
+        self.connection.watch.begin_request(body.len());
         let sent = self.sender.send_request(head_of(request, uri), body.is_empty());
         let (answer, sending) = sent.map_err(|error| self.not_begun(&error))?;
         let _upload = Upload::begin(sending, body.clone());
@@ -146,7 +147,9 @@ impl Http2Stream {
             };
             kept.extend_from_slice(&chunk[..chunk.len().min(keep_bytes - kept.len())]);
             read += chunk.len();
+            self.connection.watch.give_back(chunk.len());
             if read > bytes_max {
+                self.connection.watch.give_back(ANSWER_WINDOW as usize);
                 break;
             }
             let _of_ended_stream = body.flow_control().release_capacity(chunk.len());

@@ -93,20 +93,29 @@ impl Server {
     }
 
     pub(super) async fn behaving(manner: Manner) -> Self {
-        let (config, certificate) = certified(manner.protocol);
+        let manner = Rc::new(manner);
+        let protocol = manner.protocol;
+        Self::serving(protocol, move |stream, seen| serve(stream, Rc::clone(&manner), seen)).await
+    }
+
+    /// Serves each connection so.
+    pub(super) async fn serving<F: Future<Output = ()> + 'static>(
+        protocol: &'static [u8],
+        serve: impl Fn(TlsStream<TcpStream>, Rc<Seen>) -> F + 'static,
+    ) -> Self {
+        let (config, certificate) = certified(protocol);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (port, seen) = (listener.local_addr().expect("bound").port(), Rc::new(Seen::default()));
         let (acceptor, accepting) = (TlsAcceptor::from(Arc::new(config)), Rc::clone(&seen));
-        let manner = Rc::new(manner);
         actix_rt::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(stream) = acceptor.accept(stream).await else { continue };
                 accepting.connections.set(accepting.connections.get() + 1);
-                let (manner, seen) = (Rc::clone(&manner), Rc::clone(&accepting));
+                let (serving, seen) = (serve(stream, Rc::clone(&accepting)), Rc::clone(&accepting));
                 actix_rt::spawn(async move {
                     tokio::select! {
                         () = seen.stop.notified() => {}
-                        () = serve(stream, manner, Rc::clone(&seen)) => {}
+                        () = serving => {}
                     }
                 });
             }

@@ -4,6 +4,7 @@ pub mod egress; // addresses that a connection may be opened to
 pub mod names; // what is known of names, and for how long
 pub mod idle; // connections kept for the next request
 pub mod protocols; // hosts that HTTP/1.1 is spoken with
+pub mod allowance; // how much may come on a connection that many requests share
 pub mod stream_errors; // what an error of HTTP/2 says of a request
 pub mod silence; // when a connection that many requests share is taken for dead
 pub mod oauth; // what a token server is asked, and what it says
