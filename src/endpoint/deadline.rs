@@ -1,4 +1,4 @@
-//! ● A deadline that does not run while an attempt waits for something of ours.
+//! ● A deadline that does not run while an attempt waits for something of ours, or for its turn at the endpoint.
 
 use std::{pin::pin, time::Duration};
 
@@ -11,13 +11,14 @@ use crate::clock;
 #[derive(Debug, PartialEq, Eq)]
 pub struct DeadlineElapsed;
 
-/// Runs `work` for at most `limit`, beside what it waits for us.
+/// Runs `work` for at most `limit`, beside what it waits for us. For a turn at the endpoint it waits no longer either: it holds
+/// what others could use.
 ///
 /// # Errors
 /// When it is not done by then.
 pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output = T>) -> Result<T, DeadlineElapsed> {
     let started = clock::now();
-    let waited_before = waits.so_far(started);
+    let waited_before = waits.beside_exchange(started);
     let mut work = pin!(work);
     let mut left = limit;
     loop {
@@ -26,7 +27,8 @@ pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output 
             Either::Left((done, _)) => return Ok(done),
             Either::Right(_) => {
                 let now = clock::now();
-                let used = (now - started).saturating_sub(waits.so_far(now).saturating_sub(waited_before));
+                let used = (now - started).saturating_sub(waits.beside_exchange(now).saturating_sub(waited_before));
+                let used = used.max(waits.for_stream(now).unwrap_or(Duration::ZERO));
                 if used >= limit {
                     return Err(DeadlineElapsed);
                 }
@@ -64,5 +66,22 @@ mod tests {
         };
         assert_eq!(within(LIMIT, &waits, work).await, Err(DeadlineElapsed));
         assert!(clock::now() - started >= 3 * LIMIT);
+    }
+
+    #[actix_rt::test]
+    async fn a_turn_at_the_endpoint_is_waited_for_as_long_as_an_answer_and_no_longer() {
+        let waits = Waits::default();
+        let work = async {
+            waits.begin_for_stream(clock::now());
+            tokio::time::sleep(LIMIT / 2).await;
+            waits.end_for_stream(clock::now());
+            tokio::time::sleep(LIMIT * 3 / 4).await;
+        };
+        assert_eq!(within(LIMIT, &waits, work).await, Ok(()));
+        let work = async {
+            waits.begin_for_stream(clock::now());
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(within(LIMIT, &waits, work).await, Err(DeadlineElapsed));
     }
 }

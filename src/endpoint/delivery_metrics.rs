@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
 
-use crate::{endpoint::batch::FilledBy, model::outcome::Outcome, telemetry::names};
+use crate::{
+    endpoint::batch::FilledBy,
+    model::outcome::{NO_STREAM, Outcome},
+    telemetry::names,
+};
 
 /// Attempts of the endpoints of one mode (`"stream"`, `"batch"`); one set serves all endpoints of a core.
 pub struct DeliveryMetrics {
@@ -52,6 +56,8 @@ impl DeliveryMetrics {
         }
         match outcome {
             Outcome::Failed { .. } | Outcome::Disconnected => counter!(names::RETRIES, "reason" => class).increment(1),
+            // Nothing of ours is wrong.
+            Outcome::LocalFault if class == NO_STREAM => counter!(names::RETRIES, "reason" => class).increment(1),
             Outcome::LocalFault => self.local_faults.increment(1),
             Outcome::Delivered | Outcome::Rejected | Outcome::Gone => {}
         }

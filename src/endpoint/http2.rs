@@ -2,10 +2,11 @@
 //!
 //! The connections are an endpoint's own, so that no endpoint waits for the streams or the windows of another one at the
 //! same host. One is opened at a time, and more than one only when the server's limit of streams is reached; whoever
-//! comes in the meantime waits for it, and shares its failure. A host that does not choose HTTP/2, or an endpoint whose HTTP/2
-//! misbehaves, is spoken to by HTTP/1.1 for a while ([`Protocols`](super::protocols::Protocols)).
+//! comes in the meantime waits for it in a line, and shares its failure. A host that does not choose HTTP/2, or an endpoint
+//! whose HTTP/2 misbehaves, is spoken to by HTTP/1.1 for a while ([`Protocols`](super::protocols::Protocols)).
 
 mod connection; // one of them
+mod line; // who waits for a place on them
 mod stream; // one exchange on it
 mod stream_errors; // ○ the library's errors in our words
 mod watched_connection; // how much comes on it, and why TLS ended it
@@ -18,11 +19,11 @@ use std::{
 };
 
 use http::{Request, Uri};
-use tokio::sync::Notify;
 
 pub use self::connection::Http2Connection;
 use self::{
     connection::Http2Host,
+    line::{Line, Place},
     stream::{Http2Stream, StreamFailure},
 };
 use super::{
@@ -45,10 +46,8 @@ pub struct Http2Connections {
     /// In use: each is held by its streams. One without is kept with all that nobody uses.
     used: RefCell<Vec<Weak<Http2Connection>>>,
     opening: Opening,
-    /// A stream has ended, a connection is there, or a limit is another one.
-    changed: Rc<Notify>,
-    /// Requests that wait for that: whoever comes later takes no stream before them.
-    waiting: Cell<usize>,
+    /// Requests that wait until a stream has ended, a connection is there, or a limit is another one.
+    line: Rc<Line>,
 }
 
 /// The state of the connection that is being opened.
@@ -83,8 +82,7 @@ impl Http2Connections {
             uri,
             used: RefCell::default(),
             opening: Opening::default(),
-            changed: Rc::default(),
-            waiting: Cell::new(0),
+            line: Rc::default(),
         }
     }
 
@@ -116,33 +114,18 @@ impl Http2Connections {
         Err(Answer::Disconnected.into())
     }
 
+    /// In turn: what changes is looked at by the first in line, who wakes the next as it leaves.
     async fn lease(&self, client: &CoreClient, wanted: &WantedConnection<'_>) -> Result<Lease, ExchangeFailure> {
-        let leased = self.lease_in_turn(client, wanted).await;
-        match &leased {
-            Ok(Lease::Stream(stream)) if !stream.has_room_for_another() => {}
-            Ok(Lease::Stream(_)) if self.waiting.get() > 0 => self.changed.notify_one(),
-            Ok(Lease::Stream(_)) => {}
-            // It may have been woken for what another one can use, and what it found out the others should know.
-            _ => self.changed.notify_waiters(),
-        }
-        leased
-    }
-
-    async fn lease_in_turn(
-        &self,
-        client: &CoreClient,
-        wanted: &WantedConnection<'_>,
-    ) -> Result<Lease, ExchangeFailure> {
         let ended_before = self.opening.ended.get();
-        let mut in_line = None;
+        let mut place: Option<Place<'_>> = None;
         loop {
             let now = clock::now();
             let known = self.known(client, wanted, now);
             if known == KnownProtocol::Http1 {
-                self.changed.notify_waiters();
+                drop(place);
                 return client.connection(wanted).await.map(Lease::Http1);
             }
-            let is_next = in_line.is_some() || self.waiting.get() == 0;
+            let is_next = place.as_ref().map_or_else(|| self.line.is_empty(), Place::is_first);
             if is_next && let Some(stream) = self.stream(client, now) {
                 return Ok(Lease::Stream(stream));
             }
@@ -154,17 +137,30 @@ impl Http2Connections {
             if let Some(failure) = self.failure_since(ended_before, now) {
                 return Err(failure);
             }
-            let changed = self.changed.notified();
-            if self.may_open(now) {
+            if is_next && self.may_open(now) {
+                drop(place);
                 return self.open(client, wanted, known).await;
             }
-            if in_line.is_none() {
-                in_line = Some(InLine::behind_others(&self.waiting));
-                self.look_up(client, wanted).await;
-                continue;
+            match &place {
+                Some(place) => self.wait(place, wanted).await,
+                None => {
+                    place = Some(self.line.join());
+                    self.look_up(client, wanted).await;
+                }
             }
-            changed.await;
         }
+    }
+
+    /// Until something has changed. A server that is long in taking a connection takes this request's time as well; one that
+    /// allows few streams does not, as those who have them end in time.
+    async fn wait(&self, place: &Place<'_>, wanted: &WantedConnection<'_>) {
+        let now = clock::now();
+        if self.opening.is_under_way.get() && self.used(now).is_empty() {
+            return place.changed().await;
+        }
+        wanted.waits.begin_for_stream(now);
+        place.changed().await;
+        wanted.waits.end_for_stream(clock::now());
     }
 
     /// Of the host, and of the endpoint there.
@@ -190,7 +186,7 @@ impl Http2Connections {
             Some(connection) => Rc::clone(connection),
             None if used.len() < CONNECTIONS_MAX => {
                 let kept = client.connections().take_http2(&self.kept_as, now)?;
-                kept.serve(&self.changed);
+                kept.serve(&self.line);
                 self.used.borrow_mut().push(Rc::downgrade(&kept));
                 kept
             }
@@ -201,14 +197,18 @@ impl Http2Connections {
 
     /// Connections with streams that take more of them, in time. The others end with their last stream.
     fn used(&self, now: Instant) -> Vec<Rc<Http2Connection>> {
-        let mut used = Vec::new();
+        let with_streams = self.with_streams();
+        with_streams.into_iter().filter(|connection| connection.is_usable(now)).collect()
+    }
+
+    fn with_streams(&self) -> Vec<Rc<Http2Connection>> {
+        let mut with_streams = Vec::new();
         self.used.borrow_mut().retain(|connection| {
-            let connection =
-                connection.upgrade().filter(|connection| connection.has_streams() && connection.is_usable(now));
-            used.extend(connection.clone());
+            let connection = connection.upgrade().filter(|connection| connection.has_streams());
+            with_streams.extend(connection.clone());
             connection.is_some()
         });
-        used
+        with_streams
     }
 
     /// One after the other, and only when all that are open are as full as the server allows.
@@ -216,6 +216,7 @@ impl Http2Connections {
         let used = self.used(now);
         !self.opening.is_under_way.get()
             && used.len() < CONNECTIONS_MAX
+            && self.used.borrow().len() < WITH_STREAMS_MAX
             && used.iter().all(|connection| connection.is_settled() && connection.room() == 0)
     }
 
@@ -247,7 +248,7 @@ impl Http2Connections {
         }
         self.is_http2(client, wanted);
         let host = Http2Host::new(Rc::clone(&self.kept_as), Rc::clone(&connector.protocols));
-        let connection = Http2Connection::begin(connection, host, &self.changed).await;
+        let connection = Http2Connection::begin(connection, host, &self.line).await;
         let connection = connection.map_err(|_| Answer::Disconnected)?;
         let stream = connection.stream(client.connections(), &self.kept_as, clock::now());
         let stream = stream.ok_or(Answer::Disconnected)?;
@@ -272,22 +273,6 @@ impl Http2Connections {
     }
 }
 
-/// A place among those who wait.
-struct InLine<'a>(&'a Cell<usize>);
-
-impl<'a> InLine<'a> {
-    fn behind_others(waiting: &'a Cell<usize>) -> Self {
-        waiting.set(waiting.get() + 1);
-        InLine(waiting)
-    }
-}
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 /// The turn to open a connection; however it ends, those who wait look again.
 struct Turn<'a>(&'a Http2Connections);
 
@@ -301,12 +286,14 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.opening.is_under_way.set(false);
-        self.0.changed.notify_waiters();
+        self.0.line.wake_all();
     }
 }
 
 /// Connections of an endpoint that are used at once.
 const CONNECTIONS_MAX: usize = 4;
+/// And with those that take no more streams, and come to the ends of the ones that they have.
+const WITH_STREAMS_MAX: usize = 2 * CONNECTIONS_MAX;
 /// Pauses before the tries: a server that again and again takes no request has had enough of them.
 const PAUSES: [Option<Duration>; 3] = [None, None, Some(Duration::from_millis(100))];
 

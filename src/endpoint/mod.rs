@@ -6,24 +6,15 @@ pub use postrider_core::delivery::{auto_disable, batch, breaker}; // ○ and its
 pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
 pub use postrider_core::flow::placement; // ○ which core an actor starts on
 pub use postrider_core::request; // ○ events → body and headers
-pub use postrider_core::sending::{
-    allowance,
-    egress,
-    idle,
-    names,
-    oauth,
-    protocols,
-    redaction,
-    silence,
-    stream_errors, // ○ where requests may go, and how
-};
+pub use postrider_core::sending::{allowance, silence, stream_errors}; // ○ what comes on a connection that requests share
+pub use postrider_core::sending::{egress, idle, names, oauth, protocols, redaction}; // ○ where requests may go, and how
 pub use postrider_core::stall::endpoints as stalls; // ○ for whom nothing moves, and why
 
 pub mod local_outage; // ● when nobody can be reached, no endpoint is to blame
 pub mod stats; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
 pub mod shares; // ● the same, awaited
-pub mod waits; // ○ what an attempt waits for us
+pub mod waits; // ○ what an attempt waits for
 pub mod deadline; // ● runs while nothing of ours is waited for
 pub mod name_server; // ● asks them
 pub mod resolver; // ● names → addresses

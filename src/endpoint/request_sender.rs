@@ -151,6 +151,7 @@ impl Posting<'_> {
             Ok(Err(ExchangeFailure::Answer(answer))) => answer,
             Ok(Err(ExchangeFailure::Refused(refusal))) => blocked(self.settings, &refusal),
             Err(_) if self.for_token.get() => Answer::TokenFailed("the token server did not answer in time".into()),
+            Err(_) if self.waits.for_stream(clock::now()).is_some() => Answer::NoStream,
             Err(_) => Answer::TimedOut,
         }
     }

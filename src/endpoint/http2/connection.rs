@@ -16,12 +16,12 @@ use h2::{
     client::{self, Connection, SendRequest},
 };
 use tokio::{
-    sync::Notify,
     task::AbortHandle,
     time::{Sleep, sleep},
 };
 
 use super::{
+    line::Line,
     stream::Http2Stream,
     stream_errors::{in_words, stream_error},
     watched_connection::{Watch, WatchedConnection},
@@ -55,7 +55,7 @@ pub struct Http2Connection {
     silence: RefCell<Silence>,
     pub(super) watch: Rc<Watch>,
     /// Told of a place for a stream.
-    changed: RefCell<Rc<Notify>>,
+    line: RefCell<Rc<Line>>,
 }
 
 struct Driver {
@@ -99,11 +99,11 @@ impl Http2Host {
 }
 
 impl Http2Connection {
-    /// Speaks HTTP/2 on a connection. `changed` hears of room for streams.
+    /// Speaks HTTP/2 on a connection. `line` hears of room for streams.
     pub(super) async fn begin(
         connection: EndpointConnection,
         host: Http2Host,
-        changed: &Rc<Notify>,
+        line: &Rc<Line>,
     ) -> Result<Rc<Self>, h2::Error> {
         let (ends_at, read_bytes, watch) = (connection.ends_at(), connection.read_bytes(), Rc::new(Watch::new()));
         let connection = WatchedConnection { connection, watch: Rc::clone(&watch) };
@@ -120,7 +120,7 @@ impl Http2Connection {
             is_noted: Cell::new(false),
             silence: RefCell::new(Silence::since(clock::now())),
             watch,
-            changed: RefCell::new(Rc::clone(changed)),
+            line: RefCell::new(Rc::clone(line)),
         }))
     }
 
@@ -151,8 +151,8 @@ impl Http2Connection {
     }
 
     /// From now on these wait for its room.
-    pub(super) fn serve(&self, changed: &Rc<Notify>) {
-        *self.changed.borrow_mut() = Rc::clone(changed);
+    pub(super) fn serve(&self, line: &Rc<Line>) {
+        *self.line.borrow_mut() = Rc::clone(line);
     }
 
     /// A stream, until it is dropped. `None` when the connection takes no more.
@@ -181,7 +181,7 @@ impl Http2Connection {
         if was_last && self.room() == 0 && self.driver.borrow().is_some() {
             self.misbehaves("it takes no streams");
         }
-        self.changed.borrow().notify_one();
+        self.line.borrow().wake_first();
         was_last
     }
 
@@ -196,7 +196,7 @@ impl Http2Connection {
     fn retire(&self) {
         let sender = self.sender.borrow_mut().take();
         if sender.is_some() {
-            self.changed.borrow().notify_waiters();
+            self.line.borrow().wake_first();
         }
     }
 
@@ -277,7 +277,7 @@ impl Http2Connection {
         drop(slot);
         self.has_read(read_before);
         if has_other_limit || read_before == 0 && self.is_settled() {
-            self.changed.borrow().notify_waiters();
+            self.line.borrow().wake_first();
         }
         if self.watch.is_flooded() {
             self.misbehaves("it sends much that nobody asked for");
@@ -321,7 +321,7 @@ impl Http2Connection {
         self.retire();
         let driver = self.driver.borrow_mut().take();
         drop(driver);
-        self.changed.borrow().notify_waiters();
+        self.line.borrow().wake_first();
     }
 }
 

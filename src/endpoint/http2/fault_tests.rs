@@ -1,12 +1,16 @@
 //! Servers that misbehave: what that costs, and whom.
 
-use std::time::Duration;
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use h2::Reason;
 
-use super::testing::*;
+use super::{CONNECTIONS_MAX, testing::*};
 use crate::{
     clock,
+    endpoint::request_sender::testing::request,
     model::{
         outcome::Answer,
         settings::{Auth, Http2},
@@ -91,6 +95,50 @@ async fn requests_beyond_the_servers_limit_of_streams_all_get_their_turn() {
     let mut sender = server.patient_sender("ep_1", LONG);
     send(&mut sender, &client, 40).await.iter().for_each(assert_taken);
     assert_eq!(server.seen.heads.borrow().len(), 40);
+}
+
+#[actix_rt::test]
+async fn streams_go_round_on_a_few_connections_while_more_and_more_requests_come() {
+    let takes = Duration::from_millis(5);
+    let manner = Manner { streams_max: Some(1), takes, ..Manner::default() };
+    let (server, client) = (Server::behaving(manner).await, client(|_| {}));
+    let (sender, sent) = (RefCell::new(server.patient_sender("ep_1", LONG)), Cell::new(0));
+    // As many wait as are under way, and whoever has an answer asks again at once.
+    let asking = (0..2 * CONNECTIONS_MAX).map(|_| async {
+        let mut answers = 0;
+        while sent.get() < 20 * CONNECTIONS_MAX {
+            sent.set(sent.get() + 1);
+            let sending = sender.borrow_mut().send(&client, request());
+            assert_taken(&sending.await.answer);
+            answers += 1;
+        }
+        answers
+    });
+    let answers = futures_util::future::join_all(asking).await;
+    assert!(answers.iter().all(|answers| *answers >= 5), "each in its turn: {answers:?}");
+    assert_eq!(server.seen.connections.get(), CONNECTIONS_MAX, "those that are there serve them all");
+}
+
+#[actix_rt::test]
+async fn time_waited_for_a_stream_is_no_part_of_what_an_answer_takes() {
+    let takes = Duration::from_secs(1);
+    let (server, client) =
+        (Server::behaving(Manner { streams_max: Some(1), takes, ..Manner::default() }).await, client(|_| {}));
+    // The last third waits for two seconds, and has its answer after three.
+    let mut sender = server.patient_sender("ep_1", takes * 26 / 10);
+    send(&mut sender, &client, 3 * CONNECTIONS_MAX).await.iter().for_each(assert_taken);
+}
+
+#[actix_rt::test]
+async fn a_request_that_finds_no_stream_in_time_is_not_one_that_was_not_answered() {
+    let manner = Manner { streams_max: Some(1), takes: LONG, ..Manner::default() };
+    let (server, client) = (Server::behaving(manner).await, client(|_| {}));
+    let answers = send(&mut server.patient_sender("ep_1", Duration::from_millis(500)), &client, 40).await;
+    let of = |answer| answers.iter().filter(|other| **other == answer).count();
+    let (timed_out, no_stream) = (of(Answer::TimedOut), of(Answer::NoStream));
+    assert_eq!(timed_out + no_stream, 40, "{answers:?}");
+    assert!(timed_out >= CONNECTIONS_MAX && no_stream >= 20, "{timed_out} had one, {no_stream} had none");
+    assert!(server.seen.heads.borrow().len() >= timed_out, "nothing was sent of the others");
 }
 
 #[actix_rt::test]

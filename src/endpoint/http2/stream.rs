@@ -89,10 +89,6 @@ impl Http2Stream {
         Http2Stream { sender, connection, kept_in, kept_as, has_ended: false }
     }
 
-    pub(super) fn has_room_for_another(&self) -> bool {
-        self.connection.room() > 0
-    }
-
     /// Sends a request and reads its answer, up to `bytes_max`.
     pub(super) async fn exchange(
         &mut self,

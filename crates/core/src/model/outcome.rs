@@ -13,6 +13,9 @@ pub enum Answer {
     },
     /// The deadline passed; the endpoint may have got the events.
     TimedOut,
+    /// The deadline passed before there was a place for the request: the endpoint's server takes so many at once. Nothing was
+    /// sent.
+    NoStream,
     /// No connection: unreachable, timed out, reset before anything was sent.
     ConnectFailed(Box<str>),
     /// No connection: the host, or something on the way to it, said no.
@@ -47,7 +50,7 @@ pub enum Outcome {
     Gone,
     /// The kept-alive connection was closed under us: retried once at once, not counted the first time.
     Disconnected,
-    /// Our own trouble: no attempt is used up.
+    /// Our own trouble, or nothing was sent at all: no attempt is used up.
     LocalFault,
 }
 
@@ -79,7 +82,8 @@ impl Outcome {
         match (self, note.status, note.class) {
             (Outcome::Delivered, ..) => Bearing::Served,
             (Outcome::Failed { .. }, Some(429 | 502 | 503 | 504), _)
-            | (Outcome::Failed { .. }, None, "timeout" | "connect" | "broken") => Bearing::TooMuch,
+            | (Outcome::Failed { .. }, None, "timeout" | "connect" | "broken")
+            | (Outcome::LocalFault, None, NO_STREAM) => Bearing::TooMuch,
             _ => Bearing::Unclear,
         }
     }
@@ -92,6 +96,7 @@ impl Answer {
             Answer::Answered { .. } | Answer::TlsFailed(_) | Answer::Malformed(_) => Contact::Made,
             Answer::ConnectFailed(_) | Answer::ResolveFailed(_) | Answer::LocalFault(_) => Contact::Failed,
             Answer::TimedOut
+            | Answer::NoStream
             | Answer::Refused(_)
             | Answer::Broken(_)
             | Answer::Disconnected
@@ -106,7 +111,7 @@ impl Answer {
 pub struct AttemptNote {
     pub status: Option<u16>,
     /// A stable word: `timeout`, `connect`, `resolve`, `tls`, `oauth`, `blocked`, `broken`, `disconnected`, `malformed`,
-    /// `local`, `http_1xx` … `http_5xx`, `http_other`.
+    /// `no_stream`, `local`, `http_1xx` … `http_5xx`, `http_other`.
     pub class: &'static str,
     /// At most 1 KiB of the answer's body or of the error; empty for a 2xx.
     pub excerpt: Box<str>,
@@ -127,7 +132,7 @@ pub struct LastError {
 }
 
 /// Every word of [`AttemptNote::class`], the usual one first.
-pub const CLASSES: [&str; 16] = [
+pub const CLASSES: [&str; 17] = [
     "http_2xx",
     "http_5xx",
     "http_4xx",
@@ -144,13 +149,20 @@ pub const CLASSES: [&str; 16] = [
     "http_3xx",
     "http_1xx",
     "http_other",
+    NO_STREAM,
 ];
+
+/// The class of [`Answer::NoStream`].
+pub const NO_STREAM: &str = "no_stream";
 
 /// The longest `Retry-After` that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// The most that is kept of an answer.
 pub const EXCERPT_BYTES_MAX: usize = 1024;
+
+/// In the words of a process that has no connection left.
+const EVERY_STREAM_IN_USE: &str = "every stream that the endpoint's server allows at once is in use";
 
 /// The one place where an answer becomes an outcome. `wall_ms` (since 1970) is what a `Retry-After` date is compared with.
 #[must_use]
@@ -163,6 +175,7 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
             (outcome, AttemptNote { status: Some(*status), class: status_class(*status), excerpt: kept })
         }
         Answer::TimedOut => (failed, note("timeout", "")),
+        Answer::NoStream => (Outcome::LocalFault, note(NO_STREAM, EVERY_STREAM_IN_USE)),
         Answer::ConnectFailed(error) | Answer::Refused(error) => (failed, note("connect", error)),
         Answer::ResolveFailed(error) => (failed, note("resolve", error)),
         Answer::TlsFailed(error) => (failed, note("tls", error)),

@@ -92,11 +92,21 @@ fn what_the_network_does_is_the_endpoints_and_what_we_lack_is_ours() {
 }
 
 #[test]
+fn a_request_that_found_no_stream_is_no_attempt_and_says_that_it_is_too_much() {
+    check_fault(Answer::NoStream, Outcome::LocalFault, "no_stream");
+    let (outcome, note) = classify(&Answer::NoStream, WALL_MS);
+    assert_eq!(outcome.bearing(&note), Bearing::TooMuch);
+    let (ours, note) = classify(&Answer::LocalFault("no file handles".into()), WALL_MS);
+    assert_eq!(ours.bearing(&note), Bearing::Unclear);
+}
+
+#[test]
 fn only_a_connection_that_did_not_come_about_may_be_our_own_trouble() {
     for failed in [Answer::ConnectFailed, Answer::ResolveFailed, Answer::LocalFault] {
         assert_eq!(failed("no route".into()).contact(), Contact::Failed);
     }
-    for unclear in [Answer::TimedOut, Answer::Refused("no".into()), Answer::Broken("".into()), Answer::Disconnected] {
+    let broken = Answer::Broken("".into());
+    for unclear in [Answer::TimedOut, Answer::NoStream, Answer::Refused("no".into()), broken, Answer::Disconnected] {
         assert_eq!(unclear.contact(), Contact::Unclear, "{unclear:?}");
     }
     for made in [answered(200, None), answered(503, None), Answer::TlsFailed("".into()), Answer::Malformed("".into())] {
