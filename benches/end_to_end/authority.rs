@@ -41,16 +41,18 @@ pub struct Servers {
     key: KeyPair,
     sessions: Arc<dyn StoresServerSessions>,
     acceptors: HashMap<IpAddr, TlsAcceptor>,
+    http2: bool,
 }
 
 impl Servers {
-    pub fn new(authority: &Authority) -> io::Result<Self> {
+    pub fn new(authority: &Authority, http2: bool) -> io::Result<Self> {
         let key = KeyPair::from_pem(&authority.key).map_err(io::Error::other)?;
         Ok(Servers {
             issuer: Issuer::new(parameters()?, key),
             key: KeyPair::generate().map_err(io::Error::other)?,
             sessions: ServerSessionMemoryCache::new(SESSIONS_MAX),
             acceptors: HashMap::new(),
+            http2,
         })
     }
 
@@ -68,6 +70,9 @@ impl Servers {
             .with_single_cert(vec![certificate.der().clone()], key)
             .map_err(io::Error::other)?;
         config.session_storage = Arc::clone(&self.sessions);
+        if self.http2 {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        }
         let acceptor = TlsAcceptor::from(Arc::new(config));
         self.acceptors.insert(address, acceptor.clone());
         Ok(acceptor)

@@ -17,6 +17,8 @@ pub struct Measured {
     pub rss_peak_bytes: f64,
     /// Of a request's body; that both send the same shows here.
     pub bytes_per_event: f64,
+    /// That were opened.
+    pub connections: u64,
     pub duplicates: u64,
     pub lost: u64,
 }
@@ -36,6 +38,7 @@ pub fn run(stage: &mut Stage, who: Who, events: u64, label: &str, topics: &mut T
         events_per_cpu_second: report.interval.map_or(0.0, |interval| rate(interval, interval.cpu)),
         rss_peak_bytes,
         bytes_per_event: report.body_bytes as f64 / (report.events + report.duplicates).max(1) as f64,
+        connections: report.connections,
         duplicates: report.duplicates,
         lost: events.saturating_sub(report.events),
     })
@@ -48,7 +51,7 @@ pub fn group(plan: &Plan, label: &str) -> String {
 }
 
 impl Measured {
-    /// The median of each number by itself; duplicates and losses are summed.
+    /// The median of each number by itself; duplicates and losses are summed, and the most connections shown.
     pub fn median(rounds: &[Measured]) -> Measured {
         let median = |number: fn(&Measured) -> f64| {
             let mut numbers: Vec<f64> = rounds.iter().map(number).collect();
@@ -63,6 +66,7 @@ impl Measured {
             events_per_cpu_second: median(|m| m.events_per_cpu_second),
             rss_peak_bytes: median(|m| m.rss_peak_bytes),
             bytes_per_event: median(|m| m.bytes_per_event),
+            connections: rounds.iter().map(|m| m.connections).max().unwrap_or(0),
             duplicates: rounds.iter().map(|m| m.duplicates).sum(),
             lost: rounds.iter().map(|m| m.lost).sum(),
         }

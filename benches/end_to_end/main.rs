@@ -20,6 +20,7 @@ mod bare; // who delivers in Postrider's place,
 mod bare_post;
 mod receiver; // who receives,
 mod connection;
+mod streams;
 mod tally;
 mod authority;
 mod throttle;
@@ -46,6 +47,7 @@ mod backlog_drain; // a large backlog goes out
 mod topics; // many that are quiet
 mod idle; // nothing happens
 mod tls; // HTTPS
+mod http2; // requests that share connections
 mod wan; // to many who are far away
 mod subscriptions; // a million entries
 mod fleet; // instances come and go

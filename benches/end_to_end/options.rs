@@ -77,6 +77,8 @@ pub enum Name {
     Idle,
     /// HTTPS beside HTTP.
     Tls,
+    /// HTTP/2 beside HTTP/1.1, over TLS.
+    Http2,
     /// HTTPS to ten thousand endpoints that are far away.
     Wan,
     /// A million subscription entries beside a thousand.

@@ -20,6 +20,8 @@ pub struct Plan {
     pub tenants: usize,
     /// The endpoints have certificates.
     pub https: bool,
+    /// And speak HTTP/2 alone, which they are offered.
+    pub http2: bool,
     /// Requests under way at once to one endpoint.
     pub in_flight_max: usize,
     /// One POST for so many events (or what came within a second); one for each without.
@@ -71,6 +73,7 @@ impl Plan {
             endpoints: 1,
             tenants,
             https: false,
+            http2: false,
             in_flight_max: 64,
             batch_events: None,
             raw: false,

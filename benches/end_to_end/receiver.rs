@@ -17,6 +17,7 @@ use crate::{
     authority::{Authority, Servers},
     connection::{Connection, Customer, Manner},
     plan::{Far, Slow},
+    streams,
     tally::Tally,
     throttle::Throttle,
 };
@@ -34,6 +35,8 @@ pub struct Arguments {
     pub untimed: usize,
     /// Of the endpoints' certificates; they speak plain HTTP without.
     pub authority: Option<Authority>,
+    /// They speak HTTP/2.
+    pub http2: bool,
 }
 
 /// What a receiver is asked.
@@ -103,7 +106,7 @@ pub fn run(arguments: &Arguments) -> io::Result<()> {
     let tally = Arc::new(Mutex::new(Tally::new()));
     let slow_after = arguments.slow.map(|slow| slow.after);
     let throttle = Arc::new(Mutex::new(Throttle::new(arguments.answers_per_second, slow_after)));
-    let servers = arguments.authority.as_ref().map(Servers::new).transpose()?;
+    let servers = arguments.authority.as_ref().map(|authority| Servers::new(authority, arguments.http2)).transpose()?;
     println!("listening");
     std::thread::spawn({
         let (tally, throttle) = (Arc::clone(&tally), Arc::clone(&throttle));
@@ -141,10 +144,12 @@ impl Customers<'_> {
             tokio::spawn(Connection::new(stream, customer, tally, throttle).serve());
             return Ok(());
         };
-        let handshake = servers.at(address)?.accept(stream);
+        let (handshake, http2) = (servers.at(address)?.accept(stream), self.arguments.http2);
         tokio::spawn(async move {
-            if let Ok(stream) = handshake.await {
-                Connection::new(stream, customer, tally, throttle).serve().await;
+            match handshake.await {
+                Ok(stream) if http2 => streams::serve(stream, customer, tally).await,
+                Ok(stream) => Connection::new(stream, customer, tally, throttle).serve().await,
+                Err(_) => {}
             }
         });
         Ok(())

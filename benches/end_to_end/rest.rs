@@ -173,6 +173,7 @@ fn endpoint(plan: &Plan, port: u16, number: usize) -> Value {
         "url": plan.url(number, port),
         "format": if plan.raw { "raw" } else { "envelope" },
         "in_flight_max": plan.in_flight_max,
+        "http2": if plan.http2 { "auto" } else { "off" },
     });
     if let Some(slow) = plan.slow.filter(|slow| addresses::is_one_in(number, slow.every)) {
         // Slow, and no failure.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    addresses, backlog_drain, catch_up, catch_up_slow, drain, fleet, idle,
+    addresses, backlog_drain, catch_up, catch_up_slow, drain, fleet, http2, idle,
     kafka::Topics,
     options::{Name, Options},
     paced::{self, Pace},
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 /// One that is a file of its own; no table when nobody wants it.
 type Scenario = fn(&mut Bench<'_>) -> io::Result<Option<Table>>;
 
-const SCENARIOS: [Scenario; 12] = [
+const SCENARIOS: [Scenario; 13] = [
     catch_up::run,
     catch_up_slow::run,
     spike::run,
@@ -54,6 +54,7 @@ const SCENARIOS: [Scenario; 12] = [
     topics::run,
     idle::run,
     tls::run,
+    http2::run,
     subscriptions::run,
     skew::run,
     wan::run,

@@ -77,6 +77,7 @@ impl Stage {
             far: self.plan.far,
             untimed: self.plan.untimed,
             authority: self.authority.clone(),
+            http2: self.plan.http2,
         };
         let mut receiver = Role::start("receiver", &arguments)?;
         receiver.hear()?;
