@@ -3,6 +3,8 @@
 //! The index is measured at 1,000, 100,000 and 1,000,000 subscriptions: the bar is a ratio between them (1.5), not a
 //! time. It also prints how many bytes an entry takes, all in, which the counting allocator below sees.
 
+mod heads; // of the backlog
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     collections::BTreeMap,
@@ -298,5 +300,5 @@ fn changing(c: &mut Criterion) {
     drop(held);
 }
 
-criterion_group!(benches, records, decoding, counting_off, matching, changing);
+criterion_group!(benches, records, decoding, counting_off, matching, changing, heads::heads);
 criterion_main!(benches);
