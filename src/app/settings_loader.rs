@@ -17,7 +17,11 @@ use parking_lot::Mutex;
 use super::canary::OwnReceiver;
 use crate::{
     clock,
-    router::{index::SubscriptionChange, subscription::Subscription, table::RoutingTable},
+    router::{
+        index::SubscriptionChange,
+        subscription::Subscription,
+        table::{EndpointQueues, RoutingTable},
+    },
     store::{
         StoreError,
         settings::{EndpointRow, SettingsChunk, SettingsReader, SubscriptionRow},
@@ -46,6 +50,68 @@ struct Known {
     subscriptions: HashSet<Arc<str>>,
     /// Subscriptions that this version cannot read, and their topics.
     unreadable: HashMap<Arc<str>, Arc<str>>,
+    /// Subscriptions of customers whose grants this version cannot read, and their topics.
+    ungranted: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl Known {
+    /// Returns the number of subscriptions in the table.
+    fn apply_subscriptions(
+        &mut self,
+        table: &RoutingTable,
+        rows: Vec<SubscriptionRow>,
+        seen: &mut HashSet<Arc<str>>,
+    ) -> usize {
+        let changes: Vec<_> = {
+            let endpoints = table.endpoints();
+            rows.into_iter().filter_map(|row| self.change_of(row, &endpoints, seen)).collect()
+        };
+        let incomplete: HashSet<Arc<str>> = self.ungranted.values().cloned().collect();
+        let held = self.unreadable.values().cloned().chain(incomplete.iter().cloned()).collect();
+        table.holds.change(held, incomplete, || table.change_subscriptions(changes))
+    }
+
+    fn change_of(
+        &mut self,
+        row: SubscriptionRow,
+        endpoints: &EndpointQueues,
+        seen: &mut HashSet<Arc<str>>,
+    ) -> Option<SubscriptionChange> {
+        let (id, found, is_held) = match row {
+            // As it was before, if it was read then: its topic waits, and what waits already is not cancelled.
+            SubscriptionRow::Unreadable { id, topic } => {
+                self.ungranted.remove(id.as_str());
+                self.unreadable.insert(Arc::from(id.as_str()), Arc::from(topic));
+                self.subscriptions.insert(Arc::from(id.as_str()));
+                seen.insert(Arc::from(id));
+                return None;
+            }
+            SubscriptionRow::Ungranted { id, topic } => {
+                self.ungranted.insert(Arc::from(id.as_str()), Arc::from(topic));
+                (id, None, true)
+            }
+            SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
+                let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
+                (id, found, false)
+            }
+            SubscriptionRow::Absent { id } => (id, None, false),
+        };
+        self.unreadable.remove(id.as_str());
+        if !is_held {
+            self.ungranted.remove(id.as_str());
+        }
+        if found.is_some() || is_held {
+            let name: Arc<str> = Arc::from(id.as_str());
+            self.subscriptions.insert(Arc::clone(&name));
+            seen.insert(name);
+        } else {
+            self.subscriptions.remove(id.as_str());
+        }
+        Some(match found {
+            Some((endpoint, topic, scope)) => SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }),
+            None => SubscriptionChange::Remove { id },
+        })
+    }
 }
 
 /// Progress of loading settings, for `/readyz` and metrics.
@@ -75,18 +141,18 @@ impl LoadProgress {
     /// The time before which everything committed is in effect; milliseconds since 1970.
     #[must_use]
     pub fn complete_to_ms(&self) -> i64 {
-        self.complete_to_ms.load(Ordering::Acquire)
+        self.complete_to_ms.load(Ordering::Relaxed)
     }
 
     /// The same, by the clock of Postgres: for what was written down by that clock.
     #[must_use]
     pub fn complete_to_store_ms(&self) -> i64 {
-        self.complete_to_store_ms.load(Ordering::Acquire)
+        self.complete_to_store_ms.load(Ordering::Relaxed)
     }
 
     /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then.
     fn confirm(&self, version: i64, asked_ms: i64, store_ms: i64) {
-        self.complete_to_ms.store(asked_ms, Ordering::Release);
+        self.complete_to_ms.store(asked_ms, Ordering::Relaxed);
         self.complete_to_store_ms.store(store_ms, Ordering::Release);
         self.version.store(version, Ordering::Relaxed);
         *self.confirmed_at.lock() = Some(clock::now());
@@ -211,46 +277,9 @@ impl Loader {
     }
 
     fn apply_subscriptions(&self, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
-        let mut known = self.known.lock();
-        let mut changes = Vec::with_capacity(rows.len());
-        {
-            let endpoints = self.table.endpoints();
-            for row in rows {
-                if let SubscriptionRow::Unreadable { id, topic } = row {
-                    let name: Arc<str> = Arc::from(id);
-                    known.unreadable.insert(Arc::clone(&name), Arc::from(topic));
-                    known.subscriptions.insert(Arc::clone(&name));
-                    seen.insert(name);
-                    // As it was before, if it was read then: its topic waits, and what waits already is not cancelled.
-                    continue;
-                }
-                let (id, found) = match row {
-                    SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
-                        let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
-                        (id, found)
-                    }
-                    SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => (id, None),
-                };
-                known.unreadable.remove(id.as_str());
-                match found {
-                    Some((endpoint, topic, scope)) => {
-                        let name: Arc<str> = Arc::from(id.as_str());
-                        known.subscriptions.insert(Arc::clone(&name));
-                        seen.insert(name);
-                        changes.push(SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }));
-                    }
-                    None => {
-                        known.subscriptions.remove(id.as_str());
-                        changes.push(SubscriptionChange::Remove { id });
-                    }
-                }
-            }
-        }
         let from = clock::now();
-        self.metrics.subscriptions(self.table.change_subscriptions(changes));
+        self.metrics.subscriptions(self.known.lock().apply_subscriptions(&self.table, rows, seen));
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
-        // Last: a topic is let go when what could not be read is in the index.
-        self.table.holds.set(known.unreadable.values().cloned().collect());
     }
 
     fn publish_metrics(&self) {
@@ -260,3 +289,6 @@ impl Loader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

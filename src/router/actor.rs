@@ -198,6 +198,12 @@ impl Handler<RouteEvents> for Router {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
         ledger.routed(events.len());
         self.match_all(&events);
+        if events.first().is_some_and(|first| self.table.holds.is_incomplete(first.topic())) {
+            // What was under way when the topic was held: it is read again when that is over.
+            ledger.fail();
+            self.forget_matches();
+            return;
+        }
         (self.ledger, self.events, self.done) = (Some(ledger), events, 0);
         self.go_on(ctx);
     }
@@ -231,10 +237,14 @@ impl Router {
             self.events = events;
             return true;
         }
+        self.forget_matches();
+        false
+    }
+
+    fn forget_matches(&mut self) {
         self.matched.clear();
         self.ends.clear();
         self.done = 0;
-        false
     }
 }
 

@@ -4,7 +4,8 @@
 //! no write: writers take the row of `config_version` first, so versions commit in their order.
 //!
 //! A row that cannot be understood or decrypted is reported and costs itself, not all: such an endpoint keeps its events
-//! and sends none, such a subscription holds its topic: what it wants of it stays in Kafka.
+//! and sends none, such a subscription holds its topic: what it wants of it stays in Kafka. A customer's grants that cannot
+//! be understood grant nothing, and hold the topics of its subscriptions.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -49,6 +50,11 @@ pub enum SubscriptionRow {
     },
     /// There is one, and this version cannot read whose events of the topic it wants.
     Unreadable {
+        id: String,
+        topic: String,
+    },
+    /// There is one, and this version cannot read what its customer is granted.
+    Ungranted {
         id: String,
         topic: String,
     },
@@ -195,9 +201,9 @@ pub(crate) fn open_secrets(secret_box: &SecretBox, id: &str, sealed: &[u8]) -> R
     serde_json::from_slice(&opened).map_err(|_| "its secrets are of an unknown form".to_owned())
 }
 
-/// The grants of the customers met so far in a load.
+/// The grants of the customers met so far in a load; `None` where they cannot be read.
 #[derive(Default)]
-struct KnownGrants(HashMap<String, Grants>);
+struct KnownGrants(HashMap<String, Option<Grants>>);
 
 impl KnownGrants {
     async fn learn(&mut self, transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
@@ -210,13 +216,14 @@ impl KnownGrants {
         }
         for row in transaction.query(GRANTS, &[&unknown]).await? {
             let (id, grants): (String, serde_json::Value) = (row.try_get(0)?, row.try_get(1)?);
-            // What is not understood grants nothing.
-            let grants = serde_json::from_value(grants).unwrap_or_else(|error| {
+            let grants = serde_json::from_value(grants).inspect_err(|error| {
                 metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "customer").increment(1);
-                tracing::error!(customer.id = %id, %error, "grants of customer `{id}` cannot be read: nothing is granted");
-                Grants::default()
+                tracing::error!(
+                    customer.id = %id, %error,
+                    "grants of customer `{id}` cannot be read: nothing is granted, and the topics it subscribes to wait"
+                );
             });
-            self.0.insert(id, grants);
+            self.0.insert(id, grants.ok());
         }
         Ok(())
     }
@@ -228,11 +235,13 @@ fn subscription(row: &Row, grants: &KnownGrants) -> SubscriptionRow {
         return SubscriptionRow::Absent { id };
     }
     let topic: String = row.get("topic");
+    let grants = grants.0.get(row.get::<_, &str>("customer_id"));
+    if let Some(None) = grants {
+        return SubscriptionRow::Ungranted { id, topic };
+    }
     // Straight from its text: a tree of values of ten thousand names would take ten times as much.
     let scope = match row.try_get::<_, Json<Scope>>("scope") {
-        Ok(Json(scope)) => {
-            grants.0.get(row.get::<_, &str>("customer_id")).and_then(|grants| grants.narrow(&topic, scope))
-        }
+        Ok(Json(scope)) => grants.and_then(Option::as_ref).and_then(|grants| grants.narrow(&topic, scope)),
         Err(error) => {
             metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "subscription").increment(1);
             tracing::error!(subscription.id = %id, topic, %error, "subscription `{id}` cannot be read: its topic waits");

@@ -340,9 +340,9 @@ impl Api {
                 let endpoint = self.table.endpoints().find(&endpoint_id).expect("loaded before").key;
                 SubscriptionChange::Put(Subscription { id, endpoint, topic, scope })
             }
-            SubscriptionRow::Absent { id } | SubscriptionRow::Unreadable { id, .. } => {
-                SubscriptionChange::Remove { id }
-            }
+            SubscriptionRow::Absent { id }
+            | SubscriptionRow::Unreadable { id, .. }
+            | SubscriptionRow::Ungranted { id, .. } => SubscriptionChange::Remove { id },
         });
         self.table.change_subscriptions(changes.collect::<Vec<_>>());
     }

@@ -269,6 +269,22 @@ async fn a_subscription_gives_no_more_than_todays_grants() {
 }
 
 #[tokio::test]
+async fn grants_that_cannot_be_read_grant_nothing_and_are_not_taken_for_none() {
+    let database = Database::new().await;
+    let reader = SettingsReader::new(database.pool(), secret_box());
+    let rows = [
+        customer("cus_1", r#"{"v": 2}"#),
+        endpoint("ep_1", "cus_1", 1),
+        subscription("sub_1", "ep_1", r#"{"level": "topic"}"#, 1),
+        subscription("sub_2", "ep_1", r#"{"level": "planet"}"#, 1),
+    ];
+    database.execute(&rows.concat()).await;
+    let loaded = reader.load_since(-1).await.expect("load");
+    let ungranted = |id: &str| SubscriptionRow::Ungranted { id: id.to_owned(), topic: "orders".to_owned() };
+    assert_eq!(loaded.subscriptions, [ungranted("sub_1"), ungranted("sub_2")]);
+}
+
+#[tokio::test]
 async fn loading_and_beating_may_run_as_tasks_of_their_own() {
     let database = Database::new().await;
     let reader = SettingsReader::new(database.pool(), secret_box());

@@ -74,11 +74,15 @@ impl Drainer {
     /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
     fn send(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
-        let complete_to_ms = self.surroundings.settings_complete_to_ms(&head.name.topic);
-        let young = rows.iter().filter(|row| !event_row::may_be_cancelled(row.received_ms, complete_to_ms));
-        let young: HashSet<i64> = young.map(|row| row.offset).collect();
+        let complete_to_ms = || self.surroundings.settings_complete_to_ms(&head.name.topic);
+        let complete_before = complete_to_ms();
+        let received: Vec<(i64, i64)> = rows.iter().map(|row| (row.offset, row.received_ms)).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, order, endpoint, now)
             .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
+        // Its topic may have been held while they were matched.
+        let complete_to_ms = complete_before.min(complete_to_ms());
+        let young = received.iter().filter(|(_, at_ms)| !event_row::may_be_cancelled(*at_ms, complete_to_ms));
+        let young: HashSet<i64> = young.map(|(offset, _)| *offset).collect();
         let (unjudged, unwanted): (Vec<_>, Vec<_>) =
             unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
         Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again

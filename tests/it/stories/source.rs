@@ -108,3 +108,42 @@ fn while_a_subscription_is_of_a_newer_version_its_topic_waits_in_kafka() {
     write(r#"{"level": "topic"}"#);
     app.audit().expect_all(&endpoint).close();
 }
+
+/// A rollback, or a damaged row: what its customer may have is not known, so nothing of it is sent, committed or cancelled.
+#[test]
+fn while_grants_cannot_be_read_nothing_of_the_topic_is_sent_committed_or_cancelled() {
+    let app = TestApp::named("grants-unreadable")
+        .partitions(2)
+        .set("DELIVERY_PARK_AFTER_MS", 1_000)
+        .set("POSTGRES_SETTINGS_RECONCILE_MS", 1_000)
+        .start();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    app.produce(10);
+    eventually_holds("they are delivered", || endpoint.hook.accepted_count() == 10);
+    app.await_committed();
+    let tell = |command: &str| app.rest().post(&format!("/v1/endpoints/{}/{command}", endpoint.id), &json!({})).ok();
+    tell("pause");
+    app.await_settings();
+    app.produce(10);
+    eventually_holds("ten wait in the backlog", || app.postgres.count("SELECT count(*) FROM backlog") == 10);
+    app.await_committed();
+
+    app.postgres
+        .execute(r#"CREATE TABLE before AS SELECT id, grants FROM customer; UPDATE customer SET grants = '{"v": 2}'"#);
+    let waits = || {
+        app.produce(2);
+        app.rest().get("/readyz").json()["details"].to_string().contains("settings_unreadable")
+    };
+    eventually_holds("it says that what comes waits, and why", waits);
+    tell("resume");
+    app.produce(20);
+    eventually_holds("they stay in Kafka", || app.kafka.lag() >= 20);
+    let old =
+        "SELECT count(*) FROM backlog WHERE received_ms < extract(epoch FROM now() - interval '9 seconds') * 1000";
+    eventually_holds("rows are old enough to be cancelled", || app.postgres.count(old) >= 10);
+    assert_eq!(endpoint.hook.accepted_count(), 10);
+
+    app.postgres.execute("UPDATE customer c SET grants = b.grants FROM before b WHERE b.id = c.id");
+    app.audit().expect_all(&endpoint).close();
+}

@@ -36,7 +36,7 @@ impl Poller {
         tracing::warn!(
             topic = ledger.topic(),
             partition = ledger.partition(),
-            "a subscription to this topic cannot be read: its events stay in Kafka until it can be, or is deleted"
+            "a subscription to this topic, or its customer's grants, cannot be read: its events stay in Kafka until that can be, or is deleted"
         );
         ledger.hold_topic(true);
         warn_on_error("pause", self.consumer.pause(&list_of(ledger)));
