@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::{
     amount::Amount,
+    blocked_keys::LogEnd,
     key_lanes::{KeyLane, KeyLanes},
     page_read::PageRead,
     shard::Shard,
@@ -26,7 +27,10 @@ use crate::{
         receipt::{Abandoned, Done, Settlement},
         source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
     },
-    store::backlog::{HeadKey, RowKey},
+    store::{
+        backlog::{HeadKey, RowKey},
+        event_row::CLOCKS_APART_MS,
+    },
 };
 
 /// Listener for the results of rows in memory.
@@ -110,6 +114,13 @@ impl BacklogHead {
     #[must_use]
     pub fn ordered_up_to(&self) -> Option<i64> {
         self.ledger.ended_up_to()
+    }
+
+    /// The end of the partition's log, where it is known. Rows beyond it that were received before are of a log that is gone.
+    #[must_use]
+    pub fn log_end(&self) -> Option<LogEnd> {
+        let (offset, asked_ms) = self.ledger.end_asked()?;
+        Some(LogEnd { offset, read_before_ms: asked_ms - CLOCKS_APART_MS })
     }
 
     /// Takes a row into memory; false when its offset is there already, or was until a moment ago. `record_ms` is its record's

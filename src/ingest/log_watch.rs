@@ -236,6 +236,7 @@ impl Looks {
         };
         let led: Vec<_> = due.iter().copied().filter(is_led).collect();
         for led in led.chunks(ASK_PARTITIONS_MAX) {
+            let asked_ms = clock::wall_ms();
             let (begins, ends) = (self.ask_for_offsets(led, EARLIEST)?, self.ask_for_offsets(led, LATEST)?);
             let (begins, ends) = (begins.elements(), ends.elements());
             let (begins, ends) = (by_partition(&begins), by_partition(&ends));
@@ -243,7 +244,7 @@ impl Looks {
                 let of = |offsets: &HashMap<(&str, i32), i64>| {
                     offsets.get(&(ledger.topic(), ledger.partition())).copied().unwrap_or(UNKNOWN)
                 };
-                ledger.saw_log(of(&begins), of(&ends));
+                ledger.asked_log(of(&begins), of(&ends), asked_ms);
             }
         }
         Ok(())

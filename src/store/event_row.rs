@@ -146,7 +146,8 @@ pub fn may_be_cancelled(received_ms: i64, settings_complete_to_ms: i64) -> bool 
     settings_complete_to_ms.saturating_sub(received_ms) > CLOCKS_APART_MS
 }
 
-const CLOCKS_APART_MS: i64 = 5_000;
+/// Clocks of two instances are at most so far apart.
+pub const CLOCKS_APART_MS: i64 = 5_000;
 
 #[cfg(test)]
 mod tests {

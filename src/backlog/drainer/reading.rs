@@ -46,7 +46,7 @@ impl Drainer {
             self.heads.misjudged(&head);
         }
         let rows = if read.order.is_some() && head.is_closing() { Vec::new() } else { rows };
-        let at = PageTime { now, wall_ms: clock::wall_ms(), up_to };
+        let at = PageTime { now, wall_ms: clock::wall_ms(), up_to, log_end: head.log_end() };
         let SendableRows { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
         self.send(&head, rows, read.order, now);

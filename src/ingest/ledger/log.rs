@@ -8,6 +8,8 @@ use std::sync::{
     },
 };
 
+use parking_lot::Mutex;
+
 use super::PartitionLedger;
 use crate::ingest::begin::Hold;
 
@@ -16,6 +18,8 @@ use crate::ingest::begin::Hold;
 pub(super) struct LogBounds {
     begin: AtomicI64,
     end: AtomicI64,
+    /// An answer about the end, and when it was asked for.
+    end_asked: Mutex<Option<(i64, i64)>>,
     /// Everything between here and the end belongs to an open transaction.
     stable_end: AtomicI64,
     /// Everything below was fetched: records, and what is none (markers, aborted records).
@@ -30,6 +34,7 @@ impl Default for LogBounds {
         LogBounds {
             begin: unknown(),
             end: unknown(),
+            end_asked: Mutex::default(),
             stable_end: unknown(),
             fetched_to: unknown(),
             fetches: AtomicU64::new(0),
@@ -106,6 +111,22 @@ impl PartitionLedger {
     /// it did not.
     pub fn saw_log(&self, begin: i64, end: i64) {
         self.log.observe(begin, end);
+    }
+
+    /// As [`PartitionLedger::saw_log`], of an answer to a question of that time (milliseconds since 1970).
+    pub fn asked_log(&self, begin: i64, end: i64, asked_ms: i64) {
+        self.saw_log(begin, end);
+        if end >= 0 {
+            *self.log.end_asked.lock() = Some((end, asked_ms));
+        }
+    }
+
+    /// An end that the log had, and a time before it had it: milliseconds since 1970. What was read of the log until then
+    /// lies before the end, whoever read it.
+    #[must_use]
+    pub fn end_asked(&self) -> Option<(i64, i64)> {
+        let (end, asked_ms) = (*self.log.end_asked.lock())?;
+        Some((self.next_offset().map_or(end, |next| next.max(end)), asked_ms))
     }
 
     /// The client said how far it has fetched, and up to where what it may read goes.

@@ -124,6 +124,20 @@ fn rows_of_an_idle_partition_may_be_sent_up_to_where_it_begins_as_soon_as_that_i
 }
 
 #[test]
+fn an_end_that_was_asked_for_is_known_with_its_time_and_is_never_before_what_was_read() {
+    let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(10), sender);
+    ledger.saw_log(0, 900);
+    assert_eq!(ledger.end_asked(), None, "the client's word may be of long ago");
+    ledger.asked_log(0, 12, 7_000);
+    assert_eq!((ledger.end_asked(), ledger.extent()), (Some((12, 7_000)), Some((0, 12))));
+    ledger.asked_log(-1001, -1001, 8_000);
+    assert_eq!(ledger.end_asked(), Some((12, 7_000)), "what was known stays known");
+    ledger.track_chunk(&[10, 11, 12, 13], Instant::now()).expect("tracked");
+    assert_eq!(ledger.end_asked(), Some((14, 7_000)));
+}
+
+#[test]
 fn what_retention_has_removed_is_no_lag_and_is_told_once_as_lost() {
     let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
     let ledger = PartitionLedger::new("orders".into(), 3, 1, Some(100), sender);

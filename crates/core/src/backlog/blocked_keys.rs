@@ -58,6 +58,33 @@ pub struct PageTime {
     pub wall_ms: i64,
     /// The highest offset that may be sent.
     pub up_to: i64,
+    /// An end of the partition's log, where it is known.
+    pub log_end: Option<LogEnd>,
+}
+
+/// An end that a log had at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEnd {
+    pub offset: i64,
+    /// Time before which nothing was read of this log that lies beyond the end; milliseconds since 1970.
+    pub read_before_ms: i64,
+}
+
+impl PageTime {
+    /// The row may be sent, as far as others of its partition are concerned: they have ended, or it is of a log that is gone
+    /// (its topic was made again, or the log was cut), which nothing comes of any more.
+    fn has_come_to(&self, row: &BacklogRow) -> bool {
+        let is_of_this_log = |end: LogEnd| row.offset < end.offset || row.received_ms >= end.read_before_ms;
+        row.offset <= self.up_to || self.log_end.is_some_and(|end| !is_of_this_log(end))
+    }
+
+    fn is_due(&self, row: &BacklogRow) -> bool {
+        row.not_before_ms <= self.wall_ms
+    }
+
+    fn due(&self, row: &BacklogRow) -> Instant {
+        self.now + Duration::from_millis(row.not_before_ms.abs_diff(self.wall_ms))
+    }
 }
 
 impl BlockedKeys {
@@ -71,44 +98,55 @@ impl BlockedKeys {
     ) -> SendableRows {
         self.began_at.get_or_insert(at.now);
         let mut sendable = SendableRows { rows: Vec::with_capacity(page.len()), last: None, end: PageEnd::More };
+        let mut is_any_ahead = false;
         for row in page {
-            let is_due = row.not_before_ms <= at.wall_ms;
+            if !at.has_come_to(&row) {
+                is_any_ahead = true;
+                continue;
+            }
             let place = (row.offset, row.record_ms);
-            if row.offset > at.up_to {
-                sendable.end = PageEnd::Ahead;
-                break;
-            }
-            if by == OrderBy::Partition && !is_due {
-                sendable.end = PageEnd::Reached;
-                break;
-            }
-            if by == OrderBy::Partition {
-                sendable.rows.push(row);
-            } else if !self.keys.is_empty()
-                && let Some(passed) = self.keys.get_mut(&row.key().map(Box::from))
-            {
-                passed.rows += 1;
-            } else {
-                let due = || at.now + Duration::from_millis(row.not_before_ms.abs_diff(at.wall_ms));
-                let until = match (is_due, is_leaving(row.key())) {
-                    (_, true) => Until::Left,
-                    (true, false) => Until::Ended,
-                    (false, false) => Until::Due(due()),
-                };
-                if until != Until::Ended || row.attempts > 0 {
-                    if self.keys.len() >= KEYS_MAX {
-                        sendable.end = PageEnd::Reached;
-                        break;
-                    }
-                    self.keys.insert(row.key().map(Box::from), Passed { offset: row.offset, until, rows: 0 });
+            let goes = match by {
+                OrderBy::Partition => at.is_due(&row).then_some(true),
+                OrderBy::Key => self.goes(&row, at, &is_leaving),
+            };
+            match goes {
+                None => {
+                    sendable.end = PageEnd::Reached;
+                    break;
                 }
-                if until == Until::Ended {
-                    sendable.rows.push(row);
-                }
+                Some(true) => sendable.rows.push(row),
+                Some(false) => {}
             }
-            sendable.last = Some(place);
+            if !is_any_ahead {
+                sendable.last = Some(place);
+            }
+        }
+        if is_any_ahead {
+            sendable.end = PageEnd::Ahead;
         }
         sendable
+    }
+
+    /// True if a row is sent, false if it waits with its key; `None` if it would have to and too many keys wait.
+    fn goes(&mut self, row: &BacklogRow, at: PageTime, is_leaving: impl Fn(Option<&[u8]>) -> bool) -> Option<bool> {
+        if !self.keys.is_empty()
+            && let Some(passed) = self.keys.get_mut(&row.key().map(Box::from))
+        {
+            passed.rows += 1;
+            return Some(false);
+        }
+        let until = match (at.is_due(row), is_leaving(row.key())) {
+            (_, true) => Until::Left,
+            (true, false) => Until::Ended,
+            (false, false) => Until::Due(at.due(row)),
+        };
+        if until != Until::Ended || row.attempts > 0 {
+            if self.keys.len() >= KEYS_MAX {
+                return None;
+            }
+            self.keys.insert(row.key().map(Box::from), Passed { offset: row.offset, until, rows: 0 });
+        }
+        Some(until == Until::Ended)
     }
 
     /// True if the head is to be read from its beginning again: something that was waited for is due, or has ended as
@@ -184,8 +222,8 @@ mod tests {
         now: Instant,
     ) -> (Vec<i64>, SendableRows) {
         let page = page.iter().map(|row| self::row(*row)).collect();
-        let sendable =
-            passed.sendable(page, by, PageTime { now, wall_ms: WALL_MS, up_to: 100 }, |key| key == Some(b"leaves"));
+        let at = PageTime { now, wall_ms: WALL_MS, up_to: 100, log_end: None };
+        let sendable = passed.sendable(page, by, at, |key| key == Some(b"leaves"));
         (sendable.rows.iter().map(|row| row.offset).collect(), sendable)
     }
 
@@ -259,6 +297,29 @@ mod tests {
         let (sent, sendable) = read(&mut passed, &page, OrderBy::Key, Instant::now());
         assert_eq!((sent, sendable.last, sendable.end), (vec![99], Some((99, 0)), PageEnd::Ahead));
         assert!(passed.is_empty());
+    }
+
+    /// Sends what may go of rows that were received at 100 ms, where the rows below 5 have ended and the log ended at 8
+    /// for all that was read before `read_before_ms`.
+    #[track_caller]
+    fn check_log_end(read_before_ms: Option<i64>, offsets: &[i64], sent: &[i64], last: Option<i64>, end: PageEnd) {
+        for by in [OrderBy::Key, OrderBy::Partition] {
+            let row = |offset: &i64| BacklogRow { received_ms: 100, ..row((*offset, "a", 0, 0)) };
+            let log_end = read_before_ms.map(|read_before_ms| LogEnd { offset: 8, read_before_ms });
+            let at = PageTime { now: Instant::now(), wall_ms: WALL_MS, up_to: 5, log_end };
+            let page = offsets.iter().map(row).collect();
+            let sendable = BlockedKeys::default().sendable(page, by, at, |_| false);
+            let is: Vec<i64> = sendable.rows.iter().map(|row| row.offset).collect();
+            assert_eq!((&is[..], sendable.last, sendable.end), (sent, last.map(|last| (last, 0)), end));
+        }
+    }
+
+    #[test]
+    fn rows_of_a_log_that_is_gone_wait_for_nothing_of_the_log_that_has_its_name_now() {
+        check_log_end(Some(101), &[3, 7, 1_000], &[3, 1_000], Some(3), PageEnd::Ahead);
+        check_log_end(Some(101), &[3, 8, 1_000], &[3, 8, 1_000], Some(1_000), PageEnd::More);
+        check_log_end(Some(100), &[3, 7, 1_000], &[3], Some(3), PageEnd::Ahead); // it may have been read of this log
+        check_log_end(None, &[3, 7, 1_000], &[3], Some(3), PageEnd::Ahead);
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl<H> PageRead<H> {
         if is_last && sendable.end == PageEnd::More {
             sendable.end = PageEnd::Reached;
             if !is_whole {
-                sendable.last = Some((at.up_to, i64::MAX)); // what the page left out lies before it
+                // What the page left out lies before it.
+                sendable.last = sendable.last.max(Some((at.up_to, i64::MAX)));
             }
         }
         sendable
@@ -134,7 +135,7 @@ mod tests {
             passed_over: BlockedKeys::default(),
         };
         let page = offsets.iter().map(|offset| BacklogRow::of(*offset, "key", 0, WALL_MS)).collect();
-        let at = PageTime { now: Instant::now(), wall_ms: WALL_MS, up_to: 9 };
+        let at = PageTime { now: Instant::now(), wall_ms: WALL_MS, up_to: 9, log_end: None };
         read.sendable(page, at, |_| false).end
     }
 

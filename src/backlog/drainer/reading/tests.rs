@@ -49,7 +49,7 @@ fn endpoint() -> World {
 /// Reads these rows behind what was read before; returns what was sent on.
 fn read(world: &mut World, head: &Arc<BacklogHead>, passed_over: &mut BlockedKeys, rows: &[(i64, &str)]) -> Vec<i64> {
     let page = rows.iter().map(|(offset, key)| BacklogRow::of(*offset, key, 0, 0)).collect();
-    let at = PageTime { now: world.now, wall_ms: 1, up_to: 100 };
+    let at = PageTime { now: world.now, wall_ms: 1, up_to: 100, log_end: None };
     let sendable = passed_over.sendable(page, OrderBy::Key, at, |key| head.is_leaving(key));
     let receipts: Vec<_> = take_in(head, sendable.rows, Some(OrderBy::Key), Some(EndpointKey(1)), world.now).collect();
     let offsets = receipts.iter().map(|receipt| receipt.event().offset()).collect();

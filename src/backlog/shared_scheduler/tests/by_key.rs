@@ -15,7 +15,7 @@ fn a_head_with_a_key_that_waits_goes_on_behind_it_and_begins_anew_when_that_one_
     let mut world = World::new(&[Arc::clone(&ledger)]);
     world.record(&row(0, "ep_1", 5));
     let mut read = world.scheduler.next(world.now, by_key).expect("a head to be read");
-    let at = PageTime { now: world.now, wall_ms: 0, up_to: 100 };
+    let at = PageTime { now: world.now, wall_ms: 0, up_to: 100, log_end: None };
     let sendable = read.sendable(vec![BacklogRow::of(7, "a", 1, 2_000)], at, |_| false);
     assert_eq!((sendable.rows.len(), sendable.end), (0, PageEnd::Reached));
     assert!(world.scheduler.was_read(read, sendable.last, sendable.end, world.now), "it is held up since now");
