@@ -138,6 +138,8 @@ impl OwnedPartitions {
         {
             return Arc::clone(all);
         }
+        self.orphans.give_up(&assigned);
+        let orphans = self.orphans.ledgers();
         let all = Arc::new(assigned.iter().chain(orphans.iter()).cloned().collect());
         *newest = Some([assigned, orphans, Arc::clone(&all)]);
         all
@@ -266,5 +268,35 @@ fn events_max(settings: &DeliverySettings) -> usize {
     match settings.mode {
         Mode::Stream => EVENTS_MAX,
         Mode::Batch { events_max, .. } => (2 * events_max as usize).max(EVENTS_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    fn assigned(partition: i32) -> Arc<PartitionLedger> {
+        Arc::new(PartitionLedger::new("orders".into(), partition, 7, Some(0), unbounded_channel().0))
+    }
+
+    #[test]
+    fn a_partition_that_is_assigned_is_no_orphan_from_that_moment_on() {
+        let owned = OwnedPartitions::with(Arc::new(Orphans::new(unbounded_channel().0)));
+        let nobodys = || (0..2).map(|partition| ("orders".to_owned(), partition)).collect();
+        assert_eq!((owned.orphans.update(nobodys()), owned.orphans.update(nobodys())), (0, 2));
+        let of =
+            |partition: i32| owned.orphans.ledgers().iter().find(|orphan| orphan.partition() == partition).cloned();
+        let (orphan, other) = (of(0).expect("nobody's"), of(1).expect("nobody's"));
+
+        let mine: Ledgers = Arc::new(vec![assigned(0)]);
+        let all = owned.all(Arc::clone(&mine));
+        assert!(Arc::ptr_eq(&all[0], &mine[0]) && Arc::ptr_eq(&all[1], &other) && all.len() == 2, "{all:?}");
+        assert_eq!((orphan.is_current(), other.is_current()), (false, true));
+        assert!(Arc::ptr_eq(&all, &owned.all(Arc::clone(&mine))), "the same list while nothing changes");
+
+        assert_eq!(owned.all(Arc::default()).len(), 1, "whoever reads it now");
+        assert_eq!((owned.orphans.update(nobodys()), owned.orphans.update(nobodys())), (0, 1), "it is nobody's again");
     }
 }

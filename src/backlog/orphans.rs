@@ -44,6 +44,28 @@ impl Orphans {
         self.ledgers.load_full()
     }
 
+    /// The partitions that are this instance's by Kafka's word are read: those of them that were nobody's are so no more, and
+    /// doubtful again. Of two ledgers of one partition, one would not know what the other has in memory.
+    pub fn give_up(&self, assigned: &[Arc<PartitionLedger>]) {
+        let mut seen = self.seen.lock();
+        let Seen { owned, doubtful, .. } = &mut *seen;
+        let before = owned.len();
+        for ledger in assigned.iter().filter(|ledger| ledger.is_current()) {
+            let place = (ledger.topic().to_owned(), ledger.partition());
+            if let Some(orphan) = owned.remove(&place) {
+                orphan.revoke();
+                doubtful.remove(&place);
+            }
+        }
+        if owned.len() != before {
+            self.publish(owned);
+        }
+    }
+
+    fn publish(&self, owned: &HashMap<PartitionKey, Arc<PartitionLedger>>) {
+        self.ledgers.store(Arc::new(owned.values().cloned().collect()));
+    }
+
     /// Events wait in these partitions, and nobody reads them. Those that were so at the last look as well are ours now;
     /// those that are so no more are not. Returns how many are new.
     pub fn update(&self, nobodys: HashSet<PartitionKey>) -> usize {
@@ -71,7 +93,7 @@ impl Orphans {
         }
         *doubtful = nobodys;
         if changed {
-            self.ledgers.store(Arc::new(owned.values().cloned().collect()));
+            self.publish(owned);
         }
         new
     }
