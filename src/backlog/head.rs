@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a row is in memory at most once, and until what became of it is committed.
 
+mod ageing_read; // a read beside those of the drainer
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -13,6 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+pub use self::ageing_read::AgeingRead;
 use super::{
     amount::Amount,
     blocked_keys::LogEnd,
@@ -76,6 +79,8 @@ struct InMemory {
     rows: HashMap<i64, Held>,
     /// Released while the head was being read: what is read may be older than that, so these are not taken in again.
     released: Option<HashSet<i64>>,
+    /// The same of an [`AgeingRead`], which begins and ends whenever it likes.
+    released_in_ageing: Option<HashSet<i64>>,
 }
 
 #[derive(Clone, Copy)]
@@ -127,8 +132,16 @@ impl BacklogHead {
     /// own time, milliseconds since 1970.
     #[must_use]
     pub fn hold(&self, offset: i64, record_ms: i64, bytes: usize) -> bool {
+        self.take(|held| held.released.as_ref(), (offset, record_ms, bytes))
+    }
+
+    fn take(
+        &self,
+        released: impl Fn(&InMemory) -> Option<&HashSet<i64>>,
+        (offset, record_ms, bytes): (i64, i64, usize),
+    ) -> bool {
         let mut held = self.held.lock();
-        let was_released = held.released.as_ref().is_some_and(|released| released.contains(&offset));
+        let was_released = released(&held).is_some_and(|released| released.contains(&offset));
         if was_released || held.rows.contains_key(&offset) {
             return false;
         }
@@ -143,11 +156,12 @@ impl BacklogHead {
         let (mut rows, mut bytes, mut ended) = (0, 0, 0);
         {
             let mut held = self.held.lock();
+            let InMemory { rows: of_head, released, released_in_ageing } = &mut *held;
             for offset in offsets {
-                if let Some(released) = &mut held.released {
+                for released in [&mut *released, &mut *released_in_ageing].into_iter().flatten() {
                     released.insert(offset);
                 }
-                if let Some(row) = held.rows.remove(&offset) {
+                if let Some(row) = of_head.remove(&offset) {
                     rows += 1;
                     bytes += row.bytes;
                     ended += usize::from(row.has_ended);

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 
 use super::{Heads, Surroundings, reading::take_in};
 use crate::{
-    backlog::head::BacklogHead,
+    backlog::head::{AgeingRead, BacklogHead},
     clock,
     dead_letter::{letter::Letter, writer::DeadLetterWriter},
     model::{
@@ -94,8 +94,9 @@ impl Ageing {
         let ScannedRows { rows, oldest_ms, last } =
             backlog_ageing::scan(&self.pool, name, scan.after, SCAN_ROWS_MAX).await?;
         if oldest_ms.is_some_and(|oldest| oldest < before_ms) {
+            let read = head.ageing_read();
             let rows = self.page(name, scan.after, before_ms).await?;
-            self.give_up(head, rows, clock::now());
+            self.give_up((head, &read), rows, clock::now());
             return Ok(true);
         }
         scan.oldest_ms = [scan.oldest_ms, oldest_ms].into_iter().flatten().min();
@@ -130,10 +131,11 @@ impl Ageing {
         backlog_read::page(&self.pool, key, page).await
     }
 
-    fn give_up(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, now: Instant) {
+    fn give_up(&self, (head, read): (&Arc<BacklogHead>, &AgeingRead), rows: Vec<BacklogRow>, now: Instant) {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id);
         let key = endpoint.as_ref().map(|(key, _)| *key);
-        for receipt in take_in(head, rows, None, key, now) {
+        let hold = |row: &BacklogRow| read.hold(row.offset, row.record_ms, row.weight());
+        for receipt in take_in((head, hold), rows, None, key, now) {
             let Some((_, customer_id)) = &endpoint else {
                 receipt.settle(Settlement::Cancelled);
                 continue;

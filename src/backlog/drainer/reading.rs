@@ -77,7 +77,8 @@ impl Drainer {
         let complete_to_ms = || self.surroundings.settings_complete_to_ms(&head.name.topic);
         let complete_before = complete_to_ms();
         let received: Vec<(i64, i64)> = rows.iter().map(|row| (row.offset, row.received_ms)).collect();
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in(head, rows, order, endpoint, now)
+        let hold = |row: &BacklogRow| head.hold(row.offset, row.record_ms, row.weight());
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = take_in((head, hold), rows, order, endpoint, now)
             .partition(|receipt| endpoint.is_some_and(|key| self.surroundings.matches(receipt.event(), key)));
         // Its topic may have been held while they were matched.
         let complete_to_ms = complete_before.min(complete_to_ms());
@@ -99,9 +100,9 @@ impl Drainer {
     }
 }
 
-/// The receipts of rows that are not in memory yet. Without an endpoint they can only be settled.
+/// The receipts of rows that are not in memory yet: that were new to `hold`. Without an endpoint they can only be settled.
 pub(super) fn take_in(
-    head: &Arc<BacklogHead>,
+    (head, hold): (&Arc<BacklogHead>, impl Fn(&BacklogRow) -> bool),
     rows: Vec<BacklogRow>,
     order: Option<OrderBy>,
     endpoint: Option<EndpointKey>,
@@ -113,8 +114,7 @@ pub(super) fn take_in(
             Some(OrderBy::Key) => head.lane(row.key())?,
             _ => Arc::clone(head) as _,
         };
-        let is_new = head.hold(row.offset, row.record_ms, usize::try_from(row.bytes).unwrap_or(0));
-        is_new.then(|| event_row::receipt(row, source, key, now, trace::begin))
+        hold(&row).then(|| event_row::receipt(row, source, key, now, trace::begin))
     })
 }
 

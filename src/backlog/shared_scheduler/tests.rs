@@ -1,6 +1,7 @@
 //! ○ The next head in turn.
 
 mod by_key;
+mod ageing_read;
 
 use std::{
     collections::{HashMap, VecDeque},

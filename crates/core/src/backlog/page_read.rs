@@ -79,7 +79,7 @@ impl<H> PageRead<H> {
         at: PageTime,
         is_leaving: impl Fn(Option<&[u8]>) -> bool,
     ) -> SendableRows {
-        let bytes: usize = page.iter().map(|row| usize::try_from(row.bytes).unwrap_or(0)).sum();
+        let bytes: usize = page.iter().map(BacklogRow::weight).sum();
         let is_last = page.len() < self.rows_max && bytes < self.bytes_max;
         let is_whole = self.passed_over.crowded() == (Vec::new(), false);
         let mut sendable = match self.order {

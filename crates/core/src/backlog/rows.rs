@@ -57,6 +57,12 @@ impl BacklogRow {
     pub fn key(&self) -> Option<&[u8]> {
         self.record.get(..usize::try_from(self.key_bytes?).ok()?)
     }
+
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(0)
+    }
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -51,7 +51,9 @@ fn read(world: &mut World, head: &Arc<BacklogHead>, passed_over: &mut BlockedKey
     let page = rows.iter().map(|(offset, key)| BacklogRow::of(*offset, key, 0, 0)).collect();
     let at = PageTime { now: world.now, wall_ms: 1, up_to: 100, log_end: None };
     let sendable = passed_over.sendable(page, OrderBy::Key, at, |key| head.is_leaving(key));
-    let receipts: Vec<_> = take_in(head, sendable.rows, Some(OrderBy::Key), Some(EndpointKey(1)), world.now).collect();
+    let hold = |row: &BacklogRow| head.hold(row.offset, 0, row.weight());
+    let receipts: Vec<_> =
+        take_in((head, hold), sendable.rows, Some(OrderBy::Key), Some(EndpointKey(1)), world.now).collect();
     let offsets = receipts.iter().map(|receipt| receipt.event().offset()).collect();
     world.delivery.handle_stored(receipts, world.now);
     world.poll();
