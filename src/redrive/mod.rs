@@ -278,12 +278,14 @@ struct Shared {
 }
 
 impl Shared {
-    /// The receipt of a letter, unless its endpoint no longer subscribes to the event: then it is just a letter again.
+    /// The receipt of a letter, unless its endpoint no longer subscribes to the event: then it is just a letter again. While
+    /// its topic is held nobody knows, and it stays on its redrive.
     fn wanted(&self, receipt: Receipt) -> Option<Receipt> {
         if self.surroundings.matches(receipt.event(), receipt.endpoint()) {
             return Some(receipt);
         }
-        receipt.settle(Settlement::Cancelled);
+        let is_held = self.surroundings.settings_complete_to_store_ms(receipt.event().topic()) == 0;
+        receipt.settle(if is_held { Settlement::Backlogged } else { Settlement::Cancelled });
         None
     }
 }

@@ -112,6 +112,7 @@ impl Reader {
     /// One reading for each partition that has parts.
     fn adopt(&mut self, parts: &[Arc<ReplayPart>]) {
         let mut before = std::mem::take(&mut self.readings);
+        let mut had: Vec<Vec<Arc<ReplayPart>>> = Vec::new();
         for part in parts {
             let is_of = |reading: &Reading| reading.is_of(part.topic(), part.partition());
             if let Some(reading) = self.readings.iter_mut().find(|reading| is_of(reading)) {
@@ -126,8 +127,14 @@ impl Reader {
                     (self.bounds.options.decoder)(part.topic()),
                 ),
             };
-            reading.parts = vec![Arc::clone(part)];
+            had.push(std::mem::replace(&mut reading.parts, vec![Arc::clone(part)]));
             self.readings.push(reading);
+        }
+        for (reading, had) in self.readings.iter_mut().zip(had) {
+            let is_new = |part: &Arc<ReplayPart>| !had.iter().any(|one| Arc::ptr_eq(one, part));
+            if reading.parts.iter().any(is_new) {
+                reading.forget_lookup();
+            }
         }
         if let Some(consumer) = &self.consumer {
             before.into_iter().for_each(|over| over.end(consumer));

@@ -49,6 +49,8 @@ struct Around {
     /// How far the settings are known, of all topics but these.
     complete_to_ms: AtomicI64,
     held: Mutex<HashSet<&'static str>>,
+    /// A hold of the topic begins before the next event is matched.
+    is_held_when_matched: AtomicBool,
 }
 
 impl Around {
@@ -82,6 +84,10 @@ impl Surroundings for Around {
     }
 
     fn matches(&self, _: &Event, _: EndpointKey) -> bool {
+        if self.is_held_when_matched.swap(false, Ordering::Relaxed) {
+            self.held.lock().insert("orders");
+            return false;
+        }
         self.subscribes.load(Ordering::Relaxed)
     }
 
@@ -143,6 +149,7 @@ impl Bench {
             subscribes: AtomicBool::new(true),
             complete_to_ms: AtomicI64::new(i64::MAX),
             held: Mutex::default(),
+            is_held_when_matched: AtomicBool::new(false),
         });
         around.own();
         let bench = Bench { database, pool: pool.clone(), writer: writer.clone(), sent, around: around.clone() };
@@ -278,6 +285,21 @@ async fn a_letter_of_a_topic_with_a_subscription_that_cannot_be_read_waits_until
     bench.nothing_is_sent().await;
     assert_eq!(bench.progress().await, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
     bench.around.subscribes.store(true, Ordering::Relaxed);
+    bench.around.held.lock().clear();
+    bench.next().await.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
+}
+
+#[tokio::test]
+async fn a_letter_whose_topic_is_held_while_it_is_matched_stays_on_its_redrive() {
+    let mut bench = Bench::new(1, "ep_1", options()).await;
+    bench.next().await.settle(Settlement::Cancelled);
+    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    bench.around.is_held_when_matched.store(true, Ordering::Relaxed);
+    bench.mark("ep_1").await;
+    bench.nothing_is_sent().await;
+    assert!(bench.around.held.lock().contains("orders"), "it was matched");
+    assert_eq!(bench.progress().await, RedriveProgress { waiting: 1, ..RedriveProgress::default() });
     bench.around.held.lock().clear();
     bench.next().await.settle(Settlement::Delivered);
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;

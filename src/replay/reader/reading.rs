@@ -13,7 +13,11 @@ use rdkafka::{
     message::{BorrowedMessage, Message as _, Timestamp},
 };
 
-use super::{Bounds, log_lookup::LogLookup, turn::ReadingHand};
+use super::{
+    Bounds,
+    log_lookup::LogLookup,
+    turn::{ReadingHand, Taken},
+};
 use crate::{
     backlog::drainer::Surroundings,
     clock,
@@ -52,6 +56,11 @@ impl Reading {
 
     pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
         self.partition == partition && *self.topic == *topic
+    }
+
+    /// An answer that was asked for before a part came may be older than what that part is to read.
+    pub(super) fn forget_lookup(&mut self) {
+        self.lookup = LogLookup::default();
     }
 
     /// Nobody replays it any more.
@@ -230,7 +239,11 @@ impl Reading {
             if offset < end && part.wants(record.timestamp_ms) {
                 let fields = fields.get_or_insert_with(|| self.decode(&record, event_bytes_max));
                 if let (Some(fields), Some(key)) = (fields, hand.endpoint(place)) {
-                    events += usize::from(hand.take(place, part, key, &record, fields));
+                    match hand.take(place, part, key, &record, fields) {
+                        Taken::Yes => events += 1,
+                        Taken::No => {}
+                        Taken::Unknown => continue,
+                    }
                 }
             }
             part.progress().pass(offset + 1);

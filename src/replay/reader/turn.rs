@@ -26,6 +26,15 @@ pub(super) struct ReadingHand<'a> {
     pub has_read: bool,
 }
 
+/// An endpoint's answer to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Yes,
+    No,
+    /// Its topic is held: who should get it is not known, and it is read again when that is over.
+    Unknown,
+}
+
 impl<'a> ReadingHand<'a> {
     pub(super) fn new(reading: &Reading, bounds: &Bounds, surroundings: &'a dyn Surroundings, now: Instant) -> Self {
         let endpoint = |part: &Arc<ReplayPart>| {
@@ -66,7 +75,7 @@ impl<'a> ReadingHand<'a> {
         self.endpoints[place].1
     }
 
-    /// True when the endpoint wants the event, by today's subscriptions, and it is on its way.
+    /// Puts the event on its way if the endpoint wants it, by today's subscriptions.
     pub(super) fn take(
         &mut self,
         place: usize,
@@ -74,15 +83,23 @@ impl<'a> ReadingHand<'a> {
         key: EndpointKey,
         record: &Record,
         fields: &Fields,
-    ) -> bool {
+    ) -> Taken {
         let source: Arc<dyn EventSource> = Arc::clone(part) as _;
         let mut event = Event::new(source, record.clone(), happened(fields.clone(), record), self.now);
-        if !self.surroundings.matches(&event, key) || !part.track(record.offset, event.weight_bytes()) {
-            return false;
+        if !self.surroundings.matches(&event, key) {
+            // Asked after it was matched: a topic is held before the index lacks anything of it.
+            if self.surroundings.settings_complete_to_store_ms(part.topic()) == 0 {
+                self.endpoints[place].0 = 0;
+                return Taken::Unknown;
+            }
+            return Taken::No;
+        }
+        if !part.track(record.offset, event.weight_bytes()) {
+            return Taken::No;
         }
         trace::begin(&mut event);
         self.receipts[place].push(Arc::new(event).open_receipt(key));
-        true
+        Taken::Yes
     }
 
     /// Into the endpoints' queues; true when anything was read.
@@ -93,5 +110,86 @@ impl<'a> ReadingHand<'a> {
             }
         }
         self.has_read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::{
+        backlog::amount::Amount,
+        clock,
+        flow::drain_rate::Load,
+        ingest::{ledger::PartitionLedger, missed::CatchesUp, testing},
+        model::parking::RowCount,
+        replay::{
+            progress::{ReplayCounts, ReplayProgress},
+            replay_partition::ReplayPartName,
+        },
+    };
+
+    const ENDPOINT: EndpointKey = EndpointKey(1);
+
+    /// Nobody subscribes, or nobody knows.
+    #[derive(Default)]
+    struct EmptyIndex {
+        is_held: AtomicBool,
+    }
+
+    impl Surroundings for EmptyIndex {
+        fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
+            Arc::default()
+        }
+        fn standing(&self, _: &str, _: Instant) -> EndpointReadiness {
+            EndpointReadiness::Takes(5)
+        }
+        fn catches_up(&self, _: &str) -> CatchesUp {
+            CatchesUp::Later
+        }
+        fn endpoint(&self, _: &str) -> Option<(EndpointKey, Arc<str>)> {
+            Some((ENDPOINT, "cus_1".into()))
+        }
+        fn matches(&self, _: &Event, _: EndpointKey) -> bool {
+            false
+        }
+        fn settings_complete_to_ms(&self, topic: &str) -> i64 {
+            self.settings_complete_to_store_ms(topic)
+        }
+        fn settings_complete_to_store_ms(&self, _: &str) -> i64 {
+            if self.is_held.load(Ordering::Relaxed) { 0 } else { 1 }
+        }
+        fn load(&self) -> Load {
+            Load::default()
+        }
+        fn show_drain_rate(&self, _: f64) {}
+        fn push(&self, _: &str, _: Vec<Receipt>) {}
+        fn wake(&self, _: &str) {}
+        fn rows_wait(&self, _: &str, _: RowCount) {}
+        fn wake_ordered(&self) {}
+    }
+
+    #[test]
+    fn what_matches_nothing_is_passed_only_while_all_subscriptions_to_its_topic_are_known() {
+        let (settings, now) = (EmptyIndex::default(), clock::now());
+        let name = ReplayPartName { replay_id: "rpl_1".into(), endpoint_id: "ep_1".into(), times: None };
+        let progress = ReplayProgress::new(0, 100, ReplayCounts::default());
+        let amounts = (Arc::<Amount>::default(), Arc::<Amount>::default());
+        let part = ReplayPart::new(name, testing::ledger(), progress, amounts);
+        let endpoints = vec![(5, Some(ENDPOINT))];
+        let mut hand = ReadingHand {
+            surroundings: &settings,
+            now,
+            bytes_max: 1_000,
+            endpoints,
+            receipts: vec![vec![]],
+            has_read: false,
+        };
+        let mut take = || hand.take(0, &part, ENDPOINT, &testing::record(7), &Fields::default());
+        assert_eq!(take(), Taken::No);
+        settings.is_held.store(true, Ordering::Relaxed);
+        assert_eq!(take(), Taken::Unknown, "the hold began before the subscription left the index");
+        assert!(!hand.view(0, &part).has_room, "nothing more is read for it in this turn");
     }
 }
