@@ -49,7 +49,8 @@ impl Drainer {
         let at = PageTime { now, wall_ms: clock::wall_ms(), up_to, log_end: head.log_end() };
         let SendableRows { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
-        self.send(&head, rows, read.order, now);
+        let all_judged = self.send(&head, rows, read.order, now);
+        let end = if all_judged { end } else { PageEnd::Unjudged };
         let is_held_up = self.heads.scheduler.lock().was_read(read, last, end, now);
         if is_held_up {
             self.surroundings.wake(&head.endpoint_id);
@@ -71,8 +72,9 @@ impl Drainer {
         backlog_read::page(&self.pool, read.head.key(), page).await
     }
 
-    /// Rows that are not in memory yet go to their endpoint, as far as it still wants them.
-    fn send(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) {
+    /// Rows that are not in memory yet go to their endpoint, as far as it still wants them. False when of some it is not known
+    /// yet: their rows stay, to be looked at again.
+    fn send(&self, head: &Arc<BacklogHead>, rows: Vec<BacklogRow>, order: Option<OrderBy>, now: Instant) -> bool {
         let endpoint = self.surroundings.endpoint(&head.endpoint_id).map(|(key, _)| key);
         let complete_to_ms = || self.surroundings.settings_complete_to_ms(&head.name.topic);
         let complete_before = complete_to_ms();
@@ -86,7 +88,8 @@ impl Drainer {
         let young: HashSet<i64> = young.map(|(offset, _)| *offset).collect();
         let (unjudged, unwanted): (Vec<_>, Vec<_>) =
             unwanted.into_iter().partition(|receipt| young.contains(&receipt.event().offset()));
-        Receipt::settle_all(unjudged, Settlement::Backlogged); // its row stays, to be looked at again
+        let all_judged = unjudged.is_empty();
+        Receipt::settle_all(unjudged, Settlement::Backlogged);
         if !unwanted.is_empty() {
             tracing::info!(
                 endpoint.id = %head.endpoint_id, topic = %head.name.topic, events = unwanted.len(),
@@ -97,6 +100,7 @@ impl Drainer {
         if !wanted.is_empty() {
             self.surroundings.push(&head.endpoint_id, wanted);
         }
+        all_judged
     }
 }
 

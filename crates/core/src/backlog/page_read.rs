@@ -109,6 +109,8 @@ pub enum PageEnd {
     Reached,
     /// The same, and what follows may be sent when its partition's commit has come that far: in a moment.
     Ahead,
+    /// Of some of the rows it is not known yet who wants them (their topic is held): they are there at the next look as well.
+    Unjudged,
 }
 
 /// Before every offset.

@@ -232,6 +232,7 @@ impl<S: Shard> Scheduler<S> {
         let is_ordered = read.order.is_some();
         // What is sent now makes room for the next; where nothing could be sent, time must pass.
         let long = match (is_ordered, last) {
+            _ if end == PageEnd::Unjudged => self.room.rest,
             (true, None) if end != PageEnd::Ahead => self.room.rest.min(ORDERED_IDLE_REST),
             (true, _) => self.room.rest.min(ORDERED_REST),
             (false, _) => self.room.rest,
@@ -250,7 +251,7 @@ impl<S: Shard> Scheduler<S> {
         entry.rests = Some(Rest { from: now, long });
         let passes_over = !entry.passed_over.is_empty();
         // In order nothing that was left out comes behind what was sent, but for a redrive and for the keys passed over.
-        if !is_ordered || (last.is_none() && !passes_over) {
+        if !is_ordered || end == PageEnd::Unjudged || (last.is_none() && !passes_over) {
             entry.after = BEGINNING;
         }
         entry.head.hold_up(passes_over) && passes_over
@@ -258,11 +259,7 @@ impl<S: Shard> Scheduler<S> {
 
     /// Forgets all reads: the reader is no more.
     pub fn restart(&mut self) {
-        for entry in self.endpoints.values_mut().flat_map(|endpoint| endpoint.heads.all_mut()) {
-            entry.is_being_read = false;
-            entry.head.is_read(false);
-            entry.restart();
-        }
+        self.endpoints.values_mut().for_each(|endpoint| endpoint.heads.restart());
     }
 
     /// Number of rows that came since the last call, for endpoints that are sent their backlog in order.

@@ -88,6 +88,16 @@ impl<S> HeadsInTurn<S> {
 }
 
 impl<S: Shard> HeadsInTurn<S> {
+    /// Forgets all reads, and gives each its turn again: whoever was interrupted may have had one in hand.
+    pub(super) fn restart(&mut self) {
+        self.turns = self.by_partition.keys().cloned().collect();
+        for entry in self.all_mut() {
+            entry.is_being_read = false;
+            entry.head.is_read(false);
+            entry.restart();
+        }
+    }
+
     /// The next head to be read, in turn.
     pub(super) fn next(
         &mut self,
