@@ -138,8 +138,7 @@ impl OwnedPartitions {
         {
             return Arc::clone(all);
         }
-        self.orphans.give_up(&assigned);
-        let orphans = self.orphans.ledgers();
+        let orphans = self.orphans.give_up(&assigned);
         let all = Arc::new(assigned.iter().chain(orphans.iter()).cloned().collect());
         *newest = Some([assigned, orphans, Arc::clone(&all)]);
         all

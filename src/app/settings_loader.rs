@@ -141,18 +141,19 @@ impl LoadProgress {
     /// The time before which everything committed is in effect; milliseconds since 1970.
     #[must_use]
     pub fn complete_to_ms(&self) -> i64 {
-        self.complete_to_ms.load(Ordering::Relaxed)
+        self.complete_to_ms.load(Ordering::Acquire)
     }
 
     /// The same, by the clock of Postgres: for what was written down by that clock.
     #[must_use]
     pub fn complete_to_store_ms(&self) -> i64 {
-        self.complete_to_store_ms.load(Ordering::Relaxed)
+        self.complete_to_store_ms.load(Ordering::Acquire)
     }
 
-    /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then.
+    /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then. Whoever sees
+    /// one of these times sees the index, the endpoints and the holds that were published before.
     fn confirm(&self, version: i64, asked_ms: i64, store_ms: i64) {
-        self.complete_to_ms.store(asked_ms, Ordering::Relaxed);
+        self.complete_to_ms.store(asked_ms, Ordering::Release);
         self.complete_to_store_ms.store(store_ms, Ordering::Release);
         self.version.store(version, Ordering::Relaxed);
         *self.confirmed_at.lock() = Some(clock::now());

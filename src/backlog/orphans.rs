@@ -45,8 +45,9 @@ impl Orphans {
     }
 
     /// The partitions that are this instance's by Kafka's word are read: those of them that were nobody's are so no more, and
-    /// doubtful again. Of two ledgers of one partition, one would not know what the other has in memory.
-    pub fn give_up(&self, assigned: &[Arc<PartitionLedger>]) {
+    /// doubtful again. Of two ledgers of one partition, one would not know what the other has in memory. Returns the ledgers of
+    /// those that are left.
+    pub fn give_up(&self, assigned: &[Arc<PartitionLedger>]) -> Arc<Vec<Arc<PartitionLedger>>> {
         let mut seen = self.seen.lock();
         let Seen { owned, doubtful, .. } = &mut *seen;
         let before = owned.len();
@@ -60,6 +61,7 @@ impl Orphans {
         if owned.len() != before {
             self.publish(owned);
         }
+        self.ledgers()
     }
 
     fn publish(&self, owned: &HashMap<PartitionKey, Arc<PartitionLedger>>) {

@@ -27,7 +27,7 @@ impl TopicHolds {
         published
     }
 
-    /// True if an event of the topic may match less than it should. To be asked after it was matched.
+    /// True if an event of the topic may match less than it should. To be asked before it is matched, and after.
     #[must_use]
     pub fn is_incomplete(&self, topic: &str) -> bool {
         let incomplete = self.incomplete.load();

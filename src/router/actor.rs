@@ -197,8 +197,10 @@ impl Handler<RouteEvents> for Router {
     fn handle(&mut self, RouteEvents { ledger, events }: RouteEvents, ctx: &mut Context<Self>) {
         self.load[self.core].fetch_add(events.len() as u64, Relaxed);
         ledger.routed(events.len());
+        // Before as well: the hold may end, and the index be whole, while they are matched against the one before.
+        let was_incomplete = self.is_incomplete(&events);
         self.match_all(&events);
-        if events.first().is_some_and(|first| self.table.holds.is_incomplete(first.topic())) {
+        if was_incomplete || self.is_incomplete(&events) {
             // What was under way when the topic was held: it is read again when that is over.
             ledger.fail();
             self.forget_matches();
@@ -210,6 +212,11 @@ impl Handler<RouteEvents> for Router {
 }
 
 impl Router {
+    /// True if these, which are of one topic, may match less than they should.
+    fn is_incomplete(&self, events: &[Arc<Event>]) -> bool {
+        events.first().is_some_and(|first| self.table.holds.is_incomplete(first.topic()))
+    }
+
     /// Routes some of the chunk at hand, and the rest after others had a turn; the next chunk waits until then.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         if self.route_some() {
