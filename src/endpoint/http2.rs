@@ -56,8 +56,8 @@ struct Opening {
     is_under_way: Cell<bool>,
     /// Number of those that have ended.
     ended: Cell<u64>,
-    /// The reason why the last of them failed.
-    failed: RefCell<Option<ExchangeFailure>>,
+    /// The reason why the last of them failed, and when.
+    failed: RefCell<Option<(ExchangeFailure, Instant)>>,
 }
 
 /// A way for one request.
@@ -138,8 +138,14 @@ impl Http2Connections {
                 return Err(failure);
             }
             if is_next && self.may_open(now) {
-                drop(place);
-                return self.open(client, wanted, known).await;
+                drop(place.take());
+                let opened = self.open(client, wanted, known).await;
+                if opened.is_ok() || self.used(clock::now()).is_empty() {
+                    return opened;
+                }
+                // One more would have been quicker; those that are there go on taking requests.
+                place = Some(self.line.join_first());
+                continue;
             }
             match &place {
                 Some(place) => self.wait(place, wanted).await,
@@ -211,10 +217,12 @@ impl Http2Connections {
         with_streams
     }
 
-    /// One after the other, and only when all that are open are as full as the server allows.
+    /// One after the other, and only when all that are open are as full as the server allows; where some are, not again soon
+    /// after one was refused.
     fn may_open(&self, now: Instant) -> bool {
         let used = self.used(now);
         !self.opening.is_under_way.get()
+            && (used.is_empty() || self.failed_lately(now).is_none())
             && used.len() < CONNECTIONS_MAX
             && self.used.borrow().len() < WITH_STREAMS_MAX
             && used.iter().all(|connection| connection.is_settled() && connection.room() == 0)
@@ -223,8 +231,15 @@ impl Http2Connections {
     /// The failure of a connection that somebody else opened in the meantime, where there is no other.
     fn failure_since(&self, ended_before: u64, now: Instant) -> Option<ExchangeFailure> {
         let has_ended = self.opening.ended.get() > ended_before;
-        let failed = self.opening.failed.borrow().clone().filter(|_| has_ended)?;
+        let failed = self.failed_lately(now).filter(|_| has_ended)?;
         self.used(now).is_empty().then_some(failed)
+    }
+
+    /// The failure of the last connection that was opened, as long as it says something of the next.
+    fn failed_lately(&self, now: Instant) -> Option<ExchangeFailure> {
+        let failed = self.opening.failed.borrow();
+        let (failure, _) = failed.as_ref().filter(|(_, at)| now.saturating_duration_since(*at) < FAILURE_HOLDS)?;
+        Some(failure.clone())
     }
 
     async fn open(
@@ -235,18 +250,19 @@ impl Http2Connections {
     ) -> Result<Lease, ExchangeFailure> {
         let _turn = Turn::take(self);
         let connector = client.connector();
+        let began_at = clock::now();
         if known == KnownProtocol::Http1Before {
-            self.is_asked(client, wanted, clock::now());
+            self.is_asked(client, wanted, began_at);
         }
         let connected = connector.connect(wanted, Offer::Http2).await;
-        *self.opening.failed.borrow_mut() = connected.as_ref().err().cloned();
+        *self.opening.failed.borrow_mut() = connected.as_ref().err().map(|error| (error.clone(), clock::now()));
         self.opening.ended.set(self.opening.ended.get() + 1);
         let connection = connected?;
         if !connection.speaks_http2() {
             connector.protocols.borrow_mut().is_http1(Rc::clone(wanted.destination), clock::now());
             return Ok(Lease::Http1(connection));
         }
-        self.is_http2(client, wanted);
+        self.is_http2(client, wanted, began_at);
         let host = Http2Host::new(Rc::clone(&self.kept_as), Rc::clone(&connector.protocols));
         let connection = Http2Connection::begin(connection, host, &self.line).await;
         let connection = connection.map_err(|_| Answer::Disconnected)?;
@@ -266,10 +282,10 @@ impl Http2Connections {
         }
     }
 
-    fn is_http2(&self, client: &CoreClient, wanted: &WantedConnection<'_>) {
+    fn is_http2(&self, client: &CoreClient, wanted: &WantedConnection<'_>, since: Instant) {
         let mut protocols = client.connector().protocols.borrow_mut();
-        protocols.is_http2(wanted.destination);
-        protocols.is_http2(&self.kept_as);
+        protocols.is_http2(wanted.destination, since);
+        protocols.is_http2(&self.kept_as, since);
     }
 }
 
@@ -294,6 +310,8 @@ impl Drop for Turn<'_> {
 const CONNECTIONS_MAX: usize = 4;
 /// And with those that take no more streams, and come to the ends of the ones that they have.
 const WITH_STREAMS_MAX: usize = 2 * CONNECTIONS_MAX;
+/// A further connection that was refused is not asked for again within this time, while others take requests.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// Pauses before the tries: a server that again and again takes no request has had enough of them.
 const PAUSES: [Option<Duration>; 3] = [None, None, Some(Duration::from_millis(100))];
 

@@ -120,6 +120,15 @@ async fn streams_go_round_on_a_few_connections_while_more_and_more_requests_come
 }
 
 #[actix_rt::test]
+async fn a_further_connection_that_is_refused_fails_nobody_who_can_wait_for_a_stream() {
+    let takes = Duration::from_millis(50);
+    let manner = Manner { streams_max: Some(1), takes, connections_max: 1, ..Manner::default() };
+    let (server, client) = (Server::behaving(manner).await, client(|_| {}));
+    send(&mut server.patient_sender("ep_1", LONG), &client, 8).await.iter().for_each(assert_taken);
+    assert_eq!(server.seen.connections.get(), 1);
+}
+
+#[actix_rt::test]
 async fn time_waited_for_a_stream_is_no_part_of_what_an_answer_takes() {
     let takes = Duration::from_secs(1);
     let (server, client) =

@@ -27,6 +27,13 @@ impl Line {
         Place { line: self, woken }
     }
 
+    /// For one who has been first, and could not do what the first may.
+    pub(super) fn join_first(&self) -> Place<'_> {
+        let woken = Rc::new(Notify::new());
+        self.0.borrow_mut().push_front(Rc::clone(&woken));
+        Place { line: self, woken }
+    }
+
     /// It is another thing that they wait for: each looks.
     pub(super) fn wake_all(&self) {
         self.0.borrow().iter().for_each(|waiting| waiting.notify_one());

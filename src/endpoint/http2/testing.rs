@@ -69,6 +69,8 @@ pub(super) struct Manner {
     pub(super) holds_bodies: bool,
     /// It says nothing at all.
     pub(super) is_mute: bool,
+    /// Connections that it takes, ever; others are refused.
+    pub(super) connections_max: usize,
 }
 
 impl Default for Manner {
@@ -82,6 +84,7 @@ impl Default for Manner {
             reason: Reason::REFUSED_STREAM,
             holds_bodies: false,
             is_mute: false,
+            connections_max: usize::MAX,
         }
     }
 }
@@ -94,8 +97,9 @@ impl Server {
 
     pub(super) async fn behaving(manner: Manner) -> Self {
         let manner = Rc::new(manner);
-        let protocol = manner.protocol;
-        Self::serving(protocol, move |stream, seen| serve(stream, Rc::clone(&manner), seen)).await
+        let (protocol, connections_max) = (manner.protocol, manner.connections_max);
+        let serve = move |stream, seen| serve(stream, Rc::clone(&manner), seen);
+        Self::serving_some(protocol, connections_max, serve).await
     }
 
     /// Serves each connection so.
@@ -103,12 +107,22 @@ impl Server {
         protocol: &'static [u8],
         serve: impl Fn(TlsStream<TcpStream>, Rc<Seen>) -> F + 'static,
     ) -> Self {
+        Self::serving_some(protocol, usize::MAX, serve).await
+    }
+
+    async fn serving_some<F: Future<Output = ()> + 'static>(
+        protocol: &'static [u8],
+        connections_max: usize,
+        serve: impl Fn(TlsStream<TcpStream>, Rc<Seen>) -> F + 'static,
+    ) -> Self {
         let (config, certificate) = certified(protocol);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (port, seen) = (listener.local_addr().expect("bound").port(), Rc::new(Seen::default()));
         let (acceptor, accepting) = (TlsAcceptor::from(Arc::new(config)), Rc::clone(&seen));
         actix_rt::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while accepting.connections.get() < connections_max
+                && let Ok((stream, _)) = listener.accept().await
+            {
                 let Ok(stream) = acceptor.accept(stream).await else { continue };
                 accepting.connections.set(accepting.connections.get() + 1);
                 let (serving, seen) = (serve(stream, Rc::clone(&accepting)), Rc::clone(&accepting));

@@ -56,9 +56,12 @@ impl<K: Hash + Eq> Protocols<K> {
         self.notes.put(key, Note::Http1Until(now + HTTP1_FOR));
     }
 
-    /// It chose HTTP/2, and is still to say something in it.
-    pub fn is_http2(&mut self, key: &K) {
-        if let Some(Note::Http1Until(_)) = self.notes.peek(key) {
+    /// It chose HTTP/2 on a connection that was begun at `since`, and is still to say something in it. What another
+    /// connection has shown since then holds.
+    pub fn is_http2(&mut self, key: &K, since: Instant) {
+        if let Some(Note::Http1Until(until)) = self.notes.peek(key)
+            && *until < since + HTTP1_FOR
+        {
             self.notes.pop(key);
         }
     }
@@ -109,19 +112,27 @@ mod tests {
         protocols.is_asked("a", later);
         assert_eq!(protocols.of(&"a", later), KnownProtocol::Http1, "the others go on");
         assert_eq!(protocols.of(&"a", later + ASKING), KnownProtocol::Http1Before, "whoever asked has gone");
-        protocols.is_http2(&"a");
+        protocols.is_http2(&"a", later);
         assert_eq!(protocols.of(&"a", later), KnownProtocol::Unknown);
+    }
+
+    #[test]
+    fn a_connection_that_comes_to_choose_http2_undoes_nothing_that_was_found_out_meanwhile() {
+        let (mut protocols, began_at) = (Protocols::default(), Instant::now());
+        protocols.is_http1("a", began_at + Duration::from_millis(5)); // another connection misbehaved
+        protocols.is_http2(&"a", began_at);
+        assert_eq!(protocols.of(&"a", began_at + Duration::from_secs(1)), KnownProtocol::Http1);
     }
 
     #[test]
     fn one_silent_end_is_forgiven_and_a_second_one_in_succession_is_not() {
         let (mut protocols, now) = (Protocols::default(), Instant::now());
         assert!(!protocols.ended_silently("a", now));
-        protocols.is_http2(&"a");
+        protocols.is_http2(&"a", now);
         protocols.has_spoken(&"a");
         assert!(!protocols.ended_silently("a", now), "something came in between");
         assert_eq!(protocols.of(&"a", now), KnownProtocol::Unknown);
-        protocols.is_http2(&"a");
+        protocols.is_http2(&"a", now);
         assert!(protocols.ended_silently("a", now), "choosing HTTP/2 is not enough");
         assert_eq!(protocols.of(&"a", now), KnownProtocol::Http1);
         assert!(!protocols.ended_silently("a", now), "it is counted once");
