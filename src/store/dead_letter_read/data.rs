@@ -24,8 +24,8 @@ impl LetterDataRows {
     ///
     /// # Errors
     /// When a column is not what it should be.
-    pub fn by_id(&self) -> Result<HashMap<String, LetterData>, StoreError> {
-        self.0.iter().map(|row| Ok((row.try_get("id")?, data(row)?))).collect()
+    pub fn by_id(self) -> Result<HashMap<String, LetterData>, StoreError> {
+        self.0.into_iter().map(|row| Ok((row.try_get("id")?, data(&row)?))).collect()
     }
 }
 
