@@ -163,10 +163,14 @@ impl Records {
     }
 
     fn landed(&mut self, seq: u32, partition: i32, offset: i64) {
+        // A second try of what was stored already is confirmed without the place (`DUPLICATE_SEQUENCE_NUMBER`).
+        let Ok(index) = usize::try_from(offset) else {
+            self.failures.push(format!("event {seq}: Kafka has it and does not say where"));
+            return;
+        };
         let sent = &mut self.sent[seq as usize];
         (sent.partition, sent.offset) = (partition, offset);
         let offsets = self.by_place.entry((sent.topic, partition)).or_default();
-        let index = usize::try_from(offset).expect("an offset");
         if offsets.len() <= index {
             offsets.resize(index + 1, None);
         }
