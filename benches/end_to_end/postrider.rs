@@ -7,11 +7,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{authority::Authority, database::Database, kafka::Topics, plan::Plan, rest, sampler::Sampler};
+
+/// Number of those that were made.
+static INSTALLATIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// A database that holds the plan's customers, endpoints and subscriptions; instances start on it again and again.
 pub struct Installation {
@@ -33,7 +37,8 @@ impl Installation {
         cores: usize,
         topics: &mut Topics,
     ) -> io::Result<Self> {
-        let name = format!("{}{}", plan.topic, if plan.https { "-https" } else { "" });
+        // A scenario may set up one topic several times.
+        let name = format!("{}-{}", plan.topic, INSTALLATIONS.fetch_add(1, Ordering::Relaxed));
         let mut installation = Installation::empty(&name, topics.brokers(), cores)?;
         if let Some(authority) = authority {
             let roots = installation.folder.join(format!("{name}.pem"));
