@@ -66,6 +66,11 @@ pub trait Surroundings: Send + Sync {
     /// The same by the clock of Postgres: for what somebody asked for, which is matched against settings of that moment at
     /// least.
     fn settings_complete_to_store_ms(&self, topic: &str) -> i64;
+    /// True while nobody knows who wants the topic's events. After an event matched nothing it tells if that means anything:
+    /// a topic is held before the index lacks anything of it.
+    fn is_held(&self, topic: &str) -> bool {
+        self.settings_complete_to_store_ms(topic) == 0
+    }
     /// Load of the machine a moment ago.
     fn load(&self) -> Load;
     /// So many rows may be sent a second, for people to see.

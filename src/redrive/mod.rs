@@ -284,7 +284,7 @@ impl Shared {
         if self.surroundings.matches(receipt.event(), receipt.endpoint()) {
             return Some(receipt);
         }
-        let is_held = self.surroundings.settings_complete_to_store_ms(receipt.event().topic()) == 0;
+        let is_held = self.surroundings.is_held(receipt.event().topic());
         receipt.settle(if is_held { Settlement::Backlogged } else { Settlement::Cancelled });
         None
     }

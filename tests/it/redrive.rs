@@ -46,7 +46,7 @@ struct Around {
     ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
     standing: Mutex<EndpointReadiness>,
     subscribes: AtomicBool,
-    /// How far the settings are known, of all topics but these.
+    /// Time to which the settings are known, of all topics but these.
     complete_to_ms: AtomicI64,
     held: Mutex<HashSet<&'static str>>,
     /// A hold of the topic begins before the next event is matched.
@@ -158,6 +158,14 @@ impl Bench {
         bench
     }
 
+    /// With one letter that is on no redrive.
+    async fn with_a_letter() -> Bench {
+        let mut bench = Bench::new(1, "ep_1", options()).await;
+        bench.next().await.settle(Settlement::Cancelled);
+        bench.becomes("SELECT state FROM dead_letter", "dead").await;
+        bench
+    }
+
     async fn mark(&self, endpoint: &str) {
         let all = DeadLetterSelection::Matching(DeadLetterFilter {
             before: Some("dl_z".to_owned()),
@@ -242,9 +250,7 @@ async fn a_letter_of_an_endpoint_that_is_gone_is_just_a_letter_again() {
 
 #[tokio::test]
 async fn a_cancelled_redrive_leaves_the_letter() {
-    let mut bench = Bench::new(1, "ep_1", options()).await;
-    bench.next().await.settle(Settlement::Cancelled);
-    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    let bench = Bench::with_a_letter().await;
     assert_eq!(bench.progress().await, RedriveProgress { cancelled: 1, ..RedriveProgress::default() });
 }
 
@@ -263,9 +269,7 @@ async fn a_letter_of_what_its_endpoint_no_longer_subscribes_to_is_never_sent() {
 
 #[tokio::test]
 async fn a_letter_is_matched_against_settings_as_new_as_its_redrive() {
-    let mut bench = Bench::new(1, "ep_1", options()).await;
-    bench.next().await.settle(Settlement::Cancelled);
-    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    let mut bench = Bench::with_a_letter().await;
     bench.around.complete_to_ms.store(0, Ordering::Relaxed);
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
@@ -276,9 +280,7 @@ async fn a_letter_is_matched_against_settings_as_new_as_its_redrive() {
 
 #[tokio::test]
 async fn a_letter_of_a_topic_with_a_subscription_that_cannot_be_read_waits_until_it_can_be() {
-    let mut bench = Bench::new(1, "ep_1", options()).await;
-    bench.next().await.settle(Settlement::Cancelled);
-    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    let mut bench = Bench::with_a_letter().await;
     bench.around.held.lock().insert("orders");
     bench.around.subscribes.store(false, Ordering::Relaxed);
     bench.mark("ep_1").await;
@@ -292,9 +294,7 @@ async fn a_letter_of_a_topic_with_a_subscription_that_cannot_be_read_waits_until
 
 #[tokio::test]
 async fn a_letter_whose_topic_is_held_while_it_is_matched_stays_on_its_redrive() {
-    let mut bench = Bench::new(1, "ep_1", options()).await;
-    bench.next().await.settle(Settlement::Cancelled);
-    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    let mut bench = Bench::with_a_letter().await;
     bench.around.is_held_when_matched.store(true, Ordering::Relaxed);
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;
@@ -307,9 +307,7 @@ async fn a_letter_whose_topic_is_held_while_it_is_matched_stays_on_its_redrive()
 
 #[tokio::test]
 async fn a_letter_whose_endpoint_takes_nothing_waits_and_counts_as_waiting() {
-    let mut bench = Bench::new(1, "ep_1", options()).await;
-    bench.next().await.settle(Settlement::Cancelled);
-    bench.becomes("SELECT state FROM dead_letter", "dead").await;
+    let mut bench = Bench::with_a_letter().await;
     *bench.around.standing.lock() = EndpointReadiness::Waits;
     bench.mark("ep_1").await;
     bench.nothing_is_sent().await;

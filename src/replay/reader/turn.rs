@@ -87,8 +87,7 @@ impl<'a> ReadingHand<'a> {
         let source: Arc<dyn EventSource> = Arc::clone(part) as _;
         let mut event = Event::new(source, record.clone(), happened(fields.clone(), record), self.now);
         if !self.surroundings.matches(&event, key) {
-            // Asked after it was matched: a topic is held before the index lacks anything of it.
-            if self.surroundings.settings_complete_to_store_ms(part.topic()) == 0 {
+            if self.surroundings.is_held(part.topic()) {
                 self.endpoints[place].0 = 0;
                 return Taken::Unknown;
             }

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_partitions_than_before_begin_anew() {
+    fn with_fewer_partitions_than_before_the_first_is_next() {
         let start = Instant::now();
         let mut rotation = Rotation::new(EVERY, start);
         rotation.due(100, 256, start + EVERY / 2);

@@ -5,7 +5,7 @@
 //! does not swing. Live events come first; but while rows are due the backlog never gets less than a fifth of what the
 //! machine does, or what has waited longest would wait for ever.
 //!
-//! How many are late without the backlog changes with whatever else the machine does (a checkpoint of PostgreSQL, a
+//! The share that is late without the backlog changes with whatever else the machine does (a checkpoint of PostgreSQL, a
 //! neighbour), so before the rate shrinks the backlog rests for a moment, as BBR does to learn a path's own delay: events
 //! that are late then are late for another reason.
 
