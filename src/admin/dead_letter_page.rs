@@ -5,7 +5,6 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{paging, problem::Problem};
 use crate::{
-    api::dead_letter_view::LetterPage,
     model::id::{self, ResourceKind},
     store::dead_letter_read::{DeadLetterPosition, LetterHead},
 };
@@ -14,13 +13,10 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LetterPageRequest {
     pub after: DeadLetterPosition,
+    /// End of the letters that were shown and before which nothing can come: `after`, until a page has shown one before
+    /// which something may.
+    settled: DeadLetterPosition,
     pub limit: usize,
-}
-
-/// The page, which goes on from `tried` where the filter found no more up to there, and there are more letters.
-#[must_use]
-pub(super) fn going_on_from(page: LetterPage, tried: Option<&DeadLetterPosition>) -> LetterPage {
-    LetterPage { next_cursor: page.next_cursor.or_else(|| tried.map(encode)), ..page }
 }
 
 impl LetterPageRequest {
@@ -28,11 +24,11 @@ impl LetterPageRequest {
     /// 400 `invalid_query` or `invalid_cursor`.
     pub(super) fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = paging::limit(limit)?;
-        let after = match cursor {
-            None => DeadLetterPosition::default(),
+        let (after, settled) = match cursor {
+            None => Default::default(),
             Some(cursor) => decode(cursor).ok_or_else(paging::invalid_cursor)?,
         };
-        Ok(LetterPageRequest { after, limit })
+        Ok(LetterPageRequest { after, settled, limit })
     }
 
     /// Number of rows to ask the store for: one more than the page has, to know whether there is another page.
@@ -49,25 +45,52 @@ impl LetterPageRequest {
         rows.first().is_some_and(|first| first.is_settled || from_the_beginning)
     }
 
-    /// Both cursors of a page that shows `rows`, the first ones after where it began; `more` when there are others.
+    /// Both cursors of a page that shows `rows`, the first ones after where it began; `more` when there are others. It
+    /// goes on from `tried` where the filter found no more up to there.
     ///
-    /// A letter that is not settled is shown, and not passed: others may yet be written before it.
+    /// A letter that is not settled is shown, and not passed: others may yet be written before it. They would be behind
+    /// whoever reads on, so the later pages of this walk pass none either, even when theirs are settled by then.
     #[must_use]
-    pub(super) fn cursors(&self, rows: &[LetterHead], more: bool) -> (Option<String>, Option<String>) {
-        let next = rows.last().filter(|_| more).map(LetterHead::position);
-        let settled = rows.iter().take_while(|row| row.is_settled).last().map(LetterHead::position);
-        let resume =
-            settled.or_else(|| Some(self.after.clone()).filter(|after| *after != DeadLetterPosition::default()));
-        (next.as_ref().map(encode), resume.as_ref().map(encode))
+    pub(super) fn cursors(
+        &self,
+        rows: &[LetterHead],
+        more: bool,
+        tried: Option<&DeadLetterPosition>,
+    ) -> (Option<String>, Option<String>) {
+        let tried = tried.filter(|_| !more);
+        let next = rows.last().filter(|_| more).map(LetterHead::position).or_else(|| tried.cloned());
+        let passed = rows.iter().map(|row| (row.position(), row.is_settled));
+        let passed = passed.chain(tried.map(|tried| (tried.clone(), true)));
+        let is_whole = self.settled == self.after;
+        let settled = passed.take_while(|(_, is_settled)| is_whole && *is_settled).last();
+        let settled = settled.map_or_else(|| self.settled.clone(), |(position, _)| position);
+        let resume = (settled != DeadLetterPosition::default()).then(|| encode(&settled, &settled));
+        (next.map(|next| encode(&next, &settled)), resume)
     }
 }
 
-fn encode(position: &DeadLetterPosition) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{}.{}", position.written_in, position.id))
+/// `after`, and after a slash `settled` where it is another one: empty at the beginning.
+fn encode(after: &DeadLetterPosition, settled: &DeadLetterPosition) -> String {
+    let text = |position: &DeadLetterPosition| format!("{}.{}", position.written_in, position.id);
+    BASE64_URL_SAFE_NO_PAD.encode(match settled {
+        settled if settled == after => text(after),
+        settled if *settled == DeadLetterPosition::default() => format!("{}/", text(after)),
+        settled => format!("{}/{}", text(after), text(settled)),
+    })
 }
 
-fn decode(cursor: &str) -> Option<DeadLetterPosition> {
+fn decode(cursor: &str) -> Option<(DeadLetterPosition, DeadLetterPosition)> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let Some((after, settled)) = text.split_once('/') else {
+        let after = position(&text)?;
+        return Some((after.clone(), after));
+    };
+    let after = position(after)?;
+    let settled = if settled.is_empty() { DeadLetterPosition::default() } else { position(settled)? };
+    (settled < after).then_some((after, settled))
+}
+
+fn position(text: &str) -> Option<DeadLetterPosition> {
     let (written_in, id) = text.split_once('.')?;
     let written_in = written_in.parse().ok().filter(|written_in| *written_in >= 0)?;
     id::is(ResourceKind::DeadLetter, id).then(|| DeadLetterPosition { written_in, id: id.to_owned() })
@@ -116,28 +139,63 @@ mod tests {
     #[test]
     fn one_resumes_after_the_last_letter_before_which_nothing_can_come() {
         let [first, second, third] = [letter(5, true), letter(6, true), letter(9, false)];
-        let (next, resume) = request(None).cursors(&[first.clone(), second.clone()], true);
+        let (next, resume) = request(None).cursors(&[first.clone(), second.clone()], true, None);
         assert_eq!(next, resume, "all of it is settled");
         assert_eq!(request(resume.as_deref()).after, second.position());
-        let (next, resume) = request(None).cursors(&[first.clone(), third.clone()], false);
+        let (next, resume) = request(None).cursors(&[first.clone(), third.clone()], false, None);
         assert_eq!((next, request(resume.as_deref()).after), (None, first.position()));
-        let (next, resume) = request(None).cursors(std::slice::from_ref(&third), true);
+        let (next, resume) = request(None).cursors(std::slice::from_ref(&third), true, None);
         assert_eq!((request(next.as_deref()).after, resume), (third.position(), None));
     }
 
     #[test]
+    fn what_an_unsettled_letter_held_back_is_not_passed_by_the_pages_after_it() {
+        let [first, second] = [letter(5, true), letter(9, false)];
+        let tried = letter(12, true).position();
+        for (rows, held_at) in [(vec![second.clone()], None), (vec![first.clone(), second], Some(first.position()))] {
+            let (mut next, mut resume) = request(None).cursors(&rows, true, None);
+            // All of them are settled by now.
+            let pages =
+                [(vec![letter(9, true), letter(10, true)], true), (vec![], false), (vec![letter(13, true)], false)];
+            for (rows, more) in pages {
+                assert_eq!(resume.as_deref().map(|resume| request(Some(resume)).after), held_at, "before {rows:?}");
+                (next, resume) = request(next.as_deref()).cursors(&rows, more, Some(&tried));
+            }
+            assert_eq!(resume.map(|resume| request(Some(&resume)).after), held_at);
+        }
+    }
+
+    #[test]
+    fn where_a_filter_found_nothing_up_to_a_settled_letter_both_cursors_go_on_from_it() {
+        let tried = letter(9, true).position();
+        let (next, resume) = request(None).cursors(&[letter(5, true)], false, Some(&tried));
+        assert_eq!((request(next.as_deref()).after, next), (tried.clone(), resume));
+        // A page that ends early ends before that.
+        let (next, _) = request(None).cursors(&[letter(5, true)], true, Some(&tried));
+        assert_eq!(request(next.as_deref()).after, letter(5, true).position());
+    }
+
+    #[test]
     fn a_page_without_anything_new_resumes_where_it_began() {
-        let before = request(None).cursors(&[letter(5, true)], false).1.expect("a cursor");
+        let before = request(None).cursors(&[letter(5, true)], false, None).1.expect("a cursor");
         for rows in [vec![], vec![letter(9, false)]] {
-            let (next, resume) = request(Some(&before)).cursors(&rows, false);
+            let (next, resume) = request(Some(&before)).cursors(&rows, false, None);
             assert_eq!((next, resume.as_ref()), (None, Some(&before)));
         }
-        assert_eq!(request(None).cursors(&[], false), (None, None));
+        assert_eq!(request(None).cursors(&[], false, None), (None, None));
+    }
+
+    #[test]
+    fn a_cursor_of_the_version_before_goes_on_and_resumes_from_its_one_position() {
+        let at = letter(5, true).position();
+        let old = request(Some(&BASE64_URL_SAFE_NO_PAD.encode(format!("5.{}", at.id))));
+        assert_eq!((&old.after, &old.settled), (&at, &at));
     }
 
     #[test]
     fn whoever_resumes_is_not_answered_with_what_it_cannot_pass() {
-        let resumed = request(Some(&encode(&letter(5, true).position())));
+        let at = letter(5, true).position();
+        let resumed = request(Some(&encode(&at, &at)));
         assert!(!resumed.are_news(&[]) && !resumed.are_news(&[letter(9, false)]));
         assert!(resumed.are_news(&[letter(9, true)]) && request(None).are_news(&[letter(9, false)]));
     }
@@ -146,7 +204,9 @@ mod tests {
     fn a_cursor_that_was_not_given_out_is_refused() {
         let id = id::new(ResourceKind::DeadLetter, 1, [0; 10]);
         let made = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
-        let wrong = [made(&id), made(&format!("-1.{id}")), made("7.ep_1"), made(&format!("7.{id}.8")), "%".to_owned()];
+        let twice = [format!("/7.{id}"), format!("7.{id}/8.{id}"), format!("7.{id}/7.{id}"), format!("7.{id}/6.{id}/")];
+        let once = [id.clone(), format!("-1.{id}"), "7.ep_1".to_owned(), format!("7.{id}.8"), "0.".to_owned()];
+        let wrong = once.iter().chain(&twice).map(|text| made(text)).chain(["%".to_owned()]);
         for cursor in wrong {
             let problem = LetterPageRequest::parse(None, Some(&cursor)).expect_err("refused");
             assert_eq!(problem.code, "invalid_cursor", "{cursor}");

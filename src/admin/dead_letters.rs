@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use super::{
     access::{Access, Administer, Read, Watch, Write},
     dead_letter_long_poll::DeadLetterLongPolls,
-    dead_letter_page::{LetterPageRequest, going_on_from},
+    dead_letter_page::LetterPageRequest,
     dead_letter_query::{LetterQuery, PARAMETERS, selection},
     dead_letter_view::view,
     endpoints::{find, find_as_asked},
@@ -145,14 +145,13 @@ async fn list(
         }
     };
     if with_data {
-        return page_with_data(state, &page, rows, granted, tried).await;
+        return page_with_data(state, &page, rows, granted, tried.as_ref()).await;
     }
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
-    let (next_cursor, resume_cursor) = page.cursors(&rows, more);
+    let (next_cursor, resume_cursor) = page.cursors(&rows, more, tried.as_ref());
     let data = rows.into_iter().filter(|row| shown(row, granted)).map(|row| view(row, None, granted.is_some()));
-    let page = LetterPage { data: data.collect(), next_cursor, resume_cursor };
-    Ok(HttpResponse::Ok().json(going_on_from(page, tried.as_ref())))
+    Ok(HttpResponse::Ok().json(LetterPage { data: data.collect(), next_cursor, resume_cursor }))
 }
 
 /// A page with data ends early rather than grow beyond [`DATA_BYTES_MAX`]; it has at least one letter.
@@ -161,7 +160,7 @@ async fn page_with_data(
     page: &LetterPageRequest,
     mut rows: Vec<LetterHead>,
     granted: Option<&Grants>,
-    tried: Option<DeadLetterPosition>,
+    tried: Option<&DeadLetterPosition>,
 ) -> Result<HttpResponse, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {
@@ -172,7 +171,7 @@ async fn page_with_data(
     let fit = fit.count();
     let more = rows.len() > fit;
     rows.truncate(fit);
-    let (next_cursor, resume_cursor) = page.cursors(&rows, more);
+    let (next_cursor, resume_cursor) = page.cursors(&rows, more, tried);
     rows.retain(|row| shown(row, granted));
     // The data itself, and what it is as JSON.
     let bytes: i64 = rows.iter().map(|row| row.data_bytes).sum();
@@ -189,7 +188,7 @@ async fn page_with_data(
             Some(view(row, Some(data), is_customer))
         });
         let page = LetterPage { data: views.collect(), next_cursor, resume_cursor };
-        serde_json::to_string(&going_on_from(page, tried.as_ref())).map_err(|error| {
+        serde_json::to_string(&page).map_err(|error| {
             tracing::error!(%error, "a page of dead letters cannot be written as JSON");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is our fault; the log says more")
         })

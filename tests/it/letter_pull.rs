@@ -81,9 +81,8 @@ async fn passed(api: &Api) -> (Vec<i64>, String) {
     tokio::time::timeout(Duration::from_secs(60), all_passed).await.expect("no transaction lasts as long")
 }
 
-#[actix_rt::test]
-async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follows() {
-    let (api, endpoint) = api().await;
+/// A letter with the offset 7 in a transaction that is still open.
+async fn uncommitted_letter(api: &Api, endpoint: &str) -> tokio_postgres::Client {
     let late = api.database.connect().await;
     let id = id::new(ResourceKind::DeadLetter, postrider::clock::wall_ms() - 60_000, [0; 10]);
     late.batch_execute("BEGIN").await.expect("a transaction");
@@ -94,6 +93,13 @@ async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follo
     ))
     .await
     .expect("a letter");
+    late
+}
+
+#[actix_rt::test]
+async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follows() {
+    let (api, endpoint) = api().await;
+    let late = uncommitted_letter(&api, &endpoint).await;
     api.letters(&endpoint, &[b"{}"]).await;
     // It is shown, and not passed: the other one was written before it.
     assert_eq!(follow(&api, None).await, (vec![0], None));
@@ -102,6 +108,20 @@ async fn a_letter_that_is_committed_after_a_later_one_is_not_missed_by_who_follo
     assert_eq!(shown, [7, 0], "in the order in which they were written");
     api.letters(&endpoint, &[b"{}", b"{}"]).await;
     assert_eq!(follow(&api, Some(&resume)).await.0, [1], "of an event that was given up twice there is one letter");
+}
+
+#[actix_rt::test]
+async fn a_letter_that_is_committed_between_two_pages_is_not_missed_by_who_follows() {
+    let (api, endpoint) = api().await;
+    let late = uncommitted_letter(&api, &endpoint).await;
+    api.letters(&endpoint, &[b"{}", b"{}", b"{}"]).await;
+    let (_, first) = api.call("GET", &format!("{LETTERS}?limit=2"), None).await;
+    assert_eq!((first["data"].as_array().map(Vec::len), &first["resume_cursor"]), (Some(2), &Value::Null), "{first}");
+    late.batch_execute("COMMIT").await.expect("committed");
+    passed(&api).await;
+    let (shown, resume) = follow(&api, first["next_cursor"].as_str()).await;
+    assert_eq!(shown, [2], "the last page, settled by now");
+    assert_eq!(follow(&api, resume.as_deref()).await.0, [7, 0, 1, 2], "the late one lies before the first page");
 }
 
 #[actix_rt::test]

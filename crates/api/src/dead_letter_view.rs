@@ -134,7 +134,7 @@ pub struct LetterPage {
     /// Goes on with the next page; null at the end.
     pub next_cursor: Option<String>,
     /// Comes back later: as cursor it goes on with whatever was not shown before, however late it was written. A letter that may
-    /// still have others before it is shown again. null as long as there is nothing to go past.
+    /// still have others before it is shown again, and so are those of the pages after it. null as long as there is nothing to go past.
     pub resume_cursor: Option<String>,
 }
 
