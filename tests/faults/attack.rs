@@ -2,6 +2,7 @@
 //! the probes.
 
 use std::{
+    collections::VecDeque,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -29,6 +30,8 @@ const QUIET: Duration = Duration::from_secs(4);
 /// Between two of the others' calls: a key has 100 a second (`admin.key_requests_per_second_max`).
 const PACE: Duration = Duration::from_millis(20);
 const UNDER_ATTACK: Duration = Duration::from_secs(8);
+/// Of the budget for bodies and answers (`admin.memory_bytes_max`), in the hands of one that is after it.
+const HELD_BYTES_MIN: f64 = 50e6;
 
 /// One instance with a customer that attacks, and somebody else who wants an answer.
 struct Stand {
@@ -66,6 +69,12 @@ impl Stand {
              content-length: {length}\r\n\r\n",
             self.attacker
         )
+    }
+
+    /// A request for a page of 8 MB of dead letters, which are there.
+    fn large_page(&self) -> String {
+        self.app.postgres.execute(&letters(&self.endpoint, 40, "repeat('x', 200000)::bytea"));
+        self.head(&format!("GET /v1/endpoints/{}/dead-letters?data=true&limit=100", self.endpoint), 0)
     }
 
     /// Times others without and beside the attack, which goes on until it is told to stop.
@@ -150,6 +159,18 @@ fn until(stop: &AtomicBool, mut step: impl FnMut()) {
     }
 }
 
+/// As [`until`], no more often than so many times a second; each step has its number.
+fn paced(stop: &AtomicBool, per_second: u32, mut step: impl FnMut(usize)) {
+    let begun = Instant::now();
+    let mut number = 0;
+    until(stop, || {
+        let due = begun + Duration::from_secs(1) * number / per_second;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        step(number as usize);
+        number += 1;
+    });
+}
+
 /// Row 61: connections that asked once, and then sent one byte more.
 pub fn sockets(_: &mut SmallRng) -> Outcome {
     Stand::new("fault-61").compare(|stand, stop| {
@@ -170,21 +191,24 @@ pub fn sockets(_: &mut SmallRng) -> Outcome {
 /// Row 62: bodies that never end, with a key and without, and answers that nobody reads.
 pub fn memory(_: &mut SmallRng) -> Outcome {
     let stand = Stand::new("fault-62");
-    stand.app.postgres.execute(&letters(&stand.endpoint, 40, "repeat('x', 200000)::bytea"));
-    stand.compare(|stand, stop| {
+    let page = stand.large_page();
+    let filled = AtomicBool::new(false);
+    let outcome = stand.compare(|stand, stop| {
         let body = vec![b' '; 1_000_000];
-        let path = format!("/v1/endpoints/{}/dead-letters", stand.endpoint);
         let heads = [
             stand.head("POST /v1/endpoints", 1_048_576),
             "POST /peer/endpoints HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n".to_owned(),
-            stand.head(&format!("GET {path}?data=true&limit=100"), 0),
+            page.clone(),
         ];
-        let (mut held, mut number) = (Vec::new(), 0);
-        until(stop, || {
+        let mut held = Vec::new();
+        // A connection stays for a second or two. Those of an attacker that opens as many as it can are gone before there
+        // is an answer to hold: little fills, and the others' calls are measured against the cores that it takes itself.
+        paced(stop, 500, |number| {
             let head = &heads[number % heads.len()];
-            number += 1;
             if held.len() >= 900 {
                 held.drain(..450);
+                let holds = stand.app.internal().metric("postrider_api_memory_bytes");
+                filled.fetch_or(holds >= HELD_BYTES_MIN, Ordering::Relaxed);
             }
             // From several addresses: the limit of each is not what is tried here.
             let source = format!("127.0.62.{}", 1 + number % 8);
@@ -195,6 +219,26 @@ pub fn memory(_: &mut SmallRng) -> Outcome {
                 let _ = stream.write_all(&body);
             }
             held.push(stream);
+        });
+    });
+    assert!(filled.into_inner(), "bodies and answers took the attacker's share of memory");
+    outcome
+}
+
+/// Row 62a: large answers that are asked for, and whoever asked has gone when they come.
+pub fn hang_ups(_: &mut SmallRng) -> Outcome {
+    let stand = Stand::new("fault-62a");
+    let page = stand.large_page();
+    stand.compare(|stand, stop| {
+        let mut held = VecDeque::new();
+        paced(stop, 200, |number| {
+            let source = format!("127.0.62.{}", 1 + number % 8);
+            let Some(mut stream) = connect_from(&source, stand.address()) else { return };
+            let _ = stream.write_all(page.as_bytes());
+            held.push_back(stream);
+            if held.len() > 40 {
+                held.pop_front();
+            }
         });
     })
 }

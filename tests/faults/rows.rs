@@ -64,6 +64,7 @@ pub const ALL: &[Row] = &[
     alone("names", "a customer's names, and a silent name server", shares::names_that_nobody_answers_for),
     alone("61", "2,048 sockets that ask once and send one byte", attack::sockets),
     alone("62", "bodies without an end, answers that nobody reads", attack::memory),
+    alone("62a", "pages of 8 MB, and nobody there when they come", attack::hang_ups),
     alone("63", "filters that match none of 300,000 letters", attack::queries),
     alone("64", "sample events of 90,000 unknown fields", attack::matches),
     alone("65", "bulk calls, tests and long polls that hang", attack::slots),
