@@ -55,19 +55,26 @@ pub fn down_for_minutes(_: &mut SmallRng) -> Outcome {
     let everything = healthy.iter().fold(everything, Audit::expect_all);
 
     let cpu_steal = Watch::start();
+    let told = told_with_its_time();
     let load = app.load(EVENTS_PER_SECOND);
     thread::sleep(WARM_UP + CALM);
     let down_at = Instant::now();
+    told(format!("two endpoints are down for {:.0?}", outage()));
     down.hook.set(Mode::BreakOff);
     ordered.hook.set(Mode::Status(503));
     thread::sleep(outage());
     let waited = app.rest().metric("postrider_backlog_events");
     let back_at = Instant::now();
+    told(format!("they are back; {waited} events wait for breakers that close within {BREAKER_OPEN_MAX:.0?}"));
     [&down, &ordered].into_iter().for_each(|endpoint| endpoint.hook.set(Mode::Ok));
     let sent_again = || (app.rest().metric("postrider_backlog_left_total") > 0.0).then_some(());
     within_looks(BREAKER_OPEN_MAX, LOOK, "the first of what waited is sent", sent_again);
     let sent_at = Instant::now();
-    let drained = || (app.rest().metric("postrider_backlog_events") == 0.0).then_some(());
+    let drained = || {
+        let waits = app.rest().metric("postrider_backlog_events");
+        told(format!("{waits} events wait"));
+        (waits == 0.0).then_some(())
+    };
     within_looks(4 * outage() + CALM, LOOK, "what waited is sent while more comes", drained);
     let drained_at = Instant::now();
     thread::sleep(CALM / 2);
@@ -104,6 +111,12 @@ pub fn down_for_minutes(_: &mut SmallRng) -> Outcome {
         findings.complaints.push("not everything was delivered".to_owned());
     }
     Outcome::of(findings).note(note)
+}
+
+/// Tells how far the row has come: it takes longer than anybody waits for a test that says nothing.
+fn told_with_its_time() -> impl Fn(String) {
+    let begun = Instant::now();
+    move |what| eprintln!("outage, {:4.0} s: {what}", begun.elapsed().as_secs_f64())
 }
 
 /// The median of the p99 latencies of those windows that count, in milliseconds.
