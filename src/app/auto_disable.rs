@@ -1,6 +1,6 @@
 //! ● Follows the endpoints that take nothing, and carries out what [`auto_disable::step`] says of each.
 
-use std::{convert::Infallible, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::{
     router::table::RoutingTable,
     store::{
         Pool, StoreError,
-        endpoint_failures::{self as store, FailingEndpoint, FailureReport},
+        endpoint_failures::{self as store, FailingEndpoint, FailureReport, SuccessReport},
         endpoints::change_state,
     },
 };
@@ -31,47 +31,60 @@ pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: D
 }
 
 async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_ms: u64) -> Result<(), StoreError> {
-    let (failing, delivered) = seen(table, since_ms);
-    if !failing.is_empty() {
-        store::fail(pool, &as_seen(&failing)).await?;
+    let seen = seen(table, since_ms);
+    if !seen.failing.is_empty() {
+        let reports = seen.failing.iter().map(|(endpoint_id, first_ago_ms, last_ago_ms)| FailureReport {
+            endpoint_id,
+            first_ago_ms: *first_ago_ms,
+            last_ago_ms: *last_ago_ms,
+        });
+        store::fail(pool, &reports.collect::<Vec<_>>()).await?;
     }
     let known = store::all(pool).await?;
-    let delivered: Vec<_> =
-        delivered.into_iter().filter(|(id, _)| known.iter().any(|known| known.endpoint_id == **id)).collect();
-    if !delivered.is_empty() {
-        store::deliver(pool, &as_seen(&delivered)).await?;
+    let noted: Vec<SuccessReport<'_>> = known
+        .iter()
+        .filter_map(|known| {
+            let (endpoint_id, ago_ms) = seen.delivered.get_key_value(known.endpoint_id.as_str())?;
+            Some(SuccessReport { endpoint_id, ago_ms: *ago_ms })
+        })
+        .collect();
+    if !noted.is_empty() {
+        store::deliver(pool, &noted).await?;
     }
     for known in known {
-        if !delivered.iter().any(|(id, _)| **id == *known.endpoint_id) {
+        if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
             decide(pool, known, disable_after).await?;
         }
     }
     Ok(())
 }
 
-/// Endpoints, and how many milliseconds ago.
-type Times = Vec<(Arc<str>, i64)>;
+/// Endpoints as this instance saw them. All times say how many milliseconds ago.
+#[derive(Debug, Default)]
+struct Seen {
+    /// They take nothing: their first and last failure since the last success.
+    failing: Vec<(Arc<str>, i64, i64)>,
+    /// They took something since the last look.
+    delivered: HashMap<Arc<str>, i64>,
+}
 
-/// Endpoints that take nothing and since when, and those that took something after `since_ms`.
-fn seen(table: &RoutingTable, since_ms: u64) -> (Times, Times) {
+/// Endpoints that take nothing, and those that took something after `since_ms`.
+fn seen(table: &RoutingTable, since_ms: u64) -> Seen {
     let now_ms = clock::wall_ms().unsigned_abs();
     let ago = |ms: u64| i64::try_from(now_ms.saturating_sub(ms)).unwrap_or(i64::MAX);
-    let (mut failing, mut delivered) = (Vec::new(), Vec::new());
+    let mut seen = Seen::default();
     for queue in table.endpoints().iter() {
         let failing_since = queue.health.failing_since_ms.load(Relaxed);
         let success = queue.health.last_success_ms.load(Relaxed);
         if failing_since != 0 && queue.settings().state == EndpointState::Enabled {
-            failing.push((Arc::clone(&queue.id), ago(failing_since)));
+            let last = queue.health.last_failure_ms.load(Relaxed).max(failing_since);
+            seen.failing.push((Arc::clone(&queue.id), ago(failing_since), ago(last)));
         }
         if success >= since_ms.max(1) {
-            delivered.push((Arc::clone(&queue.id), ago(success)));
+            seen.delivered.insert(Arc::clone(&queue.id), ago(success));
         }
     }
-    (failing, delivered)
-}
-
-fn as_seen(times: &[(Arc<str>, i64)]) -> Vec<FailureReport<'_>> {
-    times.iter().map(|(id, ms)| FailureReport { endpoint_id: id, ago_ms: *ms }).collect()
+    seen
 }
 
 async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) -> Result<(), StoreError> {
@@ -103,7 +116,6 @@ async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) ->
             if change_state(pool, id, (&[EndpointState::Enabled], EndpointState::Disabled), &reason).await? {
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });
             }
-            store::forget(pool, id).await?;
         }
     }
     Ok(())
@@ -123,11 +135,13 @@ mod tests {
         let queue = table.put_endpoint(Arc::new(stream()));
         let now_ms = clock::wall_ms().unsigned_abs();
         queue.health.failing_since_ms.store(now_ms - 2_000, Relaxed);
-        let (failing, delivered) = seen(&table, 0);
+        queue.health.last_failure_ms.store(now_ms - 1_000, Relaxed);
+        let Seen { failing, delivered } = seen(&table, 0);
         assert!((2_000..60_000).contains(&failing[0].1), "{failing:?}: whatever this machine's clock says");
+        assert_eq!(failing[0].1 - failing[0].2, 1_000, "from the first failure to the last one");
         assert!(delivered.is_empty());
         // The clock was set back since then.
         queue.health.failing_since_ms.store(now_ms + 86_400_000, Relaxed);
-        assert_eq!(seen(&table, 0).0[0].1, 0);
+        assert_eq!(seen(&table, 0).failing[0].1, 0);
     }
 }

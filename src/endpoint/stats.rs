@@ -55,6 +55,8 @@ pub struct EndpointStats {
     pub last_success_ms: AtomicU64,
     /// The first failure since then; 0 for none. Wall clock, milliseconds.
     pub failing_since_ms: AtomicU64,
+    /// The newest failure. Wall clock, milliseconds; 0 never.
+    pub last_failure_ms: AtomicU64,
     pub last_error: Mutex<Option<LastError>>,
     /// One more than the place in [`Obstacle::ALL`]; 0 for none.
     obstacle: AtomicU8,
@@ -122,6 +124,7 @@ impl EndpointStats {
     /// An attempt failed, and the endpoint is to blame.
     pub fn failed(&self, wall_ms: i64) {
         let now = wall_ms.unsigned_abs().max(1);
+        self.last_failure_ms.store(now, Ordering::Relaxed);
         let _ = self.failing_since_ms.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 

@@ -1,10 +1,21 @@
 //! ● Endpoints that take nothing, and since when: what all instances together know of them.
 
+use deadpool_postgres::Transaction;
+
 use super::{Pool, StoreError};
 
-/// State of an endpoint as one instance saw it, and how long ago: the clocks of machines may be days apart.
+/// Failures of an endpoint since its last success, as one instance saw them, and how long ago: the clocks of machines may be
+/// days apart.
 #[derive(Debug, Clone, Copy)]
 pub struct FailureReport<'a> {
+    pub endpoint_id: &'a str,
+    pub first_ago_ms: i64,
+    pub last_ago_ms: i64,
+}
+
+/// A success of an endpoint, as one instance saw it, and how long ago.
+#[derive(Debug, Clone, Copy)]
+pub struct SuccessReport<'a> {
     pub endpoint_id: &'a str,
     pub ago_ms: i64,
 }
@@ -17,17 +28,21 @@ pub struct FailingEndpoint {
     /// Time for which it has taken nothing; `None` when it has taken something since it was last said to fail.
     pub failing_ms: Option<i64>,
     pub warned_percent: i16,
+    /// Some instance has said so within the last minutes. Otherwise it gets no events, and waits for the next one.
+    pub is_current: bool,
 }
 
-/// These have failed for so long, as far as this instance knows.
+/// These have failed for so long, as far as this instance knows. Where another one has seen a success since the last of these
+/// failures, nothing is noted.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn fail(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreError> {
-    let (ids, times) = columns(seen);
+    let ids: Vec<&str> = seen.iter().map(|seen| seen.endpoint_id).collect();
+    let (first, last): (Vec<i64>, Vec<i64>) = seen.iter().map(|seen| (seen.first_ago_ms, seen.last_ago_ms)).unzip();
     pool.with(async |client| {
         let statement = client.prepare_cached(FAIL).await?;
-        Ok(client.execute(&statement, &[&ids, &times]).await.map(drop)?)
+        Ok(client.execute(&statement, &[&ids, &first, &last]).await.map(drop)?)
     })
     .await
 }
@@ -36,8 +51,8 @@ pub async fn fail(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreEr
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn deliver(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreError> {
-    let (ids, times) = columns(seen);
+pub async fn deliver(pool: &Pool, seen: &[SuccessReport<'_>]) -> Result<(), StoreError> {
+    let (ids, times): (Vec<&str>, Vec<i64>) = seen.iter().map(|seen| (seen.endpoint_id, seen.ago_ms)).unzip();
     pool.with(async |client| {
         let statement = client.prepare_cached(DELIVER).await?;
         Ok(client.execute(&statement, &[&ids, &times]).await.map(drop)?)
@@ -45,7 +60,7 @@ pub async fn deliver(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), Stor
     .await
 }
 
-/// All that are known to fail, or to have failed a moment ago.
+/// All that failed at some time, as long as they are enabled.
 ///
 /// # Errors
 /// When Postgres is away.
@@ -58,6 +73,7 @@ pub async fn all(pool: &Pool) -> Result<Vec<FailingEndpoint>, StoreError> {
                 customer_id: row.try_get(1)?,
                 failing_ms: row.try_get(2)?,
                 warned_percent: row.try_get(3)?,
+                is_current: row.try_get(4)?,
             })
         })
         .collect()
@@ -73,36 +89,47 @@ pub async fn warn(pool: &Pool, endpoint_id: &str, from_percent: i16, to_percent:
     Ok(changed.await? == 1)
 }
 
-/// Forgets all that was known of it: it was disabled.
+/// Ends what is known of an endpoint whose state changes: failures before say nothing about the time after.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn forget(pool: &Pool, endpoint_id: &str) -> Result<(), StoreError> {
-    pool.with(async |client| Ok(client.execute(FORGET, &[&endpoint_id]).await.map(drop)?)).await
+pub(super) async fn end_with_state(transaction: &Transaction<'_>, endpoint_id: &str) -> Result<(), StoreError> {
+    let statement = transaction.prepare_cached(END_WITH_STATE).await?;
+    Ok(transaction.execute(&statement, &[&endpoint_id]).await.map(drop)?)
 }
 
-fn columns<'a>(seen: &[FailureReport<'a>]) -> (Vec<&'a str>, Vec<i64>) {
-    seen.iter().map(|seen| (seen.endpoint_id, seen.ago_ms)).unzip()
-}
-
+/// A failure counts from the last success on; after one, and after a day in which nobody spoke of it, it is another failure.
 const FAIL: &str = "
     INSERT INTO endpoint_failing AS f (endpoint_id, since)
-    SELECT id, now() - make_interval(secs => ms / 1000.0) FROM unnest($1::text[], $2::bigint[]) AS g (id, ms) ORDER BY id
-    ON CONFLICT (endpoint_id) DO UPDATE SET since = least(f.since, excluded.since), seen_at = now()";
+    SELECT id, now() - make_interval(secs => first / 1000.0)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS g (id, first, last)
+    WHERE NOT EXISTS (
+        SELECT FROM endpoint_failing k WHERE k.endpoint_id = g.id AND k.delivered_at >= now() - make_interval(secs => last / 1000.0))
+    ORDER BY id
+    ON CONFLICT (endpoint_id) DO UPDATE SET
+        since = greatest(f.delivered_at, CASE WHEN f.delivered_at > f.since OR f.seen_at < now() - interval '1 day'
+            THEN excluded.since ELSE least(f.since, excluded.since) END),
+        warned_percent = CASE WHEN f.delivered_at > f.since OR f.seen_at < now() - interval '1 day'
+            THEN 0 ELSE f.warned_percent END,
+        seen_at = now()";
 
 const DELIVER: &str = "
     UPDATE endpoint_failing f SET delivered_at = greatest(f.delivered_at, now() - make_interval(secs => g.ms / 1000.0))
-    FROM unnest($1::text[], $2::bigint[]) AS g (id, ms) WHERE f.endpoint_id = g.id";
+    FROM (
+        SELECT l.endpoint_id, g.ms FROM unnest($1::text[], $2::bigint[]) AS g (id, ms)
+        JOIN endpoint_failing l ON l.endpoint_id = g.id ORDER BY l.endpoint_id FOR UPDATE OF l
+    ) AS g WHERE f.endpoint_id = g.endpoint_id";
 
-/// One that nobody has spoken of for a while gets no events: it waits for the next one.
 const ALL: &str = "
     SELECT f.endpoint_id, e.customer_id,
         CASE WHEN f.seen_at > f.delivered_at
             THEN (extract(epoch FROM now() - greatest(f.since, f.delivered_at)) * 1000)::bigint END,
-        f.warned_percent
+        f.warned_percent, f.seen_at > now() - interval '10 minutes' OR f.delivered_at >= f.seen_at
     FROM endpoint_failing f JOIN endpoint e ON e.id = f.endpoint_id
-    WHERE e.deleted_at IS NULL AND e.state = 'enabled'
-        AND (f.seen_at > now() - interval '10 minutes' OR f.delivered_at > f.since)";
+    WHERE e.deleted_at IS NULL AND e.state = 'enabled'";
 
 const WARN: &str = "UPDATE endpoint_failing SET warned_percent = $3 WHERE endpoint_id = $1 AND warned_percent = $2";
-const FORGET: &str = "DELETE FROM endpoint_failing WHERE endpoint_id = $1";
+
+/// As a success does it. A row that is deleted would be written again by an instance that has not heard of the change yet.
+const END_WITH_STATE: &str =
+    "UPDATE endpoint_failing SET delivered_at = clock_timestamp(), warned_percent = 0 WHERE endpoint_id = $1";

@@ -10,6 +10,7 @@ use super::{
     Pool, StoreError,
     config_write::{self, Lookup, RowChange, WriteEffect, WrittenRow},
     customers::{self, Customer, stamps},
+    endpoint_failures,
     endpoint_settings::{parse_state, state_word},
     quotas::{self, CustomerAllowance},
 };
@@ -203,6 +204,9 @@ async fn apply(
             Ok(WrittenRow { row, effect: WriteEffect::Unchanged })
         }
         (RowChange::Update(with), Some(current)) => {
+            if with.state != current.state {
+                endpoint_failures::end_with_state(transaction, &current.id).await?;
+            }
             let row = transaction
                 .query_one(
                     UPDATE,

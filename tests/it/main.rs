@@ -25,6 +25,7 @@ mod bodies; // bodies that nobody wants, and large ones that somebody does
 mod letter_pull; // dead letters waited for, filtered, taken by filter
 mod endpoint_list; // thousands of endpoints, searched and sorted
 mod attempts; // how endpoints answered
+mod endpoint_failures; // endpoints that take nothing, as instances tell each other
 mod counts; // … and how often, by the minute
 mod matches; // who would get this event?
 mod bulk; // thousands in one call

@@ -316,6 +316,26 @@ fn an_endpoint_that_takes_nothing_for_too_long_is_disabled_and_one_that_takes_so
 }
 
 #[test]
+fn an_endpoint_that_recovered_is_not_disabled_for_one_failure_after_a_long_silence() {
+    let app = TestApp::named("silence").set("DELIVERY_DISABLE_AFTER_MS", 4_000).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let endpoint = app.subscribed_endpoint(&hook, eager());
+    let fails_for = |time: Duration| {
+        hook.set(Mode::Status(503));
+        app.produce(1);
+        std::thread::sleep(time); // several looks find that it fails
+        hook.set(Mode::Ok);
+        app.await_committed();
+    };
+    fails_for(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(5)); // longer than the limit, and nothing to deliver
+    fails_for(Duration::from_secs(1));
+    let endpoint = app.rest().get(&format!("/v1/endpoints/{}", endpoint.id)).ok().json();
+    assert_eq!(endpoint["state"], "enabled", "{endpoint}");
+}
+
+#[test]
 fn what_waits_of_a_topic_that_was_deleted_is_delivered_all_the_same() {
     let mut app = TestApp::named("orphan")
         .set("DELIVERY_PARK_AFTER_MS", 500)
