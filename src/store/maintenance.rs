@@ -83,13 +83,14 @@ const SIZES: &str = "
 /// Numbers of delivered letters are kept as long as letters are.
 const OLD_REDRIVES: &str = "DELETE FROM dead_letter_delivered WHERE redriven_at < now() - make_interval(days => $1)";
 
-/// Nobody can reach what is kept of a customer that was deleted: it goes with the customer.
+/// Nobody can reach what is kept of a customer that was deleted: it goes with the customer. Of a deleted endpoint letters can
+/// only be read, one by one, and count for nobody: they go with its tombstone.
 const ERASE_LETTERS: &str = "
     WITH page AS (
         SELECT d.id, d.key FROM customer c JOIN endpoint e ON e.customer_id = c.id CROSS JOIN LATERAL (
             SELECT id, key FROM dead_letter d WHERE d.endpoint_id = e.id ORDER BY id LIMIT 5000
         ) AS d
-        WHERE c.deleted_at IS NOT NULL LIMIT 5000
+        WHERE c.deleted_at IS NOT NULL OR e.deleted_at < now() - interval '1 day' LIMIT 5000
     ), keys AS (
         DELETE FROM dead_letter_key k USING page WHERE k.key = page.key AND k.id = page.id
     )

@@ -259,7 +259,8 @@ const USED: &str = "
         SELECT coalesce(sum(h.events), 0)::bigint AS held_rows, coalesce(sum(h.bytes), 0)::bigint AS bytes
         FROM endpoint e JOIN backlog_head h ON h.endpoint_id = e.id WHERE e.customer_id = $1 AND e.deleted_at IS NULL
     ) AS b, (
-        SELECT coalesce(sum(bytes), 0)::bigint AS bytes FROM dead_letter_size WHERE customer_id = $1
+        SELECT coalesce(sum(s.bytes), 0)::bigint AS bytes
+        FROM dead_letter_size s JOIN endpoint e ON e.id = s.endpoint_id WHERE s.customer_id = $1 AND e.deleted_at IS NULL
     ) AS l, (
         SELECT coalesce(sum(p.end_offset - p.next_offset), 0)::bigint AS records
         FROM endpoint e JOIN replay r ON r.endpoint_id = e.id JOIN replay_partition p ON p.replay_id = r.id
@@ -315,9 +316,11 @@ const FOLD: &str = "
     INSERT INTO dead_letter_size (customer_id, endpoint_id, day, letters, bytes, grown_at)
     SELECT customer_id, endpoint_id, day, sum(letters), sum(bytes), max(grown_at) FROM gone GROUP BY 1, 2, 3";
 
+/// Letters of a deleted endpoint do not count: nobody could acknowledge them.
 const DEAD_LETTERS_BEYOND: &str = "
     WITH total AS (
-        SELECT customer_id, sum(bytes) AS bytes FROM dead_letter_size GROUP BY 1
+        SELECT s.customer_id, sum(s.bytes) AS bytes
+        FROM dead_letter_size s JOIN endpoint e ON e.id = s.endpoint_id WHERE e.deleted_at IS NULL GROUP BY 1
     )
     SELECT t.customer_id, e.id AS endpoint_id, coalesce(h.held_rows, 0)::bigint AS held_rows, coalesce(h.bytes, 0)::bigint AS bytes,
         c.quotas, t.bytes::bigint AS dead_letter_bytes_max, 1::bigint AS sharers

@@ -152,9 +152,14 @@ async fn letters_and_attempts_go_with_their_customer_also_those_of_an_endpoint_t
         endpoints.push(id);
     }
     assert_eq!(api.call("DELETE", "/v1/endpoints/early", None).await.0, 204);
-    api.database.execute("UPDATE endpoint SET deleted_at = now() - interval '3 days' WHERE uid = 'early'").await;
-    maintenance::once(&api.pool, now, week).await.expect("maintenance");
-    assert_eq!(api.database.count("dead_letter").await, 6, "its customer may still read them");
+    for (hours, letters) in [(23, 6), (25, 4)] {
+        let earlier = format!("UPDATE endpoint SET deleted_at = now() - interval '{hours} hours' WHERE uid = 'early'");
+        api.database.execute(&earlier).await;
+        maintenance::once(&api.pool, now, week).await.expect("maintenance");
+        assert_eq!(api.database.count("dead_letter").await, letters, "its customer may still read them for a day");
+    }
+    assert_eq!(api.database.count("dead_letter_key").await, 4);
+    assert_eq!(api.database.count("attempt").await, 3);
     assert_eq!(api.call("DELETE", "/v1/customers/gone", None).await.0, 204);
     maintenance::once(&api.pool, now, week).await.expect("maintenance");
     for table in ["dead_letter", "attempt"] {

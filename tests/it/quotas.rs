@@ -230,6 +230,22 @@ async fn dead_letters_count_until_they_are_gone() {
 }
 
 #[actix_rt::test]
+async fn dead_letters_of_a_deleted_endpoint_count_for_nobody() {
+    let api = limited(json!({"dead_letter_bytes_max": 1_000})).await;
+    let customer = api.call("GET", "/v1/customers/acme", None).await.1["id"].as_str().expect("an id").to_owned();
+    for (uid, letter) in [("full", [b'x'; 2_000].as_slice()), ("hook", b"{}")] {
+        let endpoint = api.endpoint("acme", uid).await["id"].as_str().expect("an id").to_owned();
+        api.letters_of(&customer, &endpoint, &[letter]).await;
+    }
+    let beyond = async || quotas::dead_letters_beyond(&api.pool, &QUOTAS).await.expect("a look");
+    assert_eq!(beyond().await[0].endpoints.len(), 2);
+    assert_eq!(api.call("DELETE", "/v1/endpoints/full", None).await.0, 204);
+    assert_eq!(beyond().await, [], "the other one takes events");
+    let bytes = used(&api, "dead_letter_bytes_max").await["used"].as_u64().expect("a number");
+    assert!((1..100).contains(&bytes), "{bytes}");
+}
+
+#[actix_rt::test]
 async fn rows_of_suspended_endpoints_count_and_only_others_are_to_be_suspended() {
     let api = limited(json!({"backlog_rows_max": 100})).await;
     let mut ids = Vec::new();
