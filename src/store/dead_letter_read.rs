@@ -380,5 +380,9 @@ const PAGE: &str = page!("");
 pub(super) const PAGE_OF_DEAD: &str = page!("AND state = 'dead' ");
 /// The limit of a page.
 const PAGE_ROWS: usize = 5_000;
-const DELETE: &str =
-    concat!("DELETE FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2)", granted!("$3", "$4"), "RETURNING key");
+/// Letters before their keys, as whoever takes delivered letters out.
+const DELETE: &str = concat!(
+    "DELETE FROM dead_letter WHERE id IN (SELECT id FROM dead_letter WHERE endpoint_id = $1 AND id = ANY($2)",
+    granted!("$3", "$4"),
+    "ORDER BY id FOR UPDATE) AND id = ANY($2) RETURNING key"
+);

@@ -67,12 +67,14 @@ pub async fn remove(pool: &Pool, keys: &[[u8; KEY_BYTES]]) -> Result<(), StoreEr
     let keys: Vec<&[u8]> = keys.iter().map(<[u8; KEY_BYTES]>::as_slice).collect();
     pool.with(async |client| {
         let transaction = client.transaction().await?;
-        let gone = transaction.prepare_cached("DELETE FROM dead_letter_key WHERE key = ANY($1) RETURNING id").await?;
-        let gone = transaction.query(&gone, &[&keys]).await?;
-        let ids: Vec<&str> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        let found = transaction.prepare_cached("SELECT id FROM dead_letter_key WHERE key = ANY($1)").await?;
+        let found = transaction.query(&found, &[&keys]).await?;
+        let ids: Vec<&str> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         if !ids.is_empty() {
             let statement = transaction.prepare_cached(REMOVE).await?;
             transaction.execute(&statement, &[&ids]).await?;
+            let statement = transaction.prepare_cached(REMOVE_KEYS).await?;
+            transaction.execute(&statement, &[&keys, &ids]).await?;
         }
         Ok(transaction.commit().await?)
     })
@@ -195,11 +197,14 @@ const END_REDRIVE: &str = "
         redrive_attempts = 0, redrive_not_before = NULL
     WHERE id = ANY($1) AND state = 'redriving'";
 
-/// In the order of keys, so that two writers wait for each other in one direction.
+/// In the order of ids and before their keys, as whoever acknowledges letters: so neither waits for the other in a circle.
 const REMOVE: &str = "
     WITH gone AS (
-        DELETE FROM dead_letter WHERE id = ANY($1) RETURNING endpoint_id, redriven_at
+        DELETE FROM dead_letter
+        WHERE id IN (SELECT id FROM dead_letter WHERE id = ANY($1) ORDER BY id FOR UPDATE) AND id = ANY($1)
+        RETURNING endpoint_id, redriven_at
     )
     INSERT INTO dead_letter_delivered AS d (endpoint_id, redriven_at, letters)
     SELECT endpoint_id, redriven_at, count(*) FROM gone WHERE redriven_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (endpoint_id, redriven_at) DO UPDATE SET letters = d.letters + EXCLUDED.letters";
+const REMOVE_KEYS: &str = "DELETE FROM dead_letter_key WHERE key = ANY($1) AND id = ANY($2)";

@@ -8,7 +8,11 @@ use postrider::{
         writer::{DeadLetterWriter, DeadLetterWriterOptions},
     },
     model::{disposition::Reason, receipt::Settlement},
-    store::maintenance::{self, Retention},
+    store::{
+        dead_letter_read::{DeadLetterSelection, LetterOwner, acknowledge},
+        dead_letters::remove,
+        maintenance::{self, Retention},
+    },
 };
 use tokio::runtime::Handle;
 
@@ -151,4 +155,36 @@ async fn letters_without_a_partition_move_to_their_day_when_it_comes() {
     let (first, second) = tokio::join!(maintenance::once(&pool, now, MONTH), maintenance::once(&pool, now, MONTH));
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!((database.count("dead_letter").await, database.count("dead_letter_default").await), (10, 0));
+}
+
+#[tokio::test]
+async fn a_letter_that_is_acknowledged_while_it_is_delivered_is_locked_in_one_order() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
+    writer.submit([letter(&partition, 1, "ep_1")]);
+    writer.flushed().await;
+    let key = LetterKey::of(&event(&partition, 1, b"{}"), "ep_1").0;
+    let id = database.value("SELECT id FROM dead_letter").await.expect("a letter");
+    let (pool, selection) = (database.pool(), DeadLetterSelection::Ids(vec![id]));
+    let mut other = database.connect().await;
+    let holder = other.transaction().await.expect("a transaction");
+    holder.execute("SELECT FROM dead_letter FOR UPDATE", &[]).await.expect("a lock");
+    let keys = [key];
+    let (removed, acknowledged, ()) = tokio::join!(
+        remove(&pool, &keys),
+        acknowledge(&pool, LetterOwner::all_of("ep_1"), &selection),
+        async {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while database.value(waiting).await.as_deref() != Some("2") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // Neither holds the key while it waits for the letter.
+            holder.execute("SELECT FROM dead_letter_key FOR UPDATE NOWAIT", &[]).await.expect("free");
+            holder.commit().await.expect("committed");
+        }
+    );
+    assert_eq!(removed, Ok(()));
+    assert!(acknowledged.is_ok(), "{acknowledged:?}");
+    assert_eq!((database.count("dead_letter").await, database.count("dead_letter_key").await), (0, 0));
 }
