@@ -2,11 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -17,7 +13,7 @@ use super::{
     request::{self, RawBody},
     responses::visible_answer,
     state::AdminState,
-    test_limit::TestLimit,
+    test_limit::{TestLimit, TestRefusal},
 };
 use crate::{
     api::{
@@ -81,16 +77,12 @@ pub async fn test(
     body::read::<Nothing>(&request::optional_object(&state, &request, body).await?)?;
     let endpoint = find(&state, &access, &request, path).await?;
     let settings = settings(&state, &endpoint)?;
-    if let Err(wait) = state.tester.limit.lock().take(&endpoint.id, clock::now()) {
-        let seconds = wait.as_secs().max(1);
-        let detail = format!("this endpoint was tested often in the last minute; try again in {seconds} s");
-        let mut refused = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail).error_response();
-        refused.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
-        return Ok(refused);
-    }
-    // One that hangs takes its own key's places alone.
-    let turn = state.tester.turns.take(&access.holder());
+    // One that hangs takes its own key's places alone. One that is refused was no test, and does not count.
+    let holder = access.holder();
+    let turn = state.tester.turns.take(&holder);
     let _turn = turn.map_err(|refused| Problem::no_share(refused, "tests"))?;
+    let counted = state.tester.limit.lock().take(&holder, &endpoint.id, clock::now());
+    counted.map_err(too_many)?;
     let tested = test_event::send(&state.tester.client(), Arc::new(settings), rand::random()).await;
     tracing::info!(
         endpoint.id = endpoint.id,
@@ -116,6 +108,20 @@ pub async fn test(
         },
     };
     Ok(visible_answer(&access, &answer))
+}
+
+fn too_many(refusal: TestRefusal) -> Problem {
+    let (what, wait) = match refusal {
+        TestRefusal::Endpoint(wait) => ("this endpoint was tested often in the last minute", wait),
+        TestRefusal::Holder(wait) => {
+            ("this key, or its customer's keys together, have tested their share of endpoints in the last minute", wait)
+        }
+        TestRefusal::All(wait) => ("others have tested many endpoints in the last minute", wait),
+    };
+    let seconds = wait.as_secs().max(1);
+    let detail = format!("{what}; try again in {seconds} s");
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail);
+    Problem { retry_after_s: Some(seconds), ..problem }
 }
 
 /// Deliveries need not wait for the breaker's time where somebody has just seen that the endpoint answers; at any instance.

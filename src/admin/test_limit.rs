@@ -5,38 +5,91 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Tests of all endpoints in the last minute.
-#[derive(Debug, Default)]
+use crate::fair_share::shares::{BoundedShares, Holder, Refused};
+
+/// Tests of all endpoints in the last minute. So many endpoints are remembered, and no holder's take up all of that.
+#[derive(Debug)]
 pub(super) struct TestLimit {
-    by_endpoint: HashMap<String, VecDeque<Instant>>,
+    by_endpoint: HashMap<String, EndpointTests>,
+    endpoints: BoundedShares,
+}
+
+#[derive(Debug)]
+struct EndpointTests {
+    times: VecDeque<Instant>,
+    /// The first one that tested it: the place is its.
+    holder: Holder,
+}
+
+/// The limit that a test is beyond, and after how long it may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TestRefusal {
+    Endpoint(Duration),
+    /// It has tested its share of endpoints.
+    Holder(Duration),
+    /// Others have tested so many endpoints that there is no place for one more.
+    All(Duration),
+}
+
+impl Default for TestLimit {
+    fn default() -> Self {
+        TestLimit { by_endpoint: HashMap::new(), endpoints: BoundedShares::new(ENDPOINTS_MAX) }
+    }
 }
 
 impl TestLimit {
-    /// Counts a test, or says after how long there may be another.
+    /// Counts a test, or refuses it.
     ///
     /// # Errors
-    /// The wait.
-    pub(super) fn take(&mut self, endpoint_id: &str, now: Instant) -> Result<(), Duration> {
-        let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
-        if self.by_endpoint.len() >= ENDPOINTS_MAX {
-            self.by_endpoint.retain(|_, times| times.back().is_some_and(|last| !is_over(last)));
-        }
-        let full = self.by_endpoint.len() >= ENDPOINTS_MAX && !self.by_endpoint.contains_key(endpoint_id);
-        if full {
-            return Err(WINDOW);
-        }
-        let times = self.by_endpoint.entry(endpoint_id.to_owned()).or_default();
-        while times.front().is_some_and(is_over) {
-            times.pop_front();
-        }
-        match times.front() {
-            Some(first) if times.len() >= TESTS_MAX => Err(WINDOW - now.saturating_duration_since(*first)),
-            _ => {
-                times.push_back(now);
-                Ok(())
+    /// The limit.
+    pub(super) fn take(&mut self, holder: &Holder, endpoint_id: &str, now: Instant) -> Result<(), TestRefusal> {
+        if let Some(tests) = self.by_endpoint.get_mut(endpoint_id) {
+            while tests.times.front().is_some_and(|at| left(*at, now).is_zero()) {
+                tests.times.pop_front();
             }
+            return match tests.times.front() {
+                Some(first) if tests.times.len() >= TESTS_MAX => Err(TestRefusal::Endpoint(left(*first, now))),
+                _ => {
+                    tests.times.push_back(now);
+                    Ok(())
+                }
+            };
+        }
+        if self.endpoints.take(holder, 1).is_err() {
+            self.forget_old(now);
+            self.endpoints.take(holder, 1).map_err(|refused| self.refusal(refused, holder, now))?;
+        }
+        let tests = EndpointTests { times: VecDeque::from([now]), holder: holder.clone() };
+        self.by_endpoint.insert(endpoint_id.to_owned(), tests);
+        Ok(())
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        let endpoints = &mut self.endpoints;
+        self.by_endpoint.retain(|_, tests| {
+            let is_new = tests.times.back().is_some_and(|last| !left(*last, now).is_zero());
+            if !is_new {
+                endpoints.give_back(&tests.holder, 1);
+            }
+            is_new
+        });
+    }
+
+    fn refusal(&self, refused: Refused, holder: &Holder, now: Instant) -> TestRefusal {
+        let first = |of_holder: bool| {
+            let tests = self.by_endpoint.values().filter(|tests| !of_holder || tests.holder == *holder);
+            tests.filter_map(|tests| tests.times.back()).map(|last| left(*last, now)).min().unwrap_or(WINDOW)
+        };
+        match refused {
+            Refused::BeyondShare => TestRefusal::Holder(first(true)),
+            Refused::UsedUp => TestRefusal::All(first(false)),
         }
     }
+}
+
+/// The time until a test is over that was counted then.
+fn left(counted_at: Instant, now: Instant) -> Duration {
+    WINDOW.saturating_sub(now.saturating_duration_since(counted_at))
 }
 
 /// In each minute.
@@ -49,28 +102,50 @@ const ENDPOINTS_MAX: usize = 1_000;
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_eleventh_test_of_a_minute_has_to_wait_for_the_first_to_be_over() {
-        let (mut limit, begun) = (TestLimit::default(), Instant::now());
-        let at = |seconds| begun + Duration::from_secs(seconds);
-        for second in 0..10 {
-            assert_eq!(limit.take("ep_1", at(second)), Ok(()));
-        }
-        assert_eq!(limit.take("ep_1", at(20)), Err(Duration::from_secs(40)));
-        assert_eq!(limit.take("ep_2", at(20)), Ok(()));
-        assert_eq!(limit.take("ep_1", at(60)), Ok(()));
-        assert_eq!(limit.take("ep_1", at(60)), Err(Duration::from_secs(1)));
+    fn holder(name: &str) -> Holder {
+        name.into()
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_forgotten() {
+    fn the_eleventh_test_of_a_minute_has_to_wait_for_the_first_to_be_over() {
+        let (mut limit, begun, acme) = (TestLimit::default(), Instant::now(), holder("acme"));
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        for second in 0..10 {
+            assert_eq!(limit.take(&acme, "ep_1", at(second)), Ok(()));
+        }
+        let waits = |seconds| Err(TestRefusal::Endpoint(Duration::from_secs(seconds)));
+        assert_eq!(limit.take(&acme, "ep_1", at(20)), waits(40));
+        assert_eq!(limit.take(&holder("operator"), "ep_1", at(20)), waits(40), "whoever tests it");
+        assert_eq!(limit.take(&acme, "ep_2", at(20)), Ok(()));
+        assert_eq!(limit.take(&acme, "ep_1", at(60)), Ok(()));
+        assert_eq!(limit.take(&acme, "ep_1", at(60)), waits(1));
+    }
+
+    #[test]
+    fn one_that_tests_all_it_can_leaves_tests_to_others_and_has_to_wait_for_its_own() {
+        let (mut limit, begun, greedy, modest) =
+            (TestLimit::default(), Instant::now(), holder("greedy"), holder("modest"));
+        let later = begun + Duration::from_secs(20);
+        for number in 0..ENDPOINTS_MAX / 2 {
+            assert_eq!(limit.take(&greedy, &format!("ep_{number}"), begun), Ok(()));
+        }
+        let refused = Err(TestRefusal::Holder(Duration::from_secs(40)));
+        assert_eq!(limit.take(&greedy, "ep_more", later), refused);
+        assert_eq!(limit.take(&greedy, "ep_0", later), Ok(()), "one that has a place");
+        for number in 0..100 {
+            assert_eq!(limit.take(&modest, &format!("ep_other_{number}"), later), Ok(()));
+        }
+        // What is remembered is bounded and forgotten.
+        assert_eq!(limit.take(&greedy, "ep_more", begun + WINDOW), Ok(()));
+        assert_eq!((limit.by_endpoint.len(), limit.endpoints.taken()), (102, 102));
+    }
+
+    #[test]
+    fn one_that_finds_no_place_left_is_told_that_others_have_them() {
         let (mut limit, begun) = (TestLimit::default(), Instant::now());
         for number in 0..ENDPOINTS_MAX {
-            assert_eq!(limit.take(&format!("ep_{number}"), begun), Ok(()));
+            assert_eq!(limit.take(&holder(&format!("cus_{number}")), &format!("ep_{number}"), begun), Ok(()));
         }
-        assert!(limit.take("ep_more", begun).is_err());
-        assert_eq!(limit.take("ep_0", begun), Ok(()));
-        assert_eq!(limit.take("ep_more", begun + WINDOW), Ok(()));
-        assert_eq!(limit.by_endpoint.len(), 1);
+        assert_eq!(limit.take(&holder("late"), "ep_late", begun), Err(TestRefusal::All(WINDOW)));
     }
 }

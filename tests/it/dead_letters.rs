@@ -170,10 +170,8 @@ async fn a_letter_that_is_acknowledged_while_it_is_delivered_is_locked_in_one_or
     let holder = other.transaction().await.expect("a transaction");
     holder.execute("SELECT FROM dead_letter FOR UPDATE", &[]).await.expect("a lock");
     let keys = [key];
-    let (removed, acknowledged, ()) = tokio::join!(
-        remove(&pool, &keys),
-        acknowledge(&pool, LetterOwner::all_of("ep_1"), &selection),
-        async {
+    let (removed, acknowledged, ()) =
+        tokio::join!(remove(&pool, &keys), acknowledge(&pool, LetterOwner::all_of("ep_1"), &selection), async {
             let waiting = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
             while database.value(waiting).await.as_deref() != Some("2") {
@@ -182,8 +180,7 @@ async fn a_letter_that_is_acknowledged_while_it_is_delivered_is_locked_in_one_or
             // Neither holds the key while it waits for the letter.
             holder.execute("SELECT FROM dead_letter_key FOR UPDATE NOWAIT", &[]).await.expect("free");
             holder.commit().await.expect("committed");
-        }
-    );
+        });
     assert_eq!(removed, Ok(()));
     assert!(acknowledged.is_ok(), "{acknowledged:?}");
     assert_eq!((database.count("dead_letter").await, database.count("dead_letter_key").await), (0, 0));
