@@ -65,7 +65,9 @@ impl From<&Config> for RedriveOptions {
         RedriveOptions {
             poll: config.dead_letter.redrive_poll(),
             in_flight_max: 500,
+            bytes_max: 32 * 1024 * 1024,
             endpoint_in_flight_max: 200,
+            page_rows: 5_000,
             age_max: config.backlog.age_max(),
         }
     }

@@ -6,6 +6,7 @@
 //! **Invariant:** a letter is in flight at most once in this process, and until what became of it is committed.
 //! **Invariant:** a letter in flight is still a letter: whatever ends this process, it waits for its redrive again.
 
+mod in_flight; // letters in flight, and how many more of each customer
 mod source; // the source of redriven events
 
 use std::{
@@ -18,7 +19,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::source::{Lease, receipt};
+use self::{
+    in_flight::LettersInFlight,
+    source::{Lease, receipt},
+};
 use crate::{
     backlog::{drainer::Surroundings, page_read::EndpointReadiness},
     clock,
@@ -38,9 +42,13 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RedriveOptions {
     pub poll: Duration,
-    /// Letters in flight at once, all endpoints together and of one endpoint: one that hangs must not hold the others'.
+    /// Letters in flight at once, and their data: of all customers together, of which each has a share.
     pub in_flight_max: usize,
+    pub bytes_max: usize,
+    /// Of one endpoint: one that hangs must not hold its customer's others.
     pub endpoint_in_flight_max: usize,
+    /// Letters that one statement looks at.
+    pub page_rows: i64,
     /// The age after which a letter that waits for its endpoint is given up again.
     pub age_max: Duration,
 }
@@ -55,7 +63,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         writer,
         surroundings,
-        in_flight: Mutex::default(),
+        in_flight: Mutex::new(LettersInFlight::new(options.in_flight_max, options.bytes_max)),
         ended: Mutex::default(),
         abandoned: Mutex::default(),
         room: Notify::new(),
@@ -86,7 +94,7 @@ struct Redrive {
     /// The partitions of this instance.
     owned: HashMap<(Arc<str>, i32), Arc<PartitionLedger>>,
     seen: Arc<Vec<Arc<PartitionLedger>>>,
-    /// The last letter looked at; the next turn goes on behind it, and starts again at the end.
+    /// The last letter looked at. After the oldest letters the next turn goes on behind it, until the end is reached.
     after: String,
 }
 
@@ -96,31 +104,24 @@ impl Redrive {
         self.follow_assignment();
         self.take_up_abandoned();
         self.end_cancelled().await?;
-        let mut waiting = false;
+        let (mut turn, mut after) = (Turn::default(), String::new());
         for _ in 0..PAGES_A_TURN {
-            let page = redrives::candidates(&self.pool, &self.after, PAGE_ROWS).await?;
-            let last_page = (page.len() as i64) < PAGE_ROWS;
-            let Choice { letters, old, passed_over, full } = self.choose(&page);
-            waiting |= passed_over;
+            let page = redrives::candidates(&self.pool, &after, self.options.page_rows).await?;
+            let Choice { letters, old } = self.choose(&page, &mut turn);
             if !old.is_empty() {
                 redrives::give_up_old(&self.pool, &old).await?;
             }
-            let chosen = letters.len();
-            let sent = self.send(letters).await?;
-            if full || sent < chosen {
-                // What was passed over for want of room comes first next time.
+            self.send(letters).await?;
+            let last = page.last().filter(|_| page.len() as i64 >= self.options.page_rows);
+            let Some(last) = last else {
                 self.after.clear();
-                return Ok(true);
-            }
-            match page.last() {
-                Some(last) if !last_page => self.after.clone_from(&last.id),
-                _ => {
-                    self.after.clear();
-                    return Ok(waiting);
-                }
-            }
+                return Ok(turn.some_wait);
+            };
+            // The oldest may all be those of somebody who has its share: what comes behind them is looked at in turn.
+            after.clone_from((&last.id).max(&self.after));
         }
-        Ok(waiting)
+        self.after = after;
+        Ok(turn.some_wait)
     }
 
     fn follow_assignment(&mut self) {
@@ -137,88 +138,85 @@ impl Redrive {
         ledger.filter(|ledger| ledger.is_current()).cloned()
     }
 
-    fn choose<'a>(&self, page: &'a [RedriveCandidate]) -> Choice<'a> {
+    fn choose<'a>(&self, page: &'a [RedriveCandidate], turn: &mut Turn) -> Choice<'a> {
         let surroundings = &self.shared.surroundings;
-        let now = clock::now();
         let age_max_ms = i64::try_from(self.options.age_max.as_millis()).unwrap_or(i64::MAX);
         let old_before_ms = clock::wall_ms().saturating_sub(age_max_ms);
-        let in_flight = self.shared.in_flight.lock();
-        let mut room = self.options.in_flight_max.saturating_sub(in_flight.ids.len());
-        // How many more each endpoint takes, and whether it takes any at all.
-        let mut of_endpoint: HashMap<&str, (usize, bool)> = HashMap::new();
-        let mut choice = Choice::default();
+        let mut in_flight = self.shared.in_flight.lock();
+        let (mut places, mut old) = (Vec::new(), Vec::new());
         for letter in page {
-            if in_flight.ids.contains(&letter.id) {
+            if in_flight.contains(&letter.id) {
                 continue;
             }
             let Some(ledger) = self.owner(letter) else { continue };
             if letter.asked_ms < old_before_ms {
-                choice.old.push(&letter.id);
+                old.push(letter.id.as_str());
                 continue;
             }
             // Asked for a moment ago: it is matched against settings that are at least as new.
             if letter.asked_ms >= surroundings.settings_complete_to_store_ms(&letter.topic) {
                 continue;
             }
-            if room == 0 {
-                choice.full = true;
-                break;
+            if !self.endpoint_takes(letter, &in_flight, turn) {
+                continue;
             }
-            let (left, takes) = of_endpoint.entry(&letter.endpoint_id).or_insert_with(|| {
-                let in_flight = in_flight.endpoints.get(&letter.endpoint_id).copied().unwrap_or(0);
-                let takes = match surroundings.standing(&letter.endpoint_id, now) {
-                    EndpointReadiness::Takes(events) | EndpointReadiness::TakesInOrder(events, _) => events,
-                    EndpointReadiness::Waits => 0,
-                    EndpointReadiness::Gone => usize::MAX,
-                };
-                (takes.min(self.options.endpoint_in_flight_max).saturating_sub(in_flight), takes > 0)
-            });
-            if *left > 0 {
-                *left -= 1;
-                room -= 1;
-                choice.letters.push((letter, ledger));
-            } else {
-                choice.passed_over |= *takes;
+            // Behind one that does not fit, none of its customer overtakes it.
+            let place = if turn.full.contains(&letter.customer_id) { None } else { in_flight.take(letter) };
+            let Some(place) = place else {
+                turn.full.insert(letter.customer_id.clone());
+                turn.some_wait = true;
+                continue;
+            };
+            if let Some(room) = turn.of_endpoint.get_mut(&letter.endpoint_id) {
+                room.left -= 1;
             }
+            places.push((place, ledger));
         }
-        choice
+        drop(in_flight);
+        let letters = places.into_iter().map(|(place, ledger)| (Lease::of(&self.shared, place), ledger)).collect();
+        Choice { letters, old }
     }
 
-    /// Returns how many were read: fewer when their data is too large to be in memory at once.
-    async fn send(&self, chosen: Vec<(&RedriveCandidate, Arc<PartitionLedger>)>) -> Result<usize, StoreError> {
+    fn endpoint_takes(&self, letter: &RedriveCandidate, in_flight: &LettersInFlight, turn: &mut Turn) -> bool {
+        let room = turn.of_endpoint.entry(letter.endpoint_id.clone()).or_insert_with(|| {
+            let takes = match self.shared.surroundings.standing(&letter.endpoint_id, clock::now()) {
+                EndpointReadiness::Takes(events) | EndpointReadiness::TakesInOrder(events, _) => events,
+                EndpointReadiness::Waits => 0,
+                EndpointReadiness::Gone => usize::MAX,
+            };
+            let max = takes.min(self.options.endpoint_in_flight_max);
+            EndpointRoom { left: max.saturating_sub(in_flight.of_endpoint(&letter.endpoint_id)), takes: takes > 0 }
+        });
+        turn.some_wait |= room.left == 0 && room.takes;
+        room.left > 0
+    }
+
+    async fn send(&self, chosen: Vec<ChosenLetter>) -> Result<(), StoreError> {
         if chosen.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
-        let ids: Vec<&str> = chosen.iter().map(|(letter, _)| letter.id.as_str()).collect();
-        let room = BYTES_MAX.saturating_sub(self.shared.in_flight.lock().bytes);
-        if room == 0 {
-            return Ok(0);
-        }
-        let rows = redrives::read(&self.pool, &ids, i64::try_from(room).unwrap_or(i64::MAX)).await?;
-        let found: HashSet<String> = rows.iter().map(|row| row.id.clone()).collect();
-        // A letter that was acknowledged meanwhile counts as read; one behind the last that fitted does not.
-        let last = rows.last().map(|row| row.id.clone());
-        let is_read = |id: &str| found.contains(id) || last.as_deref().is_some_and(|last| id < last);
-        let read = if rows.is_empty() { ids.len() } else { ids.iter().take_while(|id| is_read(id)).count() };
-        let owners: HashMap<&str, &Arc<PartitionLedger>> =
-            chosen.iter().map(|(letter, ledger)| (letter.id.as_str(), ledger)).collect();
+        let ids: Vec<&str> = chosen.iter().map(|(lease, _)| lease.place.id.as_str()).collect();
+        // One that was acknowledged meanwhile is missing, and gives its place back.
+        let rows = redrives::read(&self.pool, &ids).await?;
+        let places: HashMap<&str, &ChosenLetter> =
+            chosen.iter().map(|place| (place.0.place.id.as_str(), place)).collect();
 
         let mut by_endpoint: HashMap<String, Vec<Receipt>> = HashMap::new();
         for row in rows {
-            let Some(ledger) = owners.get(row.id.as_str()) else { continue };
+            let Some((lease, ledger)) = places.get(row.id.as_str()) else { continue };
             let endpoint_id = row.endpoint_id.clone();
             match self.shared.surroundings.endpoint(&endpoint_id) {
                 Some((key, _)) => {
-                    let receipt = receipt(&self.shared, row, Arc::clone(ledger), key);
+                    let receipt = receipt(Arc::clone(lease), row, Arc::clone(ledger), key);
                     by_endpoint.entry(endpoint_id).or_default().extend(self.shared.wanted(receipt));
                 }
-                None => self.shared.ended.lock().push(Lease::take(&self.shared, &row)),
+                None => self.shared.ended.lock().push(Arc::clone(lease)),
             }
         }
         for (endpoint_id, receipts) in by_endpoint {
             self.shared.surroundings.push(&endpoint_id, receipts);
         }
-        Ok(read)
+        Ok(())
     }
 
     /// Receipts that were dropped unsettled: again, or given up after the third time.
@@ -243,7 +241,7 @@ impl Redrive {
         if ended.is_empty() {
             return Ok(());
         }
-        let ids: Vec<String> = ended.iter().map(|lease| lease.id.clone()).collect();
+        let ids: Vec<String> = ended.iter().map(|lease| lease.place.id.clone()).collect();
         let done = dead_letters::end_redrive(&self.pool, &ids).await;
         if done.is_err() {
             self.shared.ended.lock().extend(ended);
@@ -252,22 +250,36 @@ impl Redrive {
     }
 }
 
-/// Letters of a page that are to be sent.
+/// Room as one turn found it.
 #[derive(Default)]
+struct Turn {
+    of_endpoint: HashMap<String, EndpointRoom>,
+    /// Customers that have their share.
+    full: HashSet<String>,
+    /// Letters wait for room.
+    some_wait: bool,
+}
+
+struct EndpointRoom {
+    /// Letters that it may still have in flight.
+    left: usize,
+    takes: bool,
+}
+
+/// A letter with its place in flight, and the owner of its partition.
+type ChosenLetter = (Arc<Lease>, Arc<PartitionLedger>);
+
+/// Letters of a page that are to be sent.
 struct Choice<'a> {
-    letters: Vec<(&'a RedriveCandidate, Arc<PartitionLedger>)>,
+    letters: Vec<ChosenLetter>,
     /// Letters that have waited for too long.
     old: Vec<&'a str>,
-    /// Some wait because their endpoint has enough in flight.
-    passed_over: bool,
-    /// The rest waits because there is enough in flight.
-    full: bool,
 }
 
 struct Shared {
     writer: DeadLetterWriter,
     surroundings: Arc<dyn Surroundings>,
-    in_flight: Mutex<InFlight>,
+    in_flight: Mutex<LettersInFlight>,
     /// Redrives that ended without an attempt, to be written down.
     ended: Mutex<Vec<Arc<Lease>>>,
     /// Not handled where they are dropped: that may be under the lock of a queue.
@@ -297,16 +309,6 @@ struct Dropped {
     receipt: Abandoned,
 }
 
-#[derive(Default)]
-struct InFlight {
-    ids: HashSet<String>,
-    endpoints: HashMap<String, usize>,
-    bytes: usize,
-}
-
-/// Data of letters in flight.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
-const PAGE_ROWS: i64 = 5_000;
-/// Letters that others own are passed over: so many pages a turn.
+/// Letters that others own, or of customers that have their share, are passed over: so many pages a turn.
 const PAGES_A_TURN: usize = 10;
 const AFTER_FAILURE: Duration = Duration::from_secs(5);

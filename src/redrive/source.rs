@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dropped, Shared};
+use super::{Dropped, Shared, in_flight::FlightPlace};
 use crate::{
     clock,
     dead_letter::letter::{LetterKey, record},
@@ -19,36 +19,18 @@ use crate::{
 /// A letter's place in flight; given back when the last one who holds it lets go, however that comes.
 pub(super) struct Lease {
     shared: Arc<Shared>,
-    pub(super) id: String,
-    endpoint_id: String,
-    bytes: usize,
+    pub(super) place: FlightPlace,
 }
 
 impl Lease {
-    pub(super) fn take(shared: &Arc<Shared>, row: &RedriveRow) -> Arc<Lease> {
-        let data = [row.record_key.as_deref(), row.record_value.as_deref(), Some(row.record_headers.as_slice())];
-        let bytes = data.into_iter().flatten().map(<[u8]>::len).sum();
-        let mut in_flight = shared.in_flight.lock();
-        in_flight.ids.insert(row.id.clone());
-        *in_flight.endpoints.entry(row.endpoint_id.clone()).or_default() += 1;
-        in_flight.bytes += bytes;
-        let (id, endpoint_id) = (row.id.clone(), row.endpoint_id.clone());
-        Arc::new(Lease { shared: Arc::clone(shared), id, endpoint_id, bytes })
+    pub(super) fn of(shared: &Arc<Shared>, place: FlightPlace) -> Arc<Lease> {
+        Arc::new(Lease { shared: Arc::clone(shared), place })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut in_flight = self.shared.in_flight.lock();
-        in_flight.ids.remove(&self.id);
-        in_flight.bytes = in_flight.bytes.saturating_sub(self.bytes);
-        if let Some(count) = in_flight.endpoints.get_mut(&self.endpoint_id) {
-            *count -= 1;
-            if *count == 0 {
-                in_flight.endpoints.remove(&self.endpoint_id);
-            }
-        }
-        drop(in_flight);
+        self.shared.in_flight.lock().give_back(&self.place);
         self.shared.room.notify_one();
     }
 }
@@ -99,23 +81,18 @@ impl EventSource for RedriveSource {
 
 impl std::fmt::Debug for RedriveSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedriveSource").field("letter", &self.lease.id).finish_non_exhaustive()
+        f.debug_struct("RedriveSource").field("letter", &self.lease.place.id).finish_non_exhaustive()
     }
 }
 
 /// The event that the letter was about, with the same ids, and its receipt.
-pub(super) fn receipt(
-    shared: &Arc<Shared>,
-    row: RedriveRow,
-    ledger: Arc<PartitionLedger>,
-    key: EndpointKey,
-) -> Receipt {
+pub(super) fn receipt(lease: Arc<Lease>, row: RedriveRow, ledger: Arc<PartitionLedger>, key: EndpointKey) -> Receipt {
     let field = |text: Option<String>| text.map_or(Field::Absent, |text| Field::Owned(text.into()));
     let record =
         record(row.offset, row.record_ms, row.record_key.as_deref(), row.record_value.as_deref(), &row.record_headers);
     let source = RedriveSource {
         name: SourceName { kind: SourceKind::Redrive, topic: ledger.topic_name(), partition: ledger.partition() },
-        lease: Lease::take(shared, &row),
+        lease,
         ledger,
         endpoint_id: Arc::from(row.endpoint_id),
         customer_id: Arc::from(row.customer_id),

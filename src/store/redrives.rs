@@ -11,10 +11,13 @@ use super::{Pool, StoreError, dead_letters::KEY_BYTES};
 pub struct RedriveCandidate {
     pub id: String,
     pub endpoint_id: String,
+    pub customer_id: String,
     pub topic: String,
     pub partition: i32,
     /// Time of the wish, by the clock of Postgres: milliseconds since 1970.
     pub asked_ms: i64,
+    /// Of its data.
+    pub bytes: i64,
 }
 
 /// Everything that is sent again.
@@ -53,15 +56,14 @@ pub async fn candidates(pool: &Pool, after: &str, limit: i64) -> Result<Vec<Redr
     .await
 }
 
-/// The first of these letters, with their data, up to `bytes_max` of it (and at least one). Those no longer asked for
-/// are missing.
+/// These letters with their data. Those no longer asked for are missing.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn read(pool: &Pool, ids: &[&str], bytes_max: i64) -> Result<Vec<RedriveRow>, StoreError> {
+pub async fn read(pool: &Pool, ids: &[&str]) -> Result<Vec<RedriveRow>, StoreError> {
     pool.with(async |client| {
         let statement = client.prepare_cached(READ).await?;
-        let rows = client.query(&statement, &[&ids, &bytes_max]).await?;
+        let rows = client.query(&statement, &[&ids]).await?;
         rows.iter().map(row).collect()
     })
     .await
@@ -120,9 +122,11 @@ fn candidate(row: &Row) -> Result<RedriveCandidate, StoreError> {
     Ok(RedriveCandidate {
         id: row.try_get("id")?,
         endpoint_id: row.try_get("endpoint_id")?,
+        customer_id: row.try_get("customer_id")?,
         topic: row.try_get("topic")?,
         partition: row.try_get("partition")?,
         asked_ms: row.try_get("asked_ms")?,
+        bytes: row.try_get("bytes")?,
     })
 }
 
@@ -152,7 +156,9 @@ fn row(row: &Row) -> Result<RedriveRow, StoreError> {
 }
 
 const CANDIDATES: &str = "
-    SELECT id, endpoint_id, topic, partition, (extract(epoch FROM redrive_requested_at) * 1000)::bigint AS asked_ms
+    SELECT id, endpoint_id, customer_id, topic, partition,
+        (extract(epoch FROM redrive_requested_at) * 1000)::bigint AS asked_ms,
+        dead_letter_bytes(record_key, record_value, record_headers) AS bytes
     FROM dead_letter
     WHERE state = 'redriving' AND id > $1 AND (redrive_not_before IS NULL OR redrive_not_before <= now())
     ORDER BY id LIMIT $2";
@@ -162,12 +168,7 @@ const PARTITIONS: &str = "SELECT DISTINCT topic, partition FROM dead_letter WHER
 const READ: &str = r#"
     SELECT id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, redrive_attempts,
         event_id, tenant, department, type, record_key, record_value, record_headers
-    FROM (
-        SELECT d.*, sum(coalesce(octet_length(record_key), 0)::bigint + coalesce(octet_length(record_value), 0)
-            + octet_length(record_headers)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-        FROM dead_letter d WHERE id = ANY($1) AND state = 'redriving'
-    ) AS letters
-    WHERE coalesce(before, 0) < $2::bigint ORDER BY id"#;
+    FROM dead_letter WHERE id = ANY($1) AND state = 'redriving' ORDER BY id"#;
 
 /// The ids are found first: the letters are partitioned by them.
 const POSTPONE: &str = "

@@ -1,206 +1,35 @@
 //! Dead letters again: by the owner of their partition, each once at a time, until they are delivered.
 
+mod bench; // a redrive whose letters are sent to the test
+
 use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
 use postrider::{
     api::dead_letter_view::RedriveProgress,
-    backlog::{drainer::Surroundings, page_read::EndpointReadiness},
-    dead_letter::{
-        letter::Letter,
-        writer::{DeadLetterWriter, DeadLetterWriterOptions},
-    },
-    flow::drain_rate::Load,
-    ingest::{ledger::PartitionLedger, missed::CatchesUp},
+    backlog::page_read::EndpointReadiness,
+    dead_letter::letter::Letter,
     model::{
         disposition::{GivenUp, Parked, Reason},
-        event::{EndpointKey, Event},
-        parking::{Parking, RowCount},
+        parking::Parking,
         receipt::{Receipt, Settlement},
     },
-    redrive::{self, RedriveOptions},
-    store::{
-        Pool,
-        dead_letter_read::{DeadLetterFilter, DeadLetterSelection, LetterOwner},
-        redrive_progress::{progress, redrive as mark},
-    },
-};
-use tokio::{runtime::Handle, sync::mpsc};
-
-use crate::{
-    partition::{event, given_up},
-    postgres::Database,
+    redrive::RedriveOptions,
 };
 use postrider_core::testing::TestSource;
 
-/// Endpoints owner names begin with `ep_`; what is sent to them goes to the test. One partition is owned.
-struct Around {
-    sent: Mutex<mpsc::UnboundedSender<(String, Receipt)>>,
-    ledgers: Mutex<Arc<Vec<Arc<PartitionLedger>>>>,
-    standing: Mutex<EndpointReadiness>,
-    subscribes: AtomicBool,
-    /// Time to which the settings are known, of all topics but these.
-    complete_to_ms: AtomicI64,
-    held: Mutex<HashSet<&'static str>>,
-    /// A hold of the topic begins before the next event is matched.
-    is_held_when_matched: AtomicBool,
-}
-
-impl Around {
-    fn own(&self) {
-        let abandoned = mpsc::unbounded_channel().0;
-        let ledger = PartitionLedger::new(Arc::from("orders"), 3, 1, None, abandoned);
-        *self.ledgers.lock() = Arc::new(vec![Arc::new(ledger)]);
-    }
-
-    fn lose(&self) {
-        self.ledgers.lock().iter().for_each(|ledger| ledger.revoke());
-        *self.ledgers.lock() = Arc::default();
-    }
-}
-
-impl Surroundings for Around {
-    fn ledgers(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
-        self.ledgers.lock().clone()
-    }
-
-    fn standing(&self, _: &str, _: Instant) -> EndpointReadiness {
-        *self.standing.lock()
-    }
-
-    fn catches_up(&self, _: &str) -> CatchesUp {
-        CatchesUp::Later
-    }
-
-    fn endpoint(&self, endpoint_id: &str) -> Option<(EndpointKey, Arc<str>)> {
-        endpoint_id.starts_with("ep_").then(|| (EndpointKey(1), Arc::from("cus_1")))
-    }
-
-    fn matches(&self, _: &Event, _: EndpointKey) -> bool {
-        if self.is_held_when_matched.swap(false, Ordering::Relaxed) {
-            self.held.lock().insert("orders");
-            return false;
-        }
-        self.subscribes.load(Ordering::Relaxed)
-    }
-
-    fn settings_complete_to_ms(&self, _topic: &str) -> i64 {
-        i64::MAX
-    }
-
-    fn settings_complete_to_store_ms(&self, topic: &str) -> i64 {
-        if self.held.lock().contains(topic) { 0 } else { self.complete_to_ms.load(Ordering::Relaxed) }
-    }
-
-    fn load(&self) -> Load {
-        Load::default()
-    }
-
-    fn show_drain_rate(&self, _: f64) {}
-
-    fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>) {
-        for receipt in receipts {
-            let _ = self.sent.lock().send((endpoint_id.to_owned(), receipt));
-        }
-    }
-
-    fn wake(&self, _: &str) {}
-
-    fn rows_wait(&self, _: &str, _: RowCount) {}
-
-    fn wake_ordered(&self) {}
-}
-
-struct Bench {
-    database: Database,
-    pool: Pool,
-    writer: DeadLetterWriter,
-    sent: mpsc::UnboundedReceiver<(String, Receipt)>,
-    around: Arc<Around>,
-}
-
-impl Bench {
-    /// `letters` of `ep_1`, marked for a redrive, and a task that redrives what is owned.
-    async fn new(letters: i64, endpoint: &str, options: RedriveOptions) -> Bench {
-        let database = Database::new().await;
-        let pool = database.pool();
-        let writer_options =
-            DeadLetterWriterOptions { batch_rows_max: 500, batch_wait: Duration::ZERO, queue_bytes_max: usize::MAX };
-        let writer = DeadLetterWriter::start(pool.clone(), writer_options, &Handle::current());
-        let partition = TestSource::of_partition("orders", 3);
-        writer.submit((0..letters).map(|offset| Letter {
-            endpoint_id: endpoint.into(),
-            customer_id: "cus_1".into(),
-            given_up: given_up(&event(&partition, offset, b"{}"), Reason::Rejected),
-        }));
-        writer.flushed().await;
-        let (sender, sent) = mpsc::unbounded_channel();
-        let around = Arc::new(Around {
-            sent: Mutex::new(sender),
-            ledgers: Mutex::default(),
-            standing: Mutex::new(EndpointReadiness::Takes(500)),
-            subscribes: AtomicBool::new(true),
-            complete_to_ms: AtomicI64::new(i64::MAX),
-            held: Mutex::default(),
-            is_held_when_matched: AtomicBool::new(false),
-        });
-        around.own();
-        let bench = Bench { database, pool: pool.clone(), writer: writer.clone(), sent, around: around.clone() };
-        bench.mark(endpoint).await;
-        tokio::spawn(redrive::run(pool, options, writer, around));
-        bench
-    }
-
-    /// With one letter that is on no redrive.
-    async fn with_a_letter() -> Bench {
-        let mut bench = Bench::new(1, "ep_1", options()).await;
-        bench.next().await.settle(Settlement::Cancelled);
-        bench.becomes("SELECT state FROM dead_letter", "dead").await;
-        bench
-    }
-
-    async fn mark(&self, endpoint: &str) {
-        let all = DeadLetterSelection::Matching(DeadLetterFilter {
-            before: Some("dl_z".to_owned()),
-            ..DeadLetterFilter::default()
-        });
-        mark(&self.pool, LetterOwner::all_of(endpoint), &all).await.expect("marked");
-    }
-
-    async fn progress(&self) -> RedriveProgress {
-        progress(&self.pool, LetterOwner::all_of("ep_1"), None).await.expect("progress")
-    }
-
-    /// Several looks of the redrive later, nothing was sent.
-    async fn nothing_is_sent(&mut self) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(self.sent.try_recv().is_err(), "something was sent");
-    }
-
-    async fn next(&mut self) -> Receipt {
-        self.sent.recv().await.expect("a receipt").1
-    }
-
-    /// Waits until a query answers this.
-    async fn becomes(&self, query: &str, expected: &str) {
-        while self.database.value(query).await.as_deref() != Some(expected) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
+use self::bench::Bench;
+use crate::partition::event;
 
 fn options() -> RedriveOptions {
     RedriveOptions {
         poll: Duration::from_millis(20),
-        in_flight_max: 500,
+        in_flight_max: 1_000,
+        bytes_max: 1_000_000,
         endpoint_in_flight_max: 500,
+        page_rows: 1_000,
         age_max: Duration::from_secs(3600),
     }
 }
@@ -369,7 +198,7 @@ async fn a_letter_of_a_lost_partition_waits_for_the_new_owner() {
 
 #[tokio::test]
 async fn no_more_is_in_flight_than_may_be_and_all_are_delivered_once() {
-    let options = RedriveOptions { in_flight_max: 10, endpoint_in_flight_max: 7, ..options() };
+    let options = RedriveOptions { in_flight_max: 14, endpoint_in_flight_max: 7, ..options() };
     let mut bench = Bench::new(100, "ep_1", options).await;
     let mut offsets = std::collections::BTreeSet::new();
     let mut held = Vec::new();
@@ -384,4 +213,32 @@ async fn no_more_is_in_flight_than_may_be_and_all_are_delivered_once() {
     }
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
     assert!(bench.sent.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_customer_whose_letters_fill_what_may_be_in_flight_holds_up_nobody_elses() {
+    let many = [("cus_1", "ep_1", 30), ("cus_1", "ep_2", 30), ("cus_1", "ep_3", 30), ("cus_2", "ep_other", 1)];
+    let by_count = RedriveOptions { in_flight_max: 6, endpoint_in_flight_max: 2, ..options() };
+    let by_bytes = RedriveOptions { bytes_max: 10_000, ..options() };
+    // Behind more letters than one turn looks at.
+    let by_pages = RedriveOptions { in_flight_max: 6, page_rows: 2, ..options() };
+    for options in [by_count, by_bytes, by_pages] {
+        let mut bench = Bench::of(&many, &[b'x'; 1_000], options.clone()).await;
+        let mut held = Vec::new();
+        let found = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                let (endpoint_id, receipt) = bench.sent.recv().await.expect("a receipt");
+                held.push(receipt);
+                if endpoint_id == "ep_other" {
+                    return;
+                }
+            }
+        });
+        assert!(found.await.is_ok(), "{options:?}: {} of the others are in flight", held.len());
+        while let Ok((_, receipt)) = bench.sent.try_recv() {
+            held.push(receipt);
+        }
+        assert!(held.len() < 8, "{options:?}: {} in flight", held.len());
+        held.into_iter().for_each(|receipt| receipt.settle(Settlement::Cancelled));
+    }
 }

@@ -79,6 +79,11 @@ impl<H: Clone + Eq + Hash> BoundedShares<H> {
     pub fn taken(&self) -> usize {
         self.taken
     }
+
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.capacity - self.taken
+    }
 }
 
 #[cfg(test)]
