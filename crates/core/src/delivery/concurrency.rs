@@ -104,7 +104,7 @@ impl ConcurrencyLimit {
     #[must_use]
     pub fn limit(&self, now: Instant) -> u32 {
         match &self.probe {
-            Some(probe) if !probe.is_overdue(now) => probe.level,
+            Some(probe) if !probe.is_overdue(now) => probe.level.min(self.max),
             _ => self.level(),
         }
     }

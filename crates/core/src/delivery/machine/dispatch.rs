@@ -113,7 +113,11 @@ impl Delivery {
             let lanes_at = lanes.due_at(&self.batch_limits).map(|due| if self.stopping { now } else { due });
             return match lanes_at {
                 Some(due) if due <= now => Ok(Source::Lanes),
-                Some(due) => Err(Wait::Ours(Some(retry_at.map_or(due, |retry| retry.min(due))))),
+                Some(due) => {
+                    let until = Some(retry_at.map_or(due, |retry| retry.min(due)));
+                    // A batch that fills takes nothing off the wait of those behind.
+                    Err(if self.behind.is_empty() { Wait::Ours(until) } else { Wait::Endpoint(until) })
+                }
                 // An answer comes first, for every lane has something under way.
                 None => Err(Wait::Endpoint(retry_at)),
             };

@@ -229,6 +229,11 @@ impl Model {
             self.lanes.clear();
         }
         self.was_ordered |= plan.ordering.is_some();
+        // What is held may have waited for a batch to fill, which waits for us.
+        let (fills, now) = (self.fills(), self.now);
+        for (_, _, came_in_at) in self.accounts.values_mut() {
+            *came_in_at = (*came_in_at + fills).min(now);
+        }
         self.settings = settings_of(plan, version);
         self.delivery.handle_settings(Arc::new(self.settings.clone()), self.now);
         self.poll();

@@ -4,7 +4,7 @@ use super::{testing::*, *};
 use crate::model::{
     outcome::Outcome,
     parking::KeyNumber,
-    settings::{OnFailure, OrderBy, Ordering, Schedule},
+    settings::{Mode, OnFailure, OrderBy, Ordering, Schedule},
 };
 
 fn ordered(on_failure: OnFailure) -> Settings {
@@ -121,6 +121,23 @@ fn what_comes_before_it_is_known_what_waits_is_held_for_a_moment() {
     world.events(2);
     world.wait(PARK_AFTER + ms(200));
     assert_eq!(world.parked_offsets(), [0, 1], "the table cannot be read");
+}
+
+#[test]
+fn a_batch_that_fills_takes_nothing_off_the_wait_of_those_behind() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.mode = Mode::Batch { events_max: 10, bytes_max: 10_000, wait: secs(1) };
+    let mut world = World::new(settings);
+    world.source.ahead.store(3, std::sync::atomic::Ordering::Relaxed);
+    world.events(1);
+    // The rows before it come one by one.
+    for _ in 0..4 {
+        world.stored(1, 0);
+        world.wait(secs(1));
+        world.answer(Outcome::Delivered);
+        world.wait(ms(300));
+    }
+    assert_eq!(world.parked_offsets(), [0]);
 }
 
 #[test]

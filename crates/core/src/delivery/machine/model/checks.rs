@@ -121,14 +121,17 @@ impl Model {
         }
     }
 
-    /// With the timer kept, nothing current waits longer than it may.
-    pub(super) fn check_parked_in_time(&self) {
-        // A batch that is not full yet waits for us.
-        let fills = match self.settings.delivery.mode {
+    /// A batch that is not full yet waits for us, for so long.
+    pub(super) fn fills(&self) -> Duration {
+        match self.settings.delivery.mode {
             Mode::Stream => Duration::ZERO,
             Mode::Batch { wait, .. } => wait,
-        };
-        let slack = ms(101) + fills;
+        }
+    }
+
+    /// With the timer kept, nothing current waits longer than it may.
+    pub(super) fn check_parked_in_time(&self) {
+        let slack = ms(101) + self.fills();
         if self.held_back || self.now < self.clock_base + PARK_AFTER + slack {
             return;
         }
