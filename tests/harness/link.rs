@@ -133,6 +133,12 @@ impl Link {
         self.crowd.lock().unwrap().extend(crowd);
     }
 
+    /// The server's process is gone for ever, its machine is there: connections break, new ones are refused.
+    pub fn refuse(&self) {
+        self.wire.set(State::Unreachable);
+        socket2::SockRef::from(&self.listener).shutdown(Shutdown::Read).expect("a listener can be closed");
+    }
+
     /// Ends whatever kept it from being a wire.
     pub fn come_back(&self) {
         self.crowd.lock().unwrap().clear();

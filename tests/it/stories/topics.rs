@@ -1,5 +1,7 @@
 //! ● Which records are read: topics and partitions that come later, and where the first start begins.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds, link::Link, rest::Rest};
@@ -181,4 +183,16 @@ fn an_instance_beyond_the_partitions_is_not_ready_once_kafka_is_away_for_longer_
     eventually_holds("it is out of its group, and nobody says what is there for it", says(503));
     link.come_back();
     eventually_holds("it is in its group again", says(200));
+}
+
+#[test]
+fn an_instance_waits_for_kafka_at_rest() {
+    let link = Link::to_kafka();
+    let mut app = TestApp::named("kafka-away").partitions(4).set("KAFKA_BROKERS", link.address()).start();
+    eventually_holds("it has its partitions", || app.rest().metric("postrider_partitions_assigned") == 4.0);
+    link.refuse();
+    let (away_at, used) = (Instant::now(), app.instance().cpu_time());
+    eventually_holds("it is out of its group", || app.rest().get("/readyz").status == 503);
+    let share = (app.instance().cpu_time() - used).as_secs_f64() / away_at.elapsed().as_secs_f64();
+    assert!(share < 0.2, "{share} of a core");
 }
