@@ -99,6 +99,7 @@ impl IngestActor {
         match reason {
             None => self.waiting.push(event),
             Some(reason) => {
+                self.ledger.routed(1); // no router is to see it
                 let receipt = event.open_receipt(NO_ENDPOINT);
                 let given_up = GivenUp { receipt, reason, attempts: 0, last: None };
                 self.dead_letters.submit([Letter::of_record(given_up)]);

@@ -184,7 +184,7 @@ impl Looks {
     }
 
     fn mark(&self, ledger: &Arc<PartitionLedger>) -> PartitionMark {
-        let is_read = ledger.held().is_none() && ledger.paused().is_none() && !ledger.is_topic_held();
+        let is_read = ledger.paused().is_none() && !ledger.takes_nothing();
         let is_out = !self.out_of_log.is_empty() && self.out_of_log.contains(&(name_of(ledger), ledger.epoch()));
         let is_done = ledger.outstanding().0 == 0 && ledger.lag() == Some(0);
         PartitionMark {

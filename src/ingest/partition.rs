@@ -9,7 +9,7 @@ use std::{
 
 use actix::{Addr, dev::SendError};
 
-use self::tail::FetchedTail;
+use self::tail::{FetchedTail, RecordsRead};
 use super::{
     actor::{Chunk, IngestActor},
     backpressure::{Decision, PartitionGate, PartitionLimits, PartitionLoad},
@@ -102,10 +102,9 @@ impl Partition {
         }
     }
 
-    /// Takes a record. One that comes before the partition's beginning is known, or while its topic is held, is read
-    /// again later.
+    /// Takes a record.
     pub fn receive(&mut self, record: Record) {
-        if self.ledger.held().is_some() || self.ledger.is_topic_held() {
+        if self.ledger.takes_nothing() {
             return;
         }
         self.read += 1;
@@ -280,11 +279,15 @@ impl Partition {
         (ledger.outstanding_events, ledger.outstanding_bytes)
     }
 
-    /// The settled prefix, if it moved since it was last asked for.
-    pub fn newly_committable(&mut self) -> Option<i64> {
-        let idle = self.chunk.is_empty() && self.ledger.outstanding().0 == 0 && self.gate.paused().is_none();
-        if let Some(to) = self.tail.observe(self.ledger.fetched(), self.read, idle) {
+    /// The settled prefix, if it moved since it was last asked for. `queue_emptied`: how often nothing has waited in the
+    /// client's queue.
+    pub fn newly_committable(&mut self, queue_emptied: u64) -> Option<i64> {
+        let read = RecordsRead { records: self.read, queue_emptied };
+        if let Some(to) = self.tail.observe(self.ledger.fetched(), read, self.is_idle()) {
             self.ledger.skip_to(to);
+        }
+        if self.ledger.takes_nothing() {
+            self.tail.disturbed();
         }
         let committable = self.ledger.committable()?;
         let moved = self.stored.is_none_or(|stored| stored < committable);
@@ -292,6 +295,12 @@ impl Partition {
             self.stored = Some(committable);
             committable
         })
+    }
+
+    /// Nothing is owed, no record waits, and none that comes would be passed over.
+    fn is_idle(&self) -> bool {
+        let owes = !self.chunk.is_empty() || self.ledger.outstanding().0 > 0;
+        !owes && self.gate.paused().is_none() && !self.ledger.takes_nothing()
     }
 
     /// The log was cut: it was read up to here, and goes on below.

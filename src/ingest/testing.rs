@@ -59,14 +59,31 @@ pub fn ledger() -> Arc<PartitionLedger> {
 /// A partition whose actors run as soon as the test waits.
 pub fn partition(ledger: &Arc<PartitionLedger>) -> Partition {
     let (decoder, handed) = (Decoder::new(&FieldSources::default()), (Arc::new(vec![AtomicU64::new(0)]), 0));
-    let ingest =
-        IngestActor::new(Arc::clone(ledger), decoder, 1 << 20, router().start().recipient(), dead_letters(), handed);
+    let ingest = IngestActor::new(
+        Arc::clone(ledger),
+        decoder,
+        RECORD_BYTES_MAX,
+        router().start().recipient(),
+        dead_letters(),
+        handed,
+    );
     let limits = PartitionLimits::new(10_000, 1 << 30);
     Partition::new(Arc::clone(ledger), ingest.start(), limits)
 }
 
+/// Larger records are dead letters.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
 pub fn record(offset: i64) -> Record {
-    let parts = RecordParts { offset, timestamp_ms: 1_767_225_600_000, key: None, value: Some(b"null") };
+    record_with(offset, b"null")
+}
+
+pub fn record_of_size(offset: i64, bytes: usize) -> Record {
+    record_with(offset, &vec![b' '; bytes])
+}
+
+fn record_with(offset: i64, value: &[u8]) -> Record {
+    let parts = RecordParts { offset, timestamp_ms: 1_767_225_600_000, key: None, value: Some(value) };
     Record::copy_from(parts, std::iter::empty::<(&str, Option<&[u8]>)>())
 }
 

@@ -1,5 +1,6 @@
 //! ● The poll thread's loop: poll, hand on, hold back, store what is settled.
 
+mod client_queue; // what waits to be polled
 mod commits; // what goes to the group
 mod hold_back; // which partitions pause
 mod holds; // topics that are not read for now
@@ -93,6 +94,8 @@ pub(super) struct Poller {
     commit_at: Instant,
     rejoin: Rejoin,
     reread_at: Instant,
+    /// Number of times that nothing waited in the client's queue.
+    queue_emptied: u64,
     settled: SettlementMetrics,
 }
 
@@ -127,6 +130,7 @@ impl Poller {
             commit_at: clock::now() + settings.commit_interval,
             rejoin: Rejoin::default(),
             reread_at: clock::now(),
+            queue_emptied: 0,
             settled: SettlementMetrics::new(),
         }
     }
@@ -190,7 +194,7 @@ impl Poller {
             }
             let Some((record, Slot::Known(slot))) = received else {
                 if received.is_none() {
-                    return;
+                    return self.note_queue();
                 }
                 continue; // revoked while it was on its way: the new owner has it
             };

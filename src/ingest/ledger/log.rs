@@ -205,6 +205,12 @@ impl PartitionLedger {
         Hold::ALL.get(usize::from(place)).copied()
     }
 
+    /// True before its beginning is known and while its topic is held: what comes is dropped, to be read again later.
+    #[must_use]
+    pub fn takes_nothing(&self) -> bool {
+        self.held().is_some() || self.is_topic_held()
+    }
+
     #[must_use]
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)

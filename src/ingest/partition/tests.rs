@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ingest::{
         begin::Hold,
-        testing::{ledger, partition, record},
+        testing::{RECORD_BYTES_MAX, ledger, partition, record, record_of_size},
     },
     model::{receipt::Done, source::EventSource as _},
 };
@@ -75,24 +75,48 @@ async fn what_is_no_event_at_the_end_of_the_log_is_committed_over_once_the_clien
     partition.receive(record(0));
     assert!(partition.hand_on(clock::now()));
     until("it is done", || ledger.committable() == Some(1)).await;
-    assert_eq!(partition.newly_committable(), Some(1));
+    assert_eq!(partition.newly_committable(1), Some(1));
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(), None);
+    assert_eq!(partition.newly_committable(2), None);
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(), Some(12));
+    assert_eq!(partition.newly_committable(2), None, "records below it may wait in the client's queue");
+    ledger.saw_fetch(12, 12);
+    assert_eq!(partition.newly_committable(3), Some(12));
+}
+
+#[actix_rt::test]
+async fn what_is_dropped_before_the_beginning_is_known_is_not_committed_over() {
+    let ledger = ledger();
+    ledger.hold(Hold::Commit);
+    let mut partition = partition(&ledger);
+    for emptied in 1..5 {
+        ledger.saw_fetch(12, 12);
+        assert_eq!(partition.newly_committable(emptied), None);
+    }
+}
+
+#[actix_rt::test]
+async fn records_that_cannot_be_decoded_take_no_room_from_the_others() {
+    let ledger = ledger();
+    let mut partition = partition(&ledger);
+    (0..3).for_each(|offset| partition.receive(record_of_size(offset, RECORD_BYTES_MAX + 1)));
+    partition.receive(record(3));
+    assert!(partition.hand_on(clock::now()));
+    assert_eq!(ledger.unrouted_events(), 4);
+    until("none of them is on its way to a router", || ledger.unrouted_events() == 0).await;
 }
 
 #[actix_rt::test]
 async fn while_a_record_waits_nothing_beyond_it_is_committed() {
     let ledger = ledger();
     let mut partition = partition(&ledger);
-    for _ in 0..2 {
+    for emptied in 1..3 {
         ledger.saw_fetch(12, 12);
-        assert_eq!(partition.newly_committable(), None);
+        assert_eq!(partition.newly_committable(emptied), None);
         partition.receive(record(5));
     }
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(), None);
+    assert_eq!(partition.newly_committable(3), None);
 }
 
 #[actix_rt::test]

@@ -34,7 +34,7 @@ impl Poller {
         let mut moved = TopicPartitionList::new();
         for slot in self.stirred.as_slice() {
             let partition = &mut self.partitions[*slot];
-            if let Some(offset) = partition.newly_committable() {
+            if let Some(offset) = partition.newly_committable(self.queue_emptied) {
                 warn_on_error("store", add_commit(&mut moved, &partition.ledger, offset));
             }
         }

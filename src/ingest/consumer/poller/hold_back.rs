@@ -36,7 +36,7 @@ impl Poller {
                     return true;
                 }
                 Some(Move::Pause(_)) => &mut pause,
-                Some(Move::Resume) if partition.ledger.is_topic_held() => return true,
+                Some(Move::Resume) if partition.ledger.takes_nothing() => return true,
                 Some(Move::Resume) => &mut resume,
             };
             list.add_partition(partition.ledger.topic(), partition.ledger.partition());
