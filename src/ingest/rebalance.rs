@@ -8,6 +8,7 @@ mod complaints; // what its callbacks say of errors and commits
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -73,8 +74,9 @@ pub struct PollContext {
     uncommitted: AtomicBool,
     /// Time at which the offsets now being committed were stored.
     stored_at: Mutex<Option<Instant>>,
-    /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards.
-    rewinds: Mutex<HashSet<PartitionName>>,
+    /// The group's commit is ahead of these, in a log that is gone: librdkafka by itself never commits backwards. With the
+    /// positions that were committed by hand since.
+    rewinds: Mutex<HashMap<PartitionName, Option<RangeInclusive<i64>>>>,
     /// Partitions that this client has had.
     known: Mutex<HashSet<PartitionName>>,
     pub metrics: ConsumerMetrics,
@@ -159,12 +161,20 @@ impl PollContext {
 
     /// Notes that this partition's commit lies ahead of where it is read now.
     pub fn rewind(&self, name: &PartitionName) {
-        self.rewinds.lock().insert(name.clone());
+        self.rewinds.lock().insert(name.clone(), None);
     }
 
     /// Partitions whose commit must be taken back by hand.
     pub fn rewinds(&self) -> Vec<PartitionName> {
-        self.rewinds.lock().iter().cloned().collect()
+        self.rewinds.lock().keys().cloned().collect()
+    }
+
+    /// This position of the partition is committed by hand.
+    pub fn taking_back(&self, name: &PartitionName, offset: i64) {
+        if let Some(handed) = self.rewinds.lock().get_mut(name) {
+            let first = handed.as_ref().map_or(offset, |handed| *handed.start());
+            *handed = Some(first..=offset);
+        }
     }
 
     /// Offsets were stored; the next commit answers for them.
@@ -216,7 +226,7 @@ impl PollContext {
                 }
                 ledger.revoke();
             }
-            self.rewinds.lock().retain(|name| ledgers.contains_key(name));
+            self.rewinds.lock().retain(|name, _| ledgers.contains_key(name));
         }
         if settled.count() > 0
             && let Err(error) = consumer.store_offsets(&settled)

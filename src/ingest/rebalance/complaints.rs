@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use rdkafka::{
-    TopicPartitionList,
+    Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
@@ -111,7 +111,8 @@ impl PollContext {
         }
     }
 
-    /// Forgets commits ahead, in a log that is gone, where the commit of the new one went through.
+    /// Forgets commits ahead, in a log that is gone, where the commit of the new one went through. One of a position that
+    /// was not handed over since is older: its answer was under way.
     fn taken_back(&self, offsets: &TopicPartitionList) {
         let (ledgers, mut rewinds) = (self.ledgers.lock(), self.rewinds.lock());
         if rewinds.is_empty() {
@@ -119,8 +120,11 @@ impl PollContext {
         }
         for element in offsets.elements().iter().filter(|element| element.error().is_ok()) {
             let name = (Arc::from(element.topic()), element.partition());
+            let Offset::Offset(offset) = element.offset() else { continue };
             let is_of_it = |id: &Arc<str>| id_of(element.metadata()) == Some(&**id);
-            if ledgers.get(&name).is_some_and(|ledger| ledger.topic_id().is_none_or(is_of_it)) {
+            let was_handed =
+                rewinds.get(&name).is_some_and(|handed| handed.as_ref().is_some_and(|at| at.contains(&offset)));
+            if was_handed && ledgers.get(&name).is_some_and(|ledger| ledger.topic_id().is_none_or(is_of_it)) {
                 rewinds.remove(&name);
             }
         }

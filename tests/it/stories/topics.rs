@@ -102,6 +102,32 @@ fn a_topic_that_was_made_again_is_read_from_its_beginning() {
     app.audit().expect(&endpoint, |sent| sent.seq >= 30).close();
 }
 
+/// While the new log is empty, nothing is settled that would take the place of the position in the old one.
+#[test]
+fn the_commit_of_a_topic_that_was_made_again_stays_in_the_new_log() {
+    let app = TestApp::named("remade-empty").partitions(2).set("KAFKA_METADATA_REFRESH_MS", 500).start();
+    let receiver = Receiver::start();
+    app.subscribed_endpoint(&receiver.hook("hook"), json!({"mode": "stream"}));
+    let send = |partition| app.kafka.send(&app.topic, &Record { partition: Some(partition), ..Record::default() });
+    (0..20).for_each(|n| _ = send(n % 2));
+    app.kafka.flush();
+    app.await_committed();
+    app.kafka.delete_topic(&app.topic);
+    eventually_holds("the topic is gone and is made again", || app.kafka.make_again(&app.topic, 2));
+    (0..2).for_each(|partition| app.kafka.await_partition(&app.topic, partition));
+    let committed = |partition| {
+        let commits = app.kafka.committed();
+        commits.into_iter().find_map(|(_, of, offset)| (of == partition).then_some(offset))
+    };
+    eventually_holds("the new log is read", || committed(0) == Some(0));
+    for sent in 1..=5 {
+        send(1);
+        app.kafka.flush();
+        eventually_holds("what comes in another partition is committed", || committed(1) == Some(sent));
+        assert_eq!(committed(0), Some(0), "nothing was read of it");
+    }
+}
+
 /// A first start before there is anything to read.
 fn before_its_topic(name: &'static str) -> TestApp {
     let app = TestApp::named(name).partitions(0).set("KAFKA_FIRST_START", "latest");

@@ -59,7 +59,8 @@ impl Poller {
     }
 
     /// Commits by hand a position that lies behind the group's commit, which is of a log that is gone: librdkafka
-    /// commits only forwards. Repeated until it went through.
+    /// commits only forwards. Repeated until it went through. The position is stored as well: else the next commit would be
+    /// of the one that was stored in the log that is gone, which lies ahead.
     fn take_commits_back(&self) {
         let context = self.consumer.context();
         let mut back = TopicPartitionList::new();
@@ -68,9 +69,11 @@ impl Poller {
             let ledger = &self.partitions[slot].ledger;
             if let Some(offset) = ledger.committable().or(ledger.start()) {
                 warn_on_error("take back commits of", add_commit(&mut back, ledger, offset));
+                context.taking_back(&name, offset);
             }
         }
         if back.count() > 0 {
+            warn_on_error("take back commits of", self.consumer.store_offsets(&back));
             warn_on_error("take back commits of", self.commit(Some(&back)));
         }
     }
