@@ -126,6 +126,7 @@ impl LogWatch {
 impl Looks {
     fn poll(&mut self) {
         let assigned = self.watch.state.assigned();
+        probe::drain(&self.consumer);
         self.look_at_choice(!assigned.is_empty());
         let due = self.due(&assigned);
         let topics: BTreeSet<&str> = due.iter().map(|ledger| ledger.topic()).collect();
@@ -137,18 +138,21 @@ impl Looks {
             self.ask_for_beginnings(&due);
             // Before the ends are asked for: what is read meanwhile is no reason to think that a log was cut.
             let next: Vec<Option<i64>> = due.iter().map(|ledger| ledger.next_offset()).collect();
-            if let Err(error) = self.ask_for_extents(&due, now) {
+            let mut answered = BTreeSet::new();
+            if let Err(error) = self.ask_for_extents(&due, now, &mut answered) {
                 tracing::debug!(%error, "the bounds of the logs are unavailable");
                 self.ask_for_all_next();
             }
             due.iter().for_each(|ledger| tell_lost(ledger));
-            out_of_log = due.iter().zip(next).filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
+            // By bounds of an earlier look, what was read since would lie beyond the end.
+            let looked = due.iter().zip(next).filter(|(ledger, _)| answered.contains(&name_of(ledger)));
+            out_of_log = looked.filter_map(|(ledger, next)| is_out(ledger, next?)).collect();
             self.bring_back(&due, &out_of_log);
         }
         self.out_of_log = out_of_log;
-        self.try_unexplained(&assigned);
-        if asked.is_err() {
-            self.ask_for_all_next();
+        match &asked {
+            Ok(_) => self.try_unexplained(&assigned),
+            Err(_) => self.ask_for_all_next(),
         }
         let words = asked.as_ref().err().map(KafkaError::to_string);
         self.topics.extend(asked.unwrap_or_default());
@@ -225,11 +229,13 @@ impl Looks {
         }
     }
 
-    /// Asks for extents; partitions without a leader are left out, for they would hold up the answers of the others.
+    /// Asks for extents, and notes of which partitions they were answered; those without a leader are left out, for they
+    /// would hold up the answers of the others.
     fn ask_for_extents(
         &self,
         due: &[&Arc<PartitionLedger>],
         now: &HashMap<String, TopicNow>,
+        answered: &mut BTreeSet<PartitionName>,
     ) -> Result<(), KafkaError> {
         let is_led = |ledger: &&Arc<PartitionLedger>| {
             now.get(ledger.topic()).is_some_and(|topic| topic.has_leader(ledger.partition()))
@@ -244,7 +250,11 @@ impl Looks {
                 let of = |offsets: &HashMap<(&str, i32), i64>| {
                     offsets.get(&(ledger.topic(), ledger.partition())).copied().unwrap_or(UNKNOWN)
                 };
-                ledger.asked_log(of(&begins), of(&ends), asked_ms);
+                let (begin, end) = (of(&begins), of(&ends));
+                if begin >= 0 && end >= 0 {
+                    answered.insert(name_of(ledger));
+                }
+                ledger.asked_log(begin, end, asked_ms);
             }
         }
         Ok(())
@@ -347,7 +357,7 @@ fn by_partition<'a>(elements: &'a [TopicPartitionListElem<'_>]) -> HashMap<(&'a 
 const UNKNOWN: i64 = -1;
 /// ListOffsets' words for the beginning and the end.
 const EARLIEST: i64 = -2;
-const LATEST: i64 = -1;
+pub(super) const LATEST: i64 = -1;
 
 fn name_of(ledger: &Arc<PartitionLedger>) -> PartitionName {
     (ledger.topic_name(), ledger.partition())

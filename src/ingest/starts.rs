@@ -5,7 +5,7 @@
 //! where the log behind the name is another one, it is read from its beginning.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -20,12 +20,14 @@ use rdkafka::{
 use super::{
     begin::{Begin, First, GroupCommit, Hold, begin_of, first_of, id_of},
     first_start::{AT_ITS_TIME, FirstStartPositions},
+    log_watch::LATEST,
     stalls::PartitionName,
     topic_ids::{self, TopicNow},
 };
+use crate::clock;
 
-/// Asks Kafka where each of these begins. Blocks for at most three times `timeout`; what it cannot say is
-/// [`Begin::Unknown`], to be asked again.
+/// Asks Kafka where each of these begins, in a few questions about all of them. Blocks for at most three times `timeout`,
+/// which each question has; what it cannot say is [`Begin::Unknown`], to be asked again.
 pub fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     first_start: &FirstStartPositions,
@@ -38,20 +40,26 @@ pub fn ask<C: ConsumerContext>(
     let mut topics: Vec<&str> = names.iter().map(|(topic, _)| &**topic).collect();
     topics.sort_unstable();
     topics.dedup();
-    let topics_now = topic_ids::ask(consumer.client(), &topics, timeout).unwrap_or_else(|error| {
+    let until = clock::now() + 3 * timeout;
+    let left = || timeout.min(until.saturating_duration_since(clock::now()));
+    let topics_now = topic_ids::ask(consumer.client(), &topics, left()).unwrap_or_else(|error| {
         tracing::warn!(%error, "the ids of topics are not known yet; what was committed is taken at its word until they are");
         HashMap::new()
     });
-    let committed = match committed(consumer, names, timeout) {
+    let (committed, refused) = match committed(consumer, names, left()) {
         Ok(committed) => committed,
         Err(error) => {
             tracing::warn!(%error, "the group's committed offsets cannot be read yet; its partitions wait for them");
             return names.iter().map(|name| (name.clone(), Begin::Unknown(Hold::Commit))).collect();
         }
     };
-    let uncommitted: Vec<&PartitionName> = names.iter().filter(|name| !committed.contains_key(*name)).collect();
-    let mut firsts = firsts(consumer, first_start, &uncommitted, &topics_now, timeout);
+    let is_uncommitted = |name: &&PartitionName| !committed.contains_key(*name) && !refused.contains(*name);
+    let uncommitted: Vec<&PartitionName> = names.iter().filter(is_uncommitted).collect();
+    let mut firsts = firsts(consumer, first_start, &uncommitted, &topics_now, &left);
     let begin = |name: &PartitionName| {
+        if refused.contains(name) {
+            return (name.clone(), Begin::Unknown(Hold::Commit));
+        }
         let topic_id = topics_now.get(&*name.0).and_then(TopicNow::id);
         let first = firsts.remove(name).unwrap_or(First::Unwritten);
         (name.clone(), begin_of(committed.get(name), topic_id, first))
@@ -59,31 +67,35 @@ pub fn ask<C: ConsumerContext>(
     names.iter().map(begin).collect()
 }
 
-/// The group's commits, of partitions that have one.
+/// The group's commits, of partitions that have one, and partitions of which the coordinator does not say it.
 fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     names: &[PartitionName],
     timeout: Duration,
-) -> Result<HashMap<PartitionName, GroupCommit>, KafkaError> {
+) -> Result<(HashMap<PartitionName, GroupCommit>, HashSet<PartitionName>), KafkaError> {
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in names {
         asked.add_partition(topic, *partition);
     }
     let found = consumer.committed_offsets(asked, timeout)?;
-    let mut committed = HashMap::new();
+    let (mut committed, mut refused) = (HashMap::new(), HashSet::new());
     for element in found.elements() {
-        element.error()?;
+        let name = (Arc::from(element.topic()), element.partition());
+        if let Err(error) = element.error() {
+            tracing::warn!(topic = %name.0, partition = name.1, %error, "the group's commit cannot be read yet");
+            refused.insert(name);
+            continue;
+        }
         if let Offset::Offset(offset) = element.offset()
             && offset >= 0
         {
             // Another tool may have written anything as the metadata of its commit, and the crate panics where that is no text.
             let note = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
             let topic_id = id_of(&note).map(Arc::from);
-            let name = (Arc::from(element.topic()), element.partition());
             committed.insert(name, GroupCommit { offset, topic_id });
         }
     }
-    Ok(committed)
+    Ok((committed, refused))
 }
 
 /// Knowledge of the group's first start in partitions that have no commit.
@@ -92,7 +104,7 @@ fn firsts<C: ConsumerContext>(
     first_start: &FirstStartPositions,
     names: &[&PartitionName],
     topics_now: &HashMap<String, TopicNow>,
-    timeout: Duration,
+    left: &dyn Fn() -> Duration,
 ) -> HashMap<PartitionName, First> {
     let known = names.iter().filter_map(|name| Some((*name, first_start.offset(&name.0, name.1)?)));
     let known: Vec<(&PartitionName, i64)> = known.collect();
@@ -102,8 +114,8 @@ fn firsts<C: ConsumerContext>(
     let asked: Vec<&PartitionName> = known.iter().map(|(name, _)| *name).filter(|name| has_leader(name)).collect();
     let (unfixed, fixed): (Vec<&PartitionName>, Vec<&PartitionName>) =
         asked.into_iter().partition(|name| first_start.offset(&name.0, name.1) == Some(AT_ITS_TIME));
-    let mut since = since_time(consumer, &fixed, first_start.at_ms(), timeout);
-    since.extend(since_time(consumer, &unfixed, first_start.time_ms(), timeout));
+    let mut since = since_time(consumer, &fixed, first_start.at_ms(), left);
+    since.extend(since_time(consumer, &unfixed, first_start.time_ms(), left));
     let first = |(name, offset): &(&PartitionName, i64)| {
         let fixed = Some(*offset).filter(|offset| *offset != AT_ITS_TIME);
         ((*name).clone(), first_of(fixed, since.get(*name).copied(), has_leader(name)))
@@ -116,11 +128,25 @@ fn since_time<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     names: &[&PartitionName],
     at_ms: i64,
-    timeout: Duration,
+    left: &dyn Fn() -> Duration,
 ) -> HashMap<PartitionName, i64> {
+    let found = offsets(consumer, names, at_ms.max(0), left());
+    let without: Vec<&PartitionName> = found.iter().filter(|(_, at)| at.is_none()).map(|(name, _)| name).collect();
+    let ends = offsets(consumer, &without, LATEST, left());
+    let since = found.iter().chain(&ends).filter_map(|(name, at)| Some((name.clone(), (*at)?)));
+    since.collect()
+}
+
+/// The offset of each of these since `time`, of which ListOffsets knows words as well; `None` where there is none.
+fn offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    names: &[&PartitionName],
+    time: i64,
+    timeout: Duration,
+) -> HashMap<PartitionName, Option<i64>> {
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in names {
-        let _ = asked.add_partition_offset(topic, *partition, Offset::Offset(at_ms.max(0)));
+        let _ = asked.add_partition_offset(topic, *partition, Offset::from_raw(time));
     }
     if asked.count() == 0 {
         return HashMap::new();
@@ -129,14 +155,12 @@ fn since_time<C: ConsumerContext>(
         tracing::warn!(%error, "the offsets of the group's first start are unavailable; re-created topics begin where the group began");
         TopicPartitionList::new()
     });
-    let mut since = HashMap::new();
-    for element in found.elements().iter().filter(|element| element.error().is_ok()) {
-        let name: PartitionName = (Arc::from(element.topic()), element.partition());
-        let offset = match element.offset() {
-            Offset::Offset(offset) if offset >= 0 => Some(offset),
-            _ => consumer.fetch_watermarks(&name.0, name.1, timeout).ok().map(|(_, end)| end),
-        };
-        since.extend(offset.map(|offset| (name, offset)));
-    }
-    since
+    let elements = found.elements();
+    let answered = elements.iter().filter(|element| element.error().is_ok());
+    let offset = |offset| match offset {
+        Offset::Offset(offset) if offset >= 0 => Some(offset),
+        _ => None,
+    };
+    let at = answered.map(|one| ((Arc::from(one.topic()), one.partition()), offset(one.offset())));
+    at.collect()
 }

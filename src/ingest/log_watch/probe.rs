@@ -74,6 +74,7 @@ fn read_one(
     (topic, partition): &PartitionName,
     offset: i64,
 ) -> Result<Option<(PartitionStallReason, String)>, KafkaError> {
+    drain(consumer);
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, *partition, Offset::Offset(offset))?;
     consumer.assign(&assignment)?;
@@ -94,6 +95,19 @@ fn read_one(
     consumer.unassign()?;
     Ok(told)
 }
+
+/// Throws away what the client had to say before: errors of long ago are no answer to what is asked now.
+pub(super) fn drain(consumer: &BaseConsumer<ClientErrorListener>) {
+    for _ in 0..DRAIN_MAX {
+        if consumer.poll(Duration::ZERO).is_none() {
+            break;
+        }
+    }
+    consumer.context().newest.lock().clear();
+}
+
+/// Messages at one time: more are for the next time.
+const DRAIN_MAX: usize = 10_000;
 
 fn why(error: &KafkaError) -> PartitionStallReason {
     match error.rdkafka_error_code() {

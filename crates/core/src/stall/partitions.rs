@@ -234,10 +234,12 @@ impl PartitionStalls {
         all
     }
 
-    /// Nobody has said yet why these do not move: they are worth a try with another client.
+    /// Nobody has said yet why these do not move, or the broker was in the way: they are worth a try with another client.
     #[must_use]
     pub fn unexplained(&self) -> Vec<PartitionName> {
-        let is_unexplained = |standing: &StalledPartition| matches!(standing.why, PartitionStallReason::NotFetched);
+        let is_unexplained = |standing: &StalledPartition| {
+            matches!(standing.why, PartitionStallReason::NotFetched | PartitionStallReason::Broker)
+        };
         self.standing().into_iter().filter(is_unexplained).map(|one| (one.topic, one.partition)).collect()
     }
 }

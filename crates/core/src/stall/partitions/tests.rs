@@ -122,6 +122,17 @@ fn another_reason_is_told() {
     let changes = standings.observe(vec![(name(0), tried)], AFTER, begin + AFTER + AFTER);
     assert_eq!((changes.ended.len(), changes.began.len()), (1, 1));
     assert_eq!(changes.began[0].since, begin, "it has stood since then");
+    assert_eq!(standings.unexplained(), []);
+}
+
+#[test]
+fn a_partition_whose_broker_was_in_the_way_is_tried_again() {
+    let (mut standings, begin) = (PartitionStalls::default(), Instant::now());
+    let tried =
+        || PartitionObservation { tried: Some((PartitionStallReason::Broker, "away".to_owned())), ..waiting(1) };
+    standings.observe(vec![(name(0), tried())], AFTER, begin);
+    standings.observe(vec![(name(0), tried())], AFTER, begin + AFTER);
+    assert_eq!(standings.unexplained(), [name(0)]);
 }
 
 #[test]
