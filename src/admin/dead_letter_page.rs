@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::{paging, problem::Problem};
 use crate::{
     model::id::{self, ResourceKind},
-    store::dead_letter_read::{DeadLetterPosition, LetterHead},
+    store::dead_letter_read::{DeadLetterPosition, LetterHead, LetterList, TriedLetter},
 };
 
 /// The page that was asked for.
@@ -37,12 +37,13 @@ impl LetterPageRequest {
         self.limit as i64 + 1
     }
 
-    /// True if these letters are worth an answer to somebody who waits for the next one: with a cursor only those that
-    /// it can go past, or the same ones would be answered again and again.
+    /// True if this is worth an answer to somebody who waits for the next letter: with a cursor only what it can go past,
+    /// or the same would be answered again and again.
     #[must_use]
-    pub(super) fn are_news(&self, rows: &[LetterHead]) -> bool {
+    pub(super) fn is_news(&self, list: &LetterList) -> bool {
         let from_the_beginning = self.after == DeadLetterPosition::default();
-        rows.first().is_some_and(|first| first.is_settled || from_the_beginning)
+        list.tried.as_ref().is_some_and(|tried| tried.is_settled)
+            || list.rows.first().is_some_and(|first| first.is_settled || from_the_beginning)
     }
 
     /// Both cursors of a page that shows `rows`, the first ones after where it began; `more` when there are others. It
@@ -55,12 +56,16 @@ impl LetterPageRequest {
         &self,
         rows: &[LetterHead],
         more: bool,
-        tried: Option<&DeadLetterPosition>,
+        tried: Option<&TriedLetter>,
     ) -> (Option<String>, Option<String>) {
         let tried = tried.filter(|_| !more);
-        let next = rows.last().filter(|_| more).map(LetterHead::position).or_else(|| tried.cloned());
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(LetterHead::position)
+            .or_else(|| tried.map(|tried| tried.position.clone()));
         let passed = rows.iter().map(|row| (row.position(), row.is_settled));
-        let passed = passed.chain(tried.map(|tried| (tried.clone(), true)));
+        let passed = passed.chain(tried.map(|tried| (tried.position.clone(), tried.is_settled)));
         let is_whole = self.settled == self.after;
         let settled = passed.take_while(|(_, is_settled)| is_whole && *is_settled).last();
         let settled = settled.map_or_else(|| self.settled.clone(), |(position, _)| position);
@@ -132,6 +137,10 @@ mod tests {
         }
     }
 
+    fn tried(written_in: i64, is_settled: bool) -> TriedLetter {
+        TriedLetter { position: letter(written_in, is_settled).position(), is_settled }
+    }
+
     fn request(cursor: Option<&str>) -> LetterPageRequest {
         LetterPageRequest::parse(Some("2"), cursor).expect("a page")
     }
@@ -151,7 +160,7 @@ mod tests {
     #[test]
     fn what_an_unsettled_letter_held_back_is_not_passed_by_the_pages_after_it() {
         let [first, second] = [letter(5, true), letter(9, false)];
-        let tried = letter(12, true).position();
+        let tried = tried(12, true);
         for (rows, held_at) in [(vec![second.clone()], None), (vec![first.clone(), second], Some(first.position()))] {
             let (mut next, mut resume) = request(None).cursors(&rows, true, None);
             // All of them are settled by now.
@@ -166,13 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn where_a_filter_found_nothing_up_to_a_settled_letter_both_cursors_go_on_from_it() {
-        let tried = letter(9, true).position();
-        let (next, resume) = request(None).cursors(&[letter(5, true)], false, Some(&tried));
-        assert_eq!((request(next.as_deref()).after, next), (tried.clone(), resume));
+    fn where_a_filter_found_no_more_it_goes_on_from_the_last_letter_that_was_tried() {
+        let (first, settled, unsettled) = (letter(5, true), tried(9, true), tried(9, false));
+        let (next, resume) = request(None).cursors(std::slice::from_ref(&first), false, Some(&settled));
+        assert_eq!((request(next.as_deref()).after, next), (settled.position.clone(), resume));
+        let (next, resume) = request(None).cursors(std::slice::from_ref(&first), false, Some(&unsettled));
+        assert_eq!(request(next.as_deref()).after, unsettled.position, "which may be passed on this walk alone");
+        assert_eq!(request(resume.as_deref()).after, first.position());
         // A page that ends early ends before that.
-        let (next, _) = request(None).cursors(&[letter(5, true)], true, Some(&tried));
-        assert_eq!(request(next.as_deref()).after, letter(5, true).position());
+        let (next, _) = request(None).cursors(std::slice::from_ref(&first), true, Some(&settled));
+        assert_eq!(request(next.as_deref()).after, first.position());
     }
 
     #[test]
@@ -196,8 +208,11 @@ mod tests {
     fn whoever_resumes_is_not_answered_with_what_it_cannot_pass() {
         let at = letter(5, true).position();
         let resumed = request(Some(&encode(&at, &at)));
-        assert!(!resumed.are_news(&[]) && !resumed.are_news(&[letter(9, false)]));
-        assert!(resumed.are_news(&[letter(9, true)]) && request(None).are_news(&[letter(9, false)]));
+        let list = |rows: &[LetterHead], tried| LetterList { rows: rows.to_vec(), tried };
+        let [settled, unsettled] = [[letter(9, true)], [letter(9, false)]];
+        assert!(!resumed.is_news(&list(&[], None)) && !resumed.is_news(&list(&unsettled, Some(tried(12, false)))));
+        assert!(resumed.is_news(&list(&settled, None)) && resumed.is_news(&list(&[], Some(tried(12, true)))));
+        assert!(request(None).is_news(&list(&unsettled, None)));
     }
 
     #[test]

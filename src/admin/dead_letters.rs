@@ -29,7 +29,9 @@ use crate::{
     },
     store::{
         customers,
-        dead_letter_read::{self, DeadLetterPosition, DeadLetterQuery, DeadLetterSelection, LetterHead, LetterOwner},
+        dead_letter_read::{
+            self, DeadLetterQuery, DeadLetterSelection, LetterHead, LetterList, LetterOwner, TriedLetter,
+        },
     },
 };
 
@@ -119,31 +121,29 @@ async fn list(
     let LetterQuery { filter, with_data, wait } = LetterQuery::parse(query)?;
     let of = DeadLetterQuery { endpoint_id, filter: &filter };
     let (deadline, mut seen) = (clock::now() + wait, page.after.clone());
-    let (mut tried, mut place) = (None, None);
-    let mut rows = loop {
+    let mut place = None;
+    let list = loop {
         let turn = if filter.is_by_record() { Some(state.scans.turn().await?) } else { None };
-        let rows = dead_letter_read::list(&state.pool, of, &page.after, page.rows()).await?;
-        if (rows.len() as i64) < page.rows() {
-            tried = dead_letter_read::tried_up_to(&state.pool, of, &page.after).await?;
-        }
+        let list = dead_letter_read::list(&state.pool, of, &page.after, page.rows()).await?;
         drop(turn);
-        if tried.is_some() || page.are_news(&rows) || wait.is_zero() || clock::now() >= deadline {
-            break rows;
+        if page.is_news(&list) || wait.is_zero() || clock::now() >= deadline {
+            break list;
         }
         if place.is_none() {
             place = Some(arrivals.place(&turns::holder())?);
         }
-        if !rows.is_empty() {
+        if list != LetterList::default() {
             if arrivals.rest_until(deadline.min(clock::now() + SETTLES_IN)).await {
                 continue;
             }
-            break rows;
+            break list;
         }
         match arrivals.newer(endpoint_id, &seen, deadline).await {
             Some(newest) => seen = newest,
-            None => break rows,
+            None => break list,
         }
     };
+    let LetterList { mut rows, tried } = list;
     if with_data {
         return page_with_data(state, &page, rows, granted, tried.as_ref()).await;
     }
@@ -160,7 +160,7 @@ async fn page_with_data(
     page: &LetterPageRequest,
     mut rows: Vec<LetterHead>,
     granted: Option<&Grants>,
-    tried: Option<&DeadLetterPosition>,
+    tried: Option<&TriedLetter>,
 ) -> Result<HttpResponse, Problem> {
     let mut bytes = 0;
     let fit = rows.iter().take(page.limit).take_while(|row| {

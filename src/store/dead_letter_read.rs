@@ -3,13 +3,17 @@
 //! Every statement looks at a bounded number of rows.
 
 mod data; // the records of letters
+mod list; // letters in the order in which they were written
 mod rows; // a row as a letter
 
 use jiff::Timestamp;
 use tokio_postgres::{Row, types::ToSql};
 
-pub use self::data::{LetterData, LetterDataRows, read_data};
 use self::rows::{data, head};
+pub use self::{
+    data::{LetterData, LetterDataRows, read_data},
+    list::list,
+};
 use super::{Pool, StoreError};
 use crate::model::grants::Grants;
 
@@ -52,6 +56,22 @@ pub struct LetterHead {
 pub struct DeadLetterPosition {
     pub written_in: i64,
     pub id: String,
+}
+
+/// Letters of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LetterList {
+    pub rows: Vec<LetterHead>,
+    /// The end of what was tried, where a filter ended before all were.
+    pub tried: Option<TriedLetter>,
+}
+
+/// The last letter that a list has tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedLetter {
+    pub position: DeadLetterPosition,
+    /// As that of [`LetterHead`].
+    pub is_settled: bool,
 }
 
 /// A filter of an endpoint's letters; an empty endpoint's are the operator's.
@@ -137,59 +157,6 @@ pub struct SelectionResult {
 
 /// A command for all letters takes this many at once.
 pub const ROWS_MAX: u64 = 50_000;
-
-/// At most `limit` letters after the position `after`, in the order in which they were written. Those that are
-/// [settled](LetterHead::is_settled) come first.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn list(
-    pool: &Pool,
-    of: DeadLetterQuery<'_>,
-    after: &DeadLetterPosition,
-    limit: i64,
-) -> Result<Vec<LetterHead>, StoreError> {
-    let DeadLetterFilter { reason, topic, tenant, .. } = of.filter;
-    let (from, before) = bounds(of.filter);
-    // Each its own statement, so that each is planned for its own index.
-    let statement = if reason.is_some() { LIST_OF_REASON } else { LIST };
-    pool.with(async |client| {
-        let statement = client.prepare_cached(statement).await?;
-        let rows = client
-            .query(
-                &statement,
-                &[&of.endpoint_id, &from, &before, topic, tenant, reason, &after.written_in, &after.id, &limit],
-            )
-            .await?;
-        rows.iter().map(head).collect()
-    })
-    .await
-}
-
-/// Position of the last letter that was tried, where a filter may have ended before all were. To be asked after a [`list`] that came back with less than its limit.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn tried_up_to(
-    pool: &Pool,
-    of: DeadLetterQuery<'_>,
-    after: &DeadLetterPosition,
-) -> Result<Option<DeadLetterPosition>, StoreError> {
-    let DeadLetterFilter { reason, topic, tenant, .. } = of.filter;
-    if topic.is_none() && tenant.is_none() {
-        return Ok(None);
-    }
-    let (from, before) = bounds(of.filter);
-    let statement = if reason.is_some() { TRIED_OF_REASON } else { TRIED };
-    pool.with(async |client| {
-        let statement = client.prepare_cached(statement).await?;
-        let parameters: &[&(dyn ToSql + Sync)] =
-            &[&of.endpoint_id, &from, &before, reason, &after.written_in, &after.id];
-        let row = client.query_opt(&statement, parameters).await?;
-        row.map(|row| Ok(DeadLetterPosition { written_in: row.try_get(0)?, id: row.try_get(1)? })).transpose()
-    })
-    .await
-}
 
 /// The position of the newest letter of each of these endpoints, where there is one after `after`: with its place in the
 /// list.
@@ -316,6 +283,7 @@ macro_rules! head_columns {
         d.written_in < pg_snapshot_xmin(pg_current_snapshot()) AS is_settled"#
     };
 }
+use head_columns;
 
 /// Above every id.
 const BEYOND: &str = "~";
@@ -334,38 +302,6 @@ macro_rules! page {
         )
     };
 }
-// One statement has one snapshot: what it does not see and could come yet is at or above its xmin. Topic and tenant have no
-// index: letters are tried in their order, and no more of them than a statement may look at.
-macro_rules! list {
-    ($more:literal) => {
-        concat!(
-            "SELECT ",
-            head_columns!(),
-            " FROM (SELECT * FROM dead_letter d WHERE endpoint_id = $1 AND id > $2 AND id < $3 ",
-            $more,
-            "AND (d.written_in, id) > ($7::bigint::text::xid8, $8) ORDER BY d.written_in, id LIMIT 20000) d
-            WHERE ($4::text IS NULL OR topic = $4) AND ($5::text IS NULL OR tenant = $5)
-            AND ($6::text IS NULL OR reason = $6) ORDER BY d.written_in, id LIMIT $9"
-        )
-    };
-}
-const LIST: &str = list!("");
-const LIST_OF_REASON: &str = list!("AND reason = $6 ");
-// The last of those letters that were tried, if there are more. One that is not settled is no place to go on from.
-macro_rules! tried {
-    ($more:literal) => {
-        concat!(
-            "SELECT d.written_in::text::bigint, id FROM dead_letter d
-            WHERE endpoint_id = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR reason = $4) ",
-            $more,
-            "AND (d.written_in, id) > ($5::bigint::text::xid8, $6)
-            AND d.written_in < pg_snapshot_xmin(pg_current_snapshot())
-            ORDER BY d.written_in, id OFFSET 19999 LIMIT 1"
-        )
-    };
-}
-const TRIED: &str = tried!("");
-const TRIED_OF_REASON: &str = tried!("AND reason = $4 ");
 const NEWEST: &str = "
     SELECT wanted.place, newest.written_in::text::bigint, newest.id
     FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS wanted (endpoint_id, written_in, id, place)

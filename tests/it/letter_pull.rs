@@ -168,29 +168,84 @@ async fn letters_are_listed_acknowledged_and_redriven_by_filter() {
     api.refused("POST", &format!("{LETTERS}/ack"), of(json!({})), 422, "validation_failed").await;
 }
 
-#[actix_rt::test]
-async fn a_filter_that_matches_nothing_looks_at_a_bounded_number_of_letters_at_once() {
-    let (api, endpoint) = api().await;
+/// `count` letters in one transaction; from the number `last` on their tenant is `last`.
+async fn many_letters(api: &Api, endpoint: &str, count: i64, last: i64) {
     api.database
         .execute(&format!(
             "INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, \"offset\", record_ms, occurred_ms,
                 tenant, record_headers, reason, attempts, received_at, created_at)
              SELECT 'dl_' || lpad(n::text, 26, '0'), 'k', '{endpoint}', 'cus_1', 'orders', 0, n, 0, 0,
-                CASE WHEN n > 20500 THEN 'last' ELSE 'other' END, '', 'exhausted', 1, now(), now()
-             FROM generate_series(1, 21000) AS n"
+                CASE WHEN n >= {last} THEN 'last' ELSE 'other' END, '', 'exhausted', 1, now(), now()
+             FROM generate_series(1, {count}) AS n"
         ))
         .await;
-    let page = async |query: &str| api.call("GET", &format!("{LETTERS}?{query}"), None).await.1;
-    // Until it is settled, because no older transaction runs.
+}
+
+/// A first page in which none of so many letters is found: asked for until they are settled, because no older
+/// transaction runs.
+async fn nothing_found(api: &Api) -> Value {
     let nothing = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
-            let nothing = page("tenant=nosuch").await;
-            if !nothing["next_cursor"].is_null() {
+            let nothing = api.call("GET", &format!("{LETTERS}?tenant=nosuch"), None).await.1;
+            if !nothing["resume_cursor"].is_null() {
                 return nothing;
             }
         }
     });
-    let nothing = nothing.await.expect("it goes on from where it stopped");
+    nothing.await.expect("it goes on from where it stopped")
+}
+
+#[actix_rt::test]
+async fn a_filter_passes_no_letter_that_it_has_not_tried_when_others_are_removed_meanwhile() {
+    let (api, endpoint) = api().await;
+    many_letters(&api, &endpoint, 26_000, 20_500).await;
+    nothing_found(&api).await;
+    let (first, second) = (api.database.connect().await, api.database.connect().await);
+    let lock = "BEGIN; LOCK TABLE dead_letter IN ACCESS EXCLUSIVE MODE";
+    let waiting = async |count| {
+        let waiting = "pg_locks WHERE NOT granted AND relation = 'dead_letter'::regclass
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while api.database.count(waiting).await < count {}
+    };
+    first.batch_execute(lock).await.expect("locked");
+    let path = format!("{LETTERS}?tenant=nosuch");
+    let asked = api.call("GET", &path, None);
+    // Behind the first statement of the list, and before the next one, should it be another transaction.
+    let removed = async {
+        waiting(1).await;
+        let remove = format!("{lock}; DELETE FROM dead_letter WHERE \"offset\" <= 5000; COMMIT");
+        let let_go = async {
+            waiting(2).await;
+            first.batch_execute("COMMIT").await
+        };
+        let (removed, let_go) = tokio::join!(second.batch_execute(&remove), let_go);
+        removed.and(let_go).expect("locked and removed");
+    };
+    let ((_, page), ()) = tokio::join!(asked, removed);
+    let cursor = page["next_cursor"].as_str().expect("there are more than one statement tries");
+    let (_, page) = api.call("GET", &format!("{LETTERS}?tenant=last&limit=1&cursor={cursor}"), None).await;
+    assert_eq!(page["data"][0]["offset"], 20_500, "the first one that was not tried");
+}
+
+#[actix_rt::test]
+async fn a_filter_reads_on_past_more_letters_than_one_statement_tries_though_they_are_not_settled() {
+    let (api, endpoint) = api().await;
+    let late = uncommitted_letter(&api, &endpoint).await;
+    many_letters(&api, &endpoint, 21_000, 20_500).await;
+    let (_, page) = api.call("GET", &format!("{LETTERS}?tenant=last"), None).await;
+    assert_eq!((&page["data"], &page["resume_cursor"]), (&json!([]), &Value::Null));
+    let cursor = page["next_cursor"].as_str().expect("there are more than one statement tries");
+    late.batch_execute("COMMIT").await.expect("committed");
+    let (_, page) = api.call("GET", &format!("{LETTERS}?tenant=last&limit=1&cursor={cursor}"), None).await;
+    assert_eq!((&page["data"][0]["offset"], &page["resume_cursor"]), (&json!(20_500), &Value::Null));
+}
+
+#[actix_rt::test]
+async fn a_filter_that_matches_nothing_looks_at_a_bounded_number_of_letters_at_once() {
+    let (api, endpoint) = api().await;
+    many_letters(&api, &endpoint, 21_000, 20_501).await;
+    let page = async |query: &str| api.call("GET", &format!("{LETTERS}?{query}"), None).await.1;
+    let nothing = nothing_found(&api).await;
     assert_eq!(nothing["data"], json!([]));
     let cursor = nothing["next_cursor"].as_str().expect("a cursor");
     assert_eq!(page(&format!("tenant=nosuch&cursor={cursor}")).await["next_cursor"], Value::Null);
