@@ -273,7 +273,7 @@ pub(super) fn opened(state: &AdminState, endpoint: &Endpoint) -> Result<Endpoint
     })
 }
 
-/// Secrets sealed again for their endpoint; as they were when nothing of them changed.
+/// Secrets sealed again for their endpoint; as they were when nothing of them changed, nor the key that seals.
 pub(super) fn resealed(
     state: &AdminState,
     endpoint: &Endpoint,
@@ -285,7 +285,7 @@ pub(super) fn resealed(
         let rotated = secrets.rotate(secret.clone(), now, now.saturating_add(RotationBody::default().overlap_ms()));
         rotated.map_err(too_many_secrets)?;
     }
-    if opened(state, endpoint).is_ok_and(|before| before == secrets) {
+    if state.secrets.is_current(&endpoint.secrets) && opened(state, endpoint).is_ok_and(|before| before == secrets) {
         return Ok(endpoint.secrets.clone());
     }
     Ok(state.sealed(&endpoint.id, &secrets))

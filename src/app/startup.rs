@@ -112,13 +112,13 @@ pub(super) async fn start(config: Arc<Config>, instance: String) -> Result<App, 
     await_schema(&config).await;
     let canary = canary::prepare(&config, &pool, &secrets, &peers).await?;
     let (receiver, receiver_at) = canary::places(canary.as_ref());
-    let reader = SettingsReader::new(pool.clone(), secrets);
+    let reader = SettingsReader::new(pool.clone(), secrets.clone());
     let loader = Loader::new(reader, Arc::clone(&table), Arc::clone(&progress), receiver);
     loader.load_at_start().await;
     let (poll, reconcile) = (config.postgres.settings_poll(), config.postgres.settings_reconcile());
     actix_rt::spawn(async move { loader.follow(poll, reconcile).await });
 
-    actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config)));
+    actix_rt::spawn(store::maintenance::keep(pool.clone(), retention(&config), secrets));
     let first_start = fix_first_start(&pool, &config).await;
     let instances = heartbeat::start(&config, &pool, &peers, admin.internal_address());
     let dead_letters = DeadLetterWriter::start(pool.clone(), (&config.dead_letter).into(), &runtime);

@@ -1,10 +1,10 @@
-//! ● Upkeep that keeps the tables small: partitions of days made and dropped, tombstones and silent instances removed.
+//! ● Upkeep: partitions of days made and dropped, tombstones and silent instances removed, secrets sealed with the newest key.
 //! Every step may run on all instances at once.
 
 use std::{convert::Infallible, time::Duration};
 
-use super::{Pool, StoreError, daily_partitions::DailyTable};
-use crate::{clock, model::id::ResourceKind};
+use super::{Pool, StoreError, daily_partitions::DailyTable, resealing, secret_box::SecretBox};
+use crate::{clock, model::id::ResourceKind, telemetry::names};
 
 /// Time for which tables of days are kept.
 #[derive(Debug, Clone, Copy)]
@@ -14,10 +14,11 @@ pub struct Retention {
     pub count_days: u32,
 }
 
-/// Runs [`once`] now and every hour; failures are logged and tried again sooner.
-pub async fn keep(pool: Pool, retention: Retention) -> Infallible {
+/// Runs [`once`] and [`reseal`] now and every hour; failures are logged and tried again sooner.
+pub async fn keep(pool: Pool, retention: Retention, secrets: SecretBox) -> Infallible {
     loop {
-        let pause = match once(&pool, clock::wall_ms(), retention).await {
+        let kept = once(&pool, clock::wall_ms(), retention).await;
+        let pause = match kept.and(reseal(&pool, &secrets).await) {
             Ok(()) => HOURLY,
             Err(error) => {
                 tracing::warn!(%error, "maintenance of the database failed, the next try is in a minute");
@@ -46,6 +47,19 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
     }
     for statement in STALE {
         pool.with(async |client| Ok(client.execute(statement, &[]).await.map(drop)?)).await?;
+    }
+    Ok(())
+}
+
+/// Seals again what an older key has sealed, and says how much is left.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn reseal(pool: &Pool, secrets: &SecretBox) -> Result<(), StoreError> {
+    let done = resealing::reseal(pool, secrets, rand::random).await?;
+    metrics::gauge!(names::SECRETS_OLD_KEY).set(done.left as f64);
+    if done.endpoints > 0 {
+        tracing::info!(endpoints = done.endpoints, left = done.left, "secrets were sealed again with the newest key");
     }
     Ok(())
 }

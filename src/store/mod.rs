@@ -22,6 +22,7 @@ pub mod endpoint_commands; // ● their actors and backlogs restarted
 pub mod endpoint_search; // ● found by a part of a name, in another order
 pub mod subscriptions; // ●
 pub mod quotas; // ● how much a customer may have, and has
+pub mod resealing; // ● their secrets under the newest key
 pub mod bulk_customers; // ● many in one write
 pub mod bulk_endpoints; // ●
 pub mod bulk_subscriptions; // ●

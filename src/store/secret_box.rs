@@ -13,7 +13,8 @@ use chacha20poly1305::{
     aead::{Aead as _, Payload},
 };
 
-/// Seals with the first key, opens with any: so a new key is put first, and the old one stays until all is sealed again.
+/// Seals with the first key, opens with any: a new key is put first, and the old one stays until all is
+/// [sealed again](super::resealing).
 #[derive(Clone)]
 pub struct SecretBox {
     keys: Vec<Key>,
@@ -77,7 +78,19 @@ impl SecretBox {
         let payload = Payload { msg: secret, aad: owner.as_bytes() };
         let sealed = key.cipher.encrypt(XNonce::from_slice(&nonce), payload);
         let sealed = sealed.expect("invariant: a secret is far below the cipher's limit of 256 GiB");
-        [&[VERSION, key.id][..], &nonce, &sealed].concat()
+        [&self.head()[..], &nonce, &sealed].concat()
+    }
+
+    /// The bytes with which all begins that is sealed now.
+    #[must_use]
+    pub fn head(&self) -> [u8; 2] {
+        [VERSION, self.keys[0].id]
+    }
+
+    /// True if `sealed` is as it would be sealed now: with the first key.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.head())
     }
 
     /// Opens what was sealed for `owner`.
@@ -156,6 +169,7 @@ mod tests {
         let both = SecretBox::new(&format!("{},{}", key(2), key(1))).expect("two keys");
         assert_eq!(both.open("ep_a", &old), Ok(b"whsec".to_vec()));
         let new = both.seal("ep_a", b"whsec", NONCE);
+        assert!(both.is_current(&new) && !both.is_current(&old) && secret_box().is_current(&old));
         assert!(matches!(secret_box().open("ep_a", &new), Err(OpenError::UnknownKey(_))));
     }
 

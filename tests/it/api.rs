@@ -164,9 +164,13 @@ pub fn options() -> AdminOptions {
     }
 }
 
+/// With an older key behind the one that seals.
 pub fn secret_box() -> SecretBox {
-    SecretBox::new(&BASE64_STANDARD.encode([7; 32])).expect("key")
+    let [new, old] = [[7; 32], OLD_KEY].map(|key| BASE64_STANDARD.encode(key));
+    SecretBox::new(&format!("{new},{old}")).expect("keys")
 }
+
+pub const OLD_KEY: [u8; 32] = [8; 32];
 
 impl Api {
     pub async fn new() -> Api {

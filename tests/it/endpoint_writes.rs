@@ -1,9 +1,14 @@
 //! Endpoints as they are written, and the secrets that they keep.
 
-use postrider::store::settings::EndpointRow;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use postrider::store::{
+    resealing::{self, Resealed},
+    secret_box::SecretBox,
+    settings::EndpointRow,
+};
 use serde_json::{Value, json};
 
-use crate::api::{Api, all, fields};
+use crate::api::{Api, OLD_KEY, all, fields, secret_box};
 
 #[actix_rt::test]
 async fn a_url_that_leads_elsewhere_takes_no_secret_along() {
@@ -43,6 +48,61 @@ async fn a_rotation_ends_no_secret_before_its_time() {
     api.refused("PATCH", "/v1/endpoints/hook", Some(secret), 409, "too_many_secrets").await;
     assert_eq!(api.call("POST", rotate, Some(json!({"overlap_ms": 0}))).await.0, 200);
     assert_eq!(api.call("POST", rotate, None).await.0, 200);
+}
+
+/// Seals an endpoint's (id) secrets as the older key had sealed them.
+async fn seal_with_the_older_key(api: &Api, endpoint: &str) {
+    let opened = secret_box().open(endpoint, &sealed(api, endpoint).await).expect("it opens");
+    let old = SecretBox::new(&BASE64_STANDARD.encode(OLD_KEY)).expect("a key").seal(endpoint, &opened, [4; 24]);
+    let write = "UPDATE endpoint SET secrets = $2 WHERE id = $1";
+    api.database.connect().await.execute(write, &[&endpoint, &old]).await.expect("written");
+}
+
+async fn sealed(api: &Api, endpoint: &str) -> Vec<u8> {
+    let read = "SELECT secrets FROM endpoint WHERE id = $1";
+    api.database.connect().await.query_one(read, &[&endpoint]).await.expect("an endpoint").get(0)
+}
+
+async fn is_sealed_with_the_first_key(api: &Api, endpoint: &str) -> bool {
+    sealed(api, endpoint).await[..2] == secret_box().seal(endpoint, b"", [0; 24])[..2]
+}
+
+#[actix_rt::test]
+async fn the_secrets_of_an_endpoint_that_is_put_again_are_sealed_with_the_first_key() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    let id = api.endpoint("acme", "hook").await["id"].as_str().expect("id").to_owned();
+    seal_with_the_older_key(&api, &id).await;
+    assert!(!is_sealed_with_the_first_key(&api, &id).await);
+    let body = json!({"customer_id": "acme", "url": "https://example.com/hook"});
+    assert_eq!(api.call("PUT", "/v1/endpoints/hook", Some(body)).await.0, 200);
+    assert!(is_sealed_with_the_first_key(&api, &id).await);
+}
+
+#[actix_rt::test]
+async fn secrets_that_an_older_key_sealed_are_sealed_again_and_stay_the_same() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    let id = async |uid: &str| api.endpoint("acme", uid).await["id"].as_str().expect("id").to_owned();
+    let (old, damaged, new) = (id("old").await, id("damaged").await, id("new").await);
+    let loaded = async || format!("{:?}", api.settings().await.endpoints);
+    let shown = async || api.call("GET", "/v1/endpoints/old", None).await.1;
+    let before = (loaded().await, shown().await);
+    let newest = sealed(&api, &new).await;
+    seal_with_the_older_key(&api, &old).await;
+    let done = resealing::reseal(&api.pool, &secret_box(), rand::random).await;
+    assert_eq!(done, Ok(Resealed { endpoints: 1, left: 0 }));
+    assert!(is_sealed_with_the_first_key(&api, &old).await);
+    assert_eq!((loaded().await, shown().await), before, "nobody has to hear of it");
+    assert_eq!(sealed(&api, &new).await, newest);
+
+    // What opens with no key hides nothing behind it, and stays in the number.
+    seal_with_the_older_key(&api, &new).await;
+    let damage = format!("UPDATE endpoint SET secrets = set_byte(secrets, 1, 255) WHERE id = '{damaged}'");
+    api.database.execute(&damage).await;
+    let done = resealing::reseal(&api.pool, &secret_box(), rand::random).await;
+    assert_eq!(done, Ok(Resealed { endpoints: 1, left: 1 }));
+    assert!(is_sealed_with_the_first_key(&api, &new).await);
 }
 
 #[actix_rt::test]
