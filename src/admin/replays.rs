@@ -159,6 +159,7 @@ fn problem(error: &PositionError) -> Problem {
         PositionError::NotRead | PositionError::NoTopic => {
             Problem::invalid(vec![FieldError::new("topic", error.to_string())])
         }
+        PositionError::Busy(refused) => Problem::no_share(*refused, "look-ups in Kafka"),
         PositionError::Unavailable(_) => {
             tracing::warn!(%error, "a request could not reach Kafka");
             let detail = "Kafka cannot be reached at the moment; try again";

@@ -1,25 +1,29 @@
 //! ● Beginnings and ends of partitions, and the offset of a time: asked of Kafka once, when a replay is asked for.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
+use super::range::{self, Extent, Share};
+use crate::{
+    fair_share::{
+        shares::Refused,
+        turns::{self, Turns},
+    },
+    ingest::consumer::Topics,
+};
 use rdkafka::{
     Offset, TopicPartitionList,
     config::ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
 };
-use tokio::sync::Semaphore;
-
-use super::range::{self, Extent, Share};
-use crate::ingest::consumer::Topics;
 
 /// Handle for asking. Cheap to clone.
 #[derive(Clone)]
 pub struct OffsetLookup {
     client: ClientConfig,
     topics: Topics,
-    /// Each asks with a client of its own: a few at once.
-    turns: Arc<Semaphore>,
+    /// Each asks with a client of its own: a few at once, shared between those who ask.
+    turns: Turns,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,9 @@ pub enum PositionError {
     NoTopic,
     #[error("Kafka cannot be asked at the moment: {0}")]
     Unavailable(String),
+    /// Others ask already.
+    #[error("Kafka is asked too much at the moment")]
+    Busy(Refused),
 }
 
 impl From<KafkaError> for PositionError {
@@ -43,7 +50,7 @@ impl OffsetLookup {
     /// `client` is the configuration of the service's own consumer: it asks as that group, without ever joining it.
     #[must_use]
     pub fn new(client: ClientConfig, topics: Topics) -> Self {
-        OffsetLookup { client, topics, turns: Arc::new(Semaphore::new(CLIENTS_MAX)) }
+        OffsetLookup { client, topics, turns: Turns::new("kafka_lookups", CLIENTS_MAX, HOLDER_WAITING_MAX) }
     }
 
     /// True if this service reads the topic, as far as that can be said without asking Kafka.
@@ -105,7 +112,7 @@ impl OffsetLookup {
         ask: impl FnOnce(&BaseConsumer) -> Result<T, PositionError> + Send + 'static,
     ) -> Result<T, PositionError> {
         let unavailable = |error: &dyn std::fmt::Display| PositionError::Unavailable(error.to_string());
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| unavailable(&error))?;
+        let turn = self.turns.wait(&turns::holder(), PATIENCE).await.map_err(PositionError::Busy)?;
         let client = self.client.clone();
         let asking = move || {
             let _turn = turn;
@@ -166,3 +173,44 @@ fn at_time(
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CLIENTS_MAX: usize = 4;
+/// Of one who asks.
+const HOLDER_WAITING_MAX: usize = 16;
+/// The client waits with us. Of others that fail, each takes up to a few times [`TIMEOUT`].
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_who_asks_all_the_time_leaves_room_for_others_and_is_refused_beyond_its_share() {
+        let lookup = OffsetLookup::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()]));
+        let (answers, unanswered) = mpsc::channel::<()>();
+        let unanswered = Arc::new(Mutex::new(unanswered));
+        let asked = |holder: &str, ask: Box<dyn FnOnce() + Send>| {
+            let lookup = lookup.clone();
+            let work = async move { lookup.in_turn(|_| Ok(ask())).await };
+            tokio::spawn(turns::on_behalf_of(holder.into(), work))
+        };
+        let mut greedy: Vec<_> = (0..40)
+            .map(|_| {
+                let unanswered = Arc::clone(&unanswered);
+                asked(
+                    "greedy",
+                    Box::new(move || {
+                        let _ = unanswered.lock().recv();
+                    }),
+                )
+            })
+            .collect();
+        let refused = greedy.pop().expect("forty").await.expect("it ran");
+        assert!(matches!(refused, Err(PositionError::Busy(Refused::BeyondShare))), "{refused:?}");
+        let other = tokio::time::timeout(Duration::from_secs(20), asked("other", Box::new(|| ()))).await;
+        assert!(matches!(other, Ok(Ok(Ok(())))), "{other:?}");
+        drop(answers);
+    }
+}

@@ -14,17 +14,6 @@ pub enum RowOwner {
     Endpoint(String),
 }
 
-impl RowOwner {
-    /// As two parameters of a statement: the customer's id, the endpoint's id.
-    pub(super) fn ids(&self) -> (Option<&str>, Option<&str>) {
-        match self {
-            RowOwner::Anyone => (None, None),
-            RowOwner::Customer(id) => (Some(id), None),
-            RowOwner::Endpoint(id) => (None, Some(id)),
-        }
-    }
-}
-
 /// A row of a list; `None` when it cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<R> {

@@ -119,7 +119,7 @@ const ERASE_ATTEMPTS: &str = "
     DELETE FROM attempt WHERE id IN (SELECT id FROM page)";
 
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
-const STALE: [&str; 7] = [
+const STALE: [&str; 8] = [
     "DELETE FROM instance WHERE seen_at < now() - interval '1 day'",
     "DELETE FROM endpoint_failing WHERE seen_at < now() - interval '30 days'
      OR delivered_at > seen_at + interval '1 hour'",
@@ -131,6 +131,9 @@ const STALE: [&str; 7] = [
      AND NOT EXISTS (SELECT FROM attempt a WHERE a.endpoint_id = e.id)",
     "DELETE FROM replay r WHERE created_at < now() - interval '30 days'
      AND NOT EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id AND p.open)",
+    // No quota counts one in whose range there was nothing.
+    "DELETE FROM replay r WHERE created_at < now() - interval '1 day'
+     AND NOT EXISTS (SELECT FROM replay_partition p WHERE p.replay_id = r.id)",
     "DELETE FROM customer c WHERE deleted_at < now() - interval '1 day'
      AND NOT EXISTS (SELECT FROM endpoint e WHERE e.customer_id = c.id)",
 ];

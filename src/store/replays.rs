@@ -20,6 +20,7 @@ pub struct NewReplay {
     pub times: Option<(i64, i64)>,
     /// Of what its endpoint missed while it was suspended.
     pub of_gap: bool,
+    /// Those of nothing are done, and are not stored.
     pub shares: Vec<NewShare>,
 }
 
@@ -150,9 +151,18 @@ pub(super) async fn insert(transaction: &Transaction<'_>, replay: &NewReplay) ->
 /// When Postgres is away.
 pub async fn list(pool: &Pool, owner: &RowOwner, after: &str, limit: i64) -> Result<Vec<ReplayRow>, StoreError> {
     pool.with(async |client| {
-        let statement = client.prepare_cached(LIST).await?;
-        let (customer_id, endpoint_id) = owner.ids();
-        let rows = client.query(&statement, &[&endpoint_id, &after, &limit, &customer_id]).await?;
+        // Each its own statement, so that each is planned for its own index.
+        let rows = match owner {
+            RowOwner::Anyone => client.query(&client.prepare_cached(LIST).await?, &[&after, &limit]).await?,
+            RowOwner::Customer(id) => {
+                let statement = client.prepare_cached(LIST_OF_CUSTOMER).await?;
+                client.query(&statement, &[&after, &limit, id]).await?
+            }
+            RowOwner::Endpoint(id) => {
+                let statement = client.prepare_cached(LIST_OF_ENDPOINT).await?;
+                client.query(&statement, &[&after, &limit, id]).await?
+            }
+        };
         with_shares(client, rows.iter().map(replay).collect::<Result<_, _>>()?).await
     })
     .await
@@ -297,14 +307,19 @@ const INSERT: &str = "
 
 const INSERT_SHARES: &str = "
     INSERT INTO replay_partition (replay_id, topic, partition, from_offset, end_offset, next_offset, at_log_start, open)
-    SELECT $1, $2, g.partition, g.from_offset, g.end_offset, g.from_offset, g.at_log_start, g.from_offset < g.end_offset
+    SELECT $1, $2, g.partition, g.from_offset, g.end_offset, g.from_offset, g.at_log_start, true
     FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bool[])
-        AS g (partition, from_offset, end_offset, at_log_start)";
+        AS g (partition, from_offset, end_offset, at_log_start)
+    WHERE g.from_offset < g.end_offset";
 
-const LIST: &str = "
-    SELECT * FROM replay r WHERE ($1::text IS NULL OR endpoint_id = $1) AND id > $2
-        AND ($4::text IS NULL OR EXISTS (SELECT FROM endpoint e WHERE e.id = r.endpoint_id AND e.customer_id = $4))
-    ORDER BY id LIMIT $3";
+const LIST: &str = "SELECT * FROM replay WHERE id > $1 ORDER BY id LIMIT $2";
+const LIST_OF_ENDPOINT: &str = "SELECT * FROM replay WHERE id > $1 AND endpoint_id = $3 ORDER BY id LIMIT $2";
+/// A page of each of its endpoints, of which the first ones are taken: never a walk over everyone's.
+pub const LIST_OF_CUSTOMER: &str = "
+    SELECT r.* FROM endpoint e CROSS JOIN LATERAL (
+        SELECT * FROM replay WHERE endpoint_id = e.id AND id > $1 ORDER BY id LIMIT $2
+    ) r
+    WHERE e.customer_id = $3 ORDER BY r.id LIMIT $2";
 
 const READ: &str = "
     SELECT * FROM replay r WHERE id = $1

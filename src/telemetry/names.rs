@@ -84,7 +84,7 @@ metrics! {
     API_MEMORY_BYTES = "postrider_api_memory_bytes", MetricKind::Gauge,
         "Bodies of requests and answers that are held in memory; at most admin.memory_bytes_max";
     API_SHARES_REFUSED = "postrider_api_shares_refused_total", MetricKind::Counter,
-        "Requests of the API refused for want of a share, by resource (statements, scans, work, memory, bulk, tests, long_polls) and reason: share (the key has its own), used_up";
+        "Requests of the API refused for want of a share, by resource (statements, scans, work, memory, bulk, tests, long_polls, kafka_lookups) and reason: share (the key has its own), used_up";
     API_TIMEOUTS = "postrider_api_timeouts_total", MetricKind::Counter,
         "Connections of the API that took too long, by phase: handshake (TLS), head (of a request), body, write (of an answer)";
     RECEIPTS_ABANDONED = "postrider_receipts_abandoned_total", MetricKind::Counter,

@@ -99,7 +99,7 @@ pub struct ReplayView {
     /// Offsets that Kafka no longer has.
     #[schemars(with = "u64")]
     pub gap_offsets: i64,
-    /// Its part of each partition.
+    /// Its part of each partition, but those in which there was nothing of the range.
     pub partitions: Vec<ReplayedPartition>,
 }
 
