@@ -77,6 +77,8 @@ pub(super) struct BatchTrouble {
     /// Its kept-alive connection was closed under it once; the next time counts.
     pub disconnected: bool,
     pub bisection: Option<Bisection>,
+    /// Time at which it was first refused whole.
+    pub bisected_since: Option<Instant>,
     /// The members, once they were parked with the attempt still under way.
     pub parked: Vec<Arc<Event>>,
     /// They were handed out to be stored; not so when another instance owned all of them by then.

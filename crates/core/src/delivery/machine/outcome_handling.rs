@@ -292,8 +292,16 @@ impl Delivery {
         }
     }
 
-    /// The wait starts again with every answer, or at a slow endpoint no bisection would ever come to its end.
+    /// The wait starts again with every answer, or at a slow endpoint no bisection would ever come to its end. All of it
+    /// together holds up a commit for `park_after`, then it goes on in the backlog.
     fn go_on_with(&mut self, mut batch: Batch, now: Instant) {
+        let began = *batch.trouble().bisected_since.get_or_insert(now);
+        let ends = self.released_at.map_or(began, |released| began.max(released)) + self.limits.park_after;
+        if ends <= now && !self.held_back && !batch.is_stored() {
+            batch.attempts += 1;
+            self.effects.next = Next::Backlog { at: None };
+            return self.park(batch, None);
+        }
         batch.since = now;
         (batch.first_sent, batch.waited) = (None, Duration::ZERO);
         self.wait_or_park(batch, Duration::ZERO, now);

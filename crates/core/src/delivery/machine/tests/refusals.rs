@@ -102,3 +102,33 @@ fn an_endpoint_that_a_bisection_blamed_loses_no_single_event_either() {
         "three refused ones of a bisection blame the endpoint, until it accepts something"
     );
 }
+
+#[test]
+fn a_bisection_that_takes_too_long_goes_on_in_the_backlog() {
+    let mut world = World::new(batches_of(stream(), 100));
+    world.events(100);
+    let began = world.now;
+    let answer = |world: &mut World, accepted: i64| {
+        let members = &world.sent[0].1;
+        let outcome = if *members == [accepted] { Outcome::Delivered } else { Outcome::Rejected };
+        world.wait(ms(500));
+        world.answer(outcome);
+    };
+    while !world.sent.is_empty() {
+        answer(&mut world, 0);
+    }
+    assert!(world.now - began <= PARK_AFTER + secs(1), "{:?}", world.now - began);
+    assert_eq!(world.delivered, [0]);
+    assert_eq!(world.given_up.len() + world.parked.len(), 99);
+    assert!(world.delivery.is_idle() && world.parked.iter().all(|parked| parked.attempts == 1));
+    let first = world.stored(50, 1);
+    world.wait(ms(100));
+    while !world.sent.is_empty() {
+        answer(&mut world, first);
+    }
+    assert_eq!(
+        (world.delivered.len(), world.parked.len() + world.given_up.len()),
+        (2, 99 + 49),
+        "a row holds up nothing"
+    );
+}
