@@ -120,6 +120,12 @@ impl Lanes {
         Some(if full { first } else { first + limits.wait })
     }
 
+    /// True if something waits for what is out of its lane.
+    #[must_use]
+    pub fn has_blocked(&self) -> bool {
+        self.events > self.ready_events
+    }
+
     /// Largest number of events in the next batch.
     #[must_use]
     pub fn next_len(&self, limits: &BatchLimits) -> usize {

@@ -115,8 +115,9 @@ impl Delivery {
                 Some(due) if due <= now => Ok(Source::Lanes),
                 Some(due) => {
                     let until = Some(retry_at.map_or(due, |retry| retry.min(due)));
-                    // A batch that fills takes nothing off the wait of those behind.
-                    Err(if self.behind.is_empty() { Wait::Ours(until) } else { Wait::Endpoint(until) })
+                    // A batch that fills takes nothing off the wait of those behind, nor of those whose lane is busy.
+                    let waits_for_us = self.behind.is_empty() && !lanes.has_blocked();
+                    Err(if waits_for_us { Wait::Ours(until) } else { Wait::Endpoint(until) })
                 }
                 // An answer comes first, for every lane has something under way.
                 None => Err(Wait::Endpoint(retry_at)),

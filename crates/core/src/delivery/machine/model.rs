@@ -11,7 +11,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use self::actions::{Action, Plan, actions, plans};
+use self::actions::{Action, Plan, actions, plans, undisturbed_actions};
 use super::{testing::*, *};
 use crate::{
     model::{
@@ -61,6 +61,8 @@ struct Model {
     was_ordered: bool,
     /// The last moment from which `park_after` may count for everything.
     clock_base: Instant,
+    /// The shell keeps its timer, and nobody interferes, from then on.
+    kept_since: Instant,
 }
 
 impl Model {
@@ -89,6 +91,7 @@ impl Model {
             probe: None,
             was_ordered: plan.ordering.is_some(),
             clock_base: now,
+            kept_since: now,
         }
     }
 
@@ -105,7 +108,7 @@ impl Model {
                 let due = self.delivery.poll_timeout();
                 self.now += ms(by);
                 if due.is_some_and(|due| due < self.now) {
-                    self.clock_base = self.now;
+                    (self.clock_base, self.kept_since) = (self.now, self.now);
                 }
                 self.delivery.handle_timeout(self.now);
                 self.poll();
@@ -124,7 +127,7 @@ impl Model {
             Action::Drained => {}
             Action::LocalOutage(held_back) => {
                 self.held_back = held_back;
-                self.clock_base = self.now;
+                (self.clock_base, self.kept_since) = (self.now, self.now);
                 self.delivery.handle_local_outage(held_back, self.now);
                 self.poll();
             }
@@ -218,12 +221,14 @@ impl Model {
         }
         self.now = end;
         self.check_parked_in_time();
+        self.check_held_in_time();
     }
 
     fn configure(&mut self, plan: &Plan) {
         let version = self.settings.version + i64::from(plan.newer);
         self.gone &= !plan.newer;
         self.passed.clear();
+        self.kept_since = self.now;
         self.sent_with.values_mut().for_each(|(_, same)| *same = false);
         if plan.ordering != self.settings.delivery.ordering {
             self.lanes.clear();
@@ -282,7 +287,7 @@ impl Model {
     /// In the end the endpoint answers well, and all that is held gets there.
     fn drain(&mut self) {
         self.held_back = false;
-        self.clock_base = self.now; // what waited for us gets its time again
+        (self.clock_base, self.kept_since) = (self.now, self.now); // what waited for us gets its time again
         self.delivery.handle_local_outage(false, self.now);
         self.poll();
         self.drained();
@@ -357,5 +362,14 @@ proptest! {
             model.apply(action);
         }
         if stops { model.stop() } else { model.drain() }
+    }
+
+    #[test]
+    fn no_commit_is_held_for_long(plan in plans(), actions in undisturbed_actions()) {
+        let mut model = Model::new(&plan);
+        for action in actions {
+            model.apply(action);
+        }
+        model.drain();
     }
 }

@@ -141,6 +141,31 @@ fn a_batch_that_fills_takes_nothing_off_the_wait_of_those_behind() {
 }
 
 #[test]
+fn a_batch_that_fills_takes_nothing_off_the_wait_of_those_whose_lane_is_busy() {
+    let mut settings = ordered(OnFailure::Block);
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    settings.delivery.mode = Mode::Batch { events_max: 10, bytes_max: 1 << 20, wait: secs(1) };
+    let mut world = World::new(settings);
+    let events = |world: &mut World, offsets: std::ops::Range<i64>, key: &str| {
+        let (source, now) = (Arc::clone(&world.source), world.now);
+        world.delivery.handle_events(offsets.map(|offset| keyed(&source, offset, key, now)).collect(), now);
+        world.poll();
+    };
+    events(&mut world, 0..100, "a");
+    for tenth in 1..=53 {
+        if tenth % 3 == 0 {
+            events(&mut world, 1_000 + tenth..1_001 + tenth, "b");
+        }
+        world.wait(ms(100));
+        if tenth % 10 == 0 {
+            (0..world.sent.len()).for_each(|_| drop(world.answer(Outcome::Delivered)));
+        }
+    }
+    assert!(world.delivery.is_lagging());
+    assert!(world.parked_offsets().contains(&99));
+}
+
+#[test]
 fn what_is_held_too_long_behind_others_is_parked() {
     let mut world = World::new(ordered(OnFailure::Block));
     world.source.ahead.store(3, std::sync::atomic::Ordering::Relaxed);

@@ -111,3 +111,16 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
     ];
     prop::collection::vec(action, 1..120)
 }
+
+/// Nobody interferes: events come, and each request is answered some time, with much of it refused.
+pub(super) fn undisturbed_actions() -> impl Strategy<Value = Vec<Action>> {
+    let outcomes = prop_oneof![4 => Just(Outcome::Delivered), 4 => Just(Outcome::Rejected), 1 => Just(FAILED)];
+    let answers = (0_usize..48, outcomes).prop_map(|(nth, outcome)| Action::Answer { nth, outcome, status: 400 });
+    let action = prop_oneof![
+        2 => (1_usize..20).prop_map(|count| Action::Events { count, age_ms: 0 }),
+        1 => (1_usize..5).prop_map(Action::Stored),
+        6 => answers,
+        6 => (0_u64..4_500).prop_map(Action::Wait),
+    ];
+    prop::collection::vec(action, 1..200)
+}

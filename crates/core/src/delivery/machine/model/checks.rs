@@ -129,6 +129,18 @@ impl Model {
         }
     }
 
+    /// However well the endpoint answers, nothing holds up a commit for long: it waits for its first request, then for its
+    /// answer; it may be refused with others, of which one is still under way.
+    pub(super) fn check_held_in_time(&self) {
+        for (offset, (place, event, came_in_at)) in &self.accounts {
+            let waits = if self.sent_with.contains_key(offset) { 4 } else { 1 };
+            let held_max = waits * (PARK_AFTER + ms(101)) + self.fills();
+            let counts = event.source.is_current() && !event.source.is_stored();
+            let late = *place == Place::Held && counts && (*came_in_at).max(self.kept_since) + held_max < self.now;
+            assert!(self.held_back || !late, "event {offset} is held for {:?}", self.now - *came_in_at);
+        }
+    }
+
     /// With the timer kept, nothing current waits longer than it may.
     pub(super) fn check_parked_in_time(&self) {
         let slack = ms(101) + self.fills();
