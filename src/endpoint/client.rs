@@ -83,7 +83,7 @@ impl CoreClient {
     #[must_use]
     pub fn permits(&self, customer: &Arc<str>, endpoint: &Arc<str>, max: usize) -> Permits {
         let (free, has_share) = self.permits.obtainable(customer, endpoint, max);
-        Permits { free, has_share }
+        Permits { free, has_share, ends_turn: false }
     }
 
     /// The same, as soon as their shares allow it.

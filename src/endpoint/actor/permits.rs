@@ -51,6 +51,7 @@ impl EndpointActor {
     pub(super) fn offer_permits(&mut self, now: Instant) {
         let max = (self.settings.delivery.in_flight_max as usize).min(TURN_SENDS_MAX);
         let mut permits = self.core.client.permits(&self.settings.customer_id, &self.settings.id, max);
+        permits.ends_turn = permits.free >= TURN_SENDS_MAX;
         permits.free += usize::from(self.to_send.has_unit());
         self.delivery.handle_permits(permits);
         let room = if self.to_park.has_unit() { TURN_PARKS_MAX } else { 0 };

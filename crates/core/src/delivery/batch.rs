@@ -104,6 +104,15 @@ impl Batch {
         self.first_sent.map(|sent| sent.checked_sub(self.waited).unwrap_or(sent))
     }
 
+    /// So long it waited for us, and gets that time again.
+    pub(super) fn excuse(&mut self, waited: Duration) {
+        self.since += waited;
+        self.first_sent = self.first_sent.map(|sent| sent + waited);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.bisected_since = trouble.bisected_since.map(|began| began + waited);
+        }
+    }
+
     /// The limit that filled it, for the attempt that is the batch's first.
     #[must_use]
     pub fn filled_by(&self) -> FilledBy {

@@ -106,8 +106,10 @@ pub struct Delivery {
     permits: Permits,
     /// Something could go if there were a permit.
     wants_permit: bool,
-    /// A batch that was due when the last turn ended had to wait for a permit, by no doing of its customer.
-    was_short: bool,
+    /// Since when something that was due has waited for a permit, by no doing of its customer, without a break.
+    short_since: Option<Instant>,
+    /// Time of the last turn, where that ended before all had gone that could.
+    turn_ended_at: Option<Instant>,
     /// The endpoint asked (`Retry-After`) to be left alone until then.
     silent_until: Option<Instant>,
     /// Its rate lets nothing more through before then.
@@ -176,7 +178,8 @@ impl Delivery {
             concurrency: None,
             permits: Permits::PLENTY,
             wants_permit: false,
-            was_short: false,
+            short_since: None,
+            turn_ended_at: None,
             silent_until: None,
             limited_until: None,
             last_delivered: None,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Delivery, in_flight::Flight};
+use super::{Delivery, Permits, in_flight::Flight};
 use crate::delivery::{batch::Batch, breaker::BreakerAllowance, buffer::BatchLimits};
 
 /// The reason why nothing is sent, and until when, as far as time decides it.
@@ -12,12 +12,15 @@ pub(super) enum Wait {
     Endpoint(Option<Instant>),
     /// Nothing is there, a batch is not full, a retry is not due, no permit is left for it, or the trouble is ours.
     Ours(Option<Instant>),
+    /// The next turn, which comes at once: the reason is found there.
+    Turn,
 }
 
 impl Wait {
     fn until(self) -> Option<Instant> {
         match self {
             Wait::Endpoint(until) | Wait::Ours(until) => until,
+            Wait::Turn => None,
         }
     }
 }
@@ -46,18 +49,20 @@ impl Delivery {
         let change = self.breaker.handle_timeout(now);
         self.report(change);
         self.wants_permit = false;
+        self.excuse_turn(now);
         let wait = loop {
             match self.next_source(now) {
                 Ok(source) => {
+                    let due = self.retry_due(source);
                     if let Some(batch) = self.take(source) {
-                        self.begin(batch, now);
+                        self.begin(batch, due, now);
                     }
                 }
                 Err(wait) => break wait,
             }
         };
         self.wake_at = wait.until();
-        self.was_short = self.waits_for_our_permit();
+        self.note_shortage(wait, now);
         self.note_wait(wait, now);
         self.note_stall(now);
         self.look_at_flood_again(now);
@@ -90,7 +95,11 @@ impl Delivery {
         let source = if is_single { self.probe_source(now) } else { self.due_source(now) }?;
         if self.permits.free == 0 {
             self.wants_permit = true;
-            return Err(if self.permits.has_share { Wait::Endpoint(None) } else { Wait::Ours(None) });
+            return Err(match self.permits {
+                Permits { ends_turn: true, .. } => Wait::Turn,
+                Permits { has_share: true, .. } => Wait::Endpoint(None),
+                _ => Wait::Ours(None),
+            });
         }
         self.limit_rate(source, now)
     }
@@ -209,12 +218,18 @@ impl Delivery {
         Some(batch)
     }
 
-    fn begin(&mut self, mut batch: Batch, now: Instant) {
+    /// The time at which a batch of this source is due that was sent before.
+    fn retry_due(&self, source: Source) -> Option<Instant> {
+        let is_retry = matches!(source, Source::Waiting | Source::WaitingOne);
+        self.waiting.first_due().filter(|_| is_retry).map(|(due, _)| due)
+    }
+
+    fn begin(&mut self, mut batch: Batch, due: Option<Instant>, now: Instant) {
         self.trying = false;
         self.permits.free -= 1;
-        if self.was_short {
-            // What waited for us gets its time again.
-            batch.since = now;
+        if let Some(short_since) = self.short_since {
+            let waited_from = due.unwrap_or(batch.since).max(short_since);
+            batch.excuse(now.saturating_duration_since(waited_from));
         }
         if batch.first_sent.is_none() {
             batch.first_sent = Some(now);

@@ -62,10 +62,12 @@ pub struct Permits {
     pub free: usize,
     /// Its customer has its share already, so waiting for more is the customer's own doing and not ours.
     pub has_share: bool,
+    /// Not these run out but the turn, which others on the core wait for: more may begin in the next one.
+    pub ends_turn: bool,
 }
 
 impl Permits {
-    pub const PLENTY: Permits = Permits { free: usize::MAX, has_share: false };
+    pub const PLENTY: Permits = Permits { free: usize::MAX, has_share: false, ends_turn: false };
 }
 
 /// Effects not yet polled. What settles, parks or dies is gathered, so that one answer of the shell serves many events.

@@ -133,7 +133,8 @@ impl Delivery {
     /// then all counts, where much waits.
     #[must_use]
     pub fn window_events(&self, now: Instant) -> usize {
-        if self.waits_for_our_permit() {
+        let waits_for_turn = self.turn_ended_at.is_some() && self.blocked_since.is_none();
+        if self.waits_for_our_permit() || waits_for_turn {
             return self.unsent_events();
         }
         if self.blocked_since.is_none() || self.lagging || self.blocked_until(now).is_some() {
@@ -163,6 +164,7 @@ impl Delivery {
     /// Dispatching has ended, for this reason.
     pub(super) fn note_wait(&mut self, wait: Wait, now: Instant) {
         self.blocked_since = match wait {
+            Wait::Turn => return,
             Wait::Endpoint(_) if self.unsent_events() > 0 => self.blocked_since.or(Some(now)),
             _ => None,
         };

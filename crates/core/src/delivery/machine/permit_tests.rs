@@ -5,7 +5,7 @@ use crate::model::outcome::Outcome;
 
 /// No more than these may begin.
 fn permits(world: &mut World, free: usize, has_share: bool) {
-    world.delivery.handle_permits(Permits { free, has_share });
+    world.delivery.handle_permits(Permits { free, has_share, ends_turn: false });
     world.delivery.handle_timeout(world.now);
     world.poll();
 }
@@ -36,6 +36,62 @@ fn what_waits_for_our_permit_is_never_parked_and_counts_in_the_read_window() {
     assert!(world.parked.is_empty(), "only now does it wait for its endpoint");
     world.wait(ms(200));
     assert_eq!(world.parked.len(), 10, "which does not answer");
+}
+
+#[test]
+fn an_endpoint_that_is_slower_than_what_comes_lags_however_many_turns_its_requests_take() {
+    let mut world = World::new(stream());
+    world.events(1_000);
+    let turn = |world: &mut World| {
+        world.delivery.handle_permits(Permits { free: 2, has_share: false, ends_turn: true });
+        world.delivery.handle_timeout(world.now);
+        world.poll();
+    };
+    for _ in 0..53 {
+        (0..world.sent.len()).for_each(|_| drop(world.answer(Outcome::Delivered)));
+        (0..3).for_each(|_| turn(&mut world));
+        assert!(world.sent.len() == 4 || world.delivery.is_lagging());
+        world.wait(ms(100));
+    }
+    assert!(world.delivery.is_lagging() && world.parked_offsets().contains(&999));
+}
+
+#[test]
+fn what_waits_for_the_next_turn_counts_in_the_read_window() {
+    let mut world = World::new(stream());
+    world.delivery.handle_permits(Permits { free: 2, has_share: false, ends_turn: true });
+    world.events(3);
+    assert_eq!((world.sent.len(), world.delivery.window_events(world.now)), (2, 1));
+}
+
+#[test]
+fn a_turn_that_comes_late_is_no_wait_for_the_endpoint() {
+    let mut world = World::new(stream());
+    world.events(1_000);
+    world.wait(ms(100));
+    for _ in 0..60 {
+        world.delivery.handle_permits(Permits { free: 2, has_share: false, ends_turn: true });
+        (0..world.sent.len()).for_each(|_| drop(world.answer(Outcome::Delivered)));
+        assert!(!world.delivery.wants_permit() || world.sent.len() == 2);
+        world.wait(ms(100));
+    }
+    assert!(!world.delivery.is_lagging() && world.parked.is_empty());
+}
+
+#[test]
+fn what_waited_for_our_permit_gets_that_time_again_and_no_more() {
+    let mut world = World::new(stream());
+    world.events(1);
+    world.wait(secs(3));
+    permits(&mut world, 0, false);
+    world.answer(FAILED);
+    world.wait(secs(1));
+    permits(&mut world, 1, false);
+    assert_eq!(world.under_way(), [[0]]);
+    world.wait(ms(900));
+    assert!(world.parked.is_empty());
+    world.wait(ms(1_200));
+    assert_eq!(world.parked_offsets(), [0]);
 }
 
 #[test]
