@@ -193,7 +193,11 @@ mod tests {
         let unanswered = Arc::new(Mutex::new(unanswered));
         let asked = |holder: &str, ask: Box<dyn FnOnce() + Send>| {
             let lookup = lookup.clone();
-            let work = async move { lookup.in_turn(|_| Ok(ask())).await };
+            let ask = |_: &BaseConsumer| {
+                ask();
+                Ok(())
+            };
+            let work = async move { lookup.in_turn(ask).await };
             tokio::spawn(turns::on_behalf_of(holder.into(), work))
         };
         let mut greedy: Vec<_> = (0..40)
