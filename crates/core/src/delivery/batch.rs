@@ -161,6 +161,11 @@ impl Batch {
         self.events().chain(rest)
     }
 
+    /// Those that it holds: what was parked while it was under way is not among them.
+    pub(super) fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        self.members.iter().chain(self.bisection().into_iter().flat_map(Bisection::receipts))
+    }
+
     pub(super) fn held_len(&self) -> usize {
         self.members.len() + self.bisection().map_or(0, Bisection::len)
     }

@@ -97,6 +97,13 @@ impl Lanes {
         }
     }
 
+    /// An event that went out before these lanes were made: what comes of its lane waits for its end.
+    pub fn holds(&mut self, event: &Event) {
+        let lane = self.lanes.entry(self.lane_of(event)).or_default();
+        debug_assert!(lane.waiting.is_empty(), "nothing may have become ready before");
+        lane.out += 1;
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.events
@@ -192,7 +199,7 @@ impl Lanes {
         let id = self.lane_of(event);
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         if lane.out == 0 {
-            return; // it went out before these lanes were made
+            return;
         }
         lane.out -= 1;
         if lane.out == 0 && lane.waiting.is_empty() {

@@ -104,7 +104,7 @@ impl Delivery {
         queued.extend(self.lanes.iter_mut().flat_map(|lanes| lanes.take_out(|_| true)));
         queued.append(&mut self.behind.take());
         queued.sort_by_key(|receipt| receipt.event().offset());
-        self.lanes = after.map(|ordering| Lanes::new(ordering.by));
+        self.lanes = after.map(|ordering| self.lanes_with_what_is_out(ordering.by));
         let (stored, live): (Vec<_>, Vec<_>) =
             queued.into_iter().partition(|receipt| receipt.event().source.is_stored());
         self.take_in(live, false, now);
@@ -113,6 +113,15 @@ impl Delivery {
             return stored.into_iter().for_each(|receipt| self.park_one(receipt, 0, &None, Leave::default()));
         }
         self.take_in(stored, true, now);
+    }
+
+    fn lanes_with_what_is_out(&self, by: OrderBy) -> Lanes {
+        let mut lanes = Lanes::new(by);
+        let flying = self.flights.iter().map(|flight| &flight.batch);
+        for receipt in self.waiting.iter().chain(flying).flat_map(Batch::receipts) {
+            lanes.holds(receipt.event());
+        }
+        lanes
     }
 
     /// An event that cannot be delivered holds its lane.

@@ -269,6 +269,34 @@ fn an_endpoint_that_orders_by_partition_from_now_on_gets_stored_events_in_that_o
 }
 
 #[test]
+fn another_order_holds_what_is_behind_those_under_way_and_those_that_wait_for_another_attempt() {
+    let by = |by: OrderBy| {
+        let mut settings = ordered(OnFailure::Block);
+        settings.delivery.ordering = Some(Ordering { by, on_failure: OnFailure::Block });
+        settings
+    };
+    for (before, after) in [(OrderBy::Key, OrderBy::Partition), (OrderBy::Partition, OrderBy::Key)] {
+        for fails in [false, true] {
+            let mut world = World::new(by(before));
+            let (source, now) = (Arc::clone(&world.source), world.now);
+            world.delivery.handle_events((0..3).map(|offset| keyed(&source, offset, "a", now)).collect(), now);
+            world.poll();
+            if fails {
+                world.answer(FAILED);
+            }
+            world.settings(by(after));
+            assert_eq!(world.under_way().len(), usize::from(!fails), "the second waits for the first");
+            if fails {
+                world.wait(ms(200));
+            }
+            let order: Vec<_> = (0..3).flat_map(|_| world.answer(Outcome::Delivered)).collect();
+            assert_eq!(order, [0, 1, 2]);
+            assert!(world.delivery.is_idle());
+        }
+    }
+}
+
+#[test]
 fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;
