@@ -180,13 +180,14 @@ impl Batch {
         self.members = members;
     }
 
+    /// All that it holds, in its order.
     pub(super) fn take_receipts(&mut self) -> Members {
-        let mut receipts = std::mem::take(&mut self.members);
-        if let Some(mut bisection) = self.trouble.as_mut().and_then(|trouble| trouble.bisection.take()) {
-            receipts.extend(bisection.dissolve());
-        }
         self.bytes = 0;
-        receipts
+        let part = std::mem::take(&mut self.members);
+        match self.trouble.as_mut().and_then(|trouble| trouble.bisection.take()) {
+            Some(mut bisection) => bisection.dissolve(part),
+            None => part,
+        }
     }
 
     /// Drops the members that another instance owns by now.
@@ -205,16 +206,7 @@ impl Batch {
         }
         let receipt = self.members.remove(0);
         self.bytes -= receipt.event().weight_bytes();
-        Some(self.single(receipt))
-    }
-
-    /// All that it holds, each alone.
-    pub(super) fn into_singles(mut self) -> impl Iterator<Item = Batch> {
-        self.take_receipts().into_iter().map(move |receipt| self.single(receipt))
-    }
-
-    fn single(&self, receipt: Receipt) -> Batch {
-        self.part(Members::from_iter([receipt]))
+        Some(self.part(Members::from_iter([receipt])))
     }
 
     /// A batch of some of its members, which have the same behind them.

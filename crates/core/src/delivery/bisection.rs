@@ -80,7 +80,11 @@ impl Bisection {
             return Blame::Event(refused);
         }
         self.undecided.push(refused);
-        if self.undecided.len() < REFUSALS_MAX { Blame::Unknown } else { Blame::Endpoint(self.dissolve()) }
+        if self.undecided.len() < REFUSALS_MAX {
+            Blame::Unknown
+        } else {
+            Blame::Endpoint(self.dissolve(Members::new()))
+        }
     }
 
     /// The part to send next. `None` ends the search; what is [`undecided`](Bisection::finish) then is guilty.
@@ -101,13 +105,14 @@ impl Bisection {
         self.undecided
     }
 
-    /// All that is in here, in the order of the batch. (The search goes from left to right, so what is undecided
-    /// stands before what is still to be sent.)
+    /// All that is in here and the part that was sent last, in the order of the batch. (The search goes from left to right, so
+    /// what is undecided stands before that part, and before what is still to be sent.)
     #[must_use]
-    pub fn dissolve(&mut self) -> Members {
+    pub fn dissolve(&mut self, part: Members) -> Members {
         let undecided = std::mem::take(&mut self.undecided);
         let rest = std::mem::take(&mut self.rest);
         let mut members: Members = undecided.into_iter().map(|refused| refused.receipt).collect();
+        members.extend(part);
         members.extend(rest.into_iter().rev().flat_map(|part| part.members));
         members
     }

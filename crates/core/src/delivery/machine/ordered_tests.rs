@@ -297,6 +297,29 @@ fn another_order_holds_what_is_behind_those_under_way_and_those_that_wait_for_an
 }
 
 #[test]
+fn a_stream_made_of_an_ordered_batch_endpoint_sends_one_of_a_lane_after_the_other() {
+    let mut settings = ordered(OnFailure::DeadLetter);
+    settings.delivery.mode = Mode::Batch { events_max: 4, bytes_max: 10_000, wait: secs(1) };
+    for outcomes in [&[FAILED][..], &[Outcome::Rejected, Outcome::Rejected, Outcome::Rejected, FAILED]] {
+        let mut world = World::new(settings.clone());
+        world.events(4);
+        for outcome in &outcomes[..outcomes.len() - 1] {
+            world.answer(outcome.clone());
+        }
+        world.settings(ordered(OnFailure::DeadLetter));
+        world.answer(FAILED);
+        world.wait(ms(200));
+        let order: Vec<_> = (0..4)
+            .flat_map(|_| {
+                assert_eq!(world.sent.len(), 1, "{:?}", world.under_way());
+                world.answer(Outcome::Delivered)
+            })
+            .collect();
+        assert_eq!(order, [0, 1, 2, 3]);
+    }
+}
+
+#[test]
 fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::{AttemptId, Delivery, StateChange, in_flight::Flight, refusals::Refusals};
 use crate::{
     delivery::{
-        batch::{Batch, attempts_before},
+        batch::{Batch, Members, attempts_before},
         bisection::{Blame, REFUSALS_MAX, RefusedEvent},
         breaker::BreakerPermit,
         retry,
@@ -178,11 +178,7 @@ impl Delivery {
         if batch.members.len() <= company_max {
             return self.wait_for_next_attempt(batch, now);
         }
-        let mut members = batch.take_receipts();
-        if let Some(lanes) = &mut self.lanes {
-            // Of a lane, one after the other.
-            members = lanes.put_back_behind_the_first(members);
-        }
+        let mut members = self.all_or_the_first_of_each_lane(&mut batch);
         let company_max = if self.lanes.is_some() { 1 } else { company_max };
         while !members.is_empty() {
             let part = members.drain(..company_max.min(members.len())).collect();
@@ -201,11 +197,7 @@ impl Delivery {
     /// The batch is sent again after `wait`, unless it would have to leave memory before.
     pub(super) fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
         if self.settings.delivery.mode == Mode::Stream && batch.held_len() > 1 {
-            // It was formed before the endpoint became a stream.
-            for single in batch.into_singles() {
-                self.wait_or_park(single, wait, now);
-            }
-            return;
+            return self.wait_one_by_one(batch, wait, now);
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
         if batch.members.iter().any(|receipt| !receipt.event().source.is_current()) {
@@ -225,6 +217,23 @@ impl Delivery {
                 self.effects.next = Next::Retry { at: due };
                 self.waiting.insert(batch, due);
             }
+        }
+    }
+
+    /// The batch was formed before the endpoint became a stream.
+    fn wait_one_by_one(&mut self, mut batch: Batch, wait: Duration, now: Instant) {
+        for receipt in self.all_or_the_first_of_each_lane(&mut batch) {
+            let single = batch.part(Members::from_iter([receipt]));
+            self.wait_or_park(single, wait, now);
+        }
+    }
+
+    /// Takes out what a batch holds, to be sent in parts: of a lane, one goes after the other.
+    fn all_or_the_first_of_each_lane(&mut self, batch: &mut Batch) -> Members {
+        let members = batch.take_receipts();
+        match &mut self.lanes {
+            Some(lanes) => lanes.put_back_behind_the_first(members),
+            None => members,
         }
     }
 
