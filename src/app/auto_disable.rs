@@ -113,7 +113,7 @@ async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) ->
         DisableStep::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
         DisableStep::Disable => {
             let reason = format!("it took nothing for {} s", disable_after.as_secs());
-            if change_state(pool, id, (&[EndpointState::Enabled], EndpointState::Disabled), &reason).await? {
+            if change_state(pool, id, None, (&[EndpointState::Enabled], EndpointState::Disabled), &reason).await? {
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });
             }
         }

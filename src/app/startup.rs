@@ -298,16 +298,16 @@ async fn fix_first_start(pool: &Pool, config: &Config) -> FirstStartPositions {
 
 /// Disables an endpoint whose receiver said that it is gone.
 fn disabling(pool: Pool) -> OnGone {
-    Box::new(move |queue| {
-        actix_rt::spawn(disable(pool.clone(), Arc::clone(queue)));
+    Box::new(move |queue, version| {
+        actix_rt::spawn(disable(pool.clone(), Arc::clone(queue), version));
     })
 }
 
-/// Writes down that an endpoint answered 410, until Postgres has taken it.
-async fn disable(pool: Pool, queue: Arc<EndpointQueue>) {
+/// Writes down that an endpoint answered 410, until Postgres has taken it. One that was changed since then is asked again.
+async fn disable(pool: Pool, queue: Arc<EndpointQueue>, version: i64) {
     let reason = "the endpoint answered 410 Gone";
     loop {
-        match store::endpoints::change_state(&pool, &queue.id, GONE, reason).await {
+        match store::endpoints::change_state(&pool, &queue.id, Some(version), GONE, reason).await {
             Ok(true) => {
                 let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason: reason.to_owned() });

@@ -249,7 +249,7 @@ impl EndpointActor {
     fn state_changed(&self, change: &StateChange) {
         self.core.report.state_change(&self.settings, &self.queue.health, change);
         if *change == StateChange::Gone {
-            self.core.notices.gone(&self.queue);
+            self.core.notices.gone(&self.queue, self.settings.version);
         }
     }
 

@@ -42,10 +42,19 @@ pub struct Notices(UnboundedSender<Notice>);
 
 enum Notice {
     NeedsActor(Arc<EndpointQueue>),
-    Died { queue: Arc<EndpointQueue>, core: usize },
-    Replaced { queue: Arc<EndpointQueue>, core: usize },
-    Retired { core: usize },
-    Gone(Arc<EndpointQueue>),
+    Died {
+        queue: Arc<EndpointQueue>,
+        core: usize,
+    },
+    Replaced {
+        queue: Arc<EndpointQueue>,
+        core: usize,
+    },
+    Retired {
+        core: usize,
+    },
+    /// … as this version of its settings names it.
+    Gone(Arc<EndpointQueue>, i64),
 }
 
 /// The other end of [`Notices`].
@@ -74,9 +83,9 @@ impl Notices {
         self.send(Notice::Retired { core });
     }
 
-    /// The endpoint answered 410.
-    pub(super) fn gone(&self, queue: &Arc<EndpointQueue>) {
-        self.send(Notice::Gone(Arc::clone(queue)));
+    /// The endpoint answered 410, with settings of this version.
+    pub(super) fn gone(&self, queue: &Arc<EndpointQueue>, version: i64) {
+        self.send(Notice::Gone(Arc::clone(queue), version));
     }
 
     fn send(&self, notice: Notice) {
@@ -103,7 +112,7 @@ pub struct Rebuild {
 }
 
 /// Callback for an endpoint that answered 410.
-pub type OnGone = Box<dyn Fn(&Arc<EndpointQueue>)>;
+pub type OnGone = Box<dyn Fn(&Arc<EndpointQueue>, i64)>;
 
 /// One a process.
 pub struct Supervisor {
@@ -254,7 +263,7 @@ impl StreamHandler<Notice> for Supervisor {
                 self.placement.ended(core);
                 self.show_actors();
             }
-            Notice::Gone(queue) => (self.on_gone)(&queue),
+            Notice::Gone(queue, version) => (self.on_gone)(&queue, version),
         }
     }
 }

@@ -92,19 +92,22 @@ pub async fn write<E>(
     .await
 }
 
-/// Sets an endpoint's state from within, and says whether it had that `from` state: otherwise, and where it is deleted,
-/// nothing is done.
+/// Sets an endpoint's state from within, and says whether it had that `from` state: otherwise, and where it is deleted or
+/// newer than the `version` that the change is about, nothing is done.
 ///
 /// # Errors
 /// When Postgres is away.
 pub async fn change_state(
     pool: &Pool,
     id: &str,
+    version: Option<i64>,
     (from, to): (&[EndpointState], EndpointState),
     reason: &str,
 ) -> Result<bool, StoreError> {
     let written = write(pool, Some(id), None, |context| match &context.endpoint {
-        Lookup::Found(endpoint) if from.contains(&endpoint.state) => {
+        Lookup::Found(endpoint)
+            if from.contains(&endpoint.state) && version.is_none_or(|version| endpoint.stamps.version <= version) =>
+        {
             Ok(RowChange::Update(endpoint.with_state(to, reason)))
         }
         _ => Err(()),

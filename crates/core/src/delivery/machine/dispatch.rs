@@ -241,7 +241,8 @@ impl Delivery {
         let permit = self.breaker.begin();
         let deadline = now + self.settings.delivery.request_timeout;
         let departure = self.departure(now);
-        let attempt = self.flights.insert(Flight { batch, permit, departure, waited: Duration::ZERO, deadline });
+        let (version, waited) = (self.settings.version, Duration::ZERO);
+        let attempt = self.flights.insert(Flight { batch, permit, departure, version, waited, deadline });
         self.effects.sends.push_back(attempt);
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Flight {
     pub batch: Batch,
     pub permit: BreakerPermit,
     pub departure: Departure,
+    /// Version of the settings that it was sent with.
+    pub version: i64,
     /// So long it waited for something of ours.
     pub waited: Duration,
     /// Time at which the client gives it up.

@@ -4,7 +4,7 @@ mod actions;
 mod checks;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -48,6 +48,8 @@ struct Model {
     next_offset: i64,
     accounts: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
     under_way: Vec<(AttemptId, Vec<i64>)>,
+    /// Those of them that were sent with older settings.
+    outdated: BTreeSet<AttemptId>,
     /// For each event, the members it was sent with last, and whether they must be the same the next time.
     sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
     /// For each event, the members it was sent with first.
@@ -84,6 +86,7 @@ impl Model {
             next_offset: 0,
             accounts: BTreeMap::new(),
             under_way: Vec::new(),
+            outdated: BTreeSet::new(),
             sent_with: BTreeMap::new(),
             first_with: BTreeMap::new(),
             lanes: BTreeMap::new(),
@@ -192,7 +195,7 @@ impl Model {
         }
         match outcome {
             Outcome::Delivered | Outcome::Rejected => self.clock_base = self.now,
-            Outcome::Gone => self.gone = true,
+            Outcome::Gone => self.gone |= !self.outdated.contains(&attempt),
             _ => {}
         }
         // Only what was refused may come again in parts.
@@ -227,6 +230,9 @@ impl Model {
     fn configure(&mut self, plan: &Plan) {
         let version = self.settings.version + i64::from(plan.newer);
         self.gone &= !plan.newer;
+        if plan.newer {
+            self.outdated.extend(self.under_way.iter().map(|(attempt, _)| attempt));
+        }
         self.passed.clear();
         self.kept_since = self.now;
         self.sent_with.values_mut().for_each(|(_, same)| *same = false);

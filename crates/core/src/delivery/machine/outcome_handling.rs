@@ -27,12 +27,18 @@ impl Delivery {
             return Next::Ended;
         };
         self.note_bearing(&flight, &outcome, &note, now);
-        let Flight { batch, permit, .. } = flight;
+        let Flight { batch, permit, version, .. } = flight;
+        // What it says of the endpoint as a whole, it says of that which the settings named then.
+        let is_outdated = version < self.settings.version;
         self.effects.next = if batch.is_parked() { Next::Backlog { at: None } } else { Next::Ended };
         match outcome {
             Outcome::Delivered => self.delivered(batch, permit, now),
             Outcome::Rejected => self.rejected(batch, permit, note, now),
-            Outcome::Failed { retry_after } => self.failed(1, batch, permit, note, retry_after, now),
+            Outcome::Failed { retry_after } => {
+                let retry_after = retry_after.filter(|_| !is_outdated);
+                self.failed(1, batch, permit, note, retry_after, now);
+            }
+            Outcome::Gone if is_outdated => self.gone_before(batch, permit, note, now),
             Outcome::Gone => self.gone(batch, permit, note, now),
             Outcome::Disconnected => self.disconnected(batch, permit, note, now),
             Outcome::LocalFault => self.local_fault(batch, permit, note, now),
@@ -269,6 +275,15 @@ impl Delivery {
             self.park(batch, None);
         }
         self.park_check_at = Some(now);
+    }
+
+    /// A 410 to older settings: the newer ones may well name another receiver.
+    fn gone_before(&mut self, mut batch: Batch, permit: BreakerPermit, note: AttemptNote, now: Instant) {
+        self.breaker.undecided(permit);
+        if !batch.is_parked() {
+            batch.trouble().last = Some(note);
+            self.wait_or_park(batch, Duration::ZERO, now);
+        }
     }
 
     /// Usually just idleness: once for each batch it is repeated at once and nobody is blamed.

@@ -87,6 +87,21 @@ fn a_410_stops_everything_and_parks_what_waits() {
 }
 
 #[test]
+fn a_410_or_a_wish_for_silence_that_answers_older_settings_says_nothing_of_the_newer_ones() {
+    let mut world = World::new(stream());
+    world.events(3);
+    world.settings(Settings { version: 2, ..stream() });
+    world.answer(Outcome::Gone);
+    assert_eq!((world.changes.len(), world.parked.len()), (0, 0));
+    assert!(world.under_way().contains(&vec![0]), "it goes again at once");
+    world.answer(failed_for(secs(60)));
+    assert_eq!(world.delivery.silent_until(world.now), None);
+    world.answer(Outcome::Delivered);
+    world.answer(Outcome::Gone);
+    assert_eq!(world.changes, [StateChange::Gone], "the newer ones are gone as well");
+}
+
+#[test]
 fn an_endpoint_that_a_bisection_blamed_loses_no_single_event_either() {
     let mut world = World::new(batches_of(stream(), 8));
     world.events(8);
