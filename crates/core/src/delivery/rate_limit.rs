@@ -51,6 +51,13 @@ impl RateLimiter {
         Ok(())
     }
 
+    /// Of so many events for which room was taken at this time, only `sent` went.
+    pub fn give_back(&mut self, taken: usize, sent: usize) {
+        let counted = |events: usize| u64::try_from(events).unwrap_or(u64::MAX).min(u64::from(self.burst_events));
+        let unused_ns = self.interval_ns * counted(taken).saturating_sub(counted(sent));
+        self.arrival_ns = self.arrival_ns.saturating_sub(unused_ns);
+    }
+
     #[must_use]
     pub fn burst_events(&self) -> u32 {
         self.burst_events
@@ -103,6 +110,17 @@ mod tests {
         let at = limiter.take(10, now).unwrap_err();
         assert_eq!(at, now + ms(900));
         assert_eq!(limiter.take(10, at), Ok(()));
+    }
+
+    #[test]
+    fn what_was_not_sent_leaves_its_room_to_others() {
+        let now = Instant::now();
+        let mut limiter = RateLimiter::new(limit(10, 10), 1, 10, now);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(limiter.take(20, later), Ok(()));
+        limiter.give_back(20, 2);
+        assert_eq!(limiter.take(8, later), Ok(()));
+        assert_eq!(limiter.take(1, later), Err(later + ms(100)));
     }
 
     #[test]

@@ -52,12 +52,7 @@ impl Delivery {
         self.excuse_turn(now);
         let wait = loop {
             match self.next_source(now) {
-                Ok(source) => {
-                    let due = self.retry_due(source);
-                    if let Some(batch) = self.take(source) {
-                        self.begin(batch, due, now);
-                    }
-                }
+                Ok((source, charged)) => self.send_next(source, charged, now),
                 Err(wait) => break wait,
             }
         };
@@ -68,8 +63,19 @@ impl Delivery {
         self.look_at_flood_again(now);
     }
 
-    /// The source that can send now, or the obstacle.
-    fn next_source(&mut self, now: Instant) -> Result<Source, Wait> {
+    fn send_next(&mut self, source: Source, charged: usize, now: Instant) {
+        let due = self.retry_due(source);
+        let batch = self.take(source);
+        if let Some(limiter) = &mut self.rate_limiter {
+            limiter.give_back(charged, batch.as_ref().map_or(0, Batch::len));
+        }
+        if let Some(batch) = batch {
+            self.begin(batch, due, now);
+        }
+    }
+
+    /// The source that can send now and the events that its rate limit was charged with, or the obstacle.
+    fn next_source(&mut self, now: Instant) -> Result<(Source, usize), Wait> {
         if let Some(until) = self.blocked_until(now) {
             return Err(Wait::Endpoint(Some(until)));
         }
@@ -159,9 +165,9 @@ impl Delivery {
         }
     }
 
-    fn limit_rate(&mut self, source: Source, now: Instant) -> Result<Source, Wait> {
+    fn limit_rate(&mut self, source: Source, now: Instant) -> Result<(Source, usize), Wait> {
         let Some(limiter) = &mut self.rate_limiter else {
-            return Ok(source);
+            return Ok((source, 0));
         };
         let events = match source {
             Source::Waiting => self.waiting.first_due().map_or(0, |(_, batch)| batch.len()),
@@ -170,7 +176,7 @@ impl Delivery {
             Source::Lanes => self.lanes.as_ref().map_or(0, |lanes| lanes.next_len(&self.batch_limits)),
             Source::WaitingOne | Source::BufferOne | Source::StoredOne | Source::LaneOne => 1,
         };
-        limiter.take(events, now).map(|()| source).map_err(|until| {
+        limiter.take(events, now).map(|()| (source, events)).map_err(|until| {
             self.limited_until = Some(until);
             Wait::Endpoint(Some(until))
         })

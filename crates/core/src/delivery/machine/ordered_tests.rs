@@ -320,6 +320,23 @@ fn a_stream_made_of_an_ordered_batch_endpoint_sends_one_of_a_lane_after_the_othe
 }
 
 #[test]
+fn batches_that_are_full_by_their_bytes_get_all_of_the_rate_limit() {
+    let mut settings = limited(ordered(OnFailure::Block), 10, 10);
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Key, on_failure: OnFailure::Block });
+    settings.delivery.mode = Mode::Batch { events_max: 10, bytes_max: 600, wait: ms(1) };
+    let mut world = World::new(settings);
+    let (source, now) = (Arc::clone(&world.source), world.now);
+    let events = (0..50).map(|offset| keyed(&source, offset, &offset.to_string(), now));
+    world.delivery.handle_events(events.collect(), now);
+    world.poll();
+    for _ in 0..40 {
+        (0..world.sent.len()).for_each(|_| assert!(world.answer(Outcome::Delivered).len() < 5));
+        world.wait(ms(100));
+    }
+    assert!((30..=50).contains(&world.delivered.len()), "{} of 40", world.delivered.len());
+}
+
+#[test]
 fn an_endpoint_that_becomes_ordered_keeps_what_it_has() {
     let mut settings = stream();
     settings.delivery.in_flight_max = 1;
