@@ -244,10 +244,10 @@ impl Batch {
     }
 }
 
-/// Attempts that a receipt has used up before this machine got it: those its row in the backlog tells of, and each
-/// abandon counts as one.
+/// Attempts that a receipt has used up before it came into its batch: those its row in the backlog tells of, those in an
+/// earlier batch, and each abandon counts as one.
 pub(super) fn attempts_before(receipt: &Receipt) -> u32 {
-    receipt.attempts() + u32::from(receipt.abandons())
+    receipt.attempts() + receipt.failures() + u32::from(receipt.abandons())
 }
 
 /// The events of a batch.

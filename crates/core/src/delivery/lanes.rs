@@ -209,13 +209,14 @@ impl Lanes {
         }
     }
 
-    /// Of what was taken out, all but the first of each lane comes back: it waits for the first one's end.
-    pub fn put_back_behind_the_first(&mut self, members: Members) -> Members {
+    /// Of what was taken out and has failed so often, all but the first of each lane comes back: it waits for the first one's end.
+    pub fn put_back_behind_the_first(&mut self, members: Members, attempts: u32) -> Members {
         let (mut firsts, mut seen) = (Members::new(), HashSet::new());
-        for receipt in members {
+        for mut receipt in members {
             if seen.insert(self.lane_of(receipt.event())) {
                 firsts.push(receipt);
             } else {
+                receipt.add_failures(attempts);
                 self.ended(receipt.event());
                 self.push(receipt);
             }

@@ -67,6 +67,7 @@ pub struct Abandoned {
     event: Arc<Event>,
     endpoint: EndpointKey,
     attempts: u32,
+    failures: u32,
     /// Number of times that this receipt was abandoned, this time included.
     pub abandons: u8,
 }
@@ -80,7 +81,8 @@ impl Abandoned {
     /// The same receipt again, with its count of abandons.
     pub fn into_receipt(self) -> Receipt {
         tally::TALLY.opened(1);
-        Receipt { event: Some(self.event), endpoint: self.endpoint, attempts: self.attempts, abandons: self.abandons }
+        let Abandoned { event, endpoint, attempts, failures, abandons } = self;
+        Receipt { event: Some(event), endpoint, attempts, failures, abandons }
     }
 }
 
@@ -92,6 +94,8 @@ pub struct Receipt {
     endpoint: EndpointKey,
     /// Used up before it was read from the backlog.
     attempts: u32,
+    /// Used up since then, in memory.
+    failures: u32,
     abandons: u8,
 }
 
@@ -103,7 +107,7 @@ impl Receipt {
 
     /// Counted already, by [`Receipt::opening`].
     pub(crate) fn new(event: Arc<Event>, endpoint: EndpointKey) -> Self {
-        Receipt { event: Some(event), endpoint, attempts: 0, abandons: 0 }
+        Receipt { event: Some(event), endpoint, attempts: 0, failures: 0, abandons: 0 }
     }
 
     /// The same receipt, for an event that has had so many attempts already.
@@ -132,6 +136,17 @@ impl Receipt {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// So many more attempts were used up, of which no row tells.
+    pub fn add_failures(&mut self, attempts: u32) {
+        self.failures += attempts;
+    }
+
+    /// Attempts used up since [`attempts`](Receipt::attempts).
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     pub fn settle(self, how: Settlement) {
@@ -170,8 +185,8 @@ impl Drop for Receipt {
         }
         let source = Arc::clone(&event.source);
         let abandons = self.abandons.saturating_add(u8::from(suspects::may_be_to_blame(&event)));
-        let (endpoint, attempts) = (self.endpoint, self.attempts);
-        source.abandoned(Abandoned { event, endpoint, attempts, abandons });
+        let (endpoint, attempts, failures) = (self.endpoint, self.attempts, self.failures);
+        source.abandoned(Abandoned { event, endpoint, attempts, failures, abandons });
     }
 }
 

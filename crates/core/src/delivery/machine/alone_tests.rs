@@ -69,6 +69,38 @@ fn what_failed_with_others_of_its_lane_goes_back_behind_the_first_of_them() {
 }
 
 #[test]
+fn what_goes_back_behind_the_first_keeps_its_attempts() {
+    let mut settings = patient(Some(3));
+    settings.delivery.ordering = Some(Ordering { by: OrderBy::Partition, on_failure: OnFailure::DeadLetter });
+    let mut world = World::new(settings.clone());
+    world.events(20);
+    let mut requests = 0;
+    while world.given_up.len() < 20 {
+        if world.sent.is_empty() {
+            world.wait(ms(50));
+            continue;
+        }
+        requests += usize::from(world.answer(FAILED).contains(&19));
+        assert!(requests <= 3, "the last of them is sent as often as the first");
+    }
+    assert!(world.given_up.iter().all(|given_up| given_up.attempts == 3));
+
+    settings.delivery.retry.schedule = Schedule::Explicit(vec![ms(50), secs(60)]);
+    settings.delivery.retry.attempts_max = Some(4);
+    let mut world = World::new(settings);
+    world.events(20);
+    while world.parked.is_empty() {
+        match world.sent.is_empty() {
+            true => world.wait(ms(50)),
+            false => drop(world.answer(FAILED)),
+        }
+    }
+    assert_eq!(world.parked.len(), 20);
+    let attempts: Vec<_> = world.parked.iter().map(|parked| parked.attempts).collect();
+    assert!(attempts.iter().all(|attempts| *attempts >= 2), "{attempts:?}");
+}
+
+#[test]
 fn failures_add_up_although_the_machine_retires_between_them() {
     let settings = Arc::new(stream());
     let now = Instant::now();

@@ -238,7 +238,7 @@ impl Delivery {
     fn all_or_the_first_of_each_lane(&mut self, batch: &mut Batch) -> Members {
         let members = batch.take_receipts();
         match &mut self.lanes {
-            Some(lanes) => lanes.put_back_behind_the_first(members),
+            Some(lanes) => lanes.put_back_behind_the_first(members, batch.attempts),
             None => members,
         }
     }
