@@ -5,6 +5,7 @@
 //! begin that could not be told at their assignment, and which are stalled and why.
 
 mod choice; // which of the chosen topics are there
+mod operator_events; // what is told of it
 mod probe; // what another reader is told
 mod turns; // which partitions are asked about
 
@@ -15,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrics::{counter, gauge};
 use rdkafka::{
     Offset, TopicPartitionList,
     config::ClientConfig,
@@ -26,6 +26,7 @@ use rdkafka::{
 
 use self::{
     choice::Choice,
+    operator_events::{log_stall, tell, tell_lost},
     probe::{ClientErrorListener, ProbeTries},
     turns::{LookTurns, PartitionMark},
 };
@@ -34,17 +35,11 @@ use super::{
     consumer::{ConsumerState, OffsetLostPolicy, Topics, orders::PollerOrder},
     first_start::FirstStartPositions,
     ledger::PartitionLedger,
-    stalls::{
-        PartitionName, PartitionObservation, PartitionStallGroup, PartitionStalls, StalledPartition, TopicSeen, groups,
-    },
+    stalls::{PartitionName, PartitionObservation, PartitionStallGroup, PartitionStalls, TopicSeen, groups},
     starts,
     topic_ids::{self, TopicNow},
 };
-use crate::{
-    clock,
-    notifications::{OperatorEvent, emit},
-    telemetry::names,
-};
+use crate::clock;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -368,42 +363,4 @@ fn is_out(ledger: &Arc<PartitionLedger>, next: i64) -> Option<(PartitionName, u6
     let (begin, end) = ledger.extent()?;
     let has_read_on = ledger.next_offset() != Some(next);
     (!has_read_on && (next < begin || next > end)).then(|| (name_of(ledger), ledger.epoch()))
-}
-
-fn tell_lost(ledger: &PartitionLedger) {
-    for (first_offset, last_offset) in ledger.lost() {
-        let (topic, partition) = (ledger.topic_name(), ledger.partition());
-        let offsets = (last_offset - first_offset + 1).unsigned_abs();
-        counter!(names::SOURCE_LOST, "topic" => topic.to_string()).increment(offsets);
-        tracing::error!(%topic, partition, first_offset, last_offset, "records were removed from the log before they were read");
-        emit(OperatorEvent::SourceLost { topic, partition, first_offset, last_offset });
-    }
-}
-
-/// Each topic and reason is told when the first partition stands, and when none does any more.
-fn tell(before: &[PartitionStallGroup], after: &[PartitionStallGroup], now: Instant) {
-    let has = |groups: &[PartitionStallGroup], one: &PartitionStallGroup| {
-        groups.iter().any(|group| group.topic == one.topic && group.why == one.why)
-    };
-    for over in before.iter().filter(|group| !has(after, group)) {
-        let stood_for_ms = u64::try_from(now.saturating_duration_since(over.since).as_millis()).unwrap_or(u64::MAX);
-        emit(OperatorEvent::PartitionsMoving { topic: Arc::clone(&over.topic), why: over.why.as_str(), stood_for_ms });
-    }
-    for began in after.iter().filter(|group| !has(before, group)) {
-        emit(OperatorEvent::PartitionsStanding {
-            topic: Arc::clone(&began.topic),
-            why: began.why.as_str(),
-            words: began.words.clone(),
-            partitions: began.partitions.iter().take(PARTITIONS_TOLD_MAX).copied().collect(),
-            lag: began.lag,
-        });
-    }
-}
-
-const PARTITIONS_TOLD_MAX: usize = 100;
-
-fn log_stall(standing: &StalledPartition, age: Duration) {
-    let (topic, partition) = (standing.topic.to_string(), standing.partition.to_string());
-    gauge!(names::PARTITION_STANDING, "topic" => topic, "partition" => partition, "why" => standing.why.as_str())
-        .set(age.as_secs_f64());
 }

@@ -191,30 +191,21 @@ mod tests {
         let lookup = OffsetLookup::new(ClientConfig::new(), Topics::Names(vec!["orders".to_owned()]));
         let (answers, unanswered) = mpsc::channel::<()>();
         let unanswered = Arc::new(Mutex::new(unanswered));
-        let asked = |holder: &str, ask: Box<dyn FnOnce() + Send>| {
+        let asked = |holder: &str, ask: Box<dyn FnOnce() -> bool + Send>| {
             let lookup = lookup.clone();
-            let ask = |_: &BaseConsumer| {
-                ask();
-                Ok(())
-            };
-            let work = async move { lookup.in_turn(ask).await };
+            let work = async move { lookup.in_turn(|_| Ok(ask())).await };
             tokio::spawn(turns::on_behalf_of(holder.into(), work))
         };
         let mut greedy: Vec<_> = (0..40)
             .map(|_| {
                 let unanswered = Arc::clone(&unanswered);
-                asked(
-                    "greedy",
-                    Box::new(move || {
-                        let _ = unanswered.lock().recv();
-                    }),
-                )
+                asked("greedy", Box::new(move || unanswered.lock().recv().is_ok()))
             })
             .collect();
         let refused = greedy.pop().expect("forty").await.expect("it ran");
         assert!(matches!(refused, Err(PositionError::Busy(Refused::BeyondShare))), "{refused:?}");
-        let other = tokio::time::timeout(Duration::from_secs(20), asked("other", Box::new(|| ()))).await;
-        assert!(matches!(other, Ok(Ok(Ok(())))), "{other:?}");
+        let other = tokio::time::timeout(Duration::from_secs(20), asked("other", Box::new(|| true))).await;
+        assert!(matches!(other, Ok(Ok(Ok(true)))), "{other:?}");
         drop(answers);
     }
 }

@@ -20,7 +20,7 @@ pub struct NewReplay {
     pub times: Option<(i64, i64)>,
     /// Of what its endpoint missed while it was suspended.
     pub of_gap: bool,
-    /// Those of nothing are done, and are not stored.
+    /// A share of nothing is done, and is not stored.
     pub shares: Vec<NewShare>,
 }
 

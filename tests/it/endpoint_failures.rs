@@ -46,7 +46,7 @@ impl Endpoint {
     }
 
     async fn becomes(&self, from: EndpointState, to: EndpointState) {
-        assert!(endpoints::change_state(&self.pool, &self.id, (&[from], to), "test").await.expect("written"));
+        assert!(endpoints::change_state(&self.pool, &self.id, None, (&[from], to), "test").await.expect("written"));
     }
 
     async fn known(&self) -> Option<FailingEndpoint> {

@@ -161,7 +161,7 @@ impl Batch {
         self.events().chain(rest)
     }
 
-    /// Those that it holds: what was parked while it was under way is not among them.
+    /// Receipts that it holds: what was parked while it was under way is not among them.
     pub(super) fn receipts(&self) -> impl Iterator<Item = &Receipt> {
         self.members.iter().chain(self.bisection().into_iter().flat_map(Bisection::receipts))
     }

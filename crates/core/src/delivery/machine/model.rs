@@ -48,7 +48,7 @@ struct Model {
     next_offset: i64,
     accounts: BTreeMap<i64, (Place, Arc<Event>, Instant)>,
     under_way: Vec<(AttemptId, Vec<i64>)>,
-    /// Those of them that were sent with older settings.
+    /// Attempts of these that were sent with older settings.
     outdated: BTreeSet<AttemptId>,
     /// For each event, the members it was sent with last, and whether they must be the same the next time.
     sent_with: BTreeMap<i64, (Vec<i64>, bool)>,
