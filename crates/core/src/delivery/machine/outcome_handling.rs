@@ -226,9 +226,15 @@ impl Delivery {
         }
     }
 
-    /// The batch was formed before the endpoint became a stream.
+    /// The batch was formed before the endpoint became a stream. In order its events wait for each other, and go on in the
+    /// backlog: in memory their time would begin again.
     fn wait_one_by_one(&mut self, mut batch: Batch, wait: Duration, now: Instant) {
-        for receipt in self.all_or_the_first_of_each_lane(&mut batch) {
+        if self.lanes.is_some() {
+            let not_before = (wait > Duration::ZERO).then_some(now + wait);
+            self.effects.next = Next::Backlog { at: not_before };
+            return self.park(batch, not_before);
+        }
+        for receipt in batch.take_receipts() {
             let single = batch.part(Members::from_iter([receipt]));
             self.wait_or_park(single, wait, now);
         }
