@@ -51,6 +51,7 @@ async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since
     if !noted.is_empty() {
         store::deliver(pool, &noted).await?;
     }
+    forget_failures(table, &seen, &known);
     for known in known {
         if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
             decide(pool, known, disable_after).await?;
@@ -85,6 +86,19 @@ fn seen(table: &RoutingTable, since_ms: u64) -> Seen {
         }
     }
     seen
+}
+
+/// Forgets failures before a success elsewhere: this instance has sent nothing since, for another one has the partitions.
+fn forget_failures(table: &RoutingTable, seen: &Seen, known: &[FailingEndpoint]) {
+    let delivered: HashMap<&str, i64> =
+        known.iter().filter_map(|known| Some((known.endpoint_id.as_str(), known.delivered_ago_ms?))).collect();
+    for (id, _, last_ago_ms) in &seen.failing {
+        if delivered.get(&**id).is_some_and(|ago_ms| ago_ms < last_ago_ms)
+            && let Some(queue) = table.endpoints().find(id)
+        {
+            queue.health.failing_since_ms.store(0, Relaxed);
+        }
+    }
 }
 
 async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) -> Result<(), StoreError> {
@@ -128,6 +142,27 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
     use crate::{endpoint::delivery::testing::stream, flow::counters::FlowCounters};
+
+    #[test]
+    fn a_failure_before_a_success_elsewhere_is_forgotten() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let queue = table.put_endpoint(Arc::new(stream()));
+        let (id, now_ms) = (queue.id.to_string(), clock::wall_ms().unsigned_abs());
+        let known = |delivered_ago_ms| FailingEndpoint {
+            endpoint_id: id.clone(),
+            customer_id: "cus_1".to_owned(),
+            failing_ms: None,
+            delivered_ago_ms: Some(delivered_ago_ms),
+            warned_percent: 0,
+            is_current: true,
+        };
+        for (delivered_ago_ms, fails) in [(600_000, true), (1_000, false)] {
+            queue.health.failing_since_ms.store(now_ms - 300_000, Relaxed);
+            queue.health.last_failure_ms.store(now_ms - 120_000, Relaxed);
+            forget_failures(&table, &seen(&table, 0), &[known(delivered_ago_ms)]);
+            assert_eq!(queue.health.failing_since_ms.load(Relaxed) != 0, fails);
+        }
+    }
 
     #[test]
     fn of_a_failure_it_is_said_how_long_ago_it_was_and_not_when() {

@@ -44,11 +44,8 @@ impl LettersInFlight {
     /// A place for a letter, unless its customer has its share of letters or of bytes.
     pub(super) fn take(&mut self, letter: &RedriveCandidate) -> Option<FlightPlace> {
         let customer_id: Holder = letter.customer_id.as_str().into();
-        let mut bytes = usize::try_from(letter.bytes).unwrap_or(0).max(1);
-        if self.bytes.held(&customer_id) == 0 {
-            // One letter always fits, however large it is.
-            bytes = bytes.min(self.bytes.free().max(1));
-        }
+        // One that is larger than what a customer alone may have goes as its only one.
+        let bytes = usize::try_from(letter.bytes).unwrap_or(0).clamp(1, (self.bytes.capacity() / 2).max(1));
         self.letters.take(&customer_id, 1).ok()?;
         if self.bytes.take(&customer_id, bytes).is_err() {
             self.letters.give_back(&customer_id, 1);
@@ -100,16 +97,26 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_is_larger_than_all_there_may_be_goes_alone() {
+    fn a_letter_that_is_larger_than_all_there_may_be_is_its_customers_only_one() {
         let mut in_flight = LettersInFlight::new(10, 100);
-        let small = in_flight.take(&letter("dl_1", "cus_1", 10)).expect("room");
+        let small = in_flight.take(&letter("dl_1", "cus_1", 40)).expect("room");
         assert!(in_flight.take(&letter("dl_2", "cus_1", 1_000)).is_none());
         in_flight.give_back(&small);
         let large = in_flight.take(&letter("dl_2", "cus_1", 1_000)).expect("room");
-        assert!(in_flight.take(&letter("dl_3", "cus_2", 1)).is_none());
+        assert!(in_flight.take(&letter("dl_3", "cus_1", 1)).is_none());
+        assert!(in_flight.take(&letter("dl_4", "cus_2", 1_000)).is_none());
+        assert!(in_flight.take(&letter("dl_5", "cus_3", 1)).is_some(), "others' small ones find room");
         assert!((in_flight.contains("dl_2"), in_flight.of_endpoint("ep_of_cus_1")) == (true, 1));
         in_flight.give_back(&large);
         assert!((in_flight.contains("dl_2"), in_flight.of_endpoint("ep_of_cus_1")) == (false, 0));
-        assert!(in_flight.take(&letter("dl_3", "cus_2", 1)).is_some());
+        assert!(in_flight.take(&letter("dl_3", "cus_1", 1)).is_some());
+    }
+
+    #[test]
+    fn a_letter_does_not_go_for_less_than_its_bytes() {
+        let mut in_flight = LettersInFlight::new(100, 100);
+        let taken: Vec<_> =
+            (0..10).filter_map(|n| in_flight.take(&letter(&format!("dl_{n}"), &format!("cus_{n}"), 30))).collect();
+        assert_eq!(taken.len(), 3, "of 30 bytes each, within 100");
     }
 }

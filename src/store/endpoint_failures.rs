@@ -27,6 +27,8 @@ pub struct FailingEndpoint {
     pub customer_id: String,
     /// Time for which it has taken nothing; `None` when it has taken something since it was last said to fail.
     pub failing_ms: Option<i64>,
+    /// Time since the last success that any instance has told of.
+    pub delivered_ago_ms: Option<i64>,
     pub warned_percent: i16,
     /// Some instance has said so within the last minutes. Otherwise it gets no events, and waits for the next one.
     pub is_current: bool,
@@ -72,8 +74,9 @@ pub async fn all(pool: &Pool) -> Result<Vec<FailingEndpoint>, StoreError> {
                 endpoint_id: row.try_get(0)?,
                 customer_id: row.try_get(1)?,
                 failing_ms: row.try_get(2)?,
-                warned_percent: row.try_get(3)?,
-                is_current: row.try_get(4)?,
+                delivered_ago_ms: row.try_get(3)?,
+                warned_percent: row.try_get(4)?,
+                is_current: row.try_get(5)?,
             })
         })
         .collect()
@@ -124,6 +127,7 @@ const ALL: &str = "
     SELECT f.endpoint_id, e.customer_id,
         CASE WHEN f.seen_at > f.delivered_at
             THEN (extract(epoch FROM now() - greatest(f.since, f.delivered_at)) * 1000)::bigint END,
+        CASE WHEN f.delivered_at > '-infinity' THEN (extract(epoch FROM now() - f.delivered_at) * 1000)::bigint END,
         f.warned_percent, f.seen_at > now() - interval '10 minutes' OR f.delivered_at >= f.seen_at
     FROM endpoint_failing f JOIN endpoint e ON e.id = f.endpoint_id
     WHERE e.deleted_at IS NULL AND e.state = 'enabled'";

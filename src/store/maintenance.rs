@@ -14,19 +14,31 @@ pub struct Retention {
     pub count_days: u32,
 }
 
-/// Runs [`once`] and [`reseal`] now and every hour; failures are logged and tried again sooner.
+/// Runs [`once`] now and every hour, and follows the keys of secrets; failures are logged and tried again sooner.
 pub async fn keep(pool: Pool, retention: Retention, secrets: SecretBox) -> Infallible {
+    let mut once_at = clock::now();
+    let mut reseal_at = once_at + RESEAL_EVERY;
     loop {
-        let kept = once(&pool, clock::wall_ms(), retention).await;
-        let pause = match kept.and(reseal(&pool, &secrets).await) {
-            Ok(()) => HOURLY,
-            Err(error) => {
-                tracing::warn!(%error, "maintenance of the database failed, the next try is in a minute");
-                AFTER_FAILURE
-            }
-        };
-        tokio::time::sleep(pause).await;
+        let now = clock::now();
+        if now >= once_at {
+            let kept = once(&pool, clock::wall_ms(), retention).await;
+            let is_done = logged("maintenance of the database failed", kept);
+            once_at = now + if is_done { HOURLY } else { MINUTE };
+        }
+        let is_due = now >= reseal_at;
+        if is_due {
+            reseal_at = now + RESEAL_EVERY;
+        }
+        logged("secrets of an older key cannot be looked after", follow_keys(&pool, &secrets, is_due).await);
+        tokio::time::sleep(MINUTE).await;
     }
+}
+
+fn logged(failed: &str, result: Result<(), StoreError>) -> bool {
+    if let Err(error) = &result {
+        tracing::warn!(%error, "{failed}, the next try is in a minute");
+    }
+    result.is_ok()
 }
 
 /// Brings the tables to what `wall_ms` asks for.
@@ -51,16 +63,15 @@ pub async fn once(pool: &Pool, wall_ms: i64, retention: Retention) -> Result<(),
     Ok(())
 }
 
-/// Seals again what an older key has sealed, and says how much is left.
-///
-/// # Errors
-/// When Postgres is away.
-pub async fn reseal(pool: &Pool, secrets: &SecretBox) -> Result<(), StoreError> {
-    let done = resealing::reseal(pool, secrets, rand::random).await?;
-    metrics::gauge!(names::SECRETS_OLD_KEY).set(done.left as f64);
-    if done.endpoints > 0 {
-        tracing::info!(endpoints = done.endpoints, left = done.left, "secrets were sealed again with the newest key");
+/// Says how much an older key has sealed, and seals it again where that is due.
+async fn follow_keys(pool: &Pool, secrets: &SecretBox, is_due: bool) -> Result<(), StoreError> {
+    let mut left = resealing::count(pool, secrets).await?;
+    if is_due && left > 0 {
+        let done = resealing::reseal(pool, secrets, rand::random).await?;
+        left = done.left;
+        tracing::info!(endpoints = done.endpoints, left, "secrets were sealed again with the newest key");
     }
+    metrics::gauge!(names::SECRETS_OLD_KEY).set(left as f64);
     Ok(())
 }
 
@@ -88,7 +99,9 @@ const COUNTS: DailyTable = DailyTable {
 };
 
 const HOURLY: Duration = Duration::from_secs(3600);
-const AFTER_FAILURE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Not at once: while instances are replaced, those of the order before would seal all of it again with the other key.
+const RESEAL_EVERY: Duration = Duration::from_secs(600);
 
 /// As the days of dead letters go.
 const SIZES: &str = "
@@ -101,10 +114,12 @@ const OLD_REDRIVES: &str = "DELETE FROM dead_letter_delivered WHERE redriven_at 
 /// only be read, one by one, and count for nobody: they go with its tombstone.
 const ERASE_LETTERS: &str = "
     WITH page AS (
-        SELECT d.id, d.key FROM customer c JOIN endpoint e ON e.customer_id = c.id CROSS JOIN LATERAL (
+        SELECT d.id, d.key FROM (
+            SELECT e.id FROM customer c JOIN endpoint e ON e.customer_id = c.id WHERE c.deleted_at IS NOT NULL
+            UNION SELECT id FROM endpoint WHERE deleted_at < now() - interval '1 day'
+        ) AS e CROSS JOIN LATERAL (
             SELECT id, key FROM dead_letter d WHERE d.endpoint_id = e.id ORDER BY id LIMIT 5000
-        ) AS d
-        WHERE c.deleted_at IS NOT NULL OR e.deleted_at < now() - interval '1 day' LIMIT 5000
+        ) AS d LIMIT 5000
     ), keys AS (
         DELETE FROM dead_letter_key k USING page WHERE k.key = page.key AND k.id = page.id
     )
@@ -121,8 +136,9 @@ const ERASE_ATTEMPTS: &str = "
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
 const STALE: [&str; 8] = [
     "DELETE FROM instance WHERE seen_at < now() - interval '1 day'",
-    "DELETE FROM endpoint_failing WHERE seen_at < now() - interval '30 days'
-     OR delivered_at > seen_at + interval '1 hour'",
+    // Without the last success, an instance that remembers a failure from before it would tell of that one again.
+    "DELETE FROM endpoint_failing f WHERE greatest(seen_at, delivered_at) < now() - interval '30 days'
+     OR NOT EXISTS (SELECT FROM endpoint e WHERE e.id = f.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM backlog_gap g WHERE NOT EXISTS (SELECT FROM endpoint e WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM subscription WHERE deleted_at < now() - interval '1 day'",
     "DELETE FROM endpoint e WHERE deleted_at < now() - interval '1 day'

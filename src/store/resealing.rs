@@ -51,7 +51,11 @@ pub async fn reseal(
     Ok(Resealed { endpoints, left })
 }
 
-async fn count(pool: &Pool, secrets: &SecretBox) -> Result<i64, StoreError> {
+/// Endpoints whose secrets are not sealed with the first key.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn count(pool: &Pool, secrets: &SecretBox) -> Result<i64, StoreError> {
     let head = secrets.head();
     pool.with(async |client| Ok(client.query_one(COUNT, &[&head.as_slice()]).await?.try_get(0)?)).await
 }

@@ -194,7 +194,7 @@ metrics! {
         "Stored rows that could not be read and count as absent, by what they are";
     SECRET_FAILURES = "postrider_secret_decrypt_failures_total", MetricKind::Counter, "Stored secrets that did not open";
     SECRETS_OLD_KEY = "postrider_secrets_old_key_endpoints", MetricKind::Gauge,
-        "Endpoints whose secrets are not sealed with the first key of secrets.key, counted at the start and every hour";
+        "Endpoints whose secrets are not sealed with the first key of secrets.key, counted every minute";
     CANARY_SECONDS = "postrider_canary_seconds", MetricKind::Histogram(AGES), "From producing a synthetic event to its arrival";
     CANARY_AGE = "postrider_canary_age_seconds", MetricKind::Gauge, "Since the newest synthetic event of this instance arrived";
     CANARY_LATE = "postrider_canary_late", MetricKind::Gauge, "1 while a synthetic event of this instance is late";

@@ -6,6 +6,7 @@ use postrider::{
         Pool,
         endpoint_failures::{FailingEndpoint, FailureReport, SuccessReport, all, deliver, fail, warn},
         endpoints,
+        maintenance::{self, Retention},
     },
 };
 
@@ -78,10 +79,13 @@ async fn a_failure_counts_from_the_last_success_of_any_instance() {
 async fn an_instance_whose_last_failure_is_older_than_a_success_elsewhere_says_nothing() {
     let endpoint = Endpoint::new().await;
     endpoint.fails(20 * MINUTE, 10 * MINUTE).await;
+    endpoint.later(DAY).await;
     endpoint.took_something(5 * MINUTE).await;
     endpoint.later(6 * DAY).await;
+    let retention = Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 };
+    maintenance::once(&endpoint.pool, postrider::clock::wall_ms(), retention).await.expect("maintenance");
     // It has sent nothing to it since then, for another instance has the partition.
-    endpoint.fails(6 * DAY + 20 * MINUTE, 6 * DAY + 10 * MINUTE).await;
+    endpoint.fails(7 * DAY + 20 * MINUTE, 7 * DAY + 10 * MINUTE).await;
     assert_eq!(endpoint.failing_minutes().await, None);
 }
 

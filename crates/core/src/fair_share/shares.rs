@@ -81,8 +81,8 @@ impl<H: Clone + Eq + Hash> BoundedShares<H> {
     }
 
     #[must_use]
-    pub fn free(&self) -> usize {
-        self.capacity - self.taken
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 }
 
