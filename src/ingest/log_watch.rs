@@ -87,6 +87,7 @@ impl LogWatch {
         self.client.set("isolation.level", "read_uncommitted").set("statistics.interval.ms", "0");
         self.client
             .set("enable.auto.commit", "false")
+            .set("allow.auto.create.topics", "false")
             .set("client.id", "postrider-watch")
             .set("auto.offset.reset", "error");
         let state = Arc::clone(&self.state);

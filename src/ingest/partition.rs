@@ -9,6 +9,7 @@ use std::{
 
 use actix::{Addr, dev::SendError};
 
+pub use self::tail::QueuePosition;
 use self::tail::{FetchedTail, RecordsRead};
 use super::{
     actor::{Chunk, IngestActor},
@@ -279,10 +280,14 @@ impl Partition {
         (ledger.outstanding_events, ledger.outstanding_bytes)
     }
 
-    /// The settled prefix, if it moved since it was last asked for. `queue_emptied`: how often nothing has waited in the
-    /// client's queue.
-    pub fn newly_committable(&mut self, queue_emptied: u64) -> Option<i64> {
-        let read = RecordsRead { records: self.read, queue_emptied };
+    /// Records that waited in the client's queue may have been thrown away, to be fetched again.
+    pub fn disturbed(&mut self) {
+        self.tail.disturbed();
+    }
+
+    /// The settled prefix, if it moved since it was last asked for.
+    pub fn newly_committable(&mut self, queue: QueuePosition) -> Option<i64> {
+        let read = RecordsRead { records: self.read, queue };
         if let Some(to) = self.tail.observe(self.ledger.fetched(), read, self.is_idle()) {
             self.ledger.skip_to(to);
         }

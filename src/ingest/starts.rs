@@ -152,7 +152,7 @@ fn offsets<C: ConsumerContext>(
         return HashMap::new();
     }
     let found = consumer.offsets_for_times(asked, timeout).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the offsets of the group's first start are unavailable; re-created topics begin where the group began");
+        tracing::warn!(%error, "the offsets of the group's first start are unavailable; its partitions without a commit wait for them");
         TopicPartitionList::new()
     });
     let elements = found.elements();

@@ -54,7 +54,8 @@ impl TopicNow {
 /// Asks the cluster. Blocks; creates no topic.
 ///
 /// While no broker is up, librdkafka's threads wake each other for a request like this one as fast as they can (2.12.1: half
-/// a core to a whole one, and twenty connections a second). So a plain metadata request, which waits, goes before it.
+/// a core to a whole one, and twenty connections a second). So a plain metadata request, which waits, goes before it. That one
+/// goes to any broker; one that hangs says nothing about the controller.
 ///
 /// # Errors
 /// When the cluster does not answer in time.
@@ -67,7 +68,10 @@ pub fn ask<C: ClientContext>(
         return Ok(HashMap::new());
     };
     let until = clock::now() + timeout;
-    client.fetch_metadata(Some(first), timeout)?;
+    match client.fetch_metadata(Some(first), timeout / 2) {
+        Ok(_) | Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)) => {}
+        Err(error) => return Err(error),
+    }
     describe(client, topics, until.saturating_duration_since(clock::now()))
 }
 

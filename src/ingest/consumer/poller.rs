@@ -94,8 +94,8 @@ pub(super) struct Poller {
     commit_at: Instant,
     rejoin: Rejoin,
     reread_at: Instant,
-    /// Number of times that nothing waited in the client's queue.
-    queue_emptied: u64,
+    /// Records that were taken out of the client's queue, ever.
+    queue_taken: u64,
     settled: SettlementMetrics,
 }
 
@@ -130,7 +130,7 @@ impl Poller {
             commit_at: clock::now() + settings.commit_interval,
             rejoin: Rejoin::default(),
             reread_at: clock::now(),
-            queue_emptied: 0,
+            queue_taken: 0,
             settled: SettlementMetrics::new(),
         }
     }
@@ -184,6 +184,7 @@ impl Poller {
             let polled = self.consumer.poll(wait);
             // Rebalances happen inside of poll, so what came with one belongs to the new assignment.
             let changed = self.consumer.context().take_changed();
+            self.queue_taken += u64::from(matches!(polled, Some(Ok(_))));
             let received = match polled {
                 None => None,
                 Some(Ok(message)) => Some((record_of(&message), self.slot_of(&message, changed))),
@@ -194,7 +195,7 @@ impl Poller {
             }
             let Some((record, Slot::Known(slot))) = received else {
                 if received.is_none() {
-                    return self.note_queue();
+                    return;
                 }
                 continue; // revoked while it was on its way: the new owner has it
             };
@@ -244,7 +245,11 @@ impl Poller {
             self.partitions.drain(..).map(|partition| (name_of(&partition.ledger), partition)).collect();
         for ledger in ledgers {
             let partition = match kept.remove(&name_of(&ledger)) {
-                Some(partition) if Arc::ptr_eq(&partition.ledger, &ledger) => partition,
+                Some(mut partition) if Arc::ptr_eq(&partition.ledger, &ledger) => {
+                    // Its client pauses all partitions for a rebalance, and throws away what waited.
+                    partition.disturbed();
+                    partition
+                }
                 _ => self.start_partition(ledger),
             };
             self.partitions.push(partition);

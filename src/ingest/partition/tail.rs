@@ -14,13 +14,21 @@ pub(super) struct FetchedTail {
     undisturbed: bool,
 }
 
+/// Counts of records in the client's queue, of all partitions, which comes first, goes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueuePosition {
+    /// Records that were taken out of it, ever.
+    pub taken: u64,
+    /// The same count once all that waits in it now is taken out as well.
+    pub end: u64,
+}
+
 /// Counts of the poll thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecordsRead {
     /// Records of the partition.
     pub records: u64,
-    /// Number of times that nothing waited in the client's queue, of any partition.
-    pub queue_emptied: u64,
+    pub queue: QueuePosition,
 }
 
 impl FetchedTail {
@@ -29,9 +37,9 @@ impl FetchedTail {
         self.undisturbed = false;
     }
 
-    /// Up to where nothing is owed. Two reports of the same position, with no record and an empty queue in between:
-    /// whatever was fetched below it had been handed on before the second. The reports alone do not say so, for they
-    /// overtake the records that wait in the client's queue. `idle`: nothing is owed, and no record waits.
+    /// Up to where nothing is owed. Two reports of the same position, with no record in between, although all was taken
+    /// out of the client's queue that waited at the first: whatever was fetched below it had been handed on. The reports
+    /// alone do not say so, for they overtake the records in the queue. `idle`: nothing is owed, and no record waits.
     pub(super) fn observe(
         &mut self,
         (report, fetched_to): (u64, Option<i64>),
@@ -42,9 +50,10 @@ impl FetchedTail {
             return None;
         }
         let is_same = fetched_to == self.fetched_to && read.records == self.read.records && self.undisturbed;
-        let is_handed_on = is_same && read.queue_emptied > self.read.queue_emptied;
-        // The queue may have been empty since an earlier report of the same.
-        let read = if is_same { self.read } else { read };
+        let is_handed_on = is_same && read.queue.taken >= self.read.queue.end;
+        // Events that are no records end in the queue as well: of several ends the first one counts.
+        let end = if is_same { self.read.queue.end.min(read.queue.end) } else { read.queue.end };
+        let read = RecordsRead { queue: QueuePosition { end, ..read.queue }, ..read };
         *self = FetchedTail { report, fetched_to, read, undisturbed: true };
         fetched_to.filter(|_| is_handed_on && idle)
     }
@@ -54,9 +63,9 @@ impl FetchedTail {
 mod tests {
     use super::*;
 
-    /// So many records, and an empty queue after each report.
+    /// So many records, and an empty queue.
     fn observe(tail: &mut FetchedTail, report: u64, fetched_to: Option<i64>, records: u64, idle: bool) -> Option<i64> {
-        tail.observe((report, fetched_to), RecordsRead { records, queue_emptied: report }, idle)
+        tail.observe((report, fetched_to), RecordsRead { records, queue: QueuePosition::default() }, idle)
     }
 
     #[test]
@@ -84,11 +93,15 @@ mod tests {
     #[test]
     fn records_that_wait_behind_those_of_other_partitions_are_not_passed() {
         let mut tail = FetchedTail::default();
-        let busy = RecordsRead { records: 10, queue_emptied: 7 };
-        for report in 1..=5 {
-            assert_eq!(tail.observe((report, Some(111)), busy, true), None, "the queue was never empty");
-        }
-        let emptied = RecordsRead { queue_emptied: 8, ..busy };
-        assert_eq!(tail.observe((6, Some(111)), emptied, true), Some(111));
+        let read = |taken, end| RecordsRead { records: 10, queue: QueuePosition { taken, end } };
+        assert_eq!(tail.observe((1, Some(111)), read(500, 20_500), true), None);
+        assert_eq!(tail.observe((2, Some(111)), read(20_499, 40_000), true), None, "one may still wait");
+        assert_eq!(tail.observe((3, Some(111)), read(20_500, 60_000), true), Some(111), "none can");
+        tail.disturbed();
+        assert_eq!(
+            tail.observe((4, Some(111)), read(40_000, 40_000), true),
+            None,
+            "they were thrown away, and come again"
+        );
     }
 }

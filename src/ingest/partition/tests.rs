@@ -9,6 +9,10 @@ use crate::{
     model::{receipt::Done, source::EventSource as _},
 };
 
+fn queue(taken: u64, end: u64) -> QueuePosition {
+    QueuePosition { taken, end }
+}
+
 /// Lets the actors work until `holds`.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..100_000 {
@@ -75,13 +79,13 @@ async fn what_is_no_event_at_the_end_of_the_log_is_committed_over_once_the_clien
     partition.receive(record(0));
     assert!(partition.hand_on(clock::now()));
     until("it is done", || ledger.committable() == Some(1)).await;
-    assert_eq!(partition.newly_committable(1), Some(1));
+    assert_eq!(partition.newly_committable(queue(1, 1)), Some(1));
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(2), None);
+    assert_eq!(partition.newly_committable(queue(1, 9)), None);
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(2), None, "records below it may wait in the client's queue");
+    assert_eq!(partition.newly_committable(queue(8, 12)), None, "records below it may wait in the client's queue");
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(3), Some(12));
+    assert_eq!(partition.newly_committable(queue(9, 12)), Some(12));
 }
 
 #[actix_rt::test]
@@ -89,9 +93,9 @@ async fn what_is_dropped_before_the_beginning_is_known_is_not_committed_over() {
     let ledger = ledger();
     ledger.hold(Hold::Commit);
     let mut partition = partition(&ledger);
-    for emptied in 1..5 {
+    for _ in 1..5 {
         ledger.saw_fetch(12, 12);
-        assert_eq!(partition.newly_committable(emptied), None);
+        assert_eq!(partition.newly_committable(queue(0, 0)), None);
     }
 }
 
@@ -110,13 +114,13 @@ async fn records_that_cannot_be_decoded_take_no_room_from_the_others() {
 async fn while_a_record_waits_nothing_beyond_it_is_committed() {
     let ledger = ledger();
     let mut partition = partition(&ledger);
-    for emptied in 1..3 {
+    for _ in 1..3 {
         ledger.saw_fetch(12, 12);
-        assert_eq!(partition.newly_committable(emptied), None);
+        assert_eq!(partition.newly_committable(queue(0, 0)), None);
         partition.receive(record(5));
     }
     ledger.saw_fetch(12, 12);
-    assert_eq!(partition.newly_committable(3), None);
+    assert_eq!(partition.newly_committable(queue(0, 0)), None);
 }
 
 #[actix_rt::test]

@@ -69,15 +69,16 @@ pub fn begin_of(committed: Option<&GroupCommit>, topic_id: Option<Arc<str>>, fir
 }
 
 /// The position of the group's first start in a partition without a commit: the offset that was `fixed` then, unless
-/// its broker says that records since that time begin earlier. Without a fixed offset only the broker can say.
+/// its broker says that records since that time begin earlier. Unless the broker has said so, nobody knows: in a topic that
+/// was made again the fixed offset lies beyond what is to be read.
 #[must_use]
 pub fn first_of(fixed: Option<i64>, since: Option<i64>, has_leader: bool) -> First {
     match (fixed, since) {
         // In a topic that was deleted and made again all records are newer, at whatever offsets; clocks may be apart.
         (Some(fixed), Some(since)) => First::At(fixed.min(since)),
-        (Some(offset), None) | (None, Some(offset)) => First::At(offset),
-        (None, None) if has_leader => First::Unknown(Hold::Broker),
-        (None, None) => First::Unknown(Hold::NoLeader),
+        (None, Some(offset)) => First::At(offset),
+        (_, None) if has_leader => First::Unknown(Hold::Broker),
+        (_, None) => First::Unknown(Hold::NoLeader),
     }
 }
 
@@ -144,7 +145,11 @@ mod tests {
         assert_eq!(first_of(None, None, false), First::Unknown(Hold::NoLeader));
         assert_eq!(first_of(None, None, true), First::Unknown(Hold::Broker));
         assert_eq!(first_of(None, Some(7), true), First::At(7), "the others begin");
-        assert_eq!(first_of(Some(9), None, false), First::At(9), "what was fixed needs no leader");
+        assert_eq!(
+            first_of(Some(9), None, false),
+            First::Unknown(Hold::NoLeader),
+            "the topic may have been made again"
+        );
         assert_eq!(first_of(Some(9), Some(3), true), First::At(3), "the topic was made again");
     }
 

@@ -32,14 +32,15 @@ impl Poller {
     /// Stores the settled prefix of every partition where it moved. True if there is something to commit.
     pub(super) fn store_settled(&mut self) -> bool {
         let mut moved = TopicPartitionList::new();
+        let queue = self.queue_position();
         for slot in self.stirred.as_slice() {
             let partition = &mut self.partitions[*slot];
-            if let Some(offset) = partition.newly_committable(self.queue_emptied) {
+            if let Some(offset) = partition.newly_committable(queue) {
                 warn_on_error("store", add_commit(&mut moved, &partition.ledger, offset));
             }
         }
-        self.take_commits_back();
         if moved.count() == 0 {
+            self.take_commits_back();
             return false;
         }
         self.consumer.context().stored(clock::now());
@@ -55,6 +56,8 @@ impl Poller {
                 self.all_at = clock::now();
             }
         }
+        // Last: what it stores may have settled since.
+        self.take_commits_back();
         true
     }
 

@@ -15,13 +15,14 @@ impl Poller {
             return;
         }
         self.held = now;
-        for partition in &self.partitions {
-            let ledger = &partition.ledger;
+        for slot in 0..self.partitions.len() {
+            let ledger = &self.partitions[slot].ledger;
             match (self.held.contains(ledger.topic()), ledger.is_topic_held()) {
                 (true, false) => self.hold(ledger),
                 (false, true) => self.release(ledger),
-                _ => {}
+                _ => continue,
             }
+            self.partitions[slot].disturbed();
         }
     }
 
