@@ -207,7 +207,7 @@ async fn take_up_abandoned(
         match queue {
             None => receipt.settle(Settlement::Cancelled),
             Some(queue) if abandons >= ABANDONS_MAX => {
-                let attempts = u32::from(abandons);
+                let attempts = receipt.attempts_so_far();
                 let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                 dead_letters.submit_given_up(&queue.settings(), vec![given_up]);
             }

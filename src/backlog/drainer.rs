@@ -378,7 +378,7 @@ impl Drainer {
                 None => receipt.settle(Settlement::Cancelled),
                 Some(_) if abandons < ABANDONS_MAX => again.entry(endpoint_id).or_default().push(receipt),
                 Some((_, customer_id)) => {
-                    let attempts = receipt.attempts() + u32::from(abandons);
+                    let attempts = receipt.attempts_so_far();
                     let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                     self.dead_letters.submit([Letter { endpoint_id, customer_id, given_up }]);
                 }

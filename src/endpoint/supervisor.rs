@@ -222,7 +222,7 @@ impl Supervisor {
 /// Leaves memory with nothing known of its next attempt.
 fn parked(endpoint_id: &Arc<str>, receipt: Receipt) -> Parked {
     let parking = Parking::begin(&receipt.event().source, endpoint_id, None);
-    let attempts = receipt.attempts() + receipt.failures() + u32::from(receipt.abandons());
+    let attempts = receipt.attempts_so_far();
     Parked { receipt, attempts, last: None, in_flight_until: None, not_before: None, parking }
 }
 

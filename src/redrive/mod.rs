@@ -228,7 +228,7 @@ impl Redrive {
             if abandons < ABANDONS_MAX {
                 self.shared.surroundings.push(&endpoint_id, vec![receipt]);
             } else {
-                let attempts = receipt.attempts() + u32::from(abandons);
+                let attempts = receipt.attempts_so_far();
                 let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                 self.shared.writer.submit([Letter { endpoint_id, customer_id, given_up }]);
             }

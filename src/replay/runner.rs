@@ -262,14 +262,15 @@ impl Runner {
                 match self.surroundings.endpoint(endpoint_id) {
                     None => receipt.settle(Settlement::Cancelled),
                     Some(_) if abandons < ABANDONS_MAX => self.surroundings.push(endpoint_id, vec![receipt]),
-                    Some((_, customer_id)) => self.give_up(endpoint_id, customer_id, receipt, abandons),
+                    Some((_, customer_id)) => self.give_up(endpoint_id, customer_id, receipt),
                 }
             }
         }
     }
 
-    fn give_up(&self, endpoint_id: &Arc<str>, customer_id: Arc<str>, receipt: Receipt, abandons: u8) {
-        let given_up = GivenUp { receipt, reason: Reason::Internal, attempts: abandons.into(), last: None };
+    fn give_up(&self, endpoint_id: &Arc<str>, customer_id: Arc<str>, receipt: Receipt) {
+        let attempts = receipt.attempts_so_far();
+        let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
         self.dead_letters.submit([Letter { endpoint_id: Arc::clone(endpoint_id), customer_id, given_up }]);
     }
 }

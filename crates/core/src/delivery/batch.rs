@@ -147,7 +147,7 @@ impl Batch {
     /// The number of this attempt, counted from 1, those before it left the backlog included.
     #[must_use]
     pub fn attempt_number(&self) -> u32 {
-        self.attempts + self.members.first().map_or(0, attempts_before) + 1
+        self.attempts + self.members.first().map_or(0, Receipt::attempts_so_far) + 1
     }
 
     /// Times at which the events that it holds or has under way were received.
@@ -242,12 +242,6 @@ impl Batch {
     pub(super) fn is_parked(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| !trouble.parked.is_empty())
     }
-}
-
-/// Attempts that a receipt has used up before it came into its batch: those its row in the backlog tells of, those in an
-/// earlier batch, and each abandon counts as one.
-pub(super) fn attempts_before(receipt: &Receipt) -> u32 {
-    receipt.attempts() + receipt.failures() + u32::from(receipt.abandons())
 }
 
 /// The events of a batch.

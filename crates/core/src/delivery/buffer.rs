@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    batch::{Batch, FilledBy, Members, attempts_before},
+    batch::{Batch, FilledBy, Members},
     body_size::BodySize,
 };
 use crate::model::{
@@ -55,7 +55,7 @@ impl BatchLimits {
     /// again, nobody else is suspected.
     #[must_use]
     pub fn company_of(&self, receipt: &Receipt) -> usize {
-        if receipt.abandons() > 0 { 1 } else { self.company_max(attempts_before(receipt)) }
+        if receipt.abandons() > 0 { 1 } else { self.company_max(receipt.attempts_so_far()) }
     }
 
     /// Number of events that may share a batch with one that has so many attempts behind it, as far as these say.

@@ -143,10 +143,10 @@ impl Receipt {
         self.failures += attempts;
     }
 
-    /// Attempts used up since [`attempts`](Receipt::attempts).
+    /// Attempts that are used up: those its row tells of, those since it was read, and each abandon counts as one.
     #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
+    pub fn attempts_so_far(&self) -> u32 {
+        self.attempts + self.failures + u32::from(self.abandons)
     }
 
     pub fn settle(self, how: Settlement) {

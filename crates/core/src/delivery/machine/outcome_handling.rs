@@ -7,7 +7,7 @@ use rand::Rng;
 use super::{AttemptId, Delivery, StateChange, in_flight::Flight, refusals::Refusals};
 use crate::{
     delivery::{
-        batch::{Batch, Members, attempts_before},
+        batch::{Batch, Members},
         bisection::{Blame, REFUSALS_MAX, RefusedEvent},
         breaker::BreakerPermit,
         retry,
@@ -179,7 +179,7 @@ impl Delivery {
 
     /// A batch whose members failed so often that fewer of them shall go together is taken apart; others wait as they are.
     fn wait_or_take_apart(&mut self, mut batch: Batch, now: Instant) {
-        let attempts = batch.attempts + batch.members.iter().map(attempts_before).max().unwrap_or(0);
+        let attempts = batch.attempts + batch.members.iter().map(Receipt::attempts_so_far).max().unwrap_or(0);
         let company_max = self.batch_limits.company_max(attempts);
         if batch.members.len() <= company_max {
             return self.wait_for_next_attempt(batch, now);
@@ -195,7 +195,7 @@ impl Delivery {
 
     fn wait_for_next_attempt(&mut self, batch: Batch, now: Instant) {
         // The one with the fewest failures says when: others may have failed for days, and alone.
-        let failures = batch.attempts + batch.members.iter().map(attempts_before).min().unwrap_or(0);
+        let failures = batch.attempts + batch.members.iter().map(Receipt::attempts_so_far).min().unwrap_or(0);
         let wait = retry::wait(&self.settings.delivery.retry.schedule, failures, &mut self.rng);
         self.wait_or_park(batch, wait, now);
     }
@@ -254,7 +254,7 @@ impl Delivery {
     fn give_up_exhausted(&mut self, mut batch: Batch) -> Option<Batch> {
         let (attempts, attempts_max) = (batch.attempts, self.settings.delivery.retry.attempts_max);
         let is_exhausted =
-            |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + attempts_before(receipt) >= max);
+            |receipt: &Receipt| attempts_max.is_some_and(|max| attempts + receipt.attempts_so_far() >= max);
         if self.blocks() || batch.members.len() > 1 || !batch.members.first().is_some_and(is_exhausted) {
             return Some(batch);
         }
@@ -358,7 +358,7 @@ impl Delivery {
     fn give_up(&mut self, receipt: Receipt, reason: Reason, attempts: u32, last: Option<AttemptNote>) {
         self.ended(receipt.event());
         self.effects.next = Next::DeadLetter;
-        let attempts = attempts + attempts_before(&receipt);
+        let attempts = attempts + receipt.attempts_so_far();
         self.effects.given_up.push(GivenUp { receipt, reason, attempts, last });
     }
 }

@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::{Delivery, in_flight::Flight};
 use crate::{
-    delivery::{
-        batch::{Batch, attempts_before},
-        lanes::Lanes,
-    },
+    delivery::{batch::Batch, lanes::Lanes},
     model::{disposition::Parked, event::Event, outcome::AttemptNote, receipt::Receipt, settings::EndpointState},
 };
 
@@ -208,7 +205,7 @@ impl Delivery {
                 self.backlogged.parks();
             }
             let parking = self.follow(receipt.event());
-            let (attempts, last) = (attempts + attempts_before(&receipt), last.clone());
+            let (attempts, last) = (attempts + receipt.attempts_so_far(), last.clone());
             self.effects.parked.push(Parked { receipt, attempts, last, in_flight_until, not_before, parking });
         }
     }
