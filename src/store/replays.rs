@@ -313,11 +313,13 @@ const INSERT_SHARES: &str = "
     WHERE g.from_offset < g.end_offset";
 
 const LIST: &str = "SELECT * FROM replay WHERE id > $1 ORDER BY id LIMIT $2";
-const LIST_OF_ENDPOINT: &str = "SELECT * FROM replay WHERE id > $1 AND endpoint_id = $3 ORDER BY id LIMIT $2";
+/// With `endpoint_id = …` PostgreSQL may walk over everybody's by id, expecting to meet these soon.
+const LIST_OF_ENDPOINT: &str = "
+    SELECT * FROM replay WHERE (endpoint_id, id) > ($3, $1) AND endpoint_id <= $3 ORDER BY endpoint_id, id LIMIT $2";
 /// A page of each of its endpoints, of which the first ones are taken: never a walk over everyone's.
 pub const LIST_OF_CUSTOMER: &str = "
     SELECT r.* FROM endpoint e CROSS JOIN LATERAL (
-        SELECT * FROM replay WHERE endpoint_id = e.id AND id > $1 ORDER BY id LIMIT $2
+        SELECT * FROM replay WHERE (endpoint_id, id) > (e.id, $1) AND endpoint_id <= e.id ORDER BY endpoint_id, id LIMIT $2
     ) r
     WHERE e.customer_id = $3 ORDER BY r.id LIMIT $2";
 
