@@ -19,10 +19,10 @@ use crate::{
 
 /// Looks until the process ends: often enough that a warning comes within a hundredth of the time.
 pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
-    let mut looked_ms = 0;
+    let (mut looked_ms, mut overruled) = (0, Overruled::default());
     loop {
         let now_ms = clock::wall_ms().unsigned_abs();
-        match check(&pool, &table, disable_after, looked_ms).await {
+        match check(&pool, &table, (disable_after, looked_ms), &mut overruled).await {
             Ok(()) => looked_ms = now_ms,
             Err(error) => tracing::warn!(%error, "endpoint failures cannot be read; it is tried again"),
         }
@@ -30,13 +30,19 @@ pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: D
     }
 }
 
-async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since_ms: u64) -> Result<(), StoreError> {
-    let seen = seen(table, since_ms);
+async fn check(
+    pool: &Pool,
+    table: &RoutingTable,
+    (disable_after, since_ms): (Duration, u64),
+    overruled: &mut Overruled,
+) -> Result<(), StoreError> {
+    overruled.keep(table);
+    let seen = seen(table, since_ms, overruled);
     if !seen.failing.is_empty() {
-        let reports = seen.failing.iter().map(|(endpoint_id, first_ago_ms, last_ago_ms)| FailureReport {
-            endpoint_id,
-            first_ago_ms: *first_ago_ms,
-            last_ago_ms: *last_ago_ms,
+        let reports = seen.failing.iter().map(|failing| FailureReport {
+            endpoint_id: &failing.id,
+            first_ago_ms: failing.first_ago_ms,
+            last_ago_ms: failing.last_ago_ms,
         });
         store::fail(pool, &reports.collect::<Vec<_>>()).await?;
     }
@@ -51,7 +57,7 @@ async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since
     if !noted.is_empty() {
         store::deliver(pool, &noted).await?;
     }
-    forget_failures(table, &seen, &known);
+    overruled.note(&seen, &known);
     for known in known {
         if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
             decide(pool, known, disable_after).await?;
@@ -60,17 +66,25 @@ async fn check(pool: &Pool, table: &RoutingTable, disable_after: Duration, since
     Ok(())
 }
 
-/// Endpoints as this instance saw them. All times say how many milliseconds ago.
+/// Endpoints as this instance saw them.
 #[derive(Debug, Default)]
 struct Seen {
-    /// They take nothing: their first and last failure since the last success.
-    failing: Vec<(Arc<str>, i64, i64)>,
-    /// They took something since the last look.
+    failing: Vec<Failing>,
+    /// They took something since the last look, so many milliseconds ago.
     delivered: HashMap<Arc<str>, i64>,
 }
 
+/// An endpoint that takes nothing, with its first and last failure since the last success.
+#[derive(Debug)]
+struct Failing {
+    id: Arc<str>,
+    first_ago_ms: i64,
+    last_ago_ms: i64,
+    last_ms: u64,
+}
+
 /// Endpoints that take nothing, and those that took something after `since_ms`.
-fn seen(table: &RoutingTable, since_ms: u64) -> Seen {
+fn seen(table: &RoutingTable, since_ms: u64, overruled: &Overruled) -> Seen {
     let now_ms = clock::wall_ms().unsigned_abs();
     let ago = |ms: u64| i64::try_from(now_ms.saturating_sub(ms)).unwrap_or(i64::MAX);
     let mut seen = Seen::default();
@@ -78,8 +92,11 @@ fn seen(table: &RoutingTable, since_ms: u64) -> Seen {
         let failing_since = queue.health.failing_since_ms.load(Relaxed);
         let success = queue.health.last_success_ms.load(Relaxed);
         if failing_since != 0 && queue.settings().state == EndpointState::Enabled {
-            let last = queue.health.last_failure_ms.load(Relaxed).max(failing_since);
-            seen.failing.push((Arc::clone(&queue.id), ago(failing_since), ago(last)));
+            let last_ms = queue.health.last_failure_ms.load(Relaxed).max(failing_since);
+            if !overruled.has(&queue.id, last_ms) {
+                let (first_ago_ms, last_ago_ms) = (ago(failing_since), ago(last_ms));
+                seen.failing.push(Failing { id: Arc::clone(&queue.id), first_ago_ms, last_ago_ms, last_ms });
+            }
         }
         if success >= since_ms.max(1) {
             seen.delivered.insert(Arc::clone(&queue.id), ago(success));
@@ -88,16 +105,29 @@ fn seen(table: &RoutingTable, since_ms: u64) -> Seen {
     seen
 }
 
-/// Forgets failures before a success elsewhere: this instance has sent nothing since, for another one has the partitions.
-fn forget_failures(table: &RoutingTable, seen: &Seen, known: &[FailingEndpoint]) {
-    let delivered: HashMap<&str, i64> =
-        known.iter().filter_map(|known| Some((known.endpoint_id.as_str(), known.delivered_ago_ms?))).collect();
-    for (id, _, last_ago_ms) in &seen.failing {
-        if delivered.get(&**id).is_some_and(|ago_ms| ago_ms < last_ago_ms)
-            && let Some(queue) = table.endpoints().find(id)
-        {
-            queue.health.failing_since_ms.store(0, Relaxed);
+/// The last failure here of endpoints that took something elsewhere since: it is told to nobody again, for the row that says
+/// so goes some day. (Milliseconds since 1970, by this machine's clock.)
+#[derive(Debug, Default)]
+struct Overruled(HashMap<Arc<str>, u64>);
+
+impl Overruled {
+    fn has(&self, id: &str, last_failure_ms: u64) -> bool {
+        self.0.get(id) == Some(&last_failure_ms)
+    }
+
+    fn note(&mut self, seen: &Seen, known: &[FailingEndpoint]) {
+        let delivered: HashMap<&str, i64> =
+            known.iter().filter_map(|known| Some((known.endpoint_id.as_str(), known.delivered_ago_ms?))).collect();
+        for failing in &seen.failing {
+            if delivered.get(&*failing.id).is_some_and(|ago_ms| *ago_ms < failing.last_ago_ms) {
+                self.0.insert(Arc::clone(&failing.id), failing.last_ms);
+            }
         }
+    }
+
+    fn keep(&mut self, table: &RoutingTable) {
+        let endpoints = table.endpoints();
+        self.0.retain(|id, _| endpoints.find(id).is_some_and(|queue| queue.health.failing_since_ms.load(Relaxed) != 0));
     }
 }
 
@@ -144,24 +174,28 @@ mod tests {
     use crate::{endpoint::delivery::testing::stream, flow::counters::FlowCounters};
 
     #[test]
-    fn a_failure_before_a_success_elsewhere_is_forgotten() {
+    fn a_failure_before_a_success_elsewhere_is_told_no_more_and_a_later_one_is() {
         let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
         let queue = table.put_endpoint(Arc::new(stream()));
-        let (id, now_ms) = (queue.id.to_string(), clock::wall_ms().unsigned_abs());
+        let now_ms = clock::wall_ms().unsigned_abs();
         let known = |delivered_ago_ms| FailingEndpoint {
-            endpoint_id: id.clone(),
+            endpoint_id: queue.id.to_string(),
             customer_id: "cus_1".to_owned(),
             failing_ms: None,
             delivered_ago_ms: Some(delivered_ago_ms),
             warned_percent: 0,
             is_current: true,
         };
-        for (delivered_ago_ms, fails) in [(600_000, true), (1_000, false)] {
-            queue.health.failing_since_ms.store(now_ms - 300_000, Relaxed);
-            queue.health.last_failure_ms.store(now_ms - 120_000, Relaxed);
-            forget_failures(&table, &seen(&table, 0), &[known(delivered_ago_ms)]);
-            assert_eq!(queue.health.failing_since_ms.load(Relaxed) != 0, fails);
+        queue.health.failing_since_ms.store(now_ms - 300_000, Relaxed);
+        queue.health.last_failure_ms.store(now_ms - 120_000, Relaxed);
+        let mut overruled = Overruled::default();
+        for (delivered_ago_ms, told) in [(600_000, 1), (1_000, 0)] {
+            overruled.note(&seen(&table, 0, &overruled), &[known(delivered_ago_ms)]);
+            overruled.keep(&table);
+            assert_eq!(seen(&table, 0, &overruled).failing.len(), told);
         }
+        queue.health.failed(clock::wall_ms());
+        assert_eq!(seen(&table, 0, &overruled).failing.len(), 1);
     }
 
     #[test]
@@ -171,12 +205,12 @@ mod tests {
         let now_ms = clock::wall_ms().unsigned_abs();
         queue.health.failing_since_ms.store(now_ms - 2_000, Relaxed);
         queue.health.last_failure_ms.store(now_ms - 1_000, Relaxed);
-        let Seen { failing, delivered } = seen(&table, 0);
-        assert!((2_000..60_000).contains(&failing[0].1), "{failing:?}: whatever this machine's clock says");
-        assert_eq!(failing[0].1 - failing[0].2, 1_000, "from the first failure to the last one");
+        let Seen { failing, delivered } = seen(&table, 0, &Overruled::default());
+        assert!((2_000..60_000).contains(&failing[0].first_ago_ms), "{failing:?}: whatever this machine's clock says");
+        assert_eq!(failing[0].first_ago_ms - failing[0].last_ago_ms, 1_000, "from the first failure to the last one");
         assert!(delivered.is_empty());
         // The clock was set back since then.
         queue.health.failing_since_ms.store(now_ms + 86_400_000, Relaxed);
-        assert_eq!(seen(&table, 0).failing[0].1, 0);
+        assert_eq!(seen(&table, 0, &Overruled::default()).failing[0].first_ago_ms, 0);
     }
 }

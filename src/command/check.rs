@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_topic_that_is_not_there_yet_is_named_and_no_failure() {
         let names = ["orders", "payments"].map(str::to_owned);
-        let there = || TopicNow::There { id: None, partitions: HashMap::from([(0, true)]) };
+        let there = || TopicNow::There { id: None, leaders: HashMap::from([(0, Some(1))]) };
         let known = |orders: TopicNow| HashMap::from([("orders".to_owned(), orders), ("payments".to_owned(), there())]);
         assert_eq!(said_of_names(&names, &known(there())), Ok(("2 of 2 topics are there".to_owned(), None)));
         let (text, absent) = said_of_names(&names, &known(TopicNow::Absent)).expect("it may come");

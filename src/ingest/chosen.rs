@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn of_a_list_what_the_cluster_does_not_have_is_named_and_what_it_refuses_is_not() {
         let list: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
-        let there = || TopicNow::There { id: None, partitions: HashMap::new() };
+        let there = || TopicNow::There { id: None, leaders: HashMap::new() };
         let known = |of: [TopicNow; 3]| list.iter().cloned().zip(of).collect::<HashMap<_, _>>();
         let of = |now| Absent::of_names(&list, &known(now));
         assert_eq!(of([there(), there(), there()]), None);

@@ -5,7 +5,7 @@
 //! where the log behind the name is another one, it is read from its beginning.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -108,17 +108,26 @@ fn firsts<C: ConsumerContext>(
 ) -> HashMap<PartitionName, First> {
     let known = names.iter().filter_map(|name| Some((*name, first_start.offset(&name.0, name.1)?)));
     let known: Vec<(&PartitionName, i64)> = known.collect();
-    // A partition without a leader answers nothing, and would hold up the answers of the others.
-    let has_leader =
-        |(topic, partition): &PartitionName| topics_now.get(&**topic).is_some_and(|now| now.has_leader(*partition));
-    let asked: Vec<&PartitionName> = known.iter().map(|(name, _)| *name).filter(|name| has_leader(name)).collect();
-    let (unfixed, fixed): (Vec<&PartitionName>, Vec<&PartitionName>) =
-        asked.into_iter().partition(|name| first_start.offset(&name.0, name.1) == Some(AT_ITS_TIME));
-    let mut since = since_time(consumer, &fixed, first_start.at_ms(), left);
-    since.extend(since_time(consumer, &unfixed, first_start.time_ms(), left));
+    let leader = |(topic, partition): &PartitionName| topics_now.get(&**topic).and_then(|now| now.leader(*partition));
+    let mut led: BTreeMap<i32, Vec<&PartitionName>> = BTreeMap::new();
+    for (name, _) in &known {
+        if let Some(leader) = leader(name) {
+            led.entry(leader).or_default().push(name);
+        }
+    }
+    // Broker by broker: one that does not answer fails the whole question, and takes no more than its part of the time.
+    let mut since = HashMap::new();
+    for (asked, names) in led.values().enumerate() {
+        let until = clock::now() + left() / u32::try_from(led.len() - asked).unwrap_or(u32::MAX);
+        let left = || until.saturating_duration_since(clock::now());
+        let (unfixed, fixed): (Vec<&PartitionName>, Vec<&PartitionName>) =
+            names.iter().partition(|name| first_start.offset(&name.0, name.1) == Some(AT_ITS_TIME));
+        since.extend(since_time(consumer, &fixed, first_start.at_ms(), &left));
+        since.extend(since_time(consumer, &unfixed, first_start.time_ms(), &left));
+    }
     let first = |(name, offset): &(&PartitionName, i64)| {
         let fixed = Some(*offset).filter(|offset| *offset != AT_ITS_TIME);
-        ((*name).clone(), first_of(fixed, since.get(*name).copied(), has_leader(name)))
+        ((*name).clone(), first_of(fixed, since.get(*name).copied(), leader(name).is_some()))
     };
     known.iter().map(first).collect()
 }

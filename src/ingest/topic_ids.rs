@@ -26,8 +26,8 @@ pub enum TopicNow {
     There {
         /// `None` from brokers before 2.8, which have none.
         id: Option<Arc<str>>,
-        /// Each partition, and whether it has a leader.
-        partitions: HashMap<i32, bool>,
+        /// Each partition, and the id of the broker that leads it, if one does.
+        leaders: HashMap<i32, Option<i32>>,
     },
     /// There is no such topic.
     Absent,
@@ -44,10 +44,18 @@ impl TopicNow {
         }
     }
 
-    /// True if somebody answers for the partition.
+    /// The broker that answers for the partition, if one does.
+    #[must_use]
+    pub fn leader(&self, partition: i32) -> Option<i32> {
+        match self {
+            TopicNow::There { leaders, .. } => leaders.get(&partition).copied().flatten(),
+            TopicNow::Absent | TopicNow::Refused(_) => None,
+        }
+    }
+
     #[must_use]
     pub fn has_leader(&self, partition: i32) -> bool {
-        matches!(self, TopicNow::There { partitions, .. } if partitions.get(&partition) == Some(&true))
+        self.leader(partition).is_some()
     }
 }
 
@@ -149,14 +157,15 @@ unsafe fn topic_of(topic: *const rd::rd_kafka_TopicDescription_t) -> (String, To
         }
         let mut count = 0;
         let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
-        let partitions = (0..count).map(|at| {
+        let leaders = (0..count).map(|at| {
             let partition = *partitions.add(at);
-            let has_leader = !rd::rd_kafka_TopicPartitionInfo_leader(partition).is_null();
-            (rd::rd_kafka_TopicPartitionInfo_partition(partition), has_leader)
+            let leader = rd::rd_kafka_TopicPartitionInfo_leader(partition);
+            let leader = (!leader.is_null()).then(|| rd::rd_kafka_Node_id(leader));
+            (rd::rd_kafka_TopicPartitionInfo_partition(partition), leader)
         });
         let id = rd::rd_kafka_TopicDescription_topic_id(topic);
         let id = (!id.is_null() && !is_zero(id)).then(|| Arc::from(text(rd::rd_kafka_Uuid_base64str(id))));
-        (name, TopicNow::There { id, partitions: partitions.collect() })
+        (name, TopicNow::There { id, leaders: leaders.collect() })
     }
 }
 

@@ -26,10 +26,10 @@ pub async fn keep(pool: Pool, retention: Retention, secrets: SecretBox) -> Infal
             once_at = now + if is_done { HOURLY } else { MINUTE };
         }
         let is_due = now >= reseal_at;
-        if is_due {
+        let followed = follow_keys(&pool, &secrets, is_due).await;
+        if logged("secrets of an older key cannot be looked after", followed) && is_due {
             reseal_at = now + RESEAL_EVERY;
         }
-        logged("secrets of an older key cannot be looked after", follow_keys(&pool, &secrets, is_due).await);
         tokio::time::sleep(MINUTE).await;
     }
 }
@@ -69,7 +69,9 @@ async fn follow_keys(pool: &Pool, secrets: &SecretBox, is_due: bool) -> Result<(
     if is_due && left > 0 {
         let done = resealing::reseal(pool, secrets, rand::random).await?;
         left = done.left;
-        tracing::info!(endpoints = done.endpoints, left, "secrets were sealed again with the newest key");
+        if done.endpoints > 0 {
+            tracing::info!(endpoints = done.endpoints, left, "secrets were sealed again with the newest key");
+        }
     }
     metrics::gauge!(names::SECRETS_OLD_KEY).set(left as f64);
     Ok(())
@@ -136,8 +138,9 @@ const ERASE_ATTEMPTS: &str = "
 /// A tombstone has been seen by every instance long before: they read everything again every few minutes.
 const STALE: [&str; 8] = [
     "DELETE FROM instance WHERE seen_at < now() - interval '1 day'",
-    // Without the last success, an instance that remembers a failure from before it would tell of that one again.
+    // Instances hear of a success within a minute, and tell of no failure before it any more.
     "DELETE FROM endpoint_failing f WHERE greatest(seen_at, delivered_at) < now() - interval '30 days'
+     OR (delivered_at > seen_at AND seen_at < now() - interval '1 day')
      OR NOT EXISTS (SELECT FROM endpoint e WHERE e.id = f.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM backlog_gap g WHERE NOT EXISTS (SELECT FROM endpoint e WHERE e.id = g.endpoint_id AND e.deleted_at IS NULL)",
     "DELETE FROM subscription WHERE deleted_at < now() - interval '1 day'",

@@ -6,7 +6,6 @@ use postrider::{
         Pool,
         endpoint_failures::{FailingEndpoint, FailureReport, SuccessReport, all, deliver, fail, warn},
         endpoints,
-        maintenance::{self, Retention},
     },
 };
 
@@ -82,8 +81,6 @@ async fn an_instance_whose_last_failure_is_older_than_a_success_elsewhere_says_n
     endpoint.later(DAY).await;
     endpoint.took_something(5 * MINUTE).await;
     endpoint.later(6 * DAY).await;
-    let retention = Retention { dead_letter_days: 30, attempt_days: 7, count_days: 30 };
-    maintenance::once(&endpoint.pool, postrider::clock::wall_ms(), retention).await.expect("maintenance");
     // It has sent nothing to it since then, for another instance has the partition.
     endpoint.fails(7 * DAY + 20 * MINUTE, 7 * DAY + 10 * MINUTE).await;
     assert_eq!(endpoint.failing_minutes().await, None);

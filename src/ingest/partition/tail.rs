@@ -10,8 +10,8 @@ pub(super) struct FetchedTail {
     report: u64,
     fetched_to: Option<i64>,
     read: RecordsRead,
-    /// Nothing was held back since.
-    undisturbed: bool,
+    /// Something was thrown away since.
+    disturbed: bool,
 }
 
 /// Counts of records in the client's queue, of all partitions, which comes first, goes first.
@@ -32,9 +32,10 @@ pub(super) struct RecordsRead {
 }
 
 impl FetchedTail {
-    /// Reading was held back: what had been fetched may have been thrown away, to be fetched again.
+    /// Reading was held back, or the group assigned partitions: what had been fetched may have been thrown away, to be
+    /// fetched again. The next report may still be of before.
     pub(super) fn disturbed(&mut self) {
-        self.undisturbed = false;
+        self.disturbed = true;
     }
 
     /// Up to where nothing is owed. Two reports of the same position, with no record in between, although all was taken
@@ -49,12 +50,16 @@ impl FetchedTail {
         if report == self.report {
             return None;
         }
-        let is_same = fetched_to == self.fetched_to && read.records == self.read.records && self.undisturbed;
+        if self.disturbed {
+            *self = FetchedTail { report, ..FetchedTail::default() };
+            return None;
+        }
+        let is_same = fetched_to == self.fetched_to && read.records == self.read.records;
         let is_handed_on = is_same && read.queue.taken >= self.read.queue.end;
         // Events that are no records end in the queue as well: of several ends the first one counts.
         let end = if is_same { self.read.queue.end.min(read.queue.end) } else { read.queue.end };
         let read = RecordsRead { queue: QueuePosition { end, ..read.queue }, ..read };
-        *self = FetchedTail { report, fetched_to, read, undisturbed: true };
+        *self = FetchedTail { report, fetched_to, read, disturbed: false };
         fetched_to.filter(|_| is_handed_on && idle)
     }
 }
@@ -85,9 +90,10 @@ mod tests {
         observe(&mut tail, 1, Some(11), 10, true);
         assert_eq!(observe(&mut tail, 2, Some(11), 10, false), None);
         tail.disturbed();
-        assert_eq!(observe(&mut tail, 3, Some(11), 10, true), None, "what was fetched may have been thrown away");
-        assert_eq!(observe(&mut tail, 4, Some(11), 10, true), Some(11));
-        assert_eq!(observe(&mut tail, 5, None, 10, true), None);
+        assert_eq!(observe(&mut tail, 3, Some(11), 10, true), None, "the report may be of before");
+        assert_eq!(observe(&mut tail, 4, Some(11), 10, true), None, "what was fetched may have been thrown away");
+        assert_eq!(observe(&mut tail, 5, Some(11), 10, true), Some(11));
+        assert_eq!(observe(&mut tail, 6, None, 10, true), None);
     }
 
     #[test]
