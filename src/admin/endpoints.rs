@@ -19,6 +19,8 @@ use super::{
     responses::{answer, conditions, deleted, found, visible_answer},
     state::{AdminState, new_id},
 };
+use serde_json::Value;
+
 use crate::{
     api::{
         endpoint::AuthView,
@@ -168,6 +170,9 @@ pub(super) async fn patch(
         let mut body = parse(&body, &state.rules, &[])?;
         unchanged("uid", &body.uid, &current.uid)?;
         unchanged("customer_id", &body.customer.as_deref(), &Some(current.customer_id.as_str()))?;
+        if patch.get("auth").is_some_and(Value::is_null) {
+            body.auth = Some(StoredAuth::None);
+        }
         if body.auth.is_none() {
             if current.settings.auth != AuthView::None && !same_host(&body.url, &current.url) {
                 return Err(Problem::invalid(vec![FieldError::new("auth", SAY_AUTH_AGAIN)]));

@@ -34,6 +34,23 @@ async fn a_url_that_leads_elsewhere_takes_no_secret_along() {
 }
 
 #[actix_rt::test]
+async fn credentials_that_are_taken_back_are_gone() {
+    let api = Api::new().await;
+    api.customer("acme", all()).await;
+    let bearer = json!({"type": "bearer", "token": "hush"});
+    let body = json!({"customer_id": "acme", "url": "https://example.com/a", "auth": bearer});
+    let (_, endpoint) = api.call("PUT", "/v1/endpoints/hook", Some(body)).await;
+    let id = endpoint["id"].as_str().expect("an id");
+    for patch in [json!({"auth": null}), json!({"auth": null, "url": "https://example.org/a"})] {
+        let (status, patched) = api.call("PATCH", "/v1/endpoints/hook", Some(patch)).await;
+        assert_eq!(status, 200, "{patched}");
+        assert_eq!(patched["auth"]["type"], "none");
+        let kept = secret_box().open(id, &sealed(&api, id).await).expect("it opens");
+        assert!(!String::from_utf8_lossy(&kept).contains("hush"));
+    }
+}
+
+#[actix_rt::test]
 async fn a_rotation_ends_no_secret_before_its_time() {
     let api = Api::new().await;
     api.customer("acme", all()).await;
