@@ -55,20 +55,20 @@ struct Known {
 }
 
 impl Known {
-    /// Returns the number of subscriptions in the table.
-    fn apply_subscriptions(
-        &mut self,
-        table: &RoutingTable,
-        rows: Vec<SubscriptionRow>,
-        seen: &mut HashSet<Arc<str>>,
-    ) -> usize {
+    /// Notes these for the next [`Known::publish_subscriptions`].
+    fn stage_subscriptions(&mut self, table: &RoutingTable, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
         let changes: Vec<_> = {
             let endpoints = table.endpoints();
             rows.into_iter().filter_map(|row| self.change_of(row, &endpoints, seen)).collect()
         };
+        table.stage_subscriptions(changes);
+    }
+
+    /// Returns the number of subscriptions in the table.
+    fn publish_subscriptions(&self, table: &RoutingTable) -> usize {
         let incomplete: HashSet<Arc<str>> = self.ungranted.values().cloned().collect();
         let held = self.unreadable.values().cloned().chain(incomplete.iter().cloned()).collect();
-        table.holds.change(held, incomplete, || table.change_subscriptions(changes))
+        table.holds.change(held, incomplete, || table.publish_subscriptions())
     }
 
     fn change_of(
@@ -196,12 +196,12 @@ impl Loader {
         let mut reconcile_at = clock::now() + reconcile;
         loop {
             tokio::time::sleep(poll).await;
-            let followed = if clock::now() >= reconcile_at {
+            let mut followed = self.catch_up().await;
+            // Behind what changed just before, which must not wait until everything is read.
+            if followed.is_ok() && clock::now() >= reconcile_at {
                 reconcile_at = clock::now() + reconcile;
-                self.reconcile().await
-            } else {
-                self.catch_up().await
-            };
+                followed = self.reconcile().await;
+            }
             if let Err(error) = followed {
                 // Deliveries go on with what is known; the age of the settings is a metric.
                 tracing::warn!(%error, "settings could not be read; it is tried again");
@@ -216,7 +216,8 @@ impl Loader {
         if newest.version > version {
             let delta = self.reader.load_since(version).await?;
             self.apply_endpoints(delta.endpoints, &mut HashSet::new());
-            self.apply_subscriptions(delta.subscriptions, &mut HashSet::new());
+            self.stage_subscriptions(delta.subscriptions, &mut HashSet::new());
+            self.publish_subscriptions();
             self.progress.confirm(delta.version, asked_ms, newest.at_ms);
             tracing::debug!(version = delta.version, "settings changed");
         } else {
@@ -234,7 +235,7 @@ impl Loader {
             .reader
             .load_all(|chunk| match chunk {
                 SettingsChunk::Endpoints(rows) => self.apply_endpoints(rows, &mut endpoints),
-                SettingsChunk::Subscriptions(rows) => self.apply_subscriptions(rows, &mut subscriptions),
+                SettingsChunk::Subscriptions(rows) => self.stage_subscriptions(rows, &mut subscriptions),
             })
             .await?;
         let (gone_endpoints, gone_subscriptions) = {
@@ -244,10 +245,10 @@ impl Loader {
             };
             (gone(&known.endpoints, &endpoints), gone(&known.subscriptions, &subscriptions))
         };
-        if !gone_subscriptions.is_empty() {
-            let rows = gone_subscriptions.iter().map(|id| SubscriptionRow::Absent { id: id.to_string() }).collect();
-            self.apply_subscriptions(rows, &mut HashSet::new());
-        }
+        let rows = gone_subscriptions.iter().map(|id| SubscriptionRow::Absent { id: id.to_string() }).collect();
+        self.stage_subscriptions(rows, &mut HashSet::new());
+        // All of it at once: a tenant that went from one subscription to another is in one of the two at any time.
+        self.publish_subscriptions();
         if !gone_endpoints.is_empty() {
             let rows = gone_endpoints.iter().map(|id| EndpointRow::Absent { id: id.to_string() }).collect();
             self.apply_endpoints(rows, &mut HashSet::new());
@@ -277,9 +278,13 @@ impl Loader {
         }
     }
 
-    fn apply_subscriptions(&self, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
+    fn stage_subscriptions(&self, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
+        self.known.lock().stage_subscriptions(&self.table, rows, seen);
+    }
+
+    fn publish_subscriptions(&self) {
         let from = clock::now();
-        self.metrics.subscriptions(self.known.lock().apply_subscriptions(&self.table, rows, seen));
+        self.metrics.subscriptions(self.known.lock().publish_subscriptions(&self.table));
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
     }
 

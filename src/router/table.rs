@@ -108,10 +108,15 @@ impl RoutingTable {
         }
     }
 
-    /// Applies a delta and publishes the new snapshot. Returns the number of subscriptions in it.
-    pub fn change_subscriptions(&self, changes: impl IntoIterator<Item = SubscriptionChange>) -> usize {
-        let mut writer = self.writer.lock();
-        writer.apply(changes);
+    /// Changes that nobody sees before [`RoutingTable::publish_subscriptions`]: parts of one change, between which an event
+    /// may match neither what was nor what will be.
+    pub fn stage_subscriptions(&self, changes: impl IntoIterator<Item = SubscriptionChange>) {
+        self.writer.lock().apply(changes);
+    }
+
+    /// Publishes what was staged, in a new snapshot. Returns the number of subscriptions in it.
+    pub fn publish_subscriptions(&self) -> usize {
+        let writer = self.writer.lock();
         self.index.store(Arc::new(writer.snapshot()));
         writer.len()
     }

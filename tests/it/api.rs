@@ -348,7 +348,8 @@ impl Api {
             | SubscriptionRow::Unreadable { id, .. }
             | SubscriptionRow::Ungranted { id, .. } => SubscriptionChange::Remove { id },
         });
-        self.table.change_subscriptions(changes.collect::<Vec<_>>());
+        self.table.stage_subscriptions(changes.collect::<Vec<_>>());
+        self.table.publish_subscriptions();
     }
 
     pub async fn settings(&self) -> postrider::store::settings::SettingsDelta {

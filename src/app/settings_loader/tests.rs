@@ -37,7 +37,8 @@ fn check(loads: Vec<SubscriptionRow>, (matches, held, incomplete): (bool, bool, 
     let (table, mut known, mut seen) = (table(), Known::default(), HashSet::new());
     for row in loads {
         seen.clear();
-        known.apply_subscriptions(&table, vec![row], &mut seen);
+        known.stage_subscriptions(&table, vec![row], &mut seen);
+        known.publish_subscriptions(&table);
     }
     let mut found = Matches::new();
     if let Some(topic) = table.index().topic("orders") {
@@ -69,4 +70,28 @@ fn a_subscription_that_becomes_unreadable_matches_as_before_and_holds_its_topic(
     check(vec![ungranted(), unreadable()], (false, true, false));
     check(vec![unreadable(), present()], (true, false, false));
     check(vec![unreadable(), absent()], (false, false, false));
+}
+
+#[test]
+fn a_tenant_that_goes_from_one_subscription_to_another_is_in_one_of_them_at_any_time() {
+    let (table, mut known) = (table(), Known::default());
+    let of_tenants = |id: &str, tenants: &[&str]| {
+        let (endpoint_id, topic) = (stream().id.to_string(), "orders".to_owned());
+        let scope = Scope::Tenants { tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect() };
+        SubscriptionRow::Present { id: id.to_owned(), endpoint_id, topic, scope }
+    };
+    let is_matched = || {
+        let mut found = Matches::new();
+        table.index().topic("orders").expect("subscribed").matches(Some("5"), None, &mut found);
+        !found.is_empty()
+    };
+    known.stage_subscriptions(&table, vec![of_tenants("sub_1", &["4", "5"])], &mut HashSet::new());
+    known.publish_subscriptions(&table);
+    // A reconcile reads them page by page.
+    for page in [of_tenants("sub_1", &["4"]), of_tenants("sub_2", &["5"])] {
+        known.stage_subscriptions(&table, vec![page], &mut HashSet::new());
+        assert!(is_matched());
+    }
+    known.publish_subscriptions(&table);
+    assert!(is_matched());
 }

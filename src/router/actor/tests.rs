@@ -40,7 +40,7 @@ fn wanted_by(endpoints: usize) -> (Router, Vec<Arc<EndpointQueue>>) {
             router.table.put_endpoint(Arc::new(settings))
         })
         .collect();
-    router.table.change_subscriptions(queues.iter().map(|queue| {
+    router.table.stage_subscriptions(queues.iter().map(|queue| {
         SubscriptionChange::Put(Subscription {
             id: format!("sub_{}", queue.id),
             endpoint: queue.key,
@@ -48,6 +48,7 @@ fn wanted_by(endpoints: usize) -> (Router, Vec<Arc<EndpointQueue>>) {
             scope: Scope::Topic,
         })
     }));
+    router.table.publish_subscriptions();
     (router, queues)
 }
 
