@@ -56,15 +56,10 @@ impl Tree {
 /// Puts what the pointers lead to into `found`; of a name that stands twice in an object the first counts.
 pub(super) fn look_into(tree: &Tree, record: &Record, value: ByteSpan, found: &mut Found) -> Result<(), Undecodable> {
     let text = std::str::from_utf8(value.of(&record.bytes)).map_err(|_| Undecodable::NotJson)?;
-    let mut search = Search { text, text_start: value.start, left: tree.wanted, found };
-    let mut json = serde_json::Deserializer::from_str(text);
-    let walked = Walk { node: &tree.root, search: &mut search }.deserialize(&mut json).and_then(|()| json.end());
-    // An error with everything found only means that we left in the middle. Otherwise have it confirmed: a walk also
-    // fails on a number that is JSON but does not fit into an f64.
-    if walked.is_err() && search.left != 0 && serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return Err(Undecodable::NotJson);
-    }
-    Ok(())
+    let mut search = Search { text, text_start: value.start, left: tree.wanted, careful: false, found };
+    // A quick walk also fails on what is JSON but fits into no `str` or f64 (half a surrogate pair, 1e999), and the fields
+    // may stand behind that.
+    if search.walk(&tree.root) || search.careful().walk(&tree.root) { Ok(()) } else { Err(Undecodable::NotJson) }
 }
 
 /// RFC 6901: digits without a leading zero.
@@ -79,10 +74,26 @@ struct Search<'s, 'j> {
     text_start: u32,
     /// A bit for each field whose place was not passed yet.
     left: u8,
+    /// Names and values on the way are read as they are written: slower, but whatever is JSON is walked through.
+    careful: bool,
     found: &'s mut Found,
 }
 
 impl<'j> Search<'_, 'j> {
+    /// Says if all was found, or the whole text is JSON. An error with everything found only means that we left in the
+    /// middle.
+    fn walk(&mut self, root: &Node) -> bool {
+        let mut json = serde_json::Deserializer::from_str(self.text);
+        let walked = Walk { node: root, search: self }.deserialize(&mut json).and_then(|()| json.end());
+        walked.is_ok() || self.left == 0
+    }
+
+    /// The same search for what is left; what was passed stays as it was found.
+    fn careful(&mut self) -> &mut Self {
+        self.careful = true;
+        self
+    }
+
     fn take(&mut self, what: What, raw: &'j str) {
         if self.left & what.bit() != 0 {
             self.left &= !what.bit();
@@ -121,7 +132,7 @@ impl<'j> DeserializeSeed<'j> for Walk<'_, '_, 'j> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'j>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.node.wanted.is_empty() {
+        if self.node.wanted.is_empty() && !self.search.careful {
             return deserializer.deserialize_any(self);
         }
         let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
@@ -129,7 +140,7 @@ impl<'j> DeserializeSeed<'j> for Walk<'_, '_, 'j> {
             self.search.take(*what, raw);
         }
         if !self.node.children.is_empty() && raw.starts_with(['{', '[']) {
-            // A field here and another one below it: the value is passed again.
+            // A field here and another one below it, or a careful search: the value is passed again.
             let mut json = serde_json::Deserializer::from_str(raw);
             json.deserialize_any(self).map_err(D::Error::custom)?;
         }
@@ -145,7 +156,7 @@ impl<'j> Visitor<'j> for Walk<'_, '_, 'j> {
     }
 
     fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(child) = map.next_key_seed(Name(self.node))? {
+        while let Some(child) = map.next_key_seed(Name { of: self.node, careful: self.search.careful })? {
             match child {
                 Some(node) => {
                     map.next_value_seed(Walk { node, search: self.search })?;
@@ -198,13 +209,21 @@ impl<'j> Visitor<'j> for Walk<'_, '_, 'j> {
 }
 
 /// Reads a name in an object; the child of that name, if a pointer leads there.
-struct Name<'w>(&'w Node);
+struct Name<'w> {
+    of: &'w Node,
+    careful: bool,
+}
 
 impl<'j, 'w> DeserializeSeed<'j> for Name<'w> {
     type Value = Option<&'w Node>;
 
     fn deserialize<D: Deserializer<'j>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        if !self.careful {
+            return deserializer.deserialize_str(self);
+        }
+        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
+        // A name that is no text is none of a pointer's.
+        Ok(serde_json::Deserializer::from_str(raw).deserialize_str(self).unwrap_or(None))
     }
 }
 
@@ -216,6 +235,6 @@ impl<'w> Visitor<'_> for Name<'w> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|child| *child.name == *name).map(|child| &child.node))
+        Ok(self.of.children.iter().find(|child| *child.name == *name).map(|child| &child.node))
     }
 }

@@ -137,6 +137,35 @@ fn a_record_without_the_field_still_is_an_event() {
     }
 }
 
+/// JavaScript writes half a surrogate pair wherever it cuts a text between the two.
+#[test]
+fn a_field_is_found_behind_half_a_surrogate_pair_and_behind_a_number_beyond_any_f64() {
+    let place = |text| FieldSource::parse(text).expect("a place");
+    let places = FieldSources { id: place("json:/data/1/id"), ..places("json:/tenant") };
+    for before in [
+        r#""\ud83d":1"#,
+        r#""cut \ude00":{"tenant":"no"}"#,
+        r#""data":"cut \ud83d""#,
+        r#""data":1e999"#,
+        r#""data":["\ud83d",-1e999]"#,
+        r#""data":[1e999,{"\ud83d":1e999,"id":"e-1"}]"#,
+        r#""data":[0,{"id":"e-1","\ud83d":[]}],"\ud83d\ud83d":0"#,
+    ] {
+        let value = format!(r#" {{ {before} , "ten\u0061nt" : "2", "tenant":"3" }} "#);
+        let record = record(None, Some(value.as_bytes()), &[]);
+        let fields = Decoder::new(&places).decode(&record).expect(before);
+        assert_eq!(text(&fields.tenant, &record), Some("2"), "{before}");
+        assert_eq!(text(&fields.id, &record), before.contains("e-1").then_some("e-1"), "{before}");
+    }
+}
+
+#[test]
+fn what_is_not_json_is_undecodable_behind_half_a_surrogate_pair_as_well() {
+    for rest in ["", "}}", "},", r#","tenant":1"#, ",\"\u{1}\":1,\"t\":1}", r#","\ud83":1,"t":1}"#] {
+        check_json("/t", &format!(r#"{{"\ud83d":0{rest}"#), Err(Undecodable::NotJson));
+    }
+}
+
 #[test]
 fn a_value_that_is_not_json_is_undecodable() {
     for value in ["", "   ", "hello", "{", r#"{"a":1"#, r#"{"a":1}}"#, "[1,]", "{\"a\":\"\u{1}\"}", "{'t':1}"] {
@@ -251,6 +280,13 @@ fn a_place_says_how_it_should_look() {
     }
 }
 
+/// Stands in for [`CUT`], as a name or a text, in a value that cannot hold half a surrogate pair.
+const CUT_MARK: &str = "C";
+const CUT: &str = r"\ud83d";
+/// Stands in for [`HUGE`].
+const HUGE_MARK: &str = "H";
+const HUGE: &str = "1e999";
+
 /// Any JSON, with few names so that pointers hit.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
@@ -258,11 +294,12 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         any::<bool>().prop_map(serde_json::Value::from),
         any::<i64>().prop_map(serde_json::Value::from),
         "[a-z\"\\\\\n\u{e4}]{0,4}".prop_map(serde_json::Value::from),
+        "[CH]".prop_map(serde_json::Value::from),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
-            prop::collection::btree_map("[ab01]", inner, 0..4)
+            prop::collection::btree_map("[ab01C]", inner, 0..4)
                 .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
         ]
     })
@@ -292,12 +329,13 @@ proptest! {
     fn a_pointer_finds_what_a_full_parse_finds(json in any_json(), pointers in prop::array::uniform3("(/[ab01]){1,3}")) {
         let place = |at: usize| FieldSource::parse(&format!("json:{}", pointers[at])).expect("a place");
         let places = FieldSources { tenant: place(0), department: place(1), kind: place(2), ..FieldSources::default() };
-        let value = json.to_string();
+        let value = json.to_string().replace(CUT_MARK, CUT).replace(&format!("\"{HUGE_MARK}\""), HUGE);
         let record = record(None, Some(value.as_bytes()), &[]);
         let fields = Decoder::new(&places).decode(&record).expect("it is JSON");
         for (field, pointer) in [&fields.tenant, &fields.department, &fields.kind].into_iter().zip(&pointers) {
             let expected = match json.pointer(pointer) {
-                Some(serde_json::Value::String(text)) if !text.is_empty() => Some(text.clone()),
+                Some(serde_json::Value::String(text)) if text == HUGE_MARK => Some(HUGE.to_owned()),
+                Some(serde_json::Value::String(text)) if !text.is_empty() && text != CUT_MARK => Some(text.clone()),
                 Some(serde_json::Value::Number(number)) => Some(number.to_string()),
                 _ => None,
             };
