@@ -104,6 +104,14 @@ impl Lanes {
         lane.out += 1;
     }
 
+    /// True if more is out of their lanes than these.
+    #[must_use]
+    pub fn has_others_out<'a>(&self, events: impl Iterator<Item = &'a Arc<Event>>) -> bool {
+        let mut of_lanes: HashMap<LaneId, usize> = HashMap::new();
+        events.for_each(|event| *of_lanes.entry(self.lane_of(event)).or_default() += 1);
+        of_lanes.iter().any(|(id, events)| self.lanes.get(id).is_some_and(|lane| lane.out > *events))
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.events

@@ -17,7 +17,7 @@ use crate::{
     model::{
         event::Event,
         outcome::{AttemptNote, Outcome},
-        parking::RowCount,
+        parking::{KeyNumber, RowCount},
         settings::{InFlight, Mode, OrderBy},
     },
     request::sent_bytes,
@@ -296,7 +296,6 @@ impl Model {
         (self.clock_base, self.kept_since) = (self.now, self.now); // what waited for us gets its time again
         self.delivery.handle_local_outage(false, self.now);
         self.poll();
-        self.drained();
         let ordering = self.settings.delivery.ordering;
         let state = EndpointState::Enabled;
         let plan = Plan {

@@ -105,6 +105,7 @@ impl Delivery {
         queued.append(&mut self.behind.take());
         queued.sort_by_key(|receipt| receipt.event().offset());
         self.lanes = after.map(|ordering| self.lanes_with_what_is_out(ordering.by));
+        self.park_what_may_not_go_again();
         let (stored, live): (Vec<_>, Vec<_>) =
             queued.into_iter().partition(|receipt| receipt.event().source.is_stored());
         self.take_in(live, false, now);
@@ -122,6 +123,24 @@ impl Delivery {
             lanes.holds(receipt.event());
         }
         lanes
+    }
+
+    /// Of what went out in another order, that leaves before anything is sent which this one does not allow to go again.
+    fn park_what_may_not_go_again(&mut self) {
+        let Some(by) = self.lanes.as_ref().map(Lanes::by) else { return };
+        let flying = self.flights.iter().map(|flight| &flight.batch);
+        for receipt in self.waiting.iter().chain(flying).flat_map(Batch::receipts) {
+            // A lane that has rows is in the backlog.
+            if self.ahead(receipt.event()) != Some(0) {
+                self.parks.insert(LaneId::of(receipt.event(), by), Arc::clone(&receipt.event().source));
+            }
+        }
+        self.park_waiting(|delivery, batch, _| delivery.shares_a_lane(batch));
+    }
+
+    /// True if another batch of one of its lanes is out as well: both were sent before the endpoint had this order.
+    pub(super) fn shares_a_lane(&self, batch: &Batch) -> bool {
+        self.lanes.as_ref().is_some_and(|lanes| lanes.has_others_out(batch.receipts().map(Receipt::event)))
     }
 
     /// An event that cannot be delivered holds its lane.

@@ -296,6 +296,41 @@ fn another_order_holds_what_is_behind_those_under_way_and_those_that_wait_for_an
     }
 }
 
+/// The attempt fails, and its endpoint becomes ordered before that or behind it.
+fn fails_and_becomes_ordered(world: &mut World, nth: usize, fails_first: bool) {
+    if fails_first {
+        world.answer_nth(nth, FAILED);
+    }
+    world.settings(ordered(OnFailure::Block));
+    if !fails_first {
+        world.answer_nth(nth, FAILED);
+    }
+    world.wait(ms(200));
+}
+
+#[test]
+fn of_two_that_were_sent_before_there_was_an_order_none_is_sent_beside_the_other() {
+    for fails_first in [true, false] {
+        let mut world = World::new(stream());
+        world.events(2);
+        fails_and_becomes_ordered(&mut world, 1, fails_first);
+        assert_eq!((world.under_way(), world.parked_offsets()), (vec![vec![0]], vec![1, 0]));
+        world.answer(Outcome::Delivered);
+        assert!(world.unparked == [0] && world.delivery.is_idle());
+    }
+}
+
+#[test]
+fn what_was_sent_past_rows_before_there_was_an_order_goes_behind_them() {
+    for fails_first in [true, false] {
+        let mut world = World::new(stream());
+        world.events(1);
+        world.source.ahead.store(1, std::sync::atomic::Ordering::Relaxed);
+        fails_and_becomes_ordered(&mut world, 0, fails_first);
+        assert!(world.sent.is_empty() && world.parked_offsets() == [0] && world.delivery.is_idle());
+    }
+}
+
 #[test]
 fn a_batch_of_an_ordered_endpoint_that_became_a_stream_goes_on_in_the_backlog_in_its_order() {
     let mut settings = ordered(OnFailure::DeadLetter);

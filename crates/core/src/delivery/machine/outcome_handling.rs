@@ -206,7 +206,8 @@ impl Delivery {
             return self.wait_one_by_one(batch, wait, now);
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
-        if batch.members.iter().any(|receipt| !receipt.event().source.is_current()) {
+        let may_not_go_again = batch.members.iter().any(|receipt| !receipt.event().source.is_current());
+        if may_not_go_again || self.shares_a_lane(&batch) {
             // Read again, it would be sent at once and its attempts forgotten: its row has to say when it is due.
             let not_before = (wait > Duration::ZERO).then_some(now + wait);
             self.effects.next = Next::Backlog { at: not_before };

@@ -25,7 +25,12 @@ impl Model {
                 assert!(self.probe.is_none() && one, "one probe of one event");
                 self.probe = Some(*attempt);
             }
+            // One that was parked at once has rows of its own.
+            if !batch.is_parked() {
+                self.check_rows(&events);
+            }
             self.check_order(&events);
+            self.check_lanes(&events);
             self.check_members(&members, bytes, breaker, whole);
             self.passed.push((self.now, members.len()));
             self.check_under_way(breaker);
@@ -50,13 +55,38 @@ impl Model {
 
     /// Checks that an event goes out for the first time behind all of its lane that went before.
     pub(super) fn check_order(&mut self, events: &[Arc<Event>]) {
-        let Some(ordering) = self.settings.delivery.ordering else { return };
         for event in events.iter().filter(|event| !self.sent_with.contains_key(&event.offset())) {
-            let source = Arc::as_ptr(&event.source).cast::<()>() as usize;
-            let key = if ordering.by == OrderBy::Key { event.offset() % 3 } else { 0 };
-            let last = self.lanes.insert((source, key), event.offset());
+            let Some(lane) = self.lane_of(event) else { return };
+            let last = self.lanes.insert(lane, event.offset());
             assert!(last < Some(event.offset()), "{last:?} of the lane went before {}", event.offset());
         }
+    }
+
+    /// Checks that nothing from Kafka is sent past rows of its lane.
+    fn check_rows(&self, events: &[Arc<Event>]) {
+        let Some(ordering) = self.settings.delivery.ordering else { return };
+        for event in events.iter().filter(|event| !event.source.is_stored()) {
+            let key = (ordering.by == OrderBy::Key).then(|| KeyNumber::of(event.key()));
+            let ahead = event.source.backlog().ahead(&self.settings.id, key).events;
+            assert_eq!(ahead, Some(0), "{} goes past rows", event.offset());
+        }
+    }
+
+    /// Checks that nothing is sent beside another of its lane that is under way.
+    fn check_lanes(&self, events: &[Arc<Event>]) {
+        let under_way = self.under_way.iter().flat_map(|(_, members)| members).map(|member| &self.accounts[member].1);
+        for other in under_way.filter(|other| other.source.is_current()) {
+            let Some(lane) = self.lane_of(other) else { return };
+            let beside = events.iter().find(|event| self.lane_of(event) == Some(lane));
+            assert!(beside.is_none(), "{:?} is sent beside {}", beside.map(|event| event.offset()), other.offset());
+        }
+    }
+
+    /// Its lane, where the endpoint is ordered.
+    fn lane_of(&self, event: &Event) -> Option<(usize, i64)> {
+        let by = self.settings.delivery.ordering?.by;
+        let source = Arc::as_ptr(&event.source).cast::<()>() as usize;
+        Some((source, if by == OrderBy::Key { event.offset() % 3 } else { 0 }))
     }
 
     pub(super) fn check_members(&mut self, members: &[i64], bytes: usize, breaker: BreakerState, whole: bool) {
