@@ -113,14 +113,16 @@ impl BatchBuffer {
         if limits.events_max == 1 {
             return self.queue.len().min(1);
         }
+        // What another instance owns by now is in no batch.
+        let current = || self.queue.iter().filter(|receipt| receipt.event().source.is_current());
         let (mut size, mut events, mut events_max) = (BodySize::default(), 0, limits.events_max);
         let fits = |receipt: &&Receipt| {
             events_max = events_max.min(limits.company_of(receipt));
-            let fits = events < events_max && size.add(receipt.event(), limits, self.queue.iter().take(events));
+            let fits = events < events_max && size.add(receipt.event(), limits, current().take(events));
             events += 1;
             fits
         };
-        let fitting = self.queue.iter().take_while(fits).count();
+        let fitting = current().take_while(fits).count();
         fitting.max(1).min(self.queue.len())
     }
 
