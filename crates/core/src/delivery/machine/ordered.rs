@@ -118,23 +118,24 @@ impl Delivery {
 
     fn lanes_with_what_is_out(&self, by: OrderBy) -> Lanes {
         let mut lanes = Lanes::new(by);
-        let flying = self.flights.iter().map(|flight| &flight.batch);
-        for receipt in self.waiting.iter().chain(flying).flat_map(Batch::receipts) {
-            lanes.holds(receipt.event());
-        }
+        self.out().for_each(|receipt| lanes.holds(receipt.event()));
         lanes
+    }
+
+    /// Receipts that are under way or wait for another attempt.
+    fn out(&self) -> impl Iterator<Item = &Receipt> {
+        let flying = self.flights.iter().map(|flight| &flight.batch);
+        self.waiting.iter().chain(flying).flat_map(Batch::receipts)
     }
 
     /// Of what went out in another order, that leaves before anything is sent which this one does not allow to go again.
     fn park_what_may_not_go_again(&mut self) {
         let Some(by) = self.lanes.as_ref().map(Lanes::by) else { return };
-        let flying = self.flights.iter().map(|flight| &flight.batch);
-        for receipt in self.waiting.iter().chain(flying).flat_map(Batch::receipts) {
-            // A lane that has rows is in the backlog.
-            if self.ahead(receipt.event()) != Some(0) {
-                self.parks.insert(LaneId::of(receipt.event(), by), Arc::clone(&receipt.event().source));
-            }
-        }
+        // A lane that has rows is in the backlog.
+        let has_rows = |receipt: &&Receipt| self.ahead(receipt.event()) != Some(0);
+        let lane = |receipt: &Receipt| (LaneId::of(receipt.event(), by), Arc::clone(&receipt.event().source));
+        let leaving: Vec<_> = self.out().filter(has_rows).map(lane).collect();
+        self.parks.extend(leaving);
         self.park_waiting(|delivery, batch, _| delivery.shares_a_lane(batch));
     }
 

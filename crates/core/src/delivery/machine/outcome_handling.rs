@@ -209,9 +209,7 @@ impl Delivery {
         let may_not_go_again = batch.members.iter().any(|receipt| !receipt.event().source.is_current());
         if may_not_go_again || self.shares_a_lane(&batch) {
             // Read again, it would be sent at once and its attempts forgotten: its row has to say when it is due.
-            let not_before = (wait > Duration::ZERO).then_some(now + wait);
-            self.effects.next = Next::Backlog { at: not_before };
-            return self.park(batch, not_before);
+            return self.wait_in_backlog(batch, wait, now);
         }
         match self.park_at(batch.since, batch.endpoint_waits_since()) {
             Some(at) if self.stopping || at <= now || at < due => {
@@ -231,14 +229,18 @@ impl Delivery {
     /// backlog: in memory their time would begin again.
     fn wait_one_by_one(&mut self, mut batch: Batch, wait: Duration, now: Instant) {
         if self.lanes.is_some() {
-            let not_before = (wait > Duration::ZERO).then_some(now + wait);
-            self.effects.next = Next::Backlog { at: not_before };
-            return self.park(batch, not_before);
+            return self.wait_in_backlog(batch, wait, now);
         }
         for receipt in batch.take_receipts() {
             let single = batch.part(Members::from_iter([receipt]));
             self.wait_or_park(single, wait, now);
         }
+    }
+
+    fn wait_in_backlog(&mut self, batch: Batch, wait: Duration, now: Instant) {
+        let not_before = (wait > Duration::ZERO).then_some(now + wait);
+        self.effects.next = Next::Backlog { at: not_before };
+        self.park(batch, not_before);
     }
 
     /// Takes out what a batch holds, to be sent in parts: of a lane, one goes after the other.
