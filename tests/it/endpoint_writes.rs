@@ -1,5 +1,6 @@
 //! Endpoints as they are written, and the secrets that they keep.
 
+use actix_web::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use postrider::store::{
     resealing::{self, Resealed},
@@ -10,13 +11,18 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, OLD_KEY, all, fields, secret_box};
 
+/// Acme's endpoint, which sends a token with its events.
+async fn put_with_bearer(api: &Api) -> (StatusCode, Value) {
+    let bearer = json!({"type": "bearer", "token": "hush"});
+    let body = json!({"customer_id": "acme", "url": "https://example.com/a", "auth": bearer});
+    api.call("PUT", "/v1/endpoints/hook", Some(body)).await
+}
+
 #[actix_rt::test]
 async fn a_url_that_leads_elsewhere_takes_no_secret_along() {
     let api = Api::new().await;
     api.customer("acme", all()).await;
-    let bearer = json!({"type": "bearer", "token": "hush"});
-    let body = json!({"customer_id": "acme", "url": "https://example.com/a", "auth": bearer});
-    assert_eq!(api.call("PUT", "/v1/endpoints/hook", Some(body)).await.0, 201);
+    assert_eq!(put_with_bearer(&api).await.0, 201);
     for url in ["http://example.com/a", "https://example.com:8443/a", "https://example.org/a"] {
         let problem =
             api.refused("PATCH", "/v1/endpoints/hook", Some(json!({ "url": url })), 422, "validation_failed").await;
@@ -37,11 +43,9 @@ async fn a_url_that_leads_elsewhere_takes_no_secret_along() {
 async fn credentials_that_are_taken_back_are_gone() {
     let api = Api::new().await;
     api.customer("acme", all()).await;
-    let bearer = json!({"type": "bearer", "token": "hush"});
-    let body = json!({"customer_id": "acme", "url": "https://example.com/a", "auth": bearer});
-    let (_, endpoint) = api.call("PUT", "/v1/endpoints/hook", Some(body)).await;
-    let id = endpoint["id"].as_str().expect("an id");
     for patch in [json!({"auth": null}), json!({"auth": null, "url": "https://example.org/a"})] {
+        let (_, endpoint) = put_with_bearer(&api).await;
+        let id = endpoint["id"].as_str().expect("an id");
         let (status, patched) = api.call("PATCH", "/v1/endpoints/hook", Some(patch)).await;
         assert_eq!(status, 200, "{patched}");
         assert_eq!(patched["auth"]["type"], "none");
