@@ -2,6 +2,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use rdkafka::{
+    Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+
 use super::range::{self, Extent, Share};
 use crate::{
     fair_share::{
@@ -9,12 +16,6 @@ use crate::{
         turns::{self, Turns},
     },
     ingest::consumer::Topics,
-};
-use rdkafka::{
-    Offset, TopicPartitionList,
-    config::ClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
 };
 
 /// Handle for asking. Cheap to clone.

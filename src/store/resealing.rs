@@ -31,8 +31,7 @@ pub async fn reseal(
     nonce: impl Fn() -> [u8; NONCE_BYTES],
 ) -> Result<Resealed, StoreError> {
     let (mut after, mut endpoints) = (String::new(), 0);
-    let mut left = count(pool, secrets).await?;
-    while left > 0 {
+    loop {
         let written = config_write::write(pool, async |transaction, _| {
             let row = page(transaction, secrets, &after, &nonce).await?;
             let effect = if row.endpoints > 0 { WriteEffect::Updated } else { WriteEffect::Unchanged };
@@ -42,13 +41,9 @@ pub async fn reseal(
         endpoints += written.row.endpoints;
         match written.row.last {
             Some(last) => after = last,
-            None => {
-                left = count(pool, secrets).await?;
-                break;
-            }
+            None => return Ok(Resealed { endpoints, left: count(pool, secrets).await? }),
         }
     }
-    Ok(Resealed { endpoints, left })
 }
 
 /// Endpoints whose secrets are not sealed with the first key.

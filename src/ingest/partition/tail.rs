@@ -14,7 +14,7 @@ pub(super) struct FetchedTail {
     disturbed: bool,
 }
 
-/// Counts of records in the client's queue, of all partitions, which comes first, goes first.
+/// Place in the client's queue, in which records of all partitions stand in the order in which they came.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QueuePosition {
     /// Records that were taken out of it, ever.

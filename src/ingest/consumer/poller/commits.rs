@@ -39,12 +39,18 @@ impl Poller {
                 warn_on_error("store", add_commit(&mut moved, &partition.ledger, offset));
             }
         }
-        if moved.count() == 0 {
-            self.take_commits_back();
-            return false;
+        let is_any = moved.count() > 0;
+        if is_any {
+            self.store(&moved);
         }
+        // Last: what it stores may have settled since.
+        self.take_commits_back();
+        is_any
+    }
+
+    fn store(&mut self, moved: &TopicPartitionList) {
         self.consumer.context().stored(clock::now());
-        match self.consumer.store_offsets(&moved) {
+        match self.consumer.store_offsets(moved) {
             Ok(()) => {}
             // A partition was lost in between: its new owner reads on from the last commit.
             Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) => {
@@ -56,9 +62,6 @@ impl Poller {
                 self.all_at = clock::now();
             }
         }
-        // Last: what it stores may have settled since.
-        self.take_commits_back();
-        true
     }
 
     /// Commits by hand a position that lies behind the group's commit, which is of a log that is gone: librdkafka
