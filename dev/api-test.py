@@ -68,7 +68,7 @@ def things(base, customer):
     times = {"from_time": "2026-01-01T00:00:00Z", "to_time": "2026-01-01T01:00:00Z"}
     replay = {"endpoint_id": endpoint["id"], "topic": "demo.orders"} | times
     replay = call(base, "POST", "/v1/replays", replay)
-    return {"customer": made["id"], "endpoint": endpoint["id"], "subscription": subscription["id"], "replay": replay["id"]}
+    return {"uid": customer, "customer": made["id"], "endpoint": endpoint["id"], "subscription": subscription["id"], "replay": replay["id"]}
 
 
 def key(base, role, customer=None):
@@ -83,11 +83,11 @@ def names(base, mine, theirs, spare):
     for endpoint in call(base, "GET", "/v1/endpoints?limit=50")["data"]:
         letters += [letter["id"] for letter in
                     call(base, "GET", f"/v1/endpoints/{endpoint['id']}/dead-letters?limit=2")["data"]]
-    endpoints = [mine["endpoint"], "mine-hook", theirs["endpoint"]]
+    endpoints = [mine["endpoint"], mine["uid"] + "-hook", theirs["endpoint"]]
     return {
-        "/v1/customers/{name}": [theirs["customer"], "mine", "spare"],
+        "/v1/customers/{name}": [theirs["customer"], mine["uid"], "spare"],
         "/v1/endpoints/": endpoints,
-        "/v1/subscriptions/{name}": [mine["subscription"], "mine-all", theirs["subscription"]],
+        "/v1/subscriptions/{name}": [mine["subscription"], mine["uid"] + "-all", theirs["subscription"]],
         "/v1/dead-letters/{id}": letters or ["dl_none"],
         "/v1/replays/": [mine["replay"], theirs["replay"]],
         "/v1/api-keys/": [spare["id"]],
@@ -135,11 +135,12 @@ def main(postrider, tester):
         subprocess.run(demo, env=environment | {"POSTRIDER_DEMO_ADMIN_KEY": ADMIN}, stdout=subprocess.DEVNULL, timeout=120)
         await_answer(base, "/readyz", process)
         document = json.load(urllib.request.urlopen(base + "/openapi.json", timeout=30))
-        keys = {"admin": ("admin", None), "operator": ("operator", None), "customer": ("customer", "mine")}
-        for role, (_, customer) in keys.items():
-            mine, theirs = things(base, "mine"), things(base, "theirs")
+        for role in ("admin", "operator", "customer"):
+            # Of each role's own: what one leaves behind, such as a quota of nothing, is in no other's way.
+            mine, theirs = things(base, f"mine-{role}"), things(base, f"theirs-{role}")
             call(base, "PUT", "/v1/customers/spare", {"name": "spare", "grants": {"topics": [], "tenants": []}})
-            token, spare = key(base, role, customer)["token"], key(base, "operator")
+            of_customer = mine["uid"] if role == "customer" else None
+            token, spare = key(base, role, of_customer)["token"], key(base, "operator")
             settings = os.path.join(folder, f"{role}.toml")
             with open(settings, "w") as file:
                 file.write(configuration(document["paths"], names(base, mine, theirs, spare)))
