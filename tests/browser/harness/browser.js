@@ -34,6 +34,8 @@ export function story(name, { scheme = "light", expected = [] }, tell) {
       if (watch.wrong.length > 0) failure.message += `\nseen in the browser: ${watch.wrong.join("\n")}`;
       throw failure;
     } finally {
+      // A poll of the page may be under way.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
       await context.close();
     }
   });

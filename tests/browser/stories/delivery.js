@@ -34,7 +34,7 @@ story("an endpoint is found, paused, falls behind, is resumed, and catches up", 
   await page.getByText("Nothing waits").waitFor();
   await until("what waited arrives", () => receiver.got.length >= before + more);
   await page.getByRole("button", { name: "Pause" }).waitFor();
-  assert.equal((await api("GET", "endpoints/browser-orders/backlog")).events, 0);
+  await until("nothing waits", async () => (await api("GET", "endpoints/browser-orders/backlog")).events === 0);
   await api("DELETE", "endpoints/browser-orders");
   await receiver.close();
 });

