@@ -1,6 +1,6 @@
 //! ○ The limit at servers of all kinds, in virtual time.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::{
     server::{Service, World},
@@ -237,7 +237,8 @@ fn requests_from_before_it_fell_do_not_lower_it_again() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    // The bounds are those of a noisy measurement, which one case in thousands passes; the same cases each time.
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn it_converges_to_the_capacity(
@@ -250,6 +251,10 @@ proptest! {
         prop_assert!(seen.under_way >= 0.7 * capacity, "{} under way of {workers}", seen.under_way);
         prop_assert!(seen.under_way <= 2.4 * capacity + 3.0, "{} under way of {workers}", seen.under_way);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn it_stays_within_its_bounds(
