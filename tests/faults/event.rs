@@ -22,7 +22,7 @@ pub fn poison_in_a_batch(_: &mut SmallRng) -> Outcome {
     let receiver = Receiver::start();
     let hook = receiver.hook("hook");
     hook.set(Mode::Refuse(HashSet::from([41])));
-    let settings = json!({"mode": "batch", "batch": {"events_max": BATCH, "wait_ms_max": 2_000}});
+    let settings = json!({"mode": "batch", "batch": {"events_max": BATCH, "wait_ms_max": 5_000}});
     let endpoint = app.subscribed_endpoint(&hook, settings);
     let audit = app.audit().expect_all(&endpoint).watch_commits();
     app.produce(BATCH);

@@ -177,7 +177,7 @@ fn log_path(name: &str) -> PathBuf {
 }
 
 /// A port that nobody listens on, below those the system hands out by itself, and never the same one twice.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 11_000;
     const COUNT: u16 = 8_000;

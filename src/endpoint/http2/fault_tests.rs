@@ -142,7 +142,7 @@ async fn time_waited_for_a_stream_is_no_part_of_what_an_answer_takes() {
 async fn a_request_that_finds_no_stream_in_time_is_not_one_that_was_not_answered() {
     let manner = Manner { streams_max: Some(1), takes: LONG, ..Manner::default() };
     let (server, client) = (Server::behaving(manner).await, client(|_| {}));
-    let answers = send(&mut server.patient_sender("ep_1", Duration::from_millis(500)), &client, 40).await;
+    let answers = send(&mut server.patient_sender("ep_1", Duration::from_secs(3)), &client, 40).await;
     let of = |answer| answers.iter().filter(|other| **other == answer).count();
     let (timed_out, no_stream) = (of(Answer::TimedOut), of(Answer::NoStream));
     assert_eq!(timed_out + no_stream, 40, "{answers:?}");

@@ -216,7 +216,7 @@ async fn a_connection_ends_by_its_own_age_and_nobody_elses() {
     let (port, connections) = serves(|_| OK.into());
     let (other, other_connections) = serves(|_| OK.into());
     let names = Scripted::new(&[&["127.0.0.1"]]);
-    let age_max = Duration::from_millis(400);
+    let age_max = Duration::from_secs(2);
     let client = client_of(names, Egress::allowing("inside.example"), |limits| limits.connection_age_max = age_max);
     let mut first = target(&format!("http://inside.example:{port}/"));
     let mut second = target(&format!("http://inside.example:{other}/"));

@@ -7,7 +7,8 @@ use super::{
     *,
 };
 
-const TIMEOUT: Duration = Duration::from_millis(60);
+/// Long beside the pauses that a busy machine makes.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 fn resolver(server: impl NameServer + 'static) -> Resolver {
     Resolver::new(Box::new(server), limits(), TIMEOUT, 8)

@@ -28,7 +28,7 @@ fn sigterm_under_load_finishes_what_is_in_flight_and_exits_with_0() {
     let stopped = app.sigterm();
     assert!(stopped.status.success(), "{}", stopped.status);
     assert!(stopped.took <= DRAIN, "{:?}", stopped.took);
-    assert_eq!(app.kafka.members(), 0, "it has left the group");
+    eventually_holds("it has left the group", || app.kafka.members() == 0);
     load.stop();
 
     app.restart();
@@ -76,14 +76,16 @@ fn endpoints_with_nothing_to_do_cost_no_cpu_while_a_process_stops() {
     app.produce(1);
     eventually_holds("each had its event", || idle.requests().len() == IDLE && hung.waiting() > 0);
     let asked_at = app.instance().send_sigterm();
-    thread::sleep(Duration::from_secs(1)); // what is done once is done
-    let (before, looked_at) = (app.instance().cpu_time(), Instant::now());
-    thread::sleep(Duration::from_secs(3));
-    let (after, looked_for) = (app.instance().cpu_time(), looked_at.elapsed());
-    assert!(app.instance().is_running(), "it waits for what hangs, {:?} long so far", asked_at.elapsed());
-    let spent = after.saturating_sub(before);
-    println!("{spent:?} of CPU in {looked_for:?} with {IDLE} idle endpoints");
-    assert!(spent < looked_for / 5, "{spent:?} of CPU in {looked_for:?}");
+    // The first looks may still see what is done once.
+    let is_quiet = (0..5).any(|_| {
+        let (before, looked_at) = (app.instance().cpu_time(), Instant::now());
+        thread::sleep(Duration::from_secs(2));
+        let (spent, looked_for) = (app.instance().cpu_time().saturating_sub(before), looked_at.elapsed());
+        println!("{spent:?} of CPU in {looked_for:?} with {IDLE} idle endpoints");
+        assert!(app.instance().is_running(), "it waits for what hangs, {:?} long so far", asked_at.elapsed());
+        spent < looked_for / 5
+    });
+    assert!(is_quiet, "it is busy while it waits");
     hung.set(Mode::Ok);
 }
 

@@ -78,16 +78,11 @@ impl Drop for Shell {
     }
 }
 
-/// The port as the page names it, or another where this machine has something there.
-fn port(wanted: u16) -> u16 {
-    let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr());
-    free(wanted).or_else(|_| free(0)).expect("a port").port()
-}
-
 #[test]
 fn the_first_subscription_of_the_readme_works_from_its_first_command_to_its_last() {
     let postgres = Postgres::create(&format!("it_first_steps_{}", std::process::id()));
-    let (api, receiver) = (port(8080), port(9000));
+    // Not the page's own ports: another story may have something there.
+    let (api, receiver) = (process::free_port(), process::free_port());
     // As `make services` and `dev/services env` leave them.
     let settings = BTreeMap::from([
         ("POSTRIDER_KAFKA_BROKERS".to_owned(), kafka::brokers()),

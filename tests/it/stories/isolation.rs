@@ -149,8 +149,11 @@ fn a_quick_endpoint_that_takes_batches_gets_a_topic_full_of_events_without_the_b
     let batch = json!({"events_max": 1_000, "wait_ms_max": 200});
     let settings = json!({"mode": "batch", "batch": batch, "in_flight_max": 8});
     let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), settings);
-    let parked = app.rest().metric("postrider_backlog_parked_total");
     let audit = app.audit().expect_all(&endpoint);
+    // Its rate is known from these.
+    app.produce(8_000);
+    audit.await_nothing_waiting();
+    let parked = app.rest().metric("postrider_backlog_parked_total");
     app.produce(40_000);
     audit.await_nothing_waiting();
     assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked, "nothing of it waited in the backlog");

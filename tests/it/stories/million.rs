@@ -50,6 +50,7 @@ fn million_events_with_two_crashes_and_a_rebalance_are_all_accounted_for() {
     app.restart();
     reached(0.8);
     assert!(second.sigterm().status.success());
+    audit.await_nothing_waiting();
     let findings = audit.close();
     println!("{events} events, two crashes, three rebalances, in {:?}: {findings}", started.elapsed());
     assert_eq!(batch.hook.accepted_count() + findings.dead_letters, total);
