@@ -9,17 +9,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::{
-    event::{ByteSpan, EndpointKey, Event, Fields, Record},
-    parking::KeyNumber,
-    receipt::{Abandoned, Done, Receipt, Settlement},
-    settings::{
-        Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Http2, InFlight, Mode,
-        RateLimit, Retry, Schedule, Settings,
+use crate::{
+    model::{
+        event::{ByteSpan, EndpointKey, Event, Field, Fields, Record},
+        parking::KeyNumber,
+        receipt::{Abandoned, Done, Receipt, Settlement},
+        scope::Scope,
+        settings::{
+            Auth, BatchFormat, Breaker as Thresholds, DeliverySettings, EndpointState, Format, Http2, InFlight, Mode,
+            RateLimit, Retry, Schedule, Settings,
+        },
+        signature::SigningKey,
+        source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
+        url::EndpointUrl,
     },
-    signature::SigningKey,
-    source::{Ahead, Claim, EventSource, SkipAt, SourceBacklog, SourceKind, SourceName},
-    url::EndpointUrl,
+    routing::{
+        index::{IndexWriter, SubscriptionChange},
+        subscribed::{HeldTopics, Subscribed},
+        subscription::Subscription,
+    },
 };
 
 pub const fn ms(n: u64) -> Duration {
@@ -54,6 +62,10 @@ impl TestSource {
 
     pub fn stored() -> Arc<Self> {
         Self::of(SourceKind::Backlog)
+    }
+
+    pub fn redrive() -> Arc<Self> {
+        Self::of(SourceKind::Redrive)
     }
 
     fn of(kind: SourceKind) -> Arc<Self> {
@@ -139,15 +151,38 @@ impl SourceBacklog for TestSource {
 
 /// A receipt of an event with this offset.
 pub fn receipt(source: &Arc<TestSource>, offset: i64, received_at: Instant) -> Receipt {
-    receipt_of(source, offset, None, received_at)
+    receipt_of(source, offset, None, Fields::default(), received_at)
 }
 
 /// The same, of a record with a key.
 pub fn keyed(source: &Arc<TestSource>, offset: i64, key: &str, received_at: Instant) -> Receipt {
-    receipt_of(source, offset, Some(key), received_at)
+    receipt_of(source, offset, Some(key), Fields::default(), received_at)
 }
 
-fn receipt_of(source: &Arc<TestSource>, offset: i64, key: Option<&str>, received_at: Instant) -> Receipt {
+/// The same, of an event of a tenant.
+pub fn of_tenant(source: &Arc<TestSource>, offset: i64, tenant: &str, received_at: Instant) -> Receipt {
+    let fields = Fields { tenant: Field::Owned(tenant.into()), ..Fields::default() };
+    receipt_of(source, offset, Some(tenant), fields, received_at)
+}
+
+/// Subscriptions under which the endpoint of these receipts gets the events of these tenants; `held` if there is another one
+/// that cannot be read.
+pub fn subscribed_to(tenants: &[&str], held: bool) -> Arc<Subscribed> {
+    let scope = Scope::Tenants { tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect() };
+    let (id, topic) = ("sub_1".to_owned(), "orders".to_owned());
+    let subscription = Subscription { id, endpoint: EndpointKey(1), topic, scope };
+    let index = IndexWriter::default().apply([SubscriptionChange::Put(subscription)]);
+    let topics: HeldTopics = Arc::new(held.then(|| Arc::from("orders")).into_iter().collect());
+    Arc::new(Subscribed::new(Arc::new(index), [topics, HeldTopics::default()], EndpointKey(1)))
+}
+
+fn receipt_of(
+    source: &Arc<TestSource>,
+    offset: i64,
+    key: Option<&str>,
+    fields: Fields,
+    received_at: Instant,
+) -> Receipt {
     let value = b"{\"n\":1}";
     let bytes: Vec<u8> = key.unwrap_or_default().bytes().chain(*value).collect();
     let (key_len, value_len) = (key.map_or(0, str::len) as u32, value.len() as u32);
@@ -160,7 +195,7 @@ fn receipt_of(source: &Arc<TestSource>, offset: i64, key: Option<&str>, received
         bytes: bytes.into(),
     };
     let source = Arc::clone(source) as Arc<dyn EventSource>;
-    Arc::new(Event::new(source, record, Fields::default(), received_at)).open_receipt(EndpointKey(1))
+    Arc::new(Event::new(source, record, fields, received_at)).open_receipt(EndpointKey(1))
 }
 
 /// A stream with quick retries, a breaker that opens after five failures, and no rate limit.

@@ -17,6 +17,7 @@ mod effect;
 mod in_flight;
 mod counters;
 mod lagging;
+mod narrowed;
 mod obstacle;
 mod ordered;
 mod parking;
@@ -32,6 +33,8 @@ mod saturation;
 mod alone_tests;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod narrowed_tests;
 #[cfg(test)]
 mod next_tests;
 #[cfg(test)]
@@ -71,6 +74,7 @@ use crate::{
         settings::{EndpointState, Settings},
         source::EventSource,
     },
+    routing::subscribed::Subscribed,
 };
 
 /// See the module's page.
@@ -95,6 +99,8 @@ pub struct Delivery {
     live_in_row: u32,
     waiting: RetryQueue,
     flights: Flights,
+    /// Subscriptions that became narrower while that was under way whose outcome is being heard.
+    narrowed: Option<Arc<Subscribed>>,
     effects: Effects,
     /// Time at which this machine was made.
     began_at: Instant,
@@ -171,6 +177,7 @@ impl Delivery {
             live_in_row: 0,
             waiting: RetryQueue::default(),
             flights: Flights::default(),
+            narrowed: None,
             effects: Effects::default(),
             began_at: now,
             breaker: CircuitBreaker::new(now),

@@ -26,7 +26,7 @@ use self::{
     table::ShardedTable,
     texts::Texts,
 };
-use crate::model::event::EndpointKey;
+use crate::model::event::{EndpointKey, Event};
 
 /// An immutable snapshot of all subscriptions. Cloning it takes no copy.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,15 @@ impl SubscriptionIndex {
     pub fn topic(&self, name: &str) -> Option<TopicIndex<'_>> {
         let topic = self.topics.get(name)?;
         Some(TopicIndex { index: self, topic })
+    }
+
+    /// True if the endpoint gets this event.
+    #[must_use]
+    pub fn gives(&self, event: &Event, endpoint: EndpointKey) -> bool {
+        let Some(topic) = self.topic(event.topic()) else { return false };
+        let mut matches = Matches::new();
+        topic.matches(event.tenant(), event.department(), &mut matches);
+        matches.binary_search(&endpoint).is_ok()
     }
 }
 

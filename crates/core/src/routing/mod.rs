@@ -2,3 +2,4 @@
 
 pub mod subscription; // topic, tenant list, tenant and departments
 pub mod index; // immutable snapshots, cost by matches
+pub mod subscribed; // what was matched before, matched again

@@ -248,7 +248,8 @@ impl Delivery {
         let deadline = now + self.settings.delivery.request_timeout;
         let departure = self.departure(now);
         let (version, waited) = (self.settings.version, Duration::ZERO);
-        let attempt = self.flights.insert(Flight { batch, permit, departure, version, waited, deadline });
+        let attempt =
+            self.flights.insert(Flight { batch, permit, departure, version, waited, deadline, narrowed: None });
         self.effects.sends.push_back(attempt);
     }
 }

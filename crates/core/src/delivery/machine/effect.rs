@@ -76,6 +76,8 @@ pub(super) struct Effects {
     pub sends: VecDeque<AttemptId>,
     pub changes: Vec<StateChange>,
     pub delivered: Vec<Receipt>,
+    /// No longer wanted.
+    pub cancelled: Vec<Receipt>,
     pub parked: Vec<Parked>,
     pub unparked: Vec<Arc<Event>>,
     pub given_up: Vec<GivenUp>,
@@ -95,6 +97,7 @@ impl Effects {
     pub(super) fn is_empty(&self) -> bool {
         self.sends.is_empty()
             && self.delivered.is_empty()
+            && self.cancelled.is_empty()
             && self.parked.is_empty()
             && self.unparked.is_empty()
             && self.given_up.is_empty()
@@ -109,6 +112,10 @@ impl Effects {
         if !self.delivered.is_empty() {
             let receipts = std::mem::take(&mut self.delivered);
             return Some(Effect::Settle { receipts, how: Settlement::Delivered });
+        }
+        if !self.cancelled.is_empty() {
+            let receipts = std::mem::take(&mut self.cancelled);
+            return Some(Effect::Settle { receipts, how: Settlement::Cancelled });
         }
         if !self.parked.is_empty() {
             return Some(Effect::Park(std::mem::take(&mut self.parked)));

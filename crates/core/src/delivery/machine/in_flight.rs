@@ -1,9 +1,15 @@
 //! ○ The attempts under way.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::AttemptId;
-use crate::delivery::{batch::Batch, breaker::BreakerPermit, concurrency::Departure};
+use crate::{
+    delivery::{batch::Batch, breaker::BreakerPermit, concurrency::Departure},
+    routing::subscribed::Subscribed,
+};
 
 /// An attempt under way.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub(super) struct Flight {
     pub waited: Duration,
     /// Time at which the client gives it up.
     pub deadline: Instant,
+    /// Subscriptions that became narrower since it was sent.
+    pub narrowed: Option<Arc<Subscribed>>,
 }
 
 /// All of them, found by their id in one step: its low half is the place, its high half tells apart those who had it.

@@ -56,6 +56,8 @@ struct Model {
     first_with: BTreeMap<i64, Vec<i64>>,
     /// The newest event that each lane sent for the first time, since the order was chosen.
     lanes: BTreeMap<(usize, i64), i64>,
+    /// Events that no longer match: they are sent no more.
+    unwanted: BTreeSet<i64>,
     /// (time, events) of what went out under the present rate limit.
     passed: Vec<(Instant, usize)>,
     probe: Option<AttemptId>,
@@ -90,6 +92,7 @@ impl Model {
             sent_with: BTreeMap::new(),
             first_with: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            unwanted: BTreeSet::new(),
             passed: Vec::new(),
             probe: None,
             was_ordered: plan.ordering.is_some(),
@@ -126,6 +129,7 @@ impl Model {
                 // A batch comes again without its lost members.
                 self.sent_with.values_mut().for_each(|(_, same)| *same = false);
             }
+            Action::Narrow { tenant, held } => self.narrow(&tenant.to_string(), held),
             Action::Drained if self.under_way.is_empty() => self.drained(),
             Action::Drained => {}
             Action::LocalOutage(held_back) => {
@@ -160,12 +164,22 @@ impl Model {
         let received_at = self.now - ms(age_ms);
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
-            let receipt = keyed(&self.partition, offset, &(offset % 3).to_string(), received_at);
+            let receipt = of_tenant(&self.partition, offset, &(offset % 3).to_string(), received_at);
             self.accounts.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
         self.next_offset += count as i64;
         self.delivery.handle_events(receipts, self.now);
+        self.poll();
+    }
+
+    /// The others' events are wanted no more, or nobody knows; of those under way, the newest subscriptions say it.
+    fn narrow(&mut self, tenant: &str, held: bool) {
+        let others = self.accounts.values().filter(|(_, event, _)| event.tenant() != Some(tenant));
+        self.unwanted = others.map(|(_, event, _)| event.offset()).collect();
+        // A batch comes again without them.
+        self.sent_with.values_mut().for_each(|(_, same)| *same = false);
+        self.delivery.handle_narrowed(&subscribed_to(&[tenant], held), self.now);
         self.poll();
     }
 
@@ -179,7 +193,7 @@ impl Model {
     fn stored(&mut self, count: usize) {
         let mut receipts = Vec::new();
         for offset in (self.next_offset..).take(count) {
-            let receipt = keyed(&self.backlog, offset, &(offset % 3).to_string(), self.now);
+            let receipt = of_tenant(&self.backlog, offset, &(offset % 3).to_string(), self.now);
             self.accounts.insert(offset, (Place::Held, receipt.event().clone(), self.now));
             receipts.push(receipt);
         }
@@ -256,6 +270,9 @@ impl Model {
             match effect {
                 Effect::Send(attempt) => sends.push(attempt),
                 Effect::Settle { receipts, how } => {
+                    let is_cancelled = how == crate::model::receipt::Settlement::Cancelled;
+                    let may_be = |receipt: &Receipt| self.unwanted.contains(&receipt.event().offset());
+                    assert!(!is_cancelled || receipts.iter().all(may_be), "cancelled, and still wanted");
                     receipts.iter().for_each(|receipt| self.comes_out(receipt));
                     Receipt::settle_all(receipts, how);
                 }

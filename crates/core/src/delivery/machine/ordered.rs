@@ -161,7 +161,7 @@ impl Delivery {
     }
 
     /// Its lane; `None` where none are made.
-    fn lane_of(&self, receipt: &Receipt) -> Option<LaneId> {
+    pub(super) fn lane_of(&self, receipt: &Receipt) -> Option<LaneId> {
         self.lanes.as_ref().map(|lanes| LaneId::of(receipt.event(), lanes.by()))
     }
 

@@ -27,7 +27,8 @@ impl Delivery {
             return Next::Ended;
         };
         self.note_bearing(&flight, &outcome, &note, now);
-        let Flight { batch, permit, version, .. } = flight;
+        let Flight { batch, permit, version, narrowed, .. } = flight;
+        self.narrowed = narrowed;
         // What it says of the endpoint as a whole, it says of that which the settings named then.
         let is_outdated = version < self.settings.version;
         self.effects.next = if batch.is_parked() { Next::Backlog { at: None } } else { Next::Ended };
@@ -44,6 +45,7 @@ impl Delivery {
             Outcome::LocalFault => self.local_fault(batch, permit, note, now),
         }
         let next = self.effects.next;
+        self.narrowed = None;
         self.advance(now);
         next
     }
@@ -178,7 +180,8 @@ impl Delivery {
     }
 
     /// A batch whose members failed so often that fewer of them shall go together is taken apart; others wait as they are.
-    fn wait_or_take_apart(&mut self, mut batch: Batch, now: Instant) {
+    fn wait_or_take_apart(&mut self, batch: Batch, now: Instant) {
+        let Some(mut batch) = self.not_narrowed(batch, None) else { return };
         let attempts = batch.attempts + batch.members.iter().map(Receipt::attempts_so_far).max().unwrap_or(0);
         let company_max = self.batch_limits.company_max(attempts);
         if batch.members.len() <= company_max {
@@ -202,6 +205,7 @@ impl Delivery {
 
     /// The batch is sent again after `wait`, unless it would have to leave memory before.
     pub(super) fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
+        let Some(batch) = self.not_narrowed(batch, (wait > Duration::ZERO).then_some(now + wait)) else { return };
         if self.settings.delivery.mode == Mode::Stream && batch.held_len() > 1 {
             return self.wait_one_by_one(batch, wait, now);
         }

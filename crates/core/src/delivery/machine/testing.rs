@@ -9,6 +9,7 @@ use super::*;
 use crate::model::{
     outcome::{AttemptNote, Outcome},
     parking::RowCount,
+    receipt::Settlement,
 };
 pub use crate::testing::*;
 
@@ -22,6 +23,7 @@ pub struct World {
     /// Attempts under way, oldest first, with the offsets of their members.
     pub sent: Vec<(AttemptId, Vec<i64>)>,
     pub delivered: Vec<i64>,
+    pub cancelled: Vec<i64>,
     pub parked: Vec<Parked>,
     pub unparked: Vec<i64>,
     pub given_up: Vec<GivenUp>,
@@ -44,6 +46,7 @@ impl World {
             next_offset: 0,
             sent: Vec::new(),
             delivered: Vec::new(),
+            cancelled: Vec::new(),
             parked: Vec::new(),
             unparked: Vec::new(),
             given_up: Vec::new(),
@@ -64,6 +67,33 @@ impl World {
         self.delivery.handle_events(receipts, self.now);
         self.poll();
         first
+    }
+
+    /// Events of these tenants, one of each, that are received now.
+    pub fn events_of(&mut self, tenants: &[&str]) {
+        let source = Arc::clone(&self.source);
+        let receipts = self.receipts_of(&source, tenants);
+        self.delivery.handle_events(receipts, self.now);
+        self.poll();
+    }
+
+    /// The same, from PostgreSQL.
+    pub fn stored_of(&mut self, source: &Arc<TestSource>, tenants: &[&str]) {
+        let receipts = self.receipts_of(source, tenants);
+        self.delivery.handle_stored(receipts, self.now);
+        self.poll();
+    }
+
+    pub fn receipts_of(&mut self, source: &Arc<TestSource>, tenants: &[&str]) -> Vec<Receipt> {
+        let offsets = self.next_offset..;
+        self.next_offset += tenants.len() as i64;
+        tenants.iter().zip(offsets).map(|(tenant, offset)| of_tenant(source, offset, tenant, self.now)).collect()
+    }
+
+    /// From now on only these tenants' events match; `held` if nobody knows of the others.
+    pub fn narrow(&mut self, tenants: &[&str], held: bool) {
+        self.delivery.handle_narrowed(&subscribed_to(tenants, held), self.now);
+        self.poll();
     }
 
     /// Events that come from the backlog, with so many attempts behind them; returns the first one's offset.
@@ -132,7 +162,8 @@ impl World {
                     self.sent.push((attempt, batch.events().map(|event| event.offset()).collect()));
                 }
                 Effect::Settle { receipts, how } => {
-                    self.delivered.extend(receipts.iter().map(|receipt| receipt.event().offset()));
+                    let ended = if how == Settlement::Cancelled { &mut self.cancelled } else { &mut self.delivered };
+                    ended.extend(receipts.iter().map(|receipt| receipt.event().offset()));
                     Receipt::settle_all(receipts, how);
                 }
                 Effect::Park(parked) => self.parked.extend(parked),

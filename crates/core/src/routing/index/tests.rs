@@ -50,6 +50,24 @@ fn a_subscription_to_a_topic_gets_all_of_it_and_nothing_else() {
 }
 
 #[test]
+fn an_endpoint_may_get_less_when_a_subscription_changes_or_goes_and_not_when_it_is_put_again() {
+    let mut writer = IndexWriter::default();
+    let mut narrowed = |changes: Vec<SubscriptionChange>| {
+        writer.apply(changes);
+        let mut narrowed: Vec<u32> = writer.take_narrowed().into_iter().map(|key| key.0).collect();
+        narrowed.sort_unstable();
+        narrowed
+    };
+    let both = || vec![put("a", 1, "orders", tenants(&["1", "2"])), put("b", 2, "orders", Scope::Topic)];
+    assert_eq!(narrowed(both()), NOBODY);
+    assert_eq!(narrowed(both()), NOBODY);
+    assert_eq!(narrowed(vec![put("c", 2, "invoices", Scope::Topic)]), NOBODY);
+    assert_eq!(narrowed(vec![put("a", 1, "orders", tenants(&["1"]))]), [1]);
+    assert_eq!(narrowed(vec![put("a", 2, "orders", tenants(&["1"]))]), [1], "it went to another endpoint");
+    assert_eq!(narrowed(vec![remove("b"), remove("c"), remove("d")]), [2]);
+}
+
+#[test]
 fn a_subscription_to_tenants_gets_all_their_departments() {
     let index = IndexWriter::default().apply([put("a", 1, "orders", tenants(&["1", "2"]))]);
     assert_eq!(matches(&index, "orders", Some("2"), None), [1]);

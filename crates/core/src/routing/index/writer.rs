@@ -2,7 +2,7 @@
 
 use std::{hash::BuildHasher, sync::Arc};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
 use super::{
     SubscriptionIndex, Topic,
@@ -33,6 +33,8 @@ pub struct IndexWriter {
     names: Names,
     /// Further subscriptions that put an endpoint into a place that it has already.
     repeated: HashMap<(IndexKey, EndpointKey), u32>,
+    /// Endpoints that may get less than before.
+    narrowed: HashSet<EndpointKey>,
 }
 
 /// A subscription in few bytes: a million of them are kept.
@@ -61,6 +63,12 @@ impl IndexWriter {
     #[must_use]
     pub fn snapshot(&self) -> SubscriptionIndex {
         self.snapshot.clone()
+    }
+
+    /// Endpoints of which a subscription was changed or removed since this was last asked: what was matched before may match
+    /// no more.
+    pub fn take_narrowed(&mut self) -> HashSet<EndpointKey> {
+        std::mem::take(&mut self.narrowed)
     }
 
     /// Number of subscriptions.
@@ -116,6 +124,7 @@ impl IndexWriter {
 
     fn remove(&mut self, id: &str) {
         let Some(stored) = self.stored.remove(id) else { return };
+        self.narrowed.insert(stored.endpoint);
         for (tenant, department) in &stored.scopes {
             self.remove_endpoint(
                 IndexKey { topic: stored.topic, tenant: *tenant, department: *department },

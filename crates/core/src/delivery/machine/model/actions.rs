@@ -29,6 +29,11 @@ pub(super) enum Action {
     Stall(u64),
     Configure(Box<Plan>),
     LosePartition,
+    /// Only this tenant's events match by now; `held` if nobody knows of the others.
+    Narrow {
+        tenant: i64,
+        held: bool,
+    },
     /// Parked events are delivered by now.
     Drained,
     LocalOutage(bool),
@@ -103,6 +108,7 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => (0_u64..7_000).prop_map(Action::Stall),
         2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
         1 => Just(Action::LosePartition),
+        1 => (0_i64..3, prop::bool::weighted(0.3)).prop_map(|(tenant, held)| Action::Narrow { tenant, held }),
         1 => any::<bool>().prop_map(Action::LocalOutage),
         1 => Just(Action::Trial),
         2 => Just(Action::Drained),

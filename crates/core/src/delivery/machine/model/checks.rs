@@ -29,6 +29,7 @@ impl Model {
             if !batch.is_parked() {
                 self.check_rows(&events);
             }
+            assert!(members.iter().all(|member| !self.unwanted.contains(member)), "it no longer matches");
             self.check_order(&events);
             self.check_lanes(&events);
             self.check_members(&members, bytes, breaker, whole);
