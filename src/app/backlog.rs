@@ -28,7 +28,7 @@ use crate::{
         receipt::{Receipt, Settlement},
         settings::{DeliverySettings, EndpointState, Mode},
     },
-    router::{index::Matches, table::RoutingTable},
+    router::table::RoutingTable,
     store::{Pool, PoolOptions, backlog_read::BACKLOG_PLANS},
 };
 
@@ -214,18 +214,14 @@ impl Surroundings for DrainContext {
     }
 
     fn matches(&self, event: &Event, endpoint: EndpointKey) -> bool {
-        let index = self.table.index();
-        let Some(topic) = index.topic(event.topic()) else { return false };
-        let mut matches = Matches::new();
-        topic.matches(event.tenant(), event.department(), &mut matches);
-        matches.binary_search(&endpoint).is_ok()
+        self.table.index().gives(event, endpoint)
     }
 
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>) {
         let queue = self.table.endpoints().find(endpoint_id).cloned();
         match queue {
             Some(queue) => {
-                if queue.push_stored(receipts) == Pushed::NeedsActor {
+                if self.table.push_stored(&queue, receipts) == Pushed::NeedsActor {
                     self.notices.needs_actor(&queue);
                 }
             }

@@ -211,7 +211,10 @@ async fn take_up_abandoned(
                 let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                 dead_letters.submit_given_up(&queue.settings(), vec![given_up]);
             }
-            Some(queue) => push(&queue, [receipt], &notices),
+            Some(queue) => {
+                push(&queue, [receipt], &notices);
+                table.match_again(&queue);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod answers; // what came in since the last turn
 mod retiring; // when it gives its memory back
 mod core; // what those of one core share
 mod permits; // whether requests may begin
+mod narrowed; // what its subscriptions no longer give it
 mod remembering; // what the next one must know
 mod gauges; // what others see of it
 mod traced; // what a trace hears of it
@@ -23,7 +24,7 @@ use self::{
 use super::{
     breaker::BreakerState,
     delivery::{AttemptId, Delivery, Effect, StateChange},
-    queue::{Drain, EndpointQueue, Wake},
+    queue::{Drain, EndpointQueue, TakenFromQueue, Wake},
     request,
     request_sender::RequestSender,
 };
@@ -120,6 +121,7 @@ impl EndpointActor {
             return self.make_way(ctx);
         }
         self.offer_permits(now);
+        self.adopt_narrowed(now);
         self.adopt_settings(now);
         self.adopt_local_outage(now);
         if let Some(count) = self.queue.take_backlog_rows() {
@@ -177,7 +179,10 @@ impl EndpointActor {
     }
 
     fn take_events(&mut self, now: Instant) {
-        let stored = self.queue.take(&mut self.taken);
+        let TakenFromQueue { mut stored, narrowed } = self.queue.take(&mut self.taken);
+        if let Some(subscribed) = narrowed {
+            stored = self.match_again(stored, &subscribed, now);
+        }
         if self.settings.suspended || self.settings.delivery.ordering.is_some() {
             self.taken = self.core.backlog.skip_missed(&self.settings, std::mem::take(&mut self.taken));
         }
@@ -204,6 +209,7 @@ impl EndpointActor {
                     if how == Settlement::Delivered {
                         self.queue.health.delivered.fetch_add(receipts.len() as u64, Relaxed);
                     }
+                    self.note_cancelled(&receipts, how);
                     self.count_ended(receipts.iter());
                     Receipt::settle_all(receipts, how);
                 }

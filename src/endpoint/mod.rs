@@ -6,6 +6,7 @@ pub use postrider_core::delivery::{auto_disable, batch, breaker}; // ○ and its
 pub use postrider_core::fair_share::max_min as fair_share; // ○ who gets how much of what cannot be taken back
 pub use postrider_core::flow::placement; // ○ which core an actor starts on
 pub use postrider_core::request; // ○ events → body and headers
+pub use postrider_core::routing::subscribed; // ○ what was matched before, matched again
 pub use postrider_core::sending::{allowance, silence, stream_errors}; // ○ what comes on a connection that requests share
 pub use postrider_core::sending::{egress, idle, names, oauth, protocols, redaction}; // ○ where requests may go, and how
 pub use postrider_core::stall::endpoints as stalls; // ○ for whom nothing moves, and why

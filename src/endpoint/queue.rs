@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::stats::EndpointStats;
+use super::{stats::EndpointStats, subscribed::Subscribed};
 use crate::{
     flow::counters::FlowCounters,
     model::{
@@ -86,10 +86,21 @@ struct Inner {
     waker: Option<Arc<dyn Wake>>,
     /// The actor has been told (or asked for) and has not looked yet.
     woken: bool,
+    /// Subscriptions that became narrower since the actor looked last.
+    narrowed: Option<Arc<Subscribed>>,
     /// Its actor died, and no other has come yet.
     is_dead: bool,
     /// The endpoint was deleted: what comes now is cancelled.
     closed: bool,
+}
+
+/// The rest that an actor takes, beside the events of Kafka.
+#[derive(Debug, Default)]
+pub struct TakenFromQueue {
+    /// Read from the backlog.
+    pub stored: Vec<Receipt>,
+    /// Subscriptions that became narrower since what was taken, and what the actor has, was matched.
+    pub narrowed: Option<Arc<Subscribed>>,
 }
 
 impl EndpointQueue {
@@ -152,15 +163,31 @@ impl EndpointQueue {
     }
 
     /// Moves everything that waits into `taken` (which must be empty; its memory becomes the queue's), and lets the
-    /// next push wake again. Returns what came from the backlog.
-    pub fn take(&self, taken: &mut Vec<Receipt>) -> Vec<Receipt> {
+    /// next push wake again.
+    pub fn take(&self, taken: &mut Vec<Receipt>) -> TakenFromQueue {
         debug_assert!(taken.is_empty(), "what was taken before has been handled");
         let mut inner = self.inner.lock();
         std::mem::swap(&mut inner.waiting, taken);
         self.flow.queued(-(taken.len() as i64));
         self.waiting_bytes.store(0, Ordering::Relaxed);
         inner.woken = false;
-        std::mem::take(&mut inner.stored)
+        TakenFromQueue { stored: std::mem::take(&mut inner.stored), narrowed: inner.narrowed.take() }
+    }
+
+    /// Has matched again what waits here and what the actor has. `newest` names the subscriptions of the moment in which it is
+    /// asked: under the lock, for an older answer must not replace a newer one.
+    pub fn narrow(&self, newest: impl FnOnce() -> Subscribed) {
+        let mut inner = self.inner.lock();
+        if inner.waker.is_some() || !inner.waiting.is_empty() || !inner.stored.is_empty() {
+            inner.narrowed = Some(Arc::new(newest()));
+            inner.wake_if_running();
+        }
+    }
+
+    /// Subscriptions that became narrower since the last [`EndpointQueue::take`].
+    #[must_use]
+    pub fn narrowed(&self) -> Option<Arc<Subscribed>> {
+        self.inner.lock().narrowed.clone()
     }
 
     /// Of a queue whose actor died: all that waits, once the first of it was received before that. The next actor is on its way,

@@ -12,7 +12,7 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Wra
 use smallvec::SmallVec;
 
 use super::{
-    index::{Matches, TopicIndex},
+    index::{Matches, SubscriptionIndex, TopicIndex},
     table::RoutingTable,
 };
 use crate::{
@@ -48,6 +48,8 @@ pub struct Router {
     ledger: Option<Arc<PartitionLedger>>,
     events: Vec<Arc<Event>>,
     done: usize,
+    /// The snapshot that the chunk at hand was matched against.
+    matched_by: Option<Arc<SubscriptionIndex>>,
     /// Endpoints that get the events of the chunk at hand: all of them, one after the other, …
     matched: Vec<EndpointKey>,
     /// … and where each event's end.
@@ -75,6 +77,7 @@ impl Router {
             ledger: None,
             events: Vec::new(),
             done: 0,
+            matched_by: None,
             matched: Vec::new(),
             ends: Vec::new(),
             routed: Vec::new(),
@@ -87,6 +90,7 @@ impl Router {
         let Some(first) = events.first() else { return };
         let table = Arc::clone(&self.table);
         let index = table.index();
+        self.matched_by = Some(Arc::clone(&index));
         let topic = index.topic(first.topic());
         let mut matches = Matches::new();
         let all = || events.iter().for_each(|event| self.match_one(event, topic, &mut matches));
@@ -163,6 +167,13 @@ impl Router {
                 // Deleted since the snapshot was taken.
                 None => Receipt::settle_all(run, Settlement::Cancelled),
             }
+        }
+        // Subscriptions have changed since: the queues were told before they had these.
+        if self.matched_by.as_ref().is_some_and(|index| !Arc::ptr_eq(index, &self.table.index())) {
+            let mut told: Vec<EndpointKey> = self.matched.clone();
+            told.sort_unstable();
+            told.dedup();
+            told.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| self.table.match_again(queue));
         }
     }
 }
@@ -249,6 +260,7 @@ impl Router {
     }
 
     fn forget_matches(&mut self) {
+        self.matched_by = None;
         self.matched.clear();
         self.ends.clear();
         self.done = 0;

@@ -5,12 +5,19 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use super::index::{IndexWriter, SubscriptionChange, SubscriptionIndex};
+use super::{
+    index::{IndexWriter, SubscriptionChange, SubscriptionIndex},
+    subscribed::Subscribed,
+};
 use crate::{
-    endpoint::queue::EndpointQueue,
+    endpoint::queue::{EndpointQueue, Pushed},
     flow::counters::FlowCounters,
     ingest::topic_holds::TopicHolds,
-    model::{event::EndpointKey, settings::Settings},
+    model::{
+        event::{EndpointKey, Event},
+        receipt::Receipt,
+        settings::Settings,
+    },
 };
 
 /// The subscriptions, and the queue of each endpoint.
@@ -114,18 +121,72 @@ impl RoutingTable {
         self.writer.lock().apply(changes);
     }
 
-    /// Publishes what was staged, in a new snapshot. Returns the number of subscriptions in it.
+    /// Publishes what was staged, in a new snapshot, and has matched again what is held for endpoints that may get less by
+    /// it. Returns the number of subscriptions in it.
     pub fn publish_subscriptions(&self) -> usize {
-        let writer = self.writer.lock();
-        self.index.store(Arc::new(writer.snapshot()));
-        writer.len()
+        let (narrowed, subscriptions) = {
+            let mut writer = self.writer.lock();
+            self.index.store(Arc::new(writer.snapshot()));
+            (writer.take_narrowed(), writer.len())
+        };
+        let endpoints = self.endpoints();
+        narrowed.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| self.match_again(queue));
+        subscriptions
+    }
+
+    /// Puts stored events into a queue, which were matched before: after a change since then they are matched again.
+    pub fn push_stored(&self, queue: &EndpointQueue, receipts: Vec<Receipt>) -> Pushed {
+        let events: Vec<Arc<Event>> = receipts.iter().map(|receipt| Arc::clone(receipt.event())).collect();
+        let pushed = queue.push_stored(receipts);
+        let index = self.index();
+        if !events.iter().all(|event| index.gives(event, queue.key)) {
+            self.match_again(queue);
+        }
+        pushed
+    }
+
+    /// Has matched again what waits in a queue and what its actor holds. Whoever puts something into it that was matched by
+    /// an older snapshot asks for it afterwards: a change that came in between has told the queue already, of less than is
+    /// there now.
+    pub fn match_again(&self, queue: &EndpointQueue) {
+        queue.narrow(|| {
+            let held_before = self.holds.now();
+            let index = self.index.load_full();
+            Subscribed::new(index, [held_before, self.holds.now()], queue.key)
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::delivery::testing::{batch, stream};
+    use crate::{
+        clock,
+        endpoint::delivery::testing::{TestSource, batch, receipt, stream},
+        model::{receipt::Settlement, scope::Scope},
+        router::subscription::Subscription,
+    };
+
+    #[test]
+    fn stored_events_that_come_behind_a_change_of_subscriptions_are_matched_again() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let (queue, source) = (table.put_endpoint(Arc::new(stream())), TestSource::stored());
+        let (id, topic) = ("sub_1".to_owned(), "orders".to_owned());
+        let subscription = Subscription { id: id.clone(), endpoint: queue.key, topic, scope: Scope::Topic };
+        let push = |change: SubscriptionChange| {
+            table.stage_subscriptions([change]);
+            table.publish_subscriptions();
+            let pushed = table.push_stored(&queue, vec![receipt(&source, 0, clock::now())]);
+            assert_eq!(pushed, Pushed::NeedsActor);
+            let is_told = queue.narrowed().is_some();
+            let taken = queue.take(&mut Vec::new());
+            Receipt::settle_all(taken.stored, Settlement::Backlogged);
+            is_told
+        };
+        let still_subscribed = push(SubscriptionChange::Put(subscription));
+        let no_more = push(SubscriptionChange::Remove { id });
+        assert_eq!((still_subscribed, no_more), (false, true));
+    }
 
     #[test]
     fn settings_that_are_read_again_replace_nothing_and_what_differs_does() {

@@ -134,3 +134,29 @@ fn what_waits_is_counted_for_the_read_window_until_it_is_taken() {
     assert_eq!(flow.waiting(), 0);
     Receipt::settle_all(taken, Settlement::Cancelled);
 }
+
+#[test]
+fn an_actor_hears_of_narrower_subscriptions_once_and_a_queue_that_holds_nothing_keeps_none() {
+    let (queue, wakes) = (queue(), Arc::new(Wakes::default()));
+    let subscribed = || Subscribed::new(Arc::default(), Default::default(), EndpointKey(0));
+    queue.narrow(subscribed);
+    assert!(queue.narrowed().is_none(), "nobody has anything");
+    queue.attach(Arc::clone(&wakes) as _);
+    let mut taken = Vec::new();
+    drop(queue.take(&mut taken));
+    queue.narrow(subscribed);
+    queue.narrow(subscribed);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert!(!queue.try_detach(), "its actor has to look");
+    assert!(queue.take(&mut taken).narrowed.is_some() && queue.narrowed().is_none());
+}
+
+#[test]
+fn what_waits_for_an_actor_that_is_not_there_is_matched_by_the_next_one() {
+    let (queue, source) = (queue(), TestSource::new());
+    let _ = queue.push([receipt(&source)]);
+    queue.narrow(|| Subscribed::new(Arc::default(), Default::default(), EndpointKey(0)));
+    queue.attach(Arc::new(Wakes::default()));
+    assert!(queue.narrowed().is_some());
+    queue.close();
+}

@@ -5,7 +5,7 @@ use crate::{
     endpoint::delivery::testing::stream,
     ingest::testing::{ledger, router, tracked},
     model::scope::Scope,
-    router::{index::SubscriptionChange, subscription::Subscription},
+    router::{index::SubscriptionChange, subscribed::Match, subscription::Subscription},
 };
 
 #[actix_rt::test]
@@ -74,4 +74,24 @@ async fn events_that_many_endpoints_want_are_routed_in_several_turns_and_each_ge
     assert!(router.matched.is_empty() && router.ends.is_empty() && router.events.is_empty());
     Receipt::settle_all(taken, Settlement::Cancelled);
     queues.iter().for_each(|queue| queue.close());
+}
+
+#[actix_rt::test]
+async fn events_that_come_behind_a_change_of_subscriptions_are_matched_again_in_their_queues() {
+    let (ledger, (mut router, queues)) = (ledger(), wanted_by(2));
+    let events = vec![tracked(&ledger, 0)];
+    router.match_all(&events);
+    router.table.stage_subscriptions([SubscriptionChange::Remove { id: format!("sub_{}", queues[0].id) }]);
+    router.table.publish_subscriptions();
+    assert!(queues[0].narrowed().is_none(), "there is nothing in it yet");
+    router.events = events;
+    assert!(!router.route_some());
+    let matched = queues.iter().map(|queue| {
+        let (subscribed, mut taken) = (queue.narrowed().expect("it is told"), Vec::new());
+        drop(queue.take(&mut taken));
+        let matched = subscribed.of(taken[0].event());
+        Receipt::settle_all(taken, Settlement::Cancelled);
+        matched
+    });
+    assert_eq!(matched.collect::<Vec<_>>(), [Match::Unwanted, Match::Wanted]);
 }

@@ -1,10 +1,10 @@
 //! ● What customers change takes effect while events flow, with no restart and no rebalance.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use serde_json::json;
 
-use crate::harness::{Mode, Receiver, TestApp, eventually_holds, within};
+use crate::harness::{Endpoint, Hook, Mode, Receiver, TestApp, eventually_holds, within};
 
 /// The promise of 5 s on every instance, and what a busy machine adds to it.
 const IN_EFFECT: Duration = Duration::from_secs(20);
@@ -63,6 +63,68 @@ fn a_deleted_endpoint_and_a_deleted_subscription_get_nothing_more() {
     assert_eq!(control.hook.accepted_count(), 100);
     assert_eq!((deleted.hook.accepted_count(), unsubscribed.hook.accepted_count()), (50, 50));
     app.rest().get(&format!("/v1/endpoints/{}", deleted.id)).problem(404);
+}
+
+/// The events among these that are of tenant 3.
+fn of_tenant_3(events: Range<u32>) -> BTreeSet<u32> {
+    events.filter(|seq| seq % 10 + 1 == 3).collect()
+}
+
+/// The events that came in the requests after so many.
+fn came_after(hook: &Hook, requests: usize) -> BTreeSet<u32> {
+    hook.requests().iter().skip(requests).flat_map(|request| request.seqs.clone()).collect()
+}
+
+/// An endpoint whose requests hang, with one of them under way and all else held behind it.
+fn held_behind_one(app: &TestApp, hook: &Hook) -> (Endpoint, String) {
+    hook.set(Mode::Hang);
+    let settings = json!({"mode": "stream", "in_flight_max": 1, "request_timeout_ms": 60_000});
+    let endpoint = app.endpoint(hook, settings);
+    let whole = app.subscribe(&endpoint, json!({"level": "topic"}));
+    app.subscribe(&endpoint, json!({"level": "tenants", "tenants": ["3"]}));
+    app.await_settings();
+    (endpoint, whole)
+}
+
+#[test]
+fn what_is_held_for_a_subscription_that_is_deleted_is_not_sent() {
+    let app = TestApp::named("held").set("DELIVERY_PARK_AFTER_MS", 60_000).partitions(2).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let (_endpoint, whole) = held_behind_one(&app, &hook);
+    app.produce(100);
+    eventually_holds("all are routed", || app.rest().metric("postrider_events_routed_total") == 100.0);
+    eventually_holds("one is under way", || hook.waiting() == 1);
+    app.rest().delete(&format!("/v1/subscriptions/{whole}")).ok();
+    app.await_settings();
+    // One of the others may have been sent, and would be sent again.
+    hook.set(Mode::Ok);
+    app.await_committed();
+    assert_eq!(came_after(&hook, 1), of_tenant_3(0..100), "what it still subscribes to, and nothing else");
+    assert_eq!(app.postgres.count("SELECT count(*) FROM backlog"), 0);
+}
+
+#[test]
+fn rows_that_are_held_are_not_sent_once_they_are_no_longer_granted() {
+    let app = TestApp::named("held-rows").set("DELIVERY_PARK_AFTER_MS", 60_000).set("BACKLOG_POLL_MS", 100).start();
+    let receiver = Receiver::start();
+    let hook = receiver.hook("hook");
+    let (endpoint, _) = held_behind_one(&app, &hook);
+    let tell = |command: &str| app.rest().post(&format!("/v1/endpoints/{}/{command}", endpoint.id), &json!({})).ok();
+    tell("pause");
+    app.await_settings();
+    app.produce(100);
+    app.await_committed();
+    let rows = || app.postgres.count("SELECT count(*) FROM backlog");
+    eventually_holds("all of them wait", || rows() == 100);
+    tell("resume");
+    eventually_holds("one is under way", || hook.waiting() == 1);
+    let narrower = json!({"grants": {"topics": ["*"], "tenants": ["3"]}});
+    app.rest().patch(&format!("/v1/customers/{}", app.customer()), &narrower).ok();
+    app.await_settings();
+    hook.set(Mode::Ok);
+    eventually_holds("nothing waits any more", || rows() == 0);
+    assert_eq!(came_after(&hook, 1), of_tenant_3(0..100), "what it is still granted, and nothing else");
 }
 
 #[test]
