@@ -48,10 +48,8 @@ pub(super) struct Loader {
 struct Known {
     endpoints: HashSet<Arc<str>>,
     subscriptions: HashSet<Arc<str>>,
-    /// Subscriptions that this version cannot read, and their topics.
+    /// Subscriptions that this version cannot read, or whose customers' grants it cannot, and their topics.
     unreadable: HashMap<Arc<str>, Arc<str>>,
-    /// Subscriptions of customers whose grants this version cannot read, and their topics.
-    ungranted: HashMap<Arc<str>, Arc<str>>,
 }
 
 impl Known {
@@ -59,16 +57,15 @@ impl Known {
     fn stage_subscriptions(&mut self, table: &RoutingTable, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
         let changes: Vec<_> = {
             let endpoints = table.endpoints();
-            rows.into_iter().filter_map(|row| self.change_of(row, &endpoints, seen)).collect()
+            rows.into_iter().map(|row| self.change_of(row, &endpoints, seen)).collect()
         };
         table.stage_subscriptions(changes);
     }
 
     /// Returns the number of subscriptions in the table.
     fn publish_subscriptions(&self, table: &RoutingTable) -> usize {
-        let incomplete: HashSet<Arc<str>> = self.ungranted.values().cloned().collect();
-        let held = self.unreadable.values().cloned().chain(incomplete.iter().cloned()).collect();
-        table.holds.change(held, incomplete, || table.publish_subscriptions())
+        let held = self.unreadable.values().cloned().collect();
+        table.holds.change(held, || table.publish_subscriptions())
     }
 
     fn change_of(
@@ -76,41 +73,35 @@ impl Known {
         row: SubscriptionRow,
         endpoints: &EndpointQueues,
         seen: &mut HashSet<Arc<str>>,
-    ) -> Option<SubscriptionChange> {
-        let (id, found, is_held) = match row {
-            // As it was before, if it was read then: its topic waits, and what waits already is not cancelled.
-            SubscriptionRow::Unreadable { id, topic } => {
-                self.ungranted.remove(id.as_str());
-                self.unreadable.insert(Arc::from(id.as_str()), Arc::from(topic));
-                self.subscriptions.insert(Arc::from(id.as_str()));
-                seen.insert(Arc::from(id));
-                return None;
-            }
-            SubscriptionRow::Ungranted { id, topic } => {
-                self.ungranted.insert(Arc::from(id.as_str()), Arc::from(topic));
-                (id, None, true)
+    ) -> SubscriptionChange {
+        let (id, found, held) = match row {
+            // What it gave when it could be read is no measure: it may give less by now, and so may the grants. Its topic
+            // waits, and so does what is held already, until it can be read again.
+            SubscriptionRow::Unreadable { id, topic } | SubscriptionRow::Ungranted { id, topic } => {
+                (id, None, Some(topic))
             }
             SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
                 let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
-                (id, found, false)
+                (id, found, None)
             }
-            SubscriptionRow::Absent { id } => (id, None, false),
+            SubscriptionRow::Absent { id } => (id, None, None),
         };
-        self.unreadable.remove(id.as_str());
-        if !is_held {
-            self.ungranted.remove(id.as_str());
+        let stands = found.is_some() || held.is_some();
+        match held {
+            Some(topic) => drop(self.unreadable.insert(Arc::from(id.as_str()), Arc::from(topic))),
+            None => drop(self.unreadable.remove(id.as_str())),
         }
-        if found.is_some() || is_held {
+        if stands {
             let name: Arc<str> = Arc::from(id.as_str());
             self.subscriptions.insert(Arc::clone(&name));
             seen.insert(name);
         } else {
             self.subscriptions.remove(id.as_str());
         }
-        Some(match found {
+        match found {
             Some((endpoint, topic, scope)) => SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }),
             None => SubscriptionChange::Remove { id },
-        })
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! no write: writers take the row of `config_version` first, so versions commit in their order.
 //!
 //! A row that cannot be understood or decrypted is reported and costs itself, not all: such an endpoint keeps its events
-//! and sends none, such a subscription holds its topic: what it wants of it stays in Kafka. A customer's grants that cannot
-//! be understood grant nothing, and hold the topics of its subscriptions.
+//! and sends none, such a subscription holds its topic: what it wants of it stays in Kafka, and what waits for it in the backlog.
+//! A customer's grants that cannot be understood grant nothing, and hold the topics of its subscriptions.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -244,7 +244,7 @@ fn subscription(row: &Row, grants: &KnownGrants) -> SubscriptionRow {
         Ok(Json(scope)) => grants.and_then(Option::as_ref).and_then(|grants| grants.narrow(&topic, scope)),
         Err(error) => {
             metrics::counter!(names::SETTINGS_UNREADABLE, "what" => "subscription").increment(1);
-            tracing::error!(subscription.id = %id, topic, %error, "subscription `{id}` cannot be read: its topic waits");
+            tracing::error!(subscription.id = %id, topic, %error, "subscription `{id}` cannot be read: its topic waits, and so does its backlog");
             return SubscriptionRow::Unreadable { id, topic };
         }
     };
