@@ -11,7 +11,10 @@ use crate::{
         id,
         settings::Settings,
     },
-    store::dead_letters::{KEY_BYTES, NewLetter},
+    store::{
+        dead_letters::{KEY_BYTES, NewLetter},
+        letter_texts,
+    },
 };
 
 /// The key of a receipt for a record that never got as far as an endpoint: undecodable, or too large.
@@ -70,6 +73,8 @@ impl Letter {
         let in_memory_since_ms = written.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
         let received_ms = event.first_received_ms.map_or(in_memory_since_ms, NonZeroI64::get);
         let last = self.given_up.last.as_ref();
+        let texts = [event.own_id(), event.tenant(), event.department(), Some(event.kind())];
+        let ([event_id, tenant, department, kind], texts_with_nul) = letter_texts::columns(texts);
         NewLetter {
             id: id::new(id::ResourceKind::DeadLetter, written.wall_ms, placed(place, entropy)),
             key: self.key().0,
@@ -80,10 +85,11 @@ impl Letter {
             offset: event.offset(),
             record_ms: event.record.timestamp_ms,
             occurred_ms: event.occurred_ms,
-            event_id: event.own_id().map(storable),
-            tenant: event.tenant().map(storable),
-            department: event.department().map(storable),
-            kind: Some(storable(event.kind())),
+            event_id,
+            tenant,
+            department,
+            kind,
+            texts_with_nul,
             record_key: event.key(),
             record_value: event.value(),
             record_headers: event.record.headers.of(&event.record.bytes),
@@ -127,6 +133,7 @@ pub fn strip(row: &mut NewLetter<'_>, refusal: &str) {
     row.tenant = None;
     row.department = None;
     row.kind = None;
+    row.texts_with_nul = None;
     row.record_key = None;
     row.record_value = None;
     row.record_headers = &[];
@@ -150,7 +157,7 @@ pub fn record(offset: i64, timestamp_ms: i64, key: Option<&[u8]>, value: Option<
 /// An excerpt is at most this long.
 pub const EXCERPT_BYTES_MAX: usize = 1024;
 
-/// Postgres keeps every text but NUL.
+/// Postgres keeps every text but NUL. What is only shown has another character in its place.
 fn storable(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
@@ -225,12 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_made_such_that_postgres_keeps_them() {
+    fn an_excerpt_is_made_such_that_postgres_keeps_it() {
         let written = written();
-        let letter = letter("te\0nant", &"é".repeat(1_000), written.now);
-        let row = letter.row(written, 0, [0; 10]);
-        assert_eq!(row.tenant.as_deref(), Some("te\u{fffd}nant"));
-        assert_eq!(row.excerpt.map(|excerpt| excerpt.len()), Some(1_024));
+        let letter = letter("tenant", &format!("\0{}", "é".repeat(1_000)), written.now);
+        let excerpt = letter.row(written, 0, [0; 10]).excerpt.expect("an excerpt");
+        assert!(excerpt.starts_with("\u{fffd}é") && !excerpt.contains('\0'));
     }
 
     #[test]

@@ -276,7 +276,7 @@ pub(super) async fn each_page(
 macro_rules! head_columns {
     () => {
         r#"id, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id, tenant,
-        department, type, reason, attempts, last_status, last_class, excerpt, received_at, created_at, state,
+        department, type, texts_with_nul, reason, attempts, last_status, last_class, excerpt, received_at, created_at, state,
         redrive_requested_at, coalesce(octet_length(record_key), 0)::bigint
             + coalesce(octet_length(record_value), 0) + octet_length(record_headers) AS data_bytes,
         d.written_in::text::bigint AS written_in,

@@ -7,8 +7,12 @@ use std::collections::HashSet;
 
 use deadpool_postgres::Client;
 use jiff::Timestamp;
+use tokio_postgres::Row;
 
-use super::{Pool, StoreError};
+use super::{
+    Pool, StoreError,
+    letter_texts::{self, LetterTexts},
+};
 
 /// A letter to be stored, borrowed from wherever it waits.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct NewLetter<'a> {
     pub tenant: Option<String>,
     pub department: Option<String>,
     pub kind: Option<String>,
+    /// Texts of these four that hold a NUL, see [`letter_texts`](super::letter_texts).
+    pub texts_with_nul: Option<Vec<u8>>,
     pub record_key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub record_value: Option<&'a [u8]>,
@@ -93,6 +99,12 @@ pub async fn end_redrive(pool: &Pool, ids: &[String]) -> Result<(), StoreError> 
     .await
 }
 
+/// The producer's texts in a letter's row.
+pub(super) fn texts(row: &Row) -> Result<LetterTexts, StoreError> {
+    let columns = [row.try_get("event_id")?, row.try_get("tenant")?, row.try_get("department")?, row.try_get("type")?];
+    Ok(letter_texts::texts(columns, row.try_get("texts_with_nul")?))
+}
+
 /// Returns the ids that were stored; the others' keys were there before.
 async fn insert_fresh(client: &Client, letters: &[NewLetter<'_>]) -> Result<HashSet<String>, StoreError> {
     macro_rules! column {
@@ -129,6 +141,7 @@ async fn insert_fresh(client: &Client, letters: &[NewLetter<'_>]) -> Result<Hash
                 &column!(excerpt),
                 &column!(received_at),
                 &column!(created_at),
+                &column!(texts_with_nul),
             ],
         )
         .await?;
@@ -167,17 +180,17 @@ const INSERT: &str = r#"
             $1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::bigint[],
             $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bytea[],
             $16::bytea[], $17::text[], $18::int[], $19::smallint[], $20::text[], $21::text[], $22::timestamptz[],
-            $23::timestamptz[]
+            $23::timestamptz[], $24::bytea[]
         ) AS g (id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, event_id,
             tenant, department, type, record_key, record_value, record_headers, reason, attempts, last_status,
-            last_class, excerpt, received_at, created_at)
+            last_class, excerpt, received_at, created_at, texts_with_nul)
     ), fresh AS (
         INSERT INTO dead_letter_key (key, id) SELECT key, id FROM given ORDER BY key, id
         ON CONFLICT DO NOTHING RETURNING id
     )
     INSERT INTO dead_letter (id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms,
         event_id, tenant, department, type, record_key, record_value, record_headers, reason, attempts, last_status,
-        last_class, excerpt, received_at, created_at)
+        last_class, excerpt, received_at, created_at, texts_with_nul)
     SELECT given.* FROM given JOIN fresh USING (id) RETURNING id"#;
 
 const GIVE_UP_AGAIN: &str = "

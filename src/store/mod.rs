@@ -36,6 +36,7 @@ pub mod backlog; // ● what is still to be delivered: stored, written again, ta
 pub mod event_row; // ○ a parked event as a row, and back
 pub mod backlog_ageing; // ● … searched for what is too old
 pub mod backlog_read; // ● … and read
+pub mod letter_texts; // ○ the producer's texts of a dead letter in their columns
 pub mod dead_letters; // ● what was given up: stored, taken out, tried again
 pub mod dead_letter_read; // ● as customers see them: listed, read, acknowledged, marked for another try
 pub mod redrive_progress; // ● marked for another try, and what became of them

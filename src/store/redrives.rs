@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use tokio_postgres::Row;
 
-use super::{Pool, StoreError, dead_letters::KEY_BYTES};
+use super::{
+    Pool, StoreError,
+    dead_letters::{self, KEY_BYTES},
+};
 
 /// A letter that waits for its redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +137,7 @@ fn row(row: &Row) -> Result<RedriveRow, StoreError> {
     let id: String = row.try_get("id")?;
     let key: &[u8] = row.try_get("key")?;
     let key = key.try_into().map_err(|_| StoreError::Unreadable(format!("the key of dead letter `{id}`")))?;
+    let [event_id, tenant, department, kind] = dead_letters::texts(row)?;
     Ok(RedriveRow {
         id,
         key,
@@ -145,10 +149,10 @@ fn row(row: &Row) -> Result<RedriveRow, StoreError> {
         record_ms: row.try_get("record_ms")?,
         occurred_ms: row.try_get("occurred_ms")?,
         attempts: row.try_get("redrive_attempts")?,
-        event_id: row.try_get("event_id")?,
-        tenant: row.try_get("tenant")?,
-        department: row.try_get("department")?,
-        kind: row.try_get("type")?,
+        event_id,
+        tenant,
+        department,
+        kind,
         record_key: row.try_get("record_key")?,
         record_value: row.try_get("record_value")?,
         record_headers: row.try_get("record_headers")?,
@@ -167,7 +171,7 @@ const PARTITIONS: &str = "SELECT DISTINCT topic, partition FROM dead_letter WHER
 
 const READ: &str = r#"
     SELECT id, key, endpoint_id, customer_id, topic, partition, "offset", record_ms, occurred_ms, redrive_attempts,
-        event_id, tenant, department, type, record_key, record_value, record_headers
+        event_id, tenant, department, type, texts_with_nul, record_key, record_value, record_headers
     FROM dead_letter WHERE id = ANY($1) AND state = 'redriving' ORDER BY id"#;
 
 /// The ids are found first: the letters are partitioned by them.

@@ -10,18 +10,21 @@ use std::{
 use postrider::{
     api::dead_letter_view::RedriveProgress,
     backlog::page_read::EndpointReadiness,
+    clock,
     dead_letter::letter::Letter,
     model::{
         disposition::{GivenUp, Parked, Reason},
+        event::{Event, Field, Fields},
         parking::Parking,
         receipt::{Receipt, Settlement},
     },
     redrive::RedriveOptions,
+    store::dead_letter_read::{DeadLetterFilter, DeadLetterPosition, DeadLetterQuery, list},
 };
 use postrider_core::testing::TestSource;
 
 use self::bench::Bench;
-use crate::partition::event;
+use crate::partition::{event, given_up};
 
 fn options() -> RedriveOptions {
     RedriveOptions {
@@ -51,6 +54,29 @@ async fn a_delivered_letter_is_gone_and_was_the_same_event() {
     bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
     assert_eq!(bench.database.count("dead_letter_key").await, 0);
     assert!(bench.sent.try_recv().is_err(), "it is sent once");
+}
+
+#[tokio::test]
+async fn a_redriven_event_has_the_ids_that_it_had_whatever_bytes_they_hold() {
+    let mut bench = Bench::new(0, "ep_1", options()).await;
+    let field = |text: &str| Field::Owned(text.into());
+    let fields = Fields { id: field("or\0der"), tenant: field("\0"), kind: field("type"), ..Fields::default() };
+    let record = event(&TestSource::of_partition("orders", 3), 0, b"{}").record.clone();
+    let event = Arc::new(Event::new(TestSource::of_partition("orders", 3), record, fields, clock::now()));
+    let given_up = given_up(&event, Reason::Rejected);
+    bench.writer.submit([Letter { endpoint_id: "ep_1".into(), customer_id: "cus_1".into(), given_up }]);
+    bench.writer.flushed().await;
+    let filter = DeadLetterFilter::default();
+    let of = DeadLetterQuery { endpoint_id: "ep_1", filter: &filter };
+    let list = list(&bench.database.pool(), of, &DeadLetterPosition::default(), 10).await.expect("letters");
+    bench.mark("ep_1").await;
+    let receipt = bench.next().await;
+    let again = receipt.event();
+    assert_eq!((again.own_id(), again.tenant()), (Some("or\0der"), Some("\0")));
+    assert_eq!((again.department(), again.kind()), (None, "type"));
+    assert_eq!((list.rows[0].event_id.as_deref(), list.rows[0].tenant.as_deref()), (again.own_id(), again.tenant()));
+    receipt.settle(Settlement::Delivered);
+    bench.becomes("SELECT count(*) FROM dead_letter", "0").await;
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use tokio_postgres::Row;
 
 use super::{LetterData, LetterHead};
-use crate::store::StoreError;
+use crate::store::{StoreError, dead_letters};
 
 pub(super) fn head(row: &Row) -> Result<LetterHead, StoreError> {
+    let [event_id, tenant, department, kind] = dead_letters::texts(row)?;
     Ok(LetterHead {
         id: row.try_get("id")?,
         endpoint_id: row.try_get("endpoint_id")?,
@@ -15,10 +16,10 @@ pub(super) fn head(row: &Row) -> Result<LetterHead, StoreError> {
         offset: row.try_get("offset")?,
         record_ms: row.try_get("record_ms")?,
         occurred_ms: row.try_get("occurred_ms")?,
-        event_id: row.try_get("event_id")?,
-        tenant: row.try_get("tenant")?,
-        department: row.try_get("department")?,
-        kind: row.try_get("type")?,
+        event_id,
+        tenant,
+        department,
+        kind,
         reason: row.try_get("reason")?,
         attempts: row.try_get("attempts")?,
         last_status: row.try_get("last_status")?,
