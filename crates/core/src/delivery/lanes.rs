@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** of a lane, what was taken out has ended before more of it is taken.
 
+mod ready; // lanes of which something may go
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -9,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use self::ready::ReadyLanes;
 use super::{
     batch::{Batch, FilledBy, Members},
     body_size::BodySize,
@@ -21,10 +24,7 @@ use crate::model::{event::Event, receipt::Receipt, settings::OrderBy};
 pub struct Lanes {
     by: OrderBy,
     lanes: HashMap<LaneId, Lane>,
-    /// Lanes that have something and nothing under way, the one that waits longest first.
-    ready: VecDeque<LaneId>,
-    ready_events: usize,
-    ready_bytes: usize,
+    ready: ReadyLanes,
     events: usize,
     bytes: usize,
 }
@@ -38,7 +38,7 @@ struct Lane {
 }
 
 /// A lane: an assignment of a partition, and the key where that matters. Two that share a number just wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneId(u64);
 
 impl LaneId {
@@ -56,15 +56,7 @@ impl LaneId {
 impl Lanes {
     #[must_use]
     pub fn new(by: OrderBy) -> Self {
-        Lanes {
-            by,
-            lanes: HashMap::new(),
-            ready: VecDeque::new(),
-            ready_events: 0,
-            ready_bytes: 0,
-            events: 0,
-            bytes: 0,
-        }
+        Lanes { by, lanes: HashMap::new(), ready: ReadyLanes::default(), events: 0, bytes: 0 }
     }
 
     #[must_use]
@@ -77,7 +69,7 @@ impl Lanes {
         let id = self.lane_of(receipt.event());
         let weight = receipt.event().weight_bytes();
         let lane = self.lanes.entry(id).or_default();
-        let was_ready = lane.is_ready();
+        let (was_ready, first_before) = (lane.is_ready(), lane.first_received_at());
         lane.bytes += weight;
         let offset = receipt.event().offset();
         match lane.waiting.back() {
@@ -90,10 +82,9 @@ impl Lanes {
         self.events += 1;
         self.bytes += weight;
         if was_ready {
-            self.ready_events += 1;
-            self.ready_bytes += weight;
+            self.ready.joined(id, lane, weight, first_before);
         } else if lane.out == 0 {
-            self.becomes_ready(id);
+            self.ready.push_back(id, lane);
         }
     }
 
@@ -130,21 +121,21 @@ impl Lanes {
     /// Time at which the next batch is due; `None` while every lane has something under way.
     #[must_use]
     pub fn due_at(&self, limits: &BatchLimits) -> Option<Instant> {
-        let first = self.lanes.get(self.ready.front()?)?.waiting.front()?.event().received_at;
-        let full = self.ready_events >= limits.events_max || self.ready_bytes >= limits.bytes_max;
-        Some(if full { first } else { first + limits.wait })
+        let oldest = self.ready.oldest()?;
+        let full = self.ready.events() >= limits.events_max || self.ready.bytes() >= limits.bytes_max;
+        Some(if full { oldest } else { oldest + limits.wait })
     }
 
     /// True if something waits for what is out of its lane.
     #[must_use]
     pub fn has_blocked(&self) -> bool {
-        self.events > self.ready_events
+        self.events > self.ready.events()
     }
 
     /// Largest number of events in the next batch.
     #[must_use]
     pub fn next_len(&self, limits: &BatchLimits) -> usize {
-        self.ready_events.min(limits.events_max)
+        self.ready.events().min(limits.events_max)
     }
 
     /// The next batch, of as many lanes as it takes; they are busy until [`Lanes::ended`] was told of all its members. Events
@@ -158,8 +149,7 @@ impl Lanes {
             let Some(id) = self.ready.pop_front() else { break };
             let taken_before = members.len();
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            self.ready_events -= lane.waiting.len();
-            self.ready_bytes -= lane.bytes;
+            self.ready.take_off(id, lane);
             while members.len() < events_max
                 && let Some(next) = lane.waiting.front()
             {
@@ -194,7 +184,9 @@ impl Lanes {
                 (true, _) => {}
             }
         }
-        passed_over.into_iter().rev().for_each(|id| self.becomes_ready_first(id));
+        for id in passed_over.into_iter().rev() {
+            self.lanes.get(&id).into_iter().for_each(|lane| self.ready.push_front(id, lane));
+        }
         // What is left waits for what is out, and not for room.
         let filled_by = FilledBy::of(members.len(), size.bytes(), false, limits);
         let mut batch = Batch::new(members, bytes, oldest?);
@@ -213,7 +205,7 @@ impl Lanes {
         if lane.out == 0 && lane.waiting.is_empty() {
             self.lanes.remove(&id);
         } else if lane.out == 0 {
-            self.becomes_ready(id);
+            self.ready.push_back(id, lane);
         }
     }
 
@@ -261,29 +253,9 @@ impl Lanes {
 
     fn count_anew(&mut self) {
         let lanes = &self.lanes;
-        self.ready.retain(|id| lanes.get(id).is_some_and(Lane::is_ready));
-        let ready = self.ready.iter().filter_map(|id| lanes.get(id));
-        (self.ready_events, self.ready_bytes) =
-            ready.fold((0, 0), |(events, bytes), lane| (events + lane.waiting.len(), bytes + lane.bytes));
+        self.ready.recount(|id| lanes.get(&id).filter(|lane| lane.is_ready()));
         (self.events, self.bytes) =
             lanes.values().fold((0, 0), |(events, bytes), lane| (events + lane.waiting.len(), bytes + lane.bytes));
-    }
-
-    fn becomes_ready(&mut self, id: LaneId) {
-        self.counts_as_ready(id);
-        self.ready.push_back(id);
-    }
-
-    fn becomes_ready_first(&mut self, id: LaneId) {
-        self.counts_as_ready(id);
-        self.ready.push_front(id);
-    }
-
-    fn counts_as_ready(&mut self, id: LaneId) {
-        if let Some(lane) = self.lanes.get(&id) {
-            self.ready_events += lane.waiting.len();
-            self.ready_bytes += lane.bytes;
-        }
     }
 
     fn lane_of(&self, event: &Event) -> LaneId {
@@ -294,6 +266,10 @@ impl Lanes {
 impl Lane {
     fn is_ready(&self) -> bool {
         self.out == 0 && !self.waiting.is_empty()
+    }
+
+    fn first_received_at(&self) -> Option<Instant> {
+        self.waiting.front().map(|receipt| receipt.event().received_at)
     }
 }
 

@@ -79,6 +79,26 @@ fn a_lane_has_one_under_way_and_others_go_beside_it() {
 }
 
 #[test]
+fn a_batch_is_due_for_the_oldest_event_of_a_lane_that_is_ready_whenever_that_became_so() {
+    let mut world = World::new(OrderBy::Key);
+    let start = world.now;
+    world.push(&["a", "a"]);
+    world.take(&BatchLimits { events_max: 1, ..TEN });
+    world.now += Duration::from_millis(900);
+    world.push(&["b"]);
+    assert_eq!(world.lanes.due_at(&TEN), Some(world.now + TEN.wait), "the older one waits for its lane");
+    world.end(0);
+    assert_eq!(world.lanes.due_at(&TEN), Some(start + TEN.wait));
+    assert_eq!(world.take(&TEN), [2, 1]);
+    assert_eq!(world.lanes.due_at(&TEN), None);
+    world.push(&["c"]);
+    world.lanes.push(keyed(&world.source, -1, "c", start));
+    assert_eq!(world.lanes.due_at(&TEN), Some(start + TEN.wait), "what comes back stands before what came later");
+    assert_eq!(world.take(&TEN), [-1, 3]);
+    assert_eq!(world.lanes.due_at(&TEN), None);
+}
+
+#[test]
 fn by_partition_every_key_is_in_one_lane() {
     let mut world = World::new(OrderBy::Partition);
     world.push(&["a", "b"]);
@@ -136,6 +156,10 @@ proptest! {
                 1 if !world.out.is_empty() => world.end(nth % world.out.len()),
                 _ => sent.extend(world.take(&BatchLimits { events_max, ..TEN })),
             }
+            world.now += Duration::from_millis(1);
+            let ready = world.lanes.lanes.values().filter(|lane| lane.is_ready());
+            let oldest = ready.filter_map(Lane::first_received_at).min();
+            prop_assert_eq!(world.lanes.due_at(&BatchLimits { events_max: 99, ..TEN }), oldest.map(|at| at + TEN.wait));
             let under_way: Vec<usize> = world.out.iter().flat_map(|batch| {
                 let mut of: Vec<usize> = batch.events().map(|event| keys[event.offset() as usize]).collect();
                 of.sort_unstable();

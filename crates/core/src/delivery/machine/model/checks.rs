@@ -164,9 +164,7 @@ impl Model {
     /// answer; it may be refused with others, of which one is still under way.
     pub(super) fn check_held_in_time(&self) {
         for (offset, (place, event, came_in_at)) in &self.accounts {
-            // In order, one may have waited for its lane before the batch that it waits for begins to fill.
-            let unsent = if self.settings.delivery.ordering.is_some() { 2 } else { 1 };
-            let waits = if self.sent_with.contains_key(offset) { 4 } else { unsent };
+            let waits = if self.sent_with.contains_key(offset) { 4 } else { 1 };
             let held_max = waits * (PARK_AFTER + ms(101)) + self.fills();
             let counts = event.source.is_current() && !event.source.is_stored();
             let late = *place == Place::Held && counts && (*came_in_at).max(self.kept_since) + held_max < self.now;
