@@ -66,11 +66,16 @@ impl Delivery {
     fn send_next(&mut self, source: Source, charged: usize, now: Instant) {
         let due = self.retry_due(source);
         let batch = self.take(source);
+        let events = batch.as_ref().map_or(0, Batch::len);
+        // In the place of a part that another instance owns by now, a larger one may be next: it is charged for itself.
+        let goes = self.rate_limiter.is_none() || due.is_none() || events <= charged;
         if let Some(limiter) = &mut self.rate_limiter {
-            limiter.give_back(charged, batch.as_ref().map_or(0, Batch::len));
+            limiter.give_back(charged, if goes { events } else { 0 });
         }
-        if let Some(batch) = batch {
-            self.begin(batch, due, now);
+        match (batch, due) {
+            (Some(batch), Some(due)) if !goes => self.waiting.insert(batch, due),
+            (Some(batch), _) => self.begin(batch, due, now),
+            (None, _) => {}
         }
     }
 

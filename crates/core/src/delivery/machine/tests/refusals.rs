@@ -1,5 +1,7 @@
 //! ○ Events that the endpoint refuses.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 fn batches_of(settings: Settings, events_max: u32) -> Settings {
@@ -48,6 +50,28 @@ fn the_guilty_event_of_a_batch_is_found_and_the_others_are_delivered() {
     assert_eq!(world.delivered.len(), 99);
     assert!(requests - 1 <= 13, "2 × log2(100) more, not {}", requests - 1);
     assert!(world.delivery.is_idle());
+}
+
+#[test]
+fn a_part_that_takes_the_place_of_a_smaller_one_waits_for_its_own_room_in_the_rate_limit() {
+    let mut world = World::new(limited(batches_of(stream(), 12), 10, 12));
+    let (leaving, start) = (TestSource::new(), world.now);
+    let sources = [&leaving, &world.source].map(Arc::clone);
+    let events = (0..12).map(|offset| receipt(&sources[usize::from(offset >= 6)], offset, start));
+    world.delivery.handle_events(events.collect(), start);
+    let mut sent = Vec::new();
+    while sent.len() < 5 {
+        world.wait(ms(1));
+        let Some((_, members)) = world.sent.first() else { continue };
+        sent.push((world.now, members.len()));
+        world.answer(Outcome::Rejected);
+        if sent.len() == 3 {
+            leaving.current.store(false, Ordering::Relaxed); // with the part of one event that is next
+        }
+    }
+    assert_eq!(sent.iter().map(|(_, events)| *events).collect::<Vec<_>>(), [12, 6, 3, 6, 3]);
+    let passed: Vec<_> = sent.windows(2).map(|two| (two[1].0 - two[0].0).as_millis()).collect();
+    assert_eq!(passed, [600, 300, 600, 300], "at 10 events a second, and nothing is charged twice");
 }
 
 #[test]
