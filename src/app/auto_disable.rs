@@ -6,34 +6,36 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    endpoint::auto_disable::{self, DisableStep},
+    endpoint::auto_disable::{self, DisableAfter, DisableStep},
     model::settings::EndpointState,
     notifications::{OperatorEvent, emit},
     router::table::RoutingTable,
     store::{
         Pool, StoreError,
         endpoint_failures::{self as store, FailingEndpoint, FailureReport, SuccessReport},
-        endpoints::change_state,
+        endpoints::disable_failing,
     },
 };
 
 /// Looks until the process ends: often enough that a warning comes within a hundredth of the time.
 pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
     let (mut looked_ms, mut overruled) = (0, Overruled::default());
+    let every = (disable_after / 100).clamp(LOOK_MIN, LOOK_MAX);
+    let after = DisableAfter { time: disable_after, told_within: every * LOOKS_TO_TELL };
     loop {
         let now_ms = clock::wall_ms().unsigned_abs();
-        match check(&pool, &table, (disable_after, looked_ms), &mut overruled).await {
+        match check(&pool, &table, (after, looked_ms), &mut overruled).await {
             Ok(()) => looked_ms = now_ms,
             Err(error) => tracing::warn!(%error, "endpoint failures cannot be read; it is tried again"),
         }
-        tokio::time::sleep((disable_after / 100).clamp(LOOK_MIN, LOOK_MAX)).await;
+        tokio::time::sleep(every).await;
     }
 }
 
 async fn check(
     pool: &Pool,
     table: &RoutingTable,
-    (disable_after, since_ms): (Duration, u64),
+    (after, since_ms): (DisableAfter, u64),
     overruled: &mut Overruled,
 ) -> Result<(), StoreError> {
     overruled.keep(table);
@@ -60,7 +62,7 @@ async fn check(
     overruled.note(&seen, &known);
     for known in known {
         if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
-            decide(pool, known, disable_after).await?;
+            decide(pool, known, after).await?;
         }
     }
     Ok(())
@@ -131,14 +133,15 @@ impl Overruled {
     }
 }
 
-async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) -> Result<(), StoreError> {
+async fn decide(pool: &Pool, known: FailingEndpoint, after: DisableAfter) -> Result<(), StoreError> {
+    let disable_after = after.time;
     let failing = known.failing_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
     let warned = u8::try_from(known.warned_percent).unwrap_or(0);
     let id = known.endpoint_id.as_str();
     let (endpoint_id, customer_id): (Arc<str>, Arc<str>) = (id.into(), known.customer_id.as_str().into());
     let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default();
     let now_ms = clock::wall_ms();
-    match auto_disable::step(failing, warned, disable_after) {
+    match auto_disable::step(failing, warned, after) {
         DisableStep::Nothing => {}
         DisableStep::Warn(percent) => {
             if store::warn(pool, id, known.warned_percent, i16::from(percent)).await? {
@@ -157,7 +160,7 @@ async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) ->
         DisableStep::Forget => drop(store::warn(pool, id, known.warned_percent, 0).await?),
         DisableStep::Disable => {
             let reason = format!("it took nothing for {} s", disable_after.as_secs());
-            if change_state(pool, id, None, (&[EndpointState::Enabled], EndpointState::Disabled), &reason).await? {
+            if disable_failing(pool, id, disable_after, &reason).await? {
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason });
             }
         }
@@ -167,6 +170,8 @@ async fn decide(pool: &Pool, known: FailingEndpoint, disable_after: Duration) ->
 
 const LOOK_MIN: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(60);
+/// Each look tells what was taken since the one before. One may fail, and one takes its time.
+const LOOKS_TO_TELL: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! ● Endpoints that take nothing, and since when: what all instances together know of them.
 
+use std::time::Duration;
+
 use deadpool_postgres::Transaction;
 
 use super::{Pool, StoreError};
@@ -92,6 +94,19 @@ pub async fn warn(pool: &Pool, endpoint_id: &str, from_percent: i16, to_percent:
     Ok(changed.await? == 1)
 }
 
+/// True if the endpoint has taken nothing for so long by now; nobody changes that before the transaction ends.
+///
+/// # Errors
+/// When Postgres is away.
+pub(super) async fn lock_failing(
+    transaction: &Transaction<'_>,
+    endpoint_id: &str,
+    time: Duration,
+) -> Result<bool, StoreError> {
+    let statement = transaction.prepare_cached(LOCK_FAILING).await?;
+    Ok(transaction.query_opt(&statement, &[&endpoint_id, &time.as_secs_f64()]).await?.is_some())
+}
+
 /// Ends what is known of an endpoint whose state changes: failures before say nothing about the time after.
 ///
 /// # Errors
@@ -133,6 +148,11 @@ const ALL: &str = "
     WHERE e.deleted_at IS NULL AND e.state = 'enabled'";
 
 const WARN: &str = "UPDATE endpoint_failing SET warned_percent = $3 WHERE endpoint_id = $1 AND warned_percent = $2";
+
+const LOCK_FAILING: &str = "
+    SELECT FROM endpoint_failing
+    WHERE endpoint_id = $1 AND seen_at > delivered_at
+        AND greatest(since, delivered_at) <= now() - make_interval(secs => $2) FOR UPDATE";
 
 /// As a success does it. A row that is deleted would be written again by an instance that has not heard of the change yet.
 const END_WITH_STATE: &str =

@@ -1,6 +1,6 @@
 //! ● Endpoints, their secrets sealed.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
@@ -111,6 +111,26 @@ pub async fn change_state(
             Ok(RowChange::Update(endpoint.with_state(to, reason)))
         }
         _ => Err(()),
+    });
+    Ok(written.await?.is_ok())
+}
+
+/// Disables an endpoint that is enabled and has taken nothing for so long, as far as any instance has told by now; false, and
+/// nothing is done, where it is not so.
+///
+/// # Errors
+/// When Postgres is away.
+pub async fn disable_failing(pool: &Pool, id: &str, time: Duration, reason: &str) -> Result<bool, StoreError> {
+    let written = config_write::write(pool, async |transaction, version| {
+        let found = find(transaction, id, None).await?.found();
+        let enabled = found.filter(|endpoint| endpoint.state == EndpointState::Enabled);
+        let Some(endpoint) = enabled else { return Ok(Err(())) };
+        // Who tells of a success from here on waits until it is disabled.
+        if !endpoint_failures::lock_failing(transaction, id, time).await? {
+            return Ok(Err(()));
+        }
+        let disabled = RowChange::Update(endpoint.with_state(EndpointState::Disabled, reason));
+        apply(transaction, version, disabled, Some(endpoint)).await.map(Ok)
     });
     Ok(written.await?.is_ok())
 }

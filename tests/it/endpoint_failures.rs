@@ -1,5 +1,7 @@
 //! Endpoints that take nothing, and since when: several instances report, and what is over is forgotten.
 
+use std::time::Duration;
+
 use postrider::{
     model::settings::EndpointState,
     store::{
@@ -101,6 +103,30 @@ async fn after_a_recovery_or_a_long_silence_another_failure_begins_with_warnings
         let known = endpoint.known().await.expect("a row");
         assert_eq!((endpoint.failing_minutes().await, known.warned_percent), (Some(1), 0), "recovers: {recovers}");
     }
+}
+
+#[actix_rt::test]
+async fn an_endpoint_is_not_disabled_past_a_success_that_was_told_meanwhile() {
+    let endpoint = Endpoint::new().await;
+    let disable = async || {
+        let time = Duration::from_secs(86_400);
+        endpoints::disable_failing(&endpoint.pool, &endpoint.id, time, "test").await.expect("decided")
+    };
+    let is_disabled = async || {
+        let read = endpoints::read(&endpoint.pool, &endpoint.id, None).await.expect("read");
+        read.found().is_some_and(|endpoint| endpoint.state == EndpointState::Disabled)
+    };
+    endpoint.fails(2 * DAY, 0).await;
+    // Another instance, after this one has decided by what it had read.
+    endpoint.took_something(MINUTE).await;
+    assert!(!disable().await, "it takes events");
+    endpoint.fails(2 * DAY, 0).await;
+    assert!(!disable().await, "it took one a minute ago");
+    assert!(!is_disabled().await);
+    endpoint.later(DAY).await;
+    assert!(disable().await);
+    assert!(is_disabled().await);
+    assert!(!disable().await, "it is disabled already");
 }
 
 #[actix_rt::test]

@@ -13,15 +13,25 @@ pub enum DisableStep {
     Forget,
 }
 
-/// `disable_after` is [`Duration::ZERO`] for never. `failing` is how long the endpoint has taken nothing, `None` when it takes
-/// events; `warned_percent` is the share that operators were told of.
+/// The time after which endpoints are disabled.
+#[derive(Debug, Clone, Copy)]
+pub struct DisableAfter {
+    /// [`Duration::ZERO`] for never.
+    pub time: Duration,
+    /// Within this time every instance has told of a success: until it is over, one within `time` may still be untold.
+    pub told_within: Duration,
+}
+
+/// `failing` is how long the endpoint has taken nothing, as far as instances have told; `None` when it takes events.
+/// `warned_percent` is the share that operators were told of.
 #[must_use]
-pub fn step(failing: Option<Duration>, warned_percent: u8, disable_after: Duration) -> DisableStep {
+pub fn step(failing: Option<Duration>, warned_percent: u8, after: DisableAfter) -> DisableStep {
+    let DisableAfter { time: disable_after, told_within } = after;
     if disable_after.is_zero() {
         return DisableStep::Nothing;
     }
     let failing = failing.unwrap_or_default();
-    if failing >= disable_after {
+    if failing >= disable_after + told_within {
         return DisableStep::Disable;
     }
     let reached = WARNINGS.into_iter().rev().find(|percent| failing >= disable_after * u32::from(*percent) / 100);
@@ -39,7 +49,7 @@ const WARNINGS: [u8; 2] = [50, 90];
 mod tests {
     use super::*;
 
-    const AFTER: Duration = Duration::from_secs(100);
+    const AFTER: DisableAfter = DisableAfter { time: Duration::from_secs(100), told_within: Duration::from_secs(3) };
 
     fn at(seconds: u64, warned: u8) -> DisableStep {
         step(Some(Duration::from_secs(seconds)), warned, AFTER)
@@ -52,10 +62,16 @@ mod tests {
             (DisableStep::Nothing, DisableStep::Warn(50), DisableStep::Nothing)
         );
         assert_eq!(
-            (at(90, 50), at(99, 90), at(100, 90)),
+            (at(90, 50), at(99, 90), at(103, 90)),
             (DisableStep::Warn(90), DisableStep::Nothing, DisableStep::Disable)
         );
         assert_eq!(at(95, 0), DisableStep::Warn(90), "who looks late hears the last of them");
+    }
+
+    #[test]
+    fn it_is_disabled_once_every_instance_has_told_of_what_it_took_within_the_time() {
+        assert_eq!((at(100, 90), at(102, 90)), (DisableStep::Nothing, DisableStep::Nothing));
+        assert_eq!(at(103, 90), DisableStep::Disable);
     }
 
     #[test]
@@ -66,6 +82,7 @@ mod tests {
 
     #[test]
     fn zero_never_disables() {
-        assert_eq!(step(Some(AFTER * 1_000), 0, Duration::ZERO), DisableStep::Nothing);
+        let never = DisableAfter { time: Duration::ZERO, ..AFTER };
+        assert_eq!(step(Some(AFTER.time * 1_000), 0, never), DisableStep::Nothing);
     }
 }
