@@ -55,13 +55,14 @@ impl CoreClient {
 
     /// With a name server of one's own.
     pub(super) fn asking(server: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<Tls>) -> Self {
-        // A request uses one connection at a time, so whoever has a permit finds a place for it.
-        let permits = limits.in_flight_max.min(limits.connections_max);
+        // A request uses one connection at a time, so whoever has a permit finds a place for it. What is left is spare.
+        let permits = limits.in_flight_max.min(limits.connections_max - limits.connections_max / SPARE_SHARE);
+        let spare_max = limits.connections_max - permits;
         CoreClient {
             permits: CoreShares::new(permits, ShareMetrics::of_requests()),
             answer_bytes_max: limits.answer_bytes_max,
             connector: Connector {
-                connections: Connections::new(limits.connections_max, limits.keep_alive),
+                connections: Connections::new(limits.connections_max, limits.keep_alive).with_spare(spare_max),
                 resolver: Resolver::new(server, limits.names, limits.dns_timeout, limits.dns_lookups_max),
                 egress: limits.egress,
                 timeout: limits.connect_timeout,
@@ -123,3 +124,6 @@ impl CoreClient {
         self.answer_bytes_max
     }
 }
+
+/// At least this part of the connections is left for attempts beside the first one of a connection.
+const SPARE_SHARE: usize = 16;

@@ -46,6 +46,8 @@ struct Shared {
     connections_max: usize,
     /// Places that are taken: of connections, and of those that are being opened.
     taken: Cell<usize>,
+    /// Places that are left for attempts beside the first one of a connection.
+    spare: Cell<usize>,
     idle: RefCell<Idle<Rc<Destination>, KeptConnection>>,
     /// Somebody closes what nobody uses any more.
     is_swept: Cell<bool>,
@@ -88,6 +90,9 @@ pub struct ConnectionPermit {
     is_http2: Cell<bool>,
 }
 
+/// The right to have one more attempt under way.
+pub struct SparePlace(ConnectionPermit);
+
 impl Connections {
     /// One that nobody uses for `keep_alive` is closed.
     #[must_use]
@@ -96,11 +101,28 @@ impl Connections {
             shared: Rc::new(Shared {
                 connections_max: connections_max.max(1),
                 taken: Cell::new(0),
+                spare: Cell::new(0),
                 idle: RefCell::new(Idle::new(keep_alive)),
                 is_swept: Cell::new(false),
                 metrics: ConnectionMetrics::new(),
             }),
         }
+    }
+
+    /// So many of the places are for attempts beside the first one of a connection, and not for requests.
+    #[must_use]
+    pub fn with_spare(self, spare_max: usize) -> Self {
+        self.shared.spare.set(spare_max);
+        self
+    }
+
+    /// A place for an attempt beside the first one of a connection.
+    #[must_use]
+    pub fn spare_place(&self) -> Option<SparePlace> {
+        let left = self.shared.spare.get().checked_sub(1)?;
+        let place = self.place().ok()?;
+        self.shared.spare.set(left);
+        Some(SparePlace(place))
     }
 
     /// A place for one more, if need be at the cost of a connection that nobody uses.
@@ -218,6 +240,13 @@ impl ConnectionPermit {
                 self.shared.metrics.http2.increment(1.0);
             }
         }
+    }
+}
+
+impl Drop for SparePlace {
+    fn drop(&mut self) {
+        let spare = &self.0.shared.spare;
+        spare.set(spare.get() + 1);
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     connections::{Connections, Destination, is_local, lacks_handles},
     deadline::within,
     egress::{Egress, Refusal},
+    happy_eyeballs::{AttemptTimes, connect_first},
     http_exchange::ExchangeFailure,
     idle,
     names::NameFailure,
@@ -107,10 +108,10 @@ impl Connector {
 
     /// Others may take more handles than was left for them: then ours that nobody uses go first.
     async fn tcp(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-        match first_of(addresses).await {
-            Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => {
-                first_of(addresses).await
-            }
+        let times = AttemptTimes::new(self.timeout, addresses.len());
+        let connect = || connect_first(addresses, times, TcpStream::connect, || self.connections.spare_place());
+        match connect().await {
+            Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => connect().await,
             result => result,
         }
     }
@@ -139,20 +140,6 @@ impl Connector {
         let configs = made.map_err(|error| format!("no TLS for this endpoint: {error}"))?;
         Ok(Arc::clone(configs.offering(offer)))
     }
-}
-
-/// Tries each, in their order. What is said of the endpoint counts more than what this machine cannot do, such as IPv6.
-async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut failed = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) if lacks_handles(&error) => return Err(error),
-            Err(error) if failed.as_ref().is_none_or(is_local) => failed = Some(error),
-            Err(_) => {}
-        }
-    }
-    Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
 }
 
 fn unresolved(failure: &NameFailure) -> ExchangeFailure {

@@ -23,6 +23,7 @@ pub mod connection; // ● bytes to and from an endpoint
 pub mod connections; // ● so many may be open
 pub mod http_connection; // ● one exchange on one of them
 pub mod http2; // ● many exchanges on one connection
+pub mod happy_eyeballs; // ● the first of a host's addresses that answers
 pub mod connector; // ● opens connections, to addresses that egress allows
 pub mod tls; // ● TLS with an identity and without
 pub mod client; // ● the HTTP client of a core

@@ -92,3 +92,20 @@ async fn what_nobody_uses_is_closed_after_a_while() {
     assert!(has_ended(&mut there).await);
     assert_eq!(connections.open(), 0);
 }
+
+#[actix_rt::test]
+async fn spare_places_are_so_many_and_leave_every_request_its_own() {
+    let connections = Connections::new(3, KEEP_ALIVE).with_spare(1);
+    let (kept, _there) = connect(&connections).await;
+    connections.keep(&destination(1), kept, clock::now());
+    let spare = connections.spare_place().expect("one is spare");
+    assert!(connections.spare_place().is_none());
+    let places = [connections.place().expect("a place"), connections.place().expect("that of the unused one")];
+    assert!(connections.place().is_err());
+    drop(spare);
+    let third = connections.place();
+    assert!(third.is_ok() && connections.spare_place().is_none(), "all places are taken");
+    drop((third, places));
+    assert!(connections.spare_place().is_some());
+    assert_eq!(connections.open(), 0);
+}

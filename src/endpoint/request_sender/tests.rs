@@ -2,11 +2,13 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
+
+use socket2::{Domain, Socket, Type};
 
 use super::{
     testing::{limits, request},
@@ -209,6 +211,30 @@ async fn half_an_answer_is_none() {
     assert!(matches!(got[0], Answer::Answered { status: 200, .. }), "{got:?}");
     let (got, _) = answered(|_| b"HTTP/1.1 2OO Fine\r\n\r\n".to_vec()).await;
     assert!(got.iter().all(|answer| matches!(answer, Answer::Malformed(_))), "{got:?}");
+}
+
+/// Listens, and takes no connection any more: those that wait are all that may.
+fn black_hole(address: SocketAddr) -> (Socket, std::net::TcpStream) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&address.into()).expect("bound");
+    socket.listen(0).expect("it listens");
+    (socket, std::net::TcpStream::connect(address).expect("the one that waits"))
+}
+
+#[actix_rt::test]
+async fn an_address_that_does_not_answer_takes_nothing_off_the_next_one_of_its_host() {
+    // With spare places for a second attempt, and without.
+    for in_flight_max in [4, 8] {
+        let (port, _connections) = serves(|_| OK.into());
+        let _silent = black_hole(SocketAddr::from(([127, 0, 0, 2], port)));
+        let names = Scripted::new(&[&["127.0.0.2", "127.0.0.1"]]);
+        let client =
+            client_of(names, Egress::allowing("inside.example"), |limits| limits.in_flight_max = in_flight_max);
+        let mut target = target(&format!("http://inside.example:{port}/"));
+        let answer = target.send(&client, request()).await.answer;
+        assert!(matches!(answer, Answer::Answered { status: 200, .. }), "{in_flight_max}: {answer:?}");
+        assert_eq!(client.connections().open(), 1, "the other attempt has given its place back");
+    }
 }
 
 #[actix_rt::test]

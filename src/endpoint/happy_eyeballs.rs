@@ -1,0 +1,188 @@
+//! ● Happy Eyeballs (RFC 8305): while an address does not answer, the next one of its host is tried beside it.
+//!
+//! **Invariant:** of one connection at most [`ATTEMPTS_AT_ONCE_MAX`] attempts are under way, and each beside the first holds a
+//! spare place. Where there is none, an address is given up for the next one once it has had its part of the time.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::select_all;
+
+use super::connections::{is_local, lacks_handles};
+use crate::clock;
+
+/// Times of the attempts of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptTimes {
+    /// After it the next address is tried, while those before it do not answer.
+    pub delay: Duration,
+    /// No address is given up for the next one before it has had so long.
+    pub each_min: Duration,
+}
+
+impl AttemptTimes {
+    /// `total` is the time for all of so many addresses.
+    #[must_use]
+    pub fn new(total: Duration, addresses: usize) -> Self {
+        let addresses = u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
+        AttemptTimes { delay: ATTEMPT_DELAY, each_min: total / addresses }
+    }
+}
+
+/// Connects to the first of the addresses that takes a connection; the other attempts are dropped. Each address is tried once,
+/// in their order, and the next one at once where one fails. `spare` gives a place for an attempt beside another.
+///
+/// # Errors
+/// When all have failed. What is said of the endpoint counts more than what this machine cannot do, such as IPv6.
+pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
+    addresses: &[SocketAddr],
+    times: AttemptTimes,
+    connect: impl Fn(SocketAddr) -> F,
+    spare: impl Fn() -> Option<P>,
+) -> io::Result<C> {
+    let mut rest = addresses.iter();
+    let (mut attempts, mut spares) = (Attempts(VecDeque::new()), Vec::new());
+    let mut failed = None::<io::Error>;
+    let mut is_turn = true;
+    loop {
+        if is_turn && let Some(address) = rest.next() {
+            attempts.0.push_back(Attempt { began: clock::now(), connecting: Box::pin(connect(*address)) });
+        }
+        if attempts.0.is_empty() {
+            return Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
+        }
+        spares.truncate(attempts.0.len() - 1);
+        let error = match attempts.first_end(Some(times.delay).filter(|_| rest.len() > 0)).await {
+            Some(Ok(connection)) => return Ok(connection),
+            Some(Err(error)) if lacks_handles(&error) && attempts.0.is_empty() => return Err(error),
+            Some(Err(error)) => Some(error),
+            None => {
+                let place = if attempts.0.len() < ATTEMPTS_AT_ONCE_MAX { spare() } else { None };
+                let given_up = place.is_none() && attempts.give_up_oldest(times.each_min);
+                is_turn = place.is_some() || given_up;
+                spares.extend(place);
+                given_up.then(|| io::Error::new(io::ErrorKind::TimedOut, "connecting timed out"))
+            }
+        };
+        if let Some(error) = error {
+            is_turn = true;
+            failed = failed.filter(|failed| !is_local(failed)).or(Some(error));
+        }
+    }
+}
+
+/// Attempts under way, in the order in which they began.
+struct Attempts<F>(VecDeque<Attempt<F>>);
+
+struct Attempt<F> {
+    began: Instant,
+    connecting: Pin<Box<F>>,
+}
+
+impl<F: Future> Attempts<F> {
+    /// Takes out the first that ends, if one does within this time.
+    async fn first_end(&mut self, within: Option<Duration>) -> Option<F::Output> {
+        let ended = select_all(self.0.iter_mut().map(|attempt| &mut attempt.connecting));
+        let (output, place, _) = match within {
+            Some(within) => tokio::time::timeout(within, ended).await.ok()?,
+            None => ended.await,
+        };
+        self.0.remove(place);
+        Some(output)
+    }
+
+    /// Gives up the oldest if it has had so long, and says whether it did.
+    fn give_up_oldest(&mut self, after: Duration) -> bool {
+        let is_over = |attempt: &Attempt<F>| clock::now().saturating_duration_since(attempt.began) >= after;
+        self.0.front().is_some_and(is_over) && self.0.pop_front().is_some()
+    }
+}
+
+/// As RFC 8305, section 5, recommends it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// A host with more addresses that do not answer would hold as many handles.
+pub const ATTEMPTS_AT_ONCE_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use futures_util::future::{LocalBoxFuture, pending, ready};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(1);
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    #[derive(Clone, Copy)]
+    enum Host {
+        Answers,
+        Refuses,
+        IsSilent,
+    }
+    use Host::{Answers, IsSilent, Refuses};
+
+    /// Connects to hosts, the first of which has port 1, with so many spare places. The ports that were tried are in `tried`.
+    async fn first(hosts: &[Host], times: AttemptTimes, spare: usize, tried: &RefCell<Vec<u16>>) -> io::Result<u16> {
+        let addresses: Vec<SocketAddr> = (1..=hosts.len() as u16).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        let connect = |address: SocketAddr| -> LocalBoxFuture<'_, io::Result<u16>> {
+            tried.borrow_mut().push(address.port());
+            match hosts[usize::from(address.port()) - 1] {
+                Answers => Box::pin(ready(Ok(address.port()))),
+                Refuses => Box::pin(ready(Err(io::ErrorKind::ConnectionRefused.into()))),
+                IsSilent => Box::pin(pending()),
+            }
+        };
+        let left = Cell::new(spare);
+        let spare = || left.get().checked_sub(1).map(|now| left.set(now));
+        connect_first(&addresses, times, connect, spare).await
+    }
+
+    #[actix_rt::test]
+    async fn an_address_that_does_not_answer_keeps_nobody_from_the_next_one() {
+        let tried = RefCell::default();
+        let times = AttemptTimes { delay: SOON, each_min: NEVER };
+        assert_eq!(first(&[IsSilent, IsSilent, Answers], times, 2, &tried).await.ok(), Some(3));
+        assert_eq!(*tried.borrow(), [1, 2, 3]);
+    }
+
+    #[actix_rt::test]
+    async fn where_one_fails_the_next_begins_at_once_and_none_after_one_that_answers() {
+        let tried = RefCell::default();
+        let times = AttemptTimes { delay: NEVER, each_min: NEVER };
+        assert_eq!(first(&[Refuses, Refuses, Answers, Answers], times, 0, &tried).await.ok(), Some(3));
+        assert_eq!(*tried.borrow(), [1, 2, 3]);
+        let refused = first(&[Refuses, Refuses], times, 0, &tried).await.map_err(|error| error.kind());
+        assert_eq!(refused, Err(io::ErrorKind::ConnectionRefused));
+        assert_eq!(
+            first(&[], times, 0, &tried).await.map_err(|error| error.kind()),
+            Err(io::ErrorKind::AddrNotAvailable)
+        );
+    }
+
+    #[actix_rt::test]
+    async fn no_more_than_three_attempts_are_under_way_at_once_and_no_more_than_have_a_place() {
+        let times = AttemptTimes { delay: SOON, each_min: NEVER };
+        for (spare, most) in [(9, 3), (1, 2), (0, 1)] {
+            let tried = RefCell::default();
+            let end = tokio::time::timeout(40 * SOON, first(&[IsSilent; 9], times, spare, &tried)).await;
+            assert!(end.is_err());
+            assert_eq!(tried.borrow().len(), most);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn without_a_place_beside_it_an_address_that_does_not_answer_is_left_after_its_part_of_the_time() {
+        let (tried, started) = (RefCell::default(), clock::now());
+        let times = AttemptTimes { delay: SOON, each_min: 20 * SOON };
+        assert_eq!(first(&[IsSilent, IsSilent, Answers], times, 0, &tried).await.ok(), Some(3));
+        assert!(clock::now() - started >= 40 * SOON);
+        let of_four = AttemptTimes::new(Duration::from_secs(4), 4);
+        assert_eq!((of_four.delay, of_four.each_min), (Duration::from_millis(250), Duration::from_secs(1)));
+    }
+}
