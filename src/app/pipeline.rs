@@ -213,7 +213,7 @@ async fn take_up_abandoned(
             }
             Some(queue) => {
                 push(&queue, [receipt], &notices);
-                table.match_again(&queue);
+                queue.narrow(); // it was matched long ago
             }
         }
     }

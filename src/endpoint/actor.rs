@@ -27,6 +27,7 @@ use super::{
     queue::{Drain, EndpointQueue, TakenFromQueue, Wake},
     request,
     request_sender::RequestSender,
+    subscribed::Subscribed,
 };
 use crate::{
     clock,
@@ -121,7 +122,7 @@ impl EndpointActor {
             return self.make_way(ctx);
         }
         self.offer_permits(now);
-        self.adopt_narrowed(now);
+        let adopted = self.adopt_narrowed();
         self.adopt_settings(now);
         self.adopt_local_outage(now);
         if let Some(count) = self.queue.take_backlog_rows() {
@@ -134,11 +135,11 @@ impl EndpointActor {
             self.delivery.handle_instances(self.core.instances.load(Relaxed), now);
         }
         self.take_answers(now);
-        self.take_events(now);
+        let was_narrowed = self.take_events(adopted, now);
         if self.held_back && self.core.local_outage.takes_trial(self.queue.key) {
             self.delivery.handle_trial(now);
         }
-        if self.settings.delivery.ordering.is_some() || self.was_handed_something() {
+        if self.settings.delivery.ordering.is_some() || self.was_handed_something() || was_narrowed {
             self.delivery.handle_timeout(now); // what it waited for may be over
         }
         self.settle_turn(ctx, now);
@@ -178,10 +179,11 @@ impl EndpointActor {
         }
     }
 
-    fn take_events(&mut self, now: Instant) {
+    /// True if the subscriptions became narrower, of which `adopted` are known to the machine.
+    fn take_events(&mut self, adopted: Option<Arc<Subscribed>>, now: Instant) -> bool {
         let TakenFromQueue { mut stored, narrowed } = self.queue.take(&mut self.taken);
-        if let Some(subscribed) = narrowed {
-            stored = self.match_again(stored, &subscribed, now);
+        if let Some(subscribed) = &narrowed {
+            stored = self.match_again(stored, subscribed, adopted);
         }
         if self.settings.suspended || self.settings.delivery.ordering.is_some() {
             self.taken = self.core.backlog.skip_missed(&self.settings, std::mem::take(&mut self.taken));
@@ -195,6 +197,7 @@ impl EndpointActor {
         if !stored.is_empty() {
             self.delivery.handle_stored(stored, now);
         }
+        narrowed.is_some()
     }
 
     fn carry_out(&mut self, ctx: &mut Context<Self>, now: Instant) {
@@ -289,6 +292,7 @@ impl EndpointActor {
     fn timed_out(&mut self, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.offer_permits(now);
+        let _ = self.adopt_narrowed(); // the turn that takes what waits is on its way
         self.adopt_local_outage(now);
         let idle_out = self.idle_since.is_some_and(|since| now.duration_since(since) >= self.core.idle_after);
         // An open breaker is remembered: a new actor would begin with a closed one.
@@ -337,8 +341,9 @@ impl Handler<Drain> for EndpointActor {
         let now = clock::now();
         self.draining = true;
         self.offer_permits(now);
+        let adopted = self.adopt_narrowed();
         self.adopt_local_outage(now);
-        self.take_events(now);
+        self.take_events(adopted, now);
         match drain {
             Drain::Send => self.delivery.handle_stop(now),
             Drain::Park => {

@@ -76,7 +76,11 @@ pub struct EndpointQueue {
     lagging: AtomicBool,
     /// Rows that wait in the backlog, as was said last; none once the actor knows.
     backlog_rows: Mutex<Option<RowCount>>,
+    subscriptions: NewestSubscriptions,
 }
+
+/// Names the subscriptions of the moment in which it is called, as an endpoint's events are matched against them.
+pub type NewestSubscriptions = Arc<dyn Fn(EndpointKey) -> Subscribed + Send + Sync>;
 
 #[derive(Default)]
 struct Inner {
@@ -86,8 +90,8 @@ struct Inner {
     waker: Option<Arc<dyn Wake>>,
     /// The actor has been told (or asked for) and has not looked yet.
     woken: bool,
-    /// Subscriptions that became narrower since the actor looked last.
-    narrowed: Option<Arc<Subscribed>>,
+    /// Subscriptions became narrower since the actor looked last.
+    is_narrowed: bool,
     /// Its actor died, and no other has come yet.
     is_dead: bool,
     /// The endpoint was deleted: what comes now is cancelled.
@@ -105,7 +109,12 @@ pub struct TakenFromQueue {
 
 impl EndpointQueue {
     #[must_use]
-    pub fn new(key: EndpointKey, settings: Arc<Settings>, flow: Arc<FlowCounters>) -> Self {
+    pub fn new(
+        key: EndpointKey,
+        settings: Arc<Settings>,
+        flow: Arc<FlowCounters>,
+        subscriptions: NewestSubscriptions,
+    ) -> Self {
         EndpointQueue {
             key,
             id: Arc::clone(&settings.id),
@@ -116,6 +125,7 @@ impl EndpointQueue {
             flow,
             lagging: AtomicBool::new(false),
             backlog_rows: Mutex::default(),
+            subscriptions,
         }
     }
 
@@ -171,23 +181,30 @@ impl EndpointQueue {
         self.flow.queued(-(taken.len() as i64));
         self.waiting_bytes.store(0, Ordering::Relaxed);
         inner.woken = false;
-        TakenFromQueue { stored: std::mem::take(&mut inner.stored), narrowed: inner.narrowed.take() }
+        let narrowed = self.newest_if_narrowed(&inner);
+        inner.is_narrowed = false;
+        TakenFromQueue { stored: std::mem::take(&mut inner.stored), narrowed }
     }
 
-    /// Has matched again what waits here and what the actor has. `newest` names the subscriptions of the moment in which it is
-    /// asked: under the lock, for an older answer must not replace a newer one.
-    pub fn narrow(&self, newest: impl FnOnce() -> Subscribed) {
+    /// Has matched again what waits here and what the actor has.
+    pub fn narrow(&self) {
         let mut inner = self.inner.lock();
         if inner.waker.is_some() || !inner.waiting.is_empty() || !inner.stored.is_empty() {
-            inner.narrowed = Some(Arc::new(newest()));
+            inner.is_narrowed = true;
             inner.wake_if_running();
         }
     }
 
-    /// Subscriptions that became narrower since the last [`EndpointQueue::take`].
+    /// The newest subscriptions, if they became narrower since the last [`EndpointQueue::take`].
     #[must_use]
     pub fn narrowed(&self) -> Option<Arc<Subscribed>> {
-        self.inner.lock().narrowed.clone()
+        self.newest_if_narrowed(&self.inner.lock())
+    }
+
+    /// Asked under the lock, and not before: what waits was matched by these or by older ones. Those of an earlier moment would
+    /// cancel what came by a subscription that is newer than they are.
+    fn newest_if_narrowed(&self, inner: &Inner) -> Option<Arc<Subscribed>> {
+        inner.is_narrowed.then(|| Arc::new((self.subscriptions)(self.key)))
     }
 
     /// Of a queue whose actor died: all that waits, once the first of it was received before that. The next actor is on its way,

@@ -12,7 +12,7 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Wra
 use smallvec::SmallVec;
 
 use super::{
-    index::{Matches, SubscriptionIndex, TopicIndex},
+    index::{Matches, TopicIndex},
     table::RoutingTable,
 };
 use crate::{
@@ -48,14 +48,16 @@ pub struct Router {
     ledger: Option<Arc<PartitionLedger>>,
     events: Vec<Arc<Event>>,
     done: usize,
-    /// The snapshot that the chunk at hand was matched against.
-    matched_by: Option<Arc<SubscriptionIndex>>,
+    /// [`RoutingTable::narrowings`] before the chunk at hand was matched.
+    narrowings: u64,
     /// Endpoints that get the events of the chunk at hand: all of them, one after the other, …
     matched: Vec<EndpointKey>,
     /// … and where each event's end.
     ends: Vec<usize>,
     /// Receipts of this turn, in the order of its events.
     routed: Vec<Receipt>,
+    /// The endpoints that got them.
+    pushed_to: Vec<EndpointKey>,
 }
 
 impl Router {
@@ -77,10 +79,11 @@ impl Router {
             ledger: None,
             events: Vec::new(),
             done: 0,
-            matched_by: None,
+            narrowings: 0,
             matched: Vec::new(),
             ends: Vec::new(),
             routed: Vec::new(),
+            pushed_to: Vec::new(),
         }
     }
 
@@ -89,8 +92,8 @@ impl Router {
     fn match_all(&mut self, events: &[Arc<Event>]) {
         let Some(first) = events.first() else { return };
         let table = Arc::clone(&self.table);
+        self.narrowings = table.narrowings();
         let index = table.index();
-        self.matched_by = Some(Arc::clone(&index));
         let topic = index.topic(first.topic());
         let mut matches = Matches::new();
         let all = || events.iter().for_each(|event| self.match_one(event, topic, &mut matches));
@@ -163,18 +166,24 @@ impl Router {
                 std::iter::once(first).chain(std::iter::from_fn(|| receipts.next_if(|next| next.endpoint() == key)));
             match endpoints.get(key) {
                 None if key == NO_ENDPOINT => dead_letters.submit(run.map(letter_of)),
-                Some(queue) => push(queue, run, &self.notices),
+                Some(queue) => {
+                    push(queue, run, &self.notices);
+                    self.pushed_to.push(key);
+                }
                 // Deleted since the snapshot was taken.
                 None => Receipt::settle_all(run, Settlement::Cancelled),
             }
         }
-        // Subscriptions have changed since: the queues were told before they had these.
-        if self.matched_by.as_ref().is_some_and(|index| !Arc::ptr_eq(index, &self.table.index())) {
-            let mut told: Vec<EndpointKey> = self.matched.clone();
-            told.sort_unstable();
-            told.dedup();
-            told.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| self.table.match_again(queue));
+    }
+
+    /// Has matched again what was pushed, if subscriptions became narrower since it was looked up: the queues were told of that
+    /// before they had it.
+    fn check_narrowings(&mut self) {
+        if self.narrowings != self.table.narrowings() {
+            let endpoints = self.table.endpoints();
+            self.pushed_to.iter().filter_map(|key| endpoints.get(*key)).for_each(|queue| queue.narrow());
         }
+        self.pushed_to.clear();
     }
 }
 
@@ -245,6 +254,7 @@ impl Router {
             self.open(&events[self.done..][..count]);
             self.dispatch(count);
         }));
+        self.check_narrowings();
         self.done += count;
         if routed.is_err() {
             self.routed.clear();
@@ -260,7 +270,6 @@ impl Router {
     }
 
     fn forget_matches(&mut self) {
-        self.matched_by = None;
         self.matched.clear();
         self.ends.clear();
         self.done = 0;

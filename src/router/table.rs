@@ -1,6 +1,12 @@
 //! ● The snapshot that the routers read, and the endpoints behind its keys. One writer (the settings loader), many readers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -10,7 +16,7 @@ use super::{
     subscribed::Subscribed,
 };
 use crate::{
-    endpoint::queue::{EndpointQueue, Pushed},
+    endpoint::queue::{EndpointQueue, NewestSubscriptions, Pushed},
     flow::counters::FlowCounters,
     ingest::topic_holds::TopicHolds,
     model::{
@@ -22,7 +28,9 @@ use crate::{
 
 /// The subscriptions, and the queue of each endpoint.
 pub struct RoutingTable {
-    index: ArcSwap<SubscriptionIndex>,
+    index: Arc<ArcSwap<SubscriptionIndex>>,
+    /// Number of times that a published index gave somebody less than the one before.
+    narrowings: AtomicU64,
     writer: Mutex<IndexWriter>,
     endpoints: RwLock<EndpointQueues>,
     flow: Arc<FlowCounters>,
@@ -58,7 +66,8 @@ impl RoutingTable {
     #[must_use]
     pub fn new(flow: Arc<FlowCounters>) -> Self {
         RoutingTable {
-            index: ArcSwap::default(),
+            index: Arc::default(),
+            narrowings: AtomicU64::default(),
             writer: Mutex::default(),
             endpoints: RwLock::default(),
             flow,
@@ -98,7 +107,8 @@ impl RoutingTable {
         }
         let mut endpoints = self.endpoints.write();
         let key = EndpointKey(u32::try_from(endpoints.by_key.len()).unwrap_or(u32::MAX));
-        let queue = Arc::new(EndpointQueue::new(key, settings, Arc::clone(&self.flow)));
+        let (flow, subscriptions) = (Arc::clone(&self.flow), self.newest_subscriptions());
+        let queue = Arc::new(EndpointQueue::new(key, settings, flow, subscriptions));
         endpoints.by_id.insert(Arc::clone(&queue.id), key);
         endpoints.by_key.push(Some(Arc::clone(&queue)));
         queue
@@ -129,9 +139,21 @@ impl RoutingTable {
             self.index.store(Arc::new(writer.snapshot()));
             (writer.take_narrowed(), writer.len())
         };
+        if !narrowed.is_empty() {
+            // Between the two, for a router that pushes what it has matched by an older index: either its events are there when
+            // their queue is told, or it sees this number.
+            self.narrowings.fetch_add(1, Ordering::AcqRel);
+        }
         let endpoints = self.endpoints();
-        narrowed.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| self.match_again(queue));
+        narrowed.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| queue.narrow());
         subscriptions
+    }
+
+    /// To be read before the index is, and after what was matched by it was pushed: if it differs, [`EndpointQueue::narrow`]
+    /// has to be told.
+    #[must_use]
+    pub fn narrowings(&self) -> u64 {
+        self.narrowings.load(Ordering::Acquire)
     }
 
     /// Puts stored events into a queue, which were matched before: after a change since then they are matched again.
@@ -140,20 +162,18 @@ impl RoutingTable {
         let pushed = queue.push_stored(receipts);
         let index = self.index();
         if !events.iter().all(|event| index.gives(event, queue.key)) {
-            self.match_again(queue);
+            queue.narrow();
         }
         pushed
     }
 
-    /// Has matched again what waits in a queue and what its actor holds. Whoever puts something into it that was matched by
-    /// an older snapshot asks for it afterwards: a change that came in between has told the queue already, of less than is
-    /// there now.
-    pub fn match_again(&self, queue: &EndpointQueue) {
-        queue.narrow(|| {
-            let held_before = self.holds.now();
-            let index = self.index.load_full();
-            Subscribed::new(index, [held_before, self.holds.now()], queue.key)
-        });
+    fn newest_subscriptions(&self) -> NewestSubscriptions {
+        let (index, holds) = (Arc::clone(&self.index), Arc::clone(&self.holds));
+        Arc::new(move |endpoint| {
+            let held_before = holds.now();
+            let index = index.load_full();
+            Subscribed::new(index, [held_before, holds.now()], endpoint)
+        })
     }
 }
 
@@ -164,7 +184,7 @@ mod tests {
         clock,
         endpoint::delivery::testing::{TestSource, batch, receipt, stream},
         model::{receipt::Settlement, scope::Scope},
-        router::subscription::Subscription,
+        router::{subscribed::Match, subscription::Subscription},
     };
 
     #[test]
@@ -186,6 +206,23 @@ mod tests {
         let still_subscribed = push(SubscriptionChange::Put(subscription));
         let no_more = push(SubscriptionChange::Remove { id });
         assert_eq!((still_subscribed, no_more), (false, true));
+    }
+
+    #[test]
+    fn what_came_by_a_newer_subscription_is_not_matched_against_the_one_before() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let (queue, source) = (table.put_endpoint(Arc::new(stream())), TestSource::new());
+        let topic = "orders".to_owned();
+        let subscription = Subscription { id: "sub_1".to_owned(), endpoint: queue.key, topic, scope: Scope::Topic };
+        let _ = queue.push([receipt(&source, 0, clock::now())]);
+        queue.narrow(); // nobody subscribes, and there is no actor to hear of it
+        table.stage_subscriptions([SubscriptionChange::Put(subscription)]);
+        table.publish_subscriptions();
+        let _ = queue.push([receipt(&source, 1, clock::now())]);
+        let mut waiting = Vec::new();
+        let subscribed = queue.take(&mut waiting).narrowed.expect("it was told");
+        assert!(waiting.iter().all(|receipt| subscribed.of(receipt.event()) == Match::Wanted));
+        Receipt::settle_all(waiting, Settlement::Cancelled);
     }
 
     #[test]

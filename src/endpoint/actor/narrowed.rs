@@ -1,6 +1,6 @@
 //! ● Narrower subscriptions: what the actor has, and what waits for it, is matched again before anything is sent.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use super::EndpointActor;
 use crate::{
@@ -9,11 +9,11 @@ use crate::{
 };
 
 impl EndpointActor {
-    /// First of all in a turn, which may send what the machine holds.
-    pub(super) fn adopt_narrowed(&mut self, now: Instant) {
-        if let Some(subscribed) = self.queue.narrowed() {
-            self.delivery.handle_narrowed(&subscribed, now);
-        }
+    /// First of all, before anything that the machine holds may be sent. Returns the subscriptions that it was matched against.
+    pub(super) fn adopt_narrowed(&mut self) -> Option<Arc<Subscribed>> {
+        let subscribed = self.queue.narrowed()?;
+        self.delivery.handle_narrowed(&subscribed);
+        Some(subscribed)
     }
 
     /// The same for what is taken out of the queue. Returns what is left of the stored events.
@@ -21,9 +21,11 @@ impl EndpointActor {
         &mut self,
         stored: Vec<Receipt>,
         subscribed: &Arc<Subscribed>,
-        now: Instant,
+        adopted: Option<Arc<Subscribed>>,
     ) -> Vec<Receipt> {
-        self.delivery.handle_narrowed(subscribed, now);
+        if adopted.is_none_or(|adopted| !adopted.are_as(subscribed)) {
+            self.delivery.handle_narrowed(subscribed);
+        }
         let taken = std::mem::take(&mut self.taken);
         self.taken = self.delivery.still_wanted(taken, subscribed);
         self.delivery.still_wanted(stored, subscribed)

@@ -32,11 +32,13 @@ fn receipt(source: &Arc<TestSource>) -> Receipt {
 }
 
 fn queue() -> EndpointQueue {
-    EndpointQueue::new(
-        EndpointKey(0),
-        Arc::new(crate::endpoint::delivery::testing::stream()),
-        Arc::new(FlowCounters::new(1)),
-    )
+    queue_counted_by(&Arc::new(FlowCounters::new(1)))
+}
+
+fn queue_counted_by(flow: &Arc<FlowCounters>) -> EndpointQueue {
+    let settings = Arc::new(crate::endpoint::delivery::testing::stream());
+    let nothing = |endpoint| Subscribed::new(Arc::default(), Default::default(), endpoint);
+    EndpointQueue::new(EndpointKey(0), settings, Arc::clone(flow), Arc::new(nothing))
 }
 
 #[test]
@@ -109,8 +111,7 @@ fn what_waits_for_an_actor_that_died_is_taken_once_it_is_old_and_nobody_is_asked
 #[test]
 fn what_waits_is_counted_for_the_read_window_until_it_is_taken() {
     let flow = Arc::new(FlowCounters::new(1));
-    let settings = Arc::new(crate::endpoint::delivery::testing::stream());
-    let queue = EndpointQueue::new(EndpointKey(0), settings, Arc::clone(&flow));
+    let queue = queue_counted_by(&flow);
     let (source, mut taken) = (TestSource::new(), Vec::new());
     let push = |events: usize| {
         let _ = queue.push((0..events).map(|_| receipt(&source)));
@@ -138,14 +139,13 @@ fn what_waits_is_counted_for_the_read_window_until_it_is_taken() {
 #[test]
 fn an_actor_hears_of_narrower_subscriptions_once_and_a_queue_that_holds_nothing_keeps_none() {
     let (queue, wakes) = (queue(), Arc::new(Wakes::default()));
-    let subscribed = || Subscribed::new(Arc::default(), Default::default(), EndpointKey(0));
-    queue.narrow(subscribed);
+    queue.narrow();
     assert!(queue.narrowed().is_none(), "nobody has anything");
     queue.attach(Arc::clone(&wakes) as _);
     let mut taken = Vec::new();
     drop(queue.take(&mut taken));
-    queue.narrow(subscribed);
-    queue.narrow(subscribed);
+    queue.narrow();
+    queue.narrow();
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     assert!(!queue.try_detach(), "its actor has to look");
     assert!(queue.take(&mut taken).narrowed.is_some() && queue.narrowed().is_none());
@@ -155,7 +155,7 @@ fn an_actor_hears_of_narrower_subscriptions_once_and_a_queue_that_holds_nothing_
 fn what_waits_for_an_actor_that_is_not_there_is_matched_by_the_next_one() {
     let (queue, source) = (queue(), TestSource::new());
     let _ = queue.push([receipt(&source)]);
-    queue.narrow(|| Subscribed::new(Arc::default(), Default::default(), EndpointKey(0)));
+    queue.narrow();
     queue.attach(Arc::new(Wakes::default()));
     assert!(queue.narrowed().is_some());
     queue.close();

@@ -68,10 +68,7 @@ impl SubscriptionIndex {
     /// True if the endpoint gets this event.
     #[must_use]
     pub fn gives(&self, event: &Event, endpoint: EndpointKey) -> bool {
-        let Some(topic) = self.topic(event.topic()) else { return false };
-        let mut matches = Matches::new();
-        topic.matches(event.tenant(), event.department(), &mut matches);
-        matches.binary_search(&endpoint).is_ok()
+        self.topic(event.topic()).is_some_and(|topic| topic.gives(event.tenant(), event.department(), endpoint))
     }
 }
 
@@ -80,12 +77,7 @@ impl TopicIndex<'_> {
     /// What `out` held before is gone.
     pub fn matches(&self, tenant: Option<&str>, department: Option<&str>, out: &mut Matches) {
         out.clear();
-        let (by_tenant, by_department) = match tenant {
-            Some(tenant) if self.topic.tenant_slots + self.topic.department_slots > 0 => {
-                self.by_tenant(tenant, department)
-            }
-            _ => (&[][..], &[][..]),
-        };
+        let (by_tenant, by_department) = self.by_tenant(tenant, department);
         match (self.topic.whole.as_slice(), by_tenant, by_department) {
             (one, [], []) | ([], one, []) | ([], [], one) => out.extend_from_slice(one),
             (whole, tenant, department) => {
@@ -98,8 +90,21 @@ impl TopicIndex<'_> {
         }
     }
 
+    /// True if this endpoint is among the matches.
+    fn gives(&self, tenant: Option<&str>, department: Option<&str>, endpoint: EndpointKey) -> bool {
+        let is_in = |endpoints: &[EndpointKey]| endpoints.binary_search(&endpoint).is_ok();
+        if is_in(&self.topic.whole) {
+            return true;
+        }
+        let (by_tenant, by_department) = self.by_tenant(tenant, department);
+        is_in(by_tenant) || is_in(by_department)
+    }
+
     /// The endpoints of (tenant) and of (tenant, department).
-    fn by_tenant(&self, tenant: &str, department: Option<&str>) -> (&[EndpointKey], &[EndpointKey]) {
+    fn by_tenant(&self, tenant: Option<&str>, department: Option<&str>) -> (&[EndpointKey], &[EndpointKey]) {
+        let Some(tenant) = tenant.filter(|_| self.topic.tenant_slots + self.topic.department_slots > 0) else {
+            return (&[], &[]);
+        };
         let SubscriptionIndex { texts, slots, .. } = self.index;
         let tenant_hash = texts.hash(tenant);
         let Some(tenant) = texts.find(tenant_hash, tenant) else { return (&[], &[]) };

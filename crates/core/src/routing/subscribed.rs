@@ -32,6 +32,13 @@ impl Subscribed {
         Subscribed { index, held, endpoint }
     }
 
+    /// True if these are the subscriptions of the same moment.
+    #[must_use]
+    pub fn are_as(&self, other: &Subscribed) -> bool {
+        Arc::ptr_eq(&self.index, &other.index)
+            && self.held.iter().zip(&other.held).all(|(one, two)| Arc::ptr_eq(one, two))
+    }
+
     #[must_use]
     pub fn of(&self, event: &Event) -> Match {
         match self.index.gives(event, self.endpoint) {

@@ -179,7 +179,8 @@ impl Model {
         self.unwanted = others.map(|(_, event, _)| event.offset()).collect();
         // A batch comes again without them.
         self.sent_with.values_mut().for_each(|(_, same)| *same = false);
-        self.delivery.handle_narrowed(&subscribed_to(&[tenant], held), self.now);
+        self.delivery.handle_narrowed(&subscribed_to(&[tenant], held));
+        self.delivery.handle_timeout(self.now);
         self.poll();
     }
 

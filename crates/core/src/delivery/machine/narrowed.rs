@@ -12,8 +12,9 @@ use crate::{
 };
 
 impl Delivery {
-    /// The endpoint may get less from now on: all that is held is matched against this.
-    pub fn handle_narrowed(&mut self, subscribed: &Arc<Subscribed>, now: Instant) {
+    /// The endpoint may get less from now on: all that is held is matched against this. Nothing is sent here: the settings may
+    /// have changed as well, and are to be known before.
+    pub fn handle_narrowed(&mut self, subscribed: &Arc<Subscribed>) {
         let leaves = |event: &Event| subscribed.of(event) != Match::Wanted;
         let mut out = self.buffer.take_out(leaves);
         out.append(&mut self.stored.take_out(leaves));
@@ -36,7 +37,7 @@ impl Delivery {
         for flight in self.flights.iter_mut() {
             flight.narrowed = Some(Arc::clone(subscribed));
         }
-        self.advance(now);
+        self.park_the_rest();
     }
 
     /// Events that are about to come in, but were matched earlier: those that still match. The others leave.

@@ -54,6 +54,18 @@ fn subscriptions_that_still_match_all_change_nothing() {
 }
 
 #[test]
+fn nothing_is_sent_before_the_settings_are_known_that_may_have_changed_as_well() {
+    let mut world = World::new(one_at_a_time());
+    world.events_of(&["2"]);
+    world.answer(FAILED);
+    world.now += secs(60);
+    world.delivery.handle_narrowed(&subscribed_to(&["2"], false));
+    assert!(world.delivery.poll_effect().is_none());
+    world.wait(ms(0));
+    assert_eq!(world.under_way(), [[0]]);
+}
+
+#[test]
 fn what_is_under_way_is_not_sent_again() {
     for outcome in [FAILED, Outcome::Disconnected, Outcome::LocalFault] {
         let mut world = World::new(one_at_a_time());

@@ -92,7 +92,8 @@ impl World {
 
     /// From now on only these tenants' events match; `held` if nobody knows of the others.
     pub fn narrow(&mut self, tenants: &[&str], held: bool) {
-        self.delivery.handle_narrowed(&subscribed_to(tenants, held), self.now);
+        self.delivery.handle_narrowed(&subscribed_to(tenants, held));
+        self.delivery.handle_timeout(self.now);
         self.poll();
     }
 
