@@ -1,197 +1,31 @@
 //! ● Whoever attacks the API, with one key or none: another key's calls are timed without and with the attack, and so are
 //! the probes.
 
+mod stand; // who attacks, and who is timed beside it
+
 use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use rand::rngs::SmallRng;
-use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
+use serde_json::json;
 
-use crate::{
-    harness::{Mode, Receiver, TestApp, rest::Rest},
-    row::Outcome,
-    setup::stream_settings,
-};
+use self::stand::{Stand, connect_from};
+use crate::{harness::Mode, row::Outcome, setup::stream_settings};
 
-/// deploy/kubernetes gives an instance so much.
-const RESIDENT_BYTES_MAX: f64 = 1_536.0 * 1_048_576.0;
-const LIVEZ_MAX: Duration = Duration::from_millis(100);
-/// How much slower others may become, and what a busy machine adds by itself.
-const SLOWER_MAX: f64 = 1.5;
-const NOISE: Duration = Duration::from_millis(50);
-const QUIET: Duration = Duration::from_secs(4);
-/// Between two of the others' calls: a key has 100 a second (`admin.key_requests_per_second_max`).
-const PACE: Duration = Duration::from_millis(20);
-const UNDER_ATTACK: Duration = Duration::from_secs(8);
 /// Of the budget for bodies and answers (`admin.memory_bytes_max`), in the hands of one that is after it.
 const HELD_BYTES_MIN: f64 = 50e6;
 
-/// One instance with a customer that attacks, and somebody else who wants an answer.
-struct Stand {
-    app: TestApp,
-    receiver: Receiver,
-    /// A key of the attacker's customer, and its endpoint.
-    attacker: String,
-    endpoint: String,
-    victim: Rest,
-    /// An attack that takes less memory of the API than this is none.
-    held_bytes_min: f64,
-}
-
-impl Stand {
-    fn new(name: &'static str) -> Self {
-        let app = TestApp::named(name).start();
-        let receiver = Receiver::start();
-        let hook = receiver.hook("attacker");
-        let endpoint = app.endpoint(&hook, stream_settings()).id;
-        let key = |role: &str, customer: Value| {
-            let body = json!({"name": role, "role": role, "customer_id": customer});
-            app.rest().post("/v1/api-keys", &body).ok().json()["token"].as_str().expect("a token").to_owned()
-        };
-        let attacker = key("customer", json!(app.customer()));
-        let victim = app.rest().with_key(Some(&key("operator", Value::Null)));
-        Stand { app, receiver, attacker, endpoint, victim, held_bytes_min: 0.0 }
-    }
-
-    /// For an attack that is to hold so much of the memory for bodies and answers at its best moment.
-    fn holding(mut self, bytes_min: f64) -> Self {
-        self.held_bytes_min = bytes_min;
-        self
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.app.rest().base().trim_start_matches("http://").parse().expect("an address")
-    }
-
-    /// A request's head, with the attacker's key.
-    fn head(&self, line: &str, length: usize) -> String {
-        format!(
-            "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n\r\n",
-            self.attacker
-        )
-    }
-
-    /// A request for a page of 8 MB of dead letters, which are there.
-    fn large_page(&self) -> String {
-        self.app.postgres.execute(&letters(&self.endpoint, 40, "repeat('x', 200000)::bytea"));
-        self.head(&format!("GET /v1/endpoints/{}/dead-letters?data=true&limit=100", self.endpoint), 0)
-    }
-
-    /// Times others without and beside the attack, which goes on until it is told to stop.
-    fn compare(self, attack: impl Fn(&Stand, &AtomicBool) + Sync) -> Outcome {
-        let audit = self.app.audit();
-        let quiet = self.timed(QUIET);
-        let stop = AtomicBool::new(false);
-        let attacked = thread::scope(|scope| {
-            scope.spawn(|| attack(&self, &stop));
-            thread::sleep(Duration::from_secs(1)); // it gets going
-            let attacked = self.timed(UNDER_ATTACK);
-            stop.store(true, Ordering::Release);
-            attacked
-        });
-        let resident = attacked.resident;
-        let allowed = quiet.p99.mul_f64(SLOWER_MAX) + NOISE;
-        let mut problems = Vec::new();
-        if attacked.p99 > allowed || attacked.failed > 0 {
-            problems.push(format!("others: p99 {:?}, at most {allowed:?}; {} failed", attacked.p99, attacked.failed));
-        }
-        if attacked.livez > LIVEZ_MAX {
-            problems.push(format!("/livez took {:?}", attacked.livez));
-        }
-        if resident > RESIDENT_BYTES_MAX {
-            problems.push(format!("{:.0} MB resident", resident / 1e6));
-        }
-        if attacked.held < self.held_bytes_min {
-            problems.push(format!("the attack held {:.0} MB at most", attacked.held / 1e6));
-        }
-        assert!(problems.is_empty(), "{}", problems.join("; "));
-        Outcome::of(audit.settle()).note(format!(
-            "others: p99 {:.1?}, without it {:.1?}; /livez {:.1?} (p99); {:.0} MB resident, {:.0} MB for bodies and answers",
-            attacked.p99,
-            quiet.p99,
-            attacked.livez,
-            resident / 1e6,
-            attacked.held / 1e6
-        ))
-    }
-
-    fn timed(&self, lasting: Duration) -> Timed {
-        let until = Instant::now() + lasting;
-        let (mut calls, mut probes, mut failed) = (Vec::new(), Vec::new(), 0);
-        let (mut resident, mut held) = (0.0_f64, 0.0_f64);
-        while Instant::now() < until {
-            let begun = Instant::now();
-            let answered = self.victim.try_get("/v1/endpoints?limit=10").is_some_and(|reply| reply.status == 200);
-            calls.push(begun.elapsed());
-            failed += usize::from(!answered);
-            let begun = Instant::now();
-            let lives = self.app.internal().try_get("/livez").is_some_and(|reply| reply.status == 200);
-            probes.push(begun.elapsed());
-            failed += usize::from(!lives);
-            resident = resident.max(self.app.internal().metric("postrider_resident_bytes"));
-            held = held.max(self.app.internal().metric("postrider_api_memory_bytes"));
-            thread::sleep(PACE);
-        }
-        Timed { p99: p99(calls), livez: p99(probes), failed, resident, held }
-    }
-}
-
-struct Timed {
-    p99: Duration,
-    livez: Duration,
-    failed: usize,
-    /// Bytes, at the most.
-    resident: f64,
-    held: f64,
-}
-
-fn p99(mut all: Vec<Duration>) -> Duration {
-    all.sort_unstable();
-    all.get(all.len() * 99 / 100).copied().unwrap_or_default()
-}
-
-/// A connection from this address of the loopback.
-fn connect_from(source: &str, address: SocketAddr) -> Option<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
-    socket.bind(&format!("{source}:0").parse::<SocketAddr>().ok()?.into()).ok()?;
-    socket.connect(&address.into()).ok()?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    stream.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
-    Some(stream)
-}
-
-fn until(stop: &AtomicBool, mut step: impl FnMut()) {
-    while !stop.load(Ordering::Acquire) {
-        step();
-    }
-}
-
-/// As [`until`], no more often than so many times a second; each step has its number.
-fn paced(stop: &AtomicBool, per_second: u32, mut step: impl FnMut(usize)) {
-    let begun = Instant::now();
-    let mut number = 0;
-    until(stop, || {
-        let due = begun + Duration::from_secs(1) * number / per_second;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        step(number as usize);
-        number += 1;
-    });
-}
-
 /// Row 61: connections that asked once, and then sent one byte more.
 pub fn sockets(_: &mut SmallRng) -> Outcome {
-    Stand::new("fault-61").compare(|stand, stop| {
+    Stand::new("fault-61").compare(|stand, attack| {
         let mut held = Vec::new();
-        until(stop, || {
+        attack.repeat(|| {
             if held.len() >= 2_048 {
                 held.drain(..1_024);
             }
@@ -207,8 +41,8 @@ pub fn sockets(_: &mut SmallRng) -> Outcome {
 /// Row 62: bodies that never end, with a key and without, and answers that nobody reads.
 pub fn memory(_: &mut SmallRng) -> Outcome {
     let stand = Stand::new("fault-62").holding(HELD_BYTES_MIN);
-    let page = stand.large_page();
-    stand.compare(|stand, stop| {
+    let page = large_page(&stand);
+    stand.compare(|stand, attack| {
         let body = vec![b' '; 1_000_000];
         let heads = [
             stand.head("POST /v1/endpoints", 1_048_576),
@@ -218,7 +52,7 @@ pub fn memory(_: &mut SmallRng) -> Outcome {
         let mut held = Vec::new();
         // A connection stays for a second or two. Those of an attacker that opens as many as it can are gone before there
         // is an answer to hold: little fills, and the others' calls are measured against the cores that it takes itself.
-        paced(stop, 500, |number| {
+        attack.repeat_paced(500, |number| {
             let head = &heads[number % heads.len()];
             if held.len() >= 900 {
                 held.drain(..450);
@@ -239,10 +73,10 @@ pub fn memory(_: &mut SmallRng) -> Outcome {
 /// Row 62a: large answers that are asked for, and whoever asked has gone when they come.
 pub fn hang_ups(_: &mut SmallRng) -> Outcome {
     let stand = Stand::new("fault-62a");
-    let page = stand.large_page();
-    stand.compare(|stand, stop| {
+    let page = large_page(&stand);
+    stand.compare(|stand, attack| {
         let mut held = VecDeque::new();
-        paced(stop, 200, |number| {
+        attack.repeat_paced(200, |number| {
             let source = format!("127.0.62.{}", 1 + number % 8);
             let Some(mut stream) = connect_from(&source, stand.address()) else { return };
             let _ = stream.write_all(page.as_bytes());
@@ -252,6 +86,12 @@ pub fn hang_ups(_: &mut SmallRng) -> Outcome {
             }
         });
     })
+}
+
+/// A request of the attacker for a page of 8 MB of dead letters, which are there.
+fn large_page(stand: &Stand) -> String {
+    stand.app.postgres.execute(&letters(&stand.endpoint, 40, "repeat('x', 200000)::bytea"));
+    stand.head(&format!("GET /v1/endpoints/{}/dead-letters?data=true&limit=100", stand.endpoint), 0)
 }
 
 /// Letters of an endpoint, written by hand.
@@ -269,11 +109,11 @@ pub fn queries(_: &mut SmallRng) -> Outcome {
     let stand = Stand::new("fault-63");
     stand.app.postgres.execute(&letters(&stand.endpoint, 300_000, "NULL"));
     let path = format!("/v1/endpoints/{}/dead-letters?tenant=nosuch", stand.endpoint);
-    stand.compare(|stand, stop| {
+    stand.compare(|stand, attack| {
         let attacker = stand.app.rest().with_key(Some(&stand.attacker));
         thread::scope(|scope| {
             for _ in 0..24 {
-                scope.spawn(|| until(stop, || drop(attacker.try_get(&path))));
+                scope.spawn(|| attack.repeat(|| drop(attacker.try_get(&path))));
             }
         });
     })
@@ -283,13 +123,13 @@ pub fn queries(_: &mut SmallRng) -> Outcome {
 pub fn matches(_: &mut SmallRng) -> Outcome {
     let unknown: Vec<String> = (0..90_000).map(|number| format!("\"f{number}\":0")).collect();
     let body = format!("{{{}}}", unknown.join(","));
-    Stand::new("fault-64").compare(|stand, stop| {
+    Stand::new("fault-64").compare(|stand, attack| {
         let request = [stand.head("POST /v1/match", body.len()).as_bytes(), body.as_bytes()].concat();
         thread::scope(|scope| {
             for number in 0..12 {
                 let request = &request;
                 scope.spawn(move || {
-                    until(stop, || {
+                    attack.repeat(|| {
                         let source = format!("127.0.64.{}", 1 + number);
                         let Some(mut stream) = connect_from(&source, stand.address()) else { return };
                         let _ = stream.write_all(request);
@@ -310,7 +150,7 @@ pub fn slots(_: &mut SmallRng) -> Outcome {
     let hanging = stand.app.endpoint(&hanging, stream_settings()).id;
     let own = stand.app.endpoint(&stand.receiver.hook("own"), stream_settings()).id;
     let served = AtomicBool::new(false);
-    let outcome = stand.compare(|stand, stop| {
+    let outcome = stand.compare(|stand, attack| {
         let heads = [
             stand.head("POST /v1/endpoints/bulk", 5_000),
             stand.head(&format!("POST /v1/endpoints/{hanging}/test"), 0),
@@ -339,7 +179,7 @@ pub fn slots(_: &mut SmallRng) -> Outcome {
         let waited = begun.elapsed() >= Duration::from_millis(1_900);
         assert!((bulk, test, poll) == (200, 200, 200) && soon && waited, "{bulk} {test} {poll}, {soon} {waited}");
         served.store(true, Ordering::Release);
-        until(stop, || thread::sleep(Duration::from_millis(50)));
+        attack.repeat(|| thread::sleep(Duration::from_millis(50)));
     });
     assert!(served.load(Ordering::Acquire), "others had a bulk call, a test and a long poll meanwhile");
     outcome
@@ -359,9 +199,9 @@ pub fn guesses(_: &mut SmallRng) -> Outcome {
         String::from_utf8_lossy(&status[9..]).parse::<u16>().ok()
     };
     let begun = Instant::now();
-    let outcome = Stand::new("fault-66").compare(|stand, stop| {
+    let outcome = Stand::new("fault-66").compare(|stand, attack| {
         let mut number = 0;
-        until(stop, || {
+        attack.repeat(|| {
             number += 1;
             tried.fetch_add(1, Ordering::Relaxed);
             let is_judged = status(stand, &format!("a-guess-{number:08}")) == Some(401);
