@@ -25,6 +25,7 @@ use crate::{
     },
     endpoint::{
         local_outage::LocalOutage,
+        queue::MATCHED_LONG_AGO,
         supervisor::{NoticeReceiver, Notices, OnGone, Rebuild, Supervisor},
         tls::Tls,
     },
@@ -212,8 +213,7 @@ async fn take_up_abandoned(
                 dead_letters.submit_given_up(&queue.settings(), vec![given_up]);
             }
             Some(queue) => {
-                push(&queue, [receipt], &notices);
-                queue.narrow(); // it was matched long ago
+                push(&queue, [receipt], MATCHED_LONG_AGO, &notices);
             }
         }
     }

@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     breaker::BreakerState,
-    delivery::{AttemptId, Delivery, Effect, StateChange},
+    delivery::{AttemptId, Delivery, Effect, Permits, StateChange},
     queue::{Drain, EndpointQueue, TakenFromQueue, Wake},
     request,
     request_sender::RequestSender,
@@ -340,7 +340,10 @@ impl Handler<Drain> for EndpointActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) {
         let now = clock::now();
         self.draining = true;
-        self.offer_permits(now);
+        match drain {
+            Drain::Send => self.offer_permits(now),
+            Drain::Park => self.delivery.handle_permits(Permits::NONE), // nothing begins that would be parked at once
+        }
         let adopted = self.adopt_narrowed();
         self.adopt_local_outage(now);
         self.take_events(adopted, now);

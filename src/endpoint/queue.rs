@@ -4,6 +4,8 @@
 //! **Invariant:** whoever puts something into an empty queue either wakes the actor or asks for one; the lock that
 //! guards the events guards that decision too, so no wake is lost between a push and a retiring actor.
 
+mod narrowed; // what was matched by older subscriptions
+
 use std::{
     fmt,
     sync::{
@@ -16,6 +18,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use self::narrowed::{MATCHED_LONG_AGO, Subscriptions};
 use super::{stats::EndpointStats, subscribed::Subscribed};
 use crate::{
     flow::counters::FlowCounters,
@@ -76,11 +79,8 @@ pub struct EndpointQueue {
     lagging: AtomicBool,
     /// Rows that wait in the backlog, as was said last; none once the actor knows.
     backlog_rows: Mutex<Option<RowCount>>,
-    subscriptions: NewestSubscriptions,
+    subscriptions: Arc<dyn Subscriptions>,
 }
-
-/// Names the subscriptions of the moment in which it is called, as an endpoint's events are matched against them.
-pub type NewestSubscriptions = Arc<dyn Fn(EndpointKey) -> Subscribed + Send + Sync>;
 
 #[derive(Default)]
 struct Inner {
@@ -113,7 +113,7 @@ impl EndpointQueue {
         key: EndpointKey,
         settings: Arc<Settings>,
         flow: Arc<FlowCounters>,
-        subscriptions: NewestSubscriptions,
+        subscriptions: Arc<dyn Subscriptions>,
     ) -> Self {
         EndpointQueue {
             key,
@@ -144,8 +144,8 @@ impl EndpointQueue {
         inner.wake_if_running();
     }
 
-    /// Puts receipts at the end of the queue.
-    pub fn push(&self, receipts: impl IntoIterator<Item = Receipt>) -> Pushed {
+    /// Puts receipts at the end of the queue, of events that were matched when the subscriptions had become narrower so often.
+    pub fn push(&self, receipts: impl IntoIterator<Item = Receipt>, narrowings: u64) -> Pushed {
         let mut receipts = receipts.into_iter();
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -157,11 +157,12 @@ impl EndpointQueue {
         inner.waiting.extend(receipts.inspect(|receipt| bytes += receipt.event().weight_bytes()));
         self.count(&inner, (inner.waiting.len() - before) as i64);
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.note_matched(&mut inner, narrowings);
         inner.wake()
     }
 
-    /// Events that were read from the backlog.
-    pub fn push_stored(&self, receipts: Vec<Receipt>) -> Pushed {
+    /// Events that were read from the backlog; the same.
+    pub fn push_stored(&self, receipts: Vec<Receipt>, narrowings: u64) -> Pushed {
         let mut inner = self.inner.lock();
         if inner.closed {
             drop(inner);
@@ -169,6 +170,7 @@ impl EndpointQueue {
             return Pushed::Awake;
         }
         inner.stored.extend(receipts);
+        self.note_matched(&mut inner, narrowings);
         inner.wake()
     }
 
@@ -184,27 +186,6 @@ impl EndpointQueue {
         let narrowed = self.newest_if_narrowed(&inner);
         inner.is_narrowed = false;
         TakenFromQueue { stored: std::mem::take(&mut inner.stored), narrowed }
-    }
-
-    /// Has matched again what waits here and what the actor has.
-    pub fn narrow(&self) {
-        let mut inner = self.inner.lock();
-        if inner.waker.is_some() || !inner.waiting.is_empty() || !inner.stored.is_empty() {
-            inner.is_narrowed = true;
-            inner.wake_if_running();
-        }
-    }
-
-    /// The newest subscriptions, if they became narrower since the last [`EndpointQueue::take`].
-    #[must_use]
-    pub fn narrowed(&self) -> Option<Arc<Subscribed>> {
-        self.newest_if_narrowed(&self.inner.lock())
-    }
-
-    /// Asked under the lock, and not before: what waits was matched by these or by older ones. Those of an earlier moment would
-    /// cancel what came by a subscription that is newer than they are.
-    fn newest_if_narrowed(&self, inner: &Inner) -> Option<Arc<Subscribed>> {
-        inner.is_narrowed.then(|| Arc::new((self.subscriptions)(self.key)))
     }
 
     /// Of a queue whose actor died: all that waits, once the first of it was received before that. The next actor is on its way,

@@ -56,8 +56,6 @@ pub struct Router {
     ends: Vec<usize>,
     /// Receipts of this turn, in the order of its events.
     routed: Vec<Receipt>,
-    /// The endpoints that got them.
-    pushed_to: Vec<EndpointKey>,
 }
 
 impl Router {
@@ -83,7 +81,6 @@ impl Router {
             matched: Vec::new(),
             ends: Vec::new(),
             routed: Vec::new(),
-            pushed_to: Vec::new(),
         }
     }
 
@@ -166,24 +163,11 @@ impl Router {
                 std::iter::once(first).chain(std::iter::from_fn(|| receipts.next_if(|next| next.endpoint() == key)));
             match endpoints.get(key) {
                 None if key == NO_ENDPOINT => dead_letters.submit(run.map(letter_of)),
-                Some(queue) => {
-                    push(queue, run, &self.notices);
-                    self.pushed_to.push(key);
-                }
+                Some(queue) => push(queue, run, self.narrowings, &self.notices),
                 // Deleted since the snapshot was taken.
                 None => Receipt::settle_all(run, Settlement::Cancelled),
             }
         }
-    }
-
-    /// Has matched again what was pushed, if subscriptions became narrower since it was looked up: the queues were told of that
-    /// before they had it.
-    fn check_narrowings(&mut self) {
-        if self.narrowings != self.table.narrowings() {
-            let endpoints = self.table.endpoints();
-            self.pushed_to.iter().filter_map(|key| endpoints.get(*key)).for_each(|queue| queue.narrow());
-        }
-        self.pushed_to.clear();
     }
 }
 
@@ -196,9 +180,14 @@ fn panic_if_told(_event: &Event) {
     fail::fail_point!("route-event", |kind| assert_ne!(kind.as_deref(), Some(_event.kind()), "a poisonous event"));
 }
 
-/// Puts receipts into a queue, and asks for an actor when none runs.
-pub fn push(queue: &Arc<EndpointQueue>, receipts: impl IntoIterator<Item = Receipt>, notices: &Notices) {
-    if queue.push(receipts) == Pushed::NeedsActor {
+/// Puts receipts into a queue (see [`EndpointQueue::push`]), and asks for an actor when none runs.
+pub fn push(
+    queue: &Arc<EndpointQueue>,
+    receipts: impl IntoIterator<Item = Receipt>,
+    narrowings: u64,
+    notices: &Notices,
+) {
+    if queue.push(receipts, narrowings) == Pushed::NeedsActor {
         notices.needs_actor(queue);
     }
 }
@@ -254,7 +243,6 @@ impl Router {
             self.open(&events[self.done..][..count]);
             self.dispatch(count);
         }));
-        self.check_narrowings();
         self.done += count;
         if routed.is_err() {
             self.routed.clear();

@@ -16,26 +16,41 @@ use super::{
     subscribed::Subscribed,
 };
 use crate::{
-    endpoint::queue::{EndpointQueue, NewestSubscriptions, Pushed},
+    endpoint::queue::{EndpointQueue, MATCHED_LONG_AGO, Pushed, Subscriptions},
     flow::counters::FlowCounters,
     ingest::topic_holds::TopicHolds,
-    model::{
-        event::{EndpointKey, Event},
-        receipt::Receipt,
-        settings::Settings,
-    },
+    model::{event::EndpointKey, receipt::Receipt, settings::Settings},
 };
 
 /// The subscriptions, and the queue of each endpoint.
 pub struct RoutingTable {
-    index: Arc<ArcSwap<SubscriptionIndex>>,
-    /// Number of times that a published index gave somebody less than the one before.
-    narrowings: AtomicU64,
+    published: Arc<Published>,
     writer: Mutex<IndexWriter>,
     endpoints: RwLock<EndpointQueues>,
     flow: Arc<FlowCounters>,
     /// Topics of which nobody knows who should get their events.
     pub holds: Arc<TopicHolds>,
+}
+
+/// The subscriptions that everybody sees.
+#[derive(Default)]
+struct Published {
+    index: ArcSwap<SubscriptionIndex>,
+    holds: Arc<TopicHolds>,
+    /// Number of times that an index gave somebody less than the one before.
+    narrowings: AtomicU64,
+}
+
+impl Subscriptions for Published {
+    fn newest(&self, endpoint: EndpointKey) -> Subscribed {
+        let held_before = self.holds.now();
+        let index = self.index.load_full();
+        Subscribed::new(index, [held_before, self.holds.now()], endpoint)
+    }
+
+    fn narrowings(&self) -> u64 {
+        self.narrowings.load(Ordering::Acquire)
+    }
 }
 
 /// Keys are dense and never used twice, so a key that outlives its endpoint finds nothing instead of somebody else.
@@ -65,14 +80,9 @@ impl RoutingTable {
     /// `flow` counts what waits in the endpoints' queues.
     #[must_use]
     pub fn new(flow: Arc<FlowCounters>) -> Self {
-        RoutingTable {
-            index: Arc::default(),
-            narrowings: AtomicU64::default(),
-            writer: Mutex::default(),
-            endpoints: RwLock::default(),
-            flow,
-            holds: Arc::default(),
-        }
+        let published = Arc::<Published>::default();
+        let holds = Arc::clone(&published.holds);
+        RoutingTable { published, writer: Mutex::default(), endpoints: RwLock::default(), flow, holds }
     }
 
     /// Counters of the flow control.
@@ -84,7 +94,7 @@ impl RoutingTable {
     /// The newest snapshot; one event is matched against one snapshot.
     #[must_use]
     pub fn index(&self) -> Guard<Arc<SubscriptionIndex>> {
-        self.index.load()
+        self.published.index.load()
     }
 
     pub fn endpoints(&self) -> RwLockReadGuard<'_, EndpointQueues> {
@@ -107,8 +117,8 @@ impl RoutingTable {
         }
         let mut endpoints = self.endpoints.write();
         let key = EndpointKey(u32::try_from(endpoints.by_key.len()).unwrap_or(u32::MAX));
-        let (flow, subscriptions) = (Arc::clone(&self.flow), self.newest_subscriptions());
-        let queue = Arc::new(EndpointQueue::new(key, settings, flow, subscriptions));
+        let (flow, published) = (Arc::clone(&self.flow), Arc::clone(&self.published));
+        let queue = Arc::new(EndpointQueue::new(key, settings, flow, published));
         endpoints.by_id.insert(Arc::clone(&queue.id), key);
         endpoints.by_key.push(Some(Arc::clone(&queue)));
         queue
@@ -136,44 +146,30 @@ impl RoutingTable {
     pub fn publish_subscriptions(&self) -> usize {
         let (narrowed, subscriptions) = {
             let mut writer = self.writer.lock();
-            self.index.store(Arc::new(writer.snapshot()));
+            self.published.index.store(Arc::new(writer.snapshot()));
             (writer.take_narrowed(), writer.len())
         };
         if !narrowed.is_empty() {
-            // Between the two, for a router that pushes what it has matched by an older index: either its events are there when
-            // their queue is told, or it sees this number.
-            self.narrowings.fetch_add(1, Ordering::AcqRel);
+            // After the index and before the queues are told: see `EndpointQueue::note_matched`.
+            self.published.narrowings.fetch_add(1, Ordering::AcqRel);
         }
         let endpoints = self.endpoints();
         narrowed.into_iter().filter_map(|key| endpoints.get(key)).for_each(|queue| queue.narrow());
         subscriptions
     }
 
-    /// To be read before the index is, and after what was matched by it was pushed: if it differs, [`EndpointQueue::narrow`]
-    /// has to be told.
+    /// See [`Subscriptions::narrowings`]; to be read before the index is.
     #[must_use]
     pub fn narrowings(&self) -> u64 {
-        self.narrowings.load(Ordering::Acquire)
+        self.published.narrowings()
     }
 
     /// Puts stored events into a queue, which were matched before: after a change since then they are matched again.
     pub fn push_stored(&self, queue: &EndpointQueue, receipts: Vec<Receipt>) -> Pushed {
-        let events: Vec<Arc<Event>> = receipts.iter().map(|receipt| Arc::clone(receipt.event())).collect();
-        let pushed = queue.push_stored(receipts);
+        let narrowings = self.narrowings();
         let index = self.index();
-        if !events.iter().all(|event| index.gives(event, queue.key)) {
-            queue.narrow();
-        }
-        pushed
-    }
-
-    fn newest_subscriptions(&self) -> NewestSubscriptions {
-        let (index, holds) = (Arc::clone(&self.index), Arc::clone(&self.holds));
-        Arc::new(move |endpoint| {
-            let held_before = holds.now();
-            let index = index.load_full();
-            Subscribed::new(index, [held_before, holds.now()], endpoint)
-        })
+        let all_match = receipts.iter().all(|receipt| index.gives(receipt.event(), queue.key));
+        queue.push_stored(receipts, if all_match { narrowings } else { MATCHED_LONG_AGO })
     }
 }
 
@@ -214,11 +210,11 @@ mod tests {
         let (queue, source) = (table.put_endpoint(Arc::new(stream())), TestSource::new());
         let topic = "orders".to_owned();
         let subscription = Subscription { id: "sub_1".to_owned(), endpoint: queue.key, topic, scope: Scope::Topic };
-        let _ = queue.push([receipt(&source, 0, clock::now())]);
-        queue.narrow(); // nobody subscribes, and there is no actor to hear of it
+        // Nobody subscribes, and there is no actor to hear of it.
+        let _ = queue.push([receipt(&source, 0, clock::now())], MATCHED_LONG_AGO);
         table.stage_subscriptions([SubscriptionChange::Put(subscription)]);
         table.publish_subscriptions();
-        let _ = queue.push([receipt(&source, 1, clock::now())]);
+        let _ = queue.push([receipt(&source, 1, clock::now())], table.narrowings());
         let mut waiting = Vec::new();
         let subscribed = queue.take(&mut waiting).narrowed.expect("it was told");
         assert!(waiting.iter().all(|receipt| subscribed.of(receipt.event()) == Match::Wanted));

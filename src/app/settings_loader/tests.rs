@@ -75,7 +75,7 @@ fn a_subscription_that_cannot_be_read_or_has_no_readable_grants_matches_nothing_
 fn asked_of_the_queue(loads: Vec<Vec<SubscriptionRow>>) -> Option<Match> {
     let (table, mut known, source) = (table(), Known::default(), TestSource::new());
     let queue = table.endpoints().find(&stream().id).cloned().expect("it was put");
-    let _ = queue.push([receipt(&source, 0, clock::now())]);
+    let _ = queue.push([receipt(&source, 0, clock::now())], table.narrowings());
     for rows in loads {
         known.stage_subscriptions(&table, rows, &mut HashSet::new());
         known.publish_subscriptions(&table);

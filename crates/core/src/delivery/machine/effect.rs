@@ -67,6 +67,7 @@ pub struct Permits {
 }
 
 impl Permits {
+    pub const NONE: Permits = Permits { free: 0, has_share: false, ends_turn: false };
     pub const PLENTY: Permits = Permits { free: usize::MAX, has_share: false, ends_turn: false };
 }
 

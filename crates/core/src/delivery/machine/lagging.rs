@@ -43,7 +43,7 @@ impl Backlogged {
     }
 
     fn is_outdated(&self, count: RowCount) -> bool {
-        self.parked_at.is_some_and(|parked_at| count.counted_at < parked_at)
+        self.parks || self.parked_at.is_some_and(|parked_at| count.counted_at < parked_at)
     }
 
     pub(super) fn look_again_at(&self) -> Option<Instant> {
