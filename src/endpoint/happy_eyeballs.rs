@@ -21,16 +21,22 @@ use crate::clock;
 pub struct AttemptTimes {
     /// After it the next address is tried, while those before it do not answer.
     pub delay: Duration,
-    /// No address is given up for the next one before it has had so long.
-    pub each_min: Duration,
+    /// For all addresses.
+    pub total: Duration,
+    pub addresses: usize,
 }
 
 impl AttemptTimes {
     /// `total` is the time for all of so many addresses.
     #[must_use]
     pub fn new(total: Duration, addresses: usize) -> Self {
-        let addresses = u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
-        AttemptTimes { delay: ATTEMPT_DELAY, each_min: total / addresses }
+        AttemptTimes { delay: ATTEMPT_DELAY, total, addresses }
+    }
+
+    /// No address is given up for the next one before it has had so long, while so many share the time.
+    fn each_min(&self, at_once: usize) -> Duration {
+        let in_turn = self.addresses.max(1).div_ceil(at_once.max(1));
+        self.total / u32::try_from(in_turn).unwrap_or(u32::MAX)
     }
 }
 
@@ -63,7 +69,7 @@ pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
             Some(Err(error)) => Some(error),
             None => {
                 let place = if attempts.0.len() < ATTEMPTS_AT_ONCE_MAX { spare() } else { None };
-                let given_up = place.is_none() && attempts.give_up_oldest(times.each_min);
+                let given_up = place.is_none() && attempts.give_up_oldest(times.each_min(attempts.0.len()));
                 is_turn = place.is_some() || given_up;
                 spares.extend(place);
                 given_up.then(|| io::Error::new(io::ErrorKind::TimedOut, "connecting timed out"))
@@ -124,8 +130,9 @@ mod tests {
         Answers,
         Refuses,
         IsSilent,
+        AnswersAfter(Duration),
     }
-    use Host::{Answers, IsSilent, Refuses};
+    use Host::{Answers, AnswersAfter, IsSilent, Refuses};
 
     /// Connects to hosts, the first of which has port 1, with so many spare places. The ports that were tried are in `tried`.
     async fn first(hosts: &[Host], times: AttemptTimes, spare: usize, tried: &RefCell<Vec<u16>>) -> io::Result<u16> {
@@ -136,6 +143,10 @@ mod tests {
                 Answers => Box::pin(ready(Ok(address.port()))),
                 Refuses => Box::pin(ready(Err(io::ErrorKind::ConnectionRefused.into()))),
                 IsSilent => Box::pin(pending()),
+                AnswersAfter(time) => Box::pin(async move {
+                    tokio::time::sleep(time).await;
+                    Ok(address.port())
+                }),
             }
         };
         let left = Cell::new(spare);
@@ -146,7 +157,7 @@ mod tests {
     #[actix_rt::test]
     async fn an_address_that_does_not_answer_keeps_nobody_from_the_next_one() {
         let tried = RefCell::default();
-        let times = AttemptTimes { delay: SOON, each_min: NEVER };
+        let times = AttemptTimes { delay: SOON, total: NEVER, addresses: 9 };
         assert_eq!(first(&[IsSilent, IsSilent, Answers], times, 2, &tried).await.ok(), Some(3));
         assert_eq!(*tried.borrow(), [1, 2, 3]);
     }
@@ -154,7 +165,7 @@ mod tests {
     #[actix_rt::test]
     async fn where_one_fails_the_next_begins_at_once_and_none_after_one_that_answers() {
         let tried = RefCell::default();
-        let times = AttemptTimes { delay: NEVER, each_min: NEVER };
+        let times = AttemptTimes { delay: NEVER, total: NEVER, addresses: 4 };
         assert_eq!(first(&[Refuses, Refuses, Answers, Answers], times, 0, &tried).await.ok(), Some(3));
         assert_eq!(*tried.borrow(), [1, 2, 3]);
         let refused = first(&[Refuses, Refuses], times, 0, &tried).await.map_err(|error| error.kind());
@@ -167,7 +178,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn no_more_than_three_attempts_are_under_way_at_once_and_no_more_than_have_a_place() {
-        let times = AttemptTimes { delay: SOON, each_min: NEVER };
+        let times = AttemptTimes { delay: SOON, total: NEVER, addresses: 9 };
         for (spare, most) in [(9, 3), (1, 2), (0, 1)] {
             let tried = RefCell::default();
             let end = tokio::time::timeout(40 * SOON, first(&[IsSilent; 9], times, spare, &tried)).await;
@@ -179,10 +190,22 @@ mod tests {
     #[actix_rt::test]
     async fn without_a_place_beside_it_an_address_that_does_not_answer_is_left_after_its_part_of_the_time() {
         let (tried, started) = (RefCell::default(), clock::now());
-        let times = AttemptTimes { delay: SOON, each_min: 20 * SOON };
+        let times = AttemptTimes { delay: SOON, total: 60 * SOON, addresses: 3 };
         assert_eq!(first(&[IsSilent, IsSilent, Answers], times, 0, &tried).await.ok(), Some(3));
         assert!(clock::now() - started >= 40 * SOON);
-        let of_four = AttemptTimes::new(Duration::from_secs(4), 4);
-        assert_eq!((of_four.delay, of_four.each_min), (Duration::from_millis(250), Duration::from_secs(1)));
+    }
+
+    #[actix_rt::test]
+    async fn an_address_that_answers_late_is_not_left_for_silent_ones_while_several_share_the_time() {
+        let times = AttemptTimes { delay: 5 * SOON, total: 400 * SOON, addresses: 4 };
+        let hosts = [AnswersAfter(130 * SOON), IsSilent, IsSilent, IsSilent];
+        assert_eq!(first(&hosts, times, 2, &RefCell::default()).await.ok(), Some(1));
+    }
+
+    #[test]
+    fn each_address_has_its_part_of_the_time_and_more_where_several_share_it() {
+        let seconds =
+            |addresses, at_once| AttemptTimes::new(Duration::from_secs(4), addresses).each_min(at_once).as_secs_f64();
+        assert_eq!([seconds(4, 1), seconds(4, 2), seconds(4, 3), seconds(2, 3)], [1.0, 2.0, 2.0, 4.0]);
     }
 }
