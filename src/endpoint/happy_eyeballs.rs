@@ -30,7 +30,8 @@ impl AttemptTimes {
     /// `total` is the time for all of so many addresses.
     #[must_use]
     pub fn new(total: Duration, addresses: usize) -> Self {
-        AttemptTimes { delay: ATTEMPT_DELAY, total, addresses }
+        let times = AttemptTimes { delay: ATTEMPT_DELAY, total, addresses };
+        AttemptTimes { delay: ATTEMPT_DELAY.min(times.each_min(1)), ..times }
     }
 
     /// No address is given up for the next one before it has had so long, while so many share the time.
@@ -44,40 +45,42 @@ impl AttemptTimes {
 /// in their order, and the next one at once where one fails. `spare` gives a place for an attempt beside another.
 ///
 /// # Errors
-/// When all have failed. What is said of the endpoint counts more than what this machine cannot do, such as IPv6.
+/// When all have failed, or there is no handle for a single attempt. What is said of the endpoint counts more than what this machine cannot do, such as IPv6.
 pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
     addresses: &[SocketAddr],
     times: AttemptTimes,
     connect: impl Fn(SocketAddr) -> F,
     spare: impl Fn() -> Option<P>,
 ) -> io::Result<C> {
-    let mut rest = addresses.iter();
+    let mut rest: VecDeque<SocketAddr> = addresses.iter().copied().collect();
     let (mut attempts, mut spares) = (Attempts(VecDeque::new()), Vec::new());
     let mut failed = None::<io::Error>;
     let mut is_turn = true;
     loop {
-        if is_turn && let Some(address) = rest.next() {
-            attempts.0.push_back(Attempt { began: clock::now(), connecting: Box::pin(connect(*address)) });
+        if is_turn && let Some(address) = rest.pop_front() {
+            attempts.0.push_back(Attempt { address, began: clock::now(), connecting: Box::pin(connect(address)) });
         }
         if attempts.0.is_empty() {
             return Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
         }
         spares.truncate(attempts.0.len() - 1);
-        let error = match attempts.first_end(Some(times.delay).filter(|_| rest.len() > 0)).await {
-            Some(Ok(connection)) => return Ok(connection),
-            Some(Err(error)) if lacks_handles(&error) && attempts.0.is_empty() => return Err(error),
-            Some(Err(error)) => Some(error),
-            None => {
-                let place = if attempts.0.len() < ATTEMPTS_AT_ONCE_MAX { spare() } else { None };
-                let given_up = place.is_none() && attempts.give_up_oldest(times.each_min(attempts.0.len()));
-                is_turn = place.is_some() || given_up;
-                spares.extend(place);
-                given_up.then(|| io::Error::new(io::ErrorKind::TimedOut, "connecting timed out"))
+        let (error, place) = match attempts.first_end(Some(times.delay).filter(|_| !rest.is_empty())).await {
+            Some((_, Ok(connection))) => return Ok(connection),
+            Some((_, Err(error))) if lacks_handles(&error) && attempts.0.is_empty() => return Err(error),
+            Some((address, Err(error))) if lacks_handles(&error) => {
+                // That says nothing of the address. It waits for a handle, as it would for a place.
+                rest.push_front(address);
+                (None, None)
             }
+            Some((_, Err(error))) => (Some(error), None),
+            None if attempts.0.len() < ATTEMPTS_AT_ONCE_MAX => (None, spare()),
+            None => (None, None),
         };
-        if let Some(error) = error {
-            is_turn = true;
-            failed = failed.filter(|failed| !is_local(failed)).or(Some(error));
+        let error = error.or_else(|| if place.is_none() { attempts.give_up_oldest(times) } else { None });
+        is_turn = place.is_some() || error.is_some();
+        spares.extend(place);
+        if error.is_some() {
+            failed = failed.filter(|failed| !is_local(failed)).or(error);
         }
     }
 }
@@ -86,26 +89,29 @@ pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
 struct Attempts<F>(VecDeque<Attempt<F>>);
 
 struct Attempt<F> {
+    address: SocketAddr,
     began: Instant,
     connecting: Pin<Box<F>>,
 }
 
 impl<F: Future> Attempts<F> {
     /// Takes out the first that ends, if one does within this time.
-    async fn first_end(&mut self, within: Option<Duration>) -> Option<F::Output> {
+    async fn first_end(&mut self, within: Option<Duration>) -> Option<(SocketAddr, F::Output)> {
         let ended = select_all(self.0.iter_mut().map(|attempt| &mut attempt.connecting));
         let (output, place, _) = match within {
             Some(within) => tokio::time::timeout(within, ended).await.ok()?,
             None => ended.await,
         };
-        self.0.remove(place);
-        Some(output)
+        self.0.remove(place).map(|attempt| (attempt.address, output))
     }
 
-    /// Gives up the oldest if it has had so long, and says whether it did.
-    fn give_up_oldest(&mut self, after: Duration) -> bool {
-        let is_over = |attempt: &Attempt<F>| clock::now().saturating_duration_since(attempt.began) >= after;
-        self.0.front().is_some_and(is_over) && self.0.pop_front().is_some()
+    /// Gives up the oldest if it has had its part of the time.
+    fn give_up_oldest(&mut self, times: AttemptTimes) -> Option<io::Error> {
+        let part = times.each_min(self.0.len());
+        let is_over = |attempt: &Attempt<F>| clock::now().saturating_duration_since(attempt.began) >= part;
+        self.0.front().filter(|oldest| is_over(oldest))?;
+        drop(self.0.pop_front());
+        Some(io::Error::new(io::ErrorKind::TimedOut, "connecting timed out"))
     }
 }
 
@@ -131,16 +137,20 @@ mod tests {
         Refuses,
         IsSilent,
         AnswersAfter(Duration),
+        /// Answers, if there is a handle: at the first attempt there is none.
+        LacksHandleOnce,
     }
-    use Host::{Answers, AnswersAfter, IsSilent, Refuses};
+    use Host::{Answers, AnswersAfter, IsSilent, LacksHandleOnce, Refuses};
 
     /// Connects to hosts, the first of which has port 1, with so many spare places. The ports that were tried are in `tried`.
     async fn first(hosts: &[Host], times: AttemptTimes, spare: usize, tried: &RefCell<Vec<u16>>) -> io::Result<u16> {
         let addresses: Vec<SocketAddr> = (1..=hosts.len() as u16).map(|port| ([127, 0, 0, 1], port).into()).collect();
         let connect = |address: SocketAddr| -> LocalBoxFuture<'_, io::Result<u16>> {
+            let is_first = !tried.borrow().contains(&address.port());
             tried.borrow_mut().push(address.port());
             match hosts[usize::from(address.port()) - 1] {
-                Answers => Box::pin(ready(Ok(address.port()))),
+                LacksHandleOnce if is_first => Box::pin(ready(Err(io::Error::from_raw_os_error(24)))),
+                Answers | LacksHandleOnce => Box::pin(ready(Ok(address.port()))),
                 Refuses => Box::pin(ready(Err(io::ErrorKind::ConnectionRefused.into()))),
                 IsSilent => Box::pin(pending()),
                 AnswersAfter(time) => Box::pin(async move {
@@ -200,6 +210,25 @@ mod tests {
         let times = AttemptTimes { delay: 5 * SOON, total: 400 * SOON, addresses: 4 };
         let hosts = [AnswersAfter(130 * SOON), IsSilent, IsSilent, IsSilent];
         assert_eq!(first(&hosts, times, 2, &RefCell::default()).await.ok(), Some(1));
+    }
+
+    #[actix_rt::test]
+    async fn an_address_for_which_there_was_no_handle_beside_another_is_tried_again() {
+        let times = AttemptTimes { delay: SOON, total: 60 * SOON, addresses: 3 };
+        for spare in [1, 9] {
+            let tried = RefCell::default();
+            let hosts = [IsSilent, LacksHandleOnce, Refuses];
+            assert_eq!(first(&hosts, times, spare, &tried).await.ok(), Some(2));
+            assert_eq!(*tried.borrow(), [1, 2, 2]);
+        }
+        let alone = first(&[LacksHandleOnce, Answers], times, 9, &RefCell::default()).await;
+        assert!(alone.is_err_and(|error| lacks_handles(&error)), "others of ours can be closed for it");
+    }
+
+    #[test]
+    fn where_the_time_is_short_the_next_address_has_its_turn_within_it() {
+        let delay = |ms, addresses| AttemptTimes::new(Duration::from_millis(ms), addresses).delay.as_millis();
+        assert_eq!([delay(4_000, 2), delay(200, 2), delay(600, 4)], [250, 100, 150]);
     }
 
     #[test]
