@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     connection::{EndpointConnection, Stream},
     connections::{Connections, Destination, is_local, lacks_handles},
-    deadline::within,
+    deadline::{TimeUsed, within},
     egress::{Egress, Refusal},
     happy_eyeballs::{AttemptTimes, connect_first},
     http_exchange::ExchangeFailure,
@@ -90,11 +90,13 @@ impl Connector {
         wanted: &WantedConnection<'_>,
     ) -> Result<(TcpStream, super::connections::ConnectionPermit), ExchangeFailure> {
         let (host, port) = (&*wanted.destination.host, wanted.destination.port);
+        let time = TimeUsed::begin(wanted.waits);
         let addresses = self.resolver.addresses(wanted.customer, host, port, wanted.waits).await;
         let addresses = addresses.map_err(|failure| unresolved(&failure))?;
         self.egress.check_addresses(host, &addresses).map_err(ExchangeFailure::Refused)?;
         let place = self.connections.place().map_err(|error| Answer::LocalFault(error.to_string().into()))?;
-        let stream = self.tcp(&addresses).await.map_err(|error| unconnected(&error))?;
+        let left = self.timeout.saturating_sub(time.so_far(wanted.waits, clock::now()));
+        let stream = self.tcp(&addresses, left).await.map_err(|error| unconnected(&error))?;
         if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
             && self.egress.is_own_api(local, peer)
         {
@@ -107,9 +109,10 @@ impl Connector {
     }
 
     /// Others may take more handles than was left for them: then ours that nobody uses go first.
-    async fn tcp(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-        let times = AttemptTimes::new(self.timeout, addresses.len());
-        let connect = || connect_first(addresses, times, TcpStream::connect, || self.connections.spare_place());
+    async fn tcp(&self, addresses: &[SocketAddr], left: Duration) -> io::Result<TcpStream> {
+        let times = AttemptTimes::new(left, addresses.len());
+        let spare = || self.connections.spare_place();
+        let connect = || connect_first(addresses, times, TcpStream::connect, spare);
         match connect().await {
             Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => connect().await,
             result => result,

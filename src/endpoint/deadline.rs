@@ -1,6 +1,9 @@
 //! ● A deadline that does not run while an attempt waits for something of ours, or for its turn at the endpoint.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::{Either, select};
 
@@ -17,8 +20,7 @@ pub struct DeadlineElapsed;
 /// # Errors
 /// When it is not done by then.
 pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output = T>) -> Result<T, DeadlineElapsed> {
-    let started = clock::now();
-    let waited_before = waits.beside_exchange(started);
+    let time = TimeUsed::begin(waits);
     let mut work = pin!(work);
     let mut left = limit;
     loop {
@@ -27,14 +29,33 @@ pub async fn within<T>(limit: Duration, waits: &Waits, work: impl Future<Output 
             Either::Left((done, _)) => return Ok(done),
             Either::Right(_) => {
                 let now = clock::now();
-                let used = (now - started).saturating_sub(waits.beside_exchange(now).saturating_sub(waited_before));
-                let used = used.max(waits.for_stream(now).unwrap_or(Duration::ZERO));
+                let used = time.so_far(waits, now).max(waits.for_stream(now).unwrap_or(Duration::ZERO));
                 if used >= limit {
                     return Err(DeadlineElapsed);
                 }
                 left = limit - used;
             }
         }
+    }
+}
+
+/// Time that a piece of work uses, beside what it waits for us.
+#[derive(Debug)]
+pub struct TimeUsed {
+    began: Instant,
+    waited_before: Duration,
+}
+
+impl TimeUsed {
+    #[must_use]
+    pub fn begin(waits: &Waits) -> Self {
+        let began = clock::now();
+        TimeUsed { began, waited_before: waits.beside_exchange(began) }
+    }
+
+    #[must_use]
+    pub fn so_far(&self, waits: &Waits, now: Instant) -> Duration {
+        (now - self.began).saturating_sub(waits.beside_exchange(now).saturating_sub(self.waited_before))
     }
 }
 
