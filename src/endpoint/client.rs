@@ -62,7 +62,7 @@ impl CoreClient {
             permits: CoreShares::new(permits, ShareMetrics::of_requests()),
             answer_bytes_max: limits.answer_bytes_max,
             connector: Connector {
-                connections: Connections::new(limits.connections_max, limits.keep_alive).with_spare(spare_max),
+                connections: Connections::with_spare(limits.connections_max, spare_max, limits.keep_alive),
                 resolver: Resolver::new(server, limits.names, limits.dns_timeout, limits.dns_lookups_max),
                 egress: limits.egress,
                 timeout: limits.connect_timeout,

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::spare::SparePlace;
+use self::spare::SparePlaces;
 use super::{connection::EndpointConnection, http2::Http2Connection, idle::Idle};
 use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
@@ -47,7 +49,7 @@ struct Shared {
     /// Places that are taken: of connections, and of those that are being opened.
     taken: Cell<usize>,
     /// Places that are left for attempts beside the first one of a connection.
-    spare: Cell<usize>,
+    spare: SparePlaces,
     idle: RefCell<Idle<Rc<Destination>, KeptConnection>>,
     /// Somebody closes what nobody uses any more.
     is_swept: Cell<bool>,
@@ -90,18 +92,21 @@ pub struct ConnectionPermit {
     is_http2: Cell<bool>,
 }
 
-/// The right to have one more attempt under way.
-pub struct SparePlace(ConnectionPermit);
-
 impl Connections {
     /// One that nobody uses for `keep_alive` is closed.
     #[must_use]
     pub fn new(connections_max: usize, keep_alive: Duration) -> Self {
+        Self::with_spare(connections_max, 0, keep_alive)
+    }
+
+    /// So many of the places are for attempts beside the first one of a connection, and not for requests.
+    #[must_use]
+    pub fn with_spare(connections_max: usize, spare_max: usize, keep_alive: Duration) -> Self {
         Connections {
             shared: Rc::new(Shared {
                 connections_max: connections_max.max(1),
                 taken: Cell::new(0),
-                spare: Cell::new(0),
+                spare: SparePlaces::new(spare_max),
                 idle: RefCell::new(Idle::new(keep_alive)),
                 is_swept: Cell::new(false),
                 metrics: ConnectionMetrics::new(),
@@ -109,20 +114,10 @@ impl Connections {
         }
     }
 
-    /// So many of the places are for attempts beside the first one of a connection, and not for requests.
+    /// A place for an attempt of this customer's beside the first one of a connection, if there is one to spare.
     #[must_use]
-    pub fn with_spare(self, spare_max: usize) -> Self {
-        self.shared.spare.set(spare_max);
-        self
-    }
-
-    /// A place for an attempt beside the first one of a connection.
-    #[must_use]
-    pub fn spare_place(&self) -> Option<SparePlace> {
-        let left = self.shared.spare.get().checked_sub(1)?;
-        let place = self.place().ok()?;
-        self.shared.spare.set(left);
-        Some(SparePlace(place))
+    pub fn spare_place(&self, customer: &Arc<str>) -> Option<SparePlace> {
+        SparePlace::take(&self.shared, customer)
     }
 
     /// A place for one more, if need be at the cost of a connection that nobody uses.
@@ -137,8 +132,7 @@ impl Connections {
                 return Err(NoConnectionPermit);
             }
         }
-        shared.taken.set(shared.taken.get() + 1);
-        Ok(ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false), is_http2: Cell::new(false) })
+        Ok(ConnectionPermit::taken(shared))
     }
 
     /// Closes up to so many connections that nobody uses, those used longest ago first; returns how many.
@@ -231,6 +225,11 @@ async fn sweep(shared: Weak<Shared>) {
 }
 
 impl ConnectionPermit {
+    fn taken(shared: &Rc<Shared>) -> Self {
+        shared.taken.set(shared.taken.get() + 1);
+        ConnectionPermit { shared: Rc::clone(shared), is_open: Cell::new(false), is_http2: Cell::new(false) }
+    }
+
     /// Its connection is open.
     pub fn is_open_now(&self, is_http2: bool) {
         if !self.is_open.replace(true) {
@@ -240,13 +239,6 @@ impl ConnectionPermit {
                 self.shared.metrics.http2.increment(1.0);
             }
         }
-    }
-}
-
-impl Drop for SparePlace {
-    fn drop(&mut self) {
-        let spare = &self.0.shared.spare;
-        spare.set(spare.get() + 1);
     }
 }
 
@@ -265,5 +257,6 @@ impl Drop for ConnectionPermit {
 /// Connections that grow too old within this time are closed together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
+mod spare;
 #[cfg(test)]
 mod tests;

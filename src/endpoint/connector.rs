@@ -96,7 +96,7 @@ impl Connector {
         self.egress.check_addresses(host, &addresses).map_err(ExchangeFailure::Refused)?;
         let place = self.connections.place().map_err(|error| Answer::LocalFault(error.to_string().into()))?;
         let left = self.timeout.saturating_sub(time.so_far(wanted.waits, clock::now()));
-        let stream = self.tcp(&addresses, left).await.map_err(|error| unconnected(&error))?;
+        let stream = self.tcp(wanted.customer, &addresses, left).await.map_err(|error| unconnected(&error))?;
         if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
             && self.egress.is_own_api(local, peer)
         {
@@ -109,9 +109,9 @@ impl Connector {
     }
 
     /// Others may take more handles than was left for them: then ours that nobody uses go first.
-    async fn tcp(&self, addresses: &[SocketAddr], left: Duration) -> io::Result<TcpStream> {
+    async fn tcp(&self, customer: &Arc<str>, addresses: &[SocketAddr], left: Duration) -> io::Result<TcpStream> {
         let times = AttemptTimes::new(left, addresses.len());
-        let spare = || self.connections.spare_place();
+        let spare = || self.connections.spare_place(customer);
         let connect = || connect_first(addresses, times, TcpStream::connect, spare);
         match connect().await {
             Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => connect().await,

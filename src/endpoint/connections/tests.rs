@@ -95,17 +95,38 @@ async fn what_nobody_uses_is_closed_after_a_while() {
 
 #[actix_rt::test]
 async fn spare_places_are_so_many_and_leave_every_request_its_own() {
-    let connections = Connections::new(3, KEEP_ALIVE).with_spare(1);
-    let (kept, _there) = connect(&connections).await;
-    connections.keep(&destination(1), kept, clock::now());
-    let spare = connections.spare_place().expect("one is spare");
-    assert!(connections.spare_place().is_none());
-    let places = [connections.place().expect("a place"), connections.place().expect("that of the unused one")];
+    let (connections, customer) = (Connections::with_spare(3, 1, KEEP_ALIVE), "cus_1".into());
+    let spare = connections.spare_place(&customer).expect("one is spare");
+    assert!(connections.spare_place(&customer).is_none());
+    let places = [connections.place().expect("a place"), connections.place().expect("a place")];
     assert!(connections.place().is_err());
     drop(spare);
     let third = connections.place();
-    assert!(third.is_ok() && connections.spare_place().is_none(), "all places are taken");
+    assert!(third.is_ok() && connections.spare_place(&customer).is_none(), "all places are taken");
     drop((third, places));
-    assert!(connections.spare_place().is_some());
+    assert!(connections.spare_place(&customer).is_some());
     assert_eq!(connections.open(), 0);
+}
+
+#[actix_rt::test]
+async fn no_connection_is_closed_for_a_spare_place() {
+    let connections = Connections::with_spare(1, 1, KEEP_ALIVE);
+    let (kept, _there) = connect(&connections).await;
+    connections.keep(&destination(1), kept, clock::now());
+    assert!(connections.spare_place(&"cus_1".into()).is_none());
+    assert_eq!(connections.unused(), 1);
+}
+
+#[actix_rt::test]
+async fn one_customer_has_a_quarter_of_the_spare_places_at_most() {
+    let connections = Connections::with_spare(16, 8, KEEP_ALIVE);
+    let places_of = |customer: &str| -> Vec<_> {
+        let customer = customer.into();
+        std::iter::from_fn(|| connections.spare_place(&customer)).collect()
+    };
+    let held: Vec<_> = ["cus_1", "cus_2", "cus_3", "cus_4", "cus_5"].map(places_of).into();
+    assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2, 2, 0]);
+    drop(held);
+    assert_eq!(connections.open(), 0);
+    assert_eq!(places_of("cus_5").len(), 2);
 }
