@@ -21,12 +21,17 @@ use crate::{
 pub(super) async fn watch(pool: Pool, table: Arc<RoutingTable>, disable_after: Duration) -> Infallible {
     let (mut looked_ms, mut overruled) = (0, Overruled::default());
     let every = (disable_after / 100).clamp(LOOK_MIN, LOOK_MAX);
-    let after = DisableAfter { time: disable_after, told_within: every * LOOKS_TO_TELL };
+    let mut well_since = clock::now();
     loop {
         let now_ms = clock::wall_ms().unsigned_abs();
+        let looks_well_for = clock::now() - well_since;
+        let after = DisableAfter { time: disable_after, told_within: every * LOOKS_TO_TELL, looks_well_for };
         match check(&pool, &table, (after, looked_ms), &mut overruled).await {
             Ok(()) => looked_ms = now_ms,
-            Err(error) => tracing::warn!(%error, "endpoint failures cannot be read; it is tried again"),
+            Err(error) => {
+                well_since = clock::now();
+                tracing::warn!(%error, "endpoint failures cannot be read; it is tried again");
+            }
         }
         tokio::time::sleep(every).await;
     }

@@ -20,18 +20,21 @@ pub struct DisableAfter {
     pub time: Duration,
     /// Within this time every instance has told of a success: until it is over, one within `time` may still be untold.
     pub told_within: Duration,
+    /// For so long every look of the instance that decides has succeeded. After a look that failed for want of Postgres, those
+    /// of the others have failed too: what they had to tell comes with their next ones.
+    pub looks_well_for: Duration,
 }
 
 /// `failing` is how long the endpoint has taken nothing, as far as instances have told; `None` when it takes events.
 /// `warned_percent` is the share that operators were told of.
 #[must_use]
 pub fn step(failing: Option<Duration>, warned_percent: u8, after: DisableAfter) -> DisableStep {
-    let DisableAfter { time: disable_after, told_within } = after;
+    let DisableAfter { time: disable_after, told_within, looks_well_for } = after;
     if disable_after.is_zero() {
         return DisableStep::Nothing;
     }
     let failing = failing.unwrap_or_default();
-    if failing >= disable_after + told_within {
+    if failing >= disable_after + told_within && looks_well_for >= told_within {
         return DisableStep::Disable;
     }
     let reached = WARNINGS.into_iter().rev().find(|percent| failing >= disable_after * u32::from(*percent) / 100);
@@ -49,7 +52,11 @@ const WARNINGS: [u8; 2] = [50, 90];
 mod tests {
     use super::*;
 
-    const AFTER: DisableAfter = DisableAfter { time: Duration::from_secs(100), told_within: Duration::from_secs(3) };
+    const AFTER: DisableAfter = DisableAfter {
+        time: Duration::from_secs(100),
+        told_within: Duration::from_secs(3),
+        looks_well_for: Duration::from_secs(3),
+    };
 
     fn at(seconds: u64, warned: u8) -> DisableStep {
         step(Some(Duration::from_secs(seconds)), warned, AFTER)
@@ -72,6 +79,15 @@ mod tests {
     fn it_is_disabled_once_every_instance_has_told_of_what_it_took_within_the_time() {
         assert_eq!((at(100, 90), at(102, 90)), (DisableStep::Nothing, DisableStep::Nothing));
         assert_eq!(at(103, 90), DisableStep::Disable);
+    }
+
+    #[test]
+    fn after_an_outage_of_postgres_it_is_disabled_once_the_others_have_looked_again() {
+        let failing = Some(Duration::from_secs(500));
+        let after = |seconds| DisableAfter { looks_well_for: Duration::from_secs(seconds), ..AFTER };
+        assert_eq!(step(failing, 90, after(2)), DisableStep::Nothing);
+        assert_eq!(step(failing, 0, after(2)), DisableStep::Warn(90), "operators hear of it meanwhile");
+        assert_eq!(step(failing, 90, after(3)), DisableStep::Disable);
     }
 
     #[test]
