@@ -54,16 +54,7 @@ async fn check(
         store::fail(pool, &reports.collect::<Vec<_>>()).await?;
     }
     let known = store::all(pool).await?;
-    let noted: Vec<SuccessReport<'_>> = known
-        .iter()
-        .filter_map(|known| {
-            let (endpoint_id, ago_ms) = seen.delivered.get_key_value(known.endpoint_id.as_str())?;
-            Some(SuccessReport { endpoint_id, ago_ms: *ago_ms })
-        })
-        .collect();
-    if !noted.is_empty() {
-        store::deliver(pool, &noted).await?;
-    }
+    tell(pool, &seen, &known).await?;
     overruled.note(&seen, &known);
     for known in known {
         if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
@@ -71,6 +62,29 @@ async fn check(
         }
     }
     Ok(())
+}
+
+/// Tells the last successes here, before this instance stops: nobody else knows of those since its last look.
+///
+/// # Errors
+/// When Postgres is away.
+pub(super) async fn tell_successes(pool: &Pool, table: &RoutingTable) -> Result<(), StoreError> {
+    let seen = seen(table, 0, &Overruled::default());
+    tell(pool, &seen, &store::all(pool).await?).await
+}
+
+async fn tell(pool: &Pool, seen: &Seen, known: &[FailingEndpoint]) -> Result<(), StoreError> {
+    let noted: Vec<SuccessReport<'_>> = known
+        .iter()
+        .filter_map(|known| {
+            let (endpoint_id, ago_ms) = seen.delivered.get_key_value(known.endpoint_id.as_str())?;
+            Some(SuccessReport { endpoint_id, ago_ms: *ago_ms })
+        })
+        .collect();
+    match noted.is_empty() {
+        true => Ok(()),
+        false => store::deliver(pool, &noted).await,
+    }
 }
 
 /// Endpoints as this instance saw them.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{pipeline::Pipeline, startup::App};
+use super::{auto_disable, pipeline::Pipeline, startup::App};
 use crate::{clock, endpoint::queue::Drain, store};
 
 /// Of the time there is: requests under way and last batches end, …
@@ -52,11 +52,7 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     if tokio::time::timeout(stored_until, stored).await.is_err() {
         tracing::warn!("stopping with events not stored; they are read again by the next owner");
     }
-    // Worth a moment, and no more.
-    let records = async { tokio::join!(app.attempts.flushed(), app.counts.flush()) };
-    if tokio::time::timeout(RECORDS_MAX, records).await.is_err() {
-        tracing::warn!("stopping before all attempts and counts were stored; no event is affected");
-    }
+    store_records(&app).await;
     let App { pipeline, replays, admin, pool, instance, .. } = app;
     replays.stop().await;
     let Pipeline { consumer, cores, .. } = pipeline;
@@ -82,6 +78,19 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     cores.stop();
     tracing::info!("stopped");
     left
+}
+
+/// Worth a moment, and no more.
+async fn store_records(app: &App) {
+    let successes = async {
+        if let Err(error) = auto_disable::tell_successes(&app.pool, &app.table).await {
+            tracing::debug!(%error, "the last successes of endpoints could not be told");
+        }
+    };
+    let records = async { tokio::join!(app.attempts.flushed(), app.counts.flush(), successes) };
+    if tokio::time::timeout(RECORDS_MAX, records).await.is_err() {
+        tracing::warn!("stopping before all attempts and counts were stored; no event is affected");
+    }
 }
 
 /// Waits for a rebalance that is going on: in a rolling update the one that has just come is still getting its partitions.
