@@ -89,7 +89,7 @@ async fn store_records(app: &App) {
     };
     let records = async { tokio::join!(app.attempts.flushed(), app.counts.flush(), successes) };
     if tokio::time::timeout(RECORDS_MAX, records).await.is_err() {
-        tracing::warn!("stopping before all attempts and counts were stored; no event is affected");
+        tracing::warn!("stopping before all attempts, counts and last successes were stored; no event is affected");
     }
 }
 
