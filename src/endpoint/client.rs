@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     connection::EndpointConnection,
-    connections::Connections,
+    connections::{Connections, SPARE_SHARE},
     connector::{Connector, WantedConnection},
     delivery::Permits,
     egress::Egress,
@@ -124,6 +124,3 @@ impl CoreClient {
         self.answer_bytes_max
     }
 }
-
-/// At least this part of the connections is left for attempts beside the first one of a connection.
-const SPARE_SHARE: usize = 16;

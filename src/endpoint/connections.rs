@@ -85,6 +85,9 @@ pub fn is_local(error: &io::Error) -> bool {
     lacks_handles(error) || matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | ENETDOWN | ENETUNREACH | ENOBUFS))
 }
 
+/// At least this part of the connections is left for attempts beside the first one of a connection.
+pub(super) const SPARE_SHARE: usize = 16;
+
 /// The right to have a connection.
 pub struct ConnectionPermit {
     shared: Rc<Shared>,
@@ -120,17 +123,18 @@ impl Connections {
         SparePlace::take(&self.shared, customer)
     }
 
-    /// A place for one more, if need be at the cost of a connection that nobody uses.
+    /// A place for one more, if need be at the cost of a connection that nobody uses: of those none is kept in the places that
+    /// are spare.
     ///
     /// # Errors
     /// When all are in use.
     pub fn place(&self) -> Result<ConnectionPermit, NoConnectionPermit> {
         let shared = &self.shared;
+        let unused_max = shared.connections_max - shared.connections_max / SPARE_SHARE;
         // One that has ended by itself holds no place any more, and frees none.
-        while shared.taken.get() >= shared.connections_max {
-            if self.close_unused(1) == 0 {
-                return Err(NoConnectionPermit);
-            }
+        while shared.taken.get() >= unused_max && self.close_unused(1) > 0 {}
+        if shared.taken.get() >= shared.connections_max {
+            return Err(NoConnectionPermit);
         }
         Ok(ConnectionPermit::taken(shared))
     }

@@ -110,9 +110,12 @@ impl Connector {
 
     /// Others may take more handles than was left for them: then ours that nobody uses go first.
     async fn tcp(&self, customer: &Arc<str>, addresses: &[SocketAddr], left: Duration) -> io::Result<TcpStream> {
-        let times = AttemptTimes::new(left, addresses.len());
+        let until = clock::now() + left;
         let spare = || self.connections.spare_place(customer);
-        let connect = || connect_first(addresses, times, TcpStream::connect, spare);
+        let connect = || {
+            let times = AttemptTimes::new(until.saturating_duration_since(clock::now()), addresses.len());
+            connect_first(addresses, times, TcpStream::connect, spare)
+        };
         match connect().await {
             Err(error) if lacks_handles(&error) && self.connections.close_unused(usize::MAX) > 0 => connect().await,
             result => result,

@@ -118,6 +118,19 @@ async fn no_connection_is_closed_for_a_spare_place() {
 }
 
 #[actix_rt::test]
+async fn connections_that_nobody_uses_leave_the_spare_places_free() {
+    let connections = Connections::with_spare(16, 1, KEEP_ALIVE);
+    let mut others = Vec::new();
+    for port in 1..=16 {
+        let (kept, there) = connect(&connections).await;
+        others.push(there);
+        connections.keep(&destination(port), kept, clock::now());
+    }
+    assert_eq!(connections.unused(), 15);
+    assert!(connections.spare_place(&"cus_1".into()).is_some());
+}
+
+#[actix_rt::test]
 async fn one_customer_has_a_quarter_of_the_spare_places_at_most() {
     let connections = Connections::with_spare(16, 8, KEEP_ALIVE);
     let places_of = |customer: &str| -> Vec<_> {
