@@ -307,7 +307,7 @@ fn disabling(pool: Pool) -> OnGone {
 async fn disable(pool: Pool, queue: Arc<EndpointQueue>, version: i64) {
     let reason = "the endpoint answered 410 Gone";
     loop {
-        match store::endpoints::change_state(&pool, &queue.id, Some(version), GONE, reason).await {
+        match store::endpoints::change_state(&pool, &queue.id, version, GONE, reason).await {
             Ok(true) => {
                 let (endpoint_id, customer_id) = (Arc::clone(&queue.id), Arc::clone(&queue.settings().customer_id));
                 emit(OperatorEvent::EndpointDisabled { endpoint_id, customer_id, reason: reason.to_owned() });

@@ -100,14 +100,12 @@ pub async fn write<E>(
 pub async fn change_state(
     pool: &Pool,
     id: &str,
-    version: Option<i64>,
+    version: i64,
     (from, to): (&[EndpointState], EndpointState),
     reason: &str,
 ) -> Result<bool, StoreError> {
     let written = write(pool, Some(id), None, |context| match &context.endpoint {
-        Lookup::Found(endpoint)
-            if from.contains(&endpoint.state) && version.is_none_or(|version| endpoint.stamps.version <= version) =>
-        {
+        Lookup::Found(endpoint) if from.contains(&endpoint.state) && endpoint.stamps.version <= version => {
             Ok(RowChange::Update(endpoint.with_state(to, reason)))
         }
         _ => Err(()),
