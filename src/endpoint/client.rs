@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     connection::EndpointConnection,
-    connections::{Connections, SPARE_SHARE},
+    connections::{Connections, without_spare},
     connector::{Connector, WantedConnection},
     delivery::Permits,
     egress::Egress,
@@ -56,7 +56,7 @@ impl CoreClient {
     /// With a name server of one's own.
     pub(super) fn asking(server: Box<dyn NameServer>, limits: ClientLimits, tls: Arc<Tls>) -> Self {
         // A request uses one connection at a time, so whoever has a permit finds a place for it. What is left is spare.
-        let permits = limits.in_flight_max.min(limits.connections_max - limits.connections_max / SPARE_SHARE);
+        let permits = limits.in_flight_max.min(without_spare(limits.connections_max));
         let spare_max = limits.connections_max - permits;
         CoreClient {
             permits: CoreShares::new(permits, ShareMetrics::of_requests()),

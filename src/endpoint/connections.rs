@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** a connection is closed for another only while no exchange uses it.
 
+mod spare; // places for attempts beside the first one
+
 use std::{
     cell::{Cell, RefCell},
     io,
@@ -13,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::spare::SparePlace;
 use self::spare::SparePlaces;
+pub use self::spare::{SparePlace, without_spare};
 use super::{connection::EndpointConnection, http2::Http2Connection, idle::Idle};
 use crate::{clock, model::tls_identity::Fingerprint, telemetry::handles::ConnectionMetrics};
 
@@ -85,9 +87,6 @@ pub fn is_local(error: &io::Error) -> bool {
     lacks_handles(error) || matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | ENETDOWN | ENETUNREACH | ENOBUFS))
 }
 
-/// At least this part of the connections is left for attempts beside the first one of a connection.
-pub(super) const SPARE_SHARE: usize = 16;
-
 /// The right to have a connection.
 pub struct ConnectionPermit {
     shared: Rc<Shared>,
@@ -130,7 +129,7 @@ impl Connections {
     /// When all are in use.
     pub fn place(&self) -> Result<ConnectionPermit, NoConnectionPermit> {
         let shared = &self.shared;
-        let unused_max = shared.connections_max - shared.connections_max / SPARE_SHARE;
+        let unused_max = without_spare(shared.connections_max);
         // One that has ended by itself holds no place any more, and frees none.
         while shared.taken.get() >= unused_max && self.close_unused(1) > 0 {}
         if shared.taken.get() >= shared.connections_max {
@@ -261,6 +260,5 @@ impl Drop for ConnectionPermit {
 /// Connections that grow too old within this time are closed together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
-mod spare;
 #[cfg(test)]
 mod tests;

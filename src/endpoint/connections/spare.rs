@@ -5,7 +5,6 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 use super::{ConnectionPermit, Shared};
 
 /// Spare places that are held, by customer. Customers that hold none are not in it.
-#[derive(Default)]
 pub(super) struct SparePlaces {
     max: usize,
     held: RefCell<HashMap<Arc<str>, usize>>,
@@ -58,5 +57,12 @@ impl Drop for SparePlace {
     }
 }
 
+/// The rest of so many connections: of all, at least this part is left for attempts beside the first one of a connection.
+#[must_use]
+pub fn without_spare(connections_max: usize) -> usize {
+    connections_max - connections_max / SPARE_PART
+}
+
+const SPARE_PART: usize = 16;
 /// One customer's silent hosts leave places for those of the others.
 const CUSTOMER_PART: usize = 4;
