@@ -19,7 +19,7 @@ use crate::{
 /// deploy/kubernetes gives an instance so much.
 const RESIDENT_BYTES_MAX: f64 = 1_536.0 * 1_048_576.0;
 const LIVEZ_MAX: Duration = Duration::from_millis(100);
-/// How much slower others may become, and what a busy machine adds by itself.
+/// Factor by which others may become slower, and the time that a busy machine adds by itself.
 const SLOWER_MAX: f64 = 1.5;
 const NOISE: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_secs(4);
@@ -152,7 +152,7 @@ fn p99(mut all: Vec<Duration>) -> Duration {
     all.get(all.len() * 99 / 100).copied().unwrap_or_default()
 }
 
-/// Whoever attacks is on a machine of its own: the cores that it uses itself are not what it takes from others. So it has
+/// An attacker is on a machine of its own: the cores that it uses itself are not what it takes from others. So it has
 /// those of this machine that nobody else wants; so have the threads that it starts.
 fn give_way() {
     rustix::process::setpriority_process(None, 19).expect("a lower priority is always allowed");

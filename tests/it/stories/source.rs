@@ -79,6 +79,23 @@ fn a_record_without_a_time_happened_when_it_came_and_an_old_one_was_not_late() {
     });
 }
 
+/// Waits until it says that what comes waits, and why.
+fn await_unreadable(app: &TestApp) {
+    eventually_holds("it says that what comes waits, and why", || {
+        app.produce(2);
+        app.rest().get("/readyz").json()["details"].to_string().contains("settings_unreadable")
+    });
+}
+
+/// Writes a scope as another version would, and waits until it is known.
+fn write_scope(app: &TestApp, subscription: &str, scope: &str) {
+    app.postgres.execute(&format!(
+        "UPDATE config_version SET version = version + 1;
+         UPDATE subscription SET scope = '{scope}', version = (SELECT version FROM config_version) WHERE id = '{subscription}'"
+    ));
+    app.await_settings();
+}
+
 #[test]
 fn while_a_subscription_is_of_a_newer_version_its_topic_waits_in_kafka() {
     let app = TestApp::named("newer-version").partitions(2).set("DELIVERY_PARK_AFTER_MS", 1_000).start();
@@ -89,29 +106,18 @@ fn while_a_subscription_is_of_a_newer_version_its_topic_waits_in_kafka() {
     app.produce(10);
     eventually_holds("they are delivered", || endpoint.hook.accepted_count() == 10);
     app.await_committed();
-    let write = |scope: &str| {
-        app.postgres.execute(&format!(
-            "UPDATE config_version SET version = version + 1;
-             UPDATE subscription SET scope = '{scope}', version = (SELECT version FROM config_version) WHERE id = '{subscription}'"
-        ));
-        app.await_settings();
-    };
-    write(r#"{"level": "galaxy"}"#);
+    write_scope(&app, &subscription, r#"{"level": "galaxy"}"#);
     // What is being read when the settings come is read again later, or was delivered before.
-    let waits = || {
-        app.produce(2);
-        app.rest().get("/readyz").json()["details"].to_string().contains("settings_unreadable")
-    };
-    eventually_holds("it says that what comes waits, and why", waits);
+    await_unreadable(&app);
     let delivered = endpoint.hook.accepted_count();
     app.produce(20);
     eventually_holds("they stay in Kafka", || app.kafka.lag() >= 20);
     assert_eq!(endpoint.hook.accepted_count(), delivered);
-    write(r#"{"level": "topic"}"#);
+    write_scope(&app, &subscription, r#"{"level": "topic"}"#);
     app.audit().expect_all(&endpoint).close();
 }
 
-/// What it gave when it could be read is no measure: by now it may give less.
+/// The scope that it had when it could be read is no measure: by now it may give less.
 #[test]
 fn rows_of_a_subscription_that_cannot_be_read_wait_until_it_can_be() {
     let app = TestApp::named("newer-rows").partitions(2).set("BACKLOG_POLL_MS", 100).start();
@@ -125,20 +131,13 @@ fn rows_of_a_subscription_that_cannot_be_read_wait_until_it_can_be() {
     app.produce(20);
     app.await_committed();
     eventually_holds("they wait in the backlog", || rows("") == 20);
-    let write = |scope: &str| {
-        app.postgres.execute(&format!(
-            "UPDATE config_version SET version = version + 1;
-             UPDATE subscription SET scope = '{scope}', version = (SELECT version FROM config_version) WHERE id = '{subscription}'"
-        ));
-        app.await_settings();
-    };
-    write(r#"{"level": "galaxy"}"#);
+    write_scope(&app, &subscription, r#"{"level": "galaxy"}"#);
     tell("resume");
     app.await_settings();
     let old = "WHERE received_ms < extract(epoch FROM now() - interval '9 seconds') * 1000";
     eventually_holds("rows are old enough to be cancelled", || rows(old) == 20);
     assert_eq!(endpoint.hook.requests_count(), 0);
-    write(r#"{"level": "tenants", "tenants": ["3"]}"#);
+    write_scope(&app, &subscription, r#"{"level": "tenants", "tenants": ["3"]}"#);
     eventually_holds("nothing waits any more", || rows("") == 0);
     let seqs: Vec<u32> = endpoint.hook.requests().iter().flat_map(|request| request.seqs.clone()).collect();
     assert_eq!(seqs.len(), 2, "{seqs:?}");
@@ -167,11 +166,7 @@ fn while_grants_cannot_be_read_nothing_of_the_topic_is_sent_committed_or_cancell
 
     app.postgres
         .execute(r#"CREATE TABLE before AS SELECT id, grants FROM customer; UPDATE customer SET grants = '{"v": 2}'"#);
-    let waits = || {
-        app.produce(2);
-        app.rest().get("/readyz").json()["details"].to_string().contains("settings_unreadable")
-    };
-    eventually_holds("it says that what comes waits, and why", waits);
+    await_unreadable(&app);
     tell("resume");
     app.produce(20);
     eventually_holds("they stay in Kafka", || app.kafka.lag() >= 20);
