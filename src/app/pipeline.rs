@@ -122,7 +122,7 @@ impl Pipeline {
             memory_bytes_max: ingest.memory_bytes_max as u64,
             store: Arc::new(Writers { backlog: backlog.clone(), dead_letters: dead_letters.clone() }),
             brake,
-            holds: Arc::clone(&table.holds),
+            holds: Arc::clone(table.holds()),
         };
         let starter = cores.ingest_starter(Arc::clone(config), dead_letters.clone());
         let consumer = Consumer::start(&settings, first_start, abandoned.clone(), starter)?;
@@ -212,9 +212,7 @@ async fn take_up_abandoned(
                 let given_up = GivenUp { receipt, reason: Reason::Internal, attempts, last: None };
                 dead_letters.submit_given_up(&queue.settings(), vec![given_up]);
             }
-            Some(queue) => {
-                push(&queue, [receipt], MATCHED_LONG_AGO, &notices);
-            }
+            Some(queue) => push(&queue, [receipt], MATCHED_LONG_AGO, &notices),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Known {
     /// Returns the number of subscriptions in the table.
     fn publish_subscriptions(&self, table: &RoutingTable) -> usize {
         let held = self.unreadable.values().cloned().collect();
-        table.holds.change(held, || table.publish_subscriptions())
+        table.holds().change(held, || table.publish_subscriptions())
     }
 
     fn change_of(
@@ -75,8 +75,8 @@ impl Known {
         seen: &mut HashSet<Arc<str>>,
     ) -> SubscriptionChange {
         let (id, found, held) = match row {
-            // What it gave when it could be read is no measure: it may give less by now, and so may the grants. Its topic
-            // waits, and so does what is held already, until it can be read again.
+            // The scope that it had when it could be read is no measure: it may give less by now, and so may the grants. Its
+            // topic waits, and so does what is held already, until it can be read again.
             SubscriptionRow::Unreadable { id, topic } | SubscriptionRow::Ungranted { id, topic } => {
                 (id, None, Some(topic))
             }

@@ -223,7 +223,7 @@ impl Handler<RouteEvents> for Router {
 impl Router {
     /// True if these, which are of one topic, may match less than they should.
     fn is_incomplete(&self, events: &[Arc<Event>]) -> bool {
-        events.first().is_some_and(|first| self.table.holds.is_held(first.topic()))
+        events.first().is_some_and(|first| self.table.holds().is_held(first.topic()))
     }
 
     /// Routes some of the chunk at hand, and the rest after others had a turn; the next chunk waits until then.

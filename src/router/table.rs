@@ -28,8 +28,6 @@ pub struct RoutingTable {
     writer: Mutex<IndexWriter>,
     endpoints: RwLock<EndpointQueues>,
     flow: Arc<FlowCounters>,
-    /// Topics of which nobody knows who should get their events.
-    pub holds: Arc<TopicHolds>,
 }
 
 /// The subscriptions that everybody sees.
@@ -80,15 +78,19 @@ impl RoutingTable {
     /// `flow` counts what waits in the endpoints' queues.
     #[must_use]
     pub fn new(flow: Arc<FlowCounters>) -> Self {
-        let published = Arc::<Published>::default();
-        let holds = Arc::clone(&published.holds);
-        RoutingTable { published, writer: Mutex::default(), endpoints: RwLock::default(), flow, holds }
+        RoutingTable { published: Arc::default(), writer: Mutex::default(), endpoints: RwLock::default(), flow }
     }
 
     /// Counters of the flow control.
     #[must_use]
     pub fn flow(&self) -> &Arc<FlowCounters> {
         &self.flow
+    }
+
+    /// Topics of which nobody knows who should get their events.
+    #[must_use]
+    pub fn holds(&self) -> &Arc<TopicHolds> {
+        &self.published.holds
     }
 
     /// The newest snapshot; one event is matched against one snapshot.

@@ -49,7 +49,7 @@ fn check(loads: Vec<SubscriptionRow>, (matches, held): (bool, bool)) {
     if let Some(topic) = table.index().topic("orders") {
         topic.matches(Some("1"), None, &mut found);
     }
-    assert_eq!((!found.is_empty(), table.holds.is_held("orders")), (matches, held));
+    assert_eq!((!found.is_empty(), table.holds().is_held("orders")), (matches, held));
     let stands = matches || held;
     assert_eq!(
         (known.subscriptions.contains(ID), seen.contains(ID)),

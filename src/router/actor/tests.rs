@@ -23,7 +23,7 @@ async fn an_event_that_nobody_wants_is_done_and_holds_no_commit() {
 #[actix_rt::test]
 async fn an_event_that_may_match_less_than_it_should_is_owed_and_read_again() {
     let (ledger, router) = (ledger(), router());
-    router.table.holds.change(["orders".into()].into(), || ());
+    router.table.holds().change(["orders".into()].into(), || ());
     let events: Vec<Arc<Event>> = (0..3).map(|offset| tracked(&ledger, offset)).collect();
     let router = router.start();
     router.send(RouteEvents { ledger: Arc::clone(&ledger), events }).await.expect("it lives");
