@@ -1,6 +1,12 @@
 //! ● Follows the endpoints that take nothing, and carries out what [`auto_disable::step`] says of each.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    sync::Arc,
+    sync::atomic::Ordering::Relaxed,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -54,10 +60,12 @@ async fn check(
         store::fail(pool, &reports.collect::<Vec<_>>()).await?;
     }
     let known = store::all(pool).await?;
-    tell(pool, &seen, &known).await?;
+    let untold = seen.untold(&known);
+    store::deliver(pool, &untold).await?;
+    let told: HashSet<&str> = untold.iter().map(|success| success.endpoint_id).collect();
     overruled.note(&seen, &known);
-    for known in known {
-        if known.is_current && !seen.delivered.contains_key(known.endpoint_id.as_str()) {
+    for known in &known {
+        if known.is_current && !told.contains(known.endpoint_id.as_str()) {
             decide(pool, known, after).await?;
         }
     }
@@ -69,30 +77,35 @@ async fn check(
 /// # Errors
 /// When Postgres is away.
 pub(super) async fn tell_successes(pool: &Pool, table: &RoutingTable) -> Result<(), StoreError> {
-    let seen = seen(table, 0, &Overruled::default());
-    tell(pool, &seen, &store::all(pool).await?).await
-}
-
-async fn tell(pool: &Pool, seen: &Seen, known: &[FailingEndpoint]) -> Result<(), StoreError> {
-    let noted: Vec<SuccessReport<'_>> = known
-        .iter()
-        .filter_map(|known| {
-            let (endpoint_id, ago_ms) = seen.delivered.get_key_value(known.endpoint_id.as_str())?;
-            Some(SuccessReport { endpoint_id, ago_ms: *ago_ms })
-        })
-        .collect();
-    match noted.is_empty() {
-        true => Ok(()),
-        false => store::deliver(pool, &noted).await,
-    }
+    let known = store::all(pool).await?;
+    store::deliver(pool, &seen(table, 0, &Overruled::default()).untold(&known)).await
 }
 
 /// Endpoints as this instance saw them.
 #[derive(Debug, Default)]
 struct Seen {
     failing: Vec<Failing>,
-    /// They took something since the last look, so many milliseconds ago.
-    delivered: HashMap<Arc<str>, i64>,
+    delivered: HashMap<Arc<str>, Success>,
+}
+
+/// The last success of an endpoint.
+#[derive(Debug, Clone, Copy)]
+struct Success {
+    ago_ms: i64,
+    is_new: bool,
+}
+
+impl Seen {
+    /// Successes that are new since the last look, and older ones that somebody who has failed for longer does not know of: at
+    /// the time of such a success there was no row yet that says so, as in an outage of PostgreSQL.
+    fn untold<'a>(&'a self, known: &[FailingEndpoint]) -> Vec<SuccessReport<'a>> {
+        let report = |known: &FailingEndpoint| {
+            let (endpoint_id, success) = self.delivered.get_key_value(known.endpoint_id.as_str())?;
+            let is_within = known.failing_ms.is_some_and(|failing_ms| success.ago_ms < failing_ms - CLOCK_NOISE_MS);
+            (success.is_new || is_within).then_some(SuccessReport { endpoint_id, ago_ms: success.ago_ms })
+        };
+        known.iter().filter_map(report).collect()
+    }
 }
 
 /// An endpoint that takes nothing, with its first and last failure since the last success.
@@ -104,7 +117,7 @@ struct Failing {
     last_ms: u64,
 }
 
-/// Endpoints that take nothing, and those that took something after `since_ms`.
+/// Endpoints that take nothing, and the last successes; those after `since_ms` are new.
 fn seen(table: &RoutingTable, since_ms: u64, overruled: &Overruled) -> Seen {
     let now_ms = clock::wall_ms().unsigned_abs();
     let ago = |ms: u64| i64::try_from(now_ms.saturating_sub(ms)).unwrap_or(i64::MAX);
@@ -119,8 +132,9 @@ fn seen(table: &RoutingTable, since_ms: u64, overruled: &Overruled) -> Seen {
                 seen.failing.push(Failing { id: Arc::clone(&queue.id), first_ago_ms, last_ago_ms, last_ms });
             }
         }
-        if success >= since_ms.max(1) {
-            seen.delivered.insert(Arc::clone(&queue.id), ago(success));
+        if success != 0 {
+            let success = Success { ago_ms: ago(success), is_new: success >= since_ms };
+            seen.delivered.insert(Arc::clone(&queue.id), success);
         }
     }
     seen
@@ -152,7 +166,7 @@ impl Overruled {
     }
 }
 
-async fn decide(pool: &Pool, known: FailingEndpoint, after: DisableAfter) -> Result<(), StoreError> {
+async fn decide(pool: &Pool, known: &FailingEndpoint, after: DisableAfter) -> Result<(), StoreError> {
     let disable_after = after.time;
     let failing = known.failing_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
     let warned = u8::try_from(known.warned_percent).unwrap_or(0);
@@ -189,6 +203,8 @@ async fn decide(pool: &Pool, known: FailingEndpoint, after: DisableAfter) -> Res
 
 const LOOK_MIN: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(60);
+/// Between two readings of two clocks: a success that was told is not told again.
+const CLOCK_NOISE_MS: i64 = 1_000;
 /// Each look tells what was taken since the one before. One may fail, and one takes its time.
 const LOOKS_TO_TELL: u32 = 3;
 
@@ -220,6 +236,32 @@ mod tests {
         }
         queue.health.failed(clock::wall_ms());
         assert_eq!(seen(&table, 0, &overruled).failing.len(), 1);
+    }
+
+    #[test]
+    fn a_success_is_told_when_it_is_new_and_later_to_whoever_has_failed_for_longer() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let queue = table.put_endpoint(Arc::new(stream()));
+        let now_ms = clock::wall_ms().unsigned_abs();
+        let known = |failing_ms| FailingEndpoint {
+            endpoint_id: queue.id.to_string(),
+            customer_id: "cus_1".to_owned(),
+            failing_ms,
+            delivered_ago_ms: None,
+            warned_percent: 0,
+            is_current: true,
+        };
+        let untold = |since_ms, failing_ms| {
+            let seen = seen(&table, since_ms, &Overruled::default());
+            seen.untold(&[known(failing_ms)]).len()
+        };
+        assert_eq!(untold(0, Some(7_200_000)), 0, "it has taken nothing yet");
+        queue.health.last_success_ms.store(now_ms - 1_800_000, Relaxed);
+        assert_eq!(untold(now_ms - 3_600_000, Some(60_000)), 1, "new since the last look");
+        assert_eq!(untold(now_ms, Some(7_200_000)), 1, "there was no row when it was new");
+        assert_eq!(untold(now_ms, Some(1_800_500)), 0, "it is what the other one counts from");
+        assert_eq!(untold(now_ms, Some(60_000)), 0, "the other one has had a later one");
+        assert_eq!(untold(now_ms, None), 0, "nobody fails");
     }
 
     #[test]

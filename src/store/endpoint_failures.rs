@@ -56,6 +56,9 @@ pub async fn fail(pool: &Pool, seen: &[FailureReport<'_>]) -> Result<(), StoreEr
 /// # Errors
 /// When Postgres is away.
 pub async fn deliver(pool: &Pool, seen: &[SuccessReport<'_>]) -> Result<(), StoreError> {
+    if seen.is_empty() {
+        return Ok(());
+    }
     let (ids, times): (Vec<&str>, Vec<i64>) = seen.iter().map(|seen| (seen.endpoint_id, seen.ago_ms)).unzip();
     pool.with(async |client| {
         let statement = client.prepare_cached(DELIVER).await?;
