@@ -42,7 +42,7 @@ impl AttemptTimes {
 }
 
 /// Connects to the first of the addresses that takes a connection; the other attempts are dropped. Each address is tried once,
-/// in their order, and the next one at once where one fails. `spare` gives a place for an attempt beside another.
+/// IPv4 and IPv6 in turn, and the next one at once where one fails. `spare` gives a place for an attempt beside another.
 ///
 /// # Errors
 /// When all have failed, or there is no handle for a single attempt. What is said of the endpoint counts more than what this
@@ -53,7 +53,7 @@ pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
     connect: impl Fn(SocketAddr) -> F,
     spare: impl Fn() -> Option<P>,
 ) -> io::Result<C> {
-    let mut rest: VecDeque<SocketAddr> = addresses.iter().copied().collect();
+    let mut rest = in_turn(addresses);
     let (mut attempts, mut spares) = (Attempts(VecDeque::new()), Vec::new());
     let mut failed = None::<io::Error>;
     let mut is_turn = true;
@@ -84,6 +84,20 @@ pub async fn connect_first<C, F: Future<Output = io::Result<C>>, P>(
             failed = failed.filter(|failed| !is_local(failed)).or(error);
         }
     }
+}
+
+/// The addresses with their families in turn, each family in its own order, and the first one first (RFC 8305, section 4): a
+/// machine without IPv6, or behind a router that swallows it, does not try all of a host's IPv6 addresses before one of IPv4.
+fn in_turn(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
+    let is_first_family =
+        |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv4() == address.is_ipv4());
+    let (first, second): (VecDeque<_>, VecDeque<_>) = addresses.iter().copied().partition(is_first_family);
+    let mut families = [first, second];
+    let mut ordered = VecDeque::with_capacity(addresses.len());
+    while ordered.len() < addresses.len() {
+        ordered.extend(families.iter_mut().filter_map(VecDeque::pop_front));
+    }
+    ordered
 }
 
 /// Attempts under way, in the order in which they began.
@@ -230,6 +244,19 @@ mod tests {
         }
         let alone = first(&[LacksHandleOnce, Answers], times, 9, &RefCell::default()).await;
         assert!(alone.is_err_and(|error| lacks_handles(&error)), "others of ours can be closed for it");
+    }
+
+    #[test]
+    fn families_take_turns_from_the_first_address_on_and_each_keeps_its_order() {
+        let ordered = |hosts: &[&str]| {
+            let addresses: Vec<SocketAddr> = hosts.iter().map(|host| format!("{host}:1").parse().unwrap()).collect();
+            in_turn(&addresses).into_iter().map(|address| address.ip().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ordered(&["[::1]", "[::2]", "[::3]", "10.0.0.1"]), ["::1", "10.0.0.1", "::2", "::3"]);
+        let mixed = ["10.0.0.2", "10.0.0.1", "[::2]", "[::1]", "10.0.0.3"];
+        assert_eq!(ordered(&mixed), ["10.0.0.2", "::2", "10.0.0.1", "::1", "10.0.0.3"]);
+        assert_eq!(ordered(&["[::2]", "[::1]"]), ["::2", "::1"]);
+        assert!(ordered(&[]).is_empty());
     }
 
     #[test]
