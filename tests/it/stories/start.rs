@@ -14,7 +14,10 @@ fn without_postgres_it_lives_consumes_nothing_and_recovers_by_itself() {
     app.produce(100);
     app.spawn();
     await_not_ready(app.instance(), "Postgres");
-    assert_eq!(app.kafka.members(), 0, "without its settings it would commit events away that match nothing");
+    // The instance that set it up has left, and Kafka may take a moment to say so. A new member would stay.
+    eventually_holds("without its settings it would commit events away: it joins no group", || {
+        app.kafka.members() == 0
+    });
     assert_eq!(endpoint.hook.accepted_count(), 0);
 
     app.postgres.come_back();
