@@ -37,7 +37,7 @@ pub use crate::app::readiness::Health;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock, config::Config};
+use crate::{clock, config::Config, model::id};
 
 /// The reason why Postrider could not run.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ pub enum Error {
 /// A name for this instance, which no other ever had.
 #[must_use]
 pub fn new_instance() -> String {
-    format!("in_{}", uuid::Uuid::now_v7().simple())
+    format!("in_{}", id::name(clock::wall_ms(), rand::random()))
 }
 
 /// Runs until a signal (SIGTERM or Ctrl-C), or until `told_to_stop` is over, and a clean drain. Blocks.

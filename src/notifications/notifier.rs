@@ -17,7 +17,10 @@ use serde_json::Value;
 use super::{OperatorEvent, dedup::Dedup, outbox};
 use crate::{
     clock,
-    model::signature::{self, SigningKey},
+    model::{
+        id,
+        signature::{self, SigningKey},
+    },
     store::{Pool, operator_events},
     telemetry::names,
 };
@@ -111,7 +114,7 @@ impl Notifier {
 
     /// The same id each time, so that a receiver can drop what it has.
     async fn post(&self, payload: &Value, at_ms: i64) -> Result<(), String> {
-        let id = format!("opev_{}", uuid::Uuid::now_v7().simple());
+        let id = format!("opev_{}", id::name(clock::wall_ms(), rand::random()));
         let body = payload.to_string();
         let mut wait = WAIT_FIRST;
         for attempt in 1..=ATTEMPTS_MAX {

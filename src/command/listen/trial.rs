@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{customer::WrittenCustomer, endpoint_view::WrittenEndpoint, subscription::SubscriptionView},
+    clock,
     command::remote::{CommandFailure, ScopeArguments, Session, SessionArguments, parsed},
+    model::id,
 };
 
 #[derive(Debug, Args)]
@@ -46,7 +48,7 @@ impl TrialArguments {
         let session = Session::open(&self.connection)?;
         let topic = self.subscribe.as_deref().unwrap_or_default();
         let scope = self.scope.to_json()?;
-        let name = format!("listen-{}", uuid::Uuid::now_v7().simple());
+        let name = format!("listen-{}", id::name(clock::wall_ms(), rand::random()));
         let mut trial = Trial { session, endpoint: String::new(), customer: None, secret: String::new() };
         match trial.make(&name, self.customer.as_deref(), self.url.as_deref(), port, topic, &scope).await {
             Ok(()) => Ok(trial),

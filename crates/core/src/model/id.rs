@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::{Builder, Uuid};
+
 /// The kind of resource that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceKind {
@@ -35,8 +37,17 @@ impl ResourceKind {
 /// A new id. `entropy` are ten random bytes; ids of one millisecond sort by the first twelve bits of them.
 #[must_use]
 pub fn new(kind: ResourceKind, wall_ms: i64, entropy: [u8; 10]) -> String {
-    let ms = u64::try_from(wall_ms).unwrap_or(0);
-    written(kind, uuid::Builder::from_unix_timestamp_millis(ms, &entropy).into_uuid().as_u128())
+    written(kind, uuid(wall_ms, entropy).as_u128())
+}
+
+/// The name of something that is no resource: a UUID v7 in hexadecimal digits.
+#[must_use]
+pub fn name(wall_ms: i64, entropy: [u8; 10]) -> String {
+    uuid(wall_ms, entropy).simple().to_string()
+}
+
+fn uuid(wall_ms: i64, entropy: [u8; 10]) -> Uuid {
+    Builder::from_unix_timestamp_millis(u64::try_from(wall_ms).unwrap_or(0), &entropy).into_uuid()
 }
 
 /// 256 bits as 52 digits of the same alphabet: what a token is made of.
@@ -95,6 +106,12 @@ mod tests {
         let lowest_of = |ms| lowest(ResourceKind::DeadLetter, ms);
         assert!(lowest_of(5) <= new(ResourceKind::DeadLetter, 5, [0; 10]));
         assert!(new(ResourceKind::DeadLetter, 4, [0xff; 10]) < lowest_of(5));
+    }
+
+    #[test]
+    fn a_name_begins_with_its_time() {
+        let name = name(0x0188_7766_5544, [0xff; 10]);
+        assert_eq!((&name[..13], name.len()), ("0188776655447", 32));
     }
 
     #[test]
