@@ -45,6 +45,7 @@ fn pure_files_touch_nothing() {
         "std::fs",
         "std::net::Tcp",
         "std::thread",
+        "thread_local!",
         "std::env",
         "println!",
     ];

@@ -1,4 +1,4 @@
-//! ○ Numbers of receipts that this process has opened and ended: the two sides of "nothing is lost in here".
+//! ● Numbers of receipts that this process has opened and ended: the two sides of "nothing is lost in here".
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
