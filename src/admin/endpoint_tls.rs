@@ -2,7 +2,10 @@
 
 use crate::{
     api::{body::Said, endpoint::AuthView},
-    model::tls_identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
+    model::{
+        hex,
+        tls_identity::{IdentityError, certified_key, parse_authorities, parse_certificates, parse_key},
+    },
 };
 
 /// Notes certificates, keys and authorities that are none, or do not belong together.
@@ -23,7 +26,7 @@ pub(super) fn view(certificate: &str) -> AuthView {
     let own = parse_certificates(certificate).ok().and_then(|chain| chain.into_iter().next());
     let digest = own.map(|own| ring::digest::digest(&ring::digest::SHA256, &own));
     let bytes = digest.as_ref().map(AsRef::as_ref).unwrap_or_default();
-    AuthView::MutualTls { certificate_sha256: bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
+    AuthView::MutualTls { certificate_sha256: hex::encode(bytes) }
 }
 
 /// A certificate is shown in TLS only.

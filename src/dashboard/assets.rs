@@ -12,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 
 use super::modules::{DYNAMIC, imports, with_imports};
-use crate::api;
+use crate::{api, model::hex};
 
 #[derive(RustEmbed)]
 #[folder = "src/dashboard/assets"]
@@ -57,7 +57,7 @@ pub(super) fn version() -> &'static str {
             context.update(&file.1.metadata.sha256_hash());
         }
         context.update(fields().as_bytes());
-        hexadecimal(&context.finish().as_ref()[..8])
+        hex::encode(&context.finish().as_ref()[..8])
     });
     &VERSION
 }
@@ -173,13 +173,6 @@ fn content_type(path: &str) -> Option<&'static str> {
         "txt" => Some("text/plain; charset=utf-8"),
         _ => None,
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

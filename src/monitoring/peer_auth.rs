@@ -5,6 +5,8 @@
 
 use ring::hmac;
 
+use crate::model::hex;
+
 /// The header it travels in.
 pub const HEADER: &str = "x-postrider-peer";
 /// The SHA-256 of the body: what was signed is checked by it before the body is read.
@@ -34,7 +36,7 @@ impl PeerToken {
         let seconds = wall_ms.div_euclid(1_000);
         let key = self.0.first().expect("invariant: without secrets.key nothing is served");
         let tag = hmac::sign(key, &signed(seconds, path, &sha256(body)));
-        format!("v1,{seconds},{}", hex(tag.as_ref()))
+        format!("v1,{seconds},{}", hex::encode(tag.as_ref()))
     }
 
     /// True if another instance of ours has signed this a moment ago.
@@ -52,8 +54,8 @@ impl PeerToken {
         else {
             return false;
         };
-        let (Ok(seconds), Some(tag)) = (seconds.parse::<i64>(), unhex(tag)) else { return false };
-        let Some(digest) = unhex(body_digest) else { return false };
+        let (Ok(seconds), Some(tag)) = (seconds.parse::<i64>(), hex::decode(tag)) else { return false };
+        let Some(digest) = hex::decode(body_digest) else { return false };
         let is_now = wall_ms.div_euclid(1_000).abs_diff(seconds) <= TOLERANCE_SECONDS;
         // `verify` compares in constant time.
         is_now && self.0.iter().any(|key| hmac::verify(key, &signed(seconds, path, &digest), &tag).is_ok())
@@ -69,7 +71,7 @@ impl std::fmt::Debug for PeerToken {
 /// A body's digest, as [`DIGEST_HEADER`] carries it.
 #[must_use]
 pub fn digest_of(body: &[u8]) -> String {
-    hex(&sha256(body))
+    hex::encode(&sha256(body))
 }
 
 fn sha256(body: &[u8]) -> Vec<u8> {
@@ -78,19 +80,6 @@ fn sha256(body: &[u8]) -> Vec<u8> {
 
 fn signed(seconds: i64, path: &str, digest: &[u8]) -> Vec<u8> {
     [seconds.to_string().as_bytes(), b"\n", path.as_bytes(), b"\n", digest].concat()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-    let pairs = digits.chunks(2).map(|pair| match pair {
-        [high, low] => u8::try_from(high * 16 + low).ok(),
-        _ => None,
-    });
-    pairs.collect()
 }
 
 #[cfg(test)]

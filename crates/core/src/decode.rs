@@ -9,13 +9,16 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
 pub use self::place::{FieldSource, FieldSourceError, FieldSources, Pointer};
-use crate::model::event::{ByteSpan, Field, Fields, Record};
+use crate::model::{
+    event::{ByteSpan, Field, Fields, Record},
+    hex,
+};
 
 /// A longer text is nobody's tenant, department, type or id: it would only burden every index, log and header.
 pub const FIELD_BYTES_MAX: usize = 1024;
@@ -189,9 +192,6 @@ fn of_binary(what: What, bytes: &[u8]) -> Field {
         return Field::Absent;
     }
     let hash = digest(&SHA256, bytes);
-    let hex = hash.as_ref()[..16].iter().fold(String::from("bin_"), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Field::Owned(hex.into())
+    let id = format!("bin_{}", hex::encode(&hash.as_ref()[..16]));
+    Field::Owned(id.into())
 }

@@ -1,6 +1,7 @@
 //! ○ The ground floor: values that every room speaks of. Nothing here knows a room.
 
 pub mod id; // prefixed ids that sort by time
+pub mod hex; // bytes in hexadecimal digits
 pub mod event; // a decoded record
 pub mod record; // a Kafka record in one allocation
 pub mod receipt; // each (event, endpoint) settles exactly once
