@@ -11,7 +11,7 @@ use std::{
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::StatusCode};
 
 use super::problem::Problem;
-use crate::fair_share::shares::Holder;
+use crate::{api::api_key::KeyRole, fair_share::shares::Holder};
 
 /// The caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,18 @@ pub enum Role {
     Operator,
     /// A customer's key: whatever belongs to others does not exist for it.
     Customer(OwnCustomer),
+}
+
+impl Role {
+    /// The role as the API names it.
+    #[must_use]
+    pub fn key_role(&self) -> KeyRole {
+        match self {
+            Role::Admin => KeyRole::Admin,
+            Role::Operator => KeyRole::Operator,
+            Role::Customer(_) => KeyRole::Customer,
+        }
+    }
 }
 
 /// The customer that a key belongs to.

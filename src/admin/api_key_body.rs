@@ -1,33 +1,15 @@
-//! ○ An API key as it is answered, and the role that its body asks for.
+//! ○ An API key as it is answered.
 
-use crate::{
-    api::api_key::{ApiKeyBody, ApiKeyView, KeyRole},
-    store::api_keys::{ApiKey, NewRole, StoredRole},
-};
-
-/// The role of a new key.
-#[must_use]
-pub(super) fn role(body: &ApiKeyBody) -> NewRole<'_> {
-    match body.role {
-        KeyRole::Admin => NewRole::Admin,
-        KeyRole::Operator => NewRole::Operator,
-        KeyRole::Customer => NewRole::Customer(body.customer_id.as_deref().unwrap_or_default()),
-    }
-}
+use crate::{api::api_key::ApiKeyView, store::api_keys::ApiKey};
 
 /// The key as it is answered; the token is not known any more.
 #[must_use]
 pub(super) fn view(key: ApiKey) -> ApiKeyView {
-    let (role, customer_id) = match key.role {
-        StoredRole::Admin => (KeyRole::Admin, None),
-        StoredRole::Operator => (KeyRole::Operator, None),
-        StoredRole::Customer(id) => (KeyRole::Customer, Some(id)),
-    };
     ApiKeyView {
         id: key.id,
         name: key.name,
-        role,
-        customer_id,
+        role: key.role,
+        customer_id: key.customer_id,
         token_start: key.token_start,
         previous_expires_at: key.previous_expires_at,
         expires_at: key.expires_at,

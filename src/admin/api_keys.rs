@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 
 use super::{
-    access::{Administer, CONFIGURED, Read, Role, Watch},
-    api_key_body::{role, view},
+    access::{Administer, CONFIGURED, Read, Watch},
+    api_key_body::view,
     auth::{hash_of, new_token, start_of},
     customer_names::names,
     customers::{OwnerFilter, owner_filter},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{
-        api_key::{CurrentKey, IssuedApiKey, KeyRole, ListedApiKey, TokenRotationBody, parse, parse_change},
+        api_key::{CurrentKey, IssuedApiKey, ListedApiKey, TokenRotationBody, parse, parse_change},
         body,
         resource::ListPage,
     },
@@ -43,7 +43,8 @@ pub(super) async fn create(
     let key = NewApiKey {
         id: &id,
         name: &body.name,
-        role: role(&body),
+        role: body.role,
+        customer_id: body.customer_id.as_deref(),
         token_sha256: hash_of(&token),
         token_start: start_of(&token),
         expires_at: body.expires_at,
@@ -87,11 +88,7 @@ pub(super) async fn read(_: Watch, state: State, path: web::Path<String>) -> Res
 
 /// Describes the key of the request: a program learns from it what it may ask for.
 pub(super) async fn current(access: Read, state: State) -> Result<HttpResponse, Problem> {
-    let (role, customer_id) = match &access.role {
-        Role::Admin => (KeyRole::Admin, None),
-        Role::Operator => (KeyRole::Operator, None),
-        Role::Customer(own) => (KeyRole::Customer, Some(own.id.clone())),
-    };
+    let (role, customer_id) = (access.role.key_role(), access.customer().map(str::to_owned));
     let stored = match access.key_id.as_str() {
         CONFIGURED => None,
         id => api_keys::read(&state.pool, id).await?,

@@ -31,12 +31,13 @@ use super::{
     responses::WrittenId,
 };
 use crate::{
+    api::api_key::KeyRole,
     clock,
     fair_share::{shares, turns},
     model::id,
     store::{
         Pool,
-        api_keys::{self, StoredRole, TokenHolder},
+        api_keys::{self, TokenHolder},
     },
     telemetry::names,
 };
@@ -210,10 +211,13 @@ impl Keys {
 
 impl From<TokenHolder> for Holder {
     fn from(holder: TokenHolder) -> Self {
-        let role = match holder.role {
-            StoredRole::Admin => Role::Admin,
-            StoredRole::Operator => Role::Operator,
-            StoredRole::Customer(id) => Role::Customer(OwnCustomer { id, uid: holder.customer_uid }),
+        let role = match (holder.role, holder.customer_id) {
+            (KeyRole::Admin, _) => Role::Admin,
+            (KeyRole::Operator, _) => Role::Operator,
+            // Without a customer, which the store does not give, it would find nothing.
+            (KeyRole::Customer, id) => {
+                Role::Customer(OwnCustomer { id: id.unwrap_or_default(), uid: holder.customer_uid })
+            }
         };
         Holder { access: Access { key_id: holder.key_id, role }, ends_at: holder.ends_at }
     }

@@ -4,13 +4,16 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{Pool, StoreError, customers};
+use crate::api::api_key::KeyRole;
 
 /// A key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     pub id: String,
     pub name: String,
-    pub role: StoredRole,
+    pub role: KeyRole,
+    /// The customer's id, of a customer's key.
+    pub customer_id: Option<String>,
     /// The first characters of its token.
     pub token_start: String,
     /// Until then the token before the last rotation holds as well.
@@ -24,41 +27,27 @@ pub struct ApiKey {
     pub created_by: String,
 }
 
-/// Role of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoredRole {
-    Admin,
-    Operator,
-    /// Of this customer (its id).
-    Customer(String),
-}
-
 /// A key to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewApiKey<'a> {
     pub id: &'a str,
     pub name: &'a str,
-    pub role: NewRole<'a>,
+    pub role: KeyRole,
+    /// The customer (its id, or the caller's own key for it), of a customer's key.
+    pub customer_id: Option<&'a str>,
     pub token_sha256: [u8; 32],
     pub token_start: &'a str,
     pub expires_at: Option<Timestamp>,
     pub created_by: &'a str,
 }
 
-/// Role of a new key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NewRole<'a> {
-    Admin,
-    Operator,
-    /// Of the customer of this id or key of the caller's.
-    Customer(&'a str),
-}
-
 /// Holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenHolder {
     pub key_id: String,
-    pub role: StoredRole,
+    pub role: KeyRole,
+    /// The customer's id, of a customer's key.
+    pub customer_id: Option<String>,
     /// The customer's own key, where it has one.
     pub customer_uid: Option<String>,
     /// From then on the token holds no longer.
@@ -79,18 +68,14 @@ pub struct KeyChange {
 /// When Postgres is away.
 pub async fn create(pool: &Pool, key: &NewApiKey<'_>) -> Result<Option<ApiKey>, StoreError> {
     pool.with(async |client| {
-        let customer_id = match key.role {
-            NewRole::Customer(name) => match customers::find(client, name).await? {
+        let customer_id = match key.customer_id {
+            Some(name) => match customers::find(client, name).await? {
                 Some(customer) => Some(customer.id),
                 None => return Ok(None),
             },
-            NewRole::Admin | NewRole::Operator => None,
+            None => None,
         };
-        let role = match key.role {
-            NewRole::Admin => "admin",
-            NewRole::Operator => "operator",
-            NewRole::Customer(_) => "customer",
-        };
+        let role = key.role.as_str();
         let hash = &key.token_sha256[..];
         let row = client
             .query_one(
@@ -177,9 +162,11 @@ pub async fn holder(pool: &Pool, token_sha256: [u8; 32]) -> Result<Option<TokenH
     pool.with(async |client| {
         let statement = client.prepare_cached(HOLDER).await?;
         let Some(row) = client.query_opt(&statement, &[&&token_sha256[..]]).await? else { return Ok(None) };
+        let (role, customer_id) = role(&row)?;
         let holder = TokenHolder {
             key_id: row.try_get("id")?,
-            role: role(&row)?,
+            role,
+            customer_id,
             customer_uid: row.try_get("uid")?,
             ends_at: row.try_get("ends_at")?,
         };
@@ -200,10 +187,12 @@ async fn one(
 }
 
 fn parse(row: &Row) -> Result<ApiKey, StoreError> {
+    let (role, customer_id) = role(row)?;
     Ok(ApiKey {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
-        role: role(row)?,
+        role,
+        customer_id,
         token_start: row.try_get("token_start")?,
         previous_expires_at: row.try_get("previous_expires_at")?,
         expires_at: row.try_get("expires_at")?,
@@ -214,14 +203,12 @@ fn parse(row: &Row) -> Result<ApiKey, StoreError> {
     })
 }
 
-/// A role that this version does not know may do nothing.
-fn role(row: &Row) -> Result<StoredRole, StoreError> {
+/// The role, and the id of the customer of a customer's key. A role that this version does not know may do nothing.
+fn role(row: &Row) -> Result<(KeyRole, Option<String>), StoreError> {
     let (role, customer_id): (String, Option<String>) = (row.try_get("role")?, row.try_get("customer_id")?);
-    match (role.as_str(), customer_id) {
-        ("admin", None) => Ok(StoredRole::Admin),
-        ("operator", None) => Ok(StoredRole::Operator),
-        ("customer", Some(id)) => Ok(StoredRole::Customer(id)),
-        (other, _) => Err(StoreError::Unreadable(format!("an API key has the role `{other}`"))),
+    match KeyRole::of(&role) {
+        Some(known) if (known == KeyRole::Customer) == customer_id.is_some() => Ok((known, customer_id)),
+        _ => Err(StoreError::Unreadable(format!("an API key has the role `{role}`"))),
     }
 }
 

@@ -46,6 +46,26 @@ pub enum KeyRole {
     Customer,
 }
 
+impl KeyRole {
+    const ALL: [KeyRole; 3] = [KeyRole::Admin, KeyRole::Operator, KeyRole::Customer];
+
+    /// The role of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<KeyRole> {
+        KeyRole::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// The name, as it is stored and in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyRole::Admin => "admin",
+            KeyRole::Operator => "operator",
+            KeyRole::Customer => "customer",
+        }
+    }
+}
+
 /// A change of a key's name, or of when it ends. A role is for life.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, example = json!({"expires_at": "2030-01-01T00:00:00Z"}))]
@@ -223,6 +243,14 @@ mod tests {
         let body = json!({"name": "n", "role": "customer", "customer_id": "acme"});
         let parsed = parse(body.as_object().expect("an object"), NOW).expect("valid");
         assert_eq!((parsed.role, parsed.customer_id.as_deref()), (KeyRole::Customer, Some("acme")));
+    }
+
+    #[test]
+    fn a_role_is_stored_by_its_name_in_the_api() {
+        for role in KeyRole::ALL {
+            assert_eq!((json!(role), KeyRole::of(role.as_str())), (json!(role.as_str()), Some(role)));
+        }
+        assert_eq!(KeyRole::of("root"), None);
     }
 
     #[test]
