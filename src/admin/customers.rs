@@ -11,6 +11,7 @@ use super::{
     request::{self, RawBody},
     responses::{answer, conditions, deleted, found},
     state::{AdminState, new_id},
+    unreadable_rows::delete_unreadable,
 };
 use crate::{
     api::{
@@ -22,7 +23,7 @@ use crate::{
     store::{
         StoreError,
         config_write::RowChange,
-        corrupt_rows::{self, RowName, Table},
+        corrupt_rows::{RowName, Table},
         customers,
     },
 };
@@ -139,11 +140,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = RowName { name: &name, ..RowName::default() };
-            let written = corrupt_rows::delete(&state.pool, Table::Customer, named, |found| {
-                let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
-                conditions.check(Some(head.version))
-            });
-            written.await??.row.id
+            delete_unreadable(&state.pool, Table::Customer, named, WHAT, &conditions).await?
         }
         written => written??.row.id,
     };

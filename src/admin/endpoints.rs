@@ -18,6 +18,7 @@ use super::{
     request::{self, RawBody},
     responses::{answer, conditions, deleted, found, visible_answer},
     state::{AdminState, new_id},
+    unreadable_rows::delete_unreadable,
 };
 use serde_json::Value;
 
@@ -38,7 +39,7 @@ use crate::{
     store::{
         StoreError,
         config_write::{Lookup, RowChange, WriteEffect, WrittenRow},
-        corrupt_rows::{self, RowName, Table},
+        corrupt_rows::{RowName, Table},
         endpoint_search,
         endpoints::{self, Endpoint, EndpointContext, EndpointWrite},
         list_row::Listed,
@@ -215,11 +216,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = RowName { name: &name, customer: customer.as_deref(), endpoint: None };
-            let written = corrupt_rows::delete(&state.pool, Table::Endpoint, named, |found| {
-                let head = request::unambiguous(found, WHAT, "customer")?.ok_or_else(|| Problem::not_found(WHAT))?;
-                conditions.check(Some(head.version))
-            });
-            written.await??.row.id
+            delete_unreadable(&state.pool, Table::Endpoint, named, WHAT, &conditions).await?
         }
         written => written??.row.id,
     };

@@ -21,6 +21,7 @@ pub mod auth; // ● keys, and a line for each write
 mod api_key_body; // ○ parsed and validated
 mod api_keys; // ●
 pub mod customer_body; // ○ parsed and validated
+mod unreadable_rows; // ● rows that can only be deleted
 mod customers; // ●
 mod quotas; // ● how much it may have, and has
 mod customer_names; // ● … beside what is theirs

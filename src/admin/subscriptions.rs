@@ -14,6 +14,7 @@ use super::{
     responses::{answer, conditions, deleted, found},
     state::{AdminState, new_id},
     subscription_body::{as_body, check_grants, view, warnings},
+    unreadable_rows::delete_unreadable,
 };
 use crate::{
     api::{
@@ -28,7 +29,7 @@ use crate::{
     store::{
         StoreError,
         config_write::{Lookup, RowChange},
-        corrupt_rows::{self, RowName, Table},
+        corrupt_rows::{RowName, Table},
         endpoints,
         list_row::RowOwner,
         subscriptions::{self, StoredSubscription, SubscriptionContext, SubscriptionParent, SubscriptionWrite},
@@ -144,11 +145,7 @@ pub(super) async fn delete(
     let id = match written.await {
         Err(StoreError::Unreadable(_)) => {
             let named = RowName { name: &name, customer: access.customer(), endpoint: endpoint.as_deref() };
-            let written = corrupt_rows::delete(&state.pool, Table::Subscription, named, |found| {
-                let head = request::unambiguous(found, WHAT, "endpoint")?.ok_or_else(|| Problem::not_found(WHAT))?;
-                conditions.check(Some(head.version))
-            });
-            written.await??.row.id
+            delete_unreadable(&state.pool, Table::Subscription, named, WHAT, &conditions).await?
         }
         written => written??.row.id,
     };
