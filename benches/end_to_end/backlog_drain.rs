@@ -132,9 +132,7 @@ fn others(
         rate: Some(rate),
         ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, others, u64::MAX)
     };
-    let producer = Role::start("producer", &arguments)?;
-    thread::sleep(WARM_UP);
-    let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+    let producer = run.begin_measuring(&arguments, WARM_UP)?;
     thread::sleep(lasts);
     Ok((producer, run.report()?.latency))
 }

@@ -9,8 +9,7 @@ use std::{
 use crate::{
     kafka::{Commits, Topics},
     producer,
-    receiver::{Latency, Question, Report},
-    role::Role,
+    receiver::Latency,
     sender::{Stage, Who},
 };
 
@@ -44,9 +43,7 @@ pub fn run(stage: &mut Stage, who: Who, pace: Pace, topics: &mut Topics) -> io::
         rate: Some(pace.events_per_second),
         ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
     };
-    let mut producer = Role::start("producer", &arguments)?;
-    thread::sleep(pace.warm_up);
-    let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+    let mut producer = run.begin_measuring(&arguments, pace.warm_up)?;
     let (cpu, started) = (crate::process::cpu(run.pid()).unwrap_or_default(), Instant::now());
     let mut lag = match who {
         Who::Postrider => Some(CommitLag::new(Commits::watch(topics.brokers(), &group, &plan.topic, plan.partitions)?)),

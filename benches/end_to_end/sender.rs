@@ -13,7 +13,7 @@ use crate::{
     kafka::Topics,
     plan::Plan,
     postrider::{Installation, Instance},
-    process,
+    process, producer,
     receiver::{self, Question, Report},
     rest::Caller,
     role::Role,
@@ -161,6 +161,14 @@ impl Run {
             Sender::Postrider(instance) => instance.resume(plan),
             Sender::Bare(_) => Ok(()),
         }
+    }
+
+    /// Starts the producer, and measures latency from the end of the warm-up on.
+    pub fn begin_measuring(&mut self, arguments: &producer::Arguments, warm_up: Duration) -> io::Result<Role> {
+        let producer = Role::start("producer", arguments)?;
+        thread::sleep(warm_up);
+        let _: Report = self.receiver.ask(&Question::MeasureLatency)?;
+        Ok(producer)
     }
 
     pub fn report(&mut self) -> io::Result<Report> {

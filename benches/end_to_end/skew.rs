@@ -13,8 +13,7 @@ use crate::{
     options::Name,
     plan::Plan,
     producer,
-    receiver::{Latency, Question, Report},
-    role::Role,
+    receiver::Latency,
     sampler::Worst,
     scenarios::Bench,
     sender::{Stage, Who},
@@ -89,9 +88,7 @@ fn measure(
         zipf: Some(exponent),
         ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
     };
-    let mut producer = Role::start("producer", &arguments)?;
-    thread::sleep(WARM_UP);
-    let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+    let mut producer = run.begin_measuring(&arguments, WARM_UP)?;
     let sampler = run.sampler()?;
     let (started, mut shown) = (Instant::now(), Shown::new(label));
     while started.elapsed() < lasts {

@@ -16,7 +16,6 @@ use crate::{
     producer,
     receiver::{Latency, Question, Report},
     rest::Caller,
-    role::Role,
     sampler::Worst,
     scenarios::{Bench, progress},
     sender::{Stage, Who},
@@ -86,9 +85,7 @@ fn measure(stage: &mut Stage, rate: f64, lasts: Duration, label: &str, topics: &
         rate: Some(rate),
         ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
     };
-    let mut producer = Role::start("producer", &arguments)?;
-    thread::sleep(WARM_UP);
-    let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+    let mut producer = run.begin_measuring(&arguments, WARM_UP)?;
     let (sampler, caller) = (run.sampler()?, run.caller()?);
     let (started, mut shown, mut looked) = (Instant::now(), Shown::new(label), Instant::now());
     let mut healthy_parked = 0;

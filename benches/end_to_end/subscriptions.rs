@@ -1,7 +1,7 @@
 //! ● A million subscription entries beside a thousand: a full topic is drained, and then events come at a rate. Each event is
 //! of another tenant, so that matches are looked up all over the index.
 
-use std::{io, thread, time::Duration};
+use std::{io, time::Duration};
 
 use crate::{
     drain,
@@ -10,7 +10,6 @@ use crate::{
     plan::Plan,
     producer,
     receiver::{Interval, Latency, Question, Report},
-    role::Role,
     scenarios::{Bench, progress},
     sender::{Stage, Who},
     table::{Cell, Table, megabytes, percent, thousands},
@@ -86,9 +85,7 @@ impl Side {
         let drained = run.wait_for(self.produced)?;
         let rate = f64::from(bench.options.rate);
         let events = (rate * (WARM_UP + bench.options.seconds_or(20)).as_secs_f64()) as u64;
-        let mut producer = self.produce(rate, events, &bench.topics)?;
-        thread::sleep(WARM_UP);
-        let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+        let mut producer = run.begin_measuring(&self.paced(rate, events, &bench.topics), WARM_UP)?;
         producer.hear()?;
         self.produced += events;
         let report = run.wait_for(self.produced)?;
@@ -106,14 +103,13 @@ impl Side {
         Ok(measured)
     }
 
-    fn produce(&self, rate: f64, events: u64, topics: &Topics) -> io::Result<Role> {
+    fn paced(&self, rate: f64, events: u64, topics: &Topics) -> producer::Arguments {
         let plan = self.stage.plan();
-        let arguments = producer::Arguments {
+        producer::Arguments {
             rate: Some(rate),
             first_sequence: self.produced,
             ..producer::Arguments::new(topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
-        };
-        Role::start("producer", &arguments)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     options::Name,
     plan::Plan,
     process, producer,
-    receiver::{Latency, Question, Report},
+    receiver::Latency,
     role::Role,
     scenarios::{Bench, progress},
     sender::{Run, Stage, Who},
@@ -95,9 +95,7 @@ fn measure(stage: &mut Stage, who: Who, produced: &mut u64, bench: &mut Bench<'_
         first_sequence: *produced,
         ..producer::Arguments::new(bench.topics.brokers(), &plan.topic, plan.partitions, plan.tenants, events)
     };
-    let mut producer = Role::start("producer", &arguments)?;
-    thread::sleep(WARM_UP);
-    let _: Report = run.receiver.ask(&Question::MeasureLatency)?;
+    let mut producer = run.begin_measuring(&arguments, WARM_UP)?;
     producer.hear()?;
     *produced += events;
     let report = run.wait_for(*produced)?;
