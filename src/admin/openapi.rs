@@ -2,10 +2,10 @@
 //! so it cannot forget one; shapes are those of the types in `crates/api`, and a tester holds the running API to them.
 
 mod answers; // the shapes of answers
-mod bodies; // … and of what is sent
+mod bodies; // the shapes of what is sent
 mod delivered; // what endpoints receive
 mod documented; // what each operation is for
-mod links; // … and what may follow from it
+mod links; // operations that may follow an answer
 mod parameters; // what stands in paths, queries and headers
 mod reference; // the document as a page
 mod schema; // the words for shapes
@@ -48,9 +48,9 @@ pub fn document(routes: &[ApiRoute]) -> Value {
         item[route.method.to_lowercase()] = written(operation, &documented, route.needs, takes_customers);
     }
     paths.extend(open());
-    let mut schemas = bodies::bodies();
+    let mut schemas = bodies::bodies(&documented);
     // A shape that is taken and given is written as it is taken.
-    for (name, shape) in answers::answers() {
+    for (name, shape) in answers::answers(&documented) {
         schemas.entry(name).or_insert(shape);
     }
     schemas.extend(delivered::schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
@@ -107,10 +107,10 @@ fn written(operation: &Documented, all: &[Documented], needs: Needs, takes_custo
         "description": explained(operation, needs), "x-needs": format!("{needs:?}").to_lowercase(),
         "parameters": used_parameters(operation), "responses": responses(operation, all, needs, takes_customers),
     });
-    if let Some(body) = operation.body {
+    if let Some(body) = &operation.body {
         let media = if operation.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
-        let mut content = json!({"application/json": {"schema": of(body.schema)}});
-        content[media] = json!({"schema": of(body.schema)});
+        let mut content = json!({"application/json": {"schema": of(&body.shape.name)}});
+        content[media] = json!({"schema": of(&body.shape.name)});
         written["requestBody"] = json!({"required": body.required, "content": content});
     }
     written
@@ -144,10 +144,10 @@ fn used_parameters(operation: &Documented) -> Vec<Value> {
 
 fn responses(operation: &Documented, all: &[Documented], needs: Needs, takes_customers: bool) -> Value {
     let (mut responses, links) = (Map::new(), links::links(operation, all));
-    for (status, schema) in &operation.answers {
+    for (status, shape) in &operation.answers {
         let mut response = json!({"description": meaning(*status)});
-        if !schema.is_empty() {
-            response["content"] = json!({"application/json": {"schema": of(schema)}});
+        if let Some(shape) = shape {
+            response["content"] = json!({"application/json": {"schema": of(&shape.name)}});
         }
         if operation.conditional && *status != 204 {
             response["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});

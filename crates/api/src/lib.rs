@@ -29,3 +29,4 @@ pub mod text; // kinds of text with rules of their own
 pub mod fields; // fields one by one, for forms and documents
 pub mod shape; // types as JSON Schema
 pub mod components; // … for the document of the API
+pub mod named_shape; // a name in the document of the API, and the type behind it

@@ -2,37 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{body, list_of};
+use super::{
+    documented::Documented,
+    schema::{body, list_of},
+};
 use crate::{
     admin::bulk::ITEMS_MAX,
     api::{
-        api_key::{ApiKeyBody, ApiKeyPatch, TokenRotationBody},
         components::Components,
-        customer::CustomerBody,
-        dead_letters::LetterSelection,
-        endpoint_body::{EndpointBody, Nothing, PurgeBody, RotationBody},
-        replay::ReplayBody,
-        sample::MatchBody,
         shape::{needing, patch},
-        subscription::SubscriptionBody,
     },
 };
 
 /// Each by its name.
-pub(super) fn bodies() -> Map<String, Value> {
+pub(super) fn bodies(documented: &[Documented]) -> Map<String, Value> {
     let mut components = Components::taken();
-    components.add::<CustomerBody>();
-    components.add::<EndpointBody>();
-    components.add::<RotationBody>();
-    components.add::<PurgeBody>();
-    components.add::<Nothing>();
-    components.add::<SubscriptionBody>();
-    components.add::<LetterSelection>();
-    components.add::<ReplayBody>();
-    components.add::<MatchBody>();
-    components.add::<ApiKeyBody>();
-    components.add::<ApiKeyPatch>();
-    components.add::<TokenRotationBody>();
+    for body in documented.iter().filter_map(|operation| operation.body.as_ref()) {
+        body.shape.add_to(&mut components);
+    }
     let mut all = components.collected();
     for of in RESOURCES {
         let whole = all[of.body].clone();
