@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{endpoint_health::BreakerStatus, instance::SilentPeer};
+use super::{endpoint_health::BreakerStatus, examples::Example, instance::SilentPeer};
 use postrider_core::model::outcome::LastError;
 
 /// The state of one actor.
@@ -58,6 +58,7 @@ pub struct ActorView {
 
 /// Actors of all instances, each as its instance says.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(example = ActorPage::example())]
 pub struct ActorPage {
     /// The instance that was asked.
     pub instance: String,
@@ -72,7 +73,7 @@ pub struct ActorPage {
 
 /// An actor, at every instance that has it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "Actor")]
+#[schemars(rename = "Actor", example = ActorEverywhere::example())]
 pub struct ActorEverywhere {
     /// The actor's name.
     pub id: String,

@@ -10,6 +10,7 @@ use super::{
     check::Object,
     customer::CustomerName,
     errors::FieldErrors,
+    examples::Example,
     resource::ApiResource,
     shape::NO_CONTROL_CHARACTERS,
     text::{ApiKeyId, IdOrUid, Moment},
@@ -100,7 +101,7 @@ impl Default for TokenRotationBody {
 
 /// An API key, without its token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "ApiKey")]
+#[schemars(rename = "ApiKey", example = ApiKeyView::example())]
 pub struct ApiKeyView {
     /// Its id.
     #[schemars(with = "ApiKeyId")]
@@ -134,6 +135,7 @@ pub struct ApiKeyView {
 
 /// An API key in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = ListedApiKey::example())]
 pub struct ListedApiKey {
     #[serde(flatten)]
     pub key: ApiKeyView,
@@ -144,7 +146,7 @@ pub struct ListedApiKey {
 
 /// An API key with a new token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "NewApiKey")]
+#[schemars(rename = "NewApiKey", example = IssuedApiKey::example())]
 pub struct IssuedApiKey {
     #[serde(flatten)]
     pub key: ApiKeyView,
@@ -162,6 +164,7 @@ impl ApiResource for IssuedApiKey {
 
 /// The key of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = CurrentKey::example())]
 pub struct CurrentKey {
     /// The key's id.
     pub id: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     endpoint_health::EndpointCounts,
+    examples::Example,
     resource::ListPage,
     text::{EndpointId, Moment},
 };
@@ -80,6 +81,7 @@ pub struct AttemptedEvent {
 
 /// Attempts of an endpoint. Successes are sampled; the counts have them all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = AttemptPage::example())]
 pub struct AttemptPage {
     #[serde(flatten)]
     pub page: ListPage<AttemptView>,
@@ -90,7 +92,7 @@ pub struct AttemptPage {
 
 /// The result of a test event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Tested")]
+#[schemars(rename = "Tested", example = TestView::example())]
 pub struct TestView {
     /// The endpoint.
     #[schemars(with = "EndpointId")]

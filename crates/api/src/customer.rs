@@ -10,6 +10,7 @@ use super::{
     body::{Said, body},
     check::Object,
     errors::FieldErrors,
+    examples::Example,
     resource::{ApiResource, RowStamps},
     shape::NO_CONTROL_CHARACTERS,
     text::{CustomerId, CustomerUid, GrantedTopic, ScopeName},
@@ -41,7 +42,7 @@ body!(CustomerBody);
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Customer")]
+#[schemars(rename = "Customer", example = CustomerView::example())]
 pub struct CustomerView {
     /// Its id.
     #[schemars(with = "CustomerId")]
@@ -92,6 +93,7 @@ pub struct WrittenCustomer {
 
 /// The quotas of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = CustomerQuotas::example())]
 pub struct CustomerQuotas {
     /// The customer's id.
     #[schemars(with = "CustomerId")]

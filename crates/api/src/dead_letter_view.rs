@@ -6,12 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::text::{DeadLetterId, Moment};
+use super::{
+    examples::Example,
+    text::{DeadLetterId, Moment},
+};
 use postrider_core::model::disposition::Reason;
 
 /// A dead letter, with the record's data where it was asked for.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(rename = "DeadLetter")]
+#[schemars(rename = "DeadLetter", example = LetterView::example())]
 pub struct LetterView {
     /// Its id.
     #[schemars(with = "DeadLetterId")]
@@ -127,7 +130,7 @@ pub struct HeaderView {
 
 /// A page of a list of dead letters.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(rename = "DeadLetterPage")]
+#[schemars(rename = "DeadLetterPage", example = LetterPage::example())]
 pub struct LetterPage {
     /// The rows of this page.
     pub data: Vec<LetterView>,
@@ -140,6 +143,7 @@ pub struct LetterPage {
 
 /// The result of removing dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = Acknowledged::example())]
 pub struct Acknowledged {
     /// Letters that were removed.
     pub acknowledged: u64,
@@ -149,6 +153,7 @@ pub struct Acknowledged {
 
 /// The result of asking for dead letters again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = Redriving::example())]
 pub struct Redriving {
     /// Letters that are tried again.
     pub redriving: u64,
@@ -161,6 +166,7 @@ pub struct Redriving {
 
 /// Progress of letters that were asked for again. Those in none of these were acknowledged meanwhile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = RedriveProgress::example())]
 pub struct RedriveProgress {
     /// Their endpoint answered 2xx.
     #[schemars(with = "u64")]

@@ -4,11 +4,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::{EndpointId, Moment};
+use super::{
+    examples::Example,
+    text::{EndpointId, Moment},
+};
 
 /// The events that wait for an endpoint, and those that it did not get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Backlog")]
+#[schemars(rename = "Backlog", example = BacklogView::example())]
 pub struct BacklogView {
     /// The endpoint.
     #[schemars(with = "EndpointId")]
@@ -78,7 +81,7 @@ pub struct SkippedEvents {
 
 /// The result of throwing a backlog away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Purged")]
+#[schemars(rename = "Purged", example = PurgeResult::example())]
 pub struct PurgeResult {
     /// The endpoint.
     #[schemars(with = "EndpointId")]

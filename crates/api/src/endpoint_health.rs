@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::{instance::SilentPeer, shape::words, text::Moment};
+use super::{examples::Example, instance::SilentPeer, shape::words, text::Moment};
 use postrider_core::stall::endpoints::EndpointStallReason;
 
 /// An endpoint's state in one word.
@@ -73,7 +73,7 @@ pub struct EndpointStall {
     pub why: String,
     /// The cause, for people.
     pub words: String,
-    /// Of its newest failure, where it is about the receiver.
+    /// The kind of its newest failure, where it is about the receiver.
     pub class: Option<String>,
     /// The receiver's answer, or the network's words.
     pub excerpt: Option<String>,
@@ -115,7 +115,7 @@ pub struct EndpointHealth {
 
 /// The numbers of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Stats")]
+#[schemars(rename = "Stats", example = StatsView::example())]
 pub struct StatsView {
     /// The endpoint.
     pub endpoint_id: String,

@@ -11,6 +11,7 @@ use super::{
     customer::CustomerName,
     endpoint::{AuthView, EndpointSettings},
     endpoint_health::EndpointHealth,
+    examples::Example,
     resource::{ApiResource, RowStamps},
     text::{CustomerId, EndpointId, Moment},
 };
@@ -46,7 +47,7 @@ pub struct EndpointMembers {
 
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Endpoint")]
+#[schemars(rename = "Endpoint", example = EndpointView::example())]
 pub struct EndpointView {
     #[serde(flatten)]
     pub endpoint: EndpointMembers,
@@ -59,6 +60,7 @@ pub struct EndpointView {
 
 /// An endpoint in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = ListedEndpoint::example())]
 pub struct ListedEndpoint {
     #[serde(flatten)]
     pub endpoint: EndpointMembers,
@@ -72,7 +74,7 @@ pub struct ListedEndpoint {
 
 /// An endpoint with a new signing secret.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "NewEndpoint")]
+#[schemars(rename = "NewEndpoint", example = IssuedEndpoint::example())]
 pub struct IssuedEndpoint {
     #[serde(flatten)]
     pub endpoint: EndpointMembers,

@@ -21,6 +21,7 @@ pub mod overview; // all instances at one glance
 pub mod actor; // actors
 pub mod instance; // instances, and how they answer probes
 pub mod resource; // the members that many of them have when they are given; pages, bulk answers
+pub mod examples; // an example of each answer
 pub mod body; // bodies, read from JSON
 pub mod check; // JSON held to its shape
 pub mod errors; // mistakes, by field

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::Moment;
+use super::{examples::Example, text::Moment};
 use postrider_core::model::settings::EndpointState;
 
 /// The endpoints that would get a sample event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Matched")]
+#[schemars(rename = "Matched", example = MatchView::example())]
 pub struct MatchView {
     /// The sample, as it is matched.
     pub event: MatchedEvent,

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    examples::Example,
     instance::{InstanceView, SilentPeer},
     shape::words,
 };
@@ -13,6 +14,7 @@ use postrider_core::{
 
 /// All instances at one glance, a quarter of an hour back.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(example = Overview::example())]
 pub struct Overview {
     /// The time, in milliseconds since 1970.
     pub at: i64,

@@ -9,6 +9,7 @@ use super::{
     body::{Said, body},
     check::Object,
     errors::{FieldErrors, MISSING},
+    examples::Example,
     resource::ApiResource,
     shape::one_of,
     text::{IdOrUid, Moment, ReplayId, TopicName},
@@ -68,7 +69,7 @@ pub struct OffsetRange {
 
 /// A replay, and its progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Replay")]
+#[schemars(rename = "Replay", example = ReplayView::example())]
 pub struct ReplayView {
     /// Its id.
     #[schemars(with = "ReplayId")]

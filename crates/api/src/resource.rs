@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::Moment;
+use super::{examples::Example, text::Moment};
 
 /// A resource as it is given.
 pub trait ApiResource: Serialize {
@@ -35,7 +35,7 @@ pub struct RowStamps {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, bound = "T: JsonSchema + Serialize + Example", example = ListPage::<T>::example())]
 pub struct ListPage<T> {
     /// The rows of this page.
     pub data: Vec<T>,
@@ -44,7 +44,7 @@ pub struct ListPage<T> {
 }
 
 impl<T> ListPage<T> {
-    /// Of a list that has nothing.
+    /// The only page of a list that has nothing.
     #[must_use]
     pub fn empty() -> ListPage<T> {
         ListPage { data: Vec::new(), next_cursor: None }
@@ -83,7 +83,7 @@ impl<T: ApiResource> ListRow<T> {
 
 /// The answer to many writes in one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, bound = "T: JsonSchema + Serialize + Example", example = BulkAnswer::<T>::example())]
 pub struct BulkAnswer<T> {
     /// In effect on an instance once it has this version.
     #[schemars(with = "u64")]

@@ -10,6 +10,7 @@ use super::{
     body::{Said, body},
     check::Object,
     errors::FieldErrors,
+    examples::Example,
     resource::{ApiResource, RowStamps},
     text::{self, EndpointId, IdOrUid, ScopeName, SubscriptionId, SubscriptionUid, TopicName},
 };
@@ -37,7 +38,7 @@ body!(SubscriptionBody);
 
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Subscription")]
+#[schemars(rename = "Subscription", example = SubscriptionView::example())]
 pub struct SubscriptionView {
     /// Its id.
     #[schemars(with = "SubscriptionId")]

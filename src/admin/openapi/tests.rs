@@ -80,6 +80,70 @@ fn every_property_has_a_description_and_every_body_an_example() {
 }
 
 #[test]
+fn every_answer_has_an_example_that_fits_its_shape() {
+    let document = document(&listed());
+    let mut answers = 0;
+    for item in document["paths"].as_object().expect("paths").values() {
+        for operation in item.as_object().expect("operations").values() {
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                let shape = &response["content"]["application/json"]["schema"];
+                let (true, Some(_)) = (status.starts_with('2'), shape["$ref"].as_str()) else { continue };
+                let example = &followed(&document, shape)["examples"][0];
+                assert!(example.is_object(), "{shape} has no example");
+                assert_eq!(misfit(&document, shape, example), None, "{shape}: {example}");
+                answers += 1;
+            }
+        }
+    }
+    assert!(answers > 50, "{answers}");
+}
+
+fn followed<'a>(document: &'a Value, shape: &'a Value) -> &'a Value {
+    let pointer = shape["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    pointer.map_or(shape, |pointer| document.pointer(pointer).expect("a shape"))
+}
+
+/// The part of a value that its shape does not have, or that is not as the shape says.
+fn misfit(document: &Value, shape: &Value, value: &Value) -> Option<String> {
+    let shape = followed(document, shape);
+    let forms = shape["anyOf"].as_array().or(shape["oneOf"].as_array());
+    if let Some(forms) = forms.filter(|forms| forms.iter().all(|form| misfit(document, form, value).is_some())) {
+        return Some(format!("{value} is none of {} forms", forms.len()));
+    }
+    let kinds = shape["type"].as_array().cloned().or(shape["type"].as_str().map(|kind| vec![kind.into()]));
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+    };
+    let is_of = |kinds: &Vec<Value>| kinds.iter().any(|one| one == kind || (one == "number" && kind == "integer"));
+    if kinds.as_ref().is_some_and(|kinds| !is_of(kinds)) {
+        return Some(format!("{value} is no {kinds:?}"));
+    }
+    if shape["enum"].as_array().is_some_and(|words| !words.contains(value)) {
+        return Some(format!("{value} is not in {}", shape["enum"]));
+    }
+    if let (Some(items), Some(list)) = (shape.get("items"), value.as_array()) {
+        return list.iter().find_map(|item| misfit(document, items, item));
+    }
+    let (Some(members), Some(object)) = (shape["properties"].as_object(), value.as_object()) else { return None };
+    let mut required = shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let missing = required.find(|name| !object.contains_key(*name)).map(|name| format!("{name} is missing"));
+    let is_open = shape["additionalProperties"] != false;
+    let of_members = || {
+        object.iter().find_map(|(name, value)| match members.get(name) {
+            Some(member) => misfit(document, member, value),
+            None => (!is_open).then(|| format!("{name} is not in the shape")),
+        })
+    };
+    missing.or_else(of_members)
+}
+
+#[test]
 fn what_endpoints_receive_is_described_and_stands_on_the_page() {
     let document = document(&listed());
     let content = &document["webhooks"]["event"]["post"]["requestBody"]["content"];
