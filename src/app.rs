@@ -100,7 +100,7 @@ async fn wait_for_signal() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be heard; only Ctrl-C stops this process in order");
+            tracing::warn!(%error, "cannot install the SIGTERM handler; only Ctrl-C stops this process in order");
             let _ = tokio::signal::ctrl_c().await;
             return;
         }

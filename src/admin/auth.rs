@@ -47,7 +47,7 @@ use crate::{
 pub struct ApiCallLimits {
     /// By one key; that of the configuration is not held back.
     pub requests_per_second: Option<NonZeroU32>,
-    /// At once, after a pause.
+    /// Burst size of the rate limit.
     pub burst_requests: NonZeroU32,
     /// With wrong keys, from one address.
     pub wrong_keys_per_second: Option<NonZeroU32>,
@@ -293,7 +293,7 @@ fn note_write(response: &ServiceResponse<impl MessageBody>) {
     let named = ["name", "id"].iter().find_map(|part| request.match_info().get(part));
     let resource = written.as_deref().or(named).unwrap_or_default();
     let operation = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-    tracing::info!(key.id = access.key_id, operation, resource, "the API was written to");
+    tracing::info!(key.id = access.key_id, operation, resource, "API write");
 }
 
 fn looks_like_a_token(text: &str) -> bool {

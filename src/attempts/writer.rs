@@ -134,7 +134,7 @@ async fn store(pool: &Pool, group: &[AttemptRecord], shared: &Shared) {
         match attempts::insert(pool, group).await {
             Ok(()) => return shared.metrics.recorded.increment(group.len() as u64),
             Err(error) if error.is_unavailable() => {
-                tracing::debug!(%error, "attempts are recorded later");
+                tracing::debug!(%error, "recording attempts failed; retrying");
                 tokio::time::sleep(wait).await;
             }
             Err(error) => {

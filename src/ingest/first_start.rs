@@ -93,7 +93,7 @@ pub fn resolve(
                 tracing::warn!(
                     topic = topic.name(),
                     partition = partition.id(),
-                    "nobody leads this partition: it waits"
+                    "the partition has no leader; waiting"
                 );
                 rows.insert((topic.name().to_owned(), partition.id()), AT_ITS_TIME);
             } else {

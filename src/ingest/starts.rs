@@ -43,7 +43,7 @@ pub fn ask<C: ConsumerContext>(
     let until = clock::now() + 3 * timeout;
     let left = || timeout.min(until.saturating_duration_since(clock::now()));
     let topics_now = topic_ids::ask(consumer.client(), &topics, left()).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the ids of topics are not known yet; what was committed is taken at its word until they are");
+        tracing::warn!(%error, "topic ids are unavailable; committed offsets are trusted until they are known");
         HashMap::new()
     });
     let (committed, refused) = match committed(consumer, names, left()) {

@@ -93,7 +93,7 @@ impl Drainer {
         if !unwanted.is_empty() {
             tracing::info!(
                 endpoint.id = %head.endpoint_id, topic = %head.name.topic, events = unwanted.len(),
-                "what waited for an endpoint that no longer subscribes to it is cancelled"
+                "cancelled events that no longer match a subscription"
             );
             Receipt::settle_all(unwanted, Settlement::Cancelled);
         }

@@ -35,7 +35,7 @@ impl EndpointActor {
         if how == Settlement::Cancelled {
             tracing::info!(
                 endpoint.id = %self.queue.id, events = receipts.len(),
-                "what waited for an endpoint that no longer subscribes to it is cancelled"
+                "cancelled events that no longer match a subscription"
             );
         }
     }

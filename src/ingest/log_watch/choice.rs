@@ -47,7 +47,7 @@ impl Looks {
         let asked = self.ask_for_choice(has_partitions);
         match &asked {
             Ok(chosen) => tell(&membership.chosen(), chosen),
-            Err(error) => tracing::debug!(%error, "which topics there are is not known"),
+            Err(error) => tracing::debug!(%error, "the topic list is unavailable"),
         }
         membership.asked(asked.ok(), now, self.choice.noticed_within);
         self.choice.asked_at = Some(now);

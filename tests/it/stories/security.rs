@@ -82,7 +82,7 @@ fn keys_and_headers_of_a_megabyte_or_no_text_at_all_harm_nobody() {
 /// The lines that say who wrote what.
 fn audit_lines(app: &mut TestApp) -> Vec<String> {
     let log = app.instance().log();
-    log.lines().filter(|line| line.contains("the API was written to")).map(str::to_owned).collect()
+    log.lines().filter(|line| line.contains("API write")).map(str::to_owned).collect()
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Poller {
         tracing::warn!(
             topic = ledger.topic(),
             partition = ledger.partition(),
-            "a subscription to this topic, or its customer's grants, cannot be read: its events stay in Kafka until that can be, or is deleted"
+            "a subscription to this topic, or its customer's grants, are unreadable; the topic is paused until they are readable or deleted"
         );
         ledger.hold_topic(true);
         warn_on_error("pause", self.consumer.pause(&list_of(ledger)));

@@ -43,7 +43,7 @@ impl Poller {
                 continue;
             }
             let (topic, partition) = (old.topic_name(), old.partition());
-            tracing::error!(%topic, partition, offset = from, "the partition is read again from here");
+            tracing::error!(%topic, partition, offset = from, "restarting the partition from this offset");
             old.revoke();
             let ledger = self.consumer.context().renew(&old, from);
             if let Some(expected) = cut_at {
