@@ -74,7 +74,7 @@ pub async fn read(
     Ok(visible_answer(&access, &ActorEverywhere { id, kind, data, unreachable: heard.silent }))
 }
 
-/// Of this instance and of the others; of one alone, when one is named.
+/// Asks this instance and the others for their actors; one alone, when one is named.
 async fn ask(
     state: &AdminState,
     filter: &ActorFilter,

@@ -91,7 +91,7 @@ pub(super) struct Mistakes<'a> {
     items: usize,
     last: Option<usize>,
     errors: Vec<FieldError>,
-    /// Of the first: what all are called, unless they differ.
+    /// Status and code of the first: those of all, unless they differ.
     head: Option<(StatusCode, &'static str)>,
 }
 

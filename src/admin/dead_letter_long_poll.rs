@@ -177,5 +177,5 @@ impl Drop for Registration<'_> {
 }
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// Of all keys together.
+/// Requests of all keys together that wait.
 const WAITERS_MAX: usize = 500;

@@ -23,9 +23,9 @@ pub(super) struct EndpointQuery {
     /// Newest first: which changes this walk is through with, and up to which it is on its way.
     sweep: Sweep,
     pub limit: usize,
-    /// Each comes with how it is.
+    /// True if each comes with its health.
     pub wants_health: bool,
-    /// … and with its customer's name.
+    /// True if each comes with its customer's name.
     pub wants_customer: bool,
 }
 

@@ -34,7 +34,7 @@ use crate::telemetry::names;
 /// One listener.
 #[derive(Clone)]
 pub struct ListenerOptions {
-    /// Of its thread, and in metrics.
+    /// Name of its thread, and in metrics.
     pub name: &'static str,
     /// Port 0 takes any free one.
     pub bind: SocketAddr,
@@ -253,7 +253,7 @@ const REFUSAL: &[u8] =
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// Connections that the kernel has accepted and we have not.
 const ACCEPT_QUEUE_MAX: u32 = 2_048;
-/// Of each thread.
+/// Blocking threads of each thread.
 const BLOCKING_THREADS_MAX: usize = 16;
 const SHUTDOWN_SECONDS_MAX: u64 = 5;
 /// Time for a client to close its side.

@@ -46,7 +46,7 @@ impl Memory {
         Memory { shares: Arc::new(Mutex::new(BoundedShares::new(bytes_max))) }
     }
 
-    /// So many bytes for this holder.
+    /// Reserves bytes for this holder.
     ///
     /// # Errors
     /// 429 for one that has its share already, 503 when all of it is used.

@@ -18,7 +18,7 @@ type State = web::Data<AdminState>;
 
 /// Ids of one question at most: a page of endpoints.
 const IDS_MAX: usize = 1_000;
-/// So many ids, and room to spare.
+/// Room for that number of ids, and some to spare.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn actors(state: State, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -168,5 +168,5 @@ fn problem(error: &PositionError) -> Problem {
     }
 }
 
-/// Of one endpoint.
+/// Replays of one endpoint that are not done.
 const OPEN_MAX: i64 = 100;

@@ -29,8 +29,8 @@ impl Scans {
     }
 }
 
-/// Of several keys; one alone has one.
+/// Scans at once of several keys; one alone has one.
 const AT_ONCE_MAX: usize = 2;
-/// Of one key: all its long polls may be woken at once.
+/// Scans of one key that may wait: all its long polls may be woken at once.
 const HOLDER_WAITING_MAX: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);

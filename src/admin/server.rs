@@ -30,15 +30,15 @@ use crate::dashboard;
 /// `[admin]` of the configuration.
 #[derive(Clone)]
 pub struct AdminOptions {
-    /// Of the API.
+    /// Listener of the API.
     pub public: ListenerOptions,
-    /// Of probes, metrics and other instances; without it the API's listener serves them.
+    /// Listener of probes, metrics and other instances; without it the API's listener serves them.
     pub internal: Option<ListenerOptions>,
     /// The API's listener serves what is internal in any case.
     pub internal_paths_public: bool,
     pub key: SecretString,
     pub request_bytes_max: usize,
-    /// Of a call with many items.
+    /// Bytes of a call with many items.
     pub bulk_bytes_max: usize,
     pub limits: ApiCallLimits,
 }

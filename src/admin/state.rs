@@ -29,7 +29,7 @@ pub struct AdminState {
     pub memory: Memory,
     pub secrets: SecretBox,
     pub rules: EndpointRules,
-    /// Of customers that have none of their own.
+    /// Quotas of customers that have none of their own.
     pub quotas: Quotas,
     pub actors: Arc<dyn ActorReport>,
     /// The other instances.

@@ -16,7 +16,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// So much at once.
+    /// Makes room for this much work at once.
     #[must_use]
     pub fn new(at_once_max: usize) -> Self {
         Work { turns: Turns::new("work", at_once_max.max(2), HOLDER_WAITING_MAX) }
@@ -60,7 +60,7 @@ fn give_way() {
 
 const NICE: i32 = 10;
 
-/// Of one key.
+/// Pieces of work of one key that may wait.
 const HOLDER_WAITING_MAX: usize = 64;
 /// Time to wait for one's turn.
 const TURN_MAX: Duration = Duration::from_secs(10);

@@ -13,9 +13,9 @@ use metrics::gauge;
 use crate::{clock, monitoring::core_counters::Flow, telemetry::names};
 
 const EVERY: Duration = Duration::from_millis(10);
-/// The worst of so many looks is what a core says of itself …
+/// Number of looks whose worst a core says of itself.
 const LOOKS: u32 = 10;
-/// … and the worst of so many of those, a second's, is shown.
+/// Number of those, a second's, whose worst is shown.
 const SHOWN_EVERY: u32 = 10;
 /// A core that was no later than this, and sent nothing meanwhile, has nothing to do: it is looked at once instead.
 const ON_TIME: Duration = Duration::from_millis(5);
@@ -66,7 +66,7 @@ fn attempts(flow: &Flow) -> u64 {
     flow.delivered.load(Relaxed) + flow.failed_attempts.load(Relaxed)
 }
 
-/// So many looks within the time of [`LOOKS`].
+/// The worst of this many looks within the time of [`LOOKS`].
 async fn worst_of(looks: u32) -> Duration {
     let (mut worst, every) = (Duration::ZERO, EVERY * LOOKS / looks);
     for _ in 0..looks {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::{auto_disable, pipeline::Pipeline, startup::App};
 use crate::{clock, endpoint::queue::Drain, store};
 
-/// Of the time there is: requests under way and last batches end, …
+/// Share of the time in which requests under way and last batches end.
 const SEND_SHARE: f64 = 0.45;
-/// … what is left is parked and stored; committing and leaving the group gets the rest.
+/// Share of the time by whose end what is left is parked and stored; committing and leaving the group gets the rest.
 const STORE_SHARE: f64 = 0.7;
 /// Leaving waits so long for a rebalance that is going on: it delivers meanwhile.
 const REBALANCE_MAX: Duration = Duration::from_secs(2);
@@ -72,7 +72,7 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
         }
     };
     if let Err(error) = store::instances::leave(&pool, &instance).await {
-        tracing::debug!(%error, "this instance could not sign off; the others notice when its heartbeat ends");
+        tracing::debug!(%error, "instance not deregistered; the others notice when its heartbeat expires");
     }
     admin.stop().await;
     cores.stop();

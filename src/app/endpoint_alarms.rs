@@ -176,7 +176,7 @@ fn failing(queue: &EndpointQueue, since_ms: u64) -> OperatorEvent {
 
 /// Endpoints that fail for the same cause within this time are told of together.
 const COMPANY_MAX: Duration = Duration::from_secs(10);
-/// Of endpoints that are told of together.
+/// Ids of endpoints that are told of together.
 const IDS_MAX: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 5;

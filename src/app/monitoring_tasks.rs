@@ -35,7 +35,7 @@ pub(super) fn start(
     actix_rt::spawn(sampler::run(SampledParts::new(config, pool, health, peers, flows)));
 }
 
-/// Looks for what operators should hear of, and tells it where they want to hear it.
+/// Starts the tasks that detect and deliver operator events.
 fn tell_operators(config: &Config, pool: &Pool, health: &Arc<Health>, instance: &str) {
     let told = &config.operator_events;
     if told.is_on() {

@@ -101,9 +101,9 @@ struct Consuming<'a> {
     /// Topics that the cluster refuses, and its words.
     refused: &'a [(String, String)],
     has_partitions: bool,
-    /// The group has told it what to do, be it nothing, at some time …
+    /// The group has told it what to do, be it nothing, at some time.
     has_joined: bool,
-    /// … and has not put it out since.
+    /// The group has not put it out since.
     is_in_group: bool,
     /// There is no topic to read yet, so there is nothing that the group could tell it.
     is_topicless: bool,

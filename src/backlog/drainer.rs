@@ -73,13 +73,13 @@ pub trait Surroundings: Send + Sync {
     }
     /// Load of the machine a moment ago.
     fn load(&self) -> Load;
-    /// So many rows may be sent a second, for people to see.
+    /// Shows people the number of rows that may be sent a second.
     fn show_drain_rate(&self, per_second: f64);
     /// Takes receipts of stored events. When the endpoint is gone meanwhile, settles them as [`Settlement::Cancelled`].
     fn push(&self, endpoint_id: &str, receipts: Vec<Receipt>);
     /// Nothing of a partition waits any more: what waited for that in memory may go.
     fn wake(&self, endpoint_id: &str);
-    /// So many rows wait for an endpoint.
+    /// Tells an endpoint the number of its rows that wait.
     fn rows_wait(&self, endpoint_id: &str, count: RowCount);
     /// As [`wake`](Surroundings::wake), for all that may.
     fn wake_ordered(&self);

@@ -42,7 +42,7 @@ pub trait HeadEvents: Send + Sync {
     fn take_out(&self, head: Arc<BacklogHead>, keys: Vec<RowKey>);
     /// Rows have left memory: there is room for others.
     fn released(&self);
-    /// So many left the backlog in this way.
+    /// Counts rows that left the backlog in this way.
     fn left(&self, how: Settlement, rows: usize);
     fn abandoned(&self, endpoint_id: &Arc<str>, receipt: Abandoned);
 }
@@ -174,7 +174,7 @@ impl BacklogHead {
         self.events.released();
     }
 
-    /// So many left the backlog, if that is how they settled.
+    /// Counts rows that left the backlog, if that is how they settled.
     pub(super) fn count_left(&self, how: Settlement, receipts: usize) {
         if how != Settlement::Backlogged {
             self.events.left(how, receipts);

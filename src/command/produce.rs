@@ -38,7 +38,7 @@ pub(super) struct ProduceArguments {
     /// A header of each record, such as tenant=2; several may be given
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header)]
     header: Vec<(String, String)>,
-    /// So many events a second, instead of as fast as Kafka takes them
+    /// Events a second, instead of as fast as Kafka takes them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Send the event so many times

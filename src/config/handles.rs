@@ -59,17 +59,17 @@ const OF_CORE: usize = 4;
 const KAFKA: usize = 40;
 /// Beside the pools.
 const POSTGRES_OTHERS: usize = 2;
-/// The API gets at most this part of all, …
+/// The API gets at most this part of all.
 const ADMIN_SHARE: usize = 8;
-/// … and at least so many.
+/// The API gets at least this many.
 const ADMIN_MIN: usize = 8;
-/// The internal listener gets at most this part of all, …
+/// The internal listener gets at most this part of all.
 const INTERNAL_SHARE: usize = 32;
-/// … and at most so many: probes, scrapes and other instances are short.
+/// The internal listener gets at most this many: probes, scrapes and other instances are short.
 const INTERNAL_MAX: usize = 256;
-/// For what is not counted here (many brokers, names being looked up), this part of all, …
+/// Part of all for what is not counted here (many brokers, names being looked up).
 const OTHERS_SHARE: usize = 16;
-/// … and at most so many.
+/// The most for what is not counted here.
 const OTHERS_MAX: usize = 4_096;
 /// With fewer connections than that nobody is served well.
 const CONNECTIONS_MIN: usize = 32;

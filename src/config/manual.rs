@@ -17,7 +17,7 @@ pub fn markdown(defaults: &str) -> String {
 #[derive(Default)]
 struct Page {
     text: String,
-    /// Of the section that is being read; empty before the first one.
+    /// Name of the section that is being read; empty before the first one.
     section: String,
     comment: Vec<String>,
     /// Comments that stood apart, for the next section.

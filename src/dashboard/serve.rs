@@ -71,7 +71,7 @@ fn headers() -> DefaultHeaders {
     HEADERS.iter().fold(all, |headers, (name, value)| headers.add((HeaderName::from_static(name), *value)))
 }
 
-/// Of scripts the page's own files may run, and the one that stands within it.
+/// Content security policy: of scripts the page's own files may run, and the one that stands within it.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src 'self' 'sha256-{}'; style-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -57,9 +57,9 @@ pub struct EndpointActor {
     delivery: Delivery,
     target: RequestSender,
     answers: Rc<Answers>,
-    /// Its place in the queue for permits, …
+    /// Its place in the queue for permits.
     to_send: Rc<PermitRequest>,
-    /// … and for its turn to park.
+    /// Its place in the queue for its turn to park.
     to_park: Rc<PermitRequest>,
     /// No other actor's, so that no two attempts share a span.
     seed: u64,

@@ -26,7 +26,7 @@ pub struct Destination {
     pub host: Box<str>,
     pub port: u16,
     pub security: Security,
-    /// Of connections that requests share at the same time: the endpoint whose requests these are, so that no other waits for
+    /// The endpoint whose requests share the connection at the same time (HTTP/2), so that no other waits for
     /// them.
     pub sharer: Option<Arc<str>>,
 }
@@ -101,7 +101,7 @@ impl Connections {
         Self::with_spare(connections_max, 0, keep_alive)
     }
 
-    /// So many of the places are for attempts beside the first one of a connection, and not for requests.
+    /// Makes `spare_max` of the places for attempts beside the first one of a connection, and not for requests.
     #[must_use]
     pub fn with_spare(connections_max: usize, spare_max: usize, keep_alive: Duration) -> Self {
         Connections {
@@ -203,7 +203,7 @@ impl Connections {
         self.shared.taken.get()
     }
 
-    /// Number of them that nobody uses.
+    /// Number of idle connections.
     #[must_use]
     pub fn unused(&self) -> usize {
         self.shared.idle.borrow().len()

@@ -52,7 +52,7 @@ pub struct Connector {
 pub struct WantedConnection<'a> {
     pub customer: &'a Arc<str>,
     pub destination: &'a Rc<Destination>,
-    /// Of an https URL; `None` is how everybody is.
+    /// TLS identity for an https URL; `None` is how everybody is.
     pub identity: Option<&'a TlsIdentity>,
     pub is_tls: bool,
     pub waits: &'a Waits,

@@ -169,7 +169,7 @@ impl Http2Connections {
         wanted.waits.end_for_stream(clock::now());
     }
 
-    /// Of the host, and of the endpoint there.
+    /// The protocol that is known of the host, and of the endpoint there.
     fn known(&self, client: &CoreClient, wanted: &WantedConnection<'_>, now: Instant) -> KnownProtocol {
         let mut protocols = client.connector().protocols.borrow_mut();
         protocols.of(wanted.destination, now).max(protocols.of(&self.kept_as, now))

@@ -36,7 +36,7 @@ pub struct HttpReply {
 }
 
 impl HttpReply {
-    /// Of its head; the body is still to come.
+    /// Reply made of its head; the body is still to come.
     #[must_use]
     pub fn of(status: StatusCode, headers: &HeaderMap) -> Self {
         let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);

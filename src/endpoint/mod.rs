@@ -14,13 +14,13 @@ pub use postrider_core::stall::endpoints as stalls; // ○ for whom nothing move
 pub mod local_outage; // ● when nobody can be reached, no endpoint is to blame
 pub mod stats; // ○ what is known of an endpoint from outside its actor
 pub mod queue; // ○ what waits for the actor; lives outside it, so a panic costs nothing
-pub mod shares; // ● the same, awaited
+pub mod shares; // ● fair-share permits, awaited
 pub mod waits; // ○ what an attempt waits for
-pub mod deadline; // ● runs while nothing of ours is waited for
-pub mod name_server; // ● asks them
+pub mod deadline; // ● request deadline; paused while waiting for our own limits
+pub mod name_server; // ● DNS client
 pub mod resolver; // ● names → addresses
 pub mod connection; // ● bytes to and from an endpoint
-pub mod connections; // ● so many may be open
+pub mod connections; // ● connection pool, bounded by file handles
 pub mod http_connection; // ● one exchange on one of them
 pub mod http2; // ● many exchanges on one connection
 pub mod happy_eyeballs; // ● the first of a host's addresses that answers

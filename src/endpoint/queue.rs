@@ -60,7 +60,7 @@ pub enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredTake {
     Nothing,
-    /// So many events in memory at once: enough for a probe, or for what a lagging endpoint takes soon.
+    /// Number of events in memory at once: enough for a probe, or for what a lagging endpoint takes soon.
     UpTo(usize),
     Many,
 }
@@ -188,8 +188,8 @@ impl EndpointQueue {
         TakenFromQueue { stored: std::mem::take(&mut inner.stored), narrowed }
     }
 
-    /// Of a queue whose actor died: all that waits, once the first of it was received before that. The next actor is on its way,
-    /// so nothing is woken.
+    /// Takes all that waits of a queue whose actor died, once the first of it was received before that. The next actor is
+    /// on its way, so nothing is woken.
     #[must_use]
     pub fn take_what_waits_since(&self, before: Instant) -> Vec<Receipt> {
         let mut inner = self.inner.lock();
@@ -270,7 +270,7 @@ impl EndpointQueue {
         }
     }
 
-    /// So many rows wait in the backlog: a lagging endpoint may have caught up.
+    /// Takes the number of its rows in the backlog: a lagging endpoint may have caught up.
     pub fn show_backlog_rows(&self, count: RowCount) {
         if self.is_lagging() {
             *self.backlog_rows.lock() = Some(count);

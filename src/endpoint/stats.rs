@@ -62,7 +62,7 @@ pub struct EndpointStats {
     obstacle: AtomicU8,
     /// It has something to do and nothing ends, as the last look found.
     pub standing: Mutex<Option<StalledEndpoint>>,
-    /// Of an actor that retired, for the next one.
+    /// Knowledge of an actor that retired, for the next one.
     pub(super) remembered: Mutex<Option<Box<Remembered>>>,
 }
 

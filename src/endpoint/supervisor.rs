@@ -53,7 +53,7 @@ enum Notice {
     Retired {
         core: usize,
     },
-    /// … as this version of its settings names it.
+    /// The endpoint is gone, as this version of its settings names it.
     Gone(Arc<EndpointQueue>, i64),
 }
 

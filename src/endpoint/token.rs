@@ -30,7 +30,7 @@ use crate::{
 /// Source of an endpoint's tokens.
 pub struct TokenSource {
     oauth: Arc<OAuth2>,
-    /// Of whose share name look-ups are.
+    /// The customer whose share name look-ups take.
     customer: Arc<str>,
     way: Option<Way>,
     state: RefCell<State>,

@@ -16,7 +16,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// Of a list of names.
+    /// Chooses by a list of names.
     #[must_use]
     pub fn of_names(names: &[String], known: &HashMap<String, TopicNow>) -> Self {
         let refused = |name: &String| match known.get(name) {

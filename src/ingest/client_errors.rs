@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Say {
     Began,
-    /// So many complaints since this was last said.
+    /// Number of complaints since this was last said.
     GoesOn(u64),
     Nothing,
 }

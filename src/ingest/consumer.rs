@@ -267,8 +267,8 @@ impl Consumer {
     }
 }
 
-/// Of one answer to a fetch, which is in memory as a whole. Half of what librdkafka would make of our queues' size: with 512
-/// partitions that takes 80 MB off the peak, and nothing off the rate.
+/// Bytes of one answer to a fetch, which is in memory as a whole. Half of what librdkafka would make of our queues' size: with
+/// 512 partitions that takes 80 MB off the peak, and nothing off the rate.
 pub const FETCH_BYTES_MAX: &str = "16777216";
 /// An operator that says one of these has a size of its own in mind, and librdkafka refuses sizes that do not fit each other.
 const FETCH_SIZES: [&str; 4] =

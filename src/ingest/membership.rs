@@ -47,7 +47,7 @@ enum State {
     In,
     /// The share was taken away: by the group, or because the topics are gone.
     Lost,
-    /// … and it is known not to be for want of topics, or Kafka does not say.
+    /// The share was taken away, and it is known not to be for want of topics, or Kafka does not say.
     Out,
 }
 

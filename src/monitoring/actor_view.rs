@@ -17,7 +17,7 @@ pub struct ActorFilter {
     pub customer: Option<String>,
     /// Only those behind this place: see [`place`].
     pub after: Option<String>,
-    /// So many at most; 0 for all.
+    /// Number of actors at most; 0 for all.
     pub limit: usize,
 }
 

@@ -28,9 +28,9 @@ pub struct SampledCounters {
     pub flow: FlowTotals,
     pub partitions: Vec<PartitionSeen>,
     pub routed: Vec<u64>,
-    /// Of the backlog, as far as the partitions are this instance's.
+    /// Events of the backlog, as far as the partitions are this instance's.
     pub backlog_events: i64,
-    /// Of all instances; `None` while Postgres does not say.
+    /// Dead letters of all instances; `None` while Postgres does not say.
     pub dead_letters: Option<u64>,
     pub endpoints: Vec<EndpointSeen>,
 }
@@ -40,7 +40,7 @@ pub struct SampledCounters {
 pub struct PartitionSeen {
     pub topic: Arc<str>,
     pub partition: i32,
-    /// Of its assignment: with another one counting starts again.
+    /// Epoch of its assignment: with another one counting starts again.
     pub epoch: u64,
     pub received: u64,
     pub lag: Option<i64>,

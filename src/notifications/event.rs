@@ -42,7 +42,7 @@ pub enum OperatorEvent {
         customer_id: Arc<str>,
         failing_since: Timestamp,
         disabled_at: Timestamp,
-        /// Of the time it may fail, such as 50 or 90.
+        /// Part of the time it may fail, such as 50 or 90.
         percent: u8,
     },
     /// Nothing is sent to it any more, until somebody enables it.
@@ -87,7 +87,7 @@ pub enum OperatorEvent {
         why: &'static str,
         /// The broker's own, where it has said any.
         words: String,
-        /// Of this instance; the first hundred.
+        /// Partitions of this instance; the first hundred.
         partitions: Vec<i32>,
         lag: i64,
     },
@@ -134,9 +134,9 @@ pub enum Subject {
         quota: &'static str,
     },
     DeadLetters,
-    /// Of one instance.
+    /// A subject of one instance.
     Canary,
-    /// Of one instance.
+    /// A subject of one instance.
     LocalOutage,
     Partition {
         topic: Arc<str>,
@@ -144,12 +144,12 @@ pub enum Subject {
         side: &'static str,
     },
     Topic(Arc<str>),
-    /// Of one instance.
+    /// A subject of one instance.
     Standing {
         topic: Arc<str>,
         why: &'static str,
     },
-    /// Of one instance: some that began to stand together.
+    /// A subject of one instance: some that began to stand together.
     EndpointsStanding {
         why: &'static str,
         first_id: Arc<str>,

@@ -45,7 +45,7 @@ pub struct RedriveOptions {
     /// Letters in flight at once, and their data: of all customers together, of which each has a share.
     pub in_flight_max: usize,
     pub bytes_max: usize,
-    /// Of one endpoint: one that hangs must not hold its customer's others.
+    /// Letters in flight of one endpoint: one that hangs must not hold its customer's others.
     pub endpoint_in_flight_max: usize,
     /// Letters that one statement looks at.
     pub page_rows: i64,

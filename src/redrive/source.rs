@@ -39,7 +39,7 @@ impl Drop for Lease {
 struct RedriveSource {
     name: SourceName,
     lease: Arc<Lease>,
-    /// Of the present assignment of its partition.
+    /// Ledger of the present assignment of its partition.
     ledger: Arc<PartitionLedger>,
     endpoint_id: Arc<str>,
     customer_id: Arc<str>,

@@ -174,7 +174,7 @@ fn at_time(
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CLIENTS_MAX: usize = 4;
-/// Of one who asks.
+/// Questions of one who asks that may wait.
 const HOLDER_WAITING_MAX: usize = 16;
 /// The client waits with us. Of others that fail, each takes up to a few times [`TIMEOUT`].
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -29,7 +29,7 @@ use crate::{
 /// `[replay]` of the configuration, as far as reading goes.
 #[derive(Clone)]
 pub struct ReaderOptions {
-    /// Of the service's own consumer.
+    /// Configuration of the service's own consumer.
     pub client: ClientConfig,
     pub rate: DrainRateOptions,
     pub records_per_second_max: u32,

@@ -303,5 +303,5 @@ fn row((replay_id, partition): &Key, (next, counts): &(i64, ReplayCounts)) -> Sh
 
 /// Between two turns while events wait in memory for the end of a replay.
 const POLL_HELD: Duration = Duration::from_millis(50);
-/// Of what is still to be done; the others are seen once these are done.
+/// Rows read of what is still to be done; the others are seen once these are done.
 const ROWS_MAX: usize = 10_000;

@@ -50,9 +50,9 @@ pub struct Router {
     done: usize,
     /// [`RoutingTable::narrowings`] before the chunk at hand was matched.
     narrowings: u64,
-    /// Endpoints that get the events of the chunk at hand: all of them, one after the other, …
+    /// Endpoints that get the events of the chunk at hand: all of them, one after the other.
     matched: Vec<EndpointKey>,
-    /// … and where each event's end.
+    /// Places in `matched` at which each event's endpoints end.
     ends: Vec<usize>,
     /// Receipts of this turn, in the order of its events.
     routed: Vec<Receipt>,

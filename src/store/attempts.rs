@@ -37,9 +37,9 @@ pub struct AttemptQuery<'a> {
     pub outcomes: &'a [&'a str],
     /// With this event among the first of the batch.
     pub event_id: Option<&'a str>,
-    /// Ids from here on …
+    /// The lowest id.
     pub from: &'a str,
-    /// … and below this.
+    /// The id above the highest one.
     pub before: &'a str,
 }
 

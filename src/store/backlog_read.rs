@@ -26,7 +26,7 @@ pub struct BacklogPage<'a> {
     /// Only those first received before then.
     pub received_before_ms: i64,
     pub rows_max: i64,
-    /// Of data; at least one row comes, however large.
+    /// Bytes of data; at least one row comes, however large.
     pub bytes_max: i64,
     /// None with one of these keys.
     pub without_keys: &'a [&'a [u8]],

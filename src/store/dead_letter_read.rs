@@ -42,7 +42,7 @@ pub struct LetterHead {
     /// `dead` or `redriving`
     pub state: String,
     pub redrive_requested_at: Option<Timestamp>,
-    /// Of key, value and headers together.
+    /// Bytes of key, value and headers together.
     pub data_bytes: i64,
     /// The transaction that wrote it.
     pub written_in: i64,
@@ -125,9 +125,9 @@ pub struct DeadLetterFilter {
     pub reason: Option<String>,
     pub topic: Option<String>,
     pub tenant: Option<String>,
-    /// Ids from here on …
+    /// The lowest id.
     pub from: Option<String>,
-    /// … and below this.
+    /// The id above the highest one.
     pub before: Option<String>,
 }
 

@@ -135,7 +135,7 @@ fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Of an answer, as much is kept as in a dead letter.
+/// Bytes kept of an answer: as many as in a dead letter.
 const EXCERPT_BYTES_MAX: usize = 1024;
 
 /// A row that nobody here subscribes to may be for a subscription that is news to this instance, but not to the one that

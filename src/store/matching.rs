@@ -110,7 +110,7 @@ fn covering(row: &Row) -> Result<Covering, StoreError> {
     })
 }
 
-/// Of one endpoint: enough to say why.
+/// Subscriptions of one endpoint: enough to say why.
 pub const SUBSCRIPTIONS_MAX: i64 = 10;
 
 const ENDPOINTS: &str = "

@@ -113,9 +113,9 @@ pub struct EndpointBacklog {
 pub struct CustomerBeyond {
     pub customer_id: String,
     pub own: OwnQuotas,
-    /// Of all its endpoints.
+    /// Use of all its endpoints.
     pub used: QuotaUse,
-    /// So many endpoints share the quota.
+    /// Number of endpoints that share the quota.
     pub sharers: i64,
     pub endpoints: Vec<EndpointBacklog>,
 }

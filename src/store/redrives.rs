@@ -19,7 +19,7 @@ pub struct RedriveCandidate {
     pub partition: i32,
     /// Time of the wish, by the clock of Postgres: milliseconds since 1970.
     pub asked_ms: i64,
-    /// Of its data.
+    /// Bytes of its data.
     pub bytes: i64,
 }
 

@@ -18,7 +18,7 @@ pub struct NewReplay {
     pub topic: String,
     /// Milliseconds since 1970, where times were given.
     pub times: Option<(i64, i64)>,
-    /// Of what its endpoint missed while it was suspended.
+    /// True if it is a replay of what its endpoint missed while it was suspended.
     pub of_gap: bool,
     /// A share of nothing is done, and is not stored.
     pub shares: Vec<NewShare>,
@@ -72,7 +72,7 @@ pub struct OpenShare {
     pub asked_ms: i64,
     /// Milliseconds since 1970, where times were given.
     pub times: Option<(i64, i64)>,
-    /// Of what its endpoint missed while it was suspended.
+    /// True if it is a replay of what its endpoint missed while it was suspended.
     pub of_gap: bool,
     pub share: ShareRow,
 }
@@ -192,9 +192,9 @@ pub async fn cancel(pool: &Pool, id: &str, reason: &str) -> Result<(), StoreErro
 /// Limits of what is read of the parts that are still to be done.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenLimits {
-    /// Of one endpoint and topic.
+    /// Parts of one endpoint and topic.
     pub endpoint_max: usize,
-    /// Of all endpoints: as many of each as of any other, as far as it has them.
+    /// Parts of all endpoints: as many of each as of any other, as far as it has them.
     pub all_max: usize,
 }
 

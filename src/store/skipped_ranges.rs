@@ -25,7 +25,7 @@ pub struct Gap {
     pub partition: i32,
     pub from: i64,
     pub end: i64,
-    /// So many of them were for it.
+    /// Number of events in the range that were for it.
     pub events: i64,
 }
 

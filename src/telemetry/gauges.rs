@@ -5,7 +5,7 @@ use metrics::{Gauge, gauge};
 use super::names;
 use crate::model::settings::EndpointStateCounts;
 
-/// Of this instance, unless it says otherwise.
+/// Gauges of this instance, unless one says otherwise.
 pub struct InstanceGauges {
     instances: Gauge,
     endpoints: [Gauge; 3],
@@ -30,7 +30,7 @@ pub struct QueueTotals {
     pub in_flight_limit: u64,
     pub events: usize,
     pub bytes: usize,
-    /// Of the endpoint that has most.
+    /// Bytes of the endpoint that has most.
     pub largest_bytes: usize,
 }
 
@@ -74,7 +74,7 @@ impl InstanceGauges {
         self.queue_largest.set(totals.largest_bytes as f64);
     }
 
-    /// Of all instances; as it was while Postgres does not say.
+    /// Sets the dead letters of all instances; as it was while Postgres does not say.
     pub fn dead_letters(&self, letters: Option<u64>) {
         if let Some(letters) = letters {
             self.dead_letters.set(letters as f64);

@@ -75,7 +75,7 @@ pub struct ConsumerMetrics {
     pub poll_age_seconds: Gauge,
     pub commits_ok: Counter,
     pub commits_failed: Counter,
-    /// Of topics that are there no more.
+    /// Commits of topics that are there no more.
     pub commits_absent: Counter,
     /// Offsets not stored because the partition is no longer ours: the new owner has the events.
     pub commits_stale: Counter,
@@ -253,7 +253,7 @@ impl BacklogMetrics {
         }
     }
 
-    /// So many events left the backlog in this way.
+    /// Counts events that left the backlog in this way.
     pub fn left(&self, how: Settlement, events: usize) {
         self.left[how as usize].increment(events as u64);
     }
@@ -286,7 +286,7 @@ impl DeadLetterMetrics {
         }
     }
 
-    /// So many events were stored as dead letters.
+    /// Counts events that were stored as dead letters.
     pub fn stored(&self, reason: Reason, letters: usize) {
         counter!(names::DEAD_LETTERS, "reason" => reason.as_str()).increment(letters as u64);
     }

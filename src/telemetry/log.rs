@@ -86,7 +86,7 @@ fn start_writer(out: impl Write + Send + 'static) -> io::Result<SyncSender<Line>
     Ok(lines)
 }
 
-/// A write that fails (a full disk, a closed pipe) is nobody's trouble but the log's.
+/// Writes lines to the output; write errors (a full disk, a closed pipe) are ignored.
 fn write_lines(lines: &Receiver<Line>, mut out: impl Write) {
     for line in lines {
         match line {

@@ -59,7 +59,7 @@ pub fn spans(places: &[SpanParent], ended: TracedAttempt<'_>) -> impl Iterator<I
     })
 }
 
-/// Of the URL only where it leads: its path may be a secret of the customer's.
+/// Attributes of an attempt; of the URL only its host, for its path may be a secret of the customer's.
 fn attributes(ended: TracedAttempt<'_>) -> Vec<Attribute> {
     let TracedAttempt { settings, note, .. } = ended;
     let url = settings.url.url();

@@ -23,7 +23,7 @@ pub struct TraceSpan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {
     pub span_id: u64,
-    /// Of another process.
+    /// True if it belongs to another process.
     pub is_remote: bool,
 }
 

@@ -66,7 +66,7 @@ fn value(value: &Value, shape: &Value, path: &str, errors: &mut FieldErrors) -> 
     }
 }
 
-/// Of several forms the one that has the type of the value.
+/// The form that has the type of the value.
 fn form<'a>(value: &Value, shape: &'a Value) -> Result<&'a Value, String> {
     let Some(forms) = shape["anyOf"].as_array() else { return Ok(shape) };
     match forms.iter().find(|form| types(form).iter().any(|kind| is_of(value, kind))) {

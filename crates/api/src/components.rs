@@ -15,13 +15,13 @@ pub struct Components {
 }
 
 impl Components {
-    /// Of types that are taken.
+    /// Collects shapes of types that are taken.
     #[must_use]
     pub fn taken() -> Self {
         Components::new(Contract::Deserialize, take_null)
     }
 
-    /// Of types that are given.
+    /// Collects shapes of types that are given.
     #[must_use]
     pub fn given() -> Self {
         Components::new(Contract::Serialize, close)

@@ -160,10 +160,10 @@ impl JsonSchema for RetrySettings {
 #[serde(default)]
 #[schemars(rename = "Breaker", deny_unknown_fields)]
 pub struct BreakerSettings {
-    /// So many failures in a row open the breaker.
+    /// Failures in a row that open the breaker.
     #[schemars(title = "Opens after failures in a row", range(min = 1, max = 10_000))]
     pub consecutive_failures: u32,
-    /// So does this share of the requests within the window, if they fail.
+    /// Share of failed requests within the window that opens it as well.
     #[schemars(title = "or when this share fails", range(max = 1), extend("exclusiveMinimum" = 0))]
     pub failure_ratio: f64,
     /// Requests within the window, before their share counts.

@@ -26,7 +26,7 @@ pub struct MatchBody {
     /// Its department; a number is taken as its digits.
     #[schemars(with = "Option<ScopeName>")]
     pub department: Option<String>,
-    /// Of this endpoint (its id, or your own key) alone, also when it would not get the event.
+    /// The one endpoint (its id, or your own key) to be told of, also when it would not get the event.
     #[schemars(with = "Option<IdOrUid>")]
     pub endpoint_id: Option<String>,
     /// The endpoint's customer (its id, or your own key), where several have an endpoint of that key.

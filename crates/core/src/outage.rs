@@ -208,7 +208,7 @@ impl Trouble {
     }
 }
 
-/// So long nobody was reached before the trouble is ours. Well below `park_after`, and with any load at all an age.
+/// Time without anybody reached after which the trouble is ours. Well below `park_after`, and with any load at all an age.
 pub const QUIET: Duration = Duration::from_secs(1);
 /// A failure says nothing about the present after this.
 pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);

@@ -45,7 +45,7 @@ pub struct Request {
     pub webhook_signature: String,
     /// Source of a raw value, in headers; not signed.
     pub source: Option<Box<Source>>,
-    /// Of which trace it is part; not signed.
+    /// The trace that it is part of; not signed.
     pub trace: Option<TraceContext>,
 }
 

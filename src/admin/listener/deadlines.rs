@@ -9,7 +9,7 @@ pub struct Deadlines {
     pub head: Duration,
     /// An idle connection is closed after this long.
     pub keep_alive: Duration,
-    /// A whole body.
+    /// Time limit for reading a request body.
     pub body: Duration,
     /// [`PROGRESS_BYTES_MIN`] of a body, or of an answer that waits to be sent, have to pass within this time.
     pub progress: Duration,
@@ -29,7 +29,7 @@ impl TransferProgress {
         TransferProgress { window, until: now + window, bytes: 0 }
     }
 
-    /// So many bytes have passed.
+    /// Notes bytes that have passed.
     pub fn passed(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes;
         if self.bytes >= PROGRESS_BYTES_MIN {

@@ -25,7 +25,7 @@ enum Phase {
 }
 
 impl Default for ReadBudget {
-    /// Of a new connection.
+    /// The budget of a new connection.
     fn default() -> Self {
         ReadBudget { left: HEAD_PART_BYTES, read: 0, phase: Phase::Head }
     }
@@ -63,7 +63,7 @@ impl ReadBudget {
         self.read = 0;
     }
 
-    /// So many bytes were read.
+    /// Notes bytes that were read.
     pub(super) fn has_read(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
         self.read += bytes;
@@ -85,13 +85,13 @@ impl ReadBudget {
     }
 }
 
-/// Of a head at once, give or take what the server below reads in one go.
+/// Bytes of a head that are read at once, give or take what the server below reads in one go.
 const HEAD_PART_BYTES: usize = 4 * 1024;
 /// More than a head may have: the server below refuses those beyond 128 KiB.
 const HEAD_BYTES_MAX: usize = 192 * 1024;
-/// Of a body at once.
+/// Bytes of a body that are read at once.
 const AWAITED_BYTES_MAX: usize = 32 * 1024;
-/// Of the next request while one is under way, and behind an answer to a body that nobody read.
+/// Bytes read of the next request while one is under way, and behind an answer to a body that nobody read.
 const UNASKED_BYTES_MAX: usize = 8 * 1024;
 
 #[cfg(test)]

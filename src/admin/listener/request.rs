@@ -56,7 +56,7 @@ pub(super) async fn bounded(
 /// copy all of it at once, and let go of what was charged for it.
 pub(super) struct Serving {
     body: BoxBody,
-    /// Of the body, and not handed over yet.
+    /// Part of the body that is not handed over yet.
     part: Bytes,
     _under_way: Option<UnderWay>,
 }
@@ -80,7 +80,7 @@ impl MessageBody for Serving {
     }
 }
 
-/// Of an answer at once.
+/// Bytes of an answer that are handed over at once.
 const PART_BYTES_MAX: usize = 32 * 1024;
 
 struct UnderWay(SharedCourse);

@@ -29,7 +29,7 @@ pub(super) fn bodies(documented: &[Documented]) -> Map<String, Value> {
     all
 }
 
-/// A resource that is changed by PATCH, and written in numbers.
+/// A resource with PATCH and bulk writes.
 struct Resource {
     /// Its name in the plural.
     name: &'static str,

@@ -11,7 +11,7 @@ pub(super) fn or_null(schema: Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
-/// One of some words.
+/// An enum of strings.
 pub(super) fn word(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
 }

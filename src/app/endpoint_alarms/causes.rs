@@ -20,7 +20,7 @@ pub(super) struct Cause {
 pub(super) struct Causes(HashMap<Cause, Instant>);
 
 impl Causes {
-    /// Of all that is to be told, what is told now: a cause waits for company from its first endpoint on.
+    /// Takes the part of all that is due which is told now: a cause waits for company from its first endpoint on.
     pub(super) fn take<T>(&mut self, due: Vec<(Cause, T)>, company: Duration, now: Instant) -> Vec<(Cause, Vec<T>)> {
         let mut groups: HashMap<Cause, Vec<T>> = HashMap::new();
         for (cause, one) in due {

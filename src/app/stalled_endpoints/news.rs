@@ -83,7 +83,7 @@ fn group_of(why: EndpointStallReason, group: &[&StandingEndpoint]) -> Option<End
 }
 
 const EACH_REASON: Duration = Duration::from_secs(60);
-/// Of endpoints that are told of together.
+/// Ids of endpoints that are told of together.
 const IDS_MAX: usize = 100;
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub struct Ageing {
 #[derive(Clone, Copy, Debug)]
 struct Scan {
     after: (i64, i64),
-    /// Of the rows so far.
+    /// Time at which the oldest of the rows so far was received.
     oldest_ms: Option<i64>,
 }
 

@@ -20,5 +20,6 @@ impl Drainer {
 }
 
 const SHOW_EVERY: Duration = Duration::from_millis(100);
-/// Of the time, at most: with hundreds of thousands of heads a look takes milliseconds, and others wait for these.
+/// Inverse of the part of the time that looks may take: with hundreds of thousands of heads one takes
+/// milliseconds, and others wait for these.
 const SHOW_COSTS_ONE_IN: u32 = 200;

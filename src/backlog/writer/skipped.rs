@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl BacklogWriter {
-    /// Of what comes for an endpoint, takes out what it misses: the positions of that are stored, and then it is settled.
+    /// Takes out of what comes for an endpoint what it misses: the positions of that are stored, and then it is settled.
     /// Returns the rest.
     #[must_use]
     pub fn skip_missed(&self, settings: &Settings, receipts: Vec<Receipt>) -> Vec<Receipt> {

@@ -34,7 +34,7 @@ pub(super) struct Trial {
     session: Session,
     endpoint: String,
     customer: Option<String>,
-    /// Of the endpoint.
+    /// The endpoint's signing secret.
     pub secret: String,
 }
 

@@ -191,7 +191,7 @@ fn report(session: &Session, done: &[Done]) {
     }
 }
 
-/// So many are named.
+/// Mistakes that are named.
 const WRONG_MAX: usize = 20;
 /// Names that are looked up before anything is written; of what goes beyond it the API says what is wrong.
 const LOOK_UPS_MAX: usize = 200;

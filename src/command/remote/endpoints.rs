@@ -18,7 +18,7 @@ pub(in crate::command) enum EndpointCommand {
         /// Only those in this state
         #[arg(long, value_parser = ["enabled", "paused", "disabled"])]
         state: Option<String>,
-        /// Of one customer (id or uid)
+        /// Only those of this customer (id or uid)
         #[arg(long)]
         customer: Option<String>,
         /// created, updated, uid or url; with - before it the other way round
@@ -97,7 +97,7 @@ pub(in crate::command) enum EndpointCommand {
         /// not_delivered, delivered, failed, rejected, …
         #[arg(long)]
         outcome: Option<String>,
-        /// Of one event, by the id its receiver sees
+        /// Only those of this event, by the id its receiver sees
         #[arg(long)]
         event_id: Option<String>,
         /// From this time on (RFC 3339)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Of so many things.
+/// Shows the progress through a known number of things.
 pub(super) fn bar(length: u64, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let style = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {human_pos}/{human_len} {percent}% {elapsed}");
@@ -15,7 +15,7 @@ pub(super) fn bar(length: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Of nobody knows how many.
+/// Shows the progress through an unknown number of things.
 pub(super) fn count(what: &'static str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} {elapsed}");

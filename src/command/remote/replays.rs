@@ -15,7 +15,7 @@ use crate::api::{
 pub(in crate::command) enum ReplayCommand {
     /// List replays
     List {
-        /// Of one endpoint (id or uid)
+        /// Only those of this endpoint (id or uid)
         #[arg(long)]
         endpoint: Option<String>,
         #[command(flatten)]

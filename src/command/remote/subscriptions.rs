@@ -12,7 +12,7 @@ use crate::api::{fields::about, subscription::SubscriptionBody};
 pub(in crate::command) enum SubscriptionCommand {
     /// List subscriptions
     List {
-        /// Of one endpoint (id or uid)
+        /// Only those of this endpoint (id or uid)
         #[arg(long)]
         endpoint: Option<String>,
         /// Only of this topic

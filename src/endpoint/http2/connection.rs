@@ -50,7 +50,7 @@ pub struct Http2Connection {
     /// Bytes that came on the connection; the first are the server's settings.
     read_bytes: Rc<Cell<u64>>,
     streams: Cell<usize>,
-    /// The end of HTTP/2 here, or its silence, has been noted.
+    /// True once the server's misbehaviour or silence on this connection was recorded.
     is_noted: Cell<bool>,
     silence: RefCell<Silence>,
     pub(super) watch: Rc<Watch>,

@@ -143,7 +143,7 @@ impl Server {
         RequestSender::new(Arc::new(settings))
     }
 
-    /// Of an endpoint's requests, each with so much time.
+    /// Sender of an endpoint's requests, each with this much time.
     pub(super) fn patient_sender(&self, endpoint: &str, timeout: Duration) -> RequestSender {
         let mut settings = self.settings(endpoint);
         (settings.delivery.request_timeout, settings.delivery.http2) = (timeout, Http2::Auto);

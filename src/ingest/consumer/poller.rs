@@ -58,7 +58,7 @@ const POLL_WAIT_QUIET: Duration = Duration::from_millis(50);
 /// The same while something is paused or waits to be handed on: it resumes this soon.
 const POLL_WAIT_BUSY: Duration = Duration::from_millis(1);
 
-/// So often all partitions are looked at, whether or not something was read of them.
+/// Pause between looks at all partitions, whether or not something was read of them.
 const ALL_EVERY: Duration = Duration::from_secs(5);
 
 /// A pause of the thread while room is expected soon.

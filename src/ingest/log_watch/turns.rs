@@ -46,7 +46,7 @@ impl LookTurns {
 
 /// Quiet partitions are asked about once in so many looks at least.
 const LOOKS_FOR_ALL: usize = 14;
-/// So few are asked about at every look.
+/// Partitions that are asked about at every look, at least.
 const SHARE_MIN: usize = 256;
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl FetchedTail {
 mod tests {
     use super::*;
 
-    /// So many records, and an empty queue.
+    /// Observes this many records, and an empty queue.
     fn observe(tail: &mut FetchedTail, report: u64, fetched_to: Option<i64>, records: u64, idle: bool) -> Option<i64> {
         tail.observe((report, fetched_to), RecordsRead { records, queue: QueuePosition::default() }, idle)
     }

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::{clock, telemetry::names};
 
-/// Of one signal.
+/// Gate of one signal.
 #[derive(Debug)]
 pub(super) struct ExportGate {
     signal: &'static str,

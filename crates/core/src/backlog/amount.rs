@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of one endpoint, or of all together.
+/// Stored events in memory, of one endpoint or of all together.
 #[derive(Debug, Default)]
 pub struct Amount {
     events: AtomicUsize,
     bytes: AtomicUsize,
-    /// Of the events: ended, and in memory only until their rows are taken out.
+    /// Events that have ended, and are in memory only until their rows are taken out.
     ended_events: AtomicUsize,
 }
 
@@ -22,7 +22,7 @@ impl Amount {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// So many events have ended, and their rows are to be taken out.
+    /// Notes that events have ended, and that their rows are to be taken out.
     pub fn end(&self, events: usize) {
         self.ended_events.fetch_add(events, Ordering::Relaxed);
     }

@@ -70,7 +70,7 @@ impl Count {
         Count { rows, changed, keys: Keys::Any, ..Count::default() }
     }
 
-    /// The table has so many rows. More than were parked here are of nobody knows which keys.
+    /// Notes the number of rows in the table. Rows beyond those parked here have unknown keys.
     fn found(&mut self, rows: u64) {
         if rows > self.rows + self.pending {
             self.keys = Keys::Any;
@@ -82,7 +82,7 @@ impl Count {
     }
 }
 
-/// Of an endpoint in a partition: beyond it all keys wait for each other.
+/// Keys of an endpoint in a partition; beyond it all keys wait for each other.
 const KEYS_MAX: usize = 1_000;
 
 impl ParkedCounts {
@@ -106,7 +106,7 @@ impl ParkedCounts {
         count.is_some_and(|count| std::mem::replace(&mut count.is_held_up, is_held_up) != is_held_up)
     }
 
-    /// So many events leave memory, their rows still to be written; `key` is their key where others go on meanwhile.
+    /// Notes that events leave memory, their rows still to be written; `key` is their key where others go on meanwhile.
     pub fn parking(&mut self, endpoint_id: &Arc<str>, events: u64, key: Option<KeyNumber>) {
         let version = self.changes();
         // Rows of earlier assignments, of any key, may be among those that the table will be said to have.
@@ -116,7 +116,7 @@ impl ParkedCounts {
         count.keys.add(key);
     }
 
-    /// So many of them have their rows, which [`ParkedCounts::rows`] has told of already.
+    /// Notes that some of them have their rows, which [`ParkedCounts::rows`] has told of already.
     pub fn parked(&mut self, endpoint_id: &str, events: u64) {
         let version = self.changes();
         if let Some(count) = self.of.get_mut(endpoint_id) {

@@ -109,7 +109,7 @@ pub enum PageEnd {
     Reached,
     /// The same, and what follows may be sent when its partition's commit has come that far: in a moment.
     Ahead,
-    /// Of some of the rows it is not known yet who wants them (their topic is held): they are there at the next look as well.
+    /// Some of the rows cannot be matched yet (their topic is held): they are there at the next look as well.
     Unjudged,
 }
 

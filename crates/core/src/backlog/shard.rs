@@ -10,7 +10,7 @@ pub trait Assignment {
     fn partition(&self) -> i32;
     /// False once it is another instance's.
     fn is_current(&self) -> bool;
-    /// So many rows of it wait for an endpoint: for those who must not pass them.
+    /// Tells the number of its rows that wait for an endpoint, for those who must not pass them.
     fn count_rows(&self, endpoint_id: &str, rows: u64);
 }
 

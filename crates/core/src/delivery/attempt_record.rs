@@ -22,7 +22,7 @@ pub struct AttemptEnd<'a> {
     pub wall_ms: i64,
 }
 
-/// Of a batch that is still with its machine; what follows is added by [`AttemptRecord::followed_by`].
+/// Record of an attempt at a batch that is still with its machine; what follows is added by [`AttemptRecord::followed_by`].
 #[must_use]
 pub fn record_of(settings: &Settings, batch: &Batch, ended: AttemptEnd<'_>, stands_for: u64) -> AttemptRecord {
     let (batch_id, first) = request::ids(batch.events(), settings, MEMBERS_MAX);

@@ -40,7 +40,7 @@ impl FilledBy {
         }
     }
 
-    /// Of a batch of so many events and bytes that leaves `more` behind it.
+    /// The limit that filled a batch of this size, which leaves `more` behind it.
     #[must_use]
     pub fn of(events: usize, bytes: usize, more: bool, limits: &BatchLimits) -> Self {
         match limits.events_max {
@@ -61,7 +61,7 @@ pub struct Batch {
     pub(super) since: Instant,
     /// Time at which it was first sent.
     pub(super) first_sent: Option<Instant>,
-    /// So long had it waited for a limit of the endpoint by then.
+    /// Time for which it had waited for a limit of the endpoint by then.
     pub(super) waited: Duration,
     /// Attempts used up, the one under way not counted.
     pub(super) attempts: u32,
@@ -104,7 +104,7 @@ impl Batch {
         self.first_sent.map(|sent| sent.checked_sub(self.waited).unwrap_or(sent))
     }
 
-    /// So long it waited for us, and gets that time again.
+    /// Gives back the time for which it waited for us.
     pub(super) fn excuse(&mut self, waited: Duration) {
         self.since += waited;
         self.first_sent = self.first_sent.map(|sent| sent + waited);

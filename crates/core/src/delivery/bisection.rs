@@ -138,7 +138,7 @@ impl Bisection {
     }
 }
 
-/// So many single events refused in a row, with none accepted between: it is not them.
+/// Single events refused in a row, with none accepted between, after which the endpoint is at fault and not the events.
 pub const REFUSALS_MAX: usize = 3;
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub enum BreakerState {
 /// The amount that may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerAllowance {
-    /// So many more requests.
+    /// Number of further requests.
     Requests(u32),
     /// One probe of one event.
     Probe,

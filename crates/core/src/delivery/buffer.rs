@@ -19,7 +19,7 @@ use crate::model::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
     pub events_max: usize,
-    /// Of the body that is sent; a single event may make a larger one, and then goes alone.
+    /// Bytes of the body that is sent; a single event may make a larger one, and then goes alone.
     pub bytes_max: usize,
     pub format: Format,
     /// The age of the first event at which the batch goes as it is.

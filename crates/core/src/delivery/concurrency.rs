@@ -192,7 +192,7 @@ impl ConcurrencyLimit {
         self.limit < self.doubles_below
     }
 
-    /// So few that they queue nowhere, as far as is known.
+    /// True if so few requests are under way that they queue nowhere, as far as is known.
     fn is_low(&self, under_way: u32) -> bool {
         under_way <= (self.level() / 2).max(1)
     }
@@ -322,11 +322,11 @@ fn headroom(limit: f64) -> f64 {
 const FIRST: f64 = 4.0;
 /// A few milliseconds more are no queue of the endpoint's, but a busy core of ours.
 const OWN_NOISE: Duration = Duration::from_millis(5);
-/// Requests at full use after which the limit is set, …
+/// Requests at full use after which the limit is set.
 const WINDOW_MIN: u32 = 16;
-/// … at a slow start …
+/// The same at a slow start.
 const STARTING_MIN: u32 = 4;
-/// … and not before this time: what holds one request up may hold up all of a moment.
+/// Time before which the limit is not set: what holds one request up may hold up all of a moment.
 const WINDOW_TIME_MIN: Duration = Duration::from_millis(100);
 /// The mean of what requests take follows them as one of so many.
 const LATENCIES_REMEMBERED: u32 = 8;
@@ -339,16 +339,16 @@ const LOWERED_TO: f64 = 0.7;
 /// For so long the limit stays below a number that was refused, and twice as long each time that it is refused again.
 const HOLD: Duration = Duration::from_secs(5);
 const HOLD_MAX: Duration = Duration::from_secs(60);
-/// Pause between probes, …
+/// Pause between probes.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
-/// … which are a small part (its inverse) of all time.
+/// Inverse of the largest part of all time that probes may take.
 const PROBE_SHARE: u32 = 50;
 const PROBE_EVERY_MAX: Duration = Duration::from_secs(600);
-/// Requests of a probe, …
+/// Requests of a probe.
 const PROBE_REQUESTS: u32 = 12;
-/// … and of one whose time was over.
+/// Requests that suffice for a probe whose time was over.
 const PROBE_REQUESTS_MIN: u32 = 4;
-/// A probe that finds latencies lower by this (a logarithm: a tenth), …
+/// Difference (a logarithm: a tenth) by which a probe has to find latencies lower for a deeper one to follow.
 const FOUND_LOWER: f64 = 0.1;
-/// … or higher by a third, is followed by a deeper one.
+/// Difference (a logarithm: a third) by which a probe has to find latencies higher for a deeper one to follow.
 const FOUND_HIGHER: f64 = 0.3;

@@ -209,7 +209,7 @@ impl Lanes {
         }
     }
 
-    /// Of what was taken out and has failed so often, all but the first of each lane comes back: it waits for the first one's end.
+    /// Requeues all but the first member of each lane after a failed attempt: they wait for the first one's end.
     pub fn put_back_behind_the_first(&mut self, members: Members, attempts: u32) -> Members {
         let (mut firsts, mut seen) = (Members::new(), HashSet::new());
         for mut receipt in members {

@@ -106,7 +106,7 @@ pub struct Delivery {
     began_at: Instant,
     breaker: CircuitBreaker,
     rate_limiter: Option<RateLimiter>,
-    /// Of an endpoint with `auto`.
+    /// Floating concurrency limit of an endpoint with `auto`.
     concurrency: Option<Box<ConcurrencyLimit>>,
     /// Requests that may begin, as far as the core has permits.
     permits: Permits,
@@ -149,9 +149,9 @@ pub struct Delivery {
     /// Not before then is anything old enough to be parked.
     park_check_at: Option<Instant>,
     park_checked_at: Option<Instant>,
-    /// So many events may leave memory in this turn, …
+    /// Events that may leave memory in this turn.
     park_room: usize,
-    /// … and there were more that should.
+    /// True if more should leave than may.
     wants_park_room: bool,
 }
 

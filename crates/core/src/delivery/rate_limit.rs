@@ -51,7 +51,7 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Of so many events for which room was taken at this time, only `sent` went.
+    /// Gives back the room of events that did not go: `taken` at this time, less those that were `sent`.
     pub fn give_back(&mut self, taken: usize, sent: usize) {
         let counted = |events: usize| u64::try_from(events).unwrap_or(u64::MAX).min(u64::from(self.burst_events));
         let unused_ns = self.interval_ns * counted(taken).saturating_sub(counted(sent));

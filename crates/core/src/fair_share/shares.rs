@@ -69,7 +69,7 @@ impl<H: Clone + Eq + Hash> BoundedShares<H> {
         }
     }
 
-    /// Of this holder.
+    /// Amount that this holder has.
     #[must_use]
     pub fn held(&self, holder: &H) -> usize {
         self.by_holder.get(holder).copied().unwrap_or(0)

@@ -51,10 +51,10 @@ impl LiveWaits {
 }
 
 /// A live event on a core that has time is with its endpoint's actor within a fraction of a millisecond: on two cores with
-/// Kafka, Postgres and the receiver beside it, 0 to 0.5 % of 2,000 a second wait for longer than this.
+/// Kafka, Postgres and the receiver at the same time, 0 to 0.5 % of 2,000 a second wait for longer than this.
 pub const LATE_AFTER: Duration = Duration::from_millis(2);
 
-/// Of one process.
+/// Counters of one process.
 #[derive(Debug)]
 pub struct FlowCounters {
     cores: Box<[CoreCounters]>,
@@ -67,7 +67,7 @@ pub struct FlowCounters {
     drain_per_second: AtomicU64,
 }
 
-/// Of one core.
+/// Counters of one core.
 #[derive(Debug)]
 #[repr(align(128))] // two cores on one cache line would make each other wait
 pub struct CoreCounters {
@@ -220,7 +220,7 @@ impl CoreCounters {
         self.opened.fetch_add(receipts as u64, Relaxed);
     }
 
-    /// So many live events were taken by their endpoint's actor, and the first of them had waited so long.
+    /// Counts live events that were taken by their endpoint's actor, the first of them after this wait.
     pub fn waited(&self, events: usize, wait: Duration) {
         self.taken.fetch_add(events as u64, Relaxed);
         if wait > LATE_AFTER {

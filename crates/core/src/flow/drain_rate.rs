@@ -195,16 +195,16 @@ const LAG_MAX_ALONE: Duration = Duration::from_millis(50);
 const LIVE_MIN_PER_SECOND: f64 = 20.0;
 const SHRINKS_TO: f64 = 0.8;
 const SHRINKS_EVERY: Duration = Duration::from_millis(300);
-/// Ten times within three seconds …
+/// Growth at each step: ten times within three seconds.
 const GROWS_TO: f64 = 1.08;
-/// … within one where it disturbs nobody …
+/// Growth where it disturbs nobody: ten times within one second.
 const GROWS_TO_ALONE: f64 = 1.25;
-/// … and by a fifth in a second and a half where it was too much before.
+/// Growth where it was too much before: by a fifth in a second and a half.
 const GROWS_TO_NEAR_LIMIT: f64 = 1.012;
 const NEAR_LIMIT: f64 = 0.85;
 /// The limit is forgotten: twice as much within fourteen seconds.
 const LIMIT_GROWS_TO: f64 = 1.005;
-/// Of what the machine does, while rows are due.
+/// Part of what the machine does that the backlog gets at least, while rows are due.
 const SHARE_MIN: f64 = 0.2;
 /// Beyond what any machine does.
 const PER_SECOND_MAX: f64 = 1_000_000.0;

@@ -17,7 +17,7 @@ pub struct Placement {
     asked_at: Instant,
 }
 
-/// So many events routed lately weigh as one actor.
+/// Events routed lately that weigh as one actor.
 const EVENTS_PER_ACTOR: f64 = 1_000.0;
 
 impl Placement {

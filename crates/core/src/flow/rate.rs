@@ -17,7 +17,7 @@ impl Rate {
         Rate { per_second: 0.0, counted: 0, since: now }
     }
 
-    /// So many more events happened.
+    /// Counts events that happened.
     pub fn add(&mut self, events: u64, now: Instant) {
         self.counted += events;
         self.close_interval(now);

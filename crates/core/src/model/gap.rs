@@ -3,7 +3,7 @@
 /// State of an endpoint's gap in the tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GapState {
-    /// So many events are in no replay yet.
+    /// Number of events that are in no replay yet.
     pub gap_events: Option<i64>,
     pub has_open_replay: bool,
 }

@@ -100,7 +100,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// So many are about to be made.
+    /// Counts receipts that are about to be made.
     pub(crate) fn opening(receipts: usize) {
         tally::TALLY.opened(receipts);
     }
@@ -138,7 +138,7 @@ impl Receipt {
         self.attempts
     }
 
-    /// So many more attempts were used up, of which no row tells.
+    /// Counts attempts that were used up, of which no row tells.
     pub fn add_failures(&mut self, attempts: u32) {
         self.failures += attempts;
     }

@@ -31,8 +31,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// True if these are the same settings, read again: then nothing has to be told of them. A write makes a new version; what
-    /// else may differ is a secret whose time was over, or a form that could not be read before.
+    /// True if equal in effect: endpoints need no update. A write makes a new version; what else may differ is a secret whose
+    /// time was over, or a form that could not be read before.
     #[must_use]
     pub fn are_as(&self, other: &Settings) -> bool {
         let of = |settings: &Settings| {

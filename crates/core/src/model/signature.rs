@@ -36,13 +36,13 @@ pub enum VerifyError {
 }
 
 impl SigningKey {
-    /// Of the secret's own bytes, not of its text.
+    /// Key of the secret's own bytes, not of its text.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         SigningKey(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
-    /// Of `whsec_<base64>`, 24 to 64 bytes when decoded. Raw text is refused: a secret that was meant as base64 and
+    /// Reads `whsec_<base64>`, 24 to 64 bytes when decoded. Raw text is refused: a secret that was meant as base64 and
     /// taken as text would sign with a key that no receiver derives.
     pub fn parse(secret: &str) -> Result<Self, SecretError> {
         let encoded = secret.strip_prefix(SECRET_PREFIX).ok_or(SecretError::Prefix)?;

@@ -126,7 +126,7 @@ impl Default for ReadThrottle {
 }
 
 impl ReadThrottle {
-    /// So many events for each partition, counted from when the brake was put on; `None` releases it.
+    /// Limits each partition to this many events, counted from when the brake was put on; `None` releases it.
     pub fn set(&self, events_max: Option<u64>) {
         self.0.store(events_max.unwrap_or(RELEASED), Relaxed);
     }

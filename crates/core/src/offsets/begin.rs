@@ -38,7 +38,7 @@ impl Hold {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupCommit {
     pub offset: i64,
-    /// Of which topic; `None` from versions that did not write it, and from other tools.
+    /// Id of the topic; `None` from versions that did not write it, and from other tools.
     pub topic_id: Option<Arc<str>>,
 }
 

@@ -42,7 +42,7 @@ impl World {
         self.reached_at = Some(self.now);
     }
 
-    /// So many customers, each at a site of its own, cannot be connected to.
+    /// Lets connections to this many customers fail, each at a site of its own.
     fn fail(&mut self, customers: u32) {
         for customer in 1..=customers {
             self.fails(customer, customer);

@@ -63,7 +63,7 @@ impl ReplayProgress {
         self.counts
     }
 
-    /// Events on their way.
+    /// Number of events in flight.
     #[must_use]
     pub fn unsettled(&self) -> usize {
         self.unsettled

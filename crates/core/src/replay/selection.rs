@@ -60,7 +60,7 @@ pub fn of_endpoint_max(parts_max: usize) -> usize {
     (parts_max / ENDPOINTS_AT_ONCE_MIN).max(1)
 }
 
-/// So many endpoints have a place, if they want one.
+/// Number of endpoints that have a place, if they want one.
 const ENDPOINTS_AT_ONCE_MIN: usize = 4;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub struct Source {
     pub event_id: Option<String>,
 }
 
-/// Of an event that is sent as the bytes of its value.
+/// Source of an event that is sent as the bytes of its value.
 #[must_use]
 pub(super) fn of(event: &Event) -> Source {
     Source {

@@ -32,12 +32,12 @@ impl Allowance {
         self.bytes = self.bytes.min(BESIDE_REQUESTS + OF_A_REQUEST * self.requests);
     }
 
-    /// So many bytes of answers were read, or may still come of one that is not read to its end.
+    /// Gives back bytes of answers that were read, or that may still come of one that is not read to its end.
     pub fn give_back(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// So many bytes came. False when they are more than may come.
+    /// Takes bytes that came. False when they are more than may come.
     #[must_use]
     pub fn take(&mut self, bytes: u64, now: Instant) -> bool {
         self.grow(now);

@@ -36,7 +36,7 @@ pub enum NameFailure {
     /// A name server said so, or could not be reached.
     #[error("{0}")]
     Unavailable(Rc<str>),
-    /// Of this machine.
+    /// A failure of this machine.
     #[error("{0}")]
     Local(Rc<str>),
 }

@@ -60,7 +60,7 @@ impl Redaction {
         }
     }
 
-    /// So much more of an answer is to be read than is kept: a secret that is cut in two would not be found.
+    /// Bytes of an answer to be read beyond those that are kept: a secret that is cut in two would not be found.
     #[must_use]
     pub fn margin_bytes(&self) -> usize {
         self.secret_bytes_max

@@ -5,7 +5,7 @@
 pub struct StreamError {
     pub of: ErrorOf,
     pub by: ErrorBy,
-    /// Of RFC 9113, section 7.
+    /// Error code of RFC 9113, section 7.
     pub code: u32,
 }
 

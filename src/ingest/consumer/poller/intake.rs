@@ -18,7 +18,7 @@ use crate::{
 /// The window's decision for the poll thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadDecision {
-    /// So many events may be read.
+    /// Number of events that may be read.
     Read(usize),
     /// Nothing for a moment: room is expected soon, and what librdkafka has fetched stays.
     Wait,

@@ -46,9 +46,9 @@ pub(super) struct Rest {
     pub(super) long: Duration,
 }
 
-/// In order, everybody behind waits for the last rows.
+/// Rest of a head in order: everybody behind waits for the last rows.
 pub(super) const ORDERED_REST: Duration = Duration::from_millis(20);
-/// … unless nothing is there that may go.
+/// Rest of a head in order while nothing is there that may go.
 pub(super) const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
 
 impl<S> Default for HeadsInTurn<S> {

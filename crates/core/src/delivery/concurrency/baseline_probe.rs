@@ -50,7 +50,7 @@ impl BaselineProbe {
     }
 }
 
-/// A probe takes no longer than this, …
+/// Longest time of a probe.
 const TIME_MAX: Duration = Duration::from_secs(3);
-/// … or than so many requests, one after the other.
+/// Requests one after the other that a probe takes at most.
 const LATENCIES_MAX: u32 = 8;

@@ -37,9 +37,9 @@ impl LatencyWindow {
     }
 }
 
-/// Inflation (a logarithm: a tenth) that is accepted, …
+/// Inflation (a logarithm: a tenth) that is accepted.
 const TOLERANCE: f64 = 0.1;
-/// … and so many standard errors more, …
+/// Standard errors that are accepted on top.
 const ERRORS_TOLERATED: f64 = 1.5;
-/// … three times the baseline at most.
+/// Inflation that is accepted at most: three times the baseline.
 const TOLERANCE_MAX: f64 = 1.1;

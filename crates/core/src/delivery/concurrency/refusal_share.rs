@@ -6,11 +6,11 @@
 pub(super) struct RefusalShare {
     answers: u32,
     refused: u32,
-    /// The most that were under way lately when one that was answered began, …
+    /// The most that were under way lately when one that was answered began.
     under_way: u32,
-    /// … answers to those that began with much fewer, since, …
+    /// Answers since then to those that began with much fewer under way.
     low: u32,
-    /// … and the most when one that was refused began.
+    /// The most that were under way when one that was refused began.
     refused_under_way: u32,
     usual: UsualShare,
     fall: Option<Fall>,
@@ -111,13 +111,13 @@ impl UsualShare {
     }
 }
 
-/// This share of the answers has to be refused, beyond the usual one, …
+/// Share of the answers, beyond the usual one, that has to be refused.
 const REFUSED_SHARE: f64 = 0.1;
-/// … by so many standard errors, since it is asked after each refusal, …
+/// Standard errors by which it has to be exceeded, since it is asked after each refusal.
 const ERRORS_TOLERATED: f64 = 4.0;
-/// … which are at least those of this share, …
+/// Least share that the standard error is reckoned with.
 const UNKNOWN_SHARE: f64 = 0.05;
-/// … of so many answers.
+/// Answers that are needed for a share.
 const ANSWERS_MIN: u32 = 20;
 /// Older answers count half. With so many it is seen whether a lower limit makes a difference.
 const ANSWERS_REMEMBERED: u32 = 40;
@@ -125,7 +125,7 @@ const ANSWERS_REMEMBERED: u32 = 40;
 const NOT_LOWERED: f64 = 0.6;
 /// Half of the answers refused is too much, whatever the reason.
 const USUAL_MAX: f64 = 0.5;
-/// A usual share follows its answers as one of so many, …
+/// Answers that the usual share remembers.
 const USUAL_REMEMBERED: u32 = 200;
-/// … and of so many as long as there are fewer.
+/// Answers that it remembers as long as there are fewer.
 const USUAL_LEARNT: u32 = 20;

@@ -58,7 +58,7 @@ pub struct DeliveryLimits {
 /// Permits of the core for requests, as the endpoint may have them now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permits {
-    /// So many requests may begin.
+    /// Number of requests that may begin.
     pub free: usize,
     /// Its customer has its share already, so waiting for more is the customer's own doing and not ours.
     pub has_share: bool,

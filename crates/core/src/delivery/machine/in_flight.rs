@@ -19,7 +19,7 @@ pub(super) struct Flight {
     pub departure: Departure,
     /// Version of the settings that it was sent with.
     pub version: i64,
-    /// So long it waited for something of ours.
+    /// Time for which it waited for something of ours.
     pub waited: Duration,
     /// Time at which the client gives it up.
     pub deadline: Instant,

@@ -21,7 +21,7 @@ pub(super) struct Backlogged {
     parks: bool,
     /// Time at which such events left last. A count of rows from before knows nothing of them; they bring another one.
     parked_at: Option<Instant>,
-    /// So many rows wait: to be looked at again then, unless there is news before.
+    /// Number of rows that wait, and the time to look at it again unless there is news before.
     told: Option<(u64, Instant)>,
 }
 
@@ -52,7 +52,7 @@ impl Backlogged {
 }
 
 impl Delivery {
-    /// So many rows wait for it in the backlog. It has caught up when it takes them within a moment: with events coming
+    /// Takes the number of its rows in the backlog. It has caught up when it takes them within a moment: with events coming
     /// all the time, the last row would never be the last. What was parked a moment ago may have no rows yet. Or when it takes
     /// as much as comes, and what waits, waits for us: else the time that the way through the backlog takes would keep it there.
     pub fn handle_backlog_rows(&mut self, count: RowCount, now: Instant) {
@@ -216,11 +216,11 @@ impl Delivery {
 const WINDOW_EVENTS_MIN: usize = 4;
 /// A rate is found within this time. Until then a process that nothing holds back reads what makes a quick endpoint lag.
 const UNMEASURED: Duration = Duration::from_millis(200);
-/// A backlog that an endpoint takes within this time (and half of `park_after`) does not make it wait …
+/// A backlog that an endpoint takes within this time (and half of `park_after`) does not make it wait.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
-/// … nor does one of so few rows, whatever its rate.
+/// Rows of a backlog that does not make it wait, whatever its rate.
 const CAUGHT_UP_ROWS: u64 = 10;
-/// A core that is this late has no say about endpoints: a fifth of `park_after`, …
+/// Lateness from which on a core has no say about endpoints; a fifth of `park_after` where that is less.
 const LATE_MIN: Duration = Duration::from_secs(1);
-/// … but any loaded core may be so late.
+/// Lateness that any loaded core may have: it never counts.
 const LATE_FLOOR: Duration = Duration::from_millis(200);

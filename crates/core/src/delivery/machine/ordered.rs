@@ -128,7 +128,7 @@ impl Delivery {
         self.waiting.iter().chain(flying).flat_map(Batch::receipts)
     }
 
-    /// Of what went out in another order, that leaves before anything is sent which this one does not allow to go again.
+    /// Parks the events that went out in another order and that this one does not allow to go again, before anything is sent.
     fn park_what_may_not_go_again(&mut self) {
         let Some(by) = self.lanes.as_ref().map(Lanes::by) else { return };
         // A lane that has rows is in the backlog.

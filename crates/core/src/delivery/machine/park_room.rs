@@ -8,7 +8,7 @@ use super::{Delivery, parking::Leave};
 use crate::{delivery::buffer::BatchBuffer, model::event::Event};
 
 impl Delivery {
-    /// So many events may leave memory from now on, until this is said again. What has waited for room leaves with the next
+    /// Sets the number of events that may leave memory from now on. What has waited for room leaves with the next
     /// [`handle_timeout`](Delivery::handle_timeout).
     pub fn handle_park_room(&mut self, events: usize, now: Instant) {
         self.park_room = events;

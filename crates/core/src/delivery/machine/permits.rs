@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Delivery, Permits, dispatch::Wait};
 
 impl Delivery {
-    /// So many requests may begin from now on, until this is said again.
+    /// Sets the number of requests that may begin from now on.
     pub fn handle_permits(&mut self, permits: Permits) {
         self.permits = permits;
     }

@@ -15,7 +15,7 @@ pub struct Remembered {
     breaker: CircuitBreaker,
     refusals: Refusals,
     concurrency: Option<Box<ConcurrencyLimit>>,
-    /// Of the settings that this was found out with.
+    /// Version of the settings that this was found out with.
     version: i64,
 }
 

@@ -36,7 +36,7 @@ impl Delivery {
         self.advance(now);
     }
 
-    /// So many instances share the endpoint's rate limit.
+    /// Takes the number of instances that share the endpoint's rate limit.
     pub fn handle_instances(&mut self, instances: u32, now: Instant) {
         let instances = instances.max(1);
         if instances != self.instances {

@@ -19,7 +19,7 @@ impl Saturation {
         Saturation { coming: Rate::new(now), share: 0.0, at: now, is_waited_for: false }
     }
 
-    /// So many more events came from Kafka.
+    /// Counts events that came from Kafka.
     pub(super) fn came(&mut self, events: u64, now: Instant) {
         self.coming.add(events, now);
     }

@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// So many rows wait in the backlog, as is counted now.
+    /// Tells the machine the number of its rows in the backlog, as counted now.
     pub fn rows_wait(&mut self, rows: u64) {
         self.delivery.handle_backlog_rows(RowCount { rows, counted_at: self.now }, self.now);
     }

@@ -48,7 +48,7 @@ impl ReceiptTally {
     }
 }
 
-/// Of this process.
+/// Tally of this process.
 pub(super) static TALLY: ReceiptTally =
     ReceiptTally([const { Shard { opened: AtomicU64::new(0), ended: AtomicU64::new(0) } }; SHARDS]);
 

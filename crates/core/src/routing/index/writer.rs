@@ -274,7 +274,7 @@ impl Names {
         }
     }
 
-    /// Of the tenant's and the department's name.
+    /// Hashes of the tenant's and the department's name.
     fn hashes(&self, place: IndexKey) -> (u64, u64) {
         (self.uses[place.tenant.0 as usize].hash, self.uses[place.department.0 as usize].hash)
     }

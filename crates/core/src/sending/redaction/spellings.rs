@@ -98,5 +98,5 @@ fn in_base64(engine: &GeneralPurpose, text: &str) -> Vec<String> {
     (0..3).filter_map(form).collect()
 }
 
-/// Of a text of six bytes or more.
+/// Characters of a text of six bytes.
 const BASE64_CHARS_MIN: usize = 8;
