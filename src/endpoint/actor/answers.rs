@@ -104,6 +104,7 @@ impl EndpointActor {
             }
             self.delivery.handle_waited(attempt, waited + now.saturating_duration_since(ended_at));
             let is_probe = self.delivery.is_probe(attempt);
+            self.delivery.match_by_newest(attempt, || self.queue.newest());
             let next = self.delivery.handle_outcome(attempt, outcome, note, now);
             if is_probe {
                 self.core.report.probed(self.delivery.breaker_state());

@@ -36,10 +36,16 @@ impl EndpointQueue {
         self.newest_if_narrowed(&self.inner.lock())
     }
 
+    /// The newest subscriptions, for what was matched before.
+    #[must_use]
+    pub fn newest(&self) -> Arc<Subscribed> {
+        Arc::new(self.subscriptions.newest(self.key))
+    }
+
     /// Asked under the lock, and not before: what waits was matched by these or by older ones. Those of an earlier moment would
     /// cancel what came by a subscription that is newer than they are.
     pub(super) fn newest_if_narrowed(&self, inner: &Inner) -> Option<Arc<Subscribed>> {
-        inner.is_narrowed.then(|| Arc::new(self.subscriptions.newest(self.key)))
+        inner.is_narrowed.then(|| self.newest())
     }
 
     /// Under the lock: whoever makes the subscriptions narrower counts that before it takes the lock to tell the queue. So

@@ -2,6 +2,7 @@
 
 mod actions;
 mod checks;
+mod subscriptions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,6 +59,7 @@ struct Model {
     lanes: BTreeMap<(usize, i64), i64>,
     /// Events that no longer match: they are sent no more.
     unwanted: BTreeSet<i64>,
+    newest: Option<Arc<Subscribed>>,
     /// (time, events) of what went out under the present rate limit.
     passed: Vec<(Instant, usize)>,
     probe: Option<AttemptId>,
@@ -93,6 +95,7 @@ impl Model {
             first_with: BTreeMap::new(),
             lanes: BTreeMap::new(),
             unwanted: BTreeSet::new(),
+            newest: None,
             passed: Vec::new(),
             probe: None,
             was_ordered: plan.ordering.is_some(),
@@ -130,6 +133,7 @@ impl Model {
                 self.sent_with.values_mut().for_each(|(_, same)| *same = false);
             }
             Action::Narrow { tenant, held } => self.narrow(&tenant.to_string(), held),
+            Action::Widen => self.widen(),
             Action::Drained if self.under_way.is_empty() => self.drained(),
             Action::Drained => {}
             Action::LocalOutage(held_back) => {
@@ -173,17 +177,6 @@ impl Model {
         self.poll();
     }
 
-    /// The others' events are wanted no more, or nobody knows; of those under way, the newest subscriptions say it.
-    fn narrow(&mut self, tenant: &str, held: bool) {
-        let others = self.accounts.values().filter(|(_, event, _)| event.tenant() != Some(tenant));
-        self.unwanted = others.map(|(_, event, _)| event.offset()).collect();
-        // A batch comes again without them.
-        self.sent_with.values_mut().for_each(|(_, same)| *same = false);
-        self.delivery.handle_narrowed(&subscribed_to(&[tenant], held));
-        self.delivery.handle_timeout(self.now);
-        self.poll();
-    }
-
     fn drained(&mut self) {
         self.partition.ahead.store(0, Ordering::Relaxed);
         self.partition.keys.lock().clear();
@@ -223,6 +216,7 @@ impl Model {
             }
         }
         let note = AttemptNote { status: Some(status), class: "http_4xx", excerpt: "".into() };
+        self.show_newest(attempt);
         self.delivery.handle_outcome(attempt, outcome, note, self.now);
         self.poll();
     }

@@ -1,10 +1,10 @@
 //! ○ Narrower subscriptions: what is held and no longer matches leaves unsent.
 //!
-//! An attempt under way goes on. What it has is matched when it would be sent again.
+//! An attempt under way goes on. What it has is matched when it would be sent again, by the newest subscriptions of then.
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Delivery, parking::Leave};
+use super::{AttemptId, Delivery, parking::Leave};
 use crate::{
     delivery::batch::{Batch, Members},
     model::{disposition::Next, event::Event, outcome::AttemptNote, receipt::Receipt, source::SourceKind},
@@ -49,6 +49,14 @@ impl Delivery {
             self.leave_unsent(receipt, subscribed, 0, &None, None);
         }
         wanted
+    }
+
+    /// To be called before the outcome of each attempt. Subscriptions may have become wider since they became narrower, of which
+    /// nobody is told: what they want again is not lost.
+    pub fn match_by_newest(&mut self, attempt: AttemptId, newest: impl FnOnce() -> Arc<Subscribed>) {
+        if let Some(narrowed) = self.flights.get_mut(attempt).and_then(|flight| flight.narrowed.as_mut()) {
+            *narrowed = newest();
+        }
     }
 
     /// A batch that would be sent again, without what its endpoint lost while it was under way.

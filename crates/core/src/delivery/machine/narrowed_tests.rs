@@ -94,6 +94,33 @@ fn what_came_after_the_change_is_not_matched_by_it() {
 }
 
 #[test]
+fn what_is_wanted_again_when_its_attempt_fails_is_sent_again() {
+    for (again, cancelled) in [(vec!["2", "3"], vec![]), (vec!["3"], vec![0])] {
+        let mut world = World::new(batch(2));
+        world.events_of(&["2", "3"]);
+        world.narrow(&[], false);
+        let attempt = world.sent[0].0;
+        world.delivery.match_by_newest(attempt, || subscribed_to(&again, false));
+        world.answer(FAILED);
+        world.wait(secs(1));
+        let left = if cancelled.is_empty() { vec![0, 1] } else { vec![1] };
+        assert_eq!((world.under_way(), &world.cancelled), (vec![left], &cancelled));
+        deliver_all(&mut world);
+        assert!(world.delivery.is_idle());
+    }
+}
+
+#[test]
+fn an_attempt_that_began_after_the_change_is_not_matched() {
+    let mut world = World::new(one_at_a_time());
+    world.narrow(&[], false);
+    world.events_of(&["2"]);
+    let attempt = world.sent[0].0;
+    world.delivery.match_by_newest(attempt, || unreachable!("it was matched by these or by newer ones"));
+    world.answer(Outcome::Delivered);
+}
+
+#[test]
 fn a_batch_goes_again_without_what_was_lost_under_way_or_while_it_waited() {
     for under_way in [true, false] {
         let mut world = World::new(batch(4));

@@ -34,6 +34,8 @@ pub(super) enum Action {
         tenant: i64,
         held: bool,
     },
+    /// All match by now, what came before included.
+    Widen,
     /// Parked events are delivered by now.
     Drained,
     LocalOutage(bool),
@@ -109,6 +111,7 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => plans().prop_map(|plan| Action::Configure(Box::new(plan))),
         1 => Just(Action::LosePartition),
         1 => (0_i64..3, prop::bool::weighted(0.3)).prop_map(|(tenant, held)| Action::Narrow { tenant, held }),
+        1 => Just(Action::Widen),
         1 => any::<bool>().prop_map(Action::LocalOutage),
         1 => Just(Action::Trial),
         2 => Just(Action::Drained),
