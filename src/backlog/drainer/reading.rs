@@ -50,7 +50,7 @@ impl Drainer {
         let SendableRows { rows, last, end } = read.sendable(rows, at, |key| head.is_leaving(key));
         let found = rows.len();
         let all_judged = self.send(&head, rows, read.order, now);
-        let end = if all_judged { end } else { PageEnd::Unjudged };
+        let end = read.judged(end, all_judged, self.surroundings.is_held(&head.name.topic));
         let is_held_up = self.heads.scheduler.lock().was_read(read, last, end, now);
         if is_held_up {
             self.surroundings.wake(&head.endpoint_id);

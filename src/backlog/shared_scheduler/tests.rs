@@ -1,6 +1,7 @@
 //! ○ The next head in turn.
 
 mod by_key;
+mod unjudged;
 mod ageing_read;
 
 use std::{
@@ -160,22 +161,6 @@ fn the_next_page_begins_behind_the_last_one() {
     let read = world.next(100).expect("something waits");
     world.scheduler.was_read(read, Some((9, 7)), PageEnd::More, world.now);
     assert_eq!(world.next(100).map(|read| read.after), Some((9, 7)));
-}
-
-#[test]
-fn rows_that_nobody_can_judge_are_looked_at_again_after_a_rest_however_many_follow() {
-    for by in [None, Some(OrderBy::Partition)] {
-        let mut world = World::new(&[ledger(0)]);
-        world.record(&row(0, "a", 50));
-        let standing = by.map_or(EndpointReadiness::Takes(100), |by| EndpointReadiness::TakesInOrder(100, by));
-        let next = |world: &mut World| world.scheduler.next(world.now, |_| standing);
-        let read = next(&mut world).expect("something waits");
-        world.scheduler.was_read(read, Some((9, 7)), PageEnd::Unjudged, world.now);
-        world.now += ms(999);
-        assert!(next(&mut world).is_none(), "{by:?}: it is as it was");
-        world.now += ms(2);
-        assert_eq!(next(&mut world).map(|read| read.after), Some(BEGINNING), "{by:?}");
-    }
 }
 
 #[test]

@@ -57,9 +57,22 @@ pub struct PageRead<H> {
     pub order: Option<OrderBy>,
     /// Keys that are left out.
     pub passed_over: BlockedKeys,
+    /// Rows before it were passed over because nobody could judge them.
+    pub is_behind_unjudged: bool,
 }
 
 impl<H> PageRead<H> {
+    /// The end of it, by whether all its rows were judged and the topic is held.
+    #[must_use]
+    pub fn judged(&self, end: PageEnd, all_judged: bool, is_held: bool) -> PageEnd {
+        match (all_judged, is_held) {
+            (true, false) if self.is_behind_unjudged => PageEnd::Unjudged, // what was passed over can be judged
+            (true, _) => end,
+            (false, true) if self.order.is_none() && end == PageEnd::More => PageEnd::UnjudgedFull,
+            (false, _) => PageEnd::Unjudged,
+        }
+    }
+
     /// No more rows than that; returns how many are likely to be found.
     pub fn limit(&mut self, rows_max: usize) -> usize {
         self.rows_max = self.rows_max.min(rows_max);
@@ -111,6 +124,8 @@ pub enum PageEnd {
     Ahead,
     /// Some of the rows cannot be matched yet (their topic is held): they are there at the next look as well.
     Unjudged,
+    /// The same of a full page whose topic is held, and rows behind it may be sent in any order.
+    UnjudgedFull,
 }
 
 /// Before every offset.
@@ -135,6 +150,7 @@ mod tests {
             is_gone: false,
             order,
             passed_over: BlockedKeys::default(),
+            is_behind_unjudged: false,
         };
         let page = offsets.iter().map(|offset| BacklogRow::of(*offset, "key", 0, WALL_MS)).collect();
         let at = PageTime { now: Instant::now(), wall_ms: WALL_MS, up_to: 9, log_end: None };

@@ -132,6 +132,7 @@ impl<S: Shard> Scheduler<S> {
                 noted: self.notes,
                 grew: false,
                 passed_over: BlockedKeys::default(),
+                behind_unjudged_since: None,
                 is_being_read: false,
                 gone: Vec::new(),
             };
@@ -245,14 +246,15 @@ impl<S: Shard> Scheduler<S> {
         if let Some(last) = last {
             entry.after = last;
         }
-        if end == PageEnd::More {
+        if matches!(end, PageEnd::More | PageEnd::UnjudgedFull) {
+            entry.goes_on(end, now);
             return false;
         }
         entry.rests = Some(Rest { from: now, long });
         let passes_over = !entry.passed_over.is_empty();
         // In order nothing that was left out comes behind what was sent, but for a redrive and for the keys passed over.
         if !is_ordered || end == PageEnd::Unjudged || (last.is_none() && !passes_over) {
-            entry.after = BEGINNING;
+            entry.begin_again();
         }
         entry.head.hold_up(passes_over) && passes_over
     }

@@ -10,7 +10,7 @@ use super::Key;
 use crate::{
     backlog::{
         blocked_keys::BlockedKeys,
-        page_read::{BEGINNING, EndpointReadiness, PageRead},
+        page_read::{BEGINNING, EndpointReadiness, PageEnd, PageRead},
         shard::Shard,
     },
     model::settings::OrderBy,
@@ -35,6 +35,8 @@ pub(super) struct Entry<S> {
     /// Rows came since it was last read.
     pub(super) grew: bool,
     pub(super) passed_over: BlockedKeys,
+    /// Since then rows are passed over that nobody can judge, while their topic is held.
+    pub(super) behind_unjudged_since: Option<Instant>,
     pub(super) is_being_read: bool,
     /// Rows that are gone although nobody had them in memory, since the read that goes on now began.
     pub(super) gone: Vec<i64>,
@@ -50,6 +52,11 @@ pub(super) struct Rest {
 pub(super) const ORDERED_REST: Duration = Duration::from_millis(20);
 /// Rest of a head in order while nothing is there that may go.
 pub(super) const ORDERED_IDLE_REST: Duration = Duration::from_millis(250);
+
+/// Between two pages of rows that are only passed over: they take the pace of those that can be sent.
+const UNJUDGED_REST: Duration = Duration::from_millis(50);
+/// Some hundred pages.
+pub(super) const UNJUDGED_MAX: Duration = Duration::from_secs(30);
 
 impl<S> Default for HeadsInTurn<S> {
     fn default() -> Self {
@@ -141,12 +148,25 @@ impl<S: Shard> HeadsInTurn<S> {
                 if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
                     entry.restart(); // it was ordered by key until now
                 }
+                if order.is_some() && entry.behind_unjudged_since.is_some() {
+                    entry.begin_again(); // it had no order until now
+                }
                 entry.head.keep_order(order.is_some());
                 let (head, after, is_gone) =
                     (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
                 let passed_over = std::mem::take(&mut entry.passed_over);
                 let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
-                PageRead { head, after, rows_max, rows_waiting, bytes_max, is_gone, order, passed_over }
+                PageRead {
+                    head,
+                    after,
+                    rows_max,
+                    rows_waiting,
+                    bytes_max,
+                    is_gone,
+                    order,
+                    passed_over,
+                    is_behind_unjudged: entry.behind_unjudged_since.is_some(),
+                }
             });
             self.turns.push_back(key);
             if read.is_some() {
@@ -160,8 +180,25 @@ impl<S: Shard> HeadsInTurn<S> {
 impl<S: Shard> Entry<S> {
     pub(super) fn restart(&mut self) {
         self.head.restart();
-        self.after = BEGINNING;
+        self.begin_again();
         self.passed_over = BlockedKeys::default();
+    }
+
+    pub(super) fn begin_again(&mut self) {
+        self.after = BEGINNING;
+        self.behind_unjudged_since = None;
+    }
+
+    /// A page ended and there may be more. What was passed over because nobody could judge it is looked at again in time,
+    /// however much follows: something before it may be due by now.
+    pub(super) fn goes_on(&mut self, end: PageEnd, now: Instant) {
+        if end == PageEnd::UnjudgedFull {
+            self.behind_unjudged_since.get_or_insert(now);
+            self.rests = Some(Rest { from: now, long: UNJUDGED_REST });
+        }
+        if self.behind_unjudged_since.is_some_and(|since| now.saturating_duration_since(since) >= UNJUDGED_MAX) {
+            self.begin_again();
+        }
     }
 
     /// True if the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
