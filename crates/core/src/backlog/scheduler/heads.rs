@@ -141,33 +141,10 @@ impl<S: Shard> HeadsInTurn<S> {
             let reads = !entry.is_being_read && !entry.rests(now) && !entry.head.is_closing() && entry.events > held;
             let reads =
                 reads && (standing == EndpointReadiness::Gone || entry.head.read_by_key(order == Some(OrderBy::Key)));
-            let read = reads.then(|| {
-                entry.is_being_read = true;
-                entry.head.is_read(true);
-                (entry.rests, entry.grew) = (None, false);
-                if order != Some(OrderBy::Key) && !entry.passed_over.is_empty() {
-                    entry.restart(); // it was ordered by key until now
-                }
-                if order.is_some() && entry.behind_unjudged_since.is_some() {
-                    entry.begin_again(); // it had no order until now
-                }
-                entry.head.keep_order(order.is_some());
-                let (head, after, is_gone) =
-                    (Arc::clone(&entry.head), entry.after, standing == EndpointReadiness::Gone);
-                let passed_over = std::mem::take(&mut entry.passed_over);
-                let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
-                PageRead {
-                    head,
-                    after,
-                    rows_max,
-                    rows_waiting,
-                    bytes_max,
-                    is_gone,
-                    order,
-                    passed_over,
-                    is_behind_unjudged: entry.behind_unjudged_since.is_some(),
-                }
-            });
+            let rows_waiting = usize::try_from(entry.events - held).unwrap_or(1);
+            let is_gone = standing == EndpointReadiness::Gone;
+            let read =
+                reads.then(|| PageRead { rows_max, rows_waiting, bytes_max, is_gone, ..entry.begin_read(order) });
             self.turns.push_back(key);
             if read.is_some() {
                 return read;
@@ -182,6 +159,31 @@ impl<S: Shard> Entry<S> {
         self.head.restart();
         self.begin_again();
         self.passed_over = BlockedKeys::default();
+    }
+
+    /// A read from where the last one ended, without its limits.
+    fn begin_read(&mut self, order: Option<OrderBy>) -> PageRead<Arc<S>> {
+        self.is_being_read = true;
+        self.head.is_read(true);
+        (self.rests, self.grew) = (None, false);
+        if order != Some(OrderBy::Key) && !self.passed_over.is_empty() {
+            self.restart(); // it was ordered by key until now
+        }
+        if order.is_some() && self.behind_unjudged_since.is_some() {
+            self.begin_again(); // it had no order until now
+        }
+        self.head.keep_order(order.is_some());
+        PageRead {
+            head: Arc::clone(&self.head),
+            after: self.after,
+            rows_max: 0,
+            rows_waiting: 0,
+            bytes_max: 0,
+            is_gone: false,
+            order,
+            passed_over: std::mem::take(&mut self.passed_over),
+            is_behind_unjudged: self.behind_unjudged_since.is_some(),
+        }
     }
 
     pub(super) fn begin_again(&mut self) {
