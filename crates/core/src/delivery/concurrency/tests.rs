@@ -227,6 +227,48 @@ fn a_smaller_maximum_holds_while_the_limit_is_measured() {
 }
 
 #[test]
+fn a_larger_maximum_is_used_after_a_smaller_one() {
+    let mut world = settled(256, Service::of(100, ms(100)));
+    world.limit.set_max(5);
+    world.run(60);
+    world.limit.set_max(256);
+    assert_eq!(world.limit.level(), 5, "it grows from where it is");
+    world.run(120);
+    check_near(&mut world, 100.0);
+}
+
+#[test]
+fn a_maximum_of_1_is_the_limit_whatever_happens() {
+    let mut world = settled(1, Service::of(10, ms(100)).jittery(0.3));
+    for change in [ms(100), secs(2), ms(10)] {
+        world.service.time = change;
+        let seen = world.run(120);
+        assert!(seen.under_way > 0.99, "never idle, and never measured with less: {}", seen.under_way);
+    }
+    world.service.is_down = true;
+    assert!(world.run(60).refused > 1_000, "it is asked again and again");
+    world.service.is_down = false;
+    assert!(world.run(60).under_way > 0.99);
+    world.limit.set_max(64);
+    world.run(120);
+    check_near(&mut world, 10.0);
+}
+
+#[test]
+fn where_everything_is_refused_one_request_goes_on_asking() {
+    // Nobody told it of an outage: these are answers.
+    for before in [4, 40] {
+        let mut world = settled(256, Service::of(before, ms(100)));
+        world.service.is_down = true;
+        let refused = world.run(60).refused;
+        assert!(refused > 1_000, "{refused} asked");
+        world.service.is_down = false;
+        world.run(120);
+        check_near(&mut world, before as f64);
+    }
+}
+
+#[test]
 fn requests_from_before_it_fell_do_not_lower_it_again() {
     let mut world = settled(64, Service::of(64, ms(100)));
     let began = Departure { at: world.now, under_way: 60 };
