@@ -26,6 +26,7 @@ mod backlog; // backlogs that are large
 mod database; // PostgreSQL that is away, full or read-only
 mod receiver; // customers' servers that misbehave
 mod tls; // customers' servers that are not to be trusted
+mod http2; // customers' servers whose HTTP/2 misbehaves
 mod outage; // endpoints that are down for minutes
 mod cpu_steal; // when the host took the machine away
 mod shares; // customers that take what all share

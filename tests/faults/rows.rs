@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 
 use crate::{
-    attack, backlog, crowd, database, event, group, leader, log, mix, outage, process, quota, receiver,
+    attack, backlog, crowd, database, event, group, http2, leader, log, mix, outage, process, quota, receiver,
     row::{Chosen, Company, Outcome, Row},
     shares, tls,
 };
@@ -49,6 +49,7 @@ pub const ALL: &[Row] = &[
     asked("40", "100, 103, 204, 97 headers, no HTTP at all", receiver::odd_answers),
     asked("41", "redirects, and a loop of them", receiver::redirects),
     asked("42", "TLS: expired, other name, other roots, 1.0", tls::tls_not_to_be_trusted),
+    asked("http2", "HTTP/2: GOAWAY, resets, no window, no frames", http2::misbehaves),
     asked("43", "429 with every kind of Retry-After", receiver::asks_to_wait),
     alone("44", "of 1,000 endpoints a tenth dead, a tenth slow", crowd::tenth_dead_tenth_slow),
     asked("45", "no receiver can be reached, twice", crowd::way_out_is_cut),

@@ -3,7 +3,7 @@
 mod frames; // as little of HTTP/2 as a receiver needs
 
 use std::{
-    io::BufReader,
+    io::{BufReader, ErrorKind},
     net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
@@ -15,10 +15,11 @@ use std::{
 
 use rustls::{ServerConnection, StreamOwned};
 
-use self::frames::{DATA, Frame, Frames, HEADERS, REFUSED_STREAM, RST_STREAM};
+use self::frames::{DATA, Frame, Frames, HEADERS, INTERNAL_ERROR, REFUSED_STREAM, RST_STREAM};
 use super::{
     acceptor::{accept_each, wake},
-    http,
+    hook::Hook,
+    http::{self, HttpRequest},
     tls::{Certified, server_config},
 };
 
@@ -54,6 +55,14 @@ pub enum Fault {
     GoAwayAfter(usize),
     /// Each so many'th request is refused by RST_STREAM.
     RefuseEach(usize),
+    /// Each so many'th request is reset, as by a server that failed in it.
+    ResetEach(usize),
+    /// After so many requests the next answer breaks off in its body, and with it the connection.
+    CloseInAnswer(usize),
+    /// After so many requests something comes that is no frame.
+    GarbageAfter(usize),
+    /// No window for bodies, ever.
+    NoWindow,
     /// Instead of a frame an answer of HTTP/1.1.
     NoFrames,
     /// After so many requests nothing comes and nothing is read, for ever.
@@ -72,6 +81,8 @@ pub enum Fault {
 struct Shared {
     manner: Mutex<Manner>,
     taken: Mutex<Vec<Taken>>,
+    /// The ledger of what is taken, where an audit reads it.
+    hook: Mutex<Option<Hook>>,
     connections: AtomicUsize,
     open: AtomicUsize,
     most_open: AtomicUsize,
@@ -102,6 +113,13 @@ impl Http2Server {
 
     pub fn url(&self, path: &str) -> String {
         format!("https://localhost:{}/{path}", self.address.port())
+    }
+
+    /// A ledger of what is taken from now on. It sees no heads of HTTP/2, so it checks no signatures.
+    pub fn hook(&self, name: &str) -> Hook {
+        let hook = Hook::new(name, self.url(name));
+        *self.shared.hook.lock().unwrap() = Some(hook.clone());
+        hook
     }
 
     pub fn behave(&self, manner: Manner) {
@@ -168,10 +186,19 @@ impl Shared {
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Written down before the answer is on the wire.
+    fn take(&self, body: Vec<u8>, is_http2: bool) {
+        if let Some(hook) = &*self.hook.lock().unwrap() {
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            hook.take(HttpRequest { path: String::new(), headers, body: body.clone() });
+        }
+        self.taken.lock().unwrap().push(Taken { body, is_http2 });
+    }
+
     fn serve_http1(&self, stream: TlsStream) {
         let mut reader = BufReader::new(stream);
         while let Ok(Some(request)) = http::read(&mut reader) {
-            self.taken.lock().unwrap().push(Taken { body: request.body, is_http2: false });
+            self.take(request.body, false);
             if http::answer(reader.get_mut(), 200, &[], "ok").is_err() {
                 return;
             }
@@ -204,6 +231,9 @@ impl<'a> Http2Session<'a> {
             return self.frames.write_raw(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         }
         self.frames.write_settings(self.manner.streams_max)?;
+        if self.manner.fault == Fault::NoWindow {
+            self.frames.write_window(0)?;
+        }
         while !self.shared.stopped.load(Ordering::Acquire) {
             match self.frames.next()? {
                 Some(frame) => self.take(frame)?,
@@ -243,6 +273,10 @@ impl<'a> Http2Session<'a> {
             Fault::RefuseEach(count) if self.begun.is_multiple_of(count) => {
                 return self.frames.write_reset(stream, REFUSED_STREAM);
             }
+            Fault::ResetEach(count) if self.begun.is_multiple_of(count) => {
+                return self.frames.write_reset(stream, INTERNAL_ERROR);
+            }
+            Fault::GarbageAfter(count) if self.begun == count => self.frames.write_raw(&[0xff; 100])?,
             Fault::ShrinkAfter(count) if self.begun == count => {
                 self.manner.streams_max = 1;
                 self.frames.write_settings(1)?;
@@ -272,7 +306,12 @@ impl<'a> Http2Session<'a> {
             if self.manner.fault == Fault::Hints {
                 self.frames.write_head(stream, 103, false)?;
             }
-            self.shared.taken.lock().unwrap().push(Taken { body, is_http2: true });
+            if matches!(self.manner.fault, Fault::CloseInAnswer(count) if self.begun >= count) {
+                self.frames.write_head(stream, 200, false)?;
+                self.frames.write_data(stream, b"ha")?;
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
+            self.shared.take(body, true);
             if self.manner.fault == Fault::EndlessBody {
                 self.frames.write_head(stream, 200, false)?;
                 // More than anybody needs to read, and less than the windows of a few streams take.

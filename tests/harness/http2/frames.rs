@@ -10,6 +10,7 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
+pub(super) const INTERNAL_ERROR: u32 = 2;
 pub(super) const REFUSED_STREAM: u32 = 7;
 
 /// Of DATA and HEADERS; the same bit says of SETTINGS and PING that they are acknowledged.
@@ -102,8 +103,17 @@ impl<S: Read + Write> Frames<S> {
 
     pub(super) fn write_settings(&mut self, streams_max: u32) -> io::Result<()> {
         const MAX_CONCURRENT_STREAMS: u16 = 3;
-        let payload = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams_max.to_be_bytes()].concat();
-        self.write(SETTINGS, 0, 0, &payload)
+        self.write_setting(MAX_CONCURRENT_STREAMS, streams_max)
+    }
+
+    /// Bytes of each body that are taken without more being said.
+    pub(super) fn write_window(&mut self, bytes: u32) -> io::Result<()> {
+        const INITIAL_WINDOW_SIZE: u16 = 4;
+        self.write_setting(INITIAL_WINDOW_SIZE, bytes)
+    }
+
+    fn write_setting(&mut self, setting: u16, value: u32) -> io::Result<()> {
+        self.write(SETTINGS, 0, 0, &[&setting.to_be_bytes()[..], &value.to_be_bytes()].concat())
     }
 
     pub(super) fn write_go_away(&mut self, last: u32) -> io::Result<()> {
