@@ -326,3 +326,9 @@ mod fault_tests;
 
 #[cfg(test)]
 mod flood_tests;
+
+#[cfg(test)]
+mod sharing_tests;
+
+#[cfg(test)]
+mod broken_tests;

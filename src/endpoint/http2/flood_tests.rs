@@ -22,7 +22,7 @@ struct Flood {
 }
 
 /// RFC 9113, section 4.1.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).expect("a small one");
     [&[0, 0, length, kind, flags, 0, 0, 0, stream][..], payload].concat()
 }
@@ -33,17 +33,23 @@ impl Flood {
     }
 }
 
-/// Begins with its first request, and reads whatever comes.
-async fn flood(stream: TlsStream<TcpStream>, flood: Rc<Flood>) -> io::Result<()> {
-    let (mut reading, mut writing) = io::split(stream);
-    writing.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+/// Reads up to the first request's head.
+pub(super) async fn read_first_head(reading: &mut (impl io::AsyncRead + Unpin)) -> io::Result<()> {
     reading.read_exact(&mut [0; PREFACE.len()]).await?;
     let mut head = [0; 9];
     while head[3] != HEADERS {
         reading.read_exact(&mut head).await?;
         let length = u64::from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
-        io::copy(&mut (&mut reading).take(length), &mut io::sink()).await?;
+        io::copy(&mut (&mut *reading).take(length), &mut io::sink()).await?;
     }
+    Ok(())
+}
+
+/// Begins with its first request, and reads whatever comes.
+async fn flood(stream: TlsStream<TcpStream>, flood: Rc<Flood>) -> io::Result<()> {
+    let (mut reading, mut writing) = io::split(stream);
+    writing.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    read_first_head(&mut reading).await?;
     writing.write_all(&flood.first).await?;
     let many = flood.then.repeat(16_384 / flood.then.len());
     let flooding = async {
@@ -107,17 +113,17 @@ async fn bodies_of_nothing_without_end_are_ended() {
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const SETTINGS: u8 = 4;
+pub(super) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// `:status` 100 and 200, in HPACK.
 const INTERIM: &[u8] = &[8, 3, b'1', b'0', b'0'];
-const OK: &[u8] = &[0x88];
+pub(super) const OK: &[u8] = &[0x88];
