@@ -18,7 +18,8 @@ pub enum DisableStep {
 pub struct DisableAfter {
     /// [`Duration::ZERO`] for never.
     pub time: Duration,
-    /// Within this time every instance has told of a success: until it is over, one within `time` may still be untold.
+    /// Within this time every instance that reaches PostgreSQL has told of a success: until it is over, one within `time` may still
+    /// be untold.
     pub told_within: Duration,
     /// For so long every look of the instance that decides has succeeded. After a look that failed for want of Postgres, those
     /// of the others have failed too: what they had to tell comes with their next ones.

@@ -220,7 +220,7 @@ impl Delivery {
     }
 
     /// Without the members that another instance owns by now: they are dropped silently, for the new owner has them.
-    fn still_ours(&mut self, mut batch: Batch) -> Option<Batch> {
+    pub(super) fn still_ours(&mut self, mut batch: Batch) -> Option<Batch> {
         self.drop_lost(&mut batch);
         while batch.members.is_empty() {
             batch = self.next_part(batch)?;

@@ -17,6 +17,7 @@ use crate::{
         outcome::{AttemptNote, Outcome, RETRY_AFTER_MAX},
         receipt::Receipt,
         settings::Mode,
+        source::Claim,
     },
 };
 
@@ -205,7 +206,8 @@ impl Delivery {
 
     /// The batch is sent again after `wait`, unless it would have to leave memory before.
     pub(super) fn wait_or_park(&mut self, batch: Batch, wait: Duration, now: Instant) {
-        let Some(batch) = self.not_narrowed(batch, (wait > Duration::ZERO).then_some(now + wait)) else { return };
+        let not_narrowed = self.not_narrowed(batch, (wait > Duration::ZERO).then_some(now + wait));
+        let Some(batch) = not_narrowed.and_then(|batch| self.not_lost(batch)) else { return };
         if self.settings.delivery.mode == Mode::Stream && batch.held_len() > 1 {
             return self.wait_one_by_one(batch, wait, now);
         }
@@ -227,6 +229,16 @@ impl Delivery {
                 self.waiting.insert(batch, due);
             }
         }
+    }
+
+    /// A batch without its members that another instance owns by now, where all others may go again: they are tried from memory,
+    /// as if those had not been in it. In lanes whoever comes behind one of them waits, and so all go on in the backlog.
+    fn not_lost(&mut self, batch: Batch) -> Option<Batch> {
+        let has = |claim| batch.members.iter().any(|receipt| receipt.event().source.claim() == claim);
+        if self.lanes.is_some() || !has(Claim::Lost) || has(Claim::Owned) {
+            return Some(batch);
+        }
+        self.still_ours(batch)
     }
 
     /// The batch was formed before the endpoint became a stream. In order its events wait for each other, and go on in the

@@ -218,6 +218,22 @@ fn what_another_instance_owns_by_now_is_neither_sent_nor_parked() {
 }
 
 #[test]
+fn a_batch_that_fails_goes_again_from_memory_without_what_another_instance_owns_by_now() {
+    let mut world = World::new(batch(4));
+    world.events(2);
+    let moved = std::mem::replace(&mut world.source, TestSource::new());
+    world.events(2);
+    assert_eq!(world.under_way(), [[0, 1, 2, 3]]);
+    moved.current.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.answer(FAILED);
+    assert!(world.parked.is_empty());
+    world.wait(ms(121));
+    assert_eq!(world.under_way(), [[2, 3]]);
+    world.answer(Outcome::Delivered);
+    assert!(world.delivery.is_idle());
+}
+
+#[test]
 fn a_graceful_stop_sends_what_is_there_and_hands_out_the_rest() {
     let mut settings = batch(100);
     settings.delivery.in_flight_max = 1;
