@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use self::{
     queued::{Counter, Queued},
     removal::{Removal, Removals},
-    stored::stored,
+    stored::{in_order, stored},
     write_batch::WriteBatch,
 };
 use super::head::BacklogHead;
@@ -224,6 +224,13 @@ struct Waiting {
     parked: Parked,
 }
 
+impl Waiting {
+    /// False once another instance owns its partition: the row is its own to store, once it has come as far.
+    fn is_current(&self) -> bool {
+        self.parked.receipt.event().source.is_current()
+    }
+}
+
 impl write_queue::WriteOp for Write {
     type Batch = WriteBatch;
 
@@ -326,10 +333,15 @@ impl Shared {
         again
     }
 
+    /// One try. While it waited for this, a partition may have moved.
     async fn insert_part(&self, waiting: &[Waiting]) -> Result<(), StoreError> {
         let clocks = RowClocks { now: clock::now(), wall_ms: clock::wall_ms() };
+        let current = waiting.iter().filter(|waiting| waiting.is_current());
         let rows: Vec<NewRow<'_>> =
-            waiting.iter().map(|waiting| event_row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
+            current.map(|waiting| event_row::new_row(waiting.key.clone(), &waiting.parked, clocks)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
         fail::fail_point!("backlog-insert");
         let heads = backlog::insert(&self.pool, &rows).await?;
         self.metrics.write_seconds.record(clock::now().saturating_duration_since(clocks.now));
@@ -364,22 +376,6 @@ impl Shared {
         let consequence = "the backlog cannot be written; events wait in memory, then their partitions pause";
         RetryPolicy { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
-}
-
-/// Rows in the order of their keys, each key once: Postgres refuses a statement that writes a row twice. What was parked
-/// twice in one run comes second, for another statement. What another instance owns by now is its own to store, once it has
-/// come as far.
-fn in_order(mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
-    waiting.retain(|waiting| waiting.parked.receipt.event().source.is_current());
-    waiting.sort_by(|a, b| a.key.cmp(&b.key));
-    let (mut once, mut again): (Vec<Waiting>, Vec<Waiting>) = (Vec::with_capacity(waiting.len()), Vec::new());
-    for next in waiting {
-        match once.last() {
-            Some(last) if last.key == next.key => again.push(next),
-            _ => once.push(next),
-        }
-    }
-    (once, again)
 }
 
 /// A statement carries at most this much, or one larger event.

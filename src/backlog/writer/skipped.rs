@@ -15,7 +15,10 @@ use crate::{
         settings::Settings,
         source::SkipAt,
     },
-    store::skipped_ranges::{self, Gap},
+    store::{
+        StoreError,
+        skipped_ranges::{self, Gap},
+    },
 };
 
 impl BacklogWriter {
@@ -65,32 +68,38 @@ impl BacklogWriter {
 impl Shared {
     /// Settles receipts once their positions are stored; those of partitions that are someone else's by now are dropped.
     pub(super) async fn skip(&self, skipped: Vec<(Arc<str>, Vec<Skipping>)>) {
-        let mut of: BTreeMap<(Arc<str>, String, i32), Gap> = BTreeMap::new();
-        let mut current = Vec::new();
-        for (endpoint_id, skipped) in skipped {
-            for skipping in skipped {
-                let event = skipping.receipt.event();
-                if !event.source.is_current() {
-                    continue;
-                }
-                let (topic, partition, offset) = (event.topic(), event.partition(), event.offset());
-                let gap = of.entry((Arc::clone(&endpoint_id), topic.to_owned(), partition)).or_insert_with(|| Gap {
-                    endpoint_id: endpoint_id.to_string(),
-                    topic: topic.to_owned(),
-                    partition,
-                    from: offset,
-                    end: offset + 1,
-                    events: 0,
-                });
-                (gap.from, gap.end, gap.events) = (gap.from.min(offset), gap.end.max(offset + 1), gap.events + 1);
-                current.push(skipping);
-            }
-        }
-        if current.is_empty() {
-            return;
-        }
-        let gaps: Vec<Gap> = of.into_values().collect();
-        self.retry_policy().retry(|| skipped_ranges::widen(&self.pool, &gaps)).await;
-        Receipt::settle_all(current.into_iter().map(|skipping| skipping.receipt), Settlement::Skipped);
+        self.retry_policy().retry(|| self.widen(&skipped)).await;
+        let stored = skipped.into_iter().flat_map(|(_, skipped)| skipped).filter(is_current);
+        Receipt::settle_all(stored.map(|skipping| skipping.receipt), Settlement::Skipped);
     }
+
+    /// One try: what moved to another instance before it is that one's to store.
+    async fn widen(&self, skipped: &[(Arc<str>, Vec<Skipping>)]) -> Result<(), StoreError> {
+        let gaps = gaps(skipped);
+        if gaps.is_empty() { Ok(()) } else { skipped_ranges::widen(&self.pool, &gaps).await }
+    }
+}
+
+fn gaps(skipped: &[(Arc<str>, Vec<Skipping>)]) -> Vec<Gap> {
+    let mut of: BTreeMap<(&str, &str, i32), Gap> = BTreeMap::new();
+    for (endpoint_id, skipped) in skipped {
+        for skipping in skipped.iter().filter(|skipping| is_current(skipping)) {
+            let event = skipping.receipt.event();
+            let (topic, partition, offset) = (event.topic(), event.partition(), event.offset());
+            let gap = of.entry((endpoint_id, topic, partition)).or_insert_with(|| Gap {
+                endpoint_id: endpoint_id.to_string(),
+                topic: topic.to_owned(),
+                partition,
+                from: offset,
+                end: offset + 1,
+                events: 0,
+            });
+            (gap.from, gap.end, gap.events) = (gap.from.min(offset), gap.end.max(offset + 1), gap.events + 1);
+        }
+    }
+    of.into_values().collect()
+}
+
+fn is_current(skipping: &Skipping) -> bool {
+    skipping.receipt.event().source.is_current()
 }

@@ -63,8 +63,8 @@ impl HeadWatch for Nobody {
     fn gone(&self, _: &[RowKey]) {}
 }
 
-#[tokio::test]
-async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
+/// A writer whose Postgres is away.
+fn cut_off() -> BacklogWriter {
     let options = PoolOptions {
         // Nothing listens there.
         url: "postgres://postrider@127.0.0.1:1/postrider".to_owned().into(),
@@ -84,13 +84,37 @@ async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
         queues: 1,
         inserts_per_second_max: 1_000,
     };
-    let writer = BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime);
-    let source = TestSource::new();
-    let suspended = Settings { suspended: true, ..stream() };
-    assert!(writer.skip_missed(&suspended, vec![receipt(&source, 1, Instant::now())]).is_empty());
+    BacklogWriter::start(pool, options, letters, Arc::new(Nobody), &runtime)
+}
+
+async fn retrying(writer: &BacklogWriter) {
     while !writer.health().is_retrying() {
         tokio::task::yield_now().await;
     }
-    assert!(source.settled.lock().is_empty(), "{:?}", source.settled.lock());
+}
+
+/// Once its partition is another instance's, the writer gives up what it tries to store of it.
+async fn ends_with_its_partition(writer: &BacklogWriter, source: &TestSource) {
     source.current.store(false, Ordering::Relaxed);
+    tokio::time::timeout(Duration::from_secs(20), writer.flushed()).await.expect("it is not tried again");
+    assert_eq!((writer.queued_events(), writer.held_receipts(), writer.stored_events()), (0, 0, 0));
+    assert!(source.settled.lock().is_empty(), "{:?}", source.settled.lock());
+}
+
+#[tokio::test]
+async fn what_moved_to_another_instance_while_it_could_not_be_stored_is_not_tried_again() {
+    let (writer, source) = (cut_off(), TestSource::new());
+    writer.submit(&stream(), vec![waiting(&source, 1).parked]);
+    retrying(&writer).await;
+    ends_with_its_partition(&writer, &source).await;
+}
+
+#[tokio::test]
+async fn nothing_settles_as_skipped_while_its_position_cannot_be_stored() {
+    let (writer, source) = (cut_off(), TestSource::new());
+    let suspended = Settings { suspended: true, ..stream() };
+    assert!(writer.skip_missed(&suspended, vec![receipt(&source, 1, Instant::now())]).is_empty());
+    retrying(&writer).await;
+    assert!(source.settled.lock().is_empty(), "{:?}", source.settled.lock());
+    ends_with_its_partition(&writer, &source).await;
 }
