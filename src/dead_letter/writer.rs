@@ -25,7 +25,8 @@ use crate::{
         settings::Settings,
     },
     store::{
-        Pool, StoreError, dead_letters,
+        Pool, StoreError,
+        dead_letters::{self, NewLetter},
         event_row::{self, RowClocks},
         redrives::{self, NextAttempt},
         retry::{RetryPolicy, WriterHealth},
@@ -205,11 +206,12 @@ impl Shared {
     async fn store(&self, letters: Vec<Letter>) {
         let bytes =
             Bytes { shared: self, letters: letters.len(), bytes: letters.iter().map(Letter::weight_bytes).sum() };
-        let policy = self.retry_policy();
-        for (place, error) in policy.store(letters.len(), |part| self.insert(&letters[part], None)).await {
+        let (policy, rows) = (self.retry_policy(), rows(&letters));
+        for (place, error) in policy.store(rows.len(), |part| self.insert(&rows[part])).await {
             tracing::error!(%error, "a dead letter is stored without its data");
-            let refusal = error.to_string();
-            policy.retry(|| self.insert(&letters[place..=place], Some(&refusal))).await;
+            let mut row = rows[place].clone();
+            strip(&mut row, &error.to_string());
+            policy.retry(|| self.insert(std::slice::from_ref(&row))).await;
         }
         fail::fail_point!("letters-committed", |_| std::process::abort());
         self.count(&letters);
@@ -230,19 +232,10 @@ impl Shared {
         drop(in_hand);
     }
 
-    /// One statement. With a `refusal`, without the data that Postgres refused.
-    async fn insert(&self, letters: &[Letter], refusal: Option<&str>) -> Result<(), StoreError> {
+    /// One statement.
+    async fn insert(&self, rows: &[NewLetter<'_>]) -> Result<(), StoreError> {
         let started = clock::now();
-        let written = LetterTime { now: started, wall_ms: clock::wall_ms() };
-        let mut rows: Vec<_> = letters
-            .iter()
-            .enumerate()
-            .map(|(place, letter)| letter.row(written, place, rand::rng().random()))
-            .collect();
-        if let Some(refusal) = refusal {
-            rows.iter_mut().for_each(|row| strip(row, refusal));
-        }
-        let done = dead_letters::insert(&self.pool, &rows).await;
+        let done = dead_letters::insert(&self.pool, rows).await;
         self.metrics.write_seconds.record(clock::now().saturating_duration_since(started));
         done
     }
@@ -260,6 +253,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// Rows of letters, made once for all tries: by its id a try tells a row that an earlier one stored, unknown to us, from one
+/// of a letter that was given up before.
+fn rows(letters: &[Letter]) -> Vec<NewLetter<'_>> {
+    let written = LetterTime { now: clock::now(), wall_ms: clock::wall_ms() };
+    letters.iter().enumerate().map(|(place, letter)| letter.row(written, place, rand::rng().random())).collect()
 }
 
 /// Write of a writer.

@@ -1,7 +1,7 @@
 //! ● Dead letters in Postgres: stored, taken out again, tried again.
 //!
 //! **Invariant:** a second insert of the same key (topic, partition, offset, record time, endpoint) changes nothing,
-//! except that it ends a redrive: the event was given up again.
+//! except that it ends a redrive: the event was given up again. A second try of the same insert (the same id) does not even that.
 
 use std::collections::HashSet;
 
@@ -58,7 +58,7 @@ pub async fn insert(pool: &Pool, letters: &[NewLetter<'_>]) -> Result<(), StoreE
         let fresh = insert_fresh(client, letters).await?;
         let again: Vec<&NewLetter<'_>> = letters.iter().filter(|letter| !fresh.contains(letter.id.as_str())).collect();
         if !again.is_empty() {
-            give_up_again(client, &again).await?;
+            give_up_again(client, &again, letters).await?;
         }
         Ok(())
     })
@@ -149,19 +149,25 @@ async fn insert_fresh(client: &Client, letters: &[NewLetter<'_>]) -> Result<Hash
 }
 
 /// Letters whose keys are stored already. One on a redrive is dead again, with its attempts added up; the others were
-/// read twice and stay as they are.
-async fn give_up_again(client: &Client, letters: &[&NewLetter<'_>]) -> Result<(), StoreError> {
+/// read twice and stay as they are. So does what an earlier try stored of `all` letters of the statement: a redrive of it was
+/// asked for since.
+async fn give_up_again(client: &Client, letters: &[&NewLetter<'_>], all: &[NewLetter<'_>]) -> Result<(), StoreError> {
+    let own: HashSet<&str> = all.iter().map(|letter| letter.id.as_str()).collect();
     let keys: Vec<&[u8]> = letters.iter().map(|letter| letter.key.as_slice()).collect();
     let find = client.prepare_cached("SELECT key, id FROM dead_letter_key WHERE key = ANY($1)").await?;
     let found = client.query(&find, &[&keys]).await?;
     let mut ids: Vec<&str> = Vec::with_capacity(found.len());
     let mut again: Vec<&NewLetter<'_>> = Vec::with_capacity(found.len());
     for row in &found {
-        let key: &[u8] = row.try_get(0)?;
-        if let Some(letter) = letters.iter().find(|letter| letter.key == key) {
-            ids.push(row.try_get(1)?);
+        let (key, id): (&[u8], &str) = (row.try_get(0)?, row.try_get(1)?);
+        let letter = letters.iter().find(|letter| letter.key == key).filter(|_| !own.contains(id));
+        if let Some(letter) = letter {
+            ids.push(id);
             again.push(letter);
         }
+    }
+    if ids.is_empty() {
+        return Ok(());
     }
     let statement = client.prepare_cached(GIVE_UP_AGAIN).await?;
     let attempts: Vec<i32> = again.iter().map(|letter| letter.attempts).collect();

@@ -127,6 +127,37 @@ async fn a_letter_that_was_delivered_after_all_is_taken_out_after_its_insert() {
 }
 
 #[tokio::test]
+async fn a_redrive_goes_on_although_the_insert_of_its_letter_is_tried_again() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
+    let redrive = async |offset: i64| {
+        let asked = format!("UPDATE dead_letter SET state = 'redriving' WHERE \"offset\" = {offset}");
+        database.execute(&asked).await;
+    };
+    writer.submit([letter(&partition, 1, "ep_1")]);
+    writer.flushed().await;
+    redrive(1).await;
+    // The first is given up again, which the server cannot store for now; the second is new, and stored by the first try.
+    database
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$;
+             CREATE TRIGGER full_disk BEFORE UPDATE ON dead_letter FOR EACH ROW WHEN (NEW.state = 'dead')
+                 EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    writer.submit([letter(&partition, 1, "ep_1"), letter(&partition, 2, "ep_1")]);
+    while database.count("dead_letter").await < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    redrive(2).await;
+    database.execute("DROP TRIGGER full_disk ON dead_letter").await;
+    writer.flushed().await;
+    assert_eq!(database.count("dead_letter WHERE \"offset\" = 1 AND state = 'dead'").await, 1);
+    assert_eq!(database.count("dead_letter WHERE \"offset\" = 2 AND state = 'redriving'").await, 1);
+}
+
+#[tokio::test]
 async fn a_day_past_its_retention_is_dropped_with_its_keys() {
     let database = Database::new().await;
     let pool = database.pool();
