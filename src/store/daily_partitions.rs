@@ -100,8 +100,13 @@ impl DailyTable {
                 after = last;
             }
         }
-        let drop = format!("BEGIN; SET LOCAL lock_timeout = '3s'; DROP TABLE IF EXISTS {name}; COMMIT");
-        pool.with(async |client| Ok(client.batch_execute(&drop).await?)).await
+        let drop = format!("SET LOCAL lock_timeout = '3s'; DROP TABLE IF EXISTS {name}");
+        pool.with(async |client| {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(&drop).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     async fn expire_default(&self, pool: &Pool, first_kept: Date) -> Result<(), StoreError> {

@@ -104,8 +104,9 @@ impl From<deadpool_postgres::PoolError> for StoreError {
 
 /// Conditions of the server, not of the statement: they pass, or an operator ends them.
 fn passes(code: &SqlState) -> bool {
-    const CLASSES: [&str; 6] = [
+    const CLASSES: [&str; 7] = [
         "08", // connection
+        "25", // a read-only server, or a connection inside a transaction that failed: another connection is in neither
         "28", // authorisation: a rotated password
         "3D", // the database is not there yet
         "40", // deadlock, serialisation
@@ -114,9 +115,7 @@ fn passes(code: &SqlState) -> bool {
     ];
     let code = code.code();
     CLASSES.iter().any(|class| code.starts_with(class))
-        || code == SqlState::READ_ONLY_SQL_TRANSACTION.code()
         || code == SqlState::LOCK_NOT_AVAILABLE.code()
-        || code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT.code()
         || code == SqlState::IO_ERROR.code()
 }
 

@@ -1,8 +1,8 @@
 //! ● Connections to Postgres.
 //!
 //! **Invariant:** a connection goes back to the pool only after its work came to an end. When the work failed to
-//! connect, timed out, was cancelled or met a read-only server, the connection is thrown away: its backend may still be
-//! busy with the abandoned statement, and the next user would wait for it.
+//! connect, timed out, was cancelled or met a read-only server or a transaction that had failed, the connection is thrown
+//! away: its backend may still be busy with the abandoned statement, and the next user would wait for it, or be refused.
 
 use std::{future::Future, pin::Pin, str::FromStr as _, time::Duration};
 

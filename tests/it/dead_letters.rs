@@ -9,6 +9,7 @@ use postrider::{
     },
     model::{disposition::Reason, receipt::Settlement},
     store::{
+        Pool, PoolOptions, StoreError,
         dead_letter_read::{DeadLetterSelection, LetterOwner, acknowledge},
         dead_letters::remove,
         maintenance::{self, Retention},
@@ -172,6 +173,22 @@ async fn a_day_past_its_retention_is_dropped_with_its_keys() {
     assert_eq!(database.count("dead_letter").await, 10);
     maintenance::once(&pool, today + 31 * day, MONTH).await.expect("maintenance");
     assert_eq!((database.count("dead_letter").await, database.count("dead_letter_key").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_day_that_cannot_be_dropped_leaves_its_connection_usable() {
+    let database = Database::new().await;
+    let pool = Pool::open(&PoolOptions { connections_max: 1, ..database.options() }).expect("a pool");
+    let today = postrider::clock::wall_ms();
+    maintenance::once(&pool, today, MONTH).await.expect("maintenance");
+    let day = database
+        .value("SELECT max(c.relname) FROM pg_class c WHERE c.relname LIKE 'dead_letter_d2%' AND c.relkind = 'r'");
+    let day = day.await.expect("a day's table");
+    database.execute(&format!("CREATE VIEW of_an_operator AS SELECT id FROM {day}")).await;
+    let kept = maintenance::once(&pool, today + 60 * 86_400_000, MONTH).await;
+    assert!(matches!(kept, Err(StoreError::Refused { .. })), "{kept:?}");
+    let next = pool.with(async |client| Ok(client.execute("DELETE FROM instance", &[]).await?)).await;
+    assert_eq!(next, Ok(0));
 }
 
 #[tokio::test]

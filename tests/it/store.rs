@@ -130,6 +130,19 @@ async fn a_read_only_server_is_left_for_another_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_inside_a_failed_transaction_is_left_for_another_one() {
+    let database = Database::new().await;
+    let mut options = database.options();
+    options.connections_max = 1;
+    let pool = store::Pool::open(&options).expect("pool");
+    let work = async |client: &mut deadpool_postgres::Client| Ok(client.batch_execute("BEGIN; SELECT 1 / 0").await?);
+    pool.with(work).await.expect_err("a division by zero");
+    let error = instances::heartbeat(&pool, "i", None, "0").await.expect_err("the transaction has failed");
+    assert!(error.is_unavailable(), "{error}");
+    instances::heartbeat(&pool, "i", None, "0").await.expect("the next connection is a new one");
+}
+
+#[tokio::test]
 async fn the_first_to_record_where_a_group_began_decides_for_all() {
     let database = Database::new().await;
     let pool = database.pool();
