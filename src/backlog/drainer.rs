@@ -290,7 +290,8 @@ impl Drainer {
                 Ok(Next::AtOnce) => {}
                 Ok(Next::Soon) => tokio::time::sleep(BREATH).await,
                 Ok(Next::WhenThereIsNews) => {
-                    let _ = tokio::time::timeout(self.options.poll, self.heads.news.notified()).await;
+                    let rest = self.heads.scheduler.lock().passes_over_in(clock::now()).unwrap_or(self.options.poll);
+                    let _ = tokio::time::timeout(self.options.poll.min(rest), self.heads.news.notified()).await;
                     tokio::time::sleep(BREATH).await;
                 }
                 Err(error) => {

@@ -8,7 +8,7 @@ mod totals; // how much waits
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use self::heads::{Entry, HeadsInTurn, ORDERED_IDLE_REST, ORDERED_REST, Rest};
@@ -37,6 +37,8 @@ pub struct Scheduler<S: Shard> {
     customer_of: Option<CustomerOf>,
     /// Rows that came for heads that are sent in order: live events, which pass through here only for their order.
     came_in_order: usize,
+    /// End of the last rest of a head whose rows were only passed over.
+    passes_over_at: Option<Instant>,
     /// Grows with every note.
     notes: u64,
 }
@@ -61,6 +63,7 @@ impl<S: Shard> Scheduler<S> {
             turns: Rounds::default(),
             customer_of: None,
             came_in_order: 0,
+            passes_over_at: None,
             notes: 0,
         }
     }
@@ -247,7 +250,8 @@ impl<S: Shard> Scheduler<S> {
             entry.after = last;
         }
         if matches!(end, PageEnd::More | PageEnd::UnjudgedFull) {
-            entry.goes_on(end, now);
+            let next_at = entry.goes_on(end, now);
+            self.passes_over_at = next_at.or(self.passes_over_at);
             return false;
         }
         entry.rests = Some(Rest { from: now, long });
@@ -262,6 +266,12 @@ impl<S: Shard> Scheduler<S> {
     /// Forgets all reads: the reader is no more.
     pub fn restart(&mut self) {
         self.endpoints.values_mut().for_each(|endpoint| endpoint.heads.restart());
+    }
+
+    /// Time until the next page may be read of a head whose rows are only passed over; `None` where none rests for that.
+    #[must_use]
+    pub fn passes_over_in(&self, now: Instant) -> Option<Duration> {
+        self.passes_over_at.map(|at| at.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
     /// Number of rows that came since the last call, for endpoints that are sent their backlog in order.

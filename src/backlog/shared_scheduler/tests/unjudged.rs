@@ -33,7 +33,9 @@ fn a_full_page_that_nobody_can_judge_is_passed_over_until_the_end_and_then_looke
     assert_eq!(read.judged(PageEnd::Reached, false, true), PageEnd::Unjudged);
     ends(&mut world, read, 9, PageEnd::UnjudgedFull);
     assert!(world.next(100).is_none(), "pages that bring nothing leave time to others");
+    assert_eq!(world.scheduler.passes_over_in(world.now), Some(ms(50)), "nothing else wakes the reader for it");
     world.now += ms(50);
+    assert_eq!(world.scheduler.passes_over_in(world.now), None);
     let read = world.next(100).expect("wanted rows may follow");
     assert_eq!(read.after, (9, 0));
     assert_eq!(read.judged(PageEnd::More, true, true), PageEnd::More);

@@ -192,15 +192,17 @@ impl<S: Shard> Entry<S> {
     }
 
     /// A page ended and there may be more. What was passed over because nobody could judge it is looked at again in time,
-    /// however much follows: something before it may be due by now.
-    pub(super) fn goes_on(&mut self, end: PageEnd, now: Instant) {
-        if end == PageEnd::UnjudgedFull {
+    /// however much follows: something before it may be due by now. Returns the end of its rest, if it passed over all.
+    pub(super) fn goes_on(&mut self, end: PageEnd, now: Instant) -> Option<Instant> {
+        let is_passed_over = end == PageEnd::UnjudgedFull;
+        if is_passed_over {
             self.behind_unjudged_since.get_or_insert(now);
             self.rests = Some(Rest { from: now, long: UNJUDGED_REST });
         }
         if self.behind_unjudged_since.is_some_and(|since| now.saturating_duration_since(since) >= UNJUDGED_MAX) {
             self.begin_again();
         }
+        is_passed_over.then_some(now + UNJUDGED_REST)
     }
 
     /// True if the head rests. Rows that came meanwhile shorten the rest of a head that is sent in order: somebody
