@@ -42,10 +42,7 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
         tell(Drain::Park);
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let left = outstanding(&app);
-    if left > 0 {
-        tracing::warn!(events = left, "stopping with unsettled events; they are read again by the next owner");
-    }
+    tell_left(&app);
     // What was given up on the way is stored first: its offsets wait for it.
     let stored_until = store_until.saturating_duration_since(clock::now()).max(LOOK_EVERY);
     let stored = async { tokio::join!(app.dead_letters.flushed(), app.backlog.flushed()) };
@@ -100,13 +97,17 @@ async fn rebalanced(app: &App, until: Instant) {
     }
 }
 
+fn tell_left(app: &App) {
+    let (left, lost) = app.pipeline.consumer.state.outstanding_events();
+    if left > 0 {
+        tracing::warn!(events = left, "stopping with unsettled events; they are read again by the next owner");
+    }
+    if lost > 0 {
+        tracing::error!(events = lost, "stopping with unsettled events of logs that are gone; they are lost");
+    }
+}
+
 fn outstanding(app: &App) -> u64 {
-    app.pipeline
-        .consumer
-        .state
-        .assigned()
-        .iter()
-        .filter(|ledger| ledger.is_current())
-        .map(|ledger| ledger.outstanding().0)
-        .sum()
+    let (current, of_gone_logs) = app.pipeline.consumer.state.outstanding_events();
+    current + of_gone_logs
 }

@@ -3,7 +3,7 @@
 //! A plain thread, because the rebalance callback runs on whichever thread polls, and an arbiter must never wait for
 //! Kafka. Records leave it in chunks, one partition each.
 //!
-//! **Invariant:** offsets go to Kafka only from this thread, and only what [`PartitionLedger::committable`] says: through
+//! **Invariant:** offsets go to Kafka only from this thread, and only what [`PartitionLedger::committable`](super::ledger::PartitionLedger::committable) says: through
 //! `store_offsets`, but for one commit by hand where the log is another one than was committed. Rebalance callbacks run on
 //! this thread too, so no store can race a revoke.
 //! **Invariant:** a record is tracked in its ledger before it is handed on, so whatever is lost behind this thread
@@ -11,18 +11,14 @@
 
 pub mod orders; // what others ask of it
 mod poller; // its loop
+mod state; // what others see of it
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use rdkafka::{
     config::{ClientConfig, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer as _},
@@ -30,17 +26,14 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::poller::Poller;
 pub(crate) use self::poller::record_of;
-use self::{orders::Orders, poller::Poller};
+pub use self::state::ConsumerState;
 use super::{
     backpressure::{PartitionLimits, ReadThrottle, StorePressure},
-    client_errors::ClientTrouble,
     first_start::FirstStartPositions,
-    ledger::PartitionLedger,
     log_watch::LogWatch,
-    membership::Membership,
     rebalance::{Assigned, PollContext},
-    stalls::StalledPartition,
     topic_holds::TopicHolds,
     topic_name::KAFKAS_OWN,
 };
@@ -124,76 +117,6 @@ pub fn whole_name(pattern: &str) -> String {
     format!("^({})$", pattern.trim_start_matches('^').trim_end_matches('$'))
 }
 
-/// A handle on the poll thread: to look at it, and to stop it.
-pub struct ConsumerState {
-    /// Read no more, but keep polling and committing.
-    quiet: AtomicBool,
-    stop: AtomicBool,
-    pub(super) membership: Membership,
-    assigned: ArcSwap<Vec<Arc<PartitionLedger>>>,
-    /// Nanoseconds since `started`, at the newest poll.
-    polled_at_ns: AtomicU64,
-    started: Instant,
-    /// Complaints of librdkafka.
-    pub(super) trouble: Mutex<ClientTrouble>,
-    pub(super) orders: Orders,
-    /// The partitions that are stalled.
-    pub(super) standing: ArcSwap<Vec<StalledPartition>>,
-}
-
-impl ConsumerState {
-    /// The ledgers of the partitions this instance owns now.
-    #[must_use]
-    pub fn assigned(&self) -> Arc<Vec<Arc<PartitionLedger>>> {
-        self.assigned.load_full()
-    }
-
-    /// The client's newest complaint; empty when all is well.
-    #[must_use]
-    pub fn trouble(&self) -> String {
-        self.trouble.lock().words().to_owned()
-    }
-
-    /// The partitions of this instance that are stalled, at the newest look.
-    #[must_use]
-    pub fn standing(&self) -> Arc<Vec<StalledPartition>> {
-        self.standing.load_full()
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// The group's word, and whether there is a topic to read at all.
-    #[must_use]
-    pub fn membership(&self) -> &Membership {
-        &self.membership
-    }
-
-    /// Time since the poll thread last polled.
-    #[must_use]
-    pub fn poll_gap(&self, now: Instant) -> Duration {
-        let polled = self.started + Duration::from_nanos(self.polled_at_ns.load(Ordering::Relaxed));
-        now.saturating_duration_since(polled)
-    }
-
-    fn polled(&self, now: Instant) {
-        let since = now.duration_since(self.started).as_nanos();
-        self.polled_at_ns.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// A drain has begun.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.quiet.load(Ordering::Acquire)
-    }
-
-    /// Hands on nothing more; polling and committing go on.
-    pub fn be_quiet(&self) {
-        self.quiet.store(true, Ordering::Release);
-    }
-}
-
 /// A running poll thread.
 pub struct Consumer {
     pub state: Arc<ConsumerState>,
@@ -211,17 +134,7 @@ impl Consumer {
         abandoned: UnboundedSender<Abandoned>,
         assigned: Box<dyn Assigned>,
     ) -> Result<Self, KafkaError> {
-        let state = Arc::new(ConsumerState {
-            quiet: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            membership: Membership::new(clock::now()),
-            assigned: ArcSwap::default(),
-            polled_at_ns: AtomicU64::new(0),
-            started: clock::now(),
-            trouble: Mutex::default(),
-            orders: Orders::default(),
-            standing: ArcSwap::default(),
-        });
+        let state = Arc::new(ConsumerState::new(clock::now()));
         let first_start = Arc::new(first_start);
         let context = PollContext::new(Arc::clone(&first_start), abandoned, Arc::clone(&state));
         let mut client = settings.client.clone();

@@ -41,7 +41,7 @@ pub struct PartitionLedger {
     /// The id of the log: a topic that was made again has its old name and another id.
     topic_id: OnceLock<Arc<str>>,
     log: LogBounds,
-    /// The log is gone. What was read of it is delivered all the same; nothing more is committed.
+    /// The log is gone. What was read of it is delivered all the same; nothing more is committed. Written with `owed` locked.
     retired: AtomicBool,
     /// Its topic is not read for now.
     topic_held: AtomicBool,
@@ -50,7 +50,7 @@ pub struct PartitionLedger {
     is_orphan: bool,
     /// Written with `owed` locked, so that a settle is wholly before or wholly after it.
     revoked: AtomicBool,
-    /// Something behind the poll thread lost events of this assignment: they must be read again.
+    /// Something behind the poll thread lost events of this assignment: they must be read again. Written with `owed` locked.
     failed: AtomicBool,
     /// The reason why the partition is paused: one more than its place in [`PauseReason::ALL`]; 0 while it is not.
     paused: AtomicU8,
@@ -159,9 +159,13 @@ impl PartitionLedger {
     }
 
     /// Events of it were lost before they had receipts (a panic while decoding or routing): what is not settled must be
-    /// read again.
+    /// read again. Where the log is gone nobody can: they are lost for good.
     pub fn fail(&self) {
+        let _owed = self.owed.lock();
         self.failed.store(true, Ordering::Release);
+        if self.is_retired() {
+            self.tell_lost_for_good();
+        }
     }
 
     /// Events that were handed on and that no router has seen yet.

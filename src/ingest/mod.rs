@@ -23,3 +23,4 @@ pub mod actor; // ● one per assigned partition
 #[cfg(test)]
 pub mod testing; // ● what tests of the shells are made with
 pub mod ledger; // ○ what one assignment of a partition still owes
+pub mod retired; // ○ what is still owed of logs that are gone

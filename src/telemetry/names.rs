@@ -48,6 +48,8 @@ metrics! {
         "Offsets that Kafka's retention removed before they were read, by topic";
     OFFSETS_LOST = "postrider_kafka_offsets_lost_total", MetricKind::Counter,
         "Times that a log ended before the offset that was to be read next, by topic: see kafka.offset_lost";
+    GONE_LOG_FAILURES = "postrider_kafka_gone_log_failures_total", MetricKind::Counter,
+        "Times that events were lost for good: a fault of ours before they were routed, and their log is gone (deleted or cut), by topic";
     KAFKA_POLL_AGE = "postrider_kafka_poll_age_seconds", MetricKind::Gauge, "Time since the consumer was last polled";
     REBALANCES = "postrider_rebalances_total", MetricKind::Counter, "Partitions assigned, revoked or lost, by kind";
     PARTITIONS_ASSIGNED = "postrider_partitions_assigned", MetricKind::Gauge, "Partitions that this instance owns";

@@ -8,10 +8,11 @@ use std::sync::{
     },
 };
 
+use metrics::counter;
 use parking_lot::Mutex;
 
 use super::PartitionLedger;
-use crate::ingest::begin::Hold;
+use crate::{ingest::begin::Hold, telemetry::names};
 
 /// Offsets, `-1` where they are not known.
 #[derive(Debug)]
@@ -181,6 +182,19 @@ impl PartitionLedger {
     pub fn retire(&self) {
         let _owed = self.owed.lock();
         self.retired.store(true, Ordering::Release);
+        if self.has_failed() {
+            self.tell_lost_for_good();
+        }
+    }
+
+    pub(super) fn tell_lost_for_good(&self) {
+        counter!(names::GONE_LOG_FAILURES, "topic" => self.topic().to_owned()).increment(1);
+        tracing::error!(
+            topic = self.topic(),
+            partition = self.partition(),
+            epoch = self.epoch(),
+            "events of a log that is gone were lost before they were routed; they cannot be read again"
+        );
     }
 
     /// Holds the partition: its beginning is not known yet, so nothing is taken of it.

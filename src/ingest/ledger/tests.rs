@@ -1,13 +1,17 @@
 //! Promises of a partition's ledger: who owes what, and what may be committed.
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::*;
-use crate::model::{
-    event::{EndpointKey, Event, Fields, Record},
-    parking::{KeyNumber, Parking},
-    receipt::Receipt,
-    record::RecordParts,
+use crate::{
+    model::{
+        event::{EndpointKey, Event, Fields, Record},
+        parking::{KeyNumber, Parking},
+        receipt::Receipt,
+        record::RecordParts,
+    },
+    telemetry::names,
 };
 
 fn ledger(start: Instant) -> (Arc<PartitionLedger>, UnboundedReceiver<Abandoned>) {
@@ -161,6 +165,21 @@ fn a_log_that_is_gone_is_not_committed_and_what_was_read_of_it_still_ends() {
     assert!(ledger.is_current(), "its events are delivered");
     Receipt::settle_all(receipts, Settlement::Delivered);
     assert_eq!(ledger.snapshot(now).settled[0], 1);
+}
+
+#[test]
+fn a_failure_of_a_log_that_is_gone_is_counted_whichever_comes_first() {
+    let (recorder, now) = (PrometheusBuilder::new().build_recorder(), Instant::now());
+    metrics::with_local_recorder(&recorder, || {
+        let ((before, _abandoned), (after, _other)) = (ledger(now), ledger(now));
+        before.fail();
+        assert!(!recorder.handle().render().contains(names::GONE_LOG_FAILURES), "it is read again");
+        before.retire();
+        after.retire();
+        after.fail();
+    });
+    let counted = format!("{}{{topic=\"orders\"}} 2", names::GONE_LOG_FAILURES);
+    assert!(recorder.handle().render().contains(&counted), "{}", recorder.handle().render());
 }
 
 #[test]

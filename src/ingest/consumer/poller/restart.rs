@@ -66,11 +66,11 @@ impl Poller {
         let old = Arc::clone(&self.partitions[slot].ledger);
         let expected = old.next_offset().filter(|next| *next > offset && old.epoch() == epoch);
         let Some(expected) = expected else { return true }; // it went on meanwhile
-        if !self.go_to(&old, Offset::Offset(offset)) {
+        if !self.hand_on_all(slot) || !self.go_to(&old, Offset::Offset(offset)) {
             return false;
         }
         // What was read beyond is nowhere else any more: it is delivered.
-        old.retire();
+        self.state.retired.retire(&old);
         let ledger = self.consumer.context().renew(&old, offset);
         self.tell_offset_lost(&ledger, expected, offset);
         self.replace(slot, ledger);
@@ -110,26 +110,26 @@ impl Poller {
             (0..self.partitions.len()).filter(|slot| is_of_another(&self.partitions[*slot])).collect();
         let (mut done, mut told) = (true, false);
         for slot in slots {
-            let partition = &mut self.partitions[slot];
-            // What waits here was read already, and will not be read again.
-            if !partition.hand_on(clock::now()) && partition.waiting() > 0 && partition.must_reread_from().is_none() {
-                done = false;
-                continue;
-            }
-            let old = Arc::clone(&partition.ledger);
-            if !self.go_to(&old, Offset::Beginning) {
+            let old = Arc::clone(&self.partitions[slot].ledger);
+            if !self.hand_on_all(slot) || !self.go_to(&old, Offset::Beginning) {
                 done = false;
                 continue;
             }
             if !std::mem::replace(&mut told, true) {
                 made_again(topic, None);
             }
-            old.retire();
+            self.state.retired.retire(&old);
             let begin = Begin::NewLog { topic_id: Arc::clone(topic_id) };
             let ledger = self.consumer.context().begin(&(Arc::clone(topic), old.partition()), &begin);
             self.replace(slot, ledger);
         }
         done
+    }
+
+    /// Hands on the records that wait here: they were read already, and nobody reads them again. False while there is no room for all of it.
+    fn hand_on_all(&mut self, slot: usize) -> bool {
+        let partition = &mut self.partitions[slot];
+        partition.hand_on(clock::now()) || partition.waiting() == 0 || partition.must_reread_from().is_some()
     }
 
     fn begin_held(&mut self, name: &(Arc<str>, i32), epoch: u64, begin: &Begin) -> bool {
