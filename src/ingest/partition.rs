@@ -45,6 +45,25 @@ enum Restore {
     Over,
 }
 
+/// Position from which a partition is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reread {
+    From(i64),
+    /// The log's beginning: nothing was read of it, and where it begins is not known.
+    Beginning,
+}
+
+impl Reread {
+    /// The offset, where it is known.
+    #[must_use]
+    pub fn offset(self) -> Option<i64> {
+        match self {
+            Reread::From(offset) => Some(offset),
+            Reread::Beginning => None,
+        }
+    }
+}
+
 /// Orders to the poll thread about a partition's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
@@ -319,15 +338,20 @@ impl Partition {
         self.stored = None;
     }
 
-    /// The offset from which the partition must be read again, when something behind the poll thread lost its events or
+    /// The position from which the partition must be read again, when something behind the poll thread lost its events or
     /// the log was cut.
     #[must_use]
-    pub fn must_reread_from(&self) -> Option<i64> {
+    pub fn must_reread_from(&self) -> Option<Reread> {
         match (self.restart_at, self.ledger.has_failed()) {
             (None, false) => None,
             // A log that was cut may still hold what is not settled: never begin above it.
-            (Some(cut), _) => Some(self.ledger.committable().map_or(cut, |settled| settled.min(cut))),
-            (None, true) => self.ledger.committable(),
+            (Some(cut), _) => Some(Reread::From(self.ledger.committable().map_or(cut, |settled| settled.min(cut)))),
+            // Nothing is taken before the beginning is known, and it is sought then.
+            (None, true) if self.ledger.held().is_some() => None,
+            // Nothing may have been read of it yet.
+            (None, true) => {
+                Some(self.ledger.committable().or(self.ledger.start()).map_or(Reread::Beginning, Reread::From))
+            }
         }
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct Poller {
     holds: Arc<TopicHolds>,
     /// Partitions that are held now.
     held: Arc<HashSet<Arc<str>>>,
+    /// Time at which partitions are released that could not be.
+    release_at: Option<Instant>,
     /// The brake was on in the last round.
     is_braked: bool,
     commit_interval: Duration,
@@ -119,6 +121,7 @@ impl Poller {
             brake: Arc::clone(&settings.brake),
             holds: Arc::clone(&settings.holds),
             held: settings.holds.now(),
+            release_at: None,
             is_braked: false,
             commit_interval: settings.commit_interval,
             partitions: Vec::new(),
@@ -147,7 +150,7 @@ impl Poller {
             for slot in self.active.as_slice() {
                 self.partitions[*slot].hand_on(clock::now());
             }
-            self.follow_holds();
+            self.follow_holds(clock::now());
             self.carry_out_orders();
             self.reread_failed();
             let now = clock::now();

@@ -1,5 +1,7 @@
 //! Promises of the poll thread's side of a partition.
 
+use tokio::sync::mpsc;
+
 use super::*;
 use crate::{
     ingest::{
@@ -55,9 +57,22 @@ async fn what_was_lost_behind_it_is_read_again_from_the_first_that_is_not_settle
     assert_eq!(partition.must_reread_from(), None);
     ledger.settled(Settlement::Delivered, 0, &[Done { offset: 0, weight_bytes: 0 }]);
     ledger.fail();
-    assert_eq!(partition.must_reread_from(), Some(1));
+    assert_eq!(partition.must_reread_from(), Some(Reread::From(1)));
     partition.receive(record(3));
     assert!(!partition.hand_on(clock::now()), "it is read again in a moment");
+}
+
+#[actix_rt::test]
+async fn what_failed_before_anything_was_read_is_read_from_where_it_begins() {
+    let failed = |start, hold: Option<Hold>| {
+        let ledger = PartitionLedger::new("orders".into(), 3, 1, start, mpsc::unbounded_channel().0);
+        hold.into_iter().for_each(|hold| ledger.hold(hold));
+        ledger.fail();
+        partition(&Arc::new(ledger)).must_reread_from()
+    };
+    assert_eq!(failed(Some(7), None), Some(Reread::From(7)));
+    assert_eq!(failed(None, None), Some(Reread::Beginning));
+    assert_eq!(failed(None, Some(Hold::Commit)), None, "its beginning is still asked for");
 }
 
 #[actix_rt::test]
@@ -69,7 +84,7 @@ async fn a_log_that_was_cut_is_read_from_where_it_goes_on() {
     assert_eq!(partition.was_cut_at(), None);
     partition.receive(record(4));
     assert!(!partition.hand_on(clock::now()));
-    assert_eq!((partition.was_cut_at(), partition.must_reread_from()), (Some(13), Some(4)));
+    assert_eq!((partition.was_cut_at(), partition.must_reread_from()), (Some(13), Some(Reread::From(4))));
 }
 
 #[actix_rt::test]

@@ -1,25 +1,32 @@
 //! ● Topics that are not read for now: their partitions pause, whatever else they do.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
 
-use super::{Poller, warn_on_error};
+use super::{Poller, restart::REREAD_SPACING, warn_on_error};
 use crate::ingest::ledger::PartitionLedger;
 
 impl Poller {
     /// Pauses what is to be left alone, and goes on where it may be read again. Costs a comparison while nothing changes.
-    pub(super) fn follow_holds(&mut self) {
-        let now = self.holds.now();
-        if Arc::ptr_eq(&now, &self.held) {
+    pub(super) fn follow_holds(&mut self, now: Instant) {
+        let held = self.holds.now();
+        let has_changed = !Arc::ptr_eq(&held, &self.held);
+        if !has_changed && self.release_at.is_none_or(|at| now < at) {
             return;
         }
-        self.held = now;
+        (self.held, self.release_at) = (held, None);
         for slot in 0..self.partitions.len() {
             let ledger = &self.partitions[slot].ledger;
             match (self.held.contains(ledger.topic()), ledger.is_topic_held()) {
                 (true, false) => self.hold(ledger),
-                (false, true) => self.release(ledger),
+                // The others wait for the next round with it: each try may take seconds.
+                (false, true) if self.release_at.is_some() => continue,
+                (false, true) if !self.release(ledger) => {
+                    self.release_at = Some(now + REREAD_SPACING);
+                    continue;
+                }
+                (false, true) => {}
                 _ => continue,
             }
             self.partitions[slot].disturbed();
@@ -43,16 +50,18 @@ impl Poller {
         warn_on_error("pause", self.consumer.pause(&list_of(ledger)));
     }
 
-    /// Reads again what came meanwhile and was not taken.
-    fn release(&self, ledger: &PartitionLedger) {
+    /// Reads again what came meanwhile and was not taken. False when Kafka does not go back: then it stays held, or what was
+    /// not taken would be passed over.
+    fn release(&self, ledger: &PartitionLedger) -> bool {
         let from = ledger.next_offset().map_or(Offset::Beginning, Offset::Offset);
         if ledger.held().is_none() && !self.go_to(ledger, from) {
-            ledger.fail(); // it is read again from what is settled
+            return false;
         }
         ledger.hold_topic(false);
         if ledger.held().is_none() && ledger.paused().is_none() {
             warn_on_error("resume", self.consumer.resume(&list_of(ledger)));
         }
+        true
     }
 }
 
@@ -61,3 +70,6 @@ fn list_of(ledger: &PartitionLedger) -> TopicPartitionList {
     list.add_partition(ledger.topic(), ledger.partition());
     list
 }
+
+#[cfg(test)]
+mod tests;

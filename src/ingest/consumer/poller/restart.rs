@@ -13,7 +13,7 @@ use crate::{
         begin::Begin,
         consumer::orders::PollerOrder,
         ledger::PartitionLedger,
-        partition::Partition,
+        partition::{Partition, Reread},
         rebalance::{made_again, offset_of},
     },
     notifications::{OperatorEvent, emit},
@@ -22,7 +22,7 @@ use crate::{
 
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two rounds of reading again: a chunk that fails each time must not become a hot loop.
-const REREAD_SPACING: Duration = Duration::from_secs(1);
+pub(super) const REREAD_SPACING: Duration = Duration::from_secs(1);
 
 impl Poller {
     /// Events of these partitions were lost behind us (an actor's panic), or the log was cut: they are read again,
@@ -39,17 +39,28 @@ impl Poller {
             let cut_at = self.partitions[slot].was_cut_at();
             let old = Arc::clone(&self.partitions[slot].ledger);
             // The old ledger stays until Kafka has gone back: a new one that began too late would commit over the gap.
-            if !self.go_to(&old, Offset::Offset(from)) {
+            if !self.go_to(&old, from.offset().map_or(Offset::Beginning, Offset::Offset)) {
                 continue;
             }
             let (topic, partition) = (old.topic_name(), old.partition());
-            tracing::error!(%topic, partition, offset = from, "restarting the partition from this offset");
+            tracing::error!(%topic, partition, offset = from.offset(), "restarting the partition from this offset");
             old.revoke();
-            let ledger = self.consumer.context().renew(&old, from);
-            if let Some(expected) = cut_at {
-                self.tell_offset_lost(&ledger, expected, from);
+            let ledger = self.renew(&old, from);
+            if let Some((expected, offset)) = cut_at.zip(from.offset()) {
+                self.tell_offset_lost(&ledger, expected, offset);
             }
             self.replace(slot, ledger);
+        }
+    }
+
+    fn renew(&self, old: &PartitionLedger, from: Reread) -> Arc<PartitionLedger> {
+        let context = self.consumer.context();
+        match from {
+            Reread::From(offset) => context.renew(old, offset),
+            Reread::Beginning => {
+                let begin = Begin::Beginning { topic_id: old.topic_id().cloned() };
+                context.begin(&(old.topic_name(), old.partition()), &begin)
+            }
         }
     }
 
