@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{auto_disable, pipeline::Pipeline, startup::App};
-use crate::{clock, endpoint::queue::Drain, store};
+use crate::{clock, endpoint::queue::Drain, router::table::RoutingTable, store};
 
 /// Share of the time in which requests under way and last batches end.
 const SEND_SHARE: f64 = 0.45;
@@ -13,6 +13,8 @@ const STORE_SHARE: f64 = 0.7;
 const REBALANCE_MAX: Duration = Duration::from_secs(2);
 const RECORDS_MAX: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Pause before those that hold something are told again to send it.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// Deadlines of the way down.
 #[derive(Debug, Clone, Copy)]
@@ -30,16 +32,12 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     rebalanced(&app, started + REBALANCE_MAX.min(shutdown_max / 10)).await;
     app.pipeline.consumer.state.be_quiet();
     app.replays.be_quiet();
-    let tell = |drain: Drain| app.table.endpoints().iter().for_each(|queue| queue.drain(drain));
-    tell(Drain::Send);
     let send_until = started + shutdown_max.mul_f64(SEND_SHARE);
-    while outstanding(&app) > 0 && clock::now() < send_until {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    send(&app.table, || outstanding(&app), send_until, TELL_EVERY).await;
     app.backlog.hurry();
     let store_until = started + shutdown_max.mul_f64(STORE_SHARE);
     while outstanding(&app) > 0 && clock::now() < store_until {
-        tell(Drain::Park);
+        app.table.endpoints().iter().for_each(|queue| queue.drain(Drain::Park));
         tokio::time::sleep(LOOK_EVERY).await;
     }
     tell_left(&app);
@@ -77,6 +75,21 @@ pub(super) async fn drain(app: App, DrainDeadlines { shutdown_max, leave_max }: 
     left
 }
 
+/// Has all endpoints send what they have, until nothing is `outstanding` or the time is over. Those that hold something are
+/// told again: the actor may have started since, after another's panic or for events that came late, or had no room for it.
+async fn send(table: &RoutingTable, outstanding: impl Fn() -> u64, until: Instant, tell_every: Duration) {
+    table.endpoints().iter().for_each(|queue| queue.drain(Drain::Send));
+    let mut told_at = clock::now();
+    while outstanding() > 0 && clock::now() < until {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if told_at.elapsed() >= tell_every {
+            told_at = clock::now();
+            let endpoints = table.endpoints();
+            endpoints.iter().filter(|queue| queue.held_receipts() > 0).for_each(|queue| queue.drain(Drain::Send));
+        }
+    }
+}
+
 /// Worth a moment, and no more.
 async fn store_records(app: &App) {
     let successes = async {
@@ -110,4 +123,58 @@ fn tell_left(app: &App) {
 fn outstanding(app: &App) -> u64 {
     let (current, of_gone_logs) = app.pipeline.consumer.state.outstanding_events();
     current + of_gone_logs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+    use crate::{
+        endpoint::{delivery::testing::stream, queue::Wake},
+        flow::counters::FlowCounters,
+        ingest::testing::{ledger, tracked},
+        model::receipt::{Receipt, Settlement},
+    };
+
+    #[derive(Default)]
+    struct Told(AtomicU64);
+
+    impl Wake for Told {
+        fn wake(&self) {}
+        fn drain(&self, drain: Drain) {
+            assert_eq!(drain, Drain::Send);
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_actor_that_starts_while_the_process_stops_is_told_and_one_with_nothing_to_do_once() {
+        let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
+        let endpoint = |id: &str| {
+            let mut settings = stream();
+            settings.id = id.into();
+            table.put_endpoint(Arc::new(settings))
+        };
+        let (late, idle) = (endpoint("ep_late"), endpoint("ep_idle"));
+        let (is_late, is_idle) = (Arc::new(Told::default()), Arc::new(Told::default()));
+        let _ = late.push([tracked(&ledger(), 0).open_receipt(late.key)], 0);
+        idle.attach(Arc::clone(&is_idle) as _);
+        let looks = AtomicU64::new(0);
+        let outstanding = || {
+            if looks.fetch_add(1, Ordering::Relaxed) == 0 {
+                late.attach(Arc::clone(&is_late) as _);
+            }
+            u64::from(is_late.0.load(Ordering::Relaxed) < 2)
+        };
+        let until = clock::now() + Duration::from_secs(10);
+        send(&table, outstanding, until, Duration::ZERO).await;
+        assert_eq!((is_late.0.load(Ordering::Relaxed), is_idle.0.load(Ordering::Relaxed)), (2, 1));
+        let mut taken = Vec::new();
+        late.take(&mut taken);
+        Receipt::settle_all(taken, Settlement::Cancelled);
+    }
 }
