@@ -142,6 +142,10 @@ impl StorePressure for Writers {
         self.dead_letters.is_full()
     }
 
+    fn holds_up(&self, topic: &str, partition: i32) -> bool {
+        self.dead_letters.holds_up(topic, partition)
+    }
+
     fn waiting_events(&self) -> u64 {
         self.backlog.queued_events() as u64
     }

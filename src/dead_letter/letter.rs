@@ -59,6 +59,12 @@ impl Letter {
         LetterKey::of(self.event(), &self.endpoint_id)
     }
 
+    /// The operator's: of a record that no endpoint could be found for.
+    #[must_use]
+    pub fn is_of_record(&self) -> bool {
+        self.endpoint_id.is_empty()
+    }
+
     /// Its weight against the writer's limit.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {

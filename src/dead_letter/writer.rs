@@ -1,22 +1,19 @@
 //! ● Batches into Postgres, settles after COMMIT.
 //!
 //! **Invariant:** a receipt settles as dead-lettered only when its row is committed. While Postgres is away letters wait
-//! here, their receipts unsettled, so their partitions pause: nothing is lost, nothing is committed early.
+//! here, their receipts unsettled: nothing is lost, nothing is committed early. Whoever has its share of the room for them
+//! (`queued.rs`) brings no more.
 //! **Invariant:** what is submitted for one endpoint is carried out in that order.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use rand::Rng as _;
 use tokio::runtime::Handle;
 
-use super::letter::{Letter, LetterKey, LetterTime, strip};
+use super::{
+    letter::{Letter, LetterKey, LetterTime, strip},
+    queued::QueuedLetters,
+};
 use crate::{
     clock,
     model::{
@@ -40,7 +37,7 @@ use crate::{
 pub struct DeadLetterWriterOptions {
     pub batch_rows_max: usize,
     pub batch_wait: Duration,
-    /// Above this, [`DeadLetterWriter::is_full`].
+    /// Letters that may wait: shared between the customers, and the operator.
     pub queue_bytes_max: usize,
 }
 
@@ -57,10 +54,8 @@ impl DeadLetterWriter {
         let shared = Arc::new(Shared {
             pool,
             queues: WriteQueues::new(LANES, options.batch_rows_max),
+            queued: QueuedLetters::new(options.queue_bytes_max, DeadLetterMetrics::new()),
             options,
-            queued_letters: AtomicUsize::new(0),
-            queued_bytes: AtomicUsize::new(0),
-            is_full: AtomicBool::new(false),
             metrics: DeadLetterMetrics::new(),
             health: WriterHealth::default(),
         });
@@ -75,11 +70,11 @@ impl DeadLetterWriter {
         self.shared.queues.share_by(customer_of);
     }
 
-    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] first.
+    /// Takes letters; never refuses. Whoever reads more from Kafka asks [`DeadLetterWriter::is_full`] and
+    /// [`DeadLetterWriter::holds_up`] first, whoever sends more [`DeadLetterWriter::is_beyond_share`].
     pub fn submit(&self, letters: impl IntoIterator<Item = Letter>) {
         for letter in letters {
-            let bytes = letter.weight_bytes();
-            self.shared.queued(bytes);
+            self.shared.queued.came(&letter);
             let endpoint_id = Arc::clone(&letter.endpoint_id);
             self.shared.queues.push(&endpoint_id, Write::Store(letter));
         }
@@ -103,7 +98,7 @@ impl DeadLetterWriter {
         for parked in parked {
             let is_later = parked.not_before.is_some() || parked.in_flight_until.is_some();
             if parked.attempts > parked.receipt.attempts() || is_later {
-                self.shared.queued(0);
+                self.shared.queued.known();
                 let key = LetterKey::of(parked.receipt.event(), endpoint_id);
                 self.shared.queues.push(endpoint_id, Write::Postpone { key, parked });
             } else {
@@ -116,13 +111,13 @@ impl DeadLetterWriter {
     /// Number of letters that wait to be stored.
     #[must_use]
     pub fn queued_letters(&self) -> usize {
-        self.shared.queued_letters.load(Ordering::Relaxed)
+        self.shared.queued.letters()
     }
 
     /// Bytes that wait to be stored.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.shared.queued_bytes.load(Ordering::Relaxed)
+        self.shared.queued.bytes()
     }
 
     #[must_use]
@@ -136,17 +131,29 @@ impl DeadLetterWriter {
     }
 }
 
+/// Room for letters, and shares of it.
 impl DeadLetterWriter {
-    /// Full beyond its limit, and until an eighth of it is free, so that partitions do not flutter.
+    /// There is nothing left to share: nobody's events are read.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let bytes_max = self.shared.options.queue_bytes_max;
-        let was_full = self.shared.is_full.load(Ordering::Relaxed);
-        let is_full = self.queued_bytes() > if was_full { bytes_max - bytes_max / 8 } else { bytes_max };
-        if is_full != was_full {
-            self.shared.is_full.store(is_full, Ordering::Relaxed);
-        }
-        is_full
+        self.shared.queued.is_full()
+    }
+
+    /// The operator's letters are beyond their share, and some are of this partition: it is not read.
+    #[must_use]
+    pub fn holds_up(&self, topic: &str, partition: i32) -> bool {
+        self.shared.queued.holds_up(topic, partition)
+    }
+
+    /// The customer's letters are beyond its share: its endpoints send nothing that could bring more.
+    #[must_use]
+    pub fn is_beyond_share(&self, customer_id: &Arc<str>) -> bool {
+        self.shared.queued.is_beyond_share(customer_id)
+    }
+
+    /// Returns when [`DeadLetterWriter::is_beyond_share`] is not so.
+    pub async fn room(&self, customer_id: &Arc<str>) {
+        self.shared.queued.room(customer_id).await;
     }
 }
 
@@ -160,26 +167,12 @@ struct Shared {
     pool: Pool,
     options: DeadLetterWriterOptions,
     queues: WriteQueues<Write>,
-    queued_letters: AtomicUsize,
-    queued_bytes: AtomicUsize,
-    is_full: AtomicBool,
+    queued: QueuedLetters,
     metrics: DeadLetterMetrics,
     health: WriterHealth,
 }
 
 impl Shared {
-    fn queued(&self, bytes: usize) {
-        self.queued_letters.fetch_add(1, Ordering::Relaxed);
-        let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.metrics.queue_bytes.set((before + bytes) as f64);
-    }
-
-    fn carried_out(&self, letters: usize, bytes: usize) {
-        self.queued_letters.fetch_sub(letters, Ordering::Relaxed);
-        let before = self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.metrics.queue_bytes.set(before.saturating_sub(bytes) as f64);
-    }
-
     async fn keep_writing(self: Arc<Self>, queue: usize) {
         let writes = || {
             let shared = Arc::clone(&self);
@@ -204,8 +197,7 @@ impl Shared {
     }
 
     async fn store(&self, letters: Vec<Letter>) {
-        let bytes =
-            Bytes { shared: self, letters: letters.len(), bytes: letters.iter().map(Letter::weight_bytes).sum() };
+        let in_hand = self.queued.in_hand(&letters);
         let (policy, rows) = (self.retry_policy(), rows(&letters));
         for (place, error) in policy.store(rows.len(), |part| self.insert(&rows[part])).await {
             tracing::error!(%error, "a dead letter is stored without its data");
@@ -216,11 +208,11 @@ impl Shared {
         fail::fail_point!("letters-committed", |_| std::process::abort());
         self.count(&letters);
         Receipt::settle_all(letters.into_iter().map(|letter| letter.given_up.receipt), Settlement::DeadLettered);
-        drop(bytes);
+        drop(in_hand);
     }
 
     async fn postpone(&self, letters: Vec<(LetterKey, Parked)>) {
-        let in_hand = Bytes { shared: self, letters: letters.len(), bytes: 0 };
+        let in_hand = self.queued.known_in_hand(letters.len());
         let clocks = RowClocks { now: clock::now(), wall_ms: clock::wall_ms() };
         let next = |(key, parked): &(LetterKey, Parked)| {
             let state = event_row::row_state(parked, clocks);
@@ -241,7 +233,7 @@ impl Shared {
     }
 
     fn retry_policy(&self) -> RetryPolicy<'_> {
-        let consequence = "dead letters cannot be stored and wait; their partitions pause";
+        let consequence = "dead letters cannot be stored and wait; customers with many of them send nothing";
         RetryPolicy { failures: &self.metrics.write_failures, consequence, health: &self.health }
     }
 
@@ -313,19 +305,6 @@ impl write_queue::WriteOp for Write {
                 *run = WriteBatch::Remove { keys, kept: kept.into_iter().collect() };
             }
         }
-    }
-}
-
-/// The queued bytes of letters in hand: given back when they are stored, and after a panic as well.
-struct Bytes<'a> {
-    shared: &'a Shared,
-    letters: usize,
-    bytes: usize,
-}
-
-impl Drop for Bytes<'_> {
-    fn drop(&mut self) {
-        self.shared.carried_out(self.letters, self.bytes);
     }
 }
 

@@ -269,6 +269,7 @@ impl BacklogMetrics {
 /// The dead-letter writer.
 pub struct DeadLetterMetrics {
     pub queue_bytes: Gauge,
+    pub customers_beyond: Gauge,
     pub write_seconds: Histogram,
     pub write_failures: Counter,
     pub redriven: Counter,
@@ -280,10 +281,16 @@ impl DeadLetterMetrics {
     pub fn new() -> Self {
         DeadLetterMetrics {
             queue_bytes: gauge!(names::DEAD_LETTER_QUEUE_BYTES),
+            customers_beyond: gauge!(names::DEAD_LETTER_CUSTOMERS_BEYOND),
             write_seconds: histogram!(names::DEAD_LETTER_WRITE_SECONDS),
             write_failures: counter!(names::DEAD_LETTER_WRITE_FAILURES),
             redriven: counter!(names::REDRIVEN),
         }
+    }
+
+    /// Counts customers that came to their share of the letters that wait.
+    pub fn beyond_share(&self, reason: &'static str) {
+        counter!(names::DEAD_LETTER_SHARES_REFUSED, "reason" => reason).increment(1);
     }
 
     /// Counts events that were stored as dead letters.

@@ -163,6 +163,10 @@ metrics! {
         "Dead letters there are, of all instances; beyond 100,000 as Postgres' statistics have it";
     DEAD_LETTERS = "postrider_dead_letters_total", MetricKind::Counter, "Events given up, by reason";
     DEAD_LETTER_QUEUE_BYTES = "postrider_dead_letter_queue_bytes", MetricKind::Gauge, "Dead letters not yet stored";
+    DEAD_LETTER_CUSTOMERS_BEYOND = "postrider_dead_letter_customers_beyond_share", MetricKind::Gauge,
+        "Customers whose dead letters wait beyond their share of dead_letter.queue_bytes_max: their endpoints send nothing; the operator's unreadable records count as one";
+    DEAD_LETTER_SHARES_REFUSED = "postrider_dead_letter_shares_refused_total", MetricKind::Counter,
+        "Times a customer came to the end of its share of dead_letter.queue_bytes_max, by reason: share (it has its own), used_up";
     DEAD_LETTER_WRITE_SECONDS = "postrider_dead_letter_write_seconds", MetricKind::Histogram(SECONDS), "Storing a group of dead letters";
     DEAD_LETTER_WRITE_FAILURES = "postrider_dead_letter_write_failures_total", MetricKind::Counter,
         "Statements that failed and are tried again";

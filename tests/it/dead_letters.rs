@@ -83,12 +83,47 @@ async fn nothing_settles_while_postgres_refuses_and_all_does_when_it_is_back() {
     writer.submit((0..40).map(|offset| letter(&partition, offset, "ep_1")));
     assert!(tokio::time::timeout(Duration::from_millis(300), writer.flushed()).await.is_err());
     assert_eq!(partition.count(Settlement::DeadLettered), 0);
-    assert!(writer.is_full(), "{} bytes wait", writer.queued_bytes());
+    assert!(writer.is_beyond_share(&Arc::from("cus_1")), "{} bytes wait", writer.queued_bytes());
     database.execute("ALTER TABLE away RENAME TO dead_letter_key").await;
     writer.flushed().await;
     assert_eq!(partition.count(Settlement::DeadLettered), 40);
     assert_eq!(partition.abandoned.lock().len(), 0);
-    assert!(!writer.is_full());
+    assert!(!writer.is_beyond_share(&Arc::from("cus_1")));
+}
+
+#[tokio::test]
+async fn letters_of_one_customer_or_of_one_partitions_records_leave_room_for_the_others() {
+    let database = Database::new().await;
+    let (writer, partition) = (writer(&database), TestSource::of_partition("orders", 0));
+    database.execute("ALTER TABLE dead_letter_key RENAME TO away").await;
+    let (greedy, modest) = (Arc::from("cus_1"), Arc::from("cus_2"));
+    writer.submit((0..100).map(|offset| letter(&partition, offset, "ep_1")));
+    assert!(writer.queued_bytes() > options().queue_bytes_max);
+    assert!(writer.is_beyond_share(&greedy) && !writer.is_beyond_share(&modest));
+    assert!(!writer.is_full() && !writer.holds_up("orders", 0), "nobody else waits for it");
+    let room = tokio::time::timeout(Duration::from_millis(100), writer.room(&greedy)).await;
+    assert!(room.is_err(), "there is none");
+    writer.room(&modest).await;
+
+    let of_record = |offset| Letter::of_record(given_up(&event(&partition, offset, b"{}"), Reason::Undecodable));
+    writer.submit((100..200).map(of_record));
+    assert!(writer.holds_up("orders", 0), "the operator has a share as well");
+    assert!(!writer.holds_up("orders", 1) && !writer.holds_up("others", 0) && !writer.is_full());
+
+    let of = |number: i64| Letter {
+        customer_id: format!("cus_{number}").into(),
+        ..letter(&partition, 1_000 + number, "ep_2")
+    };
+    writer.submit((10..20).map(of));
+    assert!(!writer.is_full(), "a few letters that find no room are not yet a reason");
+    writer.submit((20..90).map(of));
+    assert!(writer.is_full());
+
+    database.execute("ALTER TABLE away RENAME TO dead_letter_key").await;
+    writer.room(&greedy).await;
+    writer.flushed().await;
+    assert!(!writer.is_full() && !writer.is_beyond_share(&greedy) && !writer.holds_up("orders", 0));
+    assert_eq!((partition.count(Settlement::DeadLettered), writer.queued_bytes()), (280, 0));
 }
 
 #[tokio::test]

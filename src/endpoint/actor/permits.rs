@@ -1,5 +1,6 @@
 //! ● Permits of the core, asked for before anything is done: to begin requests, and to park more than a little. An endpoint
-//! has one place in each queue, however much it has to do.
+//! has one place in each queue, however much it has to do. No request begins while its customer's dead letters wait beyond
+//! their share.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,7 +12,7 @@ use std::{
 use actix::Addr;
 
 use super::{EndpointActor, TakeTurn};
-use crate::endpoint::shares::Unit;
+use crate::endpoint::{delivery::Permits, shares::Unit};
 
 /// An actor's place in a queue, and what it was handed there until the end of its turn.
 #[derive(Default)]
@@ -50,9 +51,16 @@ impl EndpointActor {
     /// anything else.
     pub(super) fn offer_permits(&mut self, now: Instant) {
         let max = (self.settings.delivery.in_flight_max as usize).min(TURN_SENDS_MAX);
-        let mut permits = self.core.client.permits(&self.settings.customer_id, &self.settings.id, max);
-        permits.ends_turn = permits.free >= TURN_SENDS_MAX;
-        permits.free += usize::from(self.to_send.has_unit());
+        let customer = &self.settings.customer_id;
+        let permits = if self.core.dead_letters.is_beyond_share(customer) {
+            // By its own doing: what it sends may bring more letters.
+            Permits { free: 0, has_share: true, ends_turn: false }
+        } else {
+            let mut permits = self.core.client.permits(customer, &self.settings.id, max);
+            permits.ends_turn = permits.free >= TURN_SENDS_MAX;
+            permits.free += usize::from(self.to_send.has_unit());
+            permits
+        };
         self.delivery.handle_permits(permits);
         let room = if self.to_park.has_unit() { TURN_PARKS_MAX } else { 0 };
         self.delivery.handle_park_room(room, now);
@@ -76,8 +84,13 @@ impl EndpointActor {
         drop((self.to_send.take(), self.to_park.take()));
         let (customer, endpoint) = (&self.settings.customer_id, &self.settings.id);
         if self.delivery.wants_permit() {
-            let (client, customer, endpoint) = (Rc::clone(&self.core.client), customer.clone(), endpoint.clone());
-            self.to_send.wait(async move { client.permit(&customer, &endpoint).await }, address());
+            let (client, letters) = (Rc::clone(&self.core.client), self.core.dead_letters.clone());
+            let (customer, endpoint) = (customer.clone(), endpoint.clone());
+            let asked = async move {
+                letters.room(&customer).await;
+                client.permit(&customer, &endpoint).await
+            };
+            self.to_send.wait(asked, address());
         }
         if self.delivery.wants_park_room() {
             let (turns, customer, endpoint) = (self.core.park_turns.clone(), customer.clone(), endpoint.clone());

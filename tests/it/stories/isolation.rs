@@ -158,3 +158,74 @@ fn a_quick_endpoint_that_takes_batches_gets_a_topic_full_of_events_without_the_b
     audit.await_nothing_waiting();
     assert_eq!(app.rest().metric("postrider_backlog_parked_total"), parked, "nothing of it waited in the backlog");
 }
+
+#[test]
+fn while_postgres_is_away_one_customers_dead_letters_keep_nobody_elses_events_in_kafka() {
+    const LIMIT: u32 = 1 << 20;
+    let app = TestApp::named("letters-share")
+        .partitions(1)
+        .set("DELIVERY_PARK_AFTER_MS", PARK_AFTER.as_millis())
+        .set("POSTGRES_STATEMENT_TIMEOUT_MS", 1_000)
+        .set("DEAD_LETTER_QUEUE_BYTES_MAX", LIMIT)
+        .start();
+    let receiver = Receiver::start();
+    let of_customer = |name: &str| {
+        let settings = json!({"customer_id": app.new_customer(), "mode": "stream", "in_flight_max": 4});
+        app.subscribed_endpoint(&receiver.hook(name), settings)
+    };
+    let (refusing, victim) = (of_customer("refusing"), of_customer("victim"));
+    refusing.hook.set(Mode::Refuse((0..2_000).filter(|seq| seq % 2 == 0).collect()));
+    let audit = app.audit().expect_all(&refusing).expect_all(&victim).watch_commits();
+    app.postgres.freeze();
+    let record = Record { size_bytes: 4 * 1024, ..Record::default() };
+    for _ in 0..1_000 {
+        app.kafka.send(&app.topic, &record);
+    }
+    app.kafka.flush();
+    eventually_holds("the victim gets all", || victim.hook.accepted_count() == 1_000);
+    let metric = |name: &str| app.rest().metric(name);
+    assert_eq!(metric("postrider_dead_letter_customers_beyond_share"), 1.0);
+    assert_eq!(metric("postrider_partitions_paused"), 0.0);
+    let (letters, in_flight) = (metric("postrider_dead_letter_queue_bytes"), f64::from(4 * 5 * 1024));
+    assert!(letters > 0.0 && letters <= f64::from(LIMIT / 2) + in_flight, "{letters} bytes of letters wait");
+    assert!(refusing.hook.requests_count() < 400, "it stopped at its share");
+
+    app.postgres.come_back();
+    eventually_holds("the refusing one gets the rest", || refusing.hook.accepted_count() == 500);
+    eventually_holds("its letters are stored", || app.postgres.dead_letters().len() == 500);
+    let findings = audit.close();
+    println!("letters beyond a share: {findings}");
+    assert_eq!(findings.dead_letters, 500, "nothing was given up for want of a share");
+    assert_eq!(victim.hook.duplicates(), 0);
+    eventually_holds("nobody is held", || metric("postrider_dead_letter_customers_beyond_share") == 0.0);
+    assert_eq!(metric("postrider_breaker_endpoints"), 0.0, "nobody was blamed");
+}
+
+#[test]
+fn while_postgres_is_away_records_that_nobody_could_read_pause_their_own_partition_only() {
+    let app = TestApp::named("letters-operator")
+        .partitions(2)
+        .set("EVENT_TENANT", "json:/tenant")
+        .set("POSTGRES_STATEMENT_TIMEOUT_MS", 1_000)
+        .set("DEAD_LETTER_QUEUE_BYTES_MAX", 1 << 20)
+        .start();
+    let receiver = Receiver::start();
+    let victim = app.subscribed_endpoint(&receiver.hook("victim"), json!({"mode": "stream"}));
+    app.postgres.freeze();
+    let garbage = vec![b'x'; 4 * 1024];
+    for _ in 0..500 {
+        app.kafka.send(&app.topic, &Record { partition: Some(0), value: Some(&garbage), ..Record::default() });
+    }
+    app.kafka.flush();
+    eventually_holds("their partition pauses", || app.rest().metric("postrider_partitions_paused") == 1.0);
+    for seq in 500..600 {
+        let value = format!(r#"{{"seq":{seq},"tenant":"acme"}}"#);
+        app.produce_one(&Record { partition: Some(1), value: Some(value.as_bytes()), ..Record::default() });
+    }
+    eventually_holds("the other one goes on", || victim.hook.accepted_count() == 100);
+    assert_eq!(app.rest().metric("postrider_partitions_paused"), 1.0);
+
+    app.postgres.come_back();
+    eventually_holds("all are stored", || app.postgres.dead_letters().len() == 500);
+    app.await_committed();
+}

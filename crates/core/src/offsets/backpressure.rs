@@ -143,6 +143,8 @@ const RELEASED: u64 = u64::MAX;
 pub trait StorePressure: Send + Sync + std::fmt::Debug {
     /// Too much of what was given up is not stored yet: nothing more is read.
     fn is_full(&self) -> bool;
+    /// Records of this partition wait to be stored and have used up their share: nothing more is read of it.
+    fn holds_up(&self, topic: &str, partition: i32) -> bool;
     /// Events that wait to be stored in the backlog.
     fn waiting_events(&self) -> u64;
     /// Events that were stored in the backlog, ever.

@@ -26,9 +26,11 @@ impl Poller {
         };
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut stalled = intake == ReadDecision::Wait;
-        let partitions = &mut self.partitions;
+        let (partitions, store) = (&mut self.partitions, &self.store);
         self.active.retain(|slot| {
             let partition = &mut partitions[slot];
+            let holds_up = || store.holds_up(partition.ledger.topic(), partition.ledger.partition());
+            let beyond = beyond.or_else(|| holds_up().then_some(PauseReason::Memory));
             let list = match partition.hold_back(beyond, brake, now) {
                 None => return partition.is_active(),
                 Some(Move::Stall) => {

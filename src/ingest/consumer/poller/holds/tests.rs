@@ -27,6 +27,10 @@ impl StorePressure for NoWriters {
     fn is_full(&self) -> bool {
         false
     }
+
+    fn holds_up(&self, _topic: &str, _partition: i32) -> bool {
+        false
+    }
     fn waiting_events(&self) -> u64 {
         0
     }
