@@ -2,9 +2,16 @@
 //!
 //! Every second the newest version is asked for, and what lies above ours is loaded; now and then everything is read
 //! again and compared, which heals whatever a delta could not (an endpoint that became readable, a missed tombstone).
+//! The two run beside each other, so that a change waits for no full read, however long that takes.
+//!
+//! **Invariant:** a delta is never asked for before and applied after the opening of a full read's snapshot ([`Loader::turn`]).
+//! So every delta that comes during a full read is at least as new as its snapshot: it always counts, and of the
+//! snapshot only what no such delta has named ([`FullRead`](crate::router::full_read::FullRead)). It also holds all changes
+//! up to the snapshot, so what it publishes never has rows of the snapshot without the changes that belong to them.
+
+mod known;
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -14,17 +21,14 @@ use std::{
 
 use parking_lot::Mutex;
 
+use self::known::{Known, Origin};
 use super::canary::OwnReceiver;
 use crate::{
     clock,
-    router::{
-        index::SubscriptionChange,
-        subscription::Subscription,
-        table::{EndpointQueues, RoutingTable},
-    },
+    router::table::RoutingTable,
     store::{
         StoreError,
-        settings::{EndpointRow, SettingsChunk, SettingsReader, SubscriptionRow},
+        settings::{EndpointRow, NewestVersion, SettingsChunk, SettingsReader, SubscriptionRow},
     },
     telemetry::handles::SettingsMetrics,
 };
@@ -37,72 +41,12 @@ pub(super) struct Loader {
     reader: SettingsReader,
     table: Arc<RoutingTable>,
     known: Mutex<Known>,
+    /// Held while a delta is asked for and applied, and while a full read opens its snapshot.
+    turn: tokio::sync::Mutex<()>,
     progress: Arc<LoadProgress>,
     metrics: SettingsMetrics,
     /// The receiver of the canary's requests.
     own_receiver: Option<OwnReceiver>,
-}
-
-/// Ids in the table, to find what a reconcile must take out.
-#[derive(Default)]
-struct Known {
-    endpoints: HashSet<Arc<str>>,
-    subscriptions: HashSet<Arc<str>>,
-    /// Subscriptions that this version cannot read, or whose customers' grants it cannot, and their topics.
-    unreadable: HashMap<Arc<str>, Arc<str>>,
-}
-
-impl Known {
-    /// Notes these for the next [`Known::publish_subscriptions`].
-    fn stage_subscriptions(&mut self, table: &RoutingTable, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
-        let changes: Vec<_> = {
-            let endpoints = table.endpoints();
-            rows.into_iter().map(|row| self.change_of(row, &endpoints, seen)).collect()
-        };
-        table.stage_subscriptions(changes);
-    }
-
-    /// Returns the number of subscriptions in the table.
-    fn publish_subscriptions(&self, table: &RoutingTable) -> usize {
-        let held = self.unreadable.values().cloned().collect();
-        table.holds().change(held, || table.publish_subscriptions())
-    }
-
-    fn change_of(
-        &mut self,
-        row: SubscriptionRow,
-        endpoints: &EndpointQueues,
-        seen: &mut HashSet<Arc<str>>,
-    ) -> SubscriptionChange {
-        let (id, found, held) = match row {
-            // The scope that it had when it could be read is no measure: it may give less by now, and so may the grants. Its
-            // topic waits, and so does what is held already, until it can be read again.
-            SubscriptionRow::Unreadable { id, topic } | SubscriptionRow::Ungranted { id, topic } => {
-                (id, None, Some(topic))
-            }
-            SubscriptionRow::Present { id, endpoint_id, topic, scope } => {
-                let found = endpoints.find(&endpoint_id).map(|queue| (queue.key, topic, scope));
-                (id, found, None)
-            }
-            SubscriptionRow::Absent { id } => (id, None, None),
-        };
-        let stands = found.is_some() || held.is_some();
-        match held {
-            Some(topic) => drop(self.unreadable.insert(Arc::from(id.as_str()), Arc::from(topic))),
-            None => drop(self.unreadable.remove(id.as_str())),
-        }
-        if stands {
-            let name: Arc<str> = Arc::from(id.as_str());
-            self.subscriptions.insert(Arc::clone(&name));
-            seen.insert(name);
-        } else {
-            self.subscriptions.remove(id.as_str());
-        }
-        match found {
-            Some((endpoint, topic, scope)) => SubscriptionChange::Put(Subscription { id, endpoint, topic, scope }),
-            None => SubscriptionChange::Remove { id },
-        }
-    }
 }
 
 /// Progress of loading settings, for `/readyz` and metrics.
@@ -141,6 +85,15 @@ impl LoadProgress {
         self.complete_to_store_ms.load(Ordering::Acquire)
     }
 
+    /// The store has gone back, as after a restore: changes above this version are new.
+    fn go_back_to(&self, version: i64) {
+        self.version.fetch_min(version, Ordering::Relaxed);
+    }
+
+    fn was_confirmed_since(&self, at: Instant) -> bool {
+        self.confirmed_at.lock().is_some_and(|confirmed| confirmed >= at)
+    }
+
     /// `asked_ms` is when Postgres was asked which is the newest, and `store_ms` what its own clock said then. Whoever sees
     /// one of these times sees the index, the endpoints and the holds that were published before.
     fn confirm(&self, version: i64, asked_ms: i64, store_ms: i64) {
@@ -159,7 +112,8 @@ impl Loader {
         progress: Arc<LoadProgress>,
         own_receiver: Option<OwnReceiver>,
     ) -> Self {
-        Loader { reader, table, known: Mutex::default(), progress, metrics: SettingsMetrics::new(), own_receiver }
+        let (known, turn, metrics) = (Mutex::default(), tokio::sync::Mutex::default(), SettingsMetrics::new());
+        Loader { reader, table, known, turn, progress, metrics, own_receiver }
     }
 
     /// Loads everything, however long Postgres takes to come up.
@@ -173,42 +127,37 @@ impl Loader {
             }
             tokio::time::sleep(RETRY).await;
         }
-        let known = self.known.lock();
-        tracing::info!(
-            version = self.progress.version(),
-            endpoints = known.endpoints.len(),
-            subscriptions = known.subscriptions.len(),
-            "settings loaded"
-        );
+        let (endpoints, subscriptions) = self.known.lock().counts();
+        tracing::info!(version = self.progress.version(), endpoints, subscriptions, "settings loaded");
     }
 
-    /// Follows changes until the process ends.
+    /// Follows changes until the process ends, and reads everything now and then.
     pub(super) async fn follow(&self, poll: Duration, reconcile: Duration) {
-        let mut reconcile_at = clock::now() + reconcile;
-        loop {
-            tokio::time::sleep(poll).await;
-            let mut followed = self.catch_up().await;
-            // Behind what changed just before, which must not wait until everything is read.
-            if followed.is_ok() && clock::now() >= reconcile_at {
-                reconcile_at = clock::now() + reconcile;
-                followed = self.reconcile().await;
+        let changes = async {
+            loop {
+                tokio::time::sleep(poll).await;
+                warn_of(self.catch_up().await);
+                self.publish_metrics();
             }
-            if let Err(error) = followed {
-                // Deliveries go on with what is known; the age of the settings is a metric.
-                tracing::warn!(%error, "settings could not be read; it is tried again");
+        };
+        let everything = async {
+            loop {
+                tokio::time::sleep(reconcile).await;
+                warn_of(self.reconcile().await);
             }
-            self.publish_metrics();
-        }
+        };
+        tokio::join!(changes, everything);
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
         let (version, asked_ms) = (self.progress.version(), clock::wall_ms());
         let newest = self.reader.version().await?;
         if newest.version > version {
             let delta = self.reader.load_since(version).await?;
-            self.apply_endpoints(delta.endpoints, &mut HashSet::new());
-            self.stage_subscriptions(delta.subscriptions, &mut HashSet::new());
-            self.publish_subscriptions();
+            self.apply_endpoints(delta.endpoints, Origin::Change);
+            self.stage_subscriptions(delta.subscriptions, Origin::Change);
+            self.publish(|known| known.publish_subscriptions(&self.table));
             self.progress.confirm(delta.version, asked_ms, newest.at_ms);
             tracing::debug!(version = delta.version, "settings changed");
         } else {
@@ -219,63 +168,42 @@ impl Loader {
 
     /// Reads everything, and takes out what is there no more.
     async fn reconcile(&self) -> Result<(), StoreError> {
-        let (mut endpoints, mut subscriptions) = (HashSet::new(), HashSet::new());
-        let asked_ms = clock::wall_ms();
-        let store_ms = self.reader.version().await?.at_ms;
-        let version = self
-            .reader
-            .load_all(|chunk| match chunk {
-                SettingsChunk::Endpoints(rows) => self.apply_endpoints(rows, &mut endpoints),
-                SettingsChunk::Subscriptions(rows) => self.stage_subscriptions(rows, &mut subscriptions),
-            })
-            .await?;
-        let (gone_endpoints, gone_subscriptions) = {
-            let known = self.known.lock();
-            let gone = |known: &HashSet<Arc<str>>, seen: &HashSet<Arc<str>>| {
-                known.difference(seen).cloned().collect::<Vec<_>>()
-            };
-            (gone(&known.endpoints, &endpoints), gone(&known.subscriptions, &subscriptions))
+        let turn = self.turn.lock().await;
+        let (asked_at, asked_ms, mut store_ms) = (clock::now(), clock::wall_ms(), 0);
+        let opened = |newest: NewestVersion| {
+            store_ms = newest.at_ms;
+            self.progress.go_back_to(newest.version);
+            self.known.lock().begin_full_read();
+            drop(turn);
         };
-        let rows = gone_subscriptions.iter().map(|id| SubscriptionRow::Absent { id: id.to_string() }).collect();
-        self.stage_subscriptions(rows, &mut HashSet::new());
+        let loaded = self.reader.load_all(opened, |chunk| match chunk {
+            SettingsChunk::Endpoints(rows) => self.apply_endpoints(rows, Origin::FullRead),
+            SettingsChunk::Subscriptions(rows) => self.stage_subscriptions(rows, Origin::FullRead),
+        });
+        let version = loaded.await.inspect_err(|_| self.known.lock().abandon_full_read())?;
         // All of it at once: a tenant that went from one subscription to another is in one of the two at any time.
-        self.publish_subscriptions();
-        if !gone_endpoints.is_empty() {
-            let rows = gone_endpoints.iter().map(|id| EndpointRow::Absent { id: id.to_string() }).collect();
-            self.apply_endpoints(rows, &mut HashSet::new());
+        self.publish(|known| known.end_full_read(&self.table));
+        if !self.progress.was_confirmed_since(asked_at) {
+            self.progress.confirm(version, asked_ms, store_ms);
         }
-        self.progress.confirm(version, asked_ms, store_ms);
         Ok(())
     }
 
-    fn apply_endpoints(&self, rows: Vec<EndpointRow>, seen: &mut HashSet<Arc<str>>) {
-        let mut known = self.known.lock();
-        for row in rows {
-            match row {
-                EndpointRow::Present(mut settings) => {
-                    if let Some(own) = self.own_receiver.as_ref().filter(|own| own.endpoint_id == settings.id) {
-                        settings.url = own.url.clone();
-                    }
-                    let id = Arc::clone(&settings.id);
-                    known.endpoints.insert(Arc::clone(&id));
-                    seen.insert(id);
-                    self.table.put_endpoint(Arc::new(*settings));
-                }
-                EndpointRow::Absent { id } => {
-                    known.endpoints.remove(id.as_str());
-                    self.table.remove_endpoint(&id);
-                }
+    fn apply_endpoints(&self, rows: Vec<EndpointRow>, origin: Origin) {
+        self.known.lock().apply_endpoints(&self.table, rows, origin, |settings| {
+            if let Some(own) = self.own_receiver.as_ref().filter(|own| own.endpoint_id == settings.id) {
+                settings.url = own.url.clone();
             }
-        }
+        });
     }
 
-    fn stage_subscriptions(&self, rows: Vec<SubscriptionRow>, seen: &mut HashSet<Arc<str>>) {
-        self.known.lock().stage_subscriptions(&self.table, rows, seen);
+    fn stage_subscriptions(&self, rows: Vec<SubscriptionRow>, origin: Origin) {
+        self.known.lock().stage_subscriptions(&self.table, rows, origin);
     }
 
-    fn publish_subscriptions(&self) {
+    fn publish(&self, publish: impl FnOnce(&mut Known) -> usize) {
         let from = clock::now();
-        self.metrics.subscriptions(self.known.lock().publish_subscriptions(&self.table));
+        self.metrics.subscriptions(publish(&mut self.known.lock()));
         self.metrics.index_seconds.record(clock::now().saturating_duration_since(from));
     }
 
@@ -284,6 +212,13 @@ impl Loader {
         if let Some(age) = self.progress.age(clock::now()) {
             self.metrics.age(age);
         }
+    }
+}
+
+fn warn_of(followed: Result<(), StoreError>) {
+    if let Err(error) = followed {
+        // Deliveries go on with what is known; the age of the settings is a metric.
+        tracing::warn!(%error, "settings could not be read; it is tried again");
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::{IsolationLevel, Row, types::Json};
 
 use super::{Pool, StoreError, endpoint_settings::EndpointHead, secret_box::SecretBox, secrets::EndpointSecrets};
@@ -36,6 +36,16 @@ pub enum EndpointRow {
     Absent { id: String },
 }
 
+impl EndpointRow {
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            EndpointRow::Present(settings) => &settings.id,
+            EndpointRow::Absent { id } => id,
+        }
+    }
+}
+
 /// A subscription under today's grants, or that there is none (any more).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubscriptionRow {
@@ -58,6 +68,18 @@ pub enum SubscriptionRow {
         id: String,
         topic: String,
     },
+}
+
+impl SubscriptionRow {
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            SubscriptionRow::Present { id, .. }
+            | SubscriptionRow::Absent { id }
+            | SubscriptionRow::Unreadable { id, .. }
+            | SubscriptionRow::Ungranted { id, .. } => id,
+        }
+    }
 }
 
 /// A part of a load. Endpoints come before the subscriptions that name them.
@@ -92,12 +114,7 @@ impl SettingsReader {
     /// # Errors
     /// When Postgres is away.
     pub async fn version(&self) -> Result<NewestVersion, StoreError> {
-        self.pool
-            .with(async |client| {
-                let row = client.query_one(NEWEST, &[]).await?;
-                Ok(NewestVersion { version: row.try_get(0)?, at_ms: row.try_get(1)? })
-            })
-            .await
+        self.pool.with(async |client| newest(&client.query_one(NEWEST, &[]).await?)).await
     }
 
     /// Loads the changes above `version`, tombstones included.
@@ -107,7 +124,7 @@ impl SettingsReader {
     pub async fn load_since(&self, version: i64) -> Result<SettingsDelta, StoreError> {
         let mut delta = SettingsDelta::default();
         delta.version = self
-            .stream(Some(version), |chunk| match chunk {
+            .stream(Some(version), drop, |chunk| match chunk {
                 SettingsChunk::Endpoints(rows) => delta.endpoints.extend(rows),
                 SettingsChunk::Subscriptions(rows) => delta.subscriptions.extend(rows),
             })
@@ -116,25 +133,31 @@ impl SettingsReader {
     }
 
     /// Everything there is, in chunks, from one snapshot; returns its version. On an error, what was handed out so far
-    /// is not the whole.
+    /// is not the whole. `opened` is called when the snapshot is open, before its first chunk: whoever asks for changes
+    /// after that hears nothing older than the snapshot.
     ///
     /// # Errors
     /// When Postgres is away.
-    pub async fn load_all(&self, each: impl FnMut(SettingsChunk)) -> Result<i64, StoreError> {
-        self.stream(None, each).await
+    pub async fn load_all(
+        &self,
+        opened: impl FnOnce(NewestVersion),
+        each: impl FnMut(SettingsChunk),
+    ) -> Result<i64, StoreError> {
+        self.stream(None, opened, each).await
     }
 
-    async fn stream(&self, above: Option<i64>, mut each: impl FnMut(SettingsChunk)) -> Result<i64, StoreError> {
+    async fn stream(
+        &self,
+        above: Option<i64>,
+        opened: impl FnOnce(NewestVersion),
+        mut each: impl FnMut(SettingsChunk),
+    ) -> Result<i64, StoreError> {
         self.pool
             .with_deadline(LOAD_MAX, async |client| {
-                // One snapshot, so that no subscription comes without its endpoint.
-                let transaction = client
-                    .build_transaction()
-                    .isolation_level(IsolationLevel::RepeatableRead)
-                    .read_only(true)
-                    .start()
-                    .await?;
-                let version = transaction.query_one(VERSION, &[]).await?.try_get(0)?;
+                let (transaction, newest) = tokio::time::timeout(OPEN_MAX, open_snapshot(client))
+                    .await
+                    .unwrap_or(Err(StoreError::TimedOut(OPEN_MAX)))?;
+                opened(newest);
                 let mut after = String::new();
                 loop {
                     let rows = page(&transaction, ENDPOINTS, above, &after).await?;
@@ -151,7 +174,7 @@ impl SettingsReader {
                     grants.learn(&transaction, &rows).await?;
                     each(SettingsChunk::Subscriptions(rows.iter().map(|row| subscription(row, &grants)).collect()));
                 }
-                Ok(version)
+                Ok(newest.version)
             })
             .await
     }
@@ -254,6 +277,18 @@ fn subscription(row: &Row, grants: &KnownGrants) -> SubscriptionRow {
     }
 }
 
+/// One snapshot, so that no subscription comes without its endpoint.
+async fn open_snapshot(client: &mut Client) -> Result<(Transaction<'_>, NewestVersion), StoreError> {
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+    let newest = newest(&transaction.query_one(NEWEST, &[]).await?)?;
+    Ok((transaction, newest))
+}
+
+fn newest(row: &Row) -> Result<NewestVersion, StoreError> {
+    Ok(NewestVersion { version: row.try_get(0)?, at_ms: row.try_get(1)? })
+}
+
 async fn page(
     transaction: &Transaction<'_>,
     statements: (&str, &str),
@@ -278,8 +313,9 @@ async fn page(
 const PAGE_ROWS: i64 = 2_000;
 /// A million subscriptions take tens of seconds on a busy machine.
 const LOAD_MAX: Duration = Duration::from_secs(300);
+/// Changes wait while a snapshot is opened, which reads one row.
+const OPEN_MAX: Duration = Duration::from_secs(5);
 
-const VERSION: &str = "SELECT version FROM config_version";
 /// The transaction's beginning: it sees all that was committed before.
 const NEWEST: &str = "SELECT version, (extract(epoch FROM now()) * 1000)::bigint FROM config_version";
 const GRANTS: &str = "SELECT id, grants FROM customer WHERE id = ANY($1)";

@@ -228,7 +228,9 @@ async fn a_full_load_has_what_stands_and_a_delta_what_changed() {
     assert_eq!(delta.version, 5);
 
     let mut chunks = 0;
-    assert_eq!(reader.load_all(|_| chunks += 1).await, Ok(5));
+    let mut opened = None;
+    assert_eq!(reader.load_all(|newest| opened = Some(newest.version), |_| chunks += 1).await, Ok(5));
+    assert_eq!(opened, Some(5));
     assert_eq!(chunks, 2, "one of endpoints, one of subscriptions");
 }
 
@@ -340,7 +342,7 @@ async fn long_lists_of_names_are_read_in_parts_and_all_of_them() {
             parts.push(rows.len());
         }
     };
-    reader.load_all(each).await.expect("loaded");
+    reader.load_all(drop, each).await.expect("loaded");
     assert_eq!(parts, [5, 5, 3], "none has many more than fifty thousand names");
     let delta = reader.load_since(0).await.expect("loaded");
     assert_eq!(delta.subscriptions.len(), 13);
