@@ -118,6 +118,18 @@ impl Postgres {
         self.with(async |client| client.batch_execute(statements).await.expect("they are carried out"));
     }
 
+    /// A transaction that has carried out these statements, and ends when it is dropped: nothing of it stays.
+    pub fn hold(&self, statements: &str) -> impl Sized + use<> {
+        // The connection lives on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let client = runtime.block_on(async {
+            let client = connect(&self.database()).await;
+            client.batch_execute(&format!("BEGIN; {statements}")).await.expect("they are carried out");
+            client
+        });
+        (client, runtime)
+    }
+
     /// From now on, whatever would store an event is told that the disk is full; or no longer.
     pub fn fill_disk(&self, full: bool) {
         let tables = self.with(async |client| {

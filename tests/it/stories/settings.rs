@@ -65,6 +65,37 @@ fn a_deleted_endpoint_and_a_deleted_subscription_get_nothing_more() {
     app.rest().get(&format!("/v1/endpoints/{}", deleted.id)).problem(404);
 }
 
+#[test]
+fn a_change_does_not_wait_while_everything_is_read_again() {
+    let long = [("POSTGRES_SETTINGS_RECONCILE_MS", 1_000), ("POSTGRES_STATEMENT_TIMEOUT_MS", 60_000)];
+    let app = long.into_iter().fold(TestApp::named("reconcile"), |app, (name, value)| app.set(name, value)).start();
+    let receiver = Receiver::start();
+    let endpoint = app.subscribed_endpoint(&receiver.hook("before"), json!({"mode": "stream"}));
+    let after = receiver.hook("after");
+    after.verify_with(&[&endpoint.secret]);
+    app.await_settings();
+    let reading = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND wait_event_type = 'Lock' AND query LIKE 'SELECT id, grants FROM customer%'";
+    // Grants are what a full read asks for last, and what a change of an endpoint does not ask for.
+    let held = app.postgres.hold("LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+    eventually_holds("everything is being read again", || app.postgres.count(reading) == 1);
+    app.postgres.execute(&format!(
+        "BEGIN; UPDATE config_version SET version = version + 1;
+         UPDATE endpoint SET url = '{}', version = (SELECT version FROM config_version) WHERE id = '{}'; COMMIT",
+        after.url(),
+        endpoint.id
+    ));
+    app.await_settings();
+    app.produce(10);
+    eventually_holds("they go where the change says", || after.accepted_count() == 10);
+    assert_eq!(app.postgres.count(reading), 1, "it is still being read");
+    drop(held);
+    eventually_holds("it goes on", || app.postgres.count(reading) == 0);
+    app.produce(10);
+    eventually_holds("so do those behind the full read", || after.accepted_count() == 20);
+    assert_eq!(endpoint.hook.accepted_count(), 0);
+}
+
 /// The events among these that are of tenant 3.
 fn of_tenant_3(events: Range<u32>) -> BTreeSet<u32> {
     events.filter(|seq| seq % 10 + 1 == 3).collect()
