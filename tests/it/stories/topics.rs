@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Endpoint, Receiver, Record, TestApp, eventually_holds, link::Link, rest::Rest};
+use crate::harness::{Endpoint, Mode, Receiver, Record, TestApp, eventually_holds, link::Link, rest::Rest};
 
 #[test]
 fn partitions_and_topics_that_come_while_it_runs_are_read_from_their_beginning() {
@@ -126,6 +126,30 @@ fn the_commit_of_a_topic_that_was_made_again_stays_in_the_new_log() {
         eventually_holds("what comes in another partition is committed", || committed(1) == Some(sent));
         assert_eq!(committed(0), Some(0), "nothing was read of it");
     }
+}
+
+/// Nobody can read it again.
+#[test]
+fn what_was_read_of_a_topic_that_was_made_again_outlives_a_graceful_stop() {
+    let mut app = TestApp::named("remade-stop").partitions(1).set("KAFKA_METADATA_REFRESH_MS", 500).start();
+    let receiver = Receiver::start();
+    let settings = json!({"mode": "stream", "request_timeout_ms": 15_000, "retry": {"schedule_ms": [50]}});
+    let endpoint = app.subscribed_endpoint(&receiver.hook("hook"), settings);
+    let hook = &endpoint.hook;
+    app.produce(5);
+    eventually_holds("they are delivered", || hook.accepted_count() == 5);
+    app.await_committed();
+    hook.set(Mode::Hang);
+    app.produce(20);
+    eventually_holds("requests hang", || hook.waiting() > 0);
+    app.kafka.delete_topic(&app.topic);
+    eventually_holds("the topic is gone and is made again", || app.kafka.make_again(&app.topic, 1));
+    let is_of_the_new_log = || app.kafka.committed().iter().any(|(_, _, offset)| *offset == 0);
+    eventually_holds("the new log is read", is_of_the_new_log);
+    assert!(app.sigterm().status.success());
+    hook.set(Mode::Ok);
+    app.restart();
+    eventually_holds("all of it is delivered", || hook.accepted_count() == 25);
 }
 
 /// A first start before there is anything to read.
