@@ -32,6 +32,8 @@ pub(super) struct Known {
 struct Reading {
     endpoints: FullRead,
     subscriptions: FullRead,
+    /// Subscriptions that a change named before their endpoint was known here: its row may still come with the snapshot.
+    waiting: HashMap<Arc<str>, SubscriptionRow>,
 }
 
 /// Origin of rows.
@@ -76,7 +78,9 @@ impl Known {
     /// Ends a full read after its last row: takes out what is there no more, and publishes.
     /// Returns the number of subscriptions in the table.
     pub(super) fn end_full_read(&mut self, table: &RoutingTable) -> usize {
-        let reading = self.reading.take().unwrap_or_default();
+        let mut reading = self.reading.take().unwrap_or_default();
+        let waiting = std::mem::take(&mut reading.waiting).into_values().collect();
+        self.stage_subscriptions(table, waiting, Origin::Change);
         let gone = |known: &HashSet<Arc<str>>, read: &FullRead| -> Vec<Arc<str>> {
             known.iter().filter(|id| read.is_gone(id)).cloned().collect()
         };
@@ -142,6 +146,14 @@ impl Known {
     ) -> Option<SubscriptionChange> {
         if !origin.counts(self.reading.as_mut().map(|reading| &mut reading.subscriptions), row.id()) {
             return None;
+        }
+        if let Some(reading) = self.reading.as_mut().filter(|_| origin == Origin::Change) {
+            reading.waiting.remove(row.id());
+            if let SubscriptionRow::Present { id, endpoint_id, .. } = &row
+                && endpoints.find(endpoint_id).is_none()
+            {
+                reading.waiting.insert(Arc::from(id.as_str()), row.clone());
+            }
         }
         let (id, found, held) = match row {
             // The scope that it had when it could be read is no measure: it may give less by now, and so may the grants. Its

@@ -191,3 +191,20 @@ fn an_endpoint_that_a_change_named_during_a_full_read_is_as_the_change_says() {
     assert_eq!(versions, [Some(2), None, None, Some(1), Some(3)]);
     assert_eq!(known.counts(), (3, 0));
 }
+
+#[test]
+fn a_subscription_that_a_change_named_before_its_endpoint_came_with_the_snapshot_stands() {
+    for (last, stands) in [(None, true), (Some(absent()), false)] {
+        let (table, mut known) = (RoutingTable::new(Arc::new(FlowCounters::new(1))), Known::default());
+        known.begin_full_read();
+        for row in [Some(present()), last].into_iter().flatten() {
+            known.stage_subscriptions(&table, vec![row], Origin::Change);
+            known.publish_subscriptions(&table);
+        }
+        assert!(!is_matched(&table, "1"), "nobody knows its endpoint");
+        known.apply_endpoints(&table, vec![EndpointRow::Present(Box::new(stream()))], Origin::FullRead, |_| {});
+        known.stage_subscriptions(&table, vec![present()], Origin::FullRead);
+        known.end_full_read(&table);
+        assert_eq!((is_matched(&table, "1"), known.counts().1), (stands, usize::from(stands)));
+    }
+}
