@@ -77,13 +77,20 @@ impl Poller {
         let old = Arc::clone(&self.partitions[slot].ledger);
         let expected = old.next_offset().filter(|next| *next > offset && old.epoch() == epoch);
         let Some(expected) = expected else { return true }; // it went on meanwhile
-        if !self.hand_on_all(slot) || !self.go_to(&old, Offset::Offset(offset)) {
+        let is_handed_on = self.hand_on_all(slot);
+        // What it lost below the cut is read again first; that makes this order void.
+        if !is_handed_on || self.partitions[slot].must_reread_from().is_some() {
+            return false;
+        }
+        // Below the cut the log still has what is not settled: committing begins there, or a crash would lose it.
+        let from = old.committable().map_or(offset, |settled| settled.min(offset));
+        if !self.go_to(&old, Offset::Offset(from)) {
             return false;
         }
         // What was read beyond is nowhere else any more: it is delivered.
         self.state.retired.retire(&old);
-        let ledger = self.consumer.context().renew(&old, offset);
-        self.tell_offset_lost(&ledger, expected, offset);
+        let ledger = self.consumer.context().renew(&old, from);
+        self.tell_offset_lost(&ledger, expected, from);
         self.replace(slot, ledger);
         true
     }
