@@ -3,10 +3,11 @@
 //! records that no endpoint could be found for) have a share as well: beyond it, the partitions that they come from pause.
 //!
 //! **Invariant:** more than the limit, and the eighth of it at which partitions pause, waits only of what was under way
-//! when somebody came to its share: the events in its requests, and the records read of such a partition.
+//! when somebody came to its share: the events in its requests, the records read of such a partition, and what the backlog,
+//! replays and redrives have in memory, each within the limit of its own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -29,9 +31,8 @@ pub(super) struct QueuedLetters {
     state: Mutex<State>,
     letters: AtomicUsize,
     bytes: AtomicUsize,
-    /// Customers that are beyond their share, the operator included: nobody has to ask for the lock while there are none.
-    beyond: AtomicUsize,
-    is_operator_beyond: AtomicBool,
+    /// Customers that are beyond their share, the operator included: whoever sends asks here in each turn, and takes no lock.
+    beyond: ArcSwap<HashSet<Arc<str>>>,
     is_full: AtomicBool,
     /// Somebody has room again.
     room: Notify,
@@ -40,7 +41,6 @@ pub(super) struct QueuedLetters {
 
 struct State {
     shares: ChargedShares,
-    operator: Arc<str>,
     /// For each topic and partition, the operator's letters.
     of_records: HashMap<Box<str>, HashMap<i32, usize>>,
     /// Time at which the log was told of a customer.
@@ -58,18 +58,12 @@ pub(super) struct InHand<'a> {
 
 impl QueuedLetters {
     pub(super) fn new(bytes_max: usize, metrics: DeadLetterMetrics) -> Self {
-        let state = State {
-            shares: ChargedShares::new(bytes_max),
-            operator: Arc::from(""),
-            of_records: HashMap::new(),
-            told: HashMap::new(),
-        };
+        let state = State { shares: ChargedShares::new(bytes_max), of_records: HashMap::new(), told: HashMap::new() };
         QueuedLetters {
             state: Mutex::new(state),
             letters: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            beyond: AtomicUsize::new(0),
-            is_operator_beyond: AtomicBool::new(false),
+            beyond: ArcSwap::default(),
             is_full: AtomicBool::new(false),
             room: Notify::new(),
             metrics,
@@ -94,9 +88,12 @@ impl QueuedLetters {
         }
         let refused = state.shares.charge(&letter.customer_id, letter.weight_bytes());
         self.show(&state);
-        if let Some(refused) = refused {
-            self.refused(&mut state, &letter.customer_id, refused);
-        }
+        let Some(refused) = refused else { return };
+        self.show_beyond(&state);
+        let is_told = state.is_to_be_told(&letter.customer_id);
+        let bytes = state.shares.charged();
+        drop(state);
+        self.refused(&letter.customer_id, refused, is_told.then_some(bytes));
     }
 
     /// Letters in hand that weigh nothing.
@@ -132,7 +129,7 @@ impl QueuedLetters {
     }
 
     pub(super) fn is_beyond_share(&self, customer_id: &Arc<str>) -> bool {
-        self.beyond.load(Ordering::Acquire) > 0 && self.state.lock().shares.is_beyond(customer_id)
+        self.beyond.load().contains(customer_id)
     }
 
     /// Returns when the customer is not beyond its share.
@@ -150,30 +147,30 @@ impl QueuedLetters {
     }
 
     pub(super) fn holds_up(&self, topic: &str, partition: i32) -> bool {
-        self.is_operator_beyond.load(Ordering::Relaxed)
+        self.beyond.load().contains(OPERATOR)
             && self.state.lock().of_records.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
     }
 
+    /// The customers beyond their share are others now.
+    fn show_beyond(&self, state: &State) {
+        let beyond: HashSet<Arc<str>> = state.shares.beyond().cloned().collect();
+        self.metrics.customers_beyond.set(beyond.len() as f64);
+        self.beyond.store(Arc::new(beyond));
+    }
+
     fn show(&self, state: &State) {
-        let (bytes, beyond) = (state.shares.charged(), state.shares.holders_beyond());
+        let bytes = state.shares.charged();
         self.bytes.store(bytes, Ordering::Relaxed);
         self.is_full.store(state.shares.is_full(), Ordering::Relaxed);
-        self.beyond.store(beyond, Ordering::Release);
-        self.is_operator_beyond.store(state.shares.is_beyond(&state.operator), Ordering::Relaxed);
-        self.metrics.customers_beyond.set(beyond as f64);
         self.metrics.queue_bytes.set(bytes as f64);
     }
 
-    fn refused(&self, state: &mut State, customer_id: &Arc<str>, refused: Refused) {
+    /// `told_bytes` is what waits in all, if the log is to be told.
+    fn refused(&self, customer_id: &Arc<str>, refused: Refused, told_bytes: Option<usize>) {
         self.metrics.beyond_share(refused.as_str());
-        let now = clock::now();
-        state.told.retain(|_, told| now.saturating_duration_since(*told) < TOLD_EVERY);
-        if state.told.insert(Arc::clone(customer_id), now).is_some() {
-            return;
-        }
-        let (bytes, reason) = (state.shares.charged(), refused.as_str());
+        let (Some(bytes), reason) = (told_bytes, refused.as_str()) else { return };
         let consequence = match &**customer_id {
-            "" => "the partitions of these records pause until some are stored",
+            OPERATOR => "the partitions of these records pause until some are stored",
             _ => "the customer's endpoints send nothing until some are stored",
         };
         tracing::warn!(customer = &**customer_id, bytes, reason, consequence, "dead letters wait beyond a share");
@@ -192,6 +189,9 @@ impl QueuedLetters {
             state.shares.give_back(customer, *bytes);
         }
         let some_go_on = state.shares.release();
+        if some_go_on {
+            self.show_beyond(&state);
+        }
         self.show(&state);
         drop(state);
         if some_go_on {
@@ -201,6 +201,13 @@ impl QueuedLetters {
 }
 
 impl State {
+    /// True if the log was not told of this customer lately; it is now.
+    fn is_to_be_told(&mut self, customer_id: &Arc<str>) -> bool {
+        let now = clock::now();
+        self.told.retain(|_, told| now.saturating_duration_since(*told) < TOLD_EVERY);
+        self.told.insert(Arc::clone(customer_id), now).is_none()
+    }
+
     fn forget_record(&mut self, topic: &str, partition: i32) {
         let Some(partitions) = self.of_records.get_mut(topic) else { return };
         if let Some(letters) = partitions.get_mut(&partition) {
@@ -226,5 +233,7 @@ fn place(letter: &Letter) -> (&str, i32) {
     (event.topic(), event.partition())
 }
 
+/// The customer of letters that belong to none.
+const OPERATOR: &str = "";
 /// A customer that comes to its share again and again is in the log this often.
 const TOLD_EVERY: Duration = Duration::from_secs(60);

@@ -86,10 +86,9 @@ impl<H: Clone + Eq + Hash> ChargedShares<H> {
         self.beyond.contains_key(holder)
     }
 
-    /// Number of those that are to bring no more.
-    #[must_use]
-    pub fn holders_beyond(&self) -> usize {
-        self.beyond.len()
+    /// Holders that are to bring no more.
+    pub fn beyond(&self) -> impl Iterator<Item = &H> {
+        self.beyond.keys()
     }
 
     /// Amount that came and is not gone.
@@ -128,7 +127,7 @@ mod tests {
         assert!(!shares.is_beyond(&greedy));
         assert_eq!(shares.charge(&greedy, 1), Some(Refused::BeyondShare));
         assert_eq!(shares.charge(&greedy, 9), None, "it was under way");
-        assert_eq!((shares.charged(), shares.holders_beyond(), shares.is_full()), (60, 1, false));
+        assert_eq!((shares.charged(), shares.beyond().count(), shares.is_full()), (60, 1, false));
         shares.give_back(&greedy, 10);
         assert!(!shares.release() && shares.is_beyond(&greedy), "it has all of its share");
         shares.give_back(&greedy, 3);
