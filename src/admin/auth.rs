@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     access::{Access, CONFIGURED, Needs, OwnCustomer, Role},
-    client_address::{ForwardedHeaders, TrustedProxies, site},
+    client_address::{ForwardedHeaders, TrustedProxies, readable_end, site},
     key_cache::{KnownKeys, TokenHash},
     memory::{self, Memory},
     problem::Problem,
@@ -100,9 +100,9 @@ impl Keys {
 
     /// The address that a request comes from.
     fn client(&self, request: &ServiceRequest) -> Option<IpAddr> {
-        let lines = |name: &str| request.headers().get_all(name).filter_map(|line| line.to_str().ok()).collect();
+        let lines = |name: &str| request.headers().get_all(name).map(|line| readable_end(line.as_bytes())).collect();
         let headers = ForwardedHeaders { forwarded: lines("forwarded"), x_forwarded_for: lines("x-forwarded-for") };
-        request.peer_addr().map(|peer| self.trusted_proxies.client(peer.ip(), headers))
+        request.peer_addr().map(|peer| self.trusted_proxies.client(peer.ip(), &headers))
     }
 
     /// True if a key passes although wrong ones came from its address: others behind the same address shall not be shut

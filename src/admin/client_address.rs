@@ -25,13 +25,23 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client's address. The headers are read from their right end, where the nearest proxy has written: the first
-    /// address that is not a trusted proxy's is the client's. Anything that is no address ends the search, because whatever
-    /// is left of it cannot be believed.
+    /// The client's address. A header is read from its right end, where the nearest proxy has written: the first address that
+    /// is not a trusted proxy's is the client's. Anything that is no address ends the search, because whatever is left of it
+    /// cannot be believed.
+    ///
+    /// Most proxies write one of the two headers and pass the other one on as the client sent it. Where they differ, neither is
+    /// believed.
     #[must_use]
-    pub fn client<'a>(&self, peer: IpAddr, headers: ForwardedHeaders<'a>) -> IpAddr {
-        let mut nearest = peer.to_canonical();
-        let mut hops = headers.hops();
+    pub fn client(&self, peer: IpAddr, headers: &ForwardedHeaders<'_>) -> IpAddr {
+        let peer = peer.to_canonical();
+        let said = [headers.x_forwarded_for(), headers.forwarded()];
+        let mut clients = said.into_iter().filter(|hops| !hops.is_empty()).map(|hops| self.client_of(peer, hops));
+        let client = clients.next().unwrap_or(peer);
+        if clients.all(|other| other == client) { client } else { peer }
+    }
+
+    fn client_of(&self, peer: IpAddr, mut hops: Vec<&str>) -> IpAddr {
+        let mut nearest = peer;
         while self.trusts(nearest) {
             match hops.pop().and_then(address_of_hop) {
                 Some(address) => nearest = address.to_canonical(),
@@ -47,19 +57,27 @@ impl TrustedProxies {
 pub struct ForwardedHeaders<'a> {
     /// `Forwarded` (RFC 7239).
     pub forwarded: Vec<&'a str>,
-    /// `X-Forwarded-For`; read where there is no `Forwarded`.
     pub x_forwarded_for: Vec<&'a str>,
 }
 
+/// Addresses as they were written, the nearest proxy's last.
 impl<'a> ForwardedHeaders<'a> {
-    /// Addresses as they were written, the nearest proxy's last.
-    fn hops(&self) -> Vec<&'a str> {
-        let elements = |lines: &[&'a str]| -> Vec<&'a str> { lines.iter().flat_map(|line| line.split(',')).collect() };
-        if self.forwarded.is_empty() {
-            return elements(&self.x_forwarded_for);
-        }
-        elements(&self.forwarded).into_iter().map(|element| for_parameter(element).unwrap_or_default()).collect()
+    fn x_forwarded_for(&self) -> Vec<&'a str> {
+        self.x_forwarded_for.iter().flat_map(|line| line.split(',')).collect()
     }
+
+    fn forwarded(&self) -> Vec<&'a str> {
+        let elements = self.forwarded.iter().flat_map(|line| line.split(','));
+        elements.map(|element| for_parameter(element).unwrap_or_default()).collect()
+    }
+}
+
+/// The part of a header's line that can be read, its end: a proxy appends to what the client sent, which may be any bytes.
+#[must_use]
+pub fn readable_end(line: &[u8]) -> &str {
+    let behind_comma = |odd: usize| line[odd..].iter().position(|byte| *byte == b',').map_or(line.len(), |at| odd + at);
+    let start = line.iter().rposition(|byte| !byte.is_ascii()).map_or(0, behind_comma);
+    std::str::from_utf8(&line[start..]).unwrap_or_default()
 }
 
 /// The network that an address stands for: an IPv6 client has a whole /64 of addresses.
@@ -108,7 +126,7 @@ mod tests {
     fn check(peer: &str, x_forwarded_for: &[&str], forwarded: &[&str], expected: &str) {
         let proxies = TrustedProxies::parse(&["10.0.0.0/8", "2001:db8:ffff::/48"]).expect("networks");
         let headers = ForwardedHeaders { forwarded: forwarded.to_vec(), x_forwarded_for: x_forwarded_for.to_vec() };
-        assert_eq!(proxies.client(ip(peer), headers), ip(expected), "{peer} {x_forwarded_for:?} {forwarded:?}");
+        assert_eq!(proxies.client(ip(peer), &headers), ip(expected), "{peer} {x_forwarded_for:?} {forwarded:?}");
     }
 
     #[test]
@@ -135,13 +153,30 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_and_all_ways_to_write_an_address_are_read() {
+    fn all_ways_to_write_an_address_are_read() {
         check("10.1.1.1", &["198.51.100.1:4711"], &[], "198.51.100.1");
         check("10.1.1.1", &["[2001:db8::1]:80"], &[], "2001:db8::1");
         check("10.1.1.1", &["2001:db8::1"], &[], "2001:db8::1");
         let forwarded = &["for=203.0.113.7;proto=https, For=\"[2001:db8::2]:80\";by=10.0.0.1"];
-        check("2001:db8:ffff::1", &["198.51.100.1"], forwarded, "2001:db8::2");
+        check("2001:db8:ffff::1", &[], forwarded, "2001:db8::2");
         check("10.1.1.1", &[], &["for=_hidden"], "10.1.1.1");
+    }
+
+    #[test]
+    fn a_header_that_the_proxy_passed_on_as_the_client_wrote_it_is_not_believed() {
+        check("10.1.1.1", &["198.51.100.1"], &["for=203.0.113.7"], "10.1.1.1");
+        check("10.1.1.1", &["203.0.113.7"], &["for=198.51.100.1"], "10.1.1.1");
+        check("10.1.1.1", &["198.51.100.1"], &["for=10.9.9.9, for=198.51.100.1"], "198.51.100.1");
+        check("192.0.2.9", &["198.51.100.1"], &["for=203.0.113.7"], "192.0.2.9");
+    }
+
+    #[test]
+    fn bytes_of_the_client_that_are_no_text_hide_nothing_of_what_the_proxy_wrote() {
+        assert_eq!(readable_end(b"203.0.113.7, 198.51.100.1"), "203.0.113.7, 198.51.100.1");
+        let end = readable_end(b"\xff203.0.113.7, 198.51.100.1");
+        check("10.1.1.1", &[end], &[], "198.51.100.1");
+        assert_eq!(readable_end(b"198.51.100.1, \xff"), "", "there is a line, and nothing in it can be read");
+        check("10.1.1.1", &[""], &[], "10.1.1.1");
     }
 
     #[test]
