@@ -139,6 +139,9 @@ impl TokenSource {
         let reply = exchanged.map_err(|failure| match failure {
             // Ours, not the token server's.
             ExchangeFailure::Answer(Answer::LocalFault(_)) | ExchangeFailure::Refused(_) => failure,
+            ExchangeFailure::Answer(Answer::ResolveFailed(error)) => {
+                ExchangeFailure::Answer(Answer::TokenServerUnresolved(error))
+            }
             ExchangeFailure::Answer(answer) => {
                 let (_, note) = outcome::classify(&answer, 0);
                 failed(&format!("the token server: {} {}", note.class, note.excerpt))

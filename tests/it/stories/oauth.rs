@@ -146,3 +146,19 @@ fn a_token_url_is_looked_at_like_an_endpoints_and_its_secret_is_never_shown() {
     let fields = ["auth.token_url", "auth.client_id", "auth.client_secret", "auth.style"];
     app.rest().patch(&path, &nothing).problem_with_fields(422, &fields);
 }
+
+#[test]
+fn a_customer_does_not_learn_whether_the_name_of_a_token_server_exists() {
+    let app = TestApp::start("token-name");
+    let receiver = Receiver::start();
+    let mut auth = oauth2(&receiver.hook("token"));
+    auth["token_url"] = "http://nowhere.invalid/token".into();
+    let endpoint = app.endpoint(&receiver.hook("hook"), json!({"auth": auth}));
+    let key = json!({"name": "theirs", "role": "customer", "customer_id": app.customer()});
+    let token = app.rest().post("/v1/api-keys", &key).ok().json()["token"].as_str().expect("a token").to_owned();
+    let path = format!("/v1/endpoints/{}/test", endpoint.id);
+    let told = app.rest().with_key(Some(&token)).post(&path, &json!({})).ok().json().to_string();
+    assert!(told.contains("unreachable") && !told.contains("resolve") && !told.contains("token server"), "{told}");
+    let told = app.rest().post(&path, &json!({})).ok().json().to_string();
+    assert!(told.contains("resolve") && told.contains("the token server: "), "operators are told: {told}");
+}

@@ -25,6 +25,8 @@ pub enum Answer {
     TlsFailed(Box<str>),
     /// No access token for the endpoint; the endpoint got nothing.
     TokenFailed(Box<str>),
+    /// The same: the token server's name has no address.
+    TokenServerUnresolved(Box<str>),
     /// The operator does not let us connect there; nothing was sent.
     Blocked,
     /// The connection broke after something was sent: ambiguous.
@@ -101,6 +103,7 @@ impl Answer {
             | Answer::Broken(_)
             | Answer::Disconnected
             | Answer::TokenFailed(_)
+            | Answer::TokenServerUnresolved(_)
             | Answer::Blocked => Contact::Unclear,
         }
     }
@@ -180,6 +183,8 @@ pub fn classify(answer: &Answer, wall_ms: i64) -> (Outcome, AttemptNote) {
         Answer::ResolveFailed(error) => (failed, note("resolve", error)),
         Answer::TlsFailed(error) => (failed, note("tls", error)),
         Answer::TokenFailed(error) => (failed, note("oauth", error)),
+        // The class of any name: apart, it would tell a customer which names exist inside.
+        Answer::TokenServerUnresolved(error) => (failed, note("resolve", &format!("the token server: {error}"))),
         // What stands at the address is nobody's business.
         Answer::Blocked => (failed, note("blocked", "the endpoint's address is not allowed")),
         Answer::Broken(error) => (failed, note("broken", error)),

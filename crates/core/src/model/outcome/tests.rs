@@ -84,6 +84,7 @@ fn what_the_network_does_is_the_endpoints_and_what_we_lack_is_ours() {
     check_fault(Answer::ResolveFailed("no such name".into()), FAILED, "resolve");
     check_fault(Answer::TlsFailed("expired".into()), FAILED, "tls");
     check_fault(Answer::TokenFailed("invalid_client".into()), FAILED, "oauth");
+    check_fault(Answer::TokenServerUnresolved("no such name".into()), FAILED, "resolve");
     check_fault(Answer::Blocked, FAILED, "blocked");
     check_fault(Answer::Broken("reset".into()), FAILED, "broken");
     check_fault(Answer::Malformed("head too large".into()), FAILED, "malformed");
