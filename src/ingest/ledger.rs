@@ -247,7 +247,20 @@ impl PartitionLedger {
         if self.is_orphan {
             return Some(i64::MAX);
         }
+        self.unsettled_from()
+    }
+
+    /// The first offset that is not settled: the one to commit, or, before anything was read, where the assignment began.
+    /// `None` while that is not known.
+    #[must_use]
+    pub fn unsettled_from(&self) -> Option<i64> {
         self.committable().or(self.start())
+    }
+
+    /// The offset from which a log is read that was cut here: never above what is not settled, which the log may still have.
+    #[must_use]
+    pub fn goes_on_below(&self, cut: i64) -> i64 {
+        self.committable().map_or(cut, |settled| settled.min(cut))
     }
 
     /// The offset to commit; `None` before anything was read, and after the revoke.

@@ -344,14 +344,11 @@ impl Partition {
     pub fn must_reread_from(&self) -> Option<Reread> {
         match (self.restart_at, self.ledger.has_failed()) {
             (None, false) => None,
-            // A log that was cut may still hold what is not settled: never begin above it.
-            (Some(cut), _) => Some(Reread::From(self.ledger.committable().map_or(cut, |settled| settled.min(cut)))),
+            (Some(cut), _) => Some(Reread::From(self.ledger.goes_on_below(cut))),
             // Another instance's by now. And nothing is taken before the beginning is known, and it is sought then.
             (None, true) if !self.ledger.is_current() || self.ledger.held().is_some() => None,
             // Nothing may have been read of it yet.
-            (None, true) => {
-                Some(self.ledger.committable().or(self.ledger.start()).map_or(Reread::Beginning, Reread::From))
-            }
+            (None, true) => Some(self.ledger.unsettled_from().map_or(Reread::Beginning, Reread::From)),
         }
     }
 }

@@ -164,7 +164,7 @@ impl PartitionLedger {
     /// not known.
     #[must_use]
     pub fn lag(&self) -> Option<i64> {
-        self.log.lag_from(self.committable().or(self.start()))
+        self.log.lag_from(self.unsettled_from())
     }
 
     /// The id of the topic whose log this is, where the cluster has told it.

@@ -73,7 +73,7 @@ impl Poller {
         for name in context.rewinds() {
             let Some(slot) = self.by_name.get(&name.0, name.1) else { continue };
             let ledger = &self.partitions[slot].ledger;
-            if let Some(offset) = ledger.committable().or(ledger.start()) {
+            if let Some(offset) = ledger.unsettled_from() {
                 warn_on_error("take back commits of", add_commit(&mut back, ledger, offset));
                 context.taking_back(&name, offset);
             }

@@ -82,8 +82,8 @@ impl Poller {
         if !is_handed_on || self.partitions[slot].must_reread_from().is_some() {
             return false;
         }
-        // Below the cut the log still has what is not settled: committing begins there, or a crash would lose it.
-        let from = old.committable().map_or(offset, |settled| settled.min(offset));
+        // Committing begins there as well: what is below the cut and not settled would be lost by a crash.
+        let from = old.goes_on_below(offset);
         if !self.go_to(&old, Offset::Offset(from)) {
             return false;
         }
@@ -144,7 +144,8 @@ impl Poller {
         done
     }
 
-    /// Hands on the records that wait here: they were read already, and nobody reads them again. False while there is no room for all of it.
+    /// Hands on the records that wait here: they were read already, and nobody reads them again. False while there is no room
+    /// for all of it.
     fn hand_on_all(&mut self, slot: usize) -> bool {
         let partition = &mut self.partitions[slot];
         partition.hand_on(clock::now()) || partition.waiting() == 0 || partition.must_reread_from().is_some()
