@@ -227,7 +227,7 @@ struct Waiting {
 impl Waiting {
     /// False once another instance owns its partition: the row is its own to store, once it has come as far.
     fn is_current(&self) -> bool {
-        self.parked.receipt.event().source.is_current()
+        self.parked.receipt.is_current()
     }
 }
 

@@ -101,5 +101,5 @@ fn gaps(skipped: &[(Arc<str>, Vec<Skipping>)]) -> Vec<Gap> {
 }
 
 fn is_current(skipping: &Skipping) -> bool {
-    skipping.receipt.event().source.is_current()
+    skipping.receipt.is_current()
 }

@@ -192,8 +192,8 @@ impl Batch {
 
     /// Drops the members that another instance owns by now.
     pub(super) fn drop_lost(&mut self) {
-        if self.members.iter().any(|receipt| !receipt.event().source.is_current()) {
-            self.members.retain(|receipt| receipt.event().source.is_current());
+        if self.members.iter().any(|receipt| !receipt.is_current()) {
+            self.members.retain(|receipt| receipt.is_current());
             let left = std::mem::take(&mut self.members);
             self.set_members(left);
         }

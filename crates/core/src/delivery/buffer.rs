@@ -114,7 +114,7 @@ impl BatchBuffer {
             return self.queue.len().min(1);
         }
         // What another instance owns by now is in no batch.
-        let current = || self.queue.iter().filter(|receipt| receipt.event().source.is_current());
+        let current = || self.queue.iter().filter(|receipt| receipt.is_current());
         let (mut size, mut events, mut events_max) = (BodySize::default(), 0, limits.events_max);
         let fits = |receipt: &&Receipt| {
             events_max = events_max.min(limits.company_of(receipt));
@@ -141,7 +141,7 @@ impl BatchBuffer {
         {
             let weight = next.event().weight_bytes();
             let company_max = limits.company_of(next);
-            let is_ours = next.event().source.is_current();
+            let is_ours = next.is_current();
             let has_room = members.is_empty() || members.len() < company_max;
             if is_ours && !(has_room && size.add(next.event(), limits, members.iter())) {
                 break;

@@ -121,6 +121,12 @@ impl Receipt {
         self.event.as_ref().expect("a receipt has its event until it settles")
     }
 
+    /// True if its event may still be sent: its source is not another instance's by now.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.event().source.is_current()
+    }
+
     #[must_use]
     pub fn endpoint(&self) -> EndpointKey {
         self.endpoint

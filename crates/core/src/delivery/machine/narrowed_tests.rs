@@ -200,7 +200,7 @@ fn what_nobody_knows_of_waits_in_the_backlog() {
     world.poll();
     deliver_all(&mut world);
     assert_eq!(world.delivered, [2, 5]);
-    world.parked.iter().for_each(|parked| assert!(parked.receipt.event().source.is_current()));
+    world.parked.iter().for_each(|parked| assert!(parked.receipt.is_current()));
     std::mem::take(&mut world.parked).into_iter().for_each(|parked| {
         parked.receipt.settle(crate::model::receipt::Settlement::Backlogged);
     });

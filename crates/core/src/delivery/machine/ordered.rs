@@ -64,7 +64,7 @@ impl Delivery {
         }
         let mut still = AfterBacklog::default();
         for receipt in self.behind.take() {
-            if !receipt.event().source.is_current() {
+            if !receipt.is_current() {
                 continue;
             }
             let ahead = self.ahead(receipt.event());
@@ -224,7 +224,7 @@ impl Delivery {
     /// Drops the members that another instance owns by now.
     pub(super) fn drop_lost(&mut self, batch: &mut Batch) {
         if let Some(lanes) = &mut self.lanes {
-            let lost = batch.members.iter().filter(|receipt| !receipt.event().source.is_current());
+            let lost = batch.members.iter().filter(|receipt| !receipt.is_current());
             lost.for_each(|receipt| lanes.ended(receipt.event()));
         }
         batch.drop_lost();

@@ -212,7 +212,7 @@ impl Delivery {
             return self.wait_one_by_one(batch, wait, now);
         }
         let due = (now + wait).max(self.blocked_until(now).unwrap_or(now));
-        let may_not_go_again = batch.members.iter().any(|receipt| !receipt.event().source.is_current());
+        let may_not_go_again = batch.members.iter().any(|receipt| !receipt.is_current());
         if may_not_go_again || self.shares_a_lane(&batch) {
             // Read again, it would be sent at once and its attempts forgotten: its row has to say when it is due.
             return self.wait_in_backlog(batch, wait, now);

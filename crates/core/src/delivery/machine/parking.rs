@@ -174,7 +174,7 @@ impl Delivery {
             return;
         }
         let (last, attempts) = (batch.last().cloned(), batch.attempts);
-        let stored = batch.members.iter().any(|receipt| receipt.event().source.is_current());
+        let stored = batch.members.iter().any(|receipt| receipt.is_current());
         if stored {
             self.drop_lost(batch);
         }
