@@ -82,7 +82,7 @@ async fn send(table: &RoutingTable, outstanding: impl Fn() -> u64, until: Instan
     let mut told_at = clock::now();
     while outstanding() > 0 && clock::now() < until {
         tokio::time::sleep(LOOK_EVERY).await;
-        if told_at.elapsed() >= tell_every {
+        if clock::now().saturating_duration_since(told_at) >= tell_every {
             told_at = clock::now();
             let endpoints = table.endpoints();
             endpoints.iter().filter(|queue| queue.held_receipts() > 0).for_each(|queue| queue.drain(Drain::Send));
