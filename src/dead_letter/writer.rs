@@ -51,12 +51,13 @@ impl DeadLetterWriter {
     /// Starts writing on `runtime`, until that runtime ends.
     #[must_use]
     pub fn start(pool: Pool, options: DeadLetterWriterOptions, runtime: &Handle) -> Self {
+        let metrics = DeadLetterMetrics::new();
         let shared = Arc::new(Shared {
             pool,
             queues: WriteQueues::new(LANES, options.batch_rows_max),
-            queued: QueuedLetters::new(options.queue_bytes_max, DeadLetterMetrics::new()),
+            queued: QueuedLetters::new(options.queue_bytes_max, metrics.clone()),
             options,
-            metrics: DeadLetterMetrics::new(),
+            metrics,
             health: WriterHealth::default(),
         });
         for queue in 0..LANES {

@@ -267,6 +267,7 @@ impl BacklogMetrics {
 }
 
 /// The dead-letter writer.
+#[derive(Clone)]
 pub struct DeadLetterMetrics {
     pub queue_bytes: Gauge,
     pub customers_beyond: Gauge,

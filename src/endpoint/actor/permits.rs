@@ -54,7 +54,7 @@ impl EndpointActor {
         let customer = &self.settings.customer_id;
         let permits = if self.core.dead_letters.is_beyond_share(customer) {
             // By its own doing: what it sends may bring more letters.
-            Permits { free: 0, has_share: true, ends_turn: false }
+            Permits { has_share: true, ..Permits::NONE }
         } else {
             let mut permits = self.core.client.permits(customer, &self.settings.id, max);
             permits.ends_turn = permits.free >= TURN_SENDS_MAX;
