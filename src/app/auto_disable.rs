@@ -213,24 +213,27 @@ mod tests {
     use super::*;
     use crate::{endpoint::delivery::testing::stream, flow::counters::FlowCounters};
 
+    fn known(id: &str, failing_ms: Option<i64>, delivered_ago_ms: Option<i64>) -> FailingEndpoint {
+        FailingEndpoint {
+            endpoint_id: id.to_owned(),
+            customer_id: "cus_1".to_owned(),
+            failing_ms,
+            delivered_ago_ms,
+            warned_percent: 0,
+            is_current: true,
+        }
+    }
+
     #[test]
     fn a_failure_before_a_success_elsewhere_is_told_no_more_and_a_later_one_is() {
         let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
         let queue = table.put_endpoint(Arc::new(stream()));
         let now_ms = clock::wall_ms().unsigned_abs();
-        let known = |delivered_ago_ms| FailingEndpoint {
-            endpoint_id: queue.id.to_string(),
-            customer_id: "cus_1".to_owned(),
-            failing_ms: None,
-            delivered_ago_ms: Some(delivered_ago_ms),
-            warned_percent: 0,
-            is_current: true,
-        };
         queue.health.failing_since_ms.store(now_ms - 300_000, Relaxed);
         queue.health.last_failure_ms.store(now_ms - 120_000, Relaxed);
         let mut overruled = Overruled::default();
         for (delivered_ago_ms, told) in [(600_000, 1), (1_000, 0)] {
-            overruled.note(&seen(&table, 0, &overruled), &[known(delivered_ago_ms)]);
+            overruled.note(&seen(&table, 0, &overruled), &[known(&queue.id, None, Some(delivered_ago_ms))]);
             overruled.keep(&table);
             assert_eq!(seen(&table, 0, &overruled).failing.len(), told);
         }
@@ -243,17 +246,9 @@ mod tests {
         let table = RoutingTable::new(Arc::new(FlowCounters::new(1)));
         let queue = table.put_endpoint(Arc::new(stream()));
         let now_ms = clock::wall_ms().unsigned_abs();
-        let known = |failing_ms| FailingEndpoint {
-            endpoint_id: queue.id.to_string(),
-            customer_id: "cus_1".to_owned(),
-            failing_ms,
-            delivered_ago_ms: None,
-            warned_percent: 0,
-            is_current: true,
-        };
         let untold = |since_ms, failing_ms| {
             let seen = seen(&table, since_ms, &Overruled::default());
-            seen.untold(&[known(failing_ms)]).len()
+            seen.untold(&[known(&queue.id, failing_ms, None)]).len()
         };
         assert_eq!(untold(0, Some(7_200_000)), 0, "it has taken nothing yet");
         queue.health.last_success_ms.store(now_ms - 1_800_000, Relaxed);

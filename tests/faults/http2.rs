@@ -27,7 +27,7 @@ struct Case {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cost {
-    /// What it surely did not process goes again, and is no attempt.
+    /// Requests that it surely did not process go again, and are no attempts.
     Nothing,
     Attempts,
     /// HTTP/1.1 is spoken there.

@@ -1,4 +1,5 @@
-//! ○ An example of each answer, for the document of the API: a value of its type, so that it cannot lack a member or have one too many.
+//! ○ An example of each answer, for the document of the API: a value of its type, so that it cannot lack a member or have one
+//! too many.
 
 mod of_customers; // customers, their keys and their subscriptions
 mod of_endpoints; // endpoints, their numbers and attempts at them

@@ -18,6 +18,14 @@ fn rows_that_nobody_can_judge_are_looked_at_again_after_a_rest_however_many_foll
     }
 }
 
+/// A world with a head of 50 rows, and its first read.
+fn one_head() -> (World, HeadRead) {
+    let mut world = World::new(&[ledger(0)]);
+    world.record(&row(0, "a", 50));
+    let read = world.next(100).expect("something waits");
+    (world, read)
+}
+
 /// Reads a page in the world's turn, which ends up to this offset.
 fn ends(world: &mut World, read: HeadRead, offset: i64, end: PageEnd) {
     world.scheduler.was_read(read, Some((offset, 0)), end, world.now);
@@ -25,9 +33,7 @@ fn ends(world: &mut World, read: HeadRead, offset: i64, end: PageEnd) {
 
 #[test]
 fn a_full_page_that_nobody_can_judge_is_passed_over_until_the_end_and_then_looked_at_again() {
-    let mut world = World::new(&[ledger(0)]);
-    world.record(&row(0, "a", 50));
-    let read = world.next(100).expect("something waits");
+    let (mut world, read) = one_head();
     assert_eq!(read.judged(PageEnd::More, false, true), PageEnd::UnjudgedFull);
     assert_eq!(read.judged(PageEnd::More, false, false), PageEnd::Unjudged, "in a moment it is known");
     assert_eq!(read.judged(PageEnd::Reached, false, true), PageEnd::Unjudged);
@@ -48,9 +54,7 @@ fn a_full_page_that_nobody_can_judge_is_passed_over_until_the_end_and_then_looke
 
 #[test]
 fn a_head_that_never_ends_is_read_from_its_beginning_again_in_time() {
-    let mut world = World::new(&[ledger(0)]);
-    world.record(&row(0, "a", 50));
-    let read = world.next(100).expect("something waits");
+    let (mut world, read) = one_head();
     ends(&mut world, read, 9, PageEnd::UnjudgedFull);
     for (wait, after) in [(ms(50), (9, 0)), (secs(30), (10, 0)), (ms(0), BEGINNING)] {
         world.now += wait;
@@ -71,9 +75,7 @@ fn in_order_nothing_goes_past_what_nobody_can_judge() {
 
 #[test]
 fn an_endpoint_that_becomes_ordered_gets_first_what_was_passed_over() {
-    let mut world = World::new(&[ledger(0)]);
-    world.record(&row(0, "a", 50));
-    let read = world.next(100).expect("something waits");
+    let (mut world, read) = one_head();
     ends(&mut world, read, 9, PageEnd::UnjudgedFull);
     world.now += ms(50);
     let standing = EndpointReadiness::TakesInOrder(100, OrderBy::Partition);

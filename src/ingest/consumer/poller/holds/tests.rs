@@ -27,7 +27,6 @@ impl StorePressure for NoWriters {
     fn is_full(&self) -> bool {
         false
     }
-
     fn holds_up(&self, _topic: &str, _partition: i32) -> bool {
         false
     }
